@@ -1,0 +1,64 @@
+"""What can go wrong through no fault of the program: one class per kind, one sentence per message.
+
+Every message says what was wrong, what was got and what was expected. The command line prints it and
+exits with code 2; code that calls the library may catch `BackpropError` for all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BackpropError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class UnknownNameError(BackpropError, LookupError):
+    """A name that is not in its table; the message offers the nearest one."""
+
+    def __init__(self, kind: str, got: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? Known" if near else "expected one of"
+        super().__init__(f"Unknown {kind} {got!r}; {hint}: {', '.join(names)}.")
+
+
+class ShapeError(BackpropError, ValueError):
+    """An array whose shape does not fit the network or the other arrays."""
+
+
+class DtypeError(BackpropError, TypeError):
+    """An array or a setting of a dtype that is not supported, or two that do not match."""
+
+
+class LabelError(BackpropError, ValueError):
+    """Labels that are not class numbers of the network."""
+
+
+class NonFiniteError(BackpropError, ValueError):
+    """NaN or infinity where finite numbers are needed."""
+
+
+class NetworkError(BackpropError, ValueError):
+    """A description that makes no network."""
+
+
+class UnsupportedError(BackpropError, NotImplementedError):
+    """A strategy, layer or loss asked for a form that it does not have."""
+
+
+class BudgetError(BackpropError, ValueError):
+    """A memory or time budget that cannot be read or is not positive."""
+
+
+class DataError(BackpropError, ValueError):
+    """A data file that is missing, truncated, oversized, or not what it says it is."""
+
+
+class OutputError(BackpropError, OSError):
+    """A result that cannot be written where it was asked for."""
+
+
+class RecordError(BackpropError, ValueError):
+    """A results folder or a record in it that cannot be read."""

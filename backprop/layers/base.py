@@ -1,0 +1,104 @@
+"""The Layer interface: a layer's forward and every local derivative of it, each in a form of its own.
+
+A layer keeps nothing between calls: what a derivative needs is handed in, the layer's input `x` (n, i)
+and its output `y` (n, o). No form falls back to another one, or a strategy that asks for a Jacobian
+would be timing a VJP; a layer that lacks a form raises `UnsupportedError`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+from backprop.arrays import Array
+
+Tensors = Mapping[str, Array]
+
+
+class EinsumFactor(NamedTuple):
+    """A local Jacobian as an operand of einsum, with only the axes in which it differs.
+
+    `subscripts` names the operand's axes by the legend. With J = ∂(outputs)/∂y of axes `nco` the next
+    factor of the chain is `einsum(f"nco,{subscripts}->nci")`; where `i` is absent, the Jacobian is
+    diagonal and the result keeps `o`.
+    """
+
+    subscripts: str
+    operand: Array
+
+
+class Layer(ABC):
+    """One step of the network, y = layer(x), without state."""
+
+    name: ClassVar[str]
+    reads_input: ClassVar[bool]
+    """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+
+    @abstractmethod
+    def output_width(self, input_width: int) -> int:
+        """o for a given i; raises `NetworkError` where the layer does not take i inputs."""
+
+    @abstractmethod
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the layer's own parameters by their local names (`W`, `b`), or nothing."""
+
+    @abstractmethod
+    def forward_flops(self, n: int, i: int, o: int) -> int:
+        """Floating-point operations of `forward`; a multiplication and an addition are two."""
+
+    @abstractmethod
+    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
+        """Floating-point operations of `vjp`."""
+
+    @abstractmethod
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """y (n, o) from x (n, i); written into `out` (n, o) where that is given."""
+
+    @abstractmethod
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """∂y/∂x as a dense array (n, o, i).
+
+        `out`, where given, must be zero except where an earlier call of this very method wrote: only
+        what is not zero by structure is written again.
+        """
+
+    @abstractmethod
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """∂y/∂θ for each own parameter θ as dense arrays (n, o, *shape of θ); `out` as above."""
+
+    @abstractmethod
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """∂y/∂x as an operand of einsum."""
+
+    @abstractmethod
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """∂y/∂θ for each own parameter θ as an operand of einsum."""
+
+    @abstractmethod
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """The vector-Jacobian product in closed form, without a Jacobian.
+
+        `dy` (n, o) is ∂L/∂y. Returns ∂L/∂x (n, i) and ∂L/∂θ (shape of θ) for each own parameter,
+        summed over n. `out` and `dparams` are buffers to write them into; `out` may be `dy` itself
+        where i equals o. With `input_needed=False` ∂L/∂x is not computed and None is returned.
+        """
+
+    @abstractmethod
+    def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
+        """The Jacobian-vector product: ẏ (n, o) from ẋ (n, i) and θ̇ (shape of θ) in closed form."""
+
+    def __repr__(self) -> str:
+        return self.name

@@ -1,0 +1,82 @@
+"""Activations that act on each element alone: y[n,o] = f(x[n,o]), so the Jacobian is diagonal.
+
+∂y[n,o]/∂x[n,i] = f'(x[n,o]) δ[o,i]        VJP: dx = f'(x) ∘ dy        JVP: ẏ = f'(x) ∘ ẋ
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import EinsumFactor, Layer, Tensors
+
+
+class Elementwise(Layer):
+    """A layer that is a function f of one number; a subclass states f and f'."""
+
+    forward_flops_per_element: ClassVar[int]
+    derivative_flops_per_element: ClassVar[int]
+
+    @abstractmethod
+    def derivative(self, x: Array, y: Array) -> Array:
+        """f'(x) (n, o); `x` is only read where `reads_input` says so."""
+
+    def output_width(self, input_width: int) -> int:
+        """As many outputs as inputs."""
+        return input_width
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """No parameters."""
+        return {}
+
+    def forward_flops(self, n: int, i: int, o: int) -> int:
+        """The operations of f for every element."""
+        return self.forward_flops_per_element * n * o
+
+    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
+        """The operations of f' and one multiplication for every element."""
+        return (self.derivative_flops_per_element + 1) * n * o if input_needed else 0
+
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """f'(x) on the diagonal, (n, o, o)."""
+        n, o = y.shape
+        if out is None:
+            out = np.zeros((n, o, o), y.dtype)
+        np.einsum("noo->no", out)[...] = self.derivative(x, y)  # a writeable view of the diagonal
+        return out
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """f'(x), the diagonal alone."""
+        return EinsumFactor("no", self.derivative(x, y))
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """No parameters."""
+        return {}
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """f'(x) ∘ dy."""
+        return (np.multiply(dy, self.derivative(x, y), out=out) if input_needed else None), {}
+
+    def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
+        """f'(x) ∘ ẋ."""
+        dy: Array = self.derivative(x, y) * dx
+        return dy

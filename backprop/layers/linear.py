@@ -1,0 +1,112 @@
+"""The linear layer y = x W + b, with W (i, o) and b (o,).
+
+∂y[n,o]/∂x[n,i]  = W[i,o]
+∂y[n,o]/∂W[i,o'] = x[n,i] δ[o,o']
+∂y[n,o]/∂b[o']   = δ[o,o']
+
+VJP: dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy        JVP: ẏ = ẋ W + x Ẇ + ḃ
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.errors import NetworkError
+from backprop.layers.base import EinsumFactor, Layer, Tensors
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Linear(Layer):
+    """y = x W + b with `inputs` = i and `outputs` = o."""
+
+    inputs: int
+    outputs: int
+
+    name: ClassVar[str] = "linear"
+    reads_input: ClassVar[bool] = True
+
+    def output_width(self, input_width: int) -> int:
+        """o; raises `NetworkError` where `input_width` is not i."""
+        if input_width != self.inputs:
+            raise NetworkError(f"A linear layer got {input_width} inputs; expected {self.inputs}.")
+        return self.outputs
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """W (i, o) and b (o,)."""
+        return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
+
+    def forward_flops(self, n: int, i: int, o: int) -> int:
+        """One matrix product and the bias."""
+        return 2 * n * i * o + n * o
+
+    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
+        """One matrix product for dW, one for dx where it is needed, and the sum for db."""
+        return (2 if input_needed else 1) * 2 * n * i * o + n * o
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """X W + b."""
+        y = np.matmul(x, params["W"], out=out)
+        return np.add(y, params["b"], out=y)
+
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """Wᵀ for every sample: (n, o, i)."""
+        if out is None:
+            out = np.empty((len(x), self.outputs, self.inputs), x.dtype)
+        out[...] = params["W"].T
+        return out
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """∂y/∂W (n, o, i, o) holds x on the diagonal of its two output axes, ∂y/∂b (n, o, o) ones."""
+        n, o = y.shape
+        if out is None:
+            out = {
+                "W": np.zeros((n, o, self.inputs, o), x.dtype),
+                "b": np.zeros((n, o, o), x.dtype),
+            }
+        np.einsum("noio->noi", out["W"])[...] = x[:, None, :]  # a writeable view of the diagonal
+        np.einsum("noo->no", out["b"])[...] = 1
+        return {"W": out["W"], "b": out["b"]}
+
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """W, the same for every sample."""
+        return EinsumFactor("io", params["W"])
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """X for W and the number one for b: the δ of both is the axis o that the operands share."""
+        return {"W": EinsumFactor("ni", x), "b": EinsumFactor("", np.ones((), x.dtype))}
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """Dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""
+        if dparams is None:
+            dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
+        if len(x) == 1:
+            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes six times as long.
+            np.multiply(x.T, dy, out=dparams["W"])
+            dparams["b"][...] = dy[0]
+        else:
+            np.matmul(x.T, dy, out=dparams["W"])
+            np.matmul(np.ones(len(dy), dy.dtype), dy, out=dparams["b"])  # BLAS: faster than a sum over n
+        dx = np.matmul(dy, params["W"].T, out=out) if input_needed else None
+        return dx, dparams
+
+    def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
+        """ẋ W + x Ẇ + ḃ."""
+        dy: Array = dx @ params["W"] + x @ dparams["W"] + dparams["b"]
+        return dy

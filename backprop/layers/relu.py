@@ -1,0 +1,34 @@
+"""The rectified linear unit f(x) = max(x, 0), with f'(x) = 1 where x > 0 and else 0.
+
+At x = 0 there is no derivative; like every library we take 0 (Bertoin et al., NeurIPS 2021).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import Tensors
+from backprop.layers.elementwise import Elementwise
+
+
+@final
+class ReLU(Elementwise):
+    """max(x, 0)."""
+
+    name: ClassVar[str] = "relu"
+    reads_input: ClassVar[bool] = False
+    forward_flops_per_element: ClassVar[int] = 1
+    derivative_flops_per_element: ClassVar[int] = 1
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """max(x, 0)."""
+        y: Array = np.maximum(x, 0, out=out)
+        return y
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """True where y > 0, which is exactly where x > 0; a product with it keeps the other's dtype."""
+        mask: Array = np.greater(y, 0)
+        return mask

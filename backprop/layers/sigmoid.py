@@ -1,0 +1,33 @@
+"""The logistic sigmoid f(x) = 1 / (1 + e⁻ˣ), with f'(x) = y (1 - y)."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import Tensors
+from backprop.layers.elementwise import Elementwise
+
+
+@final
+class Sigmoid(Elementwise):
+    """1 / (1 + e⁻ˣ)."""
+
+    name: ClassVar[str] = "sigmoid"
+    reads_input: ClassVar[bool] = False
+    forward_flops_per_element: ClassVar[int] = 12
+    derivative_flops_per_element: ClassVar[int] = 2
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """1 / (1 + e⁻ˣ), without overflow for x far below zero."""
+        from scipy.special import expit
+
+        y: Array = expit(x, out=out)
+        return y
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """Y (1 - y)."""
+        slope = np.subtract(1, y)
+        return np.multiply(slope, y, out=slope)

@@ -1,0 +1,92 @@
+"""The softmax p = exp(z) / Σ exp(z) over the classes, a layer like any other.
+
+    ∂p[n,o]/∂z[n,i] = p[n,o] (δ[o,i] - p[n,i])
+
+    VJP: dz = p ∘ (dp - Σ p dp)        JVP: ṗ = p ∘ (ż - Σ p ż)
+
+The largest logit is subtracted first, which changes nothing and keeps exp from overflowing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import EinsumFactor, Layer, Tensors
+
+
+@final
+class Softmax(Layer):
+    """exp(z) / Σ exp(z)."""
+
+    name: ClassVar[str] = "softmax"
+    reads_input: ClassVar[bool] = False
+
+    def output_width(self, input_width: int) -> int:
+        """As many outputs as inputs."""
+        return input_width
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """No parameters."""
+        return {}
+
+    def forward_flops(self, n: int, i: int, o: int) -> int:
+        """Maximum, difference, exponential (counted as 10), sum and division."""
+        return 14 * n * o
+
+    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
+        """Product, sum, difference, product."""
+        return 4 * n * o if input_needed else 0
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """Exp(x - max x), divided by its sum over the classes."""
+        y: Array = np.subtract(x, x.max(axis=1, keepdims=True), out=out)
+        np.exp(y, out=y)
+        np.divide(y, y.sum(axis=1, keepdims=True), out=y)
+        return y
+
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """diag(p) - p pᵀ for every sample, (n, o, o)."""
+        jacobian = np.multiply(y[:, :, None], -y[:, None, :], out=out)
+        np.einsum("noo->no", jacobian)[...] += y
+        return jacobian
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """p (δ - p): every class depends on every logit, so no axis can be spared."""
+        identity = np.eye(y.shape[1], dtype=y.dtype)
+        return EinsumFactor("noi", np.einsum("no,noi->noi", y, identity - y[:, None, :]))
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """No parameters."""
+        return {}
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """P ∘ (dp - Σ p dp)."""
+        if not input_needed:
+            return None, {}
+        inner = np.einsum("no,no->n", y, dy)[:, None]
+        dx = np.subtract(dy, inner, out=out)
+        return np.multiply(dx, y, out=dx), {}
+
+    def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
+        """P ∘ (ż - Σ p ż)."""
+        dy: Array = y * (dx - np.sum(y * dx, axis=1, keepdims=True))
+        return dy

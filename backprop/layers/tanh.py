@@ -1,0 +1,31 @@
+"""The hyperbolic tangent f(x) = tanh x, with f'(x) = 1 - y²."""
+
+from __future__ import annotations
+
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import Tensors
+from backprop.layers.elementwise import Elementwise
+
+
+@final
+class Tanh(Elementwise):
+    """tanh x."""
+
+    name: ClassVar[str] = "tanh"
+    reads_input: ClassVar[bool] = False
+    forward_flops_per_element: ClassVar[int] = 10
+    derivative_flops_per_element: ClassVar[int] = 2
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """Tanh x."""
+        y: Array = np.tanh(x, out=out)
+        return y
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """1 - y²."""
+        slope = np.square(y)
+        return np.subtract(1, slope, out=slope)

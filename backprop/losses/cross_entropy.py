@@ -1,0 +1,60 @@
+"""The cross-entropy L = -1/n Σₙ log p[n, label], a loss on probabilities.
+
+    ∂L/∂p[n,c] = -1/n · y[n,c] / p[n,c]        with y one-hot
+    ∂L/∂z[n,c] =  1/n · (p[n,c] - y[n,c])      through the softmax at once: the shortcut
+
+The first divides by a probability and the softmax multiplies by it again; the second never does, so it
+keeps its digits where a probability is tiny (Bishop 2006, section 4.3.4).
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers import Layer, Softmax
+from backprop.losses.base import Loss
+
+
+@final
+class CrossEntropy(Loss):
+    """-1/n Σₙ log p[n, label]."""
+
+    name: ClassVar[str] = "cross-entropy"
+    fused_layer: ClassVar[type[Layer] | None] = Softmax
+    needs_probabilities: ClassVar[bool] = True
+
+    def value(self, y: Array, labels: Array) -> Any:
+        """-1/n Σₙ log p[n, label]; infinite where such a probability has underflowed to zero."""
+        with np.errstate(divide="ignore"):
+            return -np.mean(np.log(y[np.arange(len(y)), labels]))
+
+    def gradient(self, y: Array, labels: Array) -> Array:
+        """-1/(n p) at the label and else 0."""
+        gradient, rows = np.zeros_like(y), np.arange(len(y))
+        with np.errstate(divide="ignore"):
+            gradient[rows, labels] = -1 / (y[rows, labels] * y.dtype.type(len(y)))
+        return gradient
+
+    def fused_value(self, z: Array, labels: Array) -> Any:
+        """1/n Σₙ (log Σ exp z - z[n, label]), with the largest logit subtracted first."""
+        shifted = z - z.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(shifted).sum(axis=1))
+        return np.mean(log_sum - shifted[np.arange(len(z)), labels])
+
+    def fused_value_and_gradient(
+        self, z: Array, labels: Array, *, out: Array | None = None
+    ) -> tuple[Any, Array]:
+        """The same value, and (p - y) / n from the same exponentials."""
+        rows = np.arange(len(z))
+        delta = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
+        at_label = delta[rows, labels]
+        np.exp(delta, out=delta)
+        total = np.add.reduce(delta, axis=1, keepdims=True)
+        value = np.mean(np.log(total[:, 0]) - at_label)
+        np.divide(delta, total, out=delta)
+        delta[rows, labels] -= 1
+        np.multiply(delta, z.dtype.type(1) / z.dtype.type(len(z)), out=delta)
+        return value, delta

@@ -1,0 +1,53 @@
+"""The mean squared error L = 1/(n c) Σₙ Σ_c (y[n,c] - t[n,c])², with t the labels one-hot.
+
+    ∂L/∂y[n,c] = 2/(n c) · (y[n,c] - t[n,c])
+
+The mean is over samples and classes alike, as scikit-learn and PyTorch have it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.errors import UnsupportedError
+from backprop.layers import Layer
+from backprop.losses.base import Loss
+
+
+@final
+class MeanSquaredError(Loss):
+    """1/(n c) Σ (y - t)²."""
+
+    name: ClassVar[str] = "mean-squared-error"
+    fused_layer: ClassVar[type[Layer] | None] = None
+    needs_probabilities: ClassVar[bool] = False
+
+    def value(self, y: Array, labels: Array) -> Any:
+        """1/(n c) Σ (y - t)²."""
+        return np.mean(np.square(_residual(y, labels)))
+
+    def gradient(self, y: Array, labels: Array) -> Array:
+        """2/(n c) (y - t)."""
+        gradient = _residual(y, labels)
+        gradient *= y.dtype.type(2) / y.dtype.type(y.size)
+        return gradient
+
+    def fused_value(self, z: Array, labels: Array) -> Any:
+        """No layer is fused with this loss: raises `UnsupportedError`."""
+        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
+
+    def fused_value_and_gradient(
+        self, z: Array, labels: Array, *, out: Array | None = None
+    ) -> tuple[Any, Array]:
+        """No layer is fused with this loss: raises `UnsupportedError`."""
+        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
+
+
+def _residual(y: Array, labels: Array) -> Array:
+    """Y - t (n, c), a new array."""
+    residual = y.copy()
+    residual[np.arange(len(y)), labels] -= 1
+    return residual

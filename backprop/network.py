@@ -1,0 +1,266 @@
+"""The network: layers, one after another, and a loss. Frozen, and without parameters of its own.
+
+784-512-10 is   linear 784→512, relu, linear 512→10, softmax;   cross-entropy
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from backprop.arrays import Array, DType, check_dtype
+from backprop.errors import DtypeError, LabelError, NetworkError, NonFiniteError, ShapeError, UnknownNameError
+from backprop.layers import ACTIVATIONS, Layer, Linear
+from backprop.losses import LOSSES, Loss
+from backprop.parameters import Layout, Parameters
+
+
+class Batch(NamedTuple):
+    """Samples that have been checked against a network: inputs (n, i) and labels (n,)."""
+
+    inputs: Array
+    labels: Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """A feed-forward network and its loss.
+
+    Build one with `Network.mlp`, or from any sequence of layers: `Network(layers, loss_function)`.
+    Raises `NetworkError` where the layers do not fit together.
+    """
+
+    layers: tuple[Layer, ...]
+    loss_function: Loss
+
+    def __post_init__(self) -> None:
+        if not any(isinstance(layer, Linear) for layer in self.layers):
+            raise NetworkError("The network has no linear layer; expected at least one.")
+        if self.loss_function.needs_probabilities and self.layers[-1].name != "softmax":
+            raise NetworkError(
+                f"The loss {self.loss_function.name} is one of probabilities and the last layer is "
+                f"{self.layers[-1].name}; expected softmax."
+            )
+        _ = self.widths  # raises where two layers do not fit
+
+    @classmethod
+    def mlp(
+        cls,
+        *sizes: int,
+        activation: str = "relu",
+        loss: str = "cross-entropy",
+        output: str | None = None,
+    ) -> Network:
+        """A multi-layer perceptron of the given sizes: inputs, hidden layers, classes.
+
+        `activation` follows every linear layer but the last. `output` names the activation after the
+        last one, or "linear" for none; by default softmax for the cross-entropy and none for the mean
+        squared error. Raises `NetworkError` for sizes that make no network and `UnknownNameError` for
+        an activation, loss or output that is not known.
+        """
+        if len(sizes) < 2:
+            raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
+        for size in sizes:
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise NetworkError(f"A size of the network is {size!r}; expected a whole number above zero.")
+        loss_function = _lookup("loss", loss, LOSSES)()
+        hidden = _lookup("activation", activation, ACTIVATIONS)
+        layers: list[Layer] = []
+        for i, o in itertools.pairwise(sizes):
+            layers += [Linear(int(i), int(o)), hidden()]
+        layers.pop()
+        last = output or ("softmax" if loss_function.needs_probabilities else "linear")
+        if last != "linear":
+            layers.append(_lookup("output", last, {**ACTIVATIONS, "linear": Layer})())
+        return cls(tuple(layers), loss_function)
+
+    @classmethod
+    def parse(cls, text: str, *, activation: str = "relu", loss: str = "cross-entropy") -> Network:
+        """`Network.mlp` from a text such as `784-512-10`; raises `NetworkError` for any other form."""
+        try:
+            sizes = [int(part) for part in text.split("-")]
+        except ValueError:
+            raise NetworkError(f"The network is {text!r}; expected sizes such as 784-512-10.") from None
+        return cls.mlp(*sizes, activation=activation, loss=loss)
+
+    @cached_property
+    def widths(self) -> tuple[tuple[int, int], ...]:
+        """(i, o) of every layer; layers before the first linear one have its i."""
+        width = next(layer.inputs for layer in self.layers if isinstance(layer, Linear))
+        widths = []
+        for layer in self.layers:
+            following = layer.output_width(width)
+            widths.append((width, following))
+            width = following
+        return tuple(widths)
+
+    @property
+    def inputs(self) -> int:
+        """i of the first layer: numbers per sample."""
+        return self.widths[0][0]
+
+    @property
+    def classes(self) -> int:
+        """c, the network's outputs."""
+        return self.widths[-1][1]
+
+    @property
+    def fused(self) -> bool:
+        """Whether the last layer and the loss have a closed form in common, such as p - y."""
+        fused_layer = self.loss_function.fused_layer
+        return fused_layer is not None and isinstance(self.layers[-1], fused_layer)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The tensors of `Parameters`: W1, b1, W2, …, numbered over the layers that have some."""
+        shapes = []
+        for layer, names in zip(self.layers, self.names, strict=True):
+            shapes += [(names[local], shape) for local, shape in layer.parameter_shapes().items()]
+        return Layout(tuple(shapes))
+
+    @cached_property
+    def names(self) -> tuple[dict[str, str], ...]:
+        """For every layer, its local parameter names to the network's: {"W": "W1", "b": "b1"}."""
+        names, number = [], 0
+        for layer in self.layers:
+            local = layer.parameter_shapes()
+            number += bool(local)
+            names.append({name: f"{name}{number}" for name in local})
+        return tuple(names)
+
+    @property
+    def parameter_count(self) -> int:
+        """p."""
+        return self.layout.size
+
+    def forward_flops(self, batch_size: int) -> int:
+        """Predicted floating-point operations of one forward pass of n samples."""
+        return sum(
+            layer.forward_flops(batch_size, i, o)
+            for layer, (i, o) in zip(self.layers, self.widths, strict=True)
+        )
+
+    def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
+        """For every layer, its own tensors by their local names."""
+        return [{local: tensors[name] for local, name in names.items()} for names in self.names]
+
+    def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
+        """Random parameters: weights normal with variance 2/i (He et al. 2015), biases zero.
+
+        The same generator state gives the same numbers in every dtype, up to rounding.
+        """
+        params = Parameters.zeros(self.layout, check_dtype(dtype))
+        for tensor in params.values():
+            if tensor.ndim > 1:
+                tensor[...] = rng.standard_normal(tensor.shape) * math.sqrt(2 / tensor.shape[0])
+        return params
+
+    def activations(self, params: Mapping[str, Array], inputs: Array) -> list[Array]:
+        """The inputs (n, i) and every layer's output (n, o), in order."""
+        values = [inputs]
+        for layer, tensors in zip(self.layers, self.local(params), strict=True):
+            values.append(layer.forward(tensors, values[-1]))
+        return values
+
+    def forward(self, params: Mapping[str, Array], inputs: Array) -> Array:
+        """The network's outputs (n, c)."""
+        x = inputs
+        for layer, tensors in zip(self.layers, self.local(params), strict=True):
+            x = layer.forward(tensors, x)
+        return x
+
+    def loss(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Any:
+        """The loss, the mean over n: a scalar of the parameters' dtype.
+
+        Where the last layer and the loss have a closed form in common it is used, so that the value is
+        exact for any logits.
+        """
+        layers = self.layers[:-1] if self.fused else self.layers
+        x = inputs
+        for layer, tensors in zip(layers, self.local(params), strict=False):
+            x = layer.forward(tensors, x)
+        return (
+            self.loss_function.fused_value(x, labels) if self.fused else self.loss_function.value(x, labels)
+        )
+
+    def predict(self, params: Mapping[str, Array], inputs: Array) -> Array:
+        """The most probable class of every sample (n,)."""
+        classes: Array = self.forward(params, inputs).argmax(axis=1)
+        return classes
+
+    def batch(self, inputs: ArrayLike, labels: ArrayLike, dtype: DType) -> Batch:
+        """Check samples against this network, once, before any strategy sees them.
+
+        Raises `ShapeError` for shapes that do not fit or an empty batch, `DtypeError` for inputs that
+        are not of `dtype` or labels that are not integers, `LabelError` for labels that are no class,
+        and `NonFiniteError` for NaN or infinity in the inputs.
+        """
+        x, y = np.asarray(inputs), np.asarray(labels)
+        if x.ndim != 2 or x.shape[1] != self.inputs:
+            raise ShapeError(f"The inputs have shape {x.shape}; expected (n, {self.inputs}).")
+        if len(x) == 0:
+            raise ShapeError("The batch is empty; expected at least one sample.")
+        if y.shape != (len(x),):
+            raise ShapeError(f"The labels have shape {y.shape}; expected ({len(x)},), one per sample.")
+        if x.dtype != dtype:
+            raise DtypeError(
+                f"The inputs are {x.dtype.name}; expected {dtype.name} like the parameters: nothing is "
+                "converted silently."
+            )
+        if not np.issubdtype(y.dtype, np.integer):
+            raise DtypeError(f"The labels are {y.dtype.name}; expected integers, the class numbers.")
+        outside = np.flatnonzero((y < 0) | (y >= self.classes))
+        if len(outside):
+            k = int(outside[0])
+            raise LabelError(f"Label {y[k]} of sample {k} is no class; expected 0 to {self.classes - 1}.")
+        finite = np.isfinite(x)
+        if not finite.all():
+            n, i = (int(k) for k in np.argwhere(~finite)[0])
+            raise NonFiniteError(f"Input {i} of sample {n} is {x[n, i]}; expected finite numbers.")
+        return Batch(x, y)
+
+    def check_parameters(self, params: Parameters) -> None:
+        """Raise `ShapeError`, `DtypeError` or `NonFiniteError` unless `params` fit this network."""
+        if not isinstance(params, Parameters):
+            raise DtypeError(
+                f"The parameters are a {type(params).__name__}; expected Parameters, as "
+                "network.init or Parameters.from_mapping make them."
+            )
+        if params.layout != self.layout:
+            raise ShapeError(f"The parameters are {params!r}; expected those of the network {self}.")
+        check_dtype(params.dtype)
+        if not np.isfinite(params.vector).all():
+            name, index = self.layout.locate(int(np.flatnonzero(~np.isfinite(params.vector))[0]))
+            raise NonFiniteError(
+                f"The parameter {name}{list(index)} is {params[name][index]}; expected finite numbers."
+            )
+
+    @property
+    def hidden_activations(self) -> tuple[str, ...]:
+        """The names of the layers without parameters, except the last layer if the loss is fused with it."""
+        layers = self.layers[:-1] if self.fused else self.layers
+        return tuple(dict.fromkeys(layer.name for layer in layers if not isinstance(layer, Linear)))
+
+    @property
+    def sizes(self) -> str:
+        """The sizes alone: `784-512-10`."""
+        linear = [layer for layer in self.layers if isinstance(layer, Linear)]
+        return "-".join(str(size) for size in [linear[0].inputs, *(layer.outputs for layer in linear)])
+
+    def __str__(self) -> str:
+        parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
+        return " ".join(parts)
+
+
+def _lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
+    """The entry of `table`, or `UnknownNameError` with the near match."""
+    if not isinstance(name, str) or name not in table:
+        raise UnknownNameError(kind, str(name), table)
+    return table[name]

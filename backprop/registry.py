@@ -1,0 +1,124 @@
+"""Finding strategies: files of `backprop.strategies`, entry points of other packages, files of the user.
+
+short-form              a file of this package
+my-strategy             an entry point of the group `backprop.strategies` in an installed package
+path/to/file.py:Class   a class in a file
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from backprop import strategies
+from backprop.errors import BackpropError, UnknownNameError
+from backprop.strategy import Strategy
+
+ENTRY_POINT_GROUP = "backprop.strategies"
+
+_LADDER = ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form", "finite-differences")
+
+
+class StrategyLoadError(BackpropError):
+    """A strategy's file, class or entry point that cannot be loaded."""
+
+
+@functools.cache
+def installed_strategies() -> dict[str, Strategy[Any]]:
+    """Every strategy that is installed, by name: the ladder from dense to closed form, then the rest.
+
+    Raises `StrategyLoadError` where an entry point cannot be loaded.
+    """
+    found = [*_built_in(), *_from_entry_points()]
+    order = {name: k for k, name in enumerate(_LADDER)}
+
+    def rung(strategy: Strategy[Any]) -> tuple[int, str]:
+        family = [k for name, k in order.items() if strategy.name.startswith(name)]
+        return (min(family, default=len(order)), strategy.name)
+
+    return {strategy.name: strategy for strategy in sorted(found, key=rung)}
+
+
+def find_strategy(name: str) -> Strategy[Any]:
+    """The strategy of that name, or of the class in `file.py:Class`.
+
+    Raises `UnknownNameError` for a name that is not installed, `StrategyLoadError` for a file or class
+    that makes no strategy.
+    """
+    if ":" in name:
+        return _from_file(name)
+    known = installed_strategies()
+    if name not in known:
+        raise UnknownNameError("strategy", name, known)
+    return known[name]
+
+
+def select_strategies(names: Sequence[str]) -> list[Strategy[Any]]:
+    """The named strategies without repetition; all where no name is given."""
+    if not names:
+        return list(installed_strategies().values())
+    return list({strategy.name: strategy for strategy in map(find_strategy, names)}.values())
+
+
+def _built_in() -> Iterable[Strategy[Any]]:
+    for module in pkgutil.iter_modules(strategies.__path__, "backprop.strategies."):
+        yield from importlib.import_module(module.name).STRATEGIES
+
+
+def _from_entry_points() -> Iterable[Strategy[Any]]:
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            made = point.load()()
+        except Exception as error:
+            raise StrategyLoadError(
+                f"The entry point {point.name} = {point.value} could not be loaded: {error}."
+            ) from error
+        yield _check(made, f"The entry point {point.name} = {point.value}")
+
+
+def _from_file(target: str) -> Strategy[Any]:
+    path, _, class_name = target.rpartition(":")
+    if not Path(path).is_file():
+        raise StrategyLoadError(f"There is no file {path!r}; expected file.py:Class.")
+    module = _load(Path(path))
+    made = getattr(module, class_name, None)
+    if made is None:
+        known = [name for name, value in vars(module).items() if inspect.isclass(value)]
+        raise UnknownNameError(f"class in {path}", class_name, known)
+    if not callable(made):
+        raise StrategyLoadError(f"{target} is a {type(made).__name__}; expected a Strategy class.")
+    try:
+        return _check(made(), target)
+    except TypeError as error:
+        raise StrategyLoadError(f"{target} could not be made without arguments: {error}.") from error
+
+
+def _load(path: Path) -> ModuleType:
+    name = f"_backprop_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise StrategyLoadError(f"The file {str(path)!r} is no Python file; expected file.py:Class.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their own module up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise StrategyLoadError(
+            f"The file {str(path)!r} could not be run: {type(error).__name__}: {error}."
+        ) from error
+    return module
+
+
+def _check(made: object, origin: str) -> Strategy[Any]:
+    if not isinstance(made, Strategy):
+        raise StrategyLoadError(f"{origin} makes a {type(made).__name__}; expected a backprop.Strategy.")
+    return made

@@ -1,0 +1,133 @@
+"""The batched Jacobian: the chain rule by einsum with the batch axis kept; ∂(outputs)/∂W is (n, c, i, o).
+
+    J = ∂(outputs)/∂y             nco
+    ∂(outputs)/∂x                 nco,io->nci (linear)   nco,no->nco (activation)   nco,noi->nci (softmax)
+    ∂(outputs)/∂θ                 nco,ni->ncio (W)       nco,->nco (b)
+    dL/dθ = Σₙ Σ_c dL/d(outputs)  nc,nc…->…
+
+An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never
+written out. What is left is large enough, n·c numbers for every weight.
+
+The same einsum is computed in two ways. `batched-jacobian` gives each to the routine that is fastest for
+it, a broadcast product or BLAS; `batched-jacobian-einsum` hands the strings to np.einsum as they stand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, final
+
+import numpy as np
+
+from backprop.arrays import Array, DType, aligned_empty
+from backprop.layers import EinsumFactor
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """∂(outputs)/∂θ (n, c, *shape of θ) by local name for every layer, and the gradient's memory."""
+
+    network: Network
+    jacobians: list[dict[str, Array]]
+    gradient: Parameters
+    local_gradient: list[dict[str, Array]]
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class BatchedJacobian(Strategy[Plan]):
+    """The chain rule by einsum; `route` says who computes it."""
+
+    route: Literal["blas", "einsum"] = "blas"
+
+    summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
+    accuracy: ClassVar[Accuracy] = EXACT
+
+    @property
+    def name(self) -> str:
+        """The route is named where it is not the faster one."""
+        return "batched-jacobian" if self.route == "blas" else "batched-jacobian-einsum"
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network and dtype can be done, given the memory."""
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """n·c·p numbers, written once and read once."""
+        n, c, size = batch_size, network.classes, dtype.itemsize
+        weights = network.parameter_count
+        activations = sum(n * o for _, o in network.widths)
+        chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
+        transient = max(n * c * (i + o) for i, o in network.widths)
+        return Cost(
+            flops=network.forward_flops(n) + chain + 3 * n * c * weights,
+            bytes_moved=2 * size * n * c * weights,
+            peak_bytes=size * (n * c * weights + weights + activations + transient),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Allocate the Jacobian of the outputs by every parameter."""
+        jacobians = [
+            {
+                name: aligned_empty((batch_size, network.classes, *shape), dtype)
+                for name, shape in layer.parameter_shapes().items()
+            }
+            for layer in network.layers
+        ]
+        gradient = Parameters.empty(network.layout, dtype)
+        return Plan(network, jacobians, gradient, network.local(gradient))
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """All Jacobians of the outputs first, then their product with dL/d(outputs)."""
+        network = plan.network
+        values = network.activations(params, batch.inputs)
+        n, c = values[-1].shape
+        jacobian = np.broadcast_to(np.eye(c, dtype=values[-1].dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
+        steps = zip(
+            network.layers, network.local(params), values[:-1], values[1:], plan.jacobians, strict=True
+        )
+        for k, (layer, own, x, y, buffers) in reversed(list(enumerate(steps))):
+            for name, factor in layer.parameter_factors(own, x, y).items():
+                self._extend(jacobian, factor, buffers[name])
+            if k > 0:
+                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
+
+        row = network.loss_function.gradient(values[-1], batch.labels)
+        for buffers, gradients in zip(plan.jacobians, plan.local_gradient, strict=True):
+            for name, buffer in buffers.items():
+                self._contract(row, buffer, gradients[name])
+        loss = network.loss_function.value(values[-1], batch.labels)
+        return ValueAndGradient(float(loss), plan.gradient)
+
+    def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:
+        """∂(outputs)/∂x (n, c, i) from ∂(outputs)/∂y (n, c, o) and ∂y/∂x."""
+        subscripts = f"nco,{factor.subscripts}->nc{'i' if 'i' in factor.subscripts else 'o'}"
+        chained: Array = np.einsum(subscripts, jacobian, factor.operand, optimize=self.route == "blas")
+        return chained
+
+    def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
+        """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o) and ∂y/∂θ."""
+        if self.route == "blas" and factor.subscripts == "ni":
+            # An outer product is no work for BLAS; a broadcast product writes at the speed of memory.
+            np.multiply(factor.operand[:, None, :, None], jacobian[:, :, None, :], out=out)
+        else:
+            np.einsum(
+                f"nco,{factor.subscripts}->nc{'io' if 'i' in factor.subscripts else 'o'}",
+                jacobian,
+                factor.operand,
+                out=out,
+            )
+
+    def _contract(self, row: Array, jacobian: Array, out: Array) -> None:
+        """dL/dθ from dL/d(outputs) (n, c) and ∂(outputs)/∂θ (n, c, …)."""
+        if self.route == "blas":
+            np.matmul(row.reshape(1, -1), jacobian.reshape(row.size, -1), out=out.reshape(1, -1))
+        else:
+            np.einsum("nc,nc...->...", row, jacobian, out=out)
+
+
+STRATEGIES = (BatchedJacobian(), BatchedJacobian(route="einsum"))

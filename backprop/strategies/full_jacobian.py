@@ -1,0 +1,115 @@
+"""The full Jacobian: every factor of the chain rule as a dense matrix, one sample at a time.
+
+    dL/dθ = dL/dp · ∂p/∂z₂ · ∂z₂/∂a₁ · ∂a₁/∂z₁ · ∂z₁/∂θ
+
+∂z/∂W is a matrix of o rows and i·o columns: 512 x 401,408 numbers for 784-512-10, of which one in 512 is
+not zero. It is dense all the same. Two things keep it honest and no slower than it must be: a buffer is
+filled again only where it is not zero, and the chain is multiplied from the left, row vector times
+matrix, which reads every matrix once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array, DType, aligned_zeros
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Dense Jacobians of one sample, zero where no call writes, and the gradient's memory.
+
+    inputs: ∂y/∂x (1, o, i) of every layer but the first. parameters: ∂y/∂θ (1, o, *shape) by local name.
+    """
+
+    network: Network
+    inputs: list[Array | None]
+    parameters: list[dict[str, Array]]
+    gradient: Parameters
+    local_gradient: list[dict[str, Array]]
+    products: list[dict[str, Array]]
+
+
+@final
+class FullJacobian(Strategy[Plan]):
+    """The chain rule as it is taught, with every matrix in memory."""
+
+    name = "full-jacobian"
+    summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
+    accuracy: Accuracy = EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network and dtype can be done, given the memory."""
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """Σ o·p numbers for the matrices; each is read once a sample."""
+        n, size = batch_size, dtype.itemsize
+        factors = sum(o * i for i, o in network.widths[1:])
+        jacobians = sum(
+            o * math.prod(shape)
+            for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+            for shape in layer.parameter_shapes().values()
+        )
+        weights = network.parameter_count
+        activations = sum(o for _, o in network.widths)
+        return Cost(
+            flops=network.forward_flops(n) + 2 * n * (factors + jacobians + weights),
+            bytes_moved=size * n * (factors + jacobians),
+            peak_bytes=size * (factors + jacobians + 2 * weights + activations),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Allocate every matrix of the chain and fill it with zeros."""
+        inputs: list[Array | None] = []
+        parameters: list[dict[str, Array]] = []
+        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+            inputs.append(aligned_zeros((1, o, i), dtype) if k > 0 else None)
+            parameters.append(
+                {
+                    name: aligned_zeros((1, o, *shape), dtype)
+                    for name, shape in layer.parameter_shapes().items()
+                }
+            )
+        gradient, product = (Parameters.empty(network.layout, dtype) for _ in range(2))
+        return Plan(network, inputs, parameters, gradient, network.local(gradient), network.local(product))
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """The mean of the samples' losses and gradients."""
+        plan.gradient.vector.fill(0)
+        tensors, loss = plan.network.local(params), 0.0
+        for x, label in zip(batch.inputs[:, None, :], batch.labels[:, None], strict=True):
+            loss += _add_sample(plan, tensors, x, label)
+        n = len(batch.inputs)
+        plan.gradient.vector /= batch.inputs.dtype.type(n)
+        return ValueAndGradient(loss / n, plan.gradient)
+
+
+def _add_sample(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
+    """Add the gradient of one sample (1, i) to the plan's; returns its loss."""
+    network = plan.network
+    values = [inputs]
+    for layer, own in zip(network.layers, tensors, strict=True):
+        values.append(layer.forward(own, values[-1]))
+    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
+    for k in reversed(range(len(network.layers))):
+        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
+        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
+        for name, jacobian in jacobians.items():
+            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
+            np.matmul(row, jacobian.reshape(row.shape[1], -1), out=product.reshape(1, -1))
+            gradient += product
+        if k > 0:
+            row = row @ layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
+    return float(network.loss_function.value(values[-1], label))
+
+
+STRATEGIES = (FullJacobian(),)

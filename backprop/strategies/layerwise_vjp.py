@@ -1,0 +1,79 @@
+"""Layerwise VJP: textbook back-propagation, every layer by itself, softmax and cross-entropy apart.
+
+    dL/dp from the loss, then for every layer from the last to the first   dx, dθ = layer.vjp(dy)
+
+No Jacobian is formed and nothing is fused: -1/p is multiplied by p (dp - Σ p dp) as the chain rule says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from backprop.arrays import Array, DType
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The gradient's memory; everything else is allocated afresh in every call."""
+
+    network: Network
+    gradient: Parameters
+    local_gradient: list[dict[str, Array]]
+
+
+@final
+class LayerwiseVJP(Strategy[Plan]):
+    """Reverse mode, one VJP a layer."""
+
+    name = "layerwise-vjp"
+    summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
+    accuracy: Accuracy = EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network and dtype can be done."""
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """Three matrix products a linear layer; all activations and two deltas in memory."""
+        n, size = batch_size, dtype.itemsize
+        steps = list(zip(network.layers, network.widths, strict=True))
+        flops = network.forward_flops(n) + sum(
+            layer.vjp_flops(n, i, o, input_needed=True) for layer, (i, o) in steps
+        )
+        activations = sum(n * o for _, (_, o) in steps)
+        # dy, dx and, for an activation, its slope are alive together
+        transient = max(n * (o + i + (o if not layer.parameter_shapes() else 0)) for layer, (i, o) in steps)
+        weights = network.parameter_count
+        return Cost(
+            flops=flops,
+            bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
+            peak_bytes=size * (activations + transient + weights),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Allocate the gradient."""
+        gradient = Parameters.empty(network.layout, dtype)
+        return Plan(network, gradient, network.local(gradient))
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """Forward, the gradient of the loss, and one VJP a layer."""
+        network = plan.network
+        values = network.activations(params, batch.inputs)
+        loss = network.loss_function.value(values[-1], batch.labels)
+        dy = network.loss_function.gradient(values[-1], batch.labels)
+        steps = zip(
+            network.layers, network.local(params), values[:-1], values[1:], plan.local_gradient, strict=True
+        )
+        for layer, own, x, y, dparams in reversed(list(steps)):
+            dx, _ = layer.vjp(own, x, y, dy, dparams=dparams)
+            assert dx is not None  # it was asked for
+            dy = dx
+        return ValueAndGradient(float(loss), plan.gradient)
+
+
+STRATEGIES = (LayerwiseVJP(),)

@@ -1,0 +1,129 @@
+"""The short form: closed forms all the way, softmax and cross-entropy fused to p - y, every buffer reused.
+
+    δ of the last linear layer   = (p - y) / n
+    δ of the layer before        = (δ Wᵀ) ∘ f'(z)
+    dL/dW = xᵀ δ                   dL/db = Σₙ δ
+
+Two matrix products for the first linear layer, whose dx nobody needs, and three for every other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+from backprop.arrays import Array, DType, aligned_empty
+from backprop.layers import Layer, Linear
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Buffers: the outputs y of every layer, dL/dx of every layer but the first, and the gradient."""
+
+    network: Network
+    outputs: list[Array]
+    deltas: list[Array | None]
+    gradient: Parameters
+    local_gradient: list[dict[str, Array]]
+
+
+@final
+class ShortForm(Strategy[Plan]):
+    """Reverse mode in closed form with reused buffers."""
+
+    name = "short-form"
+    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
+    accuracy: Accuracy = EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network and dtype can be done."""
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
+        n, size = batch_size, dtype.itemsize
+        chain = list(zip(_chain(network), network.widths, strict=False))
+        flops = network.forward_flops(n) + sum(
+            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(chain)
+        )
+        places = _in_place(network)
+        outputs = sum(n * o for (_, (_, o)), shared in zip(chain, places, strict=True) if not shared)
+        deltas = sum(n * i for k, (layer, (i, _)) in enumerate(chain) if k > 0 and isinstance(layer, Linear))
+        # f'(x) of the widest activation is the one temporary of a size worth counting
+        slope = max((n * o for layer, (_, o) in chain if not isinstance(layer, Linear)), default=0)
+        weights = network.parameter_count
+        return Cost(
+            flops=flops,
+            bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
+            peak_bytes=size * (outputs + deltas + slope + weights),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Allocate the buffers."""
+        outputs: list[Array] = []
+        deltas: list[Array | None] = []
+        for k, (layer, shared, (i, o)) in enumerate(
+            zip(_chain(network), _in_place(network), network.widths, strict=False)
+        ):
+            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
+            deltas.append(
+                aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
+            )
+        gradient = Parameters.empty(network.layout, dtype)
+        return Plan(network, outputs, deltas, gradient, network.local(gradient))
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """Forward through every layer, p - y, and back."""
+        network, layers = plan.network, _chain(plan.network)
+        tensors = network.local(params)
+        values = [batch.inputs]
+        for layer, own, buffer in zip(layers, tensors, plan.outputs, strict=False):
+            values.append(layer.forward(own, values[-1], out=buffer))
+
+        loss, delta = _output_delta(network, values[-1], batch.labels)
+        for k in reversed(range(len(layers))):
+            own_delta = plan.deltas[k]
+            dx, _ = layers[k].vjp(
+                tensors[k],
+                values[k],
+                values[k + 1],
+                delta,
+                input_needed=k > 0,
+                out=delta if own_delta is None else own_delta,
+                dparams=plan.local_gradient[k],
+            )
+            if dx is not None:
+                delta = dx
+        return ValueAndGradient(float(loss), plan.gradient)
+
+
+def _chain(network: Network) -> tuple[Layer, ...]:
+    """The layers, without the last one where the loss is fused with it."""
+    return network.layers[:-1] if network.fused else network.layers
+
+
+def _in_place(network: Network) -> list[bool]:
+    """Whether a layer writes its output over its input: after a linear layer, whose output nobody reads."""
+    layers = _chain(network)
+    return [
+        k > 0
+        and isinstance(layers[k - 1], Linear)
+        and not isinstance(layer, Linear)
+        and not layer.reads_input
+        for k, layer in enumerate(layers)
+    ]
+
+
+def _output_delta(network: Network, y: Array, labels: Array) -> tuple[float, Array]:
+    """The loss and its gradient by the outputs of `_chain`, written over them where it is fused."""
+    loss = network.loss_function
+    if network.fused:
+        return loss.fused_value_and_gradient(y, labels, out=y)
+    return loss.value(y, labels), loss.gradient(y, labels)
+
+
+STRATEGIES = (ShortForm(),)

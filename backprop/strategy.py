@@ -1,0 +1,112 @@
+"""The Strategy interface: one derivation of the gradient, what it should cost and how exact it should be.
+
+    plan = strategy.prepare(network, batch_size, dtype)            # everything that calls can share
+    loss, gradient = strategy.value_and_gradient(plan, params, batch)
+
+A strategy keeps nothing between calls; what it keeps lives in the plan that it is handed. The gradient
+that it returns may live there too: it is valid until the next call with the same plan.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from backprop.arrays import DType
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+
+PlanT = TypeVar("PlanT")
+
+
+class ValueAndGradient(NamedTuple):
+    """The loss and its gradient by all parameters."""
+
+    loss: float
+    gradient: Parameters
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one call is predicted to need, from the sizes alone.
+
+    flops: floating-point operations of one call; a multiplication and an addition are two.
+    bytes_moved: bytes that one call must read from and write to memory, each array once per use.
+    peak_bytes: the most array memory alive at once, `prepare` and the call together.
+    forward_calls: evaluations of the whole network on the batch.
+    """
+
+    flops: int
+    bytes_moved: int
+    peak_bytes: int
+    forward_calls: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The error model: ‖g - g*‖ / ‖g*‖ is at most factor · p**parameter_exponent · eps**exponent.
+
+    eps is that of the dtype, p the number of parameters. `reason` says where the exponents come from.
+    """
+
+    factor: float
+    exponent: float
+    reason: str
+    parameter_exponent: float = 0.0
+
+    def tolerance(self, network: Network, dtype: DType) -> float:
+        """The relative error that the model allows in this dtype; a pure number."""
+        eps = float(np.finfo(dtype).eps)
+        growth = float(network.parameter_count**self.parameter_exponent)
+        return float(self.factor * growth * eps**self.exponent)
+
+
+EXACT = Accuracy(
+    factor=32,
+    exponent=1,
+    reason="an exact formula: only rounding, a small multiple of eps where sums are blocked",
+)
+"""The error model of every derivation that is a formula and not a limit (Higham 2002, section 4.2)."""
+
+
+class Strategy(ABC, Generic[PlanT]):
+    """One derivation of dL/dθ. A subclass is final and lives in a file of its own."""
+
+    summary: ClassVar[str]
+    """One line for tables: what it forms."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Kebab-case, as the reports print it. A plain class attribute will do."""
+
+    @property
+    @abstractmethod
+    def accuracy(self) -> Accuracy:
+        """The error model. A plain class attribute will do."""
+
+    def __repr__(self) -> str:
+        return f"<strategy {self.name}>"
+
+    @abstractmethod
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Why this network or dtype cannot be done, in words; None where it can."""
+
+    @abstractmethod
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """The predicted cost of `prepare` and one call; allocates nothing."""
+
+    @abstractmethod
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> PlanT:
+        """Make all that calls can share: buffers, contraction paths, sparsity."""
+
+    @abstractmethod
+    def value_and_gradient(self, plan: PlanT, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """The loss and its gradient.
+
+        `batch` has the size and dtype that the plan was made for. The gradient may live in the plan:
+        it is valid until the next call with the same plan.
+        """
