@@ -28,7 +28,7 @@ def check_dtype(dtype: DTypeLike) -> DType:
         checked = np.dtype(dtype)
     except TypeError:
         checked = None
-    if checked is None or checked.name not in SUPPORTED_DTYPES:
+    if checked is None or checked.name not in SUPPORTED_DTYPES or not checked.isnative:
         raise DtypeError(f"The dtype is {dtype!r}; expected one of {', '.join(SUPPORTED_DTYPES)}.")
     return checked
 
@@ -40,6 +40,11 @@ def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT_BYTES
     return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def ufunc_buffer_bytes(elements: int, itemsize: int) -> int:
+    """Bytes in which NumPy keeps a piece of an operand that it must cast or broadcast into an `out`."""
+    return min(elements, np.getbufsize()) * itemsize
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -14,12 +14,14 @@ class BackpropError(Exception):
     """Base of every error that this package raises on purpose."""
 
 
-class UnknownNameError(BackpropError, LookupError):
+class UnknownNameError(BackpropError, KeyError):
     """A name that is not in its table; the message offers the nearest one."""
 
-    def __init__(self, kind: str, got: str, known: Iterable[str]) -> None:
+    __str__ = Exception.__str__  # KeyError's would put the message in quotes
+
+    def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(got, names, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(got), names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? Known" if near else "expected one of"
         super().__init__(f"Unknown {kind} {got!r}; {hint}: {', '.join(names)}.")
 

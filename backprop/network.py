@@ -147,6 +147,18 @@ class Network:
             for layer, (i, o) in zip(self.layers, self.widths, strict=True)
         )
 
+    def forward_bytes(self, batch_size: int, itemsize: int) -> int:
+        """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
+        n, c = batch_size, self.classes
+        layers = self.layers[:-1] if self.fused else self.layers
+        alive = [  # a layer's input, unless it is the batch, and what the layer allocates
+            (n * i * itemsize if k > 0 else 0) + layer.forward_bytes(n, i, o, itemsize, out=False)
+            for k, (layer, (i, o)) in enumerate(zip(layers, self.widths, strict=False))
+        ]
+        loss = self.loss_function
+        temporaries = loss.fused_value_temporaries if self.fused else loss.value_temporaries
+        return max(*alive, (1 + temporaries) * n * c * itemsize)
+
     def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
         """For every layer, its own tensors by their local names."""
         return [{local: tensors[name] for local, name in names.items()} for names in self.names]
@@ -202,7 +214,7 @@ class Network:
         are not of `dtype` or labels that are not integers, `LabelError` for labels that are no class,
         and `NonFiniteError` for NaN or infinity in the inputs.
         """
-        x, y = np.asarray(inputs), np.asarray(labels)
+        x, y = _as_array("inputs", inputs), _as_array("labels", labels)
         if x.ndim != 2 or x.shape[1] != self.inputs:
             raise ShapeError(f"The inputs have shape {x.shape}; expected (n, {self.inputs}).")
         if len(x) == 0:
@@ -211,7 +223,7 @@ class Network:
             raise ShapeError(f"The labels have shape {y.shape}; expected ({len(x)},), one per sample.")
         if x.dtype != dtype:
             raise DtypeError(
-                f"The inputs are {x.dtype.name}; expected {dtype.name} like the parameters: nothing is "
+                f"The inputs are {x.dtype}; expected {dtype.name} like the parameters: nothing is "
                 "converted silently."
             )
         if not np.issubdtype(y.dtype, np.integer):
@@ -257,6 +269,14 @@ class Network:
     def __str__(self) -> str:
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts)
+
+
+def _as_array(kind: str, values: ArrayLike) -> Array:
+    """`np.asarray`, or `ShapeError` where the rows are of unequal length."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"The {kind} are {type(values).__name__} of unequal rows; expected an array.") from error
 
 
 def _lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:

@@ -46,12 +46,12 @@ class Layout:
 
     def locate(self, flat_index: int) -> tuple[str, tuple[int, ...]]:
         """The tensor's name and the index in it of element `flat_index` of the vector."""
-        rest = flat_index
+        rest = flat_index if flat_index >= 0 else self.size
         for name, shape in self.shapes:
             if rest < math.prod(shape):
                 return name, tuple(int(k) for k in np.unravel_index(rest, shape))
             rest -= math.prod(shape)
-        raise ShapeError(f"The parameter index is {flat_index}; expected less than {self.size}.")
+        raise ShapeError(f"The parameter index is {flat_index}; expected 0 to {self.size - 1}.")
 
 
 class Parameters(Mapping[str, Array]):

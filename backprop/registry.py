@@ -36,9 +36,13 @@ class StrategyLoadError(BackpropError):
 def installed_strategies() -> dict[str, Strategy[Any]]:
     """Every strategy that is installed, by name: the ladder from dense to closed form, then the rest.
 
-    Raises `StrategyLoadError` where an entry point cannot be loaded.
+    Raises `StrategyLoadError` where an entry point cannot be loaded or a name is taken.
     """
     found = [*_built_in(), *_from_entry_points()]
+    names = [strategy.name for strategy in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise StrategyLoadError(f"Two installed strategies are named {name!r}; expected a name for each.")
     order = {name: k for k, name in enumerate(_LADDER)}
 
     def rung(strategy: Strategy[Any]) -> tuple[int, str]:
@@ -80,7 +84,8 @@ def _from_entry_points() -> Iterable[Strategy[Any]]:
             made = point.load()()
         except Exception as error:
             raise StrategyLoadError(
-                f"The entry point {point.name} = {point.value} could not be loaded: {error}."
+                f"The entry point {point.name} = {point.value} could not be loaded: {_sentence(error)}; "
+                "expected a Strategy class."
             ) from error
         yield _check(made, f"The entry point {point.name} = {point.value}")
 
@@ -97,9 +102,12 @@ def _from_file(target: str) -> Strategy[Any]:
     if not callable(made):
         raise StrategyLoadError(f"{target} is a {type(made).__name__}; expected a Strategy class.")
     try:
-        return _check(made(), target)
-    except TypeError as error:
-        raise StrategyLoadError(f"{target} could not be made without arguments: {error}.") from error
+        strategy = made()
+    except Exception as error:
+        raise StrategyLoadError(
+            f"{target} could not be made without arguments: {_sentence(error)}; expected a Strategy class."
+        ) from error
+    return _check(strategy, target)
 
 
 def _load(path: Path) -> ModuleType:
@@ -111,11 +119,16 @@ def _load(path: Path) -> ModuleType:
     sys.modules[name] = module  # dataclasses look their own module up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise StrategyLoadError(
-            f"The file {str(path)!r} could not be run: {type(error).__name__}: {error}."
+            f"The file {str(path)!r} could not be run: {_sentence(error)}; expected file.py:Class."
         ) from error
     return module
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's kind and message on one line, without a full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
 
 
 def _check(made: object, origin: str) -> Strategy[Any]:

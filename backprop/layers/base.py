@@ -52,6 +52,14 @@ class Layer(ABC):
         """Floating-point operations of `vjp`."""
 
     @abstractmethod
+    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The most bytes that `forward` has allocated at once; `out` says whether it is given that buffer."""
+
+    @abstractmethod
+    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
+
+    @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """y (n, o) from x (n, i); written into `out` (n, o) where that is given."""
 

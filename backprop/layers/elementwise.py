@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Layer, Tensors
 
 
@@ -19,6 +19,12 @@ class Elementwise(Layer):
 
     forward_flops_per_element: ClassVar[int]
     derivative_flops_per_element: ClassVar[int]
+    forward_temporaries: ClassVar[int]
+    """Arrays (n, o) that f has allocated at once, besides its result."""
+    derivative_temporaries: ClassVar[int]
+    """Arrays (n, o) that f' has allocated at once, its result included."""
+    derivative_is_mask: ClassVar[bool]
+    """Whether f'(x) is an array of booleans, of one byte each, that a product casts piece by piece."""
 
     @abstractmethod
     def derivative(self, x: Array, y: Array) -> Array:
@@ -39,6 +45,17 @@ class Elementwise(Layer):
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """The operations of f' and one multiplication for every element."""
         return (self.derivative_flops_per_element + 1) * n * o if input_needed else 0
+
+    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The temporaries of f, and y."""
+        return (self.forward_temporaries + (0 if out else 1)) * n * o * itemsize
+
+    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The temporaries of f'; then f'(x) and dx."""
+        size = n * o
+        temporaries = self.derivative_temporaries * size * (1 if self.derivative_is_mask else itemsize)
+        slope = size + ufunc_buffer_bytes(size, itemsize) if self.derivative_is_mask else size * itemsize
+        return max(temporaries, slope + (0 if out else size * itemsize))
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """f'(x) on the diagonal, (n, o, o)."""

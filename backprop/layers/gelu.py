@@ -24,6 +24,9 @@ class GELU(Elementwise):
     reads_input: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 20
     derivative_flops_per_element: ClassVar[int] = 35
+    forward_temporaries: ClassVar[int] = 1
+    derivative_temporaries: ClassVar[int] = 2
+    derivative_is_mask: ClassVar[bool] = False
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """X Φ(x)."""

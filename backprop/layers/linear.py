@@ -14,7 +14,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Tensors
 
@@ -47,6 +47,14 @@ class Linear(Layer):
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """One matrix product for dW, one for dx where it is needed, and the sum for db."""
         return (2 if input_needed else 1) * 2 * n * i * o + n * o
+
+    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The bias is added in place, row by row."""
+        return (0 if out else n * o * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
+
+    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The ones whose product with dy is db, or dx."""
+        return n * (1 if out else i) * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """X W + b."""

@@ -22,6 +22,9 @@ class ReLU(Elementwise):
     reads_input: ClassVar[bool] = False
     forward_flops_per_element: ClassVar[int] = 1
     derivative_flops_per_element: ClassVar[int] = 1
+    forward_temporaries: ClassVar[int] = 0
+    derivative_temporaries: ClassVar[int] = 1
+    derivative_is_mask: ClassVar[bool] = True
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """max(x, 0)."""

@@ -19,6 +19,9 @@ class Sigmoid(Elementwise):
     reads_input: ClassVar[bool] = False
     forward_flops_per_element: ClassVar[int] = 12
     derivative_flops_per_element: ClassVar[int] = 2
+    forward_temporaries: ClassVar[int] = 0
+    derivative_temporaries: ClassVar[int] = 1
+    derivative_is_mask: ClassVar[bool] = False
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """1 / (1 + e⁻ˣ), without overflow for x far below zero."""

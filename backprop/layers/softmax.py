@@ -13,7 +13,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Layer, Tensors
 
 
@@ -39,6 +39,14 @@ class Softmax(Layer):
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """Product, sum, difference, product."""
         return 4 * n * o if input_needed else 0
+
+    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The sums over the classes, with which y is divided in place."""
+        return (0 if out else n * o * itemsize) + n * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+
+    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """Σ p dp, and dx."""
+        return (0 if out else n * o * itemsize) + n * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Exp(x - max x), divided by its sum over the classes."""

@@ -18,6 +18,11 @@ class Loss(ABC):
     needs_probabilities: ClassVar[bool]
     """Whether the outputs must be probabilities, so that the last layer has to be a softmax."""
 
+    value_temporaries: ClassVar[int]
+    """Arrays (n, c) that `value` has allocated at once."""
+    fused_value_temporaries: ClassVar[int]
+    """Arrays (n, c) that `fused_value` has allocated at once."""
+
     @abstractmethod
     def value(self, y: Array, labels: Array) -> Any:
         """The loss, a scalar of the dtype of `y` (n, c); `labels` (n,) are class numbers."""

@@ -25,6 +25,8 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "cross-entropy"
     fused_layer: ClassVar[type[Layer] | None] = Softmax
     needs_probabilities: ClassVar[bool] = True
+    value_temporaries: ClassVar[int] = 0
+    fused_value_temporaries: ClassVar[int] = 2
 
     def value(self, y: Array, labels: Array) -> Any:
         """-1/n Σₙ log p[n, label]; infinite where such a probability has underflowed to zero."""

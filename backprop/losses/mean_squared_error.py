@@ -24,6 +24,8 @@ class MeanSquaredError(Loss):
     name: ClassVar[str] = "mean-squared-error"
     fused_layer: ClassVar[type[Layer] | None] = None
     needs_probabilities: ClassVar[bool] = False
+    value_temporaries: ClassVar[int] = 2
+    fused_value_temporaries: ClassVar[int] = 0
 
     def value(self, y: Array, labels: Array) -> Any:
         """1/(n c) Σ (y - t)²."""

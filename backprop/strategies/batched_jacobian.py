@@ -61,7 +61,8 @@ class BatchedJacobian(Strategy[Plan]):
         weights = network.parameter_count
         activations = sum(n * o for _, o in network.widths)
         chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
-        transient = max(n * c * (i + o) for i, o in network.widths)
+        # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
+        transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
         return Cost(
             flops=network.forward_flops(n) + chain + 3 * n * c * weights,
             bytes_moved=2 * size * n * c * weights,

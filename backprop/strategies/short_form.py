@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backprop.arrays import Array, DType, aligned_empty
+from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layers import Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -52,13 +52,11 @@ class ShortForm(Strategy[Plan]):
         places = _in_place(network)
         outputs = sum(n * o for (_, (_, o)), shared in zip(chain, places, strict=True) if not shared)
         deltas = sum(n * i for k, (layer, (i, _)) in enumerate(chain) if k > 0 and isinstance(layer, Linear))
-        # f'(x) of the widest activation is the one temporary of a size worth counting
-        slope = max((n * o for layer, (_, o) in chain if not isinstance(layer, Linear)), default=0)
         weights = network.parameter_count
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
-            peak_bytes=size * (outputs + deltas + slope + weights),
+            peak_bytes=size * (outputs + deltas + weights) + _transient_bytes(network, n, size),
             forward_calls=1,
         )
 
@@ -116,6 +114,26 @@ def _in_place(network: Network) -> list[bool]:
         and not layer.reads_input
         for k, layer in enumerate(layers)
     ]
+
+
+def _transient_bytes(network: Network, n: int, size: int) -> int:
+    """The most bytes allocated at once in a call, beside the plan: by a layer, or by the loss.
+
+    A loss that is not fused has no buffer: its gradient (n, c) lives until the last linear layer is passed.
+    """
+    chain = list(zip(_chain(network), network.widths, strict=False))
+    output = n * network.classes
+    if network.fused:
+        loss, delta = ufunc_buffer_bytes(output, size), 0
+    else:
+        loss, delta = network.loss_function.value_temporaries * output * size, output * size
+    last = max(k for k, (layer, _) in enumerate(chain) if isinstance(layer, Linear))
+    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in chain)
+    backward = (
+        layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
+        for k, (layer, (i, o)) in enumerate(chain)
+    )
+    return max(loss, *forward, *backward)
 
 
 def _output_delta(network: Network, y: Array, labels: Array) -> tuple[float, Array]:

@@ -1,0 +1,108 @@
+"""The small real sample of MNIST that is shipped inside the package: 5,000 training and 1,000 test images.
+
+It holds the first 500 training and the first 100 test images of each class, in their original order
+(`choose`), so that every command works without a network. SAMPLE-LICENSE.md, beside it, has its terms;
+tools/make_sample.py makes it again.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from importlib.resources import files
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from backprop.data.dataset import Dataset
+from backprop.errors import DataError
+
+__all__ = ["CLASSES", "TEST_EACH", "TRAIN_EACH", "choose", "load_sample", "read_sample"]
+
+CLASSES = 10
+TRAIN_EACH = 500
+TEST_EACH = 100
+
+_SHAPES = {
+    "train_images": (CLASSES * TRAIN_EACH, 28, 28),
+    "train_labels": (CLASSES * TRAIN_EACH,),
+    "test_images": (CLASSES * TEST_EACH, 28, 28),
+    "test_labels": (CLASSES * TEST_EACH,),
+}
+
+
+def choose(labels: npt.NDArray[np.uint8], each: int) -> npt.NDArray[np.intp]:
+    """Positions of the first `each` samples of every class, in ascending order.
+
+    Raises:
+        DataError: a class that has fewer samples.
+    """
+    chosen = [np.flatnonzero(labels == label)[:each] for label in range(CLASSES)]
+    for label, positions in enumerate(chosen):
+        if len(positions) < each:
+            raise DataError(
+                f"Class {label} is too small for the sample: got {len(positions)} images, expected {each}."
+            )
+    return np.sort(np.concatenate(chosen))
+
+
+def load_sample() -> Dataset:
+    """The shipped sample.
+
+    Raises:
+        DataError: the installed file is missing or damaged.
+    """
+    try:
+        with files("backprop.data").joinpath("sample.npz").open("rb") as file:
+            return read_sample(file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"The sample of MNIST cannot be read: got {str(reason)!r}, "
+            "expected the file sample.npz inside the installed package."
+        ) from error
+
+
+def read_sample(file: IO[bytes]) -> Dataset:
+    """Read a sample from an open .npz file, without unpickling and without trusting its headers.
+
+    Raises:
+        DataError: a damaged archive, or one that holds other arrays than the sample.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            arrays = {name: _read_member(archive, name) for name in _SHAPES}
+    except DataError:
+        raise
+    # The zip, deflate and .npy readers raise a dozen kinds, bare RuntimeError and tokenizer errors included.
+    except Exception as error:
+        raise DataError(
+            f"The sample of MNIST is damaged: got {type(error).__name__} while reading it, "
+            f"expected an .npz archive of {', '.join(_SHAPES)}."
+        ) from error
+    return Dataset(**arrays, classes=CLASSES, name="sample")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.uint8]:
+    """One array of the archive; its .npy header must say what the sample holds before memory is taken."""
+    shape = _SHAPES[name]
+    with archive.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        if version != (1, 0):
+            raise DataError(f"{name} of the sample has another .npy version: got {version}, expected (1, 0).")
+        got_shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
+        if (got_shape, fortran_order, dtype) != (shape, False, np.dtype(np.uint8)):
+            order = " in Fortran order" if fortran_order else ""
+            raise DataError(
+                f"{name} of the sample is of the wrong kind: got {dtype} {got_shape}{order}, "
+                f"expected uint8 {shape}."
+            )
+        # One byte more: it shows trailing bytes, and at its end zipfile checks the CRC.
+        expected = int(np.prod(shape))
+        items = stream.read(expected + 1)
+    if len(items) != expected:
+        raise DataError(
+            f"{name} of the sample has the wrong length: got {'fewer' if len(items) < expected else 'more'} "
+            f"bytes, expected {expected}."
+        )
+    return np.frombuffer(bytearray(items), dtype=np.uint8).reshape(shape)

@@ -1,0 +1,6 @@
+"""Verification: the reference gradient in extended precision, and who agrees with whom."""
+
+from backprop.verify.agreement import GradientError, Pair, gradient_error, pairs
+from backprop.verify.reference import REFERENCE, reference_gradient
+
+__all__ = ["REFERENCE", "GradientError", "Pair", "gradient_error", "pairs", "reference_gradient"]

@@ -1,0 +1,53 @@
+"""Budgets: how much memory and time one cell may take. Tested before anything is allocated."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from backprop.errors import BudgetError
+
+_BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+_BYTES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SECONDS = {"": 1, "MS": 1e-3, "S": 1, "MIN": 60, "H": 3600}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The most memory in bytes and time in seconds that a cell may be predicted to need."""
+
+    memory_bytes: float
+    time_s: float
+
+    @classmethod
+    def parse(cls, memory: str | None, time: str | None) -> Budget:
+        """From texts such as `2GB`, `512MiB`, `60`, `90s`, `2min`; None is half of the memory and 60 s.
+
+        Raises `BudgetError` for a text that cannot be read and for a budget that is not positive.
+        """
+        return cls(
+            default_memory_bytes() if memory is None else _quantity("memory budget", memory, _BYTES, "2GB"),
+            60.0 if time is None else _quantity("time budget", time, _SECONDS, "60s"),
+        )
+
+
+def default_memory_bytes() -> float:
+    """Half of the memory available now, in bytes."""
+    import psutil
+
+    return float(psutil.virtual_memory().available) / 2
+
+
+def _quantity(what: str, text: str, units: dict[str, float], example: str) -> float:
+    match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z]*)\s*", text)
+    unit = units.get(match[2].upper()) if match else None
+    try:
+        number = float(match[1]) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if unit is None or math.isnan(number):
+        raise BudgetError(f"The {what} is {text!r}; expected a number and a unit, such as {example}.")
+    if number <= 0 or math.isinf(number):
+        raise BudgetError(f"The {what} is {text!r}; expected more than zero.")
+    return number * unit

@@ -1,0 +1,94 @@
+"""The options that several commands share, and what they do with them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from backprop import Strategy
+    from bench.run import Run
+    from bench.scenarios import Scenario
+
+    Cells = list[tuple[Strategy[Any], Scenario]]
+
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", "-s", help="Only this strategy, or file.py:Class; may be repeated."),
+]
+Scenarios = Annotated[
+    list[str] | None,
+    typer.Option("--scenario", "-c", help="Only this scenario: mnist, mnist-32, mnist-32/float32."),
+]
+MemoryBudget = Annotated[
+    str | None, typer.Option(help="The most memory of a cell, such as 2GB; default: half of what is free.")
+]
+TimeBudget = Annotated[str | None, typer.Option(help="The most time of a cell, such as 60s, the default.")]
+Threads = Annotated[int, typer.Option(help="Threads of the numerical libraries; as many cores are pinned.")]
+Data = Annotated[str, typer.Option(help="sample (shipped), mnist (whole), or a folder of IDX files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+def prepare_run(
+    folder: Path,
+    strategy: list[str] | None,
+    scenario: list[str] | None,
+    memory_budget: str | None,
+    time_budget: str | None,
+    threads: int,
+    data: str,
+) -> tuple[Run, Cells]:
+    """Check everything that the user has said before anything is written; the cells scenario by scenario."""
+    from bench.threads import fix_threads
+
+    cores = fix_threads(threads)  # before NumPy loads
+
+    from backprop.data import load
+    from backprop.registry import select_strategies
+    from bench.budget import Budget
+    from bench.run import Run
+    from bench.scenarios import select_scenarios
+
+    budget = Budget.parse(memory_budget, time_budget)
+    strategies, scenarios = select_strategies(strategy or []), select_scenarios(scenario or [])
+    command = shlex.join(["backprop", *sys.argv[1:]])
+    measuring = Run(folder, budget, threads, cores, load(data), command)
+    return measuring, [(one, other) for other in scenarios for one in strategies]
+
+
+def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
+    return f"{cell[0].name} in {cell[1].id}"
+
+
+def finish_run(done: Run, as_json: bool, written: list[str], interrupted: bool) -> None:
+    """Print what was found and exit with its code."""
+    from bench.console import make_console, print_agreements, print_records
+    from bench.record import to_json
+
+    if as_json:
+        rows = {
+            "records": [to_json(row) for row in done.records],
+            "agreements": [to_json(row) for row in done.agreements],
+            "agree": done.agree,
+            "written": written,
+            "interrupted": interrupted,
+        }
+        print(json.dumps(rows, indent=2))
+    else:
+        console = make_console()
+        if not written:
+            print_agreements(console, done.agreements)
+        print_records(console, done.records)
+        console.print(done.verdict())
+        for path in written:
+            console.print(f"written: {path}")
+    if interrupted:
+        print("Interrupted; what was measured is kept.", file=sys.stderr)
+        raise typer.Exit(130)
+    if not done.agree:
+        raise typer.Exit(1)

@@ -1,0 +1,105 @@
+"""What commands print: rich tables and a progress bar on a terminal, plain text when piped."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from bench.record import Agreement, Record
+from bench.report import units
+
+T = TypeVar("T")
+
+_PIPED_WIDTH = 200  # a line that is read by a program must not be folded
+_STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
+
+
+def make_console() -> Console:
+    """A console on standard output."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+
+
+def tracked(items: Sequence[T], describe: str, name: Callable[[T], str]) -> Iterator[T]:
+    """The items one by one, with a progress bar on standard error where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task(describe, total=len(items))
+        for item in items:
+            progress.update(task, description=f"{describe} {name(item)}")
+            yield item
+            progress.advance(task)
+
+
+def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
+    """An empty table; the columns named in `numbers` are set to the right."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD if sys.stdout.isatty() else box.ASCII2,
+        header_style="bold",
+    )
+    right = set(numbers)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+    return table
+
+
+def print_records(console: Console, records: Sequence[Record]) -> None:
+    """One ranked table a scenario."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.scenario, record.dtype), []).append(record)
+    numbers = ("time", "÷ short form", "peak memory", "error", "tolerance", "accuracy")
+    for (scenario, dtype), cells in groups.items():
+        first = cells[0]
+        title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
+        table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
+        for cell in sorted(cells, key=_rank):
+            table.add_row(
+                cell.strategy,
+                units.seconds(cell.time_median_s),
+                units.ratio(cell.ratio_to_short_form),
+                units.data_size(cell.peak_bytes),
+                units.error(cell.gradient_error),
+                units.error(cell.tolerance),
+                units.percent(cell.test_accuracy),
+                cell.status,
+                cell.reason,
+                style=_STYLES.get(cell.status, "dim") if cell.status != "ok" else None,
+            )
+        console.print(table)
+
+
+def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
+    """Every pair with its distance, the distance allowed, and the verdict."""
+    numbers = ("distance", "allowed")
+    table = make_table(
+        "Every pair of strategies: relative distance of their gradients",
+        ("scenario", "dtype", "first", "second", *numbers, "verdict"),
+        numbers,
+    )
+    for row in agreements:
+        table.add_row(
+            row.scenario,
+            row.dtype,
+            row.first,
+            row.second,
+            units.error(row.distance),
+            units.error(row.tolerance),
+            "agree" if row.agrees else "DISAGREE",
+            style=None if row.agrees else "bold red",
+        )
+    console.print(table)
+
+
+def _rank(record: Record) -> tuple[int, float]:
+    """Right cells by time, then wrong ones, then those that did not run."""
+    group = {"ok": 0, "disagrees": 1}.get(record.status, 2)
+    return group, record.time_median_s or record.predicted_time_s or 0.0

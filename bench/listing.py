@@ -1,0 +1,52 @@
+"""What `backprop list` shows: strategies, layers, losses, scenarios and peers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from backprop import installed_strategies
+from backprop.layers import ACTIVATIONS, Layer, Linear
+from backprop.losses import LOSSES
+from bench.console import make_table
+from bench.scenarios import SCENARIOS
+
+
+def listing() -> dict[str, Any]:
+    """Everything by kind, as JSON can hold it. There are no peers yet: the list is empty."""
+    layers: list[type[Layer]] = [Linear, *ACTIVATIONS.values()]
+    return {
+        "strategies": [
+            {"name": name, "forms": strategy.summary, "error model": strategy.accuracy.reason}
+            for name, strategy in installed_strategies().items()
+        ],
+        "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in layers],
+        "losses": [{"name": loss.name, "formula": _first_line(loss)} for loss in LOSSES.values()],
+        "scenarios": [
+            {
+                "name": scenario.id,
+                "network": str(scenario.network),
+                "batch": scenario.batch_size,
+                "parameters": scenario.network.parameter_count,
+            }
+            for scenario in SCENARIOS
+        ],
+        "peers": [],
+    }
+
+
+def print_listing(console: Console) -> None:
+    """One table a kind."""
+    for kind, rows in listing().items():
+        if not rows:
+            console.print(f"{kind}: none installed\n")
+            continue
+        table = make_table(kind, rows[0], [key for key, value in rows[0].items() if isinstance(value, int)])
+        for row in rows:
+            table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+        console.print(table)
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").splitlines()[0].rstrip(".")

@@ -1,0 +1,95 @@
+"""The machine: what it is, and what it can do: the speed of its matrix products and of its memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backprop import __version__
+from backprop.arrays import DType, aligned_empty
+
+_PACKAGES = ("numpy", "scipy", "pandas", "pytest-benchmark")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The best that was seen: flops_per_s of a square matrix product, bytes_per_s of reading and writing."""
+
+    flops_per_s: float
+    bytes_per_s: float
+
+
+def describe_machine(threads: int, cores: list[int]) -> dict[str, Any]:
+    """CPU, memory, operating system, BLAS, versions and threads, as JSON can hold them."""
+    import psutil
+    from threadpoolctl import threadpool_info
+
+    return {
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "platform": platform.platform(),
+        "python": sys.version.split()[0],
+        "threads": threads,
+        "pinned_to": cores,
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "load_1min": psutil.getloadavg()[0],
+        "blas": [
+            {key: pool.get(key) for key in ("internal_api", "version", "architecture", "num_threads")}
+            for pool in threadpool_info()
+        ],
+        "versions": {"backprop": __version__} | {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def cpu_name() -> str:
+    """The processor's model name, as far as the operating system tells."""
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def measure_limits(dtype: DType, rounds: int = 5) -> Limits:
+    """The machine's limits for this dtype with the threads now in force; takes a quarter of a second."""
+    size = 512
+    a, b, c = (aligned_empty((size, size), dtype) for _ in range(3))
+    a.fill(1)
+    b.fill(1)
+    product_s = _fastest(lambda: np.matmul(a, b, out=c), rounds)
+    read, written = (aligned_empty((16 * 2**20,), dtype) for _ in range(2))
+    read.fill(1)
+    written.fill(1)
+    copy_s = _fastest(lambda: np.copyto(written, read), rounds)
+    return Limits(2 * size**3 / product_s, 2 * read.nbytes / copy_s)
+
+
+def _fastest(call: Any, rounds: int) -> float:
+    times = []
+    for _ in range(rounds + 1):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

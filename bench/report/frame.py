@@ -1,0 +1,61 @@
+"""The data frame that every report is made from: one row a cell, dtypes right, units in the names."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.journal import read_journal
+from bench.record import Agreement, Record
+
+_DTYPES = {
+    "int": "int64",
+    "str": "str",
+    "Status": "str",
+    "int | None": "Int64",
+    "float | None": "float64",
+    "bool | None": "boolean",
+    "str | None": "str",
+}
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run as read from its journal: its description, the frame of its cells, and the agreements."""
+
+    run: dict[str, Any]
+    frame: pd.DataFrame
+    agreements: list[Agreement]
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """Read a run's folder; raises `RecordError` where that is not possible."""
+    run, records, agreements = read_journal(folder)
+    return LoadedRun(run, to_frame(records), agreements)
+
+
+def load_frame(folder: Path) -> pd.DataFrame:
+    """The frame alone."""
+    return load_run(folder).frame
+
+
+def to_frame(records: list[Record]) -> pd.DataFrame:
+    """One row a record; `samples_s` holds each cell's raw samples as a list."""
+    frame = pd.DataFrame([dataclasses.asdict(record) for record in records], columns=_columns())
+    return frame.astype(
+        {f.name: _DTYPES[str(f.type)] for f in dataclasses.fields(Record) if f.name != "samples_s"}
+    )
+
+
+def write_csv(loaded: LoadedRun, path: Path) -> Path:
+    """The frame without the raw samples, which stay in the journal."""
+    loaded.frame.drop(columns="samples_s").to_csv(path, index=False, lineterminator="\n")
+    return path
+
+
+def _columns() -> list[str]:
+    return [f.name for f in dataclasses.fields(Record)]

@@ -1,0 +1,200 @@
+"""The Markdown report: the answer first, then a ranked table per scenario, agreement, what was left out."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from bench.record import MEASURED, Agreement
+from bench.report import units
+from bench.report.frame import LoadedRun
+
+
+def render(loaded: LoadedRun, pictures: list[str]) -> str:
+    """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
+    frame = loaded.frame
+    sections = ["# Derivations of one gradient, compared", answer(frame)]
+    sections += [f"![{_caption(name)}]({name})" for name in pictures]
+    if not pictures:
+        sections.append("No plots: matplotlib is not installed (`pip install 'backprop-bench[report]'`).")
+    for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
+        sections += [f"## {scenario}, {dtype}", _subtitle(cells), ranked_table(cells)]
+    sections += ["## Agreement", _agreement_sections(loaded.agreements)]
+    sections += ["## Left out", left_out_table(frame)]
+    sections += ["## Machine and method", _machine(loaded.run)]
+    return "\n\n".join(sections) + "\n"
+
+
+def answer(frame: pd.DataFrame) -> str:
+    """One sentence: what the derivations cost on the largest scenario that all measured ones share."""
+    measured = frame[(frame.status == "ok") & frame.ratio_to_short_form.notna()]
+    wrong = frame[frame.status == "disagrees"]
+    sentences = []
+    if len(measured):
+        counts = measured.groupby(["scenario", "dtype"], sort=False).agg(
+            strategies=("strategy", "size"), parameters=("parameters", "first")
+        )
+        headline = counts.sort_values(["parameters", "strategies"], kind="stable").index[-1]
+        cells = measured[(measured.scenario == headline[0]) & (measured.dtype == headline[1])]
+        cells = cells.sort_values("ratio_to_short_form")
+        costs = ", ".join(f"{units.ratio(row.ratio_to_short_form)} by {row.strategy}" for row in _rows(cells))
+        sentences.append(
+            f"**The same gradient of {_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
+            f"{headline[1]}, costs in time: {costs}.**"
+        )
+    else:
+        sentences.append("**No cell was measured.**")
+    names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in _rows(wrong)})
+    if names:
+        sentences.append(
+            f"**Wrong gradients, marked `disagrees` and not ranked: {_text(', '.join(names))}.**"
+        )
+    else:
+        measured_count = int(frame.status.isin(MEASURED).sum())
+        sentences.append(
+            f"All {measured_count} measured cells are within the tolerance of their error model; "
+            f"{len(frame) - measured_count} cells were left out, with reasons below."
+        )
+    return "\n\n".join(sentences)
+
+
+def ranked_table(cells: pd.DataFrame) -> str:
+    """The cells of one scenario: right ones by time, then wrong ones, then those that did not run."""
+    order = {"ok": 0, "disagrees": 1}
+    ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
+    ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
+    rows = []
+    for rank, cell in enumerate(_rows(ranked), 1):
+        rows.append(
+            {
+                "#": str(rank) if cell.status == "ok" else "",
+                "strategy": _text(cell.strategy),
+                "time": units.seconds(cell.time_median_s),
+                "± IQR": units.seconds(cell.time_iqr_s),
+                "min": units.seconds(cell.time_min_s),
+                "÷ short form": units.ratio(cell.ratio_to_short_form),
+                "÷ loss": units.ratio(cell.ratio_to_loss),
+                "÷ products": units.ratio(cell.ratio_to_products),
+                "prepare": units.seconds(cell.prepare_s),
+                "peak memory": units.data_size(cell.peak_bytes),
+                "predicted": units.data_size(cell.predicted_peak_bytes),
+                "error": units.error(cell.gradient_error),
+                "tolerance": units.error(cell.tolerance),
+                "accuracy": units.percent(cell.test_accuracy),
+                "status": _text(cell.status),
+            }
+        )
+    return _table(rows)
+
+
+def agreement_matrix(rows: list[Agreement]) -> str:
+    """Every pair of one scenario: the relative distance, and ✗ where it is beyond both error models."""
+    names = list(dict.fromkeys(name for row in rows for name in (row.first, row.second)))
+    cells = {frozenset((row.first, row.second)): row for row in rows}
+    table = []
+    for name in names:
+        line = {"": _text(name)}
+        for other in names:
+            pair = cells.get(frozenset((name, other)))
+            mark = "" if pair is None or pair.agrees else " ✗"
+            line[_text(other)] = "" if pair is None else units.error(pair.distance) + mark
+        table.append(line)
+    return _table(table)
+
+
+def left_out_table(frame: pd.DataFrame) -> str:
+    """The cells without figures, with their reason and what they would need."""
+    left_out = frame[~frame.status.isin(MEASURED)]
+    if left_out.empty:
+        return "Nothing: every cell was measured."
+    return _table(
+        {
+            "strategy": _text(cell.strategy),
+            "scenario": f"{_text(cell.scenario)}, {cell.dtype}",
+            "status": _text(cell.status),
+            "reason": _text(cell.reason),
+            "predicted time of a call": units.seconds(cell.predicted_time_s),
+            "predicted memory": units.data_size(cell.predicted_peak_bytes),
+            "forward passes": units.count(cell.forward_calls),
+        }
+        for cell in _rows(left_out)
+    )
+
+
+def _subtitle(cells: pd.DataFrame) -> str:
+    first = cells.iloc[0]
+    return (
+        f"{_code(first.network)}, {first.parameters:,} parameters, batch {first.batch_size}, "
+        f"{first.threads} thread{'s' if first.threads > 1 else ''}"
+    )
+
+
+def _agreement_sections(agreements: list[Agreement]) -> str:
+    if not agreements:
+        return "Fewer than two gradients in every scenario."
+    text = [
+        "Relative distance ‖g - g'‖ / max(‖g‖, ‖g'‖) of every pair; ✗ marks one beyond both error models."
+    ]
+    groups: dict[tuple[str, str], list[Agreement]] = {}
+    for row in agreements:
+        groups.setdefault((row.scenario, row.dtype), []).append(row)
+    for (scenario, dtype), rows in groups.items():
+        text += [f"**{_text(scenario)}, {dtype}**", agreement_matrix(rows)]
+    return "\n\n".join(text)
+
+
+def _machine(run: dict[str, Any]) -> str:
+    machine = run.get("machine", {})
+    blas = ", ".join(
+        f"{pool.get('internal_api')} {pool.get('version')} ({pool.get('architecture')})"
+        for pool in machine.get("blas", [])
+    )
+    versions = ", ".join(f"{name} {number}" for name, number in machine.get("versions", {}).items() if number)
+    pinned = machine.get("pinned_to") or []
+    rows = {
+        "command": _code(str(run.get("command"))),
+        "started": str(run.get("started")),
+        "data": _text(str(run.get("data"))),
+        "reference": _text(str(run.get("reference"))),
+        "CPU": _text(f"{machine.get('cpu')}, {machine.get('cores')} cores"),
+        "threads": f"{machine.get('threads')}, "
+        + (f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"),
+        "memory": units.data_size(machine.get("memory_bytes")),
+        "BLAS": _text(blas or "none found"),
+        "versions": _text(f"Python {machine.get('python')}, {versions}"),
+        "platform": _text(str(machine.get("platform"))),
+        "budgets a cell": f"{units.data_size(run.get('memory_budget_bytes'))}, "
+        + units.seconds(run.get("time_budget_s")),
+    }
+    return _table({"": name, " ": value} for name, value in rows.items())
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples, whose fields pandas cannot type."""
+    return iter(frame.itertuples())
+
+
+def _caption(name: str) -> str:
+    return name.removesuffix(".svg").replace("-", " ").capitalize()
+
+
+def _table(rows: Iterable[dict[str, str]]) -> str:
+    """A Markdown table; text to the left, numbers to the right."""
+    lines = list(rows)
+    headers = list(lines[0])
+    left = {"", " ", "strategy", "status", "reason", "scenario"}
+    rule = [":--" if header in left else "--:" for header in headers]
+    body = [[line[header] for header in headers] for line in lines]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
+
+
+def _text(value: str) -> str:
+    """Text that neither HTML nor a table takes for its own signs."""
+    return html.escape(value, quote=False).replace("|", "\\|").replace("\n", " ")
+
+
+def _code(value: str) -> str:
+    return "`" + value.replace("`", "'").replace("|", "\\|") + "`"

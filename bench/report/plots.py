@@ -1,0 +1,82 @@
+"""Plots as SVG: time and memory against the size of the network, one line a strategy.
+
+matplotlib is part of the extra `report`; without it a run has all its tables and no pictures.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
+_MARKERS = "osD^vPX"
+
+
+def available() -> bool:
+    """Whether matplotlib is installed."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def write_plots(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """time-against-size.svg and memory-against-size.svg; nothing where no cell was measured."""
+    cells = _comparable(frame)
+    if cells.empty:
+        return []
+    written = []
+    for name, column, label in (
+        ("time-against-size.svg", "time_median_s", "time of one gradient (s)"),
+        ("memory-against-size.svg", "peak_bytes", "peak memory (bytes)"),
+    ):
+        figure = _figure(cells, column, label)
+        path = folder / name
+        figure.savefig(path, metadata={"Date": None})  # the same records make the same file
+        written.append(path)
+    return written
+
+
+def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The right cells in float64 of the larger batches, one batch size a network."""
+    cells = frame[(frame.status == "ok") & (frame.dtype == "float64") & (frame.batch_size > 1)]
+    smallest = cells.groupby("network").batch_size.transform("min")
+    return cells[cells.batch_size == smallest]
+
+
+def _figure(cells: pd.DataFrame, column: str, label: str) -> Figure:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}):
+        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        axes = figure.subplots()
+        for k, (strategy, line) in enumerate(cells.groupby("strategy", sort=False)):
+            line = line.sort_values("parameters")
+            axes.plot(
+                line.parameters,
+                line[column].astype(float),
+                label=str(strategy),
+                color=_COLOURS[k % len(_COLOURS)],
+                marker=_MARKERS[k % len(_MARKERS)],
+            )
+        _label(axes, cells, label)
+        figure.legend(loc="outside right upper", frameon=False)
+    return figure
+
+
+def _label(axes: Axes, cells: pd.DataFrame, label: str) -> None:
+    """Logarithmic axes with units, and the networks' names along the top."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("parameters p")
+    axes.set_ylabel(label)
+    axes.grid(visible=True, which="major", alpha=0.3)
+    networks = cells.groupby("parameters").network.first()
+    top = axes.secondary_xaxis("top")
+    top.set_xticks(list(networks.index), [str(name).split()[0] for name in networks])
+    top.minorticks_off()

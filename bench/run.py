@@ -1,0 +1,170 @@
+"""A run: cells measured scenario by scenario into a journal, and the reports made from it.
+
+`pytest --benchmark-only` and the `backprop` command drive the same run; they differ in who times the rounds.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backprop import Parameters, Strategy
+from backprop.verify import REFERENCE, Pair, pairs
+from bench.budget import Budget
+from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
+from bench.journal import Journal
+from bench.machine import describe_machine
+from bench.record import Agreement, Record
+from bench.scenarios import Scenario
+from bench.threads import check_threads
+
+if TYPE_CHECKING:
+    from backprop.data import Dataset
+
+Sampler = Callable[[Call], Sequence[float]]
+
+
+def sample_rounds(call: Call, seconds: float = 0.5, most_rounds: int = 200) -> list[float]:
+    """Seconds per call of each round: rounds of at least a millisecond for about `seconds`, collector off."""
+    start = time.perf_counter()
+    call()
+    once = max(time.perf_counter() - start, 1e-9)
+    calls = max(1, round(1e-3 / once))
+    rounds = int(min(most_rounds, max(FEWEST_ROUNDS, seconds / (calls * once))))
+    samples = []
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            start = time.perf_counter()
+            for _ in range(calls):
+                call()
+            samples.append((time.perf_counter() - start) / calls)
+    finally:
+        if collecting:
+            gc.enable()
+    return samples
+
+
+@dataclass
+class Run:
+    """Measures cells and journals them. Cells of one scenario come one after another.
+
+    Use it as a context manager: leaving it, also by an interrupt, completes the journal and closes it.
+    """
+
+    folder: Path
+    budget: Budget
+    threads: int
+    cores: list[int]
+    dataset: Dataset
+    command: str
+    records: list[Record] = field(init=False, default_factory=list)
+    agreements: list[Agreement] = field(init=False, default_factory=list)
+    _bench: Workbench | None = field(init=False, default=None)
+    _gradients: dict[str, Parameters] = field(init=False, default_factory=dict)
+    _tolerances: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __enter__(self) -> Run:
+        check_threads(self.threads)
+        self._journal = Journal(
+            self.folder,
+            {
+                "command": self.command,
+                "data": self.dataset.name,
+                "reference": REFERENCE,
+                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "memory_budget_bytes": self.budget.memory_bytes,
+                "time_budget_s": self.budget.time_s,
+                "machine": describe_machine(self.threads, self.cores),
+            },
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with self._journal:
+            self._close_scenario()
+
+    def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler = sample_rounds) -> Record:
+        """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too."""
+        cell = Cell(strategy, self._workbench(scenario), self.budget)
+        try:
+            if cell.forecast():
+                cell.verify()
+                cell.time(sample)
+        except Exception as error:
+            cell.failed(error)
+        self._finish(cell)
+        return cell.record
+
+    def verify(self, strategy: Strategy[Any], scenario: Scenario) -> Record:
+        """Check one cell's gradient without timing it."""
+        cell = Cell(strategy, self._workbench(scenario), self.budget)
+        try:
+            if cell.forecast(calls=1):
+                cell.verify()
+        except Exception as error:
+            cell.failed(error)
+        self._finish(cell)
+        return cell.record
+
+    @property
+    def agree(self) -> bool:
+        """Whether no measured gradient is wrong and no pair disagrees."""
+        return not self._wrong() and all(row.agrees for row in self.agreements)
+
+    def verdict(self) -> str:
+        """One sentence: how many gradients and pairs are right, and which are not."""
+        measured = sum(record.measured for record in self.records)
+        left_out = len(self.records) - measured
+        sentence = (
+            f"{measured} gradients and {len(self.agreements)} pairs compared, {left_out} cells left out"
+        )
+        if self.agree:
+            return f"{sentence}: all agree."
+        apart = [f"{row.first} and {row.second}" for row in self.agreements if not row.agrees]
+        return f"{sentence}. DISAGREE: {', '.join(dict.fromkeys(self._wrong() or apart))}."
+
+    def _wrong(self) -> list[str]:
+        return [record.strategy for record in self.records if record.status == "disagrees"]
+
+    def _workbench(self, scenario: Scenario) -> Workbench:
+        if self._bench is None or self._bench.scenario != scenario:
+            self._close_scenario()
+            self._bench = Workbench(scenario, scenario.samples(self.dataset), self.threads)
+        return self._bench
+
+    def _finish(self, cell: Cell) -> None:
+        if cell.gradient is not None and cell.record.measured:
+            self._gradients[cell.record.strategy] = cell.gradient
+            self._tolerances[cell.record.strategy] = cell.record.tolerance or 0.0
+        self.records.append(cell.record)
+        self._journal.add(cell.record)
+
+    def _close_scenario(self) -> None:
+        """Compare every pair of the scenario's gradients and let go of them."""
+        if self._bench is None:
+            return
+        for pair in pairs(self._gradients, self._tolerances):
+            row = _agreement(self._bench.scenario, pair)
+            self.agreements.append(row)
+            self._journal.add(row)
+        self._gradients.clear()
+        self._tolerances.clear()
+        self._bench = None
+
+
+def _agreement(scenario: Scenario, pair: Pair) -> Agreement:
+    return Agreement(
+        scenario=scenario.name,
+        dtype=scenario.dtype_name,
+        first=pair.first,
+        second=pair.second,
+        distance=pair.distance,
+        tolerance=pair.tolerance,
+        agrees=pair.agrees,
+    )

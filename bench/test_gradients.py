@@ -1,0 +1,42 @@
+"""Strategy x scenario under pytest-benchmark: one cell a test, every cell a row of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bench.cell import FEWEST_ROUNDS
+from bench.turns import seconds_per_call
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+    from backprop import Strategy
+    from bench.cell import Call
+    from bench.run import Run
+    from bench.scenarios import Scenario
+
+
+def test_gradient(benchmark: BenchmarkFixture, run: Run, strategy: Strategy[Any], scenario: Scenario) -> None:
+    """Measure the cell; it fails where the gradient is wrong, and is skipped where it does not fit."""
+    benchmark.group = f"{scenario.id}: {scenario.network}, batch {scenario.batch_size}"
+
+    def sample(call: Call) -> Sequence[float]:
+        if seconds_per_call(call, 0) > 0.2:  # too slow to calibrate: a fixed number of rounds
+            benchmark.pedantic(call, rounds=FEWEST_ROUNDS)  # type: ignore[no-untyped-call]
+        else:
+            benchmark(call)
+        assert benchmark.stats is not None  # the call has been made
+        samples: Sequence[float] = benchmark.stats.stats.data
+        return samples
+
+    record = run.measure(strategy, scenario, sample)
+    if record.measured:
+        benchmark.extra_info["gradient_error"] = record.gradient_error
+        benchmark.extra_info["ratio_to_short_form"] = record.ratio_to_short_form
+    if record.status in ("disagrees", "crashed", "out-of-memory"):
+        pytest.fail(f"{record.status}: {record.reason}", pytrace=False)
+    if not record.measured:
+        pytest.skip(f"{record.status}: {record.reason}")
