@@ -276,7 +276,9 @@ def _as_array(kind: str, values: ArrayLike) -> Array:
     try:
         return np.asarray(values)
     except ValueError as error:
-        raise ShapeError(f"The {kind} are {type(values).__name__} of unequal rows; expected an array.") from error
+        raise ShapeError(
+            f"The {kind} are a {type(values).__name__} of unequal rows; expected an array."
+        ) from error
 
 
 def _lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:

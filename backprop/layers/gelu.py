@@ -58,7 +58,7 @@ _DENSITY_AT_ZERO = 1 / np.sqrt(8 * np.arctan(np.longdouble(1)))  # 1 / √(2π)
 def _series(x: Array) -> Array:
     """Φ(x) = ½ + φ(x) Σₖ x²ᵏ⁺¹ / (2k+1)!!, whose terms share their sign (Abramowitz and Stegun 26.2.11).
 
-    Beyond |x| = 12 the tail is below 1e-32 and is left out. Left of zero, ½ minus the sum cancels: the
+    Beyond |x| = 12 the tail is below 1e-32 and is left out, so that x Φ(x) is zero there. Left of zero, ½ minus the sum cancels: the
     error stays below one unit of the last digit of 1, which is what the sum x Φ + … asks for.
     """
     near = np.clip(x, -12, 12)
@@ -70,4 +70,5 @@ def _series(x: Array) -> Array:
         if np.all(np.abs(term) <= np.finfo(np.longdouble).eps * np.abs(total)):
             break
     distribution: Array = np.longdouble(0.5) + total * np.exp(-square / 2) * _DENSITY_AT_ZERO
+    distribution[x < -12] = 0
     return distribution

@@ -62,6 +62,7 @@ def prepare_run(
 
 
 def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
+    """What the progress bar calls a cell."""
     return f"{cell[0].name} in {cell[1].id}"
 
 

@@ -1,0 +1,32 @@
+# `make bench` and `make test` do all the set-up that they need. Each target's plain lines are in README.md.
+
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+
+.PHONY: bench test lint reference clean
+
+bench: $(VENV)/installed-report
+	$(BIN)/pytest --benchmark-only
+
+test: $(VENV)/installed-report-test
+	$(BIN)/pytest
+
+lint: $(VENV)/installed-report-test-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reference: $(VENV)/installed-report
+	$(BIN)/pytest --benchmark-only --out results/reference
+
+# A stamp per set of extras; pyproject.toml is what they are made from.
+$(VENV)/installed-%: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[$(subst -,$(comma),$*)]'
+	touch $@
+
+comma := ,
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,259 @@
+"""All forms of a layer's derivative agree with each other and with an oracle that shares no code with them."""
+
+import autograd
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+from tables import DTYPES, LAYERS, PROPERTY, freeze, layer_case, random_input
+
+SHAPES = [(n, i) for n in (1, 5) for i in (1, 3, 7)]
+
+every_layer = pytest.mark.parametrize("name", LAYERS)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+
+
+def inputs(dtype, bound=20):
+    """Any inputs (n, i) of the dtype up to `bound`, zero and the smallest numbers included."""
+    width = np.dtype(dtype).itemsize * 8
+    return arrays(
+        dtype,
+        array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7),
+        elements=st.floats(-bound, bound, width=width),
+    )
+
+
+any_inputs = st.sampled_from(DTYPES).flatmap(inputs)
+any_layer = st.sampled_from(list(LAYERS))
+
+
+def assert_close(got, expected, dtype, scale=1.0):
+    """Equal within rounding: a small multiple of eps, relative to the numbers that were added up."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.dtype == dtype
+    assert got.shape == expected.shape
+    eps = float(np.finfo(dtype).eps)
+    bound = 16 * eps * np.maximum(scale, np.abs(expected.astype(float)))
+    assert (np.abs(got.astype(float) - expected.astype(float)) <= bound).all()
+
+
+def dense_input_factor(case):
+    """The operand of einsum with every axis written out, (n, o, i), by the rule of its docstring."""
+    n, o = case.y.shape
+    subscripts, operand = case.layer.input_factor(*case.arguments)
+    identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
+    last = "i" if "i" in subscripts else "o"
+    return np.einsum(f"nco,{subscripts}->nc{last}", identity, operand)
+
+
+def dense_parameter_factors(case):
+    """The operands of einsum for the parameters, (n, o, *shape)."""
+    n, o = case.y.shape
+    identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
+    return {
+        name: np.einsum(f"nco,{subscripts}->nc{'i' if 'i' in subscripts else ''}o", identity, operand)
+        for name, (subscripts, operand) in case.layer.parameter_factors(*case.arguments).items()
+    }
+
+
+def oracle_jacobians(case):
+    """∂y/∂x (n, o, i) and ∂y/∂θ (n, o, *shape) by autograd in float64."""
+    params, x = case.wide
+    by_input = autograd.jacobian(lambda x: case.formula(params, x))(x)  # (n, o, n, i)
+    own = {
+        name: autograd.jacobian(lambda value, name=name: case.formula({**params, name: value}, x))(tensor)
+        for name, tensor in params.items()
+    }
+    return np.einsum("noni->noi", by_input), own
+
+
+def random_like(array, seed):
+    return freeze(np.random.default_rng(seed).standard_normal(array.shape).astype(array.dtype))
+
+
+def check_all_forms(case):
+    """Dense, einsum, VJP and JVP against the oracle."""
+    dtype, layer = case.x.dtype, case.layer
+    params, x = case.wide
+    size = max(1.0, np.abs(x).max() * (case.x.shape[1] if params else 1))
+    assert_close(case.y, case.formula(params, x), dtype, size)
+
+    by_input, by_parameter = oracle_jacobians(case)
+    assert_close(layer.input_jacobian(*case.arguments), by_input, dtype)
+    assert_close(dense_input_factor(case), by_input, dtype)
+    dense, factors = layer.parameter_jacobians(*case.arguments), dense_parameter_factors(case)
+    assert dense.keys() == factors.keys() == by_parameter.keys() == layer.parameter_shapes().keys()
+    for name, expected in by_parameter.items():
+        assert_close(dense[name], expected, dtype)
+        assert_close(factors[name], expected, dtype)
+
+    dy = random_like(case.y, 2)
+    dx, dparams = layer.vjp(*case.arguments, dy)
+    terms = np.einsum("no,noi->ni", np.abs(dy.astype(float)), np.abs(by_input)).max()
+    spread = 1 + terms if layer.name != "softmax" else 1 + np.abs(dy).sum()
+    assert_close(dx, np.einsum("no,noi->ni", dy.astype(float), by_input), dtype, spread)
+    for name, expected in by_parameter.items():
+        terms = np.einsum("no,no...->...", np.abs(dy.astype(float)), np.abs(expected)).max()
+        assert_close(
+            dparams[name], np.einsum("no,no...->...", dy.astype(float), expected), dtype, 1 + terms
+        )
+
+    direction = random_like(case.x, 3)
+    own = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
+    expected = np.einsum("noi,ni->no", by_input, direction.astype(float))
+    terms = 1 + np.einsum("noi,ni->no", np.abs(by_input), np.abs(direction.astype(float))).max()
+    for name, tensor in own.items():
+        letters = "ab"[: tensor.ndim]
+        expected = expected + np.einsum(
+            f"no{letters},{letters}->no", by_parameter[name], tensor.astype(float)
+        )
+        terms += np.einsum(
+            f"no{letters},{letters}->no", np.abs(by_parameter[name]), np.abs(tensor.astype(float))
+        ).max()
+    assert_close(layer.jvp(*case.arguments, direction, own), expected, dtype, terms)
+
+
+@every_layer
+@every_dtype
+@every_shape
+def test_every_form_of_a_layer_agrees_with_autograd(name, dtype, shape):
+    check_all_forms(layer_case(name, random_input(*shape, dtype)))
+
+
+@PROPERTY
+@given(name=any_layer, x=any_inputs)
+def test_every_form_of_a_layer_agrees_with_autograd_for_any_input(name, x):
+    check_all_forms(layer_case(name, x))
+
+
+@pytest.mark.parametrize("name", ["linear", "relu", "tanh", "softmax"])  # those that take complex numbers
+@every_shape
+def test_jvp_agrees_with_the_complex_step(name, shape):
+    case = layer_case(name, random_input(*shape, "float64"))
+    dx = random_like(case.x, 3)
+    dparams = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
+    step = 1e-30
+    shifted = {name: tensor + 1j * step * dparams[name] for name, tensor in case.params.items()}
+    expected = case.layer.forward(shifted, case.x + 1j * step * dx).imag / step
+    assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
+
+
+@PROPERTY
+@given(name=any_layer, x=any_inputs, seed=st.integers(0, 100))
+def test_vjp_is_the_transpose_of_jvp(name, x, seed):
+    case = layer_case(name, x)
+    dx, dy = random_like(case.x, seed), random_like(case.y, seed + 1)
+    dparams = {name: random_like(tensor, seed + 2) for name, tensor in case.params.items()}
+    pulled, pulled_params = case.layer.vjp(*case.arguments, dy)
+    pushed = case.layer.jvp(*case.arguments, dx, dparams)
+    left = [dy.astype(float) * pushed]
+    right = [pulled.astype(float) * dx]
+    right += [pulled_params[name].astype(float) * dparams[name] for name in dparams]
+    scale = 1 + sum(np.abs(part).sum() for part in [*left, *right]) * (1 + np.abs(x).max())
+    difference = sum(part.sum() for part in left) - sum(part.sum() for part in right)
+    assert abs(difference) <= 32 * np.finfo(x.dtype).eps * scale
+
+
+@every_layer
+@every_dtype
+@every_shape
+def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
+    case = layer_case(name, random_input(*shape, dtype))
+    layer, (n, o), i = case.layer, case.y.shape, case.x.shape[1]
+
+    y = np.full((n, o), np.nan, dtype)
+    assert layer.forward(case.params, case.x, out=y) is y
+    np.testing.assert_array_equal(y, case.y)
+
+    jacobian = np.zeros((n, o, i), dtype)
+    assert layer.input_jacobian(*case.arguments, out=jacobian) is jacobian
+    np.testing.assert_array_equal(jacobian, layer.input_jacobian(*case.arguments))
+
+    shapes = layer.parameter_shapes()
+    buffers = {name: np.zeros((n, o, *shape), dtype) for name, shape in shapes.items()}
+    filled = layer.parameter_jacobians(*case.arguments, out=buffers)
+    for name, expected in layer.parameter_jacobians(*case.arguments).items():
+        assert filled[name] is buffers[name]
+        np.testing.assert_array_equal(filled[name], expected)
+
+    dy = random_like(case.y, 2)
+    out = np.full((n, i), np.nan, dtype)
+    dparams = {name: np.full(shape, np.nan, dtype) for name, shape in shapes.items()}
+    dx, own = layer.vjp(*case.arguments, dy, out=out, dparams=dparams)
+    expected_dx, expected_own = layer.vjp(*case.arguments, dy)
+    assert dx is out
+    np.testing.assert_array_equal(dx, expected_dx)
+    assert own.keys() == expected_own.keys()
+    for name in expected_own:
+        assert own[name] is dparams[name]
+        np.testing.assert_array_equal(own[name], expected_own[name])
+
+
+@every_layer
+@every_dtype
+def test_a_buffer_that_is_filled_again_keeps_nothing_of_the_last_call(name, dtype):
+    first = layer_case(name, random_input(4, 3, dtype, seed=5), seed=5)
+    second = layer_case(name, -first.x[::-1].copy(), seed=6)
+    layer, (n, o) = first.layer, first.y.shape
+    jacobian = np.zeros((n, o, 3), dtype)
+    buffers = {name: np.zeros((n, o, *shape), dtype) for name, shape in layer.parameter_shapes().items()}
+    for case in (first, second):
+        layer.input_jacobian(*case.arguments, out=jacobian)
+        layer.parameter_jacobians(*case.arguments, out=buffers)
+    np.testing.assert_array_equal(jacobian, layer.input_jacobian(*second.arguments))
+    for name, expected in layer.parameter_jacobians(*second.arguments).items():
+        np.testing.assert_array_equal(buffers[name], expected)
+
+
+@every_layer
+@every_dtype
+@every_shape
+def test_an_input_gradient_that_nobody_needs_is_not_formed(name, dtype, shape):
+    case = layer_case(name, random_input(*shape, dtype))
+    dy = random_like(case.y, 2)
+    dx, dparams = case.layer.vjp(*case.arguments, dy, input_needed=False)
+    assert dx is None
+    for own, expected in case.layer.vjp(*case.arguments, dy)[1].items():
+        np.testing.assert_array_equal(dparams[own], expected)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "linear"])  # whose i is not its o
+@every_dtype
+@every_shape
+def test_vjp_may_write_over_what_it_is_handed(name, dtype, shape):
+    case = layer_case(name, random_input(*shape, dtype))
+    dy = random_like(case.y, 2)
+    expected, expected_own = case.layer.vjp(*case.arguments, dy)
+    shared = dy.copy()
+    dx, own = case.layer.vjp(*case.arguments, shared, out=shared)
+    assert dx is shared
+    assert_close(dx, expected, dtype)
+    for name in expected_own:
+        assert_close(own[name], expected_own[name], dtype)
+
+
+@pytest.mark.parametrize("name", [name for name, make in LAYERS.items() if not make(1).reads_input])
+@every_dtype
+@every_shape
+def test_a_layer_that_does_not_read_its_input_may_write_over_it(name, dtype, shape):
+    case = layer_case(name, random_input(*shape, dtype))
+    shared = case.x.copy()
+    assert case.layer.forward(case.params, shared, out=shared) is shared
+    np.testing.assert_array_equal(shared, case.y)
+    dy, nothing = random_like(case.y, 2), np.full_like(case.x, np.nan)
+    expected = case.layer.vjp(*case.arguments, dy)[0]
+    np.testing.assert_array_equal(case.layer.vjp(case.params, nothing, case.y, dy)[0], expected)
+    expected = case.layer.input_jacobian(*case.arguments)
+    np.testing.assert_array_equal(case.layer.input_jacobian(case.params, nothing, case.y), expected)
+
+
+@every_layer
+def test_names_shapes_and_widths_are_told_without_arrays(name):
+    layer = LAYERS[name](3)
+    assert repr(layer) == layer.name == name.removesuffix("-square")
+    case = layer_case(name, random_input(2, 3, "float64"))
+    assert layer.output_width(3) == case.y.shape[1]
+    assert layer.vjp_flops(2, 3, 5, input_needed=True) > layer.vjp_flops(2, 3, 5, input_needed=False)
+    assert layer.forward_flops(4, 3, 5) == 2 * layer.forward_flops(2, 3, 5)

@@ -1,0 +1,62 @@
+"""What holds for every loss."""
+
+import numpy as np
+import pytest
+from tables import DTYPES
+
+from backprop.losses import LOSSES
+
+LABELS = np.array([2, 0, 1, 1])
+
+every_loss = pytest.mark.parametrize("name", LOSSES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def outputs(dtype):
+    y = np.random.default_rng(0).random((4, 3))
+    return (y / y.sum(axis=1, keepdims=True)).astype(dtype)
+
+
+@every_loss
+def test_a_loss_is_found_by_its_name(name):
+    assert LOSSES[name].name == name
+
+
+@every_loss
+@every_dtype
+@pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
+def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
+    loss, y = LOSSES[name](), outputs(dtype)
+    labels = LABELS.astype(label_dtype)
+    assert loss.value(y, labels) == loss.value(y, LABELS)
+    np.testing.assert_array_equal(loss.gradient(y, labels), loss.gradient(y, LABELS))
+    if loss.fused_layer is not None:
+        assert loss.fused_value(y, labels) == loss.fused_value(y, LABELS)
+        for got, expected in zip(
+            loss.fused_value_and_gradient(y, labels), loss.fused_value_and_gradient(y, LABELS), strict=True
+        ):
+            np.testing.assert_array_equal(got, expected)
+
+
+@every_loss
+@every_dtype
+def test_gradient_agrees_with_the_complex_step(name, dtype):
+    loss, y, step = LOSSES[name](), outputs("float64"), 1e-30
+    expected = np.zeros_like(y)
+    for n, c in np.ndindex(y.shape):
+        shifted = y.astype(complex)
+        shifted[n, c] += 1j * step
+        expected[n, c] = loss.value(shifted, LABELS).imag / step
+    gradient = loss.gradient(outputs(dtype), LABELS)
+    np.testing.assert_allclose(gradient, expected, rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+
+
+@every_loss
+@every_dtype
+def test_repeating_the_batch_changes_neither_mean_nor_summed_gradient(name, dtype):
+    loss, y = LOSSES[name](), outputs(dtype)
+    twice, labels = np.concatenate([y, y]), np.concatenate([LABELS, LABELS])
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(loss.value(twice, labels), loss.value(y, LABELS), rtol=4 * eps)
+    folded = loss.gradient(twice, labels).reshape(2, *y.shape).sum(axis=0)
+    np.testing.assert_allclose(folded, loss.gradient(y, LABELS), rtol=4 * eps)

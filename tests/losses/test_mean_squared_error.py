@@ -1,0 +1,63 @@
+"""The mean squared error is a mean over samples and classes alike."""
+
+import autograd
+import autograd.numpy as anp
+import mpmath
+import numpy as np
+import pytest
+from tables import DTYPES, exact, freeze
+
+from backprop.errors import UnsupportedError
+from backprop.losses import MeanSquaredError
+
+LOSS = MeanSquaredError()
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_size = pytest.mark.parametrize("size", [(1, 1), (1, 3), (5, 2), (6, 7)], ids=str)
+
+
+def outputs_and_labels(size, dtype):
+    rng = np.random.default_rng(7)
+    y = (2 * rng.standard_normal(size)).astype(dtype)
+    return freeze(y), freeze(rng.integers(0, size[1], size[0]))
+
+
+def test_it_is_the_mean_over_samples_and_classes():
+    y = np.array([[1.0, 2.0, 0.0], [0.0, 0.0, 5.0]])
+    labels = np.array([0, 1])
+    # residuals 0, 2, 0 and 0, -1, 5
+    assert LOSS.value(y, labels) == (4 + 1 + 25) / 6
+    np.testing.assert_array_equal(LOSS.gradient(y, labels), np.array([[0, 4, 0], [0, -2, 10]]) / 6)
+
+
+@every_dtype
+@every_size
+def test_value_matches_mpmath(dtype, size):
+    y, labels = outputs_and_labels(size, dtype)
+    value = LOSS.value(y, labels)
+    assert value.dtype == dtype
+    with mpmath.workdps(50):
+        squares = [(exact(y[n, c]) - int(labels[n] == c)) ** 2 for n, c in np.ndindex(y.shape)]
+        expected = mpmath.fsum(squares) / y.size
+        assert abs(exact(value) - expected) <= 8 * np.finfo(dtype).eps * expected
+
+
+@every_dtype
+@every_size
+def test_gradient_matches_autograd(dtype, size):
+    y, labels = outputs_and_labels(size, dtype)
+    one_hot = np.eye(size[1])[labels]
+    expected = autograd.grad(lambda y: anp.mean((y - one_hot) ** 2))(y.astype(float))
+    gradient = LOSS.gradient(y, labels)
+    assert gradient.dtype == dtype
+    eps = np.finfo(dtype).eps
+    np.testing.assert_allclose(gradient, expected, rtol=4 * eps, atol=4 * eps / y.size)
+
+
+def test_it_has_no_closed_form_with_an_output_layer():
+    y, labels = outputs_and_labels((2, 3), "float64")
+    for form in (LOSS.fused_value, LOSS.fused_value_and_gradient):
+        with pytest.raises(UnsupportedError) as caught:
+            form(y, labels)
+        assert "mean-squared-error" in str(caught.value)
+    assert LOSS.fused_layer is None

@@ -1,0 +1,260 @@
+"""The tables that the tests of the core are crossed over, and the oracles they are held against.
+
+The oracles share no code with the package: HIPS autograd differentiates formulas that are written here
+again, always in float64, and mpmath evaluates them with 50 digits where rounding is the question.
+"""
+
+import functools
+import re
+from dataclasses import dataclass, field, fields, is_dataclass
+
+import autograd
+import autograd.numpy as anp
+import mpmath
+import numpy as np
+from autograd.scipy.special import expit, logsumexp
+from autograd.scipy.stats import norm
+from hypothesis import settings
+
+from backprop import Batch, Network, Parameters, installed_strategies
+from backprop.layers import GELU, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
+
+DTYPES = ("float32", "float64")
+
+PROPERTY = settings(deadline=None, database=None, derandomize=True, max_examples=60)
+"""No time is asserted, nothing is written, and every run tries the same examples."""
+
+
+# Layers: i -> layer
+
+
+LAYERS = {
+    "linear": lambda width: Linear(width, 2 * width - 1),
+    "linear-square": lambda width: Linear(width, width),
+    "relu": lambda width: ReLU(),
+    "tanh": lambda width: Tanh(),
+    "sigmoid": lambda width: Sigmoid(),
+    "gelu": lambda width: GELU(),
+    "softmax": lambda width: Softmax(),
+}
+
+FORMULAS = {
+    "linear": lambda params, x: anp.dot(x, params["W"]) + params["b"],
+    "relu": lambda params, x: anp.where(x > 0, x, 0.0),
+    "tanh": lambda params, x: anp.tanh(x),
+    "sigmoid": lambda params, x: expit(x),
+    "gelu": lambda params, x: x * norm.cdf(x),
+    "softmax": lambda params, x: anp.exp(x - logsumexp(x, axis=1, keepdims=True)),
+}
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """A layer with parameters, input and output, all of them read-only."""
+
+    layer: Layer
+    params: dict
+    x: np.ndarray
+    y: np.ndarray
+
+    @property
+    def formula(self):
+        """The layer as autograd sees it."""
+        return FORMULAS[self.layer.name]
+
+    @property
+    def wide(self):
+        """Parameters and input in float64."""
+        return {name: value.astype(float) for name, value in self.params.items()}, self.x.astype(float)
+
+    @property
+    def arguments(self):
+        """What every local derivative is handed first."""
+        return self.params, self.x, self.y
+
+
+def layer_case(name, x, seed=0):
+    """The layer of that name with the input `x`, which is frozen, and random parameters."""
+    layer = LAYERS[name](x.shape[1])
+    rng = np.random.default_rng(seed)
+    params = {
+        local: freeze(rng.standard_normal(shape).astype(x.dtype))
+        for local, shape in layer.parameter_shapes().items()
+    }
+    return LayerCase(layer, params, freeze(x), freeze(layer.forward(params, x)))
+
+
+def random_input(n, i, dtype, seed=1):
+    """Numbers of the order of one (n, i)."""
+    return (2 * np.random.default_rng(seed).standard_normal((n, i))).astype(dtype)
+
+
+def freeze(array):
+    """The same array, which nobody can write to any more."""
+    array.flags.writeable = False
+    return array
+
+
+# Networks
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A network and a batch size; the samples follow from the seed."""
+
+    name: str
+    sizes: tuple
+    batch_size: int = 4
+    options: dict = field(default_factory=dict, hash=False)
+    seed: int = 0
+
+    @functools.cached_property
+    def network(self):
+        """The network that the sizes and options describe."""
+        return Network.mlp(*self.sizes, **self.options)
+
+    def sample(self, dtype, seed=None):
+        """Frozen random parameters and batch; the same numbers in every dtype up to rounding."""
+        rng = np.random.default_rng(self.seed if seed is None else seed)
+        params = self.network.init(rng, dtype)
+        for name in params:
+            if name.startswith("b"):  # zero biases would hide what happens to them
+                params[name][...] = 0.3 * rng.standard_normal(params[name].shape)
+        inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
+        labels = rng.integers(0, self.network.classes, self.batch_size)
+        freeze(params.vector)
+        return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
+
+
+MSE = {"loss": "mean-squared-error"}
+
+SCENARIOS = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("toy-relu", (4, 3, 2)),
+        Scenario("one-sample", (4, 3, 2), batch_size=1, seed=3),
+        Scenario("deep-tanh", (5, 4, 3, 2), options={"activation": "tanh"}),
+        Scenario("deeper-tanh", (4, 5, 5, 5, 5, 3), batch_size=7, options={"activation": "tanh"}),
+        Scenario("sigmoid", (6, 5, 3), options={"activation": "sigmoid"}),
+        Scenario("gelu", (6, 5, 3), options={"activation": "gelu"}),
+        Scenario("softmax-inside", (5, 4, 3), options={"activation": "softmax"}),
+        Scenario("digits", (49, 32, 10), batch_size=8),
+        Scenario("digits-one-sample", (49, 32, 10), batch_size=1),
+        Scenario("squares-linear", (4, 3, 2), options=MSE),
+        Scenario("squares-softmax", (4, 3, 2), options={**MSE, "output": "softmax"}),
+        Scenario("squares-tanh", (5, 4, 3), options={**MSE, "output": "tanh", "activation": "gelu"}),
+        Scenario("one-layer", (4, 3)),
+        Scenario("one-layer-squares", (4, 3), batch_size=1, options=MSE),
+        Scenario("one-of-each", (1, 1, 2), batch_size=3, options={"activation": "tanh"}),
+    )
+}
+
+STRATEGIES = installed_strategies()
+
+EXACT_STRATEGIES = {name: s for name, s in STRATEGIES.items() if s.accuracy.exponent == 1}
+
+
+def cells(strategies, scenarios=SCENARIOS, dtypes=DTYPES):
+    """Every (strategy, scenario, dtype) that the strategy says it can do, by names."""
+    return [
+        (strategy.name, scenario, dtype)
+        for strategy in strategies.values()
+        for scenario in scenarios
+        for dtype in dtypes
+        if strategy.unsupported(SCENARIOS[scenario].network, np.dtype(dtype)) is None
+    ]
+
+
+def run(strategy, network, params, batch, plan=None):
+    """One call, with a plan of its own unless one is given."""
+    if plan is None:
+        plan = strategy.prepare(network, len(batch.inputs), params.dtype)
+    return strategy.value_and_gradient(plan, params, batch)
+
+
+def oracle(network, params, batch):
+    """The loss and its gradient (p,) by HIPS autograd in float64, from the formulas above."""
+    inputs, one_hot = batch.inputs.astype(float), np.eye(network.classes)[batch.labels]
+
+    def loss(vector):
+        x, rest, logits = inputs, vector, None
+        for layer in network.layers:
+            own = {}
+            for name, shape in layer.parameter_shapes().items():
+                size = int(np.prod(shape))
+                own[name], rest = anp.reshape(rest[:size], shape), rest[size:]
+            logits, x = x, FORMULAS[layer.name](own, x)
+        if network.loss_function.name == "cross-entropy":
+            log_p = logits - logsumexp(logits, axis=1, keepdims=True)
+            return -anp.sum(one_hot * log_p) / len(inputs)
+        return anp.mean((x - one_hot) ** 2)
+
+    value, gradient = autograd.value_and_grad(loss)(params.vector.astype(float))
+    return float(value), gradient
+
+
+def relative_error(gradient, expected, keep=slice(None)):
+    """‖g - g*‖ / ‖g*‖, the difference over the elements `keep` alone."""
+    difference = gradient.astype(float)[keep] - expected[keep]
+    return float(np.linalg.norm(difference) / np.linalg.norm(expected))
+
+
+@functools.cache
+def smooth_parameters(scenario, dtype):
+    """The parameters (p,) whose largest difference step, eps^(1/3), takes no pre-activation through a kink.
+
+    Elsewhere a difference quotient is no derivative, and no tolerance has a say.
+    """
+    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
+    smooth = np.ones(network.parameter_count, bool)
+    if not any(isinstance(layer, ReLU) for layer in network.layers):
+        return smooth
+    moved = params.copy()
+
+    def signs():
+        values = network.activations(moved, batch.inputs)
+        pairs = zip(network.layers, values[1:], strict=True)
+        return [y > 0 for layer, y in pairs if isinstance(layer, ReLU)]
+
+    here, relative_step = signs(), float(np.finfo(dtype).eps) ** (1 / 3)
+    for k, value in enumerate(params.vector):
+        for direction in (-1, 1):
+            moved.vector[k] = value + direction * relative_step * max(1, abs(value))
+            smooth[k] &= all(np.array_equal(a, b) for a, b in zip(here, signs(), strict=True))
+        moved.vector[k] = value
+    return smooth
+
+
+def arrays_of(thing):
+    """Every array that can be reached from a plan, a batch, parameters or a result."""
+    if isinstance(thing, np.ndarray):
+        return [thing]
+    if isinstance(thing, Parameters):
+        return [thing.vector]
+    if is_dataclass(thing):
+        return arrays_of([getattr(thing, entry.name) for entry in fields(thing)])
+    if isinstance(thing, dict):
+        return arrays_of(list(thing.values()))
+    if isinstance(thing, (list, tuple)):
+        return [array for part in thing for array in arrays_of(part)]
+    return []
+
+
+# Precision and messages
+
+
+def exact(number):
+    """A NumPy scalar as an mpmath number, without rounding even for longdouble."""
+    high = float(number)
+    return mpmath.mpf(high) + mpmath.mpf(float(number - type(number)(high)))
+
+
+def sentence(error):
+    """The message, after a check that it is one sentence which says what was got and what was expected."""
+    message = str(error)
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert not re.search(r"[.!] [A-Z]", message), f"more than one sentence: {message}"
+    assert "expected" in message or "did you mean" in message, message
+    assert not message.startswith(("'", '"')), message
+    return message
