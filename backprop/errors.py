@@ -21,8 +21,9 @@ class UnknownNameError(BackpropError, KeyError):
 
     def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(str(got), names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? Known" if near else "expected one of"
+        folded = {name.casefold(): name for name in names}
+        near = difflib.get_close_matches(str(got).casefold(), folded, n=1, cutoff=0.5)
+        hint = f"did you mean {folded[near[0]]!r}? Known" if near else "expected one of"
         super().__init__(f"Unknown {kind} {got!r}; {hint}: {', '.join(names)}.")
 
 
@@ -52,6 +53,10 @@ class UnsupportedError(BackpropError, NotImplementedError):
 
 class BudgetError(BackpropError, ValueError):
     """A memory or time budget that cannot be read or is not positive."""
+
+
+class ThreadError(BackpropError, ValueError):
+    """A thread count that this machine does not have or that a library did not take."""
 
 
 class DataError(BackpropError, ValueError):

@@ -48,6 +48,7 @@ def _quantity(what: str, text: str, units: dict[str, float], example: str) -> fl
         number = math.nan
     if unit is None or math.isnan(number):
         raise BudgetError(f"The {what} is {text!r}; expected a number and a unit, such as {example}.")
+    number *= unit
     if number <= 0 or math.isinf(number):
-        raise BudgetError(f"The {what} is {text!r}; expected more than zero.")
-    return number * unit
+        raise BudgetError(f"The {what} is {text!r}; expected a finite number above zero.")
+    return number

@@ -10,9 +10,10 @@ Four passes, because a tracer slows what it watches and a benchmark of wrong res
 
 from __future__ import annotations
 
-import gc
+import contextlib
+import dataclasses
+import math
 import time
-import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,11 +21,21 @@ from typing import Any
 
 import numpy as np
 
-from backprop import Batch, Network, Parameters, Strategy, find_strategy
-from backprop.verify import GradientError, gradient_error, reference_gradient
+from backprop import (
+    BackpropError,
+    Batch,
+    Cost,
+    Network,
+    Parameters,
+    Strategy,
+    ValueAndGradient,
+    find_strategy,
+)
+from backprop.verify import gradient_error, reference_gradient
 from bench.baselines import loss_call, products_call
 from bench.budget import Budget
 from bench.machine import Limits, measure_limits
+from bench.memory import measure_peak
 from bench.record import Record
 from bench.scenarios import Samples, Scenario
 from bench.turns import median_ratios, seconds_per_call
@@ -86,9 +97,9 @@ class Cell:
     strategy: Strategy[Any]
     bench: Workbench
     budget: Budget
+    tracker: str = "tracemalloc"
     record: Record = field(init=False)
     gradient: Parameters | None = field(init=False, default=None)
-    first_call_s: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         scenario = self.bench.scenario
@@ -111,12 +122,15 @@ class Cell:
         """
         scenario, record = self.bench.scenario, self.record
         calls = calls or _FEWEST_CALLS + scenario.learning_steps
-        record.tolerance = self.strategy.accuracy.tolerance(scenario.network, scenario.dtype)
+        record.tolerance = float(self.strategy.accuracy.tolerance(scenario.network, scenario.dtype))
+        if not 0 < record.tolerance < math.inf:
+            record.tolerance, got = None, record.tolerance
+            raise StrategyError(f"accuracy gives the tolerance {got}; expected a finite number above zero")
         reason = self.strategy.unsupported(scenario.network, scenario.dtype)
         if reason is not None:
-            record.status, record.reason = "unsupported", reason
+            record.status, record.reason = "unsupported", _one_line(reason)
             return False
-        cost = self.strategy.cost(scenario.network, scenario.batch_size, scenario.dtype)
+        cost = _checked(self.strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
         record.predicted_peak_bytes = cost.peak_bytes
         record.predicted_flops = cost.flops
         record.predicted_bytes_moved = cost.bytes_moved
@@ -153,29 +167,38 @@ class Cell:
     # verify ---------------------------------------------------------------------------------------
 
     def verify(self) -> None:
-        """Peak memory and the gradient, in one untimed call; then the error against the reference."""
+        """Peak memory and the gradient, in one untimed call under the tracker."""
         scenario, bench = self.bench.scenario, self.bench
         _warm_up(self.strategy, scenario)
         params, batch = bench.params, bench.batch
-        gc.collect()
-        tracemalloc.start()
-        try:
-            before, _ = tracemalloc.get_traced_memory()
-            plan = self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-            start = time.perf_counter()
-            loss, gradient = self.strategy.value_and_gradient(plan, params, batch)
-            self.first_call_s = time.perf_counter() - start
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
-        self.record.peak_bytes = peak - before
-        self.record.loss = loss
-        self.gradient = gradient.copy()
-        self._judge(gradient_error(self.gradient, bench.reference))
 
-    def _judge(self, error: GradientError) -> None:
+        untouched = params.copy(), Batch(*(array.copy() for array in batch))
+
+        def prepare() -> Any:
+            return self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
+
+        def prepare_and_call() -> ValueAndGradient:
+            return self.strategy.value_and_gradient(prepare(), params, batch)
+
+        (loss, gradient), self.record.peak_bytes = measure_peak(prepare_and_call, self.tracker)
+        _, self.record.prepare_peak_bytes = measure_peak(prepare, self.tracker)
+        self.record.memory_tracker = self.tracker
+        _restore(params, batch, *untouched)
+        self.record.loss = float(loss)
+        if not isinstance(gradient, Parameters) or gradient.layout != params.layout:
+            raise StrategyError(f"the gradient is {gradient!r}; expected {params!r}")
+        if gradient.dtype != params.dtype:
+            raise StrategyError(
+                f"the gradient is {gradient.dtype}; expected {params.dtype}, as the parameters"
+            )
+        self.gradient = gradient.copy()
+
+    def judge(self) -> None:
+        """Compare the gradient that `verify` found with the reference."""
         record = self.record
+        assert self.gradient is not None
         assert record.tolerance is not None
+        error = gradient_error(self.gradient, self.bench.reference)
         record.gradient_error, record.cosine = error.relative, error.cosine
         record.worst_element = error.worst
         record.agrees = error.relative <= record.tolerance
@@ -200,12 +223,12 @@ class Cell:
 
         samples = np.asarray(sample(call), dtype=float)
         low, median, high = np.percentile(samples, [25, 50, 75])
-        record.samples_s = [float(value) for value in samples]
+        record.samples_s = [[float(value) for value in samples]]
         record.rounds = len(samples)
         record.time_median_s, record.time_iqr_s = float(median), float(high - low)
         record.time_min_s = float(samples.min())
         self._compare(call, float(median))
-        self._learn(plan)
+        self.learn(plan)
 
     def _compare(self, call: Call, median_s: float) -> None:
         """Ratios to the short form, the loss alone and the bare products, turn by turn."""
@@ -229,7 +252,7 @@ class Cell:
 
     # learn ----------------------------------------------------------------------------------------
 
-    def _learn(self, plan: Any) -> None:
+    def learn(self, plan: Any) -> None:
         """Steps of gradient descent from the same start on the same samples for every strategy."""
         network, params = self.bench.scenario.network, self.bench.params.copy()
         rate = params.dtype.type(self.bench.scenario.learning_rate)
@@ -239,9 +262,52 @@ class Cell:
         self.record.test_accuracy = accuracy_on(network, params, self.bench.samples.test)
 
     def failed(self, error: BaseException) -> None:
-        """Turn an exception of the strategy into the status and reason of the record."""
+        """Turn an exception of the strategy into the status and reason of the record.
+
+        A gradient that has been found wrong stays wrong, whatever happened afterwards.
+        """
+        said = _one_line(f"{type(error).__name__}: {error}").rstrip(": ")
+        if self.record.agrees is False:
+            self.record.reason += f"; then {said}"
+            return
         self.record.status = "out-of-memory" if isinstance(error, MemoryError) else "crashed"
-        self.record.reason = f"{type(error).__name__}: {error}"
+        self.record.reason = said
+
+
+class StrategyError(BackpropError):
+    """A strategy that does not keep to its interface; it becomes the reason of a crashed cell."""
+
+
+def _checked(cost: Cost) -> Cost:
+    """The cost in Python's own integers; raises `StrategyError` for figures that cannot be one."""
+    figures: dict[str, int] = {}
+    for f in dataclasses.fields(Cost):
+        value = getattr(cost, f.name)
+        if not 0 <= value < 2**63 or value != int(value):
+            raise StrategyError(
+                f"cost gives {f.name} = {value!r}; expected a whole number from 0 to 2**63 - 1"
+            )
+        figures[f.name] = int(value)
+    return Cost(**figures)
+
+
+def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_before: Batch) -> None:
+    """Undo what a strategy did to what all strategies share, and raise `StrategyError` where it did."""
+    arrays = {"parameters": params.vector, "inputs": batch.inputs, "labels": batch.labels}
+    before = (params_before.vector, *batch_before)
+    changed = [
+        name
+        for (name, array), old in zip(arrays.items(), before, strict=True)
+        if not np.array_equal(array, old)
+    ]
+    for array, old in zip(arrays.values(), before, strict=True):
+        array[...] = old
+    if changed:
+        raise StrategyError(f"the strategy changed the {' and '.join(changed)}; expected them untouched")
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:
@@ -253,10 +319,14 @@ def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
     """One call on a few numbers: what is imported on first use is not the strategy's memory."""
     from backprop.layers import Linear
 
+    block = np.ones((256, 256), scenario.dtype)
+    np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
     activation = next(
         (layer.name for layer in scenario.network.layers if not isinstance(layer, Linear)), "relu"
     )
     tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
     params = tiny.init(np.random.default_rng(0), scenario.dtype)
     batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))
-    strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)
+    with contextlib.suppress(Exception):  # a strategy need not know this network; what is wrong with it shows
+        if strategy.unsupported(tiny, scenario.dtype) is None:
+            strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)

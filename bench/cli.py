@@ -1,11 +1,12 @@
 """The `backprop` command: a table of commands, and what becomes of a user's mistake.
 
-Exit codes: 0 done, 1 strategies disagree, 2 a user's mistake, 130 interrupted (what was measured is kept).
+Exit codes: 0 done, 1 strategies disagree or crash, 2 a user's mistake, 130 interrupted (what was measured is kept).
 """
 
 from __future__ import annotations
 
 import sys
+from typing import Any, NoReturn
 
 import typer
 
@@ -26,12 +27,32 @@ app.command()(report)
 app.command("list")(list_names)
 
 
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
+
+
 def main() -> None:
     """The entry point: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
-    from backprop.errors import BackpropError
-
     try:
-        app()
-    except BackpropError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except _UsageError as error:
+        _exit(_sentence(error))
+    except Exception as error:
+        from backprop.errors import BackpropError  # loads NumPy: nothing that --help should wait for
+
+        if not isinstance(error, BackpropError):
+            raise
+        _exit(str(error))
+    else:
+        sys.exit(code)
+
+
+def _exit(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _sentence(error: Any) -> str:
+    """What Typer has to say about an option or argument, on one line, and where the right ones stand."""
+    text = " ".join(error.format_message().split()).rstrip(".?").replace(". Did you", ", did you")
+    command = error.ctx.command_path if error.ctx else "backprop"
+    return f"{text}; expected what `{command} --help` lists."

@@ -2,39 +2,82 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from bench.record import Agreement, Record
 from bench.report import units
 
+if TYPE_CHECKING:
+    from bench.scenarios import Scenario
+    from bench.suites import Suite
+
 T = TypeVar("T")
 
-_PIPED_WIDTH = 200  # a line that is read by a program must not be folded
+_PIPED_WIDTH = 10_000  # a line that is read by a program must not be folded
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
 def make_console() -> Console:
-    """A console on standard output."""
-    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+    """A console on standard output; it takes no text of a user's for its own mark-up."""
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
 def tracked(items: Sequence[T], describe: str, name: Callable[[T], str]) -> Iterator[T]:
     """The items one by one, with a progress bar on standard error where that is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
+    with _progress() as progress:
         task = progress.add_task(describe, total=len(items))
         for item in items:
             progress.update(task, description=f"{describe} {name(item)}")
             yield item
             progress.advance(task)
+
+
+def _progress() -> Progress:
+    """A progress bar on standard error, where that is a terminal."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+
+
+@contextlib.contextmanager
+def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None], Callable[[], None]]]:
+    """A live display of a suite: what runs, how much is left, time to go. Gives `say` and `advance`."""
+    rounds = suite.schedule.starts * suite.schedule.turns
+    with _progress() as progress:
+        task = progress.add_task("starting", total=rounds * len(suite.scenarios))
+
+        def say(scenario: Scenario, what: str) -> None:
+            number = suite.scenarios.index(scenario) + 1
+            progress.update(
+                task,
+                description=f"{number}/{len(suite.scenarios)} {scenario.id}: {what}",
+                completed=rounds * (number - 1),
+            )
+
+        yield say, lambda: progress.advance(task)
 
 
 def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:

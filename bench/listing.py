@@ -49,4 +49,4 @@ def print_listing(console: Console) -> None:
 
 
 def _first_line(cls: type) -> str:
-    return (cls.__doc__ or "").splitlines()[0].rstrip(".")
+    return (cls.__doc__ or "").partition("\n")[0].rstrip(".")

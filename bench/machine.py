@@ -93,3 +93,23 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+class StealMeter:
+    """The share of the processors' time that the host of a virtual machine took since the meter was made."""
+
+    def __init__(self) -> None:
+        self._start = _processor_times()
+
+    def share(self) -> float:
+        """Between 0 and 1; 0 where the system does not tell."""
+        steal, total = (now - then for now, then in zip(_processor_times(), self._start, strict=True))
+        return steal / total if total > 0 else 0.0
+
+
+def _processor_times() -> tuple[float, float]:
+    """Seconds stolen and in all, over all cores."""
+    import psutil
+
+    times = psutil.cpu_times()
+    return float(getattr(times, "steal", 0.0)), float(sum(times))

@@ -41,17 +41,26 @@ class Record:
     threads: int
     status: Status = "ok"
     reason: str = ""
+    unstable: str = ""
     time_median_s: float | None = None
     time_iqr_s: float | None = None
     time_min_s: float | None = None
+    time_low_s: float | None = None
+    time_high_s: float | None = None
     rounds: int | None = None
+    starts: int | None = None
     prepare_s: float | None = None
     peak_bytes: int | None = None
+    prepare_peak_bytes: int | None = None
+    memory_tracker: str | None = None
+    high_water_bytes: int | None = None
     predicted_peak_bytes: int | None = None
     predicted_flops: int | None = None
     predicted_bytes_moved: int | None = None
     predicted_time_s: float | None = None
     forward_calls: int | None = None
+    flops_share: float | None = None
+    bandwidth_share: float | None = None
     loss: float | None = None
     gradient_error: float | None = None
     cosine: float | None = None
@@ -60,9 +69,14 @@ class Record:
     agrees: bool | None = None
     test_accuracy: float | None = None
     ratio_to_short_form: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    noise_floor: float | None = None
+    p_value: float | None = None
+    verdict: str | None = None
     ratio_to_loss: float | None = None
     ratio_to_products: float | None = None
-    samples_s: list[float] = field(default_factory=list)
+    samples_s: list[list[float]] = field(default_factory=list)
 
     @property
     def measured(self) -> bool:
@@ -96,21 +110,38 @@ def to_json(row: Record | Agreement) -> dict[str, Any]:
 def from_json(values: dict[str, Any], where: str) -> Record | Agreement:
     """The row of a journal line; `where` names the line in errors. Raises `RecordError` where it is none."""
     values = dict(values)
-    cls = ROWS.get(values.pop("kind", ""))
+    cls = ROWS.get(str(values.pop("kind", "")))
     if cls is None:
         raise RecordError(f"{where} is no row of a run; expected a kind of {', '.join(ROWS)}.")
     known = {f.name for f in dataclasses.fields(cls)}
     if unknown := sorted(values.keys() - known):
         raise RecordError(f"{where} has the unknown field {unknown[0]!r}; expected those of {cls.__name__}.")
-    try:
-        row = cls(**values)
-    except TypeError as error:
-        raise RecordError(
-            f"{where} is incomplete: {error}; expected all fields of {cls.__name__}."
-        ) from error
+    for f in dataclasses.fields(cls):
+        if f.name in values:
+            if not _fits(values[f.name], str(f.type)):
+                raise RecordError(f"{where} has {f.name} = {values[f.name]!r}; expected {f.type}.")
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise RecordError(f"{where} lacks the field {f.name!r}; expected all fields of {cls.__name__}.")
+    row = cls(**values)
     if isinstance(row, Record) and row.status not in STATUSES:
         raise RecordError(f"{where} has the status {row.status!r}; expected one of {', '.join(STATUSES)}.")
     return row
+
+
+def _fits(value: Any, annotation: str) -> bool:
+    """Whether a value out of JSON is of the type that a field is annotated with."""
+    kind, optional, _ = annotation.partition(" | None")
+    if value is None:
+        return bool(optional)
+    if kind == "list[list[float]]":
+        return isinstance(value, list) and all(
+            isinstance(start, list) and all(_fits(sample, "float") for sample in start) for start in value
+        )
+    if kind == "int":
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    if kind == "float":
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, bool if kind == "bool" else str)
 
 
 def _finite(value: Any) -> Any:

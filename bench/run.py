@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from backprop import Parameters, Strategy
 from backprop.verify import REFERENCE, Pair, pairs
 from bench.budget import Budget
@@ -19,6 +21,7 @@ from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal
 from bench.machine import describe_machine
 from bench.record import Agreement, Record
+from bench.results import Results
 from bench.scenarios import Scenario
 from bench.threads import check_threads
 
@@ -63,8 +66,7 @@ class Run:
     cores: list[int]
     dataset: Dataset
     command: str
-    records: list[Record] = field(init=False, default_factory=list)
-    agreements: list[Agreement] = field(init=False, default_factory=list)
+    results: Results = field(init=False, default_factory=Results)
     _bench: Workbench | None = field(init=False, default=None)
     _gradients: dict[str, Parameters] = field(init=False, default_factory=dict)
     _tolerances: dict[str, float] = field(init=False, default_factory=dict)
@@ -93,10 +95,12 @@ class Run:
         """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too."""
         cell = Cell(strategy, self._workbench(scenario), self.budget)
         try:
-            if cell.forecast():
-                cell.verify()
-                cell.time(sample)
-        except Exception as error:
+            with np.errstate(all="ignore"):  # what overflows or is no number is told by the error
+                if cell.forecast():
+                    cell.verify()
+                    cell.judge()
+                    cell.time(sample)
+        except (Exception, SystemExit) as error:
             cell.failed(error)
         self._finish(cell)
         return cell.record
@@ -105,32 +109,14 @@ class Run:
         """Check one cell's gradient without timing it."""
         cell = Cell(strategy, self._workbench(scenario), self.budget)
         try:
-            if cell.forecast(calls=1):
-                cell.verify()
-        except Exception as error:
+            with np.errstate(all="ignore"):
+                if cell.forecast(calls=1):
+                    cell.verify()
+                    cell.judge()
+        except (Exception, SystemExit) as error:
             cell.failed(error)
         self._finish(cell)
         return cell.record
-
-    @property
-    def agree(self) -> bool:
-        """Whether no measured gradient is wrong and no pair disagrees."""
-        return not self._wrong() and all(row.agrees for row in self.agreements)
-
-    def verdict(self) -> str:
-        """One sentence: how many gradients and pairs are right, and which are not."""
-        measured = sum(record.measured for record in self.records)
-        left_out = len(self.records) - measured
-        sentence = (
-            f"{measured} gradients and {len(self.agreements)} pairs compared, {left_out} cells left out"
-        )
-        if self.agree:
-            return f"{sentence}: all agree."
-        apart = [f"{row.first} and {row.second}" for row in self.agreements if not row.agrees]
-        return f"{sentence}. DISAGREE: {', '.join(dict.fromkeys(self._wrong() or apart))}."
-
-    def _wrong(self) -> list[str]:
-        return [record.strategy for record in self.records if record.status == "disagrees"]
 
     def _workbench(self, scenario: Scenario) -> Workbench:
         if self._bench is None or self._bench.scenario != scenario:
@@ -142,7 +128,7 @@ class Run:
         if cell.gradient is not None and cell.record.measured:
             self._gradients[cell.record.strategy] = cell.gradient
             self._tolerances[cell.record.strategy] = cell.record.tolerance or 0.0
-        self.records.append(cell.record)
+        self.results.records.append(cell.record)
         self._journal.add(cell.record)
 
     def _close_scenario(self) -> None:
@@ -151,7 +137,7 @@ class Run:
             return
         for pair in pairs(self._gradients, self._tolerances):
             row = _agreement(self._bench.scenario, pair)
-            self.agreements.append(row)
+            self.results.agreements.append(row)
             self._journal.add(row)
         self._gradients.clear()
         self._tolerances.clear()

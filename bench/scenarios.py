@@ -5,9 +5,11 @@ A new scenario is a new line of `SCENARIOS`.
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from backprop.errors import DataError, UnknownNameError
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
+
+_PIXELS = 28  # a side of the images
+_SYNTHETIC_DENSITY = 0.2  # a fifth of the pixels of a digit are not zero
 
 SEED = 2026
 """Of the parameters and of the choice of samples; the same for every strategy."""
@@ -37,6 +42,8 @@ class Scenario:
     digits: only these digits are used, and they become the classes 0, 1, …
     learning_steps, learning_rate: of the gradient descent that leads to the test accuracy; as many steps
     as the slowest strategy that fits can take in a few seconds.
+    threads: of the numerical libraries; None leaves the choice to the run.
+    synthetic: random inputs, as sparse as digits are, for a network that no size of the images fits.
     """
 
     name: str
@@ -47,6 +54,8 @@ class Scenario:
     digits: tuple[int, ...] = tuple(range(10))
     learning_steps: int = 5
     learning_rate: float = 0.5
+    threads: int | None = None
+    synthetic: bool = False
 
     @property
     def dtype(self) -> DType:
@@ -58,17 +67,94 @@ class Scenario:
         """Name and dtype, such as `mnist-32/float64`: unique in the table."""
         return f"{self.name}/{self.dtype_name}"
 
+    @property
+    def family(self) -> str:
+        """The name without what follows its first hyphen: `mnist` for `mnist-32`."""
+        return self.name.partition("-")[0]
+
     def init(self) -> Parameters:
         """The parameters that every strategy starts from."""
         return self.network.init(np.random.default_rng(SEED), self.dtype)
 
     def samples(self, dataset: Dataset) -> Samples:
         """The data set in this scenario's form; raises `DataError` where an image has another size."""
+        if self.synthetic:
+            return self._synthetic_samples()
         shuffled = np.random.default_rng(SEED).permutation(len(dataset.train_labels))
         return Samples(
             self._batch(dataset.train_images[shuffled], dataset.train_labels[shuffled]),
             self._batch(dataset.test_images, dataset.test_labels),
         )
+
+    def check(self, dataset: Dataset) -> None:
+        """Raise `DataError` where `samples` would, or where none of the digits is there; makes no samples."""
+        if self.synthetic:
+            return
+        height, width = dataset.train_images.shape[1:]
+        side = self.pooled_to
+        if side is not None and (height % side or width % side):
+            raise DataError(
+                f"The images of {dataset.name} are {height} x {width}; "
+                f"expected multiples of {side} for the scenario {self.name}."
+            )
+        self._check_pixels(height * width if side is None else side * side)
+        for labels in (dataset.train_labels, dataset.test_labels):
+            if not np.isin(labels, self.digits).any():
+                raise DataError(
+                    f"The labels of {dataset.name} have none of the classes of the scenario {self.name}; "
+                    f"expected some of {', '.join(map(str, self.digits))}."
+                )
+
+    def _check_pixels(self, pixels: int) -> None:
+        if pixels != self.network.inputs:
+            raise DataError(
+                f"The images have {pixels} pixels; expected {self.network.inputs} for the scenario {self.name}."
+            )
+
+    @classmethod
+    def of(cls, network: Network, batch_size: int, dtype_name: str, threads: int | None = None) -> Scenario:
+        """The scenario of any network: on digits where they fit, pooled if need be, else on random numbers."""
+        side = math.isqrt(network.inputs)
+        square = side * side == network.inputs and _PIXELS % side == 0
+        digits = square and network.classes <= 10
+        return cls(
+            name=f"{network.sizes}-batch-{batch_size}",
+            network=network,
+            batch_size=batch_size,
+            dtype_name=dtype_name,
+            pooled_to=side if digits and side < _PIXELS else None,
+            digits=tuple(range(min(network.classes, 10))),
+            threads=threads,
+            synthetic=not digits,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What another process needs to make this scenario again; the network must be an MLP."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "network"}
+        hidden = self.network.hidden_activations
+        return values | {
+            "sizes": self.network.sizes,
+            "activation": hidden[0] if hidden else "relu",
+            "loss": self.network.loss_function.name,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Scenario:
+        """The scenario that `to_json` described."""
+        rest = dict(values)
+        network = Network.parse(rest.pop("sizes"), activation=rest.pop("activation"), loss=rest.pop("loss"))
+        return cls(network=network, **rest | {"digits": tuple(rest["digits"])})
+
+    def _synthetic_samples(self) -> Samples:
+        """Uniform numbers, four fifths of them zero, and random labels."""
+        rng = np.random.default_rng(SEED)
+
+        def batch(n: int) -> Batch:
+            inputs = rng.random((n, self.network.inputs), dtype=np.float32)
+            inputs *= rng.random((n, self.network.inputs), dtype=np.float32) < _SYNTHETIC_DENSITY
+            return Batch(inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.classes, n))
+
+        return Samples(batch(max(self.batch_size, 2)), batch(100))
 
     def _batch(self, images: Array, labels: Array) -> Batch:
         from backprop.data import as_inputs, pool
@@ -79,11 +165,7 @@ class Scenario:
             images = pool(images, self.pooled_to, self.dtype)
         else:
             images = as_inputs(images, self.dtype)
-        if images.shape[1] != self.network.inputs:
-            raise DataError(
-                f"The images have {images.shape[1]} pixels; "
-                f"expected {self.network.inputs} for the scenario {self.name}."
-            )
+        self._check_pixels(images.shape[1])
         return self.network.batch(images, labels, self.dtype)
 
 
@@ -115,7 +197,7 @@ def select_scenarios(names: Sequence[str]) -> list[Scenario]:
 
 
 def _meant_by(name: str) -> list[Scenario]:
-    meant = [s for s in SCENARIOS if name in (s.id, s.name, s.name.partition("-")[0])]
+    meant = [s for s in SCENARIOS if name in (s.id, s.name, s.family)]
     if not meant:
-        raise UnknownNameError("scenario", name, dict.fromkeys(s.name for s in SCENARIOS))
+        raise UnknownNameError("scenario", name, {known for s in SCENARIOS for known in (s.name, s.family)})
     return meant

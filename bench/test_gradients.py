@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backprop.errors import OutputError
 from bench.cell import FEWEST_ROUNDS
 from bench.turns import seconds_per_call
 
@@ -32,7 +33,10 @@ def test_gradient(benchmark: BenchmarkFixture, run: Run, strategy: Strategy[Any]
         samples: Sequence[float] = benchmark.stats.stats.data
         return samples
 
-    record = run.measure(strategy, scenario, sample)
+    try:
+        record = run.measure(strategy, scenario, sample)
+    except OutputError as error:  # a full disk: no other cell can be kept either
+        pytest.exit(str(error), returncode=2)
     if record.measured:
         benchmark.extra_info["gradient_error"] = record.gradient_error
         benchmark.extra_info["ratio_to_short_form"] = record.ratio_to_short_form

@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-from backprop.errors import BackpropError
-
 _VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -21,28 +19,38 @@ _VARIABLES = (
 )
 
 
-class ThreadError(BackpropError, ValueError):
-    """A thread count that this machine does not have or that a library did not take."""
-
-
 def fix_threads(threads: int) -> list[int]:
     """Fix the thread count of every numerical library and pin this process; returns the cores it may use.
 
     The list is empty where the operating system has no pinning. Raises `ThreadError` for a count below
     one or above the number of cores.
     """
-    cores = available_cores()
-    if not 1 <= threads <= len(cores):
-        raise ThreadError(f"The thread count is {threads}; expected 1 to {len(cores)}, the cores available.")
-    for variable in _VARIABLES:
-        os.environ[variable] = str(threads)
+    chosen = choose_cores(threads)
+    os.environ.update(thread_variables(threads))
     if "numpy" in sys.modules:
         _limit_loaded_libraries(threads)
     if not hasattr(os, "sched_setaffinity"):
         return []
-    chosen = cores[-threads:]  # the first cores are where interrupts and everything else go
     os.sched_setaffinity(0, chosen)
     return chosen
+
+
+def choose_cores(threads: int) -> list[int]:
+    """As many of the last cores: the first ones are where interrupts and everything else go.
+
+    Raises `ThreadError` for a count below one or above the number of cores.
+    """
+    cores = available_cores()
+    if not 1 <= threads <= len(cores):
+        from backprop.errors import ThreadError  # loads NumPy, which must come after the thread count
+
+        raise ThreadError(f"The thread count is {threads}; expected 1 to {len(cores)}, the cores available.")
+    return cores[-threads:]
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """The environment that fixes the thread count of every numerical library loaded after it is set."""
+    return dict.fromkeys(_VARIABLES, str(threads))
 
 
 def available_cores() -> list[int]:
@@ -55,6 +63,8 @@ def available_cores() -> list[int]:
 def check_threads(threads: int) -> None:
     """Raise `ThreadError` where a loaded library would use another number of threads."""
     from threadpoolctl import threadpool_info
+
+    from backprop.errors import ThreadError
 
     for pool in threadpool_info():
         if pool["num_threads"] != threads:

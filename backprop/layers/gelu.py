@@ -7,6 +7,7 @@ tanh approximation (Hendrycks and Gimpel, arXiv:1606.08415, section 2).
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -17,6 +18,7 @@ from backprop.layers.elementwise import Elementwise
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class GELU(Elementwise):
     """x Φ(x)."""
 
@@ -58,8 +60,9 @@ _DENSITY_AT_ZERO = 1 / np.sqrt(8 * np.arctan(np.longdouble(1)))  # 1 / √(2π)
 def _series(x: Array) -> Array:
     """Φ(x) = ½ + φ(x) Σₖ x²ᵏ⁺¹ / (2k+1)!!, whose terms share their sign (Abramowitz and Stegun 26.2.11).
 
-    Beyond |x| = 12 the tail is below 1e-32 and is left out, so that x Φ(x) is zero there. Left of zero, ½ minus the sum cancels: the
-    error stays below one unit of the last digit of 1, which is what the sum x Φ + … asks for.
+    Beyond |x| = 12 the tail is below 1e-32 and is left out, so that x Φ(x) is zero there. Left of zero, ½
+    minus the sum cancels: the error stays below one unit of the last digit of 1, which is what the sum
+    x Φ + … asks for.
     """
     near = np.clip(x, -12, 12)
     square, term = near * near, near.copy()

@@ -5,6 +5,7 @@ At x = 0 there is no derivative; like every library we take 0 (Bertoin et al., N
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -15,6 +16,7 @@ from backprop.layers.elementwise import Elementwise
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class ReLU(Elementwise):
     """max(x, 0)."""
 

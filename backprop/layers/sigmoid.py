@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -12,6 +13,7 @@ from backprop.layers.elementwise import Elementwise
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Sigmoid(Elementwise):
     """1 / (1 + e⁻ˣ)."""
 

@@ -9,6 +9,7 @@ The largest logit is subtracted first, which changes nothing and keeps exp from 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
@@ -18,6 +19,7 @@ from backprop.layers.base import EinsumFactor, Layer, Tensors
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class Softmax(Layer):
     """exp(z) / Σ exp(z)."""
 

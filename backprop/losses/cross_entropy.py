@@ -9,6 +9,7 @@ keeps its digits where a probability is tiny (Bishop 2006, section 4.3.4).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -19,6 +20,7 @@ from backprop.losses.base import Loss
 
 
 @final
+@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-1/n Σₙ log p[n, label]."""
 

@@ -7,6 +7,7 @@ The mean is over samples and classes alike, as scikit-learn and PyTorch have it.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -18,6 +19,7 @@ from backprop.losses.base import Loss
 
 
 @final
+@dataclass(frozen=True)
 class MeanSquaredError(Loss):
     """1/(n c) Σ (y - t)²."""
 

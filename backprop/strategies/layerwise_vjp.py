@@ -45,13 +45,14 @@ class LayerwiseVJP(Strategy[Plan]):
             layer.vjp_flops(n, i, o, input_needed=True) for layer, (i, o) in steps
         )
         activations = sum(n * o for _, (_, o) in steps)
-        # dy and what a VJP allocates are alive together, after all activations have been kept
-        transient = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, (i, o) in steps)
+        # all activations are kept; then the loss allocates, or a VJP does beside its dy
+        loss = network.loss_function.value_temporaries * n * network.classes * size
+        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, (i, o) in steps)
         weights = network.parameter_count
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
-            peak_bytes=size * (activations + weights) + transient,
+            peak_bytes=size * (activations + weights) + max(loss, vjp),
             forward_calls=1,
         )
 

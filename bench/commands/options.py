@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from backprop import Strategy
+    from bench.results import Results
     from bench.run import Run
     from bench.scenarios import Scenario
 
@@ -57,7 +58,10 @@ def prepare_run(
     budget = Budget.parse(memory_budget, time_budget)
     strategies, scenarios = select_strategies(strategy or []), select_scenarios(scenario or [])
     command = shlex.join(["backprop", *sys.argv[1:]])
-    measuring = Run(folder, budget, threads, cores, load(data), command)
+    dataset = load(data)
+    for one in scenarios:
+        one.check(dataset)
+    measuring = Run(folder, budget, threads, cores, dataset, command)
     return measuring, [(one, other) for other in scenarios for one in strategies]
 
 
@@ -66,7 +70,7 @@ def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
     return f"{cell[0].name} in {cell[1].id}"
 
 
-def finish_run(done: Run, as_json: bool, written: list[str], interrupted: bool) -> None:
+def finish_run(done: Results, as_json: bool, written: list[str], interrupted: bool) -> None:
     """Print what was found and exit with its code."""
     from bench.console import make_console, print_agreements, print_records
     from bench.record import to_json
@@ -91,5 +95,5 @@ def finish_run(done: Run, as_json: bool, written: list[str], interrupted: bool) 
     if interrupted:
         print("Interrupted; what was measured is kept.", file=sys.stderr)
         raise typer.Exit(130)
-    if not done.agree:
+    if not done.agree or done.failed:
         raise typer.Exit(1)

@@ -1,7 +1,8 @@
-"""`backprop run`: the benchmark."""
+"""`backprop run`: the benchmark, as an instrument."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,33 +16,49 @@ from bench.commands.options import (
     Strategies,
     Threads,
     TimeBudget,
-    cell_name,
     finish_run,
-    prepare_run,
 )
 
 
 def run(
+    suite: Annotated[str, typer.Option(help="quick, default, scaling, or a TOML file.")] = "default",
     strategy: Strategies = None,
     scenario: Scenarios = None,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,
+    starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
+    turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
     data: Data = "sample",
     out: Annotated[Path, typer.Option(help="The folder for records and reports.")] = Path("results/latest"),
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an unfinished run.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure strategies x scenarios and write records and reports."""
-    measuring, cells = prepare_run(out, strategy, scenario, memory_budget, time_budget, threads, data)
-    from bench.console import tracked
+    """Measure strategies x scenarios in processes that take turns, and write records and reports."""
+    from backprop.data import load
+    from backprop.errors import OutputError
+    from bench.budget import Budget
+    from bench.console import group_display
+    from bench.isolated.instrument import Instrument, unfinished
     from bench.report import write_reports
+    from bench.suites import find_suite, restrict
+    from bench.threads import choose_cores
 
+    choose_cores(threads)
+    chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns)
+    budget = Budget.parse(memory_budget, time_budget)
+    if not (resume or fresh) and unfinished(out):
+        raise OutputError(
+            f"An unfinished run lies in {str(out)!r}; expected --resume to go on, or --fresh to begin anew."
+        )
+    command = ["backprop", *sys.argv[1:]]
+    instrument = Instrument(out, chosen, budget, threads, load(data), data, command)
     interrupted = False
-    with measuring:
+    with group_display(chosen) as (say, advance):
         try:
-            for one, other in tracked(cells, "measuring", cell_name):
-                measuring.measure(one, other)
+            instrument.run(resume, say, advance)
         except KeyboardInterrupt:
             interrupted = True
     written = write_reports(out)
-    finish_run(measuring, as_json, [str(path) for path in written], interrupted)
+    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted)

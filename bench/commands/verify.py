@@ -43,4 +43,4 @@ def verify(
                     verifying.verify(one, other)
             except KeyboardInterrupt:
                 interrupted = True
-    finish_run(verifying, as_json, [], interrupted)
+    finish_run(verifying.results, as_json, [], interrupted)

@@ -10,18 +10,35 @@ from backprop.errors import OutputError
 def write_reports(run: Path) -> list[Path]:
     """Write results.csv, report.md and, where matplotlib is installed, the plots; returns what was written.
 
+    A file is there whole or, where its writing failed, as it was before.
     Raises `RecordError` where the run cannot be read and `OutputError` where its folder cannot be written.
     """
     from bench.report import frame, markdown, plots
 
     loaded = frame.load_run(run)
+    folder = run if run.is_dir() else run.parent
+    pictures = plots.draw_plots(loaded.frame) if plots.available() else {}
+    files = {
+        "results.csv": frame.to_csv(loaded),
+        "report.md": markdown.render(loaded, list(pictures), plots.available()),
+        **pictures,
+    }
     try:
-        written = [frame.write_csv(loaded, run / "results.csv")]
-        pictures = plots.write_plots(loaded.frame, run) if plots.available() else []
-        report = run / "report.md"
-        report.write_text(markdown.render(loaded, [path.name for path in pictures]), encoding="utf-8")
+        for name in set(plots.NAMES) - set(files):
+            (folder / name).unlink(missing_ok=True)  # a picture of another run
+        return [_write(folder / name, text) for name, text in files.items()]
     except OSError as error:
         raise OutputError(
-            f"The report cannot be written to {str(run)!r}: {error.strerror}; expected a writable folder."
+            f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
         ) from error
-    return [*written, report, *pictures]
+
+
+def _write(path: Path, text: str) -> Path:
+    """Write beside the file and then in its place, so that it is never there by half."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

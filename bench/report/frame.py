@@ -51,10 +51,9 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
     )
 
 
-def write_csv(loaded: LoadedRun, path: Path) -> Path:
+def to_csv(loaded: LoadedRun) -> str:
     """The frame without the raw samples, which stay in the journal."""
-    loaded.frame.drop(columns="samples_s").to_csv(path, index=False, lineterminator="\n")
-    return path
+    return loaded.frame.drop(columns="samples_s").to_csv(index=False, lineterminator="\n")
 
 
 def _columns() -> list[str]:

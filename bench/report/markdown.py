@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -13,15 +14,17 @@ from bench.report import units
 from bench.report.frame import LoadedRun
 
 
-def render(loaded: LoadedRun, pictures: list[str]) -> str:
+def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str:
     """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
     frame = loaded.frame
     sections = ["# Derivations of one gradient, compared", answer(frame)]
     sections += [f"![{_caption(name)}]({name})" for name in pictures]
-    if not pictures:
-        sections.append("No plots: matplotlib is not installed (`pip install 'backprop-bench[report]'`).")
+    if not can_plot:
+        sections.append("No plots: matplotlib is not installed (`pip install matplotlib`).")
+    elif not pictures:
+        sections.append("No plots: no right cell in float64 with more than one sample was measured.")
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
-        sections += [f"## {scenario}, {dtype}", _subtitle(cells), ranked_table(cells)]
+        sections += [f"## {_text(str(scenario))}, {_text(str(dtype))}", _subtitle(cells), ranked_table(cells)]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(frame)]
     sections += ["## Machine and method", _machine(loaded.run)]
@@ -40,11 +43,15 @@ def answer(frame: pd.DataFrame) -> str:
         headline = counts.sort_values(["parameters", "strategies"], kind="stable").index[-1]
         cells = measured[(measured.scenario == headline[0]) & (measured.dtype == headline[1])]
         cells = cells.sort_values("ratio_to_short_form")
-        costs = ", ".join(f"{units.ratio(row.ratio_to_short_form)} by {row.strategy}" for row in _rows(cells))
+        costs = ", ".join(
+            f"{units.ratio(row.ratio_to_short_form)} by {_text(row.strategy)}" for row in _rows(cells)
+        )
         sentences.append(
             f"**The same gradient of {_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
             f"{headline[1]}, costs in time: {costs}.**"
         )
+    elif len(wrong):
+        sentences.append("**No right gradient was measured.**")
     else:
         sentences.append("**No cell was measured.**")
     names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in _rows(wrong)})
@@ -191,10 +198,13 @@ def _table(rows: Iterable[dict[str, str]]) -> str:
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 
 
+_MARKUP = re.compile(r"[\\`*|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+
 def _text(value: str) -> str:
-    """Text that neither HTML nor a table takes for its own signs."""
-    return html.escape(value, quote=False).replace("|", "\\|").replace("\n", " ")
+    """Text on one line that neither HTML nor Markdown nor a table takes for its own signs."""
+    return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(value.split()), quote=False))
 
 
 def _code(value: str) -> str:
-    return "`" + value.replace("`", "'").replace("|", "\\|") + "`"
+    return "`" + " ".join(value.split()).replace("`", "'").replace("|", "\\|") + "`"

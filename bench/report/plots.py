@@ -1,12 +1,12 @@
 """Plots as SVG: time and memory against the size of the network, one line a strategy.
 
-matplotlib is part of the extra `report`; without it a run has all its tables and no pictures.
+Without matplotlib a run has all its tables and no pictures.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
+import io
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,6 +14,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+NAMES = ("time-against-size.svg", "memory-against-size.svg")
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
 _MARKERS = "osD^vPX"
@@ -24,26 +26,27 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def write_plots(frame: pd.DataFrame, folder: Path) -> list[Path]:
-    """time-against-size.svg and memory-against-size.svg; nothing where no cell was measured."""
+def draw_plots(frame: pd.DataFrame) -> dict[str, str]:
+    """SVG by file name, time and memory against size; nothing where no cell can be compared."""
     cells = _comparable(frame)
     if cells.empty:
-        return []
-    written = []
+        return {}
+    drawn = {}
     for name, column, label in (
-        ("time-against-size.svg", "time_median_s", "time of one gradient (s)"),
-        ("memory-against-size.svg", "peak_bytes", "peak memory (bytes)"),
+        (NAMES[0], "time_median_s", "time of one gradient (s)"),
+        (NAMES[1], "peak_bytes", "peak memory (bytes)"),
     ):
+        svg = io.StringIO()
         figure = _figure(cells, column, label)
-        path = folder / name
-        figure.savefig(path, metadata={"Date": None})  # the same records make the same file
-        written.append(path)
-    return written
+        figure.savefig(svg, format="svg", metadata={"Date": None})  # the same records make the same file
+        drawn[name] = svg.getvalue()
+    return drawn
 
 
 def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     """The right cells in float64 of the larger batches, one batch size a network."""
-    cells = frame[(frame.status == "ok") & (frame.dtype == "float64") & (frame.batch_size > 1)]
+    right = (frame.status == "ok") & frame.time_median_s.notna()
+    cells = frame[right & (frame.dtype == "float64") & (frame.batch_size > 1)]
     smallest = cells.groupby("network").batch_size.transform("min")
     return cells[cells.batch_size == smallest]
 

@@ -26,7 +26,7 @@ def ratio(value: float | None) -> str:
     if _missing(value):
         return MISSING
     assert value is not None
-    if value < 9.995:
+    if value < 9.995 or math.isinf(value):
         return f"{value:.2f}x"
     return f"{_three_digits(value):,.0f}x"
 
@@ -50,6 +50,7 @@ def _scaled(value: float | None, units: tuple[tuple[float, str], ...]) -> str:
     if _missing(value):
         return MISSING
     assert value is not None
+    value = float(f"{value:.3g}")  # first, so that 999.6 of one unit becomes 1 of the next
     size, name = next(((size, name) for size, name in units if value >= size), units[-1])
     return f"{value / size:.3g} {name}" if value / size < 999.5 else f"{value / size:,.0f} {name}"
 

@@ -1,4 +1,4 @@
-"""All forms of a layer's derivative agree with each other and with an oracle that shares no code with them."""
+"""All forms of a layer's derivative agree, with each other and with an oracle of other code."""
 
 import autograd
 import numpy as np
@@ -96,9 +96,7 @@ def check_all_forms(case):
     assert_close(dx, np.einsum("no,noi->ni", dy.astype(float), by_input), dtype, spread)
     for name, expected in by_parameter.items():
         terms = np.einsum("no,no...->...", np.abs(dy.astype(float)), np.abs(expected)).max()
-        assert_close(
-            dparams[name], np.einsum("no,no...->...", dy.astype(float), expected), dtype, 1 + terms
-        )
+        assert_close(dparams[name], np.einsum("no,no...->...", dy.astype(float), expected), dtype, 1 + terms)
 
     direction = random_like(case.x, 3)
     own = {name: random_like(tensor, 4) for name, tensor in case.params.items()}

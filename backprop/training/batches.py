@@ -1,0 +1,98 @@
+"""Shuffled mini-batches: a new order every epoch, and every batch gathered into the same aligned buffer.
+
+Only the order is shuffled, never the data set, which stays as it is: grey levels of one byte each. A batch's
+levels are gathered, then scaled from 0..255 to [0, 1] in its dtype; both write into memory that is reused.
+The rest of an epoch that makes no whole batch is left out, another one each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array, DType, aligned_empty
+from backprop.errors import ShapeError
+from backprop.network import Batch
+
+WHITE = 255
+"""The grey level that becomes the input 1."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a shuffled stream of batches stands, as JSON can hold it.
+
+    epoch: epochs begun before this one. taken: batches of this epoch that have been taken.
+    generator: the state of the bit generator from which this epoch's order was drawn.
+    """
+
+    epoch: int
+    taken: int
+    generator: dict[str, Any]
+
+
+class Batches:
+    """An endless stream of shuffled batches of n samples.
+
+    images: uint8 (samples, height, width), or inputs (samples, i) of `dtype`, which are taken as they are.
+    labels: class numbers (samples,).
+
+    Raises `ShapeError` for a batch size below one or above the number of samples.
+    """
+
+    def __init__(
+        self, images: Array, labels: Array, batch_size: int, dtype: DType, rng: np.random.Generator
+    ) -> None:
+        if not 1 <= batch_size <= len(images):
+            raise ShapeError(
+                f"The batch size is {batch_size}; expected 1 to {len(images)}, the training samples."
+            )
+        self._source = images.reshape(len(images), -1)
+        self._labels = labels
+        self._rng = rng
+        shape = (batch_size, self._source.shape[1])
+        self._inputs = aligned_empty(shape, dtype)
+        self._levels = aligned_empty(shape, np.uint8) if images.dtype == np.uint8 else self._inputs
+        self._scale = dtype.type(1) / dtype.type(WHITE)
+        self._batch_labels = np.empty(batch_size, np.intp)
+        self._epoch, self._taken = -1, self.per_epoch
+        self._begin_epoch()
+
+    @property
+    def per_epoch(self) -> int:
+        """Whole batches in one epoch."""
+        return len(self._source) // len(self._inputs)
+
+    @property
+    def position(self) -> Position:
+        """What `seek` needs to go on from here exactly."""
+        return Position(self._epoch, self._taken, self._generator)
+
+    def seek(self, position: Position) -> None:
+        """Go to a position of a stream over the same data with the same batch size."""
+        self._rng.bit_generator.state = position.generator
+        self._epoch = position.epoch - 1
+        self._begin_epoch()
+        self._taken = position.taken
+
+    def next(self) -> Batch:
+        """The next batch: inputs (n, i) and labels (n,), valid until the next call."""
+        if self._taken == self.per_epoch:
+            self._begin_epoch()
+        n = len(self._inputs)
+        chosen = self._order[self._taken * n : (self._taken + 1) * n]
+        self._taken += 1
+        # mode="clip" spares the copy that NumPy makes of `out` where an index might be wrong; none is.
+        np.take(self._source, chosen, axis=0, out=self._levels, mode="clip")
+        if self._levels is not self._inputs:
+            np.multiply(self._levels, self._scale, out=self._inputs)
+        self._batch_labels[...] = self._labels[chosen]
+        return Batch(self._inputs, self._batch_labels)
+
+    def _begin_epoch(self) -> None:
+        self._generator = dict(self._rng.bit_generator.state)
+        self._order = self._rng.permutation(len(self._source))
+        self._epoch += 1
+        self._taken = 0

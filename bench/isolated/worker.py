@@ -1,0 +1,190 @@
+"""The worker: one strategy or baseline in a process of its own, called when the parent says so.
+
+It is started with the same command line and environment whatever it measures: the length of either moves the
+heap, and with it every array. Everything else arrives as a JSON object a line on standard input; each is
+answered by one on what was standard output before anything could print to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from bench.turns import seconds_per_call
+
+Call = Callable[[], object]
+
+WAKE_UP_S = 0.005
+"""After a stop, caches are cold and pools asleep: the first milliseconds of a turn are not measured."""
+
+
+class Worker:
+    """What the parent can ask for; every method answers with what JSON can hold."""
+
+    def __init__(self) -> None:
+        self._call: Call | None = None
+        self._ballast: Any = None
+
+    def load(
+        self,
+        scenario: dict[str, Any],
+        strategy: str,
+        data: str,
+        threads: int,
+        ballast_bytes: int,
+        memory_limit_bytes: float | None,
+        repeat_every: int,
+    ) -> dict[str, Any]:
+        """Import everything, make the data, check the threads; the strategy is found but not prepared.
+
+        `ballast_bytes` of memory are taken first, so that arrays lie elsewhere at every start.
+        `repeat_every` = k makes every k-th call be made twice: a planted slow-down.
+        """
+        self._ballast = bytearray(ballast_bytes)
+        _limit_memory(memory_limit_bytes)
+
+        from backprop.data import load
+        from bench.budget import Budget
+        from bench.cell import Cell, Workbench
+        from bench.isolated.targets import find_target
+        from bench.memory import best_tracker
+        from bench.scenarios import Scenario
+        from bench.threads import check_threads
+
+        made = Scenario.from_json(scenario)
+        self._bench = Workbench(made, made.samples(load(data)), threads)
+        self._cell = Cell(
+            find_target(strategy), self._bench, Budget(float("inf"), float("inf")), best_tracker()
+        )
+        self._repeat_every = repeat_every
+        check_threads(threads)
+        return {}
+
+    def limits(self) -> dict[str, Any]:
+        """What the machine can do in the scenario's dtype, and the time of one loss."""
+        limits = self._bench.limits
+        return {
+            "flops_per_s": limits.flops_per_s,
+            "bytes_per_s": limits.bytes_per_s,
+            "loss_s": self._bench.loss_s,
+        }
+
+    def verify(self, gradient_path: str) -> dict[str, Any]:
+        """Peak memory, and the gradient written to `gradient_path`; then a few steps of learning."""
+        import numpy as np
+
+        from bench.memory import high_water_bytes
+
+        cell = self._cell
+        cell.verify()
+        assert cell.gradient is not None
+        np.save(gradient_path, cell.gradient.vector)
+        high_water = high_water_bytes()
+        scenario = self._bench.scenario
+        cell.learn(cell.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype))
+        return {
+            "peak_bytes": cell.record.peak_bytes,
+            "prepare_peak_bytes": cell.record.prepare_peak_bytes,
+            "memory_tracker": cell.record.memory_tracker,
+            "high_water_bytes": high_water,
+            "loss": cell.record.loss,
+            "test_accuracy": cell.record.test_accuracy,
+        }
+
+    def prepare(self) -> dict[str, Any]:
+        """Prepare the strategy and warm it up; ready for turns."""
+        import gc
+
+        scenario, params, batch = self._bench.scenario, self._bench.params, self._bench.batch
+        strategy = self._cell.strategy
+        start = time.perf_counter()
+        plan = strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
+        prepare_s = time.perf_counter() - start
+
+        def call() -> object:
+            return strategy.value_and_gradient(plan, params, batch)
+
+        self._call = repeated(call, self._repeat_every) if self._repeat_every else call
+        call_s = seconds_per_call(self._call, 0)  # the first call: pages are touched, code is fetched
+        if call_s < WAKE_UP_S:
+            seconds_per_call(self._call, 10 * WAKE_UP_S)
+            call_s = seconds_per_call(self._call, WAKE_UP_S)
+        gc.disable()
+        return {"prepare_s": prepare_s, "call_s": call_s}
+
+    def turn(self, seconds: float, wake_up: bool) -> dict[str, Any]:
+        """Call for at least `seconds`, by the clock; the mean time of a call."""
+        assert self._call is not None
+        if wake_up:
+            seconds_per_call(self._call, WAKE_UP_S)
+        return {"call_s": seconds_per_call(self._call, seconds)}
+
+
+def repeated(call: Call, every: int) -> Call:
+    """`call`, made twice at every `every`-th time: slower by 1/every, whatever it does."""
+    count = 0
+
+    def planted() -> None:
+        nonlocal count
+        count += 1
+        call()
+        if count % every == 0:
+            call()
+
+    return planted
+
+
+def _limit_memory(limit_bytes: float | None) -> None:
+    """Let allocations beyond the limit fail in this process, before the system has to kill something."""
+    if limit_bytes is None:
+        return
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no limits, macOS no RLIMIT_AS
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (int(limit_bytes), hard))
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel kills this process when its parent dies, even while it is stopped."""
+    if sys.platform == "linux":
+        import ctypes
+        import signal
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        if os.getppid() == 1:  # the parent was gone before the kernel was told
+            sys.exit(1)
+
+
+def _private_output() -> IO[str]:
+    """The pipe to the parent; whatever prints to standard output from now on goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def main() -> None:
+    """Answer until the parent closes the pipe."""
+    _die_with_parent()
+    answers = _private_output()
+    sys.path.insert(0, str(Path.cwd()))  # a user's strategies may import what lies beside them
+    worker = Worker()
+    for line in sys.stdin:
+        message = json.loads(line)
+        try:
+            answer = getattr(worker, message.pop("do"))(**message)
+        except Exception as error:
+            answer = {"error": type(error).__name__, "message": str(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

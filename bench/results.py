@@ -1,0 +1,42 @@
+"""The rows of a run and what they say together: do all gradients agree, and did every strategy survive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bench.record import Agreement, Record
+
+
+@dataclass
+class Results:
+    """Records and agreements, in the order in which they were found."""
+
+    records: list[Record] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+
+    @property
+    def agree(self) -> bool:
+        """Whether no measured gradient is wrong and no pair disagrees."""
+        return not self._wrong() and all(row.agrees for row in self.agreements)
+
+    @property
+    def failed(self) -> list[str]:
+        """The strategies that crashed or ran out of memory, one entry a cell."""
+        return [record.strategy for record in self.records if record.status in ("crashed", "out-of-memory")]
+
+    def verdict(self) -> str:
+        """One sentence: how many gradients and pairs are right, and which are not."""
+        measured = sum(record.measured for record in self.records)
+        left_out = len(self.records) - measured
+        sentence = (
+            f"{measured} gradients and {len(self.agreements)} pairs compared, {left_out} cells left out"
+        )
+        if self.failed:
+            sentence = f"{sentence}. CRASHED: {', '.join(dict.fromkeys(self.failed))}"
+        if self.agree:
+            return f"{sentence}: all agree." if not self.failed else f"{sentence}."
+        apart = [f"{row.first} and {row.second}" for row in self.agreements if not row.agrees]
+        return f"{sentence}. DISAGREE: {', '.join(dict.fromkeys(self._wrong() or apart))}."
+
+    def _wrong(self) -> list[str]:
+        return [record.strategy for record in self.records if record.status == "disagrees"]

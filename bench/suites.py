@@ -1,0 +1,195 @@
+"""Suites: which strategies are measured in which scenarios, how often. Built in, or a user's TOML file.
+
+    strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out
+    networks   = ["784-512-10", "49-32-10"]
+    batches    = [1, 32]
+    dtypes     = ["float64"]                         # the rest may be left out
+    threads    = [1]
+    activation = "relu"
+    loss       = "cross-entropy"
+    starts     = 10
+    turns      = 8
+
+Every strategy is measured on every network x batch x dtype x threads.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import itertools
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from backprop import Network
+from backprop.arrays import check_dtype
+from backprop.errors import BackpropError, UnknownNameError
+from backprop.registry import find_strategy, installed_strategies
+from bench.isolated.turns import FEWEST_STARTS, Schedule
+from bench.scenarios import SCENARIOS, Scenario, select_scenarios
+
+
+class SuiteError(BackpropError, ValueError):
+    """A suite file that cannot be read or says what is not known."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Strategies by name x scenarios, and the schedule of their turns."""
+
+    name: str
+    strategies: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
+    schedule: Schedule
+
+
+def _default() -> Suite:
+    return Suite("default", tuple(installed_strategies()), SCENARIOS, Schedule())
+
+
+def _quick() -> Suite:
+    scenarios = select_scenarios(["small", "mnist-32/float32"])
+    fast = ("short-form", "layerwise-vjp", "batched-jacobian")
+    return Suite("quick", fast, tuple(scenarios), Schedule(starts=3, turns=8, slow_s=1.0))
+
+
+def _scaling() -> Suite:
+    """Width, batch and depth, each swept alone around 784-128-10, batch 32."""
+    widths = [Network.mlp(784, width, 10) for width in (16, 32, 64, 128, 256)]
+    depths = [Network.mlp(196, *[64] * depth, 10) for depth in (1, 2, 4, 8)]
+    scenarios = [Scenario.of(network, 32, "float64") for network in widths]
+    scenarios += [Scenario.of(Network.mlp(784, 64, 10), n, "float64") for n in (1, 4, 16, 64, 128)]
+    scenarios += [Scenario.of(network, 32, "float64") for network in depths]
+    unique = list(dict.fromkeys(scenarios))
+    strategies = tuple(name for name in installed_strategies() if not name.startswith("finite"))
+    return Suite("scaling", strategies, tuple(unique), Schedule(starts=5, turns=5, slow_s=2.0))
+
+
+SUITES: dict[str, Callable[[], Suite]] = {"quick": _quick, "default": _default, "scaling": _scaling}
+
+
+def find_suite(name: str) -> Suite:
+    """The built-in suite of that name, or the one of a TOML file.
+
+    Raises `UnknownNameError` for a name that is neither, `SuiteError` for a file with a mistake.
+    """
+    if name in SUITES:
+        return SUITES[name]()
+    if name.endswith(".toml"):
+        return read_suite(Path(name))
+    raise UnknownNameError("suite", name, [*SUITES, "FILE.toml"])
+
+
+def restrict(
+    suite: Suite, strategies: Sequence[str], scenarios: Sequence[str], starts: int | None, turns: int | None
+) -> Suite:
+    """The suite with only these strategies and scenarios, where any are named, and another schedule."""
+    schedule = replace(
+        suite.schedule, starts=starts or suite.schedule.starts, turns=turns or suite.schedule.turns
+    )
+    if schedule.starts < FEWEST_STARTS:
+        raise SuiteError(
+            f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
+        )
+    for name in strategies:
+        find_strategy(name)
+    chosen = tuple(select_scenarios(scenarios)) if scenarios else suite.scenarios
+    return replace(
+        suite, strategies=tuple(strategies) or suite.strategies, scenarios=chosen, schedule=schedule
+    )
+
+
+def read_suite(path: Path) -> Suite:
+    """The suite of a TOML file; raises `SuiteError`, with the line of what is wrong, or `BackpropError`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SuiteError(f"The suite {str(path)!r} cannot be read: {error}; expected a TOML file.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"The suite {str(path)!r} is no TOML: {error}.") from error
+    reader = _Reader(path, text, values)
+    reader.check_keys()
+    strategies = reader.texts("strategies", tuple(installed_strategies()))
+    for name in strategies:
+        reader.at("strategies", find_strategy, name)
+    network = functools.partial(
+        Network.parse,
+        activation=reader.text("activation", "relu"),
+        loss=reader.text("loss", "cross-entropy"),
+    )
+    networks = [reader.at("networks", network, text) for text in reader.texts("networks", ())]
+    batches, threads = reader.counts("batches", (32,)), reader.counts("threads", ())
+    dtypes = reader.texts("dtypes", ("float64",))
+    for dtype in dtypes:
+        reader.at("dtypes", check_dtype, dtype)
+    if not networks:
+        raise SuiteError(f'The suite {str(path)!r} names no networks; expected networks = ["784-512-10"].')
+    scenarios = tuple(
+        Scenario.of(network, n, dtype, count)
+        for network, n, dtype, count in itertools.product(networks, batches, dtypes, threads or (None,))
+    )
+    default = Schedule()
+    schedule = Schedule(
+        starts=reader.count("starts", default.starts), turns=reader.count("turns", default.turns)
+    )
+    return restrict(Suite(path.stem, strategies, scenarios, schedule), (), (), None, None)
+
+
+_LISTS_OF_TEXT = ("strategies", "networks", "dtypes")
+_KEYS = (*_LISTS_OF_TEXT, "batches", "threads", "activation", "loss", "starts", "turns")
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Values of a suite file, each with the line to name where it is wrong."""
+
+    path: Path
+    source: str
+    values: dict[str, Any]
+
+    def check_keys(self) -> None:
+        for key in self.values:
+            if key not in _KEYS:
+                near = difflib.get_close_matches(key, _KEYS, n=1)
+                hint = f"did you mean {near[0]!r}? Known" if near else "expected"
+                raise self._error(key, f"the key {key!r} is unknown; {hint}: {', '.join(_KEYS)}")
+
+    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        values = self.values.get(key, list(default))
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._error(key, f"{key} is {values!r}; expected a list of texts")
+        return tuple(values)
+
+    def text(self, key: str, default: str) -> str:
+        value = self.values.get(key, default)
+        if not isinstance(value, str):
+            raise self._error(key, f"{key} is {value!r}; expected a text")
+        return value
+
+    def counts(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        values = self.values.get(key, list(default))
+        if not isinstance(values, list) or not all(type(value) is int and value > 0 for value in values):
+            raise self._error(key, f"{key} is {values!r}; expected a list of whole numbers above zero")
+        return tuple(values)
+
+    def count(self, key: str, default: int) -> int:
+        value = self.values.get(key, default)
+        if type(value) is not int or value < 1:
+            raise self._error(key, f"{key} is {value!r}; expected a whole number above zero")
+        return value
+
+    def at(self, key: str, make: Callable[[str], Any], text: str) -> Any:
+        """What `make` makes of `text`; its error, with the file and line of the key in front."""
+        try:
+            return make(text)
+        except BackpropError as error:
+            raise self._error(key, str(error).rstrip(".")) from error
+
+    def _error(self, key: str, what: str) -> SuiteError:
+        lines = self.source.splitlines()
+        number = next((k for k, line in enumerate(lines, 1) if line.split("=")[0].strip() == key), 1)
+        return SuiteError(f"Line {number} of the suite {str(self.path)!r}: {what}.")

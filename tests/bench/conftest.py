@@ -1,0 +1,110 @@
+"""A run in this process, with a clock that costs no time, and the planted strategies as files."""
+
+import functools
+import gc
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from planted import failing, wrong
+
+from backprop import find_strategy
+from backprop.data import load
+from bench.budget import Budget
+from bench.journal import read_journal
+from bench.machine import Limits
+from bench.report import write_reports
+from bench.report.frame import load_run
+from bench.results import Results
+from bench.run import Run
+from bench.scenarios import select_scenarios
+
+RIGHT = ("short-form", "layerwise-vjp")
+
+
+def file_of(strategy):
+    """`file.py:Class` of a planted strategy."""
+    module = wrong if hasattr(wrong, strategy) else failing
+    return f"{module.__file__}:{strategy}"
+
+
+@functools.cache
+def sample_data():
+    """The shipped sample, read once."""
+    return load("sample")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collector():
+    """Spare the collector, which every cell calls, the thousands of objects of pytest and its plugins."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@dataclass
+class Finished:
+    """A run that has been made in this process, and its folder."""
+
+    results: Results
+    folder: Path
+
+    @property
+    def rows(self):
+        """Record by strategy, as read back from the journal."""
+        _, records, _ = read_journal(self.folder)
+        return {record.strategy: record for record in records}
+
+    @property
+    def loaded(self):
+        """What reports are made from."""
+        return load_run(self.folder)
+
+    @property
+    def report(self):
+        """report.md, written now."""
+        write_reports(self.folder)
+        return (self.folder / "report.md").read_text(encoding="utf-8")
+
+    @property
+    def lines(self):
+        """The journal's lines as JSON, which has no NaN."""
+        lines = (self.folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line, parse_constant=lambda name: pytest.fail(name)) for line in lines]
+
+
+def few_rounds(call):
+    """A sampler that calls twice and claims four rounds."""
+    call()
+    call()
+    return [4e-3, 1e-3, 2e-3, 3e-3]
+
+
+@pytest.fixture
+def measure(tmp_path, monkeypatch):
+    """`measure(strategies, scenarios, …)`: a run of them, without a process or a second of its own."""
+    monkeypatch.setattr("bench.run.check_threads", lambda threads: None)
+    monkeypatch.setattr("bench.cell.measure_limits", lambda dtype: Limits(1e10, 1e10))
+    monkeypatch.setattr("bench.cell.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0))
+
+    def run_all(strategies, scenarios=("toy",), memory="1GB", time="60s", only_verify=False):
+        folder = tmp_path / "run"
+        chosen = [find_strategy(one) if isinstance(one, str) else one for one in strategies]
+        tables = [
+            scenario
+            for one in scenarios
+            for scenario in (select_scenarios([one]) if isinstance(one, str) else [one])
+        ]
+        run = Run(folder, Budget.parse(memory, time), 1, [0], sample_data(), "backprop run")
+        with run:
+            for scenario in tables:
+                for strategy in chosen:
+                    if only_verify:
+                        run.verify(strategy, scenario)
+                    else:
+                        run.measure(strategy, scenario, few_rounds)
+        return Finished(run.results, folder)
+
+    return run_all

@@ -1,0 +1,225 @@
+"""A cell becomes a row whatever its strategy does, and nothing runs that does not fit its budget."""
+
+import numpy as np
+import pytest
+from planted.failing import (
+    ChangesTheParameters,
+    CostRaises,
+    EndlessTolerance,
+    Hungry,
+    LeavesTheProcess,
+    LyingCost,
+    NeedsTooMuch,
+    NotANumber,
+    NumpyNumbers,
+    OddName,
+    OnceWrongThenRaises,
+    OnlyToy,
+    OtherDtype,
+    Raises,
+    RaisesWhilePreparing,
+    ReturnsAnArray,
+    Spy,
+    Unsupported,
+)
+from planted.wrong import ByHand, MissingMean, OneWrongElement, TransposedWeight, WrongOffDiagonal
+
+from backprop import Network
+from bench.report import markdown
+from bench.report.frame import to_csv
+from bench.scenarios import Scenario
+
+SQUARE = Scenario("square", Network.mlp(4, 3, 3, 2), 8, pooled_to=2, digits=(0, 1), learning_steps=2)
+WRONG = (MissingMean, TransposedWeight, WrongOffDiagonal, OneWrongElement)
+
+
+@pytest.mark.parametrize("planted", WRONG)
+@pytest.mark.parametrize("scenario", ["toy", SQUARE], ids=str)
+@pytest.mark.parametrize("only_verify", [False, True], ids=["measured", "verified"])
+def test_wrong_gradients_disagree(measure, planted, scenario, only_verify):
+    done = measure(["short-form", planted()], [scenario], only_verify=only_verify)
+    row = done.rows[planted.name]
+    assert row.status == "disagrees"
+    assert row.agrees is False
+    assert row.gradient_error > row.tolerance
+    assert done.rows["short-form"].status == "ok"
+    assert not done.results.agree
+    assert planted.name in done.results.verdict()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_same_derivation_without_the_mistake_is_ok(measure, dtype):
+    done = measure(["short-form", ByHand()], [f"mnist-1/{dtype}", SQUARE] if dtype == "float64" else [])
+    assert {row.status for row in done.results.records} <= {"ok"}
+    assert done.results.agree
+
+
+def test_a_wrong_gradient_is_measured_all_the_same(measure):
+    row = measure([MissingMean()]).rows["missing-mean"]
+    assert row.time_median_s == 2.5e-3
+    assert row.peak_bytes > 0
+    assert row.test_accuracy is not None
+
+
+def test_the_reason_names_the_worst_element(measure):
+    row = measure([OneWrongElement()]).rows["one-wrong-element"]
+    assert row.worst_element == "W2[1, 0]"
+    assert "W2[1, 0]" in row.reason
+
+
+def test_quartiles_median_and_minimum_are_those_of_the_samples(measure):
+    row = measure(["short-form"]).rows["short-form"]
+    assert row.time_median_s == pytest.approx(2.5e-3)
+    assert row.time_iqr_s == pytest.approx(1.5e-3)
+    assert row.time_min_s == 1e-3
+    assert row.rounds == 4
+    assert sorted(np.ravel(row.samples_s)) == [1e-3, 2e-3, 3e-3, 4e-3]
+
+
+def test_ratio_to_the_short_form_is_one_for_itself_and_measured_for_others(measure):
+    rows = measure(["short-form", "layerwise-vjp"]).rows
+    assert rows["short-form"].ratio_to_short_form == 1
+    assert rows["layerwise-vjp"].ratio_to_short_form == 2
+    assert rows["layerwise-vjp"].ratio_to_loss == rows["layerwise-vjp"].ratio_to_products == 2
+
+
+def test_right_strategies_learn_equally_well(measure):
+    rows = measure(["short-form", "layerwise-vjp", ByHand()]).rows
+    assert len({row.test_accuracy for row in rows.values()}) == 1
+    assert rows["short-form"].test_accuracy > 0.9
+
+
+CRASHES = {
+    Raises: ("crashed", "ValueError: no [/luck] with a|b and `<c>` today"),
+    RaisesWhilePreparing: ("crashed", "RuntimeError: not prepared"),
+    LeavesTheProcess: ("crashed", "SystemExit: good bye"),
+    CostRaises: ("crashed", "ZeroDivisionError: no cost"),
+    EndlessTolerance: ("crashed", "tolerance inf"),
+    ReturnsAnArray: ("crashed", "the gradient is array("),
+    OtherDtype: ("crashed", "the gradient is float32; expected float64"),
+    ChangesTheParameters: ("crashed", "changed the parameters"),
+    NeedsTooMuch: ("out-of-memory", "MemoryError: Unable to allocate 3.00 TiB"),
+    Unsupported: ("unsupported", "it wants another network"),
+}
+
+
+@pytest.mark.parametrize("planted", CRASHES)
+@pytest.mark.parametrize("only_verify", [False, True], ids=["measured", "verified"])
+def test_a_failure_is_a_row_with_its_reason_and_the_run_goes_on(measure, planted, only_verify):
+    status, reason = CRASHES[planted]
+    done = measure(["layerwise-vjp", planted(), "short-form"], only_verify=only_verify)
+    assert list(done.rows) == ["layerwise-vjp", planted.name, "short-form"]
+    row = done.rows[planted.name]
+    assert (row.status, reason in row.reason) == (status, True), row.reason
+    assert "\n" not in row.reason
+    assert done.rows["layerwise-vjp"].status == done.rows["short-form"].status == "ok"
+    assert planted.name in markdown.left_out_table(done.loaded.frame)
+    assert bool(done.results.failed) == (status != "unsupported")
+
+
+@pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1, 1.5, 2**70, "many", None])
+def test_a_cost_that_is_none_is_a_row(measure, lie):
+    row = measure([LyingCost(lie), "short-form"]).rows["lying-cost"]
+    assert row.status == "crashed"
+    assert row.reason
+
+
+def test_numpy_scalars_are_taken_for_what_they_are(measure):
+    done = measure([NumpyNumbers()])
+    row = done.rows["numpy-numbers"]
+    assert row.status == "ok"
+    assert type(row.predicted_flops) is type(row.predicted_peak_bytes) is int
+    assert done.lines
+
+
+def test_nan_disagrees_with_everything_and_leaves_the_json_valid(measure):
+    done = measure(["short-form", NotANumber(), "layerwise-vjp"])
+    row = done.rows["not-a-number"]
+    assert (row.status, row.agrees) == ("disagrees", False)
+    assert row.gradient_error is None
+    pairs = [line for line in done.lines if line["kind"] == "agreement"]
+    assert len(pairs) == 3
+    for pair in pairs:
+        assert pair["agrees"] == ("not-a-number" not in (pair["first"], pair["second"]))
+
+
+def test_two_gradients_of_nan_disagree_with_each_other(measure):
+    other = NotANumber()
+    other.name = "not-a-number-either"
+    done = measure([NotANumber(), other])
+    assert [row.agrees for row in done.results.agreements] == [False]
+
+
+def test_a_wrong_gradient_stays_wrong_when_the_strategy_crashes_later(measure):
+    row = measure([OnceWrongThenRaises(), "short-form"]).rows["once-wrong"]
+    assert row.status == "disagrees"
+    assert "ValueError: enough" in row.reason
+
+
+def test_what_a_strategy_does_to_the_parameters_is_undone_for_the_next(measure):
+    done = measure([ChangesTheParameters(), "short-form", "layerwise-vjp"])
+    alone = measure(["short-form"])
+    assert done.rows["short-form"].loss == alone.rows["short-form"].loss
+
+
+def test_a_strategy_is_never_asked_for_another_network_than_the_scenarios(measure):
+    assert measure([OnlyToy()]).rows["only-toy"].status == "ok"
+
+
+# Budgets
+
+
+def test_over_the_memory_budget_nothing_is_prepared(measure):
+    spy = Spy(peak_bytes=2_000_000_001, flops=123)
+    row = measure([spy, "short-form"], memory="2GB").rows["spy"]
+    assert spy.calls == []
+    assert row.status == "over-memory-budget"
+    assert "2 GB" in row.reason
+    assert (row.predicted_peak_bytes, row.predicted_flops) == (2_000_000_001, 123)
+    assert row.predicted_time_s > 0
+    assert row.tolerance > 0
+    assert row.time_median_s is row.peak_bytes is row.gradient_error is None
+
+
+def test_over_the_time_budget_nothing_is_prepared(measure):
+    spy = Spy(flops=10**14)
+    row = measure([spy, "short-form"], time="60s").rows["spy"]
+    assert spy.calls == []
+    assert row.status == "over-time-budget"
+    assert "60 s" in row.reason
+    assert row.predicted_time_s == pytest.approx(1e4)
+    assert row.predicted_peak_bytes > 0
+
+
+def test_a_black_box_is_predicted_by_its_forward_passes(measure):
+    spy = Spy(forward_calls=10**12)
+    row = measure([spy]).rows["spy"]
+    assert (spy.calls, row.status, row.forward_calls) == ([], "over-time-budget", 10**12)
+
+
+def test_exactly_the_memory_budget_is_within_it(measure):
+    spy = Spy(peak_bytes=2_000_000_000)
+    assert measure([spy], memory="2GB").rows["spy"].status == "ok"
+    assert "call" in spy.calls
+
+
+def test_verifying_needs_time_for_one_call_only(measure):
+    spy = Spy(flops=3 * 10**11)
+    assert measure([spy], time="60s").rows["spy"].status == "over-time-budget"
+    assert measure([spy], time="60s", only_verify=True).rows["spy"].status == "ok"
+
+
+def test_nothing_is_dropped_from_strategies_times_scenarios(measure):
+    strategies = ["short-form", Raises(), Unsupported(), Spy(peak_bytes=10**12), NotANumber(), OddName()]
+    done = measure(strategies, ["toy", SQUARE])
+    assert len(done.results.records) == len(done.loaded.frame) == 12
+    assert set(done.loaded.frame.groupby("scenario").size()) == {6}
+    assert to_csv(done.loaded).count("needs 1e+03 GB") == 2
+
+
+# Memory
+
+
+def test_peak_memory_of_a_planted_allocation_is_in_the_record(measure):
+    row = measure([Hungry()], only_verify=True).rows["hungry"]
+    assert row.peak_bytes == pytest.approx(100e6, rel=0.02)

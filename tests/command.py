@@ -1,0 +1,76 @@
+"""The `backprop` command and pytest as a user starts them: in a process of their own."""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
+_OURS = ("BACKPROP_DATA", "COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has come to its end."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error_sentence(self):
+        """The one line on stderr, after a check that it is one sentence and no traceback."""
+        assert self.out == ""
+        assert self.err.count("\n") == 1, self.err
+        sentence = self.err.strip()
+        assert sentence.startswith("Error: "), sentence
+        assert sentence.endswith("."), sentence
+        assert not re.search(r"[.!] [A-Z]", sentence.replace("? Known", "")), sentence
+        return sentence
+
+
+def environment():
+    """This environment without what would change a command's output."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
+
+
+def start(arguments, cwd):
+    """Start a command with its output piped."""
+    return subprocess.Popen(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def finish(process):
+    """Wait for a started command."""
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    return Done(process.returncode, out, err)
+
+
+def backprop(*arguments, cwd):
+    """`backprop …`, run to its end in the folder `cwd`."""
+    return finish(start([BACKPROP, *arguments], cwd))
+
+
+def run_pytest(*arguments, cwd=ROOT):
+    """`pytest …` at the root of the project, without what plugins would write there."""
+    return finish(start([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments], cwd))
+
+
+def run_python(code, cwd=ROOT):
+    """`python -c code`."""
+    return finish(start([sys.executable, "-c", code], cwd))

@@ -1,0 +1,182 @@
+"""Every strategy finds the gradient that autograd finds, within the error that it claims."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tables import (
+    DTYPES,
+    EXACT_STRATEGIES,
+    PROPERTY,
+    SCENARIOS,
+    STRATEGIES,
+    arrays_of,
+    cells,
+    oracle,
+    relative_error,
+    run,
+    smooth_parameters,
+)
+
+from backprop import Batch, Network
+
+every_strategy = pytest.mark.parametrize("name", STRATEGIES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@pytest.mark.parametrize(("name", "scenario", "dtype"), cells(STRATEGIES))
+def test_the_gradient_matches_autograd_within_the_claimed_tolerance(name, scenario, dtype):
+    strategy, network = STRATEGIES[name], SCENARIOS[scenario].network
+    params, batch = SCENARIOS[scenario].sample(dtype)
+    loss, gradient = run(strategy, network, params, batch)
+
+    assert isinstance(loss, float)
+    value, expected = oracle(network, params, batch)
+    assert abs(loss - value) <= 32 * np.finfo(dtype).eps * max(1, value)
+    assert abs(loss - network.loss(params, *batch)) <= 32 * np.finfo(dtype).eps * max(1, value)
+
+    assert gradient.dtype == dtype
+    assert gradient.layout == network.layout
+    keep = slice(None) if name in EXACT_STRATEGIES else smooth_parameters(scenario, dtype)
+    assert relative_error(gradient.vector, expected, keep) <= strategy.accuracy.tolerance(
+        network, np.dtype(dtype)
+    )
+
+
+@pytest.mark.parametrize(("name", "scenario", "dtype"), cells(EXACT_STRATEGIES))
+def test_every_tensor_by_itself_matches_autograd(name, scenario, dtype):
+    """A small bias gradient could be wrong and be lost in the norm of all parameters."""
+    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
+    _, gradient = run(STRATEGIES[name], network, params, batch)
+    expected = network.layout.views(oracle(network, params, batch)[1])
+    scale = max(np.abs(tensor).max() for tensor in expected.values())
+    for tensor in network.layout.names:
+        assert np.abs(gradient[tensor] - expected[tensor]).max() <= 32 * np.finfo(dtype).eps * scale
+
+
+def test_few_parameters_are_left_out_because_of_a_kink():
+    for scenario in SCENARIOS:
+        for dtype, share in (("float32", 0.75), ("float64", 0.98)):
+            assert smooth_parameters(scenario, dtype).mean() > share
+
+
+widths = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(lambda sizes: (*sizes[:-1], sizes[-1] + 1))
+
+
+@PROPERTY
+@given(
+    sizes=widths,
+    batch_size=st.integers(1, 5),
+    activation=st.sampled_from(["relu", "tanh", "sigmoid", "gelu", "softmax"]),
+    loss=st.sampled_from(["cross-entropy", "mean-squared-error"]),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 1000),
+)
+@pytest.mark.parametrize("name", EXACT_STRATEGIES)
+def test_exact_strategies_match_autograd_on_any_network(
+    name, sizes, batch_size, activation, loss, dtype, seed
+):
+    network, rng = Network.mlp(*sizes, activation=activation, loss=loss), np.random.default_rng(seed)
+    if STRATEGIES[name].unsupported(network, np.dtype(dtype)):
+        return
+    params = network.init(rng, dtype)
+    batch = Batch(
+        rng.standard_normal((batch_size, sizes[0])).astype(dtype), rng.integers(0, sizes[-1], batch_size)
+    )
+    _, gradient = run(STRATEGIES[name], network, params, batch)
+    _, expected = oracle(network, params, batch)
+    # an absolute bound: of a sample that is certain already, the gradient is nothing but rounding
+    error = np.linalg.norm(gradient.vector - expected)
+    size = 1 + np.linalg.norm(expected) + np.abs(batch.inputs).max()
+    assert error <= STRATEGIES[name].accuracy.tolerance(network, np.dtype(dtype)) * size
+
+
+@pytest.mark.parametrize(("name", "scenario", "dtype"), cells(STRATEGIES, ["deep-tanh", "squares-linear"]))
+def test_parameters_and_samples_are_not_modified(name, scenario, dtype):
+    """They are frozen: a write would raise. A writable copy must be as it was, too."""
+    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
+    params_copy, batch_copy = params.copy(), Batch(batch.inputs.copy(), batch.labels.copy())
+    run(STRATEGIES[name], network, params_copy, batch_copy)
+    np.testing.assert_array_equal(params_copy.vector, params.vector)
+    np.testing.assert_array_equal(batch_copy.inputs, batch.inputs)
+    np.testing.assert_array_equal(batch_copy.labels, batch.labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "dtype"), cells(STRATEGIES, ["deep-tanh", "toy-relu", "squares-softmax"])
+)
+def test_a_plan_serves_other_parameters_and_samples_and_forgets_the_last(name, scenario, dtype):
+    strategy, network = STRATEGIES[name], SCENARIOS[scenario].network
+    samples = [SCENARIOS[scenario].sample(dtype, seed) for seed in (10, 11, 10)]
+    plan = strategy.prepare(network, len(samples[0][1].inputs), np.dtype(dtype))
+    results = []
+    for params, batch in samples:
+        loss, gradient = run(strategy, network, params, batch, plan)
+        results.append((loss, gradient.vector.copy()))
+    for (loss, vector), (params, batch) in zip(results, samples, strict=True):
+        fresh_loss, fresh = run(strategy, network, params, batch)
+        assert abs(loss - fresh_loss) <= 8 * np.finfo(dtype).eps * max(1, fresh_loss)
+        scale = np.linalg.norm(fresh.vector)
+        tolerance = strategy.accuracy.tolerance(network, np.dtype(dtype))
+        assert np.linalg.norm(vector - fresh.vector) <= tolerance * scale
+    assert not np.allclose(results[0][1], results[1][1])
+
+
+@every_strategy
+@every_dtype
+def test_two_plans_share_no_memory(name, dtype):
+    strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
+    params, batch = scenario.sample(dtype)
+    plans = [strategy.prepare(scenario.network, len(batch.inputs), np.dtype(dtype)) for _ in range(2)]
+    results = [run(strategy, scenario.network, params, batch, plan) for plan in plans]
+    first, second = (arrays_of([plan, result.gradient]) for plan, result in zip(plans, results, strict=True))
+    assert first
+    assert not any(np.shares_memory(a, b) for a in first for b in second)
+    outside = arrays_of([params, batch])
+    assert not any(np.shares_memory(a, b) for a in first for b in outside)
+
+
+@every_strategy
+def test_a_gradient_is_safe_from_calls_with_another_plan(name):
+    strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
+    _, kept = run(strategy, scenario.network, *scenario.sample("float64"))
+    before = kept.vector.copy()
+    run(strategy, scenario.network, *scenario.sample("float64", seed=9))
+    np.testing.assert_array_equal(kept.vector, before)
+
+
+@every_strategy
+def test_a_strategy_keeps_nothing_on_itself(name):
+    strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
+    before = dict(vars(strategy))
+    run(strategy, scenario.network, *scenario.sample("float64"))
+    assert vars(strategy) == before
+
+
+@every_strategy
+def test_inputs_may_lie_in_memory_in_any_way(name):
+    strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
+    params, batch = scenario.sample("float64")
+    _, expected = oracle(scenario.network, params, batch)
+    n, i = batch.inputs.shape
+    strided = np.zeros((2 * n, 3 * i))[::2, ::3]
+    strided[...] = batch.inputs
+    for inputs in (np.asfortranarray(batch.inputs), strided, batch.inputs[::-1][::1]):
+        labels = batch.labels[::-1] if inputs.base is batch.inputs else batch.labels
+        _, gradient = run(strategy, scenario.network, params, Batch(inputs, labels.astype("uint8")))
+        assert relative_error(gradient.vector, expected) <= strategy.accuracy.tolerance(
+            scenario.network, np.dtype("float64")
+        )
+
+
+@every_dtype
+def test_all_strategies_agree_in_pairs(dtype):
+    scenario = SCENARIOS["deeper-tanh"]
+    params, batch = scenario.sample(dtype)
+    able = [s for s in STRATEGIES.values() if s.unsupported(scenario.network, np.dtype(dtype)) is None]
+    gradients = [run(strategy, scenario.network, params, batch).gradient.vector for strategy in able]
+    tolerances = [strategy.accuracy.tolerance(scenario.network, np.dtype(dtype)) for strategy in able]
+    for j in range(len(able)):
+        for k in range(j):
+            error = relative_error(gradients[j], gradients[k].astype(float))
+            assert error <= tolerances[j] + 2 * tolerances[k], (able[j], able[k])

@@ -1,0 +1,172 @@
+"""The predicted cost: memory against what is really allocated, operations against a count by hand."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+
+from backprop import Batch, Network
+from backprop.layers import Linear
+
+TOY = Network.mlp(4, 3, 2)
+F32, F64 = np.dtype("float32"), np.dtype("float64")
+
+
+def sample(network, batch_size, dtype):
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((batch_size, network.inputs)).astype(dtype)
+    return network.init(rng, dtype), Batch(inputs, rng.integers(0, network.classes, batch_size))
+
+
+def measured_peak_bytes(strategy, network, params, batch):
+    """The most that `prepare` and one call have allocated at once, and the call's result."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        result = run(strategy, network, params, batch)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - before, result
+
+
+def networks():
+    """Large enough that a few kB of Python objects are far less than a tenth."""
+    squares = {"loss": "mean-squared-error"}
+    return {
+        "digits-relu": (Network.mlp(49, 32, 10), 256),
+        "digits-tanh": (Network.mlp(49, 32, 10, activation="tanh"), 256),
+        "digits-sigmoid": (Network.mlp(49, 32, 10, activation="sigmoid"), 256),
+        "digits-gelu": (Network.mlp(49, 32, 10, activation="gelu"), 256),
+        "digits-squares": (Network.mlp(49, 32, 10, **squares), 256),
+        "digits-squares-softmax": (Network.mlp(49, 32, 10, output="softmax", **squares), 256),
+        "narrow-relu": (Network.mlp(4, 8, 3), 2048),
+        "narrow-gelu": (Network.mlp(4, 8, 3, activation="gelu"), 2048),
+        "narrow-sigmoid": (Network.mlp(4, 3, 8, 3, activation="sigmoid"), 2048),
+        "narrow-squares": (Network.mlp(4, 3, 8, **squares), 2048),
+        "deep": (Network.mlp(784, 128, 64, 10, activation="tanh"), 32),
+        "deep-gelu": (Network.mlp(784, 128, 64, 10, activation="gelu"), 32),
+        "mnist": (Network.mlp(784, 512, 10), 8),
+        "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
+    }
+
+
+NETWORKS = networks()
+
+TOO_SMALL = 50e3  # bytes: Python objects would count
+TOO_LARGE = 600e6  # bytes: a test shall not need a large machine
+TOO_SLOW = 1.5e9  # operations
+
+
+def affordable():
+    """(strategy, network, dtype) that take neither much memory nor time by the very prediction under test."""
+    for name, strategy in STRATEGIES.items():
+        for key, (network, batch_size) in NETWORKS.items():
+            for dtype in DTYPES:
+                if strategy.unsupported(network, np.dtype(dtype)) is not None:
+                    continue
+                cost = strategy.cost(network, batch_size, np.dtype(dtype))
+                if TOO_SMALL < cost.peak_bytes < TOO_LARGE and cost.flops < TOO_SLOW:
+                    yield name, key, dtype
+
+
+@pytest.mark.parametrize(("name", "key", "dtype"), list(affordable()))
+def test_predicted_peak_memory_is_within_a_tenth_of_what_is_measured(name, key, dtype):
+    strategy, (network, batch_size) = STRATEGIES[name], NETWORKS[key]
+    params, batch = sample(network, batch_size, dtype)
+    run(strategy, TOY, *sample(TOY, 2, dtype))  # imports and caches
+    measured, _ = measured_peak_bytes(strategy, network, params, batch)
+    predicted = strategy.cost(network, batch_size, np.dtype(dtype)).peak_bytes
+    assert predicted == pytest.approx(measured, rel=0.1)
+
+
+def test_the_memory_of_every_strategy_is_measured_somewhere():
+    assert {name for name, _, _ in affordable()} == set(STRATEGIES)
+
+
+def test_the_full_jacobian_of_784_512_10_needs_as_much_as_predicted_and_is_right():
+    strategy, network = STRATEGIES["full-jacobian"], Network.mlp(784, 512, 10)
+    params, batch = sample(network, 1, "float32")
+    run(strategy, TOY, *sample(TOY, 2, "float32"))
+    measured, (_, gradient) = measured_peak_bytes(strategy, network, params, batch)
+    predicted = strategy.cost(network, 1, F32).peak_bytes
+    assert predicted == pytest.approx(measured, rel=0.01)
+    assert strategy.cost(network, 1, F64).peak_bytes == 2 * predicted
+    error = relative_error(gradient.vector, oracle(network, params, batch)[1])
+    assert error <= strategy.accuracy.tolerance(network, F32)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_cost_is_predicted_without_allocating_for_it(name):
+    network = Network.mlp(784, 512, 10)
+    STRATEGIES[name].cost(network, 128, F64)
+    tracemalloc.start()
+    try:
+        cost = STRATEGIES[name].cost(network, 128, F64)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100_000 < cost.peak_bytes
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name, scenario):
+    network, strategy = SCENARIOS[scenario].network, STRATEGIES[name]
+    if strategy.unsupported(network, F64) is not None:
+        return
+    small, large = (strategy.cost(network, n, F64) for n in (1, 1000))
+    for cost in (small, large):
+        for entry in (cost.flops, cost.bytes_moved, cost.peak_bytes, cost.forward_calls):
+            assert isinstance(entry, int)
+            assert entry > 0
+    assert large.flops >= 900 * small.flops
+    assert large.bytes_moved > small.bytes_moved
+    assert large.peak_bytes >= small.peak_bytes
+
+
+def test_operations_of_the_short_form_are_those_counted_by_hand():
+    # forward  4 to 3: 2·5·4·3 + 5·3 = 135, relu 5·3 = 15, 3 to 2: 2·5·3·2 + 5·2 = 70, softmax 14·5·2 = 140
+    # backward 3 to 2: two products and a sum 2·60 + 10 = 130, relu 2·15 = 30, 4 to 3: one product 120 + 15
+    cost = STRATEGIES["short-form"].cost(TOY, 5, F64)
+    assert cost.flops == (135 + 15 + 70 + 140) + (130 + 30 + 135)
+    assert cost.forward_calls == 1
+
+
+def test_operations_of_the_layerwise_vjp_are_those_counted_by_hand():
+    # as above, but softmax 4·5·2 = 40 by itself, and the dx of the first layer 2·5·4·3 = 120 is formed
+    cost = STRATEGIES["layerwise-vjp"].cost(TOY, 5, F64)
+    assert cost.flops == (135 + 15 + 70 + 140) + (40 + 130 + 30 + 135 + 120)
+    assert cost.forward_calls == 1
+
+
+def test_the_full_jacobian_counts_every_number_of_its_matrices():
+    # ∂p/∂z₂ 2·2, ∂z₂/∂a₁ 2·3, ∂a₁/∂z₁ 3·3; ∂z₂/∂W₂ 2·6, ∂z₂/∂b₂ 2·2, ∂z₁/∂W₁ 3·12, ∂z₁/∂b₁ 3·3
+    numbers = (4 + 6 + 9) + (12 + 4 + 36 + 9)
+    cost = STRATEGIES["full-jacobian"].cost(TOY, 5, F64)
+    assert cost.bytes_moved == 8 * 5 * numbers
+    assert cost.flops == TOY.forward_flops(5) + 2 * 5 * (numbers + 23)
+    assert cost.peak_bytes == 8 * (numbers + 2 * 23 + (3 + 3 + 2 + 2))
+
+
+def test_operations_of_the_batched_jacobian_are_those_counted_by_hand():
+    # chain: p to z₂ 2·2·2, z₂ to a₁ 2·2·3, a₁ to z₁ 2·3·3, each per sample and class
+    cost = STRATEGIES["batched-jacobian"].cost(TOY, 5, F64)
+    assert cost.bytes_moved == 2 * 8 * 5 * 2 * 23
+    assert cost.forward_calls == 1
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_forward_pass_runs_as_often_as_predicted(name, monkeypatch):
+    rows, forward = [], Linear.forward
+
+    def counted(self, params, x, **options):
+        rows.append(len(x))
+        return forward(self, params, x, **options)
+
+    monkeypatch.setattr(Linear, "forward", counted)
+    run(STRATEGIES[name], TOY, *sample(TOY, 5, "float64"))
+    assert sum(rows) == 2 * 5 * STRATEGIES[name].cost(TOY, 5, F64).forward_calls

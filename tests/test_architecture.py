@@ -1,0 +1,168 @@
+"""The shape of the code: which way imports point, what `import backprop` costs, what is final."""
+
+import ast
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import backprop
+from backprop import Strategy, installed_strategies
+from backprop.layers import Layer
+from backprop.losses import Loss
+
+PACKAGE = Path(backprop.__file__).parent
+ROOT = PACKAGE.parent
+
+FILES = sorted(path for path in PACKAGE.rglob("*.py"))
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+
+FLOORS = (
+    {"errors", "legend"},
+    {"arrays"},
+    {"parameters", "layers", "data"},
+    {"losses"},
+    {"network"},
+    {"strategy"},
+    {"strategies", "peers"},
+    {"registry"},
+    {"verify"},
+    {"explain", "training"},
+    {"__init__"},
+)
+"""From the ground up: a module may import from its own package and from the floors below it."""
+
+FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
+
+NOT_AT_IMPORT = (
+    "autograd",
+    "bench",
+    "jax",
+    "matplotlib",
+    "memray",
+    "pandas",
+    "pooch",
+    "pytest",
+    "requests",
+    "rich",
+    "scipy.linalg",
+    "scipy.sparse",
+    "scipy.special",
+    "torch",
+    "typer",
+)
+
+
+def part_of(path):
+    """The part of the package that a file belongs to: `layers` for backprop/layers/relu.py."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_modules(path):
+    """Every module that a file imports anywhere in it, as a dotted name."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:  # `from backprop import strategies` is an import of a part
+                is_part = node.module == "backprop" and alias.name in FLOOR
+                yield f"backprop.{alias.name}" if is_part else node.module
+
+
+@every_file
+def test_every_file_has_a_floor(path):
+    assert part_of(path) in FLOOR
+
+
+@every_file
+def test_imports_point_one_way(path):
+    own = part_of(path)
+    for module in imported_modules(path):
+        root, _, rest = module.partition(".")
+        assert root not in ("bench", "tests", "tables"), module
+        if root == "backprop":
+            other = rest.split(".")[0] or "__init__"
+            assert other == own or FLOOR[other] < FLOOR[own], f"{own} imports {module}"
+
+
+def test_the_harness_imports_the_library_and_never_the_tests():
+    for path in (ROOT / "bench").rglob("*.py"):
+        assert not {"tests", "tables", "conftest"} & {
+            module.split(".")[0] for module in imported_modules(path)
+        }, path
+
+
+def test_importing_the_library_imports_nothing_heavy():
+    code = f"import sys, backprop; print([name for name in {NOT_AT_IMPORT} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@every_file
+def test_every_module_public_class_and_function_has_a_docstring(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), path
+
+    def public(node):
+        for child in ast.iter_child_nodes(node):
+            is_class = isinstance(child, ast.ClassDef)
+            is_named = is_class or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
+            if is_named and not child.name.startswith("_"):
+                yield child
+                yield from public(child) if is_class else ()
+
+    bare = [node.name for node in public(tree) if not ast.get_docstring(node)]
+    assert not bare
+
+
+def subclasses(kind):
+    """Every class below `kind` that this package defines."""
+    for child in kind.__subclasses__():
+        if child.__module__.startswith("backprop."):
+            yield child
+        yield from subclasses(child)
+
+
+installed_strategies()  # imports every file of strategies
+CLASSES = sorted(
+    {child for kind in (Layer, Loss, Strategy) for child in subclasses(kind)}, key=lambda kind: kind.__name__
+)
+CONCRETE = [kind for kind in CLASSES if not inspect.isabstract(kind)]
+
+
+def test_there_are_layers_losses_and_strategies_to_look_at():
+    for kind in (Layer, Loss, Strategy):
+        assert any(issubclass(child, kind) for child in CONCRETE)
+
+
+@pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
+def test_a_concrete_class_is_final(kind):
+    assert getattr(kind, "__final__", False), "expected @final"
+    assert not [child for child in kind.__subclasses__() if child.__module__.startswith("backprop")]
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_no_concrete_method_is_overridden(kind):
+    for base in kind.__mro__[1:]:
+        if not base.__module__.startswith("backprop"):
+            continue
+        for name, inherited in vars(base).items():
+            is_code = inspect.isfunction(inherited) or isinstance(inherited, (property, classmethod))
+            if is_code and not getattr(inherited, "__isabstractmethod__", False):
+                assert name not in vars(kind), f"{kind.__name__} overrides {base.__name__}.{name}"
+
+
+@pytest.mark.parametrize("kind", CONCRETE, ids=lambda kind: kind.__name__)
+def test_a_concrete_class_lies_in_a_file_of_its_own(kind):
+    neighbours = [other for other in CONCRETE if other.__module__ == kind.__module__]
+    assert neighbours == [kind]
