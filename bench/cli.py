@@ -10,9 +10,12 @@ from typing import Any, NoReturn
 
 import typer
 
+from bench.commands.compare import compare
 from bench.commands.list import list_names
+from bench.commands.predict import predict
 from bench.commands.report import report
 from bench.commands.run import run
+from bench.commands.selftest import selftest
 from bench.commands.verify import verify
 
 app = typer.Typer(
@@ -24,6 +27,9 @@ app = typer.Typer(
 app.command()(run)
 app.command()(verify)
 app.command()(report)
+app.command()(compare)
+app.command()(predict)
+app.command()(selftest)
 app.command("list")(list_names)
 
 

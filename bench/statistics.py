@@ -51,7 +51,7 @@ class Difference:
 def estimate_median(starts: Starts, rng: np.random.Generator) -> Estimate:
     """The median over starts of their medians, with a hierarchical bootstrap interval."""
     medians = np.array([np.median(turns) for turns in starts])
-    resampled = _resampled_medians(starts, rng)
+    resampled = resampled_medians(starts, rng)
     low, high = np.percentile(resampled, [2.5, 97.5])
     return Estimate(float(np.median(medians)), float(low), float(high))
 
@@ -114,8 +114,8 @@ def _rank_test(ratios: Starts, own: Starts, other: Starts) -> float:
     return float(wilcoxon(logarithms, method="auto").pvalue)
 
 
-def _resampled_medians(starts: Starts, rng: np.random.Generator) -> Array:
-    """The statistic of `estimate_median` for resampled starts and resampled turns within them."""
+def resampled_medians(starts: Starts, rng: np.random.Generator) -> Array:
+    """The medians over starts of medians (2000,) for resampled starts and resampled turns within them."""
     counts = np.array([len(turns) for turns in starts])
     padded = np.full((len(starts), counts.max()), np.nan)
     for row, turns in zip(padded, starts, strict=True):

@@ -1,0 +1,188 @@
+"""Comparison of two runs: cell by cell, the ratio of times with its interval and what may be said of it.
+
+Two runs did not take turns with each other, so drift of the machine between them is in every ratio. A
+difference is claimed where the interval of the ratio excludes one, and the factor exceeds `SMALLEST_CLAIM` and
+the noise floor of both runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backprop.errors import BackpropError, RecordError
+from bench.journal import read_journal
+from bench.record import Record
+from bench.report import units
+from bench.statistics import SMALLEST_CLAIM, Estimate, geometric_mean, resampled_medians
+
+
+class ComparisonError(BackpropError, ValueError):
+    """Two runs that cannot be compared as asked."""
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """One cell of both runs. ratio: time in the second ÷ time in the first; None where one has no time."""
+
+    strategy: str
+    scenario: str
+    first_s: float | None
+    second_s: float | None
+    ratio: Estimate | None
+    noise_floor: float
+    verdict: str
+    """faster, slower, same within noise, new, gone, or the change of status."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cells, and the geometric mean of the ratios of those that both runs measured."""
+
+    cells: list[CellComparison]
+    geometric_mean: float
+
+    def worst(self) -> float:
+        """The largest ratio that is claimed to be slower; 1 where none is."""
+        return max((c.ratio.value for c in self.cells if c.verdict == "slower" and c.ratio), default=1.0)
+
+
+def compare_runs(first: Path, second: Path, across_machines: bool, rng: np.random.Generator) -> Comparison:
+    """Compare two runs' folders, or pytest-benchmark's JSON files.
+
+    Raises `RecordError` where one cannot be read, `ComparisonError` where they were made by different
+    machines and `across_machines` does not ask for that.
+    """
+    old_machine, old = _read(first)
+    new_machine, new = _read(second)
+    if old_machine != new_machine and not across_machines:
+        raise ComparisonError(
+            f"The runs are of different machines, {old_machine!r} and {new_machine!r}; "
+            "expected the same, or --across-machines."
+        )
+    cells = [_compare(old.get(key), new.get(key), rng) for key in dict.fromkeys([*old, *new])]
+    return Comparison(cells, geometric_mean([cell.ratio.value for cell in cells if cell.ratio]))
+
+
+def render(comparison: Comparison, first: str, second: str) -> str:
+    """The comparison as Markdown for a pull request: what changed first, then everything."""
+    mean = comparison.geometric_mean
+    lines = [
+        f"### {second} against {first}",
+        "",
+        "No cell was measured in both runs."
+        if math.isnan(mean)
+        else f"Geometric mean of the ratios: **{mean:.3f}** ({_words(comparison)}).",
+        "",
+        "| strategy | scenario | before | after | ratio | 95% interval | noise floor | verdict |",
+        "| :-- | :-- | --: | --: | --: | --: | --: | :-- |",
+    ]
+    changed_first = sorted(comparison.cells, key=lambda cell: cell.verdict == "same within noise")
+    for cell in changed_first:
+        ratio = cell.ratio
+        values = [
+            cell.strategy,
+            cell.scenario,
+            units.seconds(cell.first_s),
+            units.seconds(cell.second_s),
+            f"{ratio.value:.3f}" if ratio else units.MISSING,
+            f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio else units.MISSING,
+            f"{cell.noise_floor:.3f}",
+            cell.verdict,
+        ]
+        lines.append("| " + " | ".join(value.replace("|", "\\|") for value in values) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _words(comparison: Comparison) -> str:
+    verdicts = [cell.verdict for cell in comparison.cells]
+    counted = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
+    return ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
+
+
+def _compare(old: Record | None, new: Record | None, rng: np.random.Generator) -> CellComparison:
+    record = new or old
+    assert record is not None
+    floor = max(r.noise_floor or 1.0 for r in (old, new) if r is not None)
+    ratio = _ratio(old, new, rng)
+    return CellComparison(
+        strategy=record.strategy,
+        scenario=f"{record.scenario}/{record.dtype}",
+        first_s=old.time_median_s if old else None,
+        second_s=new.time_median_s if new else None,
+        ratio=ratio,
+        noise_floor=floor,
+        verdict=_verdict(old, new, ratio, floor),
+    )
+
+
+def _ratio(old: Record | None, new: Record | None, rng: np.random.Generator) -> Estimate | None:
+    if old is None or new is None or not old.samples_s or not new.samples_s:
+        return None
+    value = float(
+        np.median([np.median(turns) for turns in new.samples_s])
+        / np.median([np.median(turns) for turns in old.samples_s])
+    )
+    resampled = resampled_medians(new.samples_s, rng) / resampled_medians(old.samples_s, rng)
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
+
+
+def _verdict(old: Record | None, new: Record | None, ratio: Estimate | None, floor: float) -> str:
+    if old is None:
+        return "new"
+    if new is None:
+        return "gone"
+    if ratio is None:
+        return "not measured" if old.status == new.status else f"{old.status}, now {new.status}"
+    if max(ratio.value, 1 / ratio.value) <= max(SMALLEST_CLAIM, floor):
+        return "same within noise"
+    if ratio.low > 1:
+        return "slower"
+    return "faster" if ratio.high < 1 else "same within noise"
+
+
+def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
+    """The machine's processor, and the records by what identifies a cell."""
+    if run.suffix == ".json":
+        return _read_pytest_benchmark(run)
+    description, records, _ = read_journal(run)
+    machine = description.get("machine", {})
+    return str(machine.get("cpu")), _by_cell(records)
+
+
+def _by_cell(records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
+    return {(r.strategy, r.scenario, r.dtype, r.batch_size, r.threads): r for r in records}
+
+
+def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
+    """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        machine = str(values["machine_info"]["cpu"].get("brand_raw"))
+        records = [
+            Record(
+                strategy=one["fullname"],
+                scenario=one.get("group") or "",
+                network="",
+                parameters=0,
+                batch_size=0,
+                dtype="",
+                threads=1,
+                time_median_s=one["stats"]["median"],
+                samples_s=[one["stats"].get("data") or [one["stats"]["median"]]],
+            )
+            for one in values["benchmarks"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"The file {str(path)!r} cannot be read: {type(error).__name__}: {error}; "
+            "expected what pytest --benchmark-json writes."
+        ) from error
+    return machine, _by_cell(records)

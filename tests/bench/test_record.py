@@ -1,0 +1,120 @@
+"""A record is the same after a way through JSON, and JSON that is no record is refused by its line."""
+
+import dataclasses
+import json
+import math
+import re
+
+import pytest
+from command import ROOT
+from hypothesis import given
+from rows import ANY_ROW, agreement, record, write_journal
+from tables import PROPERTY, sentence
+
+from backprop.errors import RecordError
+from bench.record import MEASURED, STATUSES, Record, from_json, to_json
+
+
+def through_json(row):
+    """The row as a journal's reader gets it."""
+    return from_json(json.loads(json.dumps(to_json(row), allow_nan=False)), "Line 2")
+
+
+@PROPERTY
+@given(ANY_ROW)
+def test_every_row_survives_json(row):
+    assert through_json(row) == row
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_becomes_null(odd):
+    assert to_json(record(gradient_error=odd))["gradient_error"] is None
+    assert to_json(agreement("a", "b", distance=odd))["distance"] is None
+
+
+def test_a_row_of_an_older_run_lacks_what_was_not_measured_then():
+    needed = {
+        f.name: getattr(record(), f.name)
+        for f in dataclasses.fields(Record)
+        if f.default is dataclasses.MISSING
+    }
+    needed.pop("samples_s", None)
+    assert from_json({"kind": "record", **needed}, "Line 2").time_median_s is None
+
+
+MISTAKES = {
+    "another kind": ({"kind": "note"}, "kind"),
+    "no kind": ({"kind": None}, "kind"),
+    "a kind of another type": ({"kind": ["record"]}, "kind"),
+    "an unknown field": ({"colour": "red"}, "'colour'"),
+    "an unknown status": ({"status": "fine"}, "'fine'"),
+    "a text for a number": ({"parameters": "many"}, "parameters = 'many'"),
+    "a fraction for a count": ({"rounds": 1.5}, "rounds = 1.5"),
+    "a truth value for a number": ({"peak_bytes": True}, "peak_bytes = True"),
+    "a number for a truth value": ({"agrees": 1}, "agrees = 1"),
+    "a number for a text": ({"strategy": 3}, "strategy = 3"),
+    "null where something must be": ({"dtype": None}, "dtype = None"),
+    "a count that no column holds": ({"predicted_flops": 2**63}, "predicted_flops"),
+    "samples that are no lists": ({"samples_s": [1.0]}, "samples_s"),
+    "a sample that is no number": ({"samples_s": [["fast"]]}, "samples_s"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_line_edited_by_hand_is_refused_by_its_line_and_field(mistake, tmp_path):
+    change, named = MISTAKES[mistake]
+    from bench.journal import read_journal
+
+    edited = json.dumps(to_json(record("second")) | change)
+    folder = write_journal(tmp_path, record("first"), edited, record("third"))
+    with pytest.raises(RecordError) as caught:
+        read_journal(folder)
+    message = sentence(caught.value)
+    assert message.startswith(f"Line 3 of {folder / 'records.jsonl'} ")
+    assert named in message
+
+
+@pytest.mark.parametrize(
+    "name", [f.name for f in dataclasses.fields(Record) if f.default is dataclasses.MISSING]
+)
+def test_a_missing_field_is_named(name):
+    values = to_json(record())
+    if dataclasses.fields(Record)[
+        [f.name for f in dataclasses.fields(Record)].index(name)
+    ].default_factory is not (dataclasses.MISSING):
+        pytest.skip("made when it is missing")
+    del values[name]
+    with pytest.raises(RecordError, match=f"Line 7 lacks the field '{name}'") as caught:
+        from_json(values, "Line 7")
+    sentence(caught.value)
+
+
+def test_measured_are_the_cells_that_have_figures():
+    assert (
+        {status for status in STATUSES if record(status=status).measured}
+        == set(MEASURED)
+        == {"ok", "disagrees"}
+    )
+
+
+def test_the_statuses_are_those_of_the_design():
+    design = "ok disagrees over-memory-budget over-time-budget timed-out out-of-memory crashed"
+    assert set(STATUSES) == {*design.split(), "unsupported", "unavailable"}
+
+
+def test_every_column_is_documented_once_and_nothing_else_is():
+    page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
+    table = page.partition("| column | unit | meaning |")[2].partition("\n\n")[0]
+    columns = re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]+\|$", table, flags=re.MULTILINE)
+    assert columns == [f.name for f in dataclasses.fields(Record) if f.name != "samples_s"]
+
+
+def test_units_stand_in_the_names():
+    units = {"float | None": r"(_s|_bytes|_per_s)$"}
+    dimensionless = {
+        *("gradient_error", "tolerance", "cosine", "loss", "test_accuracy", "noise_floor", "p_value"),
+        *("ratio_low", "ratio_high", "flops_share", "bandwidth_share"),
+    }
+    for f in dataclasses.fields(Record):
+        if str(f.type) in units and f.name not in dimensionless and not f.name.startswith("ratio"):
+            assert re.search(units[str(f.type)], f.name), f.name
