@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -119,7 +120,7 @@ def from_json(values: dict[str, Any], where: str) -> Record | Agreement:
     for f in dataclasses.fields(cls):
         if f.name in values:
             if not _fits(values[f.name], str(f.type)):
-                raise RecordError(f"{where} has {f.name} = {values[f.name]!r}; expected {f.type}.")
+                raise RecordError(f"{where} has {f.name} = {reprlib.repr(values[f.name])}; expected {f.type}.")
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} lacks the field {f.name!r}; expected all fields of {cls.__name__}.")
     row = cls(**values)

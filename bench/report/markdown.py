@@ -94,7 +94,7 @@ def ranked_table(cells: pd.DataFrame) -> str:
                 "status": _text(cell.status),
             }
         )
-    return _table(rows)
+    return markdown_table(rows)
 
 
 def agreement_matrix(rows: list[Agreement]) -> str:
@@ -109,7 +109,7 @@ def agreement_matrix(rows: list[Agreement]) -> str:
             mark = "" if pair is None or pair.agrees else " ✗"
             line[_text(other)] = "" if pair is None else units.error(pair.distance) + mark
         table.append(line)
-    return _table(table)
+    return markdown_table(table)
 
 
 def left_out_table(frame: pd.DataFrame) -> str:
@@ -117,7 +117,7 @@ def left_out_table(frame: pd.DataFrame) -> str:
     left_out = frame[~frame.status.isin(MEASURED)]
     if left_out.empty:
         return "Nothing: every cell was measured."
-    return _table(
+    return markdown_table(
         {
             "strategy": _text(cell.strategy),
             "scenario": f"{_text(cell.scenario)}, {cell.dtype}",
@@ -176,7 +176,7 @@ def _machine(run: dict[str, Any]) -> str:
         "budgets a cell": f"{units.data_size(run.get('memory_budget_bytes'))}, "
         + units.seconds(run.get("time_budget_s")),
     }
-    return _table({"": name, " ": value} for name, value in rows.items())
+    return markdown_table({"": name, " ": value} for name, value in rows.items())
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Any]:
@@ -188,7 +188,7 @@ def _caption(name: str) -> str:
     return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
-def _table(rows: Iterable[dict[str, str]]) -> str:
+def markdown_table(rows: Iterable[dict[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
