@@ -120,7 +120,9 @@ def from_json(values: dict[str, Any], where: str) -> Record | Agreement:
     for f in dataclasses.fields(cls):
         if f.name in values:
             if not _fits(values[f.name], str(f.type)):
-                raise RecordError(f"{where} has {f.name} = {reprlib.repr(values[f.name])}; expected {f.type}.")
+                raise RecordError(
+                    f"{where} has {f.name} = {reprlib.repr(values[f.name])}; expected {f.type}."
+                )
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise RecordError(f"{where} lacks the field {f.name!r}; expected all fields of {cls.__name__}.")
     row = cls(**values)

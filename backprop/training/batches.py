@@ -1,7 +1,8 @@
 """Shuffled mini-batches: a new order every epoch, and every batch gathered into the same aligned buffer.
 
 Only the order is shuffled, never the data set, which stays as it is: grey levels of one byte each. A batch's
-levels are gathered, then scaled from 0..255 to [0, 1] in its dtype; both write into memory that is reused.
+levels are gathered, then divided by 255 in its dtype, as `backprop.data.as_inputs` does with a whole set; both
+write into memory that is reused.
 The rest of an epoch that makes no whole batch is left out, another one each time.
 """
 
@@ -55,7 +56,7 @@ class Batches:
         shape = (batch_size, self._source.shape[1])
         self._inputs = aligned_empty(shape, dtype)
         self._levels = aligned_empty(shape, np.uint8) if images.dtype == np.uint8 else self._inputs
-        self._scale = dtype.type(1) / dtype.type(WHITE)
+        self._white = dtype.type(WHITE)
         self._batch_labels = np.empty(batch_size, np.intp)
         self._epoch, self._taken = -1, self.per_epoch
         self._begin_epoch()
@@ -87,7 +88,7 @@ class Batches:
         # mode="clip" spares the copy that NumPy makes of `out` where an index might be wrong; none is.
         np.take(self._source, chosen, axis=0, out=self._levels, mode="clip")
         if self._levels is not self._inputs:
-            np.multiply(self._levels, self._scale, out=self._inputs)
+            np.true_divide(self._levels, self._white, out=self._inputs, dtype=self._inputs.dtype)
         self._batch_labels[...] = self._labels[chosen]
         return Batch(self._inputs, self._batch_labels)
 

@@ -76,12 +76,10 @@ def draw_headline(frame: pd.DataFrame) -> str | None:
             text = f" {units.ratio(ratio)}" + ("" if measured else " (predicted)")
             axes.text(ratio, bar.get_y() + bar.get_height() / 2, text, va="center")
         axes.set_xscale("log")
-        axes.set_xlim(_LEFT, max(ratios) * 40)
+        axes.set_xlim(_LEFT, max(ratios) * 100)
         axes.set_xlabel("time of one gradient ÷ that of the short form")
         first = cells.iloc[0]
-        axes.set_title(
-            f"The same gradient: {first.network}, batch {first.batch_size}, {first.dtype}", loc="left"
-        )
+        axes.set_title(f"{first['network']}, batch {first['batch_size']}, {first['dtype']}", loc="left")
         axes.spines[["top", "right"]].set_visible(False)
         svg = io.StringIO()
         figure.savefig(svg, format="svg", metadata={"Date": None})

@@ -12,6 +12,8 @@ import pandas as pd
 from bench.record import MEASURED, Agreement
 from bench.report import units
 from bench.report.frame import LoadedRun
+from bench.report.measurement import exponent_rows, measurement_rows, shared_ranks
+from bench.report.scaling import exponents
 
 
 def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str:
@@ -25,6 +27,10 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
         sections.append("No plots: no right cell in float64 with more than one sample was measured.")
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
         sections += [f"## {_text(str(scenario))}, {_text(str(dtype))}", _subtitle(cells), ranked_table(cells)]
+        if rows := measurement_rows(cells):
+            sections.append(markdown_table(_escaped(rows)))
+    if fitted := exponents(frame):
+        sections += ["## Scaling", "value ~ size**exponent.", markdown_table(_escaped(exponent_rows(fitted)))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(frame)]
     sections += ["## Machine and method", _machine(loaded.run)]
@@ -73,11 +79,13 @@ def ranked_table(cells: pd.DataFrame) -> str:
     order = {"ok": 0, "disagrees": 1}
     ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
     ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
+    right = ranked[ranked.status == "ok"]
+    ranks = dict(zip(right.index, shared_ranks(right), strict=True))
     rows = []
-    for rank, cell in enumerate(_rows(ranked), 1):
+    for cell in _rows(ranked):
         rows.append(
             {
-                "#": str(rank) if cell.status == "ok" else "",
+                "#": ranks.get(cell.Index, ""),
                 "strategy": _text(cell.strategy),
                 "time": units.seconds(cell.time_median_s),
                 "± IQR": units.seconds(cell.time_iqr_s),
@@ -188,11 +196,27 @@ def _caption(name: str) -> str:
     return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
+_LEFT = {"", " ", "strategy", "status", "reason", "scenario"}
+_LEFT |= {"quantity", "against", "against short form", "memory by", "unstable"}
+
+
 def markdown_table(rows: Iterable[dict[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    left = {"", " ", "strategy", "status", "reason", "scenario"}
+    left = {
+        "unstable",
+        "against",
+        "against short form",
+        "quantity",
+        "memory by",
+        "",
+        " ",
+        "strategy",
+        "status",
+        "reason",
+        "scenario",
+    }
     rule = [":--" if header in left else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
@@ -201,10 +225,18 @@ def markdown_table(rows: Iterable[dict[str, str]]) -> str:
 _MARKUP = re.compile(r"[\\`*|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
+def _escaped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The rows with every value as text of a table."""
+    return [{header: _text(value) for header, value in row.items()} for row in rows]
+
+
 def _text(value: str) -> str:
     """Text on one line that neither HTML nor Markdown nor a table takes for its own signs."""
     return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(value.split()), quote=False))
 
 
 def _code(value: str) -> str:
-    return "`" + " ".join(value.split()).replace("`", "'").replace("|", "\\|") + "`"
+    """Code on one line; in backticks a backslash escapes nothing, so a value with a sign of its own has tags."""
+    if any(sign in value for sign in "`|\\"):
+        return f"<code>{_text(value)}</code>"
+    return f"`{' '.join(value.split())}`"

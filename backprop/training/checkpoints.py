@@ -1,0 +1,251 @@
+"""Checkpoints: a training between two steps, in one .npz file that holds no pickled object.
+
+    W1, b1, …                the parameters, a tensor each
+    optimizer.velocity, …    the optimiser's vectors (p,)
+    meta                     JSON in UTF-8: settings, step, seconds, position in the data, history, checksum
+
+    np.load("weights.npz")["W1"]        # all that is needed to use the weights elsewhere
+
+A file is written beside its place and renamed into it when it is complete, so that no crash and no full disk
+harms the one that was there. What is read is a claim made by a stranger: every header is held against the
+network that the file names before memory is taken, and the SHA-256 of everything against the one in `meta`.
+It protects from damage, not from an attacker, who could compute it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.errors import BackpropError, OutputError
+from backprop.network import Network
+from backprop.parameters import Parameters
+from backprop.training.batches import Position
+from backprop.training.optimizers import find_optimizer
+from backprop.training.settings import Settings
+
+FORMAT = 1
+_STATE = "optimizer."
+_MOST_META_BYTES = 1 << 24
+_MOST_PARAMETERS = 1 << 31
+
+
+class CheckpointError(BackpropError, ValueError):
+    """A weights file that is missing, damaged, of another training, or not what it says it is."""
+
+
+class Point(NamedTuple):
+    """What was learnt after so many steps and seconds of training: measured on the test set.
+
+    train_loss: the mean loss of the batches since the point before.
+    """
+
+    step: int
+    seconds: float
+    train_loss: float
+    test_loss: float
+    test_accuracy: float
+
+
+@dataclass
+class Checkpoint:
+    """A training between two steps; `step` steps have been taken, in `seconds` seconds.
+
+    data: the fingerprint of the training data.
+    """
+
+    settings: Settings
+    params: Parameters
+    optimizer_state: dict[str, Array]
+    step: int
+    seconds: float
+    position: Position
+    history: list[Point]
+    data: str
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write the file at `path`, whole or not at all.
+
+    Raises `OutputError` where it cannot be written, and then leaves what was there as it was.
+    """
+    arrays = {name: checkpoint.params[name] for name in checkpoint.params}
+    arrays |= {_STATE + name: vector for name, vector in checkpoint.optimizer_state.items()}
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "settings": checkpoint.settings.to_json(),
+        "step": checkpoint.step,
+        "seconds": checkpoint.seconds,
+        "position": asdict(checkpoint.position),
+        "history": [list(point) for point in checkpoint.history],
+        "data": checkpoint.data,
+    }
+    meta["sha256"] = _digest(meta, arrays.values())
+    arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
+    try:
+        _replace(path, arrays)
+    except OSError as error:
+        raise OutputError(
+            f"The weights cannot be written to {str(path)!r}: {error.strerror or error}; expected room in a "
+            "writable folder, and what was there before is kept."
+        ) from error
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a file that `save_checkpoint` wrote; nothing in it is unpickled.
+
+    Raises `CheckpointError` where the file is missing, no such file, damaged, or changed.
+    """
+    name = str(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"The weights file {name!r} is a folder or a device; expected a file.")
+        with zipfile.ZipFile(path) as archive:
+            return _read(archive, name)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"The weights file {name!r} is missing; expected an .npz file.") from error
+    except CheckpointError:
+        raise
+    except BackpropError as error:  # settings that make no training
+        raise CheckpointError(f"The weights file {name!r} cannot be used: {error}") from error
+    # zipfile, zlib, the .npy reader and a hostile `meta` raise a dozen kinds between them.
+    except Exception as error:
+        raise CheckpointError(
+            f"The weights file {name!r} is damaged: got {_sentence(error)}, expected an .npz file that "
+            "`backprop train` wrote."
+        ) from error
+
+
+def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # numpy's stub: bool only
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> Checkpoint:
+    meta = _read_meta(archive, name)
+    settings = Settings.from_json(meta["settings"])
+    network, dtype = settings.build_network(), np.dtype(settings.dtype)
+    shapes = _shapes(network, settings.optimizer)
+    if network.parameter_count > _MOST_PARAMETERS:
+        raise CheckpointError(f"The weights file {name!r} claims {network.parameter_count} parameters.")
+    names = sorted(member.removesuffix(".npy") for member in archive.namelist())
+    if names != sorted([*shapes, "meta"]):
+        raise CheckpointError(
+            f"The weights file {name!r} holds {', '.join(names)}; expected {', '.join(sorted(shapes))} and "
+            f"meta for {network} and {settings.optimizer}."
+        )
+    arrays = {key: _read_array(archive, key, dtype, shape, name) for key, shape in shapes.items()}
+    got, expected = _digest(meta, arrays.values()), meta["sha256"]
+    if got != expected:
+        raise CheckpointError(
+            f"The weights file {name!r} was changed after it was written: got the SHA-256 {got}, expected "
+            f"{expected}."
+        )
+    tensors = {key: arrays[key] for key in network.layout.names}
+    state = {key.removeprefix(_STATE): array for key, array in arrays.items() if key.startswith(_STATE)}
+    return Checkpoint(
+        settings=settings,
+        params=Parameters.from_mapping(network.layout, tensors, dtype),
+        optimizer_state=state,
+        step=_count(meta["step"]),
+        seconds=float(meta["seconds"]),
+        position=_position(meta["position"]),
+        history=[Point(*point) for point in meta["history"]],
+        data=str(meta["data"]),
+    )
+
+
+def _shapes(network: Network, optimizer: str) -> dict[str, tuple[int, ...]]:
+    """Every array of a file, by name."""
+    state = {_STATE + name: (network.parameter_count,) for name in find_optimizer(optimizer).state_names}
+    return dict(network.layout.shapes) | state
+
+
+def _read_meta(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    info = archive.getinfo("meta.npy")
+    if info.file_size > _MOST_META_BYTES:
+        raise CheckpointError(
+            f"The weights file {name!r} has {info.file_size} bytes of meta; expected at most {_MOST_META_BYTES}."
+        )
+    with archive.open(info) as file:
+        stored = np.lib.format.read_array(io.BytesIO(file.read(_MOST_META_BYTES)), allow_pickle=False)
+    meta: dict[str, Any] = json.loads(stored.tobytes().decode())
+    if not isinstance(meta["format"], int) or meta["format"] > FORMAT:
+        raise CheckpointError(
+            f"The weights file {name!r} has format {meta['format']!r}; expected at most {FORMAT}: a newer "
+            "version wrote it."
+        )
+    return meta
+
+
+def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...], name: str) -> Array:
+    """One array, whose header must say what is expected before memory is taken; all of it finite."""
+    with archive.open(f"{key}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise CheckpointError(f"{key} in {name!r} has the .npy version {version}; expected (1, 0).")
+        got_shape, fortran_order, got_dtype = np.lib.format.read_array_header_1_0(file)
+        if (got_shape, fortran_order, got_dtype) != (shape, False, dtype):
+            raise CheckpointError(
+                f"{key} in the weights file {name!r} is {got_dtype} of shape {got_shape}; expected {dtype} of "
+                f"shape {shape}."
+            )
+        size = math.prod(shape) * dtype.itemsize
+        content = file.read(size + 1)  # one byte more: at the end zipfile checks the CRC
+    if len(content) != size:
+        raise CheckpointError(f"{key} in the weights file {name!r} has not {size} bytes; expected as many.")
+    array = np.frombuffer(content, dtype).reshape(shape)
+    if not np.isfinite(array).all():
+        raise CheckpointError(
+            f"{key} in the weights file {name!r} holds a number that is not finite; expected finite numbers."
+        )
+    return array
+
+
+def _position(values: dict[str, Any]) -> Position:
+    position = Position(_count(values["epoch"]), _count(values["taken"]), values["generator"])
+    np.random.default_rng().bit_generator.state = position.generator  # raises where it is no such state
+    return position
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"the count {value!r}")
+    return value
+
+
+def _digest(meta: Mapping[str, Any], arrays: Iterable[Array]) -> str:
+    """SHA-256 over `meta` without its own checksum and over the bytes of the arrays, in their order."""
+    digest = hashlib.sha256()
+    stated = {key: value for key, value in meta.items() if key != "sha256"}
+    digest.update(json.dumps(stated, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _sentence(error: BaseException) -> str:
+    """The error's kind and message on one line, without a full stop."""
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

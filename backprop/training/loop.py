@@ -1,0 +1,210 @@
+"""The training loop: batch, gradient by any strategy, step of the optimiser in place; again.
+
+    g = ∂L/∂θ at θ on the next n samples        θ ← optimizer(θ, g, η · schedule(u))
+
+A `Trainer` holds the state of a training between two steps, all of it: what `checkpoint` gives and `resume`
+takes continues bit for bit, as long as the matrix products are deterministic (one thread always is).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.errors import BackpropError, DataError, UnsupportedError
+from backprop.parameters import Parameters
+from backprop.registry import find_strategy
+from backprop.training.batches import Batches
+from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
+from backprop.training.optimizers import find_optimizer
+from backprop.training.schedule import find_schedule
+from backprop.training.settings import Settings
+
+KEEP_EVERY = 100
+"""Steps between two copies of the state to fall back on; a copy costs a third of one step."""
+
+
+class DivergenceError(BackpropError, ArithmeticError):
+    """A loss or weights that are no longer finite.
+
+    step: the step, from 0, at which that was seen. learning_rate: the rate then in force.
+    """
+
+    def __init__(self, what: str, step: int, learning_rate: float) -> None:
+        super().__init__(
+            f"{what} at step {step} with a learning rate of {learning_rate:.3g}; expected a finite number, "
+            "which a smaller learning rate keeps."
+        )
+        self.step, self.learning_rate = step, learning_rate
+
+
+class Trainer:
+    """One training, step by step.
+
+    images: uint8 (samples, height, width), or inputs (samples, i) of the settings' dtype.
+    labels: class numbers (samples,).
+
+    params, step, seconds and history may be read at any time between two steps. `seconds` is the time spent
+    in steps, without what the caller does between them.
+
+    Raises `DataError` where an image or a class does not fit the network, `UnsupportedError` where the
+    strategy cannot do it, and `ShapeError` for a batch of more samples than there are.
+    """
+
+    def __init__(self, settings: Settings, images: Array, labels: Array) -> None:
+        self.settings = settings
+        self.network = settings.build_network()
+        dtype = np.dtype(settings.dtype)
+        _check_data(settings, images, labels)
+        self.strategy = find_strategy(settings.strategy)
+        reason = self.strategy.unsupported(self.network, dtype)
+        if reason is not None:
+            raise UnsupportedError(f"{self.strategy.name} cannot train {self.network} in {dtype}: {reason}.")
+        weights_seed, order_seed = np.random.SeedSequence(settings.seed).spawn(2)
+        order = np.random.default_rng(order_seed)
+        self.batches = Batches(images, labels, settings.batch_size, dtype, order)
+        self.params = self.network.init(np.random.default_rng(weights_seed), dtype)
+        self.optimizer = find_optimizer(settings.optimizer)(self.params.vector)
+        self.step = 0
+        self.seconds = 0.0
+        self.history: list[Point] = []
+        self._data = fingerprint(images, labels)
+        self._schedule = find_schedule(settings.schedule)
+        self._plan = self.strategy.prepare(self.network, settings.batch_size, dtype)
+        self._good = self.checkpoint(copy=True)
+
+    @property
+    def planned_steps(self) -> int | None:
+        """The steps of all epochs; None where only the seconds are limited."""
+        epochs = self.settings.epochs
+        return None if epochs is None else epochs * self.batches.per_epoch
+
+    @property
+    def progress(self) -> float:
+        """u, the share of the training that is done, 0 to 1."""
+        steps, seconds = self.planned_steps, self.settings.seconds
+        shares = [self.step / steps if steps else 0.0, self.seconds / seconds if seconds else 0.0]
+        return min(1.0, max(shares))
+
+    @property
+    def finished(self) -> bool:
+        """Whether the planned steps or seconds are over."""
+        return self.progress >= 1
+
+    @property
+    def learning_rate(self) -> float:
+        """η of the next step."""
+        return self.settings.learning_rate * self._schedule(self.progress)
+
+    def take_step(self) -> float:
+        """One step; returns the loss before it, on its batch.
+
+        Raises `DivergenceError` at the first loss that is not finite, before anything is changed by it, and
+        puts the trainer back to its last good state, at most `KEEP_EVERY` steps ago.
+        """
+        start = time.perf_counter()
+        rate = self.learning_rate
+        keep = self.step % KEEP_EVERY == 0
+        position = self.batches.position if keep else None
+        with np.errstate(over="ignore", invalid="ignore"):  # a divergence is found below, by its loss
+            loss, gradient = self.strategy.value_and_gradient(self._plan, self.params, self.batches.next())
+            if not math.isfinite(loss):
+                raise self.diverged(f"The loss is {loss}")
+            if position is not None:
+                self._keep(position)
+            self.optimizer.update(gradient.vector, rate, self.step)
+        self.step += 1
+        self.seconds += time.perf_counter() - start
+        return loss
+
+    def check_finite(self) -> None:
+        """Raise `DivergenceError`, as `take_step` does, unless all weights are finite."""
+        if not np.isfinite(self.params.vector).all():
+            raise self.diverged("A weight is not finite")
+
+    def diverged(self, what: str) -> DivergenceError:
+        """The error to raise; the trainer is back at its last good state."""
+        error = DivergenceError(what, self.step, self.learning_rate)
+        self.resume(self._good)
+        return error
+
+    def checkpoint(self, *, copy: bool = False) -> Checkpoint:
+        """The whole state between two steps; without `copy`, its arrays are the trainer's own."""
+        return Checkpoint(
+            settings=self.settings,
+            params=self.params.copy() if copy else self.params,
+            optimizer_state={k: v.copy() if copy else v for k, v in self.optimizer.state.items()},
+            step=self.step,
+            seconds=self.seconds,
+            position=self.batches.position,
+            history=list(self.history),
+            data=self._data,
+        )
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Continue from a checkpoint of the same settings and data; raises `CheckpointError` for another."""
+        if checkpoint.settings != self.settings:
+            raise CheckpointError(
+                f"The weights are of the training {checkpoint.settings}; expected {self.settings}."
+            )
+        if checkpoint.data != self._data:
+            raise CheckpointError(
+                f"The weights were trained on other data: got the fingerprint {checkpoint.data}, expected "
+                f"{self._data}."
+            )
+        self.params.vector[...] = checkpoint.params.vector
+        for name, vector in self.optimizer.state.items():
+            vector[...] = checkpoint.optimizer_state[name]
+        self.step, self.seconds = checkpoint.step, checkpoint.seconds
+        self.history = list(checkpoint.history)
+        self.batches.seek(checkpoint.position)
+
+    def _keep(self, position: Any) -> None:
+        """Copy the state before the step under way into the memory of the copy before."""
+        self.check_finite()
+        good = self._good
+        good.params.vector[...] = self.params.vector
+        for name, vector in good.optimizer_state.items():
+            vector[...] = self.optimizer.state[name]
+        good.step, good.seconds, good.position = self.step, self.seconds, position
+        good.history = list(self.history)
+
+
+def fingerprint(images: Array, labels: Array) -> str:
+    """A checksum of the training data, to know it again: CRC-32 over images and labels, and the count."""
+    crc = 0
+    for array in (images, labels):
+        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+    return f"{crc:08x}-{len(labels)}"
+
+
+def _check_data(settings: Settings, images: Array, labels: Array) -> None:
+    """Raise `DataError` where an image or a class does not fit, and say what network would."""
+    network = settings.build_network()
+    pixels = math.prod(images.shape[1:])
+    classes = max(network.classes, int(labels.max()) + 1)
+    if pixels == network.inputs and classes == network.classes:
+        return
+    hidden = settings.network.split("-")[1:-1]
+    fitting = "-".join([str(pixels), *hidden, str(classes)])
+    if pixels != network.inputs:
+        size = " x ".join(map(str, images.shape[1:]))
+        got = f"The images have {size} pixels, {pixels} inputs; expected {network.inputs}"
+    else:
+        got = f"The labels go up to {classes - 1}; expected at most {network.classes - 1}"
+    raise DataError(f"{got} for the network {settings.network} (train --network {fitting} instead).")
+
+
+def differing(settings: Settings, wanted: Mapping[str, Any]) -> str | None:
+    """The first name in `wanted` whose value is not that of `settings`; None where all are."""
+    own = settings.to_json()
+    return next((name for name, value in wanted.items() if own[name] != value), None)
+
+
+__all__ = ["KEEP_EVERY", "DivergenceError", "Parameters", "Trainer", "differing", "fingerprint"]

@@ -1,0 +1,99 @@
+"""Settings: everything that decides how a training goes, in one frozen record that JSON can hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backprop.arrays import check_dtype
+from backprop.errors import BackpropError, UnknownNameError
+from backprop.network import Network
+from backprop.training.optimizers import find_optimizer
+from backprop.training.schedule import find_schedule
+
+
+class SettingsError(BackpropError, ValueError):
+    """A setting of a training that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train. Two trainings of the same settings and data take the same steps.
+
+    network: sizes such as 784-512-10; activation and loss as `Network.mlp` knows them.
+    learning_rate: η at the start; `schedule` lowers it.
+    epochs, seconds: when to stop, whichever is first; None for no limit. At least one is given.
+    seconds count the steps alone, and make the schedule, hence the weights, depend on the machine's speed.
+    seed: of the first weights and of the order of the samples.
+
+    Raises `SettingsError`, or the error of the name or the network that is wrong.
+    """
+
+    network: str = "784-512-10"
+    activation: str = "relu"
+    loss: str = "cross-entropy"
+    strategy: str = "short-form"
+    optimizer: str = "momentum"
+    learning_rate: float = 0.3
+    schedule: str = "linear"
+    batch_size: int = 128
+    epochs: int | None = 5
+    seconds: float | None = None
+    seed: int = 0
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        self.build_network()
+        find_optimizer(self.optimizer)
+        find_schedule(self.schedule)
+        check_dtype(self.dtype)
+        _check("learning rate", self.learning_rate)
+        _check("batch size", self.batch_size, whole=True)
+        if self.epochs is None and self.seconds is None:
+            raise SettingsError("The training has no end; expected a number of epochs or of seconds.")
+        if self.epochs is not None:
+            _check("number of epochs", self.epochs, whole=True)
+        if self.seconds is not None:
+            _check("number of seconds", self.seconds)
+        if self.seed < 0:
+            raise SettingsError(f"The seed is {self.seed}; expected 0 or more.")
+
+    def build_network(self) -> Network:
+        """The network that is trained."""
+        return Network.parse(self.network, activation=self.activation, loss=self.loss)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Settings:
+        """The settings that `to_json` wrote; raises `SettingsError` for a missing, unknown or odd entry."""
+        kinds = {f.name: _KINDS[str(f.type)] for f in dataclasses.fields(cls)}
+        for name, value in values.items():
+            if name not in kinds:
+                raise UnknownNameError("setting", name, kinds)
+            if isinstance(value, bool) or not isinstance(value, kinds[name]):
+                raise SettingsError(f"The setting {name} is {value!r}; expected another type.")
+        missing = [name for name in kinds if name not in values]
+        if missing:
+            raise SettingsError(f"The setting {missing[0]} is missing; expected {', '.join(kinds)}.")
+        return cls(**values)
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (float, int),
+    "int | None": (int, type(None)),
+    "float | None": (float, int, type(None)),
+}
+
+
+def _check(what: str, value: float, *, whole: bool = False) -> None:
+    if not math.isfinite(value) or value <= 0:
+        kind = "a whole number" if whole else "a finite number"
+        raise SettingsError(f"The {what} is {value}; expected {kind} above zero.")

@@ -1,0 +1,216 @@
+"""The Markdown report answers first, ranks what is right, and cannot be broken by what it prints."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rows import ANY_AGREEMENT, ANY_RECORD, RUN, agreement, left_out, record, wrong
+from tables import PROPERTY
+
+from bench.report import markdown
+from bench.report.frame import LoadedRun, to_frame
+
+MACHINE = {
+    "cpu": "A|B <c>",
+    "cores": 2,
+    "pinned_to": [1],
+    "threads": 1,
+    "memory_bytes": 8e9,
+    "python": "3.11",
+}
+
+
+def render(records, agreements=(), pictures=(), can_plot=True, **run):
+    """The report of these rows."""
+    described = RUN | {"machine": MACHINE} | run
+    loaded = LoadedRun(described, to_frame(list(records)), list(agreements))
+    return markdown.render(loaded, list(pictures), can_plot)
+
+
+def cells(line):
+    """The cells of a table's row, split as GitHub splits it."""
+    parts = re.findall(r"((?:\\.|[^|\\])*)\|", line.strip().removeprefix("|"))
+    return [part.strip() for part in parts]
+
+
+def tables(report):
+    """Every table: a list of rows, each a list of cells, headers first, the rule left out."""
+    found = []
+    for block in report.split("\n\n"):
+        lines = block.splitlines()
+        if lines and lines[0].startswith("|"):
+            assert re.fullmatch(r"\|( (:--|--:) \|)+", lines[1]), lines[1]
+            found.append([cells(line) for line in [lines[0], *lines[2:]]])
+            assert {len(row) for row in found[-1]} == {len(cells(lines[1]))}, block
+    return found
+
+
+def table_with(report, header):
+    """The first table that has the column `header`."""
+    return next(table for table in tables(report) if header in table[0])
+
+
+def column(table, header):
+    """A column of a table without its header."""
+    return [row[table[0].index(header)] for row in table[1:]]
+
+
+def test_right_cells_are_ranked_by_time_before_wrong_ones_and_those_left_out():
+    rows = [left_out("dense"), wrong("fast-but-wrong"), record("slow", 2e-3), record("quick", 1e-3)]
+    table = table_with(render(rows), "#")
+    assert column(table, "strategy") == ["quick", "slow", "fast-but-wrong", "dense"]
+    assert column(table, "#") == ["1", "2", "", ""]
+    assert column(table, "status") == ["ok", "ok", "disagrees", "over-memory-budget"]
+
+
+def test_every_scenario_and_dtype_has_a_table_with_all_its_cells():
+    rows = [
+        make(scenario=scenario, dtype=dtype)
+        for scenario, dtype in itertools.product(("toy", "small"), ("float32", "float64"))
+        for make in (record, wrong, left_out)
+    ]
+    report = render(rows)
+    ranked = [table for table in tables(report) if "#" in table[0]]
+    assert [len(table) for table in ranked] == [4, 4, 4, 4]
+    for title in ("## toy, float32", "## toy, float64", "## small, float32", "## small, float64"):
+        assert f"\n{title}\n" in report
+
+
+def test_the_report_leads_with_what_the_gradient_costs():
+    report = render([record("short-form", 1e-3), record("dense", 1.08), record("small", 3e-3, parameters=5)])
+    lead = report.split("\n\n")[1]
+    assert lead == (
+        "**The same gradient of `4-3-2 relu cross-entropy`, batch 8, float64, costs in time: "
+        "1.00x by short-form, 3.00x by small, 1,080x by dense.**"
+    )
+
+
+def test_the_answer_is_about_the_largest_network():
+    rows = [
+        record("short-form"),
+        record("short-form", network="9-9 cross-entropy", scenario="big", parameters=90),
+    ]
+    assert "`9-9 cross-entropy`" in markdown.answer(to_frame(rows))
+
+
+def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
+    report = render([record(), wrong("missing-mean"), wrong("transposed", dtype="float32")])
+    first, second = report.split("\n\n")[1:3]
+    assert "missing-mean" not in first
+    assert second == (
+        "**Wrong gradients, marked `disagrees` and not ranked: "
+        "missing-mean (toy, float64), transposed (toy, float32).**"
+    )
+
+
+def test_all_right_is_said_with_how_many_were_left_out():
+    answer = markdown.answer(to_frame([record(), record("b"), left_out()]))
+    assert "All 2 measured cells are within the tolerance" in answer
+    assert "1 cells were left out" in answer
+
+
+def test_a_run_without_a_measured_cell_says_so():
+    for rows in ([], [left_out()]):
+        assert "**No cell was measured.**" in render(rows)
+    only_wrong = render([wrong()])
+    assert "No cell was measured" not in only_wrong
+    assert "**No right gradient was measured.**" in only_wrong
+
+
+def test_what_was_left_out_has_its_reason_and_its_predicted_figures():
+    table = table_with(
+        render([record(), left_out("dense", reason="needs 2 GB", predicted_peak_bytes=2 * 10**9)]), "reason"
+    )
+    assert column(table, "strategy") == ["dense"]
+    assert column(table, "reason") == ["needs 2 GB"]
+    assert column(table, "status") == ["over-memory-budget"]
+    assert column(table, "predicted memory") == ["2 GB"]
+    assert column(table, "predicted time of a call") == ["1 ms"]
+    assert "Nothing: every cell was measured." in render([record()])
+
+
+def test_the_agreement_matrix_is_symmetric_and_marks_pairs_that_disagree():
+    apart = {"distance": 0.5, "agrees": False}
+    rows = [agreement("a", "b"), agreement("a", "c", **apart), agreement("b", "c", **apart)]
+    header, *body = tables(markdown.agreement_matrix(rows))[0]
+    assert header[1:] == [row[0] for row in body] == ["a", "b", "c"]
+    matrix = [row[1:] for row in body]
+    assert matrix == [list(transposed) for transposed in zip(*matrix, strict=True)]
+    assert matrix[0] == ["", "1.0e-16", "5.0e-01 ✗"]
+    assert matrix[1][2] == "5.0e-01 ✗"
+
+
+def test_a_distance_that_is_no_number_is_marked_too():
+    matrix = tables(markdown.agreement_matrix([agreement("a", "b", distance=None, agrees=False)]))[0]
+    assert matrix[1][2] == "- ✗"
+
+
+def test_an_agreement_matrix_a_scenario():
+    report = render([record()], [agreement("a", "b"), agreement("a", "b", dtype="float32")])
+    assert "**toy, float64**" in report
+    assert "**toy, float32**" in report
+    assert "Fewer than two gradients in every scenario." in render([record()])
+
+
+def test_plots_are_shown_or_it_is_said_why_there_are_none():
+    assert "![Time against size](time-against-size.svg)" in render(
+        [record()], pictures=["time-against-size.svg"]
+    )
+    assert "`pip install matplotlib`" in render([record()], can_plot=False)
+    without = render([left_out()])
+    assert "No plots" in without
+    assert "matplotlib" not in without
+
+
+NASTY = [
+    "a|b",
+    "<script>alert(1)</script>",
+    "`code`",
+    "two\nlines",
+    "\\",
+    "a\\|b",
+    "__init__",
+    "*bold*",
+    "|",
+    "&lt;",
+]
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_no_name_breaks_a_table_or_becomes_markup(name):
+    report = render(
+        [record(name), wrong(name + "!"), left_out(name + "?", reason=name)],
+        [agreement(name, name + "!", agrees=False)],
+        command=f"backprop run {name}",
+        data=name,
+    )
+    found = tables(report)
+    assert len(found) == 4
+    assert "<script" not in report.replace("backprop run <script>", "")
+    for cell in (cell for table in found for row in table for cell in row):
+        visible = re.sub(r"<code>.*</code>|(?<!\\)`[^`]*`", "", cell)
+        assert not re.search(r"(?<!\\)(\\\\)*[`*]", visible), cell
+        assert not re.search(r"(?<![\w\\])_", visible), cell
+
+
+def test_an_ordinary_name_stays_readable():
+    report = render([record("my_gradient-2")])
+    assert "| my_gradient-2 |" in report
+
+
+@PROPERTY
+@given(st.lists(ANY_RECORD, max_size=4), st.lists(ANY_AGREEMENT, max_size=4))
+def test_any_records_make_well_formed_tables(records, agreements):
+    tables(render(records, agreements))
+
+
+def test_the_machine_and_the_command_are_at_the_end():
+    last = tables(render([record()]))[-1]
+    rows = dict(row for row in last[1:])
+    assert rows["command"] == "`backprop run`"
+    assert rows["threads"] == "1, pinned to core 1"
+    assert "pinned to core" not in str(
+        tables(render([record()], machine={"threads": 2, "pinned_to": []}))[-1]
+    )
