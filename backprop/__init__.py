@@ -61,4 +61,5 @@ def gradient(
     if reason is not None:
         raise UnsupportedError(f"The strategy {chosen.name} cannot do {network} in {params.dtype}: {reason}.")
     plan = chosen.prepare(network, len(batch.inputs), params.dtype)
-    return chosen.value_and_gradient(plan, params, batch)
+    loss, gradient = chosen.value_and_gradient(plan, params, batch)
+    return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())

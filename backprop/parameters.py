@@ -101,6 +101,12 @@ class Parameters(Mapping[str, Array]):
             parameters[name][...] = tensor
         return parameters
 
+    def read_only(self) -> Parameters:
+        """The same memory, in which this view cannot write."""
+        view = self.vector.view()
+        view.flags.writeable = False
+        return Parameters(self.layout, view)
+
     @property
     def dtype(self) -> DType:
         """The vector's dtype."""

@@ -4,7 +4,7 @@
     loss, gradient = strategy.value_and_gradient(plan, params, batch)
 
 A strategy keeps nothing between calls; what it keeps lives in the plan that it is handed. The gradient
-that it returns may live there too: it is valid until the next call with the same plan.
+that it returns may live there too: it is valid until the next call with the same plan, and may be read-only.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from bench.commands.predict import predict
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.selftest import selftest
+from bench.commands.train import train
 from bench.commands.verify import verify
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(verify)
+app.command()(train)
 app.command()(report)
 app.command()(compare)
 app.command()(predict)

@@ -20,7 +20,6 @@ import io
 import json
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -64,7 +63,8 @@ class Point(NamedTuple):
 class Checkpoint:
     """A training between two steps; `step` steps have been taken, in `seconds` seconds.
 
-    data: the fingerprint of the training data.
+    losses: the sum and the number of the batches' losses since the last point of the history.
+    data: the fingerprint of the training data. source: where it came from, in the user's words.
     """
 
     settings: Settings
@@ -74,7 +74,9 @@ class Checkpoint:
     seconds: float
     position: Position
     history: list[Point]
+    losses: tuple[float, int]
     data: str
+    source: str
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -91,7 +93,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "seconds": checkpoint.seconds,
         "position": asdict(checkpoint.position),
         "history": [list(point) for point in checkpoint.history],
+        "losses": list(checkpoint.losses),
         "data": checkpoint.data,
+        "source": checkpoint.source,
     }
     meta["sha256"] = _digest(meta, arrays.values())
     arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
@@ -130,16 +134,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)  # type: ignore[arg-type]  # numpy's stub: bool only
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
 
 
@@ -173,7 +177,9 @@ def _read(archive: zipfile.ZipFile, name: str) -> Checkpoint:
         seconds=float(meta["seconds"]),
         position=_position(meta["position"]),
         history=[Point(*point) for point in meta["history"]],
+        losses=(float(meta["losses"][0]), _count(meta["losses"][1])),
         data=str(meta["data"]),
+        source=str(meta["source"]),
     )
 
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import BackpropError, DataError, UnsupportedError
-from backprop.parameters import Parameters
 from backprop.registry import find_strategy
-from backprop.training.batches import Batches
+from backprop.training.batches import Batches, Position
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
+from backprop.training.evaluation import Evaluation, evaluate
 from backprop.training.optimizers import find_optimizer
 from backprop.training.schedule import find_schedule
 from backprop.training.settings import Settings
@@ -33,15 +32,21 @@ KEEP_EVERY = 100
 class DivergenceError(BackpropError, ArithmeticError):
     """A loss or weights that are no longer finite.
 
-    step: the step, from 0, at which that was seen. learning_rate: the rate then in force.
+    step: the step, from 0, at which that was seen. learning_rate: the rate then in force. good_step: the
+    step of the last good weights, at which the trainer now stands. weights: where they were saved, if so.
     """
 
-    def __init__(self, what: str, step: int, learning_rate: float) -> None:
-        super().__init__(
-            f"{what} at step {step} with a learning rate of {learning_rate:.3g}; expected a finite number, "
-            "which a smaller learning rate keeps."
+    def __init__(self, what: str, step: int, learning_rate: float, good_step: int) -> None:
+        super().__init__(what)
+        self.what, self.step, self.learning_rate, self.good_step = what, step, learning_rate, good_step
+        self.weights: Path | None = None
+
+    def __str__(self) -> str:
+        saved = f"; the last good weights, those of step {self.good_step}, are in {str(self.weights)!r}"
+        return (
+            f"{self.what} at step {self.step} with a learning rate of {self.learning_rate:.3g}; expected a "
+            f"finite number, which a smaller learning rate keeps{'' if self.weights is None else saved}."
         )
-        self.step, self.learning_rate = step, learning_rate
 
 
 class Trainer:
@@ -49,6 +54,7 @@ class Trainer:
 
     images: uint8 (samples, height, width), or inputs (samples, i) of the settings' dtype.
     labels: class numbers (samples,).
+    source: where the data came from, in the user's words; a checkpoint remembers it.
 
     params, step, seconds and history may be read at any time between two steps. `seconds` is the time spent
     in steps, without what the caller does between them.
@@ -57,8 +63,8 @@ class Trainer:
     strategy cannot do it, and `ShapeError` for a batch of more samples than there are.
     """
 
-    def __init__(self, settings: Settings, images: Array, labels: Array) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, images: Array, labels: Array, source: str = "") -> None:
+        self.settings, self.source = settings, source
         self.network = settings.build_network()
         dtype = np.dtype(settings.dtype)
         _check_data(settings, images, labels)
@@ -74,6 +80,7 @@ class Trainer:
         self.step = 0
         self.seconds = 0.0
         self.history: list[Point] = []
+        self._losses, self._loss_steps = 0.0, 0  # since the last point of the history
         self._data = fingerprint(images, labels)
         self._schedule = find_schedule(settings.schedule)
         self._plan = self.strategy.prepare(self.network, settings.batch_size, dtype)
@@ -119,9 +126,36 @@ class Trainer:
             if position is not None:
                 self._keep(position)
             self.optimizer.update(gradient.vector, rate, self.step)
+        self._losses, self._loss_steps = self._losses + loss, self._loss_steps + 1
         self.step += 1
         self.seconds += time.perf_counter() - start
         return loss
+
+    def mark(self, images: Array, labels: Array) -> Evaluation:
+        """Evaluate on test data and add a point to the history; its time is not counted as training.
+
+        Raises `DivergenceError`, as `take_step` does, where the weights or their loss are not finite.
+        """
+        evaluation = self.evaluate(images, labels)
+        self.history.append(
+            Point(self.step, self.seconds, self.mean_loss, evaluation.loss, evaluation.accuracy)
+        )
+        self._losses, self._loss_steps = 0.0, 0
+        return evaluation
+
+    def evaluate(self, images: Array, labels: Array) -> Evaluation:
+        """As `mark`, without a trace in the history."""
+        self.check_finite()
+        with np.errstate(over="ignore", invalid="ignore"):
+            evaluation = evaluate(self.network, self.params, images, labels)
+        if not math.isfinite(evaluation.loss):
+            raise self.diverged(f"The test loss is {evaluation.loss}")
+        return evaluation
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss of the batches since the last point of the history; 0 where there was none."""
+        return self._losses / max(1, self._loss_steps)
 
     def check_finite(self) -> None:
         """Raise `DivergenceError`, as `take_step` does, unless all weights are finite."""
@@ -130,9 +164,9 @@ class Trainer:
 
     def diverged(self, what: str) -> DivergenceError:
         """The error to raise; the trainer is back at its last good state."""
-        error = DivergenceError(what, self.step, self.learning_rate)
+        step, rate = self.step, self.learning_rate
         self.resume(self._good)
-        return error
+        return DivergenceError(what, step, rate, self.step)
 
     def checkpoint(self, *, copy: bool = False) -> Checkpoint:
         """The whole state between two steps; without `copy`, its arrays are the trainer's own."""
@@ -144,7 +178,9 @@ class Trainer:
             seconds=self.seconds,
             position=self.batches.position,
             history=list(self.history),
+            losses=(self._losses, self._loss_steps),
             data=self._data,
+            source=self.source,
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -163,9 +199,10 @@ class Trainer:
             vector[...] = checkpoint.optimizer_state[name]
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self.history = list(checkpoint.history)
+        self._losses, self._loss_steps = checkpoint.losses
         self.batches.seek(checkpoint.position)
 
-    def _keep(self, position: Any) -> None:
+    def _keep(self, position: Position) -> None:
         """Copy the state before the step under way into the memory of the copy before."""
         self.check_finite()
         good = self._good
@@ -173,14 +210,14 @@ class Trainer:
         for name, vector in good.optimizer_state.items():
             vector[...] = self.optimizer.state[name]
         good.step, good.seconds, good.position = self.step, self.seconds, position
-        good.history = list(self.history)
+        good.history, good.losses = list(self.history), (self._losses, self._loss_steps)
 
 
 def fingerprint(images: Array, labels: Array) -> str:
     """A checksum of the training data, to know it again: CRC-32 over images and labels, and the count."""
     crc = 0
     for array in (images, labels):
-        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, crc)
     return f"{crc:08x}-{len(labels)}"
 
 
@@ -199,12 +236,3 @@ def _check_data(settings: Settings, images: Array, labels: Array) -> None:
     else:
         got = f"The labels go up to {classes - 1}; expected at most {network.classes - 1}"
     raise DataError(f"{got} for the network {settings.network} (train --network {fitting} instead).")
-
-
-def differing(settings: Settings, wanted: Mapping[str, Any]) -> str | None:
-    """The first name in `wanted` whose value is not that of `settings`; None where all are."""
-    own = settings.to_json()
-    return next((name for name, value in wanted.items() if own[name] != value), None)
-
-
-__all__ = ["KEEP_EVERY", "DivergenceError", "Parameters", "Trainer", "differing", "fingerprint"]

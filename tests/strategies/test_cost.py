@@ -43,6 +43,7 @@ def networks():
         "digits-gelu": (Network.mlp(49, 32, 10, activation="gelu"), 256),
         "digits-squares": (Network.mlp(49, 32, 10, **squares), 256),
         "digits-squares-softmax": (Network.mlp(49, 32, 10, output="softmax", **squares), 256),
+        "digits-half-batch": (Network.mlp(49, 32, 10), 128),
         "narrow-relu": (Network.mlp(4, 8, 3), 2048),
         "narrow-gelu": (Network.mlp(4, 8, 3, activation="gelu"), 2048),
         "narrow-sigmoid": (Network.mlp(4, 3, 8, 3, activation="sigmoid"), 2048),
