@@ -51,6 +51,10 @@ class UnsupportedError(BackpropError, NotImplementedError):
     """A strategy, layer or loss asked for a form that it does not have."""
 
 
+class OptionError(BackpropError, ValueError):
+    """An option of a strategy that makes none: a step of zero, more directions than parameters."""
+
+
 class BudgetError(BackpropError, ValueError):
     """A memory or time budget that cannot be read or is not positive."""
 

@@ -17,15 +17,29 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backprop import strategies
 from backprop.errors import BackpropError, UnknownNameError
 from backprop.strategy import Strategy
 
+if TYPE_CHECKING:
+    from backprop.peers.base import Peer
+
 ENTRY_POINT_GROUP = "backprop.strategies"
 
-_LADDER = ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form", "finite-differences")
+_LADDER = (
+    "full-jacobian",
+    "sparse-jacobian",
+    "batched-jacobian",
+    "layerwise-vjp",
+    "short-form",
+    "finite-differences",
+    "local-finite-differences",
+    "complex-step",
+    "forward-mode",
+    "forward-gradient",
+)
 
 
 class StrategyLoadError(BackpropError):
@@ -53,14 +67,16 @@ def installed_strategies() -> dict[str, Strategy[Any]]:
 
 
 def find_strategy(name: str) -> Strategy[Any]:
-    """The strategy of that name, or of the class in `file.py:Class`.
+    """The strategy or peer of that name, or the one of the class in `file.py:Class`.
 
     Raises `UnknownNameError` for a name that is not installed, `StrategyLoadError` for a file or class
     that makes no strategy.
     """
     if ":" in name:
         return _from_file(name)
-    known = installed_strategies()
+    known: dict[str, Strategy[Any]] = installed_strategies()
+    if name not in known:
+        known = {**known, **known_peers()}
     if name not in known:
         raise UnknownNameError("strategy", name, known)
     return known[name]
@@ -73,9 +89,22 @@ def select_strategies(names: Sequence[str]) -> list[Strategy[Any]]:
     return list({strategy.name: strategy for strategy in map(find_strategy, names)}.values())
 
 
+@functools.cache
+def known_peers() -> dict[str, Peer[Any]]:
+    """Every outside library's strategies by name, whether or not the library itself is installed."""
+    from backprop import peers
+
+    return {peer.name: peer for peer in _offered_by(peers)}
+
+
 def _built_in() -> Iterable[Strategy[Any]]:
-    for module in pkgutil.iter_modules(strategies.__path__, "backprop.strategies."):
-        yield from importlib.import_module(module.name).STRATEGIES
+    return _offered_by(strategies)
+
+
+def _offered_by(package: ModuleType) -> Iterable[Any]:
+    """The `STRATEGIES` of every module of a package that has some."""
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        yield from getattr(importlib.import_module(module.name), "STRATEGIES", ())
 
 
 def _from_entry_points() -> Iterable[Strategy[Any]]:

@@ -31,6 +31,7 @@ from backprop import (
     ValueAndGradient,
     find_strategy,
 )
+from backprop.peers.base import Peer
 from backprop.verify import gradient_error, reference_gradient
 from bench.baselines import loss_call, products_call
 from bench.budget import Budget
@@ -126,6 +127,9 @@ class Cell:
         if not 0 < record.tolerance < math.inf:
             record.tolerance, got = None, record.tolerance
             raise StrategyError(f"accuracy gives the tolerance {got}; expected a finite number above zero")
+        if isinstance(self.strategy, Peer) and (missing := self.strategy.unavailable()) is not None:
+            record.status, record.reason = "unavailable", missing
+            return False
         reason = self.strategy.unsupported(scenario.network, scenario.dtype)
         if reason is not None:
             record.status, record.reason = "unsupported", _one_line(reason)
@@ -218,8 +222,7 @@ class Cell:
         plan = self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
         record.prepare_s = time.perf_counter() - start
 
-        def call() -> object:
-            return self.strategy.value_and_gradient(plan, params, batch)
+        call = timed_call(self.strategy, plan, params, batch)
 
         samples = np.asarray(sample(call), dtype=float)
         low, median, high = np.percentile(samples, [25, 50, 75])
@@ -308,6 +311,13 @@ def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_
 
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
+
+
+def timed_call(strategy: Strategy[Any], plan: Any, params: Parameters, batch: Batch) -> Call:
+    """What the clock runs on: one call of the strategy, or a peer's own work without the conversions."""
+    if isinstance(strategy, Peer):
+        return strategy.bind(plan, params, batch)
+    return lambda: strategy.value_and_gradient(plan, params, batch)
 
 
 def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:

@@ -20,6 +20,7 @@ from backprop.errors import BackpropError, RecordError
 from bench.journal import read_journal
 from bench.record import Record
 from bench.report import units
+from bench.report.markdown import as_code, as_text
 from bench.statistics import SMALLEST_CLAIM, Estimate, geometric_mean, resampled_medians
 
 
@@ -47,6 +48,7 @@ class Comparison:
 
     cells: list[CellComparison]
     geometric_mean: float
+    machines: tuple[str, str]
 
     def worst(self) -> float:
         """The largest ratio that is claimed to be slower; 1 where none is."""
@@ -67,15 +69,17 @@ def compare_runs(first: Path, second: Path, across_machines: bool, rng: np.rando
             "expected the same, or --across-machines."
         )
     cells = [_compare(old.get(key), new.get(key), rng) for key in dict.fromkeys([*old, *new])]
-    return Comparison(cells, geometric_mean([cell.ratio.value for cell in cells if cell.ratio]))
+    mean = geometric_mean([cell.ratio.value for cell in cells if cell.ratio])
+    return Comparison(cells, mean, (old_machine, new_machine))
 
 
 def render(comparison: Comparison, first: str, second: str) -> str:
     """The comparison as Markdown for a pull request: what changed first, then everything."""
     mean = comparison.geometric_mean
     lines = [
-        f"### {second} against {first}",
+        f"### {as_code(second)} against {as_code(first)}",
         "",
+        *_warning(comparison.machines),
         "No cell was measured in both runs."
         if math.isnan(mean)
         else f"Geometric mean of the ratios: **{mean:.3f}** ({_words(comparison)}).",
@@ -93,11 +97,18 @@ def render(comparison: Comparison, first: str, second: str) -> str:
             units.seconds(cell.second_s),
             f"{ratio.value:.3f}" if ratio else units.MISSING,
             f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio else units.MISSING,
-            f"{cell.noise_floor:.3f}",
+            units.factor(cell.noise_floor),
             cell.verdict,
         ]
-        lines.append("| " + " | ".join(value.replace("|", "\\|") for value in values) + " |")
+        lines.append("| " + " | ".join(as_text(value) for value in values) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _warning(machines: tuple[str, str]) -> list[str]:
+    if machines[0] == machines[1]:
+        return []
+    first, second = map(as_text, machines)
+    return [f"> **Different machines**, {first} before and {second} after: the ratios compare them, too.", ""]
 
 
 def _words(comparison: Comparison) -> str:
@@ -113,7 +124,7 @@ def _compare(old: Record | None, new: Record | None, rng: np.random.Generator) -
     ratio = _ratio(old, new, rng)
     return CellComparison(
         strategy=record.strategy,
-        scenario=f"{record.scenario}/{record.dtype}",
+        scenario="/".join(filter(None, [record.scenario, record.dtype])),
         first_s=old.time_median_s if old else None,
         second_s=new.time_median_s if new else None,
         ratio=ratio,
@@ -154,7 +165,11 @@ def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
         return _read_pytest_benchmark(run)
     description, records, _ = read_journal(run)
     machine = description.get("machine", {})
-    return str(machine.get("cpu")), _by_cell(records)
+    return _machine(machine.get("cpu"), machine.get("cores")), _by_cell(records)
+
+
+def _machine(cpu: Any, cores: Any) -> str:
+    return f"{cpu or 'an unknown processor'}, {cores or 'unknown'} cores"
 
 
 def _by_cell(records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
@@ -165,7 +180,8 @@ def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Recor
     """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        machine = str(values["machine_info"]["cpu"].get("brand_raw"))
+        cpu = values["machine_info"]["cpu"]
+        machine = _machine(cpu.get("brand_raw"), cpu.get("count"))
         records = [
             Record(
                 strategy=one["fullname"],
@@ -176,7 +192,7 @@ def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Recor
                 dtype="",
                 threads=1,
                 time_median_s=one["stats"]["median"],
-                samples_s=[one["stats"].get("data") or [one["stats"]["median"]]],
+                samples_s=[_samples(one["stats"])],
             )
             for one in values["benchmarks"]
         ]
@@ -186,3 +202,8 @@ def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Recor
             "expected what pytest --benchmark-json writes."
         ) from error
     return machine, _by_cell(records)
+
+
+def _samples(stats: dict[str, Any]) -> list[float]:
+    """All rounds where the file has them (--benchmark-save-data), else the quartiles in their place."""
+    return list(stats.get("data") or [stats["q1"], stats["median"], stats["q3"]])

@@ -94,30 +94,33 @@ def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) 
     return table
 
 
-def print_records(console: Console, records: Sequence[Record]) -> None:
-    """One ranked table a scenario."""
+def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
+    """One ranked table a scenario, with what was not as it should be when it was measured."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.scenario, record.dtype), []).append(record)
-    numbers = ("time", "÷ short form", "peak memory", "error", "tolerance", "accuracy")
+    numbers = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
     for (scenario, dtype), cells in groups.items():
         first = cells[0]
         title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
         table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
         for cell in sorted(cells, key=_rank):
             table.add_row(
-                cell.strategy,
+                _one_line(cell.strategy),
                 units.seconds(cell.time_median_s),
                 units.ratio(cell.ratio_to_short_form),
+                units.factor(cell.noise_floor),
                 units.data_size(cell.peak_bytes),
                 units.error(cell.gradient_error),
                 units.error(cell.tolerance),
                 units.percent(cell.test_accuracy),
                 cell.status,
-                cell.reason,
+                cell.reason or (f"unstable: {cell.unstable}" if cell.unstable else ""),
                 style=_STYLES.get(cell.status, "dim") if cell.status != "ok" else None,
             )
         console.print(table)
+        for note in notes:
+            console.print(f"note: {note}")
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
@@ -132,14 +135,19 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
         table.add_row(
             row.scenario,
             row.dtype,
-            row.first,
-            row.second,
+            _one_line(row.first),
+            _one_line(row.second),
             units.error(row.distance),
             units.error(row.tolerance),
             "agree" if row.agrees else "DISAGREE",
             style=None if row.agrees else "bold red",
         )
     console.print(table)
+
+
+def _one_line(text: str) -> str:
+    """A row of a table is a line, whatever a strategy is called."""
+    return " ".join(text.split())
 
 
 def _rank(record: Record) -> tuple[int, float]:

@@ -9,12 +9,13 @@ from rich.console import Console
 from backprop import installed_strategies
 from backprop.layers import ACTIVATIONS, Layer, Linear
 from backprop.losses import LOSSES
+from backprop.registry import known_peers
 from bench.console import make_table
 from bench.scenarios import SCENARIOS
 
 
 def listing() -> dict[str, Any]:
-    """Everything by kind, as JSON can hold it. There are no peers yet: the list is empty."""
+    """Everything by kind, as JSON can hold it."""
     layers: list[type[Layer]] = [Linear, *ACTIVATIONS.values()]
     return {
         "strategies": [
@@ -32,7 +33,10 @@ def listing() -> dict[str, Any]:
             }
             for scenario in SCENARIOS
         ],
-        "peers": [],
+        "peers": [
+            {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}
+            for name, peer in known_peers().items()
+        ],
     }
 
 

@@ -107,6 +107,22 @@ class StealMeter:
         return steal / total if total > 0 else 0.0
 
 
+class ThrottleMeter:
+    """How often a processor has slowed itself down because it was hot since the meter was made."""
+
+    def __init__(self) -> None:
+        self._start = _throttle_events()
+
+    def events(self) -> int:
+        """0 where the system does not tell: only Linux on Intel's processors does."""
+        return _throttle_events() - self._start
+
+
+def _throttle_events() -> int:
+    counters = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+    return sum(int(_read(str(path)) or 0) for path in counters)
+
+
 def _processor_times() -> tuple[float, float]:
     """Seconds stolen and in all, over all cores."""
     import psutil

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from bench.record import Agreement, Record
 
+FAILED = ("crashed", "out-of-memory", "timed-out")
+
 
 @dataclass
 class Results:
@@ -21,8 +23,8 @@ class Results:
 
     @property
     def failed(self) -> list[str]:
-        """The strategies that crashed or ran out of memory, one entry a cell."""
-        return [record.strategy for record in self.records if record.status in ("crashed", "out-of-memory")]
+        """The strategies that crashed, hung or ran out of memory, one entry a cell."""
+        return [record.strategy for record in self.records if record.status in FAILED]
 
     def verdict(self) -> str:
         """One sentence: how many gradients and pairs are right, and which are not."""

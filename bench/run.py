@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from backprop import Parameters, Strategy
 from backprop.verify import REFERENCE, Pair, pairs
 from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
-from bench.journal import Journal
+from bench.journal import Journal, locked
 from bench.machine import describe_machine
 from bench.record import Agreement, Record
 from bench.results import Results
@@ -73,22 +74,23 @@ class Run:
 
     def __enter__(self) -> Run:
         check_threads(self.threads)
-        self._journal = Journal(
-            self.folder,
-            {
-                "command": self.command,
-                "data": self.dataset.name,
-                "reference": REFERENCE,
-                "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "memory_budget_bytes": self.budget.memory_bytes,
-                "time_budget_s": self.budget.time_s,
-                "machine": describe_machine(self.threads, self.cores),
-            },
-        )
+        description = {
+            "command": self.command,
+            "data": self.dataset.name,
+            "reference": REFERENCE,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "memory_budget_bytes": self.budget.memory_bytes,
+            "time_budget_s": self.budget.time_s,
+            "machine": describe_machine(self.threads, self.cores),
+        }
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.folder))
+            self._journal = stack.enter_context(Journal(self.folder, description))
+            self._open = stack.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with self._journal:
+        with self._open:
             self._close_scenario()
 
     def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler = sample_rounds) -> Record:

@@ -118,7 +118,7 @@ class Scenario:
         square = side * side == network.inputs and _PIXELS % side == 0
         digits = square and network.classes <= 10
         return cls(
-            name=f"{network.sizes}-batch-{batch_size}",
+            name=f"{network.sizes}-batch-{batch_size}" + (f"-threads-{threads}" if threads else ""),
             network=network,
             batch_size=batch_size,
             dtype_name=dtype_name,

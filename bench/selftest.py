@@ -2,6 +2,7 @@
 
 Every run holds the short form, an A/A twin of it that gives the noise floor, a second twin that must not be
 called different, and one that makes every tenth call twice: slower by exactly 10%, whatever it does.
+Then 100 MB are allocated, by NumPy and outside of Python, for the memory tracker to find.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 from bench.cell import SHORT_FORM
 from bench.isolated.process import WorkerError
 from bench.isolated.turns import Participant, Schedule, Site, take_turns
+from bench.memory import measure_peak
 from bench.scenarios import Scenario
 from bench.statistics import Difference, compare, noise_floor
 
 TWIN, SAME, SLOWER = "A/A twin", "planted: the same", "planted: 10% slower"
 TRUE_RATIO = 1.1
 _REPEAT_EVERY = 10
+PLANTED_BYTES = 100_000_000
 SCHEDULE = Schedule(starts=15, turns=8)
 
 
@@ -31,6 +34,7 @@ class Trial:
     noise_floor: float
     same: Difference
     slower: Difference
+    stopped: bool = True
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class SelfTest:
 
     scenario: str
     trials: list[Trial]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether waiting workers could be stopped in every trial."""
+        return all(trial.stopped for trial in self.trials)
 
     @property
     def false_alarms(self) -> int:
@@ -71,7 +80,8 @@ def one_trial(
         Participant(SAME, SHORT_FORM),
         Participant(SLOWER, SHORT_FORM, repeat_every=_REPEAT_EVERY),
     ]
-    outcomes = take_turns(scenario, planted, schedule, site, rng).outcomes
+    turns = take_turns(scenario, planted, schedule, site, rng)
+    outcomes = turns.outcomes
     for outcome in outcomes.values():
         if outcome.failure is not None:
             raise outcome.failure
@@ -81,7 +91,27 @@ def one_trial(
         floor,
         compare(outcomes[SAME].starts, short, floor, rng),
         compare(outcomes[SLOWER].starts, short, floor, rng),
+        turns.stopped,
     )
+
+
+def planted_peaks(tracker: str) -> dict[str, float]:
+    """Measured ÷ true peak of `PLANTED_BYTES` by who allocates them: NumPy, and native code by an mmap.
+
+    tracemalloc cannot see the second and finds about nothing.
+    """
+    import mmap
+
+    def by_numpy() -> object:
+        return np.ones(PLANTED_BYTES, np.uint8)
+
+    def by_native_code() -> object:
+        with mmap.mmap(-1, PLANTED_BYTES) as memory:
+            memory[0] = 1
+        return None
+
+    calls = {"NumPy": by_numpy, "native code": by_native_code}
+    return {name: measure_peak(call, tracker).peak_bytes / PLANTED_BYTES for name, call in calls.items()}
 
 
 def run_selftest(
@@ -105,4 +135,12 @@ def run_selftest(
             return SelfTest(scenario.id, trials)
 
 
-__all__: Sequence[str] = ("SCHEDULE", "SelfTest", "Trial", "WorkerError", "one_trial", "run_selftest")
+__all__: Sequence[str] = (
+    "SCHEDULE",
+    "SelfTest",
+    "Trial",
+    "WorkerError",
+    "one_trial",
+    "planted_peaks",
+    "run_selftest",
+)

@@ -155,7 +155,7 @@ def fit_exponent(sizes: Sequence[float], values: Sequence[Estimate], rng: np.ran
     return Estimate(float(slope), float(low), float(high))
 
 
-def unstable(starts: Starts, steal_share: float) -> str:
+def unstable(starts: Starts, steal_share: float, throttled: int = 0) -> str:
     """Why a cell's times are not to be trusted, in words; empty where nothing speaks against them."""
     reasons = []
     medians = np.array([np.median(turns) for turns in starts])
@@ -174,4 +174,6 @@ def unstable(starts: Starts, steal_share: float) -> str:
             reasons.append(f"drift: the second half took {drift:.2f} times the first")
     if steal_share > 0.02:
         reasons.append(f"{steal_share:.0%} of the processor's time was stolen by the host")
+    if throttled:
+        reasons.append(f"the processor slowed down {throttled} times because it was hot")
     return "; ".join(reasons)

@@ -15,9 +15,11 @@ Every strategy is measured on every network x batch x dtype x threads.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import functools
 import itertools
+import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +29,7 @@ from typing import Any
 from backprop import Network
 from backprop.arrays import check_dtype
 from backprop.errors import BackpropError, UnknownNameError
-from backprop.registry import find_strategy, installed_strategies
+from backprop.registry import find_strategy, installed_strategies, known_peers
 from bench.isolated.turns import FEWEST_STARTS, Schedule
 from bench.scenarios import SCENARIOS, Scenario, select_scenarios
 
@@ -68,7 +70,25 @@ def _scaling() -> Suite:
     return Suite("scaling", strategies, tuple(unique), Schedule(starts=5, turns=5, slow_s=2.0))
 
 
-SUITES: dict[str, Callable[[], Suite]] = {"quick": _quick, "default": _default, "scaling": _scaling}
+def _peers() -> Suite:
+    """The ladder's fast rungs against every outside library, 784-512-10 on real digits."""
+    network = Network.mlp(784, 512, 10)
+    scenarios = [
+        dataclasses.replace(Scenario.of(network, n, dtype), name=f"mnist-{n}", learning_steps=1)
+        for n in (1, 8, 32, 128, 512, 2048)
+        for dtype in ("float32", "float64")
+    ]
+    own = ("short-form", "short-form-dense", "layerwise-vjp", "batched-jacobian")
+    reverse = [name for name in known_peers() if name.endswith(("-grad", "-jacrev"))]
+    return Suite("peers", (*own, *reverse), tuple(scenarios), Schedule(starts=8, turns=6, slow_s=2.0))
+
+
+SUITES: dict[str, Callable[[], Suite]] = {
+    "peers": _peers,
+    "quick": _quick,
+    "default": _default,
+    "scaling": _scaling,
+}
 
 
 def find_suite(name: str) -> Suite:
@@ -88,8 +108,12 @@ def restrict(
 ) -> Suite:
     """The suite with only these strategies and scenarios, where any are named, and another schedule."""
     schedule = replace(
-        suite.schedule, starts=starts or suite.schedule.starts, turns=turns or suite.schedule.turns
+        suite.schedule,
+        starts=suite.schedule.starts if starts is None else starts,
+        turns=suite.schedule.turns if turns is None else turns,
     )
+    if schedule.turns < 1:
+        raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
     if schedule.starts < FEWEST_STARTS:
         raise SuiteError(
             f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
@@ -113,7 +137,7 @@ def read_suite(path: Path) -> Suite:
         raise SuiteError(f"The suite {str(path)!r} is no TOML: {error}.") from error
     reader = _Reader(path, text, values)
     reader.check_keys()
-    strategies = reader.texts("strategies", tuple(installed_strategies()))
+    strategies = tuple(dict.fromkeys(reader.texts("strategies", tuple(installed_strategies()))))
     for name in strategies:
         reader.at("strategies", find_strategy, name)
     network = functools.partial(
@@ -121,17 +145,13 @@ def read_suite(path: Path) -> Suite:
         activation=reader.text("activation", "relu"),
         loss=reader.text("loss", "cross-entropy"),
     )
-    networks = [reader.at("networks", network, text) for text in reader.texts("networks", ())]
-    batches, threads = reader.counts("batches", (32,)), reader.counts("threads", ())
+    networks = [reader.at("networks", network, text) for text in reader.texts("networks", None)]
+    batches, threads = reader.counts("batches", (32,)), reader.counts("threads", None)
     dtypes = reader.texts("dtypes", ("float64",))
     for dtype in dtypes:
         reader.at("dtypes", check_dtype, dtype)
-    if not networks:
-        raise SuiteError(f'The suite {str(path)!r} names no networks; expected networks = ["784-512-10"].')
-    scenarios = tuple(
-        Scenario.of(network, n, dtype, count)
-        for network, n, dtype, count in itertools.product(networks, batches, dtypes, threads or (None,))
-    )
+    made = itertools.product(networks, batches, dtypes, threads or (None,))
+    scenarios = tuple(dict.fromkeys(Scenario.of(*row) for row in made))
     default = Schedule()
     schedule = Schedule(
         starts=reader.count("starts", default.starts), turns=reader.count("turns", default.turns)
@@ -158,10 +178,12 @@ class _Reader:
                 hint = f"did you mean {near[0]!r}? Known" if near else "expected"
                 raise self._error(key, f"the key {key!r} is unknown; {hint}: {', '.join(_KEYS)}")
 
-    def texts(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
-        values = self.values.get(key, list(default))
-        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise self._error(key, f"{key} is {values!r}; expected a list of texts")
+    def texts(self, key: str, default: tuple[str, ...] | None) -> tuple[str, ...]:
+        if key not in self.values and default is None:
+            raise SuiteError(f'The suite {str(self.path)!r} names no {key}; expected {key} = ["784-512-10"].')
+        values = self.values.get(key, list(default or ()))
+        if not values or not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self._error(key, f"{key} is {values!r}; expected a list of one or more texts")
         return tuple(values)
 
     def text(self, key: str, default: str) -> str:
@@ -170,9 +192,15 @@ class _Reader:
             raise self._error(key, f"{key} is {value!r}; expected a text")
         return value
 
-    def counts(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        values = self.values.get(key, list(default))
-        if not isinstance(values, list) or not all(type(value) is int and value > 0 for value in values):
+    def counts(self, key: str, default: tuple[int, ...] | None) -> tuple[int, ...]:
+        if key not in self.values:
+            return default or ()
+        values = self.values[key]
+        if (
+            not values
+            or not isinstance(values, list)
+            or not all(type(value) is int and value > 0 for value in values)
+        ):
             raise self._error(key, f"{key} is {values!r}; expected a list of whole numbers above zero")
         return tuple(values)
 
@@ -187,9 +215,17 @@ class _Reader:
         try:
             return make(text)
         except BackpropError as error:
-            raise self._error(key, str(error).rstrip(".")) from error
+            raise self._error(key, str(error).rstrip("."), text) from error
 
-    def _error(self, key: str, what: str) -> SuiteError:
-        lines = self.source.splitlines()
-        number = next((k for k, line in enumerate(lines, 1) if line.split("=")[0].strip() == key), 1)
+    def _error(self, key: str, what: str, text: str | None = None) -> SuiteError:
+        """The error, with the line of the key, or of the first `text` in quotes from there on."""
+        lines = list(enumerate(self.source.splitlines(), 1))
+        named = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
+        number = next((k for k, line in lines if named.match(line)), 1)
+        if text is not None:
+            quoted = (f'"{text}"', f"'{text}'")
+            number = next(
+                (k for k, line in lines[number - 1 :] if any(q in line for q in quoted)),
+                number,
+            )
         return SuiteError(f"Line {number} of the suite {str(self.path)!r}: {what}.")

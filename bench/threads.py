@@ -50,7 +50,9 @@ def choose_cores(threads: int) -> list[int]:
 
 def thread_variables(threads: int) -> dict[str, str]:
     """The environment that fixes the thread count of every numerical library loaded after it is set."""
-    return dict.fromkeys(_VARIABLES, str(threads))
+    eigen = "true" if threads > 1 else "false"
+    xla = f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}"
+    return {**dict.fromkeys(_VARIABLES, str(threads)), "XLA_FLAGS": xla}
 
 
 def available_cores() -> list[int]:

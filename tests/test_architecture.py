@@ -23,10 +23,10 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.re
 FLOORS = (
     {"errors", "legend"},
     {"arrays"},
-    {"parameters", "layers", "data"},
-    {"losses"},
+    {"parameters", "layers", "data", "options"},
+    {"losses", "zero_inputs"},
     {"network"},
-    {"strategy"},
+    {"options", "strategy"},
     {"strategies", "peers"},
     {"registry"},
     {"verify"},

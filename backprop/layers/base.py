@@ -34,6 +34,9 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    complex_safe: ClassVar[bool] = False
+    """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
+    ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
 
     @abstractmethod
     def output_width(self, input_width: int) -> int:
@@ -106,7 +109,11 @@ class Layer(ABC):
 
     @abstractmethod
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
-        """The Jacobian-vector product: ẏ (n, o) from ẋ (n, i) and θ̇ (shape of θ) in closed form."""
+        """The Jacobian-vector product: ẏ (n, o) from ẋ (n, i) and θ̇ (shape of θ) in closed form.
+
+        Without θ̇, an empty `dparams`, the layer's own parameters stay as they are, and `dx` may be many
+        directions at once, (…, n, i).
+        """
 
     def __repr__(self) -> str:
         return self.name

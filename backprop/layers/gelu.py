@@ -24,6 +24,7 @@ class GELU(Elementwise):
 
     name: ClassVar[str] = "gelu"
     reads_input: ClassVar[bool] = True
+    complex_safe: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 20
     derivative_flops_per_element: ClassVar[int] = 35
     forward_temporaries: ClassVar[int] = 1
@@ -45,7 +46,7 @@ class GELU(Elementwise):
 
 
 def normal_distribution(x: Array) -> Array:
-    """Φ(x) in the dtype of x; longdouble, which SciPy lacks, by the series below."""
+    """Φ(x) in the dtype of x, complex ones included; longdouble, which SciPy lacks, by the series below."""
     if x.dtype == np.longdouble:
         return _series(x)
     from scipy.special import ndtr

@@ -29,6 +29,7 @@ class Linear(Layer):
 
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
+    complex_safe: ClassVar[bool] = True
 
     def output_width(self, input_width: int) -> int:
         """o; raises `NetworkError` where `input_width` is not i."""
@@ -116,5 +117,9 @@ class Linear(Layer):
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ W + x Ẇ + ḃ."""
-        dy: Array = dx @ params["W"] + x @ dparams["W"] + dparams["b"]
+        # One product of two matrices: NumPy would multiply the samples of every direction by themselves.
+        dy: Array = (dx.reshape(-1, self.inputs) @ params["W"]).reshape(*dx.shape[:-1], self.outputs)
+        if dparams:
+            dy += x @ dparams["W"]
+            dy += dparams["b"]
         return dy

@@ -22,6 +22,7 @@ class ReLU(Elementwise):
 
     name: ClassVar[str] = "relu"
     reads_input: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 1
     derivative_flops_per_element: ClassVar[int] = 1
     forward_temporaries: ClassVar[int] = 0
@@ -29,7 +30,9 @@ class ReLU(Elementwise):
     derivative_is_mask: ClassVar[bool] = True
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """max(x, 0)."""
+        """max(x, 0); of a complex number, x itself where its real part is above zero."""
+        if np.iscomplexobj(x):
+            return np.multiply(x, x.real > 0, out=out)
         y: Array = np.maximum(x, 0, out=out)
         return y
 

@@ -19,6 +19,7 @@ class Sigmoid(Elementwise):
 
     name: ClassVar[str] = "sigmoid"
     reads_input: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 12
     derivative_flops_per_element: ClassVar[int] = 2
     forward_temporaries: ClassVar[int] = 0
@@ -27,6 +28,10 @@ class Sigmoid(Elementwise):
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """1 / (1 + e⁻ˣ), without overflow for x far below zero."""
+        if np.iscomplexobj(x):  # SciPy's function takes real numbers only
+            left = x.real < 0
+            tail = np.exp(np.where(left, x, -x))  # e^-|x|
+            return np.divide(np.where(left, tail, 1), 1 + tail, out=out)
         from scipy.special import expit
 
         y: Array = expit(x, out=out)

@@ -25,6 +25,7 @@ class Softmax(Layer):
 
     name: ClassVar[str] = "softmax"
     reads_input: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
 
     def output_width(self, input_width: int) -> int:
         """As many outputs as inputs."""
@@ -51,7 +52,10 @@ class Softmax(Layer):
         return (0 if out else n * o * itemsize) + n * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """Exp(x - max x), divided by its sum over the classes."""
+        """Exp(x - max x), divided by its sum over the classes.
+
+        Complex numbers are ordered by their real parts, so that their maximum serves as well.
+        """
         y: Array = np.subtract(x, x.max(axis=1, keepdims=True), out=out)
         np.exp(y, out=y)
         np.divide(y, y.sum(axis=1, keepdims=True), out=y)
@@ -98,5 +102,5 @@ class Softmax(Layer):
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """P ∘ (ż - Σ p ż)."""
-        dy: Array = y * (dx - np.sum(y * dx, axis=1, keepdims=True))
+        dy: Array = y * (dx - np.sum(y * dx, axis=-1, keepdims=True))
         return dy

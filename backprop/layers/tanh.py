@@ -19,6 +19,7 @@ class Tanh(Elementwise):
 
     name: ClassVar[str] = "tanh"
     reads_input: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 10
     derivative_flops_per_element: ClassVar[int] = 2
     forward_temporaries: ClassVar[int] = 0

@@ -27,13 +27,19 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "cross-entropy"
     fused_layer: ClassVar[type[Layer] | None] = Softmax
     needs_probabilities: ClassVar[bool] = True
+    complex_safe: ClassVar[bool] = True
     value_temporaries: ClassVar[int] = 0
     fused_value_temporaries: ClassVar[int] = 2
 
     def value(self, y: Array, labels: Array) -> Any:
         """-1/n Σₙ log p[n, label]; infinite where such a probability has underflowed to zero."""
+        return np.mean(self.sample_values(y, labels))
+
+    def sample_values(self, y: Array, labels: Array) -> Array:
+        """-log p[n, label]."""
         with np.errstate(divide="ignore"):
-            return -np.mean(np.log(y[np.arange(len(y)), labels]))
+            values: Array = -np.log(y[np.arange(len(y)), labels])
+        return values
 
     def gradient(self, y: Array, labels: Array) -> Array:
         """-1/(n p) at the label and else 0."""
@@ -43,10 +49,15 @@ class CrossEntropy(Loss):
         return gradient
 
     def fused_value(self, z: Array, labels: Array) -> Any:
-        """1/n Σₙ (log Σ exp z - z[n, label]), with the largest logit subtracted first."""
+        """1/n Σₙ (log Σ exp z - z[n, label])."""
+        return np.mean(self.fused_sample_values(z, labels))
+
+    def fused_sample_values(self, z: Array, labels: Array) -> Array:
+        """Log Σ exp z - z[n, label], with the largest logit, or that of largest real part, subtracted first."""
         shifted = z - z.max(axis=1, keepdims=True)
         log_sum = np.log(np.exp(shifted).sum(axis=1))
-        return np.mean(log_sum - shifted[np.arange(len(z)), labels])
+        values: Array = log_sum - shifted[np.arange(len(z)), labels]
+        return values
 
     def fused_value_and_gradient(
         self, z: Array, labels: Array, *, out: Array | None = None

@@ -26,12 +26,18 @@ class MeanSquaredError(Loss):
     name: ClassVar[str] = "mean-squared-error"
     fused_layer: ClassVar[type[Layer] | None] = None
     needs_probabilities: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
     value_temporaries: ClassVar[int] = 2
     fused_value_temporaries: ClassVar[int] = 0
 
     def value(self, y: Array, labels: Array) -> Any:
         """1/(n c) Σ (y - t)²."""
         return np.mean(np.square(_residual(y, labels)))
+
+    def sample_values(self, y: Array, labels: Array) -> Array:
+        """1/c Σ_c (y - t)²."""
+        values: Array = np.square(_residual(y, labels)).mean(axis=1)
+        return values
 
     def gradient(self, y: Array, labels: Array) -> Array:
         """2/(n c) (y - t)."""
@@ -40,6 +46,10 @@ class MeanSquaredError(Loss):
         return gradient
 
     def fused_value(self, z: Array, labels: Array) -> Any:
+        """No layer is fused with this loss: raises `UnsupportedError`."""
+        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
+
+    def fused_sample_values(self, z: Array, labels: Array) -> Array:
         """No layer is fused with this loss: raises `UnsupportedError`."""
         raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
 
@@ -52,6 +62,6 @@ class MeanSquaredError(Loss):
 
 def _residual(y: Array, labels: Array) -> Array:
     """Y - t (n, c), a new array."""
-    residual = y.copy()
+    residual = y.copy(order="K")
     residual[np.arange(len(y)), labels] -= 1
     return residual

@@ -74,7 +74,7 @@ class Trainer:
             raise UnsupportedError(f"{self.strategy.name} cannot train {self.network} in {dtype}: {reason}.")
         weights_seed, order_seed = np.random.SeedSequence(settings.seed).spawn(2)
         order = np.random.default_rng(order_seed)
-        self.batches = Batches(images, labels, settings.batch_size, dtype, order)
+        self.batches = Batches(images, labels, settings.batch_size, dtype, order, settings.shift)
         self.params = self.network.init(np.random.default_rng(weights_seed), dtype)
         self.optimizer = find_optimizer(settings.optimizer)(self.params.vector)
         self.step = 0

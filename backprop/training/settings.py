@@ -25,6 +25,7 @@ class Settings:
 
     network: sizes such as 784-512-10; activation and loss as `Network.mlp` knows them.
     learning_rate: η at the start; `schedule` lowers it.
+    shift: the most pixels by which the images of a batch are moved at random; 0 for inputs that are no images.
     epochs, seconds: when to stop, whichever is first; None for no limit. At least one is given.
     seconds count the steps alone, and make the schedule, hence the weights, depend on the machine's speed.
     seed: of the first weights and of the order of the samples.
@@ -37,9 +38,10 @@ class Settings:
     loss: str = "cross-entropy"
     strategy: str = "short-form"
     optimizer: str = "momentum"
-    learning_rate: float = 0.3
+    learning_rate: float = 0.2
     schedule: str = "linear"
     batch_size: int = 128
+    shift: int = 1
     epochs: int | None = 5
     seconds: float | None = None
     seed: int = 0
@@ -58,6 +60,8 @@ class Settings:
             _check("number of epochs", self.epochs, whole=True)
         if self.seconds is not None:
             _check("number of seconds", self.seconds)
+        if self.shift < 0:
+            raise SettingsError(f"The shift is {self.shift}; expected 0 or more pixels.")
         if self.seed < 0:
             raise SettingsError(f"The seed is {self.seed}; expected 0 or more.")
 

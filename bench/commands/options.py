@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,9 @@ def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
     return f"{cell[0].name} in {cell[1].id}"
 
 
-def finish_run(done: Results, as_json: bool, written: list[str], interrupted: bool) -> None:
+def finish_run(
+    done: Results, as_json: bool, written: list[str], interrupted: bool, notes: Sequence[str] = ()
+) -> None:
     """Print what was found and exit with its code."""
     from bench.console import make_console, print_agreements, print_records
     from bench.record import to_json
@@ -82,13 +85,14 @@ def finish_run(done: Results, as_json: bool, written: list[str], interrupted: bo
             "agree": done.agree,
             "written": written,
             "interrupted": interrupted,
+            "notes": list(notes),
         }
         print(json.dumps(rows, indent=2))
     else:
         console = make_console()
         if not written:
             print_agreements(console, done.agreements)
-        print_records(console, done.records)
+        print_records(console, done.records, notes)
         console.print(done.verdict())
         for path in written:
             console.print(f"written: {path}")

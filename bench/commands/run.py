@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -36,29 +37,37 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Measure strategies x scenarios in processes that take turns, and write records and reports."""
+    from bench.threads import choose_cores, thread_variables
+
+    cores = choose_cores(threads)
+    os.environ.update(
+        thread_variables(threads)
+    )  # before NumPy loads; the workers are pinned, not this process
+
     from backprop.data import load
-    from backprop.errors import OutputError
     from bench.budget import Budget
     from bench.console import group_display
-    from bench.isolated.instrument import Instrument, unfinished
+    from bench.isolated.conditions import Conditions
+    from bench.isolated.instrument import Instrument
+    from bench.journal import begun
     from bench.report import write_reports
-    from bench.suites import find_suite, restrict
-    from bench.threads import choose_cores
+    from bench.suites import SuiteError, find_suite, restrict
 
-    choose_cores(threads)
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns)
     budget = Budget.parse(memory_budget, time_budget)
-    if not (resume or fresh) and unfinished(out):
-        raise OutputError(
-            f"An unfinished run lies in {str(out)!r}; expected --resume to go on, or --fresh to begin anew."
-        )
+    if resume and fresh:
+        raise SuiteError("Both --resume and --fresh are given; expected one of them.")
+    dataset = load(data)
+    conditions = Conditions.of(threads, cores, chosen.schedule.turn_s)
+    for note in conditions.notes():
+        print(f"Note: {note}", file=sys.stderr)
     command = ["backprop", *sys.argv[1:]]
-    instrument = Instrument(out, chosen, budget, threads, load(data), data, command)
+    instrument = Instrument(out, chosen, budget, threads, dataset, data, command, conditions)
     interrupted = False
     with group_display(chosen) as (say, advance):
         try:
-            instrument.run(resume, say, advance)
+            instrument.run(say, advance, resume, fresh)
         except KeyboardInterrupt:
             interrupted = True
-    written = write_reports(out)
-    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted)
+    written = write_reports(out) if begun(out) else []
+    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, conditions.notes())

@@ -25,6 +25,10 @@ def train(
     loss: Annotated[str | None, typer.Option(help="cross-entropy by default.")] = None,
     epochs: Annotated[int | None, typer.Option(help="5 by default, or as many as the seconds allow.")] = None,
     batch: Annotated[int | None, typer.Option(help="Samples of one step; 128 by default.")] = None,
+    shift: Annotated[
+        int | None,
+        typer.Option(help="Move each batch by so many pixels at random; 1 by default, 0 for none."),
+    ] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd, momentum (the default) or adam.")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate; by default that of the optimizer.")] = None,
     schedule: Annotated[
@@ -69,6 +73,7 @@ def train(
             "loss": loss,
             "epochs": epochs,
             "batch_size": batch,
+            "shift": shift,
             "optimizer": optimizer,
             "learning_rate": lr,
             "schedule": schedule,

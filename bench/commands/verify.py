@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from bench.commands.options import (
     AsJson,
@@ -25,11 +28,19 @@ def verify(
     time_budget: TimeBudget = None,
     threads: Threads = 1,
     data: Data = "sample",
+    peers: Annotated[bool, typer.Option("--peers", help="Outside libraries, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare every pair of strategies; exit 1 where any disagree."""
     import tempfile
 
+    from bench.threads import fix_threads
+
+    fix_threads(threads)  # before NumPy loads
+    if peers:
+        from backprop.registry import installed_strategies, known_peers
+
+        strategy = [*(strategy or installed_strategies()), *known_peers()]
     with tempfile.TemporaryDirectory() as folder:
         verifying, cells = prepare_run(
             Path(folder), strategy, scenario, memory_budget, time_budget, threads, data

@@ -105,7 +105,7 @@ class Group:
                 cell.judge()
             except WorkerError as failure:
                 _fail(cell.record, failure)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 cell.failed(error)
             if cell.record.measured and cell.gradient is not None:
                 gradients[cell.record.strategy] = cell.gradient
@@ -162,7 +162,7 @@ class Group:
         record.time_median_s, record.time_low_s, record.time_high_s = time.value, time.low, time.high
         record.time_iqr_s, record.time_min_s = float(high - low), float(everything.min())
         record.prepare_s = float(np.median(turns.outcomes[target].prepare_s))
-        record.unstable = unstable(starts, turns.steal_share)
+        record.unstable = unstable(starts, turns.steal_share, turns.throttled)
         if not turns.stopped:
             record.unstable = "; ".join(
                 filter(None, [record.unstable, "waiting workers could not be stopped"])
@@ -197,5 +197,9 @@ def _by_name(cells: dict[str, Cell]) -> dict[str, Cell]:
 
 
 def _fail(record: Record, failure: WorkerError) -> None:
+    """The failure as the record's status; a gradient that was found wrong stays wrong, whatever came later."""
+    if record.agrees is False:
+        record.reason += f"; then {failure.reason}"
+        return
     status: Status = failure.status  # type: ignore[assignment]  # process.py uses no other words
     record.status, record.reason = status, failure.reason

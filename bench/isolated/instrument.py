@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Callable
@@ -11,19 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from backprop.errors import OutputError, RecordError
 from backprop.verify import REFERENCE
+from bench.budget import Budget
+from bench.isolated.conditions import Conditions
 from bench.isolated.group import Group, Say
-from bench.journal import NAME, Journal, finished_groups, read_journal
-from bench.machine import describe_machine
+from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
+from bench.machine import cpu_name, describe_machine
 from bench.results import Results
 from bench.threads import choose_cores
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
-    from bench.budget import Budget
     from bench.scenarios import Scenario
     from bench.suites import Suite
 
@@ -39,37 +38,60 @@ class Instrument:
     dataset: Dataset
     data: str
     command: list[str]
+    conditions: Conditions
     results: Results = field(init=False, default_factory=Results)
 
-    def run(self, resume: bool, say: Callable[[Scenario, str], None], advance: Callable[[], None]) -> None:
+    def run(
+        self,
+        say: Callable[[Scenario, str], None],
+        advance: Callable[[], None],
+        resume: bool = False,
+        fresh: bool = False,
+    ) -> None:
         """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
 
-        Raises `OutputError` where another run is at work in the folder or it cannot be written,
-        `RecordError` where `resume` finds no run, or one of other settings.
+        Raises `OutputError` where another run is at work in the folder, it cannot be written, or an
+        unfinished run lies in it and neither `resume` nor `fresh` says what becomes of it; `RecordError`
+        where `resume` finds a folder of something else, or a run of other settings.
         """
-        self._make_folder()
-        try:
-            with FileLock(self.folder / ".lock", timeout=0):
-                self._run(resume, say, advance)
-        except Timeout:
-            raise OutputError(
-                f"Another run is writing to {str(self.folder)!r}; expected another --out, or to wait for it."
-            ) from None
-
-    def _run(self, resume: bool, say: Callable[[Scenario, str], None], advance: Callable[[], None]) -> None:
-        done = self._finished() if resume else set()
-        with Journal.resume(self.folder) if resume else Journal(self.folder, self._description()) as journal:
-            if resume:
+        for scenario in self.suite.scenarios:
+            choose_cores(scenario.threads or self.threads)
+            scenario.check(self.dataset)
+        if resume and not begun(self.folder) and _holds_something_else(self.folder):
+            raise RecordError(
+                f"The folder {str(self.folder)!r} holds no run to go on with; expected one that does."
+            )
+        with locked(self.folder):
+            going_on = resume and begun(self.folder)
+            done = self._finished() if going_on else set()
+            if not (resume or fresh) and unfinished(self.folder):
+                raise OutputError(
+                    f"An unfinished run lies in {str(self.folder)!r}; "
+                    "expected --resume to go on, or --fresh to begin anew."
+                )
+            if going_on:
+                journal = Journal.resume(self.folder)
                 _, self.results.records, self.results.agreements = read_journal(self.folder)
-            for scenario in self.suite.scenarios:
-                if scenario.id in done:
-                    continue
-                records, agreements = self._group(scenario).measure(_saying(say, scenario), advance)
-                journal.add_group(scenario.id, [*records, *agreements])
-                self.results.records += records
-                self.results.agreements += agreements
-            if not (resume and finished_groups(self.folder)[1]):
-                journal.end()
+            else:
+                journal = Journal(self.folder, self._description())
+            with journal:
+                self._measure(journal, done, say, advance)
+
+    def _measure(
+        self,
+        journal: Journal,
+        done: set[str],
+        say: Callable[[Scenario, str], None],
+        advance: Callable[[], None],
+    ) -> None:
+        for scenario in self.suite.scenarios:
+            if scenario.id in done:
+                continue
+            records, agreements = self._group(scenario).measure(_saying(say, scenario), advance)
+            journal.add_group(scenario.id, [*records, *agreements])
+            self.results.records += records
+            self.results.agreements += agreements
+        journal.end()
 
     def _group(self, scenario: Scenario) -> Group:
         threads = scenario.threads or self.threads
@@ -90,11 +112,13 @@ class Instrument:
         return {
             "suite": self.suite.name,
             "strategies": list(self.suite.strategies),
-            "scenarios": [scenario.id for scenario in self.suite.scenarios],
+            "scenarios": [f"{scenario.id}: {scenario.network}" for scenario in self.suite.scenarios],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
             "threads": self.threads,
             "data": self.dataset.name,
+            "time_budget_s": self.budget.time_s,
+            "cpu": cpu_name(),
         }
 
     def _description(self) -> dict[str, Any]:
@@ -105,12 +129,19 @@ class Instrument:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "memory_budget_bytes": self.budget.memory_bytes,
             "time_budget_s": self.budget.time_s,
-            "machine": describe_machine(self.threads, choose_cores(self.threads)),
+            "machine": describe_machine(
+                self.threads, choose_cores(self.threads) if self.conditions.pinned else []
+            ),
+            "conditions": self.conditions.to_json(),
+            "notes": self.conditions.notes(),
             "settings": self._settings(),
         }
 
     def _finished(self) -> set[str]:
-        """The groups that the run in the folder has finished; it must be a run of these settings."""
+        """The groups that the run in the folder has finished; it must be a run of these settings.
+
+        Its memory budget is taken over: the default one depends on what was free when it began.
+        """
         run, _, _ = read_journal(self.folder)
         theirs, ours = run.get("settings"), self._settings()
         if not isinstance(theirs, dict):
@@ -120,31 +151,39 @@ class Instrument:
         for name, value in ours.items():
             if theirs.get(name) != value:
                 raise RecordError(
-                    f"The run in {str(self.folder)!r} has {name} {theirs.get(name)!r} and this one {value!r}; "
+                    f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
                     "expected the same settings to go on."
                 )
+        self.budget = Budget(float(run["memory_budget_bytes"]), self.budget.time_s)
         return finished_groups(self.folder)[0]
-
-    def _make_folder(self) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"The results cannot be written to {str(self.folder)!r}: {error.strerror}; "
-                "expected a writable folder."
-            ) from error
-        if not os.access(self.folder, os.W_OK):
-            raise OutputError(
-                f"The results cannot be written to {str(self.folder)!r}: no permission; expected a writable folder."
-            )
 
 
 def unfinished(folder: Path) -> bool:
     """Whether a run of the instrument lies in the folder that was killed or interrupted."""
-    if not (folder / NAME).is_file():
+    if not begun(folder):
         return False
     run, _, _ = read_journal(folder)
     return "settings" in run and not finished_groups(folder)[1]
+
+
+def _holds_something_else(folder: Path) -> bool:
+    """Whether there are files of which a run that was killed at its beginning leaves none."""
+    return folder.exists() and (
+        not folder.is_dir() or any(path.name not in (".lock", NAME) for path in folder.iterdir())
+    )
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> str:
+    """Where two settings differ; of two lists, the first entry that only one of them has."""
+    if isinstance(theirs, list) and isinstance(ours, list):
+        for entry in theirs:
+            if entry not in ours:
+                return f"{entry!r} among its {name} and this one has not"
+        for entry in ours:
+            if entry not in theirs:
+                return f"not {entry!r} among its {name} and this one has"
+        return f"its {name} in another order"
+    return f"{name} {theirs!r} and this one {ours!r}"
 
 
 def _saying(say: Callable[[Scenario, str], None], scenario: Scenario) -> Say:

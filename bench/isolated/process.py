@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -41,10 +42,10 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=_environment(threads),
-            start_new_session=True,  # a Ctrl-C at the terminal is the parent's to deal with
+            **_GROUP_OF_ITS_OWN,
         )
         self.can_stop = hasattr(signal, "SIGSTOP")
-        self._pin(cores)
+        self.pinned = self._pin(cores)
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -69,8 +70,9 @@ class WorkerProcess:
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             self.kill()
-            status = "out-of-memory" if answer["error"] == "MemoryError" else "crashed"
-            raise WorkerError(status, f"{answer['error']}: {answer['message']}".strip())
+            said = f"{answer['error']}: {answer['message']}".strip(": ")
+            no_memory = answer["is_memory_error"] or _NO_MEMORY.search(said)
+            raise WorkerError("out-of-memory" if no_memory else "crashed", " ".join(said.split()))
         return answer
 
     def stop(self) -> None:
@@ -112,9 +114,17 @@ class WorkerProcess:
         except ProcessLookupError:
             pass  # it has died: the next question will say how
 
-    def _pin(self, cores: Sequence[int]) -> None:
-        if cores and hasattr(os, "sched_setaffinity"):
+    def _pin(self, cores: Sequence[int]) -> bool:
+        """Whether the process runs on these cores alone; some systems have no pinning, or forbid it."""
+        if not cores or not hasattr(os, "sched_setaffinity"):
+            return False
+        try:
             os.sched_setaffinity(self._process.pid, cores)
+        except ProcessLookupError:
+            return True  # it has died: the first question will say how
+        except OSError:
+            return False
+        return True
 
     def _read_line(self, timeout_s: float) -> bytes:
         """One line, or nothing where the process ends; raises `WorkerError` when the time is up."""
@@ -143,12 +153,18 @@ class WorkerProcess:
             return WorkerError(
                 "out-of-memory", "the process was killed, as a system does that has no memory left"
             )
+        if _NO_MEMORY.search(last):
+            return WorkerError("out-of-memory", f"the process gave up{last}")
         if code < 0:
             return WorkerError("crashed", f"the process died of {signal.Signals(-code).name}{last}")
         return WorkerError("crashed", f"the process ended with code {code}{last}")
 
 
 _SLEEP_S = 0.05
+_NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|out of memory", re.IGNORECASE)
+_GROUP_OF_ITS_OWN: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
+"""A Ctrl-C at the terminal reaches the parent alone. The session stays the parent's: when that dies, POSIX
+lets every stopped process of an orphaned group go on with a SIGHUP, which ends it."""
 
 
 def _environment(threads: int) -> dict[str, str]:

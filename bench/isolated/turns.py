@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
-from bench.machine import StealMeter
+from bench.machine import StealMeter, ThrottleMeter
 from bench.scenarios import Scenario
 
 _BALLAST_STEP = 16  # bytes: what NumPy aligns to, and by what a longer command line would move the heap
@@ -86,6 +86,8 @@ class Turns:
 
     outcomes: dict[str, Outcome]
     steal_share: float
+    throttled: int
+    """How often the processor slowed down because it was hot."""
     stopped: bool
     """Whether waiting workers were stopped; else they were only given time to fall asleep."""
 
@@ -103,11 +105,11 @@ def take_turns(
     `advance` is called after every turn of the whole group, for a progress bar.
     """
     outcomes = {one.label: Outcome() for one in participants}
-    meter, stopped = StealMeter(), True
+    meter, throttling, stopped = StealMeter(), ThrottleMeter(), True
     for number in range(schedule.starts):
         due = [one for one in participants if _takes_part(outcomes[one.label], number, schedule)]
         stopped &= _one_start(scenario, due, schedule, site, rng, outcomes, advance)
-    return Turns(outcomes, meter.share(), stopped)
+    return Turns(outcomes, meter.share(), throttling.events(), stopped)
 
 
 def _takes_part(outcome: Outcome, number: int, schedule: Schedule) -> bool:

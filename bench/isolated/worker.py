@@ -31,6 +31,10 @@ class Worker:
         self._call: Call | None = None
         self._ballast: Any = None
 
+    def ping(self) -> dict[str, Any]:
+        """Nothing but an answer."""
+        return {}
+
     def load(
         self,
         scenario: dict[str, Any],
@@ -101,14 +105,15 @@ class Worker:
         """Prepare the strategy and warm it up; ready for turns."""
         import gc
 
+        from bench.cell import timed_call
+
         scenario, params, batch = self._bench.scenario, self._bench.params, self._bench.batch
         strategy = self._cell.strategy
         start = time.perf_counter()
         plan = strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
         prepare_s = time.perf_counter() - start
 
-        def call() -> object:
-            return strategy.value_and_gradient(plan, params, batch)
+        call = timed_call(strategy, plan, params, batch)
 
         self._call = repeated(call, self._repeat_every) if self._repeat_every else call
         call_s = seconds_per_call(self._call, 0)  # the first call: pages are touched, code is fetched
@@ -181,7 +186,11 @@ def main() -> None:
         try:
             answer = getattr(worker, message.pop("do"))(**message)
         except Exception as error:
-            answer = {"error": type(error).__name__, "message": str(error)}
+            answer = {
+                "error": type(error).__name__,
+                "message": str(error),
+                "is_memory_error": isinstance(error, MemoryError),
+            }
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -20,6 +20,7 @@ _DTYPES = {
     "float | None": "float64",
     "bool | None": "boolean",
     "str | None": "str",
+    "list[list[float]]": "object",
 }
 
 
@@ -45,16 +46,14 @@ def load_frame(folder: Path) -> pd.DataFrame:
 
 def to_frame(records: list[Record]) -> pd.DataFrame:
     """One row a record; `samples_s` holds each cell's raw samples as a list."""
-    frame = pd.DataFrame([dataclasses.asdict(record) for record in records], columns=_columns())
-    return frame.astype(
-        {f.name: _DTYPES[str(f.type)] for f in dataclasses.fields(Record) if f.name != "samples_s"}
+    return pd.DataFrame(
+        {  # column by column: a frame of rows would take integers with a gap through float64
+            f.name: pd.Series([getattr(record, f.name) for record in records], dtype=_DTYPES[str(f.type)])
+            for f in dataclasses.fields(Record)
+        }
     )
 
 
 def to_csv(loaded: LoadedRun) -> str:
     """The frame without the raw samples, which stay in the journal."""
     return loaded.frame.drop(columns="samples_s").to_csv(index=False, lineterminator="\n")
-
-
-def _columns() -> list[str]:
-    return [f.name for f in dataclasses.fields(Record)]

@@ -46,6 +46,7 @@ def headline_table(frame: pd.DataFrame) -> str:
                 "time of one gradient": about
                 + units.seconds(cell.time_median_s if ran else cell.predicted_time_s),
                 "÷ short form": about + units.ratio(cell.ratio),
+                "noise floor": units.factor(cell.noise_floor),
                 "memory": about + units.data_size(cell.peak_bytes if ran else cell.predicted_peak_bytes),
                 "error": units.error(cell.gradient_error)
                 if ran

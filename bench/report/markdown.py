@@ -26,7 +26,9 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
     elif not pictures:
         sections.append("No plots: no right cell in float64 with more than one sample was measured.")
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
-        sections += [f"## {_text(str(scenario))}, {_text(str(dtype))}", _subtitle(cells), ranked_table(cells)]
+        sections += [f"## {as_text(str(scenario))}, {as_text(str(dtype))}", _subtitle(cells)]
+        sections += [f"> {as_text(str(note))}" for note in loaded.run.get("notes") or []]
+        sections.append(ranked_table(cells))
         if rows := measurement_rows(cells):
             sections.append(markdown_table(_escaped(rows)))
     if fitted := exponents(frame):
@@ -50,11 +52,11 @@ def answer(frame: pd.DataFrame) -> str:
         cells = measured[(measured.scenario == headline[0]) & (measured.dtype == headline[1])]
         cells = cells.sort_values("ratio_to_short_form")
         costs = ", ".join(
-            f"{units.ratio(row.ratio_to_short_form)} by {_text(row.strategy)}" for row in _rows(cells)
+            f"{units.ratio(row.ratio_to_short_form)} by {as_text(row.strategy)}" for row in _rows(cells)
         )
         sentences.append(
-            f"**The same gradient of {_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
-            f"{headline[1]}, costs in time: {costs}.**"
+            f"**The same gradient of {as_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
+            f"{as_text(headline[1])}, costs in time: {costs}.**"
         )
     elif len(wrong):
         sentences.append("**No right gradient was measured.**")
@@ -63,7 +65,7 @@ def answer(frame: pd.DataFrame) -> str:
     names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in _rows(wrong)})
     if names:
         sentences.append(
-            f"**Wrong gradients, marked `disagrees` and not ranked: {_text(', '.join(names))}.**"
+            f"**Wrong gradients, marked `disagrees` and not ranked: {as_text(', '.join(names))}.**"
         )
     else:
         measured_count = int(frame.status.isin(MEASURED).sum())
@@ -86,11 +88,12 @@ def ranked_table(cells: pd.DataFrame) -> str:
         rows.append(
             {
                 "#": ranks.get(cell.Index, ""),
-                "strategy": _text(cell.strategy),
+                "strategy": as_text(cell.strategy),
                 "time": units.seconds(cell.time_median_s),
                 "± IQR": units.seconds(cell.time_iqr_s),
                 "min": units.seconds(cell.time_min_s),
                 "÷ short form": units.ratio(cell.ratio_to_short_form),
+                "noise floor": units.factor(cell.noise_floor),
                 "÷ loss": units.ratio(cell.ratio_to_loss),
                 "÷ products": units.ratio(cell.ratio_to_products),
                 "prepare": units.seconds(cell.prepare_s),
@@ -99,9 +102,11 @@ def ranked_table(cells: pd.DataFrame) -> str:
                 "error": units.error(cell.gradient_error),
                 "tolerance": units.error(cell.tolerance),
                 "accuracy": units.percent(cell.test_accuracy),
-                "status": _text(cell.status),
+                "status": as_text(cell.status),
             }
         )
+    if ranked.noise_floor.isna().all():  # a quick look has no A/A pair
+        rows = [{header: row[header] for header in row if header != "noise floor"} for row in rows]
     return markdown_table(rows)
 
 
@@ -111,11 +116,11 @@ def agreement_matrix(rows: list[Agreement]) -> str:
     cells = {frozenset((row.first, row.second)): row for row in rows}
     table = []
     for name in names:
-        line = {"": _text(name)}
+        line = {"": as_text(name)}
         for other in names:
             pair = cells.get(frozenset((name, other)))
             mark = "" if pair is None or pair.agrees else " ✗"
-            line[_text(other)] = "" if pair is None else units.error(pair.distance) + mark
+            line[as_text(other)] = "" if pair is None else units.error(pair.distance) + mark
         table.append(line)
     return markdown_table(table)
 
@@ -127,10 +132,10 @@ def left_out_table(frame: pd.DataFrame) -> str:
         return "Nothing: every cell was measured."
     return markdown_table(
         {
-            "strategy": _text(cell.strategy),
-            "scenario": f"{_text(cell.scenario)}, {cell.dtype}",
-            "status": _text(cell.status),
-            "reason": _text(cell.reason),
+            "strategy": as_text(cell.strategy),
+            "scenario": as_text(f"{cell.scenario}, {cell.dtype}"),
+            "status": as_text(cell.status),
+            "reason": as_text(cell.reason),
             "predicted time of a call": units.seconds(cell.predicted_time_s),
             "predicted memory": units.data_size(cell.predicted_peak_bytes),
             "forward passes": units.count(cell.forward_calls),
@@ -142,7 +147,7 @@ def left_out_table(frame: pd.DataFrame) -> str:
 def _subtitle(cells: pd.DataFrame) -> str:
     first = cells.iloc[0]
     return (
-        f"{_code(first.network)}, {first.parameters:,} parameters, batch {first.batch_size}, "
+        f"{as_code(first.network)}, {first.parameters:,} parameters, batch {first.batch_size}, "
         f"{first.threads} thread{'s' if first.threads > 1 else ''}"
     )
 
@@ -157,7 +162,7 @@ def _agreement_sections(agreements: list[Agreement]) -> str:
     for row in agreements:
         groups.setdefault((row.scenario, row.dtype), []).append(row)
     for (scenario, dtype), rows in groups.items():
-        text += [f"**{_text(scenario)}, {dtype}**", agreement_matrix(rows)]
+        text += [f"**{as_text(scenario)}, {as_text(dtype)}**", agreement_matrix(rows)]
     return "\n\n".join(text)
 
 
@@ -170,17 +175,17 @@ def _machine(run: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in machine.get("versions", {}).items() if number)
     pinned = machine.get("pinned_to") or []
     rows = {
-        "command": _code(str(run.get("command"))),
+        "command": as_code(str(run.get("command"))),
         "started": str(run.get("started")),
-        "data": _text(str(run.get("data"))),
-        "reference": _text(str(run.get("reference"))),
-        "CPU": _text(f"{machine.get('cpu')}, {machine.get('cores')} cores"),
+        "data": as_text(str(run.get("data"))),
+        "reference": as_text(str(run.get("reference"))),
+        "CPU": as_text(f"{machine.get('cpu')}, {machine.get('cores')} cores"),
         "threads": f"{machine.get('threads')}, "
         + (f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"),
         "memory": units.data_size(machine.get("memory_bytes")),
-        "BLAS": _text(blas or "none found"),
-        "versions": _text(f"Python {machine.get('python')}, {versions}"),
-        "platform": _text(str(machine.get("platform"))),
+        "BLAS": as_text(blas or "none found"),
+        "versions": as_text(f"Python {machine.get('python')}, {versions}"),
+        "platform": as_text(str(machine.get("platform"))),
         "budgets a cell": f"{units.data_size(run.get('memory_budget_bytes'))}, "
         + units.seconds(run.get("time_budget_s")),
     }
@@ -204,20 +209,7 @@ def markdown_table(rows: Iterable[dict[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    left = {
-        "unstable",
-        "against",
-        "against short form",
-        "quantity",
-        "memory by",
-        "",
-        " ",
-        "strategy",
-        "status",
-        "reason",
-        "scenario",
-    }
-    rule = [":--" if header in left else "--:" for header in headers]
+    rule = [":--" if header in _LEFT else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 
@@ -227,16 +219,16 @@ _MARKUP = re.compile(r"[\\`*|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 def _escaped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """The rows with every value as text of a table."""
-    return [{header: _text(value) for header, value in row.items()} for row in rows]
+    return [{header: as_text(value) for header, value in row.items()} for row in rows]
 
 
-def _text(value: str) -> str:
+def as_text(value: str) -> str:
     """Text on one line that neither HTML nor Markdown nor a table takes for its own signs."""
     return _MARKUP.sub(r"\\\g<0>", html.escape(" ".join(value.split()), quote=False))
 
 
-def _code(value: str) -> str:
+def as_code(value: str) -> str:
     """Code on one line; in backticks a backslash escapes nothing, so a value with a sign of its own has tags."""
     if any(sign in value for sign in "`|\\"):
-        return f"<code>{_text(value)}</code>"
+        return f"<code>{as_text(value)}</code>"
     return f"`{' '.join(value.split())}`"

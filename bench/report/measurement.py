@@ -33,7 +33,7 @@ def measurement_rows(cells: pd.DataFrame) -> list[dict[str, str]]:
                 "strategy": cell.strategy,
                 "95% of the time": f"{units.seconds(cell.time_low_s)} to {units.seconds(cell.time_high_s)}",
                 "95% of ÷ short form": _interval(cell.ratio_low, cell.ratio_high),
-                "noise floor": _plain(cell.noise_floor),
+                "noise floor": units.factor(cell.noise_floor),
                 "against short form": cell.verdict if isinstance(cell.verdict, str) else units.MISSING,
                 "starts": units.count(cell.starts),
                 "turns": units.count(cell.rounds),
@@ -73,10 +73,6 @@ def _same(cell: Any, before: Any) -> bool:
 
 def _interval(low: float, high: float) -> str:
     return units.MISSING if pd.isna(low) else f"{units.ratio(low)} to {units.ratio(high)}"
-
-
-def _plain(value: float) -> str:
-    return units.MISSING if pd.isna(value) else f"{value:.3f}"
 
 
 def _rows(frame: pd.DataFrame) -> Any:

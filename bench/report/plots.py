@@ -36,10 +36,7 @@ def draw_plots(frame: pd.DataFrame) -> dict[str, str]:
         (NAMES[0], "time_median_s", "time of one gradient (s)"),
         (NAMES[1], "peak_bytes", "peak memory (bytes)"),
     ):
-        svg = io.StringIO()
-        figure = _figure(cells, column, label)
-        figure.savefig(svg, format="svg", metadata={"Date": None})  # the same records make the same file
-        drawn[name] = svg.getvalue()
+        drawn[name] = _svg(cells, column, label)
     return drawn
 
 
@@ -51,24 +48,32 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     return cells[cells.batch_size == smallest]
 
 
-def _figure(cells: pd.DataFrame, column: str, label: str) -> Figure:
+def _svg(cells: pd.DataFrame, column: str, label: str) -> str:
+    """The plot as a file: the same records make the same one, to the last byte."""
     import matplotlib as mpl
+
+    svg = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}):
+        _figure(cells, column, label).savefig(svg, format="svg", metadata={"Date": None})
+    return svg.getvalue()
+
+
+def _figure(cells: pd.DataFrame, column: str, label: str) -> Figure:
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}):
-        figure = Figure(figsize=(8, 4.6), layout="constrained")
-        axes = figure.subplots()
-        for k, (strategy, line) in enumerate(cells.groupby("strategy", sort=False)):
-            line = line.sort_values("parameters")
-            axes.plot(
-                line.parameters,
-                line[column].astype(float),
-                label=str(strategy),
-                color=_COLOURS[k % len(_COLOURS)],
-                marker=_MARKERS[k % len(_MARKERS)],
-            )
-        _label(axes, cells, label)
-        figure.legend(loc="outside right upper", frameon=False)
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for k, (strategy, line) in enumerate(cells.groupby("strategy", sort=False)):
+        line = line.sort_values("parameters")
+        axes.plot(
+            line.parameters,
+            line[column].astype(float),
+            label=str(strategy),
+            color=_COLOURS[k % len(_COLOURS)],
+            marker=_MARKERS[k % len(_MARKERS)],
+        )
+    _label(axes, cells, label)
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

@@ -75,7 +75,7 @@ def _with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
     shapes = []
     for cell in frame.itertuples():
         sizes_text, _, rest = str(cell.network).partition(" ")
-        sizes = [int(size) for size in sizes_text.split("-")]
+        sizes = [int(size) for size in sizes_text.split("-") if size.isdecimal()]
         hidden = sizes[1:-1]
         if len(set(hidden)) == 1:
             shapes.append(

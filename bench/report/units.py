@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 
+_YEAR_S = 365.25 * 86400
+_LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
+"""From how many seconds on, in which unit of how many seconds."""
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_BYTES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+_BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 MISSING = "-"
 
 
 def seconds(value: float | None) -> str:
-    """1.23 ms."""
+    """1.23 ms; from 1,000 s on minutes, hours, days and years."""
+    if not _missing(value) and value is not None and float(f"{value:.3g}") >= _LONG[-1][0]:
+        size, name = next((size, name) for least, size, name in _LONG if float(f"{value:.3g}") >= least)
+        return f"{_digits(value / size)} {name}"
     return _scaled(value, _SECONDS)
 
 
@@ -26,9 +30,14 @@ def ratio(value: float | None) -> str:
     if _missing(value):
         return MISSING
     assert value is not None
-    if value < 9.995 or math.isinf(value):
+    if value < 9.995:
         return f"{value:.2f}x"
     return f"{_three_digits(value):,.0f}x"
+
+
+def factor(value: float | None) -> str:
+    """1.034: a noise floor, whose third decimal matters."""
+    return MISSING if _missing(value) else f"{value:.3f}"
 
 
 def error(value: float | None) -> str:
@@ -50,13 +59,20 @@ def _scaled(value: float | None, units: tuple[tuple[float, str], ...]) -> str:
     if _missing(value):
         return MISSING
     assert value is not None
-    value = float(f"{value:.3g}")  # first, so that 999.6 of one unit becomes 1 of the next
+    value = _three_digits(value)  # first, so that 999.6 of one unit becomes 1 of the next
     size, name = next(((size, name) for size, name in units if value >= size), units[-1])
-    return f"{value / size:.3g} {name}" if value / size < 999.5 else f"{value / size:,.0f} {name}"
+    return f"{_digits(value / size)} {name}"
+
+
+def _digits(value: float) -> str:
+    """Three digits: 1.23, 123, 12,300, 1.23e+09."""
+    if value < 999.5:
+        return f"{value:.3g}"
+    return f"{_three_digits(value):,.0f}" if value < 1e7 else f"{value:.3g}"
 
 
 def _three_digits(value: float) -> float:
-    return round(value, 2 - math.floor(math.log10(value)))
+    return float(f"{value:.3g}")
 
 
 def _missing(value: float | None) -> bool:

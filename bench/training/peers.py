@@ -155,6 +155,7 @@ def _own(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
         learning_rate=RATES[optimizer],
         schedule="constant",
         batch_size=batch_size,
+        shift=0,  # the others have none
         epochs=1_000_000,
     )
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels)

@@ -7,15 +7,15 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_AGREEMENT, ANY_RECORD, RUN, agreement, record, write_journal
-from tables import PROPERTY, sentence
+from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, RUN, agreement, record, write_journal
+from tables import sentence
 
 from backprop.errors import OutputError, RecordError
 from bench.journal import NAME, Journal, read_journal
 from bench.record import FORMAT
 
 
-@PROPERTY
+@MANY_FIELDS
 @given(st.lists(ANY_RECORD, max_size=3), st.lists(ANY_AGREEMENT, max_size=3))
 def test_what_was_added_is_read_again(tmp_path_factory, records, agreements):
     folder = tmp_path_factory.mktemp("journal")

@@ -8,8 +8,8 @@ import re
 import pytest
 from command import ROOT
 from hypothesis import given
-from rows import ANY_ROW, agreement, record, write_journal
-from tables import PROPERTY, sentence
+from rows import ANY_ROW, MANY_FIELDS, agreement, record, write_journal
+from tables import sentence
 
 from backprop.errors import RecordError
 from bench.journal import read_journal
@@ -21,7 +21,7 @@ def through_json(row):
     return from_json(json.loads(json.dumps(to_json(row), allow_nan=False)), "Line 2")
 
 
-@PROPERTY
+@MANY_FIELDS
 @given(ANY_ROW)
 def test_every_row_survives_json(row):
     assert through_json(row) == row

@@ -148,6 +148,7 @@ MISTAKES = {
     "the classes": (["--network", "784-8-3"], "train --network 784-8-10"),
     "a network": (["--network", "784x8"], "expected sizes such as 784-512-10"),
     "a rate": (["--lr", "-1"], "The learning rate is -1.0; expected"),
+    "the shift": (["--shift", "28"], "The shift is 28 pixels; expected 0 to 27"),
     "the epochs": (["--epochs", "0"], "The number of epochs is 0; expected"),
     "the seconds": (["--seconds", "nan"], "The number of seconds is nan; expected"),
     "the batch": (["--batch", "6000"], "The batch size is 6000; expected 1 to 5000"),

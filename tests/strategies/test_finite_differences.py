@@ -10,7 +10,15 @@ from backprop.losses import LOSSES
 
 KINDS = {"finite-differences": 2, "finite-differences-forward": 1}
 
-FORWARD_ONLY = ("forward", "value", "fused_value", "output_width", "parameter_shapes")
+FORWARD_ONLY = (
+    "forward",
+    "value",
+    "sample_values",
+    "fused_value",
+    "fused_sample_values",
+    "output_width",
+    "parameter_shapes",
+)
 SIZES = ("_flops", "_bytes")
 
 

@@ -10,7 +10,7 @@ import pytest
 from backprop.data import Dataset, load, pool
 from backprop.training import Settings, Trainer
 
-SMALL = {"network": "49-32-10", "batch_size": 32, "dtype": "float64", "learning_rate": 0.05}
+SMALL = {"network": "49-32-10", "batch_size": 32, "dtype": "float64", "learning_rate": 0.05, "shift": 0}
 
 
 @pytest.fixture(scope="session")

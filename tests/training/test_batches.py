@@ -63,6 +63,45 @@ def test_a_position_is_continued_exactly(sample):
         assert whole.position == part.position
 
 
+def moved(images, down, right):
+    """Images (n, h, w) moved by hand, black where nothing comes from."""
+    n, h, w = images.shape
+    padded = np.zeros((n, 3 * h, 3 * w), images.dtype)
+    padded[:, h : 2 * h, w : 2 * w] = images
+    return padded[:, h - down : 2 * h - down, w - right : 2 * w - right]
+
+
+def test_a_shift_moves_a_whole_batch_and_nothing_comes_in_at_the_edges():
+    images = np.random.default_rng(0).integers(1, 256, (450, 5, 4)).astype(np.uint8)
+    rng = np.random.default_rng(1)
+    stream = Batches(images, np.zeros(450, int), 3, np.dtype("float64"), rng, shift=2)
+    reference = np.random.default_rng(1)
+    order, moves = reference.permutation(450), reference.integers(-2, 3, (150, 2))
+    for k, (down, right) in enumerate(moves):
+        expected = moved(images[order[3 * k : 3 * k + 3]], down, right)
+        np.testing.assert_array_equal(stream.next().inputs, as_inputs(expected, "float64"))
+    assert len({tuple(move) for move in moves}) == 25  # every move was seen
+
+
+def test_a_shifted_stream_is_continued_exactly(sample):
+    def make(seed):
+        rng = np.random.default_rng(seed)
+        return Batches(sample.train_images, sample.train_labels, 500, np.dtype("float32"), rng, shift=1)
+
+    whole, part = make(0), make(3)
+    for _ in range(14):
+        whole.next()
+    part.seek(whole.position)
+    for _ in range(10):
+        np.testing.assert_array_equal(whole.next().inputs, part.next().inputs)
+
+
+@pytest.mark.parametrize(("images", "shift"), [(np.zeros((9, 4)), 1), (np.zeros((9, 4, 3), np.uint8), 3)])
+def test_a_shift_that_does_not_suit_the_images_is_an_error(images, shift):
+    with pytest.raises(ShapeError, match=f"The shift is {shift}"):
+        Batches(images, np.zeros(9, int), 3, np.dtype("float64"), np.random.default_rng(0), shift=shift)
+
+
 @pytest.mark.parametrize("size", [0, 5001])
 def test_a_batch_size_that_does_not_fit_is_an_error(sample, size):
     with pytest.raises(ShapeError, match=f"The batch size is {size}; expected 1 to 5000"):

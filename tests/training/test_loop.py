@@ -150,6 +150,7 @@ def test_too_many_classes_name_the_network_that_fits(sample):
         ({"seconds": -1.0}, SettingsError),
         ({"epochs": None}, SettingsError),
         ({"seed": -1}, SettingsError),
+        ({"shift": -1}, SettingsError),
     ],
 )
 def test_settings_that_make_no_training_are_refused(change, error):

@@ -38,7 +38,7 @@ def trained(small):
 
     def make(strategy):
         own = settings(strategy)
-        return Trainer(Settings(network="49-32-10", batch_size=32, dtype="float64", **own), *small)
+        return Trainer(Settings(network="49-32-10", batch_size=32, dtype="float64", shift=0, **own), *small)
 
     weights, norms = {}, 0.0
     for strategy in EXACT:
@@ -77,7 +77,8 @@ def test_a_gradient_that_is_wrong_by_a_millionth_is_far_outside(trained, small):
 
     weights, norms, growth = trained
     wrong = Trainer(
-        Settings(network="49-32-10", batch_size=32, dtype="float64", **settings("short-form")), *small
+        Settings(network="49-32-10", batch_size=32, dtype="float64", shift=0, **settings("short-form")),
+        *small,
     )
     update = wrong.optimizer.update
     wrong.optimizer.update = lambda g, rate, step: update(g * (1 + 1e-6), rate, step)

@@ -22,7 +22,7 @@ class Momentum(Optimizer):
 
     name: ClassVar[str] = "momentum"
     summary: ClassVar[str] = "v ← 0.9 v - η g, θ ← θ + v"
-    learning_rate: ClassVar[float] = 0.3
+    learning_rate: ClassVar[float] = 0.2
     state_names: ClassVar[tuple[str, ...]] = ("velocity",)
     decay: ClassVar[float] = 0.9
     """μ, what of the velocity is left after a step."""

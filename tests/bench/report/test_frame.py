@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_RECORD, left_out, record, write_journal, wrong
-from tables import PROPERTY
+from rows import ANY_RECORD, MANY_FIELDS, left_out, record, write_journal, wrong
 
 import bench
 from backprop.errors import RecordError
@@ -41,7 +40,7 @@ def test_columns_and_dtypes_are_those_of_the_record(records):
     assert len(frame) == len(records)
 
 
-@PROPERTY
+@MANY_FIELDS
 @given(st.lists(ANY_RECORD, max_size=3))
 def test_every_record_becomes_a_row_with_its_values(records):
     frame = to_frame(records)

@@ -6,8 +6,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_AGREEMENT, ANY_RECORD, RUN, agreement, left_out, record, wrong
-from tables import PROPERTY
+from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, RUN, agreement, left_out, record, wrong
 
 from bench.report import markdown
 from bench.report.frame import LoadedRun, to_frame
@@ -200,7 +199,7 @@ def test_an_ordinary_name_stays_readable():
     assert "| my_gradient-2 |" in report
 
 
-@PROPERTY
+@MANY_FIELDS
 @given(st.lists(ANY_RECORD, max_size=4), st.lists(ANY_AGREEMENT, max_size=4))
 def test_any_records_make_well_formed_tables(records, agreements):
     tables(render(records, agreements))

@@ -1,0 +1,31 @@
+"""Options of strategies: what each check of one has in common."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from backprop.arrays import DType
+from backprop.errors import OptionError
+
+
+def check_step(step: float | None) -> None:
+    """Raise `OptionError` unless the step is a finite number above zero, or None for the best one."""
+    if step is not None and not (isinstance(step, (int, float)) and 0 < step < math.inf):
+        raise OptionError(f"The step is {step!r}; expected a finite number above zero.")
+
+
+def check_step_shows(step: float, dtype: DType) -> None:
+    """Raise `OptionError` for a step relative to a parameter that rounding may swallow: θ + h = θ."""
+    eps = float(np.finfo(dtype).eps)
+    if step < eps:
+        raise OptionError(
+            f"The step is {step:.3g}, below the rounding of {dtype.name}; expected at least {eps:.3g}."
+        )
+
+
+def check_count(what: str, count: int | None) -> None:
+    """Raise `OptionError` unless the count is a whole number above zero, or None for the usual one."""
+    if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+        raise OptionError(f"The number of {what} is {count!r}; expected a whole number above zero.")

@@ -1,0 +1,90 @@
+"""The Peer interface: an outside library as a strategy, with every conversion outside the timed region.
+
+call = peer.bind(plan, params, batch)      # conversion; not timed
+raw = call()                               # the library's work; timed
+loss, gradient = peer.collect(plan, raw)   # conversion; not timed
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from abc import abstractmethod
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, ClassVar, TypeVar
+
+from backprop.arrays import DType
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import Cost, Strategy, ValueAndGradient
+
+PlanT = TypeVar("PlanT")
+
+Raw = Any
+"""What the library returns: the loss and the gradients in its own form."""
+
+
+class Peer(Strategy[PlanT]):
+    """A strategy whose work an outside library does."""
+
+    package: ClassVar[str]
+    """The name by which the library is imported."""
+    pip: ClassVar[str]
+    """What to install: `pip install` and this."""
+
+    @abstractmethod
+    def bind(self, plan: PlanT, params: Parameters, batch: Batch) -> Callable[[], Raw]:
+        """Convert everything, and return the library's work as a call that is awaited when it returns."""
+
+    @abstractmethod
+    def collect(self, plan: PlanT, raw: Raw) -> ValueAndGradient:
+        """The loss and the gradient in our form, from what the call returned."""
+
+    def value_and_gradient(self, plan: PlanT, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """Bind, call and collect."""
+        return self.collect(plan, self.bind(plan, params, batch)())
+
+    def unavailable(self) -> str | None:
+        """Why the library cannot be used, with the line that brings it; None where it can."""
+        if importlib.util.find_spec(self.package) is None:
+            return f"{self.package} is not installed; pip install '{self.pip}'"
+        return None
+
+    def installed_version(self) -> str | None:
+        """The version of the library, as its package says it."""
+        try:
+            return version(self.package.partition(".")[0])
+        except PackageNotFoundError:
+            return None
+
+
+SUPPORTED = ("linear", "relu", "tanh", "sigmoid", "gelu", "softmax")
+
+
+def unsupported_layer(network: Network) -> str | None:
+    """Why an automatic peer cannot do a network: a layer that its table has no form of."""
+    for layer in network.layers:
+        if layer.name not in SUPPORTED:
+            return f"the layer {layer.name} has no form in this library's table"
+    return None
+
+
+def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
+    """What reverse mode needs at least: the forward pass, two products a layer, activations and a gradient."""
+    n, size = batch_size, dtype.itemsize
+    flops = network.forward_flops(n) + sum(
+        layer.vjp_flops(n, i, o, input_needed=k > 0)
+        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True))
+    )
+    activations = sum(n * o for _, o in network.widths)
+    weights = network.parameter_count
+    moved = size * (3 * weights + 2 * n * network.inputs + 4 * activations)
+    return Cost(flops, moved, size * (weights + 2 * activations), forward_calls=1)
+
+
+def jacobian_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
+    """What ∂(outputs)/∂θ (n, c, p) needs at least: it is written once and read once."""
+    n, c, size, weights = batch_size, network.classes, dtype.itemsize, network.parameter_count
+    numbers = n * c * weights
+    flops = network.forward_flops(n) + 3 * numbers
+    return Cost(flops, 2 * size * numbers, size * (numbers + weights), forward_calls=1)

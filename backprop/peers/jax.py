@@ -1,0 +1,159 @@
+"""JAX: grad, jacrev and jacfwd, compiled before anything is timed, results awaited.
+
+jit compiles for the shapes of the batch when the plan is first bound; that is preparation. float64 needs JAX's
+x64 mode, which is switched on for the whole process. Threads follow XLA_FLAGS, as the environment fixed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, final
+
+from backprop.arrays import DType
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, unsupported_layer
+from backprop.peers.functional import Functional
+from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The compiled function of (tensors, x, labels), and the gradient's memory."""
+
+    function: Callable[..., Any]
+    gradient: Parameters
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class JaxPeer(Peer[Plan]):
+    """One of JAX's routes to the gradient."""
+
+    route: Literal["grad", "jacrev", "jacfwd"] = "grad"
+
+    package: ClassVar[str] = "jax"
+    pip: ClassVar[str] = "jax"
+    summary: ClassVar[str] = "JAX: grad of the loss, jacrev of the outputs under vmap, or jacfwd of the loss"
+    accuracy: ClassVar[Accuracy] = EXACT
+
+    @property
+    def name(self) -> str:
+        """jax- and the route."""
+        return f"jax-{self.route}"
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network of known layers can be done."""
+        return unsupported_layer(network)
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """That of reverse mode, of the Jacobian, or of p forward directions at once."""
+        if self.route == "grad":
+            return reverse_mode_cost(network, batch_size, dtype)
+        if self.route == "jacrev":
+            return jacobian_cost(network, batch_size, dtype)
+        p, size = network.parameter_count, dtype.itemsize
+        widest = max(batch_size * (i + o) for i, o in network.widths)
+        return Cost(
+            flops=2 * p * network.forward_flops(batch_size),
+            bytes_moved=size * p * (p + 2 * widest),
+            peak_bytes=size * p * (p + widest),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Import JAX and compile for these shapes."""
+        import jax
+        import numpy as np
+
+        if dtype.itemsize == 8:
+            jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+        functional = _functional(network)
+        routes = {"grad": _grad, "jacrev": _jacrev, "jacfwd": _jacfwd}
+        function = jax.jit(routes[self.route](functional))
+        plan = Plan(function, Parameters.empty(network.layout, dtype))
+        params = Parameters.zeros(network.layout, dtype)
+        batch = Batch(np.zeros((batch_size, network.inputs), dtype), np.zeros(batch_size, np.int64))
+        self.bind(plan, params, batch)()  # compiles
+        return plan
+
+    def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
+        """Copies in JAX's own memory."""
+        import jax
+        import jax.numpy as jnp
+
+        tensors = {name: jnp.array(array) for name, array in params.items()}
+        x, labels = jnp.array(batch.inputs), jnp.array(batch.labels)
+        return lambda: jax.block_until_ready(plan.function(tensors, x, labels))  # type: ignore[no-untyped-call]
+
+    def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
+        """Copy the gradients into one vector."""
+        loss, gradients = raw
+        for name, tensor in gradients.items():
+            plan.gradient[name][...] = tensor
+        return ValueAndGradient(float(loss), plan.gradient)
+
+
+def _functional(network: Network) -> Functional:
+    import jax
+    import jax.numpy as jnp
+
+    def cross_entropy(z: Any, labels: Any) -> Any:
+        return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(labels)), labels])
+
+    def mean_squared_error(y: Any, labels: Any) -> Any:
+        return jnp.mean((y - jax.nn.one_hot(labels, network.classes, dtype=y.dtype)) ** 2)
+
+    activations = {
+        "relu": jax.nn.relu,
+        "tanh": jnp.tanh,
+        "sigmoid": jax.nn.sigmoid,
+        "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+        "softmax": jax.nn.softmax,
+    }
+    return Functional(network, activations, cross_entropy, mean_squared_error)
+
+
+def _grad(functional: Functional) -> Callable[..., Any]:
+    import jax
+
+    return jax.value_and_grad(functional.loss)
+
+
+def _jacrev(functional: Functional) -> Callable[..., Any]:
+    import jax
+    import jax.numpy as jnp
+
+    def outputs(tensors: Any, sample: Any) -> Any:
+        return functional.outputs(tensors, sample[None])[0]
+
+    jacobians = jax.vmap(jax.jacrev(outputs), in_axes=(None, 0))
+
+    def function(tensors: Any, x: Any, labels: Any) -> Any:
+        """The loss as a function of the outputs gives the row that the Jacobian is contracted with."""
+        y = functional.outputs(tensors, x)
+        network = functional.network
+
+        def of_outputs(y: Any) -> Any:
+            if network.fused:
+                return -jnp.mean(jnp.log(y[jnp.arange(len(labels)), labels]))
+            return functional.plain_loss(y, labels)
+
+        loss, row = jax.value_and_grad(of_outputs)(y)
+        jacobian = jacobians(tensors, x)
+        return loss, {name: jnp.tensordot(row, j, axes=2) for name, j in jacobian.items()}
+
+    return function
+
+
+def _jacfwd(functional: Functional) -> Callable[..., Any]:
+    import jax
+
+    def function(tensors: Any, x: Any, labels: Any) -> Any:
+        return functional.loss(tensors, x, labels), jax.jacfwd(functional.loss)(tensors, x, labels)
+
+    return function
+
+
+STRATEGIES = (JaxPeer("grad"), JaxPeer("jacrev"), JaxPeer("jacfwd"))

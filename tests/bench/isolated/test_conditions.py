@@ -1,0 +1,95 @@
+"""What does not work on a machine is said, recorded, and printed with every table."""
+
+import pytest
+from rows import RUN, record, write_journal
+from tables import sentence
+
+from bench.console import make_console, print_records
+from bench.isolated.conditions import ClockError, Conditions, check_clock
+from bench.isolated.process import WorkerError
+from bench.report import write_reports
+from bench.threads import available_cores
+
+GOOD = Conditions(pinned=True, stops=True, memory_tracker="memray")
+CORES = available_cores()[-1:]
+
+
+def test_where_everything_works_nothing_is_said():
+    assert GOOD.notes() == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (Conditions(True, False, "memray"), "could not be stopped"),
+        (Conditions(False, True, "memray"), "could not be pinned"),
+        (Conditions(True, True, "tracemalloc"), "memray is not installed"),
+    ],
+)
+def test_what_does_not_work_is_one_note(bad, words):
+    (note,) = bad.notes()
+    assert words in note
+    assert note.endswith(".")
+
+
+def test_every_table_says_what_did_not_work(tmp_path, capsys):
+    notes = Conditions(False, False, "tracemalloc").notes()
+    rows = [record(), record(scenario="small"), record(scenario="small", dtype="float32")]
+    write_journal(tmp_path, *rows, run=RUN | {"notes": notes})
+    write_reports(tmp_path)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    print_records(make_console(), rows, notes)
+    printed = capsys.readouterr().out
+    for note in notes:
+        assert report.count(f"> {note}") == 3
+        assert printed.count(f"note: {note}") == 3
+
+
+@pytest.mark.parametrize("resolution", [1e-9, 1e-7, 2.5e-5])
+def test_a_clock_that_can_time_a_turn_to_a_thousandth_is_taken(resolution):
+    check_clock(resolution, 0.025)
+
+
+@pytest.mark.parametrize("resolution", [2.6e-5, 1 / 64, 1.0, 0.0, float("nan")])
+def test_a_clock_without_resolution_is_refused_in_one_sentence(resolution):
+    with pytest.raises(ClockError, match="resolution") as caught:
+        check_clock(resolution, 0.025)
+    sentence(caught.value)
+
+
+@pytest.mark.usefixtures("worker_environment")
+def test_the_conditions_are_found_out_with_a_worker(monkeypatch):
+    def forbidden(process, cores):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.sched_setaffinity", forbidden, raising=False)
+    monkeypatch.setattr("bench.isolated.conditions.best_tracker", lambda: "tracemalloc")
+    found = Conditions.of(1, CORES, 0.025)
+    assert found.to_json() == {"pinned": False, "stops": found.stops, "memory_tracker": "tracemalloc"}
+
+
+def test_a_worker_that_cannot_start_is_one_sentence(monkeypatch):
+    from backprop.errors import BackpropError
+
+    class Dead:
+        def __init__(self, *_):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def stop(self):
+            pass
+
+        resume = stop
+
+        def ask(self, *_):
+            raise WorkerError("crashed", "the process ended with code 1; it said: No module named bench")
+
+    monkeypatch.setattr("bench.isolated.conditions.WorkerProcess", Dead)
+    with pytest.raises(BackpropError, match="cannot run here") as caught:
+        Conditions.of(1, CORES, 0.025)
+    sentence(caught.value)

@@ -1,0 +1,254 @@
+"""A run that is killed, interrupted or started twice loses nothing, measures nothing twice and leaves nobody behind."""
+
+import collections
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from bench.journal import NAME, Journal, read_journal
+from bench.report import write_reports
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+
+
+def cells(folder):
+    """Every cell with what does not depend on the clock."""
+    _, records, _ = read_journal(folder)
+    return [(r.scenario, r.dtype, r.strategy, r.status, r.agrees, r.starts, r.rounds) for r in records]
+
+
+def pairs(folder):
+    return [(row.scenario, row.first, row.second, row.agrees) for row in read_journal(folder)[2]]
+
+
+def test_an_undisturbed_run_measures_every_cell_in_every_start(undisturbed):
+    assert undisturbed.code == 0
+    assert cells(undisturbed.folder) == [
+        (f"{network}-batch-4", "float64", strategy, "ok", True, 3, 3)
+        for network in ("4-3-2", "9-4-2")
+        for strategy in ("short-form", "layerwise-vjp")
+    ]
+    assert len(pairs(undisturbed.folder)) == 2
+    for name in ("results.csv", "report.md"):
+        assert (undisturbed.folder / name).is_file()
+    for row in undisturbed.rows["records"]:
+        low, median, high = (row[f"time_{name}_s"] for name in ("low", "median", "high"))
+        assert 0 < low <= median <= high
+        assert row["noise_floor"] >= 1
+        assert row["memory_tracker"] in ("memray", "tracemalloc")
+        assert row["flops_share"] > 0
+        assert row["bandwidth_share"] > 0
+        assert row["high_water_bytes"] > row["peak_bytes"] > 0
+        assert row["prepare_peak_bytes"] <= row["peak_bytes"]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems end only stopped workers with their parent"
+)
+def test_kill_9_at_ten_random_moments_then_resume(instrument, undisturbed):
+    rng = random.Random(6)
+    early = [rng.uniform(0, 0.25) for _ in range(7)]
+    late = [rng.uniform(0.5, 0.8) for _ in range(3)]
+    moments = [share * undisturbed.seconds for share in early + late]
+    rng.shuffle(moments)
+    folder = instrument.folder / "run"
+    journals = []
+    for moment in moments:
+        running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+        try:
+            running.wait(timeout=moment)
+        except subprocess.TimeoutExpired:
+            running.kill()
+        running.wait()
+        assert running.returncode in (0, -signal.SIGKILL)
+        instrument.wait_until(lambda: not instrument.processes())
+        if (folder / NAME).exists():
+            journals.append((folder / NAME).read_bytes())
+    code, rows = instrument.run_json("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+    assert code == 0
+    assert cells(folder) == cells(undisturbed.folder)
+    assert pairs(folder) == pairs(undisturbed.folder)
+    assert [(r["scenario"], r["strategy"]) for r in rows["records"]] == [c[0:3:2] for c in cells(folder)]
+    final = (folder / NAME).read_bytes()
+    for before in journals:  # what a group has measured stays to the byte: nothing is measured twice
+        whole = before[: before.rfind(b'{"kind": "group"')] if b'{"kind": "group"' in before else b""
+        assert final.startswith(whole)
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems end only stopped workers with their parent"
+)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_that_dies_leaves_no_stopped_worker_behind(instrument, how):
+    running = instrument.start("run", "--suite", "tiny.toml", "--out", "run")
+
+    def stopped():
+        return [p for p in instrument.processes() if p.status() == psutil.STATUS_STOPPED]
+
+    def several_are_stopped():
+        try:
+            return len(stopped()) >= 2
+        except psutil.NoSuchProcess:
+            return False
+
+    instrument.wait_until(several_are_stopped, running)
+    assert all("bench.isolated.worker" in " ".join(p.cmdline()) for p in stopped())
+    running.send_signal(how)
+    running.wait()
+    instrument.wait_until(lambda: not instrument.processes())
+
+
+def test_ctrl_c_leaves_a_valid_partial_report_and_no_worker(instrument, undisturbed):
+    running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", stderr=subprocess.PIPE)
+    folder = instrument.folder / "run"
+    journal = folder / NAME
+    instrument.wait_until(lambda: journal.exists() and b'"group"' in journal.read_bytes(), running)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert b"Interrupted; what was measured is kept." in said
+    assert b"Traceback" not in said
+    instrument.wait_until(lambda: not instrument.processes())
+    assert cells(folder) == cells(undisturbed.folder)[:2]
+    report = (folder / "report.md").read_text(encoding="utf-8")
+    assert "4-3-2-batch-4" in report
+    assert "9-4-2-batch-4" not in report
+    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: An unfinished run lies in 'run'; expected --resume to go on, or --fresh")
+    running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+    try:  # a second run, while the first is at work
+        instrument.wait_until(lambda: len(instrument.processes()) > 1, running)
+        for option in ("--resume", "--fresh", None):
+            more = [option] if option else []
+            code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", *more)
+            assert (code, out) == (2, "")
+            assert (
+                err == "Error: Another run is writing to 'run'; expected another folder, or to wait for it.\n"
+            )
+    finally:
+        running.kill()
+        running.wait()
+
+
+def test_ctrl_c_before_anything_was_measured(instrument):
+    running = instrument.start("run", "--suite", "tiny.toml", "--out", "run", stderr=subprocess.PIPE)
+    instrument.wait_until((instrument.folder / "run" / NAME).exists, running)
+    time.sleep(0.3)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "No cell was measured" in (instrument.folder / "run" / "report.md").read_text(encoding="utf-8")
+
+
+def copied(undisturbed, instrument, keep=None):
+    """The undisturbed run in the instrument's folder, its journal up to `keep` bytes or the mark `keep`."""
+    folder = instrument.folder / "run"
+    folder.mkdir()
+    shutil.copy(undisturbed.folder / NAME, folder)
+    content = (folder / NAME).read_bytes()
+    if isinstance(keep, bytes):
+        keep = content.index(keep)
+    (folder / NAME).write_bytes(content[:keep])
+    return folder
+
+
+def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
+    folder = copied(undisturbed, instrument)
+    code, _ = instrument.run_json("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+    assert code == 0
+    assert (folder / NAME).read_bytes() == (undisturbed.folder / NAME).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (["--turns", "2"], "turns 1 and this one 2"),
+        (["--starts", "4"], "starts 3 and this one 4"),
+        (["--strategy", "short-form"], "'layerwise-vjp' among its strategies and this one has not"),
+        (["--scenario", "toy"], "'4-3-2-batch-4/float64: 4-3-2 relu cross-entropy' among its scenarios"),
+        (["--time-budget", "7s"], "time_budget_s 60.0 and this one 7.0"),
+    ],
+)
+def test_other_settings_are_refused(instrument, undisturbed, change, said):
+    folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
+    before = (folder / NAME).read_bytes()
+    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume", *change)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.endswith("expected the same settings to go on.\n")
+    assert (folder / NAME).read_bytes() == before
+
+
+def test_the_memory_budget_of_the_beginning_stays(instrument, undisturbed):
+    copied(undisturbed, instrument, keep=b'{"kind": "end"')
+    code, _ = instrument.run_json(
+        "run", "--suite", "tiny.toml", "--out", "run", "--resume", "--memory-budget", "1B"
+    )
+    assert code == 0
+
+
+def test_resuming_a_folder_of_something_else_is_refused(instrument):
+    (instrument.folder / "photos").mkdir()
+    (instrument.folder / "photos" / "cat.png").write_bytes(b"cat")
+    code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "photos", "--resume")
+    assert (code, out) == (2, "")
+    assert "holds no run to go on with" in err
+    assert [path.name for path in (instrument.folder / "photos").iterdir()] == ["cat.png"]
+
+
+def test_resuming_a_quick_look_is_refused(instrument):
+    with Journal(instrument.folder / "run", {"command": "pytest --benchmark-only"}):
+        pass
+    code, _, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+    assert code == 2
+    assert "was not made by `backprop run`" in err
+
+
+def test_an_edited_journal_is_not_resumed(instrument, undisturbed):
+    folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
+    text = (folder / NAME).read_text(encoding="utf-8")
+    (folder / NAME).write_text(text.replace('"agrees": true', '"agrees": false', 1), encoding="utf-8")
+    code, _, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume")
+    assert code == 2
+    assert err.startswith("Error: Line 2 of ")
+    assert "was changed after it was written" in err
+
+
+def test_every_way_to_tear_a_journal_leaves_whole_groups(tmp_path, undisturbed):
+    """What `kill -9` in the middle of a write leaves, at every byte of the last group and many before."""
+    content = (undisturbed.folder / NAME).read_bytes()
+    first_line = content.index(b"\n") + 1
+    path = tmp_path / NAME
+    kept = collections.Counter()
+    for length in [*range(first_line, len(content), 97), *range(len(content) - 200, len(content))]:
+        path.write_bytes(content[:length])
+        with Journal.resume(tmp_path) as journal:
+            assert content.startswith(path.read_bytes())
+            journal.end()
+        _, records, agreements = read_journal(tmp_path)
+        kept[len(records), len(agreements)] += 1
+    assert set(kept) == {(0, 0), (2, 1), (4, 2)}
+
+
+def test_the_report_can_be_made_again_from_the_journal_alone(tmp_path, undisturbed):
+    shutil.copy(undisturbed.folder / NAME, tmp_path)
+    write_reports(tmp_path)
+    for name in ("report.md", "results.csv"):
+        assert (tmp_path / name).read_bytes() == (undisturbed.folder / name).read_bytes()
+
+
+def test_the_description_says_how_it_was_measured(undisturbed):
+    run = json.loads((undisturbed.folder / NAME).read_text(encoding="utf-8").splitlines()[0])
+    assert set(run["conditions"]) == {"pinned", "stops", "memory_tracker"}
+    assert run["notes"] == undisturbed.rows["notes"]
+    assert run["machine"]["threads"] == 1
+    assert all(pool["num_threads"] == 1 for pool in run["machine"]["blas"])
+    assert bool(run["machine"]["pinned_to"]) == run["conditions"]["pinned"]

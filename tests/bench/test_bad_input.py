@@ -1,0 +1,99 @@
+"""Bad input through the real command: exit code 2, one sentence on stderr, nothing written."""
+
+import json
+import os
+import re
+
+import pytest
+from command import backprop, run_pytest
+from planted import failing
+from rows import RUN, record, write_journal
+
+from bench.record import FORMAT, to_json
+from bench.threads import available_cores
+
+TOO_MANY = str(len(available_cores()) + 1)
+MISTAKES = {
+    "unknown strategy": (["run", "--strategy", "shortform"], "did you mean 'short-form'"),
+    "no such file": (["verify", "--strategy", "nowhere.py:Wrong"], "There is no file 'nowhere.py'"),
+    "no such class": (["verify", "--strategy", f"{failing.__file__}:Ralses"], "did you mean 'Raises'"),
+    "unknown scenario": (["run", "--scenario", "mnits"], "did you mean 'mnist'"),
+    "unknown scenario, far from any": (["verify", "--scenario", "x"], "deep, mnist, mnist-1,"),
+    "negative memory budget": (["run", "--memory-budget", "-2GB"], "The memory budget is '-2GB'"),
+    "zero time budget": (["verify", "--time-budget", "0"], "The time budget is '0'"),
+    "unreadable budget": (["run", "--memory-budget", "much"], "'much'; expected a number and a unit"),
+    "budget of NaN": (["run", "--time-budget", "nan"], "The time budget is 'nan'"),
+    "no threads": (["run", "--threads", "0"], "The thread count is 0; expected 1 to"),
+    "more threads than cores": (["verify", "--threads", TOO_MANY], f"The thread count is {TOO_MANY}"),
+    "threads that are no number": (["run", "--threads", "two"], "'--threads'"),
+    "no data": (["verify", "--data", "nowhere"], "nowhere"),
+    "unknown option": (["run", "--strategie", "x"], "--strategie"),
+    "unknown command": (["rnu"], "did you mean 'run'"),
+    "an argument too many": (["list", "everything"], "everything"),
+    "report without a folder": (["report"], "--help"),
+    "report of nothing": (["report", "nowhere"], "There are no records in 'nowhere'"),
+    "report of a folder without a run": (["report", "."], "There are no records in '.'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_sentence_and_exit_code_2(name, tmp_path):
+    arguments, named = MISTAKES[name]
+    done = backprop(*arguments, cwd=tmp_path)
+    assert named in done.error_sentence
+    assert "expected" in done.error_sentence or "did you mean" in done.error_sentence
+    assert done.code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    done = backprop("run", "--scenario", "toy", "--strategy", "short-form", "--out", "file/sub", cwd=tmp_path)
+    assert (done.code, "cannot be written to 'file/sub'" in done.error_sentence) == (2, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_full_disk_is_one_sentence(tmp_path):
+    if not os.path.exists("/dev/full"):  # noqa: PTH110
+        pytest.skip("this system has no device that is always full")
+    (tmp_path / "records.jsonl").symlink_to("/dev/full")
+    done = backprop("run", "--scenario", "toy", "--strategy", "short-form", "--out", ".", cwd=tmp_path)
+    assert (done.code, "No space left on device" in done.error_sentence) == (2, True)
+    assert not (tmp_path / "report.md").exists()
+
+
+EDITED = {
+    "newer format": (None, RUN | {"format": FORMAT + 1}, f"has format {FORMAT + 1}"),
+    "unknown status": (to_json(record()) | {"status": "fine"}, RUN, "Line 3 of .* status 'fine'"),
+    "another type": (to_json(record()) | {"rounds": "three"}, RUN, "Line 3 of .* rounds = 'three'"),
+    "missing field": ({"kind": "record", "strategy": "mine"}, RUN, "Line 3 of .* lacks the field 'scenario'"),
+}
+
+
+@pytest.mark.parametrize("name", EDITED)
+def test_a_journal_edited_by_hand_is_refused_by_its_line(name, tmp_path):
+    line, run, named = EDITED[name]
+    edited = [] if line is None else [json.dumps(line)]
+    write_journal(tmp_path, record(), *edited, record(), run=run)
+    done = backprop("report", ".", cwd=tmp_path)
+    assert done.code == 2
+    assert re.search(named, done.error_sentence)
+    assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+PYTEST_MISTAKES = {
+    "unknown scenario": (["--scenario", "mnits"], "did you mean 'mnist'"),
+    "negative budget": (["--time-budget=-3"], "The time budget is '-3'"),
+}
+
+
+@pytest.mark.parametrize("name", PYTEST_MISTAKES)
+def test_pytest_takes_a_mistake_for_its_own_usage_error(name, tmp_path):
+    arguments, named = PYTEST_MISTAKES[name]
+    done = run_pytest("--benchmark-only", *arguments, f"--out={tmp_path / 'out'}")
+    assert done.code == pytest.ExitCode.USAGE_ERROR
+    assert done.err.startswith("ERROR: ")
+    assert named in done.err
+    assert len(done.err.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
