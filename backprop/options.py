@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
 from backprop.arrays import DType
 from backprop.errors import OptionError
+
+
+def check_choice(what: str, got: object, known: Iterable[str]) -> None:
+    """Raise `OptionError` unless `got` is one of the known names."""
+    if got not in tuple(known):
+        raise OptionError(f"The {what} is {got!r}; expected {' or '.join(known)}.")
 
 
 def check_step(step: float | None) -> None:

@@ -9,6 +9,7 @@ that it returns may live there too: it is valid until the next call with the sam
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Generic, NamedTuple, TypeVar
@@ -50,18 +51,34 @@ class Accuracy:
     """The error model: ‖g - g*‖ / ‖g*‖ is at most factor · p**parameter_exponent · eps**exponent.
 
     eps is that of the dtype, p the number of parameters. `reason` says where the exponents come from.
+    An unbiased estimate from k random `directions` errs by chance instead: E‖ĝ - g*‖² / ‖g*‖² is
+    (p + 1)/k, and its error almost surely at most factor · √((p + 1)/k).
     """
 
     factor: float
     exponent: float
     reason: str
     parameter_exponent: float = 0.0
+    directions: int | None = None
 
     def tolerance(self, network: Network, dtype: DType) -> float:
         """The relative error that the model allows in this dtype; a pure number."""
+        if self.directions is not None:
+            return self.factor * self.standard_error(network)
         eps = float(np.finfo(dtype).eps)
         growth = float(network.parameter_count**self.parameter_exponent)
         return float(self.factor * growth * eps**self.exponent)
+
+    def standard_error(self, network: Network) -> float:
+        """√(E‖ĝ - g*‖² / ‖g*‖²) of an estimate, from at most p directions; 0 for what is none."""
+        if self.directions is None:
+            return 0.0
+        p = network.parameter_count
+        return math.sqrt((p + 1) / min(self.directions, p))
+
+    def decides(self, network: Network, dtype: DType) -> bool:
+        """Whether agreement says anything: within a tolerance of one or more, zero would agree as well."""
+        return self.tolerance(network, dtype) < 1
 
 
 EXACT = Accuracy(

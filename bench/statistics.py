@@ -124,8 +124,12 @@ def resampled_medians(starts: Starts, rng: np.random.Generator) -> Array:
     width = counts[chosen][:, :, None]
     turn = (rng.random((*chosen.shape, counts.max())) * width).astype(np.intp)
     drawn = padded[chosen[:, :, None], turn]
-    drawn[np.arange(counts.max()) >= width] = np.nan  # a start with few turns gives as few
-    medians: Array = np.median(np.nanmedian(drawn, axis=2), axis=1)
+    if counts.min() == counts.max():
+        by_start = np.median(drawn, axis=2)
+    else:
+        drawn[np.arange(counts.max()) >= width] = np.nan  # a start with few turns gives as few
+        by_start = np.nanmedian(drawn, axis=2)
+    medians: Array = np.median(by_start, axis=1)
     return medians
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bench.scenarios import Scenario
 
 
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # by a cell that does not run
 def test_gradient(benchmark: BenchmarkFixture, run: Run, strategy: Strategy[Any], scenario: Scenario) -> None:
     """Measure the cell; it fails where the gradient is wrong, and is skipped where it does not fit."""
     benchmark.group = f"{scenario.id}: {scenario.network}, batch {scenario.batch_size}"

@@ -33,17 +33,17 @@ class Done:
         return sentence
 
 
-def environment():
+def environment(**more):
     """This environment without what would change a command's output."""
-    return {name: value for name, value in os.environ.items() if name not in _OURS}
+    return {name: value for name, value in os.environ.items() if name not in _OURS} | more
 
 
-def start(arguments, cwd):
-    """Start a command with its output piped."""
+def start(arguments, cwd, **more):
+    """Start a command with its output piped, and with `more` in its environment."""
     return subprocess.Popen(
         [str(argument) for argument in arguments],
         cwd=cwd,
-        env=environment(),
+        env=environment(**more),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -66,9 +66,15 @@ def backprop(*arguments, cwd):
     return finish(start([BACKPROP, *arguments], cwd))
 
 
+def start_pytest(*arguments, cwd=ROOT):
+    """Start `pytest …` at the root of the project, without what plugins would write there."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    return start(command, cwd, COLUMNS="500")  # the summary cuts longer lines off
+
+
 def run_pytest(*arguments, cwd=ROOT):
-    """`pytest …` at the root of the project, without what plugins would write there."""
-    return finish(start([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments], cwd))
+    """`pytest …`, run to its end."""
+    return finish(start_pytest(*arguments, cwd=cwd))
 
 
 def run_python(code, cwd=ROOT):

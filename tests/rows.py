@@ -11,7 +11,7 @@ from bench.record import FORMAT, STATUSES, Agreement, Record, to_json
 
 RUN = {"kind": "run", "format": FORMAT, "command": "backprop run", "data": "sample", "machine": {}}
 
-MANY_FIELDS = settings(PROPERTY, max_examples=25, phases=(Phase.explicit, Phase.generate))
+MANY_FIELDS = settings(PROPERTY, max_examples=10, phases=(Phase.explicit, Phase.generate))
 """Rows have some forty fields: to make a failing one small takes minutes."""
 
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)

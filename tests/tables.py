@@ -199,9 +199,18 @@ def relative_error(gradient, expected, keep=slice(None)):
     return float(np.linalg.norm(difference) / np.linalg.norm(expected))
 
 
+def comparable(strategy, scenario, dtype):
+    """The parameters (p,) at which the strategy's error model holds: all, unless it makes steps."""
+    if strategy.accuracy.exponent == 1 or strategy.accuracy.directions:
+        return slice(None)
+    network, batch_size = SCENARIOS[scenario].network, SCENARIOS[scenario].batch_size
+    step = getattr(strategy.prepare(network, batch_size, np.dtype(dtype)), "relative_step", 0)
+    return smooth_parameters(scenario, dtype, max(step, float(np.finfo(dtype).eps) ** (1 / 3)))
+
+
 @functools.cache
-def smooth_parameters(scenario, dtype):
-    """The parameters (p,) whose largest difference step, eps^(1/3), takes no pre-activation through a kink.
+def smooth_parameters(scenario, dtype, relative_step):
+    """The parameters (p,) whose difference step takes no pre-activation through a kink.
 
     Elsewhere a difference quotient is no derivative, and no tolerance has a say.
     """
@@ -216,7 +225,7 @@ def smooth_parameters(scenario, dtype):
         pairs = zip(network.layers, values[1:], strict=True)
         return [y > 0 for layer, y in pairs if isinstance(layer, ReLU)]
 
-    here, relative_step = signs(), float(np.finfo(dtype).eps) ** (1 / 3)
+    here = signs()
     for k, value in enumerate(params.vector):
         for direction in (-1, 1):
             moved.vector[k] = value + direction * relative_step * max(1, abs(value))

@@ -26,7 +26,7 @@ FLOORS = (
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs"},
     {"network"},
-    {"options", "strategy"},
+    {"strategy", "tail"},
     {"strategies", "peers"},
     {"registry"},
     {"verify"},

@@ -111,8 +111,8 @@ class Layer(ABC):
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """The Jacobian-vector product: ẏ (n, o) from ẋ (n, i) and θ̇ (shape of θ) in closed form.
 
-        Without θ̇, an empty `dparams`, the layer's own parameters stay as they are, and `dx` may be many
-        directions at once, (…, n, i).
+        `dx` may be one row (1, i) for all samples. Without θ̇, an empty `dparams`, the layer's own
+        parameters stay as they are, and `dx` may be many directions at once, (…, n, i).
         """
 
     def __repr__(self) -> str:

@@ -118,8 +118,10 @@ class Linear(Layer):
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ W + x Ẇ + ḃ."""
         # One product of two matrices: NumPy would multiply the samples of every direction by themselves.
-        dy: Array = (dx.reshape(-1, self.inputs) @ params["W"]).reshape(*dx.shape[:-1], self.outputs)
-        if dparams:
-            dy += x @ dparams["W"]
-            dy += dparams["b"]
+        pushed: Array = (dx.reshape(-1, self.inputs) @ params["W"]).reshape(*dx.shape[:-1], self.outputs)
+        if not dparams:
+            return pushed
+        dy: Array = x @ dparams["W"]
+        dy += dparams["b"]
+        dy += pushed
         return dy

@@ -32,7 +32,8 @@ class ReLU(Elementwise):
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """max(x, 0); of a complex number, x itself where its real part is above zero."""
         if np.iscomplexobj(x):
-            return np.multiply(x, x.real > 0, out=out)
+            right: Array = np.where(x.real > 0, x, 0)
+            return right if out is None else np.positive(right, out=out)
         y: Array = np.maximum(x, 0, out=out)
         return y
 

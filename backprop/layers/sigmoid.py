@@ -29,9 +29,11 @@ class Sigmoid(Elementwise):
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """1 / (1 + e⁻ˣ), without overflow for x far below zero."""
         if np.iscomplexobj(x):  # SciPy's function takes real numbers only
-            left = x.real < 0
-            tail = np.exp(np.where(left, x, -x))  # e^-|x|
-            return np.divide(np.where(left, tail, 1), 1 + tail, out=out)
+            half: Array = np.multiply(x, 0.5, out=out)
+            np.tanh(half, out=half)  # 1 / (1 + e⁻ˣ) = (1 + tanh x/2) / 2
+            half += 1
+            half *= 0.5
+            return half
         from scipy.special import expit
 
         y: Array = expit(x, out=out)

@@ -12,7 +12,7 @@ from backprop.peers.base import Peer, Raw
 from backprop.peers.black_box import Plan, black_box_cost, loss_of_vector
 from backprop.strategy import Accuracy, Cost, ValueAndGradient
 
-_STEP, _STEPS = 1e-4, 3
+_STEP, _STEPS = 2e-6, 3
 """The smallest step and the number of steps: its defaults begin so far out that they cross kinks of relu."""
 
 

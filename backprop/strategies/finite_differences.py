@@ -1,10 +1,11 @@
 """Finite differences: one quotient a parameter, from a black box that may call only the loss.
 
-    central   (L(θ + h e) - L(θ - h e)) / 2h     2p passes, error h²/6 L''' + eps L/h, best h ~ eps^(1/3)
-    forward   (L(θ + h e) - L(θ)) / h            p passes,  error h/2 L''  + eps L/h, best h ~ eps^(1/2)
+    forward      (L(θ + h e) - L(θ)) / h            p passes,  error h/2 L''   + eps L/h, best h ~ eps^(1/2)
+    central      (L(θ + h e) - L(θ - h e)) / 2h     2p passes, error h²/6 L''' + eps L/h, best h ~ eps^(1/3)
+    richardson   (4 D(h/2) - D(h)) / 3              4p passes, error h⁴/480 L⁽⁵⁾ + eps L/h, best h ~ eps^(1/5)
 
-One more pass gives the loss itself. The derivation of last resort: it needs no derivation.
-(Nocedal and Wright 2006, section 8.1.)
+with D(h) the central quotient, whose error in h² cancels (Richardson 1911). One more pass gives the loss
+itself. The derivation of last resort: it needs no derivation. (Nocedal and Wright 2006, section 8.1.)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from backprop.arrays import DType
 from backprop.network import Batch, Network
+from backprop.options import check_choice, check_step, check_step_shows
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
 
@@ -34,14 +36,23 @@ _ACCURACY = {
         parameter_exponent=1 / 4,
         reason="h and eps/h meet at eps^(1/2); √p rounding errors against a gradient of √i leave p^(1/4)",
     ),
+    "richardson": Accuracy(
+        factor=30,
+        exponent=4 / 5,
+        parameter_exponent=1 / 4,
+        reason="h⁴ and eps/h meet at eps^(4/5); √p rounding errors against a gradient of √i leave p^(1/4)",
+    ),
 }
+_STEP_EXPONENT = {"central": 1 / 3, "forward": 1 / 2, "richardson": 1 / 5}
+_CALLS = {"central": 2, "forward": 1, "richardson": 4}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A copy of the parameters to disturb, and the gradient's memory."""
+    """The step relative to the parameter, a copy of the parameters to disturb, and the gradient's memory."""
 
     network: Network
+    relative_step: float
     disturbed: Parameters
     gradient: Parameters
 
@@ -49,16 +60,26 @@ class Plan:
 @final
 @dataclass(frozen=True, repr=False)
 class FiniteDifferences(Strategy[Plan]):
-    """Difference quotients of the given kind with the step that balances truncation and rounding."""
+    """Difference quotients of the given kind.
 
-    kind: Literal["central", "forward"] = "central"
+    `relative_step` is h for parameters up to one and grows with larger ones; None is the step that
+    balances truncation and rounding. Raises `OptionError` for another kind, for a step that is not above
+    zero and, in `prepare`, for one below the rounding of the dtype.
+    """
+
+    kind: Literal["central", "forward", "richardson"] = "central"
+    relative_step: float | None = None
 
     summary: ClassVar[str] = "a difference quotient per parameter; calls nothing but the loss"
+
+    def __post_init__(self) -> None:
+        check_choice("kind of quotient", self.kind, _ACCURACY)
+        check_step(self.relative_step)
 
     @property
     def name(self) -> str:
         """`finite-differences` are central ones."""
-        return "finite-differences" if self.kind == "central" else "finite-differences-forward"
+        return "finite-differences" if self.kind == "central" else f"finite-differences-{self.kind}"
 
     @property
     def accuracy(self) -> Accuracy:
@@ -70,9 +91,9 @@ class FiniteDifferences(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """P + 1 or 2p + 1 forward passes; almost no memory."""
+        """P + 1, 2p + 1 or 4p + 1 forward passes; almost no memory."""
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
-        calls = (2 if self.kind == "central" else 1) * weights + 1
+        calls = _CALLS[self.kind] * weights + 1
         return Cost(
             flops=calls * network.forward_flops(n),
             bytes_moved=calls
@@ -83,9 +104,11 @@ class FiniteDifferences(Strategy[Plan]):
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
-        """Allocate the copy and the gradient."""
+        """Choose the step, allocate the copy and the gradient."""
+        relative_step = self.relative_step or float(np.finfo(dtype).eps) ** _STEP_EXPONENT[self.kind]
+        check_step_shows(relative_step / (2 if self.kind == "richardson" else 1), dtype)
         disturbed, gradient = (Parameters.empty(network.layout, dtype) for _ in range(2))
-        return Plan(network, disturbed, gradient)
+        return Plan(network, relative_step, disturbed, gradient)
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One parameter after another is disturbed and put back."""
@@ -97,18 +120,21 @@ class FiniteDifferences(Strategy[Plan]):
             theta[k] = value
             return plan.network.loss(disturbed, batch.inputs, batch.labels)
 
+        def central(k: int, value: Any, step: Any) -> Any:
+            above, below = value + step, value - step  # the step really taken is their distance: it is exact
+            return (loss_at(k, above) - loss_at(k, below)) / (above - below)
+
         loss = plan.network.loss(disturbed, batch.inputs, batch.labels)
-        relative_step = np.finfo(dtype).eps ** (1 / 3 if self.kind == "central" else 1 / 2)
         for k, value in enumerate(params.vector):
-            step = dtype(relative_step * max(1.0, abs(value)))
-            above = value + step  # the step that was really taken is above - value: it has no rounding error
-            if self.kind == "central":
-                below = value - step
-                gradient[k] = (loss_at(k, above) - loss_at(k, below)) / (above - below)
+            step = dtype(plan.relative_step * max(1.0, abs(value)))
+            if self.kind == "forward":
+                gradient[k] = (loss_at(k, value + step) - loss) / ((value + step) - value)
+            elif self.kind == "central":
+                gradient[k] = central(k, value, step)
             else:
-                gradient[k] = (loss_at(k, above) - loss) / (above - value)
+                gradient[k] = (4 * central(k, value, step / 2) - central(k, value, step)) / 3
             theta[k] = value
         return ValueAndGradient(float(loss), plan.gradient)
 
 
-STRATEGIES = (FiniteDifferences(), FiniteDifferences(kind="forward"))
+STRATEGIES = (FiniteDifferences(), FiniteDifferences(kind="forward"), FiniteDifferences(kind="richardson"))

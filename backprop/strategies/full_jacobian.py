@@ -6,18 +6,25 @@
 not zero. It is dense all the same. Two things keep it honest and no slower than it must be: a buffer is
 filled again only where it is not zero, and the chain is multiplied from the left, row vector times
 matrix, which reads every matrix once.
+
+    full-jacobian         ((dL/dp · ∂p/∂z₂) · ∂z₂/∂a₁) · …                        2 operations a number
+    full-jacobian-naive   dL/dp · (∂p/∂z₂ · (∂z₂/∂a₁ · (∂a₁/∂z₁ · ∂z₁/∂θ)))       2 o operations a number
+
+The same numbers in either order; the product of matrices is associative, its cost is not (Griewank and
+Walther 2008, section 3.3).
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.network import Batch, Network
+from backprop.options import check_choice
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
@@ -38,19 +45,33 @@ class Plan:
 
 
 @final
+@dataclass(frozen=True, repr=False)
 class FullJacobian(Strategy[Plan]):
-    """The chain rule as it is taught, with every matrix in memory."""
+    """The chain rule as it is taught, with every matrix in memory.
 
-    name = "full-jacobian"
+    `order` is that of the products, from the left (rows) or from the right (matrices). Raises
+    `OptionError` for another one.
+    """
+
+    order: Literal["rows", "matrices"] = "rows"
+
     summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
-    accuracy: Accuracy = EXACT
+    accuracy: ClassVar[Accuracy] = EXACT
+
+    def __post_init__(self) -> None:
+        check_choice("order of the products", self.order, ("rows", "matrices"))
+
+    @property
+    def name(self) -> str:
+        """The order is named where it is not the cheaper one."""
+        return "full-jacobian" if self.order == "rows" else "full-jacobian-naive"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Every network and dtype can be done, given the memory."""
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """Σ o·p numbers for the matrices; each is read once a sample."""
+        """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""
         n, size = batch_size, dtype.itemsize
         factors = sum(o * i for i, o in network.widths[1:])
         jacobians = sum(
@@ -60,10 +81,13 @@ class FullJacobian(Strategy[Plan]):
         )
         weights = network.parameter_count
         activations = sum(o for _, o in network.widths)
+        flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
+        if self.order == "matrices":
+            flops, moved, transient = _matrix_chains(network)
         return Cost(
-            flops=network.forward_flops(n) + 2 * n * (factors + jacobians + weights),
-            bytes_moved=size * n * (factors + jacobians),
-            peak_bytes=size * (factors + jacobians + 2 * weights + activations),
+            flops=network.forward_flops(n) + n * flops,
+            bytes_moved=size * n * moved,
+            peak_bytes=size * (factors + jacobians + 2 * weights + activations + transient),
             forward_calls=1,
         )
 
@@ -87,18 +111,25 @@ class FullJacobian(Strategy[Plan]):
         plan.gradient.vector.fill(0)
         tensors, loss = plan.network.local(params), 0.0
         for x, label in zip(batch.inputs[:, None, :], batch.labels[:, None], strict=True):
-            loss += _add_sample(plan, tensors, x, label)
+            add_sample = _add_by_rows if self.order == "rows" else _add_by_matrices
+            loss += add_sample(plan, tensors, x, label)
         n = len(batch.inputs)
         plan.gradient.vector /= batch.inputs.dtype.type(n)
         return ValueAndGradient(loss / n, plan.gradient)
 
 
-def _add_sample(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
-    """Add the gradient of one sample (1, i) to the plan's; returns its loss."""
-    network = plan.network
+def _activations(network: Network, tensors: list[dict[str, Array]], inputs: Array) -> list[Array]:
+    """One sample (1, i) and every layer's output of it."""
     values = [inputs]
     for layer, own in zip(network.layers, tensors, strict=True):
         values.append(layer.forward(own, values[-1]))
+    return values
+
+
+def _add_by_rows(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
+    """Add the gradient of one sample (1, i) to the plan's, from the left; returns its loss."""
+    network = plan.network
+    values = _activations(network, tensors, inputs)
     row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
     for k in reversed(range(len(network.layers))):
         layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
@@ -112,4 +143,42 @@ def _add_sample(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, labe
     return float(network.loss_function.value(values[-1], label))
 
 
-STRATEGIES = (FullJacobian(),)
+def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
+    """Add the gradient of one sample (1, i) to the plan's, from the right; returns its loss."""
+    network = plan.network
+    values = _activations(network, tensors, inputs)
+    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
+    factors: list[Array] = []  # of the layers that follow
+    for k in reversed(range(len(network.layers))):
+        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
+        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
+        for name, jacobian in jacobians.items():
+            matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
+            for factor in factors:
+                matrix = factor @ matrix
+            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
+            np.matmul(row, matrix, out=product.reshape(1, -1))
+            gradient += product
+            del matrix  # before the next chain asks for as much
+        if k > 0:
+            factors.insert(0, layer.input_jacobian(own, x, y, out=plan.inputs[k])[0])
+    return float(network.loss_function.value(values[-1], label))
+
+
+def _matrix_chains(network: Network) -> tuple[int, int, int]:
+    """Of the chains from the right, for one sample: operations, numbers moved, and numbers alive at once."""
+    flops = moved = alive = 0
+    for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+        for shape in layer.parameter_shapes().values():
+            columns, before = math.prod(shape), 0  # the first matrix lies in the plan
+            moved += o * columns
+            for i, rows in network.widths[k + 1 :]:
+                flops += 2 * rows * i * columns
+                moved += rows * i + 2 * rows * columns  # a product is written and read again
+                alive = max(alive, before + rows * columns)
+                before = rows * columns
+            flops += (2 * network.classes + 2) * columns
+    return flops, moved, alive
+
+
+STRATEGIES = (FullJacobian(), FullJacobian(order="matrices"))

@@ -25,11 +25,12 @@ from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
+from backprop.tail import Tail, chain, unknown_parameters
 
 SampleLoss = Callable[[Array, Array], Array]
 """The losses (n,) of outputs (n, c) and labels (n,)."""
 
-_BLOCK_BYTES = 1 << 17
+_BLOCK_BYTES = 1 << 18
 """Of one array of a block: the handful that is in use stays in a second-level cache of 1 or 2 MB."""
 
 
@@ -91,10 +92,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Only of the weights of a linear layer it is known that they touch one unit."""
-        for layer in network.layers:
-            if layer.parameter_shapes() and not isinstance(layer, Linear):
-                return f"the layer {layer.name} has parameters, and what they touch is known of linear layers only"
-        return None
+        return unknown_parameters(network)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two rows of all that follows for every weight and sample, as if no input were zero.
@@ -102,16 +100,16 @@ class LocalFiniteDifferences(Strategy[Plan]):
         `forward_calls` is 1, the undisturbed pass: this is no black box, and what it evaluates again is
         counted in `flops`. Inputs of zero and units that stay dead make it cheaper.
         """
-        n, size, chain = batch_size, dtype.itemsize, _chain(network)
+        n, size, layers = batch_size, dtype.itemsize, chain(network)
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
-        for k, layer in enumerate(chain):
+        for k, layer in enumerate(layers):
             if isinstance(layer, Linear):
-                tail, rows = _Tail.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
-                flops += rows * tail.flops
+                tail, rows = Tail.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
+                flops += rows * _row_flops(tail)
                 moved += 2 * size * rows * tail.width
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = sum(2 * n * o for _, o in network.widths[: len(chain)])
-        copies = sum(layer.inputs * layer.outputs for layer in chain[1:] if isinstance(layer, Linear))
+        activations = sum(2 * n * o for _, o in network.widths[: len(layers)])
+        copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
         return Cost(
             flops=flops,
             bytes_moved=moved,
@@ -130,7 +128,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
         """One undisturbed pass, then one linear layer after another."""
         steps: list[_Step] = []
         x = batch.inputs
-        for layer, own in zip(_chain(plan.network), plan.network.local(params), strict=False):
+        for layer, own in zip(chain(plan.network), plan.network.local(params), strict=False):
             y = layer.forward(own, x)
             weight = own["W"].T.copy() if steps and isinstance(layer, Linear) else x[:0]
             steps.append(_Step(layer, own, x, y.T.copy(), weight))
@@ -148,16 +146,14 @@ class LocalFiniteDifferences(Strategy[Plan]):
 def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, labels: Array) -> Array:
     """∂L/∂(W, b) of the linear layer that comes first in `steps`, (o, i + 1) with the bias last."""
     above, below = _steps_taken(steps[0].own, relative_step)
-    touched, rise = _touched(steps[0].x, labels), np.zeros_like(above)
-    for units, pairs in _blocks(len(above), len(touched.x), _rows(1, above.itemsize)):
-        touch = _Touch(*(array[pairs] for array in touched))
-        z = np.empty((2, units.stop - units.start, len(touch.x)), above.dtype)
-        for disturbed, step in zip(z, (above, below), strict=True):
-            np.take(step[units], touch.source, axis=1, out=disturbed, mode="clip")
-        z *= touch.x
-        z += _take(steps[0].y_by_unit[units], touch.sample)
-        _add_rise(steps, loss, z, units.start, touch, rise[units])
-        del z  # before the next block asks for as much
+    rise = np.zeros_like(above)
+    for touch in _touched(steps[0].x, labels):
+        units_at_once = _rows(1, rise.itemsize) // len(touch.x)
+        for first in range(0, len(rise), units_at_once):
+            units = slice(first, min(first + units_at_once, len(rise)))
+            z = _disturb(steps[0].y_by_unit[units], above[units], below[units], touch)
+            _add_rise(steps, loss, z, first, touch, rise[units])
+            del z  # before the next block asks for as much
     above -= below
     rise /= above
     rise /= rise.dtype.type(len(labels))
@@ -176,20 +172,24 @@ def _steps_taken(own: dict[str, Array], relative_step: float) -> tuple[Array, Ar
     return above, below
 
 
-def _touched(x: Array, labels: Array) -> _Touch:
-    """The pairs of all samples, with the bias as one more input, which is one."""
+def _touched(x: Array, labels: Array) -> Iterator[_Touch]:
+    """The pairs of all samples in blocks, with the bias as one more input, which is one."""
     x = np.concatenate([x, np.ones((len(x), 1), x.dtype)], axis=1)
-    sample, source = np.nonzero(x)
-    return _Touch(sample, source, x[sample, source], labels[sample])
+    touched, at_once = np.flatnonzero(x), _pairs_at_once(x.itemsize)
+    for start in range(0, len(touched), at_once):
+        pair = touched[start : start + at_once]
+        sample, source = np.divmod(pair, x.shape[1])
+        yield _Touch(sample, source, x.reshape(-1)[pair], labels[sample])
 
 
-def _blocks(units: int, pairs: int, rows: int) -> Iterator[tuple[slice, slice]]:
-    """Units and pairs in blocks of at most that many rows, one for a unit and a pair."""
-    pairs_at_once = min(pairs, rows)
-    units_at_once = rows // pairs_at_once
-    for pair in range(0, pairs, pairs_at_once):
-        for unit in range(0, units, units_at_once):
-            yield slice(unit, min(unit + units_at_once, units)), slice(pair, min(pair + pairs_at_once, pairs))
+def _disturb(z: Array, above: Array, below: Array, touch: _Touch) -> Array:
+    """z[n,j] + step[j,i] x[n,i] for both steps, every unit j and every pair of n and i: (2, units, pairs)."""
+    disturbed = np.empty((2, len(z), len(touch.x)), z.dtype)
+    for half, step in zip(disturbed, (above, below), strict=True):
+        np.take(step, touch.source, axis=1, out=half, mode="clip")
+    disturbed *= touch.x
+    disturbed += _take(z, touch.sample)
+    return disturbed
 
 
 def _add_rise(
@@ -202,7 +202,8 @@ def _add_rise(
         k += 1
     y = y.reshape(2, -1)
     rows = np.flatnonzero(y[0] != y[1])  # where both are equal, as of a dead unit, so are the losses
-    at_once = _rows(max(len(step.y_by_unit) for step in steps[k:] or steps[-1:]), y.itemsize)
+    # half a block of outputs, which a block with dead units can fill too
+    at_once = _rows(2 * max(len(step.y_by_unit) for step in steps[k:] or steps[-1:]), y.itemsize)
     for start in range(0, len(rows), at_once):
         row = rows[start : start + at_once]
         unit, pair = np.divmod(row, z.shape[2])
@@ -239,69 +240,35 @@ def _take(array: Array, columns: Array) -> Array:
     return taken
 
 
-def _chain(network: Network) -> tuple[Layer, ...]:
-    """The layers, without the last one where the loss is fused with it."""
-    return network.layers[:-1] if network.fused else network.layers
-
-
 def _rows(width: int, itemsize: int) -> int:
     """Rows of which two arrays of that width fill a block."""
     return max(1, _BLOCK_BYTES // (2 * width * itemsize))
 
 
-class _Tail(NamedTuple):
-    """What follows a linear layer, as (layer, i, o): with one unit disturbed, then with all of them."""
+def _pairs_at_once(itemsize: int) -> int:
+    """Pairs in a block, which then has four units or more: how many there are depends on the samples."""
+    return _rows(4, itemsize)
 
-    local: list[tuple[Layer, int, int]]
-    full: list[tuple[Layer, int, int]]
-    classes: int
 
-    @classmethod
-    def of(cls, network: Network, k: int) -> _Tail:
-        """Of linear layer k."""
-        steps = [(layer, *widths) for layer, widths in zip(_chain(network), network.widths, strict=False)]
-        rest = steps[k + 1 :]
-        local = next((j for j, (layer, _, _) in enumerate(rest) if not isinstance(layer, Elementwise)), len(rest))
-        return cls(rest[:local], rest[local:], network.classes)
-
-    @property
-    def width(self) -> int:
-        """Of the widest array of a row with all units disturbed."""
-        return max((o for _, _, o in self.full), default=self.classes)
-
-    @property
-    def entry(self) -> int:
-        """Of the first of them: what a linear layer gives, or what a layer that mixes units is given."""
-        if not self.full:
-            return self.classes
-        layer, i, o = self.full[0]
-        return o if isinstance(layer, Linear) else i
-
-    @property
-    def evaluated(self) -> list[tuple[Layer, int, int]]:
-        """The layers whose `forward` sees all units: not a linear one that is entered by one row."""
-        return self.full[1:] if self.full and isinstance(self.full[0][0], Linear) else self.full
-
-    @property
-    def flops(self) -> int:
-        """Operations for a row: one unit, its row of weights, what follows, and the loss."""
-        local = 4 + sum(layer.forward_flops(1, 1, 1) for layer, _, _ in self.local)
-        full = sum(layer.forward_flops(1, i, o) for layer, i, o in self.evaluated)
-        return local + 2 * self.entry + full + 14 * self.classes
+def _row_flops(tail: Tail) -> int:
+    """Operations for a disturbed row: one unit, its row of weights, what follows, and the loss."""
+    local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in tail.local)
+    full = sum(step.layer.forward_flops(1, step.i, step.o) for step in tail.evaluated)
+    return local + 2 * tail.entry + full + 14 * tail.classes
 
 
 def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of linear layer k at once: its steps and pairs, and the arrays of a block."""
-    (i, o), tail, index = network.widths[k], _Tail.of(network, k), np.dtype(np.intp).itemsize
+    (i, o), tail, index = network.widths[k], Tail.of(network, k), np.dtype(np.intp).itemsize
     weights, pairs = (i + 1) * o * size, n * (i + 1)
-    pairs_at_once = min(pairs, _rows(1, size))
+    pairs_at_once = min(pairs, _pairs_at_once(size))
     rows = pairs_at_once * min(o, _rows(1, size) // pairs_at_once)
-    at_once = min(rows, _rows(tail.width, size))
+    at_once = min(rows, _rows(2 * tail.width, size))
 
-    kept = 3 * weights + pairs * (3 * index + size)
+    kept = 3 * weights + pairs * (index + size) + pairs_at_once * (3 * index + size)
     z = y = 2 * rows * size
     local = rows * size
-    for layer, _, _ in tail.local:
+    for layer, *_ in tail.local:
         local = max(local, layer.forward_bytes(2 * rows, 1, 1, size, out=False))
         y = 4 * rows * size
     entry = at_once * tail.entry * size
@@ -313,7 +280,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     spread = rows * index + at_once * (5 * index + 2 * size) + full
     if at_once < rows:  # the gains of the piece before
         spread += at_once * (index + size)
-    return max(3 * weights, 2 * weights + pairs * (3 * index + 2 * size), kept + z + local, kept + y + spread)
+    return max(kept + z + local, kept + y + spread)
 
 
 def _loss_bytes(network: Network, rows: int, size: int) -> int:

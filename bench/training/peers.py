@@ -62,7 +62,7 @@ def measure_peers(
     finally:
         for worker in workers.values():
             worker.kill()
-            worker.wait()
+            worker.communicate()  # closes its pipes
 
 
 def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
@@ -214,7 +214,7 @@ def _sklearn(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
         random_state=0,
     )
     classes = np.arange(dataset.classes)
-    return lambda: model.partial_fit(inputs, dataset.train_labels, classes)
+    return lambda: model.partial_fit(inputs, dataset.train_labels, classes=classes)
 
 
 # The command ------------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ start_sd is worth 2 to 5%, turn_sd 1 to 3%, and the machine's speed wanders by t
 who take the same turns.
 """
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -47,15 +49,13 @@ def rng_of(seed):
 # A/A pairs and planted differences
 
 
-@pytest.mark.parametrize(("start_sd", "turn_sd"), [(0.014, 0.01), (0.025, 0.02), (0.035, 0.03)])
+@pytest.mark.parametrize(("start_sd", "turn_sd"), [(0.014, 0.01), (0.032, 0.03)])
 def test_a_twin_is_not_called_different_and_a_planted_10_percent_is_found(start_sd, turn_sd):
-    """The ratio of two has the sd of one times √2: these are the 2 to 5% that were seen between starts."""
+    """The ratio of two varies √2 times as much: by the 2 to 5% from start to start that were seen."""
     runs, false_alarms, found, close = 200, 0, 0, 0
     for seed in range(runs):
         rng = rng_of(seed)
-        short, twin, same, slower = synthetic(
-            rng, (1, 1, 1, 1.1), start_sd=start_sd, turn_sd=turn_sd
-        )
+        short, twin, same, slower = synthetic(rng, (1, 1, 1, 1.1), start_sd=start_sd, turn_sd=turn_sd)
         floor = noise_floor(short, twin, rng)
         false_alarms += compare(same, short, floor, rng).verdict != "same within noise"
         difference = compare(slower, short, floor, rng)
@@ -81,6 +81,16 @@ def test_a_difference_inside_the_noise_floor_is_not_claimed_however_sure():
     assert compare(other, short, 1.0, rng).verdict == "slower"
     assert compare(short, other, 1.0, rng).verdict == "faster"
     assert compare(other, short, 1.2, rng).verdict == "same within noise"
+
+
+@pytest.mark.parametrize("starts", [4, 12])
+def test_a_large_factor_that_comes_and_goes_is_not_claimed(starts):
+    other = [[1.0] * 4 for _ in range(starts)]
+    own = [[0.7 + 0.01 * k if k % 2 else 1.4 + 0.01 * k] * 4 for k in range(starts - 1)] + [[1.4] * 4]
+    difference = compare(own, other, 1.0, rng_of(0))
+    assert difference.ratio.value > 1.05
+    assert difference.p_value > SIGNIFICANCE
+    assert difference.verdict == "same within noise"
 
 
 def test_drift_that_all_share_leaves_the_ratio_alone():
@@ -210,13 +220,13 @@ def test_the_geometric_mean_treats_a_factor_and_its_inverse_alike():
 @pytest.mark.parametrize("exponent", [0, 0.5, 1, 2, 3])
 def test_an_exponent_is_recovered_and_covered_by_its_interval(exponent):
     sizes, covered = [16, 32, 64, 128, 256], 0
-    for seed in range(60):
+    for seed in range(25):
         rng = rng_of(seed)
         values = 1e-4 * np.array(sizes, float) ** exponent * np.exp(0.05 * rng.standard_normal(5))
         fitted = fit_exponent(sizes, [Estimate(v, v * 0.9, v * 1.1) for v in values], rng)
         assert fitted.value == pytest.approx(exponent, abs=0.12)
         covered += fitted.low <= exponent <= fitted.high
-    assert covered >= 50
+    assert covered >= 20
 
 
 def test_an_exact_power_has_a_narrow_interval():
@@ -239,7 +249,7 @@ def test_steady_turns_are_not_flagged():
 def test_an_outlying_start_is_flagged_by_its_number():
     starts = steady()
     starts[4] = [turn * 1.4 for turn in starts[4]]
-    assert "start 5 differs by 40%" in unstable(starts, 0.0).replace("39%", "40%").replace("41%", "40%")
+    assert re.fullmatch(r"start 5 differs by (3[5-9]|4[0-5])%", unstable(starts, 0.0))
 
 
 def test_drift_is_flagged_with_its_factor():

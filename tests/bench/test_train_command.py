@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from command import BACKPROP, backprop, finish, run_python, start
+from command import BACKPROP, Done, backprop, finish, run_python, start
 
 from backprop.data import load
 from backprop.data.idx import write_idx
@@ -160,15 +160,56 @@ MISTAKES = {
 }
 
 
+_MANY = """
+import contextlib, io, json, sys
+from bench.cli import main
+results = []
+for arguments in json.loads({arguments!r}):
+    sys.argv = ["backprop", *arguments]
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code
+    results.append([code, out.getvalue(), err.getvalue()])
+json.dump(results, sys.stdout)
+"""
+"""Many command lines in one process: a process for each would take longer than all other tests of training."""
+
+
+@pytest.fixture(scope="module")
+def mistaken(tmp_path_factory):
+    """What each mistake got, by its name, and the folder in which all were made."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "file").write_text("not a folder")
+    lines = [
+        ["train", *(() if name == "the threads" else ("--threads", "1")), *arguments]
+        for name, (arguments, _) in MISTAKES.items()
+    ]
+    done = run_python(_MANY.format(arguments=json.dumps(lines)), cwd=folder)
+    assert done.code == 0, done.err
+    return dict(zip(MISTAKES, (Done(*result) for result in json.loads(done.out)), strict=True)), folder
+
+
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_gets_one_sentence(name, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
+def test_a_mistake_gets_one_sentence(name, mistaken):
+    results, _ = mistaken
+    assert results[name].code == 2
+    assert MISTAKES[name][1] in results[name].error_sentence
+
+
+def test_a_mistake_leaves_nothing_behind(mistaken):
+    _, folder = mistaken
+    assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("name", ["an optimizer", "the image size"])
+def test_a_mistake_gets_its_sentence_in_a_process_of_its_own_too(name, tmp_path):
     arguments, sentence = MISTAKES[name]
-    threads = () if name == "the threads" else ("--threads", "1")
-    done = backprop("train", *threads, *arguments, cwd=tmp_path)
+    done = backprop("train", "--threads", "1", *arguments, cwd=tmp_path)
     assert done.code == 2
     assert sentence in done.error_sentence
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_weights_of_another_network_are_refused(trained):
@@ -209,7 +250,7 @@ def test_another_data_set_in_idx_form_is_trained_on_by_its_folder(tmp_path):
         images[np.arange(count), labels % 6, labels // 2] = 255
         write_idx(data / f"{part}-images-idx3-ubyte", images)
         write_idx(data / f"{part}-labels-idx1-ubyte", labels)
-    arguments = ("--network", "30-32-10", "--batch", "20", "--epochs", "10", "--lr", "0.05")
+    arguments = ("--network", "30-32-10", "--batch", "20", "--epochs", "10", "--lr", "0.05", "--shift", "0")
     done = backprop("train", "--threads", "1", "--data", "shapes", *arguments, "--json", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     values = json.loads(done.out)

@@ -12,6 +12,7 @@ from tables import (
     STRATEGIES,
     arrays_of,
     cells,
+    comparable,
     oracle,
     relative_error,
     run,
@@ -37,7 +38,7 @@ def test_the_gradient_matches_autograd_within_the_claimed_tolerance(name, scenar
 
     assert gradient.dtype == dtype
     assert gradient.layout == network.layout
-    keep = slice(None) if name in EXACT_STRATEGIES else smooth_parameters(scenario, dtype)
+    keep = comparable(strategy, scenario, dtype)
     assert relative_error(gradient.vector, expected, keep) <= strategy.accuracy.tolerance(
         network, np.dtype(dtype)
     )
@@ -57,7 +58,8 @@ def test_every_tensor_by_itself_matches_autograd(name, scenario, dtype):
 def test_few_parameters_are_left_out_because_of_a_kink():
     for scenario in SCENARIOS:
         for dtype, share in (("float32", 0.75), ("float64", 0.98)):
-            assert smooth_parameters(scenario, dtype).mean() > share
+            step = float(np.finfo(dtype).eps) ** (1 / 3)
+            assert smooth_parameters(scenario, dtype, step).mean() > share
 
 
 widths = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(lambda sizes: (*sizes[:-1], sizes[-1] + 1))

@@ -124,7 +124,8 @@ def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name,
         for entry in (cost.flops, cost.bytes_moved, cost.peak_bytes, cost.forward_calls):
             assert isinstance(entry, int)
             assert entry > 0
-    assert large.flops >= 900 * small.flops
+    # random directions are drawn once, whatever the batch
+    assert large.flops >= (1.1 if strategy.accuracy.directions else 900) * small.flops
     assert large.bytes_moved > small.bytes_moved
     assert large.peak_bytes >= small.peak_bytes
 

@@ -56,7 +56,9 @@ def test_float32_images_are_continued_bit_for_bit_too(sample, tmp_path):
 
 def test_it_learns_the_sample(sample):
     trainer = Trainer(
-        Settings(network="784-32-10", epochs=3, learning_rate=0.1), sample.train_images, sample.train_labels
+        Settings(network="784-32-10", epochs=3, learning_rate=0.1, shift=0),
+        sample.train_images,
+        sample.train_labels,
     )
     while not trainer.finished:
         trainer.take_step()

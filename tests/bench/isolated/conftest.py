@@ -18,7 +18,7 @@ strategies = ["short-form", "layerwise-vjp"]
 starts = 3
 turns = 1
 """
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 @dataclass

@@ -1,0 +1,191 @@
+"""The forward gradient: an unbiased estimate from k random directions, without a backward pass.
+
+    ĝ = 1/k Σ (v·∇L) v        v ~ N(0, I), v·∇L by one Jacobian-vector product through the whole network
+
+E[v vᵀ] = I makes E[ĝ] = ∇L. Its error is no rounding but chance, and large:
+
+    E‖ĝ - g‖² / ‖g‖² = (p + 1)/k
+
+so that with fewer directions than parameters a gradient of zero is nearer than the estimate; what it is for
+is stochastic descent, where the noise averages out over steps (Baydin, Pearlmutter, Syme, Wood and Torr
+2022, arXiv:2202.08587). Every element comes with its standard error, estimated from the spread of the k
+samples: s[p] = √(1/k · 1/(k - 1) · Σ (v·∇L v[p] - ĝ[p])²).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+
+from backprop.arrays import Array, DType, ufunc_buffer_bytes
+from backprop.errors import OptionError
+from backprop.layers import Elementwise, Layer, Linear
+from backprop.network import Batch, Network
+from backprop.options import check_count
+from backprop.parameters import Parameters
+from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
+from backprop.tail import chain
+
+_USUAL_DIRECTIONS = 16
+
+_FLOPS_OF_A_NORMAL = 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The generator of the directions, the last direction, and the estimate with its standard error.
+
+    Every call draws new directions, or a descent would never leave the space of the first ones. The
+    standard error is valid until the next call, as the gradient is; of a single direction it is infinite.
+    """
+
+    network: Network
+    rng: np.random.Generator
+    directions: int
+    direction: Parameters
+    gradient: Parameters
+    standard_error: Parameters
+
+
+class _Step(NamedTuple):
+    """A layer with its own parameters, its input x (n, i) and output y (n, o)."""
+
+    layer: Layer
+    own: dict[str, Array]
+    x: Array
+    y: Array
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class ForwardGradient(Strategy[Plan]):
+    """The mean of k directional derivatives, each times its direction.
+
+    `directions` is k, at most p; None is 16, or p where that is less. `seed` starts the generator of every
+    plan. Raises `OptionError` for a k that is no whole number above zero and, in `prepare`, above p.
+    """
+
+    directions: int | None = None
+    seed: int = 2022
+
+    name: ClassVar[str] = "forward-gradient"
+    summary: ClassVar[str] = "an unbiased estimate from random directions, one JVP each, with its standard error"
+
+    def __post_init__(self) -> None:
+        check_count("directions", self.directions)
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Statistical: the root of the mean square, and four standard deviations of that above it."""
+        k = self.directions or _USUAL_DIRECTIONS
+        return Accuracy(
+            factor=1 + 4 / k**0.5,
+            exponent=0,
+            directions=k,
+            reason="chance: E‖ĝ - g‖²/‖g‖² = (p + 1)/k for k normal directions, and 1 + 4/√k for its own spread",
+        )
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """More directions than there are parameters: the exact gradient would be cheaper."""
+        if self.directions is not None and self.directions > network.parameter_count:
+            return f"{self.directions} directions are more than the {network.parameter_count} parameters"
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """K directions of p random numbers, each with the JVP of every layer.
+
+        `forward_calls` is 1: the k passes are of tangents and are counted in `flops`.
+        """
+        n, size, weights = batch_size, dtype.itemsize, network.parameter_count
+        k = min(self.directions or _USUAL_DIRECTIONS, weights)
+        sizes = list(zip(chain(network), network.widths, strict=False))
+        push = sum(
+            2 * layer.forward_flops(n, i, o)
+            if isinstance(layer, Linear)
+            else layer.vjp_flops(n, i, o, input_needed=True)
+            for layer, (i, o) in sizes
+        )
+        activations = n * (sum(o for _, (_, o) in sizes) + network.classes)
+        return Cost(
+            flops=network.forward_flops(n) + k * (push + weights * (_FLOPS_OF_A_NORMAL + 5)),
+            bytes_moved=size * (weights + k * (10 * weights + n * network.inputs + 4 * activations)),
+            peak_bytes=size * (3 * weights + activations) + _push_bytes(network, n, size),
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Seed the generator, allocate a direction, the estimate and its standard error."""
+        reason = self.unsupported(network, dtype)
+        if reason is not None:
+            raise OptionError(f"The {reason}; expected as many at most.")
+        return Plan(
+            network,
+            np.random.default_rng(self.seed),
+            min(self.directions or _USUAL_DIRECTIONS, network.parameter_count),
+            *(Parameters.empty(network.layout, dtype) for _ in range(3)),
+        )
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """One forward pass and ∂L/∂(outputs), then one direction after another."""
+        network, steps, y = plan.network, list[_Step](), batch.inputs
+        for layer, own in zip(chain(network), network.local(params), strict=False):
+            x, y = y, layer.forward(own, y)
+            steps.append(_Step(layer, own, x, y))
+        loss = network.loss_function
+        if network.fused:
+            value, covector = loss.fused_value_and_gradient(y, batch.labels)
+        else:
+            value, covector = loss.value(y, batch.labels), loss.gradient(y, batch.labels)
+
+        direction, mean, squares = (p.vector for p in (plan.direction, plan.gradient, plan.standard_error))
+        tangents = network.local(plan.direction)
+        mean.fill(0)
+        squares.fill(0)
+        for _ in range(plan.directions):
+            plan.rng.standard_normal(out=direction, dtype=direction.dtype.type)
+            direction *= np.vdot(covector, _push(steps, tangents))  # a sample of the estimate
+            mean += direction
+            squares += np.square(direction, out=direction)
+        _finish(plan.directions, mean, squares, direction)
+        return ValueAndGradient(float(value), plan.gradient)
+
+
+def _push(steps: Sequence[_Step], tangents: Sequence[Mapping[str, Array]]) -> Array:
+    """The tangent of the outputs (n, c) along one direction of all parameters."""
+    tangent = np.zeros((1, steps[0].x.shape[1]), steps[0].x.dtype)  # no input moves
+    for step, dparams in zip(steps, tangents, strict=False):
+        tangent = step.layer.jvp(step.own, step.x, step.y, tangent, dparams)
+    return tangent
+
+
+def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
+    """Turn the sum of the samples into their mean, and that of their squares into its standard error."""
+    mean /= k
+    if k == 1:
+        squares.fill(np.inf)
+        return
+    squares /= k
+    squares -= np.square(mean, out=scratch)
+    np.maximum(squares, 0, out=squares)  # what rounding may have left below it
+    squares /= k - 1
+    np.sqrt(squares, out=squares)
+
+
+def _push_bytes(network: Network, n: int, size: int) -> int:
+    """The most bytes of a JVP through the network: its tangents, and what a layer allocates."""
+    numbers, before = [0], network.inputs * size
+    for layer, (i, o) in zip(chain(network), network.widths, strict=False):
+        if isinstance(layer, Linear):
+            numbers.append(before + size * (2 * n * o + ufunc_buffer_bytes(n * o, 1)))
+        elif isinstance(layer, Elementwise):
+            numbers.append(before + layer.vjp_bytes(n, i, o, size, out=False))  # the same product
+        else:
+            numbers.append(before + size * (2 * n * o + n))
+        before = n * o * size
+    return max(numbers)
+
+
+STRATEGIES = (ForwardGradient(),)

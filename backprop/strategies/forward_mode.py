@@ -1,0 +1,182 @@
+"""Forward mode: the derivative along every basis direction of the parameters, many directions at once.
+
+    direction e of W[i,j]   ż[n,j] = x[n,i]                        b[j] is an input of one
+    activation              ȧ[n,j] = f'(z[n,j]) ż[n,j]
+    next linear layer       ż₂[n,:] = ȧ[n,j] W₂[j,:]               from here on, the JVP of every layer
+    loss                    dL/dW[i,j] = Σₙ Σ_c ∂L/∂z₂[n,c] ż₂[n,c]
+
+Every one of the p directions is carried through the network to the loss by Jacobian-vector products
+(Griewank and Walther 2008, section 3.1), and no product is taken in the order of reverse mode. A basis
+direction moves one unit of its own layer, so the tangent is that unit's until the next layer mixes them.
+Directions come in blocks sized to the cache: n·c numbers for each, written and read there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, final
+
+import numpy as np
+
+from backprop.arrays import Array, DType, ufunc_buffer_bytes
+from backprop.layers import Elementwise, Layer, Linear
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+from backprop.tail import Sized, Tail, chain, unknown_parameters
+
+_BLOCK_BYTES = 1 << 18
+"""Of the widest tangent of a block of directions: two of them fit a second-level cache of 1 MB."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The gradient's memory, and for every linear layer a view of it: dL/dW with dL/db below, (i + 1, o)."""
+
+    network: Network
+    gradient: Parameters
+    slopes: dict[int, Array]
+
+
+class _Step(NamedTuple):
+    """A layer with its own parameters, its input x (n, i) and output y (n, o)."""
+
+    layer: Layer
+    own: dict[str, Array]
+    x: Array
+    y: Array
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class ForwardMode(Strategy[Plan]):
+    """A Jacobian-vector product for each of the p basis directions."""
+
+    name: ClassVar[str] = "forward-mode"
+    summary: ClassVar[str] = "Jacobian-vector products along all p directions, in blocks sized to the cache"
+    accuracy: ClassVar[Accuracy] = EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Only of the weights of a linear layer it is known which unit a direction moves."""
+        return unknown_parameters(network)
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """A tangent of every layer that follows, n·o numbers, for each of the p directions.
+
+        `forward_calls` is 1: this is no black box, its passes are of tangents and are counted in `flops`.
+        """
+        n, size = batch_size, dtype.itemsize
+        flops, numbers, block = network.forward_flops(n), 0, 0
+        for k, layer in enumerate(chain(network)):
+            if isinstance(layer, Linear):
+                directions, tail = (layer.inputs + 1) * layer.outputs, Tail.of(network, k)
+                flops += directions * _flops(tail, n)
+                numbers += directions * n * (tail.entry + sum(step.o for step in tail.evaluated))
+                block = max(block, _block_bytes(network, k, n, size))
+        activations = n * (sum(o for _, o in network.widths[: len(chain(network))]) + network.classes)
+        return Cost(
+            flops=flops,
+            bytes_moved=size * (2 * numbers + network.parameter_count),
+            peak_bytes=size * (network.parameter_count + activations) + block,
+            forward_calls=1,
+        )
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Allocate the gradient."""
+        gradient, start = Parameters.empty(network.layout, dtype), 0
+        slopes = {}
+        for k, layer in enumerate(network.layers):
+            if isinstance(layer, Linear):
+                stop = start + (layer.inputs + 1) * layer.outputs
+                slopes[k] = gradient.vector[start:stop].reshape(-1, layer.outputs)
+                start = stop
+        return Plan(network, gradient, slopes)
+
+    def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """One forward pass and ∂L/∂(outputs), then the directions of one linear layer after another."""
+        network, steps, y = plan.network, list[_Step](), batch.inputs
+        for layer, own in zip(chain(network), network.local(params), strict=False):
+            x, y = y, layer.forward(own, y)
+            steps.append(_Step(layer, own, x, y))
+        loss = network.loss_function
+        if network.fused:
+            value, covector = loss.fused_value_and_gradient(y, batch.labels)
+        else:
+            value, covector = loss.value(y, batch.labels), loss.gradient(y, batch.labels)
+        for k, slopes in plan.slopes.items():
+            _fill(slopes, steps[k:], covector, Tail.of(network, k).width)
+        return ValueAndGradient(float(value), plan.gradient)
+
+
+def _fill(slopes: Array, steps: Sequence[_Step], covector: Array, width: int) -> None:
+    """dL along every direction of the linear layer that comes first in `steps`, its biases last: (i + 1, o)."""
+    n = len(covector)
+    inputs = np.concatenate([steps[0].x.T, np.ones((1, n), covector.dtype)])
+    directions = _directions(n * width * covector.itemsize)
+    units_at_once = min(slopes.shape[1], directions)
+    inputs_at_once = directions // units_at_once
+    for first in range(0, len(inputs), inputs_at_once):
+        for unit in range(0, slopes.shape[1], units_at_once):
+            units = slice(unit, min(unit + units_at_once, slopes.shape[1]))
+            block = slopes[first : first + inputs_at_once, units]
+            tangents = _push(steps, inputs[first : first + inputs_at_once], units).reshape(-1, covector.size)
+            block[...] = (tangents @ covector.reshape(-1)).reshape(block.shape)
+            del tangents  # before the next block asks for as much
+
+
+def _push(steps: Sequence[_Step], inputs: Array, units: slice) -> Array:
+    """The tangents of the outputs (inputs, units, n, c) along the weights from `inputs` (…, n) to the units."""
+    k, local = 1, inputs[:, :, None]  # ż of the unit itself, the same for every unit
+    while k < len(steps) and isinstance(steps[k].layer, Elementwise):
+        step = steps[k]
+        local = step.layer.jvp(step.own, step.x[:, units], step.y[:, units], local, {})
+        k += 1
+    if k < len(steps) and isinstance(steps[k].layer, Linear):
+        rows = steps[k].own["W"][units]
+        k += 1
+    else:
+        rows = np.eye(steps[k - 1].y.shape[1], dtype=inputs.dtype)[units]
+    tangent = np.multiply(local.transpose(0, 2, 1)[..., None], rows[:, None, :], order="C")
+    for step in steps[k:]:
+        tangent = step.layer.jvp(step.own, step.x, step.y, tangent, {})
+    return tangent
+
+
+def _directions(bytes_of_one: int) -> int:
+    """Directions in a block."""
+    return max(1, _BLOCK_BYTES // bytes_of_one)
+
+
+def _flops(tail: Tail, n: int) -> int:
+    """Operations for one direction: its unit, its row of weights, a JVP a layer, and the product with ∂L."""
+    local = n * (1 + sum(step.layer.vjp_flops(1, 1, 1, input_needed=True) for step in tail.local))
+    full = sum(_jvp_flops(step, n) for step in tail.evaluated)
+    return local + n * tail.entry + full + 2 * n * tail.classes
+
+
+def _jvp_flops(step: Sized, n: int) -> int:
+    """As many as its transpose, without the parameters'."""
+    if isinstance(step.layer, Linear):
+        return 2 * n * step.i * step.o
+    return step.layer.vjp_flops(n, step.i, step.o, input_needed=True)
+
+
+def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
+    """The most bytes of the directions of linear layer k at once."""
+    (i, o), tail = network.widths[k], Tail.of(network, k)
+    units = min(o, _directions(n * tail.width * size))
+    directions = units * min(i + 1, _directions(n * tail.width * size) // units)
+    local = directions * n if tail.local else 0
+    outer = directions * n * tail.entry
+    buffers = 2 * ufunc_buffer_bytes(outer, 1)  # both factors of a product are broadcast
+    numbers = [local + outer + buffers]
+    for step in tail.evaluated:
+        if isinstance(step.layer, (Linear, Elementwise)):
+            numbers.append(local + directions * n * (step.i + step.o) + buffers)
+        else:  # softmax: Σ y ∘ dx, dx less that, and their product
+            numbers.append(local + directions * n * (3 * step.o + 1) + buffers)
+    return size * ((i + 1) * n + max(numbers) + directions)
+
+
+STRATEGIES = (ForwardMode(),)

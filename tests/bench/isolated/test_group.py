@@ -1,0 +1,181 @@
+"""A group's records, made from turns that are made up: ratios, noise floor, shares, and who fails."""
+
+import numpy as np
+import pytest
+from planted import wrong
+
+from backprop import Network
+from backprop.data import load
+from bench.budget import Budget
+from bench.isolated import group as module
+from bench.isolated.group import TWIN, Group
+from bench.isolated.process import WorkerError
+from bench.isolated.targets import LOSS, PRODUCTS
+from bench.isolated.turns import Outcome, Schedule, Turns
+from bench.machine import Limits
+from bench.scenarios import Scenario
+
+SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
+LIMITS = Limits(1e9, 1e9)
+
+
+class Stage:
+    """What workers would have said: factors on the time of the short form, and failures by target."""
+
+    def __init__(self, factors=None, failures=None, stopped=True, steal=0.0, throttled=0):
+        self.factors = {LOSS: 0.5, PRODUCTS: 0.25} | (factors or {})
+        self.failures, self.stopped, self.steal, self.throttled = failures or {}, stopped, steal, throttled
+        self.asked = []
+
+    def take_turns(self, scenario, participants, schedule, site, rng, advance):
+        self.asked.append([one.label for one in participants])
+        outcomes = {}
+        for one in participants:
+            base = 1e-3 * self.factors.get(one.label, 1.0)
+            noise = np.exp(0.01 * np.random.default_rng(len(outcomes)).standard_normal((10, 4)))
+            outcomes[one.label] = Outcome((base * noise).tolist(), [0.2] * 10, self.failures.get(one.label))
+        return Turns(outcomes, self.steal, self.throttled, self.stopped)
+
+
+@pytest.fixture
+def measure(monkeypatch):
+    def verify(group, target, cell):
+        if target in group.deaths:
+            raise WorkerError(*group.deaths[target])
+        cell.verify()
+
+    monkeypatch.setattr(Group, "_limits", lambda group: (LIMITS, 1e-4))
+    monkeypatch.setattr(Group, "_verify_in_worker", verify)
+    monkeypatch.setattr(Group, "deaths", {}, raising=False)
+
+    def run(targets, deaths=None, budget=None, **stage):
+        made = Stage(**stage)
+        monkeypatch.setattr(module, "take_turns", made.take_turns)
+        monkeypatch.setattr(Group, "deaths", deaths or {}, raising=False)
+        group = Group(
+            scenario=SCENARIO,
+            targets=targets,
+            schedule=Schedule(),
+            budget=budget or Budget(1e9, 60.0),
+            dataset=load("sample"),
+            data="sample",
+            threads=1,
+            cores=[0],
+            rng=np.random.default_rng(0),
+        )
+        said = []
+        records, agreements = group.measure(said.append, lambda: None)
+        return {record.strategy: record for record in records}, agreements, made
+
+    return run
+
+
+def test_the_record_of_a_cell_that_is_slower(measure):
+    records, agreements, stage = measure(["short-form", "layerwise-vjp"], factors={"layerwise-vjp": 2.0})
+    short, other = records["short-form"], records["layerwise-vjp"]
+    assert (short.ratio_to_short_form, short.ratio_low, short.ratio_high, short.verdict) == (1, 1, 1, None)
+    assert other.ratio_to_short_form == pytest.approx(2, rel=0.02)
+    assert other.ratio_low <= other.ratio_to_short_form <= other.ratio_high
+    assert other.verdict == "slower"
+    assert other.p_value < 0.002
+    assert other.noise_floor == pytest.approx(short.noise_floor, rel=0.01)
+    assert 1 < short.noise_floor < 1.05
+    assert other.ratio_to_loss == pytest.approx(4, rel=0.02)
+    assert other.ratio_to_products == pytest.approx(8, rel=0.02)
+    assert (other.starts, other.rounds, other.prepare_s) == (10, 40, 0.2)
+    assert other.time_low_s <= other.time_median_s <= other.time_high_s
+    assert other.time_min_s <= other.time_low_s
+    assert [len(start) for start in other.samples_s] == [4] * 10
+    assert other.flops_share == pytest.approx(other.predicted_flops / other.time_median_s / 1e9)
+    assert other.bandwidth_share == pytest.approx(other.predicted_bytes_moved / other.time_median_s / 1e9)
+    assert other.predicted_time_s == max(other.predicted_flops, other.predicted_bytes_moved) / 1e9
+    assert [(row.first, row.second, row.agrees) for row in agreements] == [
+        ("short-form", "layerwise-vjp", True)
+    ]
+    assert stage.asked == [["short-form", "layerwise-vjp", TWIN, LOSS, PRODUCTS]]
+    assert short.unstable == other.unstable == ""
+
+
+def test_the_short_form_takes_turns_even_where_it_has_no_row(measure):
+    records, _, stage = measure(["layerwise-vjp"])
+    assert set(records) == {"layerwise-vjp"}
+    assert records["layerwise-vjp"].verdict == "same within noise"
+    assert stage.asked == [["layerwise-vjp", "short-form", TWIN, LOSS, PRODUCTS]]
+
+
+def test_a_black_box_is_predicted_by_its_passes(measure):
+    records, _, _ = measure(["finite-differences"])
+    row = records["finite-differences"]
+    assert row.predicted_time_s == pytest.approx(row.forward_calls * 1e-4)
+
+
+@pytest.mark.parametrize("failing", ["short-form", TWIN])
+def test_without_the_pair_there_is_no_ratio_and_no_verdict(measure, failing):
+    lost = {failing: WorkerError("timed-out", "no answer")}
+    records, _, _ = measure(["short-form", "layerwise-vjp"], failures=lost)
+    other = records["layerwise-vjp"]
+    assert other.status == "ok"
+    assert other.time_median_s is not None
+    assert other.ratio_to_short_form is other.noise_floor is other.verdict is None
+
+
+def test_a_baseline_that_fails_takes_only_its_ratio_with_it(measure):
+    records, _, _ = measure(["short-form"], failures={LOSS: WorkerError("crashed", "x")})
+    assert records["short-form"].ratio_to_loss is None
+    assert records["short-form"].ratio_to_products is not None
+
+
+@pytest.mark.parametrize("status", ["timed-out", "crashed", "out-of-memory"])
+def test_a_worker_that_dies_while_it_is_verified_is_not_timed(measure, status):
+    deaths = {"layerwise-vjp": (status, "it died")}
+    records, agreements, stage = measure(["short-form", "layerwise-vjp"], deaths)
+    assert (records["layerwise-vjp"].status, records["layerwise-vjp"].reason) == (status, "it died")
+    assert "layerwise-vjp" not in stage.asked[0]
+    assert records["short-form"].status == "ok"
+    assert agreements == []
+
+
+def test_a_worker_that_dies_in_its_turns_has_no_times(measure):
+    lost = {"layerwise-vjp": WorkerError("crashed", "SIGSEGV")}
+    records, _, _ = measure(["short-form", "layerwise-vjp"], failures=lost)
+    assert (records["layerwise-vjp"].status, records["layerwise-vjp"].reason) == ("crashed", "SIGSEGV")
+    assert records["layerwise-vjp"].time_median_s is None
+    assert records["layerwise-vjp"].samples_s == []
+
+
+def test_what_was_found_wrong_stays_wrong_though_it_dies_later(measure):
+    target = f"{wrong.__file__}:MissingMean"
+    records, _, _ = measure(["short-form", target], failures={target: WorkerError("crashed", "SIGSEGV")})
+    row = records["missing-mean"]
+    assert row.status == "disagrees"
+    assert row.reason.endswith("; then SIGSEGV")
+
+
+def test_what_does_not_fit_is_neither_verified_nor_timed(measure):
+    deaths = {"full-jacobian": ("crashed", "it should not have been started")}
+    needs = measure(["full-jacobian"])[0]["full-jacobian"].predicted_peak_bytes
+    records, _, stage = measure(["short-form", "full-jacobian"], deaths, budget=Budget(needs - 1, 60))
+    row = records["full-jacobian"]
+    assert row.status == "over-memory-budget"
+    assert row.predicted_peak_bytes == needs
+    assert "full-jacobian" not in stage.asked[0]
+
+
+def test_strategies_that_do_not_fit_together_take_turns_in_batches_each_with_its_pair(measure):
+    alone = measure(["short-form", "layerwise-vjp"])[0]
+    needs = max(row.predicted_peak_bytes for row in alone.values())
+    records, _, stage = measure(["short-form", "layerwise-vjp"], budget=Budget(1.5 * needs, 60))
+    assert [sorted(batch) for batch in stage.asked] == [
+        sorted(["short-form", TWIN, LOSS, PRODUCTS]),
+        sorted(["layerwise-vjp", "short-form", TWIN, LOSS, PRODUCTS]),
+    ]
+    assert all(row.noise_floor for row in records.values())
+
+
+def test_every_reason_for_doubt_is_in_every_cell(measure):
+    records, _, _ = measure(["short-form", "layerwise-vjp"], stopped=False, steal=0.1, throttled=2)
+    for row in records.values():
+        assert row.unstable == (
+            "10% of the processor's time was stolen by the host; "
+            "the processor slowed down 2 times because it was hot; waiting workers could not be stopped"
+        )

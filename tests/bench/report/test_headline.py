@@ -1,0 +1,74 @@
+"""The headline: what every derivation costs against the short form, measured or predicted."""
+
+import re
+
+import pytest
+from rows import left_out, record, wrong
+
+from bench.report.frame import to_frame
+from bench.report.headline import SCENARIO, draw_headline, headline_cells, headline_table
+
+PLACE = {"scenario": SCENARIO[0], "dtype": SCENARIO[1], "network": "784-512-10 relu cross-entropy"}
+
+
+def rows():
+    return [
+        record("layerwise-vjp", 3e-3, ratio_to_short_form=3.0, noise_floor=1.02, **PLACE),
+        record("short-form", 1e-3, ratio_to_short_form=1.0, noise_floor=1.02, **PLACE),
+        left_out("finite-differences", "over-time-budget", predicted_time_s=700.0, **PLACE),
+        left_out("full-jacobian", predicted_time_s=0.5, predicted_peak_bytes=1_640_000_000, **PLACE),
+        left_out("dead", "crashed", predicted_time_s=1e-6, **PLACE),
+        wrong("mistaken", **PLACE),
+        record("short-form", 9e-3, **PLACE | {"dtype": "float32"}),
+        record("elsewhere", 1e-9, **PLACE | {"scenario": "toy"}),
+    ]
+
+
+def test_right_and_predicted_cells_the_cheapest_first():
+    cells = headline_cells(to_frame(rows()))
+    assert list(cells.strategy) == ["short-form", "layerwise-vjp", "full-jacobian", "finite-differences"]
+    assert list(cells.ratio) == pytest.approx([1, 3, 500, 700_000])
+
+
+def test_the_table_marks_what_is_predicted():
+    lines = headline_table(to_frame(rows())).splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert table[0] == ["strategy", "time of one gradient", "÷ short form", "noise floor", "memory", "error"]
+    assert table[2] == ["`short-form`", "1 ms", "1.00x", "1.020", "9.3 kB", "1.0e-16"]
+    assert table[4] == [
+        "`full-jacobian`",
+        "≈ 500 ms",
+        "≈ 500x",
+        "-",
+        "≈ 1.64 GB",
+        "not run: over memory budget",
+    ]
+    assert table[5][1:3] == ["≈ 700 s", "≈ 700,000x"]
+    assert len(table) == 6
+
+
+@pytest.mark.parametrize("missing", ["short-form", "everything"])
+def test_without_the_short_form_there_is_nothing_to_show(missing):
+    kept = [row for row in rows() if row.strategy != "short-form"] if missing == "short-form" else []
+    cells = headline_cells(to_frame(kept))
+    assert cells.empty
+    assert "ratio" in cells.columns
+    pytest.importorskip("matplotlib")
+    assert draw_headline(to_frame(kept)) is None
+
+
+def test_the_frame_is_left_as_it_was():
+    frame = to_frame(rows())
+    before = frame.copy(deep=True)
+    headline_cells(frame)
+    headline_table(frame)
+    assert frame.drop(columns="samples_s").equals(before.drop(columns="samples_s"))
+
+
+def test_the_picture_has_a_bar_a_strategy_and_is_the_same_every_time():
+    pytest.importorskip("matplotlib")
+    svg = draw_headline(to_frame(rows()))
+    assert svg == draw_headline(to_frame(rows()))
+    assert svg.startswith("<?xml")
+    bars = re.findall(r'style="fill: (#0072b2|#9ecae1)', svg)
+    assert (bars.count("#0072b2"), bars.count("#9ecae1")) == (2, 2)

@@ -1,0 +1,108 @@
+"""How well it was measured: shared ranks, and one row a cell with its doubts."""
+
+import numpy as np
+import pytest
+from rows import RUN, left_out, record, write_journal
+
+from bench.report import write_reports
+from bench.report.frame import to_frame
+from bench.report.measurement import measurement_rows, shared_ranks
+
+
+def timed(strategy, median, floor=1.02, seed=0, **changes):
+    noise = np.exp(0.005 * np.random.default_rng(seed).standard_normal((12, 6)))
+    values = {
+        "samples_s": (median * noise).tolist(),
+        "time_low_s": 0.99 * median,
+        "time_high_s": 1.01 * median,
+        "ratio_low": 0.98 * median / 1e-3,
+        "ratio_high": 1.02 * median / 1e-3,
+        "noise_floor": floor,
+        "verdict": "slower",
+        "starts": 12,
+        "rounds": 72,
+        "flops_share": 0.5,
+        "bandwidth_share": 0.25,
+        "memory_tracker": "memray",
+    }
+    return record(strategy, median, **values | changes)
+
+
+@pytest.mark.parametrize(
+    ("medians", "ranks"),
+    [
+        ([1.0, 1.2, 1.5], ["1", "2", "3"]),
+        ([1.0, 1.01, 1.5], ["1=", "1=", "3"]),
+        ([1.0, 1.5, 1.51, 1.52], ["1", "2=", "2=", "2="]),
+        ([1.0], ["1"]),
+        ([], []),
+    ],
+)
+def test_cells_that_cannot_be_told_apart_share_a_rank(medians, ranks):
+    rows = [timed(f"s{k}", 1e-3 * median, seed=k) for k, median in enumerate(medians)]
+    assert shared_ranks(to_frame(rows)) == ranks
+
+
+def test_a_difference_inside_the_noise_floor_of_either_is_no_rank():
+    rows = [timed("a", 1e-3), timed("b", 1.2e-3, seed=1, floor=1.3)]
+    assert shared_ranks(to_frame(rows)) == ["1=", "1="]
+
+
+def test_without_a_noise_floor_every_cell_has_a_rank_of_its_own():
+    rows = [record("a", 1e-3), record("b", 1.0001e-3)]
+    assert shared_ranks(to_frame(rows)) == ["1", "2"]
+
+
+def test_a_row_says_how_well_its_cell_was_measured():
+    (row,) = measurement_rows(to_frame([timed("a", 2e-3, unstable="drift")]))
+    assert row == {
+        "strategy": "a",
+        "95% of the time": "1.98 ms to 2.02 ms",
+        "95% of ÷ short form": "1.96x to 2.04x",
+        "noise floor": "1.020",
+        "against short form": "slower",
+        "starts": "12",
+        "turns": "72",
+        "predicted time": "2 ms",
+        "of GEMM peak": "50.0%",
+        "of bandwidth": "25.0%",
+        "memory by": "memray",
+        "unstable": "drift",
+    }
+
+
+def test_what_is_missing_is_a_dash():
+    cell = timed(
+        "a", 1e-3, noise_floor=None, ratio_low=None, ratio_high=None, verdict=None, memory_tracker=None
+    )
+    (row,) = measurement_rows(to_frame([cell]))
+    for name in ("95% of ÷ short form", "noise floor", "against short form", "memory by", "unstable"):
+        assert row[name] == "-"
+
+
+def test_cells_of_a_quick_look_and_those_left_out_have_no_row():
+    rows = [record("quick"), left_out(), timed("slow", 3e-3), timed("fast", 1e-3)]
+    assert [row["strategy"] for row in measurement_rows(to_frame(rows))] == ["fast", "slow"]
+
+
+def test_a_slow_cell_says_how_few_turns_it_took():
+    slow = timed("slow", 20.0, starts=3, rounds=3, samples_s=[[20.0]] * 3)
+    (row,) = measurement_rows(to_frame([slow]))
+    assert (row["starts"], row["turns"]) == ("3", "3")
+
+
+def test_the_noise_floor_stands_beside_every_ratio_of_a_report(tmp_path):
+    write_journal(tmp_path, timed("short-form", 1e-3), timed("b", 2e-3, seed=1), run=RUN)
+    write_reports(tmp_path)
+    report = (tmp_path / "report.md").read_text(encoding="utf-8")
+    headers = [line for line in report.splitlines() if line.startswith("|") and "÷ short form" in line]
+    assert len(headers) == 2
+    assert all("noise floor" in header for header in headers)
+    assert "| 2 | b | 2 ms |" in report
+    assert "| 1.020 |" in report
+
+
+def test_the_report_of_a_quick_look_has_no_empty_column_for_it(tmp_path):
+    write_journal(tmp_path, record("short-form"), record("b", 2e-3), run=RUN)
+    write_reports(tmp_path)
+    assert "noise floor" not in (tmp_path / "report.md").read_text(encoding="utf-8")

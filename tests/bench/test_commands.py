@@ -1,0 +1,101 @@
+"""What scripts and terminals get: JSON with its keys, text without control codes, and `--help` at once."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+from command import backprop, run_pytest, run_python
+
+from backprop import installed_strategies
+from backprop.layers import ACTIVATIONS
+from backprop.losses import LOSSES
+from bench.record import Agreement, Record
+from bench.scenarios import SCENARIOS
+
+QUICK = ["--scenario", "toy", "--strategy", "short-form", "--strategy", "layerwise-vjp"]
+
+
+def parsed(done):
+    """The JSON that a command printed, valid and alone."""
+    assert done.err == ""
+    return json.loads(done.out, parse_constant=pytest.fail)
+
+
+def test_list_names_everything_as_json(tmp_path):
+    done = backprop("list", "--json", cwd=tmp_path)
+    listed = parsed(done)
+    assert done.code == 0
+    assert {"strategies", "layers", "losses", "scenarios", "peers"} <= set(listed)
+    names = {kind: [row["name"] for row in rows] for kind, rows in listed.items() if kind != "peers"}
+    assert names["strategies"] == list(installed_strategies())
+    assert names["layers"] == ["linear", *ACTIVATIONS]
+    assert names["losses"] == list(LOSSES)
+    assert names["scenarios"] == [scenario.id for scenario in SCENARIOS]
+    assert all(str(value).strip() for rows in listed.values() for row in rows for value in row.values())
+
+
+def test_list_is_plain_text_when_piped(tmp_path):
+    done = backprop("list", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.out)
+    for name in (*installed_strategies(), *ACTIVATIONS, *LOSSES, *(scenario.id for scenario in SCENARIOS)):
+        assert re.search(rf"^\| {re.escape(name)} +\|", done.out, flags=re.MULTILINE), name
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_is_json_with_its_keys(tmp_path):
+    done = backprop("verify", "--json", *QUICK, cwd=tmp_path)
+    found = parsed(done)
+    assert done.code == 0
+    assert {"records", "agreements", "agree", "written", "interrupted"} <= set(found)
+    assert (found["agree"], found["written"], found["interrupted"]) == (True, [], False)
+    assert [row["strategy"] for row in found["records"]] == ["short-form", "layerwise-vjp"]
+    fields = {cls: {"kind", *(f.name for f in dataclasses.fields(cls))} for cls in (Record, Agreement)}
+    assert {frozenset(row) for row in found["records"]} == {frozenset(fields[Record])}
+    assert {frozenset(row) for row in found["agreements"]} == {frozenset(fields[Agreement])}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_is_json_with_its_keys_and_a_budget_leaves_rows(tmp_path):
+    done = backprop("run", "--json", *QUICK, "--memory-budget", "1B", "--out", "out", cwd=tmp_path)
+    found = parsed(done)
+    assert done.code == 0
+    assert [row["status"] for row in found["records"]] == ["over-memory-budget"] * 2
+    assert all(row["predicted_peak_bytes"] > 1 for row in found["records"])
+    assert found["written"] == ["out/results.csv", "out/report.md"]
+    assert "**No cell was measured.**" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+
+
+def test_help_is_shown_without_a_command(tmp_path):
+    done = backprop(cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    for command in ("run", "verify", "report", "list"):
+        assert re.search(rf"\b{command}\b", done.out)
+
+
+def test_help_needs_no_library_that_is_slow_to_load():
+    heavy = ["numpy", "scipy", "pandas", "matplotlib", "pytest", "rich.table"]
+    done = run_python(f"import sys, bench.cli; print([name for name in {heavy} if name in sys.modules])")
+    assert (done.code, done.out) == (0, "[]\n")
+
+
+# pytest
+
+
+def collected(*arguments):
+    """The files of the tests that pytest would run."""
+    done = run_pytest("--collect-only", "-q", *arguments)
+    assert done.code == 0, done.out + done.err
+    return {line.partition("::")[0] for line in done.out.splitlines() if "::" in line}
+
+
+def test_pytest_alone_collects_tests_and_no_benchmark():
+    files = collected("tests/bench/test_budget.py", "bench")
+    assert files == {"tests/bench/test_budget.py"}
+
+
+def test_benchmark_only_collects_benchmarks_and_no_tests():
+    files = collected("--benchmark-only", "--scenario", "toy")
+    assert "bench/test_gradients.py" in files
+    assert all(file.startswith("bench/") for file in files)

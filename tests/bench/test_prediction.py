@@ -1,0 +1,136 @@
+"""`backprop predict`: any network, without a number of its size."""
+
+import json
+import math
+import tracemalloc
+
+import pytest
+from command import backprop
+from planted import failing
+
+from backprop import BackpropError, Network, installed_strategies
+from backprop.errors import ShapeError
+from bench.budget import Budget
+from bench.console import make_console
+from bench.machine import Limits
+from bench.prediction import predictions, print_predictions
+
+LIMITS = Limits(flops_per_s=1e11, bytes_per_s=1e10)
+NETWORKS = ["784-512-10", "768-3072-768", "12288-49152-12288"]
+NO_LIMIT = Budget(math.inf, math.inf)
+
+
+def predict(network="784-512-10", batch=32, dtype="float64", budget=NO_LIMIT, strategies=None):
+    made = Network.parse(network)
+    chosen = list((strategies or installed_strategies()).values())
+    return {row["strategy"]: row for row in predictions(made, batch, dtype, chosen, budget, LIMITS)}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_derivation_has_its_row_and_nothing_of_the_network_is_allocated(network):
+    predict(network)  # what is imported on first use is not the prediction's
+    tracemalloc.start()
+    try:
+        rows = predict(network)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1e6
+    assert set(rows) == set(installed_strategies())
+    for row in rows.values():
+        if "predicted_time_s" in row:
+            parameters = Network.parse(network).parameter_count
+            assert row["predicted_peak_bytes"] >= 8 * parameters
+            assert row["predicted_time_s"] > 0
+
+
+def test_the_figures_of_the_design():
+    rows = predict("784-512-10", batch=1)
+    assert rows["full-jacobian"]["predicted_peak_bytes"] > 1.64e9
+    assert rows["finite-differences"]["forward_calls"] in (2 * 407050, 2 * 407050 + 1)
+    assert rows["short-form"]["forward_calls"] == 1
+
+
+def test_the_time_is_the_larger_of_flops_and_bytes_over_the_limits():
+    for row in predict().values():
+        by_flops, by_bytes = row["predicted_flops"] / 1e11, row["predicted_bytes_moved"] / 1e10
+        assert row["predicted_time_s"] == max(by_flops, by_bytes)
+
+
+def test_the_fastest_comes_first_and_a_larger_network_costs_more():
+    times = [row["predicted_time_s"] for row in predict().values()]
+    assert times == sorted(times)
+    small, large = predict(NETWORKS[0]), predict(NETWORKS[1])
+    assert all(large[name]["predicted_time_s"] > small[name]["predicted_time_s"] for name in small)
+
+
+def test_what_does_not_fit_says_why():
+    row = predict()["full-jacobian"]
+    peak, time = row["predicted_peak_bytes"], row["predicted_time_s"]
+
+    def fits(memory, seconds):
+        found = predict(budget=Budget(memory, seconds))["full-jacobian"]
+        return found["fits"], found["reason"]
+
+    assert fits(peak, time) == ("yes", "")
+    assert fits(peak - 1, time) == ("no", "too much memory")
+    assert fits(peak, time * 0.999) == ("no", "too long")
+    assert fits(1, 1e-12) == ("no", "too much memory and too long")
+
+
+def test_what_is_unsupported_says_so_and_comes_last():
+    strategies = installed_strategies() | {"not-for-this": failing.Unsupported()}
+    rows = predict(strategies=strategies)
+    assert rows["not-for-this"] == {
+        "strategy": "not-for-this",
+        "fits": "no",
+        "reason": "it wants another network",
+    }
+    assert list(rows)[-1] == "not-for-this"
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_nothing_is_refused(batch):
+    with pytest.raises(ShapeError, match="expected at least one sample"):
+        predict(batch=batch)
+
+
+def test_another_dtype_is_refused():
+    with pytest.raises(BackpropError, match="float16"):
+        predict(dtype="float16")
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_table_names_units_a_person_would_take(network, capsys):
+    made, budget = Network.parse(network), Budget(2e9, 60)
+    rows = predictions(made, 32, "float64", list(installed_strategies().values()), budget, LIMITS)
+    print_predictions(make_console(), made, 32, "float64", budget, rows)
+    printed = capsys.readouterr().out
+    assert (
+        f"{made.parameter_count:,} parameters, batch 32, float64: predicted, against 2 GB and 60 s" in printed
+    )
+    assert all(name in printed for name in installed_strategies())
+    if network == NETWORKS[2]:
+        assert " years" in printed
+        assert " PB" in printed
+
+
+def test_the_command_prints_json_of_any_network(tmp_path):
+    done = backprop(
+        "predict", "12288-49152-12288", "--batch", "4", "--memory-budget", "20GB", "--json", cwd=tmp_path
+    )
+    assert done.code == 0, done.err
+    rows = {row["strategy"]: row for row in json.loads(done.out)}
+    assert rows["full-jacobian"]["fits"] == "no"
+    assert rows["short-form"]["predicted_peak_bytes"] > 9e9
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["4x3"], "4x3"), (["4-3-2", "--batch", "0"], "The batch is 0"), (["4-3-2", "--dtype", "int8"], "int8")],
+)
+def test_the_command_refuses_in_one_sentence(tmp_path, arguments, said):
+    done = backprop("predict", *arguments, cwd=tmp_path)
+    assert done.code == 2
+    assert said in done.error_sentence
