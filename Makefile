@@ -10,7 +10,7 @@ bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
 test: $(VENV)/installed-report-test
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: $(VENV)/installed-report-test-dev
 	$(BIN)/ruff check .

@@ -51,8 +51,8 @@ class Accuracy:
     """The error model: ‖g - g*‖ / ‖g*‖ is at most factor · p**parameter_exponent · eps**exponent.
 
     eps is that of the dtype, p the number of parameters. `reason` says where the exponents come from.
-    An unbiased estimate from k random `directions` errs by chance instead: E‖ĝ - g*‖² / ‖g*‖² is
-    (p + 1)/k, and its error almost surely at most factor · √((p + 1)/k).
+    An unbiased estimate from k random `directions`, at most p, errs by chance instead: E‖ĝ - g*‖² / ‖g*‖²
+    is (p + 1)/k, and its own spread of about 1/√k makes that (1 + factor/√k) √((p + 1)/k) at most.
     """
 
     factor: float
@@ -64,7 +64,8 @@ class Accuracy:
     def tolerance(self, network: Network, dtype: DType) -> float:
         """The relative error that the model allows in this dtype; a pure number."""
         if self.directions is not None:
-            return self.factor * self.standard_error(network)
+            k = min(self.directions, network.parameter_count)
+            return (1 + self.factor / math.sqrt(k)) * self.standard_error(network)
         eps = float(np.finfo(dtype).eps)
         growth = float(network.parameter_count**self.parameter_exponent)
         return float(self.factor * growth * eps**self.exponent)

@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_columns = ["min", "median", "iqr", "rounds"]
     config.option.benchmark_group_by = "group"
     config.option.benchmark_sort = "median"
-    config.option.benchmark_max_time = 0.5
+    config.option.benchmark_max_time = 0.25
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -125,12 +125,19 @@ class External(Strategy):
 def test_the_ladder_goes_from_dense_to_closed_form_and_on_to_quotients():
     ladder = [
         "full-jacobian",
+        "full-jacobian-naive",
+        "sparse-jacobian",
         "batched-jacobian",
         "batched-jacobian-einsum",
         "layerwise-vjp",
         "short-form",
         "finite-differences",
         "finite-differences-forward",
+        "finite-differences-richardson",
+        "local-finite-differences",
+        "complex-step",
+        "forward-mode",
+        "forward-gradient",
     ]
     assert [name for name in installed_strategies() if name in ladder] == ladder
 

@@ -7,7 +7,7 @@
 
 The quotients are those of the black box (Nocedal and Wright 2006, section 8.1), kinks included: functions
 are evaluated at disturbed values, never differentiated. What is saved is every sum that the disturbance
-leaves as it is, n·i·h·c operations instead of n·i·h·(n·i·h) for one hidden layer of h units; and where an
+leaves as it is: for one hidden layer of h units, n·i·h·c operations instead of i·h times n·i·h. Where an
 activation gives the same output on both sides, as relu left of zero, nothing follows.
 """
 
@@ -58,7 +58,7 @@ class _Step(NamedTuple):
 
 
 class _Touch(NamedTuple):
-    """The pairs of a sample and an input of it that is not zero: `x` is that input. Each is (pairs,)."""
+    """The pairs of a sample and an input of it that is not zero, `x`, with the sample's label: (pairs,) each."""
 
     sample: Array
     source: Array
@@ -274,7 +274,10 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     entry = at_once * tail.entry * size
     full = max(
         3 * entry,
-        *(2 * at_once * w * size + layer.forward_bytes(2 * at_once, w, v, size, out=False) for layer, w, v in tail.evaluated),
+        *(
+            2 * at_once * w * size + layer.forward_bytes(2 * at_once, w, v, size, out=False)
+            for layer, w, v in tail.evaluated
+        ),
         _loss_bytes(network, 2 * at_once, size) + 2 * at_once * index,
     )
     spread = rows * index + at_once * (5 * index + 2 * size) + full

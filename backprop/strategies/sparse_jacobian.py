@@ -160,8 +160,8 @@ def _chain(row: Array, factor: EinsumFactor) -> Array:
         dense: Array = row @ operand.T
         return dense
     if factor.subscripts == "no":  # a diagonal is its own transpose, which scipy would make anew
-        diagonal = sparse.dia_array((operand.astype(row.dtype).reshape(1, -1), [0]), shape=(row.size, row.size))
-        chained: Array = diagonal @ row.reshape(-1)
+        slopes: Any = operand.astype(row.dtype).reshape(1, -1)
+        chained: Array = sparse.dia_array((slopes, [0]), shape=(row.size, row.size)) @ row.reshape(-1)
     elif factor.subscripts == "noi":
         chained = row.reshape(-1) @ sparse.bsr_array((operand, np.arange(n), np.arange(n + 1)))
     else:

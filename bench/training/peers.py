@@ -236,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fix_threads(int(threads))  # before NumPy loads
         _work(name, data, optimizer, int(batch))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker is left behind
     _measure_and_report(chosen)
 
 

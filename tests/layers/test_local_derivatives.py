@@ -126,7 +126,7 @@ def test_every_form_of_a_layer_agrees_with_autograd_for_any_input(name, x):
     check_all_forms(layer_case(name, x))
 
 
-@pytest.mark.parametrize("name", ["linear", "relu", "tanh", "softmax"])  # those that take complex numbers
+@pytest.mark.parametrize("name", ["linear", "relu", "tanh", "sigmoid", "gelu", "softmax"])
 @every_shape
 def test_jvp_agrees_with_the_complex_step(name, shape):
     case = layer_case(name, random_input(*shape, "float64"))
@@ -136,6 +136,39 @@ def test_jvp_agrees_with_the_complex_step(name, shape):
     shifted = {name: tensor + 1j * step * dparams[name] for name, tensor in case.params.items()}
     expected = case.layer.forward(shifted, case.x + 1j * step * dx).imag / step
     assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", LAYERS)
+def test_jvp_takes_many_directions_at_once_where_no_parameter_moves(name, dtype):
+    case = layer_case(name, random_input(5, 4, dtype))
+    directions = np.random.default_rng(3).standard_normal((3, 2, *case.x.shape)).astype(dtype)
+    still = {local: np.zeros_like(tensor) for local, tensor in case.params.items()}
+    expected = [[case.layer.jvp(*case.arguments, dx, still) for dx in row] for row in directions]
+    got = case.layer.jvp(*case.arguments, directions, {})
+    assert got.shape == (3, 2, *case.y.shape)
+    assert_close(got, np.array(expected, float), dtype, 8)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_jvp_takes_one_direction_for_all_samples(name):
+    case = layer_case(name, random_input(5, 4, "float64"))
+    dx = random_like(case.x[:1], 3)
+    dparams = {local: random_like(tensor, 4) for local, tensor in case.params.items()}
+    expected = case.layer.jvp(*case.arguments, np.repeat(dx, 5, axis=0), dparams)
+    assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "linear-square"])
+def test_the_complex_form_of_a_layer_is_its_real_form_on_the_real_axis_far_out_too(name):
+    x = np.array([[-800.0, -40.0, -2.5, -1e-9], [0.0, 0.75, 30.0, 700.0]])
+    case = layer_case(name, x)
+    out = np.empty(case.y.shape, complex)
+    assert case.layer.complex_safe
+    for y in (case.layer.forward(case.params, x + 0j), case.layer.forward(case.params, x + 0j, out=out)):
+        assert_close(y.real, case.y, "float64", 8)
+        assert not y.imag.any()
+    assert out is case.layer.forward(case.params, x + 0j, out=out)
 
 
 @PROPERTY

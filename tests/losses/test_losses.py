@@ -24,6 +24,20 @@ def test_a_loss_is_found_by_its_name(name):
 
 @every_loss
 @every_dtype
+def test_the_value_is_the_mean_of_those_of_the_samples_wherever_they_lie_in_memory(name, dtype):
+    loss, y = LOSSES[name](), outputs(dtype)
+    close = {"rtol": 8 * np.finfo(dtype).eps}
+    for there in (y, np.asfortranarray(y)):
+        for k, value in enumerate(loss.sample_values(there, LABELS)):
+            np.testing.assert_allclose(value, loss.value(y[k : k + 1], LABELS[k : k + 1]), **close)
+        np.testing.assert_allclose(loss.sample_values(there, LABELS).mean(), loss.value(y, LABELS), **close)
+        if loss.fused_layer is not None:
+            mean = loss.fused_sample_values(there, LABELS).mean()
+            np.testing.assert_allclose(mean, loss.fused_value(y, LABELS), **close)
+
+
+@every_loss
+@every_dtype
 @pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
 def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
     loss, y = LOSSES[name](), outputs(dtype)

@@ -59,7 +59,7 @@ NETWORKS = networks()
 
 TOO_SMALL = 50e3  # bytes: Python objects would count
 TOO_LARGE = 600e6  # bytes: a test shall not need a large machine
-TOO_SLOW = 1.5e9  # operations
+TOO_SLOW = 1e9  # operations
 
 
 def affordable():
@@ -125,7 +125,7 @@ def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name,
             assert isinstance(entry, int)
             assert entry > 0
     # random directions are drawn once, whatever the batch
-    assert large.flops >= (1.1 if strategy.accuracy.directions else 900) * small.flops
+    assert large.flops >= (1.1 if strategy.accuracy.directions else 700) * small.flops
     assert large.bytes_moved > small.bytes_moved
     assert large.peak_bytes >= small.peak_bytes
 

@@ -6,7 +6,28 @@ from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error,
 
 from backprop import Batch, Network
 
-QUOTIENTS = {name: STRATEGIES[name] for name in ("finite-differences", "finite-differences-forward")}
+QUOTIENTS = {
+    name: STRATEGIES[name]
+    for name in (
+        "finite-differences",
+        "finite-differences-forward",
+        "finite-differences-richardson",
+        "local-finite-differences",
+    )
+}
+
+TOO_SLOW = 1e8  # operations: p complex passes of a large batch
+
+
+def exact_cells():
+    """(strategy, dtype, batch size, sizes) of exact derivations, without the slowest."""
+    for name, strategy in EXACT_STRATEGIES.items():
+        for sizes in ((8, 4, 3), (8, 16, 3), (30, 40, 10), (6, *(8,) * 8, 4)):
+            for dtype in DTYPES:
+                for batch_size in (1, 8, 64):
+                    network = Network.mlp(*sizes, activation="tanh")
+                    if strategy.cost(network, batch_size, np.dtype(dtype)).flops < TOO_SLOW:
+                        yield name, dtype, batch_size, sizes
 
 
 def errors(strategy, network, dtype, batch_size, seeds=2):
@@ -24,10 +45,7 @@ def errors(strategy, network, dtype, batch_size, seeds=2):
     return measured
 
 
-@pytest.mark.parametrize("name", EXACT_STRATEGIES)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("batch_size", [1, 8, 64])
-@pytest.mark.parametrize("sizes", [(8, 4, 3), (8, 16, 3), (30, 40, 10), (6, *(8,) * 8, 4)], ids=str)
+@pytest.mark.parametrize(("name", "dtype", "batch_size", "sizes"), list(exact_cells()), ids=str)
 def test_exact_derivations_err_by_a_small_multiple_of_eps(name, dtype, batch_size, sizes):
     network, strategy = Network.mlp(*sizes, activation="tanh"), EXACT_STRATEGIES[name]
     tolerance = strategy.accuracy.tolerance(network, np.dtype(dtype))
@@ -105,17 +123,43 @@ def test_the_error_of_a_sample_of_784_512_10_is_within_the_model(kind, dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_central_differences_beat_forward_ones_and_exact_ones_beat_both(dtype):
+def test_extrapolated_differences_beat_central_ones_those_forward_ones_and_exact_ones_all(dtype):
     network = Network.mlp(8, 6, 3, activation="tanh")
-    central, forward = (np.median(errors(s, network, dtype, 8, 5)) for s in QUOTIENTS.values())
+    central, forward, richardson, local = (
+        np.median(errors(s, network, dtype, 8, 5)) for s in QUOTIENTS.values()
+    )
     exact = np.median(errors(STRATEGIES["short-form"], network, dtype, 8, 5))
-    assert exact < central / 10 < forward / 20
+    assert exact < richardson < central / 3 < forward / 6
+    assert central / 10 < local < 2 * central
+
+
+@pytest.mark.parametrize("name", ["finite-differences", "local-finite-differences"])
+def test_the_error_over_the_step_is_a_v_with_its_bottom_where_truncation_meets_rounding(name):
+    """Above the best step the error grows as h², below it as 1/h."""
+    network, kind = Network.mlp(8, 6, 3, activation="tanh"), type(STRATEGIES[name])
+    best = float(np.finfo(float).eps) ** (1 / 3)
+    left, bottom, right = (
+        np.median(errors(kind(relative_step=best * f), network, "float64", 8, 5)) for f in (1e-4, 1, 1e3)
+    )
+    assert bottom < left / 100
+    assert bottom < right / 1000
+    farther = np.median(errors(kind(relative_step=best * 1e2), network, "float64", 8, 5))
+    assert np.log10(right / farther) == pytest.approx(2, abs=0.2)
+    nearer = np.median(errors(kind(relative_step=best * 1e-3), network, "float64", 8, 5))
+    assert np.log10(left / nearer) == pytest.approx(1, abs=0.3)
+
+
+def test_the_complex_step_has_no_best_step_its_square_only_has_to_vanish():
+    network, kind = Network.mlp(8, 6, 3, activation="tanh"), type(STRATEGIES["complex-step"])
+    for step in (1e-150, 1e-100, 1e-30, 1e-8):
+        for error in errors(kind(step=step), network, "float64", 8):
+            assert error <= STRATEGIES["complex-step"].accuracy.tolerance(network, np.dtype(float))
 
 
 def test_the_exponents_show_between_the_dtypes():
     """From float32 to float64, eps falls by 2^29, and the error by that to the power of the model."""
     network = Network.mlp(8, 6, 3, activation="tanh")
-    for strategy in [*QUOTIENTS.values(), STRATEGIES["short-form"]]:
+    for strategy in [*QUOTIENTS.values(), *(STRATEGIES[n] for n in ("short-form", "complex-step"))]:
         narrow, wide = (np.median(errors(strategy, network, dtype, 8, 5)) for dtype in DTYPES)
         assert np.log2(narrow / wide) / 29 == pytest.approx(strategy.accuracy.exponent, abs=0.08)
 

@@ -1,4 +1,6 @@
-"""Finite differences are a black box: they may call the loss, and nothing else."""
+"""Finite differences and the complex step are a black box: they may call the loss, and nothing else."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -7,8 +9,9 @@ from tables import DTYPES, SCENARIOS, STRATEGIES, relative_error, run
 from backprop import Network
 from backprop.layers import ACTIVATIONS, Linear
 from backprop.losses import LOSSES
+from backprop.strategies.finite_differences import FiniteDifferences
 
-KINDS = {"finite-differences": 2, "finite-differences-forward": 1}
+KINDS = {"finite-differences": 2, "finite-differences-forward": 1, "finite-differences-richardson": 4}
 
 FORWARD_ONLY = (
     "forward",
@@ -63,7 +66,38 @@ def test_it_calls_nothing_but_the_loss_and_that_as_often_as_predicted(black_box,
     assert black_box == [len(batch.inputs)] * predicted
 
 
-@pytest.mark.parametrize("name", ["layerwise-vjp", "short-form", "full-jacobian", "batched-jacobian"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "scenario", ["deep-tanh", "toy-relu", "gelu", "sigmoid", "squares-linear", "one-layer"]
+)
+def test_the_complex_step_calls_nothing_but_the_loss_once_a_parameter(black_box, scenario, dtype):
+    strategy, network = STRATEGIES["complex-step"], SCENARIOS[scenario].network
+    params, batch = SCENARIOS[scenario].sample(dtype)
+    predicted = strategy.cost(network, len(batch.inputs), np.dtype(dtype)).forward_calls
+    assert predicted == network.parameter_count
+    run(strategy, network, params, batch)
+    assert black_box == [len(batch.inputs)] * predicted
+
+
+def test_local_finite_differences_ask_for_no_derivative_and_call_the_whole_loss_never(black_box):
+    scenario = SCENARIOS["deep-tanh"]
+    run(STRATEGIES["local-finite-differences"], scenario.network, *scenario.sample("float64"))
+    assert black_box == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "layerwise-vjp",
+        "short-form",
+        "full-jacobian",
+        "full-jacobian-naive",
+        "batched-jacobian",
+        "sparse-jacobian",
+        "forward-mode",
+        "forward-gradient",
+    ],
+)
 def test_the_black_box_stops_every_other_strategy(black_box, name):
     scenario = SCENARIOS["deep-tanh"]
     with pytest.raises(AssertionError, match="black box"):
@@ -83,7 +117,29 @@ def test_the_step_grows_with_the_parameter(name):
     assert relative_error(gradient.vector, np.array([exact, exact])) < 1e-2
 
 
-def test_the_two_kinds_are_two_strategies():
-    central, forward = (STRATEGIES[name] for name in KINDS)
-    assert central != forward
-    assert (central.kind, forward.kind) == ("central", "forward")
+def test_the_kinds_are_strategies_of_their_own():
+    kinds = [STRATEGIES[name] for name in KINDS]
+    assert len(set(kinds)) == 3
+    assert [strategy.kind for strategy in kinds] == ["central", "forward", "richardson"]
+
+
+def test_richardson_is_exact_for_polynomials_of_degree_four():
+    """Central quotients of θ⁴ have an error of 4 θ h², extrapolated ones none but rounding."""
+
+    @dataclass(frozen=True)
+    class Fourth:
+        def loss(self, params, inputs, labels):
+            return params.vector[0] ** 4
+
+    network = Network.mlp(1, 1, loss="mean-squared-error")
+    params = network.init(np.random.default_rng(0))
+    params.vector[...] = 0.75
+    batch = network.batch(np.ones((1, 1)), [0], params.dtype)
+    errors = {}
+    for kind in ("central", "richardson"):
+        strategy = FiniteDifferences(kind=kind, relative_step=2.0**-6)
+        plan = replace(strategy.prepare(network, 1, params.dtype), network=Fourth())
+        gradient = strategy.value_and_gradient(plan, params, batch).gradient
+        errors[kind] = gradient.vector[0] - 4 * 0.75**3
+    assert errors["central"] == pytest.approx(4 * 0.75 * 2.0**-12, rel=1e-6)
+    assert abs(errors["richardson"]) < 1e-12

@@ -82,6 +82,21 @@ def test_it_agrees_with_pytorch(name):
     np.testing.assert_allclose(weights, theirs.detach().numpy(), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["momentum", "adam"])
+def test_a_state_that_fades_is_zero_before_it_is_subnormal(name, dtype):
+    weights = np.zeros(8, dtype)
+    optimizer = find_optimizer(name)(weights)
+    optimizer.update(np.geomspace(1e-9, 1, 8).astype(dtype), 1e-3, 0)
+    fading = optimizer.state[optimizer.state_names[0]]
+    for step in range(1, 12_000):
+        optimizer.update(np.zeros(8, dtype), 1e-3, step)
+        assert not np.any((fading != 0) & (np.abs(fading) < np.finfo(dtype).tiny))
+        if not fading.any():
+            break
+    assert not fading.any()
+
+
 def test_an_unknown_name_offers_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'momentum'"):
         find_optimizer("momentun")

@@ -31,7 +31,7 @@ class Adam(Optimizer):
     """β₁ and β₂."""
     epsilon: ClassVar[float] = 1e-8
 
-    def update(self, gradient: Array, learning_rate: float, step: int) -> None:
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Ten passes over each block."""
         scalar, (first, second) = self.vector.dtype.type, self.decays
         correction = math.sqrt((1 - second ** (step + 1)) / (1 - second))  # of √s

@@ -3,6 +3,10 @@
 A step streams the weights, the gradient and the optimiser's own vectors through the processor several times.
 It is therefore done block by block, each small enough that all its vectors stay in the level-2 cache between
 one pass and the next: 0.28 ms instead of 0.42 ms for the 407,050 float32 parameters of 784-512-10.
+
+A state vector fades where the gradient is zero, as for a pixel that is black in every image of many batches:
+after some hundred steps its numbers are subnormal, multiplying keeps them so for ever, and a processor takes
+four times as long for them. Every 64 steps what is that small is set to zero, by (v + t) - t.
 """
 
 from __future__ import annotations
@@ -11,10 +15,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
+
 from backprop.arrays import Array, aligned_empty, aligned_zeros
 
 BLOCK_BYTES = 1 << 18
 """Bytes of one vector in a block; three or four of them fit in a level-2 cache of 1 to 2 MB."""
+
+CLEAN_EVERY = 64
+"""Steps between two cleanings; what was just kept is still normal after as many decays by 0.9."""
 
 
 class Optimizer(ABC):
@@ -39,9 +48,27 @@ class Optimizer(ABC):
         self._length = max(1, BLOCK_BYTES // vector.itemsize)
         self._scratch = aligned_empty((min(self._length, vector.size),), vector.dtype)
 
-    @abstractmethod
     def update(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Change the vector by one step; `gradient` (p,) is only read, `step` counts from 0."""
+        if step % CLEAN_EVERY == 0:
+            self._clean()
+        self._step(gradient, learning_rate, step)
+
+    @abstractmethod
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """The step itself, block by block."""
+
+    def _clean(self) -> None:
+        """Zero what is below eps · t / 2 in the state vectors, with t = tiny / eps²: 5e-32 in float32.
+
+        Larger numbers change by as little, if at all; no weight could tell.
+        """
+        limits = np.finfo(self.vector.dtype)
+        threshold = self.vector.dtype.type(limits.tiny / limits.eps**2)
+        for _, _, *states in self._blocks():
+            for state in states:
+                np.add(state, threshold, out=state)
+                np.subtract(state, threshold, out=state)
 
     def _blocks(self, *vectors: Array) -> Iterator[tuple[Array, ...]]:
         """Block by block: the scratch, the weights, every state vector in order, and then `vectors`."""

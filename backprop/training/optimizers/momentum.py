@@ -27,7 +27,7 @@ class Momentum(Optimizer):
     decay: ClassVar[float] = 0.9
     """μ, what of the velocity is left after a step."""
 
-    def update(self, gradient: Array, learning_rate: float, step: int) -> None:
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Four passes over each block."""
         rate, decay = self.vector.dtype.type(learning_rate), self.vector.dtype.type(self.decay)
         for scratch, weights, velocity, g in self._blocks(gradient):

@@ -19,7 +19,7 @@ class SGD(Optimizer):
     learning_rate: ClassVar[float] = 0.5
     state_names: ClassVar[tuple[str, ...]] = ()
 
-    def update(self, gradient: Array, learning_rate: float, step: int) -> None:
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Two passes over each block."""
         rate = self.vector.dtype.type(learning_rate)
         for scratch, weights, g in self._blocks(gradient):
