@@ -14,14 +14,20 @@ import mpmath
 import numpy as np
 from autograd.scipy.special import expit, logsumexp
 from autograd.scipy.stats import norm
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from backprop import Batch, Network, Parameters, installed_strategies
 from backprop.layers import GELU, Layer, Linear, ReLU, Sigmoid, Softmax, Tanh
 
 DTYPES = ("float32", "float64")
 
-PROPERTY = settings(deadline=None, database=None, derandomize=True, max_examples=60)
+PROPERTY = settings(
+    deadline=None,
+    database=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 """No time is asserted, nothing is written, and every run tries the same examples."""
 
 

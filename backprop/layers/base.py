@@ -34,6 +34,8 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    smooth: ClassVar[bool] = True
+    """Whether the layer is differentiable everywhere; where it is not, long difference steps cross its kinks."""
     complex_safe: ClassVar[bool] = False
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""

@@ -87,7 +87,10 @@ class FiniteDifferences(Strategy[Plan]):
         return _ACCURACY[self.kind]
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network and dtype can be done, given the time."""
+        """Every network can be done, given the time; extrapolation only where the loss is smooth."""
+        kinked = next((layer.name for layer in network.layers if not layer.smooth), None)
+        if self.kind == "richardson" and kinked:
+            return f"the layer {kinked} has kinks, which the long steps of an extrapolation cross"
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:

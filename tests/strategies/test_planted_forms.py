@@ -10,10 +10,10 @@ from backprop.losses import CrossEntropy
 
 MISTAKES = {
     "jvp without the slope": (Tanh, "jvp", lambda form: lambda self, p, x, y, dx, dp: dx),
-    "jvp without its own parameters": (
+    "jvp without what its inputs do": (
         Linear,
         "jvp",
-        lambda form: lambda self, p, x, y, dx, dp: form(self, p, x, y, dx, {}) + np.zeros((len(x), 1)),
+        lambda form: lambda self, p, x, y, dx, dp: form(self, p, x, y, 0 * dx, dp),
     ),
     "slope of the output taken for that of the input": (
         Tanh,
@@ -45,7 +45,7 @@ MISTAKES = {
 CAUGHT = [
     ("forward-mode", "jvp without the slope"),
     ("forward-mode", "slope of the output taken for that of the input"),
-    ("forward-gradient", "jvp without its own parameters"),
+    ("forward-gradient", "jvp without what its inputs do"),
     ("sparse-jacobian", "inputs of the next sample"),
     ("sparse-jacobian", "softmax without its off-diagonal"),
     ("sparse-jacobian", "slope of the output taken for that of the input"),
