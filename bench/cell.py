@@ -32,7 +32,7 @@ from backprop import (
     find_strategy,
 )
 from backprop.peers.base import Peer
-from backprop.verify import gradient_error, reference_gradient
+from backprop.verify import gradient_error, kinked_parameters, reference_gradient
 from bench.baselines import loss_call, products_call
 from bench.budget import Budget
 from bench.machine import Limits, measure_limits
@@ -202,6 +202,8 @@ class Cell:
         record = self.record
         assert self.gradient is not None
         assert record.tolerance is not None
+        if self.strategy.accuracy.exponent < 1 and self.strategy.accuracy.directions is None:
+            self._leave_out_kinks(self.gradient)
         error = gradient_error(self.gradient, self.bench.reference)
         record.gradient_error, record.cosine = error.relative, error.cosine
         record.worst_element = error.worst
@@ -211,6 +213,23 @@ class Cell:
             record.reason = (
                 f"error {error.relative:.2e}, tolerance {record.tolerance:.2e}; worst at {error.worst}"
             )
+
+    def _leave_out_kinks(self, gradient: Parameters) -> None:
+        """Beside a kink a difference quotient is no derivative: count and name, and compare all the rest.
+
+        The reference's elements stand in for those of the gradient, so that no pair is judged by them either.
+        """
+        scenario, record = self.bench.scenario, self.record
+        eps = float(np.finfo(scenario.dtype).eps)
+        step = max(getattr(self.strategy, "relative_step", None) or 0.0, eps ** (1 / 3))
+        kinked = np.flatnonzero(
+            kinked_parameters(scenario.network, self.bench.params, self.bench.batch, step)
+        )
+        record.kinks = len(kinked)
+        if len(kinked):
+            located = [gradient.layout.locate(int(k)) for k in kinked[:5]]
+            record.kinks_at = ", ".join(f"{name}{list(index)}" for name, index in located)
+            gradient.vector[kinked] = self.bench.reference.vector[kinked]
 
     # time -----------------------------------------------------------------------------------------
 
@@ -249,7 +268,7 @@ class Cell:
         if median_s > 0.1:  # what takes this long is not compared to the per cent: its samples are enough
             ratios = {name: median_s / seconds_per_call(other, 0.05) for name, other in others.items()}
         else:
-            ratios = median_ratios(call, others, turns=15, turn_s=max(0.004, median_s))
+            ratios = median_ratios(call, others, turns=11, turn_s=max(0.004, median_s))
         record.ratio_to_loss, record.ratio_to_products = ratios["loss"], ratios["products"]
         record.ratio_to_short_form = ratios.get(SHORT_FORM, 1.0)
 

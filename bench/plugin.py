@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from bench.budget import Budget
     from bench.scenarios import Scenario
 
+QUICK_LOOK = (
+    "full-jacobian",
+    "batched-jacobian",
+    "batched-jacobian-einsum",
+    "layerwise-vjp",
+    "short-form",
+    "finite-differences",
+    "finite-differences-forward",
+)
+"""What is measured where no `--strategy` is given: the first rungs, in a few minutes."""
+
 CORES: pytest.StashKey[list[int]] = pytest.StashKey()
 BUDGET: pytest.StashKey[Budget] = pytest.StashKey()
 DATA: pytest.StashKey[Dataset] = pytest.StashKey()
@@ -49,9 +60,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--time-budget", help="the most time of a cell, such as 60s, the default")
     group.addoption("--threads", type=int, default=1, help="threads of the numerical libraries, 1 by default")
     group.addoption("--data", default="sample", help="sample, mnist, or a folder of IDX files")
-    group.addoption("--strategy", action="append", default=[], help="only this strategy; may be repeated")
+    group.addoption(
+        "--strategy", action="append", default=[], help="only this strategy, or all; may be repeated"
+    )
     group.addoption("--scenario", action="append", default=[], help="only this scenario; may be repeated")
     group.addoption("--out", default="results/latest", help="--out=FOLDER for records and reports")
+
+
+def _chosen(names: list[str]) -> list[str]:
+    """The named strategies, the first rungs where none is named, or every one for `all`."""
+    if names == ["all"]:
+        return []
+    return names or list(QUICK_LOOK)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -73,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
         config.stash[DATA] = load(config.getoption("data"))
         config.stash[SCENARIOS] = select_scenarios(config.getoption("scenario"))
-        config.stash[STRATEGIES] = select_strategies(config.getoption("strategy"))
+        config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))
         for scenario in config.stash[SCENARIOS]:
             scenario.check(config.stash[DATA])
     config.option.benchmark_disable_gc = True

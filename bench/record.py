@@ -66,6 +66,8 @@ class Record:
     gradient_error: float | None = None
     cosine: float | None = None
     worst_element: str | None = None
+    kinks: int | None = None
+    kinks_at: str | None = None
     tolerance: float | None = None
     agrees: bool | None = None
     test_accuracy: float | None = None

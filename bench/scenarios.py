@@ -176,11 +176,11 @@ _DEEP = Network.mlp(784, 128, 64, 10, activation="tanh")
 
 SCENARIOS = (
     Scenario("toy", _TOY, 8, pooled_to=2, digits=(0, 1), learning_steps=200),
-    Scenario("small", _SMALL, 32, pooled_to=7, learning_steps=30),
-    Scenario("deep", _DEEP, 32, learning_steps=20),
+    Scenario("small", _SMALL, 32, pooled_to=7, learning_steps=20),
+    Scenario("deep", _DEEP, 32, learning_steps=10),
     *(
         Scenario(f"mnist-{n}", _MNIST, n, dtype, learning_steps=steps)
-        for n, steps in ((1, 20), (32, 5), (128, 3))
+        for n, steps in ((1, 10), (32, 5), (128, 4))
         for dtype in ("float64", "float32")
     ),
 )

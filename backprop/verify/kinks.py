@@ -1,0 +1,60 @@
+"""Kinks: parameters whose difference step takes a pre-activation through a point without a derivative.
+
+There a difference quotient is no derivative, and no tolerance has a say. A unit z of a kinked layer has the
+margin |z|. A step of an earlier pre-activation u moves z by about |∂z/∂u| · step, so u may move by
+
+    δ[n,u] = min over z of |z[n]| / |∂z/∂u|[n]        before some unit of the layer changes its side,
+
+and a weight W[i,u] moves u by |x[n,i]| times its own step, a bias by its step. This is first order, with a
+factor of two to spare; nothing is re-evaluated.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers import Linear
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+
+_TO_SPARE = 2.0
+
+
+def kinked_parameters(network: Network, params: Parameters, batch: Batch, relative_step: float) -> Array:
+    """Whether each parameter (p,) crosses a kink within a step of `relative_step` · max(1, |θ|)."""
+    crossing = Parameters.zeros(network.layout, np.bool_)
+    kinked = [k for k, layer in enumerate(network.layers) if not layer.smooth]
+    if not kinked:
+        return crossing.vector
+    values = network.activations(params, batch.inputs)
+    tensors = network.local(params)
+    for j, layer in enumerate(network.layers):
+        if not isinstance(layer, Linear) or j > kinked[-1]:
+            continue
+        room = _room(network, tensors, values, j, [k for k in kinked if k > j])
+        crossed = crossing[network.names[j]["W"]], crossing[network.names[j]["b"]]
+        steps = {name: _TO_SPARE * relative_step * np.maximum(1, np.abs(tensors[j][name])) for name in "Wb"}
+        for x, free in zip(np.abs(values[j]), room, strict=True):
+            crossed[0][...] |= x[:, None] * steps["W"] >= free
+            crossed[1][...] |= steps["b"] >= free
+        crossed[0][~values[j].any(axis=0)] = False  # the weight of an input that is always zero moves nothing
+    return crossing.vector
+
+
+def _room(
+    network: Network, tensors: list[dict[str, Array]], values: list[Array], j: int, kinked: list[int]
+) -> Array:
+    """δ (n, o): how far each output of layer j may move before a unit of a later kinked layer crosses."""
+    n, o = values[j + 1].shape
+    room = np.full((n, o), np.inf)
+    jacobian = np.broadcast_to(np.eye(o), (n, o, o))  # ∂(input of layer k)/∂(output of layer j)
+    for k in range(j + 1, kinked[-1] + 1):
+        if k in kinked:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                needed = np.abs(values[k])[:, :, None] / np.abs(jacobian)
+            room = np.minimum(room, np.nan_to_num(needed, nan=0.0, posinf=np.inf).min(axis=1))
+        if k < kinked[-1]:
+            local = network.layers[k].input_jacobian(tensors[k], values[k], values[k + 1])
+            jacobian = np.matmul(local, jacobian)
+    return room

@@ -1,0 +1,62 @@
+"""Parameters whose difference step crosses a kink are found, and hardly any other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import backprop
+from backprop.layers import ReLU
+from backprop.verify import kinked_parameters
+
+
+def crossing_by_trial(network, params, batch, step):
+    """The parameters whose step changes the sign of an input of a relu, tried one by one."""
+    moved = params.copy()
+
+    def signs():
+        values = network.activations(moved, batch.inputs)
+        return [y > 0 for layer, y in zip(network.layers, values[1:], strict=True) if isinstance(layer, ReLU)]
+
+    here, crossing = signs(), np.zeros(network.parameter_count, bool)
+    for k, value in enumerate(params.vector):
+        for sign in (-1, 1):
+            moved.vector[k] = value + sign * step * max(1, abs(value))
+            crossing[k] |= any(not np.array_equal(a, b) for a, b in zip(here, signs(), strict=True))
+        moved.vector[k] = value
+    return crossing
+
+
+@pytest.mark.parametrize("step", [1e-6, 1e-3])
+@pytest.mark.parametrize("sizes", [(6, 9, 4), (6, 9, 7, 4), (6, 5, 5, 5, 3)])
+def test_every_crossing_is_found_and_what_is_found_is_near_one(sizes, step):
+    network = backprop.Network.mlp(*sizes)
+    missed = found = near = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        params = network.init(rng)
+        batch = network.batch(rng.standard_normal((8, 6)), rng.integers(0, sizes[-1], 8), params.dtype)
+        predicted = kinked_parameters(network, params, batch, step)
+        missed += np.sum(crossing_by_trial(network, params, batch, step) & ~predicted)
+        near += np.sum(predicted & ~crossing_by_trial(network, params, batch, 3 * step))
+        found += np.sum(predicted)
+    assert missed == 0
+    assert near <= 0.1 * found + 1
+
+
+def test_a_smooth_network_has_no_kinks():
+    network = backprop.Network.mlp(4, 3, 2, activation="tanh")
+    rng = np.random.default_rng(0)
+    batch = network.batch(rng.standard_normal((5, 4)), rng.integers(0, 2, 5), np.dtype(float))
+    assert not kinked_parameters(network, network.init(rng), batch, 0.1).any()
+
+
+def test_the_parameters_of_a_unit_that_stands_on_a_kink_are_named():
+    network = backprop.Network.mlp(2, 2, 2)
+    params = network.init(np.random.default_rng(0))
+    params["W1"][...], params["b1"][...] = [[1.0, 1.0], [1.0, 3.0]], 0.0
+    batch = network.batch(np.array([[1.0, -1.0]]), np.array([0]), params.dtype)  # z1 = (0, -2)
+    named = {
+        network.layout.locate(int(k)) for k in np.flatnonzero(kinked_parameters(network, params, batch, 1e-5))
+    }
+    assert named == {("W1", (0, 0)), ("W1", (1, 0)), ("b1", (0,))}
