@@ -36,9 +36,8 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
         crossed = crossing[network.names[j]["W"]], crossing[network.names[j]["b"]]
         steps = {name: _TO_SPARE * relative_step * np.maximum(1, np.abs(tensors[j][name])) for name in "Wb"}
         for x, free in zip(np.abs(values[j]), room, strict=True):
-            crossed[0][...] |= x[:, None] * steps["W"] >= free
+            crossed[0][x > 0] |= x[x > 0, None] * steps["W"][x > 0] >= free  # the rest of W moves nothing
             crossed[1][...] |= steps["b"] >= free
-        crossed[0][~values[j].any(axis=0)] = False  # the weight of an input that is always zero moves nothing
     return crossing.vector
 
 
@@ -53,7 +52,7 @@ def _room(
         if k in kinked:
             with np.errstate(divide="ignore", invalid="ignore"):
                 needed = np.abs(values[k])[:, :, None] / np.abs(jacobian)
-            room = np.minimum(room, np.nan_to_num(needed, nan=0.0, posinf=np.inf).min(axis=1))
+            room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1))
         if k < kinked[-1]:
             local = network.layers[k].input_jacobian(tensors[k], values[k], values[k + 1])
             jacobian = np.matmul(local, jacobian)
