@@ -34,8 +34,9 @@ class Done:
 
 
 def environment(**more):
-    """This environment without what would change a command's output."""
-    return {name: value for name, value in os.environ.items() if name not in _OURS} | more
+    """This environment without what would change a command's output, or tell it that it is a worker of pytest."""
+    kept = (name for name in os.environ if name not in _OURS and not name.startswith("PYTEST_XDIST"))
+    return {name: os.environ[name] for name in kept} | more
 
 
 def start(arguments, cwd, **more):
