@@ -62,11 +62,6 @@ def available_cores() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def default_threads() -> int:
-    """All cores available, at most four: small matrix products gain little from more."""
-    return min(4, len(available_cores()))
-
-
 def check_threads(threads: int) -> None:
     """Raise `ThreadError` where a loaded library would use another number of threads."""
     from threadpoolctl import threadpool_info

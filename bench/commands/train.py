@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson, MemoryBudget, TimeBudget
+from bench.commands.options import AsJson, MemoryBudget, Threads, TimeBudget
 
 _DEFAULT_OUT = Path("results/latest/training")
 
@@ -40,9 +40,7 @@ def train(
     seconds: Annotated[
         float | None, typer.Option(help="Train so long, tests not counted; the schedule follows the clock.")
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads of the numerical libraries; by default all cores, at most 4.")
-    ] = None,
+    threads: Threads = 1,
     resume: Annotated[
         Path | None, typer.Option(help="Continue exactly: a weights.npz, or the folder with it.")
     ] = None,
@@ -59,9 +57,9 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train on a data set and report what was learnt."""
-    from bench.threads import default_threads, fix_threads
+    from bench.threads import fix_threads
 
-    fix_threads(default_threads() if threads is None else threads)  # before NumPy loads
+    fix_threads(threads)  # before NumPy loads
 
     from bench.training.command import Request, run_compare, run_train
 
