@@ -81,7 +81,9 @@ def ranked_table(cells: pd.DataFrame) -> str:
     order = {"ok": 0, "disagrees": 1}
     ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
     ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
-    right = ranked[(ranked.status == "ok") & (ranked.tolerance < 1)]  # an estimate that decides nothing has no rank
+    right = ranked[
+        (ranked.status == "ok") & (ranked.tolerance < 1)
+    ]  # an estimate that decides nothing has no rank
     ranks = dict(zip(right.index, shared_ranks(right), strict=True))
     rows = []
     for cell in _rows(ranked):
