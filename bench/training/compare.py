@@ -28,7 +28,9 @@ Status = Literal["ok", "over-memory-budget", "over-time-budget", "unsupported", 
 
 @dataclass
 class Learnt:
-    """One strategy's row. steps, seconds: of training. points: what it had learnt when."""
+    """One strategy's row. steps, seconds, samples: of training. points: what it had learnt when, measured on
+    `test_samples` images.
+    """
 
     strategy: str
     status: Status
@@ -36,6 +38,7 @@ class Learnt:
     steps: int = 0
     seconds: float = 0.0
     samples: int = 0
+    test_samples: int = 0
     points: list[Point] = field(default_factory=list)
 
     @property
@@ -135,7 +138,7 @@ def _learn(row: Learnt, settings: Settings, dataset: Dataset, stopped: Stopped, 
     except DivergenceError as error:
         row.status, row.reason = "diverged", str(error)
     row.points, row.steps, row.seconds = trainer.history, trainer.step, trainer.seconds
-    row.samples = trainer.step * settings.batch_size
+    row.samples, row.test_samples = trainer.step * settings.batch_size, len(dataset.test_labels)
     if row.status == "ok" and not trainer.finished:
         row.status, row.reason = "interrupted", f"after {row.seconds:.3g} of {settings.seconds:.3g} s"
     elif settings.seconds is not None and trainer.seconds > 1.2 * settings.seconds:
