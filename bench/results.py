@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from backprop.verify import Pair
 from bench.record import Agreement, Record
+from bench.scenarios import Scenario
 
 FAILED = ("crashed", "out-of-memory", "timed-out")
 
@@ -42,3 +44,16 @@ class Results:
 
     def _wrong(self) -> list[str]:
         return [record.strategy for record in self.records if record.status == "disagrees"]
+
+
+def agreement_of(scenario: Scenario, pair: Pair) -> Agreement:
+    """The row of a pair of gradients in a scenario."""
+    return Agreement(
+        scenario=scenario.name,
+        dtype=scenario.dtype_name,
+        first=pair.first,
+        second=pair.second,
+        distance=pair.distance,
+        tolerance=pair.tolerance,
+        agrees=pair.agrees,
+    )

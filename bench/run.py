@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import Parameters, Strategy
-from backprop.verify import REFERENCE, Pair, pairs
+from backprop.verify import REFERENCE, pairs
 from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal, locked
 from bench.machine import describe_machine
-from bench.record import Agreement, Record
-from bench.results import Results
+from bench.record import Record
+from bench.results import Results, agreement_of
 from bench.scenarios import Scenario
 from bench.threads import check_threads
 
@@ -138,21 +138,9 @@ class Run:
         if self._bench is None:
             return
         for pair in pairs(self._gradients, self._tolerances):
-            row = _agreement(self._bench.scenario, pair)
+            row = agreement_of(self._bench.scenario, pair)
             self.results.agreements.append(row)
             self._journal.add(row)
         self._gradients.clear()
         self._tolerances.clear()
         self._bench = None
-
-
-def _agreement(scenario: Scenario, pair: Pair) -> Agreement:
-    return Agreement(
-        scenario=scenario.name,
-        dtype=scenario.dtype_name,
-        first=pair.first,
-        second=pair.second,
-        distance=pair.distance,
-        tolerance=pair.tolerance,
-        agrees=pair.agrees,
-    )

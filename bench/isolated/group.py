@@ -25,6 +25,7 @@ from bench.isolated.targets import LOSS, PRODUCTS, find_target
 from bench.isolated.turns import FEWEST_STARTS, Participant, Schedule, Site, Turns, load, take_turns
 from bench.machine import Limits
 from bench.record import Agreement, Record, Status
+from bench.results import agreement_of
 from bench.scenarios import Scenario
 from bench.statistics import Starts, compare, estimate_median, estimate_ratio, noise_floor, unstable
 
@@ -64,16 +65,7 @@ class Group:
             self._time({target: fit[target] for target in batch}, advance)
         tolerances = {name: cell.record.tolerance or 0.0 for name, cell in _by_name(fit).items()}
         return [cell.record for cell in cells.values()], [
-            Agreement(
-                scenario=self.scenario.name,
-                dtype=self.scenario.dtype_name,
-                first=pair.first,
-                second=pair.second,
-                distance=pair.distance,
-                tolerance=pair.tolerance,
-                agrees=pair.agrees,
-            )
-            for pair in pairs(gradients, tolerances)
+            agreement_of(self.scenario, pair) for pair in pairs(gradients, tolerances)
         ]
 
     @property
