@@ -30,8 +30,8 @@ FLOORS = (
     {"strategies", "peers"},
     {"registry"},
     {"verify"},
-    {"explain", "training"},
-    {"__init__"},
+    {"check", "explain", "training"},
+    {"__init__", "testing"},
 )
 """From the ground up: a module may import from its own package and from the floors below it."""
 

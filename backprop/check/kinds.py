@@ -1,0 +1,184 @@
+"""The kinds of mistakes that are known, each with its signature: one table, in the order in which they are tried."""
+
+from __future__ import annotations
+
+from backprop.check.findings import Kind
+
+_ALL = (
+    # The answer itself cannot be compared -------------------------------------------------------------
+    Kind(
+        "wrong-name",
+        "a tensor is missing, or has a name that the parameters have not",
+        "the keys differ",
+        "Return one tensor a parameter, under its name.",
+    ),
+    Kind(
+        "wrong-shape",
+        "a tensor has another shape than its parameter",
+        "the shapes differ",
+        "Give it its parameter's shape.",
+    ),
+    Kind(
+        "wrong-dtype",
+        "a tensor has another dtype than its parameter",
+        "the dtypes differ",
+        "Compute in the parameters' dtype throughout.",
+    ),
+    Kind(
+        "not-finite",
+        "NaN or infinity",
+        "the first tensor that has them, in the order of computation",
+        "Look for 0/0, log(0) or exp of large numbers before this tensor.",
+    ),
+    # The function misbehaves --------------------------------------------------------------------------
+    Kind(
+        "modifies-arguments",
+        "the parameters or inputs are changed in place",
+        "they differ after the call",
+        "Copy before changing: x = x.copy(), or write x = x - ... instead of x -= ....",
+    ),
+    Kind(
+        "not-repeatable",
+        "the same call gives different answers",
+        "two calls with equal arguments differ",
+        "Take random numbers or other state out of the gradient, or seed them at every call.",
+    ),
+    Kind(
+        "state-from-last-call",
+        "a call depends on the one before",
+        "a call in between changes the answer",
+        "Set accumulators to zero at the start of every call.",
+    ),
+    # The whole tensor is off in one way ----------------------------------------------------------------
+    Kind(
+        "zero-gradient",
+        "the tensor is zero throughout",
+        "every entry is 0 and the truth is not",
+        "Check that the tensor is computed, and that no activation before it is dead.",
+    ),
+    Kind(
+        "sign",
+        "the sign is the wrong way round",
+        "got = -expected",
+        "Reverse the sign: the gradient of the loss, not the step downhill.",
+    ),
+    Kind(
+        "sum-instead-of-mean",
+        "summed over the batch where the loss is a mean",
+        "got = n · expected",
+        "Divide by the batch size n.",
+    ),
+    Kind(
+        "mean-instead-of-sum",
+        "averaged over the batch once more",
+        "got = expected / n",
+        "Do not divide by the batch size n here: it is in the loss already.",
+    ),
+    Kind(
+        "constant-factor",
+        "a constant factor",
+        "got = k · expected",
+        "Look for a factor k, such as the 2 of a square.",
+    ),
+    Kind(
+        "transposed",
+        "the tensor is transposed",
+        "got = expectedᵀ",
+        "Exchange the two factors of the product, or transpose it.",
+    ),
+    # A rule of differentiation --------------------------------------------------------------------------
+    Kind(
+        "activation-derivative-missing",
+        "the activation's derivative is left out",
+        "equal to a backward pass without f'(z)",
+        "Multiply δ by f'(z) element by element.",
+    ),
+    Kind(
+        "activation-derivative-misplaced",
+        "the activation's derivative is taken at the wrong place",
+        "equal to a backward pass with f' of the output y, or of another layer",
+        "Take f' at the pre-activation z (or write it in terms of y).",
+    ),
+    Kind(
+        "activation-boundary",
+        "the derivative has its edge at the wrong place",
+        "equal to a backward pass with a shifted or one-sided edge",
+        "relu'(z) = 1 where z > 0, else 0.",
+    ),
+    Kind(
+        "softmax-diagonal-only",
+        "the softmax Jacobian without its off-diagonal",
+        "equal to a backward pass with diag(p(1 - p))",
+        "∂p_c/∂z_k = p_c (δ_ck - p_k): the off-diagonal is -p_c p_k.",
+    ),
+    Kind(
+        "softmax-applied-twice",
+        "a softmax derivative on top of p - y",
+        "equal to a backward pass with J_softmax (p - y)",
+        "p - y is the derivative by the logits already: leave the softmax Jacobian out.",
+    ),
+    Kind(
+        "bias-not-summed",
+        "the bias gradient is not summed or averaged over the batch as the weights are",
+        "equal to one sample's, or to the mean where W is summed",
+        "Sum δ over the batch axis, with the same 1/n as the weights.",
+    ),
+    Kind(
+        "one-sample-only",
+        "only the first or the last sample is used",
+        "equal to the gradient of that sample, or of it over n",
+        "Sum over all samples.",
+    ),
+    Kind(
+        "layer-term-missing",
+        "one layer's factor is left out of the chain",
+        "equal to a backward pass without that factor",
+        "Multiply by every layer's Jacobian on the way back.",
+    ),
+    Kind(
+        "wrong-layer-weights",
+        "another layer's weights, or weights that are not the layer's own, are used",
+        "equal to a backward pass with those weights",
+        "Use the layer's own W on the way back.",
+    ),
+    Kind(
+        "labels-shifted",
+        "the labels belong to other samples, or count from one",
+        "equal to the gradient with shifted labels",
+        "Keep every label beside its sample, and classes from 0.",
+    ),
+    Kind(
+        "classes-permuted",
+        "the classes are in another order",
+        "equal to the gradient with the classes permuted",
+        "Use the order of the network's outputs.",
+    ),
+    Kind(
+        "weight-decay-extra",
+        "a weight-decay term that the loss has not",
+        "got - expected = λ · parameter",
+        "Leave out λ·W, or add λ/2·‖W‖² to the loss.",
+    ),
+    Kind(
+        "weight-decay-missing",
+        "the weight-decay term of the loss is missing",
+        "expected - got = λ · parameter",
+        "Add λ·W.",
+    ),
+    Kind(
+        "other-loss",
+        "the gradient of another loss",
+        "equal to the gradient of that loss",
+        "Differentiate the loss that is used.",
+    ),
+    Kind(
+        "lower-precision",
+        "an intermediate in lower precision",
+        "an error of the size of a narrower dtype's rounding, without a pattern",
+        "Keep every intermediate in the parameters' dtype: look for float32 and float16 arrays.",
+    ),
+    Kind("unknown", "an error without a known signature", "none", "See where the error sits."),
+)
+
+KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+"""Every kind by its name."""
