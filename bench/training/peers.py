@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -226,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", default="sample", help="sample, mnist, or a folder of IDX files")
     parser.add_argument("--optimizer", action="append", choices=tuple(RATES), help="momentum and adam")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=min(2, len(available_cores())))
+    parser.add_argument("--threads", type=int, action="append", help="once for each; all cores up to 2")
     parser.add_argument("--turns", type=int, default=7, help="epochs of each library, one more to warm up")
     parser.add_argument("--out", type=Path, help="a folder for peers.json")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
@@ -245,14 +246,13 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
     from bench.machine import describe_machine
     from bench.report import units
 
-    results = {}
+    results = []
     columns = ("library", "seconds per epoch", "fastest", "short-form ÷ library", "from", "to")
-    for optimizer in chosen.optimizer or ("momentum", "adam"):
-        rows = summary(
-            measure_peers(chosen.data, optimizer, chosen.batch, chosen.threads, chosen.turns, installed())
-        )
-        results[optimizer] = rows
-        table = make_table(f"{optimizer}, {chosen.data}, {chosen.threads} threads", columns, columns[1:])
+    counts = chosen.threads or [min(2, len(available_cores()))]
+    for threads, optimizer in itertools.product(counts, chosen.optimizer or ("momentum", "adam")):
+        rows = summary(measure_peers(chosen.data, optimizer, chosen.batch, threads, chosen.turns, installed()))
+        results.append({"optimizer": optimizer, "threads": threads, "libraries": rows})
+        table = make_table(f"{optimizer}, {chosen.data}, threads: {threads}", columns, columns[1:])
         for row in rows:
             times = (row["seconds_per_epoch"], row["fastest_epoch_s"])
             ratios = (row["ratio_short_form"], row["ratio_smallest"], row["ratio_largest"])
@@ -260,8 +260,8 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
         make_console().print(table)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        machine = describe_machine(chosen.threads, [])
-        values = {"machine": machine, "batch": chosen.batch, "data": chosen.data, "optimizers": results}
+        machine = describe_machine(max(counts), [])
+        values = {"machine": machine, "batch": chosen.batch, "data": chosen.data, "results": results}
         (chosen.out / "peers.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
