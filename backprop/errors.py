@@ -55,6 +55,10 @@ class OptionError(BackpropError, ValueError):
     """An option of a strategy that makes none: a step of zero, more directions than parameters."""
 
 
+class CheckError(BackpropError, ValueError):
+    """A gradient that cannot be checked: what was handed in, or what a function returned, are no numbers."""
+
+
 class BudgetError(BackpropError, ValueError):
     """A memory or time budget that cannot be read or is not positive."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backprop.check.findings import Kind
+from backprop.check.findings import Confidence, Finding, Kind
 
 _ALL = (
     # The answer itself cannot be compared -------------------------------------------------------------
@@ -182,3 +182,10 @@ _ALL = (
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 """Every kind by its name."""
+
+
+def found(
+    kind: str, tensor: str | None, evidence: str, confidence: Confidence = "certain", fix: str | None = None
+) -> Finding:
+    """A finding of a known kind, with that kind's fix unless another is given."""
+    return Finding(kind, tensor, evidence, confidence, KINDS[kind].fix if fix is None else fix)
