@@ -186,18 +186,18 @@ SCENARIOS = (
 )
 
 
-def select_scenarios(names: Sequence[str]) -> list[Scenario]:
-    """The scenarios of these names, in the order of the table; all where no name is given.
+def select_scenarios(names: Sequence[str], among: Sequence[Scenario] = SCENARIOS) -> list[Scenario]:
+    """The scenarios of these names, in the order of `among`; all where no name is given.
 
     `mnist` means all whose name begins so, `mnist-32` both dtypes, `mnist-32/float32` one. Raises
     `UnknownNameError` for a name that means none.
     """
-    chosen = {scenario.id for name in names for scenario in _meant_by(name)}
-    return [scenario for scenario in SCENARIOS if not names or scenario.id in chosen]
+    chosen = {scenario.id for name in names for scenario in _meant_by(name, among)}
+    return [scenario for scenario in among if not names or scenario.id in chosen]
 
 
-def _meant_by(name: str) -> list[Scenario]:
-    meant = [s for s in SCENARIOS if name in (s.id, s.name, s.family)]
+def _meant_by(name: str, among: Sequence[Scenario]) -> list[Scenario]:
+    meant = [s for s in among if name in (s.id, s.name, s.family)]
     if not meant:
-        raise UnknownNameError("scenario", name, {known for s in SCENARIOS for known in (s.name, s.family)})
+        raise UnknownNameError("scenario", name, {known for s in among for known in (s.name, s.family)})
     return meant

@@ -22,7 +22,7 @@ from bench.commands.options import (
 
 
 def run(
-    suite: Annotated[str, typer.Option(help="quick, default, scaling, or a TOML file.")] = "default",
+    suite: Annotated[str, typer.Option(help="quick, default, scaling, peers, or a TOML file.")] = "default",
     strategy: Strategies = None,
     scenario: Scenarios = None,
     memory_budget: MemoryBudget = None,

@@ -97,7 +97,7 @@ class Instrument:
         threads = scenario.threads or self.threads
         return Group(
             scenario=scenario,
-            targets=self.suite.strategies,
+            targets=self.suite.strategies_of(scenario),
             schedule=self.suite.schedule,
             budget=self.budget,
             dataset=self.dataset,
@@ -112,7 +112,10 @@ class Instrument:
         return {
             "suite": self.suite.name,
             "strategies": list(self.suite.strategies),
-            "scenarios": [f"{scenario.id}: {scenario.network}" for scenario in self.suite.scenarios],
+            "scenarios": [
+                f"{scenario.id}: {scenario.network}, {len(self.suite.strategies_of(scenario))} strategies"
+                for scenario in self.suite.scenarios
+            ],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
             "threads": self.threads,

@@ -1,4 +1,4 @@
-"""Suites: which strategies are measured in which scenarios, how often. Built in, or a user's TOML file.
+"""A user's suite: a TOML file.
 
     strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out
     networks   = ["784-512-10", "49-32-10"]
@@ -15,115 +15,23 @@ Every strategy is measured on every network x batch x dtype x threads.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import functools
 import itertools
 import re
 import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backprop import Network
 from backprop.arrays import check_dtype
-from backprop.errors import BackpropError, UnknownNameError
-from backprop.registry import find_strategy, installed_strategies, known_peers
-from bench.isolated.turns import FEWEST_STARTS, Schedule
-from bench.scenarios import SCENARIOS, Scenario, select_scenarios
-
-
-class SuiteError(BackpropError, ValueError):
-    """A suite file that cannot be read or says what is not known."""
-
-
-@dataclass(frozen=True)
-class Suite:
-    """Strategies by name x scenarios, and the schedule of their turns."""
-
-    name: str
-    strategies: tuple[str, ...]
-    scenarios: tuple[Scenario, ...]
-    schedule: Schedule
-
-
-def _default() -> Suite:
-    return Suite("default", tuple(installed_strategies()), SCENARIOS, Schedule())
-
-
-def _quick() -> Suite:
-    scenarios = select_scenarios(["small", "mnist-32/float32"])
-    fast = ("short-form", "layerwise-vjp", "batched-jacobian")
-    return Suite("quick", fast, tuple(scenarios), Schedule(starts=3, turns=8, slow_s=1.0))
-
-
-def _scaling() -> Suite:
-    """Width, batch and depth, each swept alone around 784-128-10, batch 32."""
-    widths = [Network.mlp(784, width, 10) for width in (16, 32, 64, 128, 256)]
-    depths = [Network.mlp(196, *[64] * depth, 10) for depth in (1, 2, 4, 8)]
-    scenarios = [Scenario.of(network, 32, "float64") for network in widths]
-    scenarios += [Scenario.of(Network.mlp(784, 64, 10), n, "float64") for n in (1, 4, 16, 64, 128)]
-    scenarios += [Scenario.of(network, 32, "float64") for network in depths]
-    unique = list(dict.fromkeys(scenarios))
-    strategies = tuple(name for name in installed_strategies() if not name.startswith("finite"))
-    return Suite("scaling", strategies, tuple(unique), Schedule(starts=5, turns=5, slow_s=2.0))
-
-
-def _peers() -> Suite:
-    """The ladder's fast rungs against every outside library, 784-512-10 on real digits."""
-    network = Network.mlp(784, 512, 10)
-    scenarios = [
-        dataclasses.replace(Scenario.of(network, n, dtype), name=f"mnist-{n}", learning_steps=1)
-        for n in (1, 8, 32, 128, 512, 2048)
-        for dtype in ("float32", "float64")
-    ]
-    own = ("short-form", "short-form-dense", "layerwise-vjp", "batched-jacobian")
-    reverse = [name for name in known_peers() if name.endswith(("-grad", "-jacrev"))]
-    return Suite("peers", (*own, *reverse), tuple(scenarios), Schedule(starts=8, turns=6, slow_s=2.0))
-
-
-SUITES: dict[str, Callable[[], Suite]] = {
-    "peers": _peers,
-    "quick": _quick,
-    "default": _default,
-    "scaling": _scaling,
-}
-
-
-def find_suite(name: str) -> Suite:
-    """The built-in suite of that name, or the one of a TOML file.
-
-    Raises `UnknownNameError` for a name that is neither, `SuiteError` for a file with a mistake.
-    """
-    if name in SUITES:
-        return SUITES[name]()
-    if name.endswith(".toml"):
-        return read_suite(Path(name))
-    raise UnknownNameError("suite", name, [*SUITES, "FILE.toml"])
-
-
-def restrict(
-    suite: Suite, strategies: Sequence[str], scenarios: Sequence[str], starts: int | None, turns: int | None
-) -> Suite:
-    """The suite with only these strategies and scenarios, where any are named, and another schedule."""
-    schedule = replace(
-        suite.schedule,
-        starts=suite.schedule.starts if starts is None else starts,
-        turns=suite.schedule.turns if turns is None else turns,
-    )
-    if schedule.turns < 1:
-        raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
-    if schedule.starts < FEWEST_STARTS:
-        raise SuiteError(
-            f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
-        )
-    for name in strategies:
-        find_strategy(name)
-    chosen = tuple(select_scenarios(scenarios)) if scenarios else suite.scenarios
-    return replace(
-        suite, strategies=tuple(strategies) or suite.strategies, scenarios=chosen, schedule=schedule
-    )
+from backprop.errors import BackpropError
+from backprop.registry import find_strategy, installed_strategies
+from bench.isolated.turns import Schedule
+from bench.scenarios import Scenario
+from bench.suites.suite import Suite, SuiteError, restrict
 
 
 def read_suite(path: Path) -> Suite:
@@ -156,7 +64,7 @@ def read_suite(path: Path) -> Suite:
     schedule = Schedule(
         starts=reader.count("starts", default.starts), turns=reader.count("turns", default.turns)
     )
-    return restrict(Suite(path.stem, strategies, scenarios, schedule), (), (), None, None)
+    return restrict(Suite.of(path.stem, strategies, scenarios, schedule), (), (), None, None)
 
 
 _LISTS_OF_TEXT = ("strategies", "networks", "dtypes")

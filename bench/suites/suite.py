@@ -1,0 +1,92 @@
+"""A suite: which strategies are measured in which scenarios, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from backprop.errors import BackpropError
+from backprop.registry import find_strategy
+from bench.isolated.turns import FEWEST_STARTS, Schedule
+from bench.scenarios import Scenario, select_scenarios
+
+
+class SuiteError(BackpropError, ValueError):
+    """A suite file that cannot be read or says what is not known."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Strategies, by name, all of which are measured in all of the scenarios."""
+
+    strategies: tuple[str, ...]
+    scenarios: tuple[Scenario, ...]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Parts, and the schedule of their turns.
+
+    A scenario that stands in several parts is measured once, with the strategies of all of them.
+    """
+
+    name: str
+    parts: tuple[Part, ...]
+    schedule: Schedule
+
+    @classmethod
+    def of(
+        cls, name: str, strategies: Sequence[str], scenarios: Sequence[Scenario], schedule: Schedule
+    ) -> Suite:
+        """All strategies in all scenarios."""
+        return cls(name, (Part(tuple(strategies), tuple(scenarios)),), schedule)
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """Every strategy once."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.strategies))
+
+    @property
+    def scenarios(self) -> tuple[Scenario, ...]:
+        """Every scenario once."""
+        return tuple(dict.fromkeys(scenario for part in self.parts for scenario in part.scenarios))
+
+    def strategies_of(self, scenario: Scenario) -> tuple[str, ...]:
+        """The strategies that are measured in this scenario."""
+        return tuple(
+            dict.fromkeys(
+                name for part in self.parts if scenario in part.scenarios for name in part.strategies
+            )
+        )
+
+
+def restrict(
+    suite: Suite, strategies: Sequence[str], scenarios: Sequence[str], starts: int | None, turns: int | None
+) -> Suite:
+    """The suite with these strategies instead of its own, in these of its scenarios, and another schedule.
+
+    What is empty or None stays as it is. Raises `SuiteError` for a schedule that gives no interval, and
+    `UnknownNameError` for a strategy that is not installed or a scenario that the suite has not.
+    """
+    schedule = replace(
+        suite.schedule,
+        starts=suite.schedule.starts if starts is None else starts,
+        turns=suite.schedule.turns if turns is None else turns,
+    )
+    if schedule.turns < 1:
+        raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
+    if schedule.starts < FEWEST_STARTS:
+        raise SuiteError(
+            f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
+        )
+    for name in strategies:
+        find_strategy(name)
+    chosen = select_scenarios(scenarios, suite.scenarios)
+    parts = [
+        Part(
+            tuple(strategies) or part.strategies,
+            tuple(scenario for scenario in part.scenarios if scenario in chosen),
+        )
+        for part in suite.parts
+    ]
+    return replace(suite, parts=tuple(part for part in parts if part.scenarios), schedule=schedule)
