@@ -106,6 +106,12 @@ _ALL = (
         "relu'(z) = 1 where z > 0, else 0.",
     ),
     Kind(
+        "activation-derivative-formula",
+        "the activation's derivative is another function",
+        "equal to a backward pass with that function",
+        "Use f'(z) of this activation: relu z > 0, tanh 1 - y², sigmoid y(1 - y), gelu Φ(z) + z φ(z).",
+    ),
+    Kind(
         "softmax-diagonal-only",
         "the softmax Jacobian without its off-diagonal",
         "equal to a backward pass with diag(p(1 - p))",
@@ -116,6 +122,12 @@ _ALL = (
         "a softmax derivative on top of p - y",
         "equal to a backward pass with J_softmax (p - y)",
         "p - y is the derivative by the logits already: leave the softmax Jacobian out.",
+    ),
+    Kind(
+        "softmax-wrong-axis",
+        "the softmax is taken over the batch, or over batch and classes",
+        "equal to the gradient with such probabilities",
+        "Normalise over the classes of each sample: axis=1, keepdims=True.",
     ),
     Kind(
         "bias-not-summed",
@@ -130,6 +142,12 @@ _ALL = (
         "Sum over all samples.",
     ),
     Kind(
+        "samples-missing",
+        "some samples are left out, or counted more than once",
+        "equal to the gradient with those samples weighted so",
+        "Check where the loop over the batch begins and ends.",
+    ),
+    Kind(
         "layer-term-missing",
         "one layer's factor is left out of the chain",
         "equal to a backward pass without that factor",
@@ -140,6 +158,12 @@ _ALL = (
         "another layer's weights, or weights that are not the layer's own, are used",
         "equal to a backward pass with those weights",
         "Use the layer's own W on the way back.",
+    ),
+    Kind(
+        "wrong-layer-input",
+        "dW is formed with something else than the layer's own input",
+        "equal to xᵀδ with another array for x",
+        "dW = xᵀδ, where x is what the layer was given: the activations below it, not z.",
     ),
     Kind(
         "labels-shifted",
@@ -172,10 +196,28 @@ _ALL = (
         "Differentiate the loss that is used.",
     ),
     Kind(
+        "other-activation",
+        "the gradient of a network with another activation",
+        "equal to the gradient of that network",
+        "Use the network's activation, in the forward pass too, or check against --activation.",
+    ),
+    Kind(
+        "bias-left-out",
+        "the biases are left out of the forward pass",
+        "equal to the gradient of the network without biases",
+        "z = x W + b.",
+    ),
+    Kind(
         "lower-precision",
         "an intermediate in lower precision",
         "an error of the size of a narrower dtype's rounding, without a pattern",
         "Keep every intermediate in the parameters' dtype: look for float32 and float16 arrays.",
+    ),
+    Kind(
+        "difference-quotient",
+        "a difference quotient, or an approximation as good as one",
+        "an error of about the same size in every entry, as cancellation leaves it",
+        "Derive the gradient exactly, or take the complex step.",
     ),
     Kind("unknown", "an error without a known signature", "none", "See where the error sits."),
 )

@@ -1,15 +1,16 @@
 """Rounding: how far each entry of a right gradient may lie from the truth, in whatever order it is summed.
 
-A running error analysis (Higham 2002, sections 3.3 and 3.5): beside every array of the forward and the backward pass
-goes one with the most that rounding may have moved it. A sum of k products of which each is off by δ,
+A running error analysis (Higham 2002, section 3.3) with random instead of worst-case errors (Higham and Mary 2019,
+SIAM J. Sci. Comput. 41(5), A2815): beside every array goes one with what rounding may have moved it by. Errors of
+different entries are independent and add in quadrature, and a sum of k products rounds like a random walk:
 
-    |Δ Σ xy| ≤ Σ (|Δx| |y| + |x| |Δy|) + c √k eps Σ |x y|,
+    (Δ Σ xy)² = Σ (Δx² y² + x² Δy²) + c² k eps² ((Σ xy)² + Σ x² y²)
 
-for rounding errors add up like a random walk (Higham and Mary 2019, SIAM J. Sci. Comput. 41(5), A2815). c leaves room
-for formulas of f, f' and softmax that are written in other ways. No taste is in it but c.
+The last bracket stands for the partial sums, which are as large as the result where all terms have one sign. c leaves
+room for formulas of f, f' and the softmax that are written in other ways; no other taste is in it.
 
 At a kink rounding may fall on either side, and at z = 0 itself every slope between both is a subgradient. Which
-pre-activations those are is found here, too; `sides` lets the bound take in both.
+pre-activations those are is found here, too; with `sides` the bound takes in both.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ def rounding(
             error,
             out[k],
             unit,
+            first=k == 0,
         )
     bound.vector[...] += 64 * tiny
     return Rounding(bound, loss, kinked)
@@ -88,19 +90,34 @@ def _has_slope(layer: Layer) -> bool:
 
 
 def _forward(layer: Layer, own: dict[str, Array], x: Array, y: Array, error: Array, unit: float) -> Array:
-    """The most that a layer's output may be off, when its input may be off by `error`."""
+    """How far a layer's output may be off, when its input may be off by `error`."""
     if isinstance(layer, Linear):
-        weights = np.abs(own["W"])
-        sums = np.abs(x) @ weights + np.abs(own["b"])
-        moved: Array = error @ weights + unit * math.sqrt(len(weights) + 1) * sums
-        return moved
+        squares = np.square(own["W"])
+        terms = np.square(x) @ squares + np.square(own["b"])
+        return np.sqrt(np.square(error) @ squares + _walk(unit, len(squares) + 1, y, terms))
     if isinstance(layer, Softmax):
-        return y * (error + np.sum(y * error, axis=1, keepdims=True) + unit * (1 + _largest(x)))
+        return y * (_together(error, _norm(y * error)) + unit * (1 + _largest(x)))
     if isinstance(layer, Elementwise):
-        slope = np.abs(layer.derivative(x, y)) + (_slope_change(layer, x, error) if layer.smooth else 1)
-        own_rounding = unit * (np.maximum(np.abs(y), 1) if layer.smooth else 0)
-        return np.asarray(slope * error + own_rounding)
+        slope = np.abs(layer.derivative(x, y)) + (_slope_change(layer, x, error) if layer.smooth else 0)
+        own_rounding = unit * np.maximum(np.abs(y), 1) if layer.smooth else 0.0
+        return _together(slope * error, own_rounding)
     return error + unit * np.abs(y)
+
+
+def _walk(unit: float, k: int, total: Array, squares: Array) -> Array:
+    """The variance of the rounding of a sum of k terms, from the sum and the sum of their squares."""
+    return np.asarray(unit**2 * k * (np.square(total) + squares))
+
+
+def _together(*errors: Array | float) -> Array:
+    """Independent errors, added in quadrature."""
+    total: Array = np.sqrt(sum(np.square(error) for error in errors))
+    return total
+
+
+def _norm(x: Array) -> Array:
+    norm: Array = np.sqrt(np.sum(np.square(x), axis=1, keepdims=True))
+    return norm
 
 
 def _slope_change(layer: Layer, x: Array, error: Array) -> Array:
@@ -122,7 +139,7 @@ def _largest(x: Array) -> Array:
 def _output(
     network: Network, values: list[Array], errors: list[Array], labels: Array, unit: float
 ) -> tuple[Array, Array, float]:
-    """δ of the last layer before the loss, the most it may be off, and the same of the loss."""
+    """δ of the last layer before the loss, how far it may be off, and the same of the loss."""
     loss, n = network.loss_function, len(labels)
     y, error = values[-1], errors[-1]
     if network.fused:
@@ -130,18 +147,17 @@ def _output(
         _, delta = loss.fused_value_and_gradient(z, labels)
         target = np.zeros_like(y)
         target[np.arange(n), labels] = 1
-        per_sample = 2 * moved.max(axis=1) + unit * (
-            1 + _largest(z)[:, 0] + loss.fused_sample_values(z, labels)
-        )
-        return delta, (error + unit * (y + target)) / n, float(np.mean(per_sample) * math.sqrt(n))
+        samples = loss.fused_sample_values(z, labels)
+        spread = _together(moved.max(axis=1), unit * (1 + _largest(z)[:, 0]), unit * samples)
+        return delta, _together(error, unit * y, unit * target) / n, float(np.mean(spread)) * math.sqrt(n)
     delta = loss.gradient(y, labels)
-    moved_delta = sum(np.abs(loss.gradient(y + side, labels) - delta) for side in (error, -error))
-    size = np.abs(loss.gradient(y, labels)) + np.abs(loss.gradient(np.zeros_like(y), labels))
+    sides = [np.abs(loss.gradient(y + side, labels) - delta) for side in (error, -error)]
+    size = np.abs(delta) + np.abs(loss.gradient(np.zeros_like(y), labels))
     value = float(loss.value(y, labels))
-    spread = float(np.sum(np.abs(delta) * error)) + unit * math.sqrt(y.size) * (
-        abs(value) + float(np.max(np.abs(delta * y)))
+    spread = np.sqrt(np.sum(np.square(delta * error))) + unit * math.sqrt(y.size) * (
+        abs(value) + np.max(np.abs(delta * y))
     )
-    return delta, np.asarray(moved_delta + unit * size), spread
+    return delta, _together(*sides, unit * size), float(spread)
 
 
 def _backward(
@@ -155,28 +171,36 @@ def _backward(
     error: Array,
     out: dict[str, Array],
     unit: float,
+    *,
+    first: bool,
 ) -> tuple[Array, Array]:
-    """∂L/∂x and the most it may be off; the bounds of the layer's own tensors are written to `out`."""
+    """∂L/∂x and how far it may be off; the bounds of the layer's own tensors are written to `out`."""
     x_error, y_error = errors
-    size = np.abs(delta)
     if isinstance(layer, Linear):
         n, o = delta.shape
-        rounded = error + unit * math.sqrt(n) * size
-        out["W"][...] = np.abs(x).T @ rounded + x_error.T @ (size + error)
-        out["b"][...] = rounded.sum(axis=0)
-        weights = np.abs(own["W"]).T
-        return delta @ own["W"].T, (error + unit * math.sqrt(o) * size) @ weights
+        x2, d2, e2, w2 = np.square(x).T, np.square(delta), np.square(error), np.square(own["W"]).T
+        variance = x2 @ (e2 + unit**2 * n * d2)
+        if not first:  # the inputs themselves are exact
+            variance += np.square(x_error).T @ (d2 + e2)
+        out["W"][...] = np.sqrt(variance + unit**2 * n * np.square(x.T @ delta))
+        out["b"][...] = np.sqrt(e2.sum(axis=0) + _walk(unit, n, delta.sum(axis=0), d2.sum(axis=0)))
+        if first:
+            return delta, error  # nobody asks for ∂L/∂x of the inputs
+        dx = delta @ own["W"].T
+        return dx, np.sqrt(e2 @ w2 + _walk(unit, o, dx, d2 @ w2))
     if isinstance(layer, Softmax):
         inner = np.sum(y * delta, axis=1, keepdims=True)
-        spread = np.sum(y * (error + unit * size) + y_error * size, axis=1, keepdims=True)
-        moved = y * (error + spread + unit * size) + y_error * np.abs(delta - inner)
-        return y * (delta - inner), moved
+        spread = _norm(_together(y * error, unit * y * delta, y_error * delta))
+        return y * (delta - inner), _together(
+            y * error, y * spread, unit * y * delta, y_error * (delta - inner)
+        )
     if isinstance(layer, Elementwise):
         assert slope_change is not None
         slope = np.asarray(layer.derivative(x, y), np.float64)
         own_rounding = unit * (np.abs(slope) + (1 if layer.smooth else 0))
-        moved = (np.abs(slope) + slope_change) * error + (slope_change + own_rounding) * size
-        return delta * slope, moved
-    dx, _ = layer.vjp(own, x, y, delta)
-    assert dx is not None
-    return dx, error + unit * np.abs(dx)
+        return delta * slope, _together(
+            (np.abs(slope) + slope_change) * error, slope_change * delta, own_rounding * delta
+        )
+    dx_other, _ = layer.vjp(own, x, y, delta)
+    assert dx_other is not None
+    return dx_other, error + unit * np.abs(dx_other)
