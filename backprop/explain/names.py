@@ -1,0 +1,64 @@
+"""The names of what a network computes: x, z₁, a₁, z₂, p; W₁, b₁.
+
+zₖ is the output of the k-th linear layer, aₖ of an activation after it, p of a softmax at the end. L is the
+loss, the mean over n; ℓ is the loss of one sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backprop.layers import Linear
+from backprop.network import Network
+
+LOSS, SAMPLE_LOSS = "L", "ℓ"
+
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+@dataclass(frozen=True)
+class Names:
+    """values: of the inputs and of every layer's output. parameters: of every layer, by local name."""
+
+    values: tuple[str, ...]
+    parameters: tuple[dict[str, str], ...]
+    shapes: dict[str, tuple[int, ...]]
+    """Of one sample's value, or of a parameter."""
+
+    @classmethod
+    def of(cls, network: Network) -> Names:
+        """The names for a network; a second activation in a row is primed."""
+        values, number = ["x"], 0
+        shapes: dict[str, tuple[int, ...]] = {"x": (network.inputs,)}
+        for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+            number += isinstance(layer, Linear)
+            letter = "z" if isinstance(layer, Linear) else "a"
+            last = k == len(network.layers) - 1
+            name = "p" if last and layer.name == "softmax" else subscripted(f"{letter}{number}")
+            while name in shapes:
+                name += "′"
+            values.append(name)
+            shapes[name] = (o,)
+        parameters = tuple({local: subscripted(name) for local, name in own.items()} for own in network.names)
+        shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
+        return cls(tuple(values), parameters, shapes)
+
+    @property
+    def outputs(self) -> str:
+        """The network's outputs."""
+        return self.values[-1]
+
+    def is_parameter(self, name: str) -> bool:
+        """Whether the name is a weight's or bias's: it has no axis n."""
+        return name not in self.values
+
+    def layer_of(self, name: str) -> int:
+        """The position of the layer that a value enters or a parameter belongs to."""
+        if name in self.values:
+            return self.values.index(name)
+        return next(k for k, own in enumerate(self.parameters) if name in own.values())
+
+
+def subscripted(name: str) -> str:
+    """W1 → W₁."""
+    return name.translate(_SUBSCRIPTS)

@@ -1,0 +1,238 @@
+"""The recorder: turns the calls of a watched network, and the products of what they return, into steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.explain.formulas import formula, of_one_sample, parameter_formula
+from backprop.explain.names import LOSS, SAMPLE_LOSS, Names
+from backprop.explain.observed import Observer, plain
+from backprop.explain.step import Derivative, Kind, Quantity, Step
+from backprop.explain.watched import Call
+from backprop.layers import EinsumFactor
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+
+
+@dataclass
+class _Draft:
+    """A step that may go on: a strategy that takes one sample at a time forms its quantity n times."""
+
+    quantity: Quantity
+    kind: Kind
+    layer: str
+    formula: str
+    letters: str
+    parts: list[Array] = field(default_factory=list)
+
+    def finish(self, number: int) -> Step:
+        letters, parts = self.letters, self.parts
+        if letters.startswith("n"):
+            array = np.concatenate(parts)
+        elif isinstance(self.quantity, tuple) and self.quantity.of == SAMPLE_LOSS:
+            letters, array = f"n{letters}", np.stack(parts)
+        elif self.quantity == SAMPLE_LOSS:
+            letters, array = "n", np.array(parts)
+        else:
+            array = parts[-1]
+        return Step(number, self.quantity, self.kind, self.layer, self.formula, letters, array)
+
+
+class Recorder:
+    """What a strategy forms for a batch of `n`, as steps."""
+
+    def __init__(self, network: Network, n: int) -> None:
+        self._network, self._n = network, n
+        self.names = Names.of(network)
+        self._observer = Observer(self.names.outputs, network.classes, self._product)
+        self._drafts: dict[tuple[Quantity, Kind], _Draft] = {}
+
+    def steps(self) -> tuple[Step, ...]:
+        """All steps so far, in the order in which each was first taken."""
+        return tuple(draft.finish(k + 1) for k, draft in enumerate(self._drafts.values()))
+
+    def given(self, params: Parameters, batch: Batch) -> tuple[Step, ...]:
+        """What the strategy is handed: x, t and every parameter."""
+        one_hot = np.eye(self._network.classes, dtype=params.dtype)[batch.labels]
+        arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
+        for parameters in self.names.parameters:
+            for local, name in parameters.items():
+                arrays.append((name, _PARAMETER_LETTERS[local], params[_ascii(name)]))
+        return tuple(
+            Step(
+                k + 1, name, "given", "", "the labels, one-hot" if name == "t" else "", letters, array.copy()
+            )
+            for k, (name, letters, array) in enumerate(arrays)
+        )
+
+    def __call__(self, call: Call) -> Any:
+        """Make the call on plain arrays, record what it returns, and hand that on under its name."""
+        call.arguments.update({name: _plain(value) for name, value in call.arguments.items()})
+        record = getattr(self, f"_{call.form}", None)
+        result = call.make()
+        return result if record is None else record(call, result)
+
+    def add_gradient(self, loss: float, gradient: Parameters) -> None:
+        """What the strategy returned, where no step has formed it already."""
+        dtype = gradient.dtype
+        if not any(draft.quantity == LOSS for draft in self._drafts.values()):
+            self._add(LOSS, "gradient", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", dtype.type(loss))
+        for parameters in self.names.parameters:
+            for local, name in parameters.items():
+                quantity = Derivative(LOSS, name)
+                if not any(draft.quantity == quantity for draft in self._drafts.values()):
+                    letters = _PARAMETER_LETTERS[local]
+                    array = gradient[_ascii(name)]
+                    mean = f"1/n Σn ∂{SAMPLE_LOSS}/∂{name}[n,{','.join(letters)}]"
+                    self._add(quantity, "gradient", "", mean, letters, array)
+
+    def missing(self) -> str | None:
+        """A gradient that no step leads to: the strategy does it where nobody watches."""
+        made = {draft.quantity for draft in self._drafts.values()}
+        for parameters in self.names.parameters:
+            for name in parameters.values():
+                if not {Derivative(LOSS, name), Derivative(SAMPLE_LOSS, name)} & made:
+                    return str(Derivative(LOSS, name))
+        return None
+
+    def _add(
+        self, quantity: Quantity, kind: Kind, layer: str, formula: str, letters: str, array: Array
+    ) -> None:
+        draft = self._drafts.setdefault((quantity, kind), _Draft(quantity, kind, layer, formula, letters))
+        draft.parts.append(np.array(array))  # a copy: the strategy may write over it
+
+    def _named(self, array: Array, derivative: Derivative) -> Array:
+        return self._observer.named(array, derivative)
+
+    def _loss_name(self, samples: int) -> str:
+        """ℓ where the loss is that of one sample among several."""
+        return LOSS if samples == self._n else SAMPLE_LOSS
+
+    def _words(self, call: Call, samples: int) -> dict[str, str]:
+        """What the formulas' braces stand for."""
+        names, k = self.names, min(call.position, len(self.names.parameters) - 1)
+        of_loss = call.position == len(names.parameters)
+        y = names.values[k + 1]
+        words = {"x": names.values[k], "y": y, "k": self._loss_name(samples)}
+        return words if of_loss else words | names.parameters[k]
+
+    # Forward
+
+    def _forward(self, call: Call, y: Array) -> Array:
+        words, layer = self._words(call, len(y)), call.subject.name
+        letters = "nc" if words["y"] == self.names.outputs else "no"
+        self._add(words["y"], "value", layer, formula("forward", layer, words), letters, y)
+        return y
+
+    def _value(self, call: Call, value: Any) -> Any:
+        self._add_loss(call, "value", value, len(call.arguments["y"]))
+        return value
+
+    def _add_loss(self, call: Call, form: str, value: Any, samples: int) -> None:
+        words, loss = self._words(call, samples), call.subject.name
+        text = formula(form, loss, words)
+        if samples != self._n:
+            text = of_one_sample(text)
+        self._add(words["k"], "loss", loss, text, "", np.asarray(value))
+
+    # Local derivatives
+
+    def _input_jacobian(self, call: Call, jacobian: Array) -> Array:
+        return self._local(call, "input_jacobian", "jacobian", "noi", jacobian)
+
+    def _input_factor(self, call: Call, factor: EinsumFactor) -> EinsumFactor:
+        operand = self._local(call, "input_factor", "factor", factor.subscripts, factor.operand)
+        return EinsumFactor(factor.subscripts, operand)
+
+    def _local(self, call: Call, form: str, kind: Kind, letters: str, array: Array) -> Array:
+        words, layer = self._words(call, self._n), call.subject.name
+        derivative = Derivative(words["y"], words["x"])
+        self._add(derivative, kind, layer, formula(form, layer, words), letters, array)
+        return self._named(array, derivative)
+
+    def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
+        return {
+            local: self._own(
+                call, "parameter_jacobians", "jacobian", local, f"no{_PARAMETER_LETTERS[local]}", array
+            )
+            for local, array in jacobians.items()
+        }
+
+    def _parameter_factors(self, call: Call, factors: dict[str, EinsumFactor]) -> dict[str, EinsumFactor]:
+        return {
+            local: EinsumFactor(
+                letters, self._own(call, "parameter_factors", "factor", local, letters, operand)
+            )
+            for local, (letters, operand) in factors.items()
+        }
+
+    def _own(self, call: Call, form: str, kind: Kind, local: str, letters: str, array: Array) -> Array:
+        words, layer = self._words(call, self._n), call.subject.name
+        derivative = Derivative(words["y"], words[local])
+        self._add(derivative, kind, layer, parameter_formula(form, layer, local, words), letters, array)
+        return self._named(array, derivative)
+
+    # Backward
+
+    def _gradient(self, call: Call, gradient: Array) -> Array:
+        return self._loss_gradient(call, "gradient", "y", "nc", gradient)
+
+    def _fused_value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
+        value, gradient = result
+        self._add_loss(call, "fused_value", value, len(gradient))
+        return value, self._loss_gradient(call, "fused_gradient", "x", "ni", gradient)
+
+    def _loss_gradient(self, call: Call, form: str, by: str, letters: str, array: Array) -> Array:
+        words, loss = self._words(call, len(array)), call.subject.name
+        derivative = Derivative(words["k"], words[by])
+        text = formula(form, loss, words)
+        if words["k"] == SAMPLE_LOSS:
+            text = of_one_sample(text)
+        self._add(derivative, "vjp", loss, text, letters, array)
+        return self._named(array, derivative)
+
+    def _vjp(self, call: Call, result: tuple[Array | None, dict[str, Array]]) -> Any:
+        dx, own = result
+        words, layer = self._words(call, len(call.arguments["dy"])), call.subject.name
+        for local, array in own.items():
+            text = parameter_formula("vjp", layer, local, words)
+            self._add(
+                Derivative(words["k"], words[local]), "vjp", layer, text, _PARAMETER_LETTERS[local], array
+            )
+        if dx is None:
+            return None, own
+        derivative = Derivative(words["k"], words["x"])
+        self._add(derivative, "vjp", layer, formula("vjp", layer, words), "ni", dx)
+        return self._named(dx, derivative), own
+
+    def _product(self, left: Derivative, right: Derivative, result: Array) -> None:
+        """A product of the chain, which the strategy has made by itself."""
+        product, names = Derivative(left.of, right.by), self.names
+        of_loss = product.of in (LOSS, SAMPLE_LOSS)
+        by_parameter = names.is_parameter(product.by)
+        letters = "n" + ("" if of_loss else "c" if product.of == names.outputs else "o")
+        letters += "i"
+        if by_parameter:
+            own = "io" if len(names.shapes[product.by]) > 1 else "o"
+            letters = (letters[1:-1] if of_loss else letters[:-1]) + own
+        shape = () if of_loss else names.shapes[product.of]
+        shape += names.shapes[product.by]
+        array = result.reshape(-1, *shape) if letters.startswith("n") else result.reshape(shape)
+        self._add(product, "product", "", f"{left} · {right}", letters, array)
+
+
+_PARAMETER_LETTERS = {"W": "io", "b": "o"}
+
+
+def _ascii(name: str) -> str:
+    return name.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: plain(array) for name, array in value.items()}
+    return plain(value)

@@ -1,0 +1,61 @@
+"""The trace of a strategy: one real call of it on a watched network, every step kept."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from backprop.errors import BackpropError, UnsupportedError
+from backprop.explain.recorder import Recorder
+from backprop.explain.step import Trace
+from backprop.explain.watched import watched
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.strategy import Strategy
+
+MOST_NUMBERS = 4096
+"""Of one matrix that is to be read: more than that nobody reads."""
+
+
+class TooLargeError(BackpropError, ValueError):
+    """A network whose matrices are too large to be printed."""
+
+
+def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: Batch) -> Trace:
+    """Run `strategy` once and record what it forms.
+
+    The strategy is the one that is measured, unchanged: it is handed a network whose layers report. Raises
+    `UnsupportedError` for a strategy that cannot do the network or that derives the gradient where the layers do
+    not see it.
+    """
+    n, dtype = len(batch.inputs), params.dtype
+    reason = strategy.unsupported(network, dtype)
+    if reason is not None:
+        raise UnsupportedError(f"The strategy {strategy.name} cannot do {network} in {dtype}: {reason}.")
+    recorder = Recorder(network, n)
+    seen = watched(network, recorder)
+    loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
+    missing = recorder.missing()
+    if missing is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
+            "derivatives of the layers by NumPy; expected one that does, such as full-jacobian or short-form."
+        )
+    recorder.add_gradient(loss, gradient)
+    return Trace(strategy.name, recorder.names, recorder.given(params, batch), recorder.steps())
+
+
+def check_printable(network: Network, n: int) -> None:
+    """Raise `TooLargeError` where a matrix of the network has more than `MOST_NUMBERS` numbers."""
+    largest = max(
+        n * o * math.prod(shape)
+        for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+        for shape in layer.parameter_shapes().values()
+    )
+    largest = max(largest, *(n * o * i for i, o in network.widths))
+    if largest > MOST_NUMBERS:
+        raise TooLargeError(
+            f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
+            f"{MOST_NUMBERS:,} to print, so take a smaller network such as 3-4-2 here, and "
+            f"`backprop predict {network.sizes} --batch {n}` for the sizes of this one."
+        )
