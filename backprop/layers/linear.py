@@ -105,15 +105,27 @@ class Linear(Layer):
         """Dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""
         if dparams is None:
             dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
-        if len(x) == 1:
-            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes six times as long.
-            np.multiply(x.T, dy, out=dparams["W"])
-            dparams["b"][...] = dy[0]
-        else:
-            np.matmul(x.T, dy, out=dparams["W"])
-            np.matmul(np.ones(len(dy), dy.dtype), dy, out=dparams["b"])  # BLAS: faster than a sum over n
+        self.weight_gradient(x, dy, out=dparams["W"])
+        self.bias_gradient(dy, out=dparams["b"])
         dx = np.matmul(dy, params["W"].T, out=out) if input_needed else None
         return dx, dparams
+
+    @staticmethod
+    def weight_gradient(x: Array, dy: Array, *, out: Array) -> None:
+        """dW = xᵀ dy (i, o), of inputs x (n, i) and dy (n, o)."""
+        if len(x) == 1:
+            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes six times as long.
+            np.multiply(x.T, dy, out=out)
+        else:
+            np.matmul(x.T, dy, out=out)
+
+    @staticmethod
+    def bias_gradient(dy: Array, *, out: Array) -> None:
+        """db = Σₙ dy (o,)."""
+        if len(dy) == 1:
+            out[...] = dy[0]
+        else:
+            np.matmul(np.ones(len(dy), dy.dtype), dy, out=out)  # BLAS: faster than a sum over n
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ W + x Ẇ + ḃ."""

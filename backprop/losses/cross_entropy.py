@@ -68,8 +68,9 @@ class CrossEntropy(Loss):
         at_label = delta[rows, labels]
         np.exp(delta, out=delta)
         total = np.add.reduce(delta, axis=1, keepdims=True)
-        value = np.mean(np.log(total[:, 0]) - at_label)
+        n = z.dtype.type(len(z))
+        value = np.add.reduce(np.log(total[:, 0]) - at_label) / n  # np.mean takes five times as long
         np.divide(delta, total, out=delta)
         delta[rows, labels] -= 1
-        np.multiply(delta, z.dtype.type(1) / z.dtype.type(len(z)), out=delta)
+        np.divide(delta, n, out=delta)
         return value, delta

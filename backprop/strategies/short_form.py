@@ -19,7 +19,7 @@ from backprop.layers import Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.zero_inputs import ZeroInputs, worth_preparing
+from backprop.zero_inputs import ZeroInputs, buffer_numbers, worth_preparing
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ShortForm(Strategy[Plan]):
         deltas = sum(n * i for k, (layer, (i, _)) in enumerate(chain) if k > 0 and isinstance(layer, Linear))
         weights = network.parameter_count
         first = self._first(network)
-        gathered = first.inputs * (first.outputs + n) if first else 0
+        gathered = buffer_numbers(n, first, size) if first else 0
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
