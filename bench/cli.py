@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 
 from bench.commands.compare import compare
+from bench.commands.explain import explain
 from bench.commands.list import list_names
 from bench.commands.predict import predict
 from bench.commands.report import report
@@ -30,6 +31,7 @@ app.command()(verify)
 app.command()(train)
 app.command()(report)
 app.command()(compare)
+app.command()(explain)
 app.command()(predict)
 app.command()(selftest)
 app.command("list")(list_names)

@@ -1,13 +1,33 @@
 """Every matrix of a derivation, seen while the real strategy forms it, and every shortcut, proven.
 
-trace(strategy, network, params, batch)      what a strategy forms, step by step
-line_up(first, second)                       two traces side by side
+trace(strategy, network, params, batch)            what a strategy forms, step by step
+explain(network, params, batch, strategies)        one or two strategies, lined up, with their shortcuts
+render_text, render_markdown, render_html          an explanation to read
 """
 
 from __future__ import annotations
 
+from backprop.explain.explanation import Explanation, example, explain
+from backprop.explain.html import render_html
 from backprop.explain.lineup import Row, line_up
+from backprop.explain.markdown import render_markdown
 from backprop.explain.step import Derivative, Step, Trace
-from backprop.explain.trace import check_printable, trace
+from backprop.explain.text import render_text
+from backprop.explain.trace import TooLargeError, check_printable, trace
 
-__all__ = ["Derivative", "Row", "Step", "Trace", "check_printable", "line_up", "trace"]
+__all__ = [
+    "Derivative",
+    "Explanation",
+    "Row",
+    "Step",
+    "TooLargeError",
+    "Trace",
+    "check_printable",
+    "example",
+    "explain",
+    "line_up",
+    "render_html",
+    "render_markdown",
+    "render_text",
+    "trace",
+]

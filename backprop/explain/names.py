@@ -13,7 +13,11 @@ from backprop.network import Network
 
 LOSS, SAMPLE_LOSS = "L", "ℓ"
 
+PARAMETER_LETTERS = {"W": "io", "b": "o"}
+"""The axes of a layer's own parameters, by their local names."""
+
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,8 @@ class Names:
 def subscripted(name: str) -> str:
     """W1 → W₁."""
     return name.translate(_SUBSCRIPTS)
+
+
+def plain_name(name: str) -> str:
+    """W₁ → W1."""
+    return name.translate(_DIGITS)

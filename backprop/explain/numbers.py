@@ -1,6 +1,6 @@
 """Numbers, small and aligned: arrays as tables of short texts, in which exact zeros are dots.
 
-An array of more than two axes is a list of matrices, one for every sample; what is left of its axes is the
+An array of more than two axes is a list of matrices, one for every sample; what is left of its axes are the
 rows, its second, and the columns, all others.
 """
 
@@ -36,10 +36,16 @@ def matrices(array: Array, letters: str) -> list[Matrix]:
         rows, columns = (_heads(letters[k], array.shape[k : k + 1]) for k in (0, 1))
         return [_matrix("", columns, rows, texts)]
     rows, columns = _heads(letters[1], array.shape[1:2]), _heads(letters[2:], array.shape[2:])
+    several = f"  {','.join(primed(letters)[2:])}:" if array.ndim > 3 else ""
     return [
-        _matrix(f"{letters[0]}={k}", columns, rows, texts[k].reshape(len(rows), len(columns)))
+        _matrix(f"{letters[0]}={k}{several}", columns, rows, texts[k].reshape(len(rows), len(columns)))
         for k in range(len(array))
     ]
+
+
+def primed(letters: str) -> list[str]:
+    """The letters one by one; one that comes again is another index over the same axis: o, then o′."""
+    return [letter + "′" * letters[:k].count(letter) for k, letter in enumerate(letters)]
 
 
 def bytes_text(count: int) -> str:
@@ -52,21 +58,38 @@ def _matrix(caption: str, columns: tuple[str, ...], rows: tuple[str, ...], texts
 
 
 def _heads(letters: str, sizes: tuple[int, ...]) -> tuple[str, ...]:
-    """i=0 … for one axis; 0,0 … under "i,o" for several."""
+    """i=0 … for one axis; 0,0 … under "i,o:" for several."""
     if len(sizes) == 1:
         return tuple(f"{letters}={k}" for k in range(sizes[0]))
     return tuple(",".join(map(str, index)) for index in itertools.product(*map(range, sizes)))
 
 
 def _texts(array: Array) -> Array:
-    """Every number with three decimals, or in scientific notation where that would hide a digit that counts."""
-    finite = np.abs(array[np.isfinite(array) & (array != 0)].astype(float))
-    scientific = finite.size > 0 and (finite.max() >= 1e4 or finite.max() < 1e-2)
-    whole = bool(np.all(array == np.round(array))) and not scientific
+    """Every number with as many decimals as the array needs, three at most, or in scientific notation."""
+    numbers = array.astype(float)
+    sizes = np.abs(numbers[np.isfinite(numbers) & (numbers != 0)])
+    scientific = sizes.size > 0 and (sizes.max() >= 1e4 or sizes.max() < 1e-2)
+    decimals = next((k for k in range(3) if np.allclose(numbers, numbers.round(k), 0, 1e-12, True)), 3)
+    style = ".2e" if scientific else f".{decimals}f"
+    texts = [ZERO if value == 0 else f"{value:{style}}" for value in numbers.reshape(-1)]
+    return np.array(texts, dtype=object).reshape(array.shape)
 
-    def text(value: float) -> str:
-        if value == 0:
-            return ZERO
-        return f"{value:.2e}" if scientific else f"{value:.0f}" if whole else f"{value:.3f}"
 
-    return np.array([text(float(value)) for value in array.reshape(-1)], dtype=object).reshape(array.shape)
+def aligned(matrix: Matrix) -> list[str]:
+    """The matrix as lines, every column as wide as it must be."""
+    head = [matrix.caption, *matrix.columns]
+    body = [[name, *row] for name, row in zip(matrix.rows, matrix.cells, strict=True)]
+    table = [head, *body] if any(head) else body
+    widths = [max(len(row[k]) for row in table) for k in range(len(head))]
+    lines = [
+        " ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
+        for row in table
+    ]
+    return (
+        [line.rstrip() for line in lines] if widths[0] else [line.strip("\n")[1:].rstrip() for line in lines]
+    )

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.explain.draft import Draft
 from backprop.explain.formulas import formula, of_one_sample, parameter_formula
-from backprop.explain.names import LOSS, SAMPLE_LOSS, Names
+from backprop.explain.names import LOSS, PARAMETER_LETTERS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
 from backprop.layers import EinsumFactor
-from backprop.network import Batch, Network
+from backprop.network import Network
 from backprop.parameters import Parameters
-
-
-@dataclass
-class _Draft:
-    """A step that may go on: a strategy that takes one sample at a time forms its quantity n times."""
-
-    quantity: Quantity
-    kind: Kind
-    layer: str
-    formula: str
-    letters: str
-    parts: list[Array] = field(default_factory=list)
-
-    def finish(self, number: int) -> Step:
-        letters, parts = self.letters, self.parts
-        if letters.startswith("n"):
-            array = np.concatenate(parts)
-        elif isinstance(self.quantity, tuple) and self.quantity.of == SAMPLE_LOSS:
-            letters, array = f"n{letters}", np.stack(parts)
-        elif self.quantity == SAMPLE_LOSS:
-            letters, array = "n", np.array(parts)
-        else:
-            array = parts[-1]
-        return Step(number, self.quantity, self.kind, self.layer, self.formula, letters, array)
 
 
 class Recorder:
@@ -49,25 +25,11 @@ class Recorder:
         self._network, self._n = network, n
         self.names = Names.of(network)
         self._observer = Observer(self.names.outputs, network.classes, self._product)
-        self._drafts: dict[tuple[Quantity, Kind], _Draft] = {}
+        self._drafts: dict[tuple[Quantity, Kind], Draft] = {}
 
     def steps(self) -> tuple[Step, ...]:
         """All steps so far, in the order in which each was first taken."""
         return tuple(draft.finish(k + 1) for k, draft in enumerate(self._drafts.values()))
-
-    def given(self, params: Parameters, batch: Batch) -> tuple[Step, ...]:
-        """What the strategy is handed: x, t and every parameter."""
-        one_hot = np.eye(self._network.classes, dtype=params.dtype)[batch.labels]
-        arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
-        for parameters in self.names.parameters:
-            for local, name in parameters.items():
-                arrays.append((name, _PARAMETER_LETTERS[local], params[_ascii(name)]))
-        return tuple(
-            Step(
-                k + 1, name, "given", "", "the labels, one-hot" if name == "t" else "", letters, array.copy()
-            )
-            for k, (name, letters, array) in enumerate(arrays)
-        )
 
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
@@ -85,8 +47,8 @@ class Recorder:
             for local, name in parameters.items():
                 quantity = Derivative(LOSS, name)
                 if not any(draft.quantity == quantity for draft in self._drafts.values()):
-                    letters = _PARAMETER_LETTERS[local]
-                    array = gradient[_ascii(name)]
+                    letters = PARAMETER_LETTERS[local]
+                    array = gradient[plain_name(name)]
                     mean = f"1/n Σn ∂{SAMPLE_LOSS}/∂{name}[n,{','.join(letters)}]"
                     self._add(quantity, "gradient", "", mean, letters, array)
 
@@ -102,7 +64,7 @@ class Recorder:
     def _add(
         self, quantity: Quantity, kind: Kind, layer: str, formula: str, letters: str, array: Array
     ) -> None:
-        draft = self._drafts.setdefault((quantity, kind), _Draft(quantity, kind, layer, formula, letters))
+        draft = self._drafts.setdefault((quantity, kind), Draft(quantity, kind, layer, formula, letters))
         draft.parts.append(np.array(array))  # a copy: the strategy may write over it
 
     def _named(self, array: Array, derivative: Derivative) -> Array:
@@ -157,7 +119,7 @@ class Recorder:
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
         return {
             local: self._own(
-                call, "parameter_jacobians", "jacobian", local, f"no{_PARAMETER_LETTERS[local]}", array
+                call, "parameter_jacobians", "jacobian", local, f"no{PARAMETER_LETTERS[local]}", array
             )
             for local, array in jacobians.items()
         }
@@ -201,7 +163,7 @@ class Recorder:
         for local, array in own.items():
             text = parameter_formula("vjp", layer, local, words)
             self._add(
-                Derivative(words["k"], words[local]), "vjp", layer, text, _PARAMETER_LETTERS[local], array
+                Derivative(words["k"], words[local]), "vjp", layer, text, PARAMETER_LETTERS[local], array
             )
         if dx is None:
             return None, own
@@ -223,13 +185,6 @@ class Recorder:
         shape += names.shapes[product.by]
         array = result.reshape(-1, *shape) if letters.startswith("n") else result.reshape(shape)
         self._add(product, "product", "", f"{left} · {right}", letters, array)
-
-
-_PARAMETER_LETTERS = {"W": "io", "b": "o"}
-
-
-def _ascii(name: str) -> str:
-    return name.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
 
 
 def _plain(value: Any) -> Any:

@@ -58,12 +58,14 @@ def _reasons(trace: Trace, step: Step) -> Iterable[tuple[bool, str]]:
     of, by = step.quantity
     yield of == SAMPLE_LOSS and names.is_parameter(by), "sample gradient"
     yield step.kind == "jacobian" and names.is_parameter(by), "parameter jacobian"
-    yield step.layer == "linear", "linear jacobian"
-    yield step.layer == "softmax", "softmax jacobian"
-    yield step.kind in ("jacobian", "factor"), "diagonal jacobian"
+    if step.kind in ("jacobian", "factor"):
+        yield step.layer == "linear", "linear jacobian"
+        yield step.layer == "softmax", "softmax jacobian"
+        yield True, "diagonal jacobian"
     yield by == "x", "first input"
     yield by == names.outputs, "loss by outputs"
     yield of == names.outputs, "outputs by something"
+    yield True, "inner product"
 
 
 _REASONS = {
@@ -79,5 +81,9 @@ _REASONS = {
     ("softmax jacobian", "layerwise-vjp"): "p ∘ (dp - Σ p dp) needs no matrix",
     ("first input", "short-form"): "nobody needs it",
     ("loss by outputs", "short-form"): "-1/p cancels against the p of the softmax: p - t",
+    (
+        "inner product",
+        "batched-jacobian",
+    ): "the chain starts from the outputs: no product between inner values",
     ("outputs by something", "layerwise-vjp"): "from the left there is one row, that of L, instead of c",
 }

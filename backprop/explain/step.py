@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.explain.names import Names
+from backprop.explain.numbers import primed
 
 Kind = Literal["given", "value", "loss", "jacobian", "factor", "product", "vjp", "gradient"]
 """How a quantity came about: handed in, a layer's output, a dense local Jacobian, an operand of einsum that
@@ -53,8 +54,8 @@ class Step:
 
     @property
     def shape_letters(self) -> str:
-        """(n, o, i)."""
-        return _tuple(list(self.letters))
+        """(n, o, i), with a prime where a letter comes again: (n, o, i, o′)."""
+        return _tuple(primed(self.letters))
 
     @property
     def shape_numbers(self) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from backprop.errors import BackpropError, UnsupportedError
+from backprop.explain.names import PARAMETER_LETTERS, Names, plain_name
 from backprop.explain.recorder import Recorder
-from backprop.explain.step import Trace
+from backprop.explain.step import Step, Trace
 from backprop.explain.watched import watched
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -42,7 +45,22 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
             "derivatives of the layers by NumPy; expected one that does, such as full-jacobian or short-form."
         )
     recorder.add_gradient(loss, gradient)
-    return Trace(strategy.name, recorder.names, recorder.given(params, batch), recorder.steps())
+    return Trace(
+        strategy.name, recorder.names, _given(recorder.names, network, params, batch), recorder.steps()
+    )
+
+
+def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> tuple[Step, ...]:
+    """What the strategy is handed: x, t and every parameter."""
+    one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
+    arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
+    for parameters in names.parameters:
+        for local, name in parameters.items():
+            arrays.append((name, PARAMETER_LETTERS[local], params[plain_name(name)]))
+    return tuple(
+        Step(k + 1, name, "given", "", "", letters, array.copy())
+        for k, (name, letters, array) in enumerate(arrays)
+    )
 
 
 def check_printable(network: Network, n: int) -> None:
@@ -56,6 +74,6 @@ def check_printable(network: Network, n: int) -> None:
     if largest > MOST_NUMBERS:
         raise TooLargeError(
             f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
-            f"{MOST_NUMBERS:,} to print, so take a smaller network such as 3-4-2 here, and "
+            f"{MOST_NUMBERS:,} to print, so take fewer or smaller layers, such as 3-4-2, or samples here, and "
             f"`backprop predict {network.sizes} --batch {n}` for the sizes of this one."
         )

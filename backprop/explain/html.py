@@ -1,0 +1,110 @@
+"""An explanation as one HTML page that needs nothing else: for a phone, a screen in light or dark, and paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from importlib.resources import files
+
+from backprop.explain import words
+from backprop.explain.explanation import Explanation
+from backprop.explain.lineup import Row
+from backprop.explain.numbers import ZERO, Matrix, matrices
+from backprop.explain.step import Step
+
+
+def render_html(explanation: Explanation) -> str:
+    """The whole page; every text in it is escaped, no script, no file beside it."""
+    strategies = " and ".join(escape(trace.strategy) for trace in explanation.traces)
+    title = f"Every matrix of {strategies}"
+    given = "".join(_given(step) for step in explanation.traces[0].given)
+    rows = "".join(_row(explanation, row) for row in explanation.rows)
+    totals = "".join(
+        f"<li><b>{escape(trace.strategy)}</b>: {escape(words.totals(trace))}.</li>"
+        for trace in explanation.traces
+    )
+    return page(
+        title,
+        f"<p>{escape(explanation.title)}.</p><ul>{totals}</ul><p>{escape(words.verdict(explanation))}</p>"
+        f'<p class="legend">{escape(words.legend())}</p>{_colours()}'
+        f'<h2>Given</h2><section class="given">{given}</section>'
+        f"<h2>Step by step</h2>{rows}",
+    )
+
+
+def page(title: str, body: str) -> str:
+    """A page with the style of this package; `title` and `body` are HTML."""
+    style = files("backprop.explain").joinpath("page.css").read_text(encoding="utf-8")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{title}</title><style>\n{style}</style></head>\n"
+        f"<body><main><h1>{title}</h1>{body}</main></body></html>\n"
+    )
+
+
+def _colours() -> str:
+    kinds = ("given", "value", "jacobian", "product", "gradient")
+    return (
+        '<p class="legend">' + " ".join(f'<span class="key {kind}">{kind}</span>' for kind in kinds) + "</p>"
+    )
+
+
+def colour(step: Step) -> str:
+    """The colour of a step: an input, a value, a local Jacobian, a product of the chain, or a gradient."""
+    if step.kind in ("given", "value"):
+        return step.kind
+    if step.kind in ("jacobian", "factor"):
+        return "jacobian"
+    return "gradient" if step.name.startswith(("∂L", "L")) else "product"
+
+
+def _given(step: Step) -> str:
+    return f'<div class="step given"><h3>{escape(step.name)}</h3>{_facts(step)}{_numbers(step)}</div>'
+
+
+def _row(explanation: Explanation, row: Row) -> str:
+    if words.same(row.steps):
+        steps = _step(explanation, 0, row.steps[0], "both")
+        return f'<section class="row"><h3>{escape(row.name)}</h3><div class="columns one">{steps}</div></section>'
+    steps = "".join(
+        _step(explanation, column, step, escape(trace.strategy))
+        for column, (trace, step) in enumerate(zip(explanation.traces, row.steps, strict=True))
+    )
+    columns = "two" if len(row.steps) > 1 else "one"
+    return f'<section class="row"><h3>{escape(row.name)}</h3><div class="columns {columns}">{steps}</div></section>'
+
+
+def _step(explanation: Explanation, column: int, step: Step | None, who: str) -> str:
+    if step is None:
+        return f'<div class="step none"><p class="who">{who}</p><p>not formed</p></div>'
+    note = words.removed_by(explanation, column, step)
+    return (
+        f'<div class="step {colour(step)}"><p class="who">{who}, step {step.number}</p>'
+        f'<p class="formula">{escape(words.equation(step))}</p>{_facts(step)}'
+        + (f'<p class="note">{escape(note)}</p>' if note else "")
+        + f"{_numbers(step)}</div>"
+    )
+
+
+def _facts(step: Step) -> str:
+    return f'<p class="facts">{escape(words.facts(step))}</p>'
+
+
+def _numbers(step: Step) -> str:
+    tables = "".join("".join(_table(matrix)) for matrix in matrices(step.array, step.letters))
+    return f'<div class="numbers" tabindex="0" role="region" aria-label="{escape(step.name)}">{tables}</div>'
+
+
+def _table(matrix: Matrix) -> Iterator[str]:
+    yield "<table>"
+    if matrix.caption or any(matrix.columns):
+        heads = "".join(f"<th>{escape(head)}</th>" for head in matrix.columns)
+        yield f"<tr><th>{escape(matrix.caption)}</th>{heads}</tr>"
+    for name, row in zip(matrix.rows, matrix.cells, strict=True):
+        cells = "".join(
+            f'<td class="zero">{ZERO}</td>' if cell == ZERO else f"<td>{cell}</td>" for cell in row
+        )
+        yield f"<tr><th>{escape(name)}</th>{cells}</tr>"
+    yield "</table>"

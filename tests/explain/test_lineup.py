@@ -1,0 +1,68 @@
+"""Two traces are lined up where they compute the same quantity."""
+
+import itertools
+
+import numpy as np
+import pytest
+from explain.explained import explained
+
+from backprop.explain import line_up
+from backprop.explain.shortcuts import LADDER
+
+OPTIONS = {
+    "relu": {},
+    "squares": {"loss": "mean-squared-error", "activation": "gelu", "output": "tanh"},
+    "softmax inside": {"activation": "softmax"},
+}
+
+
+@pytest.mark.parametrize("pair", list(itertools.combinations(LADDER, 2)), ids="-".join)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_what_stands_side_by_side_is_equal_up_to_the_mean_over_n(pair, options):
+    explanation = explained(*pair, **OPTIONS[options])
+    beside = 0
+    for row in explanation.rows:
+        first, second = row.steps
+        if first is None or second is None or "factor" in (first.kind, second.kind):
+            continue
+        n = 2 if first.name.startswith("∂ℓ") and second.name.startswith("∂L") else 1
+        np.testing.assert_allclose(first.array, n * second.array, rtol=1e-12, atol=1e-15, err_msg=row.name)
+        beside += 1
+    assert beside >= 8  # z₁ a₁ z₂ L, four gradients
+
+
+def test_every_step_has_one_place_and_none_is_lost():
+    explanation = explained("full-jacobian", "batched-jacobian")
+    for column, trace in enumerate(explanation.traces):
+        shown = [row.steps[column] for row in explanation.rows if row.steps[column] is not None]
+        assert sorted(step.number for step in shown) == [step.number for step in trace.steps]
+
+
+def test_rows_go_forward_first_and_then_back_from_the_loss():
+    names = [row.name for row in explained().rows]
+    assert names[:6] == ["z₁", "a₁", "z₂", "p", "ℓ", "L"]
+    order = [
+        "∂ℓ/∂p",
+        "∂p/∂z₂",
+        "∂L/∂z₂",
+        "∂z₂/∂W₂",
+        "∂ℓ/∂W₂",
+        "∂L/∂W₂",
+        "∂L/∂b₂",
+        "∂L/∂a₁",
+        "∂L/∂z₁",
+        "∂L/∂W₁",
+    ]
+    assert [name for name in names if name in order] == order
+
+
+def test_what_one_strategy_does_not_form_stands_beside_nothing():
+    rows = {row.name: row.steps for row in explained().rows}
+    assert rows["∂z₁/∂W₁"][1] is None
+    assert rows["∂L/∂W₁"][0] is not None
+    assert rows["∂L/∂W₁"][1] is not None
+
+
+def test_a_quantity_that_is_formed_twice_has_two_rows():
+    trace = explained("batched-jacobian").traces[0]
+    assert [row.name for row in line_up(trace)].count("∂p/∂z₂") == 2  # as an operand, then as a product

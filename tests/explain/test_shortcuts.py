@@ -1,0 +1,46 @@
+"""A shortcut is read from the traces: it is the first rung from which on a matrix is formed no more."""
+
+import pytest
+from explain.explained import explained
+
+GONE = {
+    "full-jacobian": {
+        "∂z₁/∂W₁": "batched-jacobian",
+        "∂z₂/∂b₂": "batched-jacobian",
+        "∂a₁/∂z₁": "batched-jacobian",
+        "∂z₂/∂a₁": "batched-jacobian",
+        "∂ℓ/∂W₁": "batched-jacobian",
+        "∂p/∂z₂": "layerwise-vjp",
+        "∂ℓ/∂p": "short-form",
+        "p": "short-form",
+        "∂ℓ/∂z₁": None,
+        "∂L/∂W₁": None,
+        "z₁": None,
+    },
+    "full-jacobian-naive": {"∂z₂/∂W₁": "batched-jacobian", "∂p/∂W₁": "layerwise-vjp"},
+    "batched-jacobian": {"∂p/∂W₁": "layerwise-vjp", "∂p/∂z₁": "layerwise-vjp", "∂z₁/∂W₁": "layerwise-vjp"},
+    "layerwise-vjp": {"∂L/∂x": "short-form", "∂L/∂p": "short-form", "∂L/∂z₁": None},
+    "short-form": {"∂L/∂z₂": None, "z₂": None},
+}
+
+
+@pytest.mark.parametrize("strategy", GONE)
+def test_each_matrix_is_gone_where_the_ladder_says(strategy):
+    explanation = explained(strategy)
+    for name, expected in GONE[strategy].items():
+        shortcut = explanation.shortcut(0, explanation.traces[0].find(name))
+        assert (shortcut and shortcut.strategy) == expected, name
+
+
+@pytest.mark.parametrize("strategy", GONE)
+@pytest.mark.parametrize("options", [{}, {"activation": "softmax"}, {"activation": "gelu"}], ids=str)
+def test_every_shortcut_has_a_reason_in_words(strategy, options):
+    explanation = explained(strategy, **options)
+    for step in explanation.traces[0].steps:
+        shortcut = explanation.shortcut(0, step)
+        assert shortcut is None or shortcut.reason, step.name
+
+
+def test_without_a_fused_loss_nothing_cancels():
+    explanation = explained("layerwise-vjp", loss="mean-squared-error")
+    assert explanation.shortcut(0, explanation.traces[0].find("∂L/∂z₂")) is None
