@@ -86,6 +86,12 @@ _ALL = (
         "got = expectedᵀ",
         "Exchange the two factors of the product, or transpose it.",
     ),
+    Kind(
+        "swapped-tensors",
+        "the tensor holds the gradient of another one",
+        "got = expected of another tensor of the same shape",
+        "Return each gradient under its own parameter's name, or in its place.",
+    ),
     # A rule of differentiation --------------------------------------------------------------------------
     Kind(
         "activation-derivative-missing",
