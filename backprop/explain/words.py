@@ -65,11 +65,15 @@ def verdict(explanation: Explanation) -> str:
     return f"Largest difference between the two gradients: {explanation.difference:.1e}."
 
 
+def letters() -> str:
+    """What the letters mean."""
+    axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in LEGEND.items() if letter != "p")
+    return (
+        f"{axes}. t: the labels, one-hot. L: the loss, the mean over n; ℓ: that of one sample, "
+        "whose gradient stands beside that of L, 1/n of it. δ[o,i]: 1 where o = i, else 0."
+    )
+
+
 def legend() -> str:
     """The letters, and what else is written."""
-    letters = "; ".join(f"{letter}: {meaning}" for letter, meaning in LEGEND.items() if letter != "p")
-    return (
-        f"{letters}. t: the labels, one-hot. L: the loss, the mean over n; ℓ: that of one sample, "
-        "whose gradient stands beside that of L, 1/n of it. "
-        "δ[o,i]: 1 where o = i, else 0. A dot is a number that is exactly zero."
-    )
+    return f"{letters()} A dot is a number that is exactly zero."

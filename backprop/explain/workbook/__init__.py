@@ -1,0 +1,46 @@
+"""The workbook: a network in cells, every one a live formula; change a weight, an input or a label and all follows.
+
+Start       what it is, the colours, the loss and whether both ways agree
+Inputs      x, labels, W, b                  the numbers to change
+Forward     z, a, p, ℓ, L
+Jacobians   ∂y/∂x and ∂y/∂θ of every layer, sample by sample, zeros included
+Chain       ∂ℓ/∂p · ∂p/∂z · … for every sample, then the mean over n
+ShortForm   p - t, (δ Wᵀ) ∘ f'(z), xᵀ δ
+Agreement   the largest difference of every gradient
+"""
+
+from __future__ import annotations
+
+from backprop.errors import OptionError
+from backprop.explain.explanation import Explanation
+from backprop.explain.extras import need
+from backprop.explain.trace import TooLargeError
+
+_STRATEGIES = ("full-jacobian", "short-form")
+_MOST_TERMS = 100
+"""Of a sum that is written out in one cell."""
+
+
+def workbook(explanation: Explanation) -> bytes:
+    """The workbook of an explanation of full-jacobian beside short-form, as the bytes of a file.
+
+    Raises `OptionError` for other strategies, `TooLargeError` for a layer whose sums nobody would read,
+    `UnsupportedError` for a layer that a spreadsheet has no function for, and `MissingPackageError` where
+    XlsxWriter is not installed.
+    """
+    got = tuple(trace.strategy for trace in explanation.traces)
+    if got != _STRATEGIES:
+        raise OptionError(
+            f"The strategies are {', '.join(got)}; expected {','.join(_STRATEGIES)}, which a workbook shows."
+        )
+    terms = max(len(explanation.batch.inputs), *(max(widths) for widths in explanation.network.widths))
+    if terms > _MOST_TERMS:
+        raise TooLargeError(
+            f"The longest sum of the workbook has {terms} terms; expected at most {_MOST_TERMS}, so take "
+            "smaller layers or fewer samples."
+        )
+    need("xlsxwriter", "spreadsheet")
+
+    from backprop.explain.workbook.book import write
+
+    return write(explanation)

@@ -1,0 +1,137 @@
+"""Blocks of cells: an array on a sheet, with its name, its formula in words, its indices, and its colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from xlsxwriter.utility import xl_rowcol_to_cell
+from xlsxwriter.workbook import Workbook
+from xlsxwriter.worksheet import Worksheet
+
+from backprop.arrays import Array
+
+COLOURS = {
+    "input": "#FFE5CC",
+    "parameter": "#FFF4B8",
+    "intermediate": "#DCEBFA",
+    "jacobian": "#EADFF7",
+    "gradient": "#D6F0DC",
+}
+"""Of the cells: what to change, what follows, and what is looked for."""
+
+Cell = Callable[[int, int], str | float]
+"""What stands in row and column of a block: a formula that begins with "=", or a number that never changes."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where an array stands."""
+
+    sheet: str
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+    def at(self, row: int, column: int) -> str:
+        """One cell, as any sheet can name it."""
+        return f"{self.sheet}!{xl_rowcol_to_cell(self.row + row, self.column + column)}"
+
+    def line(self, row: int) -> str:
+        """A whole row."""
+        return f"{self.at(row, 0)}:{self._end(row)}"
+
+    @property
+    def all(self) -> str:
+        """Every cell."""
+        return f"{self.at(0, 0)}:{self._end(self.rows - 1)}"
+
+    def _end(self, row: int) -> str:
+        return str(xl_rowcol_to_cell(self.row + row, self.column + self.columns - 1))
+
+
+class Sheet:
+    """A sheet on which blocks are placed one below the other."""
+
+    def __init__(self, workbook: Workbook, name: str, formats: dict[str, Any]) -> None:
+        self.name, self.formats = name, formats
+        self.page: Worksheet = workbook.add_worksheet(name)
+        self.page.set_column(0, 0, 12)
+        self.page.set_column(1, 1, 22 if name == "Start" else 9)
+        self.page.set_column(2, 200, 9)
+        self.page.set_landscape()
+        self.page.fit_to_pages(1, 0)  # in print: one page wide, as long as it is
+        self._row = 0
+
+    def say(self, text: str, style: str = "text") -> None:
+        """A line of text."""
+        self.page.write_string(self._row, 0, text, self.formats[style])
+        self._row += 1
+
+    def space(self) -> None:
+        """An empty line."""
+        self._row += 1
+
+    def only_classes(self, block: Block, classes: int) -> None:
+        """Let the cells of a block take class numbers alone."""
+        last = (block.row + block.rows - 1, block.column + block.columns - 1)
+        message = f"Labels are whole numbers from 0 to {classes - 1}."
+        rule = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": classes - 1}
+        self.page.data_validation(block.row, block.column, *last, {**rule, "error_message": message})
+
+    def place(
+        self,
+        title: str,
+        values: Array,
+        colour: str,
+        cell: Cell,
+        heads: tuple[list[str], list[str]],
+        style: str = "title",
+    ) -> Block:
+        """An array of formulas, with its `values` (rows, columns) as they are before anything is changed."""
+        rows, columns = values.shape
+        self.say(title, style)
+        block = Block(self.name, self._row + 1, 1, rows, columns)
+        for k, head in enumerate(heads[1]):
+            self._write_head(self._row, k + 1, head)
+        for row in range(rows):
+            self._write_head(block.row + row, 0, heads[0][row])
+            for column in range(columns):
+                self._write(block, row, column, cell(row, column), values[row, column], colour)
+        self._row = block.row + rows + 1
+        return block
+
+    def _write_head(self, row: int, column: int, text: str) -> None:
+        if text:
+            self.page.write_string(row, column, text, self.formats["head"])
+
+    def _write(self, block: Block, row: int, column: int, what: str | float, value: Any, colour: str) -> None:
+        place, style = (block.row + row, block.column + column), self.formats[colour]
+        if not isinstance(what, str):
+            faint = self.formats[f"{colour} zero"] if what == 0 and colour == "jacobian" else style
+            self.page.write_number(*place, what, faint)
+            return
+        own = what.replace(f"{self.name}!", "")  # a sheet need not name itself
+        shown = str(value) if isinstance(value, str) else float(value)
+        self.page.write_formula(*place, own, style, shown)
+
+
+def formats_of(workbook: Workbook) -> dict[str, Any]:
+    """The styles of texts and colours of cells."""
+    cell = {"num_format": "0.000;-0.000;0", "border": 1, "border_color": "#C8C8C8"}
+    formats = {
+        "text": workbook.add_format({}),
+        "name": workbook.add_format({"bold": True, "font_size": 16}),
+        "part": workbook.add_format({"bold": True, "font_size": 13}),
+        "title": workbook.add_format({"bold": True}),
+        "head": workbook.add_format({"font_color": "#707070", "align": "right"}),
+        "verdict": workbook.add_format({"bold": True, "border": 1, "bg_color": COLOURS["gradient"]}),
+    }
+    for name, colour in COLOURS.items():
+        formats[name] = workbook.add_format({**cell, "bg_color": colour})
+        formats[f"{name} whole"] = workbook.add_format({**cell, "bg_color": colour, "num_format": "0"})
+    formats["small"] = workbook.add_format({**cell, "bg_color": COLOURS["gradient"], "num_format": "0.0E+00"})
+    formats["jacobian zero"] = workbook.add_format({**cell, "bg_color": "#F7F3FC", "font_color": "#A0A0A0"})
+    return formats
