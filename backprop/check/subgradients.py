@@ -56,7 +56,10 @@ def nearest_subgradient(
 ) -> tuple[Parameters, float | None]:
     """The subgradient that `got` is nearest to, and the convention it has; None where the kinks have each its own."""
     best, convention = _of_conventions(network, params, batch, kinked, got, bound)
-    if _distance(best, got, bound) <= 1 or sum(int(mask.sum()) for mask in kinked.values()) > _MOST_ONE_BY_ONE:
+    if (
+        _distance(best, got, bound) <= 1
+        or sum(int(mask.sum()) for mask in kinked.values()) > _MOST_ONE_BY_ONE
+    ):
         return best, convention
     slopes = {k: np.where(mask, convention, np.nan) for k, mask in kinked.items()}
     start = _distance(best, got, bound)
@@ -88,5 +91,7 @@ def _of_conventions(
 
 def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> float:
     """The root mean square of the errors in units of their bounds, over the tensors that `got` has."""
-    squares = [np.square(np.abs(got[name] - truth[name]) / bound[name]).ravel() for name in truth if name in got]
+    squares = [
+        np.square(np.abs(got[name] - truth[name]) / bound[name]).ravel() for name in truth if name in got
+    ]
     return float(np.sqrt(np.mean(np.concatenate(squares)))) if squares else 0.0

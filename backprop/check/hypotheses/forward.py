@@ -1,0 +1,101 @@
+"""Another forward pass: the right gradient of a network with other activations, or without its biases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.hypotheses.run import Run
+from backprop.check.hypotheses.slopes import gelu_tanh, gelu_tanh_slope
+from backprop.check.hypotheses.state import Got, Mistake, State
+from backprop.layers import ACTIVATIONS, Elementwise, Layer, Tensors
+
+_ACTIVATION, _BIAS = "other-activation", "bias-left-out"
+
+
+def other_networks(right: State, got: Got) -> Iterator[State]:
+    """δ of the last layer in other networks of the same sizes."""
+    run = right.run
+    for kind, other, text in _networks(run):
+        mistake = Mistake(kind, f"the gradient of a network with {text}", layer=right.k)
+        yield State(other, right.k, other.output_delta(), (mistake,))
+
+
+def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
+    hidden, output = run.activations[:-1], run.activations[-1]
+    known = {name: layer() for name, layer in ACTIVATIONS.items() if name != "softmax"}
+    others: dict[str, Layer | None] = {**known, "gelu by its tanh approximation": _GeluTanh()}
+    if hidden:
+        own = {layer.name for layer in hidden if layer is not None}
+        for name, layer in {**others, "no activation": None}.items():
+            if name not in own:
+                yield (
+                    _ACTIVATION,
+                    run.again(activations=(*(layer for _ in hidden), output)),
+                    f"{name} throughout",
+                )
+        for k in range(len(hidden) if len(hidden) > 1 else 0):
+            without = (*hidden[:k], None, *hidden[k + 1 :], output)
+            yield _ACTIVATION, run.again(activations=without), f"no activation after layer {k + 1}"
+    if output is not None and run.network.fused:
+        for name, layer in known.items():
+            if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
+                yield _ACTIVATION, _through_output(run, layer), f"{name} on the logits, before the softmax"
+    for k in range(run.depth):
+        yield _BIAS, run.again(biases=_without(run.biases, [k])), f"b{k + 1} left out of the forward pass"
+    if run.depth > 1:
+        yield _BIAS, run.again(biases=_without(run.biases, range(run.depth))), "no biases in the forward pass"
+
+
+def _without(biases: Sequence[Array], left_out: Sequence[int]) -> list[Array]:
+    return [np.zeros_like(b) if k in left_out else b for k, b in enumerate(biases)]
+
+
+def _through_output(run: Run, layer: Elementwise) -> Run:
+    """The run in which an activation stands between the logits and the softmax."""
+    from dataclasses import replace
+
+    z = run.z[-1]
+    y = layer.forward({}, z)
+    e = np.exp(y - y.max(axis=1, keepdims=True))
+    return _Squashed(**{**vars(replace(run, y=e / e.sum(axis=1, keepdims=True))), "between": layer})
+
+
+@dataclass(frozen=True)
+class _Squashed(Run):
+    """A run whose logits go through one more activation."""
+
+    between: Elementwise | None = None
+
+    def output_delta(self) -> Array:
+        """(p - t) / n through that activation."""
+        assert self.between is not None
+        z = self.z[-1]
+        slope = np.asarray(self.between.derivative(z, self.between.forward({}, z)), np.float64)
+        return np.asarray((self.y - self.targets) / self.n * slope)
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class _GeluTanh(Elementwise):
+    """The approximation that most frameworks offer beside the exact gelu."""
+
+    name: ClassVar[str] = "gelu by its tanh approximation"
+    reads_input: ClassVar[bool] = True
+    forward_flops_per_element: ClassVar[int] = 0
+    derivative_flops_per_element: ClassVar[int] = 0
+    forward_temporaries: ClassVar[int] = 0
+    derivative_temporaries: ClassVar[int] = 0
+    derivative_is_mask: ClassVar[bool] = False
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+        return gelu_tanh(x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """Its derivative."""
+        return gelu_tanh_slope(x)

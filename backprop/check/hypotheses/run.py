@@ -1,0 +1,151 @@
+"""Run: a forward pass through a multi-layer perceptron in float64, kept for ways back through it, right and wrong.
+
+    z_k = x_k W_k + b_k        x_{k+1} = f_k(z_k)        x_0 the inputs, y the network's output
+
+Layers are counted from 0 in code and from 1 in words, as the parameters are: W1 belongs to layer 0 here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers import Elementwise, Layer, Linear
+from backprop.network import Network
+
+
+@dataclass(frozen=True)
+class Run:
+    """The values of one forward pass. `activations` are what follows each linear layer, None for nothing.
+
+    slope_at_kink: what f'(0) is taken for where f has a kink. decay: the λ of λ/2 Σ W² in the loss.
+    """
+
+    network: Network
+    inputs: Array
+    labels: Array
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    activations: tuple[Layer | None, ...]
+    x: tuple[Array, ...]
+    z: tuple[Array, ...]
+    y: Array
+    slope_at_kink: float = 0.0
+    decay: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        params: Mapping[str, Array],
+        inputs: Array,
+        labels: Array,
+        slope_at_kink: float = 0.0,
+        decay: float = 0.0,
+    ) -> Run | None:
+        """The run of a network; None where it is no multi-layer perceptron."""
+        activations = _between(network)
+        if activations is None:
+            return None
+        wide = {name: np.asarray(tensor, np.float64) for name, tensor in params.items()}
+        own = [tensors for tensors in network.local(wide) if tensors]
+        blank = cls(
+            network,
+            np.asarray(inputs, np.float64),
+            labels,
+            tuple(tensors["W"] for tensors in own),
+            tuple(tensors["b"] for tensors in own),
+            activations,
+            (),
+            (),
+            np.empty(0),
+            slope_at_kink,
+            decay,
+        )
+        return blank.again()
+
+    def again(
+        self,
+        activations: Sequence[Layer | None] | None = None,
+        biases: Sequence[Array] | None = None,
+        labels: Array | None = None,
+    ) -> Run:
+        """A run with something else in it."""
+        chosen = tuple(self.activations if activations is None else activations)
+        b = tuple(self.biases if biases is None else biases)
+        x, z = [self.inputs], []
+        for weight, bias, activation in zip(self.weights, b, chosen, strict=True):
+            z.append(x[-1] @ weight + bias)
+            x.append(z[-1] if activation is None else activation.forward({}, z[-1]))
+        return replace(
+            self,
+            labels=self.labels if labels is None else labels,
+            biases=b,
+            activations=chosen,
+            x=tuple(x[:-1]),
+            z=tuple(z),
+            y=x[-1],
+        )
+
+    @property
+    def depth(self) -> int:
+        """How many linear layers there are."""
+        return len(self.weights)
+
+    @property
+    def n(self) -> int:
+        """Samples."""
+        return len(self.labels)
+
+    @property
+    def targets(self) -> Array:
+        """The labels one-hot, (n, c)."""
+        targets = np.zeros_like(self.y)
+        targets[np.arange(self.n), self.labels] = 1
+        return targets
+
+    def names(self, k: int) -> tuple[str, str]:
+        """The names of the weights and the bias of layer k."""
+        own = [names for names in self.network.names if names][k]
+        return own["W"], own["b"]
+
+    def slope(self, k: int) -> Array:
+        """f'(z) of layer k, (n, o)."""
+        activation = self.activations[k]
+        assert isinstance(activation, Elementwise)
+        slope = np.asarray(activation.derivative(self.z[k], activation.forward({}, self.z[k])), np.float64)
+        return slope if activation.smooth else np.where(self.z[k] == 0, self.slope_at_kink, slope)
+
+    def through(self, k: int, dy: Array) -> Array:
+        """∂L/∂z of layer k from ∂L/∂f(z)."""
+        activation = self.activations[k]
+        if activation is None:
+            return dy
+        if isinstance(activation, Elementwise):
+            return np.asarray(dy * self.slope(k))
+        dz, _ = activation.vjp({}, self.z[k], activation.forward({}, self.z[k]), dy)
+        assert dz is not None
+        return dz
+
+    def output_delta(self) -> Array:
+        """∂L/∂z of the last layer, (n, c)."""
+        loss = self.network.loss_function
+        if self.network.fused:
+            return loss.fused_value_and_gradient(self.z[-1], self.labels)[1]
+        return self.through(self.depth - 1, loss.gradient(self.y, self.labels))
+
+
+def _between(network: Network) -> tuple[Layer | None, ...] | None:
+    """The activation after each linear layer; None where the layers do not alternate."""
+    activations: list[Layer | None] = []
+    for layer in network.layers:
+        if isinstance(layer, Linear):
+            activations.append(None)
+        elif not activations or activations[-1] is not None:
+            return None
+        else:
+            activations[-1] = layer
+    return tuple(activations)
