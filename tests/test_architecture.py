@@ -24,7 +24,7 @@ FLOORS = (
     {"errors", "legend"},
     {"arrays"},
     {"parameters", "layers", "data", "options"},
-    {"losses", "zero_inputs"},
+    {"losses", "zero_inputs", "outer_products"},
     {"network"},
     {"strategy", "tail"},
     {"strategies", "peers"},

@@ -8,8 +8,9 @@
 An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never
 written out. What is left is large enough, n·c numbers for every weight.
 
-The same einsum is computed in two ways. `batched-jacobian` gives each to the routine that is fastest for
-it, a broadcast product or BLAS; `batched-jacobian-einsum` hands the strings to np.einsum as they stand.
+The same einsum is computed in two ways. `batched-jacobian` gives each to what is fastest for it, BLAS, or a
+product that writes only the rows of inputs that are not zero; `batched-jacobian-einsum` hands the strings to
+np.einsum as they stand.
 """
 
 from __future__ import annotations
@@ -19,19 +20,25 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
-from backprop.arrays import Array, DType, aligned_empty
+from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layers import EinsumFactor
 from backprop.network import Batch, Network
+from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 
 @dataclass(frozen=True)
 class Plan:
-    """∂(outputs)/∂θ (n, c, *shape of θ) by local name for every layer, and the gradient's memory."""
+    """∂(outputs)/∂θ (n, c, *shape of θ) by local name for every layer, and the gradient's memory.
+
+    products: the array of W once more, for every layer whose ∂y/∂W is an outer product; empty for the route
+    of np.einsum.
+    """
 
     network: Network
     jacobians: list[dict[str, Array]]
+    products: list[dict[str, OuterProducts]]
     gradient: Parameters
     local_gradient: list[dict[str, Array]]
 
@@ -56,7 +63,7 @@ class BatchedJacobian(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """n·c·p numbers, written once and read once."""
+        """n·c·p numbers, read once; how many of them are written depends on the inputs, and is left out."""
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
         activations = sum(n * o for _, o in network.widths)
@@ -65,7 +72,7 @@ class BatchedJacobian(Strategy[Plan]):
         transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
         return Cost(
             flops=network.forward_flops(n) + chain + 3 * n * c * weights,
-            bytes_moved=2 * size * n * c * weights,
+            bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
             peak_bytes=size * (n * c * weights + weights + activations + transient),
             forward_calls=1,
         )
@@ -74,13 +81,21 @@ class BatchedJacobian(Strategy[Plan]):
         """Allocate the Jacobian of the outputs by every parameter."""
         jacobians = [
             {
-                name: aligned_empty((batch_size, network.classes, *shape), dtype)
+                name: aligned_zeros((batch_size, network.classes, *shape), dtype)
                 for name, shape in layer.parameter_shapes().items()
             }
             for layer in network.layers
         ]
+        products = [
+            {
+                name: OuterProducts(array)
+                for name, array in buffers.items()
+                if self.route == "blas" and array.ndim == 4
+            }
+            for buffers in jacobians
+        ]
         gradient = Parameters.empty(network.layout, dtype)
-        return Plan(network, jacobians, gradient, network.local(gradient))
+        return Plan(network, jacobians, products, gradient, network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """All Jacobians of the outputs first, then their product with dL/d(outputs)."""
@@ -93,7 +108,10 @@ class BatchedJacobian(Strategy[Plan]):
         )
         for k, (layer, own, x, y, buffers) in reversed(list(enumerate(steps))):
             for name, factor in layer.parameter_factors(own, x, y).items():
-                self._extend(jacobian, factor, buffers[name])
+                if name in plan.products[k] and factor.subscripts == "ni":
+                    plan.products[k][name].update(factor.operand, jacobian)
+                else:
+                    self._extend(jacobian, factor, buffers[name])
             if k > 0:
                 jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
 
@@ -112,16 +130,8 @@ class BatchedJacobian(Strategy[Plan]):
 
     def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
         """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o) and ∂y/∂θ."""
-        if self.route == "blas" and factor.subscripts == "ni":
-            # An outer product is no work for BLAS; a broadcast product writes at the speed of memory.
-            np.multiply(factor.operand[:, None, :, None], jacobian[:, :, None, :], out=out)
-        else:
-            np.einsum(
-                f"nco,{factor.subscripts}->nc{'io' if 'i' in factor.subscripts else 'o'}",
-                jacobian,
-                factor.operand,
-                out=out,
-            )
+        subscripts = f"nco,{factor.subscripts}->nc{'io' if 'i' in factor.subscripts else 'o'}"
+        np.einsum(subscripts, jacobian, factor.operand, out=out)
 
     def _contract(self, row: Array, jacobian: Array, out: Array) -> None:
         """dL/dθ from dL/d(outputs) (n, c) and ∂(outputs)/∂θ (n, c, …)."""

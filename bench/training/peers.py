@@ -250,7 +250,9 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
     columns = ("library", "seconds per epoch", "fastest", "short-form ÷ library", "from", "to")
     counts = chosen.threads or [min(2, len(available_cores()))]
     for threads, optimizer in itertools.product(counts, chosen.optimizer or ("momentum", "adam")):
-        rows = summary(measure_peers(chosen.data, optimizer, chosen.batch, threads, chosen.turns, installed()))
+        rows = summary(
+            measure_peers(chosen.data, optimizer, chosen.batch, threads, chosen.turns, installed())
+        )
         results.append({"optimizer": optimizer, "threads": threads, "libraries": rows})
         table = make_table(f"{optimizer}, {chosen.data}, threads: {threads}", columns, columns[1:])
         for row in rows:

@@ -157,7 +157,7 @@ def test_the_full_jacobian_counts_every_number_of_its_matrices():
 def test_operations_of_the_batched_jacobian_are_those_counted_by_hand():
     # chain: p to z₂ 2·2·2, z₂ to a₁ 2·2·3, a₁ to z₁ 2·3·3, each per sample and class
     cost = STRATEGIES["batched-jacobian"].cost(TOY, 5, F64)
-    assert cost.bytes_moved == 2 * 8 * 5 * 2 * 23
+    assert cost.bytes_moved == 8 * 5 * 2 * 23  # read once; what is written depends on the inputs
     assert cost.forward_calls == 1
 
 
