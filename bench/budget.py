@@ -32,6 +32,11 @@ class Budget:
         )
 
 
+def parse_seconds(what: str, text: str) -> float:
+    """Seconds from a text such as `60`, `90s` or `2min`; raises `BudgetError` where it is none, or not positive."""
+    return _quantity(what, text, _SECONDS, "60s")
+
+
 def default_memory_bytes() -> float:
     """Half of the memory available now, in bytes."""
     import psutil

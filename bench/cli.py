@@ -1,6 +1,7 @@
 """The `backprop` command: a table of commands, and what becomes of a user's mistake.
 
-Exit codes: 0 done, 1 strategies disagree or crash, 2 a user's mistake, 130 interrupted (what was measured is kept).
+Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
+(what was measured is kept).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from bench.commands.check import check
 from bench.commands.compare import compare
 from bench.commands.explain import explain
 from bench.commands.list import list_names
@@ -29,6 +31,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(verify)
 app.command()(train)
+app.command()(check)
 app.command()(report)
 app.command()(compare)
 app.command()(explain)

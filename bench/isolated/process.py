@@ -42,7 +42,7 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             env=_environment(threads),
-            **_GROUP_OF_ITS_OWN,
+            **GROUP_OF_ITS_OWN,
         )
         self.can_stop = hasattr(signal, "SIGSTOP")
         self.pinned = self._pin(cores)
@@ -162,7 +162,7 @@ class WorkerProcess:
 
 _SLEEP_S = 0.05
 _NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|out of memory", re.IGNORECASE)
-_GROUP_OF_ITS_OWN: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
+GROUP_OF_ITS_OWN: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
 """A Ctrl-C at the terminal reaches the parent alone. The session stays the parent's: when that dies, POSIX
 lets every stopped process of an orphaned group go on with a SIGHUP, which ends it."""
 

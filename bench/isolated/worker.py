@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from bench.isolated.child import die_with_parent, private_output
 from bench.turns import seconds_per_call
 
 Call = Callable[[], object]
@@ -156,29 +156,10 @@ def _limit_memory(limit_bytes: float | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (int(limit_bytes), hard))
 
 
-def _die_with_parent() -> None:
-    """On Linux the kernel kills this process when its parent dies, even while it is stopped."""
-    if sys.platform == "linux":
-        import ctypes
-        import signal
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
-        if os.getppid() == 1:  # the parent was gone before the kernel was told
-            sys.exit(1)
-
-
-def _private_output() -> IO[str]:
-    """The pipe to the parent; whatever prints to standard output from now on goes to standard error."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
 def main() -> None:
     """Answer until the parent closes the pipe."""
-    _die_with_parent()
-    answers = _private_output()
+    die_with_parent()
+    answers = private_output()
     sys.path.insert(0, str(Path.cwd()))  # a user's strategies may import what lies beside them
     worker = Worker()
     for line in sys.stdin:

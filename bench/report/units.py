@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
+import math
 
 _YEAR_S = 365.25 * 86400
 _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
@@ -33,6 +33,11 @@ def ratio(value: float | None) -> str:
     if value < 9.995:
         return f"{value:.2f}x"
     return f"{_three_digits(value):,.0f}x"
+
+
+def small_ratio(value: float) -> str:
+    """0.705, 12.3; below 1/50 as the fraction that it is about: 1/1,470."""
+    return f"{value:.3g}" if value >= 0.02 or value <= 0 else f"1/{_three_digits(1 / value):,.0f}"
 
 
 def factor(value: float | None) -> str:
@@ -76,4 +81,8 @@ def _three_digits(value: float) -> float:
 
 
 def _missing(value: float | None) -> bool:
-    return value is None or bool(pd.isna(value))
+    if value is None or isinstance(value, float | int):
+        return value is None or math.isnan(value)
+    import pandas as pd  # a cell of a frame; half a second to load
+
+    return bool(pd.isna(value))

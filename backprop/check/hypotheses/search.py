@@ -9,7 +9,7 @@ those with as many cannot be told from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,9 @@ from backprop.check.hypotheses.softmax import wrong_output
 from backprop.check.hypotheses.state import Got, Hypotheses, Mistake, State, norm
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
-"""The families of mistakes at the network's output: from the right state of the last layer to wrong ones."""
+"""The families of mistakes at the network's output: from the right state of the last layer to wrong ones.
+
+The last one makes forward passes of its own."""
 
 STEP: tuple[Hypotheses, ...] = (wrong_slopes, wrong_chain)
 """The families of mistakes on the way from a layer to the one below."""
@@ -34,6 +36,8 @@ STEP: tuple[Hypotheses, ...] = (wrong_slopes, wrong_chain)
 _MOST_STATES = 12
 _WORSE = 1.25
 _SKETCH = 32
+_ONE_MISTAKE = 1.2
+_MANY = 1000
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,10 @@ class Explanation:
 def explain(run: Run, got: Got) -> Explanation:
     """The mistakes that explain the tensors got."""
     right = State(run, run.depth - 1, run.output_delta())
-    states = _judged([right], (state for family in OUTPUT for state in family(right, got)), got)
+    states = _judged([right], [right], OUTPUT, got)
     while states[0].k > 0:
         steps = [state.step() for state in states]
-        wrong = (lower for state in states for family in STEP for lower in family(state, got))
-        states = _judged(steps, wrong, got)
+        states = _judged(steps, states, STEP, got)
     best = states[0]
     kinds = {mistake.kind for mistake in best.mistakes}
     count = _count(best)
@@ -68,20 +71,23 @@ def _count(state: State) -> int:
     return round(sum(4 if m.kind == "unknown" else 1 for m in state.merged))
 
 
-def _judged(steps: list[State], wrong: Iterable[State], got: Got) -> list[State]:
-    """The states that explain this layer with the fewest mistakes, the best first."""
+def _judged(
+    steps: list[State], starts: list[State], families: tuple[Hypotheses, ...], got: Got
+) -> list[State]:
+    """The states that explain this layer with the fewest mistakes, the best first.
+
+    steps: this layer's δ by right steps. starts: what the families of mistakes start from.
+    """
     kept: list[State] = []
     for state in steps:
         kept.append(_with_single(state, got))
         kept += (_with_single(other, got) for other in _over_batch(state, got) if _supported(other, got))
     if any(name in got.wrong for name in steps[0].run.names(steps[0].k)):
-        for state in wrong:
-            if _supported(state, got):
-                explained = _with_single(state, got)
-                if not _is_guess(explained):
-                    kept.append(explained)
-            else:
-                kept += (other for other in scaled(state, got) if _supported(other, got))
+        for start in starts:
+            for state in (state for family in families for state in family(start, got)):
+                if _settled(kept, start, got):
+                    break
+                kept += _explained(state, got)
     plain = min((state for state in kept if not _has_wrong_delta(state)), key=lambda state: state.cost)
     kept.sort(key=lambda state: state.cost)
     near = [
@@ -99,6 +105,25 @@ def _is_unknown(state: State, best: State) -> bool:
     """Whether more of a state is unknown than of the best one."""
     unknown = [sum(m.kind == "unknown" for m in each.mistakes) for each in (state, best)]
     return unknown[0] > unknown[1]
+
+
+def _settled(kept: list[State], start: State, got: Got) -> bool:
+    """Whether nothing is left to look for below a start: what explains the layer has no mistake more, or but one.
+
+    In a layer of few entries all families are asked: there another mistake may look the same.
+    """
+    entries = sum(got.tensors[name].size for name in start.run.names(kept[0].k) if name in got.tensors)
+    return min(state.cost for state in kept) <= start.cost + (0 if entries < _MANY else _ONE_MISTAKE)
+
+
+def _explained(state: State, got: Got) -> Iterator[State]:
+    """A wrong state where a tensor got speaks for it, or for a multiple of it."""
+    if not _supported(state, got):
+        yield from (other for other in scaled(state, got) if _supported(other, got))
+        return
+    explained = _with_single(state, got)
+    if not _is_guess(explained):
+        yield explained
 
 
 def _is_guess(state: State) -> bool:

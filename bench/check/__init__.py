@@ -1,0 +1,1 @@
+"""`backprop check`: a user's gradient, loaded and checked in a process of its own, and what is printed of it."""

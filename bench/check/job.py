@@ -1,0 +1,56 @@
+"""Job: what is to be checked, on what, as the parent hands it to the child."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from backprop import Batch, Network, Parameters
+
+
+@dataclass(frozen=True)
+class Job:
+    """A target `file.py:function` or `package.module:function`, and the point at which it is checked."""
+
+    target: str
+    sizes: str
+    activation: str
+    loss: str
+    batch: int
+    dtype: str
+    seed: int
+    weight_decay: float
+    threads: int
+
+    def network(self) -> Network:
+        """The network; raises as `Network.parse` does."""
+        from backprop import Network
+
+        return Network.parse(self.sizes, activation=self.activation, loss=self.loss)
+
+    def sample(self, network: Network, rng: np.random.Generator) -> tuple[Parameters, Batch]:
+        """Random parameters, biases among them, and a batch: real digits where they fit, else random numbers.
+
+        With biases of zero what happens to them would go unseen. Raises `CheckError` for a batch that is none.
+        """
+        from backprop.arrays import check_dtype
+        from backprop.data import load
+        from backprop.errors import CheckError
+        from bench.scenarios import Scenario
+
+        dtype = check_dtype(self.dtype)
+        if self.batch < 1:
+            raise CheckError(f"The batch is {self.batch}; expected at least one sample.")
+        params = network.init(rng, dtype)
+        for names in network.names:
+            if "b" in names:
+                params[names["b"]][...] = 0.1 * rng.standard_normal(params[names["b"]].shape)
+        scenario = Scenario.of(network, self.batch, dtype.name)
+        samples = scenario.samples(load("sample")).train
+        chosen = rng.permutation(len(samples.labels))[: self.batch]
+        if len(chosen) < self.batch:  # more than there are: some come twice
+            chosen = rng.integers(0, len(samples.labels), self.batch)
+        return params, network.batch(samples.inputs[chosen], samples.labels[chosen], dtype)
