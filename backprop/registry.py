@@ -82,11 +82,23 @@ def find_strategy(name: str) -> Strategy[Any]:
     return known[name]
 
 
-def select_strategies(names: Sequence[str]) -> list[Strategy[Any]]:
-    """The named strategies without repetition; all where no name is given."""
-    if not names:
-        return list(installed_strategies().values())
-    return list({strategy.name: strategy for strategy in map(find_strategy, names)}.values())
+def select_strategies(names: Sequence[str], *, peers: bool = False) -> list[Strategy[Any]]:
+    """The named strategies without repetition, all where no name is given; with `peers`, those as well.
+
+    Raises, besides what `find_strategy` does, `StrategyLoadError` where two that differ have one name.
+    """
+    chosen = list(names) or list(installed_strategies())
+    if peers:
+        chosen += known_peers()
+    found: dict[str, Strategy[Any]] = {}
+    for target in dict.fromkeys(chosen):
+        strategy = find_strategy(target)
+        if found.setdefault(strategy.name, strategy) is not strategy:
+            raise StrategyLoadError(
+                f"Two of the chosen strategies are named {strategy.name!r}, one of them {target}; "
+                "expected a name for each."
+            )
+    return list(found.values())
 
 
 @functools.cache

@@ -139,6 +139,8 @@ class Cell:
         record.predicted_flops = cost.flops
         record.predicted_bytes_moved = cost.bytes_moved
         record.forward_calls = cost.forward_calls
+        record.limit_flops_per_s = self.bench.limits.flops_per_s
+        record.limit_bytes_per_s = self.bench.limits.bytes_per_s
         record.predicted_time_s = self._predicted_time()
         if cost.peak_bytes > self.budget.memory_bytes:
             record.status = "over-memory-budget"

@@ -123,6 +123,16 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
             console.print(f"note: {note}")
 
 
+def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:
+    """The rows of `target_rows`; nothing where there are none."""
+    if rows:
+        numbers = ("seen", "95% interval", "noise floor", "must", "aim")
+        table = make_table("Targets", list(rows[0]), numbers)
+        for row in rows:
+            table.add_row(*row.values())
+        console.print(table)
+
+
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     """Every pair with its distance, the distance allowed, and the verdict."""
     numbers = ("distance", "allowed")

@@ -60,6 +60,8 @@ class Record:
     predicted_bytes_moved: int | None = None
     predicted_time_s: float | None = None
     forward_calls: int | None = None
+    limit_flops_per_s: float | None = None
+    limit_bytes_per_s: float | None = None
     flops_share: float | None = None
     bandwidth_share: float | None = None
     loss: float | None = None

@@ -44,6 +44,7 @@ def prepare_run(
     time_budget: str | None,
     threads: int,
     data: str,
+    peers: bool = False,
 ) -> tuple[Run, Cells]:
     """Check everything that the user has said before anything is written; the cells scenario by scenario."""
     from bench.threads import fix_threads
@@ -57,7 +58,7 @@ def prepare_run(
     from bench.scenarios import select_scenarios
 
     budget = Budget.parse(memory_budget, time_budget)
-    strategies, scenarios = select_strategies(strategy or []), select_scenarios(scenario or [])
+    strategies, scenarios = select_strategies(strategy or [], peers=peers), select_scenarios(scenario or [])
     command = shlex.join(["backprop", *sys.argv[1:]])
     dataset = load(data)
     for one in scenarios:

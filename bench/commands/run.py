@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from bench.commands.options import (
     TimeBudget,
     finish_run,
 )
+
+if TYPE_CHECKING:
+    from bench.results import Results
 
 
 def run(
@@ -70,4 +73,15 @@ def run(
         except KeyboardInterrupt:
             interrupted = True
     written = write_reports(out) if begun(out) else []
+    if not as_json:
+        _print_targets(instrument.results)
     finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, conditions.notes())
+
+
+def _print_targets(results: Results) -> None:
+    """How fast each rung should be, where the run measured what that takes."""
+    from bench.console import make_console, print_targets
+    from bench.report.frame import to_frame
+    from bench.report.targets import target_rows, targets
+
+    print_targets(make_console(), target_rows(targets(to_frame(results.records))))

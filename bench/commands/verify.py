@@ -37,13 +37,9 @@ def verify(
     from bench.threads import fix_threads
 
     fix_threads(threads)  # before NumPy loads
-    if peers:
-        from backprop.registry import installed_strategies, known_peers
-
-        strategy = [*(strategy or installed_strategies()), *known_peers()]
     with tempfile.TemporaryDirectory() as folder:
         verifying, cells = prepare_run(
-            Path(folder), strategy, scenario, memory_budget, time_budget, threads, data
+            Path(folder), strategy, scenario, memory_budget, time_budget, threads, data, peers
         )
         from bench.console import tracked
 

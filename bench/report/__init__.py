@@ -26,14 +26,14 @@ def write_reports(run: Path) -> list[Path]:
     try:
         for name in set(plots.NAMES) - set(files):
             (folder / name).unlink(missing_ok=True)  # a picture of another run
-        return [_write(folder / name, text) for name, text in files.items()]
+        return [write_whole(folder / name, text) for name, text in files.items()]
     except OSError as error:
         raise OutputError(
             f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
         ) from error
 
 
-def _write(path: Path, text: str) -> Path:
+def write_whole(path: Path, text: str) -> Path:
     """Write beside the file and then in its place, so that it is never there by half."""
     beside = path.with_name(path.name + ".part")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,11 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
             for f in dataclasses.fields(Record)
         }
     )
+
+
+def tuples(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples, whose fields pandas cannot type."""
+    return iter(frame.itertuples())
 
 
 def to_csv(loaded: LoadedRun) -> str:

@@ -6,11 +6,11 @@ A cell that did not fit its budget is in both, with what was predicted for it, a
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pandas as pd
 
 from bench.report import units
+from bench.report.frame import tuples
 from bench.report.markdown import markdown_table
 
 SCENARIO = ("mnist-32", "float64")
@@ -37,7 +37,7 @@ def headline_cells(frame: pd.DataFrame) -> pd.DataFrame:
 def headline_table(frame: pd.DataFrame) -> str:
     """Strategy, time, ratio, memory, error: a Markdown table."""
     rows = []
-    for cell in _rows(headline_cells(frame)):
+    for cell in tuples(headline_cells(frame)):
         ran = cell.status == "ok"
         about = "" if ran else "≈ "
         rows.append(
@@ -67,9 +67,9 @@ def draw_headline(frame: pd.DataFrame) -> str | None:
     with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 11}):
         figure = Figure(figsize=(8, 0.5 * len(cells) + 1.3), layout="constrained")
         axes = figure.subplots()
-        names = [str(cell.strategy) for cell in _rows(cells)][::-1]
-        ratios = [float(cell.ratio) for cell in _rows(cells)][::-1]
-        ran = [cell.status == "ok" for cell in _rows(cells)][::-1]
+        names = [str(cell.strategy) for cell in tuples(cells)][::-1]
+        ratios = [float(cell.ratio) for cell in tuples(cells)][::-1]
+        ran = [cell.status == "ok" for cell in tuples(cells)][::-1]
         bars = axes.barh(names, [ratio / _LEFT for ratio in ratios], left=_LEFT)
         for bar, measured, ratio in zip(bars, ran, ratios, strict=True):
             bar.set_color(_MEASURED if measured else _PREDICTED)
@@ -88,8 +88,3 @@ def draw_headline(frame: pd.DataFrame) -> str | None:
 
 
 _LEFT = 0.5  # where the bars of a logarithmic axis begin
-
-
-def _rows(frame: pd.DataFrame) -> Any:
-    """The rows as named tuples, whose fields pandas cannot type."""
-    return frame.itertuples()

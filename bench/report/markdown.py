@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
 from bench.record import MEASURED, Agreement
 from bench.report import units
-from bench.report.frame import LoadedRun
+from bench.report.frame import LoadedRun, tuples
 from bench.report.measurement import exponent_rows, measurement_rows, shared_ranks
 from bench.report.scaling import exponents
+from bench.report.targets import TARGETS_NOTE, target_rows, targets
 
 
 def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str:
@@ -31,11 +32,15 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
         sections.append(ranked_table(cells))
         if rows := measurement_rows(cells):
             sections.append(markdown_table(_escaped(rows)))
+    if found := targets(frame):
+        sections += ["## Targets", TARGETS_NOTE, markdown_table(_escaped(target_rows(found)))]
     if fitted := exponents(frame):
         sections += ["## Scaling", "value ~ size**exponent.", markdown_table(_escaped(exponent_rows(fitted)))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(frame)]
     sections += ["## Machine and method", _machine(loaded.run)]
+    if limits := limits_rows(frame):
+        sections.append(markdown_table(_escaped(limits)))
     return "\n\n".join(sections) + "\n"
 
 
@@ -52,7 +57,7 @@ def answer(frame: pd.DataFrame) -> str:
         cells = measured[(measured.scenario == headline[0]) & (measured.dtype == headline[1])]
         cells = cells.sort_values("ratio_to_short_form")
         costs = ", ".join(
-            f"{units.ratio(row.ratio_to_short_form)} by {as_text(row.strategy)}" for row in _rows(cells)
+            f"{units.ratio(row.ratio_to_short_form)} by {as_text(row.strategy)}" for row in tuples(cells)
         )
         sentences.append(
             f"**The same gradient of {as_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
@@ -62,7 +67,7 @@ def answer(frame: pd.DataFrame) -> str:
         sentences.append("**No right gradient was measured.**")
     else:
         sentences.append("**No cell was measured.**")
-    names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in _rows(wrong)})
+    names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in tuples(wrong)})
     if names:
         sentences.append(
             f"**Wrong gradients, marked `disagrees` and not ranked: {as_text(', '.join(names))}.**"
@@ -86,7 +91,7 @@ def ranked_table(cells: pd.DataFrame) -> str:
     ]  # an estimate that decides nothing has no rank
     ranks = dict(zip(right.index, shared_ranks(right), strict=True))
     rows = []
-    for cell in _rows(ranked):
+    for cell in tuples(ranked):
         rows.append(
             {
                 "#": ranks.get(cell.Index, ""),
@@ -142,8 +147,25 @@ def left_out_table(frame: pd.DataFrame) -> str:
             "predicted memory": units.data_size(cell.predicted_peak_bytes),
             "forward passes": units.count(cell.forward_calls),
         }
-        for cell in _rows(left_out)
+        for cell in tuples(left_out)
     )
+
+
+def limits_rows(frame: pd.DataFrame) -> list[dict[str, str]]:
+    """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
+    known = frame[frame.limit_flops_per_s.notna()]
+    limits = known.groupby(["dtype", "threads"], sort=False)[
+        ["limit_flops_per_s", "limit_bytes_per_s"]
+    ].median()
+    return [
+        {
+            "dtype": str(row.Index[0]),
+            "threads": units.count(row.Index[1]),
+            "GEMM peak": units.flops_rate(row.limit_flops_per_s),
+            "memory bandwidth": f"{units.data_size(row.limit_bytes_per_s)}/s",
+        }
+        for row in tuples(limits)
+    ]
 
 
 def _subtitle(cells: pd.DataFrame) -> str:
@@ -194,17 +216,12 @@ def _machine(run: dict[str, Any]) -> str:
     return markdown_table({"": name, " ": value} for name, value in rows.items())
 
 
-def _rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, whose fields pandas cannot type."""
-    return iter(frame.itertuples())
-
-
 def _caption(name: str) -> str:
     return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
 _LEFT = {"", " ", "strategy", "status", "reason", "scenario"}
-_LEFT |= {"quantity", "against", "against short form", "memory by", "unstable"}
+_LEFT |= {"quantity", "against", "against short form", "memory by", "unstable", "work", "cell", "dtype"}
 
 
 def markdown_table(rows: Iterable[dict[str, str]]) -> str:

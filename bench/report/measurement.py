@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import units
+from bench.report.frame import tuples
 from bench.report.scaling import Exponent
 from bench.statistics import compare
 
@@ -18,7 +19,7 @@ from bench.statistics import compare
 def shared_ranks(ranked: pd.DataFrame) -> list[str]:
     """The rank of every right cell, in order of time; cells that cannot be told apart share one: `2=`."""
     ranks: list[int] = []
-    cells = list(_rows(ranked))
+    cells = list(tuples(ranked))
     for k, cell in enumerate(cells):
         ranks.append(ranks[-1] if k and _same(cell, cells[k - 1]) else k + 1)
     return [f"{rank}=" if ranks.count(rank) > 1 else str(rank) for rank in ranks]
@@ -27,7 +28,7 @@ def shared_ranks(ranked: pd.DataFrame) -> list[str]:
 def measurement_rows(cells: pd.DataFrame) -> list[dict[str, str]]:
     """One row a cell that was measured in several starts; nothing where none was."""
     rows = []
-    for cell in _rows(cells[cells.time_low_s.notna()].sort_values("time_median_s")):
+    for cell in tuples(cells[cells.time_low_s.notna()].sort_values("time_median_s")):
         rows.append(
             {
                 "strategy": cell.strategy,
@@ -73,8 +74,3 @@ def _same(cell: Any, before: Any) -> bool:
 
 def _interval(low: float, high: float) -> str:
     return units.MISSING if pd.isna(low) else f"{units.ratio(low)} to {units.ratio(high)}"
-
-
-def _rows(frame: pd.DataFrame) -> Any:
-    """The rows as named tuples, whose fields pandas cannot type."""
-    return frame.itertuples()

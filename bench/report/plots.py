@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 NAMES = ("time-against-size.svg", "memory-against-size.svg")
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-_MARKERS = "osD^vPX"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
+MARKERS = "osD^vPX"
 
 
 def available() -> bool:
@@ -69,8 +69,8 @@ def _figure(cells: pd.DataFrame, column: str, label: str) -> Figure:
             line.parameters,
             line[column].astype(float),
             label=str(strategy),
-            color=_COLOURS[k % len(_COLOURS)],
-            marker=_MARKERS[k % len(_MARKERS)],
+            color=COLOURS[k % len(COLOURS)],
+            marker=MARKERS[k % len(MARKERS)],
         )
     _label(axes, cells, label)
     figure.legend(loc="outside right upper", frameon=False)

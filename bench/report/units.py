@@ -9,6 +9,7 @@ _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "
 """From how many seconds on, in which unit of how many seconds."""
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
+_FLOPS = ((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
 MISSING = "-"
 
 
@@ -23,6 +24,11 @@ def seconds(value: float | None) -> str:
 def data_size(value: float | None) -> str:
     """1.64 GB."""
     return _scaled(value, _BYTES)
+
+
+def flops_rate(value: float | None) -> str:
+    """83.1 GF/s: floating-point operations per second."""
+    return _scaled(value, _FLOPS)
 
 
 def ratio(value: float | None) -> str:

@@ -1,0 +1,46 @@
+"""`backprop accuracy`: measured errors beside their models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.options import AsJson, Strategies
+
+
+def accuracy(
+    strategy: Strategies = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Outside libraries in the grid, too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for accuracy.csv, accuracy.md and pictures.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
+    from bench.threads import fix_threads
+
+    fix_threads(1)  # before NumPy loads
+
+    import json
+
+    from backprop.registry import select_strategies
+    from bench.accuracy import experiments
+    from bench.console import make_console, tracked
+    from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+
+    chosen = select_strategies(strategy or [], peers=peers)
+    rows = [measure() for _, measure in tracked(list(experiments(chosen)), "measuring", lambda row: row[0])]
+    frame = accuracy_frame(rows)
+    written = write_accuracy(out, frame) if out else []
+    wrong = broken(frame)
+    if as_json:
+        print(json.dumps({"rows": json.loads(frame.to_json(orient="records")), "broken": len(wrong)}))
+    else:
+        console = make_console()
+        console.print(report_text(frame))
+        for path in written:
+            console.print(f"written: {path}")
+    if len(wrong):
+        raise typer.Exit(1)

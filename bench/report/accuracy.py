@@ -1,0 +1,62 @@
+"""The accuracy report: accuracy.csv, accuracy.md and its pictures, from the rows that were measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from backprop.errors import OutputError
+from bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
+from bench.report import curves, plots, write_whole
+from bench.report.frame import tuples
+
+
+def accuracy_frame(rows: Sequence[ErrorRow]) -> pd.DataFrame:
+    """One row a measured error, with a column `within` where a model is to be kept: on the grid."""
+    frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=list(FIELDS))
+    within = pd.array([row.within if row.experiment == "grid" else None for row in rows], dtype="boolean")
+    return frame.assign(within=within)
+
+
+def broken(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the grid whose error is beyond the model."""
+    return frame[(frame.experiment == "grid") & (frame.error > frame.tolerance)]
+
+
+def report_text(frame: pd.DataFrame, pictures: Sequence[str] = ()) -> str:
+    """Markdown: the answer, the grid as a table, the pictures."""
+    wrong, grid = broken(frame), frame[frame.experiment == "grid"]
+    answer = (
+        f"**{len(grid)} errors of {grid.strategy.nunique()} strategies over dtype, batch, width and depth: "
+    )
+    answer += f"{len(wrong)} beyond their model.**" if len(wrong) else "every one within its model.**"
+    sections = ["# Accuracy", answer]
+    sections += [f"- {row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(wrong)]
+    sections.append(curves.grid_table(frame))
+    sections += [f"![{name.removesuffix('.svg').replace('-', ' ')}]({name})" for name in pictures]
+    return "\n\n".join(sections) + "\n"
+
+
+def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:
+    """Write the files into a folder; raises `OutputError` where that is not possible."""
+    pictures = {}
+    if plots.available():
+        pictures = {
+            curves.STEP_PICTURE: curves.draw_steps(frame, predicted_bottoms()),
+            curves.SCALE_PICTURE: curves.draw_scales(frame),
+        }
+    files = {
+        "accuracy.csv": frame.to_csv(index=False, lineterminator="\n"),
+        "accuracy.md": report_text(frame, list(pictures)),
+        **pictures,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [write_whole(folder / name, text) for name, text in files.items()]
+    except OSError as error:
+        raise OutputError(
+            f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
+        ) from error

@@ -1,0 +1,203 @@
+"""How fast each rung should be: short form against libraries and its own products, Jacobians against theirs.
+
+Formed from the cells that a run has; what it has not measured has no row. A ratio is the median of turn by
+turn ratios with its 95% interval, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.report import units
+from bench.report.frame import tuples
+from bench.statistics import Estimate, estimate_ratio, geometric_mean
+
+TARGETS_NOTE = (
+    "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
+    "`reached` and `aim` say which bound is met."
+)
+_GRADIENTS = ("torch-grad", "jax-grad", "autograd-grad")
+_JACOBIANS = ("torch-jacrev", "jax-jacrev")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure beside what it must and should reach; None where it is only reported.
+
+    at_most: whether smaller is better. floor: the noise floor of its cell.
+    """
+
+    work: str
+    cell: str
+    figure: Estimate
+    must: float | None
+    aim: float | None
+    at_most: bool = True
+    floor: float | None = None
+
+    @property
+    def verdict(self) -> str:
+        """aim, reached or missed; empty where nothing must be reached."""
+        for word, bound in (("aim", self.aim), ("reached", self.must)):
+            if bound is not None and (self.figure.value <= bound) == self.at_most:
+                return word
+        return "" if self.must is None else "missed"
+
+
+def targets(frame: pd.DataFrame) -> list[Target]:
+    """Every target that the right cells of a run allow to form."""
+    right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
+    found = [target for group in _groups(right) for rule in _RULES for target in rule(group)]
+    found += _geometric_means(found)
+    found += [target for group in _groups(frame) for target in _local_differences(group)]
+    order = list(dict.fromkeys(target.work for target in found))
+    return sorted(found, key=lambda target: order.index(target.work))
+
+
+def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
+    """One row a target, as text."""
+    return [
+        {
+            "work": target.work,
+            "cell": target.cell,
+            "seen": units.small_ratio(target.figure.value),
+            "95% interval": _interval(target.figure),
+            "noise floor": units.factor(target.floor),
+            "must": _bound(target.must, target.at_most),
+            "aim": _bound(target.aim, target.at_most),
+            "": target.verdict or units.MISSING,
+        }
+        for target in found
+    ]
+
+
+def _interval(figure: Estimate) -> str:
+    if figure.low == figure.high:
+        return units.MISSING
+    return f"{units.small_ratio(figure.low)} to {units.small_ratio(figure.high)}"
+
+
+def _bound(value: float | None, at_most: bool) -> str:
+    return units.MISSING if value is None else f"{'≤' if at_most else '≥'} {units.small_ratio(value)}"
+
+
+# The cells of one scenario, by strategy ---------------------------------------------------------------
+
+Group = dict[str, Any]
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[Group]:
+    for _, cells in frame.groupby(["scenario", "dtype"], sort=False):
+        yield {cell.strategy: cell for cell in tuples(cells)}
+
+
+def _name(cell: Any) -> str:
+    threads = "" if cell.threads == 1 else f", {cell.threads} threads"
+    return f"{str(cell.network).split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
+
+
+def _against_fastest(group: Group, own: str, others: Sequence[str]) -> Estimate | None:
+    """own ÷ the fastest of the others that were measured."""
+    measured = [group[name] for name in others if name in group]
+    if own not in group or not measured:
+        return None
+    fastest = min(measured, key=lambda cell: float(cell.time_median_s))
+    return estimate_ratio(group[own].samples_s, fastest.samples_s, np.random.default_rng(0))
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value)
+
+
+def _gradients(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "short-form", _GRADIENTS)
+    if ratio is not None:
+        cell = group["short-form"]
+        one_thread = cell.threads == 1 and "784-512-10" in str(cell.network)
+        must, aim = (0.95, 0.80) if one_thread else (None, None)
+        yield Target(_GRADIENT_WORK, _name(cell), ratio, must, aim, floor=cell.noise_floor)
+
+
+def _products(group: Group) -> Iterator[Target]:
+    cell = group.get("short-form")
+    if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
+        must, aim = (0.95, 0.80) if cell.batch_size >= 32 and cell.threads == 1 else (None, None)
+        ratio = _exactly(float(cell.ratio_to_products))
+        yield Target(
+            "short-form ÷ its own dense products", _name(cell), ratio, must, aim, floor=cell.noise_floor
+        )
+
+
+def _jacobians(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "batched-jacobian", _JACOBIANS)
+    if ratio is not None:
+        cell = group["batched-jacobian"]
+        must, aim = (0.6, 0.4) if "784-512-10" in str(cell.network) else (None, None)
+        yield Target(
+            "batched-jacobian ÷ the faster jacrev", _name(cell), ratio, must, aim, floor=cell.noise_floor
+        )
+
+
+def _bandwidth(group: Group) -> Iterator[Target]:
+    for name in ("full-jacobian", "batched-jacobian"):
+        cell = group.get(name)
+        if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
+            share = _exactly(float(cell.bandwidth_share))
+            yield Target(
+                f"{name}: share of the memory's bandwidth", _name(cell), share, 0.5, 0.8, at_most=False
+            )
+
+
+def _forward_mode(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "forward-mode", ("jax-jacfwd",))
+    if ratio is not None:
+        cell = group["forward-mode"]
+        yield Target("forward-mode ÷ jax.jacfwd", _name(cell), ratio, 1.0, 0.5, floor=cell.noise_floor)
+
+
+def _sparse(group: Group) -> Iterator[Target]:
+    sparse, full = group.get("sparse-jacobian"), group.get("full-jacobian")
+    if sparse is not None and full is not None and sparse.parameters > 100_000:
+        ratio = _exactly(float(sparse.peak_bytes) / float(full.peak_bytes))
+        yield Target("sparse-jacobian ÷ full-jacobian, peak memory", _name(sparse), ratio, 1 / 100, None)
+
+
+def _local_differences(group: Group) -> Iterator[Target]:
+    """Against the black box, which is predicted from the measured time of a pass and not run."""
+    local, black_box = group.get("local-finite-differences"), group.get("finite-differences")
+    if local is None or black_box is None or local.status != "ok" or local.parameters < 100_000:
+        return
+    passes = 1 / float(black_box.predicted_time_s)
+    ratio = Estimate(*(float(t) * passes for t in (local.time_median_s, local.time_low_s, local.time_high_s)))
+    yield Target(
+        "local-finite-differences ÷ the black box, predicted from its pass",
+        _name(local),
+        ratio,
+        1 / 500,
+        1 / 1500,
+    )
+
+
+_GRADIENT_WORK = "short-form ÷ the fastest of PyTorch, JAX and autograd"
+_RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
+    _gradients,
+    _products,
+    _jacobians,
+    _bandwidth,
+    _forward_mode,
+    _sparse,
+)
+
+
+def _geometric_means(found: Sequence[Target]) -> list[Target]:
+    """Over all cells of the short form that have a bound; the interval is that of the mean of the ends."""
+    cells = [target.figure for target in found if target.work == _GRADIENT_WORK and target.must is not None]
+    if len(cells) < 2:
+        return []
+    mean = Estimate(*(geometric_mean([getattr(c, end) for c in cells]) for end in ("value", "low", "high")))
+    return [Target(_GRADIENT_WORK, f"geometric mean of {len(cells)} cells", mean, 0.70, 0.60)]

@@ -1,0 +1,117 @@
+"""Targets: ratios turn by turn, against the fastest of the others, and what may be said of them."""
+
+import pytest
+from rows import left_out, record
+
+from bench.report.frame import to_frame
+from bench.report.targets import target_rows, targets
+
+NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
+
+
+def cell(strategy, time, **changes):
+    spread = (0.98, 1.0, 1.02, 1.01)
+    values = {
+        "samples_s": [[time * a for a in spread], [time * a * 1.01 for a in spread]],
+        "time_low_s": time * 0.98,
+        "time_high_s": time * 1.02,
+        "noise_floor": 1.03,
+    }
+    return record(strategy, time, **NETWORK | values | changes)
+
+
+def found(*cells):
+    return targets(to_frame(list(cells)))
+
+
+def only(work, *cells):
+    (target,) = [target for target in found(*cells) if work in target.work]
+    return target
+
+
+def test_the_short_form_is_held_against_the_fastest_library():
+    target = only(
+        "PyTorch",
+        cell("short-form", 0.7e-3),
+        cell("torch-grad", 1.0e-3),
+        cell("jax-grad", 2.0e-3),
+        cell("autograd-grad", 3.0e-3),
+    )
+    assert target.figure.value == pytest.approx(0.7)
+    assert target.figure.low <= 0.7 <= target.figure.high
+    assert (target.must, target.aim, target.verdict) == (0.95, 0.80, "aim")
+
+
+@pytest.mark.parametrize(("time", "verdict"), [(0.79e-3, "aim"), (0.9e-3, "reached"), (0.96e-3, "missed")])
+def test_a_figure_is_at_its_aim_reached_or_missed(time, verdict):
+    assert only("PyTorch", cell("short-form", time), cell("torch-grad", 1e-3)).verdict == verdict
+
+
+def test_a_wrong_or_missing_library_is_not_compared_with():
+    slow = cell("jax-grad", 2e-3)
+    wrong = cell("torch-grad", 1e-6, status="disagrees", agrees=False)
+    gone = left_out("autograd-grad", "unavailable", "not installed", **NETWORK)
+    assert only("PyTorch", cell("short-form", 1e-3), wrong, slow, gone).figure.value == pytest.approx(0.5)
+    assert not [t for t in found(cell("short-form", 1e-3), wrong, gone) if "PyTorch" in t.work]
+
+
+def test_two_threads_are_reported_and_have_no_bound():
+    two = {"threads": 2}
+    target = only("PyTorch", cell("short-form", 1e-3, **two), cell("torch-grad", 1e-3, **two))
+    assert (target.must, target.aim, target.verdict) == (None, None, "")
+    assert "2 threads" in target.cell
+
+
+def test_the_geometric_mean_covers_every_cell_with_a_bound():
+    cells = []
+    for scenario, ratio in (("a", 0.5), ("b", 0.8)):
+        cells += [
+            cell("short-form", ratio * 1e-3, scenario=scenario),
+            cell("torch-grad", 1e-3, scenario=scenario),
+        ]
+    mean = found(*cells)[2]
+    assert mean.cell == "geometric mean of 2 cells"
+    assert mean.figure.value == pytest.approx(0.4**0.5)
+    assert (mean.must, mean.verdict) == (0.70, "reached")
+
+
+def test_own_products_bind_from_a_batch_of_32_on():
+    assert only("products", cell("short-form", 1e-3, ratio_to_products=0.9)).verdict == "reached"
+    small = only("products", cell("short-form", 1e-3, ratio_to_products=0.9, batch_size=8))
+    assert (small.must, small.verdict) == (None, "")
+
+
+def test_jacobians_are_held_against_the_faster_jacrev_and_the_bandwidth():
+    cells = (
+        cell("batched-jacobian", 3e-2, bandwidth_share=0.6),
+        cell("torch-jacrev", 6e-2),
+        cell("jax-jacrev", 9e-2),
+        cell("full-jacobian", 1.0, bandwidth_share=0.4),
+    )
+    assert only("jacrev", *cells).figure.value == pytest.approx(0.5)
+    verdicts = {t.work.partition(":")[0]: t.verdict for t in found(*cells) if "bandwidth" in t.work}
+    assert verdicts == {"full-jacobian": "missed", "batched-jacobian": "reached"}
+
+
+def test_local_differences_are_held_against_a_black_box_that_did_not_run():
+    black_box = left_out("finite-differences", "over-time-budget", predicted_time_s=600.0, **NETWORK)
+    target = only("black box", cell("local-finite-differences", 0.3), black_box)
+    assert target.figure.value == pytest.approx(1 / 2000)
+    assert target.verdict == "aim"
+    (row,) = target_rows([target])
+    assert (row["seen"], row["must"], row["aim"]) == ("1/2,000", "≤ 1/500", "≤ 1/1,500")
+
+
+def test_sparse_memory_and_forward_mode():
+    sparse = only(
+        "peak memory",
+        cell("sparse-jacobian", 1e-3, peak_bytes=10),
+        cell("full-jacobian", 1.0, peak_bytes=999),
+    )
+    assert sparse.verdict == "missed"
+    assert only("jacfwd", cell("forward-mode", 1e-3), cell("jax-jacfwd", 4e-3)).verdict == "aim"
+
+
+def test_a_run_without_such_cells_has_no_targets():
+    assert found(record("layerwise-vjp")) == []
+    assert target_rows([]) == []

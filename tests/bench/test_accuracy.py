@@ -1,0 +1,73 @@
+"""`backprop accuracy`: errors are measured, held against their models, and a wrong strategy is named."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+from command import backprop
+from planted import wrong
+
+from backprop import find_strategy
+from bench.accuracy import experiments, predicted_bottoms
+from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+
+
+@pytest.fixture(scope="module")
+def frame():
+    """The step and scale curves whole, and the grid of the short form."""
+    rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
+    return accuracy_frame(rows)
+
+
+def test_the_grid_covers_dtype_batch_width_and_depth(frame):
+    grid = frame[frame.experiment == "grid"]
+    assert set(grid.dtype) == {"float32", "float64"}
+    assert set(grid.batch_size) == {1, 8, 64}
+    assert {network.split()[0] for network in grid.network} >= {"49-8-10", "49-128-10", "49-16-16-16-16-10"}
+    assert grid.within.all()
+    assert (grid.error > 0).all()
+
+
+def test_the_bottom_of_every_v_lies_where_theory_puts_it(frame):
+    for (strategy, dtype), (step, error) in predicted_bottoms().items():
+        curve = frame[(frame.experiment == "step") & (frame.strategy == strategy) & (frame.dtype == dtype)]
+        bottom = curve.loc[curve.error.idxmin()]
+        assert abs(math.log10(bottom.step / step)) < 1.2
+        assert error / 3 < bottom.error < 30 * error
+        assert curve.error.iloc[0] > 100 * bottom.error  # both arms of the V are there
+        assert curve.error.iloc[-1] > 100 * bottom.error
+
+
+def test_the_complex_step_has_no_v(frame):
+    curve = frame[(frame.strategy == "complex-step") & (frame.dtype == "float64")]
+    assert curve.error.max() < 3 * curve.error.min()
+
+
+def test_only_p_minus_y_survives_large_logits(frame):
+    largest = frame[(frame.experiment == "logit-scale") & (frame.logit_scale == frame.logit_scale.max())]
+    finite = largest[largest.error.map(math.isfinite)]
+    assert set(finite.strategy) == {"short-form"}
+    assert (finite.error < finite.tolerance).all()
+
+
+def test_a_model_that_is_broken_is_named(frame):
+    altered = frame.copy()
+    altered.loc[altered.index[0], "error"] = 1.0
+    assert len(broken(altered)) == 1
+    assert "1 beyond their model" in report_text(altered)
+    assert "- short-form on 49-8-10" in report_text(altered)
+    assert "every one within its model" in report_text(frame)
+
+
+def test_the_same_rows_give_the_same_files(frame, tmp_path):
+    first, second = write_accuracy(tmp_path / "a", frame), write_accuracy(tmp_path / "b", frame)
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    read = pd.read_csv(first[0])
+    assert len(read) == len(frame)
+
+
+def test_the_command_fails_where_a_strategy_is_wrong(tmp_path):
+    done = backprop("accuracy", "-s", f"{wrong.__file__}:MissingMean", "--json", cwd=tmp_path)
+    assert done.code == 1
+    assert json.loads(done.out)["broken"] > 0
