@@ -158,13 +158,19 @@ class Cell:
         return True
 
     def _predicted_time(self) -> float:
-        """Seconds of one call: a black box by the passes it makes, everything else by flops and bytes."""
+        """Seconds of one call: a black box by its passes, everything else by flops and bytes.
+
+        A pass of a black box takes the measured time of the loss, as often as its operations are those of one:
+        complex numbers take four times as many.
+        """
         record = self.record
         assert record.predicted_flops is not None
         assert record.predicted_bytes_moved is not None
         assert record.forward_calls is not None
         if record.forward_calls > 1:
-            return record.forward_calls * self.bench.loss_s
+            scenario = self.bench.scenario
+            one_pass = scenario.network.forward_flops(scenario.batch_size)
+            return max(record.forward_calls, record.predicted_flops / one_pass) * self.bench.loss_s
         limits = self.bench.limits
         return max(
             record.predicted_flops / limits.flops_per_s, record.predicted_bytes_moved / limits.bytes_per_s

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import typer
 
+from bench.commands.accuracy import accuracy
 from bench.commands.check import check
 from bench.commands.compare import compare
 from bench.commands.explain import explain
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.command()(verify)
+app.command()(accuracy)
 app.command()(train)
 app.command()(check)
 app.command()(report)

@@ -28,7 +28,8 @@ class AutogradGrad(Peer[Plan]):
 
     name = "autograd-grad"
     package: ClassVar[str] = "autograd"
-    pip: ClassVar[str] = "autograd"
+    oldest: ClassVar[str] = "1.7"
+    function: ClassVar[str] = "autograd.numpy for NumPy 2"
     summary: ClassVar[str] = "autograd: value_and_grad of the loss"
     accuracy: Accuracy = EXACT
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, ClassVar, TypeVar
 
+from packaging.version import Version
+
 from backprop.arrays import DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -28,9 +30,11 @@ class Peer(Strategy[PlanT]):
     """A strategy whose work an outside library does."""
 
     package: ClassVar[str]
-    """The name by which the library is imported."""
-    pip: ClassVar[str]
-    """What to install: `pip install` and this."""
+    """The name by which the library is imported and installed."""
+    oldest: ClassVar[str]
+    """The first version that has `function`."""
+    function: ClassVar[str]
+    """What of the library is used, in its own words."""
 
     @abstractmethod
     def bind(self, plan: PlanT, params: Parameters, batch: Batch) -> Callable[[], Raw]:
@@ -45,15 +49,22 @@ class Peer(Strategy[PlanT]):
         return self.collect(plan, self.bind(plan, params, batch)())
 
     def unavailable(self) -> str | None:
-        """Why the library cannot be used, with the line that brings it; None where it can."""
+        """Why the library cannot be used, with the line that brings it; None where it can.
+
+        It is not imported for that: some take seconds, and their threads disturb what is measured.
+        """
+        line = f"pip install '{self.package}>={self.oldest}'"
         if importlib.util.find_spec(self.package) is None:
-            return f"{self.package} is not installed; pip install '{self.pip}'"
+            return f"{self.package} is not installed; {line}"
+        installed = self.installed_version()
+        if installed is not None and Version(installed) < Version(self.oldest):
+            return f"{self.package} {installed} lacks {self.function}, which came with {self.oldest}; {line}"
         return None
 
     def installed_version(self) -> str | None:
         """The version of the library, as its package says it."""
         try:
-            return version(self.package.partition(".")[0])
+            return version(self.package)
         except PackageNotFoundError:
             return None
 

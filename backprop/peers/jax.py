@@ -34,7 +34,8 @@ class JaxPeer(Peer[Plan]):
     route: Literal["grad", "jacrev", "jacfwd"] = "grad"
 
     package: ClassVar[str] = "jax"
-    pip: ClassVar[str] = "jax"
+    oldest: ClassVar[str] = "0.4.30"
+    function: ClassVar[str] = "jax.block_until_ready for NumPy 2"
     summary: ClassVar[str] = "JAX: grad of the loss, jacrev of the outputs under vmap, or jacfwd of the loss"
     accuracy: ClassVar[Accuracy] = EXACT
 

@@ -32,7 +32,8 @@ class TorchGrad(Peer[Plan]):
 
     name = "torch-grad"
     package: ClassVar[str] = "torch"
-    pip: ClassVar[str] = "torch"
+    oldest: ClassVar[str] = "1.13"
+    function: ClassVar[str] = "torch.autograd.grad"
     summary: ClassVar[str] = "PyTorch: torch.autograd.grad of the loss"
     accuracy: Accuracy = EXACT
 
@@ -76,7 +77,8 @@ class TorchJacrev(Peer[Plan]):
 
     name = "torch-jacrev"
     package: ClassVar[str] = "torch"
-    pip: ClassVar[str] = "torch"
+    oldest: ClassVar[str] = "2.0"
+    function: ClassVar[str] = "torch.func.jacrev"
     summary: ClassVar[str] = "PyTorch: ∂(outputs)/∂θ by torch.func.jacrev under vmap, then contracted"
     accuracy: Accuracy = EXACT
 

@@ -223,3 +223,10 @@ def test_nothing_is_dropped_from_strategies_times_scenarios(measure):
 def test_peak_memory_of_a_planted_allocation_is_in_the_record(measure):
     row = measure([Hungry()], only_verify=True).rows["hungry"]
     assert row.peak_bytes == pytest.approx(100e6, rel=0.02)
+
+
+def test_complex_passes_are_predicted_four_times_as_long_as_real_ones(measure):
+    done = measure(["complex-step", "finite-differences-forward"], only_verify=True)
+    complex_row, real = done.rows["complex-step"], done.rows["finite-differences-forward"]
+    assert real.forward_calls - complex_row.forward_calls <= 1
+    assert 3.5 < complex_row.predicted_time_s / real.predicted_time_s < 4.5

@@ -67,7 +67,16 @@ def test_a_peer_whose_library_is_missing_names_the_line_that_brings_it(monkeypat
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     reason = peer.unavailable()
     assert reason is not None
-    assert "pip install 'jax'" in reason
+    assert "pip install 'jax>=" in reason
+
+
+def test_a_version_that_lacks_the_function_is_named_with_the_one_that_has_it(monkeypatch):
+    monkeypatch.setattr("backprop.peers.base.version", lambda package: "1.12.1")
+    assert known_peers()["scipy-approx-fprime"].unavailable() is None
+    reason = known_peers()["scipy-differentiate"].unavailable()
+    assert reason is not None
+    assert reason.startswith("scipy 1.12.1 lacks scipy.differentiate.jacobian, which came with 1.15; ")
+    assert reason.endswith("pip install 'scipy>=1.15'")
 
 
 def test_peers_are_found_by_name_like_strategies_and_join_no_run_unasked():
