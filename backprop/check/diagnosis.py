@@ -16,6 +16,7 @@ from backprop.check.kinds import found
 from backprop.check.known import entries
 from backprop.check.narrower import narrower_dtype
 from backprop.check.signatures import Suspect, diagnose, signatures, unknown
+from backprop.check.subgradients import CONVENTIONS
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -44,8 +45,8 @@ def diagnose_network(
     quotient = difference_quotient(got, wrong, truth)
     if quotient is not None:
         return Diagnosis([quotient])
-    run = Run.of(network, params, batch.inputs, batch.labels, truth.slope or 0.0, weight_decay)
-    if run is None:
+    runs = _runs(network, params, batch, truth, weight_decay)
+    if not runs:
         return Diagnosis([each for name in wrong for each in _alone(name, got[name], params, batch, truth)])
     wide = {name: np.asarray(tensor, np.float64) for name, tensor in got.items()}
     expected = {name: np.asarray(truth.gradient[name], np.float64) for name in got}
@@ -55,7 +56,7 @@ def diagnose_network(
         {name: float(np.linalg.norm(wide[name] - expected[name])) for name in got},
         wrong,
     )
-    explanation = explain(run, explained)
+    run, explanation = min(((each, explain(each, explained)) for each in runs), key=lambda pair: pair[1].cost)
     findings = [_finding(group, explanation, explained, run) for group in _grouped(explanation.mistakes)]
     rest = [mistake for mistake in explanation.mistakes if mistake.kind == "unknown"]
     findings += _unknown(rest, got, params, truth, run)
@@ -71,6 +72,13 @@ def _loss_of(explanation: Explanation, run: Run) -> tuple[str, float] | None:
         loss = float(run.network.loss_function.value(other.y, other.labels))
     kinds = [mistake.kind for mistake in explanation.mistakes if mistake.layer == run.depth - 1]
     return (kinds[0], loss) if kinds else None
+
+
+def _runs(network: Network, params: Parameters, batch: Batch, truth: Truth, weight_decay: float) -> list[Run]:
+    """The forward pass, with each convention for the slope at a kink where there are any."""
+    slopes = CONVENTIONS if truth.rounding.kinked else (0.0,)
+    runs = [Run.of(network, params, batch.inputs, batch.labels, slope, weight_decay) for slope in slopes]
+    return [run for run in runs if run is not None]
 
 
 def _tolerance(expected: Array, bound: Array) -> float:

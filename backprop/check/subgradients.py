@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from backprop.arrays import Array
 from backprop.layers import Elementwise
@@ -17,17 +18,21 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
 CONVENTIONS = (0.0, 1.0, 0.5)
-_MOST_ONE_BY_ONE = 24
+_MOST_ONE_BY_ONE, _SWEEPS = 24, 3
 
 
 def subgradient(
-    network: Network, params: Parameters, batch: Batch, slopes: Mapping[int, Array]
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    slopes: Mapping[int, Array],
+    dtype: DTypeLike = np.longdouble,
 ) -> Parameters:
-    """dL/dθ in longdouble with the slopes given by layer, (n, o), where they are not NaN."""
-    wide = params.astype(np.longdouble)
+    """dL/dθ in `dtype`, with the slopes given by layer, (n, o), where they are not NaN."""
+    wide = params.astype(dtype)
     tensors = network.local(wide)
-    values = network.activations(wide, batch.inputs.astype(np.longdouble))
-    gradient = Parameters.empty(network.layout, np.longdouble)
+    values = network.activations(wide, batch.inputs.astype(dtype))
+    gradient = Parameters.empty(network.layout, dtype)
     out = network.local(gradient)
     last = len(network.layers) - 1
     if network.fused:
@@ -38,8 +43,8 @@ def subgradient(
     for k in range(last, -1, -1):
         layer, x, y = network.layers[k], values[k], values[k + 1]
         if k in slopes and isinstance(layer, Elementwise):
-            own = np.asarray(layer.derivative(x, y), np.longdouble)
-            delta = delta * np.where(np.isnan(slopes[k]), own, slopes[k])
+            own = np.asarray(layer.derivative(x, y), delta.dtype)
+            delta = delta * np.where(np.isnan(slopes[k]), own, slopes[k]).astype(delta.dtype)
             continue
         dx, _ = layer.vjp(tensors[k], x, y, delta, input_needed=k > 0, dparams=out[k])
         delta = delta if dx is None else dx
@@ -55,43 +60,35 @@ def nearest_subgradient(
     bound: Parameters,
 ) -> tuple[Parameters, float | None]:
     """The subgradient that `got` is nearest to, and the convention it has; None where the kinks have each its own."""
-    best, convention = _of_conventions(network, params, batch, kinked, got, bound)
-    if (
-        _distance(best, got, bound) <= 1
-        or sum(int(mask.sum()) for mask in kinked.values()) > _MOST_ONE_BY_ONE
-    ):
-        return best, convention
-    slopes = {k: np.where(mask, convention, np.nan) for k, mask in kinked.items()}
-    start = _distance(best, got, bound)
-    for k, mask in kinked.items():
-        for place in map(tuple, np.argwhere(mask)):
+
+    def distance(trial: Mapping[int, Array]) -> tuple[int, float]:
+        return _distance(subgradient(network, params, batch, trial, np.float64), got, bound)
+
+    def by_convention(slope: float) -> dict[int, Array]:
+        return {k: np.where(mask, slope, np.nan) for k, mask in kinked.items()}
+
+    convention = min(CONVENTIONS, key=lambda slope: distance(by_convention(slope)))
+    slopes = by_convention(convention)
+    start = best = distance(slopes)
+    places = [(k, *place) for k, mask in kinked.items() for place in np.argwhere(mask)]
+    for _ in range(_SWEEPS if best[0] and len(places) <= _MOST_ONE_BY_ONE else 0):
+        before = best
+        for k, n, o in places:
             for slope in CONVENTIONS:
                 trial = {**slopes, k: slopes[k].copy()}
-                trial[k][place] = slope
-                candidate = subgradient(network, params, batch, trial)
-                if _distance(candidate, got, bound) < _distance(best, got, bound):
-                    best, slopes = candidate, trial
-    return best, (None if _distance(best, got, bound) < start else convention)
+                trial[k][n, o] = slope
+                found = distance(trial)
+                if found < best:
+                    best, slopes = found, trial
+        if best == before:
+            break
+    return subgradient(network, params, batch, slopes), (None if best < start else convention)
 
 
-def _of_conventions(
-    network: Network,
-    params: Parameters,
-    batch: Batch,
-    kinked: Mapping[int, Array],
-    got: Mapping[str, Array],
-    bound: Parameters,
-) -> tuple[Parameters, float]:
-    candidates = [
-        (subgradient(network, params, batch, {k: np.where(m, s, np.nan) for k, m in kinked.items()}), s)
-        for s in CONVENTIONS
-    ]
-    return min(candidates, key=lambda pair: _distance(pair[0], got, bound))
-
-
-def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> float:
-    """The root mean square of the errors in units of their bounds, over the tensors that `got` has."""
-    squares = [
-        np.square(np.abs(got[name] - truth[name]) / bound[name]).ravel() for name in truth if name in got
-    ]
-    return float(np.sqrt(np.mean(np.concatenate(squares)))) if squares else 0.0
+def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> tuple[int, float]:
+    """How many entries are beyond their bounds, and the root mean square of the errors in units of them."""
+    errors = [(np.abs(got[name] - truth[name]) / bound[name]).ravel() for name in truth if name in got]
+    if not errors:
+        return 0, 0.0
+    error = np.concatenate(errors).astype(np.float64)
+    return int(np.sum(error > 1)), float(np.sqrt(np.mean(np.square(error))))

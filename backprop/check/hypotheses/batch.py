@@ -83,6 +83,7 @@ def _solved(state: State, got: Got) -> Array | None:
     whole = np.rint(s)
     if (
         rank < run.n
+        or np.count_nonzero(whole) < 2
         or np.max(np.abs(s - whole)) > 0.01
         or np.all(whole == whole[0])
         or np.max(np.abs(whole)) > 9

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, final
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.hypotheses.forward_linear import ForwardLinear
+from backprop.check.hypotheses.gelu_tanh import GeluTanh
 from backprop.check.hypotheses.run import Run
-from backprop.check.hypotheses.slopes import gelu_tanh, gelu_tanh_slope
 from backprop.check.hypotheses.state import Got, Mistake, State
-from backprop.layers import ACTIVATIONS, Elementwise, Layer, Tensors
+from backprop.layers import ACTIVATIONS, Elementwise, Layer
 
 _ACTIVATION, _BIAS = "other-activation", "bias-left-out"
 
@@ -28,7 +28,7 @@ def other_networks(right: State, got: Got) -> Iterator[State]:
 def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
     hidden, output = run.activations[:-1], run.activations[-1]
     known = {name: layer() for name, layer in ACTIVATIONS.items() if name != "softmax"}
-    others: dict[str, Layer | None] = {**known, "gelu by its tanh approximation": _GeluTanh()}
+    others: dict[str, Layer | None] = {**known, "gelu by its tanh approximation": GeluTanh()}
     if hidden:
         own = {layer.name for layer in hidden if layer is not None}
         for name, layer in {**others, "no activation": None}.items():
@@ -41,6 +41,13 @@ def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
         for k in range(len(hidden) if len(hidden) > 1 else 0):
             without = (*hidden[:k], None, *hidden[k + 1 :], output)
             yield _ACTIVATION, run.again(activations=without), f"no activation after layer {k + 1}"
+        for k, layer in enumerate(hidden):
+            if isinstance(layer, Elementwise):
+                half = run.again(activations=(*hidden[:k], ForwardLinear(layer), *hidden[k + 1 :], output))
+                text = (
+                    f"no activation after layer {k + 1} on the way forward, while f' is taken on the way back"
+                )
+                yield _ACTIVATION, half, text
     if output is not None and run.network.fused:
         for name, layer in known.items():
             if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
@@ -57,8 +64,6 @@ def _without(biases: Sequence[Array], left_out: Sequence[int]) -> list[Array]:
 
 def _through_output(run: Run, layer: Elementwise) -> Run:
     """The run in which an activation stands between the logits and the softmax."""
-    from dataclasses import replace
-
     z = run.z[-1]
     y = layer.forward({}, z)
     e = np.exp(y - y.max(axis=1, keepdims=True))
@@ -77,25 +82,3 @@ class _Squashed(Run):
         z = self.z[-1]
         slope = np.asarray(self.between.derivative(z, self.between.forward({}, z)), np.float64)
         return np.asarray((self.y - self.targets) / self.n * slope)
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class _GeluTanh(Elementwise):
-    """The approximation that most frameworks offer beside the exact gelu."""
-
-    name: ClassVar[str] = "gelu by its tanh approximation"
-    reads_input: ClassVar[bool] = True
-    forward_flops_per_element: ClassVar[int] = 0
-    derivative_flops_per_element: ClassVar[int] = 0
-    forward_temporaries: ClassVar[int] = 0
-    derivative_temporaries: ClassVar[int] = 0
-    derivative_is_mask: ClassVar[bool] = False
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        return gelu_tanh(x)
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        """Its derivative."""
-        return gelu_tanh_slope(x)

@@ -49,6 +49,8 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     y, t, n = run.y, run.targets, run.n
     c = y.shape[1]
     losses = [(factor * (y - t), words) for factor, words in _factors(n, c)]
+    if run.network.loss_function.name == "mean-squared-error":
+        losses += [(2 * y / (n * c), "the mean square of the outputs: the labels are not subtracted")]
     losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
     losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:

@@ -42,9 +42,13 @@ _MANY = 1000
 
 @dataclass(frozen=True)
 class Explanation:
-    """mistakes: of the state that has the fewest, in `run`. alternatives: of states with as many, of other kinds."""
+    """mistakes: of the state that has the fewest, in `run`. alternatives: of states with as many, of other kinds.
+
+    cost: the weight of the mistakes.
+    """
 
     run: Run
+    cost: float
     mistakes: tuple[Mistake, ...]
     alternatives: tuple[tuple[Mistake, ...], ...]
 
@@ -64,7 +68,7 @@ def explain(run: Run, got: Got) -> Explanation:
         for state in states[1:]
         if _count(state) <= count and {m.kind for m in state.mistakes} != kinds
     ]
-    return Explanation(best.run, best.mistakes, tuple(others))
+    return Explanation(best.run, best.cost, best.mistakes, tuple(others))
 
 
 def _count(state: State) -> int:

@@ -1,4 +1,4 @@
-"""Right gradients by automatic differentiation: autograd, PyTorch and JAX where they are installed, and the package."""
+"""Right gradients by automatic differentiation: autograd, PyTorch and JAX where installed, and the package's own."""
 
 import importlib.util
 
@@ -7,9 +7,9 @@ import autograd.numpy as anp
 import numpy as np
 from autograd.scipy.special import logsumexp
 from autograd.scipy.stats import norm
+from planted.gradients.networks import NETS
 
 import backprop
-from planted.gradients.networks import NETS
 
 AUTOGRAD = {
     "relu": lambda z: anp.maximum(z, 0),
