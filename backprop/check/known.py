@@ -13,8 +13,9 @@ from backprop.arrays import Array
 class Known:
     """The truth about one tensor.
 
-    values (k,): its entries in order, or its slopes along `directions` (k, size). tolerance (k,): how far the
-    values of a right gradient may be from them; infinite where nothing can be said, such as at a kink.
+    values (k,): its entries in order, or its slopes along `directions` (k, size), for a Jacobian (m · k,) of every
+    output in turn. tolerance: how far the values of a right gradient may be from them; infinite where nothing can be
+    said, such as at a kink.
     """
 
     values: Array
@@ -24,7 +25,10 @@ class Known:
     def of(self, tensor: Array) -> Array:
         """The same values (k,) of another tensor."""
         flat = np.asarray(tensor, self.values.dtype).reshape(-1)
-        return flat if self.directions is None else self.directions @ flat
+        if self.directions is None:
+            return flat
+        along: Array = flat.reshape(-1, self.directions.shape[1]) @ self.directions.T
+        return along.reshape(-1)
 
     @property
     def usable(self) -> Array:

@@ -26,8 +26,6 @@ _FEWEST = 8
 def lower_precision(suspect: Suspect) -> list[Finding]:
     """An error as a narrower dtype leaves it."""
     known = suspect.known
-    if known.directions is not None:
-        return []
     use = known.usable
     got, expected = known.of(suspect.got)[use], known.values[use]
     scale = float(np.linalg.norm(expected.astype(np.float64)))
@@ -35,11 +33,20 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
         return []
     error = float(np.linalg.norm((got - expected).astype(np.float64))) / scale
     for name, eps in _FORMATS:
-        stored = bool(np.any(got)) and _stored(suspect.got.reshape(-1)[use], name)
-        if stored and np.all(np.abs(got - expected) <= eps * np.abs(expected) + known.tolerance[use]):
+        stored = bool(np.any(got)) and _stored(suspect.got.reshape(-1), name)
+        if stored and error <= eps:
             evidence = f"Every entry is a {name} number; ‖got - expected‖ / ‖expected‖ = {error:.1e}."
             return [found("lower-precision", suspect.name, evidence)]
-        if 0.01 * eps <= error <= 4 * eps and _without_pattern(suspect, got, expected, eps):
+        if known.directions is not None and name == "float32" and 0.01 * eps <= error <= eps:
+            evidence = (
+                f"‖got - expected‖ / ‖expected‖ = {error:.1e}, of the size of {name}'s rounding ({eps:.1e})."
+            )
+            return [found("lower-precision", suspect.name, evidence, "possible")]
+        if (
+            known.directions is None
+            and 0.01 * eps <= error <= 4 * eps
+            and _without_pattern(suspect, got, expected, eps)
+        ):
             evidence = (
                 f"‖got - expected‖ / ‖expected‖ = {error:.1e}, of the size of {name}'s rounding ({eps:.1e}), "
                 f"of either sign and without a pattern."

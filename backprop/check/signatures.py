@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
 from backprop.check.factors import factor, transposed
 from backprop.check.findings import Finding
 from backprop.check.kinds import found
@@ -42,7 +42,7 @@ class Suspect:
     batch_size: int | None = None
     others: Mapping[str, Known] = field(default_factory=dict)
     turned: bool = False
-    raw_dtype: np.dtype[np.generic] | None = None
+    raw_dtype: DType | None = None
 
 
 def diagnose(

@@ -1,0 +1,160 @@
+"""Report: the result of a check from all that was seen, with what each wrong tensor is diagnosed to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.answers import Answer
+from backprop.check.behaviour import Behaviour
+from backprop.check.curve import Curve
+from backprop.check.evaluation import Probe
+from backprop.check.findings import Finding
+from backprop.check.judge import Judged
+from backprop.check.kinds import found
+from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.check.signatures import Suspect, signatures, unknown
+from backprop.check.tensors import Form
+from backprop.check.truth import Truth
+
+_OWN_ROUNDING = 4.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is checked: the form and the point, the gradient's answer, and how both functions behave."""
+
+    form: Form
+    point: Array
+    outputs: tuple[int, ...]
+    answer: Answer
+    asked: Behaviour
+    own: Behaviour
+    batch_size: int | None
+
+
+def result(
+    case: Case,
+    truth: Truth | None,
+    steps: Curve | None,
+    judged: list[Judged],
+    rows: Array,
+    probe: Probe,
+    gradient_calls: int,
+    late: list[Finding] | None = None,
+) -> GradientCheck:
+    """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is."""
+    tensors = [_tensor(name, case, judged) for name in case.form.names]
+    findings = [*case.answer.findings, *case.asked.findings]
+    is_wrong = bool(findings)
+    if case.asked.repeatable:
+        findings = _diagnosed(case, judged, findings, rows)
+    lost = _lost_precision(case, rows, {tensor.name for tensor in tensors if tensor.verdict == "right"})
+    findings += lost
+    is_wrong |= bool(lost) or any(tensor.verdict == "wrong" for tensor in tensors)
+    is_open = any(tensor.verdict == "undecided" for tensor in tensors) or not case.own.repeatable
+    verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
+    notes = [each.note for each in judged if each.note]
+    if not case.own.repeatable:
+        notes.append("The function gives different values for equal calls: there is nothing to compare with.")
+    if truth is not None and truth.disproved:
+        notes.append("Complex steps contradict real difference quotients here; the latter were used.")
+    return GradientCheck(
+        verdict,
+        tuple(tensors),
+        (*findings, *case.own.findings, *(late or [])),
+        _method(truth, probe, judged),
+        tuple(kink for each in judged for kink in each.kinks),
+        steps.steps if steps else None,
+        steps.taylor_slope if steps else None,
+        probe.calls,
+        gradient_calls,
+        tuple(notes),
+    )
+
+
+def _tensor(name: str, case: Case, judged: list[Judged]) -> TensorCheck:
+    """The verdict of a tensor; one that cannot be compared, or has another shape, is wrong."""
+    for each in judged:
+        if each.check.name == name:
+            check = each.check
+            if name not in case.answer.reshaped:
+                return check
+            return TensorCheck(
+                name, check.shape, "wrong", check.error, check.tolerance, check.compared, check.worst
+            )
+    if name in case.answer.tensors:  # it could be, but the function gives nothing to compare it with
+        return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "undecided", np.nan, np.nan, 0)
+    return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "wrong", np.inf, 0.0, 0)
+
+
+def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: Array) -> list[Finding]:
+    """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
+    known = {each.check.name: each.known for each in judged if each.known is not None}
+    findings = list(findings)
+    for each in judged:
+        name = each.check.name
+        turned = name in case.answer.transposed
+        if each.known is None or (each.check.verdict != "wrong" and not turned):
+            continue
+        places = case.form.views(np.arange(case.form.size))[name].reshape(-1)
+        shape = each.check.shape
+        raw = {**case.answer.tensors, **case.answer.reshaped}[name]
+        suspect = Suspect(
+            name,
+            rows[:, places].reshape(shape),
+            each.known,
+            case.point[places] if not case.outputs else None,
+            case.batch_size,
+            {
+                other: one
+                for other, one in known.items()
+                if other != name and one.values.shape == each.known.values.shape
+            },
+            turned,
+            raw.dtype,
+        )
+        named = signatures(suspect)
+        if turned and any(finding.kind == "transposed" for finding in named):
+            findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
+        is_named = bool(named) or turned
+        findings += named if is_named else [_unknown(suspect, each)]
+    return findings
+
+
+def _unknown(suspect: Suspect, judged: Judged) -> Finding:
+    """No known signature; of a large tensor, where the search found the error to lie."""
+    finding = unknown(suspect)
+    if suspect.known.directions is None or not judged.check.worst:
+        return finding
+    lies = judged.note or "It is spread over the tensor, or what was looked at of it."
+    return found("unknown", suspect.name, f"{finding.evidence} {lies}", "certain")
+
+
+def _lost_precision(case: Case, rows: Array, right: set[str]) -> list[Finding]:
+    """Tensors that are right in a wider dtype, but whose answer in their own is off by more than its rounding."""
+    findings = []
+    for name, places in case.form.views(np.arange(case.form.size)).items():
+        if name not in right or name not in case.answer.tensors:
+            continue
+        wide = rows[:, places.reshape(-1)].astype(np.float64)
+        got = case.answer.tensors[name].astype(np.float64).reshape(wide.shape)
+        size = float(np.linalg.norm(wide))
+        error = float(np.linalg.norm(got - wide)) / size if size else 0.0
+        eps = float(np.finfo(case.form.leaf(name).dtype).eps)
+        if error > _OWN_ROUNDING * np.sqrt(eps):
+            evidence = f"In {case.form.leaf(name).dtype} it is off by {error:.1e}, in float64 it is right."
+            findings.append(found("lower-precision", name, evidence, "possible"))
+    return findings
+
+
+def _method(truth: Truth | None, probe: Probe, judged: list[Judged]) -> str:
+    """Where the truth came from, in words."""
+    if truth is None:
+        return "nothing was compared"
+    how = "complex step" if truth.complex else "central differences with Richardson extrapolation"
+    dtype = (probe.dtype or probe.form.own_dtype).name
+    whole = all(each.known is None or each.known.directions is None for each in judged)
+    return f"{how} in {dtype}, {'every entry' if whole else 'random directions'}"

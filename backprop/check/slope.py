@@ -1,0 +1,213 @@
+"""Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
+
+Steps start at a 64th of the scale of the point and fall by four. They go on falling as long as the truncation is what
+is seen, and grow where it is the noise, until the slope is known as well as it is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.directions import Direction
+from backprop.check.evaluation import OutOfCalls, Probe
+from backprop.check.quotients import CENTRAL, JUMP, ONE_SIDED, RATIO, Limit, extrapolate, roughness
+
+FIRST_STEP = 1 / 61  # no power of two: a period of the function would hide between such steps
+_MOST_LEVELS = 40
+_FLAT = 1e-9
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The slope (m,) along a direction, with the most that it may be off.
+
+    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; bent: where the
+    largest steps look as if they might. edge: where the function has values on one side only. settled: whether the
+    quotients have come to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows,
+    slope and curvature together. finest: the rounding of the quotient of the smallest step.
+    """
+
+    value: Array
+    error: Array
+    rounding: Array
+    kink: Array
+    bent: Array
+    edge: Array
+    settled: Array
+    left: Array
+    right: Array
+    side_error: Array
+    curved: Array
+    finest: Array
+
+
+@dataclass
+class Ladder:
+    """The values on both sides of the point along one direction, from the largest step down."""
+
+    probe: Probe
+    direction: Direction
+    noise: Array
+    steps: list[float] = field(default_factory=list)
+    plus: list[Array] = field(default_factory=list)
+    minus: list[Array] = field(default_factory=list)
+    wide: list[float] = field(default_factory=list)
+
+    def down(self) -> bool:
+        """One step more at the small end; False where rounding of the point or the budget forbids it."""
+        step = self.steps[-1] / RATIO if self.steps else FIRST_STEP
+        return self._add(step, len(self.steps))
+
+    def up(self) -> bool:
+        """One step more at the large end."""
+        return self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
+
+    def _add(self, step: float, place: int) -> bool:
+        if not self.probe.room(2) or len(self.steps) >= _MOST_LEVELS:
+            return False
+        x, where = self.probe.point, self.direction.where
+        moved = step * self.direction.by
+        forward, backward = x.copy(), x.copy()
+        forward[where] += moved
+        backward[where] -= moved
+        if self.probe.dtype is None or self.probe.dtype.itemsize < x.dtype.itemsize:
+            forward, backward = self._rounded(forward), self._rounded(backward)
+        if np.array_equal(forward[where], x[where]) or np.array_equal(backward[where], x[where]):
+            return False
+        actual = step
+        if len(self.direction.by) == 1:  # the step that was really taken, after rounding
+            actual = float((forward[where] - backward[where])[0] / (2 * self.direction.by[0]))
+        self.steps.insert(place, step)
+        self.wide.insert(place, actual)
+        self.plus.insert(place, self.probe.at(forward))
+        self.minus.insert(place, self.probe.at(backward))
+        return True
+
+    def _rounded(self, point: Array) -> Array:
+        form = self.probe.form
+        views = form.views(point)
+        return form.vector(
+            {leaf.name: views[leaf.name].astype(self.probe.dtype or leaf.dtype) for leaf in form.leaves}
+        )
+
+    def slope(self) -> Slope:
+        """What the values that there are say."""
+        h = np.asarray(self.wide)[:, None]
+        plus, minus, f = np.array(self.plus), np.array(self.minus), self.probe.value
+        with np.errstate(all="ignore"):
+            largest = np.maximum(np.abs(plus), np.abs(minus))
+            noise = np.maximum(self.noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
+            gaps = (plus - 2 * f + minus) / h
+            rough = np.nan_to_num(roughness(gaps, noise))
+            central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
+            right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
+            left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
+            kink = _is_kink(gaps, 4 * noise, extrapolate(gaps, 4 * noise, JUMP))
+            steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
+            curved = np.nan_to_num(steepest, nan=0, posinf=0)
+            central = _doubted(central, (plus - minus) / (2 * h), noise)
+        one_side = np.isnan(plus[-1]) ^ np.isnan(minus[-1])
+        side = _choose(np.isnan(minus[-1]), right, left)
+        value = _choose(one_side, side, central)
+        scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
+        enough = np.maximum(np.maximum(0.1 * scale, 2 * value.rounding), 1e-6 * curved)
+        settled = np.isfinite(value.value) & (value.error <= enough)
+        return Slope(
+            value.value,
+            value.error,
+            value.rounding,
+            kink & ~one_side,
+            _is_bent(gaps, 4 * noise, scale),
+            one_side,
+            settled,
+            left.value,
+            right.value,
+            np.maximum(left.error, right.error),
+            curved,
+            noise[-1],
+        )
+
+
+def _doubted(limit: Limit, quotients: Array, rounding: Array) -> Limit:
+    """The limit, less sure by as much as the smallest step contradicts it beyond rounding."""
+    beyond = np.maximum(np.abs(quotients[-1] - limit.value) - rounding[-1], 0)
+    doubt = np.where(len(quotients) > 3, np.nan_to_num(beyond), 0)
+    return Limit(limit.value, np.fmax(limit.error, doubt), limit.rounding)
+
+
+def _is_kink(gaps: Array, rounding: Array, limit: Limit) -> Array:
+    """Where the jump of the slope has a limit that is not zero, or grows: from the last three steps."""
+    if len(gaps) < 3:
+        return np.zeros(gaps.shape[1], bool)
+    last, before = np.abs(gaps[-1]), np.abs(gaps[-2])
+    stays = (last > 0.9 * before) & (before > 0.8 * np.abs(gaps[-3]))
+    seen = (last > 5 * rounding[-1]) & (before > 5 * rounding[-2])
+    converged = np.abs(limit.value) > 5 * limit.error
+    kink: Array = seen & stays & (converged | (last > 1.4 * before))
+    return kink
+
+
+def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
+    """Where the jump of the slope does not shrink with the last step as that of a smooth function does."""
+    if len(gaps) < 2:
+        return np.zeros(gaps.shape[1], bool)
+    last = np.abs(gaps[-1])
+    bent: Array = (last > 0.6 * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], 1e-6 * scale))
+    return bent
+
+
+def _choose(where: Array, one: Limit, other: Limit) -> Limit:
+    return Limit(
+        np.where(where, one.value, other.value),
+        np.where(where, one.error, other.error),
+        np.where(where, one.rounding, other.rounding),
+    )
+
+
+def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = False) -> Slope:
+    """The slope to `goal` (m,), absolute; sooner where it agrees with what is `claimed` (m,).
+
+    thorough: go on until the noise is what limits it, for a verdict against a gradient. Raises `OutOfCalls` where not
+    a single step can be taken.
+    """
+    while len(ladder.steps) < 2 and ladder.down():
+        pass
+    if not ladder.steps:
+        raise OutOfCalls
+    shrinking = growing = True
+    while True:
+        slope = ladder.slope()
+        good, noisy = _good(slope, claimed, goal, thorough), slope.rounding >= 0.3 * slope.error
+        few = len(ladder.steps) < (5 if thorough else 4 if np.any(slope.bent) else 2)
+        if few and shrinking:
+            shrinking = ladder.down()
+        elif np.all(good):
+            return slope
+        elif shrinking and not np.all(good | noisy | (slope.finest > slope.error)):
+            shrinking = ladder.down()
+        elif growing and np.all(good | noisy) and len(ladder.steps) < _MOST_LEVELS // 2:
+            growing = ladder.up()
+        else:
+            return slope
+
+
+def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
+    """Where the slope is known as well as it is needed."""
+    flat = _FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
+    if np.any(claimed):
+        flat = np.minimum(flat, 0.02 * np.maximum(np.abs(claimed), np.abs(slope.value)))
+    if thorough:  # to the size that was found: the claim may be wrong by many orders
+        seen: Array = slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat)
+        return seen
+    off = np.abs(slope.value - claimed)
+    good = slope.error <= np.maximum(goal, flat)
+    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= 1e3 * goal)
+    good |= (
+        (off <= 3 * slope.error)
+        & (slope.rounding >= 0.3 * slope.error)
+        & (slope.error <= 1e-4 * np.abs(claimed))
+    )
+    return good
