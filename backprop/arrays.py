@@ -34,8 +34,13 @@ def check_dtype(dtype: DTypeLike) -> DType:
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An uninitialised C-contiguous array whose first element lies on a 64-byte boundary."""
+    """An uninitialised C-contiguous array whose first element lies on a 64-byte boundary.
+
+    Of objects, which are symbols in a proof and not measured, it is an ordinary one.
+    """
     dtype = np.dtype(dtype)
+    if dtype.hasobject:
+        return np.empty(shape, dtype)
     size = math.prod(shape) * dtype.itemsize
     raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT_BYTES

@@ -14,6 +14,7 @@ import typer
 from bench.commands.accuracy import accuracy
 from bench.commands.check import check
 from bench.commands.compare import compare
+from bench.commands.derive import derive
 from bench.commands.explain import explain
 from bench.commands.list import list_names
 from bench.commands.predict import predict
@@ -37,6 +38,7 @@ app.command()(check)
 app.command()(report)
 app.command()(compare)
 app.command()(explain)
+app.command()(derive)
 app.command()(predict)
 app.command()(selftest)
 app.command("list")(list_names)

@@ -51,6 +51,16 @@ def test_the_table_of_readme_is_the_one_of_the_reference_run():
     assert headline_table(bench.load(ROOT / "results/reference")) in README
 
 
+def test_the_step_that_readme_shows_is_the_one_that_explain_prints():
+    from backprop.explain import example, explain, render_text
+
+    network = backprop.Network.mlp(3, 4, 2)
+    params, batch = example(network, 2, np.random.default_rng(10))
+    printed = render_text(explain(network, params, batch, ["full-jacobian"]))
+    (shown,) = re.findall(r"```text\n(8\. .*?)```", README, re.DOTALL)
+    assert shown in printed
+
+
 def test_every_file_that_readme_links_to_is_there():
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         if "://" not in target:

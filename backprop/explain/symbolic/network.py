@@ -1,0 +1,149 @@
+"""The proof of a network: strategies, run on symbols, against the chain rule that SymPy derives and multiplies.
+
+Every value between two layers is a symbol of its own, z₁, a₁, z₂, p: a Jacobian is local, so it is proven for any
+value that its input may have. What an activation or the softmax gives is put back in before two gradients are
+compared, for closed forms are written with it: 1 - a² and not 1 - tanh² z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy
+
+from backprop.arrays import Array
+from backprop.explain.names import LOSS, Names, plain_name
+from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
+from backprop.explain.symbolic.claim import Claim, claim_equal
+from backprop.explain.symbolic.layers import derivatives, tidy
+from backprop.explain.symbolic.zero import simplified
+from backprop.layers import Linear
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+
+OBJECTS = np.dtype(object)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of the chain for one sample, as a matrix: ∂of/∂by (o, size of by).
+
+    derived: by SymPy, from the layer's forward. closed: by the layer's own formula, in the symbols of its output.
+    """
+
+    of: str
+    by: str
+    derived: Array
+    closed: Array
+
+
+@dataclass(frozen=True)
+class SymbolicNetwork:
+    """A network with symbols for the batch's inputs, all parameters and every layer's output.
+
+    outputs: what each layer's forward makes of the symbols of its input. labels: 0, 1, … in turn.
+    """
+
+    network: Network
+    names: Names
+    params: Parameters
+    batch: Batch
+    values: tuple[Symbolic, ...]
+    outputs: tuple[Symbolic, ...]
+
+    @classmethod
+    def of(cls, network: Network, n: int) -> SymbolicNetwork:
+        """Symbols for n samples, and every layer's forward of them."""
+        names = Names.of(network)
+        params = Parameters.zeros(network.layout, OBJECTS)
+        for name, tensor in params.items():
+            tensor[...] = symbols(name, *tensor.shape)
+        values = tuple(
+            symbols(plain_name(name), n, width)
+            for name, width in zip(
+                names.values, [network.inputs, *(o for _, o in network.widths)], strict=True
+            )
+        )
+        outputs = tuple(
+            tidy(layer.forward({name: symbolic(tensor) for name, tensor in own.items()}, x))
+            for layer, own, x in zip(network.layers, network.local(params), values, strict=False)
+        )
+        batch = Batch(np.asarray(values[0]), np.arange(n) % network.classes)
+        return cls(network, names, params, batch, values, outputs)
+
+    def put_in(self, array: Array, layers: slice = slice(None)) -> Array:
+        """The array with the symbols of activations replaced by what each is of its input; of `layers` alone."""
+        known = {
+            symbol: output
+            for layer, y, outputs in list(
+                zip(self.network.layers, self.values[1:], self.outputs, strict=True)
+            )[layers]
+            if not isinstance(layer, Linear)
+            for symbol, output in zip(y.reshape(-1), outputs.reshape(-1), strict=True)
+        }
+        replaced: Array = np.frompyfunc(lambda element: sympy.sympify(element).subs(known), 1, 1)(
+            np.asarray(array)
+        )
+        return replaced
+
+    def factors(self, sample: int) -> Iterator[Factor]:
+        """The chain of one sample, from the loss to the first layer: ∂L/∂p, ∂p/∂z₂, ∂z₂/∂W₂, …"""
+        names, y = self.names, self.values[-1]
+        loss = np.asarray(self.network.loss_function.value(y, self.batch.labels), object)
+        row = derivatives(loss, y[sample]).reshape(1, -1)
+        yield Factor(LOSS, names.outputs, row, row)
+        for k in reversed(range(len(self.network.layers))):
+            layer, own = self.network.layers[k], self._own(k)
+            of, output = names.values[k + 1], np.asarray(self.outputs[k][sample])
+            arguments = (own, self.values[k], self.values[k + 1])
+            closed = layer.parameter_jacobians(*arguments)
+            for local, name in names.parameters[k].items():
+                derived = derivatives(output, np.asarray(own[local])).reshape(len(output), -1)
+                yield Factor(of, name, derived, np.asarray(closed[local])[sample].reshape(derived.shape))
+            if k > 0:
+                derived = derivatives(output, np.asarray(self.values[k][sample]))
+                yield Factor(
+                    of, names.values[k], derived, np.asarray(layer.input_jacobian(*arguments))[sample]
+                )
+
+    def prove_factors(self, sample: int) -> list[Claim]:
+        """Every closed form of the chain against what SymPy derives of the layer's forward."""
+        return [
+            claim_equal(
+                f"∂{factor.of}/∂{factor.by}, sample {sample}",
+                self.put_in(factor.closed),
+                self.put_in(factor.derived),
+            )
+            for factor in self.factors(sample)
+        ]
+
+    def rows(self, sample: int) -> Iterator[Factor]:
+        """The products of the chain, from the left: ∂L/∂z₂, ∂L/∂W₂, …, one row each, of the closed forms."""
+        row: Array = np.ones((1, 1), object)
+        for factor in self.factors(sample):
+            product = np.frompyfunc(_cancelled, 1, 1)(row @ factor.closed)
+            yield Factor(LOSS, factor.by, product, product)
+            if not self.names.is_parameter(factor.by):
+                row = product
+
+    def _own(self, k: int) -> dict[str, Symbolic]:
+        return {name: symbolic(tensor) for name, tensor in self.network.local(self.params)[k].items()}
+
+    @property
+    def gradient(self) -> dict[str, Array]:
+        """∂L/∂θ by parameter, by the chain rule: the sum over the samples."""
+        total: dict[str, Array] = {}
+        for sample in range(len(self.batch.inputs)):
+            for row in self.rows(sample):
+                if self.names.is_parameter(row.by):
+                    total[row.by] = total.get(row.by, 0) + row.closed.reshape(self.names.shapes[row.by])
+        return total
+
+
+def _cancelled(element: Any) -> Any:
+    """The element in normal form where it holds a quotient: the 1/p of the loss and the p of the softmax."""
+    powers = sympy.sympify(element).atoms(sympy.Pow)
+    return simplified(element) if any(power.exp.is_negative for power in powers) else element

@@ -1,0 +1,75 @@
+"""Whether an expression is zero: by algebra, with the cases of a kink one by one; else a point where it is not.
+
+Exponentials of sums are split, e^(x-m) = e^x e^-m; what is left is a quotient of polynomials in e^x, tanh x,
+erf x, …, whose normal form decides. A kink, max(z, 0), is taken apart: z > 0 and z < 0, each by itself; at z = 0
+there is no derivative to prove anything about.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+
+from backprop.errors import BackpropError
+
+
+class UndecidedError(BackpropError, ArithmeticError):
+    """An expression that SymPy can neither show to be zero nor give a number that is not."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A point at which two formulas that should be equal are not: values by symbol, and by how much."""
+
+    point: dict[str, float]
+    by: float
+
+    def __str__(self) -> str:
+        at = ", ".join(f"{name} = {value:g}" for name, value in self.point.items())
+        return f"they differ by {self.by:.3g} at {at}" if at else f"they differ by {self.by:.3g}"
+
+
+def difference(first: Any, second: Any) -> Difference | None:
+    """None where both are equal for every value of their symbols; else a point where they are not.
+
+    Raises `UndecidedError` where SymPy can tell neither.
+    """
+    for case in _cases(sympy.sympify(first) - sympy.sympify(second)):
+        tidy = simplified(case)
+        if tidy != 0 and sympy.simplify(tidy) != 0:
+            return _counterexample(case)
+    return None
+
+
+def simplified(expression: Any) -> Any:
+    """The normal form as a quotient of polynomials."""
+    return sympy.cancel(sympy.together(sympy.expand(sympy.sympify(expression), power_exp=True)))
+
+
+def _cases(expression: Any) -> Iterator[Any]:
+    """The expression itself, or with every symbol under a kink once above and once below zero."""
+    kinks = expression.atoms(sympy.Max, sympy.Heaviside, sympy.Abs, sympy.sign)
+    kinked = sorted({symbol for kink in kinks for symbol in kink.free_symbols}, key=str)
+    for signs in itertools.product((1, -1), repeat=len(kinked)):
+        sides = {
+            symbol: sign * sympy.Symbol(f"{symbol}_size", positive=True)
+            for symbol, sign in zip(kinked, signs, strict=True)
+        }
+        yield expression.subs(sides)
+
+
+def _counterexample(expression: Any) -> Difference:
+    free = sorted(expression.free_symbols, key=str)
+    for start in range(1, 6):
+        point = {symbol: sympy.Rational(start + 2 * k, 3 + 2 * k) for k, symbol in enumerate(free)}
+        value = sympy.N(expression.subs(point), 30)
+        if value.is_number and abs(value) > sympy.Float("1e-20"):
+            shown = {str(symbol).removesuffix("_size"): float(number) for symbol, number in point.items()}
+            return Difference(shown, float(abs(value)))
+    raise UndecidedError(
+        f"SymPy cannot tell whether {expression} is zero; expected a smaller --size, where it may."
+    )

@@ -1,0 +1,179 @@
+"""Every closed form of every layer is proven, for all numbers at once, by running the layer's own code on symbols."""
+
+import numpy as np
+import pytest
+
+from backprop.explain.symbolic import prove_layer
+from backprop.explain.symbolic.layers import SymbolicLayer
+from backprop.layers import (
+    ACTIVATIONS,
+    GELU,
+    EinsumFactor,
+    Elementwise,
+    Layer,
+    Linear,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+
+LAYERS = {
+    "linear": lambda i: Linear(i, 2),
+    **{name: lambda i, kind=kind: kind() for name, kind in ACTIVATIONS.items()},
+}
+
+
+def subclasses(kind):
+    for child in kind.__subclasses__():
+        yield child
+        yield from subclasses(child)
+
+
+def test_no_layer_is_left_out():
+    own = {
+        kind.name
+        for kind in subclasses(Layer)
+        if kind.__module__.startswith("backprop.layers") and kind is not Elementwise
+    }
+    assert set(LAYERS) == own
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (2, 2)], ids=str)
+def test_every_form_of_a_layer_is_proven(name, shape):
+    claims = prove_layer(LAYERS[name](shape[1]), *shape)
+    assert not [str(claim) for claim in claims if not claim.holds]
+    forms = {claim.what.split(": ")[1] for claim in claims}
+    assert {"input_jacobian", "input_factor", "vjp", "jvp"} <= forms
+    own = LAYERS[name](shape[1]).parameter_shapes()
+    for form in ("parameter_jacobians", "parameter_factors", "vjp"):
+        assert {f"{form} of {parameter}" for parameter in own} <= forms
+    assert ("derivative" in forms) == issubclass(type(LAYERS[name](1)), Elementwise)
+
+
+MISTAKES = {
+    "tanh: 1 - y for 1 - y²": (Tanh, "derivative", lambda form: lambda self, x, y: 1 - y, "derivative"),
+    "sigmoid: y for y (1 - y)": (Sigmoid, "derivative", lambda form: lambda self, x, y: y, "derivative"),
+    "relu: everywhere one": (
+        ReLU,
+        "derivative",
+        lambda form: lambda self, x, y: np.ones_like(y),
+        "derivative",
+    ),
+    "relu: the wrong side": (
+        ReLU,
+        "derivative",
+        lambda form: lambda self, x, y: np.greater(0, x),
+        "derivative",
+    ),
+    "gelu without x φ(x)": (
+        GELU,
+        "derivative",
+        lambda form: (
+            lambda self, x, y: form(self, x, y) - x * np.exp(-(x * x) / 2) * (1 / np.sqrt(2 * np.pi))
+        ),
+        "derivative",
+    ),
+    "gelu with the tanh approximation's constant": (
+        GELU,
+        "derivative",
+        lambda form: lambda self, x, y: form(self, x, y) * 1.0001,
+        "derivative",
+    ),
+    "softmax without its off-diagonal": (
+        Softmax,
+        "input_factor",
+        lambda form: lambda self, p, x, y: EinsumFactor("no", y * (1 - y)),
+        "input_factor",
+    ),
+    "softmax jacobian with a wrong sign": (
+        Softmax,
+        "input_jacobian",
+        lambda form: lambda self, p, x, y, out=None: -form(self, p, x, y),
+        "input_jacobian",
+    ),
+    "softmax vjp without the sum": (
+        Softmax,
+        "vjp",
+        lambda form: lambda self, p, x, y, dy, **more: (y * dy, {}),
+        "vjp",
+    ),
+    "softmax jvp with the sum of all": (
+        Softmax,
+        "jvp",
+        lambda form: lambda self, p, x, y, dx, dp: y * (dx - np.sum(dx, axis=-1, keepdims=True)),
+        "jvp",
+    ),
+    "softmax that subtracts the maximum above and not below": (
+        Softmax,
+        "forward",
+        lambda form: (
+            lambda self, p, x, out=None: (
+                np.exp(x - x.max(axis=1, keepdims=True)) / np.exp(x).sum(axis=1, keepdims=True)
+            )
+        ),
+        "input_jacobian",
+    ),
+    "linear jacobian of W with x of the next input": (
+        Linear,
+        "parameter_jacobians",
+        lambda form: lambda self, p, x, y, out=None: form(self, p, np.roll(x, 1, 1), y),
+        "parameter_jacobians of W",
+    ),
+    "linear factor of b twice": (
+        Linear,
+        "parameter_factors",
+        lambda form: lambda self, p, x, y: form(self, p, x, y) | {"b": EinsumFactor("", np.array(2, object))},
+        "parameter_factors of b",
+    ),
+    "linear vjp that forgets a sample in db": (
+        Linear,
+        "vjp",
+        lambda form: (
+            lambda self, p, x, y, dy, **more: (
+                form(self, p, x, y, dy)[0],
+                {"W": form(self, p, x, y, dy)[1]["W"], "b": dy[0]},
+            )
+        ),
+        "vjp of b",
+    ),
+    "linear jvp without the bias": (
+        Linear,
+        "jvp",
+        lambda form: lambda self, p, x, y, dx, dp: dx @ p["W"] + x @ dp["W"],
+        "jvp",
+    ),
+    "linear with W where it should be transposed": (
+        Linear,
+        "vjp",
+        lambda form: (
+            lambda self, p, x, y, dy, **more: (
+                dy @ p["W"].reshape(p["W"].shape[::-1]),
+                form(self, p, x, y, dy)[1],
+            )
+        ),
+        "vjp",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_wrong_formula_is_refuted_by_its_name_and_at_a_point(name, monkeypatch):
+    kind, form, wrong, claimed = MISTAKES[name]
+    monkeypatch.setattr(kind, form, wrong(getattr(kind, form)))
+    claims = prove_layer(LAYERS[kind.name](3), 2, 3)
+    refuted = {claim.what.split(": ")[1]: claim for claim in claims if not claim.holds}
+    assert claimed in refuted, [str(claim) for claim in claims]
+    assert "they differ by" in str(refuted[claimed])
+
+
+def test_only_the_form_that_is_wrong_is_refuted(monkeypatch):
+    monkeypatch.setattr(Softmax, "jvp", lambda self, p, x, y, dx, dp: dx)
+    claims = prove_layer(Softmax(), 1, 2)
+    assert [claim.what for claim in claims if not claim.holds] == ["softmax, n = 1: jvp"]
+
+
+def test_the_shift_of_a_softmax_cancels_whatever_it_is():
+    case = SymbolicLayer.of(Softmax(), 1, 2)
+    assert {str(symbol) for element in case.y[0] for symbol in element.free_symbols} == {"x_0_0", "x_0_1"}
