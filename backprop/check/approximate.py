@@ -33,7 +33,7 @@ def difference_quotient(got: Mapping[str, Array], wrong: frozenset[str], truth: 
     if moved.sum() < _FEWEST or scale == 0:
         return None
     error = float(np.linalg.norm(difference)) / scale
-    if not 10 * eps < error < 10 * eps ** (1 / 3):
+    if not 10 * eps < error < 100 * eps ** (2 / 3):
         return None
     size, sign = np.abs(difference[moved]), np.sign(difference[moved])
     balanced = abs(float(np.mean(sign))) < max(0.3, 4 / np.sqrt(len(sign)))
@@ -46,7 +46,7 @@ def difference_quotient(got: Mapping[str, Array], wrong: frozenset[str], truth: 
         f"‖got - expected‖ / ‖expected‖ = {error:.1e}; the errors are of either sign and about {np.median(size):.1e} "
         "everywhere, however large the entry is, as cancellation leaves them."
     )
-    return found("difference-quotient", None, evidence, "likely" if error < 1e-8 else "possible")
+    return found("difference-quotient", None, evidence, "likely" if eps < 1e-10 else "possible")
 
 
 def _rank_correlation(one: Array, other: Array) -> float:

@@ -23,7 +23,7 @@ _MOST_KINKS = 200
 class Truth:
     """The gradient that is right for what was got, in longdouble, and how far rounding may lead from it.
 
-    slope: what f'(0) was taken for at kinks; None where each kink has a slope of its own, or one that is not known.
+    eps: of the parameters' dtype. slope: what f'(0) was taken for at kinks; None where each kink has a slope of its own, or one that is not known.
     sides: the bounds that take in both sides of every kink; None where there are no kinks.
     """
 
@@ -31,6 +31,7 @@ class Truth:
     rounding: Rounding
     sides: Parameters | None
     slope: float | None
+    eps: float
 
     @property
     def bound(self) -> Parameters:
@@ -47,10 +48,11 @@ def truth_for(
 ) -> Truth:
     """The gradient with the subgradient that `got` took where there is a choice."""
     bounds = rounding(network, params, batch, params.dtype)
+    eps = float(np.finfo(params.dtype).eps)
     if not bounds.kinked:
         gradient, slope, sides = reference_gradient(network, params, batch), 0.0, None
         _decay(gradient, params, weight_decay)
-        return Truth(gradient, bounds, sides, slope)
+        return Truth(gradient, bounds, sides, slope, eps)
     sides = rounding(network, params, batch, params.dtype, sides=True).bound
     without = {
         name: tensor - weight_decay * params[name].astype(np.longdouble) if name.startswith("W") else tensor
@@ -58,7 +60,7 @@ def truth_for(
     }
     gradient, chosen = nearest_subgradient(network, params, batch, bounds.kinked, without, bounds.bound)
     _decay(gradient, params, weight_decay)
-    return Truth(gradient, bounds, sides, chosen)
+    return Truth(gradient, bounds, sides, chosen, eps)
 
 
 def _decay(gradient: Parameters, params: Parameters, weight_decay: float) -> None:
@@ -96,11 +98,15 @@ def compare(name: str, got: Array, truth: Truth) -> tuple[TensorCheck, Array]:
 
 
 def _bound(name: str, got: Array, truth: Truth) -> Array:
-    """The bound, wider for a tensor that was returned in a narrower dtype: that is a finding of its own."""
-    bound = truth.bound[name]
+    """The bound of each entry, and an eps of the largest: what underflows on the way is lost to no one.
+
+    It is wider for a tensor that was returned in a narrower dtype, which is a finding of its own.
+    """
+    size = np.abs(truth.gradient[name]).astype(np.float64)
+    bound = truth.bound[name] + truth.eps * np.max(size)
     if got.dtype.kind != "f":
-        return bound
-    return bound + float(np.finfo(got.dtype).eps) * np.abs(truth.gradient[name]).astype(np.float64)
+        return np.asarray(bound)
+    return np.asarray(bound + float(np.finfo(got.dtype).eps) * size)
 
 
 def _worst(got: Array, expected: Array, bound: Array, difference: Array) -> tuple[Entry, ...]:

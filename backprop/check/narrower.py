@@ -21,6 +21,8 @@ _DTYPES = (("float32", 2.0**-23), ("float16", 2.0**-10))
 _LEAST, _MOST = 0.004, 1.5
 """The root mean square of the errors, in units of bound / ROOM: one cast leaves little, a whole pass about 0.3."""
 _FEWEST = 8
+_SHARE = 0.4
+"""Of the entries are beyond their own dtype's rounding: a single wrong one is no lack of precision."""
 _FOLLOWS = {"float32": 0.85, "float16": 0.6}
 """The cosine from which on errors follow the gradient or the parameters. A few rounded δ make errors that are alike;
 little else makes any as small as those of float32."""
@@ -40,7 +42,7 @@ def narrower_dtype(
     error = _joined(got, names) - _joined(expected, names)
     ratio = (error / bound)[use]
     moved = ratio[ratio != 0]
-    if not own or len(moved) < max(_FEWEST, 0.5 * len(ratio)):
+    if not own or len(moved) < _FEWEST or np.mean(np.abs(ratio) > 1) < _SHARE:
         return None
     others = [(_joined(other, names) / bound)[use] for other in (expected, parameters)]
     if abs(float(np.mean(np.sign(moved)))) > 0.9:

@@ -100,7 +100,7 @@ def _forward(layer: Layer, own: dict[str, Array], x: Array, y: Array, error: Arr
         return np.asarray(y * (_together(error, _norm(y * error)) + unit * (1 + _largest(x))))
     if isinstance(layer, Elementwise):
         slope = np.abs(layer.derivative(x, y)) + (_slope_change(layer, x, error) if layer.smooth else 0)
-        own_rounding = unit * np.maximum(np.abs(y), 1) if layer.smooth else 0.0
+        own_rounding = unit * np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
         return _together(slope * error, own_rounding)
     return error + unit * np.abs(y)
 
@@ -198,7 +198,7 @@ def _backward(
     if isinstance(layer, Elementwise):
         assert slope_change is not None
         slope = np.asarray(layer.derivative(x, y), np.float64)
-        own_rounding = unit * (np.abs(slope) + (1 if layer.smooth else 0))
+        own_rounding = unit * (np.abs(slope) + (np.clip(np.abs(x), 1, 10) if layer.smooth else 0))
         return delta * slope, _together(
             (np.abs(slope) + slope_change) * error, slope_change * delta, own_rounding * delta
         )

@@ -26,7 +26,10 @@ def other_labels(right: State, got: Got) -> Iterator[State]:
             continue
         seen.add(labels.tobytes())
         other = run.again(labels=labels)
-        mistake = Mistake(kind, f"the gradient with {text}", layer=right.k)
+        # Where no class comes twice, any other labels are the classes in another order as well.
+        twice = np.unique(run.labels).size < run.n
+        also = () if twice or kind != _PERMUTED else (_SHIFTED,)
+        mistake = Mistake(kind, f"the gradient with {text}", layer=right.k, also=also)
         yield State(other, right.k, other.output_delta(), (mistake,))
 
 

@@ -1,0 +1,252 @@
+"""The check of a network's gradient: verdicts, tensors, the returned loss, what cannot be checked."""
+
+import numpy as np
+import pytest
+from planted.gradients.by_hand import compiled, source
+from planted.gradients.networks import NETS
+from tables import sentence
+
+from backprop import Network
+from backprop.check.network import check_network_gradient
+from backprop.errors import CheckError, LabelError
+
+RIGHT = compiled(source("relu", "cross-entropy"))
+
+
+def checked(function, net="relu", **options):
+    """The check of a function on one of the networks."""
+    one = NETS[net]
+    return check_network_gradient(one.network, function, *one.sample(), np.random.default_rng(0), **options)
+
+
+def changed(change, net="relu"):
+    """The check of the right gradient after `change(loss, gradients)`."""
+    return checked(lambda *arguments: change(*RIGHT(*arguments)), net)
+
+
+def test_a_right_gradient_is_right_tensor_by_tensor():
+    found = checked(RIGHT)
+    assert found.ok
+    assert [tensor.name for tensor in found.tensors] == ["W1", "b1", "W2", "b2"]
+    for tensor in found.tensors:
+        assert tensor.verdict == "right"
+        assert tensor.compared == np.prod(tensor.shape)
+        assert tensor.error <= tensor.tolerance < 1e-12
+        assert tensor.worst == ()
+
+
+@pytest.mark.parametrize("dtype", ["relu", "relu-float32"])
+def test_one_entry_beyond_its_rounding_is_found_and_shown(dtype):
+    size = 1e-11 if dtype == "relu" else 1e-3
+
+    def change(loss, g):
+        g["W1"][3, 2] += g["W1"].dtype.type(size)
+        return loss, g
+
+    found = changed(change, dtype)
+    assert [tensor.name for tensor in found.tensors if tensor.verdict == "wrong"] == ["W1"]
+    (worst,) = found.tensors[0].worst
+    assert worst.index == (3, 2)
+    assert worst.got - worst.expected == pytest.approx(size, rel=1e-2)
+    assert worst.uncertainty < size
+    (finding,) = found.findings
+    assert (finding.kind, finding.tensor) == ("unknown", "W1")
+    assert "[3, 2]" in finding.evidence
+
+
+def test_the_worst_entries_come_worst_first():
+    def change(loss, g):
+        g["W2"][1, 1] += 2
+        g["W2"][4, 3] += 5
+        g["W2"][0, 2] -= 3
+        return g
+
+    (tensor,) = [each for each in changed(change).tensors if each.verdict == "wrong"]
+    assert [entry.index for entry in tensor.worst] == [(4, 3), (0, 2), (1, 1)]
+
+
+def test_tensors_that_are_right_stay_right_beside_a_wrong_one():
+    found = changed(lambda loss, g: {**g, "b1": -g["b1"]})
+    assert {tensor.name: tensor.verdict for tensor in found.tensors} == {
+        "W1": "right",
+        "b1": "wrong",
+        "W2": "right",
+        "b2": "right",
+    }
+    assert [(finding.kind, finding.tensor) for finding in found.findings] == [("sign", "b1")]
+
+
+@pytest.mark.parametrize(
+    ("factor", "kind"),
+    [
+        (6, "sum-instead-of-mean"),
+        (1 / 6, "mean-instead-of-sum"),
+        (-1, "sign"),
+        (2, "constant-factor"),
+        (3.3, "unknown"),
+    ],
+)
+def test_a_wrong_loss_is_a_finding_though_the_gradient_is_right(factor, kind):
+    found = changed(lambda loss, g: (factor * loss, g))
+    assert found.verdict == "wrong"
+    assert [(finding.kind, finding.tensor) for finding in found.findings] == [(kind, None)]
+    assert "loss" in found.findings[0].evidence
+
+
+def test_an_epsilon_inside_the_logarithm_of_the_loss_is_a_note():
+    found = changed(lambda loss, g: (loss - 3e-9, g))
+    assert found.ok
+    assert any("ε" in note for note in found.notes)
+
+
+def test_a_loss_that_is_wrong_as_the_gradient_is_makes_one_finding():
+    def change(loss, g):
+        return 6 * loss, {name: 6 * value for name, value in g.items()}
+
+    (finding,) = changed(change).findings
+    assert finding.kind == "sum-instead-of-mean"
+    assert "loss" in finding.evidence
+
+
+def test_the_same_factor_in_all_tensors_is_one_finding_of_the_whole():
+    (finding,) = changed(lambda loss, g: {name: 6 * value for name, value in g.items()}).findings
+    assert (finding.kind, finding.tensor, finding.confidence) == ("sum-instead-of-mean", None, "certain")
+
+
+def test_a_batch_of_two_cannot_tell_a_sum_from_a_factor_of_two():
+    network = Network.mlp(6, 5, 4, activation="tanh")
+    rng = np.random.default_rng(3)
+    params = network.init(rng)
+    batch = network.batch(rng.standard_normal((2, 6)), np.array([1, 3]), params.dtype)
+    twice = compiled(source("tanh", "cross-entropy").replace("(p - y) / n", "(p - y)"))
+    (finding,) = check_network_gradient(network, twice, params, batch, rng).findings
+    assert (finding.kind, finding.confidence) == ("sum-instead-of-mean", "likely")
+    assert "constant-factor" in finding.evidence
+
+
+def test_weight_decay_is_part_of_the_truth_where_the_loss_has_it():
+    def decayed(params, inputs, labels):
+        loss, g = RIGHT(params, inputs, labels)
+        loss += 0.005 * sum(np.sum(params[name] ** 2) for name in ("W1", "W2"))
+        return loss, {name: g[name] + (0.01 * params[name] if name[0] == "W" else 0) for name in g}
+
+    assert checked(decayed, weight_decay=0.01).ok
+    (finding,) = [each for each in checked(decayed).findings if each.tensor]
+    assert finding.kind == "weight-decay-extra"
+    assert "0.01" in finding.evidence
+
+
+def test_a_network_that_is_no_perceptron_is_checked_without_hypotheses():
+    from backprop.layers import Linear, ReLU, Softmax, Tanh
+    from backprop.losses import CrossEntropy
+
+    network = Network((Linear(5, 4), ReLU(), Tanh(), Linear(4, 3), Softmax()), CrossEntropy())
+    rng = np.random.default_rng(0)
+    params = network.init(rng)
+    batch = network.batch(rng.standard_normal((4, 5)), np.array([0, 1, 2, 1]), params.dtype)
+
+    def gradient(factor):
+        def function(tensors, inputs, labels):
+            from backprop import Parameters
+            from backprop.verify import reference_gradient
+
+            own = Parameters.from_mapping(network.layout, tensors, float)
+            g = reference_gradient(network, own, network.batch(inputs, labels, params.dtype))
+            return {name: (factor if name == "W1" else 1) * g[name].astype(float) for name in g}
+
+        return function
+
+    assert check_network_gradient(network, gradient(1), params, batch, rng).ok
+    found = check_network_gradient(network, gradient(4), params, batch, rng)
+    assert [(finding.kind, finding.tensor) for finding in found.findings] == [("sum-instead-of-mean", "W1")]
+
+
+def test_a_layer_without_hidden_ones_and_a_hidden_softmax_can_be_checked():
+    for sizes, activation in (((4, 3), "relu"), ((5, 4, 3), "softmax")):
+        network = Network.mlp(*sizes, activation=activation)
+        rng = np.random.default_rng(1)
+        params = network.init(rng)
+        batch = network.batch(rng.standard_normal((4, sizes[0])), np.array([0, 1, 2, 1]), params.dtype)
+
+        def function(tensors, inputs, labels, network=network):
+            import backprop
+
+            own = backprop.Parameters.from_mapping(network.layout, tensors, float)
+            return backprop.gradient(network, own, inputs, labels)._asdict()["gradient"]
+
+        assert check_network_gradient(network, function, params, batch, rng).ok
+
+
+ANSWERS = {
+    "None": (lambda loss, g: None, "None"),
+    "a list": (lambda loss, g: list(g.values()), "a list"),
+    "a number": (lambda loss, g: loss, "float"),
+    "complex numbers": (lambda loss, g: {name: value + 0j for name, value in g.items()}, "complex"),
+    "texts": (lambda loss, g: {**g, "W1": "much"}, "W1"),
+    "three things": (lambda loss, g: (loss, g, g), "a tuple"),
+    "a complex loss": (lambda loss, g: (loss + 0j, g), "loss"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_is_no_gradient_is_refused_in_one_sentence(name):
+    change, said = ANSWERS[name]
+    with pytest.raises(CheckError) as error:
+        changed(change)
+    assert said in sentence(error.value)
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    with pytest.raises(LabelError):
+        check_network_gradient(
+            one.network, RIGHT, params, batch._replace(labels=batch.labels + 9), np.random.default_rng(0)
+        )
+
+
+def test_what_the_function_raises_is_handed_on():
+    def raises(params, inputs, labels):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        checked(raises)
+
+
+def test_the_callers_arrays_are_never_handed_to_the_function():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    before = params.vector.copy(), batch.inputs.copy(), batch.labels.copy()
+
+    def spoils(tensors, inputs, labels):
+        answer = RIGHT(tensors, inputs, labels)
+        for array in (*tensors.values(), inputs, labels):
+            array += 1
+        return answer
+
+    found = check_network_gradient(one.network, spoils, params, batch, np.random.default_rng(0))
+    assert {finding.kind for finding in found.findings} == {"modifies-arguments"}
+    for old, new in zip(before, (params.vector, *batch), strict=True):
+        assert np.array_equal(old, new)
+
+
+def test_a_random_answer_is_not_diagnosed_further():
+    noise = np.random.default_rng(0)
+    found = changed(lambda loss, g: {name: value + noise.random(value.shape) for name, value in g.items()})
+    assert [finding.kind for finding in found.findings] == ["not-repeatable"]
+    assert found.verdict == "wrong"
+
+
+def test_a_narrower_dtype_is_one_finding_and_its_rounding_none():
+    found = changed(lambda loss, g: {name: value.astype(np.float32) for name, value in g.items()})
+    assert {finding.kind for finding in found.findings} == {"wrong-dtype"}
+    assert all(tensor.verdict == "right" for tensor in found.tensors)
+
+
+def test_the_first_tensor_that_is_not_finite_is_the_first_on_the_way_back():
+    def change(loss, g):
+        g["W1"][0, 0] = g["b2"][1] = np.nan
+        return g
+
+    (finding,) = changed(change).findings
+    assert (finding.kind, finding.tensor) == ("not-finite", "b2")
