@@ -137,4 +137,5 @@ def _chain(case: SymbolicNetwork) -> Iterator[Line]:
         yield Line(words, Derivative(factor.of, factor.by), tuple(matrix(right) for right in rights))
         if not is_loss:
             left = f"∂{LOSS}/∂{factor.of} · ∂{factor.of}/∂{factor.by}"
-            yield Line(f"The chain rule, {left}", Derivative(LOSS, factor.by), (matrix(row.closed),))
+            shape = names.shapes[factor.by]
+            yield Line(f"The chain rule, {left}", Derivative(LOSS, factor.by), (matrix(row.closed.reshape(shape)),))
