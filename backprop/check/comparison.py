@@ -23,14 +23,14 @@ _MOST_KINKS = 200
 class Truth:
     """The gradient that is right for what was got, in longdouble, and how far rounding may lead from it.
 
-    eps: of the parameters' dtype. slope: what f'(0) was taken for at kinks; None where each kink has a slope of its own, or one that is not known.
+    eps: of the parameters' dtype. slopes: what f' was taken for at kinks, by layer, NaN elsewhere.
     sides: the bounds that take in both sides of every kink; None where there are no kinks.
     """
 
     gradient: Parameters
     rounding: Rounding
     sides: Parameters | None
-    slope: float | None
+    slopes: Mapping[int, Array]
     eps: float
 
     @property
@@ -50,9 +50,9 @@ def truth_for(
     bounds = rounding(network, params, batch, params.dtype)
     eps = float(np.finfo(params.dtype).eps)
     if not bounds.kinked:
-        gradient, slope, sides = reference_gradient(network, params, batch), 0.0, None
+        gradient = reference_gradient(network, params, batch)
         _decay(gradient, params, weight_decay)
-        return Truth(gradient, bounds, sides, slope, eps)
+        return Truth(gradient, bounds, None, {}, eps)
     sides = rounding(network, params, batch, params.dtype, sides=True).bound
     without = {
         name: tensor - weight_decay * params[name].astype(np.longdouble) if name.startswith("W") else tensor

@@ -16,7 +16,7 @@ from backprop.check.kinds import found
 from backprop.check.known import entries
 from backprop.check.narrower import narrower_dtype
 from backprop.check.signatures import Suspect, diagnose, signatures, unknown
-from backprop.check.subgradients import CONVENTIONS
+from backprop.check.subgradients import CONVENTIONS, by_convention
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -75,9 +75,12 @@ def _loss_of(explanation: Explanation, run: Run) -> tuple[str, float] | None:
 
 
 def _runs(network: Network, params: Parameters, batch: Batch, truth: Truth, weight_decay: float) -> list[Run]:
-    """The forward pass, with each convention for the slope at a kink where there are any."""
-    slopes = CONVENTIONS if truth.rounding.kinked else (0.0,)
-    runs = [Run.of(network, params, batch.inputs, batch.labels, slope, weight_decay) for slope in slopes]
+    """The forward pass; with each convention for the slope at a kink, too, where there are any."""
+    slopes = [truth.slopes] + [by_convention(truth.rounding.kinked, slope) for slope in CONVENTIONS]
+    runs = [
+        Run.of(network, params, batch.inputs, batch.labels, each, weight_decay)
+        for each in (slopes if truth.rounding.kinked else slopes[:1])
+    ]
     return [run for run in runs if run is not None]
 
 

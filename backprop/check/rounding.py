@@ -15,12 +15,13 @@ pre-activations those are is found here, too; with `sides` the bound takes in bo
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.check.quadrature import row_largest, row_norm, together, walk
+from backprop.check.rounding_back import backward_error, output_error
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -63,12 +64,12 @@ def rounding(
         slopes.append(change)
 
     last = len(network.layers) - 1
-    delta, error, loss = _output(network, values, errors, batch.labels, unit)
+    delta, error, loss = output_error(network, values, errors, batch.labels, unit)
     last -= network.fused
     bound = Parameters.zeros(network.layout, np.float64)
     out = network.local(bound)
     for k in range(last, -1, -1):
-        delta, error = _backward(
+        delta, error = backward_error(
             network.layers[k],
             tensors[k],
             values[k],
@@ -94,31 +95,15 @@ def _forward(layer: Layer, own: dict[str, Array], x: Array, y: Array, error: Arr
     if isinstance(layer, Linear):
         squares = np.square(own["W"])
         terms = np.square(x) @ squares + np.square(own["b"])
-        moved: Array = np.sqrt(np.square(error) @ squares + _walk(unit, len(squares) + 1, y, terms))
+        moved: Array = np.sqrt(np.square(error) @ squares + walk(unit, len(squares) + 1, y, terms))
         return moved
     if isinstance(layer, Softmax):
-        return np.asarray(y * (_together(error, _norm(y * error)) + unit * (1 + _largest(x))))
+        return np.asarray(y * (together(error, row_norm(y * error)) + unit * (1 + row_largest(x))))
     if isinstance(layer, Elementwise):
         slope = np.abs(layer.derivative(x, y)) + (_slope_change(layer, x, error) if layer.smooth else 0)
         own_rounding = unit * np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
-        return _together(slope * error, own_rounding)
+        return together(slope * error, own_rounding)
     return error + unit * np.abs(y)
-
-
-def _walk(unit: float, k: int, total: Array, squares: Array) -> Array:
-    """The variance of the rounding of a sum of k terms, from the sum and the sum of their squares."""
-    return np.asarray(unit**2 * k * (np.square(total) + squares))
-
-
-def _together(*errors: Array | float) -> Array:
-    """Independent errors, added in quadrature."""
-    total: Array = np.sqrt(sum(np.square(error) for error in errors))
-    return total
-
-
-def _norm(x: Array) -> Array:
-    norm: Array = np.sqrt(np.sum(np.square(x), axis=1, keepdims=True))
-    return norm
 
 
 def _slope_change(layer: Layer, x: Array, error: Array) -> Array:
@@ -130,78 +115,3 @@ def _slope_change(layer: Layer, x: Array, error: Array) -> Array:
         for side in (error, -error)
     ]
     return np.maximum(*changes)
-
-
-def _largest(x: Array) -> Array:
-    largest: Array = np.max(np.abs(x), axis=1, keepdims=True)
-    return largest
-
-
-def _output(
-    network: Network, values: list[Array], errors: list[Array], labels: Array, unit: float
-) -> tuple[Array, Array, float]:
-    """δ of the last layer before the loss, how far it may be off, and the same of the loss."""
-    loss, n = network.loss_function, len(labels)
-    y, error = values[-1], errors[-1]
-    if network.fused:
-        z, moved = values[-2], errors[-2]
-        _, delta = loss.fused_value_and_gradient(z, labels)
-        target = np.zeros_like(y)
-        target[np.arange(n), labels] = 1
-        samples = loss.fused_sample_values(z, labels)
-        spread = _together(moved.max(axis=1), unit * (1 + _largest(z)[:, 0]), unit * samples)
-        return delta, _together(error, unit * y, unit * target) / n, float(np.mean(spread)) * math.sqrt(n)
-    delta = loss.gradient(y, labels)
-    sides = [np.abs(loss.gradient(y + side, labels) - delta) for side in (error, -error)]
-    size = np.abs(delta) + np.abs(loss.gradient(np.zeros_like(y), labels))
-    value = float(loss.value(y, labels))
-    spread = np.sqrt(np.sum(np.square(delta * error))) + unit * math.sqrt(y.size) * (
-        abs(value) + np.max(np.abs(delta * y))
-    )
-    return delta, _together(*sides, unit * size), float(spread)
-
-
-def _backward(
-    layer: Layer,
-    own: dict[str, Array],
-    x: Array,
-    y: Array,
-    errors: tuple[Array, Array],
-    slope_change: Array | None,
-    delta: Array,
-    error: Array,
-    out: dict[str, Array],
-    unit: float,
-    *,
-    first: bool,
-) -> tuple[Array, Array]:
-    """∂L/∂x and how far it may be off; the bounds of the layer's own tensors are written to `out`."""
-    x_error, y_error = errors
-    if isinstance(layer, Linear):
-        n, o = delta.shape
-        x2, d2, e2, w2 = np.square(x).T, np.square(delta), np.square(error), np.square(own["W"]).T
-        variance = x2 @ (e2 + unit**2 * n * d2)
-        if not first:  # the inputs themselves are exact
-            variance += np.square(x_error).T @ (d2 + e2)
-        out["W"][...] = np.sqrt(variance + unit**2 * n * np.square(x.T @ delta))
-        out["b"][...] = np.sqrt(e2.sum(axis=0) + _walk(unit, n, delta.sum(axis=0), d2.sum(axis=0)))
-        if first:
-            return delta, error  # nobody asks for ∂L/∂x of the inputs
-        dx = delta @ own["W"].T
-        return dx, np.sqrt(e2 @ w2 + _walk(unit, o, dx, d2 @ w2))
-    if isinstance(layer, Softmax):
-        inner = np.sum(y * delta, axis=1, keepdims=True)
-        spread = _norm(_together(y * error, unit * y * delta, y_error * delta))
-        return y * (delta - inner), _together(
-            y * error, y * spread, unit * y * delta, y_error * (delta - inner)
-        )
-    if isinstance(layer, Elementwise):
-        assert slope_change is not None
-        slope = np.asarray(layer.derivative(x, y), np.float64)
-        own_rounding = unit * (np.abs(slope) + (np.clip(np.abs(x), 1, 10) if layer.smooth else 0))
-        return delta * slope, _together(
-            (np.abs(slope) + slope_change) * error, slope_change * delta, own_rounding * delta
-        )
-    dx_other, _ = layer.vjp(own, x, y, delta)
-    assert dx_other is not None
-    return dx_other, error + unit * np.abs(dx_other)

@@ -21,6 +21,11 @@ CONVENTIONS = (0.0, 1.0, 0.5)
 _MOST_ONE_BY_ONE, _SWEEPS = 24, 3
 
 
+def by_convention(kinked: Mapping[int, Array], slope: float) -> dict[int, Array]:
+    """The same slope at every kink, NaN elsewhere."""
+    return {k: np.where(mask, slope, np.nan) for k, mask in kinked.items()}
+
+
 def subgradient(
     network: Network,
     params: Parameters,
@@ -58,18 +63,15 @@ def nearest_subgradient(
     kinked: Mapping[int, Array],
     got: Mapping[str, Array],
     bound: Parameters,
-) -> tuple[Parameters, float | None]:
-    """The subgradient that `got` is nearest to, and the convention it has; None where the kinks have each its own."""
+) -> tuple[Parameters, Mapping[int, Array]]:
+    """The subgradient that `got` is nearest to, and its slopes at kinks by layer."""
 
     def distance(trial: Mapping[int, Array]) -> tuple[int, float]:
         return _distance(subgradient(network, params, batch, trial, np.float64), got, bound)
 
-    def by_convention(slope: float) -> dict[int, Array]:
-        return {k: np.where(mask, slope, np.nan) for k, mask in kinked.items()}
-
-    convention = min(CONVENTIONS, key=lambda slope: distance(by_convention(slope)))
-    slopes = by_convention(convention)
-    start = best = distance(slopes)
+    conventions = [by_convention(kinked, slope) for slope in CONVENTIONS]
+    slopes: Mapping[int, Array] = min(conventions, key=distance)
+    best = distance(slopes)
     places = [(k, *place) for k, mask in kinked.items() for place in np.argwhere(mask)]
     for _ in range(_SWEEPS if best[0] and len(places) <= _MOST_ONE_BY_ONE else 0):
         before = best
@@ -82,7 +84,7 @@ def nearest_subgradient(
                     best, slopes = found, trial
         if best == before:
             break
-    return subgradient(network, params, batch, slopes), (None if best < start else convention)
+    return subgradient(network, params, batch, slopes), slopes
 
 
 def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> tuple[int, float]:

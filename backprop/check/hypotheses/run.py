@@ -8,7 +8,7 @@ Layers are counted from 0 in code and from 1 in words, as the parameters are: W1
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from backprop.network import Network
 class Run:
     """The values of one forward pass. `activations` are what follows each linear layer, None for nothing.
 
-    slope_at_kink: what f'(0) is taken for where f has a kink. decay: the λ of λ/2 Σ W² in the loss.
+    kinks: by layer, what f' is taken for at its kinks (n, o), NaN elsewhere. decay: the λ of λ/2 Σ W² in the loss.
     """
 
     network: Network
@@ -33,7 +33,7 @@ class Run:
     x: tuple[Array, ...]
     z: tuple[Array, ...]
     y: Array
-    slope_at_kink: float = 0.0
+    kinks: Mapping[int, Array] = field(default_factory=dict)
     decay: float = 0.0
 
     @classmethod
@@ -43,10 +43,13 @@ class Run:
         params: Mapping[str, Array],
         inputs: Array,
         labels: Array,
-        slope_at_kink: float = 0.0,
+        slopes: Mapping[int, Array] | None = None,
         decay: float = 0.0,
     ) -> Run | None:
-        """The run of a network; None where it is no multi-layer perceptron."""
+        """The run of a network; None where it is no multi-layer perceptron.
+
+        slopes: those at kinks, by the number of the activation among the network's layers.
+        """
         activations = _between(network)
         if activations is None:
             return None
@@ -62,7 +65,7 @@ class Run:
             (),
             (),
             np.empty(0),
-            slope_at_kink,
+            {sum(map(bool, network.names[:k])) - 1: slope for k, slope in (slopes or {}).items()},
             decay,
         )
         return blank.again()
@@ -85,6 +88,7 @@ class Run:
             labels=self.labels if labels is None else labels,
             biases=b,
             activations=chosen,
+            kinks=self.kinks if activations is None and biases is None else {},
             x=tuple(x[:-1]),
             z=tuple(z),
             y=x[-1],
@@ -117,7 +121,7 @@ class Run:
         activation = self.activations[k]
         assert isinstance(activation, Elementwise)
         slope = np.asarray(activation.derivative(self.z[k], activation.forward({}, self.z[k])), np.float64)
-        return slope if activation.smooth else np.where(self.z[k] == 0, self.slope_at_kink, slope)
+        return np.where(np.isnan(self.kinks[k]), slope, self.kinks[k]) if k in self.kinks else slope
 
     def through(self, k: int, dy: Array) -> Array:
         """∂L/∂z of layer k from ∂L/∂f(z)."""

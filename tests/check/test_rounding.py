@@ -1,0 +1,99 @@
+"""The bound of rounding: no right gradient reaches it, and it is no wider than rounding is."""
+
+import numpy as np
+import pytest
+from planted.gradients.cases import RIGHT_CASES
+from planted.gradients.networks import NETS
+
+from backprop import Network
+from backprop.check.answers import value_and_gradient
+from backprop.check.rounding import ROOM, rounding
+from backprop.check.tensors import form_of
+from backprop.verify import reference_gradient
+
+
+def bound_and_truth(name):
+    one = NETS[name]
+    params, batch = one.sample()
+    return rounding(one.network, params, batch, params.dtype).bound, reference_gradient(
+        one.network, params, batch
+    )
+
+
+@pytest.mark.parametrize("case", RIGHT_CASES, ids=lambda case: case.id)
+def test_right_gradients_stay_far_below_it(case):
+    bound, truth = bound_and_truth(case.net)
+    params, batch = NETS[case.net].sample()
+    form, _ = form_of(dict(params))
+    with np.errstate(all="ignore"):
+        _, gradient = value_and_gradient(case.make()(dict(params), *batch), form)
+    for name in truth:
+        assert np.max(np.abs(np.asarray(gradient[name]) - truth[name]) / bound[name]) < 0.25
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_it_is_a_small_multiple_of_eps(name):
+    bound, truth = bound_and_truth(name)
+    eps = np.finfo(NETS[name].dtype).eps
+    for tensor in truth:
+        share = np.linalg.norm(bound[tensor]) / np.linalg.norm(truth[tensor].astype(float))
+        assert share < 100 * ROOM * eps
+
+
+def test_it_is_zero_where_the_gradient_is_zero_for_certain():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    batch.inputs[:, 4] = 0
+    bound = rounding(one.network, params, batch, params.dtype).bound
+    assert np.max(bound["W1"][4]) < 1e-300
+    assert np.min(bound["W2"]) >= 0
+
+
+def test_it_follows_the_dtype():
+    one = NETS["tanh"]
+    params, batch = one.sample()
+    double, single = (
+        rounding(one.network, params, batch, np.dtype(name)).bound.vector for name in ("float64", "float32")
+    )
+    ratio = np.finfo(np.float32).eps / np.finfo(np.float64).eps
+    assert single == pytest.approx(double * ratio, rel=0.3)
+
+
+def test_a_longer_sum_may_round_more():
+    def of(n):
+        network = Network.mlp(4, 3, 2, activation="tanh")
+        params = network.init(np.random.default_rng(0))
+        batch = network.batch(np.ones((n, 4)), np.zeros(n, int), params.dtype)
+        bound = rounding(network, params, batch, params.dtype).bound["b1"]
+        return np.linalg.norm(bound) / np.linalg.norm(
+            reference_gradient(network, params, batch)["b1"].astype(float)
+        )
+
+    assert of(10_000) > 5 * of(1)
+
+
+def test_smooth_networks_have_no_kinks_and_relu_has_them_at_zero():
+    for name, expected in (("tanh", False), ("relu", True)):
+        one = NETS[name]
+        params, batch = one.sample()
+        params.vector[:] = np.where(np.abs(params.vector) < 0.1, 0, params.vector)
+        params["b1"][...] = 0
+        batch.inputs[2] = 0
+        found = rounding(one.network, params, batch, params.dtype).kinked
+        assert bool(found) == expected
+        if expected:
+            assert found[1][2].all()
+            assert not found[1][[0, 1, 3, 4, 5]].any()
+
+
+def test_both_sides_of_a_kink_fit_into_the_wider_bound():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    params["b1"][...] = 0
+    batch.inputs[2] = 0
+    narrow, wide = (
+        rounding(one.network, params, batch, params.dtype, sides=sides).bound for sides in (False, True)
+    )
+    assert np.any(wide["b1"] > 1e6 * narrow["b1"])
+    assert np.all(wide["b1"] >= narrow["b1"])
+    assert np.array_equal(wide["W2"], narrow["W2"])
