@@ -9,7 +9,7 @@ Letters in shapes and einsum strings follow `backprop.LEGEND`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
@@ -19,6 +19,9 @@ from backprop.network import Batch, Network
 from backprop.parameters import Layout, Parameters
 from backprop.registry import find_strategy, installed_strategies
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
+
+if TYPE_CHECKING:
+    from backprop.check.gradient import check_gradient
 
 __version__ = "0.1.0"
 
@@ -33,6 +36,7 @@ __all__ = [
     "Parameters",
     "Strategy",
     "ValueAndGradient",
+    "check_gradient",
     "find_strategy",
     "gradient",
     "installed_strategies",
@@ -63,3 +67,12 @@ def gradient(
     plan = chosen.prepare(network, len(batch.inputs), params.dtype)
     loss, gradient = chosen.value_and_gradient(plan, params, batch)
     return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())
+
+
+def __getattr__(name: str) -> Any:
+    """`check_gradient`, loaded when it is asked for: most programs need only a gradient."""
+    if name == "check_gradient":
+        from backprop.check.gradient import check_gradient
+
+        return check_gradient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,7 +25,7 @@ from backprop.check.kinds import found
 from backprop.check.large import by_directions
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
-from backprop.check.setting import relative_of, settle, widen
+from backprop.check.setting import relative_of, settle, widen, without_kinks
 from backprop.check.tensors import Form, form_of
 from backprop.check.truth import Truth
 from backprop.errors import CheckError, OptionError
@@ -96,6 +96,8 @@ def check_gradient(
     relative = relative_of(form, {name: array.dtype for name, array in answer.tensors.items()})
     truth, steps = settle(probe, claims, claimant, relative, rng)
     judged = _compare(truth, form, claims, probe, rng)
+    if steps is not None and np.any(steps.slope.kink):
+        steps = without_kinks(truth, steps, judged, form, claims, rng)
     late = _changed_since(probe, own)
     calls = asked.calls + (claimant.calls if claimant else 0)
     return result(case, truth, steps, judged, claims.rows, probe, calls, late)

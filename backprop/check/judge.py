@@ -65,7 +65,9 @@ def judge_directions(part: Part, form: Form, truth: Truth, table: Table, outputs
         "wrong" if is_wrong else "undecided" if part.open or entries_open or blurred else "right"
     )
     compared = int(np.sum(np.isfinite(table.tolerance[:, seen])))
-    note = f"{part.name}: the error lies in {part.name}{part.slices}." if part.slices and part.wrong else ""
+    note = ""
+    if part.wrong and part.slices is not None and any(one is not None for one in part.slices.chosen):
+        note = f"{part.name}: the error lies in {part.name}{part.slices}."
     if verdict == "undecided" and not part.finished:
         note = f"{part.name}: the calls were used up; a larger max_calls decides it."
     elif verdict == "undecided" and blurred:
@@ -138,17 +140,13 @@ def _over(readings: list[Reading], truth: Truth) -> tuple[float, float, bool]:
     off = np.concatenate([(r.value - r.claimed)[one] for r, one in zip(readings, use, strict=True)])
     allowed = np.concatenate([r.tolerance[one] for r, one in zip(readings, use, strict=True)])
     sizes = [r.direction.size(np.nan_to_num(truth.claimed)) for r in readings]
-    values = [np.abs(r.value) for r in readings]
-    size = np.concatenate([np.maximum(s, v)[one] for s, v, one in zip(sizes, values, use, strict=True)])
+    values = np.concatenate([r.value[one] for r, one in zip(readings, use, strict=True)])
     own = np.concatenate([s[one] for s, one in zip(sizes, use, strict=True)])
     rounding = np.concatenate(
         [r.direction.size(truth.rounding)[one] for r, one in zip(readings, use, strict=True)]
     )
-    return (
-        _ratio(_norm(off), _norm(size)),
-        _ratio(_norm(allowed), _norm(size)),
-        _blurred(own, allowed, rounding),
-    )
+    size = _norm(own) if _norm(off) <= _norm(allowed) else _norm(values)
+    return _ratio(_norm(off), size), _ratio(_norm(allowed), size), _blurred(own, allowed, rounding)
 
 
 def _blurred(got: Array, tolerance: Array, rounding: Array) -> bool:

@@ -18,7 +18,7 @@ def pattern(got: Array, known: Known) -> str:
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(values - known.values) <= known.tolerance) & known.usable
     place = where(wrong.reshape(got.shape))
-    return f"{place} {_difference(values[wrong], known.values[wrong])}{_reordered(values, got, known)}"
+    return f"{place} {difference(values[wrong], known.values[wrong])}{_reordered(values, got, known)}"
 
 
 def where(wrong: Array) -> str:
@@ -53,7 +53,7 @@ def where(wrong: Array) -> str:
     return f"{share}, spread over it."
 
 
-def _difference(got: Array, expected: Array) -> str:
+def difference(got: Array, expected: Array) -> str:
     """How the wrong entries differ from the true ones."""
     nonzero = expected != 0
     if not np.any(got):

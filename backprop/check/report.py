@@ -14,6 +14,7 @@ from backprop.check.evaluation import Probe
 from backprop.check.findings import Finding
 from backprop.check.judge import Judged
 from backprop.check.kinds import found
+from backprop.check.patterns import difference
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import Suspect, signatures, unknown
 from backprop.check.tensors import Form
@@ -127,10 +128,13 @@ def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: 
 def _unknown(suspect: Suspect, judged: Judged) -> Finding:
     """No known signature; of a large tensor, where the search found the error to lie."""
     finding = unknown(suspect)
-    if suspect.known.directions is None or not judged.check.worst:
+    worst = judged.check.worst
+    if suspect.known.directions is None or not worst:
         return finding
     lies = judged.note or "It is spread over the tensor, or what was looked at of it."
-    return found("unknown", suspect.name, f"{finding.evidence} {lies}", "certain")
+    got, expected = np.array([one.got for one in worst]), np.array([one.expected for one in worst])
+    seen = f"{finding.evidence} {lies} Of the worst entries: {difference(got, expected)}"
+    return found("unknown", suspect.name, seen, "certain")
 
 
 def _lost_precision(case: Case, rows: Array, right: set[str]) -> list[Finding]:

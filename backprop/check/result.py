@@ -87,3 +87,13 @@ class GradientCheck:
     def ok(self) -> bool:
         """Whether the gradient is right."""
         return self.verdict == "right"
+
+    def __str__(self) -> str:
+        from backprop.check.text import as_text
+
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        from backprop.check.html import as_html
+
+        return as_html(self)

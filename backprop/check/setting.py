@@ -14,9 +14,10 @@ from backprop.arrays import Array, DType
 from backprop.check.cancellation import cancelled, least_rounding, rounding
 from backprop.check.claims import Claimant, Claims
 from backprop.check.complex_step import agrees, complex_slope
-from backprop.check.curve import Curve, curve
+from backprop.check.curve import LEVELS, Curve, curve
 from backprop.check.directions import random_direction, scales
 from backprop.check.evaluation import Probe
+from backprop.check.judge import Judged
 from backprop.check.noise import noise
 from backprop.check.tensors import Form
 from backprop.check.truth import Truth
@@ -75,6 +76,22 @@ def settle(
         slope = complex_slope(probe, direction)
         truth.complex = agrees(slope, steps.slope, direction.size(claims.rows))
     return truth, steps
+
+
+def without_kinks(
+    truth: Truth, steps: Curve, judged: list[Judged], form: Form, claims: Claims, rng: np.random.Generator
+) -> Curve:
+    """The step curve along a direction in which no entry moves that was found to be at a kink."""
+    free = np.zeros(form.size, bool)
+    views = form.views(free)
+    for name in claims.names:
+        views[name][...] = True
+    for kink in (kink for each in judged for kink in each.kinks):
+        views[kink.tensor][kink.index] = False
+    where = np.flatnonzero(free)
+    if not len(where) or len(where) == form.size or not truth.probe.room(2 * LEVELS):
+        return steps
+    return curve(truth, random_direction(where, truth.scales.own, rng)) or steps
 
 
 def relative_of(form: Form, dtypes: dict[str, DType]) -> Array:

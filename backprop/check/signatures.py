@@ -91,6 +91,9 @@ def _zero(suspect: Suspect) -> list[Finding]:
         return []
     largest = float(np.max(np.abs(known.values[known.usable])))
     what = "Every entry is 0" if suspect.got.size > 1 else "It is 0"
+    if known.directions is not None:
+        evidence = f"{what}; the true slope along a random direction is {largest:.3g}."
+        return [found("zero-gradient", suspect.name, evidence)]
     return [found("zero-gradient", suspect.name, f"{what}; the truth goes up to {largest:.3g}.")]
 
 

@@ -142,7 +142,8 @@ class Truth:
         if not thorough and np.any(reading.wrong | reading.open | reading.kink) and self.probe.room(6):
             slope, ladder = self._measured(direction, True)
             reading = self._judged(direction, slope)
-        vague = reading.tolerance > 0.1 * np.maximum(np.abs(slope.value), direction.size(self.claimed))
+        size = direction.size(self.claimed)
+        vague = (reading.tolerance > 0.1 * size) & (reading.tolerance < 100 * size)
         if np.any(reading.wrong | reading.open | reading.kink | vague):
             return self._along_path(reading, slope, ladder, vague)
         return reading
@@ -191,7 +192,15 @@ class Truth:
         open_ = (slope.kink & ~between) | (~slope.settled & ~slope.kink)
         wrong = off & ~slope.kink & slope.settled
         return Reading(
-            direction, slope.value, claimed, tolerance, slope.error, wrong, open_, kink, _reason(slope)
+            direction,
+            slope.value,
+            claimed,
+            tolerance,
+            slope.error,
+            wrong,
+            open_,
+            kink,
+            _reason(slope, direction),
         )
 
     def _point_rounding(self, direction: Direction) -> Array:
@@ -203,13 +212,15 @@ class Truth:
         self.disproved = True
 
 
-def _reason(slope: Slope) -> str:
+def _reason(slope: Slope, direction: Direction) -> str:
     """Why there is no derivative, in words; empty where there is one."""
     if np.any(slope.edge):
         return "the function has values on one side only"
     if np.any(slope.kink):
         k = int(np.argmax(slope.kink))
-        return f"the slopes on both sides differ: {float(slope.left[k]):.6g} and {float(slope.right[k]):.6g}"
+        unit = float(direction.by[0]) if len(direction.by) == 1 else 1.0
+        left, right = float(slope.left[k]) / unit, float(slope.right[k]) / unit
+        return f"the slopes on both sides differ: {left:.6g} and {right:.6g}"
     if not np.all(slope.settled):
         return "its difference quotients come to no limit"
     return ""
