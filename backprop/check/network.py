@@ -24,6 +24,7 @@ from backprop.check.loss_value import check_loss
 from backprop.check.reshaped import better_shapes
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.tensors import form_of
+from backprop.check.tree import describe
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -54,15 +55,13 @@ def check_network_gradient(
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     arguments = (dict(params), batch.inputs, batch.labels)
     seen = observe(
-        function, arguments, _elsewhere(network, params, batch, rng), names=("params", "inputs", "labels")
+        _answering(function, params),
+        arguments,
+        _elsewhere(network, params, batch, rng),
+        names=("params", "inputs", "labels"),
     )
     form, _ = form_of({name: np.asarray(params[name]) for name in params})
     loss, gradient = value_and_gradient(seen.answer, form)
-    if not isinstance(gradient, Mapping):
-        raise CheckError(
-            f"The function returns {_described(seen.answer)}; expected a dict of gradients by name, "
-            f"{', '.join(params)}, or a pair of the loss and such a dict."
-        )
     answer = read_answer(gradient, form, order=_backward_order(network))
     got = {**answer.tensors, **answer.reshaped}
     truth = truth_for(network, params, batch, got, weight_decay)
@@ -103,6 +102,24 @@ def check_network_gradient(
         gradient_calls=seen.calls,
         notes=tuple(notes),
     )
+
+
+def _answering(function: GradientFunction, params: Parameters) -> GradientFunction:
+    """The function, whose answer is refused at once where it is neither gradients nor a pair with them."""
+
+    def call(*arguments: Any) -> Any:
+        answer = function(*arguments)
+        gradient = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer
+        if isinstance(gradient, Mapping):
+            return answer
+        is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
+        got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
+        raise CheckError(
+            f"The function returns {got}; expected a dict of gradients by name, {', '.join(params)}, "
+            "or a pair of the loss and such a dict."
+        )
+
+    return call
 
 
 def _by_name(finding: Finding) -> Finding:
@@ -163,11 +180,3 @@ def _verdict(
     if findings or any(tensor.verdict == "wrong" for tensor in tensors):
         return "wrong"
     return "undecided" if any(tensor.verdict == "undecided" for tensor in tensors) else "right"
-
-
-def _described(answer: Any) -> str:
-    from backprop.check.tree import describe
-
-    if isinstance(answer, tuple):
-        return "a tuple of " + ", ".join(describe(each) for each in answer[:4])
-    return describe(answer)

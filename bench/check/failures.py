@@ -42,6 +42,8 @@ def shortened(error: BaseException) -> str:
     frames = [frame for frame in shown.stack if _is_users(frame.filename)]
     for frame in frames:
         frame.filename = _relative(frame.filename)
+    if isinstance(error, SyntaxError) and error.filename:
+        shown.filename = _relative(error.filename)
     lines = ["Traceback (your lines):\n"] if frames else []
     lines += traceback.StackSummary.from_list(frames).format()
     lines += shown.format_exception_only()
