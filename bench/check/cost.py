@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from bench.turns import seconds_per_call
 Call = Callable[[], object]
 
 BESIDE = ("short-form", "layerwise-vjp", "batched-jacobian")
+_NATIVE = ("torch", "jax", "numba", "tensorflow")
+"""Libraries with memory of their own, which only the slower tracker sees; NumPy's is seen by both."""
 _TURNS, _TURN_S = 5, 0.008
 _SLOW_S = 0.2
 _MOST_BYTES = 200e6
@@ -49,7 +52,8 @@ def measure_costs(name: str, call: Call, network: Network, params: Parameters, b
         calls[strategy.name] = _bound(strategy, plan, params, batch)
         fresh[strategy.name] = _whole(strategy, network, params, batch)
     times, ratios = _times(calls)
-    peaks = {who: measure_peak(fresh.get(who, calls[who]), best_tracker()).peak_bytes for who in calls}
+    tracker = best_tracker() if any(name in sys.modules for name in _NATIVE) else "tracemalloc"
+    peaks = {who: measure_peak(fresh.get(who, calls[who]), tracker).peak_bytes for who in calls}
     rows = [CostRow(who, times[who], ratios.get(who), peaks.get(who)) for who in calls]
     return rows + left_out
 
