@@ -12,6 +12,8 @@ import backprop
 import bench
 from backprop.verify import gradient_error, reference_gradient
 from bench.report.headline import headline_table
+from bench.report.markdown import markdown_table
+from bench.report.targets import summary_rows, targets
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -47,8 +49,10 @@ def test_the_door_that_readme_shows_opens():
     assert names["gradient"]["W1"].shape == (784, 512)
 
 
-def test_the_table_of_readme_is_the_one_of_the_reference_run():
+def test_the_tables_of_readme_are_those_of_the_reference_runs():
     assert headline_table(bench.load(ROOT / "results/reference")) in README
+    rows = summary_rows(targets(bench.load(ROOT / "results/reference/peers")))
+    assert markdown_table(rows) in README
 
 
 def test_the_step_that_readme_shows_is_the_one_that_explain_prints():

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+
+import pandas as pd
 
 import bench
 from bench.report.headline import NAME, draw_headline, headline_table
+from bench.report.markdown import markdown_table
+from bench.report.targets import summary_rows, targets
 
 ROOT = Path(__file__).resolve().parents[1]
-BEGIN, END = "<!-- results/reference -->", "<!-- end -->"
 
 
-def updated(readme: str, table: str) -> str:
-    """The README with the table between its marks."""
-    return re.sub(f"(?s){BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{table}\n{END}", readme)
+def targets_table(frame: pd.DataFrame) -> str:
+    """What each rung should reach, one row a kind of work."""
+    return markdown_table(summary_rows(targets(frame)))
+
+
+TABLES: dict[str, Callable[[pd.DataFrame], str]] = {
+    "results/reference": headline_table,
+    "results/reference/peers": targets_table,
+}
+"""By the folder that a mark in README names: the table that stands there."""
+
+
+def updated(readme: str, folder: str, table: str) -> str:
+    """The README with the table between the folder's marks."""
+    begin, end = f"<!-- {folder} -->", "<!-- end -->"
+    return re.sub(f"(?s){re.escape(begin)}.*?{end}", lambda _: f"{begin}\n{table}\n{end}", readme)
 
 
 def main() -> None:
     """Rewrite README.md and the headline picture."""
-    reference = ROOT / "results/reference"
-    frame = bench.load(reference)
     readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(encoding="utf-8"), headline_table(frame)), encoding="utf-8")
-    picture = draw_headline(frame)
+    text = readme.read_text(encoding="utf-8")
+    for folder, table in TABLES.items():
+        text = updated(text, folder, table(bench.load(ROOT / folder)))
+    readme.write_text(text, encoding="utf-8")
+    picture = draw_headline(bench.load(ROOT / "results/reference"))
     if picture is not None:
-        (reference / NAME).write_text(picture, encoding="utf-8")
+        (ROOT / "results/reference" / NAME).write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

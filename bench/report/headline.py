@@ -6,6 +6,7 @@ A cell that did not fit its budget is in both, with what was predicted for it, a
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pandas as pd
 
@@ -48,12 +49,15 @@ def headline_table(frame: pd.DataFrame) -> str:
                 "÷ short form": about + units.ratio(cell.ratio),
                 "noise floor": units.factor(cell.noise_floor),
                 "memory": about + units.data_size(cell.peak_bytes if ran else cell.predicted_peak_bytes),
-                "error": units.error(cell.gradient_error)
-                if ran
-                else "not run: " + cell.status.replace("-", " "),
+                "error": _error(cell) if ran else "not run: " + cell.status.replace("-", " "),
             }
         )
     return markdown_table(rows)
+
+
+def _error(cell: Any) -> str:
+    """The error; of an estimate that decides nothing it is said to be one."""
+    return ("an estimate: " if cell.tolerance >= 1 else "") + units.error(cell.gradient_error)
 
 
 def draw_headline(frame: pd.DataFrame) -> str | None:

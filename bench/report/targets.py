@@ -39,6 +39,7 @@ class Target:
     aim: float | None
     at_most: bool = True
     floor: float | None = None
+    is_mean: bool = False
 
     @property
     def verdict(self) -> str:
@@ -74,6 +75,28 @@ def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
         }
         for target in found
     ]
+
+
+def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
+    """One row a kind of work: the range over its cells that have a bound, and how many of them reach it."""
+    lines = []
+    for work in dict.fromkeys(target.work for target in found if target.must is not None):
+        bound = [target for target in found if target.work == work and target.must is not None]
+        for cells in ([t for t in bound if not t.is_mean], [t for t in bound if t.is_mean]):
+            if not cells:
+                continue
+            seen = sorted(target.figure.value for target in cells)
+            ends = [units.small_ratio(value) for value in (seen[0], seen[-1])]
+            lines.append(
+                {
+                    "work": work if not cells[0].is_mean else f"{work}: {cells[0].cell}",
+                    "seen": ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}",
+                    "must": _bound(cells[0].must, cells[0].at_most),
+                    "aim": _bound(cells[0].aim, cells[0].at_most),
+                    "reached": f"{sum(t.verdict != 'missed' for t in cells)} of {len(cells)}",
+                }
+            )
+    return lines
 
 
 def _interval(figure: Estimate) -> str:
@@ -200,4 +223,4 @@ def _geometric_means(found: Sequence[Target]) -> list[Target]:
     if len(cells) < 2:
         return []
     mean = Estimate(*(geometric_mean([getattr(c, end) for c in cells]) for end in ("value", "low", "high")))
-    return [Target(_GRADIENT_WORK, f"geometric mean of {len(cells)} cells", mean, 0.70, 0.60)]
+    return [Target(_GRADIENT_WORK, f"geometric mean of {len(cells)} cells", mean, 0.70, 0.60, is_mean=True)]

@@ -4,7 +4,7 @@ import pytest
 from rows import left_out, record
 
 from bench.report.frame import to_frame
-from bench.report.targets import target_rows, targets
+from bench.report.targets import summary_rows, target_rows, targets
 
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
 
@@ -115,3 +115,16 @@ def test_sparse_memory_and_forward_mode():
 def test_a_run_without_such_cells_has_no_targets():
     assert found(record("layerwise-vjp")) == []
     assert target_rows([]) == []
+
+
+def test_the_summary_counts_what_is_reached_and_gives_the_mean_a_row_of_its_own():
+    cells = []
+    for scenario, ratio in (("a", 0.5), ("b", 0.97)):
+        cells += [
+            cell("short-form", ratio * 1e-3, scenario=scenario, ratio_to_products=0.9),
+            cell("torch-grad", 1e-3, scenario=scenario),
+        ]
+    libraries, mean, products = summary_rows(found(*cells))
+    assert (libraries["seen"], libraries["reached"]) == ("0.5 to 0.97", "1 of 2")
+    assert (mean["must"], mean["reached"]) == ("≤ 0.7", "1 of 1")
+    assert (products["seen"], products["reached"]) == ("0.9", "2 of 2")
