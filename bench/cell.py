@@ -11,8 +11,6 @@ Four passes, because a tracer slows what it watches and a benchmark of wrong res
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +20,7 @@ from typing import Any
 import numpy as np
 
 from backprop import (
-    BackpropError,
     Batch,
-    Cost,
     Network,
     Parameters,
     Strategy,
@@ -35,6 +31,7 @@ from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters, reference_gradient
 from bench.baselines import loss_call, products_call
 from bench.budget import Budget
+from bench.forecast import StrategyError, blank_record, failed, forecast
 from bench.machine import Limits, measure_limits
 from bench.memory import measure_peak
 from bench.record import Record
@@ -103,16 +100,7 @@ class Cell:
     gradient: Parameters | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        scenario = self.bench.scenario
-        self.record = Record(
-            strategy=self.strategy.name,
-            scenario=scenario.name,
-            network=str(scenario.network),
-            parameters=scenario.network.parameter_count,
-            batch_size=scenario.batch_size,
-            dtype=scenario.dtype_name,
-            threads=self.bench.threads,
-        )
+        self.record = blank_record(self.strategy, self.bench.scenario, self.bench.threads)
 
     # forecast -------------------------------------------------------------------------------------
 
@@ -121,60 +109,8 @@ class Cell:
 
         `calls` is how often the strategy will be called; by default as often as all passes need.
         """
-        scenario, record = self.bench.scenario, self.record
-        calls = calls or _FEWEST_CALLS + scenario.learning_steps
-        record.tolerance = float(self.strategy.accuracy.tolerance(scenario.network, scenario.dtype))
-        if not 0 < record.tolerance < math.inf:
-            record.tolerance, got = None, record.tolerance
-            raise StrategyError(f"accuracy gives the tolerance {got}; expected a finite number above zero")
-        if isinstance(self.strategy, Peer) and (missing := self.strategy.unavailable()) is not None:
-            record.status, record.reason = "unavailable", missing
-            return False
-        reason = self.strategy.unsupported(scenario.network, scenario.dtype)
-        if reason is not None:
-            record.status, record.reason = "unsupported", _one_line(reason)
-            return False
-        cost = _checked(self.strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
-        record.predicted_peak_bytes = cost.peak_bytes
-        record.predicted_flops = cost.flops
-        record.predicted_bytes_moved = cost.bytes_moved
-        record.forward_calls = cost.forward_calls
-        record.limit_flops_per_s = self.bench.limits.flops_per_s
-        record.limit_bytes_per_s = self.bench.limits.bytes_per_s
-        record.predicted_time_s = self._predicted_time()
-        if cost.peak_bytes > self.budget.memory_bytes:
-            record.status = "over-memory-budget"
-            record.reason = (
-                f"needs {cost.peak_bytes / 1e9:.3g} GB; the budget is {self.budget.memory_bytes / 1e9:.3g} GB"
-            )
-            return False
-        if calls * record.predicted_time_s > self.budget.time_s:
-            record.status = "over-time-budget"
-            record.reason = (
-                f"{calls} calls of about {record.predicted_time_s:.3g} s; "
-                f"the budget of a cell is {self.budget.time_s:.3g} s"
-            )
-            return False
-        return True
-
-    def _predicted_time(self) -> float:
-        """Seconds of one call: a black box by its passes, everything else by flops and bytes.
-
-        A pass of a black box takes the measured time of the loss, as often as its operations are those of one:
-        complex numbers take four times as many.
-        """
-        record = self.record
-        assert record.predicted_flops is not None
-        assert record.predicted_bytes_moved is not None
-        assert record.forward_calls is not None
-        if record.forward_calls > 1:
-            scenario = self.bench.scenario
-            one_pass = scenario.network.forward_flops(scenario.batch_size)
-            return max(record.forward_calls, record.predicted_flops / one_pass) * self.bench.loss_s
-        limits = self.bench.limits
-        return max(
-            record.predicted_flops / limits.flops_per_s, record.predicted_bytes_moved / limits.bytes_per_s
-        )
+        calls = calls or _FEWEST_CALLS + self.bench.scenario.learning_steps
+        return forecast(self.record, self.strategy, self.bench.scenario, self.bench, self.budget, calls)
 
     # verify ---------------------------------------------------------------------------------------
 
@@ -296,29 +232,7 @@ class Cell:
 
         A gradient that has been found wrong stays wrong, whatever happened afterwards.
         """
-        said = _one_line(f"{type(error).__name__}: {error}").rstrip(": ")
-        if self.record.agrees is False:
-            self.record.reason += f"; then {said}"
-            return
-        self.record.status = "out-of-memory" if isinstance(error, MemoryError) else "crashed"
-        self.record.reason = said
-
-
-class StrategyError(BackpropError):
-    """A strategy that does not keep to its interface; it becomes the reason of a crashed cell."""
-
-
-def _checked(cost: Cost) -> Cost:
-    """The cost in Python's own integers; raises `StrategyError` for figures that cannot be one."""
-    figures: dict[str, int] = {}
-    for f in dataclasses.fields(Cost):
-        value = getattr(cost, f.name)
-        if not 0 <= value < 2**63 or value != int(value):
-            raise StrategyError(
-                f"cost gives {f.name} = {value!r}; expected a whole number from 0 to 2**63 - 1"
-            )
-        figures[f.name] = int(value)
-    return Cost(**figures)
+        failed(self.record, error)
 
 
 def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_before: Batch) -> None:
@@ -334,10 +248,6 @@ def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_
         array[...] = old
     if changed:
         raise StrategyError(f"the strategy changed the {' and '.join(changed)}; expected them untouched")
-
-
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
 
 
 def timed_call(strategy: Strategy[Any], plan: Any, params: Parameters, batch: Batch) -> Call:

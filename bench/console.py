@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PIPED_WIDTH = 10_000  # a line that is read by a program must not be folded
+_MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
@@ -95,12 +96,15 @@ def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) 
 
 
 def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
-    """One ranked table a scenario, with what was not as it should be when it was measured."""
+    """One ranked table a scenario, with what was not as it should be when it was measured.
+
+    Of a long sweep the first scenarios: nobody scrolls through the rest, which is in the report.
+    """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.scenario, record.dtype), []).append(record)
     numbers = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
-    for (scenario, dtype), cells in groups.items():
+    for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
         first = cells[0]
         title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
         table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
@@ -121,6 +125,8 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
         console.print(table)
         for note in notes:
             console.print(f"note: {note}")
+    if (more := len(groups) - _MOST_TABLES) > 0:
+        console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
 
 
 def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:

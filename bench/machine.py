@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -50,6 +51,12 @@ def describe_machine(threads: int, cores: list[int]) -> dict[str, Any]:
     }
 
 
+def host_name() -> str:
+    """The name by which the network knows this machine, or an unknown one."""
+    return platform.node() or "an unnamed host"
+
+
+@functools.cache
 def cpu_name() -> str:
     """The processor's model name, as far as the operating system tells."""
     for line in (_read("/proc/cpuinfo") or "").splitlines():

@@ -23,6 +23,7 @@ Status = Literal[
     "crashed",
     "unsupported",
     "unavailable",
+    "predicted",
 ]
 STATUSES: tuple[str, ...] = get_args(Status)
 MEASURED: tuple[str, ...] = ("ok", "disagrees")
@@ -40,6 +41,8 @@ class Record:
     batch_size: int
     dtype: str
     threads: int
+    host: str | None = None
+    cpu: str | None = None
     status: Status = "ok"
     reason: str = ""
     unstable: str = ""

@@ -30,6 +30,10 @@ class Results:
 
     def verdict(self) -> str:
         """One sentence: how many gradients and pairs are right, and which are not."""
+        if predicted := sum(record.status == "predicted" for record in self.records):
+            return (
+                f"{len(self.records)} cells predicted, {predicted} of them would fit; nothing was measured."
+            )
         measured = sum(record.measured for record in self.records)
         left_out = len(self.records) - measured
         sentence = (

@@ -37,20 +37,31 @@ def run(
     out: Annotated[Path, typer.Option(help="The folder for records and reports.")] = Path("results/latest"),
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an unfinished run.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(help="Measure in so many processes of a local Dask cluster, side by side.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Measure on the hosts of the Dask cluster with this scheduler's address."),
+    ] = None,
+    predict: Annotated[
+        bool, typer.Option("--predict", help="Measure nothing: predict time and memory of every cell.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure strategies x scenarios in processes that take turns, and write records and reports."""
     from bench.threads import choose_cores, thread_variables
 
-    cores = choose_cores(threads)
+    if cluster is None:
+        choose_cores(threads)
     os.environ.update(
         thread_variables(threads)
     )  # before NumPy loads; the workers are pinned, not this process
 
     from backprop.data import load
     from bench.budget import Budget
+    from bench.commands.places import chosen_place
     from bench.console import group_display
-    from bench.isolated.conditions import Conditions
     from bench.isolated.instrument import Instrument
     from bench.journal import begun
     from bench.report import write_reports
@@ -61,21 +72,23 @@ def run(
     if resume and fresh:
         raise SuiteError("Both --resume and --fresh are given; expected one of them.")
     dataset = load(data)
-    conditions = Conditions.of(threads, cores, chosen.schedule.turn_s)
-    for note in conditions.notes():
-        print(f"Note: {note}", file=sys.stderr)
-    command = ["backprop", *sys.argv[1:]]
-    instrument = Instrument(out, chosen, budget, threads, dataset, data, command, conditions)
     interrupted = False
-    with group_display(chosen) as (say, advance):
-        try:
-            instrument.run(say, advance, resume, fresh)
-        except KeyboardInterrupt:
-            interrupted = True
+    with chosen_place(
+        chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
+    ) as place:
+        notes = place.notes()
+        for note in notes:
+            print(f"Note: {note}", file=sys.stderr)
+        instrument = Instrument(out, chosen, budget, threads, dataset, ["backprop", *sys.argv[1:]], place)
+        with group_display(chosen) as (say, advance):
+            try:
+                instrument.run(say, advance, resume, fresh)
+            except KeyboardInterrupt:
+                interrupted = True
     written = write_reports(out) if begun(out) else []
-    if not as_json:
+    if not (as_json or predict):
         _print_targets(instrument.results)
-    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, conditions.notes())
+    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, notes)
 
 
 def _print_targets(results: Results) -> None:

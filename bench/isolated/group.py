@@ -87,7 +87,7 @@ class Group:
     def _verify(self, cells: dict[str, Cell], say: Say) -> dict[str, Parameters]:
         """Forecast every cell, and verify those that fit; the gradients by strategy name."""
         gradients = {}
-        calls = 2 + self.scenario.learning_steps + 2 * FEWEST_STARTS
+        calls = calls_of(self.scenario)
         for target, cell in cells.items():
             try:
                 if not cell.forecast(calls):
@@ -182,6 +182,11 @@ class Group:
         ratio = difference.ratio
         record.ratio_to_short_form, record.ratio_low, record.ratio_high = ratio.value, ratio.low, ratio.high
         record.p_value, record.verdict = difference.p_value, difference.verdict
+
+
+def calls_of(scenario: Scenario) -> int:
+    """How often a cell's strategy is called at least: to verify it, to learn, and in the fewest turns."""
+    return 2 + scenario.learning_steps + 2 * FEWEST_STARTS
 
 
 def _by_name(cells: dict[str, Cell]) -> dict[str, Cell]:

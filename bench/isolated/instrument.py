@@ -9,41 +9,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from backprop.errors import OutputError, RecordError
 from backprop.verify import REFERENCE
 from bench.budget import Budget
-from bench.isolated.conditions import Conditions
-from bench.isolated.group import Group, Say
 from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
-from bench.machine import cpu_name, describe_machine
+from bench.place import Place, Say
 from bench.results import Results
-from bench.threads import choose_cores
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
-    from bench.scenarios import Scenario
     from bench.suites import Suite
 
 
 @dataclass
 class Instrument:
-    """A suite to be measured into a folder."""
+    """A suite to be measured into a folder, at a place: this machine, a cluster, or nowhere."""
 
     folder: Path
     suite: Suite
     budget: Budget
     threads: int
     dataset: Dataset
-    data: str
     command: list[str]
-    conditions: Conditions
+    place: Place
     results: Results = field(init=False, default_factory=Results)
 
     def run(
         self,
-        say: Callable[[Scenario, str], None],
+        say: Say,
         advance: Callable[[], None],
         resume: bool = False,
         fresh: bool = False,
@@ -54,9 +47,7 @@ class Instrument:
         unfinished run lies in it and neither `resume` nor `fresh` says what becomes of it; `RecordError`
         where `resume` finds a folder of something else, or a run of other settings.
         """
-        for scenario in self.suite.scenarios:
-            choose_cores(scenario.threads or self.threads)
-            scenario.check(self.dataset)
+        self.place.check(self.suite)
         if resume and not begun(self.folder) and _holds_something_else(self.folder):
             raise RecordError(
                 f"The folder {str(self.folder)!r} holds no run to go on with; expected one that does."
@@ -81,31 +72,16 @@ class Instrument:
         self,
         journal: Journal,
         done: set[str],
-        say: Callable[[Scenario, str], None],
+        say: Say,
         advance: Callable[[], None],
     ) -> None:
-        for scenario in self.suite.scenarios:
-            if scenario.id in done:
-                continue
-            records, agreements = self._group(scenario).measure(_saying(say, scenario), advance)
+        left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
+        found = self.place.measure(self.suite, left, self.budget, say, advance)
+        for scenario, records, agreements in found:
             journal.add_group(scenario.id, [*records, *agreements])
             self.results.records += records
             self.results.agreements += agreements
         journal.end()
-
-    def _group(self, scenario: Scenario) -> Group:
-        threads = scenario.threads or self.threads
-        return Group(
-            scenario=scenario,
-            targets=self.suite.strategies_of(scenario),
-            schedule=self.suite.schedule,
-            budget=self.budget,
-            dataset=self.dataset,
-            data=self.data,
-            threads=threads,
-            cores=choose_cores(threads),
-            rng=np.random.default_rng(),
-        )
 
     def _settings(self) -> dict[str, Any]:
         """What a resumed run must have in common with the one it goes on with."""
@@ -121,7 +97,7 @@ class Instrument:
             "threads": self.threads,
             "data": self.dataset.name,
             "time_budget_s": self.budget.time_s,
-            "cpu": cpu_name(),
+            **self.place.settings(),
         }
 
     def _description(self) -> dict[str, Any]:
@@ -132,11 +108,7 @@ class Instrument:
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "memory_budget_bytes": self.budget.memory_bytes,
             "time_budget_s": self.budget.time_s,
-            "machine": describe_machine(
-                self.threads, choose_cores(self.threads) if self.conditions.pinned else []
-            ),
-            "conditions": self.conditions.to_json(),
-            "notes": self.conditions.notes(),
+            **self.place.description(),
             "settings": self._settings(),
         }
 
@@ -187,7 +159,3 @@ def _difference(name: str, theirs: Any, ours: Any) -> str:
                 return f"not {entry!r} among its {name} and this one has"
         return f"its {name} in another order"
     return f"{name} {theirs!r} and this one {ours!r}"
-
-
-def _saying(say: Callable[[Scenario, str], None], scenario: Scenario) -> Say:
-    return lambda what: say(scenario, what)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +58,17 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, whose fields pandas cannot type."""
-    return iter(frame.itertuples())
+    """The rows as named tuples, whose fields pandas cannot type.
+
+    What `frame.itertuples()` gives, without a class made anew and fifty look-ups by position for every table.
+    """
+    make = _row_class(tuple(frame.columns))._make
+    return map(make, zip(frame.index, *(frame[name] for name in frame.columns), strict=True))
+
+
+@functools.cache
+def _row_class(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", ("Index", *columns))
 
 
 def to_csv(loaded: LoadedRun) -> str:

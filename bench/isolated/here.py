@@ -1,0 +1,82 @@
+"""This machine as the place of a run: the groups of a suite, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.budget import Budget
+from bench.isolated.conditions import Conditions
+from bench.isolated.group import Group
+from bench.machine import cpu_name, describe_machine
+from bench.place import Found, Place, Say
+from bench.threads import choose_cores
+
+if TYPE_CHECKING:
+    from backprop.data import Dataset
+    from bench.scenarios import Scenario
+    from bench.suites import Suite
+
+
+@dataclass(frozen=True)
+class Here(Place):
+    """The threads of a scenario that names none, the data by which workers find it, and what works here."""
+
+    threads: int
+    dataset: Dataset
+    data: str
+    conditions: Conditions
+
+    def settings(self) -> dict[str, Any]:
+        """A run that goes on does so on the same processor."""
+        return {"place": "one machine", "cpu": cpu_name()}
+
+    def description(self) -> dict[str, Any]:
+        """The machine and the conditions."""
+        cores = choose_cores(self.threads) if self.conditions.pinned else []
+        return {
+            "machine": describe_machine(self.threads, cores),
+            "conditions": self.conditions.to_json(),
+            "notes": self.notes(),
+        }
+
+    def notes(self) -> list[str]:
+        """Those of the conditions."""
+        return self.conditions.notes()
+
+    def check(self, suite: Suite) -> None:
+        """Raise `ThreadError` or `DataError` where a scenario needs more cores, or other data."""
+        for scenario in suite.scenarios:
+            choose_cores(scenario.threads or self.threads)
+            scenario.check(self.dataset)
+
+    def measure(
+        self,
+        suite: Suite,
+        scenarios: Sequence[Scenario],
+        budget: Budget,
+        say: Say,
+        advance: Callable[[], None],
+    ) -> Iterator[Found]:
+        """One after another."""
+        for scenario in scenarios:
+            threads = scenario.threads or self.threads
+            group = Group(
+                scenario=scenario,
+                targets=suite.strategies_of(scenario),
+                schedule=suite.schedule,
+                budget=budget,
+                dataset=self.dataset,
+                data=self.data,
+                threads=threads,
+                cores=choose_cores(threads),
+                rng=np.random.default_rng(),
+            )
+            yield scenario, *group.measure(_saying(say, scenario), advance)
+
+
+def _saying(say: Say, scenario: Scenario) -> Callable[[str], None]:
+    return lambda what: say(scenario, what)

@@ -1,0 +1,112 @@
+"""`backprop run --predict`: every cell has its predicted figures and its place in the reports, and nothing runs."""
+
+import pytest
+from command import backprop
+from planted import failing
+
+from backprop import Network
+from bench.budget import Budget
+from bench.isolated.turns import Schedule
+from bench.journal import read_journal
+from bench.machine import Limits
+from bench.place import Place
+from bench.predicted import Predicted, PredictedSpeeds
+from bench.scenarios import Scenario
+from bench.suites import Suite
+
+SWEEP = """
+networks = ["4-3-2", "9-4-2", "49-32-10", "784-512-10"]
+batches = [1, 8]
+strategies = ["short-form", "full-jacobian", "finite-differences"]
+"""
+SMALL = Scenario.of(Network.mlp(9, 4, 3), 8, "float64")
+ROOMY = Budget(1e12, 1e9)
+
+
+@pytest.fixture
+def predict(monkeypatch):
+    """The records of the strategies in SMALL; whoever prepares or calls one, or measures the loss, fails."""
+    monkeypatch.setattr("bench.predicted.measure_limits", lambda dtype: Limits(1e9, 1e8))
+    monkeypatch.setattr(Scenario, "samples", lambda *_: pytest.fail("data was made"))
+
+    def run(strategies, budget=ROOMY, scenario=SMALL):
+        suite = Suite.of("one", strategies, [scenario], Schedule())
+        place: Place = Predicted(1)
+        ((_, records, agreements),) = place.measure(suite, [scenario], budget, lambda *_: None, lambda: None)
+        assert agreements == []
+        return {record.strategy: record for record in records}
+
+    return run
+
+
+def test_a_cell_that_fits_is_predicted_and_not_measured(predict):
+    record = predict(["short-form"])["short-form"]
+    assert (record.status, record.measured, record.time_median_s) == ("predicted", False, None)
+    assert record.predicted_time_s == max(record.predicted_flops / 1e9, record.predicted_bytes_moved / 1e8)
+    assert "--predict" in record.reason
+
+
+def test_a_black_box_is_predicted_by_its_passes(predict):
+    record = predict(["finite-differences"])["finite-differences"]
+    loss_s = PredictedSpeeds.of(SMALL, Limits(1e9, 1e8)).loss_s
+    assert loss_s >= SMALL.network.forward_flops(8) / 1e9
+    assert record.predicted_time_s == pytest.approx(record.forward_calls * loss_s, rel=0.2)
+
+
+def test_budgets_leave_out_what_they_would_leave_out_of_a_run(predict):
+    record = predict(["full-jacobian"], Budget(1.0, 1e9))["full-jacobian"]
+    assert record.status == "over-memory-budget"
+    record = predict(["finite-differences"], Budget(1e12, 1e-9))["finite-differences"]
+    assert record.status == "over-time-budget"
+    assert record.reason.startswith("13 calls of about ")  # 2 to verify, 5 of learning, 6 in turns
+
+
+def test_what_cannot_be_done_or_predicted_says_so(predict):
+    records = predict([f"{failing.__file__}:{name}" for name in ("Unsupported", "CostRaises")])
+    assert {name: record.status for name, record in records.items()} == {
+        "not-for-this": "unsupported",
+        "cost-raises": "crashed",
+    }
+
+
+def test_the_threads_of_a_scenario_are_those_of_its_limits(predict, monkeypatch):
+    from threadpoolctl import threadpool_info
+
+    seen = []
+    monkeypatch.setattr(
+        "bench.predicted.measure_limits",
+        lambda dtype: seen.append({pool["num_threads"] for pool in threadpool_info()}) or Limits(1e9, 1e8),
+    )
+    record = predict(["short-form"], scenario=Scenario.of(Network.mlp(9, 4, 3), 8, "float64", threads=2))
+    assert (record["short-form"].threads, seen) == (2, [{2}])
+
+
+def test_a_predicted_sweep_is_a_run_with_reports_and_goes_on_only_as_one(tmp_path):
+    (tmp_path / "sweep.toml").write_text(SWEEP, encoding="utf-8")
+    done = backprop("run", "--predict", "--suite", "sweep.toml", "--out", "run", cwd=tmp_path)
+    assert done.code == 0, done.err
+    run, records, _ = read_journal(tmp_path / "run")
+    assert len(records) == 24
+    assert {r.status for r in records} <= {"predicted", "over-memory-budget", "over-time-budget"}
+    assert all(r.predicted_peak_bytes and r.predicted_time_s for r in records)
+    assert "**No cell was measured.**" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    assert "24 cells predicted" in done.out
+    assert run["notes"] == [
+        "Nothing was measured: times are predicted from the machine's limits, and are lower bounds."
+    ]
+    path = tmp_path / "run" / "records.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:5]), encoding="utf-8")
+    done = backprop("run", "--suite", "sweep.toml", "--out", "run", "--resume", cwd=tmp_path)
+    assert (done.code, "place 'predicted' and this one 'one machine'" in done.error_sentence) == (2, True)
+    done = backprop("run", "--predict", "--suite", "sweep.toml", "--out", "run", "--resume", cwd=tmp_path)
+    assert done.code == 0
+    assert [(r.scenario, r.strategy) for r in read_journal(tmp_path / "run")[1]] == [
+        (r.scenario, r.strategy) for r in records
+    ]
+
+
+def test_two_places_at_once_are_refused(tmp_path):
+    done = backprop("run", "--predict", "--workers", "2", "--suite", "quick", cwd=tmp_path)
+    assert done.code == 2
+    assert done.error_sentence == "Error: --predict and --workers are given; expected one of them."
