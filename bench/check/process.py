@@ -18,12 +18,14 @@ from bench.check.job import Job
 from bench.isolated.process import GROUP_OF_ITS_OWN
 from bench.threads import thread_variables
 
+_LATE = "The time was up before the cost was measured."
+
 
 @dataclass(frozen=True)
 class Answers:
     """What the child said. error: why there is no check; traceback: the user's lines; printed: what their code said.
 
-    late: whether the time was up after the verdict and before the costs.
+    without_costs: why there are no costs, though there is a verdict.
     """
 
     check: dict[str, Any] | None = None
@@ -32,7 +34,7 @@ class Answers:
     error: str | None = None
     traceback: str | None = None
     printed: str = ""
-    late: bool = False
+    without_costs: str | None = None
 
 
 class Child:
@@ -79,7 +81,7 @@ class Child:
             error=answer.get("error"),
             traceback=answer.get("traceback"),
             printed=self._output.read(),
-            late=timed_out,
+            without_costs=_LATE if timed_out else answer.get("without_costs"),
         )
         if found.check is None and found.error is None:
             return dataclasses.replace(found, error=self._silence(timed_out, timeout_s))

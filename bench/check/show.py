@@ -81,8 +81,8 @@ def _kinks(console: Console, kinks: Sequence[dict[str, Any]]) -> None:
 
 def _costs(console: Console, answers: Answers) -> None:
     if not answers.costs:
-        if answers.late:
-            console.print("note: the time was up before the cost was measured.")
+        if answers.without_costs:
+            console.print(f"note: {answers.without_costs}")
         return
     numbers = ("time", "÷ short form", "peak memory")
     table = make_table("What it costs", ("gradient", *numbers, ""), numbers)

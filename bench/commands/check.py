@@ -71,6 +71,7 @@ def check(
             "seed": seed,
             **answers.check,
             "costs": answers.costs,
+            "without_costs": answers.without_costs,
             "printed": answers.printed,
         }
         print(json.dumps(found, indent=2))

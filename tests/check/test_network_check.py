@@ -124,6 +124,11 @@ def test_a_batch_of_two_cannot_tell_a_sum_from_a_factor_of_two():
     assert "constant-factor" in finding.evidence
 
 
+def test_a_batch_of_one_is_said_to_hide_what_happens_over_the_batch():
+    assert any("larger batch" in note for note in checked(RIGHT, "one-sample").notes)
+    assert checked(RIGHT).notes == ()
+
+
 def test_weight_decay_is_part_of_the_truth_where_the_loss_has_it():
     def decayed(params, inputs, labels):
         loss, g = RIGHT(params, inputs, labels)

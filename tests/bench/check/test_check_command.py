@@ -253,7 +253,19 @@ def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_pa
     (tmp_path / "mine.py").write_text(f"import time\nCALLS = []\n{slow}", encoding="utf-8")
     done = backprop("check", "mine.py:gradient", *SMALL, "--timeout", "8s", cwd=tmp_path)
     assert done.code == 0
-    assert "the time was up before the cost was measured" in done.out
+    assert "The time was up before the cost was measured." in done.out
+
+
+def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(tmp_path):
+    text = (EXAMPLES / "right.py").read_text(encoding="utf-8")
+    failing = text.replace(
+        "    n = len(inputs)", "    n = len(inputs)\n    CALLS.append(1)\n    assert len(CALLS) < 6"
+    )
+    (tmp_path / "mine.py").write_text(f"CALLS = []\n{failing}", encoding="utf-8")
+    done = backprop("check", "mine.py:gradient", *SMALL, "--json", cwd=tmp_path)
+    found = parsed(done)
+    assert (done.code, found["verdict"], found["costs"]) == (0, "right", [])
+    assert "AssertionError" in found["without_costs"]
 
 
 def test_an_interrupt_ends_the_child_and_the_command(tmp_path):
