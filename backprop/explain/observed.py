@@ -76,7 +76,7 @@ class Observer:
         if isinstance(array, Observed) and array.derivative is not None:
             return array.derivative
         known = self._written.get(_address(array))
-        return known[0] if known is not None and known[1].size == array.size else None
+        return None if known is None else known[0]
 
     def _is_identity(self, array: Array) -> bool:
         c = len(self._identity)

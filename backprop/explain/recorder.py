@@ -87,7 +87,9 @@ class Recorder:
     def _forward(self, call: Call, y: Array) -> Array:
         words, layer = self._words(call, len(y)), call.subject.name
         letters = "nc" if words["y"] == self.names.outputs else "no"
-        self._add(words["y"], "value", layer, formula("forward", layer, words), letters, y)
+        text = formula("forward", layer, words)
+        text = text.replace("o]", "c]") if letters == "nc" else text  # the outputs have an axis c
+        self._add(words["y"], "value", layer, text, letters, y)
         return y
 
     def _value(self, call: Call, value: Any) -> Any:

@@ -40,6 +40,12 @@ def test_a_file_is_written_in_the_format_asked_for_or_that_of_its_name(tmp_path,
     assert written.read_text(encoding="utf-8") == render(expected())
 
 
+def test_a_workbook_is_written(tmp_path):
+    done = backprop("explain", "--out", "w.xlsx", cwd=tmp_path)
+    assert (done.code, done.out) == (0, "w.xlsx\n")
+    assert (tmp_path / "w.xlsx").read_bytes().startswith(b"PK")
+
+
 def test_another_seed_gives_other_numbers(tmp_path):
     assert backprop("explain", "--seed", "3", cwd=tmp_path).out != backprop("explain", cwd=tmp_path).out
 
@@ -60,6 +66,8 @@ MISTAKES = {
     "no folder": (["--out", "nowhere/page.md"], "cannot be written to 'nowhere/page.md'"),
     "a folder": (["--out", ".", "--format", "html"], "cannot be written to '.'"),
     "workbook without a file": (["--format", "xlsx"], "expected --out"),
+    "workbook over a folder": (["--out", ".", "--format", "xlsx"], "not open in another program"),
+    "workbook of others": (["--out", "w.xlsx", "--strategy", "short-form"], "full-jacobian,short-form"),
     "seed": (["--seed", "-1"], "--seed"),
 }
 

@@ -56,6 +56,14 @@ def test_rows_go_forward_first_and_then_back_from_the_loss():
     assert [name for name in names if name in order] == order
 
 
+def test_a_local_derivative_stands_before_the_products_with_it_and_the_gradient_last():
+    names = [row.name for row in explained("full-jacobian-naive", "layerwise-vjp").rows]
+    by_weight = [name for name in names if name.endswith("/∂W₁")]
+    assert by_weight[0] == "∂z₁/∂W₁"
+    assert set(by_weight[1:-2]) == {"∂a₁/∂W₁", "∂z₂/∂W₁", "∂p/∂W₁"}
+    assert by_weight[-2:] == ["∂ℓ/∂W₁", "∂L/∂W₁"]
+
+
 def test_what_one_strategy_does_not_form_stands_beside_nothing():
     rows = {row.name: row.steps for row in explained().rows}
     assert rows["∂z₁/∂W₁"][1] is None

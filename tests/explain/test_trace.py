@@ -126,6 +126,11 @@ def test_batched_jacobian_forms_the_jacobian_of_the_outputs_by_every_parameter()
     assert (found.shape_letters, found.shape_numbers) == ("(n, c, i, o)", "4 × 2 × 4 × 3")
 
 
+def test_the_outputs_have_an_axis_of_classes_and_other_values_one_of_outputs():
+    got = traced("layerwise-vjp")[0]
+    assert [got.find(name).shape_letters for name in ("z₂", "p")] == ["(n, o)", "(n, c)"]
+
+
 def test_the_naive_order_forms_products_between_inner_values_and_rows_do_not():
     assert {"∂z₂/∂W₁", "∂a₁/∂W₁"} <= names_in("full-jacobian-naive")
     assert not {"∂z₂/∂W₁", "∂a₁/∂W₁", "∂p/∂W₁"} & names_in("full-jacobian")

@@ -138,4 +138,6 @@ def _chain(case: SymbolicNetwork) -> Iterator[Line]:
         if not is_loss:
             left = f"∂{LOSS}/∂{factor.of} · ∂{factor.of}/∂{factor.by}"
             shape = names.shapes[factor.by]
-            yield Line(f"The chain rule, {left}", Derivative(LOSS, factor.by), (matrix(row.closed.reshape(shape)),))
+            yield Line(
+                f"The chain rule, {left}", Derivative(LOSS, factor.by), (matrix(row.closed.reshape(shape)),)
+            )

@@ -45,7 +45,7 @@ def test_every_form_of_a_layer_is_proven(name, shape):
     claims = prove_layer(LAYERS[name](shape[1]), *shape)
     assert not [str(claim) for claim in claims if not claim.holds]
     forms = {claim.what.split(": ")[1] for claim in claims}
-    assert {"input_jacobian", "input_factor", "vjp", "jvp"} <= forms
+    assert {"samples that do not mix", "input_jacobian", "input_factor", "vjp", "jvp"} <= forms
     own = LAYERS[name](shape[1]).parameter_shapes()
     for form in ("parameter_jacobians", "parameter_factors", "vjp"):
         assert {f"{form} of {parameter}" for parameter in own} <= forms
@@ -172,6 +172,18 @@ def test_only_the_form_that_is_wrong_is_refuted(monkeypatch):
     monkeypatch.setattr(Softmax, "jvp", lambda self, p, x, y, dx, dp: dx)
     claims = prove_layer(Softmax(), 1, 2)
     assert [claim.what for claim in claims if not claim.holds] == ["softmax, n = 1: jvp"]
+
+
+def test_a_layer_that_mixes_samples_is_refuted(monkeypatch):
+    monkeypatch.setattr(Tanh, "forward", lambda self, p, x, out=None: np.tanh(x) * x[::-1])
+    claims = prove_layer(Tanh(), 2, 1)
+    assert "tanh, n = 2: samples that do not mix" in [claim.what for claim in claims if not claim.holds]
+
+
+def test_a_wrong_shape_is_refuted(monkeypatch):
+    monkeypatch.setattr(Tanh, "input_jacobian", lambda self, p, x, y, out=None: np.zeros((1, 2, 1), object))
+    (claim,) = [claim for claim in prove_layer(Tanh(), 1, 2) if not claim.holds]
+    assert str(claim).endswith("input_jacobian: WRONG, its shape is (1, 2, 1) and should be (1, 2, 2)")
 
 
 def test_the_shift_of_a_softmax_cancels_whatever_it_is():

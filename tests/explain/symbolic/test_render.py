@@ -70,6 +70,11 @@ def test_softmax_and_cross_entropy_end_in_p_minus_t():
     assert [str(element) for element in product] == ["p_0_0 - 1", "p_0_1", "p_0_2"]
 
 
+def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled():
+    lines = [line for line in derive_network(Network.mlp(2, 2, 2), 1).lines if str(line.left) == "∂L/∂z₂"]
+    assert [str(element) for element in lines[0].right[0]] == ["p_0_0 - 1", "p_0_1"]
+
+
 def test_what_is_refuted_is_said_everywhere(monkeypatch):
     monkeypatch.setattr(Tanh, "derivative", lambda self, x, y: 1 - y)
     wrong = derive("tanh", 1)

@@ -1,0 +1,48 @@
+"""What one form of output needs is asked for when it is needed, and its absence is one sentence."""
+
+import subprocess
+import sys
+
+import pytest
+from command import environment, run_python
+from tables import sentence
+
+from backprop.explain.extras import MissingPackageError, need
+
+WITHOUT = """
+import sys
+sys.modules[{package!r}] = None
+from bench.cli import main
+sys.argv = ["backprop", *{arguments!r}]
+main()
+"""
+CASES = {
+    "spreadsheet": ("xlsxwriter", ["explain", "--out", "workbook.xlsx"]),
+    "symbolic": ("sympy", ["derive", "relu"]),
+}
+
+
+@pytest.mark.parametrize("extra", CASES)
+def test_a_package_that_is_missing_is_named_with_its_extra(extra, tmp_path):
+    package, arguments = CASES[extra]
+    done = run_python(WITHOUT.format(package=package, arguments=arguments), cwd=tmp_path)
+    assert done.code == 2
+    assert f"The package {package} is not installed" in done.error_sentence
+    assert f"backprop-bench[{extra}]" in done.error_sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_itself_needs_neither():
+    packages = ("xlsxwriter", "sympy", "matplotlib")
+    code = f"import sys, backprop.explain; print([name for name in {packages} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_package_that_is_there_is_handed_out():
+    assert need("json", "spreadsheet").loads("1") == 1
+    with pytest.raises(MissingPackageError) as error:
+        need("no_such_package", "spreadsheet")
+    assert "no_such_package" in sentence(error.value)
