@@ -56,8 +56,11 @@ def test_rows_go_forward_first_and_then_back_from_the_loss():
     assert [name for name in names if name in order] == order
 
 
-def test_a_local_derivative_stands_before_the_products_with_it_and_the_gradient_last():
-    names = [row.name for row in explained("full-jacobian-naive", "layerwise-vjp").rows]
+@pytest.mark.parametrize(
+    "pair", itertools.permutations(["full-jacobian-naive", "layerwise-vjp"]), ids="-".join
+)
+def test_a_local_derivative_stands_before_the_products_with_it_and_the_gradient_last(pair):
+    names = [row.name for row in explained(*pair).rows]
     by_weight = [name for name in names if name.endswith("/∂W₁")]
     assert by_weight[0] == "∂z₁/∂W₁"
     assert set(by_weight[1:-2]) == {"∂a₁/∂W₁", "∂z₂/∂W₁", "∂p/∂W₁"}
