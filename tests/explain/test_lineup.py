@@ -57,7 +57,7 @@ def test_rows_go_forward_first_and_then_back_from_the_loss():
 
 
 @pytest.mark.parametrize(
-    "pair", itertools.permutations(["full-jacobian-naive", "layerwise-vjp"]), ids="-".join
+    "pair", list(itertools.permutations(["full-jacobian-naive", "layerwise-vjp"])), ids="-".join
 )
 def test_a_local_derivative_stands_before_the_products_with_it_and_the_gradient_last(pair):
     names = [row.name for row in explained(*pair).rows]
