@@ -65,6 +65,22 @@ def test_the_worst_entries_come_worst_first():
     assert [entry.index for entry in tensor.worst] == [(4, 3), (0, 2), (1, 1)]
 
 
+def test_what_is_lost_below_the_rounding_of_the_largest_entry_is_no_mistake():
+    one = NETS["wide"]
+    params, batch = one.sample()
+    batch.inputs[:, 5] = 0  # that row of dW1 is zero for certain
+
+    def off(size):
+        def function(tensors, inputs, labels):
+            g = RIGHT(tensors, inputs, labels)[1]
+            g["W1"][5, 5] += size * np.max(np.abs(g["W1"]))
+            return g
+
+        return check_network_gradient(one.network, function, params, batch, np.random.default_rng(0)).verdict
+
+    assert (off(1e-17), off(1e-15)) == ("right", "wrong")
+
+
 def test_tensors_that_are_right_stay_right_beside_a_wrong_one():
     found = changed(lambda loss, g: {**g, "b1": -g["b1"]})
     assert {tensor.name: tensor.verdict for tensor in found.tensors} == {

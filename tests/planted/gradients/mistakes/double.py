@@ -141,7 +141,12 @@ DOUBLE = (
     ),
 )
 
+_NOISY = "{k: n * v * (1 + 1e-6 * np.sin(np.arange(v.size)).reshape(v.shape)) for k, v in grads.items()}"
+
 UNKNOWN = (
+    one(
+        "unknown", "n times, and a millionth of noise", end(f"grads = {_NOISY}"), "relu", "tanh-deep", "wide"
+    ),
     one("unknown", "one entry", end('grads["W1"][3, 2] += 1e-3'), "relu", "wide-float32", tensor="W1"),
     one("unknown", "one entry, a billionth", end('grads["W1"][2, 3] += 1e-9'), "tanh", "wide", tensor="W1"),
     one("unknown", "one row of noise", end('grads["W1"][4] = np.cos(np.arange(9))'), "relu", tensor="W1"),
