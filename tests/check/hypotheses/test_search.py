@@ -136,3 +136,15 @@ def test_a_run_goes_back_as_the_reference_does(activation):
         assert delta.sum(axis=0) == pytest.approx(truth[bias].astype(float), rel=1e-9, abs=1e-14)
         if k:
             delta = run.through(k - 1, delta @ run.weights[k].T)
+
+
+def test_a_bias_alone_is_too_little_to_name_another_loss():
+    """Σₙ p/n is the bias gradient of a loss without labels; with weights that do not fit it is no such loss."""
+    network, params, batch = setting(sizes=(12, 5))
+    run = Run.of(network, params, batch.inputs, batch.labels)
+
+    def change(g, params):
+        g["b1"][...] = run.y.sum(axis=0) / run.n
+        g["W1"][...] = np.cos(np.arange(g["W1"].size)).reshape(g["W1"].shape)
+
+    assert kinds(explained(change, sizes=(12, 5))) == [("unknown", ("W1",)), ("unknown", ("b1",))]
