@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 
 .PHONY: bench test lint reference clean
 
-bench: $(VENV)/installed-report
+bench: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only
 
 test: $(VENV)/installed-report-test
@@ -17,7 +17,7 @@ lint: $(VENV)/installed-report-test-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-reference: $(VENV)/installed-report
+reference: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only --out results/reference
 
 # A stamp per set of extras; pyproject.toml is what they are made from.

@@ -150,11 +150,10 @@ def fit_exponent(sizes: Sequence[float], values: Sequence[Estimate], rng: np.ran
     slope, intercept = np.polyfit(x, y, 1)
     residuals = y - (slope * x + intercept)
     inflation = np.sqrt(len(x) / max(1, len(x) - 2))  # a fitted line leaves residuals too small
-    slopes = []
-    for _ in range(_RESAMPLES // 2):
-        scatter = rng.choice(residuals, len(x)) * inflation
-        drawn = slope * x + intercept + scatter + rng.standard_normal(len(x)) * spread
-        slopes.append(np.polyfit(x, drawn, 1)[0])
+    size = (_RESAMPLES // 2, len(x))
+    scatter = rng.choice(residuals, size) * inflation
+    drawn = slope * x + intercept + scatter + rng.standard_normal(size) * spread
+    slopes = np.polyfit(x, drawn.T, 1)[0]
     low, high = np.percentile(slopes, [2.5, 97.5])
     return Estimate(float(slope), float(low), float(high))
 

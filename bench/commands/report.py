@@ -10,9 +10,24 @@ import typer
 
 def report(
     folder: Annotated[Path, typer.Argument(help="The folder of a run, with its records.jsonl.")],
+    html: Annotated[bool, typer.Option("--html", help="Only the HTML page, report.html.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a short ranking for a pull request; write nothing.")
+    ] = False,
 ) -> None:
     """Rebuild the reports of a run from its records."""
-    from bench.report import write_reports
+    from bench.report import write_page, write_reports
+    from bench.report.frame import load_run
+    from bench.report.html import MISSING, available
+    from bench.report.summary import summary
 
+    if markdown:
+        print(summary(load_run(folder)), end="")
+    if html:
+        print(write_page(folder))
+    if markdown or html:
+        return
     for path in write_reports(folder):
         print(path)
+    if not available():
+        print(MISSING)

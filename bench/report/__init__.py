@@ -8,12 +8,14 @@ from backprop.errors import OutputError
 
 
 def write_reports(run: Path) -> list[Path]:
-    """Write results.csv, report.md and, where matplotlib is installed, the plots; returns what was written.
+    """Write results.csv, report.md and, with the extras `report` and `html`, the plots and report.html.
+
+    Returns what was written.
 
     A file is there whole or, where its writing failed, as it was before.
     Raises `RecordError` where the run cannot be read and `OutputError` where its folder cannot be written.
     """
-    from bench.report import frame, markdown, plots
+    from bench.report import frame, html, markdown, plots
 
     loaded = frame.load_run(run)
     folder = run if run.is_dir() else run.parent
@@ -23,13 +25,29 @@ def write_reports(run: Path) -> list[Path]:
         "report.md": markdown.render(loaded, list(pictures), plots.available()),
         **pictures,
     }
+    if html.available():
+        files[html.NAME] = html.render(loaded, folder)
     try:
-        for name in set(plots.NAMES) - set(files):
-            (folder / name).unlink(missing_ok=True)  # a picture of another run
+        for name in {*plots.NAMES, html.NAME} - set(files):
+            (folder / name).unlink(missing_ok=True)  # of another run
         return [write_whole(folder / name, text) for name, text in files.items()]
     except OSError as error:
         raise OutputError(
             f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
+        ) from error
+
+
+def write_page(run: Path) -> Path:
+    """Write report.html alone; raises `PageError` without the extra `html`, and as `write_reports` does."""
+    from bench.report import frame, html
+
+    folder = run if run.is_dir() else run.parent
+    page = html.render(frame.load_run(run), folder)
+    try:
+        return write_whole(folder / html.NAME, page)
+    except OSError as error:
+        raise OutputError(
+            f"The page cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
         ) from error
 
 

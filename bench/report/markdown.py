@@ -12,6 +12,7 @@ import pandas as pd
 from bench.record import MEASURED, Agreement
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
+from bench.report.machine import machine_rows
 from bench.report.measurement import exponent_rows, measurement_rows, shared_ranks
 from bench.report.scaling import exponents
 from bench.report.targets import TARGETS_NOTE, target_rows, targets
@@ -191,44 +192,35 @@ def _agreement_sections(agreements: list[Agreement]) -> str:
 
 
 def _machine(run: dict[str, Any]) -> str:
-    machine = run.get("machine", {})
-    blas = ", ".join(
-        f"{pool.get('internal_api')} {pool.get('version')} ({pool.get('architecture')})"
-        for pool in machine.get("blas", [])
+    rows = machine_rows(run)
+    return markdown_table(
+        {"": name, " ": as_code(value) if name == "command" else as_text(value)}
+        for name, value in rows.items()
     )
-    versions = ", ".join(f"{name} {number}" for name, number in machine.get("versions", {}).items() if number)
-    pinned = machine.get("pinned_to") or []
-    rows = {
-        "command": as_code(str(run.get("command"))),
-        "started": str(run.get("started")),
-        "data": as_text(str(run.get("data"))),
-        "reference": as_text(str(run.get("reference"))),
-        "CPU": as_text(f"{machine.get('cpu')}, {machine.get('cores')} cores"),
-        "threads": f"{machine.get('threads')}, "
-        + (f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"),
-        "memory": units.data_size(machine.get("memory_bytes")),
-        "BLAS": as_text(blas or "none found"),
-        "versions": as_text(f"Python {machine.get('python')}, {versions}"),
-        "platform": as_text(str(machine.get("platform"))),
-        "budgets a cell": f"{units.data_size(run.get('memory_budget_bytes'))}, "
-        + units.seconds(run.get("time_budget_s")),
-    }
-    return markdown_table({"": name, " ": value} for name, value in rows.items())
 
 
 def _caption(name: str) -> str:
     return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
-_LEFT = {"", " ", "strategy", "status", "reason", "scenario"}
-_LEFT |= {"quantity", "against", "against short form", "memory by", "unstable", "work", "cell", "dtype"}
+TEXT_COLUMNS = {"", " ", "strategy", "status", "reason", "scenario"}
+TEXT_COLUMNS |= {
+    "quantity",
+    "against",
+    "against short form",
+    "memory by",
+    "unstable",
+    "work",
+    "cell",
+    "dtype",
+}
 
 
 def markdown_table(rows: Iterable[dict[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in _LEFT else "--:" for header in headers]
+    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 

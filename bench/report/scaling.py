@@ -28,6 +28,8 @@ class Exponent:
     quantity: str
     measured: Estimate
     predicted: float
+    cells: tuple[int, ...] = ()
+    """Where in the frame the cells are that it was fitted to."""
 
 
 def exponents(frame: pd.DataFrame) -> list[Exponent]:
@@ -46,11 +48,12 @@ def exponents(frame: pd.DataFrame) -> list[Exponent]:
         ):
             slope = np.polyfit(np.log(sizes), np.log(predicted.astype(float)), 1)[0]
             fitted = fit_exponent(sizes, measured, rng)
-            found.append(Exponent(strategy, swept, sizes, quantity, fitted, float(slope)))
+            places = tuple(map(int, cells.index))
+            found.append(Exponent(strategy, swept, sizes, quantity, fitted, float(slope), places))
     return found
 
 
-_FIXED: dict[str, Callable[[Any], Any]] = {
+FIXED: dict[str, Callable[[Any], Any]] = {
     "width": lambda shape: (shape.inputs, shape.outputs, shape.depth, shape.batch),
     "batch": lambda shape: (shape.inputs, shape.outputs, shape.depth, shape.width),
     "depth": lambda shape: (shape.inputs, shape.outputs, shape.width, shape.batch),
@@ -60,9 +63,9 @@ _FIXED: dict[str, Callable[[Any], Any]] = {
 
 def _sweeps(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Strategy, what is swept, and the cells with columns width, batch and depth, in order of size."""
-    cells = _with_shapes(frame[(frame.status == "ok") & frame.time_median_s.notna()])
+    cells = with_shapes(frame[(frame.status == "ok") & frame.time_median_s.notna()])
     for strategy, own in cells.groupby("strategy", sort=False):
-        for swept, fixed in _FIXED.items():
+        for swept, fixed in FIXED.items():
             keys = [(*fixed(shape), shape.rest) for shape in own.itertuples()]
             for _, sweep in own.groupby(pd.Series(keys, index=own.index), sort=False):
                 unique = sweep.drop_duplicates(swept).sort_values(swept)
@@ -70,8 +73,11 @@ def _sweeps(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
                     yield str(strategy), swept, unique
 
 
-def _with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The cells of networks whose hidden layers are all as wide, with their shape in columns."""
+def with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells of networks whose hidden layers are all as wide, with their shape in columns.
+
+    inputs, outputs, width, depth, batch: sizes; rest: what must be the same in a sweep besides.
+    """
     shapes = []
     for cell in frame.itertuples():
         sizes_text, _, rest = str(cell.network).partition(" ")
@@ -86,7 +92,7 @@ def _with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
                     "width": hidden[0],
                     "depth": len(hidden),
                     "batch": cell.batch_size,
-                    "rest": (rest, cell.dtype, cell.threads),
+                    "rest": (rest, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else ""),
                 }
             )
     columns = ["index", "inputs", "outputs", "width", "depth", "batch", "rest"]

@@ -9,7 +9,7 @@ from rows import agreement, left_out, record, write_journal, wrong
 from tables import sentence
 
 from backprop.errors import OutputError, RecordError
-from bench.report import plots, write_reports
+from bench.report import html, plots, write_reports
 
 ROWS = [
     record(),
@@ -18,7 +18,8 @@ ROWS = [
     left_out(),
     agreement("short-form", "layerwise-vjp"),
 ]
-ALL = ["results.csv", "report.md", *plots.NAMES]
+PAGE = ["report.html"] if html.available() else []
+ALL = ["results.csv", "report.md", *plots.NAMES, *PAGE]
 
 
 def contents(folder):
@@ -63,7 +64,7 @@ def test_the_journal_itself_can_be_named(folder):
 @pytest.mark.parametrize("rows", [[], [left_out()], [wrong()]], ids=["empty", "left out", "wrong"])
 def test_a_run_without_a_right_cell_has_tables_and_no_plots(tmp_path, rows):
     written = write_reports(write_journal(tmp_path, *rows))
-    assert [path.name for path in written] == ["results.csv", "report.md"]
+    assert [path.name for path in written] == ["results.csv", "report.md", *PAGE]
     assert "No plots: no right cell" in (tmp_path / "report.md").read_text()
 
 

@@ -1,0 +1,202 @@
+"""The tables of the page: a cell has the text that is read, and the number that it is sorted by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.record import MEASURED, Agreement
+from bench.report import units
+from bench.report.frame import tuples
+from bench.report.measurement import shared_ranks
+from bench.report.scaling import Exponent
+
+MOST_ROWS = 2000
+"""Rows of one table: more would make the page larger than 3 MB; results.csv has them all."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, what it is sorted by (None: last), and a smaller text below it."""
+
+    text: str
+    key: float | str | None = None
+    note: str = ""
+
+    @property
+    def sort(self) -> str:
+        """The key as an attribute."""
+        return "" if self.key is None else f"{self.key:.6g}" if isinstance(self.key, float) else self.key
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line: what it is about, and its cells. The keys are what a filter looks at."""
+
+    name: str
+    scenario: str
+    dtype: str
+    status: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Headers, whether each is of numbers, and rows; how many rows had no room."""
+
+    headers: tuple[tuple[str, bool], ...]
+    rows: tuple[Row, ...]
+    dropped: int = 0
+
+
+_RANKED = (
+    ("strategy", False),
+    ("rank", True),
+    ("scenario", False),
+    ("dtype", False),
+    ("time", True),
+    ("÷ short form", True),
+    ("÷ loss", True),
+    ("memory", True),
+    ("error", True),
+    ("tolerance", True),
+    ("accuracy", True),
+    ("status", False),
+)
+_LEFT_OUT = (
+    ("strategy", False),
+    ("scenario", False),
+    ("dtype", False),
+    ("status", False),
+    ("reason", False),
+    ("predicted time", True),
+    ("predicted memory", True),
+    ("forward passes", True),
+)
+
+
+def ranked_table(frame: pd.DataFrame) -> Table:
+    """Every cell, scenario by scenario: right ones by time, then wrong ones, then those that did not run."""
+    rows: list[Row] = []
+    for _, cells in frame.groupby(["scenario", "dtype"], sort=False):
+        order = {"ok": 0, "disagrees": 1}
+        ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
+        ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
+        right = ranked[(ranked.status == "ok") & (ranked.tolerance < 1)]  # an estimate has no rank
+        ranks = dict(zip(right.index, shared_ranks(right), strict=True))
+        short = cells[(cells.strategy == "short-form") & cells.time_median_s.notna()].time_median_s
+        unit = math.nan if short.empty else float(short.iloc[0])
+        rows += [_ranked_row(cell, ranks.get(cell.Index, ""), unit) for cell in tuples(ranked)]
+    return _cut(_RANKED, rows)
+
+
+def left_out_table(frame: pd.DataFrame) -> Table:
+    """The cells without figures: the reason in words, and what they would need."""
+    rows = [
+        _row(
+            cell,
+            Cell(cell.status, cell.status),
+            Cell(cell.reason, cell.reason),
+            _number(cell.predicted_time_s, units.seconds),
+            _number(cell.predicted_peak_bytes, units.data_size),
+            _number(cell.forward_calls, units.count),
+        )
+        for cell in tuples(frame[~frame.status.isin(MEASURED)])
+    ]
+    return _cut(_LEFT_OUT, rows)
+
+
+def exponent_table(frame: pd.DataFrame, found: Sequence[Exponent]) -> list[dict[str, str]]:
+    """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
+    lines: dict[tuple[str, tuple[int, ...]], dict[str, str]] = {}
+    for one in found:
+        first = frame.loc[one.cells[0]]
+        batch = "" if one.swept == "batch" else f", batch {first['batch_size']}"
+        line = lines.setdefault(
+            (one.strategy, one.cells),
+            {
+                "strategy": one.strategy,
+                "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]}, {len(one.sizes)} sizes",
+                "cell": f"{str(first['network']).split()[0]}{batch}, {first['dtype']}",
+            },
+        )
+        line[one.quantity] = f"{one.measured.value:.2f} ({one.measured.low:.2f} to {one.measured.high:.2f})"
+        line[f"{one.quantity}, predicted"] = f"{one.predicted:.2f}"
+    return list(lines.values())
+
+
+def agreement_tables(agreements: Sequence[Agreement]) -> list[tuple[str, list[str], list[list[str]]]]:
+    """For every scenario and dtype: the names, and every pair's distance; ✗ beyond both error models."""
+    groups: dict[str, list[Agreement]] = {}
+    for row in agreements:
+        groups.setdefault(f"{row.scenario}, {row.dtype}", []).append(row)
+    found = []
+    for label, rows in groups.items():
+        names = list(dict.fromkeys(name for row in rows for name in (row.first, row.second)))
+        texts = {frozenset((r.first, r.second)): _distance(r) for r in rows}
+        lines = [[texts.get(frozenset((one, other)), "") for other in names] for one in names]
+        found.append((label, names, lines))
+    return found
+
+
+def _ranked_row(cell: Any, rank: str, unit: float) -> Row:
+    """The cells of a row; `unit` is the time of the short form, for the ratio of what is predicted."""
+    ratio_note = interval(cell.ratio_low, cell.ratio_high, units.ratio)
+    if cell.status in MEASURED:
+        time = _number(
+            cell.time_median_s, units.seconds, interval(cell.time_low_s, cell.time_high_s, units.seconds)
+        )
+        memory = _number(cell.peak_bytes, units.data_size)
+        ratio = _number(cell.ratio_to_short_form, units.ratio, ratio_note)
+    else:
+        time = _predicted(cell.predicted_time_s, units.seconds)
+        memory = _predicted(cell.predicted_peak_bytes, units.data_size)
+        ratio = _predicted(cell.predicted_time_s / unit, units.ratio)
+    return _row(
+        cell,
+        time,
+        ratio,
+        _number(cell.ratio_to_loss, units.ratio),
+        memory,
+        _number(cell.gradient_error, units.error),
+        _number(cell.tolerance, units.error),
+        _number(cell.test_accuracy, units.percent),
+        Cell(cell.status, cell.status, str(cell.unstable or "") and "unstable: " + str(cell.unstable)),
+        first=Cell(rank, float(rank.rstrip("=")) if rank else None),
+    )
+
+
+def _row(cell: Any, *cells: Cell, first: Cell | None = None) -> Row:
+    lead = () if first is None else (first,)
+    place = (Cell(cell.scenario, cell.scenario), Cell(cell.dtype, cell.dtype))
+    return Row(
+        str(cell.strategy), str(cell.scenario), str(cell.dtype), str(cell.status), (*lead, *place, *cells)
+    )
+
+
+def _number(value: Any, words: Any, note: str = "") -> Cell:
+    if pd.isna(value) or not math.isfinite(value):
+        return Cell(units.MISSING)
+    return Cell(words(value), float(value), note)
+
+
+def _predicted(value: Any, words: Any) -> Cell:
+    cell = _number(value, words)
+    return cell if cell.key is None else Cell("≈ " + cell.text, cell.key)
+
+
+def interval(low: Any, high: Any, words: Any) -> str:
+    """1.57x to 1.62x; nothing where there is no interval."""
+    return "" if pd.isna(low) or pd.isna(high) else f"{words(low)} to {words(high)}"
+
+
+def _distance(row: Agreement) -> str:
+    return units.error(row.distance) + ("" if row.agrees else " ✗")
+
+
+def _cut(headers: tuple[tuple[str, bool], ...], rows: list[Row]) -> Table:
+    return Table(headers, tuple(rows[:MOST_ROWS]), max(0, len(rows) - MOST_ROWS))
