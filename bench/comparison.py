@@ -2,7 +2,8 @@
 
 Two runs did not take turns with each other, so drift of the machine between them is in every ratio. A
 difference is claimed where the interval of the ratio excludes one, and the factor exceeds `SMALLEST_CLAIM` and
-the noise floor of both runs.
+the noise floor of both runs. Where the runs were made on several hosts, a cell that one processor measured in the
+first run and another in the second has no ratio.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from bench.report import units
 from bench.report.markdown import as_code, as_text
 from bench.statistics import SMALLEST_CLAIM, Estimate, geometric_mean, resampled_medians
 
+OTHER_CPU = "measured on another processor"
+
 
 class ComparisonError(BackpropError, ValueError):
     """Two runs that cannot be compared as asked."""
@@ -39,7 +42,7 @@ class CellComparison:
     ratio: Estimate | None
     noise_floor: float
     verdict: str
-    """faster, slower, same within noise, new, gone, or the change of status."""
+    """faster, slower, same within noise, new, gone, the change of status, or `OTHER_CPU`."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ def compare_runs(first: Path, second: Path, across_machines: bool, rng: np.rando
             f"The runs are of different machines, {old_machine!r} and {new_machine!r}; "
             "expected the same, or --across-machines."
         )
-    cells = [_compare(old.get(key), new.get(key), rng) for key in dict.fromkeys([*old, *new])]
+    cells = [
+        _compare(old.get(key), new.get(key), across_machines, rng) for key in dict.fromkeys([*old, *new])
+    ]
     mean = geometric_mean([cell.ratio.value for cell in cells if cell.ratio])
     return Comparison(cells, mean, (old_machine, new_machine))
 
@@ -117,11 +122,14 @@ def _words(comparison: Comparison) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
 
 
-def _compare(old: Record | None, new: Record | None, rng: np.random.Generator) -> CellComparison:
+def _compare(
+    old: Record | None, new: Record | None, across_machines: bool, rng: np.random.Generator
+) -> CellComparison:
     record = new or old
     assert record is not None
     floor = max(r.noise_floor or 1.0 for r in (old, new) if r is not None)
-    ratio = _ratio(old, new, rng)
+    apart = not across_machines and _on_other_cpus(old, new)
+    ratio = None if apart else _ratio(old, new, rng)
     return CellComparison(
         strategy=record.strategy,
         scenario="/".join(filter(None, [record.scenario, record.dtype])),
@@ -129,8 +137,15 @@ def _compare(old: Record | None, new: Record | None, rng: np.random.Generator) -
         second_s=new.time_median_s if new else None,
         ratio=ratio,
         noise_floor=floor,
-        verdict=_verdict(old, new, ratio, floor),
+        verdict=OTHER_CPU if apart else _verdict(old, new, ratio, floor),
     )
+
+
+def _on_other_cpus(old: Record | None, new: Record | None) -> bool:
+    """Whether both were measured, on processors that are known to differ."""
+    if old is None or new is None or not (old.measured and new.measured):
+        return False
+    return None not in (old.cpu, new.cpu) and old.cpu != new.cpu
 
 
 def _ratio(old: Record | None, new: Record | None, rng: np.random.Generator) -> Estimate | None:
@@ -164,8 +179,9 @@ def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     if run.suffix == ".json":
         return _read_pytest_benchmark(run)
     description, records, _ = read_journal(run)
-    machine = description.get("machine", {})
-    return _machine(machine.get("cpu"), machine.get("cores")), _by_cell(records)
+    hosts = description.get("hosts") or {"": description.get("machine", {})}
+    machines = {_machine(host.get("cpu"), host.get("cores")) for host in hosts.values()}
+    return " and ".join(sorted(machines)), _by_cell(records)
 
 
 def _machine(cpu: Any, cores: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from instrument import Instrument
 from planted import failing, wrong
 
 from backprop import find_strategy
@@ -108,3 +109,18 @@ def measure(tmp_path, monkeypatch):
         return Finished(run.results, folder)
 
     return run_all
+
+
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory):
+    """Where compiled modules are kept for all workers."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
+@pytest.fixture
+def instrument(tmp_path, bytecode):
+    """An instrument in an empty folder; nothing that it started is left at the end."""
+    made = Instrument(tmp_path, bytecode)
+    yield made
+    for process in made.processes():
+        process.kill()

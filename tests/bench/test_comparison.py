@@ -229,3 +229,44 @@ def test_the_command_refuses_in_one_sentence(tmp_path, arguments, said):
     done = backprop("compare", *arguments, cwd=tmp_path)
     assert done.code == 2
     assert said in done.error_sentence
+
+
+def on_hosts(folder, *cells):
+    """A run of two hosts, with a processor each."""
+    hosts = {"host-b": {"cpu": "Slow 1000", "cores": 8}, "host-a": CPU}
+    return write_journal(folder, *cells, run=RUN | {"machine": CPU, "hosts": hosts})
+
+
+def test_a_cell_that_another_processor_measured_has_no_ratio(tmp_path):
+    old = on_hosts(
+        tmp_path / "old",
+        timed("stayed", 1e-3, cpu="Fast 9000"),
+        timed("moved", 1e-3, cpu="Fast 9000"),
+        timed("unknown", 1e-3),
+        left_out("dense", cpu="Fast 9000"),
+    )
+    new = on_hosts(
+        tmp_path / "new",
+        timed("stayed", 1e-3, cpu="Fast 9000", seed=1),
+        timed("moved", 9e-3, cpu="Slow 1000"),
+        timed("unknown", 1e-3, cpu="Slow 1000", seed=2),
+        left_out("dense", cpu="Slow 1000"),
+    )
+    comparison = compare_runs(old, new, False, np.random.default_rng(0))
+    assert comparison.machines == ("Fast 9000, 2 cores and Slow 1000, 8 cores",) * 2
+    assert {cell.strategy: (cell.verdict, cell.ratio is None) for cell in comparison.cells} == {
+        "stayed": ("same within noise", False),
+        "moved": ("measured on another processor", True),
+        "unknown": ("same within noise", False),
+        "dense": ("not measured", True),
+    }
+    assert comparison.geometric_mean == pytest.approx(1, rel=0.05)
+    assert comparison.worst() == 1
+    asked = compare_runs(old, new, True, np.random.default_rng(0))
+    assert {cell.strategy: cell.verdict for cell in asked.cells}["moved"] == "slower"
+
+
+def test_runs_of_other_sets_of_processors_are_of_different_machines(tmp_path):
+    old, new = run(tmp_path / "old", timed("a", 1e-3)), on_hosts(tmp_path / "new", timed("a", 1e-3))
+    with pytest.raises(ComparisonError, match="'Fast 9000, 2 cores' and 'Fast 9000, 2 cores and Slow 1000"):
+        compare_runs(old, new, False, np.random.default_rng(0))

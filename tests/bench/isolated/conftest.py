@@ -1,105 +1,11 @@
-"""Real runs of the instrument, in processes of their own, small enough for a test."""
+"""A whole run of the instrument, for every test that looks at one, and what workers need that a test starts."""
 
-import json
-import subprocess
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
-from command import BACKPROP, environment
-
-TINY = """\
-networks = ["4-3-2", "9-4-2"]
-batches = [4]
-strategies = ["short-form", "layerwise-vjp"]
-starts = 3
-turns = 1
-"""
-PATIENCE_S = 600
-
-
-@dataclass
-class Instrument:
-    """`backprop …` in a folder of its own; what it starts is found again by a mark in its environment."""
-
-    folder: Path
-    bytecode: Path
-
-    def __post_init__(self):
-        self.mark = uuid.uuid4().hex
-        (self.folder / "tiny.toml").write_text(TINY, encoding="utf-8")
-
-    def start(self, *arguments, **streams):
-        """Start the command."""
-        variables = environment() | {"BACKPROP_TEST": self.mark, "PYTHONPYCACHEPREFIX": str(self.bytecode)}
-        variables.pop("PYTHONDONTWRITEBYTECODE", None)  # to compile everything anew costs each worker a while
-        return subprocess.Popen(
-            [BACKPROP, *map(str, arguments)],
-            cwd=self.folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | streams,
-        )
-
-    def run(self, *arguments):
-        """Run the command to its end; code, standard output and standard error."""
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        try:
-            out, err = process.communicate(timeout=PATIENCE_S)
-        finally:
-            process.kill()
-        return process.returncode, out.decode(), err.decode()
-
-    def run_json(self, *arguments):
-        """Run the command with --json; code and what it printed."""
-        code, out, err = self.run(*arguments, "--json")
-        assert out, err
-        return code, json.loads(out)
-
-    def processes(self):
-        """What this instrument has started and is still there, zombies left out."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                marked = process.environ().get("BACKPROP_TEST") == self.mark
-                if marked and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-    def wait_until(self, condition, running=None):
-        """Wait until the condition holds; fails where it does not, or the process ends before."""
-        deadline = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
-            assert running is None or running.poll() is None, "the run ended before"
-            time.sleep(0.02)
-
-
-def group_names(folder):
-    """The groups that a journal has, in order."""
-    path = folder / "records.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line)["name"] for line in lines if line.startswith('{"kind": "group"')]
-
-
-@pytest.fixture(scope="session")
-def bytecode(tmp_path_factory):
-    """Where compiled modules are kept for all workers."""
-    return tmp_path_factory.mktemp("bytecode")
-
-
-@pytest.fixture
-def instrument(tmp_path, bytecode):
-    """An instrument in an empty folder; nothing that it started is left at the end."""
-    made = Instrument(tmp_path, bytecode)
-    yield made
-    for process in made.processes():
-        process.kill()
+from instrument import Instrument
 
 
 @dataclass
