@@ -91,7 +91,9 @@ def check_network_gradient(
             findings = _with_loss(findings, finding)
             notes += [note] if note else []
     if len(batch.labels) == 1:
-        notes.append("With one sample a sum over the batch and a mean are the same: check a larger batch, too.")
+        notes.append(
+            "With one sample a sum over the batch and a mean are the same: check a larger batch, too."
+        )
     kinks, count = kinks_of(network, truth)
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")

@@ -115,6 +115,28 @@ def test_an_epsilon_inside_the_logarithm_of_the_loss_is_a_note():
     assert any("ε" in note for note in found.notes)
 
 
+def test_a_loss_that_is_off_by_more_than_an_epsilon_is_a_finding():
+    (finding,) = changed(lambda loss, g: (loss + 1e-4, g)).findings
+    assert (finding.kind, finding.tensor) == ("unknown", None)
+
+
+def test_labels_of_which_no_class_comes_twice_may_be_shifted_or_permuted():
+    network = Network.mlp(6, 8, 7, activation="tanh")
+    rng = np.random.default_rng(0)
+    params = network.init(rng)
+    batch = network.batch(rng.standard_normal((4, 6)), np.array([3, 0, 5, 1]), params.dtype)
+    other = source("tanh", "cross-entropy").replace(
+        "y[np.arange(n), labels] = 1", "y[np.arange(n), [5, 1, 3, 0]] = 1"
+    )
+    (finding,) = [
+        each
+        for each in check_network_gradient(network, compiled(other), params, batch, rng).findings
+        if each.kind != "unknown"
+    ]
+    assert (finding.kind, finding.confidence) == ("classes-permuted", "likely")
+    assert "labels-shifted" in finding.evidence
+
+
 def test_a_loss_that_is_wrong_as_the_gradient_is_makes_one_finding():
     def change(loss, g):
         return 6 * loss, {name: 6 * value for name, value in g.items()}
