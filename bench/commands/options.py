@@ -78,6 +78,7 @@ def finish_run(
     """Print what was found and exit with its code."""
     from bench.console import make_console, print_agreements, print_records
     from bench.record import to_json
+    from bench.report import html
 
     if as_json:
         rows = {
@@ -97,6 +98,8 @@ def finish_run(
         console.print(done.verdict())
         for path in written:
             console.print(f"written: {path}")
+        if written and not html.available():
+            console.print(html.MISSING)
     if interrupted:
         print("Interrupted; what was measured is kept.", file=sys.stderr)
         raise typer.Exit(130)

@@ -6,11 +6,13 @@ import re
 
 import pytest
 from command import backprop, run_pytest, run_python
+from rows import record, write_journal
 
 from backprop import installed_strategies
 from backprop.layers import ACTIVATIONS
 from backprop.losses import LOSSES
 from bench.record import Agreement, Record
+from bench.report import html
 from bench.scenarios import SCENARIOS
 
 QUICK = ["--scenario", "toy", "--strategy", "short-form", "--strategy", "layerwise-vjp"]
@@ -63,7 +65,8 @@ def test_run_is_json_with_its_keys_and_a_budget_leaves_rows(tmp_path):
     assert done.code == 0
     assert [row["status"] for row in found["records"]] == ["over-memory-budget"] * 2
     assert all(row["predicted_peak_bytes"] > 1 for row in found["records"])
-    assert found["written"] == ["out/results.csv", "out/report.md"]
+    page = ["out/report.html"] if html.available() else []
+    assert found["written"] == ["out/results.csv", "out/report.md", *page]
     assert "**No cell was measured.**" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
 
 
@@ -99,3 +102,30 @@ def test_benchmark_only_collects_benchmarks_and_no_tests():
     files = collected("--benchmark-only", "--scenario", "toy")
     assert "bench/test_gradients.py" in files
     assert all(file.startswith("bench/") for file in files)
+
+
+def test_report_makes_the_page_or_prints_the_markdown_alone(tmp_path):
+    folder = write_journal(tmp_path / "run", record(), record("vjp", 40e-3))
+    done = backprop("report", "run", "--markdown", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("### The same gradient: 1x, 40x the time\n")
+    assert [path.name for path in folder.iterdir()] == ["records.jsonl"]
+    if html.available():
+        done = backprop("report", "run", "--html", cwd=tmp_path)
+        assert (done.code, done.out, done.err) == (0, "run/report.html\n", "")
+        assert {path.name for path in folder.iterdir()} == {"records.jsonl", "report.html"}
+
+
+def test_without_the_extra_a_report_says_in_one_line_how_to_get_the_page(tmp_path):
+    write_journal(tmp_path / "run", record())
+    code = (
+        "import sys; sys.modules['vl_convert'] = None; import importlib.util as util; find = util.find_spec\n"
+        "util.find_spec = lambda name: None if name == 'vl_convert' else find(name)\n"
+        "from bench.cli import main; sys.argv = ['backprop', 'report', *ARGUMENTS]; main()"
+    )
+    done = run_python(code.replace("*ARGUMENTS", "'run'"), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[-1] == "no report.html: it needs `pip install 'backprop-bench[html]'`"
+    done = run_python(code.replace("*ARGUMENTS", "'run', '--html'"), cwd=tmp_path)
+    assert done.code == 2
+    assert "pip install" in done.error_sentence

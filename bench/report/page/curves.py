@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from bench.accuracy import predicted_bottoms
-from bench.report.page.lines import error_curve
 from bench.report.page.data import Json, curve_rows
+from bench.report.page.lines import error_curve
 
 _NAME = "accuracy.csv"
 _EXPERIMENTS = (
