@@ -69,7 +69,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "headline": headline(lead, frame),
         "sentence": sentence(lead) if lead else "",
         "verdict": verdict(frame),
-        "wrong": bool((frame.status == "disagrees").any()) or not (frame.status == "ok").any(),
+        "tone": _tone(frame),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
         "notes": list(map(str, loaded.run.get("notes") or [])),
@@ -92,6 +92,13 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "machine": machine_rows(loaded.run),
     }
     return {**content, "contents": _contents(content)}
+
+
+def _tone(frame: pd.DataFrame) -> str:
+    """How the verdict is shown; a run in which nothing was measured is neither good nor bad."""
+    if (frame.status == "disagrees").any():
+        return "bad"
+    return "good" if (frame.status == "ok").any() else "plain"
 
 
 def _charts(loaded: LoadedRun, lead: Lead | None, fitted: list[Exponent], accuracy: Path | None) -> data.Json:

@@ -14,7 +14,7 @@ _ROW = 38
 
 def bars(lead: Lead) -> Spec:
     """One bar a derivation on a logarithmic axis, its name above it and its ratio behind it."""
-    left = 0.5 * min(bar.ratio for bar in lead.bars)
+    left = 0.5 * min(bar.ratio if bar.low is None else min(bar.low, bar.ratio) for bar in lead.bars)
     right = max(bar.ratio for bar in lead.bars)
     scale = {**LOG, "domain": [left, right * (right / left) ** 0.45], "nice": False}
     names = {"field": "strategy", "type": "nominal", "sort": None, "axis": None}

@@ -66,7 +66,7 @@
     if (!place) return;
     drawn.get(id)?.finalize();
     drawn.delete(id);
-    place.hidden = rows.length === 0;
+    place.closest("figure").hidden = place.hidden = rows.length === 0;
     if (rows.length === 0) return;
     const options = { renderer: "svg", actions: false, ast: true, tooltip: { theme: "page" } };
     const made = await vegaEmbed(place, { ...spec, datasets: { cells: rows } }, options);
@@ -91,7 +91,7 @@
   function withTicks(spec, sizes) {
     const own = structuredClone(spec); // a grid line where a size was measured, not where a decade begins
     const values = [...new Set(sizes)].sort((a, b) => a - b);
-    own.layer.forEach(({ encoding }) => { encoding.x.axis.values = values; });
+    if (values.length <= 9) own.layer.forEach(({ encoding }) => { encoding.x.axis.values = values; });
     return own;
   }
 

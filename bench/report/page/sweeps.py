@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.record import MEASURED
 from bench.report.frame import tuples
 from bench.report.scaling import FIXED, Exponent, with_shapes
 
@@ -38,7 +39,8 @@ class Sweep:
 def sweeps(frame: pd.DataFrame, exponents: list[Exponent]) -> list[Sweep]:
     """Every sweep with two sizes or more, those with most cells first; predicted cells are in them, too."""
     cells = frame.reset_index(drop=True)
-    cells = cells[cells.time_median_s.notna() & (cells.status == "ok") | cells.predicted_time_s.notna()]
+    right = (cells.status == "ok") & cells.time_median_s.notna()
+    cells = cells[right | ~cells.status.isin(MEASURED) & cells.predicted_time_s.notna()]
     found = [*_over_networks(cells), *_of_one_size(with_shapes(cells), exponents)]
     return sorted(found, key=lambda sweep: -len(sweep.cells))
 

@@ -1,6 +1,6 @@
 """A chart against size holds cells that differ in that size and in nothing else."""
 
-from rows import left_out, record
+from rows import left_out, record, wrong
 
 from bench.report.frame import to_frame
 from bench.report.page.sweeps import sweeps
@@ -60,4 +60,9 @@ def test_dtypes_threads_and_processors_are_kept_apart():
 def test_predicted_cells_are_in_a_sweep_and_one_size_alone_is_none():
     assert found(record(), record("b")) == {}
     rows = [record(), left_out("short-form", parameters=90, predicted_time_s=1.0)]
+    assert found(*rows)["all networks, batch 8, float64"].cells == (0, 1)
+
+
+def test_a_wrong_gradient_is_in_no_sweep():
+    rows = [record(), record(parameters=90), wrong(), wrong(parameters=90)]
     assert found(*rows)["all networks, batch 8, float64"].cells == (0, 1)

@@ -1,0 +1,323 @@
+"""The page in real Chromium: it sorts and filters, says and asks for nothing, and fits phone, screen and paper."""
+
+import shutil
+
+import pytest
+from rows import RUN, agreement, left_out, record, wrong
+
+from bench.report import html
+from bench.report.frame import LoadedRun, to_frame
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed (pip install '.[browser]')"
+)
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
+    pytest.mark.skipif(not html.available(), reason=f"no page without {html.NEEDED}"),
+]
+
+PHONE, SCREEN, PAPER = (390, 844), (1440, 1000), (718, 1000)
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+LIMITS = {"limit_flops_per_s": 1e10, "limit_bytes_per_s": 1e9, "flops_share": 0.25, "bandwidth_share": 0.5}
+ACCURACY = (
+    "experiment,strategy,dtype,step,logit_scale,error\n"
+    "step,finite-differences,float64,1e-5,,1e-9\nstep,finite-differences,float64,1e-2,,1e-4\n"
+    "logit-scale,short-form,float64,,1,1e-16\nlogit-scale,short-form,float64,,100,inf\n"
+)
+
+
+def whole():
+    """Every section has something to show: sizes, dtypes, statuses, pairs, limits, and a name that is code."""
+    rows, pairs = [], []
+    for dtype in ("float32", "float64"):
+        for n in (1, 8, 64):
+            place = {"scenario": f"mnist-{n}", "dtype": dtype, "batch_size": n}
+            noise = {"noise_floor": 1.02, "starts": 5, "ratio_low": 0.99, "ratio_high": 1.01}
+            rows += [
+                record("short-form", 1e-4 * n, **place, **noise, **LIMITS),
+                record(
+                    "layerwise-vjp",
+                    2e-4 * n,
+                    **place,
+                    **LIMITS,
+                    time_low_s=1.9e-4 * n,
+                    time_high_s=2.1e-4 * n,
+                ),
+                record(EVIL, 0.3 * n, **place),
+                wrong("wrong", **place),
+                left_out("finite-differences", "over-time-budget", **place, predicted_time_s=500.0),
+            ]
+            pairs.append(agreement("short-form", "layerwise-vjp", scenario=place["scenario"], dtype=dtype))
+            apart = {"distance": 0.5, "agrees": False}
+            pairs.append(agreement("short-form", EVIL, scenario=place["scenario"], dtype=dtype, **apart))
+    return rows, pairs
+
+
+def predicted():
+    """A thousand cells, and none that ran."""
+    return [
+        left_out(
+            f"strategy-{k % 20}",
+            "predicted",
+            scenario=f"width-{k // 20}",
+            network=f"784-{16 + k // 20}-10 relu",
+            parameters=795 * (16 + k // 20),
+            predicted_time_s=1e-5 * (k + 1),
+            reason="it would fit; only a prediction was asked for (--predict)",
+        )
+        for k in range(1000)
+    ], []
+
+
+RUNS = {"whole": whole, "predicted": predicted, "empty": lambda: ([], [])}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def addresses(tmp_path_factory):
+    """By name of a run: the address of its page."""
+    found = {}
+    for name, make in RUNS.items():
+        folder = tmp_path_factory.mktemp(name)
+        if name == "whole":
+            (folder / "accuracy.csv").write_text(ACCURACY, encoding="utf-8")
+        rows, pairs = make()
+        text = html.render(LoadedRun(RUN, to_frame(rows), pairs), folder)
+        (folder / html.NAME).write_text(text, encoding="utf-8")
+        found[name] = (folder / html.NAME).as_uri()
+    return found
+
+
+@pytest.fixture
+def opened(browser, addresses):
+    """`opened(name, size)`: the page, with all it said and asked for, once its charts are drawn."""
+    pages = []
+
+    def open_page(name="whole", size=SCREEN, **options):
+        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+        pages.append(page)
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.set_default_timeout(20_000)
+        page.on("dialog", lambda dialog: page.said.append(dialog.message))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(addresses[name])
+        page.wait_for_function(
+            "[...document.querySelectorAll('.chart')].every(place => place.hidden || place.querySelector('svg'))"
+        )
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def shown(page, column=0):
+    """The texts of a column of the ranked table, of the rows that can be seen."""
+    return page.evaluate(
+        """column => [...document.querySelectorAll('#cells tbody tr')].filter(row => !row.hidden)
+            .map(row => row.cells[column].firstChild?.textContent ?? '')""",
+        column,
+    )
+
+
+def choice(page, label):
+    """The list with this label, as a screen reader finds it."""
+    return page.get_by_role("combobox", name=label, exact=True)
+
+
+def header(page, name):
+    return page.locator("#cells thead button", has_text=name).first
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("size", [PHONE, SCREEN], ids=["phone", "screen"])
+def test_nothing_is_said_nothing_is_fetched_and_nothing_scrolls_sideways(
+    opened, addresses, name, size, tmp_path
+):
+    page = opened(name, size)
+    assert page.said == []
+    assert page.asked == [addresses[name]]
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    path = tmp_path / "page.png"
+    page.screenshot(path=path, full_page=True)
+    assert path.stat().st_size > 10_000
+
+
+def test_a_name_that_is_code_is_text(opened):
+    page = opened()
+    assert page.evaluate("document.querySelectorAll('main script, img').length") == 0
+    page.locator("#filters button").click()
+    assert EVIL in shown(page)
+    for place in page.locator("#size-time path[aria-roledescription=point]").all():
+        place.hover(force=True)
+    assert page.said == []
+    assert page.evaluate("document.querySelectorAll('#vg-tooltip-element :is(script, img)').length") == 0
+
+
+def test_the_table_opens_with_the_ranking_of_the_answer(opened):
+    page = opened()
+    assert shown(page) == ["short-form", "layerwise-vjp", EVIL, "wrong", "finite-differences"]
+    assert page.locator("#shown").text_content() == "5 of 30 cells"
+
+
+def test_filters_narrow_the_table_and_say_to_how_much(opened):
+    page = opened()
+    page.locator("#filters button").click()
+    assert len(shown(page)) == 30
+    choice(page, "dtype").select_option("float32")
+    assert len(shown(page)) == 15
+    choice(page, "Status").select_option("disagrees")
+    assert set(shown(page)) == {"wrong"}
+    choice(page, "Scenario").select_option("mnist-8")
+    assert page.locator("#shown").text_content() == "1 of 30 cells"
+    page.get_by_role("searchbox").fill("VJP")
+    assert shown(page) == []
+
+
+def test_a_header_sorts_by_number_up_and_down_by_the_keyboard_alone(opened):
+    page = opened()
+    page.locator("#filters button").click()
+    header(page, "time").focus()
+    values = (
+        "column => [...document.querySelectorAll('#cells tbody tr')].map(row => row.cells[column].dataset.v)"
+    )
+    for direction, sign in (("ascending", 1), ("descending", -1)):
+        page.keyboard.press("Enter")
+        times = [sign * float(value) for value in page.evaluate(values, 4)]
+        assert times == sorted(times)
+        assert (
+            page.locator("#cells th[aria-sort]", has_text="time").first.get_attribute("aria-sort")
+            == direction
+        )
+    header(page, "error").click()
+    errors = page.evaluate(values, 8)
+    missing = errors.index("")
+    assert [float(value) for value in errors[:missing]] == sorted(float(value) for value in errors[:missing])
+    assert set(errors[missing:]) == {""}
+    header(page, "strategy").click()
+    assert shown(page) == sorted(shown(page))
+
+
+def test_the_first_tab_leads_past_everything_to_the_table_and_focus_can_be_seen(opened):
+    page = opened()
+    page.keyboard.press("Tab")
+    skip = page.evaluate(
+        "[document.activeElement.className, document.activeElement.getBoundingClientRect().left]"
+    )
+    assert (skip[0], skip[1] >= 0) == ("skip", True)
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#ranking")
+    header(page, "time").focus()
+    page.keyboard.press("Tab")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+
+def test_every_chart_has_marks_and_says_what_it_is(opened):
+    page = opened()
+    charts = page.locator(".chart svg")
+    assert (
+        charts.count() == 8
+    )  # bars, three against size, pairs, roofline, error against step and logit scale
+    for chart in charts.all():
+        assert chart.get_attribute("aria-label") or chart.locator("[aria-label]").count()
+        assert chart.locator("path[d]").count() > 3
+    assert page.locator("#bars path[aria-roledescription=bar]").count() == 4
+
+
+def test_a_mark_that_is_pointed_at_tells_its_figures(opened):
+    page = opened()
+    page.locator("#size-time path[aria-roledescription=point]").first.hover(force=True)
+    said = page.locator("#vg-tooltip-element").text_content()
+    for words in ("strategy", "time", "memory", "error", "fitted"):
+        assert words in said
+
+
+def test_another_sweep_and_fewer_strategies_change_the_charts(opened):
+    page = opened()
+    points = page.locator("#size-time path[aria-roledescription=point]")
+    before = points.count()
+    page.locator("#size-legend input").first.uncheck()
+    page.wait_for_function(
+        "n => document.querySelectorAll('#size-time path[aria-roledescription=point]').length < n", arg=before
+    )
+    page.locator("#size-legend input").first.check()
+    page.wait_for_function(
+        "n => document.querySelectorAll('#size-time path[aria-roledescription=point]').length === n",
+        arg=before,
+    )
+    choice(page, "What is swept").select_option(index=1)
+    choice(page, "Scenario and dtype").select_option(index=2)
+    choice(page, "dtype and threads").select_option(index=1)
+    page.wait_for_timeout(300)
+    assert page.said == []
+
+
+def test_in_the_dark_the_page_is_dark_and_its_text_light(opened):
+    def brightness(page, what):
+        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
+        return sum(int(part) for part in colour.split("(")[1].rstrip(")").split(",")[:3])
+
+    light, dark = opened(color_scheme="light"), opened(color_scheme="dark")
+    assert brightness(light, "backgroundColor") > 700 > 150 > brightness(light, "color")
+    assert brightness(dark, "backgroundColor") < 100 < 600 < brightness(dark, "color")
+    text = "getComputedStyle(document.querySelector('#bars svg text')).fill"
+    assert light.evaluate(text) != dark.evaluate(text)
+
+
+def test_on_a_phone_text_is_large_enough_and_a_wide_table_scrolls_by_itself(opened):
+    page = opened(size=PHONE)
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('p, td, th, h1, h2, li, label, figcaption, svg text')]"
+        ".filter(e => e.textContent.trim()).map(e => parseFloat(getComputedStyle(e).fontSize))"
+    )
+    assert min(sizes) >= 10
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('table')].map(e => getComputedStyle(e.parentElement).overflowX)"
+    )
+    assert set(boxes) == {"auto"}
+
+
+def test_on_paper_no_table_and_no_chart_is_cut_off(opened):
+    page = opened(size=PAPER)
+    page.emulate_media(media="print")
+    right = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('#cells td, svg')].map(e => e.getBoundingClientRect().right))"
+    )
+    assert right <= PAPER[0]
+    assert page.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_a_thousand_predicted_cells_can_still_be_sorted_and_filtered(opened):
+    page = opened("predicted")
+    assert page.locator("h1").text_content().startswith("No cell was measured; predicted")
+    page.locator("#filters button").click()
+    assert len(shown(page)) == 1000
+    header(page, "time").click()
+    assert shown(page, 4)[0] == "≈ 10 µs"
+    choice(page, "Scenario").select_option("width-7")
+    page.get_by_role("searchbox").fill("strategy-3")
+    assert shown(page) == ["strategy-3"]
+
+
+def test_an_empty_run_says_so(opened):
+    page = opened("empty")
+    assert page.locator("h1").text_content() == "No cell was measured"
+    assert page.locator("table, .chart").count() == 0
+
+
+def test_without_javascript_every_figure_is_there(opened, browser, addresses):
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(addresses["whole"])
+    assert page.locator("#cells tbody tr").count() == 30
+    assert page.locator("noscript p").is_visible()
+    page.close()
