@@ -1,6 +1,7 @@
 """Finding strategies: files of `backprop.strategies`, entry points of other packages, files of the user.
 
 short-form              a file of this package
+sharded-short-form      that one, on the shards of a batch; also `sharded` alone
 my-strategy             an entry point of the group `backprop.strategies` in an installed package
 path/to/file.py:Class   a class in a file
 """
@@ -13,7 +14,7 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from backprop.peers.base import Peer
 
 ENTRY_POINT_GROUP = "backprop.strategies"
+
+_SHARDED = "sharded"
 
 _LADDER = (
     "full-jacobian",
@@ -77,8 +80,10 @@ def find_strategy(name: str) -> Strategy[Any]:
     known: dict[str, Strategy[Any]] = installed_strategies()
     if name not in known:
         known = {**known, **known_peers()}
+    if name not in known and name.startswith(_SHARDED):
+        return _sharded(name, known)
     if name not in known:
-        raise UnknownNameError("strategy", name, known)
+        raise UnknownNameError("strategy", name, [*known, _SHARDED])
     return known[name]
 
 
@@ -107,6 +112,18 @@ def known_peers() -> dict[str, Peer[Any]]:
     from backprop import peers
 
     return {peer.name: peer for peer in _offered_by(peers)}
+
+
+def _sharded(name: str, known: Mapping[str, Strategy[Any]]) -> Strategy[Any]:
+    """`sharded`, or `sharded-` and the name of the inner strategy; it starts processes, so nobody lists it."""
+    from backprop.sharding import Sharded
+
+    if name == _SHARDED:
+        return Sharded()
+    inner = name.removeprefix(f"{_SHARDED}-")
+    if inner not in known:
+        raise UnknownNameError("strategy", name, [_SHARDED, *(f"{_SHARDED}-{one}" for one in known)])
+    return Sharded(inner=known[inner])
 
 
 def _built_in() -> Iterable[Strategy[Any]]:

@@ -28,6 +28,7 @@ FLOORS = (
     {"network"},
     {"strategy", "tail"},
     {"strategies", "peers"},
+    {"sharding"},
     {"registry"},
     {"verify"},
     {"check", "explain", "training"},
@@ -40,6 +41,8 @@ FLOOR = {part: number for number, floor in enumerate(FLOORS) for part in floor}
 NOT_AT_IMPORT = (
     "autograd",
     "bench",
+    "dask",
+    "distributed",
     "jax",
     "matplotlib",
     "memray",

@@ -1,0 +1,40 @@
+"""A cluster in a process of its own: `python -m backprop.sharding.serve 2` serves until its standard input ends.
+
+Dask starts its workers by running the program's main file again in each; a program of a user's, who only asked for
+a gradient, must not be run three times. And when that program is killed its end of the pipe closes, so that nobody
+is left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+def main(workers: int) -> None:
+    """Start so many workers over TCP on loopback, print the scheduler's address, wait for the end of the input."""
+    import dask
+    from distributed import LocalCluster
+
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    variables = dict(dask.config.get("distributed.nanny.pre-spawn-environ", {}))
+    variables.pop("MALLOC_TRIM_THRESHOLD_", None)  # it would give freed memory back after every call
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": variables}),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            protocol="tcp://",
+            dashboard_address=None,
+            memory_limit=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+    ):
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,189 @@
+"""The sharded gradient: every worker derives the gradient of its share of the batch, and the mean is their sum.
+
+    L = Σₖ (nₖ/n) Lₖ        g = Σₖ (nₖ/n) gₖ
+
+A call sends the parameters and a shard to each worker and a gradient back: 2kp + ni numbers for k shards that are
+not empty. A shard whose worker is lost is computed again by another; after Dask has seen it lost four times, or
+when no answer comes in time, an error is raised and no sum returned. (Dean et al. 2012, "Large scale distributed
+deep networks", section 4, in its synchronous form.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+from backprop.arrays import DType
+from backprop.errors import OptionError, UnsupportedError
+from backprop.network import Batch, Network
+from backprop.options import check_count
+from backprop.parameters import Parameters
+from backprop.peers.base import Peer, Raw
+from backprop.sharding.cluster import open_client
+from backprop.sharding.combine import ShardError, combine
+from backprop.sharding.remote import Part, shard_gradient
+from backprop.sharding.split import check_shares, sizes_of
+from backprop.strategies.short_form import ShortForm
+from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+_LABEL_BYTES = 8
+
+
+@dataclass
+class Plan:
+    """The workers behind `client`, the samples of every shard, the gradient's memory, and the calls so far."""
+
+    network: Network
+    client: Client
+    sizes: list[int]
+    gradient: Parameters
+    calls: int = 0
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Sharded(Peer[Plan]):
+    """The mean over shards of the batch, each by `inner` on a Dask worker.
+
+    client: of the cluster to use; None is Dask's own setting or, where that names no scheduler, a cluster of
+    `workers` processes that lives as long as the plan. shares: in which proportion the batch is split, one number a
+    shard, zero for an empty one; None is an equal shard a worker. timeout_s: how long a call waits for its shards.
+    Raises `OptionError` for shares or a number of workers that make no split, and for an inner sharded strategy.
+    """
+
+    inner: Strategy[Any] = field(default_factory=ShortForm)
+    client: Client | None = field(default=None, compare=False)
+    workers: int = 2
+    shares: tuple[int, ...] | None = None
+    timeout_s: float = 300.0
+
+    package: ClassVar[str] = "distributed"
+    oldest: ClassVar[str] = "2025.1"
+    function: ClassVar[str] = "the interface that is used here"
+    summary: ClassVar[str] = "the batch split over Dask workers, the mean put together by sample counts"
+
+    def __post_init__(self) -> None:
+        check_count("workers", self.workers)
+        check_shares(self.shares)
+        if isinstance(self.inner, Sharded):
+            raise OptionError("The inner strategy is sharded itself; expected one that runs in one process.")
+
+    @property
+    def name(self) -> str:
+        """The inner strategy is named unless it is the short form."""
+        return "sharded" if self.inner == ShortForm() else f"sharded-{self.inner.name}"
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """That of the inner strategy: a mean of k parts adds a rounding or two."""
+        return self.inner.accuracy
+
+    @property
+    def relative_step(self) -> float | None:
+        """The inner strategy's step, beside which a kink may lie; None where it has none."""
+        return getattr(self.inner, "relative_step", None)
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """What the inner strategy cannot do."""
+        return self.inner.unsupported(network, dtype)
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
+        """The work of all processes together; every byte sent is read on one side and written on the other."""
+        sizes = [n for n in self._sizes(batch_size, self.client) if n]
+        parts = [self.inner.cost(network, n, dtype) for n in sizes]
+        k, numbers, size = len(parts), network.parameter_count, dtype.itemsize
+        sent = self.sent_bytes(network, batch_size, dtype)
+        return Cost(
+            flops=sum(part.flops for part in parts) + 2 * k * numbers,
+            bytes_moved=sum(part.bytes_moved for part in parts) + 2 * sent + 3 * k * numbers * size,
+            peak_bytes=sum(part.peak_bytes for part in parts) + sent + 2 * numbers * size,
+            forward_calls=max(part.forward_calls for part in parts),
+        )
+
+    def sent_bytes(self, network: Network, batch_size: int, dtype: DType) -> int:
+        """Bytes of one call between processes: parameters to every shard, the samples, gradients back."""
+        k = sum(n > 0 for n in self._sizes(batch_size, self.client))
+        numbers = 2 * k * network.parameter_count + batch_size * network.inputs
+        return numbers * dtype.itemsize + batch_size * _LABEL_BYTES
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """Split the batch; start workers where no client was handed in, and end them with the plan.
+
+        Raises `UnsupportedError` where Dask is not installed.
+        """
+        if (missing := self.unavailable()) is not None:
+            raise UnsupportedError(f"The strategy {self.name} cannot be used: {missing}.")
+        gradient = Parameters.empty(network.layout, dtype)
+        if self.client is not None:
+            return Plan(network, self.client, self._sizes(batch_size, self.client), gradient)
+        client, opened = open_client(self.workers)
+        plan = Plan(network, client, self._sizes(batch_size, client), gradient)
+        weakref.finalize(plan, opened.close)
+        return plan
+
+    def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
+        """Nothing is converted: to send, to wait and to add up is the work itself."""
+        return lambda: self._call(plan, params, batch)
+
+    def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
+        """As the call returned it."""
+        result: ValueAndGradient = raw
+        return result
+
+    def _call(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
+        inner = self._inner_of_call(plan.calls)
+        plan.calls += 1
+        futures: list[Future[Part]] = []
+        try:
+            start = 0
+            for n in plan.sizes:
+                if n:
+                    shard = slice(start, start + n)
+                    arrays = params.vector, batch.inputs[shard], batch.labels[shard]
+                    futures.append(
+                        plan.client.submit(shard_gradient, inner, plan.network, *arrays, pure=False)
+                    )
+                start += n
+            parts = [_result(future, self.timeout_s) for future in futures]
+        finally:
+            for future in futures:
+                future.release()
+        return combine(parts, [n for n in plan.sizes if n], plan.gradient)
+
+    def _inner_of_call(self, number: int) -> Strategy[Any]:
+        """The inner strategy of a call. An estimate draws the same directions in all shards, others in every call."""
+        if self.inner.accuracy.directions is None or number == 0:
+            return self.inner
+        reseeded: Strategy[Any] = dataclasses.replace(
+            self.inner,
+            seed=self.inner.seed + number,  # type: ignore[type-var, attr-defined]
+        )
+        return reseeded
+
+    def _sizes(self, batch_size: int, client: Client | None) -> list[int]:
+        """The samples of every shard: by the shares, or one shard a worker."""
+        shares = self.shares or (1,) * (self.workers if client is None else max(1, len(client.nthreads())))
+        return sizes_of(batch_size, shares)
+
+
+def _result(future: Future[Part], timeout_s: float) -> Part:
+    """A shard's part; raises `ShardError` where it does not come, and what the inner strategy raised."""
+    from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
+
+    try:
+        return future.result(timeout=timeout_s)
+    except KilledWorker as error:
+        raise ShardError(
+            "A shard was lost with its worker again and again; expected workers that stay."
+        ) from error
+    except (TimeoutError, FutureCancelledError) as error:
+        raise ShardError(
+            f"A shard did not come back within {timeout_s:.3g} s; expected workers that answer."
+        ) from error
