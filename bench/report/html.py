@@ -175,9 +175,10 @@ def _hosts(frame: pd.DataFrame) -> list[dict[str, str]]:
 
 def _measurements(frame: pd.DataFrame) -> list[dict[str, str]]:
     """The rows of report.md on how well a cell was measured, of all scenarios in one table."""
+    known = frame[frame.time_low_s.notna()]
     return [
         {"strategy": row["strategy"], "scenario": f"{scenario}, {dtype}"} | row
-        for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False)
+        for (scenario, dtype), cells in known.groupby(["scenario", "dtype"], sort=False)
         for row in measurement_rows(cells)
     ]
 

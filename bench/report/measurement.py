@@ -19,7 +19,7 @@ from bench.statistics import compare
 def shared_ranks(ranked: pd.DataFrame) -> list[str]:
     """The rank of every right cell, in order of time; cells that cannot be told apart share one: `2=`."""
     ranks: list[int] = []
-    cells = list(tuples(ranked))
+    cells = list(tuples(ranked)) if len(ranked) else []
     for k, cell in enumerate(cells):
         ranks.append(ranks[-1] if k and _same(cell, cells[k - 1]) else k + 1)
     return [f"{rank}=" if ranks.count(rank) > 1 else str(rank) for rank in ranks]
@@ -28,7 +28,8 @@ def shared_ranks(ranked: pd.DataFrame) -> list[str]:
 def measurement_rows(cells: pd.DataFrame) -> list[dict[str, str]]:
     """One row a cell that was measured in several starts; nothing where none was."""
     rows = []
-    for cell in tuples(cells[cells.time_low_s.notna()].sort_values("time_median_s")):
+    known = cells[cells.time_low_s.notna()]
+    for cell in tuples(known.sort_values("time_median_s")) if len(known) else ():
         rows.append(
             {
                 "strategy": cell.strategy,

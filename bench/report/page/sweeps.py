@@ -6,7 +6,7 @@ size and dtype, against their parameters.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +16,15 @@ from bench.record import MEASURED
 from bench.report.frame import tuples
 from bench.report.scaling import FIXED, Exponent, with_shapes
 
-KEYS = ("batch_size", "dtype", "threads")
 LABELS = {
     "parameters": "parameters p",
     "batch": "samples of the batch n",
     "width": "width of the hidden layers",
     "depth": "hidden layers",
 }
+
+
+Groups = dict[tuple[Any, ...], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,26 +48,33 @@ def sweeps(frame: pd.DataFrame, exponents: list[Exponent]) -> list[Sweep]:
 
 
 def _over_networks(cells: pd.DataFrame) -> Iterator[Sweep]:
-    for (n, dtype, threads, _), own in cells.groupby([*KEYS, cells.cpu.fillna("")], sort=False):
-        label = f"all networks, batch {n}, {dtype}{_threads(int(str(threads)))}"
-        yield from _sweep(label, "parameters", own, own.parameters, {})
+    groups: Groups = {}
+    for cell in tuples(cells):
+        key = (cell.batch_size, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
+        groups.setdefault(key, []).append(cell)
+    for own in groups.values():
+        first = own[0]
+        label = f"all networks, batch {first.batch_size}, {first.dtype}{_threads(first.threads)}"
+        yield from _sweep(label, "parameters", own, {})
 
 
 def _of_one_size(cells: pd.DataFrame, exponents: list[Exponent]) -> Iterator[Sweep]:
+    shaped = list(tuples(cells))
     for swept, fixed in FIXED.items():
-        keys = [(*fixed(shape), shape.rest) for shape in tuples(cells)]
-        for _, own in cells.groupby(pd.Series(keys, index=cells.index, dtype=object), sort=False):
-            first = next(tuples(own))
+        groups: Groups = {}
+        for cell in shaped:
+            groups.setdefault((*fixed(cell), cell.rest), []).append(cell)
+        for own in groups.values():
+            first = own[0]
             batch = "" if swept == "batch" else f", batch {first.batch_size}"
             label = f"{swept}, {_shape(first, swept)}{batch}, {first.dtype}{_threads(first.threads)}"
-            yield from _sweep(label, swept, own, own[swept], _fitted(own, swept, exponents))
+            yield from _sweep(label, swept, own, _fitted(own, swept, exponents))
 
 
-def _sweep(
-    label: str, swept: str, cells: pd.DataFrame, sizes: pd.Series, fitted: dict[str, str]
-) -> Iterator[Sweep]:
-    if sizes.nunique() > 1:
-        yield Sweep(label, swept, tuple(map(int, cells.index)), tuple(map(int, sizes)), fitted)
+def _sweep(label: str, swept: str, cells: Sequence[Any], fitted: dict[str, str]) -> Iterator[Sweep]:
+    sizes = tuple(int(getattr(cell, swept)) for cell in cells)
+    if len(set(sizes)) > 1:
+        yield Sweep(label, swept, tuple(int(cell.Index) for cell in cells), sizes, fitted)
 
 
 def _shape(cell: Any, swept: str) -> str:
@@ -80,10 +89,10 @@ def _threads(count: int) -> str:
     return "" if count == 1 else f", {count} threads"
 
 
-def _fitted(cells: pd.DataFrame, swept: str, exponents: list[Exponent]) -> dict[str, str]:
+def _fitted(cells: Sequence[Any], swept: str, exponents: list[Exponent]) -> dict[str, str]:
     """By strategy: time ~ size^0.93, memory ~ size^1.00, where they were fitted to these cells."""
     words: dict[str, list[str]] = {}
-    where = set(map(int, cells.index))
+    where = {int(cell.Index) for cell in cells}
     for one in exponents:
         if one.swept == swept and set(one.cells) <= where:
             words.setdefault(one.strategy, []).append(f"{one.quantity} ~ size^{one.measured.value:.2f}")

@@ -81,16 +81,18 @@ _LEFT_OUT = (
 
 def ranked_table(frame: pd.DataFrame) -> Table:
     """Every cell, scenario by scenario: right ones by time, then wrong ones, then those that did not run."""
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for cell in tuples(frame):
+        groups.setdefault((cell.scenario, cell.dtype), []).append(cell)
     rows: list[Row] = []
-    for _, cells in frame.groupby(["scenario", "dtype"], sort=False):
-        order = {"ok": 0, "disagrees": 1}
-        ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
-        ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
-        right = ranked[(ranked.status == "ok") & (ranked.tolerance < 1)]  # an estimate has no rank
-        ranks = dict(zip(right.index, shared_ranks(right), strict=True))
-        short = cells[(cells.strategy == "short-form") & cells.time_median_s.notna()].time_median_s
-        unit = math.nan if short.empty else float(short.iloc[0])
-        rows += [_ranked_row(cell, ranks.get(cell.Index, ""), unit) for cell in tuples(ranked)]
+    for cells in groups.values():
+        cells.sort(key=_order)
+        right = [cell.Index for cell in cells if cell.status == "ok" and cell.tolerance < 1]
+        # an estimate that decides nothing has no rank
+        ranks = dict(zip(right, shared_ranks(frame.loc[right]), strict=True)) if right else {}
+        short = [cell.time_median_s for cell in cells if cell.strategy == "short-form"]
+        unit = float(short[0]) if short else math.nan
+        rows += [_ranked_row(cell, ranks.get(cell.Index, ""), unit) for cell in cells]
     return _cut(_RANKED, rows)
 
 
@@ -141,6 +143,14 @@ def agreement_tables(agreements: Sequence[Agreement]) -> list[tuple[str, list[st
         lines = [[texts.get(frozenset((one, other)), "") for other in names] for one in names]
         found.append((label, names, lines))
     return found
+
+
+def _order(cell: Any) -> tuple[float, ...]:
+    """Right cells by time, then wrong ones, then what did not run by its prediction; what is missing last."""
+    times = (cell.time_median_s, cell.predicted_time_s)
+    return {"ok": 0.0, "disagrees": 1.0}.get(cell.status, 2.0), *(
+        math.inf if pd.isna(t) else t for t in times
+    )
 
 
 def _ranked_row(cell: Any, rank: str, unit: float) -> Row:
