@@ -1,7 +1,7 @@
 """Directions: which entries of the point move together, by how much, and by what scale each one goes.
 
 The scale of an entry is |x|; where that is 0, the root mean square of its tensor, or 1. Its reach is how many times
-that scale a step may go: up to the root mean square of the tensor.
+that scale a step may go, for a function of which small steps show only noise.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.tensors import Form
 
+_REACH = 2.0**14
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -20,7 +22,7 @@ class Direction:
 
     where: Array
     by: Array
-    reach: float = 1.0
+    reach: float = _REACH
 
     def along(self, rows: Array) -> Array:
         """The derivative (m,) along it that a gradient (m, p) claims."""
@@ -60,9 +62,16 @@ def scales(form: Form, point: Array) -> Scales:
 def random_direction(where: Array, scale: Array, rng: np.random.Generator) -> Direction:
     """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance."""
     sizes = rng.uniform(0.5, 1.5, len(where)) * rng.choice((-1.0, 1.0), len(where))
-    return Direction(where, (sizes * scale[where]).astype(scale.dtype))
+    return Direction(where, _few_bits(sizes * scale[where]).astype(scale.dtype))
 
 
 def entry_direction(index: int, scale: Scales) -> Direction:
     """One entry by its own scale."""
-    return Direction(np.array([index]), scale.own[[index]], float(scale.tensor[index] / scale.own[index]))
+    by = _few_bits(scale.own[[index]])
+    return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / by[0]))
+
+
+def _few_bits(values: Array) -> Array:
+    """The values with ten bits each: a step from zero is exact in any dtype, and its rounding not seen as slope."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissa * 1024) / 1024, exponent))

@@ -66,7 +66,7 @@ def look(truth: Truth, table: Table, index: int) -> None:
     direction = entry_direction(index, truth.scales)
     reading = truth.read(direction, confirm=truth.confirmed < _CONFIRMED)
     scale = direction.by[0]
-    at_kink = (reading.kink | reading.open) & ~reading.wrong
+    at_kink = reading.kink | reading.open
     table.expected[:, index] = reading.value / scale
     table.error[:, index] = np.where(at_kink, np.inf, reading.error / scale)
     table.tolerance[:, index] = np.where(at_kink, np.inf, reading.tolerance / scale)

@@ -27,7 +27,8 @@ class OutOfCalls(Exception):
 class Probe:
     """The function at any point near the one that is checked.
 
-    dtype: of every tensor that it is called with; None for each one's own. outputs: the shape of its value.
+    dtype: of every tensor that it is called with; None for each one's own. outputs: the shape of its value. coarse:
+    whether it was seen to round what it is given to float32.
     """
 
     function: Callable[[Any], Any]
@@ -37,6 +38,7 @@ class Probe:
     outputs: tuple[int, ...] = ()
     dtype: DType | None = None
     calls: int = 0
+    coarse: bool = False
     value: Array = field(default_factory=lambda: np.zeros(0))
 
     def room(self, calls: int) -> bool:

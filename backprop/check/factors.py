@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from backprop.check.signatures import Suspect
 
 
+_NEAR_ONE = 1e-6  # of a factor so near to one, rounding in a narrower dtype is the better explanation
+
+
 def factor(suspect: Suspect) -> list[Finding]:
     """got = k · expected: sign, sum or mean over the batch, or another factor."""
     k = multiple(suspect.known, suspect.known.of(suspect.got))
@@ -52,7 +55,7 @@ def _name(suspect: Suspect, k: float) -> list[Finding]:
     count = known.informative()
     plain: Confidence = "certain" if count >= 3 else "likely"
     seen = f"got = {number(k, near)} · expected, to {near:.0e}, in {count} {'entry' if count == 1 else 'values'}."
-    if is_about(1):
+    if is_about(1) or abs(k - 1) < _NEAR_ONE:
         return []
     if is_about(-1):
         return [
@@ -91,7 +94,7 @@ def number(k: float, precision: float) -> str:
             return f"-{text}" if k < 0 else text
     if abs(k - round(k)) <= precision * abs(k):
         return str(round(k))
-    return f"{k:.6g}"
+    return f"{k:.6g}" if abs(k - 1) > 1e-3 else f"{k:.10g}"
 
 
 def transposed(suspect: Suspect) -> list[Finding]:

@@ -10,9 +10,10 @@ from backprop.arrays import Array
 from backprop.check.entries import Table
 from backprop.check.known import Known
 from backprop.check.large import Part
+from backprop.check.reading import Reading
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
 from backprop.check.tensors import Form
-from backprop.check.truth import Reading, Truth
+from backprop.check.truth import Truth
 
 _WORST = 5
 _KINKS = 1000

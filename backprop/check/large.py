@@ -14,9 +14,10 @@ from backprop.arrays import Array
 from backprop.check.directions import Direction, random_direction
 from backprop.check.entries import Table, look
 from backprop.check.evaluation import OutOfCalls
+from backprop.check.reading import Reading
 from backprop.check.search import Slices, locate
 from backprop.check.tensors import Form
-from backprop.check.truth import Reading, Truth
+from backprop.check.truth import Truth
 
 _SAMPLE = 8
 _LOOKED_AT = 24

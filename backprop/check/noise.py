@@ -1,10 +1,10 @@
 """Noise: how far rounding moves a function's values, from the differences of a few of them close together.
 
-    σ_k² = (k!)² / (2k)! · mean of (Δᵏ f)²
+    σ² = (4!)² / 8! · (Δ⁴ f)²
 
-In differences of high order the smooth part of f(x + jδv), j = 1 … 7, is gone and the noise is left (Moré and Wild
-2011, Estimating computational noise, SIAM J. Sci. Comput. 33(3), 1292-1314). The points lie on one side of x, so
-that a kink at x itself is no noise.
+In fourth differences the smooth part of f(x + jδv), j = 1 … 11, is gone and the noise is left (Moré and Wild 2011,
+Estimating computational noise, SIAM J. Sci. Comput. 33(3), 1292-1314). Their median is taken, which one kink among
+the points does not move; and the points lie on one side of x, so that a kink at x itself is none of them.
 """
 
 from __future__ import annotations
@@ -16,47 +16,68 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.evaluation import Probe
 
-_POINTS = 7
-_EXPONENTS = (0.25, 0.4, 0.6)
+_POINTS = 11
+_STEPS = (0.25, 0.4, 0.6)
+_ORDER = 4
+_GAMMA = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
+_MEDIAN = 0.6745  # of the absolute value of a normal variable
 _SAFETY = 3.0
+_UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
+_QUIET = 30.0
 
 
-def noise(probe: Probe, direction: Array, eps: float) -> Array:
+def noise(probe: Probe, direction: Array) -> Array:
     """The size (m,) of the noise near the point, at least eps · |f|.
 
-    Steps of eps^(1/4) see intermediates of lower precision, too. Where they see more than rounding, smaller steps
-    tell noise from a function that changes fast, as long as every one of them changes the value, and not by the
-    same amount: an intermediate of lower precision sees such steps as equal or not at all.
+    Steps of eps^(1/4) see intermediates of lower precision, too. Where they see more than rounding, steps of
+    eps^(2/5) tell noise from kinks, which they meet less often. Where noise is all that these see, the function may
+    change fast: steps of eps^(3/5) tell, unless the function rounds its input so coarsely that it does not see them.
     """
-    values = _values(probe, direction, eps ** _EXPONENTS[0])
-    floor = eps * np.fmax(np.abs(probe.value), np.nan_to_num(np.abs(values)).max(axis=0))
+    eps = probe.eps
+    values = _values(probe, direction, eps ** _STEPS[0])
+    floor = np.maximum(eps * np.abs(probe.value), _floor(values, probe.value, eps))
     found = np.fmax(_deviation(values), floor)
-    for exponent in _EXPONENTS[1:]:
-        if np.all(found <= 30 * floor):
-            break
-        values = _values(probe, direction, eps**exponent)
-        finer = _deviation(values)
-        seen = np.array([len(np.unique(column)) == _POINTS for column in values.T]) & (finer > 0.02 * floor)
-        found = np.where(seen, np.fmin(found, np.fmax(finer, floor)), found)
+    if np.all(found <= _QUIET * floor):
+        return np.asarray(_SAFETY * found)
+    probe.coarse = _is_coarse(probe)
+    nearer = [_values(probe, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
+    # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
+    found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
+    loud = (found > _QUIET * floor) & (found > 0.03 * np.nan_to_num(np.ptp(nearer[0], axis=0)))
+    if np.any(loud) and not probe.coarse:
+        values = _values(probe, direction, eps ** _STEPS[2])
+        finest = np.fmax(_deviation(values), floor)
+        found = np.where(loud & (np.ptp(values, axis=0) > 0), np.fmin(found, finest), found)
     return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
 
 
 def _values(probe: Probe, direction: Array, step: float) -> Array:
-    """The values (7, m) on one side of the point; on the other, where the function has none on the first."""
+    """The values (11, m) on one side of the point; on the other, where the function has none on the first."""
     for side in (direction, -direction, np.abs(direction), -np.abs(direction)):
-        values = np.array([probe.at(probe.point + j * step * side) for j in range(1, _POINTS + 1)])
+        points = (probe.point + j * _UNEVEN * step * side for j in range(1, _POINTS + 1))
+        values = np.array([probe.at(point) for point in points])
         if np.all(np.isfinite(values)) or not probe.room(4 * _POINTS):
             break
     return values
 
 
 def _deviation(values: Array) -> Array:
-    """The smallest σ_k (m,) of the orders 4 to 6."""
-    sizes = []
-    table = values
-    for order in range(1, _POINTS):
-        table = np.diff(table, axis=0)
-        if order >= 4:
-            gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-            sizes.append(np.sqrt(gamma * np.mean(table**2, axis=0)))
-    return np.asarray(np.min(sizes, axis=0))
+    """σ (m,), NaN where there are no values."""
+    differences = np.abs(np.diff(values, n=_ORDER, axis=0))
+    return np.asarray(np.median(differences, axis=0) / _MEDIAN * math.sqrt(_GAMMA))
+
+
+def _floor(values: Array, value: Array, eps: float) -> Array:
+    """Eps of the values (m,); of float32's where they are numbers of that dtype."""
+    seen = np.concatenate([value[None], np.nan_to_num(values)])
+    with np.errstate(all="ignore"):
+        single = np.all(seen.astype(np.float32) == seen, axis=0) & (np.ptp(seen, axis=0) > 0)
+    return np.asarray(np.where(single, max(eps, 2.0**-23), eps) * np.max(np.abs(seen), axis=0))
+
+
+def _is_coarse(probe: Probe) -> bool:
+    """Whether the function gives the same for a point of float32 numbers and for one a little beside them."""
+    single = probe.point.astype(np.float32).astype(probe.point.dtype)
+    if not np.all(np.isfinite(single)) or not probe.room(2):
+        return False
+    return bool(np.all(probe.at(single) == probe.at(single * (1 + 2.0**-30))))

@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.directions import Direction
-from backprop.check.slope import FIRST_STEP, Ladder
+from backprop.check.slope import NEAR, Ladder
 
 _PIECES = 16
 _ROUNDED = 3e-3
@@ -26,17 +26,16 @@ CALLS = 2 * _PIECES
 
 @dataclass(frozen=True)
 class Path:
-    """quotient (m,): of one step. mean (m,): of the claim along it. error (m,): how far these may be apart."""
+    """quotient (m,): of one step. mean (m,): of the claim along it. error (m,): how far these may be apart.
+
+    near: whether the step is short. jumps (m,): whether the claim jumps along it by more than the noise.
+    """
 
     quotient: Array
     mean: Array
     error: Array
-
-    @property
-    def same(self) -> Array:
-        """Where (m,) the quotient is the mean of the claim."""
-        agree: Array = np.abs(self.quotient - self.mean) <= self.error
-        return agree
+    near: bool
+    jumps: Array
 
     @property
     def off(self) -> Array:
@@ -44,17 +43,19 @@ class Path:
         return np.asarray(np.abs(self.quotient - self.mean))
 
 
-def path(ladder: Ladder, claimed: Array, rows_at: Callable[[Array], Array | None]) -> Path | None:
+def path(
+    ladder: Ladder, claimed: Array, size: Array, rows_at: Callable[[Array], Array | None]
+) -> Path | None:
     """Along the smallest step that the noise leaves; on one side where there are values on one side only.
 
-    claimed (m,): the slope at the point. rows_at: the claim (m, p) at a point (p,), None where there is none, in
-    which case there is no path.
+    claimed (m,): the slope at the point. size (m,): of the slope, true or claimed. rows_at: the claim (m, p) at a
+    point (p,), None where there is none, in which case there is no path.
     """
     finite = [
         bool(np.all(np.isfinite(one)) or np.all(np.isfinite(two)))
         for one, two in zip(ladder.plus, ladder.minus, strict=True)
     ]
-    k = _step(ladder, claimed, finite)
+    k = _step(ladder, size, finite)
     if k is None:
         return None
     h, f = ladder.wide[k], ladder.probe.value
@@ -72,21 +73,22 @@ def path(ladder: Ladder, claimed: Array, rows_at: Callable[[Array], Array | None
     values = np.array(pieces)
     mean = values.mean(axis=0)
     uneven = np.abs(values[::2].mean(axis=0) - values[1::2].mean(axis=0))
-    jumps = np.abs(np.diff(values, axis=0)).sum(axis=0) / (2 * _PIECES)  # each lies anywhere in its piece
+    jumps = np.abs(np.diff(values, axis=0, prepend=claimed[None])).sum(axis=0) / (
+        2 * _PIECES
+    )  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (1 if len(sides) == 2 else 2) / h
-    return Path(quotient, mean, np.maximum(3 * uneven, 1.5 * jumps) + noise)
+    return Path(
+        quotient, mean, np.maximum(3 * uneven, 1.5 * jumps) + noise, ladder.steps[k] <= NEAR, jumps > noise
+    )
 
 
-def _step(ladder: Ladder, claimed: Array, finite: list[bool]) -> int | None:
-    """The smallest step whose quotient is known to a few thousandths; the first one where none is."""
-    largest = np.max(np.abs(claimed))
-    known = [
-        k for k, h in enumerate(ladder.wide) if finite[k] and np.max(ladder.noise) / h <= _ROUNDED * largest
-    ]
-    if known:
-        return known[-1]
-    near = sorted(range(len(finite)), key=lambda k: abs(np.log(ladder.steps[k] / FIRST_STEP)))
-    return next((k for k in near if finite[k]), None)
+def _step(ladder: Ladder, size: Array, finite: list[bool]) -> int | None:
+    """The smallest step whose quotient is known to a few thousandths; where none is, the largest one nearby."""
+    usable = [k for k in range(len(finite)) if finite[k]]
+    noise, largest = np.max(ladder.noise), np.max(size)
+    known = [k for k in usable if noise / ladder.wide[k] <= _ROUNDED * largest]
+    near = [k for k in usable if ladder.steps[k] <= NEAR]
+    return known[-1] if known else next(iter(near), None)
 
 
 def _claim(

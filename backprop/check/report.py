@@ -20,8 +20,6 @@ from backprop.check.signatures import Suspect, signatures, unknown
 from backprop.check.tensors import Form
 from backprop.check.truth import Truth
 
-_OWN_ROUNDING = 4.0
-
 
 @dataclass(frozen=True)
 class Case:
@@ -52,9 +50,7 @@ def result(
     is_wrong = bool(findings)
     if case.asked.repeatable:
         findings = _diagnosed(case, judged, findings, rows)
-    lost = _lost_precision(case, rows, {tensor.name for tensor in tensors if tensor.verdict == "right"})
-    findings += lost
-    is_wrong |= bool(lost) or any(tensor.verdict == "wrong" for tensor in tensors)
+    is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or not case.own.repeatable
     verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
     notes = [each.note for each in judged if each.note]
@@ -135,23 +131,6 @@ def _unknown(suspect: Suspect, judged: Judged) -> Finding:
     got, expected = np.array([one.got for one in worst]), np.array([one.expected for one in worst])
     seen = f"{finding.evidence} {lies} Of the worst entries: {difference(got, expected)}"
     return found("unknown", suspect.name, seen, "certain")
-
-
-def _lost_precision(case: Case, rows: Array, right: set[str]) -> list[Finding]:
-    """Tensors that are right in a wider dtype, but whose answer in their own is off by more than its rounding."""
-    findings = []
-    for name, places in case.form.views(np.arange(case.form.size)).items():
-        if name not in right or name not in case.answer.tensors:
-            continue
-        wide = rows[:, places.reshape(-1)].astype(np.float64)
-        got = case.answer.tensors[name].astype(np.float64).reshape(wide.shape)
-        size = float(np.linalg.norm(wide))
-        error = float(np.linalg.norm(got - wide)) / size if size else 0.0
-        eps = float(np.finfo(case.form.leaf(name).dtype).eps)
-        if error > _OWN_ROUNDING * np.sqrt(eps):
-            evidence = f"In {case.form.leaf(name).dtype} it is off by {error:.1e}, in float64 it is right."
-            findings.append(found("lower-precision", name, evidence, "possible"))
-    return findings
 
 
 def _method(truth: Truth | None, probe: Probe, judged: list[Judged]) -> str:

@@ -24,6 +24,7 @@ from backprop.check.truth import Truth
 
 _FINEST = 1e-9
 _COARSEST = 0.02
+_SINGLE = 2.0**-23
 
 
 def relative_tolerance(eps: float) -> float:
@@ -66,7 +67,9 @@ def settle(
     places = form.views(np.arange(form.size))
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
     direction = random_direction(where, own, rng)
-    seen = noise(probe, direction.dense(form.size), probe.eps)
+    seen = noise(probe, direction.dense(form.size))
+    if probe.coarse:  # the slopes are those at a rounded point
+        relative = np.maximum(relative, relative_tolerance(_SINGLE))
     truth = Truth(probe, claims.rows, level, relative, scale, seen)
     if claimant is not None:
         truth.rows_at = claimant.rows

@@ -72,6 +72,8 @@ def diagnose(
 
 def signatures(suspect: Suspect) -> list[Finding]:
     """The findings whose signature the error has; none where it has no known one."""
+    if not np.any(suspect.known.usable):
+        return []
     for signature in (_zero, factor, transposed, _weight_decay, _swapped, truncated, lower_precision):
         findings = signature(suspect)
         if findings:

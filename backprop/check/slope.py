@@ -15,7 +15,10 @@ from backprop.check.directions import Direction
 from backprop.check.evaluation import OutOfCalls, Probe
 from backprop.check.quotients import CENTRAL, JUMP, ONE_SIDED, RATIO, Limit, extrapolate, roughness
 
-FIRST_STEP = 1 / 61  # no power of two: a period of the function would hide between such steps
+FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might hide; few bits, to be exact
+NEAR = 0.3
+"""Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
+
 _MOST_LEVELS = 40
 _FLAT = 1e-9
 
@@ -27,7 +30,8 @@ class Slope:
     rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; bent: where the
     largest steps look as if they might. edge: where the function has values on one side only. settled: whether the
     quotients have come to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows,
-    slope and curvature together. finest: the rounding of the quotient of the smallest step.
+    slope and curvature together. finest: the rounding of the quotient of the smallest step. nearby: the bare
+    quotient of the largest step that is no larger than `NEAR`.
     """
 
     value: Array
@@ -42,6 +46,7 @@ class Slope:
     side_error: Array
     curved: Array
     finest: Array
+    nearby: Limit
 
 
 @dataclass
@@ -63,7 +68,8 @@ class Ladder:
 
     def up(self) -> bool:
         """One step more at the large end."""
-        return self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
+        seen = np.all(np.isfinite(self.plus[0]) & np.isfinite(self.minus[0]))
+        return bool(seen) and self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
 
     def _add(self, step: float, place: int) -> bool:
         if not self.probe.room(2) or len(self.steps) >= _MOST_LEVELS:
@@ -128,7 +134,14 @@ class Ladder:
             np.maximum(left.error, right.error),
             curved,
             noise[-1],
+            _nearby(self.steps, (plus - minus) / (2 * h), noise),
         )
+
+
+def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
+    """The quotient of the largest step nearby, with no more than its rounding as its error."""
+    k = next((k for k, step in enumerate(steps) if step <= NEAR), len(steps) - 1)
+    return Limit(quotients[k], rounding[k], rounding[k])
 
 
 def _doubted(limit: Limit, quotients: Array, rounding: Array) -> Limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,30 +12,14 @@ from backprop.check.complex_step import agrees, complex_slope
 from backprop.check.directions import Direction, Scales
 from backprop.check.evaluation import OutOfCalls, Probe
 from backprop.check.path import path
+from backprop.check.reading import Reading, reading_of, seen_along_path
 from backprop.check.slope import Ladder, Slope, measure
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9
-_IN_VAIN = 3
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The truth (m,) along a direction beside what is claimed, in the units of the direction.
-
-    tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
-    said. kink: where both sides differ, of which `open` are those that the claim is not between.
-    """
-
-    direction: Direction
-    value: Array
-    claimed: Array
-    tolerance: Array
-    error: Array
-    wrong: Array
-    open: Array
-    kink: Array
-    reason: str = ""
+_IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
+_NEGLIGIBLE = 0.02
+_QUIET = 1000.0
 
 
 @dataclass
@@ -46,7 +30,8 @@ class Truth:
     noise (m,): of the function. refine: a closer look at the rounding, for
     when something seems wrong. complex: whether complex steps are trusted; disproved:
     whether they were, until quotients contradicted them. confirmed: how many slopes were found by both. rows_at: the
-    claim at other points, for `paths` paths at most; in_vain: how many of them cleared nothing.
+    claim at other points, for `paths` paths at most; in_vain: how many of the last ones cleared nothing that had
+    seemed wrong. natural (m,): the size of the function's values elsewhere, once it was asked for.
     """
 
     probe: Probe
@@ -60,12 +45,22 @@ class Truth:
     disproved: bool = False
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
-    paths: int = 48
+    paths: int = 64
     in_vain: int = 0
+    natural: Array | None = None
     largest: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        self.largest = np.max(np.abs(np.nan_to_num(self.claimed)) * self.scales.own, axis=1, initial=0)
+        self.largest = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
+        for places in self.probe.form.views(np.arange(len(self.scales.own))).values():
+            where = places.reshape(-1)
+            self.largest[:, where] = np.max(self.largest[:, where], axis=1, initial=0, keepdims=True)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the values are noisier than float64's rounding makes them."""
+        eps = np.finfo(self.probe.form.dtype).eps
+        return bool(np.any(self.noise > _QUIET * eps * np.abs(self.probe.value)))
 
     def read(self, direction: Direction, *, thorough: bool = False, confirm: bool = True) -> Reading:
         """Compare the claim along a direction; what seems wrong is looked at again before it is called so.
@@ -86,7 +81,7 @@ class Truth:
         return self._measured(direction, thorough)[0]
 
     def _measured(self, direction: Direction, thorough: bool) -> tuple[Slope, Ladder]:
-        claimed, goal = direction.along(self.claimed), self.goal(direction.size(self.claimed))
+        claimed, goal = direction.along(self.claimed), self.goal(direction)
         ladder = self.ladder(direction)
         return measure(ladder, claimed, goal, thorough=thorough), ladder
 
@@ -97,9 +92,12 @@ class Truth:
             noise = noise + self.probe.eps * self._point_rounding(direction)
         return Ladder(self.probe, direction, noise)
 
-    def goal(self, size: Array) -> Array:
-        """How well (m,) a slope need be known along a direction of which the parts amount to `size`."""
-        return max(_FINEST, 8 * self.probe.eps) * np.maximum(size, 1e-3 * self.largest)
+    def goal(self, direction: Direction) -> Array:
+        """How well (m,) a slope need be known: beside ‖g∘v‖, and beside the largest entry of what moves."""
+        size = np.maximum(
+            direction.size(self.claimed), 1e-3 * np.max(self.largest[:, direction.where], axis=1)
+        )
+        return np.asarray(max(_FINEST, 8 * self.probe.eps) * size)
 
     def allowed(self, direction: Direction) -> Array:
         """How far (m,) a right gradient may be off along a direction, by its own rounding."""
@@ -139,69 +137,48 @@ class Truth:
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
         slope, ladder = self._measured(direction, thorough)
         reading = self._judged(direction, slope)
-        if not thorough and np.any(reading.wrong | reading.open | reading.kink) and self.probe.room(6):
+        if not thorough and not reading.clean and self.probe.room(6):
             slope, ladder = self._measured(direction, True)
             reading = self._judged(direction, slope)
         size = direction.size(self.claimed)
         vague = (reading.tolerance > 0.1 * size) & (reading.tolerance < 100 * size)
-        if np.any(reading.wrong | reading.open | reading.kink | vague):
-            return self._along_path(reading, slope, ladder, vague)
-        return reading
+        if reading.clean and not np.any(vague):
+            return reading
+        return self._along_path(reading, slope, ladder, vague)
 
     def _along_path(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array) -> Reading:
         """The reading with what the claim elsewhere on the step says of kinks that quotients cannot see through."""
-        may_help = self.in_vain < _IN_VAIN or np.any(slope.kink)
-        if self.rows_at is None or self.paths < 1 or not may_help:
+        in_vain = np.all(reading.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
+        if self.rows_at is None or self.paths < 1 or in_vain:
             return reading
         self.paths -= 1
-        found = path(ladder, reading.claimed, self.rows_at)
+        size = np.maximum(np.abs(reading.claimed), np.abs(slope.value))
+        found = path(ladder, reading.claimed, size, self.rows_at)
         if found is None:
             return reading
-        error = found.error + self._tolerance(reading.direction, found.quotient, found.mean)
-        telling = (error <= 0.3 * np.abs(found.quotient - reading.claimed)) | slope.kink | ~slope.settled
-        cleared = (found.off <= error) & telling
-        convicted = (slope.kink | vague) & (found.off > 10 * error)
-        sharper = vague & (found.off <= error) & (error < reading.tolerance)
-        self.in_vain += not np.any(cleared | sharper)
-        blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
-        use = (reading.wrong & cleared) | convicted | sharper | blind
-        with np.errstate(
-            all="ignore"
-        ):  # what the claim would be at the point if it were right along the step
-            scaled = reading.claimed * found.quotient / found.mean
-        value = np.where(np.abs(found.mean) > error, scaled, reading.claimed + found.quotient - found.mean)
-        return replace(
-            reading,
-            value=np.where(use, value, reading.value),
-            error=np.where(use, error, reading.error),
-            tolerance=np.where(use, error, reading.tolerance),
-            wrong=(reading.wrong & ~cleared) | convicted,
-            open=reading.open & ~cleared & ~convicted,
-            kink=reading.kink & ~blind,
-            reason="" if np.all(blind | ~reading.kink) else reading.reason,
-        )
+        tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
+        tolerance = tolerance + np.where(found.quotient == 0, self._unseen(), 0)
+        seen = seen_along_path(reading, slope, found, tolerance, vague)
+        if np.any(reading.wrong):
+            self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, reading.wrong) else 0
+        return seen
 
     def _judged(self, direction: Direction, slope: Slope) -> Reading:
         claimed = direction.along(self.claimed)
         tolerance = self._tolerance(direction, slope.value, claimed, 3 * slope.error)
-        off = ~(np.abs(slope.value - claimed) <= tolerance)
-        side = tolerance + 3 * slope.side_error
-        low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
-        between = (low <= claimed) & (claimed <= high)
-        kink = slope.kink | ~slope.settled | slope.edge
-        open_ = (slope.kink & ~between) | (~slope.settled & ~slope.kink)
-        wrong = off & ~slope.kink & slope.settled
-        return Reading(
-            direction,
-            slope.value,
-            claimed,
-            tolerance,
-            slope.error,
-            wrong,
-            open_,
-            kink,
-            _reason(slope, direction),
-        )
+        flat = (slope.value == 0) & (claimed != 0)
+        if np.any(flat):  # a function that does not move at all may have lost the claim to rounding
+            tolerance = np.where(flat, tolerance + self._unseen(), tolerance)
+        largest = np.max(self.largest[:, direction.where], axis=1)
+        return reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
+
+    def _unseen(self) -> Array:
+        """What rounding (m,) may hide where a function does not move: eps of its values on the way to zero."""
+        if self.natural is None:
+            values = [self.probe.at(factor * self.probe.point) for factor in (0.5, 0.25)]
+            sizes = np.nan_to_num(np.abs(values), nan=0, posinf=0)
+            self.natural = np.maximum(np.max(sizes, axis=0), np.abs(self.probe.value))
+        return np.asarray(self.probe.eps * self.natural)
 
     def _point_rounding(self, direction: Direction) -> Array:
         moving = Direction(direction.where, self.probe.point[direction.where])
@@ -210,17 +187,3 @@ class Truth:
     def _disprove(self) -> None:
         self.complex = False
         self.disproved = True
-
-
-def _reason(slope: Slope, direction: Direction) -> str:
-    """Why there is no derivative, in words; empty where there is one."""
-    if np.any(slope.edge):
-        return "the function has values on one side only"
-    if np.any(slope.kink):
-        k = int(np.argmax(slope.kink))
-        unit = float(direction.by[0]) if len(direction.by) == 1 else 1.0
-        left, right = float(slope.left[k]) / unit, float(slope.right[k]) / unit
-        return f"the slopes on both sides differ: {left:.6g} and {right:.6g}"
-    if not np.all(slope.settled):
-        return "its difference quotients come to no limit"
-    return ""
