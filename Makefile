@@ -4,7 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: bench test lint reference clean
+.PHONY: bench test lint reference figures clean
 
 bench: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only
@@ -19,6 +19,10 @@ lint: $(VENV)/installed-report-test-dev
 
 reference: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only --out results/reference
+
+# The tables and pictures of README, from the records in results/reference.
+figures: $(VENV)/installed-report
+	$(BIN)/python tools/update_readme.py
 
 # A stamp per set of extras; pyproject.toml is what they are made from.
 $(VENV)/installed-%: pyproject.toml

@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 import bench
-from bench.report.headline import NAME, draw_headline, headline_table
+from bench.report.headline import draw_headline, headline_table
 from bench.report.markdown import markdown_table
+from bench.report.plots import draw_plots
 from bench.report.targets import summary_rows, targets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,15 +36,15 @@ def updated(readme: str, folder: str, table: str) -> str:
 
 
 def main() -> None:
-    """Rewrite README.md and the headline picture."""
+    """Rewrite README.md, and its pictures as SVG and PDF."""
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     for folder, table in TABLES.items():
         text = updated(text, folder, table(bench.load(ROOT / folder)))
     readme.write_text(text, encoding="utf-8")
-    picture = draw_headline(bench.load(ROOT / "results/reference"))
-    if picture is not None:
-        (ROOT / "results/reference" / NAME).write_text(picture, encoding="utf-8")
+    reference = bench.load(ROOT / "results/reference")
+    for name, content in (draw_headline(reference) | draw_plots(reference)).items():
+        (ROOT / "results/reference" / name).write_bytes(content)
 
 
 if __name__ == "__main__":

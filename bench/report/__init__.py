@@ -20,9 +20,10 @@ def write_reports(run: Path) -> list[Path]:
     loaded = frame.load_run(run)
     folder = run if run.is_dir() else run.parent
     pictures = plots.draw_plots(loaded.frame) if plots.available() else {}
-    files = {
+    shown = [name for name in pictures if name.endswith(".svg")]
+    files: dict[str, str | bytes] = {
         "results.csv": frame.to_csv(loaded),
-        "report.md": markdown.render(loaded, list(pictures), plots.available()),
+        "report.md": markdown.render(loaded, shown, plots.available()),
         **pictures,
     }
     if html.available():
@@ -51,11 +52,14 @@ def write_page(run: Path) -> Path:
         ) from error
 
 
-def write_whole(path: Path, text: str) -> Path:
+def write_whole(path: Path, content: str | bytes) -> Path:
     """Write beside the file and then in its place, so that it is never there by half."""
     beside = path.with_name(path.name + ".part")
     try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
+        if isinstance(content, str):
+            beside.write_text(content, encoding="utf-8", newline="\n")
+        else:
+            beside.write_bytes(content)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

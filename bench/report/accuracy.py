@@ -42,15 +42,12 @@ def report_text(frame: pd.DataFrame, pictures: Sequence[str] = ()) -> str:
 
 def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:
     """Write the files into a folder; raises `OutputError` where that is not possible."""
-    pictures = {}
+    pictures: dict[str, bytes] = {}
     if plots.available():
-        pictures = {
-            curves.STEP_PICTURE: curves.draw_steps(frame, predicted_bottoms()),
-            curves.SCALE_PICTURE: curves.draw_scales(frame),
-        }
-    files = {
+        pictures = curves.draw_steps(frame, predicted_bottoms()) | curves.draw_scales(frame)
+    files: dict[str, str | bytes] = {
         "accuracy.csv": frame.to_csv(index=False, lineterminator="\n"),
-        "accuracy.md": report_text(frame, list(pictures)),
+        "accuracy.md": report_text(frame, [name for name in pictures if name.endswith(".svg")]),
         **pictures,
     }
     try:

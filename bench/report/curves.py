@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +11,18 @@ import pandas as pd
 from bench.report import units
 from bench.report.frame import tuples
 from bench.report.markdown import as_text, markdown_table
-from bench.report.plots import COLOURS, MARKERS
+from bench.report.style import drawing, files, logarithmic, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STEP_PICTURE, SCALE_PICTURE = "error-against-step.svg", "error-against-logit-scale.svg"
+STEP_PICTURE, SCALE_PICTURE = "error-against-step", "error-against-logit-scale"
 
 Bottoms = dict[tuple[str, str], tuple[float, float]]
 """By strategy and dtype: the step that theory says is best, and the error there."""
 
 
-def draw_steps(frame: pd.DataFrame, bottoms: Bottoms) -> str:
+def draw_steps(frame: pd.DataFrame, bottoms: Bottoms) -> dict[str, bytes]:
     """Error against step, one panel a dtype, one line a method, a ring where theory puts the bottom."""
     cells = frame[frame.experiment == "step"]
 
@@ -32,13 +31,19 @@ def draw_steps(frame: pd.DataFrame, bottoms: Bottoms) -> str:
             step, error = bottoms[strategy, dtype]
             axes.plot([step], [error], "o", markersize=12, fillstyle="none", color=colour)
 
-    return _panels(cells, "step", "step h, relative to the parameter (○: predicted bottom)", mark)
+    return _panels(
+        STEP_PICTURE, cells, "step", "step h, relative to the parameter (○: predicted bottom)", mark
+    )
 
 
-def draw_scales(frame: pd.DataFrame) -> str:
+def draw_scales(frame: pd.DataFrame) -> dict[str, bytes]:
     """Error against the scale of the logits, one panel a dtype; a line ends where a gradient is not finite."""
     return _panels(
-        frame[frame.experiment == "logit-scale"], "logit_scale", "factor on the logits", lambda *_: None
+        SCALE_PICTURE,
+        frame[frame.experiment == "logit-scale"],
+        "logit_scale",
+        "factor on the logits",
+        lambda *_: None,
     )
 
 
@@ -63,41 +68,22 @@ def grid_table(frame: pd.DataFrame) -> str:
     return markdown_table(lines)
 
 
-def _panels(cells: pd.DataFrame, column: str, label: str, mark: Any) -> str:
-    """Two panels that share their axes, as an SVG that is the same for the same rows."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    svg = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}):
-        figure = Figure(figsize=(9, 4.2), layout="constrained")
+def _panels(name: str, cells: pd.DataFrame, column: str, label: str, mark: Any) -> dict[str, bytes]:
+    """Two panels that share their axes, as files that are the same for the same rows."""
+    with drawing(9, 4.2) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (dtype, rows) in zip(panels, cells.groupby("dtype", sort=False), strict=True):
             _lines(axes, rows, column, str(dtype), mark)
+            logarithmic(axes, label, "")
             axes.set_title(str(dtype))
-            axes.set_xlabel(label)
         panels[0].set_ylabel("relative error ‖g - g*‖ / ‖g*‖")
-        figure.legend(
-            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False
-        )
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    return svg.getvalue()
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        return files(figure, name)
 
 
 def _lines(axes: Axes, cells: pd.DataFrame, column: str, dtype: str, mark: Any) -> None:
     names: Sequence[str] = list(dict.fromkeys(cells.strategy))
     for k, strategy in enumerate(names):
         line = cells[(cells.strategy == strategy) & np.isfinite(cells.error)].sort_values(column)
-        colour = COLOURS[k % len(COLOURS)]
-        axes.plot(
-            line[column],
-            line.error,
-            label=strategy,
-            color=colour,
-            marker=MARKERS[k % len(MARKERS)],
-            markersize=3,
-        )
-        mark(axes, dtype, strategy, colour)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.grid(visible=True, alpha=0.3)
+        axes.plot(line[column], line.error, label=strategy, markersize=3, **look(k))
+        mark(axes, dtype, strategy, look(k)["color"])

@@ -5,19 +5,21 @@ A cell that did not fit its budget is in both, with what was predicted for it, a
 
 from __future__ import annotations
 
-import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.report import units
 from bench.report.frame import tuples
 from bench.report.markdown import markdown_table
+from bench.report.style import COLOURS, PREDICTED, drawing, files
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SCENARIO = ("mnist-32", "float64")
-NAME = "headline.svg"
-
-_MEASURED, _PREDICTED = "#0072b2", "#9ecae1"
+NAME = "headline"
+"""Of the picture's files, without .svg and .pdf."""
 
 
 def headline_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -60,35 +62,37 @@ def _error(cell: Any) -> str:
     return ("an estimate: " if cell.tolerance >= 1 else "") + units.error(cell.gradient_error)
 
 
-def draw_headline(frame: pd.DataFrame) -> str | None:
-    """The picture as SVG: one bar a strategy on a logarithmic axis; None where there is nothing to draw."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
+def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
+    """The picture as files by name: one bar a strategy, logarithmic, with its interval; empty without a bar."""
     cells = headline_cells(frame)
     if cells.empty:
-        return None
-    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 11}):
-        figure = Figure(figsize=(8, 0.5 * len(cells) + 1.3), layout="constrained")
+        return {}
+    rows = list(tuples(cells))[::-1]
+    with drawing(8, 0.45 * len(rows) + 1.3) as figure:
         axes = figure.subplots()
-        names = [str(cell.strategy) for cell in tuples(cells)][::-1]
-        ratios = [float(cell.ratio) for cell in tuples(cells)][::-1]
-        ran = [cell.status == "ok" for cell in tuples(cells)][::-1]
-        bars = axes.barh(names, [ratio / _LEFT for ratio in ratios], left=_LEFT)
-        for bar, measured, ratio in zip(bars, ran, ratios, strict=True):
-            bar.set_color(_MEASURED if measured else _PREDICTED)
-            bar.set_width(ratio - _LEFT)
-            text = f" {units.ratio(ratio)}" + ("" if measured else " (predicted)")
-            axes.text(ratio, bar.get_y() + bar.get_height() / 2, text, va="center")
+        for place, cell in enumerate(rows):
+            _draw_bar(axes, place, cell)
+        axes.set_yticks(range(len(rows)), [str(cell.strategy) for cell in rows])
         axes.set_xscale("log")
-        axes.set_xlim(_LEFT, max(ratios) * 100)
+        axes.set_xlim(_LEFT, max(float(cell.ratio) for cell in rows) * 100)
         axes.set_xlabel("time of one gradient ÷ that of the short form")
-        first = cells.iloc[0]
-        axes.set_title(f"{first['network']}, batch {first['batch_size']}, {first['dtype']}", loc="left")
-        axes.spines[["top", "right"]].set_visible(False)
-        svg = io.StringIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-    return svg.getvalue()
+        axes.grid(visible=True, axis="x")
+        axes.tick_params(axis="y", length=0)
+        first = rows[0]
+        axes.set_title(f"{first.network}, batch {first.batch_size}, {first.dtype}", loc="left")
+        return files(figure, NAME)
 
 
 _LEFT = 0.5  # where the bars of a logarithmic axis begin
+
+
+def _draw_bar(axes: Axes, place: int, cell: Any) -> None:
+    """A bar from the left edge to the ratio; what is predicted is pale and has no interval."""
+    ran, ratio = cell.status == "ok", float(cell.ratio)
+    axes.barh(place, ratio - _LEFT, left=_LEFT, height=0.7, color=COLOURS[0] if ran else PREDICTED)
+    end = ratio
+    if ran and not (pd.isna(cell.ratio_low) or pd.isna(cell.ratio_high)):
+        reach = [[max(0.0, ratio - cell.ratio_low)], [max(0.0, cell.ratio_high - ratio)]]
+        axes.errorbar(ratio, place, xerr=reach, color="black", linewidth=1)
+        end = max(ratio, float(cell.ratio_high))
+    axes.text(end * 1.15, place, units.ratio(ratio) + ("" if ran else " (predicted)"), va="center")

@@ -1,4 +1,4 @@
-"""Plots as SVG: time and memory against the size of the network, one line a strategy.
+"""Plots as SVG and PDF: time with its interval, and memory, against the size of the network, one line a strategy.
 
 Without matplotlib a run has all its tables and no pictures.
 """
@@ -6,19 +6,21 @@ Without matplotlib a run has all its tables and no pictures.
 from __future__ import annotations
 
 import importlib.util
-import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from bench.report.style import SUFFIXES, drawing, files, logarithmic, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NAMES = ("time-against-size.svg", "memory-against-size.svg")
-
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-MARKERS = "osD^vPX"
+_PLOTS = (
+    ("time-against-size", "time_median_s", "time of one gradient (s)"),
+    ("memory-against-size", "peak_bytes", "peak memory (bytes)"),
+)
+NAMES = tuple(name + suffix for name, *_ in _PLOTS for suffix in SUFFIXES)
 
 
 def available() -> bool:
@@ -26,17 +28,14 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def draw_plots(frame: pd.DataFrame) -> dict[str, str]:
-    """SVG by file name, time and memory against size; nothing where no cell can be compared."""
+def draw_plots(frame: pd.DataFrame) -> dict[str, bytes]:
+    """The files by name, time and memory against size; nothing where no cell can be compared."""
     cells = _comparable(frame)
-    if cells.empty:
-        return {}
-    drawn = {}
-    for name, column, label in (
-        (NAMES[0], "time_median_s", "time of one gradient (s)"),
-        (NAMES[1], "peak_bytes", "peak memory (bytes)"),
-    ):
-        drawn[name] = _svg(cells, column, label)
+    drawn: dict[str, bytes] = {}
+    for name, column, label in _PLOTS if len(cells) else ():
+        with drawing(8, 4.6) as figure:
+            _draw(figure, cells, column, label)
+            drawn |= files(figure, name)
     return drawn
 
 
@@ -48,43 +47,32 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     return cells[cells.batch_size == smallest]
 
 
-def _svg(cells: pd.DataFrame, column: str, label: str) -> str:
-    """The plot as a file: the same records make the same one, to the last byte."""
-    import matplotlib as mpl
-
-    svg = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}):
-        _figure(cells, column, label).savefig(svg, format="svg", metadata={"Date": None})
-    return svg.getvalue()
-
-
-def _figure(cells: pd.DataFrame, column: str, label: str) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
+def _draw(figure: Figure, cells: pd.DataFrame, column: str, label: str) -> None:
     axes = figure.subplots()
     for k, (strategy, line) in enumerate(cells.groupby("strategy", sort=False)):
         line = line.sort_values("parameters")
-        axes.plot(
-            line.parameters,
-            line[column].astype(float),
-            label=str(strategy),
-            color=COLOURS[k % len(COLOURS)],
-            marker=MARKERS[k % len(MARKERS)],
-        )
-    _label(axes, cells, label)
-    figure.legend(loc="outside right upper", frameon=False)
-    return figure
+        values = line[column].astype(float)
+        spread = _interval(line) if column == "time_median_s" else None
+        axes.errorbar(line.parameters, values, yerr=spread, label=str(strategy), **look(k))
+    logarithmic(axes, "parameters p", label)
+    _name_networks(axes, cells)
+    figure.legend(loc="outside right upper")
 
 
-def _label(axes: Axes, cells: pd.DataFrame, label: str) -> None:
-    """Logarithmic axes with units, and the networks' names along the top."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    axes.set_xlabel("parameters p")
-    axes.set_ylabel(label)
-    axes.grid(visible=True, which="major", alpha=0.3)
+def _interval(line: pd.DataFrame) -> Any:
+    """How far the 95% interval reaches below and above; no length where none was measured."""
+    below = (line.time_median_s - line.time_low_s).fillna(0).clip(lower=0)
+    above = (line.time_high_s - line.time_median_s).fillna(0).clip(lower=0)
+    return [below, above]
+
+
+def _name_networks(axes: Axes, cells: pd.DataFrame) -> None:
+    """The networks' names along the top; of those that lie close together, the first."""
     networks = cells.groupby("parameters").network.first()
+    shown: dict[float, str] = {}
+    for parameters, name in networks.items():
+        if not shown or float(str(parameters)) > 1.5 * max(shown):
+            shown[float(str(parameters))] = str(name).split()[0]
     top = axes.secondary_xaxis("top")
-    top.set_xticks(list(networks.index), [str(name).split()[0] for name in networks])
+    top.set_xticks(list(shown), list(shown.values()), rotation=20, ha="left", rotation_mode="anchor")
     top.minorticks_off()

@@ -10,14 +10,12 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.training import Evaluation, Metrics, worst_mistakes
+from bench.report.style import COLOURS, STYLE, look
 from bench.training.compare import Learnt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # Okabe and Ito
-_MARKERS = "osD^vPX"
-_STYLE: dict[Any, Any] = {"svg.hashsalt": "backprop", "svg.fonttype": "path", "font.size": 10}
 _MISTAKES = 15
 
 
@@ -26,7 +24,7 @@ def draw_metrics(path: Path, metrics: Metrics, evaluation: Evaluation, images: A
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(11, 7), layout="constrained")
         parts: Any = figure.subfigures(2, 1, height_ratios=(3, 2))
         above, below = parts
@@ -51,12 +49,12 @@ def draw_comparison(path: Path, rows: Sequence[Learnt]) -> Path:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.2), layout="constrained")
         against_time, against_steps = figure.subplots(1, 2, sharey=True)
         for k, row in enumerate(rows):
             points = [point for point in row.points if point.step > 0]
-            style = {"color": _COLOURS[k % len(_COLOURS)], "marker": _MARKERS[k % len(_MARKERS)]}
+            style = look(k)
             accuracy = [100 * point.test_accuracy for point in points]
             against_time.plot([p.seconds for p in points], accuracy, label=row.strategy, ms=5, **style)
             # Exact derivations lie on one another: the earlier ones are drawn larger, and hollow.
@@ -99,7 +97,7 @@ def _draw_reliability(axes: Axes, metrics: Metrics) -> None:
     filled = bins.count > 0
     axes.plot([0, 1], [0, 1], color="0.6", lw=1)
     sizes = 20 + 180 * np.sqrt(bins.count[filled] / bins.count.max())
-    axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=sizes, color=_COLOURS[0], alpha=0.8)
+    axes.scatter(bins.confidence[filled], bins.accuracy[filled], s=sizes, color=COLOURS[0], alpha=0.8)
     axes.set_xlabel("mean confidence of a bin")
     axes.set_ylabel("accuracy of the bin")
     axes.set_title(f"Reliability, expected error {bins.expected_error:.2%}")

@@ -9,12 +9,21 @@ from bench.report.frame import to_frame
 LINE = [record("short-form"), record("short-form", network="9-9 softmax", parameters=90, time=2e-3)]
 
 
-def test_two_plots_are_drawn_as_svg():
+def test_two_plots_are_drawn_as_svg_and_pdf():
     drawn = plots.draw_plots(to_frame([*LINE, record("dense", 1.0)]))
     assert tuple(drawn) == plots.NAMES
-    for svg in drawn.values():
-        assert svg.startswith("<?xml")
-        assert svg.rstrip().endswith("</svg>")
+    for name, content in drawn.items():
+        assert content.startswith(b"<?xml" if name.endswith(".svg") else b"%PDF"), name
+
+
+def test_the_interval_of_a_time_is_drawn():
+    wide = [record("short-form", time_low_s=1e-4, time_high_s=9e-3), LINE[1]]
+    assert (
+        plots.draw_plots(to_frame(wide))[plots.NAMES[0]] != plots.draw_plots(to_frame(LINE))[plots.NAMES[0]]
+    )
+    assert (
+        plots.draw_plots(to_frame(wide))[plots.NAMES[2]] == plots.draw_plots(to_frame(LINE))[plots.NAMES[2]]
+    )
 
 
 def test_the_same_records_make_the_same_file():
