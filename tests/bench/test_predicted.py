@@ -77,8 +77,10 @@ def test_the_threads_of_a_scenario_are_those_of_its_limits(predict, monkeypatch)
         "bench.predicted.measure_limits",
         lambda dtype: seen.append({pool["num_threads"] for pool in threadpool_info()}) or Limits(1e9, 1e8),
     )
-    record = predict(["short-form"], scenario=Scenario.of(Network.mlp(9, 4, 3), 8, "float64", threads=2))
-    assert (record["short-form"].threads, seen) == (2, [{2}])
+    for threads in (2, 1):
+        scenario = Scenario.of(Network.mlp(9, 4, 3), 8, "float64", threads=threads)
+        assert predict(["short-form"], scenario=scenario)["short-form"].threads == threads
+    assert seen == [{2}, {1}]
 
 
 def test_a_predicted_sweep_is_a_run_with_reports_and_goes_on_only_as_one(tmp_path):

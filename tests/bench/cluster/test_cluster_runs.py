@@ -139,6 +139,17 @@ def test_hosts_that_differ_are_named_and_kept_apart_and_a_late_stranger_is_not_u
     assert differ in said
 
 
+def test_a_worker_gives_up_a_group_for_which_nobody_waits(instrument, run, dask_cluster):
+    worker = psutil.Process(dask_cluster.add_worker("host-a").pid)
+    long_enough = (*run, "--turns", "100000")  # hours
+    running = instrument.start(*long_enough, "--cluster", dask_cluster.address)
+    instrument.wait_until(lambda: len(worker.children()) >= 4, running)  # they take turns
+    running.kill()
+    running.wait()
+    dask_cluster.wait_for(lambda: not worker.children())
+    assert worker.is_running()
+
+
 def test_a_worker_with_another_version_is_named(dask_cluster, tmp_path):
     dask_cluster.add_worker("host-c", CLAIMED_VERSION="0.0.1")
     done = backprop("run", "--suite", "quick", "--cluster", dask_cluster.address, cwd=tmp_path)

@@ -93,13 +93,31 @@ def every():
 
 
 def test_a_group_at_a_time_on_a_host_whatever_its_workers():
-    crew = FakeCrew({"tcp://1": "a", "tcp://2": "a", "tcp://3": "b"}, [nothing, *[finish_all] * 9])
     seen = []
-    crew.script.insert(1, lambda crew: seen.append([call.address for call in crew.at_work()]))
-    found = outcomes(crew)
-    assert seen == [["tcp://1", "tcp://3"]]
+
+    def look(crew):
+        seen.append([call.address for call in crew.at_work()])
+
+    members = {"tcp://1": "a", "tcp://2": "a", "tcp://3": "b"}
+    found = outcomes(FakeCrew(members, [nothing, look, look, *[finish_all] * 9]))
+    assert seen == [["tcp://1", "tcp://3"]] * 2
     assert sorted(name for name, _ in found) == every()
     assert all(outcome is ROWS for _, outcome in found)
+
+
+def test_a_worker_that_measures_is_given_nothing_else():
+    def finish_second(crew):
+        crew.calls[1].status = "finished"
+
+    crew = FakeCrew(
+        {"tcp://1": "a", "tcp://2": "a"}, [nothing, finish_second, nothing, *[finish_all] * 9], slots=2
+    )
+    outcomes(crew)
+    assert [(call.address, call.task[1].number) for call in crew.calls[:3]] == [
+        ("tcp://1", 0),
+        ("tcp://2", 1),
+        ("tcp://2", 1),
+    ]
 
 
 def test_workers_of_one_host_have_cores_of_their_own():
