@@ -110,3 +110,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     folder = config.stash.get(WRITTEN, None)
     if folder is not None:
         terminalreporter.write_line(f"report: {folder / 'report.md'}")
+        if (page := folder / "report.html").exists():
+            terminalreporter.write_line(f"page: {page}")
