@@ -262,6 +262,19 @@ def test_another_sweep_and_fewer_strategies_change_the_charts(opened):
     assert page.said == []
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier_and_too_little_contrast_nowhere(browser, addresses, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # the page lets no other script in
+    page = context.new_page()
+    page.goto(addresses["whole"])
+    page.wait_for_selector("#roofline svg")
+    found = axe.Axe().run(page).response
+    context.close()
+    assert len(found["passes"]) > 30
+    assert [(one["id"], one["help"]) for one in found["violations"]] == []
+
+
 def test_in_the_dark_the_page_is_dark_and_its_text_light(opened):
     def brightness(page, what):
         colour = page.evaluate(f"getComputedStyle(document.body).{what}")
