@@ -68,12 +68,8 @@ def forecast(
     if reason is not None:
         record.status, record.reason = "unsupported", one_line(reason)
         return False
-    cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
+    cost = predict_cost(record, strategy, scenario)
     limits = speeds.limits
-    record.predicted_peak_bytes = cost.peak_bytes
-    record.predicted_flops = cost.flops
-    record.predicted_bytes_moved = cost.bytes_moved
-    record.forward_calls = cost.forward_calls
     record.limit_flops_per_s = limits.flops_per_s
     record.limit_bytes_per_s = limits.bytes_per_s
     record.predicted_time_s = predicted_time(cost, scenario, speeds)
@@ -91,6 +87,16 @@ def forecast(
         )
         return False
     return True
+
+
+def predict_cost(record: Record, strategy: Strategy[Any], scenario: Scenario) -> Cost:
+    """Fill in what follows from the sizes alone; raises `StrategyError` for a cost that is none."""
+    cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
+    record.predicted_peak_bytes = cost.peak_bytes
+    record.predicted_flops = cost.flops
+    record.predicted_bytes_moved = cost.bytes_moved
+    record.forward_calls = cost.forward_calls
+    return cost
 
 
 def predicted_time(cost: Cost, scenario: Scenario, speeds: Speeds) -> float:

@@ -1,4 +1,4 @@
-"""What `backprop list` shows: strategies, layers, losses, scenarios and peers."""
+"""What `backprop list` shows: strategies, layers, losses, scenarios, peers, and what is found by name alone."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from backprop import installed_strategies
 from backprop.layers import ACTIVATIONS, Layer, Linear
 from backprop.losses import LOSSES
 from backprop.registry import known_peers
+from backprop.sharding import STRATEGIES as SHARDED
 from bench.console import make_table
 from bench.scenarios import SCENARIOS
 
@@ -36,6 +37,14 @@ def listing() -> dict[str, Any]:
         "peers": [
             {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}
             for name, peer in known_peers().items()
+        ],
+        "by name alone": [
+            {
+                "name": name,
+                "forms": found.summary,
+                "installed": found.installed_version() or found.unavailable(),
+            }
+            for name, found in ((one.name, one) for one in SHARDED)
         ],
     }
 

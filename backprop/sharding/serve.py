@@ -8,6 +8,7 @@ is left behind.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 
@@ -16,6 +17,7 @@ def main(workers: int) -> None:
     import dask
     from distributed import LocalCluster
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program; its end is the end of this one
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     variables = dict(dask.config.get("distributed.nanny.pre-spawn-environ", {}))
     variables.pop("MALLOC_TRIM_THRESHOLD_", None)  # it would give freed memory back after every call

@@ -67,6 +67,7 @@ def _local(workers: int | None) -> Iterator[Client]:
             dashboard_address=None,
             memory_limit=None,
             local_directory=folder,
+            preload=["bench.cluster.preload"],
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

@@ -15,7 +15,7 @@ from bench.cluster.coordinator import Coordinator, Loss
 from bench.cluster.crew import Crew, Needs
 from bench.cluster.host import data_checksum
 from bench.cluster.task import Slot, Task
-from bench.forecast import blank_record
+from bench.forecast import blank_record, predict_cost
 from bench.place import Found, Place, Say
 from bench.record import Record
 
@@ -105,16 +105,20 @@ class OnCluster(Place):
                 yield scenario, outcome.records, outcome.agreements
 
     def _crashed(self, suite: Suite, scenario: Scenario, loss: Loss) -> list[Record]:
+        """A row for every strategy of a lost group: its predicted cost, and the reason."""
         from backprop import find_strategy
 
-        blank = [
-            blank_record(find_strategy(target), scenario, scenario.threads or self.threads)
-            for target in suite.strategies_of(scenario)
-        ]
-        return [
-            replace(record, host=loss.host, cpu=loss.cpu, status="crashed", reason=loss.reason)
-            for record in blank
-        ]
+        records = []
+        for target in suite.strategies_of(scenario):
+            strategy = find_strategy(target)
+            record = blank_record(strategy, scenario, scenario.threads or self.threads)
+            with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
+                if strategy.unsupported(scenario.network, scenario.dtype) is None:
+                    predict_cost(record, strategy, scenario)
+            records.append(
+                replace(record, host=loss.host, cpu=loss.cpu, status="crashed", reason=loss.reason)
+            )
+        return records
 
 
 @contextlib.contextmanager

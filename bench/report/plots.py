@@ -6,6 +6,7 @@ Without matplotlib a run has all its tables and no pictures.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -49,14 +50,20 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _draw(figure: Figure, cells: pd.DataFrame, column: str, label: str) -> None:
     axes = figure.subplots()
-    for k, (strategy, line) in enumerate(cells.groupby("strategy", sort=False)):
-        line = line.sort_values("parameters")
+    for k, (name, line) in enumerate(lines(cells)):
         values = line[column].astype(float)
         spread = _interval(line) if column == "time_median_s" else None
-        axes.errorbar(line.parameters, values, yerr=spread, label=str(strategy), **look(k))
+        axes.errorbar(line.parameters, values, yerr=spread, label=name, **look(k))
     logarithmic(axes, "parameters p", label)
     _name_networks(axes, cells)
     figure.legend(loc="outside right upper")
+
+
+def lines(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Every line: its name, a strategy's and where there are several its processor, and its cells in order of size."""
+    several = cells.cpu.nunique() > 1
+    for (strategy, cpu), line in cells.groupby(["strategy", "cpu"], sort=False, dropna=False):
+        yield f"{strategy}, {cpu}" if several else str(strategy), line.sort_values("parameters")
 
 
 def _interval(line: pd.DataFrame) -> Any:

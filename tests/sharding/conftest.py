@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.importorskip("distributed")
-
 from backprop.sharding.cluster import open_client
 
 

@@ -20,6 +20,8 @@ x, y = np.ones((5, 4)), np.array([0, 1, 0, 1, 1])
 {body}
 """
 
+pytest.importorskip("distributed")
+
 
 def test_it_joins_no_run_unasked():
     assert not any("sharded" in name for name in (*installed_strategies(), *known_peers()))

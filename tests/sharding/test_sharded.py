@@ -14,6 +14,8 @@ from backprop.sharding.combine import ShardError, combine
 from backprop.sharding.remote import Part
 from backprop.sharding.split import sizes_of
 
+pytest.importorskip("distributed")
+
 INNER = (
     "short-form",
     "layerwise-vjp",

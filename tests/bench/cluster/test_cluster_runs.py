@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import psutil
@@ -84,6 +85,7 @@ def test_a_group_that_kills_every_worker_crashes_and_the_run_ends(instrument, ru
         ("kills-its-worker", "crashed"),
     ]
     assert all("lost with its worker 3 times, the last one tcp://127.0.0.1:" in r.reason for r in records)
+    assert all(record.predicted_peak_bytes > 0 and record.host for record in records)
     assert "CRASHED" in out
     assert not records[0].unstable
 
@@ -137,6 +139,18 @@ def test_hosts_that_differ_are_named_and_kept_apart_and_a_late_stranger_is_not_u
     )
     assert any(note.startswith(differ) for note in run_of["notes"])
     assert differ in said
+
+
+def test_ctrl_c_at_a_terminal_reaches_everybody_and_ends_in_good_order(instrument, run):
+    running = instrument.start(*run, "--workers", "2", stderr=subprocess.PIPE, start_new_session=True)
+    instrument.wait_until(lambda: measuring(instrument), running)
+    instrument.wait_until((instrument.folder / "run" / NAME).exists, running)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130
+    assert b"Interrupted; what was measured is kept." in said
+    assert b"Traceback" not in said
+    instrument.wait_until(lambda: not instrument.processes())
 
 
 def test_a_worker_gives_up_a_group_for_which_nobody_waits(instrument, run, dask_cluster):

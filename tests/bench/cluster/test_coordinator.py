@@ -6,6 +6,7 @@ import pytest
 
 from backprop import Network
 from bench.cluster import ClusterError
+from bench.cluster.connection import connected
 from bench.cluster.coordinator import MOST_LOSSES, Coordinator, Loss
 from bench.cluster.crew import Crew, Needs
 from bench.cluster.host import HostReport, Identity
@@ -247,3 +248,20 @@ def test_a_worker_that_cannot_be_used_is_named_at_the_start_and_left_alone_later
 def test_versions_that_are_the_same_differ_in_nothing():
     assert difference(versions(), versions()) is None
     assert set(versions()) == {"backprop", "source of backprop", "Python", "numpy", "scipy", "distributed"}
+
+
+def test_a_late_host_with_another_processor_is_named(crew, capsys):
+    identities = {"tcp://1": Identity("a", "x", 4, versions())}
+    made = crew(identities)
+    made.enlist(strict=True)
+    assert capsys.readouterr().err == ""
+    identities["tcp://2"] = Identity("b", "y", 4, versions())
+    made.enlist(strict=False)
+    assert capsys.readouterr().err == "Note: The host b has another processor, y; its rows are kept apart.\n"
+    assert set(made.members) == {"tcp://1", "tcp://2"}
+
+
+def test_without_dask_the_line_that_brings_it_is_named(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ClusterError, match=r"pip install 'backprop-bench\[cluster\]'"), connected(2, None):
+        pass

@@ -3,6 +3,7 @@
 from rows import record
 
 from bench.report.frame import to_frame
+from bench.report.plots import lines
 from bench.report.scaling import exponents
 
 
@@ -23,3 +24,15 @@ def test_exponents_are_fitted_to_cells_of_one_processor():
     found = exponents(to_frame(width_sweep(["A", "B", "A", "B", "A", "B"])))
     assert {one.sizes for one in found} == {(16, 64, 256), (32, 128, 512)}
     assert exponents(to_frame(width_sweep(["A", "A", "B", "B", "C", "C"]))) == []
+
+
+def test_a_line_of_a_picture_joins_cells_of_one_processor():
+    def named(cpus):
+        return {
+            name: list(line.network.str.split().str[0]) for name, line in lines(to_frame(width_sweep(cpus)))
+        }
+
+    together = ["784-16-10", "784-32-10", "784-64-10", "784-128-10", "784-256-10", "784-512-10"]
+    for cpus in (["A"] * 6, [None] * 6):
+        assert named(cpus) == {"short-form": together}
+    assert named(["A", "B"] * 3) == {"short-form, A": together[::2], "short-form, B": together[1::2]}
