@@ -60,7 +60,7 @@ def _draw(figure: Figure, cells: pd.DataFrame, column: str, label: str) -> None:
 
 
 def lines(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Every line: its name, a strategy's and where there are several its processor, and its cells in order of size."""
+    """Every line: the name of its strategy and, of several, its processor; and its cells in order of size."""
     several = cells.cpu.nunique() > 1
     for (strategy, cpu), line in cells.groupby(["strategy", "cpu"], sort=False, dropna=False):
         yield f"{strategy}, {cpu}" if several else str(strategy), line.sort_values("parameters")
