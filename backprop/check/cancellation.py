@@ -57,7 +57,7 @@ def cancelled(
     Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
     the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
     """
-    shrunk = [0.25 * point] + [point * rng.uniform(0.1, 1.0, len(point)) for _ in range(2)]
+    shrunk = [0.25 * point, 0.02 * point, point * rng.uniform(0.1, 1.0, len(point))]
     size = np.abs(np.nan_to_num(claims.rows))
     for elsewhere in shrunk:
         rows = claimant.rows(elsewhere.astype(point.dtype))

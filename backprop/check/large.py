@@ -116,7 +116,7 @@ def _examine(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -
         _set_kinks_apart(truth, part, table, rng)
     if not part.wrong:
         return
-    free = np.setdiff1d(part.places, part.kinked)
+    free = _without(part.places, part.kinked)
     for _ in range(_FOR_SIGNATURE):
         part.readings.append(
             truth.read(random_direction(free, truth.scales.tensor, rng), thorough=True, confirm=False)
@@ -127,14 +127,14 @@ def _examine(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -
     if np.mean(np.any(table.wrong[:, sample], axis=0)) > 0.7:
         return
     part.slices = locate(int(part.places[0]), part.shape, lambda where: _is_wrong(truth, where, part, rng))
-    inside = np.setdiff1d(part.slices.places(int(part.places[0])), part.kinked)
+    inside = _without(part.slices.places(int(part.places[0])), part.kinked)
     for place in inside if len(inside) <= _LOOKED_AT else rng.choice(inside, _SAMPLE, replace=False):
         if not table.seen[place]:
             look(truth, table, int(place))
 
 
 def _is_wrong(truth: Truth, where: Array, part: Part, rng: np.random.Generator) -> bool:
-    free = np.setdiff1d(where, part.kinked)
+    free = _without(where, part.kinked)
     if not len(free):
         return False
     reading = truth.read(random_direction(free, truth.scales.tensor, rng), confirm=False)
@@ -152,6 +152,10 @@ def _set_kinks_apart(truth: Truth, part: Part, table: Table, rng: np.random.Gene
     part.kinked = part.kinks.places(int(part.places[0]))
     for place in part.kinked[:_LOOKED_AT]:
         look(truth, table, int(place))
-    free = np.setdiff1d(part.places, part.kinked)
+    free = _without(part.places, part.kinked)
     if len(free):
         part.readings = [truth.read(direction) for direction in _two(truth, free, rng)]
+
+
+def _without(places: Array, kinked: Array) -> Array:
+    return np.setdiff1d(places, kinked) if len(kinked) else places

@@ -51,7 +51,7 @@ def reading_of(
     settled = slope.settled | (~off & (slope.error <= negligible))
     side = tolerance + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
-    between = (low <= claimed) & (claimed <= high)
+    between = (low <= claimed) & (claimed <= high) & _is_corner(slope)
     return Reading(
         direction,
         slope.value,
@@ -77,7 +77,7 @@ def seen_along_path(reading: Reading, slope: Slope, found: Path, tolerance: Arra
     telling = (error <= 0.3 * np.abs(found.quotient - reading.claimed)) | close | slope.kink | ~slope.settled
     same = found.off <= error
     cleared = same & telling & (found.near | close)
-    convicted = (slope.kink | vague) & (found.off > 3 * error) & found.near
+    convicted = ((slope.kink & _is_corner(slope)) | vague) & (found.off > 3 * error) & found.near
     sharper = vague & same & (error < reading.tolerance)
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
     hidden = reading.wrong & same & ~cleared & found.jumps  # among kinks: it may be right, or wrong by little
@@ -98,6 +98,11 @@ def seen_along_path(reading: Reading, slope: Slope, found: Path, tolerance: Arra
         kink=reading.kink & ~blind,
         reason="" if np.all(blind | ~reading.kink) else reading.reason,
     )
+
+
+def _is_corner(slope: Slope) -> Array:
+    """Where both one-sided slopes have a limit, as they have not where the function itself jumps."""
+    return np.asarray(slope.side_error <= 0.1 * np.abs(slope.right - slope.left))
 
 
 def _reason(slope: Slope, settled: Array, direction: Direction) -> str:

@@ -20,6 +20,7 @@ _FINEST = 1e-9
 _IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
 _NEGLIGIBLE = 0.02
 _QUIET = 1000.0
+_ROOM, _ROOM_IF_NOISY = 3.0, 8.0  # times the estimated error: noise is not always as even as it was measured
 
 
 @dataclass
@@ -165,7 +166,8 @@ class Truth:
 
     def _judged(self, direction: Direction, slope: Slope) -> Reading:
         claimed = direction.along(self.claimed)
-        tolerance = self._tolerance(direction, slope.value, claimed, 3 * slope.error)
+        room = _ROOM_IF_NOISY if self.noisy else _ROOM
+        tolerance = self._tolerance(direction, slope.value, claimed, room * slope.error)
         flat = (slope.value == 0) & (claimed != 0)
         if np.any(flat):  # a function that does not move at all may have lost the claim to rounding
             tolerance = np.where(flat, tolerance + self._unseen(), tolerance)

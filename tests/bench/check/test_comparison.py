@@ -1,0 +1,66 @@
+"""The comparison of checkers counts what was found, missed and falsely alarmed."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from bench.check import comparison
+from bench.check.cases import CASES, MISTAKES, planted
+from bench.check.tools import TOOLS, Tool
+
+EASY = next(case for case in CASES if case.name == "least squares")
+
+
+@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool.package in ("backprop", "scipy")], ids=str)
+def test_a_tool_tells_an_easy_right_gradient_from_a_wrong_one(tool):
+    verdict, calls, _ = comparison.ask(tool, EASY, EASY.gradient)
+    assert verdict == "right"
+    assert calls > 0
+    assert comparison.ask(tool, EASY, planted(EASY, MISTAKES[0]))[0] == "wrong"
+
+
+@pytest.mark.parametrize("package", ["torch", "numdifftools"])
+def test_the_tools_of_other_libraries_do_so_too(package):
+    pytest.importorskip(package)
+    (tool,) = (each for each in TOOLS if each.package == package)
+    assert comparison.ask(tool, EASY, EASY.gradient)[0] == "right"
+    assert comparison.ask(tool, EASY, planted(EASY, MISTAKES[0]))[0] == "wrong"
+
+
+def test_every_planted_gradient_differs_from_the_right_one():
+    for case in CASES:
+        for mistake in MISTAKES:
+            wrong = planted(case, mistake)
+            if wrong is not None:
+                assert not np.array_equal(wrong(case.point), case.gradient(case.point))
+
+
+def test_a_tool_that_raises_or_takes_too_long_leaves_it_open():
+    def raises(function, gradient, point):
+        raise RuntimeError
+
+    def endless(function, gradient, point):
+        while True:
+            function(point)
+
+    assert comparison.ask(Tool("a", "x", raises), EASY, EASY.gradient)[0] == "failed"
+    verdict, calls, _ = comparison.ask(Tool("b", "x", endless), EASY, EASY.gradient)
+    assert verdict == "gave up"
+    assert calls == comparison.MOST_CALLS + 1
+
+
+def test_the_summary_counts_what_each_tool_said(tmp_path, monkeypatch, capsys):
+    always = Tool("always right", "numpy", lambda function, gradient, point: "right")
+    never = Tool("always wrong", "numpy", lambda function, gradient, point: "wrong")
+    monkeypatch.setattr(comparison, "TOOLS", (always, never))
+    comparison.main(["--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert (tmp_path / "comparison.md").read_text(encoding="utf-8") == printed
+    every = comparison.gradients()
+    wrong = sum(name != "none" for _, name, _ in every)
+    right = len(every) - wrong
+    assert f"| always right | 0 of {wrong} | {wrong} | 0 of {right} | 0 |" in printed
+    assert f"| always wrong | {wrong} of {wrong} | 0 | {right} of {right} | 0 |" in printed
+    with (tmp_path / "comparison.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 2 * len(every)

@@ -1,0 +1,361 @@
+"""Right gradients pass and wrong ones are found and named, in any form, dtype and scale, of any function."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import backprop
+from backprop.errors import CheckError, OptionError
+from bench.check.cases import CASES, MISTAKES, planted
+
+RNG = np.random.default_rng(3)
+SMALL = [case for case in CASES if case.point.size < 1000]
+PLANTED = [
+    pytest.param(case, mistake, id=f"{case.name}-{mistake.name}")
+    for case in SMALL
+    for mistake in MISTAKES
+    if planted(case, mistake) is not None
+]
+
+
+def kinds(check):
+    return [finding.kind for finding in check.findings]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
+def test_a_right_gradient_passes(case):
+    check = backprop.check_gradient(case.function, case.gradient, case.point)
+    assert check.ok, check
+    assert check.findings == ()
+    assert bool(check.kinks) == case.at_kink
+
+
+@pytest.mark.parametrize(("case", "mistake"), PLANTED)
+def test_a_wrong_gradient_is_found(case, mistake):
+    check = backprop.check_gradient(case.function, planted(case, mistake), case.point)
+    assert check.verdict == "wrong", check
+
+
+@pytest.mark.parametrize("case", [case for case in SMALL if not case.at_kink], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    ("mistake", "kind"), [("sign", "sign"), ("factor of two", "constant-factor"), ("zero", "zero-gradient")]
+)
+def test_a_mistake_of_the_whole_tensor_is_named(case, mistake, kind):
+    (chosen,) = (each for each in MISTAKES if each.name == mistake)
+    gradient = planted(case, chosen)
+    if gradient is None:
+        return
+    assert kinds(backprop.check_gradient(case.function, gradient, case.point)) == [kind]
+
+
+def mlp(params):
+    h = np.tanh(INPUTS @ params["W"] + params["b"])
+    return np.mean((h @ params["v"] - TARGETS) ** 2)
+
+
+def mlp_gradient(params):
+    h = np.tanh(INPUTS @ params["W"] + params["b"])
+    e = 2 * (h @ params["v"] - TARGETS) / np.float32(len(TARGETS))
+    d = np.outer(e, params["v"]) * (1 - h * h)
+    return {"W": INPUTS.T @ d, "b": d.sum(axis=0), "v": h.T @ e}
+
+
+INPUTS = RNG.standard_normal((16, 4)).astype(np.float32)
+TARGETS = RNG.standard_normal(16).astype(np.float32)
+PARAMS = {"W": RNG.standard_normal((4, 4)), "b": RNG.standard_normal(4), "v": RNG.standard_normal(4)}
+SINGLE = {name: array.astype(np.float32) for name, array in PARAMS.items()}
+
+
+def narrowed(params):
+    return {name: np.asarray(array).astype(np.float32) for name, array in params.items()}
+
+
+def only_float32(params):
+    if any(array.dtype != np.float32 for array in params.values()):
+        raise TypeError("expected float32")
+    return params
+
+
+def real_part(params):
+    return {name: np.asarray(array.real) for name, array in params.items()}
+
+
+FUNCTIONS = {
+    "plain": mlp,
+    "no complex numbers": lambda params: mlp(real_part(params)),
+    "float32 inside": lambda params: mlp(narrowed(params)),
+    "float32 only": lambda params: mlp(only_float32(params)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32_neither_fails_falsely_nor_passes_wrongly(name):
+    function = FUNCTIONS[name]
+    right = backprop.check_gradient(function, mlp_gradient, SINGLE)
+    assert right.ok, right
+
+    def wrong(params):
+        gradient = mlp_gradient(params)
+        return {**gradient, "W": gradient["W"] * np.float32(1.02)}
+
+    check = backprop.check_gradient(function, wrong, SINGLE)
+    assert [(tensor.name, tensor.verdict) for tensor in check.tensors] == [
+        ("W", "wrong"),
+        ("b", "right"),
+        ("v", "right"),
+    ]
+
+
+def test_a_float32_gradient_for_float64_parameters_is_of_the_wrong_dtype_and_otherwise_right():
+    check = backprop.check_gradient(mlp, lambda params: narrowed(mlp_gradient(params)), PARAMS)
+    assert set(kinds(check)) == {"wrong-dtype"}
+    assert [tensor.verdict for tensor in check.tensors] == ["right"] * 3
+    assert check.verdict == "wrong"
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.longdouble])
+def test_other_floating_dtypes_are_checked(dtype):
+    point = np.array([0.5, -1.0, 2.0], dtype)
+    assert backprop.check_gradient(lambda x: np.sum(x**2), lambda x: 2 * x, point).ok
+    assert not backprop.check_gradient(lambda x: np.sum(x**2), lambda x: 3 * x, point).ok
+
+
+def test_an_intermediate_in_lower_precision_is_found_in_float64():
+    def gradient(params):
+        found = mlp_gradient(params)
+        return {**found, "W": found["W"].astype(np.float32).astype(np.float64)}
+
+    check = backprop.check_gradient(mlp, gradient, PARAMS)
+    assert [(finding.kind, finding.tensor) for finding in check.findings] == [("lower-precision", "W")]
+
+
+def test_two_mistakes_in_two_tensors_are_told_apart():
+    def gradient(params):
+        found = mlp_gradient(params)
+        return {"W": found["W"].T, "b": -found["b"], "v": found["v"] + 1e-3 * params["v"]}
+
+    check = backprop.check_gradient(mlp, gradient, PARAMS)
+    assert [(finding.kind, finding.tensor) for finding in check.findings] == [
+        ("transposed", "W"),
+        ("sign", "b"),
+        ("weight-decay-extra", "v"),
+    ]
+    assert "λ = 0.001" in check.findings[2].evidence
+
+
+def test_a_transposed_tensor_that_is_not_square_is_called_that_and_not_a_wrong_shape():
+    weights = RNG.standard_normal((3, 2))
+    check = backprop.check_gradient(lambda w: np.sum(w**3), lambda w: 3 * w.T**2, weights)
+    assert kinds(check) == ["transposed"]
+    check = backprop.check_gradient(lambda w: np.sum(w**3), lambda w: 2 * w.T**2, weights)
+    assert "transposed" in kinds(check)
+    assert not check.ok
+
+
+def test_swapped_tensors_are_recognised():
+    point = [RNG.standard_normal(3), RNG.standard_normal(3)]
+    check = backprop.check_gradient(
+        lambda p: np.sum(p[0] ** 2) + np.sum(p[1] ** 3), lambda p: [3 * p[1] ** 2, 2 * p[0]], point
+    )
+    assert kinds(check) == ["swapped-tensors"] * 2
+
+
+def test_the_batch_size_tells_a_sum_from_another_factor():
+    def gradient(params):
+        return {name: 16 * array for name, array in mlp_gradient(params).items()}
+
+    assert kinds(backprop.check_gradient(mlp, gradient, PARAMS, batch_size=16)) == ["sum-instead-of-mean"] * 3
+    assert kinds(backprop.check_gradient(mlp, gradient, PARAMS)) == ["constant-factor"] * 3
+
+
+def test_the_worst_entries_are_given_with_what_is_right():
+    def gradient(x):
+        wrong = 2 * x
+        wrong[1] += 5
+        wrong[3] -= 1
+        return wrong
+
+    (tensor,) = backprop.check_gradient(lambda x: np.sum(x**2), gradient, np.arange(1.0, 6.0)).tensors
+    assert [entry.index for entry in tensor.worst] == [(1,), (3,)]
+    assert tensor.worst[0].got == 9
+    assert tensor.worst[0].expected == pytest.approx(4)
+
+
+def test_the_taylor_remainder_tells_right_from_wrong():
+    point = RNG.standard_normal(5)
+    right = backprop.check_gradient(lambda x: np.sum(np.exp(x)), np.exp, point)
+    wrong = backprop.check_gradient(lambda x: np.sum(np.exp(x)), lambda x: 1.1 * np.exp(x), point)
+    assert right.taylor_slope == pytest.approx(2, abs=0.1)
+    assert wrong.taylor_slope == pytest.approx(1, abs=0.1)
+    assert min(right.step_curve.errors) < 1e-9
+    assert min(wrong.step_curve.errors) > 1e-2
+
+
+def test_functions_of_a_number_of_math_and_of_scipy():
+    assert backprop.check_gradient(math.sin, math.cos, 0.7).ok
+    assert not backprop.check_gradient(math.sin, math.sin, 0.7).ok
+    point = RNG.standard_normal(4)
+    assert backprop.check_gradient(scipy.optimize.rosen, scipy.optimize.rosen_der, point).ok
+
+
+def test_a_gradient_may_be_a_pair_with_the_value_or_an_array():
+    point = np.array([1.0, 2.0])
+    assert backprop.check_gradient(lambda x: np.sum(x**2), lambda x: (np.sum(x**2), 2 * x), point).ok
+    assert backprop.check_gradient(lambda x: np.sum(x**2), [2.0, 4.0], point).ok
+    assert backprop.check_gradient(lambda x: np.sum(x**2), np.array([2.0, 5.0]), point).verdict == "wrong"
+
+
+def test_whole_numbers_may_be_a_gradient_but_not_a_truncated_one():
+    point = np.array([1.5, 2.5])
+    assert backprop.check_gradient(lambda x: 2 * x[0] + 3 * x[1], lambda x: np.array([2, 3]), point).ok
+    check = backprop.check_gradient(lambda x: np.sum(x**2) / 2, lambda x: x.astype(int), point)
+    assert kinds(check) == ["wrong-dtype"]
+
+
+def test_bad_behaviour_of_the_gradient_is_found():
+    total = np.zeros(2)
+
+    def summing(x):
+        total[:] += 2 * x
+        return total
+
+    def overwriting(x):
+        x *= 2
+        return x
+
+    rng = np.random.default_rng(0)
+    point, square = np.array([1.0, 2.0]), lambda x: np.sum(x**2)
+    assert kinds(backprop.check_gradient(square, summing, point)) == ["state-from-last-call"]
+    assert kinds(backprop.check_gradient(square, overwriting, point)) == ["modifies-arguments"]
+    assert "not-repeatable" in kinds(
+        backprop.check_gradient(square, lambda x: 2 * x + rng.standard_normal(2), point)
+    )
+    for gradient in (summing, overwriting):
+        assert backprop.check_gradient(square, gradient, point).verdict == "wrong"
+
+
+def test_a_function_that_throws_dice_leaves_its_gradient_undecided():
+    rng = np.random.default_rng(0)
+    check = backprop.check_gradient(lambda x: np.sum(x) + rng.random(), np.ones_like, np.zeros(2))
+    assert check.verdict == "undecided"
+    assert kinds(check) == ["not-repeatable"]
+
+
+def test_a_nan_is_named_and_the_other_tensors_are_still_checked():
+    def gradient(params):
+        return {**mlp_gradient(params), "b": np.full(4, np.nan), "v": 2 * mlp_gradient(params)["v"]}
+
+    check = backprop.check_gradient(mlp, gradient, PARAMS)
+    assert [(finding.kind, finding.tensor) for finding in check.findings] == [
+        ("not-finite", "b"),
+        ("constant-factor", "v"),
+    ]
+    assert [tensor.verdict for tensor in check.tensors] == ["right", "wrong", "wrong"]
+
+
+def test_a_function_that_uses_abs_of_a_complex_number_is_not_believed():
+    check = backprop.check_gradient(
+        lambda x: np.sum(x**2) + np.sum(np.abs(x)), lambda x: 2 * x + np.sign(x), np.array([1.0, -2.0])
+    )
+    assert check.ok
+    assert "central differences" in check.method
+
+
+def test_a_stable_formula_that_loses_digits_to_cancellation_is_right():
+    """p - y has an absolute error of eps: relative to a gradient of 1e-13 that is a thousandth, and no mistake."""
+    check = backprop.check_gradient(
+        lambda x: np.sum(np.log1p(np.exp(-x))),
+        lambda x: 1 / (1 + np.exp(-x)) - 1,
+        np.array([28.0, 30.0, 1.0]),
+    )
+    assert check.ok, check
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
+    st.sampled_from([1e-8, 1e-3, 1.0, 1e3, 1e8]),
+    st.booleans(),
+)
+def test_scales_make_no_difference(seed, height, width, has_complex):
+    rng = np.random.default_rng(seed)
+    matrix, point = rng.standard_normal((4, 3)), width * rng.standard_normal(3)
+
+    def function(x):
+        x = x if has_complex else np.asarray(x).real
+        return height * np.sum(np.sin(matrix @ x / width))
+
+    def gradient(x):
+        return height / width * (matrix.T @ np.cos(matrix @ x / width))
+
+    assert backprop.check_gradient(function, gradient, point).ok
+    wrong = backprop.check_gradient(function, lambda x: 1.01 * gradient(x), point)
+    assert kinds(wrong) == ["constant-factor"]
+
+
+def test_calls_are_counted_and_limited():
+    calls = []
+
+    def function(x):
+        calls.append(1)
+        return np.sum(np.sin(x.real))
+
+    check = backprop.check_gradient(function, np.cos, RNG.standard_normal(30), max_calls=100)
+    assert check.ok
+    assert check.calls == len(calls) <= 100
+
+
+def test_the_same_call_gives_the_same_check():
+    point = RNG.standard_normal(300)
+    one, other = (
+        str(backprop.check_gradient(lambda x: np.sum(np.sin(x)), lambda x: 2 * np.cos(x), point))
+        for _ in range(2)
+    )
+    assert one == other
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: None, "The function gave None; expected a real number"),
+        (lambda x: "1", "The function gave a str"),
+        (lambda x: 1j, "The function gave complex numbers"),
+        (lambda x: x, r"an array of shape \(2,\); expected a number, or jacobian="),
+        (lambda x: np.nan, "The function is NaN at the point"),
+        (lambda x: -np.inf, "The function is infinite at the point"),
+    ],
+)
+def test_a_value_that_is_none_is_refused_in_a_sentence(function, said):
+    with pytest.raises(CheckError, match=said):
+        backprop.check_gradient(function, lambda x: x, np.ones(2))
+
+
+def test_arguments_that_do_not_fit_are_refused_in_a_sentence():
+    def square(x):
+        return np.sum(x**2)
+
+    with pytest.raises(CheckError, match="neither was handed in"):
+        backprop.check_gradient(square, point=np.ones(2))
+    with pytest.raises(CheckError, match="both was handed in"):
+        backprop.check_gradient(square, square, np.ones(2), jacobian=square)
+    with pytest.raises(CheckError, match="There is no point"):
+        backprop.check_gradient(square, square)
+    with pytest.raises(OptionError, match="max_calls is 5; expected at least 60"):
+        backprop.check_gradient(square, lambda x: 2 * x, np.ones(2), max_calls=5)
+    with pytest.raises(CheckError, match="The gradient is None"):
+        backprop.check_gradient(square, lambda x: None, np.ones(2))
+
+
+def test_what_the_user_s_functions_raise_is_passed_on():
+    def broken(x):
+        raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        backprop.check_gradient(broken, lambda x: x, np.ones(2))
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        backprop.check_gradient(lambda x: np.sum(x), broken, np.ones(2))

@@ -1,0 +1,137 @@
+"""A mistake is named where the error has its signature, and nothing is named where it has none."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backprop.check.kinds import KINDS
+from backprop.check.signatures import diagnose
+
+RNG = np.random.default_rng(0)
+TRUE = RNG.standard_normal((6, 6))
+PARAMETER = RNG.standard_normal((6, 6))
+TOLERANCE = 1e-13 + 1e-10 * np.abs(TRUE)
+
+
+def found(got, expected=TRUE, parameter=PARAMETER, tolerance=TOLERANCE, **more):
+    return diagnose("W", got, expected, parameter, tolerance=tolerance, **more)
+
+
+def kinds(*arguments, **more):
+    return [finding.kind for finding in found(*arguments, **more)]
+
+
+@pytest.mark.parametrize(
+    ("got", "batch_size", "expected"),
+    [
+        (0 * TRUE, None, ["zero-gradient"]),
+        (-TRUE, None, ["sign"]),
+        (2 * TRUE, 32, ["constant-factor"]),
+        (32 * TRUE, 32, ["sum-instead-of-mean"]),
+        (TRUE / 32, 32, ["mean-instead-of-sum"]),
+        (-32 * TRUE, 32, ["sum-instead-of-mean", "sign"]),
+        (32 * TRUE, None, ["constant-factor"]),
+        (TRUE.T.copy(), None, ["transposed"]),
+        (3 * TRUE.T, None, ["transposed", "constant-factor"]),
+        (TRUE + 1e-4 * PARAMETER, None, ["weight-decay-extra"]),
+        (TRUE - 0.1 * PARAMETER, None, ["weight-decay-missing"]),
+        (TRUE.astype(np.float32), None, ["lower-precision"]),
+        (TRUE.astype(np.float16).astype(np.float64), None, ["lower-precision"]),
+        (np.trunc(3 * TRUE).astype(int), None, ["unknown"]),
+        (np.trunc(TRUE).astype(int), None, ["wrong-dtype"]),
+        (TRUE * PARAMETER, None, ["unknown"]),
+        (TRUE[::-1], None, ["unknown"]),
+    ],
+)
+def test_each_signature_is_recognised(got, batch_size, expected):
+    assert kinds(got, batch_size=batch_size) == expected
+
+
+def test_the_factor_and_the_decay_are_told():
+    assert "got = 2 · expected" in found(2 * TRUE)[0].evidence
+    assert "got = 1/3 · expected" in found(TRUE / 3)[0].evidence
+    assert "batch of 32" in found(32 * TRUE)[0].evidence
+    assert "λ = 0.0001" in found(TRUE + 1e-4 * PARAMETER)[0].evidence
+
+
+def test_an_intermediate_in_lower_precision_is_only_likely():
+    noise = 1 + 6e-8 * RNG.uniform(-1, 1, TRUE.shape)
+    (finding,) = found(TRUE * noise)
+    assert (finding.kind, finding.confidence) == ("lower-precision", "likely")
+
+
+def test_a_small_error_with_a_pattern_is_no_rounding():
+    assert kinds(TRUE + 1e-7 * np.abs(TRUE)) == ["unknown"]
+
+
+def test_the_gradient_of_another_tensor_is_recognised():
+    other = RNG.standard_normal((6, 6))
+    assert kinds(other, others={"W": TRUE, "V": other}) == ["swapped-tensors"]
+
+
+def test_a_symmetric_gradient_is_never_transposed():
+    symmetric = TRUE + TRUE.T
+    assert "transposed" not in kinds(2 * symmetric, symmetric, tolerance=1e-10)
+
+
+def test_a_decay_that_is_a_factor_as_well_is_only_likely():
+    assert found(2 * TRUE, parameter=TRUE)[0].kind == "constant-factor"
+    (finding,) = diagnose(
+        "b", np.array([2.0, -1.0]), np.array([1.0, 3.0]), np.array([1.0, -4.0]), tolerance=1e-9
+    )
+    assert (finding.kind, finding.confidence) == ("weight-decay-extra", "likely")
+
+
+def test_of_a_single_number_only_a_telling_factor_is_named():
+    one = np.array(3.0)
+    assert [f.kind for f in diagnose("b", np.array(-3.0), one, tolerance=1e-12)] == ["sign"]
+    assert [f.kind for f in diagnose("b", np.array(6.0), one, tolerance=1e-12)] == ["constant-factor"]
+    assert [f.kind for f in diagnose("b", np.array(2.1), one, tolerance=1e-12)] == ["unknown"]
+
+
+def test_entries_of_which_nothing_can_be_said_are_left_out():
+    tolerance = np.where(np.eye(6, dtype=bool), np.inf, TOLERANCE)
+    got = np.where(np.eye(6, dtype=bool), 99.0, -TRUE)
+    assert kinds(got, tolerance=tolerance) == ["sign"]
+    assert kinds(got, tolerance=np.full((6, 6), np.inf)) == ["unknown"]
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        (np.s_[1, 2], r"1 of 36 entries is wrong: \[1, 2\]"),
+        (np.s_[2], "all in row 2"),
+        (np.s_[:, 4], "all in column 4"),
+        (np.s_[1:4, 2:5], r"the block \[1:4, 2:5\]"),
+        (np.s_[:], "Every entry is wrong"),
+    ],
+)
+def test_of_an_unknown_mistake_it_is_said_where_it_sits(where, said):
+    got = TRUE.copy()
+    got[where] = got[where] ** 3 + 7
+    (finding,) = found(got)
+    assert finding.kind == "unknown"
+    assert re.search(said, finding.evidence), finding.evidence
+
+
+def test_the_right_values_in_another_order_are_recognised_as_such():
+    assert "axis 0 reversed" in found(TRUE[::-1])[0].evidence
+    tall, size = RNG.standard_normal((2, 3)), 1e-10
+    (finding,) = diagnose("W", tall.ravel(order="F").reshape(2, 3), tall, tolerance=size)
+    assert "column order" in finding.evidence
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_noise_has_no_signature(seed):
+    noise = np.random.default_rng(seed).standard_normal((5, 4))
+    expected = np.random.default_rng(seed + 1).standard_normal((5, 4))
+    parameter = np.random.default_rng(seed + 2).standard_normal((5, 4))
+    findings = diagnose("W", noise, expected, parameter, tolerance=1e-10, batch_size=8)
+    assert [finding.kind for finding in findings] == ["unknown"]
+
+
+def test_every_kind_that_is_named_is_in_the_table():
+    assert {"swapped-tensors", "zero-gradient", "transposed", "lower-precision"} <= set(KINDS)

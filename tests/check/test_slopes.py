@@ -1,0 +1,123 @@
+"""The pieces below a check: noise, quotients, complex steps and paths know what they know."""
+
+import numpy as np
+import pytest
+
+from backprop.check.complex_step import agrees, complex_slope
+from backprop.check.directions import entry_direction, random_direction, scales
+from backprop.check.evaluation import Probe
+from backprop.check.noise import noise
+from backprop.check.path import path
+from backprop.check.quotients import CENTRAL, RATIO, extrapolate
+from backprop.check.slope import Ladder, measure
+from backprop.check.tensors import form_of
+
+RNG = np.random.default_rng(11)
+
+
+def probe_of(function, point, max_calls=1000):
+    form, vector = form_of(point)
+    probe = Probe(function, form, vector, max_calls)
+    probe.start(function(form.build(vector)), jacobian=False)
+    return probe
+
+
+def noise_of(function, point):
+    probe = probe_of(function, point)
+    direction = random_direction(np.arange(len(point)), scales(probe.form, probe.point).own, RNG)
+    return float(noise(probe, direction.dense(len(point)))[0])
+
+
+POINT = np.array([0.3, -1.2, 2.0, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("function", "low", "high"),
+    [
+        (lambda x: np.sum(np.sin(x)), 1e-16, 1e-14),
+        (lambda x: np.float64(np.float32(np.sum(np.sin(x)))), 3e-8, 3e-6),
+        (lambda x: np.sum(np.sin(x.astype(np.float32))), 1e-8, 3e-6),
+        (lambda x: np.round(np.sum(np.sin(x)), 9), 1e-10, 3e-8),
+        (lambda x: 1e8 + np.sum(np.sin(x)), 1e-8, 1e-6),
+        (lambda x: np.sum(np.sin(1e4 * x)), 1e-16, 1e-8),
+        (lambda x: np.sum(np.abs(x - POINT)) + 1, 1e-16, 1e-14),
+    ],
+)
+def test_noise_is_measured_to_an_order_of_magnitude_or_two(function, low, high):
+    assert low <= noise_of(function, POINT) <= high
+
+
+def test_extrapolation_takes_the_even_powers_away():
+    steps = 0.1 / RATIO ** np.arange(4)[:, None]
+    quotients = 3 + 5 * steps**2 - 7 * steps**4
+    limit = extrapolate(quotients, np.full((4, 1), 1e-15), CENTRAL)
+    assert limit.value == pytest.approx(3, abs=1e-13)
+    assert limit.error <= 1e-9
+
+
+def test_smaller_steps_that_contradict_larger_ones_are_believed():
+    quotients = np.array([[1.0], [1.0], [1.0], [2.0], [2.0], [2.0]])
+    assert extrapolate(quotients, np.full((6, 1), 1e-12), CENTRAL).value == 2
+
+
+@pytest.mark.parametrize("function", [np.exp, np.sin, np.tanh, lambda x: x**5, np.arctan])
+def test_the_error_of_a_slope_is_no_larger_than_it_says(function):
+    probe = probe_of(lambda x: function(x[0]), np.array([0.8]))
+    direction = entry_direction(0, scales(probe.form, probe.point))
+    ladder = Ladder(probe, direction, np.array([1e-15]))
+    slope = measure(ladder, np.array([0.0]), np.array([1e-12]), thorough=True)
+    exact = function(0.8 + 1e-30j).imag / 1e-30 * direction.by[0]
+    assert np.abs(slope.value - exact) <= 3 * slope.error
+    assert slope.error <= 1e-8
+    assert not slope.kink
+    assert slope.settled
+
+
+def test_a_kink_has_two_slopes():
+    probe = probe_of(lambda x: abs(x[0]) + x[0] ** 2, np.array([0.0]))
+    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-16]))
+    slope = measure(ladder, np.array([0.0]), np.array([1e-9]), thorough=True)
+    assert slope.kink
+    assert slope.left == pytest.approx(-1, abs=1e-6)
+    assert slope.right == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("function", "believed"),
+    [
+        (lambda x: np.sum(np.sin(x)), True),
+        (lambda x: np.sum(np.maximum(x, 0) ** 2), True),
+        (lambda x: np.sum(np.abs(x)), False),
+        (lambda x: np.sum(np.real(x) ** 2), False),
+        (lambda x: np.vdot(x, x), False),
+        (lambda x: np.sum(np.sin(x)) + np.sum(np.abs(x)), False),
+        (lambda x: np.sum(x.astype(float) ** 2), False),
+    ],
+)
+def test_a_complex_step_is_believed_only_where_it_is_the_slope(function, believed):
+    probe = probe_of(function, POINT)
+    direction = random_direction(np.arange(4), scales(probe.form, probe.point).own, RNG)
+    real = measure(
+        Ladder(probe, direction, np.array([1e-15])), np.array([0.0]), np.array([1e-9]), thorough=True
+    )
+    assert agrees(complex_slope(probe, direction), real, np.array([1.0])) is believed
+
+
+def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are_kinks():
+    kinks = np.linspace(-1, 1, 23)
+
+    def function(x):
+        return np.sum(np.abs(x[0] - kinks))
+
+    def claim(x):
+        return np.array([[np.sum(np.sign(x[0] - kinks))]])
+
+    probe = probe_of(function, np.array([0.5]))
+    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-3]))
+    for _ in range(3):
+        ladder.up() if ladder.steps else ladder.down()
+    at = ladder.direction.along(claim(probe.point))
+    right = path(ladder, at, np.abs(at), claim)
+    wrong = path(ladder, 2 * at, np.abs(at), lambda x: 2 * claim(x))
+    assert right.off <= right.error
+    assert wrong.off > wrong.error

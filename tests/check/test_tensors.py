@@ -1,0 +1,106 @@
+"""A point of any form becomes a vector and comes back in the same form."""
+
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import backprop
+from backprop.check.tensors import form_of
+from backprop.errors import CheckError
+
+Pair = namedtuple("Pair", "first second")
+
+LEAVES = hnp.arrays(
+    st.sampled_from([np.float32, np.float64]),
+    hnp.array_shapes(min_dims=0, max_dims=3, max_side=3),
+    elements=st.floats(-1e3, 1e3, width=32),
+)
+POINTS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3)
+        | st.dictionaries(st.sampled_from(["W1", "b1", "W2"]), inner, min_size=1)
+        | st.tuples(inner, inner)
+    ),
+    max_leaves=6,
+)
+
+
+def equal(one, other):
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and all(map(equal, one, other))
+    return one.dtype == other.dtype and np.array_equal(one, other)
+
+
+@given(POINTS)
+def test_a_point_comes_back_as_it_was(point):
+    form, vector = form_of(point)
+    assert vector.shape == (form.size,)
+    assert equal(form.build(vector), point)
+
+
+@pytest.mark.parametrize(
+    ("point", "names"),
+    [
+        (np.zeros(2), ("x",)),
+        (3.0, ("x",)),
+        ({"W1": np.zeros((2, 3)), "b1": np.zeros(3)}, ("W1", "b1")),
+        ([np.zeros(2), np.zeros(1)], ("[0]", "[1]")),
+        ({"layers": [{"W": 1.0}, {"W": 2.0, "b": 0.0}]}, ("layers[0].W", "layers[1].W", "layers[1].b")),
+        ({0: np.zeros(1)}, ("[0]",)),
+    ],
+)
+def test_every_tensor_has_a_name(point, names):
+    assert form_of(point)[0].names == names
+
+
+def test_containers_keep_their_kind():
+    network = backprop.Network.mlp(3, 2, 2)
+    params = network.init(np.random.default_rng(0))
+    for point in (Pair(1.0, np.zeros(2)), OrderedDict(b=np.ones(1)), params):
+        form, vector = form_of(point)
+        assert type(form.build(vector)) is type(point)
+    form, vector = form_of(params)
+    assert np.array_equal(form.build(vector).vector, params.vector)
+
+
+def test_numbers_stay_numbers_and_whole_ones_become_floats():
+    form, vector = form_of([2, 1.5, np.float32(3), np.array([1, 2])])
+    built = form.build(vector)
+    assert [type(each) for each in built] == [float, float, np.float32, np.ndarray]
+    assert built[3].dtype == np.float64
+
+
+def test_a_point_is_built_in_another_dtype_where_that_is_asked_for():
+    form, vector = form_of({"W": np.ones(2, np.float32)})
+    assert form.build(vector)["W"].dtype == np.float32
+    assert form.build(vector, np.dtype(np.complex128))["W"].dtype == np.complex128
+
+
+def test_what_is_built_shares_no_memory():
+    form, vector = form_of({"W": np.ones(2)})
+    form.build(vector)["W"][0] = 7
+    assert vector[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [
+        ({"W": None}, "None at W"),
+        ([np.zeros(2), "text"], r"a str at \[1\]"),
+        (np.array([1j]), "complex128 at x"),
+        (np.array([np.nan]), "NaN or infinity in x"),
+        ({}, "no entries"),
+        ([], "no entries"),
+        ({"a.b": 1.0, "a": {"b": 2.0}}, "Two tensors of the point are called a.b"),
+    ],
+)
+def test_a_point_that_is_none_is_refused_in_a_sentence(point, said):
+    with pytest.raises(CheckError, match=said):
+        form_of(point)
