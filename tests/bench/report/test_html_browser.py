@@ -307,6 +307,10 @@ def test_on_paper_no_table_and_no_chart_is_cut_off(opened):
         "Math.max(...[...document.querySelectorAll('#cells td, svg')].map(e => e.getBoundingClientRect().right))"
     )
     assert right <= PAPER[0]
+    boxes = page.evaluate(
+        "[...document.querySelectorAll('.scroll')].map(e => getComputedStyle(e)).map(e => e.overflowX + e.maxHeight)"
+    )
+    assert set(boxes) == {"visiblenone"}  # paper cannot be scrolled
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 

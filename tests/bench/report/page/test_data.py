@@ -34,8 +34,9 @@ def test_a_measured_cell_has_its_interval_and_a_predicted_one_its_prediction():
 
 
 def test_the_time_of_a_wrong_gradient_is_not_drawn():
-    (cell,) = cells(wrong(time_median_s=1e-9, predicted_time_s=1e-3))
-    assert (cell["predicted"], cell["time"]) == (True, 1e-3)
+    (cell,) = cells(wrong(time_median_s=1e-9, time_low_s=1e-9, time_high_s=2e-9, predicted_time_s=1e-3))
+    assert (cell["predicted"], cell["time"], cell["low"], cell["high"]) == (True, 1e-3, 1e-3, 1e-3)
+    assert (cell["error"], cell["error_text"]) == (None, "5.0e-01")
 
 
 def test_a_bar_without_an_interval_has_one_without_length():
@@ -69,6 +70,18 @@ def test_a_roof_has_the_limits_and_the_right_cells_below_them():
     (point,) = roof["points"]
     assert (point["strategy"], point["intensity"], point["speed"]) == ("short-form", 0.5, 2.5e9)
     assert (point["flops_share"], point["bandwidth_share"]) == ("25.0%", "50.0%")
+
+
+def test_hosts_of_another_processor_have_a_roof_of_their_own():
+    limits = {
+        "limit_flops_per_s": 1e10,
+        "limit_bytes_per_s": 1e9,
+        "flops_share": 0.25,
+        "bandwidth_share": 0.5,
+    }
+    other = {"host": "b", "cpu": "slow", "limit_flops_per_s": 1e8}
+    found = data.roofs(to_frame([record(**limits), record("b", **limits | other)]))
+    assert [(roof["peak"], len(roof["points"])) for roof in found] == [(1e10, 1), (1e8, 1)]
 
 
 def test_a_curve_has_its_points_and_the_bottom_that_is_predicted():

@@ -70,10 +70,22 @@ def test_the_scenario_of_the_reference_comes_before_a_larger_one():
     assert (lead.scenario, lead.dtype) == SCENARIO
 
 
+def test_of_the_reference_scenario_one_strategy_alone_is_no_comparison():
+    larger = {"scenario": "huge", "parameters": 10**7}
+    assert found(record(**PLACE), record(**larger), record("b", **larger)).scenario == "huge"
+
+
+def test_a_ratio_to_a_short_form_that_is_not_right_is_not_taken():
+    rows = [wrong("short-form", time_median_s=1e-9), record("a", 1e-3, ratio_to_short_form=10**6)]
+    assert [(bar.strategy, bar.ratio) for bar in found(*rows).bars] == [("a", 1.0)]
+
+
 def test_otherwise_it_is_the_largest_network_and_of_those_the_one_with_most_strategies():
     one = {"scenario": "one", "parameters": 100}
     two = {"scenario": "two", "parameters": 100}
-    lead = found(record(), record("b"), record(**two), record("b", **two), record(**one))
+    small = {"parameters": 5}
+    few = [record(f"s{k}", **small) for k in range(5)]
+    lead = found(*few, record(**two), record("b", **two), record(**one))
     assert lead.scenario == "two"
 
 

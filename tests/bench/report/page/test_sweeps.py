@@ -26,6 +26,18 @@ def test_batches_of_one_network_are_a_sweep_with_its_exponents():
     assert sweep.fitted == dict.fromkeys(("short-form", "vjp"), "time ~ size^1.00, memory ~ size^0.00")
 
 
+def test_an_exponent_is_shown_with_the_cells_that_it_was_fitted_to_alone():
+    slow = [
+        record(
+            "short-form", 1e-3 * n**2, batch_size=n, predicted_time_s=1e-3, scenario=f"b{n}", dtype="float32"
+        )
+        for n in (1, 4, 16)
+    ]
+    both = found(*batches(), *slow)
+    assert both["batch, 4-3-2, float64"].fitted["short-form"].startswith("time ~ size^1.00,")
+    assert both["batch, 4-3-2, float32"].fitted["short-form"].startswith("time ~ size^2.00,")
+
+
 def test_networks_of_one_batch_are_drawn_against_their_parameters():
     rows = [
         record(),

@@ -21,6 +21,13 @@ def test_right_cells_by_time_then_wrong_ones_then_what_did_not_run():
     assert [row.status for row in table.rows] == ["ok", "ok", "disagrees", "over-memory-budget"]
 
 
+def test_an_estimate_that_decides_nothing_has_no_rank():
+    rows = [record("estimate", 1e-4, tolerance=2.0), record("quick", 1e-3), record("slow", 2e-3)]
+    table = tables.ranked_table(to_frame(rows))
+    ranks = dict(zip(column(table, "strategy"), column(table, "rank"), strict=True))
+    assert {name: cell.text for name, cell in ranks.items()} == {"estimate": "", "quick": "1", "slow": "2"}
+
+
 def test_every_row_has_a_cell_for_every_header():
     for table in (
         tables.ranked_table(to_frame([record(), left_out()])),
