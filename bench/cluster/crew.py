@@ -33,11 +33,16 @@ class Needs:
 
 @dataclass
 class Crew:
-    """The workers behind a client. `slots`: how many groups are measured side by side on a host."""
+    """The workers behind a client.
+
+    slots: how many groups are measured side by side on a host. own: whether the workers are processes that this
+    run has started from its own files, which may be edited before a worker is started again.
+    """
 
     client: Client
     needs: Needs
     slots: int = 1
+    own: bool = False
     members: dict[str, Identity] = field(default_factory=dict)
     """Every worker that may be used and is alive, by its address."""
     hosts: dict[str, HostReport] = field(default_factory=dict)
@@ -88,7 +93,7 @@ class Crew:
     def _examine(self, address: str) -> None:
         member: Identity = self._ask(address, identify)
         place = f"The worker {address} on {member.host}"
-        if apart := difference(member.versions, versions()):
+        if not self.own and (apart := difference(member.versions, versions())):
             raise ClusterError(f"{place} has {apart}.")
         if member.cores < self.needs.threads * self.slots:
             raise ClusterError(

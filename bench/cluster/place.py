@@ -146,7 +146,7 @@ def open_cluster(
     found = str(Path(data).resolve()) if Path(data).is_dir() else data
     needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset))
     with connected(workers, address) as client:
-        crew = Crew(client, needs, slots=workers or 1)
+        crew = Crew(client, needs, slots=workers or 1, own=address is None)
         deadline = time.monotonic() + _FIRST_WORKER_S
         while len(crew.members) < (workers or 1):
             crew.enlist(strict=True)

@@ -265,3 +265,10 @@ def test_without_dask_the_line_that_brings_it_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"pip install 'backprop-bench\[cluster\]'"), connected(2, None):
         pass
+
+
+def test_a_worker_of_the_runs_own_may_be_started_again_after_a_file_was_edited(crew):
+    made = crew({"tcp://1": Identity("a", "x", 4, versions() | {"source of backprop": "0"})})
+    made.own = True
+    made.enlist(strict=True)
+    assert list(made.members) == ["tcp://1"]
