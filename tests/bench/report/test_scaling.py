@@ -78,6 +78,7 @@ def test_the_sweeps_of_a_cross_are_told_apart():
         {"network": "784-32-9 relu cross-entropy"},
         {"batch_size": 64},
         {"strategy": "layerwise-vjp"},
+        {"cpu": "another"},
         {"time_median_s": None},
     ],
 )

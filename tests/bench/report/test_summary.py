@@ -72,3 +72,9 @@ def test_a_run_without_a_cell_is_a_sentence():
     assert text.startswith("### No cell was measured\n")
     assert "The run holds no cell at all." in text
     assert "|" not in text
+
+
+def test_an_estimate_that_decides_nothing_has_no_rank():
+    text = text_of(record("estimate", 1e-4, tolerance=2.0), record())
+    assert "|  | estimate |" in text
+    assert "| 1 | short-form |" in text
