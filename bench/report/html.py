@@ -16,7 +16,7 @@ from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
 from bench.report.markdown import TEXT_COLUMNS, limits_rows
 from bench.report.measurement import measurement_rows
-from bench.report.page import bundle, curves, data, tables
+from bench.report.page import bundle, curves, data, matrices, tables
 from bench.report.page.charts import agreement, bars
 from bench.report.page.lead import Lead, find_lead, headline, sentence, verdict
 from bench.report.page.lines import against_size, roofline
@@ -79,8 +79,8 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "statuses": list(dict.fromkeys(map(str, frame.status))),
         "charts": charts,
         "text_columns": TEXT_COLUMNS | {"host", "cpu"},
-        "exponents": tables.exponent_table(frame, fitted),
-        "pairs": tables.agreement_tables(loaded.agreements),
+        "exponents": matrices.exponent_table(frame, fitted),
+        "pairs": matrices.agreement_tables(loaded.agreements),
         "accuracy_file": "" if accuracy is None else accuracy.name,
         "limits": limits_rows(frame),
         "targets": target_rows(targets(frame)),

@@ -34,8 +34,8 @@
 
   function filtered(form, table) {
     const rows = [...table.tBodies[0].rows];
+    const { scenario, dtype, status, strategy } = form.elements;
     const show = () => {
-      const { scenario, dtype, status, strategy } = form.elements;
       const part = strategy.value.trim().toLowerCase();
       let shown = 0;
       for (const row of rows) {
@@ -49,7 +49,11 @@
     };
     form.addEventListener("input", show);
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(show));
+    form.addEventListener("reset", (event) => {
+      event.preventDefault(); // the values are reset after this event, and nothing would tell when
+      [scenario, dtype, status, strategy].forEach((one) => { one.value = ""; });
+      show();
+    });
     form.querySelectorAll("option[data-first]").forEach((option) => { option.parentElement.value = option.value; });
     show();
   }

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from bench.record import MEASURED, Agreement
+from bench.record import MEASURED
 from bench.report import units
 from bench.report.frame import tuples
 from bench.report.measurement import shared_ranks
-from bench.report.scaling import Exponent
 
 MOST_ROWS = 2000
 """Rows of one table: more would make the page larger than 3 MB; results.csv has them all."""
@@ -112,39 +110,6 @@ def left_out_table(frame: pd.DataFrame) -> Table:
     return _cut(_LEFT_OUT, rows)
 
 
-def exponent_table(frame: pd.DataFrame, found: Sequence[Exponent]) -> list[dict[str, str]]:
-    """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
-    lines: dict[tuple[str, tuple[int, ...]], dict[str, str]] = {}
-    for one in found:
-        first = frame.loc[one.cells[0]]
-        batch = "" if one.swept == "batch" else f", batch {first['batch_size']}"
-        line = lines.setdefault(
-            (one.strategy, one.cells),
-            {
-                "strategy": one.strategy,
-                "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]}, {len(one.sizes)} sizes",
-                "cell": f"{str(first['network']).split()[0]}{batch}, {first['dtype']}",
-            },
-        )
-        line[one.quantity] = f"{one.measured.value:.2f} ({one.measured.low:.2f} to {one.measured.high:.2f})"
-        line[f"{one.quantity}, predicted"] = f"{one.predicted:.2f}"
-    return list(lines.values())
-
-
-def agreement_tables(agreements: Sequence[Agreement]) -> list[tuple[str, list[str], list[list[str]]]]:
-    """For every scenario and dtype: the names, and every pair's distance; ✗ beyond both error models."""
-    groups: dict[str, list[Agreement]] = {}
-    for row in agreements:
-        groups.setdefault(f"{row.scenario}, {row.dtype}", []).append(row)
-    found = []
-    for label, rows in groups.items():
-        names = list(dict.fromkeys(name for row in rows for name in (row.first, row.second)))
-        texts = {frozenset((r.first, r.second)): _distance(r) for r in rows}
-        lines = [[texts.get(frozenset((one, other)), "") for other in names] for one in names]
-        found.append((label, names, lines))
-    return found
-
-
 def _order(cell: Any) -> tuple[float, ...]:
     """Right cells by time, then wrong ones, then what did not run by its prediction; what is missing last."""
     times = (cell.time_median_s, cell.predicted_time_s)
@@ -202,10 +167,6 @@ def _predicted(value: Any, words: Any) -> Cell:
 def interval(low: Any, high: Any, words: Any) -> str:
     """1.57x to 1.62x; nothing where there is no interval."""
     return "" if pd.isna(low) or pd.isna(high) else f"{words(low)} to {words(high)}"
-
-
-def _distance(row: Agreement) -> str:
-    return units.error(row.distance) + ("" if row.agrees else " ✗")
 
 
 def _cut(headers: tuple[tuple[str, bool], ...], rows: list[Row]) -> Table:

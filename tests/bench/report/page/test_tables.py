@@ -1,11 +1,10 @@
 """A cell of a table has a text to be read and a number to be sorted by; nothing is left out of it."""
 
 import pytest
-from rows import agreement, left_out, record, wrong
+from rows import left_out, record, wrong
 
 from bench.report.frame import to_frame
 from bench.report.page import tables
-from bench.report.scaling import exponents
 
 
 def column(table, header):
@@ -74,28 +73,6 @@ def test_more_rows_than_a_page_has_room_for_are_counted(monkeypatch):
     monkeypatch.setattr(tables, "MOST_ROWS", 2)
     table = tables.ranked_table(to_frame([record(f"s{k}") for k in range(5)]))
     assert (len(table.rows), table.dropped) == (2, 3)
-
-
-def test_every_pair_is_in_the_matrix_twice_and_marked_where_it_is_apart():
-    rows = [agreement("a", "b"), agreement("a", "c", distance=0.5, agrees=False), agreement("b", "c")]
-    ((label, names, lines),) = tables.agreement_tables(rows)
-    assert (label, names) == ("toy, float64", ["a", "b", "c"])
-    assert lines == [list(other) for other in zip(*lines, strict=True)]
-    assert lines[0] == ["", "1.0e-16", "5.0e-01 ✗"]
-
-
-def test_an_exponent_stands_beside_the_cells_that_it_was_fitted_to():
-    rows = [
-        record(time=1e-3 * n, batch_size=n, dtype=dtype, predicted_time_s=1e-3 * n, scenario=f"b{n}")
-        for dtype in ("float32", "float64")
-        for n in (1, 4, 16)
-    ]
-    frame = to_frame(rows)
-    lines = tables.exponent_table(frame, exponents(frame))
-    assert [line["cell"] for line in lines] == ["4-3-2, float32", "4-3-2, float64"]
-    assert lines[0]["against"] == "batch 1 to 16, 3 sizes"
-    assert lines[0]["time"].startswith("1.00 (")
-    assert lines[0]["time, predicted"] == "1.00"
 
 
 @pytest.mark.parametrize("low", [None, 1.0])
