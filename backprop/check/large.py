@@ -80,14 +80,18 @@ def _suspected(truth: Truth, parts: list[Part], rng: np.random.Generator) -> lis
 
     A tensor alone in its group keeps its readings, and so do all members of a group that is right.
     """
-    per_direction = 1 if truth.complex else 8
+    per_direction = 1 if truth.complex else 16 if truth.noisy else 8
     groups = max(1, min(len(parts), RIGHT_CALLS // (2 * per_direction)))
     suspected: list[Part] = []
+    start = truth.probe.calls
     for group in range(groups):
         members = parts[group::groups]
         where = np.concatenate([part.places for part in members])
         try:
-            readings = [truth.read(direction) for direction in _two(truth, where, rng)]
+            readings: list[Reading] = []
+            for direction in _two(truth, where, rng):
+                if not readings or truth.probe.calls - start <= RIGHT_CALLS * (group + 0.4) / groups:
+                    readings.append(truth.read(direction))  # the second, where the first was not too dear
         except OutOfCalls:
             suspected += members
             continue
@@ -117,6 +121,8 @@ def _examine(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -
     if not part.wrong:
         return
     free = _without(part.places, part.kinked)
+    if not len(free):
+        return
     for _ in range(_FOR_SIGNATURE):
         part.readings.append(
             truth.read(random_direction(free, truth.scales.tensor, rng), thorough=True, confirm=False)

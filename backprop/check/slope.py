@@ -1,7 +1,6 @@
 """Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
 
-Steps start at a 64th of the scale of the point and fall by four. They go on falling as long as the truncation is what
-is seen, and grow where it is the noise, until the slope is known as well as it is needed.
+Steps start at a 60th of the scale of the point and fall by four.
 """
 
 from __future__ import annotations
@@ -12,15 +11,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.directions import Direction
-from backprop.check.evaluation import OutOfCalls, Probe
+from backprop.check.evaluation import Probe
 from backprop.check.quotients import CENTRAL, JUMP, ONE_SIDED, RATIO, Limit, extrapolate, roughness
 
 FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might hide; few bits, to be exact
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
-_MOST_LEVELS = 40
-_FLAT = 1e-9
+MOST_LEVELS = 40
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Ladder:
         return bool(seen) and self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
 
     def _add(self, step: float, place: int) -> bool:
-        if not self.probe.room(2) or len(self.steps) >= _MOST_LEVELS:
+        if not self.probe.room(2) or len(self.steps) >= MOST_LEVELS:
             return False
         x, where = self.probe.point, self.direction.where
         moved = step * self.direction.by
@@ -178,49 +176,3 @@ def _choose(where: Array, one: Limit, other: Limit) -> Limit:
         np.where(where, one.error, other.error),
         np.where(where, one.rounding, other.rounding),
     )
-
-
-def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = False) -> Slope:
-    """The slope to `goal` (m,), absolute; sooner where it agrees with what is `claimed` (m,).
-
-    thorough: go on until the noise is what limits it, for a verdict against a gradient. Raises `OutOfCalls` where not
-    a single step can be taken.
-    """
-    while len(ladder.steps) < 2 and ladder.down():
-        pass
-    if not ladder.steps:
-        raise OutOfCalls
-    shrinking = growing = True
-    while True:
-        slope = ladder.slope()
-        good, noisy = _good(slope, claimed, goal, thorough), slope.rounding >= 0.3 * slope.error
-        few = len(ladder.steps) < (5 if thorough else 4 if np.any(slope.bent) else 2)
-        if few and shrinking:
-            shrinking = ladder.down()
-        elif np.all(good):
-            return slope
-        elif shrinking and not np.all(good | noisy | (slope.finest > slope.error)):
-            shrinking = ladder.down()
-        elif growing and np.all(good | noisy) and len(ladder.steps) < _MOST_LEVELS // 2:
-            growing = ladder.up()
-        else:
-            return slope
-
-
-def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
-    """Where the slope is known as well as it is needed."""
-    flat = _FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
-    if np.any(claimed):
-        flat = np.minimum(flat, 0.02 * np.maximum(np.abs(claimed), np.abs(slope.value)))
-    if thorough:  # to the size that was found: the claim may be wrong by many orders
-        seen: Array = slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat)
-        return seen
-    off = np.abs(slope.value - claimed)
-    good = slope.error <= np.maximum(goal, flat)
-    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= 1e3 * goal)
-    good |= (
-        (off <= 3 * slope.error)
-        & (slope.rounding >= 0.3 * slope.error)
-        & (slope.error <= 1e-4 * np.abs(claimed))
-    )
-    return good

@@ -11,9 +11,10 @@ from backprop.arrays import Array
 from backprop.check.complex_step import agrees, complex_slope
 from backprop.check.directions import Direction, Scales
 from backprop.check.evaluation import OutOfCalls, Probe
+from backprop.check.measuring import measure
 from backprop.check.path import path
 from backprop.check.reading import Reading, reading_of, seen_along_path
-from backprop.check.slope import Ladder, Slope, measure
+from backprop.check.slope import Ladder, Slope
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9
@@ -79,12 +80,11 @@ class Truth:
 
     def quotients(self, direction: Direction, *, thorough: bool) -> Slope:
         """The slope from real difference quotients alone."""
-        return self._measured(direction, thorough)[0]
+        return self._measured(self.ladder(direction), thorough)
 
-    def _measured(self, direction: Direction, thorough: bool) -> tuple[Slope, Ladder]:
-        claimed, goal = direction.along(self.claimed), self.goal(direction)
-        ladder = self.ladder(direction)
-        return measure(ladder, claimed, goal, thorough=thorough), ladder
+    def _measured(self, ladder: Ladder, thorough: bool) -> Slope:
+        direction = ladder.direction
+        return measure(ladder, direction.along(self.claimed), self.goal(direction), thorough=thorough)
 
     def ladder(self, direction: Direction) -> Ladder:
         """Steps along a direction, none taken yet."""
@@ -136,10 +136,11 @@ class Truth:
         return Reading(direction, value, claimed, tolerance, error, wrong, none, none)
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
-        slope, ladder = self._measured(direction, thorough)
+        ladder = self.ladder(direction)
+        slope = self._measured(ladder, thorough)
         reading = self._judged(direction, slope)
         if not thorough and not reading.clean and self.probe.room(6):
-            slope, ladder = self._measured(direction, True)
+            slope = self._measured(ladder, True)
             reading = self._judged(direction, slope)
         size = direction.size(self.claimed)
         vague = (reading.tolerance > 0.1 * size) & (reading.tolerance < 100 * size)

@@ -6,10 +6,11 @@ import pytest
 from backprop.check.complex_step import agrees, complex_slope
 from backprop.check.directions import entry_direction, random_direction, scales
 from backprop.check.evaluation import Probe
+from backprop.check.measuring import measure
 from backprop.check.noise import noise
 from backprop.check.path import path
 from backprop.check.quotients import CENTRAL, RATIO, extrapolate
-from backprop.check.slope import Ladder, measure
+from backprop.check.slope import Ladder
 from backprop.check.tensors import form_of
 
 RNG = np.random.default_rng(11)

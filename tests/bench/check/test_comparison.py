@@ -1,6 +1,8 @@
 """The comparison of checkers counts what was found, missed and falsely alarmed."""
 
 import csv
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,3 +66,19 @@ def test_the_summary_counts_what_each_tool_said(tmp_path, monkeypatch, capsys):
     assert f"| always wrong | {wrong} of {wrong} | 0 | {right} of {right} | 0 |" in printed
     with (tmp_path / "comparison.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 2 * len(every)
+
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_table_of_readme_is_the_one_of_the_reference_run():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"(?s)<!-- results/reference/check -->\n(.*?)<!-- end -->", readme)
+    assert table == (ROOT / "results/reference/check/comparison.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_run_has_every_case_and_mistake():
+    with (ROOT / "results/reference/check/comparison.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    seen = {(row["case"], row["mistake"]) for row in rows if row["tool"] == "check_gradient"}
+    assert seen == {(case.name, name) for case, name, _ in comparison.gradients()}
