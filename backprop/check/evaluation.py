@@ -28,7 +28,7 @@ class Probe:
     """The function at any point near the one that is checked.
 
     dtype: of every tensor that it is called with; None for each one's own. outputs: the shape of its value. coarse:
-    whether it was seen to round what it is given to float32.
+    whether it was seen to round what it is given to float32. given: the dtype of its last value.
     """
 
     function: Callable[[Any], Any]
@@ -39,6 +39,7 @@ class Probe:
     dtype: DType | None = None
     calls: int = 0
     coarse: bool = False
+    given: DType = field(default_factory=lambda: np.dtype(np.float64))
     value: Array = field(default_factory=lambda: np.zeros(0))
 
     def room(self, calls: int) -> bool:
@@ -75,6 +76,7 @@ class Probe:
         value = _array(self._quietly(self.form.build(point, self.dtype)))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
+        self.given = np.dtype(value.dtype)
         return value.astype(self._wide).reshape(-1)
 
     def at_complex(self, point: Array) -> Array | None:

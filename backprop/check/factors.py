@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _NEAR_ONE = 1e-6  # of a factor so near to one, rounding in a narrower dtype is the better explanation
 
 
+_BLURRED = 1e-3  # a factor that is known to no more than this does not fit to rounding
+
+
 def factor(suspect: Suspect) -> list[Finding]:
     """got = k · expected: sign, sum or mean over the batch, or another factor."""
     k = multiple(suspect.known, suspect.known.of(suspect.got))
@@ -53,7 +56,7 @@ def _name(suspect: Suspect, k: float) -> list[Finding]:
         return abs(k - value) <= near * abs(value)
 
     count = known.informative()
-    plain: Confidence = "certain" if count >= 3 else "likely"
+    plain: Confidence = "possible" if near > _BLURRED else "certain" if count >= 3 else "likely"
     seen = f"got = {number(k, near)} · expected, to {near:.0e}, in {count} {'entry' if count == 1 else 'values'}."
     if is_about(1) or abs(k - 1) < _NEAR_ONE:
         return []
@@ -67,7 +70,7 @@ def _name(suspect: Suspect, k: float) -> list[Finding]:
             )
         ]
     for sign in (1, -1):
-        batch: Confidence = "likely" if n == 2 else plain
+        batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
         extra = [found("sign", suspect.name, f"k is negative: {seen}", plain)] if sign < 0 else []
         if n is not None and n > 1 and is_about(sign * n):
             evidence = f"got = {'-' * (sign < 0)}n · expected with n = {n}, the batch size."

@@ -44,6 +44,10 @@ def judge_entries(name: str, form: Form, truth: Truth, table: Table, outputs: tu
     note = ""
     if not np.all(table.seen[places]):
         note = f"{name}: the calls were used up after {int(np.sum(table.seen[places]))} of {len(places)} entries."
+    elif verdict == "undecided" and is_open:
+        unclear = places[np.any(table.open[:, places], axis=0)]
+        reason = table.reasons.get(int(unclear[0]), "no derivative was found")
+        note = f"{name}: of {len(unclear)} of {len(places)} entries nothing can be said: {reason}."
     elif blurred and verdict == "undecided":
         note = f"{name}: the function's own noise hides its gradient: {allowed:.1e} of it."
     return Judged(
@@ -110,7 +114,7 @@ def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> 
 
 def kinks(name: str, form: Form, table: Table, places: Array) -> tuple[Kink, ...]:
     """The entries of the parameter at which there is no derivative."""
-    marked = places[np.any((table.kink | table.open)[:, places], axis=0)]
+    marked = places[np.any(table.kink[:, places], axis=0)]
     return tuple(
         Kink(
             name, form.layout.locate(int(place))[1], table.reasons.get(int(place), "no derivative was found")

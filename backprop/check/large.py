@@ -22,7 +22,7 @@ from backprop.check.truth import Truth
 _SAMPLE = 8
 _LOOKED_AT = 24
 _FOR_SIGNATURE = 6
-RIGHT_CALLS = 150
+RIGHT_CALLS = 110
 """What the directions of a right gradient may cost in calls, beside what comes before them."""
 
 
@@ -80,7 +80,7 @@ def _suspected(truth: Truth, parts: list[Part], rng: np.random.Generator) -> lis
 
     A tensor alone in its group keeps its readings, and so do all members of a group that is right.
     """
-    per_direction = 1 if truth.complex else 16 if truth.noisy else 8
+    per_direction = 1 if truth.complex else 13 if truth.noisy else 8
     groups = max(1, min(len(parts), RIGHT_CALLS // (2 * per_direction)))
     suspected: list[Part] = []
     start = truth.probe.calls

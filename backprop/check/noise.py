@@ -35,7 +35,8 @@ def noise(probe: Probe, direction: Array) -> Array:
     """
     eps = probe.eps
     values = _values(probe, direction, eps ** _STEPS[0])
-    floor = np.maximum(eps * np.abs(probe.value), _floor(values, probe.value, eps))
+    given = float(np.finfo(probe.given).eps) if probe.given.kind == "f" else eps
+    floor = np.maximum(max(eps, given) * np.abs(probe.value), _floor(values, probe.value, eps))
     found = np.fmax(_deviation(values), floor)
     if np.all(found <= _QUIET * floor):
         return np.asarray(_SAFETY * found)
@@ -80,4 +81,4 @@ def _is_coarse(probe: Probe) -> bool:
     single = probe.point.astype(np.float32).astype(probe.point.dtype)
     if not np.all(np.isfinite(single)) or not probe.room(2):
         return False
-    return bool(np.all(probe.at(single) == probe.at(single * (1 + 2.0**-30))))
+    return bool(np.all(probe.at(single) == probe.at(single * (1 + 2.0**-26))))

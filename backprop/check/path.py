@@ -73,12 +73,14 @@ def path(
     values = np.array(pieces)
     mean = values.mean(axis=0)
     uneven = np.abs(values[::2].mean(axis=0) - values[1::2].mean(axis=0))
-    jumps = np.abs(np.diff(values, axis=0, prepend=claimed[None])).sum(axis=0) / (
-        2 * _PIECES
-    )  # each lies anywhere in its piece
+    steps = np.diff(values, axis=0, prepend=claimed[None])
+    bends = np.abs(np.diff(steps, axis=0)).sum(
+        axis=0
+    )  # of a smooth claim small beside its steps, of jumps not
+    jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (1 if len(sides) == 2 else 2) / h
     return Path(
-        quotient, mean, np.maximum(3 * uneven, 1.5 * jumps) + noise, ladder.steps[k] <= NEAR, jumps > noise
+        quotient, mean, np.maximum(uneven, 1.5 * jumps) + noise, ladder.steps[k] <= NEAR, jumps > noise
     )
 
 

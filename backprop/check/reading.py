@@ -12,6 +12,8 @@ from backprop.check.path import Path
 from backprop.check.slope import Slope
 
 _PATH = 1e-6
+_HIDDEN = "noise hides its slope from all but steps that are too long"
+_AMONG = "kinks lie closer than the noise lets quotients see"
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,18 @@ def reading_of(
         wrong=off & seen & ~slope.kink & settled,
         open=(slope.kink & ~between) | (~(settled & (seen | ~off)) & ~slope.kink),
         kink=slope.kink | ~settled | slope.edge,
-        reason=_reason(slope, settled, direction),
+        reason=_reason(slope, settled, direction) or ("" if np.all(seen | ~off) else _HIDDEN),
     )
 
 
-def seen_along_path(reading: Reading, slope: Slope, found: Path, tolerance: Array, vague: Array) -> Reading:
+def seen_along_path(
+    reading: Reading, slope: Slope, found: Path, tolerance: Array, vague: Array, noisy: bool
+) -> Reading:
     """The reading, with what the mean of the claim along a step says.
 
     A claim that is the quotient's mean is cleared, where that could have come out otherwise: of what seemed wrong, of
     a kink, of quotients without a limit. One that is far from it at a kink, or where the slope is `vague`, is wrong.
+    Among kinks of a `noisy` function a claim that seemed wrong is left open where the step cannot tell.
     """
     error = found.error + tolerance + _PATH * np.abs(found.quotient)
     largest = np.maximum(np.abs(found.quotient), np.abs(found.mean))
@@ -80,7 +85,9 @@ def seen_along_path(reading: Reading, slope: Slope, found: Path, tolerance: Arra
     convicted = ((slope.kink & _is_corner(slope)) | vague) & (found.off > 3 * error) & found.near
     sharper = vague & same & (error < reading.tolerance)
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
-    hidden = reading.wrong & same & ~cleared & found.jumps  # among kinks: it may be right, or wrong by little
+    hidden = (
+        reading.wrong & same & ~cleared & found.jumps & noisy
+    )  # among kinks: it may be right, or wrong by little
     use = (reading.wrong & cleared) | convicted | sharper | blind
     with np.errstate(
         all="ignore"
@@ -96,7 +103,7 @@ def seen_along_path(reading: Reading, slope: Slope, found: Path, tolerance: Arra
         wrong=(reading.wrong & ~cleared & ~hidden) | convicted,
         open=(reading.open & ~cleared & ~convicted) | hidden,
         kink=reading.kink & ~blind,
-        reason="" if np.all(blind | ~reading.kink) else reading.reason,
+        reason=_AMONG if np.any(hidden) else "" if np.all(blind | ~reading.kink) else reading.reason,
     )
 
 

@@ -112,7 +112,6 @@ class Ladder:
             kink = _is_kink(gaps, 4 * noise, extrapolate(gaps, 4 * noise, JUMP))
             steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
             curved = np.nan_to_num(steepest, nan=0, posinf=0)
-            central = _doubted(central, (plus - minus) / (2 * h), noise)
         one_side = np.isnan(plus[-1]) ^ np.isnan(minus[-1])
         side = _choose(np.isnan(minus[-1]), right, left)
         value = _choose(one_side, side, central)
@@ -140,13 +139,6 @@ def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
     """The quotient of the largest step nearby, with no more than its rounding as its error."""
     k = next((k for k, step in enumerate(steps) if step <= NEAR), len(steps) - 1)
     return Limit(quotients[k], rounding[k], rounding[k])
-
-
-def _doubted(limit: Limit, quotients: Array, rounding: Array) -> Limit:
-    """The limit, less sure by as much as the smallest step contradicts it beyond rounding."""
-    beyond = np.maximum(np.abs(quotients[-1] - limit.value) - rounding[-1], 0)
-    doubt = np.where(len(quotients) > 3, np.nan_to_num(beyond), 0)
-    return Limit(limit.value, np.fmax(limit.error, doubt), limit.rounding)
 
 
 def _is_kink(gaps: Array, rounding: Array, limit: Limit) -> Array:

@@ -160,7 +160,7 @@ class Truth:
             return reading
         tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
         tolerance = tolerance + np.where(found.quotient == 0, self._unseen(), 0)
-        seen = seen_along_path(reading, slope, found, tolerance, vague)
+        seen = seen_along_path(reading, slope, found, tolerance, vague, self.noisy)
         if np.any(reading.wrong):
             self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, reading.wrong) else 0
         return seen

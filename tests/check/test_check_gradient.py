@@ -265,6 +265,51 @@ def test_a_function_that_uses_abs_of_a_complex_number_is_not_believed():
     assert "central differences" in check.method
 
 
+def test_a_term_too_small_for_any_direction_to_show_still_shows_in_its_entry():
+    """Along a random direction the term of abs is lost; the complex step of its own entry is 0 and not believed."""
+
+    def function(x):
+        return np.sum(x[:3] ** 2) + 1e-10 * abs(x[3])
+
+    def gradient(x):
+        return np.append(2 * x[:3], 1e-10 * np.sign(x[3]))
+
+    check = backprop.check_gradient(function, gradient, np.array([1.0, 2.0, -1.5, 1.0]))
+    assert check.ok, check
+    assert "contradict" in check.notes[0]
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_gradient_that_noise_hides_is_undecided_and_not_right(factor):
+    def function(x):
+        return 1e14 + np.sum(np.tanh(np.asarray(x).real))
+
+    check = backprop.check_gradient(function, lambda x: factor * (1 - np.tanh(x) ** 2), np.array([0.5, -1.0]))
+    assert check.verdict == "undecided"
+    assert check.findings == ()
+    assert check.notes
+
+
+def test_in_float32_the_formula_is_judged_and_not_the_digits_that_float32_costs_it():
+    """x + 1e4 - 1e4 is x, and loses four digits of it in float32."""
+    point = np.array([0.3, -1.2, 2.5], np.float32)
+
+    def gradient(x):
+        large = x.dtype.type(1e4)
+        return (x + large) - large
+
+    assert backprop.check_gradient(lambda x: 0.5 * np.sum(x**2), gradient, point).ok
+    assert not backprop.check_gradient(lambda x: 0.5 * np.sum(x**2), lambda x: 1.001 * gradient(x), point).ok
+
+
+def test_a_function_that_rounds_its_input_has_the_slope_of_the_rounded_input():
+    point = np.array([0.3, -1.2, 2.5])
+    check = backprop.check_gradient(
+        lambda x: 0.5 * np.sum(x.astype(np.float32).astype(np.float64) ** 2), lambda x: x, point
+    )
+    assert check.ok, check
+
+
 def test_a_stable_formula_that_loses_digits_to_cancellation_is_right():
     """p - y has an absolute error of eps: relative to a gradient of 1e-13 that is a thousandth, and no mistake."""
     check = backprop.check_gradient(

@@ -116,3 +116,22 @@ def test_a_jump_has_no_derivative():
     )
     assert check.verdict == "undecided"
     assert at(check) == [("x", (0,))]
+
+
+def test_a_value_that_is_lost_to_rounding_may_have_a_gradient_that_is_not():
+    """log(1 + exp(-60)) is 0 in float64; its derivative, -exp(-60), is a number all the same."""
+    check = backprop.check_gradient(
+        lambda x: np.sum(np.log(1 + np.exp(-np.asarray(x).real))),
+        lambda x: -1 / (1 + np.exp(x)),
+        np.full(2, 60.0),
+    )
+    assert check.ok, check
+
+
+def test_a_kink_that_only_long_steps_can_see_is_no_evidence():
+    """The noise of float32 hides the slope of |x| at 0.001 from every step that does not cross the kink."""
+    point = np.array([0.001], np.float32)
+    check = backprop.check_gradient(
+        lambda x: np.float32(1000) + np.abs(np.float32(x[0])), np.ones(1, np.float32), point
+    )
+    assert check.verdict == "undecided"

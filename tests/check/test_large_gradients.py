@@ -58,6 +58,27 @@ def test_a_right_gradient_of_400_000_parameters_takes_at_most_200_calls(called):
     assert check.calls <= 200
 
 
+def test_a_relu_network_in_float32_alone_stays_within_200_calls():
+    """Thousands of kinks lie closer than float32 lets quotients see: the claim along the step decides."""
+    network = backprop.Network.mlp(784, 512, 10)
+    params = network.init(np.random.default_rng(0), dtype=np.float32)
+    inputs = np.random.default_rng(1).random((16, 784), dtype=np.float32)
+    labels = np.arange(16) % 10
+
+    def loss(params):
+        if params["W1"].dtype != np.float32:
+            raise TypeError
+        return network.loss(params, inputs, labels)
+
+    def by_hand(params):
+        whole = backprop.Parameters.from_mapping(network.layout, params, np.float32)
+        return dict(backprop.gradient(network, whole, inputs, labels).gradient)
+
+    check = backprop.check_gradient(loss, by_hand, dict(params))
+    assert check.ok, check
+    assert check.calls <= 200
+
+
 @pytest.mark.parametrize("called", [function, black_box])
 def test_one_wrong_entry_is_found_and_named(called):
     check = backprop.check_gradient(called, with_mistake("W", entry), MIDDLE)

@@ -57,6 +57,11 @@ def test_the_factor_and_the_decay_are_told():
     assert "λ = 0.0001" in found(TRUE + 1e-4 * PARAMETER)[0].evidence
 
 
+def test_a_factor_of_which_the_truth_is_uncertain_is_only_possible():
+    (finding,) = found(2 * TRUE, tolerance=1e-2 * np.abs(TRUE))
+    assert (finding.kind, finding.confidence) == ("constant-factor", "possible")
+
+
 def test_an_intermediate_in_lower_precision_is_only_likely():
     noise = 1 + 6e-8 * RNG.uniform(-1, 1, TRUE.shape)
     (finding,) = found(TRUE * noise)

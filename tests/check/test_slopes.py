@@ -10,7 +10,7 @@ from backprop.check.measuring import measure
 from backprop.check.noise import noise
 from backprop.check.path import path
 from backprop.check.quotients import CENTRAL, RATIO, extrapolate
-from backprop.check.slope import Ladder
+from backprop.check.slope import FIRST_STEP, Ladder
 from backprop.check.tensors import form_of
 
 RNG = np.random.default_rng(11)
@@ -42,10 +42,27 @@ POINT = np.array([0.3, -1.2, 2.0, 0.7])
         (lambda x: 1e8 + np.sum(np.sin(x)), 1e-8, 1e-6),
         (lambda x: np.sum(np.sin(1e4 * x)), 1e-16, 1e-8),
         (lambda x: np.sum(np.abs(x - POINT)) + 1, 1e-16, 1e-14),
+        (lambda x: np.sum(x.astype(np.float32).astype(np.float64)), 1e-9, 1e-6),
     ],
 )
 def test_noise_is_measured_to_an_order_of_magnitude_or_two(function, low, high):
     assert low <= noise_of(function, POINT) <= high
+
+
+def test_the_noise_of_rounded_inputs_is_seen_along_a_direction_of_few_bits_as_well():
+    """Steps of a whole number of float32's roundings would be rounded alike, and show nothing."""
+    probe = probe_of(lambda x: np.sum(x.astype(np.float32).astype(np.float64)), np.array([1.3, 2.7]))
+    assert 1e-9 <= noise(probe, np.array([1.0, 2.0])) <= 1e-6
+
+
+def test_a_function_that_rounds_its_input_to_float32_is_seen_to_do_so():
+    for function, coarse in (
+        (lambda x: np.sum(np.sin(x.astype(np.float32).astype(np.float64))), True),
+        (lambda x: np.round(np.sum(np.sin(x)), 9), False),
+    ):
+        probe = probe_of(function, POINT)
+        noise(probe, np.array([0.21, 0.9, -1.7, 0.55]))
+        assert probe.coarse is coarse
 
 
 def test_extrapolation_takes_the_even_powers_away():
@@ -122,3 +139,27 @@ def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are
     wrong = path(ladder, 2 * at, np.abs(at), lambda x: 2 * claim(x))
     assert right.off <= right.error
     assert wrong.off > wrong.error
+
+
+@pytest.mark.parametrize("distance", np.linspace(-0.019, 0.019, 40))
+def test_one_jump_of_the_claim_anywhere_on_the_step_is_within_the_error_of_its_mean(distance):
+    probe = probe_of(lambda x: np.abs(x[0] - 1 - distance), np.array([1.0]))
+    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-9]))
+    ladder.down()
+
+    def claim(x):
+        return np.array([[np.sign(x[0] - 1 - distance)]])
+
+    at = ladder.direction.along(claim(probe.point))
+    seen = path(ladder, at, np.array([1e-9]), claim)
+    assert seen.off <= seen.error
+    assert seen.error <= 0.2
+
+
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-9, 7e7, 0.0])
+def test_steps_from_zero_are_exact_in_float32(value):
+    form, point = form_of(np.array([value, 1.7]))
+    by = entry_direction(0, scales(form, point)).by[0]
+    for k in range(6):
+        step = FIRST_STEP / RATIO**k * by
+        assert np.float32(step) == step
