@@ -14,7 +14,9 @@ from bench.check.tools import TOOLS, Tool
 EASY = next(case for case in CASES if case.name == "least squares")
 
 
-@pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool.package in ("backprop", "scipy")], ids=lambda tool: tool.name)
+@pytest.mark.parametrize(
+    "tool", [tool for tool in TOOLS if tool.package in ("backprop", "scipy")], ids=lambda tool: tool.name
+)
 def test_a_tool_tells_an_easy_right_gradient_from_a_wrong_one(tool):
     verdict, calls, _ = comparison.ask(tool, EASY, EASY.gradient)
     assert verdict == "right"
