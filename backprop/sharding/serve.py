@@ -29,7 +29,7 @@ def main(workers: int) -> None:
             processes=True,
             host="127.0.0.1",
             protocol="tcp://",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # else two clusters on one host quarrel over a port
             memory_limit=None,
             silence_logs=logging.CRITICAL,
         ) as cluster,

@@ -64,7 +64,7 @@ def _local(workers: int | None) -> Iterator[Client]:
             processes=True,
             host="127.0.0.1",
             protocol="tcp://",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # else two clusters on one host quarrel over a port
             memory_limit=None,
             local_directory=folder,
             preload=["bench.cluster.preload"],
