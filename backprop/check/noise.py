@@ -24,6 +24,10 @@ _MEDIAN = 0.6745  # of the absolute value of a normal variable
 _SAFETY = 3.0
 _UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
 _QUIET = 30.0
+_FEW = 8
+_SINGLE = 2.0**-23
+_BESIDE = 2.0**-9
+_UNSEEN = 2.0**-26  # less than half of float32's rounding
 
 
 def noise(probe: Probe, direction: Array) -> Array:
@@ -34,13 +38,18 @@ def noise(probe: Probe, direction: Array) -> Array:
     change fast: steps of eps^(3/5) tell, unless the function rounds its input so coarsely that it does not see them.
     """
     eps = probe.eps
-    values = _values(probe, direction, eps ** _STEPS[0])
-    given = float(np.finfo(probe.given).eps) if probe.given.kind == "f" else eps
-    floor = np.maximum(max(eps, given) * np.abs(probe.value), _floor(values, probe.value, eps))
-    found = np.fmax(_deviation(values), floor)
+    step = eps ** _STEPS[0]
+    rays = [_values(probe, direction, step)]
+    if np.count_nonzero(direction) <= _FEW:  # of a few numbers, equal steps may all be rounded alike
+        rays += [_values(probe, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
+    floor = _floor(probe, rays[0])
+    probe.coarse = _is_coarse(probe, direction)
+    if probe.coarse:  # f(x) is that of x rounded to float32
+        slope = np.nan_to_num(np.ptp(rays[0], axis=0)) / (_POINTS * _UNEVEN * step)
+        floor = np.maximum(floor, _SINGLE * slope)
+    found = np.fmax(np.fmax.reduce([_deviation(values) for values in rays]), floor)
     if np.all(found <= _QUIET * floor):
         return np.asarray(_SAFETY * found)
-    probe.coarse = _is_coarse(probe)
     nearer = [_values(probe, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
     found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
@@ -68,17 +77,26 @@ def _deviation(values: Array) -> Array:
     return np.asarray(np.median(differences, axis=0) / _MEDIAN * math.sqrt(_GAMMA))
 
 
-def _floor(values: Array, value: Array, eps: float) -> Array:
-    """Eps of the values (m,); of float32's where they are numbers of that dtype."""
-    seen = np.concatenate([value[None], np.nan_to_num(values)])
+def _floor(probe: Probe, values: Array) -> Array:
+    """Eps of the values (m,); float32's where they come in it, or are numbers of it."""
+    given = float(np.finfo(probe.given).eps) if probe.given.kind == "f" else 0.0
+    seen = np.concatenate([probe.value[None], np.nan_to_num(values)])
     with np.errstate(all="ignore"):
         single = np.all(seen.astype(np.float32) == seen, axis=0) & (np.ptp(seen, axis=0) > 0)
-    return np.asarray(np.where(single, max(eps, 2.0**-23), eps) * np.max(np.abs(seen), axis=0))
+    eps = max(probe.eps, given)
+    return np.asarray(np.where(single, max(eps, _SINGLE), eps) * np.max(np.abs(seen), axis=0))
 
 
-def _is_coarse(probe: Probe) -> bool:
-    """Whether the function gives the same for a point of float32 numbers and for one a little beside them."""
-    single = probe.point.astype(np.float32).astype(probe.point.dtype)
-    if not np.all(np.isfinite(single)) or not probe.room(2):
+def _is_coarse(probe: Probe, direction: Array) -> bool:
+    """Whether the function gives the same for a point of float32 numbers and for one a little beside them.
+
+    Only where it would have shown the difference: by how much it moves for a larger one.
+    """
+    beside = probe.point + _BESIDE * direction  # where no entry that moves is 0
+    single = beside.astype(np.float32).astype(beside.dtype)
+    if not np.all(np.isfinite(single)) or probe.eps > _SINGLE / 4 or not probe.room(3):
         return False
-    return bool(np.all(probe.at(single) == probe.at(single * (1 + 2.0**-26))))
+    at, near, far = (probe.at(single * (1 + step)) for step in (0.0, _UNSEEN, 256 * _UNSEEN))
+    expected = np.abs(far - at) / 256
+    shown = expected > 4 * probe.eps * np.abs(at)
+    return bool(np.any(shown)) and bool(np.all((near == at)[shown]))

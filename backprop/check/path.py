@@ -44,18 +44,23 @@ class Path:
 
 
 def path(
-    ladder: Ladder, claimed: Array, size: Array, rows_at: Callable[[Array], Array | None]
+    ladder: Ladder,
+    claimed: Array,
+    size: Array,
+    rows_at: Callable[[Array], Array | None],
+    *,
+    far: bool = False,
 ) -> Path | None:
     """Along the smallest step that the noise leaves; on one side where there are values on one side only.
 
-    claimed (m,): the slope at the point. size (m,): of the slope, true or claimed. rows_at: the claim (m, p) at a
-    point (p,), None where there is none, in which case there is no path.
+    far: along the longest step nearby instead. claimed (m,): the slope at the point. size (m,): of the slope, true or
+    claimed. rows_at: the claim (m, p) at a point (p,), None where there is none, in which case there is no path.
     """
     finite = [
         bool(np.all(np.isfinite(one)) or np.all(np.isfinite(two)))
         for one, two in zip(ladder.plus, ladder.minus, strict=True)
     ]
-    k = _step(ladder, size, finite)
+    k = _step(ladder, size, finite, far)
     if k is None:
         return None
     h, f = ladder.wide[k], ladder.probe.value
@@ -74,9 +79,8 @@ def path(
     mean = values.mean(axis=0)
     uneven = np.abs(values[::2].mean(axis=0) - values[1::2].mean(axis=0))
     steps = np.diff(values, axis=0, prepend=claimed[None])
-    bends = np.abs(np.diff(steps, axis=0)).sum(
-        axis=0
-    )  # of a smooth claim small beside its steps, of jumps not
+    # Of a smooth claim bends are small beside steps, of one that jumps they are not.
+    bends = np.abs(np.diff(steps, axis=0)).sum(axis=0)
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (1 if len(sides) == 2 else 2) / h
     return Path(
@@ -84,13 +88,13 @@ def path(
     )
 
 
-def _step(ladder: Ladder, size: Array, finite: list[bool]) -> int | None:
+def _step(ladder: Ladder, size: Array, finite: list[bool], far: bool) -> int | None:
     """The smallest step whose quotient is known to a few thousandths; where none is, the largest one nearby."""
     usable = [k for k in range(len(finite)) if finite[k]]
     noise, largest = np.max(ladder.noise), np.max(size)
     known = [k for k in usable if noise / ladder.wide[k] <= _ROUNDED * largest]
     near = [k for k in usable if ladder.steps[k] <= NEAR]
-    return known[-1] if known else next(iter(near), None)
+    return known[-1] if known and not far else next(iter(near), None)
 
 
 def _claim(

@@ -12,6 +12,7 @@ from backprop.check.path import Path
 from backprop.check.slope import Slope
 
 _PATH = 1e-6
+_CLOSE = 0.02  # a quotient and a mean so near to each other beside the difference in question are the same
 _HIDDEN = "noise hides its slope from all but steps that are too long"
 _AMONG = "kinks lie closer than the noise lets quotients see"
 
@@ -78,28 +79,26 @@ def seen_along_path(
     """
     error = found.error + tolerance + _PATH * np.abs(found.quotient)
     largest = np.maximum(np.abs(found.quotient), np.abs(found.mean))
-    close = (found.off <= 0.05 * np.abs(reading.value - reading.claimed)) & (found.off <= 0.1 * largest)
-    telling = (error <= 0.3 * np.abs(found.quotient - reading.claimed)) | close | slope.kink | ~slope.settled
+    close = (found.off <= _CLOSE * np.abs(reading.value - reading.claimed)) & (found.off <= _CLOSE * largest)
+    apart = np.minimum(np.abs(found.quotient - reading.claimed), np.abs(reading.value - reading.claimed))
+    telling = (error <= 0.3 * apart) | slope.kink | ~slope.settled
     same = found.off <= error
-    cleared = same & telling & (found.near | close)
+    cleared = (same & telling & found.near) | close
     convicted = ((slope.kink & _is_corner(slope)) | vague) & (found.off > 3 * error) & found.near
     sharper = vague & same & (error < reading.tolerance)
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
-    hidden = (
-        reading.wrong & same & ~cleared & found.jumps & noisy
-    )  # among kinks: it may be right, or wrong by little
+    hidden = reading.wrong & same & ~cleared & found.jumps & noisy
     use = (reading.wrong & cleared) | convicted | sharper | blind
-    with np.errstate(
-        all="ignore"
-    ):  # what would be right at the point, were the claim off there as on the step
+    # What would be right at the point, were the claim off there as it is on the step:
+    with np.errstate(all="ignore"):
         scaled = reading.claimed * found.quotient / found.mean
     shifted = reading.claimed + found.quotient - found.mean
     value = np.where((np.abs(found.mean) > error) & (reading.claimed != 0), scaled, shifted)
     return replace(
         reading,
         value=np.where(use, value, reading.value),
-        error=np.where(use, error, reading.error),
-        tolerance=np.where(use, error, reading.tolerance),
+        error=np.where(use, np.maximum(error, found.off), reading.error),
+        tolerance=np.where(use, np.maximum(error, found.off), reading.tolerance),
         wrong=(reading.wrong & ~cleared & ~hidden) | convicted,
         open=(reading.open & ~cleared & ~convicted) | hidden,
         kink=reading.kink & ~blind,

@@ -29,11 +29,11 @@ class Truth:
     """How slopes near the point are found, and what a gradient (m, p) may be off from them.
 
     rounding (m, p): how far rounding moves its entries. relative (p,): what they may be off, relative to themselves.
-    noise (m,): of the function. refine: a closer look at the rounding, for
-    when something seems wrong. complex: whether complex steps are trusted; disproved:
-    whether they were, until quotients contradicted them. confirmed: how many slopes were found by both. rows_at: the
-    claim at other points, for `paths` paths at most; in_vain: how many of the last ones cleared nothing that had
-    seemed wrong. natural (m,): the size of the function's values elsewhere, once it was asked for.
+    noise (m,): of the function. refine: a closer look at the rounding, for when something seems wrong. complex:
+    whether complex steps are trusted; disproved: whether they were, until quotients contradicted them. confirmed: how
+    many slopes were found by both. rows_at: the claim at other points, for `paths` paths at most; in_vain: how many
+    of the last ones cleared nothing that had seemed wrong. natural (m,): the size of the function's values elsewhere,
+    once it was asked for.
     """
 
     probe: Probe
@@ -153,17 +153,26 @@ class Truth:
         in_vain = np.all(reading.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
         if self.rows_at is None or self.paths < 1 or in_vain:
             return reading
+        seen = self._seen(reading, slope, ladder, vague, far=False)
+        if np.any(seen.wrong):  # a long step sees past noise that was taken for less than it is
+            farther = self._seen(reading, slope, ladder, vague, far=True)
+            seen = seen if np.any(farther.wrong | farther.open) else farther
+        if np.any(reading.wrong):
+            self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, reading.wrong) else 0
+        return seen
+
+    def _seen(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array, *, far: bool) -> Reading:
+        """The reading as one path shows it, along the smallest step that can be used, or the longest."""
+        if self.rows_at is None:
+            return reading
         self.paths -= 1
         size = np.maximum(np.abs(reading.claimed), np.abs(slope.value))
-        found = path(ladder, reading.claimed, size, self.rows_at)
+        found = path(ladder, reading.claimed, size, self.rows_at, far=far)
         if found is None:
             return reading
         tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
         tolerance = tolerance + np.where(found.quotient == 0, self._unseen(), 0)
-        seen = seen_along_path(reading, slope, found, tolerance, vague, self.noisy)
-        if np.any(reading.wrong):
-            self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, reading.wrong) else 0
-        return seen
+        return seen_along_path(reading, slope, found, tolerance, vague, self.noisy)
 
     def _judged(self, direction: Direction, slope: Slope) -> Reading:
         claimed = direction.along(self.claimed)
