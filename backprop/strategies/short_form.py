@@ -5,7 +5,7 @@
     dL/dW = xᵀ δ                   dL/db = Σₙ δ
 
 Two matrix products for the first linear layer, whose dx nobody needs, and three for every other. Inputs that
-are zero in the whole batch are left out of the first two, where that pays: the result is exactly the same.
+are zero are left out of the first two, where that pays: what is left out adds nothing but zeros.
 `short-form-dense` is the same without that saving.
 """
 
@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, final
 
+from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
-from backprop.layers import Layer, Linear
+from backprop.layers import Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.zero_inputs import ZeroInputs, buffer_numbers, worth_preparing
+from backprop.tail import chain
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Plan:
     deltas: list[Array | None]
     gradient: Parameters
     local_gradient: list[dict[str, Array]]
-    first: ZeroInputs | None
+    first: zero_inputs.ZeroInputs | None
 
 
 @final
@@ -60,20 +61,20 @@ class ShortForm(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
         n, size = batch_size, dtype.itemsize
-        chain = list(zip(_chain(network), network.widths, strict=False))
+        layers = list(zip(chain(network), network.widths, strict=False))
         flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(chain)
+            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(layers)
         )
         places = _in_place(network)
-        outputs = sum(n * o for (_, (_, o)), shared in zip(chain, places, strict=True) if not shared)
-        deltas = sum(n * i for k, (layer, (i, _)) in enumerate(chain) if k > 0 and isinstance(layer, Linear))
+        outputs = sum(n * o for (_, (_, o)), shared in zip(layers, places, strict=True) if not shared)
+        deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
         weights = network.parameter_count
         first = self._first(network)
-        gathered = buffer_numbers(n, first, size) if first else 0
+        gathered = zero_inputs.buffer_bytes(n, first, size) if first else 0
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
-            peak_bytes=size * (outputs + deltas + weights + gathered) + _transient_bytes(network, n, size),
+            peak_bytes=size * (outputs + deltas + weights) + gathered + _transient_bytes(network, n, size),
             forward_calls=1,
         )
 
@@ -82,7 +83,7 @@ class ShortForm(Strategy[Plan]):
         outputs: list[Array] = []
         deltas: list[Array | None] = []
         for k, (layer, shared, (i, o)) in enumerate(
-            zip(_chain(network), _in_place(network), network.widths, strict=False)
+            zip(chain(network), _in_place(network), network.widths, strict=False)
         ):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
             deltas.append(
@@ -91,12 +92,14 @@ class ShortForm(Strategy[Plan]):
         gradient = Parameters.zeros(network.layout, dtype)
         local_gradient = network.local(gradient)
         first = self._first(network)
-        zero_inputs = ZeroInputs(batch_size, first, dtype, local_gradient[0]["W"]) if first else None
-        return Plan(network, outputs, deltas, gradient.read_only(), local_gradient, zero_inputs)
+        without_zeros = (
+            zero_inputs.prepare(batch_size, first, dtype, local_gradient[0]["W"]) if first else None
+        )
+        return Plan(network, outputs, deltas, gradient.read_only(), local_gradient, without_zeros)
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""
-        network, layers = plan.network, _chain(plan.network)
+        network, layers = plan.network, chain(plan.network)
         tensors = network.local(params)
         values = [batch.inputs]
         for layer, own, buffer in zip(
@@ -104,7 +107,8 @@ class ShortForm(Strategy[Plan]):
         ):
             values.append(layer.forward(own, values[-1], out=buffer))
 
-        loss, delta = _output_delta(network, values[-1], batch.labels)
+        labels = plan.first.ordered(batch.labels) if plan.first else batch.labels
+        loss, delta = _output_delta(network, values[-1], labels)
         for k in reversed(range(len(layers))):
             if k == 0 and plan.first:
                 plan.first.vjp(tensors[0], values[0], values[1], delta, dparams=plan.local_gradient[0])
@@ -126,18 +130,13 @@ class ShortForm(Strategy[Plan]):
     def _first(self, network: Network) -> Linear | None:
         """The first layer, where leaving out its zero inputs can pay."""
         layer = network.layers[0]
-        pays = not self.dense and isinstance(layer, Linear) and worth_preparing(layer)
+        pays = not self.dense and zero_inputs.worth_preparing(layer)
         return layer if pays and isinstance(layer, Linear) else None
-
-
-def _chain(network: Network) -> tuple[Layer, ...]:
-    """The layers, without the last one where the loss is fused with it."""
-    return network.layers[:-1] if network.fused else network.layers
 
 
 def _in_place(network: Network) -> list[bool]:
     """Whether a layer writes its output over its input: after a linear layer, whose output nobody reads."""
-    layers = _chain(network)
+    layers = chain(network)
     return [
         k > 0
         and isinstance(layers[k - 1], Linear)
@@ -152,23 +151,23 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
 
     A loss that is not fused has no buffer: its gradient (n, c) lives until the last linear layer is passed.
     """
-    chain = list(zip(_chain(network), network.widths, strict=False))
+    layers = list(zip(chain(network), network.widths, strict=False))
     output = n * network.classes
     if network.fused:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.value_temporaries * output * size, output * size
-    last = max(k for k, (layer, _) in enumerate(chain) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in chain)
+    last = max(k for k, (layer, _) in enumerate(layers) if isinstance(layer, Linear))
+    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in layers)
     backward = (
         layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
-        for k, (layer, (i, o)) in enumerate(chain)
+        for k, (layer, (i, o)) in enumerate(layers)
     )
     return max(loss, *forward, *backward)
 
 
 def _output_delta(network: Network, y: Array, labels: Array) -> tuple[float, Array]:
-    """The loss and its gradient by the outputs of `_chain`, written over them where it is fused."""
+    """The loss and its gradient by the outputs of `chain`, written over them where it is fused."""
     loss = network.loss_function
     if network.fused:
         return loss.fused_value_and_gradient(y, labels, out=y)
