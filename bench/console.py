@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from bench.record import Agreement, Record
+from bench.record import Agreement, Record, one_line
 from bench.report import units
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
         table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
         for cell in sorted(cells, key=_rank):
             table.add_row(
-                _one_line(cell.strategy),
+                one_line(cell.strategy),
                 units.seconds(cell.time_median_s),
                 units.ratio(cell.ratio_to_short_form),
                 units.factor(cell.noise_floor),
@@ -151,19 +151,14 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
         table.add_row(
             row.scenario,
             row.dtype,
-            _one_line(row.first),
-            _one_line(row.second),
+            one_line(row.first),
+            one_line(row.second),
             units.error(row.distance),
             units.error(row.tolerance),
             "agree" if row.agrees else "DISAGREE",
             style=None if row.agrees else "bold red",
         )
     console.print(table)
-
-
-def _one_line(text: str) -> str:
-    """A row of a table is a line, whatever a strategy is called."""
-    return " ".join(text.split())
 
 
 def _rank(record: Record) -> tuple[int, float]:

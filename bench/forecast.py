@@ -14,7 +14,7 @@ from backprop import BackpropError, Cost, Strategy
 from backprop.peers.base import Peer
 from bench.budget import Budget
 from bench.machine import Limits, cpu_name, host_name
-from bench.record import Record
+from bench.record import Record, one_line
 from bench.scenarios import Scenario
 
 
@@ -122,11 +122,6 @@ def failed(record: Record, error: BaseException) -> None:
         return
     record.status = "out-of-memory" if isinstance(error, MemoryError) else "crashed"
     record.reason = said
-
-
-def one_line(text: object) -> str:
-    """The text with every run of white space as one space."""
-    return " ".join(str(text).split())
 
 
 def _checked(cost: Cost) -> Cost:

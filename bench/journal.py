@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from backprop.errors import OutputError, RecordError
+from bench.output import writing
 from bench.record import FORMAT, Agreement, Record, from_json, to_json
 
 NAME = "records.jsonl"
@@ -35,17 +36,14 @@ def locked(folder: Path) -> Iterator[None]:
     Raises `OutputError` where another run is writing to it, or nobody can.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
+        with writing("The results", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / ".lock", timeout=0)
+            lock.acquire()
     except Timeout:
         raise OutputError(
             f"Another run is writing to {str(folder)!r}; expected another folder, or to wait for it."
         ) from None
-    except OSError as error:
-        raise OutputError(
-            f"The results cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
-        ) from error
     try:
         yield
     finally:
@@ -60,14 +58,9 @@ class Journal:
 
     def __init__(self, folder: Path, run: dict[str, Any]) -> None:
         self.path = folder / NAME
-        try:
+        with writing("The results", folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("wb", buffering=0)  # no rest of a line that is written later
-        except OSError as error:
-            raise OutputError(
-                f"The results cannot be written to {str(folder)!r}: {error.strerror}; "
-                "expected a writable folder."
-            ) from error
         self._whole_bytes = self._checksum = 0
         try:
             self._append({"kind": "run", "format": FORMAT, **run})

@@ -156,3 +156,8 @@ def _fits(value: Any, annotation: str) -> bool:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def one_line(text: object) -> str:
+    """The text with every run of white space as one space, as a row of a table needs it."""
+    return " ".join(str(text).split())

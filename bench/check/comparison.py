@@ -17,6 +17,8 @@ import pandas as pd
 
 from bench.check.cases import CASES, MISTAKES, Case, Gradient, planted
 from bench.check.tools import TOOLS, Counted, GaveUp, Tool, Verdict
+from bench.output import write_files
+from bench.report.markdown import markdown_table
 
 MOST_CALLS, SECONDS = 20_000, 20.0
 """What a tool is given for one gradient; beyond that it gave up."""
@@ -75,7 +77,7 @@ def compare(tools: Sequence[Tool]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary(frame: pd.DataFrame) -> pd.DataFrame:
+def summary(frame: pd.DataFrame) -> list[dict[str, str]]:
     """For every tool: mistakes found and missed, false alarms, what it left open, median calls and seconds."""
     rows = []
     for name, part in frame.groupby("tool", sort=False):
@@ -84,7 +86,7 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
         open_ = part["verdict"].isin(["undecided", "failed", "gave up"])
         rows.append(
             {
-                "tool": name,
+                "tool": str(name),
                 "found": f"{(wrong['verdict'] == 'wrong').sum()} of {len(wrong)}",
                 "missed": str((wrong["verdict"] == "right").sum()),
                 "false alarms": f"{(right['verdict'] == 'wrong').sum()} of {len(right)}",
@@ -93,15 +95,12 @@ def summary(frame: pd.DataFrame) -> pd.DataFrame:
                 "seconds, median": f"{part['seconds'].median():.4f}",
             }
         )
-    return pd.DataFrame(rows)
+    return rows
 
 
 def markdown(frame: pd.DataFrame) -> str:
     """The summary as the table of README."""
-    table = summary(frame)
-    lines = ["| " + " | ".join(table.columns) + " |", "| :-- |" + " --: |" * (len(table.columns) - 1)]
-    lines += ["| " + " | ".join(row) + " |" for row in table.itertuples(index=False)]
-    return "\n".join(lines) + "\n"
+    return markdown_table(summary(frame)) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -111,9 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     out: Path = parser.parse_args(arguments).out
     tools = [tool for tool in TOOLS if importlib.util.find_spec(tool.package)]
     frame = compare(tools)
-    out.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(out / "comparison.csv", index=False, float_format="%.4g")
-    (out / "comparison.md").write_text(markdown(frame), encoding="utf-8")
+    table = frame.to_csv(index=False, float_format="%.4g")
+    write_files("The comparison", out, {"comparison.csv": table, "comparison.md": markdown(frame)})
     print(markdown(frame), end="")
 
 

@@ -28,20 +28,15 @@ def compare(
 
     import numpy as np
 
-    from backprop.errors import OutputError
     from bench.comparison import ComparisonError, compare_runs, render
+    from bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
     comparison = compare_runs(first, second, across_machines, np.random.default_rng(0))
     text = render(comparison, str(first), str(second))
     if out is not None:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"The comparison cannot be written to {str(out)!r}: {error.strerror}; expected a writable file."
-            ) from error
+        write_file("The comparison", out, text)
     if as_json:
         mean = comparison.geometric_mean
         cells = [dataclasses.asdict(cell) for cell in comparison.cells]

@@ -27,9 +27,10 @@ def derive(
 ) -> None:
     """Derive a gradient step by step and prove that the library's code computes it; exit 1 where it does not."""
     from backprop import Network
-    from backprop.errors import OptionError, OutputError, UnknownNameError
+    from backprop.errors import OptionError, UnknownNameError
     from backprop.explain.extras import need
     from backprop.options import check_count
+    from bench.output import write_file
 
     need("sympy", "symbolic")
 
@@ -50,12 +51,7 @@ def derive(
     if out is None:
         print(text, end="")
     else:
-        try:
-            out.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"The derivation cannot be written to {str(out)!r}: {error.strerror}; expected a writable file."
-            ) from error
+        write_file("The derivation", out, text)
         print(out)
     if not holds:
         raise typer.Exit(1)

@@ -70,20 +70,14 @@ def _rendered(explanation: Explanation, chosen: str, width: int | None = None) -
 
 
 def _write(explanation: Explanation, chosen: str, out: Path) -> None:
-    from backprop.errors import OutputError
+    from bench.output import write_file
 
-    try:
-        if chosen == "xlsx":
-            from backprop.explain.workbook import workbook
+    if chosen == "xlsx":
+        from backprop.explain.workbook import workbook
 
-            out.write_bytes(workbook(explanation))
-        else:
-            out.write_text(_rendered(explanation, chosen), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"The explanation cannot be written to {str(out)!r}: {error.strerror}; expected a file that can be "
-            "written to and is not open in another program."
-        ) from error
+        write_file("The explanation", out, workbook(explanation))
+    else:
+        write_file("The explanation", out, _rendered(explanation, chosen))
 
 
 def _terminal_width() -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backprop.errors import OutputError
+from bench.output import write_files, writing
 
 
 def write_reports(run: Path) -> list[Path]:
@@ -28,14 +28,10 @@ def write_reports(run: Path) -> list[Path]:
     }
     if html.available():
         files[html.NAME] = html.render(loaded, folder)
-    try:
+    with writing("The report", folder):
         for name in {*plots.NAMES, html.NAME} - set(files):
             (folder / name).unlink(missing_ok=True)  # of another run
-        return [write_whole(folder / name, text) for name, text in files.items()]
-    except OSError as error:
-        raise OutputError(
-            f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
-        ) from error
+    return write_files("The report", folder, files)
 
 
 def write_page(run: Path) -> Path:
@@ -44,23 +40,4 @@ def write_page(run: Path) -> Path:
 
     folder = run if run.is_dir() else run.parent
     page = html.render(frame.load_run(run), folder)
-    try:
-        return write_whole(folder / html.NAME, page)
-    except OSError as error:
-        raise OutputError(
-            f"The page cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
-        ) from error
-
-
-def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write beside the file and then in its place, so that it is never there by half."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        if isinstance(content, str):
-            beside.write_text(content, encoding="utf-8", newline="\n")
-        else:
-            beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
+    return write_files("The page", folder, {html.NAME: page})[0]

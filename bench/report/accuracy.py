@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from backprop.errors import OutputError
 from bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
-from bench.report import curves, plots, write_whole
+from bench.output import write_files
+from bench.report import curves, plots
 from bench.report.frame import tuples
 
 
@@ -50,10 +50,4 @@ def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:
         "accuracy.md": report_text(frame, [name for name in pictures if name.endswith(".svg")]),
         **pictures,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return [write_whole(folder / name, text) for name, text in files.items()]
-    except OSError as error:
-        raise OutputError(
-            f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
-        ) from error
+    return write_files("The report", folder, files)

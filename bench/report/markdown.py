@@ -213,6 +213,7 @@ TEXT_COLUMNS |= {
     "work",
     "cell",
     "dtype",
+    "tool",
 }
 
 

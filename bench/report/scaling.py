@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.report.frame import tuples
 from bench.statistics import Estimate, fit_exponent
 
 FEWEST_POINTS = 3
@@ -66,7 +67,7 @@ def _sweeps(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
     cells = with_shapes(frame[(frame.status == "ok") & frame.time_median_s.notna()])
     for strategy, own in cells.groupby("strategy", sort=False):
         for swept, fixed in FIXED.items():
-            keys = [(*fixed(shape), shape.rest) for shape in own.itertuples()]
+            keys = [(*fixed(shape), shape.rest) for shape in tuples(own)]
             for _, sweep in own.groupby(pd.Series(keys, index=own.index), sort=False):
                 unique = sweep.drop_duplicates(swept).sort_values(swept)
                 if len(unique) >= FEWEST_POINTS:
@@ -79,7 +80,7 @@ def with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
     inputs, outputs, width, depth, batch: sizes; rest: what must be the same in a sweep besides.
     """
     shapes = []
-    for cell in frame.itertuples():
+    for cell in tuples(frame):
         sizes_text, _, rest = str(cell.network).partition(" ")
         sizes = [int(size) for size in sizes_text.split("-") if size.isdecimal()]
         hidden = sizes[1:-1]

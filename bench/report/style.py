@@ -53,9 +53,14 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
 def files(figure: Figure, name: str) -> dict[str, bytes]:
     """The figure as name.svg and name.pdf, without a date."""
     return {
-        f"{name}.svg": _saved(figure, "svg", {"Date": None}),
+        f"{name}.svg": as_svg(figure),
         f"{name}.pdf": _saved(figure, "pdf", {"CreationDate": None}),
     }
+
+
+def as_svg(figure: Figure) -> bytes:
+    """The figure as SVG, without a date."""
+    return _saved(figure, "svg", {"Date": None})
 
 
 def logarithmic(axes: Axes, x: str, y: str) -> None:

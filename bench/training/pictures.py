@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.training import Evaluation, Metrics, worst_mistakes
-from bench.report.style import COLOURS, STYLE, look
+from bench.report.style import COLOURS, as_svg, drawing, look
 from bench.training.compare import Learnt
 
 if TYPE_CHECKING:
@@ -19,13 +18,9 @@ if TYPE_CHECKING:
 _MISTAKES = 15
 
 
-def draw_metrics(path: Path, metrics: Metrics, evaluation: Evaluation, images: Array) -> Path:
+def draw_metrics(metrics: Metrics, evaluation: Evaluation, images: Array) -> bytes:
     """The confusion matrix, the reliability diagram, and the most confident mistakes as images."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(11, 7), layout="constrained")
+    with drawing(11, 7) as figure:
         parts: Any = figure.subfigures(2, 1, height_ratios=(3, 2))
         above, below = parts
         left, right = above.subplots(1, 2)
@@ -40,17 +35,12 @@ def draw_metrics(path: Path, metrics: Metrics, evaluation: Evaluation, images: A
             row = evaluation.outputs[k]
             place.imshow(images[k], cmap="gray_r")
             place.set_title(f"{row.argmax()} ({row.max():.0%}), is {evaluation.labels[k]}", fontsize=8)
-        figure.savefig(path, metadata={"Date": None})
-    return path
+        return as_svg(figure)
 
 
-def draw_comparison(path: Path, rows: Sequence[Learnt]) -> Path:
+def draw_comparison(rows: Sequence[Learnt]) -> bytes:
     """Test accuracy against seconds of training and against steps, one line a strategy."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(10, 4.2), layout="constrained")
+    with drawing(10, 4.2) as figure:
         against_time, against_steps = figure.subplots(1, 2, sharey=True)
         for k, row in enumerate(rows):
             points = [point for point in row.points if point.step > 0]
@@ -66,8 +56,7 @@ def draw_comparison(path: Path, rows: Sequence[Learnt]) -> Path:
             axes.grid(visible=True, which="major", alpha=0.3)
         against_time.set_ylabel("test accuracy (%)")
         figure.legend(loc="outside upper center", ncols=max(1, len(rows)), frameon=False)
-        figure.savefig(path, metadata={"Date": None})
-    return path
+        return as_svg(figure)
 
 
 def _draw_confusion(axes: Axes, confusion: Array) -> None:

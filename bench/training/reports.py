@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from backprop.data import Dataset
-from backprop.errors import OutputError
 from backprop.training import Metrics, Point
+from bench.output import write_files
 from bench.report import plots
 from bench.training import tables
 from bench.training.compare import Learnt
@@ -22,26 +22,21 @@ def write_training(folder: Path, outcome: Outcome, metrics: Metrics, dataset: Da
     Raises `OutputError` where the folder cannot be written.
     """
     trainer, picture = outcome.trainer, plots.available()
-    try:
-        header, *body = tables.confusion_rows(metrics)
-        written = [
-            tables.write_metrics_csv(folder / "metrics.csv", metrics),
-            tables.write_csv(folder / "confusion.csv", header, body),
-            tables.write_csv(folder / "history.csv", Point._fields, trainer.history),
-        ]
-        if picture:
-            from bench.training import pictures
+    header, *body = tables.confusion_rows(metrics)
+    files: dict[str, str | bytes] = {
+        "metrics.csv": tables.metrics_csv(metrics),
+        "confusion.csv": tables.as_csv(header, body),
+        "history.csv": tables.as_csv(Point._fields, trainer.history),
+    }
+    if picture:
+        from bench.training import pictures
 
-            images = dataset.test_images
-            written.append(pictures.draw_metrics(folder / "metrics.svg", metrics, outcome.evaluation, images))
-        report = tables.metrics_markdown(metrics, trainer.settings.to_json(), trainer.history, picture)
-        return [
-            *written,
-            _write(folder / "report.md", report),
-            _write(folder / "training.json", as_json(training_json(outcome, metrics))),
-        ]
-    except OSError as error:
-        raise _output_error(folder, error) from error
+        files["metrics.svg"] = pictures.draw_metrics(metrics, outcome.evaluation, dataset.test_images)
+    files["report.md"] = tables.metrics_markdown(
+        metrics, trainer.settings.to_json(), trainer.history, picture
+    )
+    files["training.json"] = as_json(training_json(outcome, metrics))
+    return write_files("The report", folder, files)
 
 
 def write_comparison(folder: Path, rows: Sequence[Learnt], per_epoch: int, command: str) -> list[Path]:
@@ -49,22 +44,16 @@ def write_comparison(folder: Path, rows: Sequence[Learnt], per_epoch: int, comma
 
     Raises `OutputError` where the folder cannot be written.
     """
-    try:
-        points = [(row.strategy, *point) for row in rows for point in row.points]
-        written = [tables.write_csv(folder / "compare.csv", ("strategy", *Point._fields), points)]
-        picture = plots.available() and any(row.points for row in rows)
-        if picture:
-            from bench.training import pictures
+    points = [(row.strategy, *point) for row in rows for point in row.points]
+    files: dict[str, str | bytes] = {"compare.csv": tables.as_csv(("strategy", *Point._fields), points)}
+    picture = plots.available() and any(row.points for row in rows)
+    if picture:
+        from bench.training import pictures
 
-            written.append(pictures.draw_comparison(folder / "accuracy-against-time.svg", rows))
-        report = tables.comparison_markdown(rows, per_epoch, command, picture)
-        return [
-            *written,
-            _write(folder / "compare.md", report),
-            _write(folder / "compare.json", as_json([row.to_json() for row in rows])),
-        ]
-    except OSError as error:
-        raise _output_error(folder, error) from error
+        files["accuracy-against-time.svg"] = pictures.draw_comparison(rows)
+    files["compare.md"] = tables.comparison_markdown(rows, per_epoch, command, picture)
+    files["compare.json"] = as_json([row.to_json() for row in rows])
+    return write_files("The report", folder, files)
 
 
 def training_json(outcome: Outcome, metrics: Metrics) -> dict[str, Any]:
@@ -91,14 +80,3 @@ def training_json(outcome: Outcome, metrics: Metrics) -> dict[str, Any]:
 def as_json(values: object) -> str:
     """Indented JSON."""
     return json.dumps(values, indent=2) + "\n"
-
-
-def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def _output_error(folder: Path, error: OSError) -> OutputError:
-    return OutputError(
-        f"The report cannot be written to {str(folder)!r}: {error.strerror}; expected a writable folder."
-    )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -141,16 +141,16 @@ def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def write_csv(path: Path, header: Iterable[str], rows: Iterable[Iterable[object]]) -> Path:
-    """A CSV file with a header."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    return path
+def as_csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """The text of a CSV file with a header."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
 
 
-def write_metrics_csv(path: Path, metrics: Metrics) -> Path:
+def metrics_csv(metrics: Metrics) -> str:
     """metric, class, value: everything in one long table, in shares from 0 to 1."""
     whole = {"accuracy": metrics.accuracy, "top2_accuracy": metrics.top2, "loss": metrics.loss}
     rows: list[tuple[str, object, object]] = [(name, "", value) for name, value in whole.items()]
@@ -166,7 +166,7 @@ def write_metrics_csv(path: Path, metrics: Metrics) -> Path:
         for name, values in (("bin_count", bins.count), ("bin_confidence", bins.confidence)):
             rows += [(name, b, value) for b, value in enumerate(values)]
         rows += [("bin_accuracy", b, value) for b, value in enumerate(bins.accuracy)]
-    return write_csv(path, ("metric", "class", "value"), rows)
+    return as_csv(("metric", "class", "value"), rows)
 
 
 def _per_class(metrics: Metrics) -> tuple[Any, Any, Any]:

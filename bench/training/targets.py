@@ -84,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.data import load
     from backprop.training import Settings
     from bench.machine import describe_machine
-    from bench.training.tables import write_csv
+    from bench.output import write_files
+    from bench.training.tables import as_csv
 
     dataset = load(chosen.data)
     rows = []
@@ -94,15 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     if chosen.out:
-        chosen.out.mkdir(parents=True, exist_ok=True)
-        write_csv(chosen.out / "targets.csv", rows[0], [row.values() for row in rows])
         values = {
             "machine": describe_machine(chosen.threads, cores),
             "data": dataset.name,
             "peak_bytes_above_data": peak,
             "seeds": rows,
         }
-        (chosen.out / "targets.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        table = as_csv(rows[0], [row.values() for row in rows])
+        files = {"targets.csv": table, "targets.json": json.dumps(values, indent=2) + "\n"}
+        write_files("The targets", chosen.out, files)
 
 
 if __name__ == "__main__":
