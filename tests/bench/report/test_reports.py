@@ -88,11 +88,12 @@ def test_a_full_disk_leaves_the_reports_as_they_were(folder, monkeypatch):
     write_journal(folder, record("another"))
     before["records.jsonl"] = (folder / "records.jsonl").read_bytes()
 
-    def full(path, text, **options):
-        path.write_bytes(text.encode()[: len(text) // 2])
+    def full(path, data):
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OutputError, match="No space left on device") as caught:
         write_reports(folder)
     sentence(caught.value)
