@@ -12,22 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from backprop.check.answers import read_answer, value_and_gradient
-from backprop.check.behaviour import Behaviour, observe
-from backprop.check.claims import Claimant, Claims, claims_of
-from backprop.check.copies import copied, first_difference
-from backprop.check.directions import scales
-from backprop.check.entries import empty_table, every_entry
-from backprop.check.evaluation import Probe
 from backprop.check.findings import Finding
-from backprop.check.judge import Judged, judge_directions, judge_entries
+from backprop.check.forms.answers import read_answer, value_and_gradient
+from backprop.check.forms.behaviour import Behaviour, observe
+from backprop.check.forms.claims import Claimant, Claims, claims_of
+from backprop.check.forms.copies import copied, first_difference
+from backprop.check.forms.tensors import Form, form_of
 from backprop.check.kinds import found
-from backprop.check.large import by_directions
+from backprop.check.numeric.directions import scales
+from backprop.check.numeric.entries import empty_table, every_entry
+from backprop.check.numeric.evaluation import Probe
+from backprop.check.numeric.judge import Judged, judge_directions, judge_entries
+from backprop.check.numeric.large import by_directions
+from backprop.check.numeric.setting import relative_of, settle, widen, without_kinks
+from backprop.check.numeric.truth import Truth
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
-from backprop.check.setting import relative_of, settle, widen, without_kinks
-from backprop.check.tensors import Form, form_of
-from backprop.check.truth import Truth
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60

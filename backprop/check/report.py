@@ -7,18 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import Answer
-from backprop.check.behaviour import Behaviour
-from backprop.check.curve import Curve
-from backprop.check.evaluation import Probe
 from backprop.check.findings import Finding
-from backprop.check.judge import Judged
+from backprop.check.forms.answers import Answer
+from backprop.check.forms.behaviour import Behaviour
+from backprop.check.forms.tensors import Form
 from backprop.check.kinds import found
-from backprop.check.patterns import difference
+from backprop.check.numeric.curve import Curve
+from backprop.check.numeric.evaluation import Probe
+from backprop.check.numeric.judge import Judged
+from backprop.check.numeric.truth import Truth
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures import Suspect, signatures, unknown
-from backprop.check.tensors import Form
-from backprop.check.truth import Truth
+from backprop.check.signatures.patterns import difference
+from backprop.check.signatures.recognise import Suspect, signatures, unknown
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from backprop import Batch, Network
 from backprop.check.network import check_network_gradient
-from backprop.check.subgradients import CONVENTIONS, subgradient
+from backprop.check.network.subgradients import CONVENTIONS, subgradient
 from backprop.verify import reference_gradient
 
 NETWORK = Network.mlp(6, 5, 4, 3)

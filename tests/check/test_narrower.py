@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from planted.gradients.networks import NETS
 
-from backprop.check.comparison import truth_for
-from backprop.check.narrower import narrower_dtype
+from backprop.check.network.comparison import truth_for
+from backprop.check.network.narrower import narrower_dtype
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from backprop.check.complex_step import agrees, complex_slope
-from backprop.check.directions import entry_direction, random_direction, scales
-from backprop.check.evaluation import Probe
-from backprop.check.measuring import measure
-from backprop.check.noise import noise
-from backprop.check.path import path
-from backprop.check.quotients import CENTRAL, RATIO, extrapolate
-from backprop.check.slope import FIRST_STEP, Ladder
-from backprop.check.tensors import form_of
+from backprop.check.forms.tensors import form_of
+from backprop.check.numeric.complex_step import agrees, complex_slope
+from backprop.check.numeric.directions import entry_direction, random_direction, scales
+from backprop.check.numeric.evaluation import Probe
+from backprop.check.numeric.measuring import measure
+from backprop.check.numeric.noise import noise
+from backprop.check.numeric.path import path
+from backprop.check.numeric.quotients import CENTRAL, RATIO, extrapolate
+from backprop.check.numeric.slope import FIRST_STEP, Ladder
 
 RNG = np.random.default_rng(11)
 

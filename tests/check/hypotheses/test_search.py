@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backprop import Network
-from backprop.check.comparison import truth_for
-from backprop.check.hypotheses import Got, Run, explain
+from backprop.check.network.comparison import truth_for
+from backprop.check.network.hypotheses import Got, Run, explain
 
 SIZES = (12, 8, 8, 5)
 

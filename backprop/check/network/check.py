@@ -1,0 +1,186 @@
+"""The check of a network's gradient: the truth in closed form, every entry within its rounding, and what is wrong.
+
+    function(params, inputs, labels) -> {"W1": …, "b1": …} or (loss, {"W1": …, "b1": …})
+
+The truth is the closed form in extended precision, so that no step has to be chosen and nothing but rounding is left
+between it and a right gradient; how much that may be follows from the network, the batch and the dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.findings import Finding
+from backprop.check.forms.answers import Answer, read_answer, value_and_gradient
+from backprop.check.forms.behaviour import observe
+from backprop.check.forms.tensors import form_of
+from backprop.check.forms.tree import describe
+from backprop.check.network.comparison import Truth, compare, kinks_of, truth_for
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network
+from backprop.check.network.loss_value import check_loss
+from backprop.check.network.reshaped import better_shapes
+from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.errors import CheckError
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.verify import REFERENCE
+
+GradientFunction = Callable[[dict[str, Array], Array, Array], Any]
+
+
+def check_network_gradient(
+    network: Network,
+    function: GradientFunction,
+    params: Parameters,
+    batch: Batch,
+    rng: np.random.Generator,
+    *,
+    weight_decay: float = 0.0,
+) -> GradientCheck:
+    """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
+
+    `function` is called with a dict of the parameters by name, the inputs (n, i) and the labels (n,), all of them
+    copies; it returns the gradients as such a dict, or a pair (loss, gradients). `rng` makes the other arguments
+    of the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss.
+
+    Raises `CheckError` where what is returned is no gradient, the errors of `Network.batch` and
+    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
+    """
+    network.check_parameters(params)
+    batch = network.batch(batch.inputs, batch.labels, params.dtype)
+    arguments = (dict(params), batch.inputs, batch.labels)
+    seen = observe(
+        _answering(function, params),
+        arguments,
+        _elsewhere(network, params, batch, rng),
+        names=("params", "inputs", "labels"),
+    )
+    form, _ = form_of({name: np.asarray(params[name]) for name in params})
+    loss, gradient = value_and_gradient(seen.answer, form)
+    answer = read_answer(gradient, form, order=_backward_order(network))
+    got = {**answer.tensors, **answer.reshaped}
+    truth = truth_for(network, params, batch, got, weight_decay)
+    tensors, wrong = _compare(params, got, truth)
+    decided = {each.name for each in tensors if each.verdict != "undecided"}
+    comparable = {name: tensor for name, tensor in got.items() if name in decided}
+    findings = [
+        *map(_by_name, seen.findings),
+        *better_shapes(answer, gradient, network, params, batch, truth),
+    ]
+    notes = []
+    if any(finding.kind == "not-repeatable" for finding in findings):
+        notes.append(
+            "The tensors are those of the first call; what is wrong with a random answer is not looked for."
+        )
+    else:
+        found_out = (
+            diagnose_network(network, params, batch, comparable, wrong, truth, weight_decay)
+            if wrong
+            else Diagnosis([])
+        )
+        findings += found_out.findings
+        if loss is not None:
+            finding, note = check_loss(
+                loss, network, params, batch, truth.rounding.loss, weight_decay, found_out.loss
+            )
+            findings = _with_loss(findings, finding)
+            notes += [note] if note else []
+    if len(batch.labels) == 1:
+        notes.append(
+            "With one sample a sum over the batch and a mean are the same: check a larger batch, too."
+        )
+    kinks, count = kinks_of(network, truth)
+    if count > len(kinks):
+        notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
+    return GradientCheck(
+        verdict=_verdict(tensors, findings, answer, params),
+        tensors=tuple(tensors),
+        findings=tuple(findings),
+        method=REFERENCE,
+        kinks=kinks,
+        gradient_calls=seen.calls,
+        notes=tuple(notes),
+    )
+
+
+def _answering(function: GradientFunction, params: Parameters) -> GradientFunction:
+    """The function, whose answer is refused at once where it is neither gradients nor a pair with them."""
+
+    def call(*arguments: Any) -> Any:
+        answer = function(*arguments)
+        gradient = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer
+        if isinstance(gradient, Mapping):
+            return answer
+        is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
+        got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
+        raise CheckError(
+            f"The function returns {got}; expected a dict of gradients by name, {', '.join(params)}, "
+            "or a pair of the loss and such a dict."
+        )
+
+    return call
+
+
+def _by_name(finding: Finding) -> Finding:
+    """A tensor of a pair (loss, gradients) by its name alone."""
+    evidence = finding.evidence.replace("[1].", "").replace(": [0] []", ": the loss")
+    return replace(finding, evidence=evidence)
+
+
+def _elsewhere(
+    network: Network, params: Parameters, batch: Batch, rng: np.random.Generator
+) -> tuple[dict[str, Array], Array, Array]:
+    """Arguments of the same form with other numbers."""
+    dtype = params.dtype
+    moved = {name: (params[name] * rng.uniform(0.5, 0.9) + 0.01).astype(dtype, copy=False) for name in params}
+    shuffled = rng.permutation(len(batch.labels))
+    inputs = (batch.inputs[shuffled] * dtype.type(0.8)).astype(dtype, copy=False)
+    return moved, inputs, (batch.labels[shuffled] + 1) % network.classes
+
+
+def _backward_order(network: Network) -> list[str]:
+    """The tensors' names as a backward pass computes them."""
+    return [names[local] for names in reversed(network.names) for local in names]
+
+
+def _compare(
+    params: Parameters, got: Mapping[str, Array], truth: Truth
+) -> tuple[list[TensorCheck], frozenset[str]]:
+    """Every tensor's verdict in the parameters' order, and the names of those with a wrong entry."""
+    tensors, wrong = [], set()
+    for name in params:
+        if name not in got:
+            nothing = float("nan")
+            tensors.append(TensorCheck(name, params[name].shape, "wrong", nothing, nothing, 0))
+            continue
+        check, where = compare(name, got[name], truth)
+        tensors.append(check)
+        if where.any():
+            wrong.add(name)
+    return tensors, frozenset(wrong)
+
+
+def _with_loss(findings: list[Finding], finding: Finding | None) -> list[Finding]:
+    """A loss that is wrong in the way in which the whole gradient is adds to that finding's evidence."""
+    if finding is None:
+        return findings
+    for place, other in enumerate(findings):
+        if other.kind == finding.kind and (other.tensor is None or "follows" in finding.evidence):
+            joined = Finding(
+                other.kind, other.tensor, f"{other.evidence} {finding.evidence}", other.confidence, other.fix
+            )
+            return [*findings[:place], joined, *findings[place + 1 :]]
+    return [*findings, finding]
+
+
+def _verdict(
+    tensors: list[TensorCheck], findings: list[Finding], answer: Answer, params: Parameters
+) -> Verdict:
+    if findings or any(tensor.verdict == "wrong" for tensor in tensors):
+        return "wrong"
+    return "undecided" if any(tensor.verdict == "undecided" for tensor in tensors) else "right"

@@ -1,0 +1,155 @@
+"""Comparison of a network's gradient with the truth, entry by entry, each within its own bound of rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.network.rounding import Rounding, rounding
+from backprop.check.network.subgradients import nearest_subgradient
+from backprop.check.result import Entry, Kink, TensorCheck, Verdict
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.verify import reference_gradient
+
+_WORST = 5
+_MOST_KINKS = 200
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The gradient that is right for what was got, in longdouble, and how far rounding may lead from it.
+
+    eps: of the parameters' dtype. slopes: what f' was taken for at kinks, by layer, NaN elsewhere.
+    sides: the bounds that take in both sides of every kink; None where there are no kinks.
+    """
+
+    gradient: Parameters
+    rounding: Rounding
+    sides: Parameters | None
+    slopes: Mapping[int, Array]
+    eps: float
+
+    @property
+    def bound(self) -> Parameters:
+        """How far rounding may lead from the gradient, entry by entry."""
+        return self.rounding.bound
+
+
+def truth_for(
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    got: Mapping[str, Array],
+    weight_decay: float = 0.0,
+) -> Truth:
+    """The gradient with the subgradient that `got` took where there is a choice."""
+    bounds = rounding(network, params, batch, params.dtype)
+    eps = float(np.finfo(params.dtype).eps)
+    if not bounds.kinked:
+        gradient = reference_gradient(network, params, batch)
+        _decay(gradient, params, weight_decay)
+        return Truth(gradient, bounds, None, {}, eps)
+    sides = rounding(network, params, batch, params.dtype, sides=True).bound
+    without = {
+        name: tensor - weight_decay * params[name].astype(np.longdouble) if name.startswith("W") else tensor
+        for name, tensor in got.items()
+    }
+    gradient, chosen = nearest_subgradient(network, params, batch, bounds.kinked, without, bounds.bound)
+    _decay(gradient, params, weight_decay)
+    return Truth(gradient, bounds, sides, chosen, eps)
+
+
+def _decay(gradient: Parameters, params: Parameters, weight_decay: float) -> None:
+    """Add λ W to every weight's gradient."""
+    if weight_decay:
+        for name in gradient:
+            if name.startswith("W"):
+                gradient[name][...] += np.longdouble(weight_decay) * params[name]
+
+
+def compare(name: str, got: Array, truth: Truth) -> tuple[TensorCheck, Array]:
+    """The verdict on one tensor, and which of its entries are wrong."""
+    expected, bound = truth.gradient[name], _bound(name, got, truth)
+    difference = np.abs(got.astype(np.longdouble) - expected)
+    outside = difference > bound
+    open_ = np.zeros_like(outside)
+    if truth.sides is not None:
+        sides = truth.sides[name]
+        open_ = outside & (sides > 2 * truth.bound[name]) & (difference <= sides)
+    wrong = outside & ~open_
+    verdict: Verdict = "wrong" if wrong.any() else "undecided" if open_.any() else "right"
+    compared = ~open_
+    size = _norm(expected)
+    error, allowed = _norm(np.where(compared, difference, 0)), _norm(bound)
+    check = TensorCheck(
+        name=name,
+        shape=expected.shape,
+        verdict=verdict,
+        error=_share(error, size),
+        tolerance=_share(allowed, size),
+        compared=int(compared.sum()),
+        worst=_worst(got, expected, bound, np.where(wrong, difference, 0)),
+    )
+    return check, wrong
+
+
+def _bound(name: str, got: Array, truth: Truth) -> Array:
+    """The bound of each entry, and an eps of the largest: what underflows on the way is lost to no one.
+
+    It is wider for a tensor that was returned in a narrower dtype, which is a finding of its own.
+    """
+    size = np.abs(truth.gradient[name]).astype(np.float64)
+    bound = truth.bound[name] + truth.eps * np.max(size)
+    if got.dtype.kind != "f":
+        return np.asarray(bound)
+    return np.asarray(bound + float(np.finfo(got.dtype).eps) * size)
+
+
+def _worst(got: Array, expected: Array, bound: Array, difference: Array) -> tuple[Entry, ...]:
+    """The entries that are most wrong."""
+    flat = difference.ravel()
+    count = min(_WORST, int(np.count_nonzero(flat)))
+    if not count:
+        return ()
+    chosen = np.argpartition(flat, -count)[-count:]
+    order = chosen[np.argsort(-flat[chosen])]
+    places = [tuple(int(k) for k in np.unravel_index(place, expected.shape)) for place in order]
+    return tuple(
+        Entry(place, float(got[place]), float(expected[place]), float(bound[place])) for place in places
+    )
+
+
+def kinks_of(network: Network, truth: Truth) -> tuple[tuple[Kink, ...], int]:
+    """The entries that a kink leaves open, at most some hundreds of them, and how many there are in all."""
+    if truth.sides is None:
+        return (), 0
+    numbers = [sum(bool(names) for names in network.names[: k + 1]) for k in range(len(network.layers))]
+    units = [
+        f"z{numbers[k]}[{n}, {o}]" for k, mask in truth.rounding.kinked.items() for n, o in np.argwhere(mask)
+    ]
+    shown = ", ".join(units[:3]) + (f" and {len(units) - 3} more" if len(units) > 3 else "")
+    activation = network.layers[next(iter(truth.rounding.kinked))].name
+    reason = f"{shown} on the edge of {activation}, where every slope between both sides is right"
+    kinks: list[Kink] = []
+    count = 0
+    for name in truth.bound:
+        affected = truth.sides[name] > 2 * truth.bound[name]
+        count += int(affected.sum())
+        for place in np.argwhere(affected)[: _MOST_KINKS - len(kinks)]:
+            kinks.append(Kink(name, tuple(int(k) for k in place), reason))
+    return tuple(kinks), count
+
+
+def _norm(array: Array) -> float:
+    largest = float(np.max(np.abs(array), initial=0))
+    return largest * float(np.linalg.norm((array / largest).astype(np.float64))) if largest > 0 else 0.0
+
+
+def _share(part: float, whole: float) -> float:
+    if whole == 0:
+        return 0.0 if part == 0 else float("inf")
+    return part / whole

@@ -1,0 +1,87 @@
+"""Mistakes in the chain: a layer's factor left out, or formed with weights that are not the layer's own.
+
+Right is δ_{k-1} = (δ_k W_kᵀ) ∘ f'(z_{k-1}).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.network.hypotheses.edges import fit_line
+from backprop.check.network.hypotheses.state import Got, Mistake, State
+from backprop.layers import Softmax
+
+_WEIGHTS, _TERM = "wrong-layer-weights", "layer-term-missing"
+
+
+def wrong_chain(state: State, got: Got) -> Iterator[State]:
+    """One layer down, through something else than the layer's weights."""
+    run, k = state.run, state.k
+    own, delta = run.weights[k], state.handed
+    layer = k + 1
+    for kind, dy, text in (*_weights(state), *_terms(state)):
+        through = run.through(k - 1, dy)
+        yield state.down(through, Mistake(kind, f"a backward pass in which {text}", layer=k - 1))
+    if isinstance(run.activations[k - 1], Softmax):
+        yield from _softmax_inside(state)
+    yield from _updated(state, got)
+    stopped = Mistake("zero-gradient", f"a backward pass that stops at layer {layer}", layer=k - 1)
+    yield state.down(np.zeros((len(delta), own.shape[0])), stopped)
+
+
+def _weights(state: State) -> Iterator[tuple[str, Array, str]]:
+    run, k, delta = state.run, state.k, state.handed
+    own, layer = run.weights[k], k + 1
+    if own.shape[0] == own.shape[1]:
+        yield _WEIGHTS, delta @ own, f"W{layer} is not transposed"
+    elif own.size > max(own.shape):
+        yield _WEIGHTS, delta @ own.reshape(own.shape[::-1]), f"W{layer} is reshaped instead of transposed"
+    for m, other in enumerate(run.weights):
+        if m != k and other.shape == own.shape:
+            yield _WEIGHTS, delta @ other.T, f"W{m + 1} stands for W{layer}"
+        if m != k and other.shape == own.shape[::-1]:
+            yield _WEIGHTS, delta @ other, f"W{m + 1}, not transposed, stands for W{layer}"
+    yield _WEIGHTS, delta @ np.abs(own).T, f"the size of W{layer} stands for W{layer}"
+
+
+def _terms(state: State) -> Iterator[tuple[str, Array, str]]:
+    run, k, delta = state.run, state.k, state.handed
+    own, layer = run.weights[k], k + 1
+    width = own.shape[0]
+    if own.shape[0] == own.shape[1]:
+        yield _TERM, delta, f"the factor W{layer}ᵀ is left out"
+    total = np.broadcast_to(delta.sum(axis=1, keepdims=True), (len(delta), width))
+    yield _TERM, total, f"ones stand for W{layer}ᵀ"
+    for up, above in enumerate(state.above, start=1):
+        other = run.weights[k + up]
+        if other.shape[0] == width:
+            yield _TERM, above @ other.T, f"layer {layer} is skipped: its δ is that through W{layer + up}"
+        if above.shape[1] == own.shape[1]:
+            yield _TERM, above @ own.T, f"δ of layer {layer + up} stands for δ of layer {layer}"
+
+
+def _softmax_inside(state: State) -> Iterator[State]:
+    """A softmax between the layers, as if it acted on each element alone, or not at all."""
+    run, k = state.run, state.k
+    dy, p, layer = state.handed @ run.weights[k].T, run.x[k], k
+    text = f"a backward pass in which the softmax Jacobian of layer {layer} is its diagonal p (1 - p) alone"
+    yield state.down(dy * p * (1 - p), Mistake("softmax-diagonal-only", text, layer=k - 1))
+    text = f"a backward pass in which δ of layer {layer} is not multiplied by the softmax Jacobian"
+    yield state.down(dy, Mistake("activation-derivative-missing", text, layer=k - 1))
+
+
+def _updated(state: State, got: Got) -> Iterator[State]:
+    """The weights after a step downhill, W - η dW: an update made too early. Linear in η."""
+    run, k, delta = state.run, state.k, state.handed
+    bias = run.names(k - 1)[1]
+    if bias not in got.tensors or bias not in got.wrong:
+        return
+    right = run.through(k - 1, delta @ run.weights[k].T)
+    moved = run.through(k - 1, delta @ -state.weight_gradient.T)
+    rate = fit_line(right.sum(axis=0), moved.sum(axis=0), got.tensors[bias])
+    if rate is not None and rate > 0:
+        text = f"a backward pass through W{k + 1} after an update with the learning rate {rate:.4g}"
+        yield state.down(right + rate * moved, Mistake(_WEIGHTS, text, layer=k - 1, fitted=True))

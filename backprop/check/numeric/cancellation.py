@@ -1,0 +1,76 @@
+"""Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
+
+A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few roundings
+of their entries, a stable computation is off by as much. Entries that are small differences of larger numbers, such
+as p - y, are off by more: by the rounding of those.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.forms.claims import Claimant, Claims
+
+_ROUNDINGS = 4.0
+_SAMPLES = 3
+_FAR = 1e-3
+_LINE, _POINTS = 1e-4, 16
+
+
+def least_rounding(claims: Claims, eps: float) -> Array:
+    """Eps of every entry (m, p)."""
+    return np.asarray(eps * np.abs(np.nan_to_num(claims.rows)))
+
+
+def rounding(
+    claimant: Claimant, claims: Claims, point: Array, scale: Array, eps: float, rng: np.random.Generator
+) -> Array:
+    """How far (m, p) rounding moves each entry: eps of it, or what some points a few roundings away say.
+
+    At a kink it jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
+    that goes on evenly for a thousandth of the point makes of it.
+    """
+    least = least_rounding(claims, eps)
+
+    def change(by: Array) -> Array:
+        moved = claimant.rows((point + by * rng.choice((-1.0, 1.0), len(point))).astype(point.dtype))
+        return np.zeros_like(least) if moved is None else np.abs(np.nan_to_num(moved - claims.rows))
+
+    near = [change(_ROUNDINGS * eps * scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
+    far = change(_FAR * scale)
+    for places in claimant.form.views(np.arange(len(point))).values():
+        where = places.reshape(-1)
+        if len(where):
+            largest = np.max(np.abs(np.nan_to_num(claims.rows[:, where])))
+            most = max(np.sqrt(eps) * largest, 100 * eps / _FAR * np.max(far[:, where]))
+            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
+    return level
+
+
+def cancelled(
+    claimant: Claimant, claims: Claims, point: Array, scale: Array, eps: float, rng: np.random.Generator
+) -> Array:
+    """How far (m, p) rounding moves entries that are small differences of larger numbers.
+
+    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
+    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
+    """
+    shrunk = [0.25 * point, 0.02 * point, point * rng.uniform(0.1, 1.0, len(point))]
+    size = np.abs(np.nan_to_num(claims.rows))
+    for elsewhere in shrunk:
+        rows = claimant.rows(elsewhere.astype(point.dtype))
+        if rows is not None:
+            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
+    line = [claimant.rows(point + j * _LINE * scale) for j in range(1, _POINTS + 1)]
+    seen = [rows for rows in line if rows is not None]
+    level = _noise(np.array(seen)) if len(seen) == _POINTS else np.zeros_like(size)
+    lost = claims.rows == 0
+    return np.asarray(np.minimum(np.where(lost, np.inf, level), np.where(lost, eps / 32, 2 * eps) * size))
+
+
+def _noise(rows: Array) -> Array:
+    """The noise of rows (k, m, p) along a line: the median of fourth differences, which a jump does not move."""
+    differences = np.abs(np.diff(np.nan_to_num(rows), n=4, axis=0))
+    return np.asarray(np.median(differences, axis=0) / 0.6745 * np.sqrt(576 / 40320))

@@ -1,0 +1,123 @@
+"""Evaluation: the user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
+
+m is 1 for a function to a number, the size of its value for a function to an array.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.check.forms.tensors import Form
+from backprop.check.forms.tree import describe
+from backprop.errors import CheckError
+
+
+class OutOfCalls(Exception):
+    """That the function may not be called as often as a slope needs; never seen outside of a check."""
+
+
+@dataclass
+class Probe:
+    """The function at any point near the one that is checked.
+
+    dtype: of every tensor that it is called with; None for each one's own. outputs: the shape of its value. coarse:
+    whether it was seen to round what it is given to float32. given: the dtype of its last value.
+    """
+
+    function: Callable[[Any], Any]
+    form: Form
+    point: Array
+    max_calls: int
+    outputs: tuple[int, ...] = ()
+    dtype: DType | None = None
+    calls: int = 0
+    coarse: bool = False
+    given: DType = field(default_factory=lambda: np.dtype(np.float64))
+    value: Array = field(default_factory=lambda: np.zeros(0))
+
+    def room(self, calls: int) -> bool:
+        """Whether so many calls more are allowed."""
+        return self.calls + calls <= self.max_calls
+
+    def start(self, raw: Any, *, jacobian: bool) -> None:
+        """Take the value at the point itself, as the function gave it.
+
+        Raises `CheckError` where it is no real number (for a Jacobian, no array of them), or not finite.
+        """
+        value = _array(raw)
+        if value is None or value.dtype.kind not in "iufb":
+            wanted = "an array of real numbers" if jacobian else "a real number"
+            is_complex = value is not None and value.dtype.kind == "c"
+            raise CheckError(
+                f"The function gave {'complex numbers' if is_complex else describe(raw)}; expected {wanted}."
+            )
+        if not jacobian and value.size != 1:
+            raise CheckError(
+                f"The function gave an array of shape {value.shape}; expected a number, or jacobian= in place of "
+                f"the gradient."
+            )
+        if value.size == 0:
+            raise CheckError("The function gave an array without entries; expected at least one number.")
+        if not np.all(np.isfinite(value)):
+            raise CheckError(f"The function is {_first_bad(value)} at the point; expected a finite value.")
+        self.outputs = value.shape if jacobian else ()
+        self.value = value.astype(self._wide).reshape(-1)
+
+    def at(self, point: Array) -> Array:
+        """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
+        self.calls += 1
+        value = _array(self._quietly(self.form.build(point, self.dtype)))
+        if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
+            return np.full(self.value.shape, np.nan, self._wide)
+        self.given = np.dtype(value.dtype)
+        return value.astype(self._wide).reshape(-1)
+
+    def at_complex(self, point: Array) -> Array | None:
+        """The complex values (m,) at a complex point (p,); None where the function does not take complex numbers."""
+        self.calls += 1
+        wide = np.result_type(self._wide, np.complex64)
+        value = _array(self._quietly(self.form.build(point, wide), refuse_casts=True))
+        if value is None or value.dtype.kind != "c" or value.size != self.value.size:
+            return None
+        return value.astype(wide).reshape(-1)
+
+    @property
+    def eps(self) -> float:
+        """The rounding of the dtype in which the function is called."""
+        return float(np.finfo(self.dtype or self.form.own_dtype).eps)
+
+    @property
+    def _wide(self) -> DType:
+        return self.form.dtype
+
+    def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
+        """Call beside the point, where a warning or an error means no more than that there is no value."""
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            if refuse_casts:  # complex numbers that silently lose their imaginary part
+                warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            try:
+                return self.function(argument)
+            except Exception:  # of whatever kind: it is the user's
+                return None
+
+
+def _array(raw: Any) -> Array | None:
+    """A value as an array; None where it is none."""
+    try:
+        array = np.asarray(raw)
+        return array.astype(np.float64) if array.dtype.kind == "O" and raw is not None else array
+    except (TypeError, ValueError, RuntimeError):
+        return None
+
+
+def _first_bad(value: Array) -> str:
+    bad = value[~np.isfinite(value)].reshape(-1)[0]
+    return "NaN" if math.isnan(bad) else "infinite"

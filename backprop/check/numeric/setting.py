@@ -1,0 +1,108 @@
+"""Setting: in which dtype a function is evaluated, how noisy it is, and whether it takes complex steps.
+
+A float32 function that follows the dtype of what it is given is evaluated in float64, where difference quotients see
+eight digits more. One that does not is evaluated as it is, and the noise in its values says what can be seen.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.check.forms.claims import Claimant, Claims
+from backprop.check.forms.tensors import Form
+from backprop.check.numeric.cancellation import cancelled, least_rounding, rounding
+from backprop.check.numeric.complex_step import agrees, complex_slope
+from backprop.check.numeric.curve import LEVELS, Curve, curve
+from backprop.check.numeric.directions import random_direction, scales
+from backprop.check.numeric.evaluation import Probe
+from backprop.check.numeric.judge import Judged
+from backprop.check.numeric.noise import noise
+from backprop.check.numeric.truth import Truth
+
+_FINEST = 1e-9
+_COARSEST = 0.02
+_SINGLE = 2.0**-23
+
+
+def relative_tolerance(eps: float) -> float:
+    """What a right gradient may be off by the order of its sums alone, relative to an entry."""
+    return min(max(_FINEST, 256 * eps), _COARSEST)
+
+
+def widen(probe: Probe) -> bool:
+    """Evaluate in the wide dtype from now on where the function takes it and gives the same value."""
+    form = probe.form
+    if all(leaf.dtype == form.dtype for leaf in form.leaves):
+        return False
+    own, probe.dtype = probe.dtype, form.dtype
+    value = probe.at(probe.point)
+    slack = 1e3 * float(np.finfo(form.own_dtype).eps)
+    if np.all(np.abs(value - probe.value) <= slack * np.maximum(np.abs(probe.value), np.abs(value))):
+        probe.value = value
+        return True
+    probe.dtype = own
+    return False
+
+
+def settle(
+    probe: Probe,
+    claims: Claims,
+    claimant: Claimant | None,
+    relative: Array,
+    rng: np.random.Generator,
+) -> tuple[Truth, Curve | None]:
+    """How slopes are found from here on, and the step curve along one direction through all tensors."""
+    form, point = probe.form, probe.point
+    scale = scales(form, point)
+    own = scale.own
+    eps = float(np.finfo(form.own_dtype if claimant is None or not claimant.wide else form.dtype).eps)
+    level = least_rounding(claims, eps)
+    if claimant is not None:
+        level = rounding(claimant, claims, point, own, eps, rng)
+    value = np.abs(probe.value)[:, None] / own  # what moves the value by less than its rounding is zero
+    level = np.maximum(level, np.where(claims.rows == 0, eps / 512 * value, 0))
+    places = form.views(np.arange(form.size))
+    where = np.concatenate([places[name].reshape(-1) for name in claims.names])
+    direction = random_direction(where, own, rng)
+    seen = noise(probe, direction.dense(form.size))
+    if probe.coarse:  # the slopes are those at a rounded point
+        relative = np.maximum(relative, relative_tolerance(_SINGLE))
+    truth = Truth(probe, claims.rows, level, relative, scale, seen)
+    if claimant is not None:
+        truth.rows_at = claimant.rows
+        truth.refine = partial(cancelled, claimant, claims, point, own, eps, rng)
+    steps = curve(truth, direction)
+    if steps is not None:
+        slope = complex_slope(probe, direction)
+        truth.complex = agrees(slope, steps.slope, direction.size(claims.rows))
+    return truth, steps
+
+
+def without_kinks(
+    truth: Truth, steps: Curve, judged: list[Judged], form: Form, claims: Claims, rng: np.random.Generator
+) -> Curve:
+    """The step curve along a direction in which no entry moves that was found to be at a kink."""
+    free = np.zeros(form.size, bool)
+    views = form.views(free)
+    for name in claims.names:
+        views[name][...] = True
+    for kink in (kink for each in judged for kink in each.kinks):
+        views[kink.tensor][kink.index] = False
+    where = np.flatnonzero(free)
+    if not len(where) or len(where) == form.size or not truth.probe.room(2 * LEVELS):
+        return steps
+    return curve(truth, random_direction(where, truth.scales.own, rng)) or steps
+
+
+def relative_of(form: Form, dtypes: dict[str, DType]) -> Array:
+    """What each entry (p,) may be off, relative to itself: by the narrowest dtype of the point, and of its answer."""
+    own = float(np.finfo(form.own_dtype).eps)
+    relative = np.full(form.size, relative_tolerance(own))
+    for name, view in form.views(relative).items():
+        dtype = dtypes.get(name)
+        if dtype is not None and dtype.kind == "f":
+            view[...] = relative_tolerance(max(own, float(np.finfo(dtype).eps)))
+    return relative

@@ -1,0 +1,102 @@
+"""Patterns: where in a tensor the error sits, for an error that has no known signature."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.signatures.known import Known
+
+_FEW = 6
+
+
+def pattern(got: Array, known: Known) -> str:
+    """In one or two sentences: which entries are wrong, and how they differ."""
+    if known.directions is not None:
+        return f"It is wrong along {_count(known, got)} of {len(known.values)} random directions."
+    values = known.of(got)
+    with np.errstate(invalid="ignore"):
+        wrong = ~(np.abs(values - known.values) <= known.tolerance) & known.usable
+    if not np.any(wrong):
+        return "It is wrong at kinks alone: beside them it is not the slope of the function."
+    place = where(wrong.reshape(got.shape))
+    return f"{place} {difference(values[wrong], known.values[wrong])}{_reordered(values, got, known)}"
+
+
+def where(wrong: Array) -> str:
+    """The wrong entries of a mask in words: single entries, rows, columns, a block, or their share."""
+    count, size = int(wrong.sum()), wrong.size
+    if count == size:
+        return "Every entry is wrong." if size > 1 else "It is wrong."
+    if count <= 3:
+        places = ", ".join(str([int(k) for k in index]) for index in np.argwhere(wrong))
+        return f"{count} of {size} entries {'is' if count == 1 else 'are'} wrong: {places}."
+    share = f"{count} of {size} entries are wrong ({count / size:.0%})"
+    for axis in range(wrong.ndim if wrong.ndim > 1 else 0):
+        others = tuple(k for k in range(wrong.ndim) if k != axis)
+        touched = np.flatnonzero(np.any(wrong, axis=others))
+        full = np.mean(np.take(wrong, touched, axis=axis)) > 0.9
+        if len(touched) < wrong.shape[axis] and full:
+            word = ("row", "column")[axis] if wrong.ndim == 2 else f"axis {axis}, index"
+            return f"{share}, all in {word}{'s' * (len(touched) > 1 and wrong.ndim == 2)} {_listed(touched)}."
+    if (
+        wrong.ndim == 2
+        and wrong.shape[0] == wrong.shape[1]
+        and not np.any(wrong & ~np.eye(len(wrong), dtype=bool))
+    ):
+        return f"{share}, all on the diagonal."
+    box = [
+        np.flatnonzero(np.any(wrong, axis=tuple(k for k in range(wrong.ndim) if k != axis)))
+        for axis in range(wrong.ndim)
+    ]
+    block = np.prod([edges[-1] - edges[0] + 1 for edges in box])
+    if count > 0.9 * block:
+        return f"{share}, the block [{', '.join(f'{edges[0]}:{edges[-1] + 1}' for edges in box)}]."
+    return f"{share}, spread over it."
+
+
+def difference(got: Array, expected: Array) -> str:
+    """How the wrong entries differ from the true ones."""
+    nonzero = expected != 0
+    if not np.any(got):
+        return "They are 0." if len(got) > 1 else "It is 0."
+    if not np.all(nonzero):
+        return f"They differ by up to {float(np.max(np.abs(got - expected))):.3g}."
+    ratio = (got / expected).astype(np.float64)
+    low, high = float(np.min(ratio)), float(np.max(ratio))
+    one = len(got) == 1
+    if high != 1 and abs(high - low) <= 1e-6 * min(abs(high), abs(high - 1)):
+        if abs(high + 1) < 1e-6:
+            return "Its sign is reversed." if one else "Their signs are reversed."
+        return f"{'It is' if one else 'They are'} {high:.6g} times what {'it' if one else 'they'} should be."
+    if abs(low - 1) < 1e-3 and abs(high - 1) < 1e-3:
+        return f"got / expected - 1 lies between {low - 1:.1e} and {high - 1:.1e}."
+    return f"got / expected lies between {low:.3g} and {high:.3g}."
+
+
+def _reordered(values: Array, got: Array, known: Known) -> str:
+    """Whether the right values are there in another order."""
+    if not np.all(known.usable) or values.size < 3:
+        return ""
+    slack = 2 * np.max(known.tolerance)
+    if np.max(np.abs(values - known.values)) < 1e3 * slack:
+        return ""
+    if np.any(np.abs(np.sort(values) - np.sort(known.values)) > slack):
+        return ""
+    expected = known.values.reshape(got.shape)
+    for axis in range(got.ndim):
+        if np.all(np.abs(np.flip(expected, axis).reshape(-1) - values) <= slack):
+            return f" The values are the right ones, with axis {axis} reversed."
+    if got.ndim > 1 and np.all(np.abs(expected.reshape(-1, order="F") - values) <= slack):
+        return " The values are the right ones, read in column order instead of row order."
+    return " The values are the right ones, in another order."
+
+
+def _listed(numbers: Array) -> str:
+    shown = ", ".join(str(int(k)) for k in numbers[:_FEW])
+    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > _FEW else "")
+
+
+def _count(known: Known, got: Array) -> int:
+    use = known.usable
+    return int(np.sum(np.abs(known.of(got) - known.values)[use] > known.tolerance[use]))
