@@ -62,6 +62,11 @@ FIELDS = tuple(f.name for f in dataclasses.fields(ErrorRow))
 def experiments(strategies: Sequence[Strategy[Any]]) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
     """Every row that there is to measure: what it is, in words, and the call that measures it."""
     yield from _grid(strategies)
+    yield from curves()
+
+
+def curves() -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+    """The rows of the two curves alone: some ten seconds."""
     yield from _steps()
     yield from _scales()
 

@@ -85,10 +85,28 @@ def run(
                 instrument.run(say, advance, resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
+    if chosen.curves and not (predict or interrupted):
+        interrupted = measure_curves(out)
     written = write_reports(out) if begun(out) else []
     if not (as_json or predict):
         _print_targets(instrument.results)
     finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, notes)
+
+
+def measure_curves(folder: Path) -> bool:
+    """Errors against step and logit scale, where none are there; whether Ctrl-C ended it, which leaves them out."""
+    from bench.accuracy import curves
+    from bench.console import tracked
+    from bench.report.accuracy import accuracy_frame, write_accuracy
+    from bench.report.page.curves import find_accuracy
+
+    if find_accuracy(folder) is None:
+        try:
+            rows = [measure() for _, measure in tracked(list(curves()), "measuring", lambda row: row[0])]
+        except KeyboardInterrupt:
+            return True
+        write_accuracy(folder / "accuracy", accuracy_frame(rows))
+    return False
 
 
 def _print_targets(results: Results) -> None:

@@ -27,15 +27,21 @@ def broken(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def report_text(frame: pd.DataFrame, pictures: Sequence[str] = ()) -> str:
-    """Markdown: the answer, the grid as a table, the pictures."""
+    """Markdown: the answer and the grid as a table, where there is one, and the pictures."""
     wrong, grid = broken(frame), frame[frame.experiment == "grid"]
-    answer = (
-        f"**{len(grid)} errors of {grid.strategy.nunique()} strategies over dtype, batch, width and depth: "
-    )
-    answer += f"{len(wrong)} beyond their model.**" if len(wrong) else "every one within its model.**"
-    sections = ["# Accuracy", answer]
-    sections += [f"- {row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(wrong)]
-    sections.append(curves.grid_table(frame))
+    sections = ["# Accuracy"]
+    if len(grid):
+        answer = f"**{len(grid)} errors of {grid.strategy.nunique()} strategies over dtype, batch, width and depth: "
+        answer += f"{len(wrong)} beyond their model.**" if len(wrong) else "every one within its model.**"
+        sections.append(answer)
+        sections += [
+            f"- {row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(wrong)
+        ]
+        sections.append(curves.grid_table(frame))
+    else:
+        sections.append(
+            "The two curves alone; `backprop accuracy` measures every strategy against its model."
+        )
     sections += [f"![{name.removesuffix('.svg').replace('-', ' ')}]({name})" for name in pictures]
     return "\n\n".join(sections) + "\n"
 

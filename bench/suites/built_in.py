@@ -38,9 +38,10 @@ def _quick() -> Suite:
 
 def _default() -> Suite:
     """The whole ladder in every scenario of the table, in about a quarter of an hour on two cores."""
-    return Suite.of(
+    suite = Suite.of(
         "default", tuple(installed_strategies()), SCENARIOS, Schedule(starts=5, turns=6, slow_s=3.0)
     )
+    return replace(suite, curves=True)
 
 
 def _scaling() -> Suite:

@@ -28,11 +28,13 @@ class Suite:
     """Parts, and the schedule of their turns.
 
     A scenario that stands in several parts is measured once, with the strategies of all of them.
+    curves: whether errors against step and logit scale are measured at its end, for the page of the run.
     """
 
     name: str
     parts: tuple[Part, ...]
     schedule: Schedule
+    curves: bool = False
 
     @classmethod
     def of(
@@ -65,8 +67,9 @@ def restrict(
 ) -> Suite:
     """The suite with these strategies instead of its own, in these of its scenarios, and another schedule.
 
-    What is empty or None stays as it is. Raises `SuiteError` for a schedule that gives no interval, and
-    `UnknownNameError` for a strategy that is not installed or a scenario that the suite has not.
+    What is empty or None stays as it is; with other strategies or fewer scenarios it goes without its curves.
+    Raises `SuiteError` for a schedule that gives no interval, and `UnknownNameError` for a strategy that is not
+    installed or a scenario that the suite has not.
     """
     schedule = replace(
         suite.schedule,
@@ -89,4 +92,9 @@ def restrict(
         )
         for part in suite.parts
     ]
-    return replace(suite, parts=tuple(part for part in parts if part.scenarios), schedule=schedule)
+    return replace(
+        suite,
+        parts=tuple(part for part in parts if part.scenarios),
+        schedule=schedule,
+        curves=suite.curves and not (strategies or scenarios),
+    )

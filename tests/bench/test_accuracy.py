@@ -1,5 +1,6 @@
 """`backprop accuracy`: errors are measured, held against their models, and a wrong strategy is named."""
 
+import itertools
 import json
 import math
 
@@ -9,7 +10,8 @@ from command import backprop
 from planted import wrong
 
 from backprop import find_strategy
-from bench.accuracy import experiments, predicted_bottoms
+from bench.accuracy import curves, experiments, predicted_bottoms
+from bench.commands.run import measure_curves
 from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
 
@@ -71,3 +73,27 @@ def test_the_command_fails_where_a_strategy_is_wrong(tmp_path):
     done = backprop("accuracy", "-s", f"{wrong.__file__}:MissingMean", "--json", cwd=tmp_path)
     assert done.code == 1
     assert json.loads(done.out)["broken"] > 0
+
+
+def test_a_run_measures_the_curves_that_its_page_lacks_and_keeps_those_that_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.accuracy.curves", lambda: itertools.islice(curves(), 0, None, 16))
+    run = tmp_path / "run"
+    assert not measure_curves(run)
+    written = pd.read_csv(run / "accuracy" / "accuracy.csv")
+    assert len(written) == 20
+    assert set(written.experiment) == {"step", "logit-scale"}
+    assert (
+        "within its model" not in (run / "accuracy" / "accuracy.md").read_text()
+    )  # of no strategy was it asked
+    (run / "accuracy" / "accuracy.csv").write_text("mine")
+    assert not measure_curves(run)
+    assert (run / "accuracy" / "accuracy.csv").read_text() == "mine"
+
+
+def test_curves_that_are_interrupted_are_left_out(tmp_path, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.accuracy.curves", lambda: [("one", interrupted)])
+    assert measure_curves(tmp_path)
+    assert not (tmp_path / "accuracy").exists()

@@ -158,6 +158,8 @@ def test_a_suite_can_be_restricted():
     assert [scenario.name for scenario in suite.scenarios] == ["toy"]
     assert (suite.schedule.starts, suite.schedule.turns) == (3, 1)
     assert restrict(find_suite("default"), [], [], None, None) == find_suite("default")
+    assert find_suite("default").curves
+    assert not suite.curves  # which take longer than such a part of it
 
 
 @pytest.mark.parametrize(("starts", "turns"), [(2, None), (0, None), (-1, None), (None, 0), (None, -3)])
