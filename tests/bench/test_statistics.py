@@ -112,6 +112,29 @@ def test_a_slow_strategy_with_few_turns_is_still_called_slower(starts):
     assert difference.ratio.value == pytest.approx(100)
 
 
+@pytest.mark.parametrize(("own", "other"), [(3, 3), (3, 4), (4, 8)])
+def test_two_slow_strategies_with_few_turns_each_are_told_apart_by_a_large_factor(own, other):
+    rng = rng_of(4)
+    slow = [[2.0 * factor] for factor in rng.lognormal(0, 0.02, own)]
+    slower = [[4.0 * factor] for factor in rng.lognormal(0, 0.02, other)]
+    assert compare(slower, slow, 1.05, rng).verdict == "slower"
+    assert compare(slow, slower, 1.05, rng).verdict == "faster"
+
+
+@pytest.mark.parametrize(("own", "other"), [(1, 8), (2, 8), (2, 2), (3, 3), (4, 4), (3, 8)])
+def test_two_slow_strategies_that_are_the_same_are_hardly_ever_told_apart(own, other):
+    rng = rng_of(5)
+    claimed = 0
+    for _ in range(300):
+        first, second = ([[factor] for factor in rng.lognormal(0, 0.1, count)] for count in (own, other))
+        claimed += compare(first, second, 1.05, rng).verdict != "same within noise"
+    assert claimed <= 3
+
+
+def test_two_slow_strategies_that_always_take_the_same_time_are_the_same():
+    assert compare([[1.0]] * 3, [[1.0]] * 3, 1.0, rng_of(6)).verdict == "same within noise"
+
+
 def test_a_strategy_is_the_same_as_itself():
     (short,) = synthetic(rng_of(3), (1,))
     difference = compare(short, short, 1.0, rng_of(3))
