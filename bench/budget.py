@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from backprop.errors import BudgetError
+from bench.report import units
 
 _BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 _BYTES |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -31,6 +32,12 @@ class Budget:
             60.0 if time is None else _quantity("time budget", time, _SECONDS, "60s"),
         )
 
+    def beyond_memory(self, peak_bytes: int) -> str | None:
+        """Why so much memory is not to be allocated; None where it fits."""
+        if peak_bytes <= self.memory_bytes:
+            return None
+        return f"needs {units.data_size(peak_bytes)}; the budget is {units.data_size(self.memory_bytes)}"
+
 
 def parse_seconds(what: str, text: str) -> float:
     """Seconds from a text such as `60`, `90s` or `2min`; raises `BudgetError` where it is none, or not positive."""
@@ -44,9 +51,9 @@ def default_memory_bytes() -> float:
     return float(psutil.virtual_memory().available) / 2
 
 
-def _quantity(what: str, text: str, units: dict[str, float], example: str) -> float:
+def _quantity(what: str, text: str, known: dict[str, float], example: str) -> float:
     match = re.fullmatch(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z]*)\s*", text)
-    unit = units.get(match[2].upper()) if match else None
+    unit = known.get(match[2].upper()) if match else None
     try:
         number = float(match[1]) if match else math.nan
     except ValueError:

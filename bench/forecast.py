@@ -15,6 +15,7 @@ from backprop.peers.base import Peer
 from bench.budget import Budget
 from bench.machine import Limits, cpu_name, host_name
 from bench.record import Record, one_line
+from bench.report import units
 from bench.scenarios import Scenario
 
 
@@ -73,17 +74,15 @@ def forecast(
     record.limit_flops_per_s = limits.flops_per_s
     record.limit_bytes_per_s = limits.bytes_per_s
     record.predicted_time_s = predicted_time(cost, scenario, speeds)
-    if cost.peak_bytes > budget.memory_bytes:
-        record.status = "over-memory-budget"
-        record.reason = (
-            f"needs {cost.peak_bytes / 1e9:.3g} GB; the budget is {budget.memory_bytes / 1e9:.3g} GB"
-        )
+    beyond = budget.beyond_memory(cost.peak_bytes)
+    if beyond is not None:
+        record.status, record.reason = "over-memory-budget", beyond
         return False
     if calls * record.predicted_time_s > budget.time_s:
         record.status = "over-time-budget"
         record.reason = (
-            f"{calls} calls of about {record.predicted_time_s:.3g} s; "
-            f"the budget of a cell is {budget.time_s:.3g} s"
+            f"{calls} calls of about {units.seconds(record.predicted_time_s)}; "
+            f"the budget of a cell is {units.seconds(budget.time_s)}"
         )
         return False
     return True

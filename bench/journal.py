@@ -35,15 +35,15 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises `OutputError` where another run is writing to it, or nobody can.
     """
-    try:
-        with writing("The results", folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / ".lock", timeout=0)
+    with writing("The results", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        try:
             lock.acquire()
-    except Timeout:
-        raise OutputError(
-            f"Another run is writing to {str(folder)!r}; expected another folder, or to wait for it."
-        ) from None
+        except Timeout:  # an OSError as well
+            raise OutputError(
+                f"Another run is writing to {str(folder)!r}; expected another folder, or to wait for it."
+            ) from None
     try:
         yield
     finally:

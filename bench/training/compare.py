@@ -91,12 +91,9 @@ def forecast(settings: Settings, strategy: Strategy[Any], dataset: Dataset, budg
     if reason is not None:
         return Learnt(strategy.name, "unsupported", reason)
     cost = strategy.cost(network, settings.batch_size, dtype)
-    if cost.peak_bytes > budget.memory_bytes:
-        return Learnt(
-            strategy.name,
-            "over-memory-budget",
-            f"needs {cost.peak_bytes / 1e9:.3g} GB; the budget is {budget.memory_bytes / 1e9:.3g} GB",
-        )
+    beyond = budget.beyond_memory(cost.peak_bytes)
+    if beyond is not None:
+        return Learnt(strategy.name, "over-memory-budget", beyond)
     if cost.forward_calls > 1:
         step_s = cost.forward_calls * _loss_seconds(settings, dataset)
     else:

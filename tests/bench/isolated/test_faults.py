@@ -22,7 +22,7 @@ EXPECTED = {
     "missing-mean": ("disagrees", "worst at"),
     "cost-raises": ("crashed", "ZeroDivisionError: no cost"),
     "not-for-this": ("unsupported", "it wants another network"),
-    "full-jacobian": ("over-memory-budget", "the budget is 1e-06 GB"),
+    "full-jacobian": ("over-memory-budget", "the budget is 1 kB"),
 }
 _CLASSES = {
     dying: (

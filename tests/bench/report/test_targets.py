@@ -112,6 +112,25 @@ def test_sparse_memory_and_forward_mode():
     assert only("jacfwd", cell("forward-mode", 1e-3), cell("jax-jacfwd", 4e-3)).verdict == "aim"
 
 
+def test_what_was_set_for_one_network_is_only_reported_of_others():
+    other = {"network": "784-128-64-10 relu cross-entropy"}
+    cells = (
+        cell("full-jacobian", 1.0, bandwidth_share=0.4, peak_bytes=999, **other),
+        cell("sparse-jacobian", 1e-3, peak_bytes=10, **other),
+        cell("local-finite-differences", 0.3, **other),
+        left_out("finite-differences", "over-time-budget", predicted_time_s=600.0, **NETWORK | other),
+    )
+    reported = found(*cells)
+    assert len(reported) == 3
+    assert {(target.must, target.verdict) for target in reported} == {(None, "")}
+
+
+def test_local_differences_bind_in_float64_at_batch_32():
+    for changes in ({"dtype": "float32"}, {"batch_size": 128}):
+        black_box = left_out("finite-differences", predicted_time_s=600.0, **NETWORK | changes)
+        assert only("black box", cell("local-finite-differences", 0.3, **changes), black_box).must is None
+
+
 def test_a_run_without_such_cells_has_no_targets():
     assert found(record("layerwise-vjp")) == []
     assert target_rows([]) == []
