@@ -14,6 +14,8 @@ def writing(what: str, where: Path, expected: str = "a writable folder") -> Iter
     """Within it an `OSError` is raised as an `OutputError` that says what cannot be written, where and why."""
     try:
         yield
+    except OutputError:  # an OSError as well, which says already what there is to say
+        raise
     except OSError as error:
         raise OutputError(
             f"{what} cannot be written to {str(where)!r}: {error.strerror or error}; expected {expected}."
