@@ -21,7 +21,7 @@ FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 FLOORS = (
-    {"errors", "legend"},
+    {"errors", "legend", "blas"},
     {"arrays"},
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs", "outer_products"},

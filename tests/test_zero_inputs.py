@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
+import threadpoolctl
 
 import backprop
-from backprop.zero_inputs import worth_preparing
+from backprop import blas
 from backprop.zero_inputs.blocks import Blocks, most_active
 from backprop.zero_inputs.staircase import SMALLEST_BATCH, Staircase
+
+
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """As the decision is made there, however many threads the tests happen to have."""
+    monkeypatch.setattr(blas, "threads", lambda: 1)
+
 
 NETWORK = backprop.Network.mlp(256, 160, 5)
 
@@ -133,8 +143,29 @@ def test_negative_zero_and_tiny_numbers_are_inputs_like_any_other():
     assert np.array_equal(sparse.vector, dense.vector)
 
 
+def prepared(n, *sizes):
+    return (
+        backprop.find_strategy("short-form")
+        .prepare(backprop.Network.mlp(*sizes), n, np.dtype("float32"))
+        .first
+    )
+
+
 def test_small_layers_are_left_alone_and_large_batches_leave_out_more():
-    small, large = (backprop.Network.mlp(*sizes).layers[0] for sizes in ((49, 32, 10), (784, 512, 10)))
-    assert not worth_preparing(small)
-    assert worth_preparing(large)
+    assert prepared(32, 49, 32, 10) is None
+    assert prepared(32, 784, 512, 10) is not None
     assert most_active(1, 784) < most_active(64, 784) < most_active(2048, 784) < 784
+
+
+def test_beside_several_threads_only_small_batches_leave_inputs_out(monkeypatch):
+    monkeypatch.setattr(blas, "threads", lambda: 2)
+    assert prepared(8, 784, 512, 10) is not None
+    assert prepared(9, 784, 512, 10) is None
+    assert prepared(2048, 784, 512, 10) is None
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_threads_of_blas_are_those_of_now(threads, monkeypatch):
+    monkeypatch.undo()
+    with threadpoolctl.threadpool_limits(threads):
+        assert blas.threads() == min(threads, os.cpu_count() or 1)

@@ -5,7 +5,8 @@
     dL/dW = xᵀ δ                   dL/db = Σₙ δ
 
 Two matrix products for the first linear layer, whose dx nobody needs, and three for every other. Inputs that
-are zero are left out of the first two, where that pays: what is left out adds nothing but zeros.
+are zero are left out of the first two, where that pays: what is left out adds nothing but zeros. Whether it
+pays is decided in `prepare`, by sizes and the threads of BLAS, and then for every batch by its zeros.
 `short-form-dense` is the same without that saving.
 """
 
@@ -69,8 +70,7 @@ class ShortForm(Strategy[Plan]):
         outputs = sum(n * o for (_, (_, o)), shared in zip(layers, places, strict=True) if not shared)
         deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
         weights = network.parameter_count
-        first = self._first(network)
-        gathered = zero_inputs.buffer_bytes(n, first, size) if first else 0
+        gathered = 0 if self.dense else zero_inputs.buffer_bytes(n, network.layers[0], size)
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
@@ -91,11 +91,13 @@ class ShortForm(Strategy[Plan]):
             )
         gradient = Parameters.zeros(network.layout, dtype)
         local_gradient = network.local(gradient)
-        first = self._first(network)
-        without_zeros = (
-            zero_inputs.prepare(batch_size, first, dtype, local_gradient[0]["W"]) if first else None
+        weights = local_gradient[0].get("W")
+        first = (
+            None
+            if self.dense or weights is None
+            else zero_inputs.prepare(batch_size, network.layers[0], dtype, weights)
         )
-        return Plan(network, outputs, deltas, gradient.read_only(), local_gradient, without_zeros)
+        return Plan(network, outputs, deltas, gradient.read_only(), local_gradient, first)
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""
@@ -126,12 +128,6 @@ class ShortForm(Strategy[Plan]):
             if dx is not None:
                 delta = dx
         return ValueAndGradient(float(loss), plan.gradient)
-
-    def _first(self, network: Network) -> Linear | None:
-        """The first layer, where leaving out its zero inputs can pay."""
-        layer = network.layers[0]
-        pays = not self.dense and zero_inputs.worth_preparing(layer)
-        return layer if pays and isinstance(layer, Linear) else None
 
 
 def _in_place(network: Network) -> list[bool]:

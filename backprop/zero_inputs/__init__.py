@@ -8,6 +8,7 @@ products; `staircase`, for a large batch, those too that are zero in most sample
 
 from __future__ import annotations
 
+from backprop import blas
 from backprop.arrays import Array, DType
 from backprop.layers import Layer, Linear
 from backprop.zero_inputs import blocks, staircase
@@ -16,23 +17,33 @@ from backprop.zero_inputs.base import ZeroInputs
 _SMALLEST_WEIGHTS = 2**15
 """Below this size of W the whole product takes less time than gathering rows."""
 
-
-def worth_preparing(layer: Layer) -> bool:
-    """Whether leaving inputs out can pay for such a layer."""
-    return isinstance(layer, Linear) and layer.inputs * layer.outputs >= _SMALLEST_WEIGHTS
+_LARGEST_THREADED_BATCH = 8
+"""Rows are gathered by one thread: beyond this batch several multiply all of them in less time."""
 
 
-def prepare(n: int, layer: Linear, dtype: DType, gradient: Array) -> ZeroInputs:
-    """For batches of n; `gradient` (i, o) is dL/dW, zero to begin with, and nobody else may write to it."""
+def prepare(n: int, layer: Layer, dtype: DType, gradient: Array) -> ZeroInputs | None:
+    """For batches of n; None where it cannot pay for such a layer, or beside several threads of BLAS.
+
+    `gradient` (i, o) is dL/dW, zero to begin with, and nobody else may write to it.
+    """
+    if not isinstance(layer, Linear) or not _can_pay(n, layer):
+        return None
     chosen = staircase.Staircase if n >= staircase.SMALLEST_BATCH else blocks.Blocks
     return chosen(n, layer, dtype, gradient)
 
 
-def buffer_bytes(n: int, layer: Linear, itemsize: int) -> int:
-    """The bytes of what `prepare` allocates."""
+def buffer_bytes(n: int, layer: Layer, itemsize: int) -> int:
+    """The bytes of what `prepare` allocates with the threads that BLAS has now."""
+    if not isinstance(layer, Linear) or not _can_pay(n, layer):
+        return 0
     if n >= staircase.SMALLEST_BATCH:
         return staircase.buffer_bytes(n, layer, itemsize)
     return blocks.buffer_bytes(n, layer, itemsize)
 
 
-__all__ = ["ZeroInputs", "buffer_bytes", "prepare", "worth_preparing"]
+def _can_pay(n: int, layer: Linear) -> bool:
+    large = layer.inputs * layer.outputs >= _SMALLEST_WEIGHTS
+    return large and (n <= _LARGEST_THREADED_BATCH or blas.threads() == 1)
+
+
+__all__ = ["ZeroInputs", "buffer_bytes", "prepare"]

@@ -1,0 +1,19 @@
+"""The BLAS that NumPy multiplies with, as far as a derivation must know it: how many threads it has."""
+
+from __future__ import annotations
+
+import functools
+
+from threadpoolctl import ThreadpoolController
+
+
+def threads() -> int:
+    """Threads of the BLAS that is loaded, as they are now; 1 where none is known."""
+    pools = _libraries().info()
+    return max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
+
+
+@functools.cache
+def _libraries() -> ThreadpoolController:
+    """Found once: it takes some milliseconds to look through all that is loaded."""
+    return ThreadpoolController()
