@@ -10,8 +10,10 @@ import threadpoolctl
 
 import backprop
 from backprop import blas
-from backprop.zero_inputs.blocks import Blocks, most_active
-from backprop.zero_inputs.staircase import SMALLEST_BATCH, Staircase
+from backprop.layers import Linear
+from backprop.zero_inputs.entries import Entries
+from backprop.zero_inputs.gathered import Gathered, block_rows
+from backprop.zero_inputs.split import SMALLEST_BATCH_OF_ENTRIES, most_often
 
 
 @pytest.fixture(autouse=True)
@@ -20,28 +22,36 @@ def one_thread(monkeypatch):
     monkeypatch.setattr(blas, "threads", lambda: 1)
 
 
-NETWORK = backprop.Network.mlp(256, 160, 5)
-
-
-def make_uneven_batch(rng: np.random.Generator, n: int, dtype: str) -> backprop.Batch:
-    """Few samples reach the last inputs, most stay among the first; every input is reached by one."""
-    reach = (256 * rng.random(n) ** 3).astype(int)
-    reach[rng.integers(n)] = 256
-    inputs = rng.standard_normal((n, 256)).astype(dtype)
-    inputs[np.arange(256) >= reach[:, None]] = 0
-    shuffled = inputs[:, rng.permutation(256)]
-    return NETWORK.batch(shuffled, rng.integers(0, 5, n), np.dtype(dtype))
+INPUTS = 512
+NETWORK = backprop.Network.mlp(INPUTS, 384, 5)
+LARGE = SMALLEST_BATCH_OF_ENTRIES + 77
 
 
 def make_batch(rng: np.random.Generator, n: int, share: float, dtype: str) -> backprop.Batch:
     """Samples in which about `share` of the inputs are not zero, the same for all of them."""
-    inputs = rng.standard_normal((n, 256)).astype(dtype)
-    inputs[:, rng.random(256) >= share] = 0
+    inputs = rng.standard_normal((n, INPUTS)).astype(dtype)
+    inputs[:, rng.random(INPUTS) >= share] = 0
     return NETWORK.batch(inputs, rng.integers(0, 5, n), np.dtype(dtype))
 
 
+def make_uneven_batch(rng: np.random.Generator, n: int, dtype: str) -> backprop.Batch:
+    """Some inputs are used by most samples, some by one in a hundred, some by none."""
+    used = rng.random((n, INPUTS)) < rng.choice([0.9, 0.5, 0.01, 0.0], INPUTS)
+    inputs = np.where(used, rng.standard_normal((n, INPUTS)), 0)
+    return NETWORK.batch(inputs.astype(dtype), rng.integers(0, 5, n), np.dtype(dtype))
+
+
+def assert_same(got: tuple[float, backprop.Parameters], expected: tuple[float, backprop.Parameters]) -> None:
+    """To the tolerance of the short form."""
+    (loss, gradient), (expected_loss, expected_gradient) = got, expected
+    tolerance = backprop.find_strategy("short-form").accuracy.tolerance(NETWORK, gradient.vector.dtype)
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    norm = np.linalg.norm(expected_gradient.vector)
+    assert np.linalg.norm(gradient.vector - expected_gradient.vector) <= tolerance * norm
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", [1, 2, 33, SMALLEST_BATCH + 1])
+@pytest.mark.parametrize("n", [1, 2, 33, LARGE])
 def test_the_gradient_equals_the_dense_one_for_every_share_of_zeros_and_leaves_nothing_stale(n, dtype):
     rng = np.random.default_rng(0)
     params = NETWORK.init(rng, dtype)
@@ -51,38 +61,86 @@ def test_the_gradient_equals_the_dense_one_for_every_share_of_zeros_and_leaves_n
     assert plans[1].first is None
     for share in (0.3, 0.1, 1.0, 0.2, 0.0, 0.5, 0.95, 0.0, 1.0):
         batch = make_batch(rng, n, share, dtype)
-        loss, gradient = sparse.value_and_gradient(plans[0], params, batch)
-        expected_loss, expected = dense.value_and_gradient(plans[1], params, batch)
-        tolerance = sparse.accuracy.tolerance(NETWORK, np.dtype(dtype))
-        assert loss == pytest.approx(expected_loss, rel=tolerance)
-        norm = np.linalg.norm(expected.vector)
-        assert np.linalg.norm(gradient.vector - expected.vector) <= tolerance * norm
-        assert np.all(gradient["W1"][~batch.inputs.any(axis=0)] == 0)
+        got = sparse.value_and_gradient(plans[0], params, batch)
+        assert_same(got, dense.value_and_gradient(plans[1], params, batch))
+        assert np.all(got.gradient["W1"][~batch.inputs.any(axis=0)] == 0)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("inputs", [256, 600])
-def test_samples_put_in_order_give_the_dense_loss_and_gradient_with_fewer_products(inputs, dtype):
-    """600 inputs are more than a byte has levels."""
-    rng, n = np.random.default_rng(5), SMALLEST_BATCH + 77
-    network = backprop.Network.mlp(inputs, 160, 5)
-    params = network.init(rng, dtype)
-    plan = backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype))
+@pytest.mark.parametrize("n", [SMALLEST_BATCH_OF_ENTRIES - 1, LARGE, 600])
+def test_inputs_used_rarely_add_what_they_do_in_the_dense_product(n, dtype):
+    """600 samples are more than a byte counts, and more than are added to z at a time."""
+    rng = np.random.default_rng(5)
+    params = NETWORK.init(rng, dtype)
+    sparse, dense = backprop.find_strategy("short-form"), backprop.find_strategy("short-form-dense")
+    plans = [strategy.prepare(NETWORK, n, np.dtype(dtype)) for strategy in (sparse, dense)]
     for _ in range(3):
-        narrow = make_uneven_batch(rng, n, dtype)
-        wide = np.zeros((n, inputs), dtype)
-        wide[:, rng.permutation(inputs)[:256]] = narrow.inputs
-        batch = network.batch(wide, narrow.labels, np.dtype(dtype))
-        loss, gradient = backprop.find_strategy("short-form").value_and_gradient(plan, params, batch)
-        expected_loss, expected = backprop.gradient(network, params, wide, narrow.labels, "short-form-dense")
-        tolerance = backprop.find_strategy("short-form").accuracy.tolerance(network, np.dtype(dtype))
-        assert loss == pytest.approx(expected_loss, rel=tolerance)
-        assert np.linalg.norm(gradient.vector - expected.vector) <= tolerance * np.linalg.norm(
-            expected.vector
-        )
-        steps = plan.first._steps()
-        products = sum((step.stop - step.start) * plan.first._needed[step.stop - 1] for step in steps)
-        assert products < 0.75 * n * np.count_nonzero(wide.any(axis=0))
+        batch = make_uneven_batch(rng, n, dtype)
+        got = sparse.value_and_gradient(plans[0], params, batch)
+        assert plans[0].first._left_out
+        assert_same(got, dense.value_and_gradient(plans[1], params, batch))
+        assert np.all(got.gradient["W1"][~batch.inputs.any(axis=0)] == 0)
+
+
+@pytest.mark.parametrize("n", [LARGE, 512])
+def test_of_a_large_batch_the_inputs_of_few_samples_are_entries_and_those_of_many_are_gathered(n):
+    """Of 512 samples an input is counted in every third: more than 255 do not fit a byte."""
+    rng = np.random.default_rng(6)
+    inputs = np.zeros((n, INPUTS))
+    inputs[:, :100] = 1
+    inputs[: n // 13, 100:300] = 1
+    inputs[: n // 11, 300:310] = 1
+    plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float64"))
+    batch = NETWORK.batch(inputs, rng.integers(0, 5, n), np.dtype("float64"))
+    backprop.find_strategy("short-form").value_and_gradient(plan, NETWORK.init(rng), batch)
+    assert np.array_equal(plan.first._entries._inputs, np.arange(100, 300))
+    assert len(plan.first._entries._values) == 200 * (n // 13)
+    assert plan.first._gathered._x.shape == (n, 110 + 1)
+
+
+def test_small_batches_have_no_entries():
+    for n in (SMALLEST_BATCH_OF_ENTRIES - 1, SMALLEST_BATCH_OF_ENTRIES):
+        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float32"))
+        assert (plan.first._entries is None) == (n < SMALLEST_BATCH_OF_ENTRIES)
+
+
+@pytest.mark.parametrize("n", [1, 7])
+@pytest.mark.parametrize("count", [0, 1, 256, 511, 512])
+def test_gathered_inputs_give_their_part_of_the_layer_and_its_bias_in_any_number_of_blocks(n, count):
+    """float64 rows of 384: 170 a block."""
+    rng, layer = np.random.default_rng(8), Linear(INPUTS, 384)
+    assert block_rows(n, layer, 8) == 170
+    params = {"W": rng.standard_normal((INPUTS, 384)), "b": rng.standard_normal(384)}
+    x, dy = rng.standard_normal((n, INPUTS)), rng.standard_normal((n, 384))
+    chosen = np.zeros(INPUTS, bool)
+    chosen[rng.permutation(INPUTS)[:count]] = True
+    gathered = Gathered(n, layer, np.dtype("float64"))
+    gathered.take(x, chosen)
+    z, weights, bias = np.empty((n, 384)), np.full((INPUTS, 384), 7.0), np.empty(384)
+    gathered.forward(params, out=z)
+    gathered.gradient(dy, weights=weights, bias=bias)
+    assert np.allclose(z, (x * chosen) @ params["W"] + params["b"], rtol=1e-12, atol=1e-12)
+    assert np.allclose(weights[chosen], x[:, chosen].T @ dy, rtol=1e-12, atol=1e-12)
+    assert np.all(weights[~chosen] == 7)
+    assert np.allclose(bias, dy.sum(axis=0), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 5, 400])
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_entries_add_their_part_of_z_and_fill_their_rows_of_the_gradient(n, share):
+    """400 samples of 384 float64 are added in three parts."""
+    rng, layer = np.random.default_rng(9), Linear(INPUTS, 384)
+    params = {"W": rng.standard_normal((INPUTS, 384))}
+    x = np.where(rng.random((n, INPUTS)) < share, rng.standard_normal((n, INPUTS)), 0)
+    chosen = (rng.random(INPUTS) < 0.5) & x.any(axis=0)
+    entries = Entries(n, layer, np.dtype("float64"))
+    entries.take(x, x != 0, chosen)
+    z, dy, weights = np.ones((n, 384)), rng.standard_normal((n, 384)), np.full((INPUTS, 384), 7.0)
+    entries.add_forward(params, out=z)
+    entries.gradient(dy, weights=weights)
+    assert np.allclose(z, 1 + (x * chosen) @ params["W"], rtol=1e-12, atol=1e-12)
+    assert np.allclose(weights[chosen], x[:, chosen].T @ dy, rtol=1e-12, atol=1e-12)
+    assert np.all(weights[~chosen] == 7)
 
 
 @pytest.mark.parametrize("n", [16, 24, 40, 64])
@@ -98,20 +156,6 @@ def test_the_weights_gradient_is_the_dense_one_whether_or_not_it_is_made_some_co
     assert np.linalg.norm(gradient.vector - expected.vector) <= 1e-14 * np.linalg.norm(expected.vector)
 
 
-def test_a_large_batch_in_which_every_sample_uses_most_inputs_keeps_its_order():
-    rng, n = np.random.default_rng(6), SMALLEST_BATCH
-    batch = make_batch(rng, n, 1.0, "float64")
-    plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float64"))
-    backprop.find_strategy("short-form").value_and_gradient(plan, NETWORK.init(rng), batch)
-    assert plan.first.ordered(batch.labels) is batch.labels
-
-
-def test_large_batches_are_put_in_order_and_small_ones_are_not():
-    for n, kind in ((SMALLEST_BATCH - 1, Blocks), (SMALLEST_BATCH, Staircase)):
-        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float32"))
-        assert isinstance(plan.first, kind)
-
-
 def test_rows_are_left_out_where_they_are_few_and_all_are_multiplied_where_most_are_active():
     rng = np.random.default_rng(1)
     strategy = backprop.find_strategy("short-form")
@@ -119,7 +163,7 @@ def test_rows_are_left_out_where_they_are_few_and_all_are_multiplied_where_most_
     params = NETWORK.init(rng)
     for share, left_out in ((0.2, True), (1.0, False)):
         strategy.value_and_gradient(plan, params, make_batch(rng, 8, share, "float64"))
-        assert (plan.first._active is not None) == left_out
+        assert plan.first._left_out == left_out
 
 
 def test_a_gradient_that_is_reused_cannot_be_written_to_and_the_one_of_the_door_can():
@@ -136,25 +180,28 @@ def test_a_gradient_that_is_reused_cannot_be_written_to_and_the_one_of_the_door_
 
 def test_negative_zero_and_tiny_numbers_are_inputs_like_any_other():
     params = NETWORK.init(np.random.default_rng(3))
-    inputs = np.zeros((2, 256))
+    inputs = np.zeros((2, INPUTS))
     inputs[0, 3], inputs[1, 7] = -0.0, 5e-324
     _, sparse = backprop.gradient(NETWORK, params, inputs, [0, 1], "short-form")
     _, dense = backprop.gradient(NETWORK, params, inputs, [0, 1], "short-form-dense")
     assert np.array_equal(sparse.vector, dense.vector)
 
 
-def prepared(n, *sizes):
-    return (
-        backprop.find_strategy("short-form")
-        .prepare(backprop.Network.mlp(*sizes), n, np.dtype("float32"))
-        .first
-    )
+def prepared(n, *sizes, dtype="float32"):
+    network = backprop.Network.mlp(*sizes)
+    return backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype)).first
 
 
-def test_small_layers_are_left_alone_and_large_batches_leave_out_more():
-    assert prepared(32, 49, 32, 10) is None
+def test_layers_of_small_weights_or_short_rows_are_left_alone():
     assert prepared(32, 784, 512, 10) is not None
-    assert most_active(1, 784) < most_active(64, 784) < most_active(2048, 784) < 784
+    assert prepared(32, 784, 192, 10) is None
+    assert prepared(32, 784, 192, 10, dtype="float64") is not None
+    assert prepared(32, 196, 512, 10) is None
+    assert prepared(32, 12288, 64, 10) is None
+
+
+def test_large_batches_gather_more_inputs_than_small_ones_and_never_all():
+    assert most_often(1, 784) < most_often(64, 784) < most_often(2048, 784) < 784
 
 
 def test_beside_several_threads_only_small_batches_leave_inputs_out(monkeypatch):

@@ -70,11 +70,15 @@ class ShortForm(Strategy[Plan]):
         outputs = sum(n * o for (_, (_, o)), shared in zip(layers, places, strict=True) if not shared)
         deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
         weights = network.parameter_count
-        gathered = 0 if self.dense else zero_inputs.buffer_bytes(n, network.layers[0], size)
+        first = network.layers[0]
+        buffers = 0 if self.dense else zero_inputs.buffer_bytes(n, first, size)
+        transient = 0 if self.dense else zero_inputs.transient_bytes(n, first, size)
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
-            peak_bytes=size * (outputs + deltas + weights) + gathered + _transient_bytes(network, n, size),
+            peak_bytes=size * (outputs + deltas + weights)
+            + buffers
+            + max(transient, _transient_bytes(network, n, size)),
             forward_calls=1,
         )
 
@@ -109,8 +113,7 @@ class ShortForm(Strategy[Plan]):
         ):
             values.append(layer.forward(own, values[-1], out=buffer))
 
-        labels = plan.first.ordered(batch.labels) if plan.first else batch.labels
-        loss, delta = _output_delta(network, values[-1], labels)
+        loss, delta = _output_delta(network, values[-1], batch.labels)
         for k in reversed(range(len(layers))):
             if k == 0 and plan.first:
                 plan.first.vjp(tensors[0], values[0], values[1], delta, dparams=plan.local_gradient[0])

@@ -2,8 +2,9 @@
 
     x[n,i] = 0   ⇒   row i of W adds nothing to z[n,:], and sample n nothing to dL/dW[i,:]
 
-Two pixels in five of a batch of 32 digits are zero in every sample. `blocks` leaves such inputs out of both
-products; `staircase`, for a large batch, those too that are zero in most samples. Nothing but zeros is left out.
+Two pixels in five of a batch of 32 digits are zero in every sample, and of a batch of 512 a third of the others
+in all but a few. `gathered` multiplies what many samples use, `entries` what few do, one number at a time.
+Nothing but zeros is left out.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 from backprop import blas
 from backprop.arrays import Array, DType
 from backprop.layers import Layer, Linear
-from backprop.zero_inputs import blocks, staircase
-from backprop.zero_inputs.base import ZeroInputs
+from backprop.zero_inputs import split
+from backprop.zero_inputs.split import ZeroInputs
 
-_SMALLEST_WEIGHTS = 2**15
-"""Below this size of W the whole product takes less time than gathering rows."""
+_SMALLEST_WEIGHTS = 3 * 2**18
+"""Bytes of W below which the whole product takes less time than gathering rows: it stays in the cache."""
+
+_SHORTEST_ROW = 2**10
+"""Bytes of a row of W below which gathering it takes longer than multiplying it."""
 
 _LARGEST_THREADED_BATCH = 8
 """Rows are gathered by one thread: beyond this batch several multiply all of them in less time."""
@@ -26,24 +30,29 @@ def prepare(n: int, layer: Layer, dtype: DType, gradient: Array) -> ZeroInputs |
 
     `gradient` (i, o) is dL/dW, zero to begin with, and nobody else may write to it.
     """
-    if not isinstance(layer, Linear) or not _can_pay(n, layer):
+    if not isinstance(layer, Linear) or not _can_pay(n, layer, dtype.itemsize):
         return None
-    chosen = staircase.Staircase if n >= staircase.SMALLEST_BATCH else blocks.Blocks
-    return chosen(n, layer, dtype, gradient)
+    return ZeroInputs(n, layer, dtype, gradient)
 
 
 def buffer_bytes(n: int, layer: Layer, itemsize: int) -> int:
     """The bytes of what `prepare` allocates with the threads that BLAS has now."""
-    if not isinstance(layer, Linear) or not _can_pay(n, layer):
+    if not isinstance(layer, Linear) or not _can_pay(n, layer, itemsize):
         return 0
-    if n >= staircase.SMALLEST_BATCH:
-        return staircase.buffer_bytes(n, layer, itemsize)
-    return blocks.buffer_bytes(n, layer, itemsize)
+    return split.buffer_bytes(n, layer, itemsize)
 
 
-def _can_pay(n: int, layer: Linear) -> bool:
-    large = layer.inputs * layer.outputs >= _SMALLEST_WEIGHTS
+def transient_bytes(n: int, layer: Layer, itemsize: int) -> int:
+    """The most bytes that a call allocates beside, for digits."""
+    if not isinstance(layer, Linear) or not _can_pay(n, layer, itemsize):
+        return 0
+    return split.transient_bytes(n, layer, itemsize)
+
+
+def _can_pay(n: int, layer: Linear, itemsize: int) -> bool:
+    row = layer.outputs * itemsize
+    large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
     return large and (n <= _LARGEST_THREADED_BATCH or blas.threads() == 1)
 
 
-__all__ = ["ZeroInputs", "buffer_bytes", "prepare"]
+__all__ = ["ZeroInputs", "buffer_bytes", "prepare", "transient_bytes"]
