@@ -8,6 +8,7 @@ from planted.failing import (
     EndlessTolerance,
     Hungry,
     LeavesTheProcess,
+    LoadsOnce,
     LyingCost,
     NeedsTooMuch,
     NotANumber,
@@ -223,6 +224,12 @@ def test_nothing_is_dropped_from_strategies_times_scenarios(measure):
 def test_peak_memory_of_a_planted_allocation_is_in_the_record(measure):
     row = measure([Hungry()], only_verify=True).rows["hungry"]
     assert row.peak_bytes == pytest.approx(100e6, rel=0.02)
+
+
+def test_what_a_plan_loads_when_it_is_first_prepared_is_not_its_memory(measure):
+    row = measure([LoadsOnce()], only_verify=True).rows["loads-once"]
+    assert row.status == "ok"
+    assert 0 < row.prepare_peak_bytes <= row.peak_bytes < 50e6
 
 
 def test_complex_passes_are_predicted_four_times_as_long_as_real_ones(measure):
