@@ -114,7 +114,7 @@ class Linear(Layer):
     def weight_gradient(x: Array, dy: Array, *, out: Array) -> None:
         """dW = xᵀ dy (i, o), of inputs x (n, i) and dy (n, o)."""
         if len(x) == 1:
-            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes five times as long.
+            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes up to five times as long.
             np.einsum("ni,no->io", x, dy, out=out)
         else:
             np.matmul(x.T, dy, out=out)

@@ -9,6 +9,8 @@ Nothing but zeros is left out.
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 from backprop import blas
 from backprop.arrays import Array, DType
 from backprop.layers import Layer, Linear
@@ -30,26 +32,22 @@ def prepare(n: int, layer: Layer, dtype: DType, gradient: Array) -> ZeroInputs |
 
     `gradient` (i, o) is dL/dW, zero to begin with, and nobody else may write to it.
     """
-    if not isinstance(layer, Linear) or not _can_pay(n, layer, dtype.itemsize):
-        return None
-    return ZeroInputs(n, layer, dtype, gradient)
+    return ZeroInputs(n, layer, dtype, gradient) if _can_pay(layer, n, dtype.itemsize) else None
 
 
 def buffer_bytes(n: int, layer: Layer, itemsize: int) -> int:
     """The bytes of what `prepare` allocates with the threads that BLAS has now."""
-    if not isinstance(layer, Linear) or not _can_pay(n, layer, itemsize):
-        return 0
-    return split.buffer_bytes(n, layer, itemsize)
+    return split.buffer_bytes(n, layer, itemsize) if _can_pay(layer, n, itemsize) else 0
 
 
 def transient_bytes(n: int, layer: Layer, itemsize: int) -> int:
     """The most bytes that a call allocates beside, for digits."""
-    if not isinstance(layer, Linear) or not _can_pay(n, layer, itemsize):
-        return 0
-    return split.transient_bytes(n, layer, itemsize)
+    return split.transient_bytes(n, layer, itemsize) if _can_pay(layer, n, itemsize) else 0
 
 
-def _can_pay(n: int, layer: Linear, itemsize: int) -> bool:
+def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
+    if not isinstance(layer, Linear):
+        return False
     row = layer.outputs * itemsize
     large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
     return large and (n <= _LARGEST_THREADED_BATCH or blas.threads() == 1)

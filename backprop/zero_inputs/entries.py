@@ -48,7 +48,6 @@ class Entries:
         self._at_a_time = _samples_at_a_time(layer, dtype.itemsize)
         self._first_of_sample = np.arange(n + 1) * layer.inputs
         self._place = np.empty(layer.inputs, np.int32)
-        self._inputs = np.zeros(0, np.intp)
 
     def take(self, x: Array, uses: Array, chosen: Array) -> None:
         """Of x (n, i) the entries that `uses` (n, i) tells, of the inputs that `chosen` (i,) tells.

@@ -48,9 +48,7 @@ class Gathered:
         self._inputs = aligned_empty((n * (layer.inputs + 1),), dtype)
         self._rows = aligned_empty((rows, layer.outputs), dtype)  # of W going forward, of dL/dW back
         self._part = aligned_empty((n, layer.outputs), dtype) if rows <= layer.inputs else None
-        self._x = self._inputs[:n].reshape(n, 1)
         self._with_bias = np.ones(layer.inputs + 1, np.bool_)
-        self._chosen = np.zeros(0, np.intp)
 
     def take(self, x: Array, chosen: Array) -> None:
         """The inputs of x (n, i) that `chosen` (i,) tells, for the calls that follow."""
