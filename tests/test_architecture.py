@@ -23,6 +23,7 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.re
 FLOORS = (
     {"errors", "legend", "blas"},
     {"arrays"},
+    {"broadcasting"},
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs", "outer_products"},
     {"network"},

@@ -15,6 +15,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
+from backprop.broadcasting import outer_product, short_buffers
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Tensors
 
@@ -114,8 +115,8 @@ class Linear(Layer):
     def weight_gradient(x: Array, dy: Array, *, out: Array) -> None:
         """dW = xᵀ dy (i, o), of inputs x (n, i) and dy (n, o)."""
         if len(x) == 1:
-            # A product with an inner size of 1 is no work for BLAS: NumPy's matmul takes up to five times as long.
-            np.einsum("ni,no->io", x, dy, out=out)
+            with short_buffers():
+                outer_product(x[0], dy[0], out=out)
         else:
             np.matmul(x.T, dy, out=out)
 

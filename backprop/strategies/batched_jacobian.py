@@ -8,9 +8,9 @@
 An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never
 written out. What is left is large enough, n·c numbers for every weight.
 
-The same einsum is computed in two ways. `batched-jacobian` gives each to what is fastest for it, BLAS, or a
-product that writes only the rows of inputs that are not zero; `batched-jacobian-einsum` hands the strings to
-np.einsum as they stand.
+The same einsum is computed in two ways. `batched-jacobian` gives each to what is fastest for it: BLAS, and for W
+`outer_products`, which contracts what it writes while that is in the cache; `batched-jacobian-einsum` hands the
+strings to np.einsum as they stand.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import ClassVar, Literal, final
 
 import numpy as np
 
+from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layers import EinsumFactor
 from backprop.network import Batch, Network
@@ -63,9 +64,19 @@ class BatchedJacobian(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """n·c·p numbers, read once; how many of them are written depends on the inputs, and is left out."""
+        """n·c·p numbers once: by BLAS they are read while in the cache. Digits, mostly zero, need fewer written."""
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
+        buffers = (
+            0
+            if self.route == "einsum"
+            else sum(
+                outer_products.buffer_bytes((n, c, *shape), size)
+                for layer in network.layers
+                for shape in layer.parameter_shapes().values()
+                if len(shape) == 2
+            )
+        )
         activations = sum(n * o for _, o in network.widths)
         chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
         # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
@@ -73,7 +84,7 @@ class BatchedJacobian(Strategy[Plan]):
         return Cost(
             flops=network.forward_flops(n) + chain + 3 * n * c * weights,
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
-            peak_bytes=size * (n * c * weights + weights + activations + transient),
+            peak_bytes=size * (n * c * weights + weights + activations + transient) + buffers,
             forward_calls=1,
         )
 
@@ -98,32 +109,34 @@ class BatchedJacobian(Strategy[Plan]):
         return Plan(network, jacobians, products, gradient, network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
-        """All Jacobians of the outputs first, then their product with dL/d(outputs)."""
+        """Backwards through the layers: the Jacobian of the outputs, and its product with dL/d(outputs)."""
         network = plan.network
+        own = network.local(params)
         values = network.activations(params, batch.inputs)
         n, c = values[-1].shape
-        jacobian = np.broadcast_to(np.eye(c, dtype=values[-1].dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
-        steps = zip(
-            network.layers, network.local(params), values[:-1], values[1:], plan.jacobians, strict=True
-        )
-        for k, (layer, own, x, y, buffers) in reversed(list(enumerate(steps))):
-            for name, factor in layer.parameter_factors(own, x, y).items():
+        row = network.loss_function.gradient(values[-1], batch.labels)  # dL/d(outputs)
+        jacobian = np.broadcast_to(np.eye(c, dtype=row.dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
+        for k in reversed(range(len(network.layers))):
+            layer, x, y = network.layers[k], values[k], values[k + 1]
+            for name, factor in layer.parameter_factors(own[k], x, y).items():
+                out = plan.local_gradient[k][name]
                 if name in plan.products[k] and factor.subscripts == "ni":
-                    plan.products[k][name].update(factor.operand, jacobian)
+                    plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
                 else:
-                    self._extend(jacobian, factor, buffers[name])
+                    self._extend(jacobian, factor, plan.jacobians[k][name])
+                    self._contract(row, plan.jacobians[k][name], out)
             if k > 0:
-                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
-
-        row = network.loss_function.gradient(values[-1], batch.labels)
-        for buffers, gradients in zip(plan.jacobians, plan.local_gradient, strict=True):
-            for name, buffer in buffers.items():
-                self._contract(row, buffer, gradients[name])
+                jacobian = self._chain(jacobian, layer.input_factor(own[k], x, y))
         loss = network.loss_function.value(values[-1], batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
     def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:
         """∂(outputs)/∂x (n, c, i) from ∂(outputs)/∂y (n, c, o) and ∂y/∂x."""
+        if self.route == "blas" and factor.subscripts == "io":
+            # One product, whose result is contiguous: that of einsum by BLAS is not.
+            return (jacobian.reshape(-1, jacobian.shape[-1]) @ factor.operand.T).reshape(
+                *jacobian.shape[:-1], -1
+            )
         subscripts = f"nco,{factor.subscripts}->nc{'i' if 'i' in factor.subscripts else 'o'}"
         chained: Array = np.einsum(subscripts, jacobian, factor.operand, optimize=self.route == "blas")
         return chained

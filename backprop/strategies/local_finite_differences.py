@@ -20,6 +20,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.broadcasting import short_buffers
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
@@ -143,6 +144,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
         return ValueAndGradient(float(np.mean(loss(x, batch.labels))), plan.gradient)
 
 
+@short_buffers()
 def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, labels: Array) -> Array:
     """∂L/∂(W, b) of the linear layer that comes first in `steps`, (o, i + 1) with the bias last."""
     above, below = _steps_taken(steps[0].own, relative_step)

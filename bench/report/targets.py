@@ -19,7 +19,8 @@ from bench.statistics import Estimate, estimate_ratio, geometric_mean
 
 TARGETS_NOTE = (
     "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
-    "`reached` and `aim` say which bound is met."
+    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each once: "
+    "batched-jacobian leaves the zeros of digits as they are, and so can come to more than 1."
 )
 _GRADIENTS = ("torch-grad", "jax-grad", "autograd-grad")
 _JACOBIANS = ("torch-jacrev", "jax-jacrev")
@@ -180,7 +181,7 @@ def _bandwidth(group: Group) -> Iterator[Target]:
         if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
             share = _exactly(float(cell.bandwidth_share))
             must, aim = _bounds(cell, 0.5, 0.8)
-            work = f"{name}: share of the memory's bandwidth"
+            work = f"{name}: bytes of its Jacobian per second ÷ the memory's bandwidth"
             yield Target(work, _name(cell), share, must, aim, at_most=False)
 
 

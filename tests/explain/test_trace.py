@@ -218,3 +218,11 @@ def test_nothing_is_left_of_a_watch():
     assert before == after
     assert all(a is b for a, b in zip(layers, network.layers, strict=True))
     assert all(type(layer).__module__.startswith("backprop.layers") for layer in network.layers)
+
+
+def test_a_piece_of_a_derivative_is_not_taken_for_it(monkeypatch):
+    monkeypatch.setattr("backprop.outer_products._BLOCK_BYTES", 1)
+    network, rng = Network.mlp(3, 64, 2), np.random.default_rng(0)
+    batch = network.batch(rng.random((2, 3)), [0, 1], np.dtype("float64"))
+    with pytest.raises(UnsupportedError, match="∂L/∂W₁"):
+        trace(STRATEGIES["batched-jacobian"], network, network.init(rng), batch)

@@ -157,7 +157,11 @@ def test_the_full_jacobian_counts_every_number_of_its_matrices():
 def test_operations_of_the_batched_jacobian_are_those_counted_by_hand():
     # chain: p to z₂ 2·2·2, z₂ to a₁ 2·2·3, a₁ to z₁ 2·3·3, each per sample and class
     cost = STRATEGIES["batched-jacobian"].cost(TOY, 5, F64)
-    assert cost.bytes_moved == 8 * 5 * 2 * 23  # read once; what is written depends on the inputs
+    assert cost.bytes_moved == 8 * 5 * 2 * 23  # written once, and read while it is in the cache
+    einsum = STRATEGIES["batched-jacobian-einsum"].cost(TOY, 5, F64)
+    assert einsum.bytes_moved == 2 * cost.bytes_moved  # written, and read again
+    # beside the array: which inputs are not zero, and all rows of dL/dW of one sample
+    assert cost.peak_bytes == einsum.peak_bytes + (5 * 4 + 8 * 4 * 3) + (5 * 3 + 8 * 3 * 2)
     assert cost.forward_calls == 1
 
 

@@ -140,7 +140,8 @@ def roofline() -> Spec:
         of_bandwidth="bandwidth_share",
     )  # fmt: skip
     return chart(
-        "Roofline: achieved operations per second against operations per byte, under GEMM peak and bandwidth.",
+        "Roofline: achieved operations per second against operations per byte, under GEMM peak and bandwidth. "
+        "Both are counted as if no input were zero: what leaves zeros out can lie above a limit.",
         320,
         data={"name": "cells"},
         layer=[
