@@ -185,7 +185,8 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise RecordError(f"There are no records in {str(path)!r}: {error}; expected {NAME}.") from error
+        why = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
+        raise RecordError(f"There are no records in {str(path)!r}: {why}; expected {NAME}.") from error
     if not _is_whole(lines[-1]):
         lines.pop()
     return [_parse(line, f"Line {k} of {path}") for k, line in enumerate(lines, 1)]
