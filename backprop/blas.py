@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager
 
 from threadpoolctl import ThreadpoolController
 
@@ -11,6 +12,12 @@ def threads() -> int:
     """Threads of the BLAS that is loaded, as they are now; 1 where none is known."""
     pools = _libraries().info()
     return max((pool["num_threads"] for pool in pools if pool["user_api"] == "blas"), default=1)
+
+
+def limited_to(threads: int) -> AbstractContextManager[object]:
+    """Within it BLAS has so many threads, and afterwards as many as before."""
+    limited: AbstractContextManager[object] = _libraries().limit(limits=threads, user_api="blas")
+    return limited
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from typing import Any, Protocol
 
-from backprop import BackpropError, Cost, Strategy
+from backprop import BackpropError, Cost, Strategy, blas
 from backprop.peers.base import Peer
 from bench.budget import Budget
 from bench.machine import Limits, cpu_name, host_name
@@ -89,8 +89,9 @@ def forecast(
 
 
 def predict_cost(record: Record, strategy: Strategy[Any], scenario: Scenario) -> Cost:
-    """Fill in what follows from the sizes alone; raises `StrategyError` for a cost that is none."""
-    cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
+    """Fill in what follows from the sizes and the threads alone; raises `StrategyError` for a cost that is none."""
+    with blas.limited_to(record.threads):  # on which buffers may depend
+        cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
     record.predicted_peak_bytes = cost.peak_bytes
     record.predicted_flops = cost.flops
     record.predicted_bytes_moved = cost.bytes_moved

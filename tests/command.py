@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
+_NO_MEMRAY = "Note: memray is not installed"
 _OURS = ("BACKPROP_DATA", "COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 
@@ -59,7 +60,12 @@ def finish(process):
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()
-    return Done(process.returncode, out, err)
+    return Done(process.returncode, out, without_note_on_memray(err))
+
+
+def without_note_on_memray(err):
+    """What a command said on stderr, where memray is installed and where it is not."""
+    return "".join(line for line in err.splitlines(keepends=True) if not line.startswith(_NO_MEMRAY))
 
 
 def backprop(*arguments, cwd):

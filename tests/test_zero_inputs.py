@@ -216,3 +216,11 @@ def test_the_threads_of_blas_are_those_of_now(threads, monkeypatch):
     monkeypatch.undo()
     with threadpoolctl.threadpool_limits(threads):
         assert blas.threads() == min(threads, os.cpu_count() or 1)
+
+
+def test_the_threads_of_blas_are_set_and_given_back(monkeypatch):
+    monkeypatch.undo()
+    with blas.limited_to(1):
+        with blas.limited_to(2):
+            assert blas.threads() == min(2, os.cpu_count() or 1)
+        assert blas.threads() == 1

@@ -1,5 +1,7 @@
 """`backprop run --predict`: every cell has its predicted figures and its place in the reports, and nothing runs."""
 
+import os
+
 import pytest
 from command import backprop
 from planted import failing
@@ -67,6 +69,17 @@ def test_what_cannot_be_done_or_predicted_says_so(predict):
         "not-for-this": "unsupported",
         "cost-raises": "crashed",
     }
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core has one thread")
+def test_memory_is_predicted_for_the_threads_of_the_scenario(predict):
+    def peak(strategy, threads):
+        scenario = Scenario.of(Network.mlp(784, 512, 10), 128, "float32", threads=threads)
+        return predict([strategy], scenario=scenario)[strategy].predicted_peak_bytes
+
+    # beside two threads short-form leaves no inputs out, and has no buffers for it
+    assert peak("short-form", 1) > peak("short-form-dense", 1)
+    assert peak("short-form", 2) == peak("short-form-dense", 2)
 
 
 def test_the_threads_of_a_scenario_are_those_of_its_limits(predict, monkeypatch):

@@ -13,6 +13,8 @@ from bench.isolated.group import Group
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
 
+pytest.importorskip("distributed")
+
 
 @pytest.fixture
 def seen(monkeypatch, tmp_path):
