@@ -221,8 +221,12 @@ def test_nothing_is_left_of_a_watch():
 
 
 def test_a_piece_of_a_derivative_is_not_taken_for_it(monkeypatch):
-    monkeypatch.setattr("backprop.outer_products._BLOCK_BYTES", 1)
     network, rng = Network.mlp(3, 64, 2), np.random.default_rng(0)
-    batch = network.batch(rng.random((2, 3)), [0, 1], np.dtype("float64"))
+    batch, params = network.batch(rng.random((2, 3)), [0, 1], np.dtype("float64")), network.init(rng)
+    strategy = STRATEGIES["batched-jacobian"]
+    whole = trace(strategy, network, params, batch)  # small enough to be made at once
+    _, expected = run(strategy, network, params, batch)
+    np.testing.assert_array_equal(whole.find("∂L/∂W₁").array, expected["W1"])
+    monkeypatch.setattr("backprop.outer_products._BLOCK_BYTES", 1)
     with pytest.raises(UnsupportedError, match="∂L/∂W₁"):
-        trace(STRATEGIES["batched-jacobian"], network, network.init(rng), batch)
+        trace(strategy, network, params, batch)
