@@ -28,7 +28,16 @@ def short_buffers() -> Iterator[None]:
 
 
 def outer_product(x: Array, y: Array, *, out: Array) -> None:
-    """x (i,) times y (..., o) into `out` (..., i, o); of long rows fast only with `short_buffers`."""
+    """x (i,) times y (..., o) into `out` (..., i, o)."""
+    if out.shape[-1] < _LONG_ROW:
+        multiply_outer(x, y, out=out)
+    else:
+        with short_buffers():
+            multiply_outer(x, y, out=out)
+
+
+def multiply_outer(x: Array, y: Array, *, out: Array) -> None:
+    """As `outer_product`, for whoever makes many of them within one `short_buffers`."""
     if out.shape[-1] < _LONG_ROW:
         np.einsum("i,...o->...io", x, y, out=out)
     else:

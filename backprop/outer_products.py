@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from backprop.arrays import Array, aligned_empty
-from backprop.broadcasting import outer_product, short_buffers
+from backprop.broadcasting import multiply_outer, short_buffers
 
 Shape = tuple[int, int, int, int]
 
@@ -68,7 +68,7 @@ class OuterProducts:
         gradient.fill(0)
         with short_buffers():
             for n, start, stop in self._blocks(x):
-                outer_product(x[n, start:stop], jacobian[n], out=self.array[n, :, start:stop])
+                multiply_outer(x[n, start:stop], jacobian[n], out=self.array[n, :, start:stop])
                 place = slice(start * o, stop * o)
                 part = self._part[: (stop - start) * o]
                 np.matmul(row[n], self._flat[n, :, place], out=part)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from backprop import blas
 from bench.budget import Budget
 from bench.forecast import blank_record, failed, forecast
 from bench.isolated.group import calls_of
@@ -96,11 +97,9 @@ class Predicted(Place):
 
     def _limits_of(self, scenario: Scenario, threads: int) -> Limits:
         """Measured at the first scenario of a dtype and a number of threads."""
-        from threadpoolctl import threadpool_limits
-
         key = scenario.dtype_name, threads
         if key not in self._limits:
-            with threadpool_limits(threads):
+            with blas.limited_to(threads):
                 self._limits[key] = measure_limits(scenario.dtype)
         return self._limits[key]
 

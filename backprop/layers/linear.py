@@ -15,7 +15,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.broadcasting import outer_product, short_buffers
+from backprop.broadcasting import outer_product
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Tensors
 
@@ -115,8 +115,7 @@ class Linear(Layer):
     def weight_gradient(x: Array, dy: Array, *, out: Array) -> None:
         """dW = xᵀ dy (i, o), of inputs x (n, i) and dy (n, o)."""
         if len(x) == 1:
-            with short_buffers():
-                outer_product(x[0], dy[0], out=out)
+            outer_product(x[0], dy[0], out=out)
         else:
             np.matmul(x.T, dy, out=out)
 

@@ -67,15 +67,11 @@ class BatchedJacobian(Strategy[Plan]):
         """n·c·p numbers once: by BLAS they are read while in the cache. Digits, mostly zero, need fewer written."""
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
-        buffers = (
-            0
-            if self.route == "einsum"
-            else sum(
-                outer_products.buffer_bytes((n, c, *shape), size)
-                for layer in network.layers
-                for shape in layer.parameter_shapes().values()
-                if len(shape) == 2
-            )
+        buffers = sum(
+            outer_products.buffer_bytes((n, c, *shape), size)
+            for layer in network.layers
+            for shape in layer.parameter_shapes().values()
+            if self.route == "blas" and len(shape) == 2
         )
         activations = sum(n * o for _, o in network.widths)
         chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
