@@ -10,6 +10,7 @@ from tables import PROPERTY, SCENARIOS, relative_error, run
 from backprop import BackpropError, Batch, Network, find_strategy, gradient
 from backprop.errors import OptionError, UnsupportedError
 from backprop.sharding import Sharded
+from backprop.sharding.cluster import open_client
 from backprop.sharding.combine import ShardError, combine
 from backprop.sharding.remote import Part
 from backprop.sharding.split import sizes_of
@@ -29,6 +30,14 @@ INNER = (
 )
 NETWORKS = ("toy-relu", "deep-tanh", "gelu", "softmax-inside", "squares-softmax", "one-layer")
 TOY = Network.mlp(4, 3, 2)
+
+
+@pytest.fixture(scope="module")  # not for longer: its thread allocates, which tests of memory would see
+def client():
+    """Connected to two worker processes over TCP on loopback, which are restarted where they die."""
+    made, opened = open_client(2)
+    yield made
+    opened.close()
 
 
 def sample(network, n, dtype="float64"):
