@@ -81,7 +81,7 @@ def forecast(
     if calls * record.predicted_time_s > budget.time_s:
         record.status = "over-time-budget"
         record.reason = (
-            f"{calls} calls of about {units.seconds(record.predicted_time_s)}; "
+            f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(record.predicted_time_s)}; "
             f"the budget of a cell is {units.seconds(budget.time_s)}"
         )
         return False

@@ -87,11 +87,10 @@ def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
             if not cells:
                 continue
             seen = sorted(target.figure.value for target in cells)
-            ends = [units.small_ratio(value) for value in (seen[0], seen[-1])]
             lines.append(
                 {
                     "work": work if not cells[0].is_mean else f"{work}: {cells[0].cell}",
-                    "seen": ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}",
+                    "seen": units.small_ratios(seen[0], seen[-1]),
                     "must": _bound(cells[0].must, cells[0].at_most),
                     "aim": _bound(cells[0].aim, cells[0].at_most),
                     "reached": f"{sum(t.verdict != 'missed' for t in cells)} of {len(cells)}",
@@ -103,7 +102,7 @@ def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
 def _interval(figure: Estimate) -> str:
     if figure.low == figure.high:
         return units.MISSING
-    return f"{units.small_ratio(figure.low)} to {units.small_ratio(figure.high)}"
+    return units.small_ratios(figure.low, figure.high)
 
 
 def _bound(value: float | None, at_most: bool) -> str:

@@ -10,6 +10,7 @@ _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _FLOPS = ((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
+_A_FIFTIETH = 0.02
 MISSING = "-"
 
 
@@ -43,7 +44,13 @@ def ratio(value: float | None) -> str:
 
 def small_ratio(value: float) -> str:
     """0.705, 12.3; below 1/50 as the fraction that it is about: 1/1,470."""
-    return f"{value:.3g}" if value >= 0.02 or value <= 0 else f"1/{_three_digits(1 / value):,.0f}"
+    return f"{value:.3g}" if value >= _A_FIFTIETH or value <= 0 else f"1/{_three_digits(1 / value):,.0f}"
+
+
+def small_ratios(low: float, high: float) -> str:
+    """0.0196 to 0.0801, 1/1,900 to 1/1,850: both ends as the high one is written, or one text."""
+    ends = [f"{end:.3g}" if high >= _A_FIFTIETH else small_ratio(end) for end in (low, high)]
+    return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 
 
 def factor(value: float | None) -> str:

@@ -110,3 +110,17 @@ def test_a_time_below_a_thousand_seconds_has_at_most_three_digits_before_the_uni
 @given(st.floats(1e-2, 1e12))
 def test_a_ratio_is_true_to_half_a_per_cent_or_hundredth(value):
     assert float(units.ratio(value).rstrip("x").replace(",", "")) == pytest.approx(value, rel=0.05, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (0.431, 0.9371, "0.431 to 0.937"),
+        (0.0196, 0.0801, "0.0196 to 0.0801"),
+        (1 / 1900, 1 / 1850, "1/1,900 to 1/1,850"),
+        (0.7041, 0.7042, "0.704"),
+        (1 / 127, 1 / 127, "1/127"),
+    ],
+)
+def test_both_ends_of_a_range_are_written_alike(low, high, text):
+    assert units.small_ratios(low, high) == text
