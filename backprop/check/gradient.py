@@ -12,27 +12,38 @@ from typing import Any
 
 import numpy as np
 
+from backprop.check.budget import Budget
 from backprop.check.findings import Finding
 from backprop.check.forms.answers import read_answer, value_and_gradient
 from backprop.check.forms.behaviour import Behaviour, observe
 from backprop.check.forms.claims import Claimant, Claims, claims_of
-from backprop.check.forms.copies import copied, first_difference
+from backprop.check.forms.copies import copied, differing, first_difference
 from backprop.check.forms.tensors import Form, form_of
 from backprop.check.kinds import found
+from backprop.check.numeric.curve import Curve
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.entries import empty_table, every_entry
 from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.judge import Judged, judge_directions, judge_entries
+from backprop.check.numeric.judge import (
+    Judged,
+    as_right_on_symmetric_directions,
+    judge_constant,
+    judge_directions,
+    judge_entries,
+)
+from backprop.check.numeric.kinks import judge_slices, judge_together
 from backprop.check.numeric.large import by_directions
-from backprop.check.numeric.setting import relative_of, settle, widen, without_kinks
+from backprop.check.numeric.noise import ROOMY
+from backprop.check.numeric.setting import accuracy_of, settle, widen, without_kinks
+from backprop.check.numeric.symmetric import agrees_on_symmetric_directions
 from backprop.check.numeric.truth import Truth
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
-_BEFORE = 60  # calls for the value, the noise and the step curve
 _COMPLEX, _CENTRAL, _NOISY = 2, 10, 40  # calls for an entry, with some to spare
+_FEW_COMPLEX, _FEW_CENTRAL = 1, 4  # with a small budget
 
 
 def check_gradient(
@@ -44,29 +55,35 @@ def check_gradient(
     rng: np.random.Generator | None = None,
     max_calls: int = 2000,
     batch_size: int | None = None,
+    rtol: float | None = None,
 ) -> GradientCheck:
     """Whether `gradient` is the gradient of `function` at `point`, and what is wrong with it where it is not.
 
     function: from an array, a number, or nested dicts, lists and tuples of them, to a number.
     gradient: a function from the same to the gradient, in the form of the point, or to a pair (value, gradient);
     or the gradient at the point itself, where it is no function.
-    point: where; finite numbers. A float32 point is checked to the precision of float32.
+    point: where; finite numbers. A float32 point is checked to the precision of float32 where the function or the
+    gradient computes in float32, else to that of float64.
     jacobian: in place of `gradient`, for a function to an array: each tensor has the shape of the function's value
     before that of the parameter.
     rng: for the random directions; by default the same ones in every call.
-    max_calls: how often the function may be called at most. With few parameters, at most a tenth of this number or
-    half of it where complex steps work, every entry is compared. With more, random directions are: a right
-    gradient takes at most 200 calls then, however many its parameters; of a wrong one the tensor and
-    the entries are searched for with the rest.
+    max_calls: how often the function and the gradient together may be called at most. With few parameters, at most a
+    tenth of this number or half of it where complex steps work, every entry is compared. With more, random
+    directions are: a right gradient takes at most 200 calls then, however many its parameters; of a wrong one the
+    tensor and the entries are searched for with the rest.
     batch_size: n, where the function is over a batch, to tell a sum over it from another factor.
+    rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever
+    is larger: 1e-6 for the adjoint of a solver that stops at 1e-7. By default 1e-9, or what the dtype allows.
 
     The truth is a complex step where the function takes complex numbers and real quotients confirm it, else central
-    differences with Richardson extrapolation, whose steps adapt to the function's noise. The tolerance follows from
-    their error estimate and from the rounding of the gradient itself.
+    differences with Richardson extrapolation, whose steps adapt to the function's noise and to its structure. The
+    tolerance follows from their error estimate and from the rounding of the gradient itself. A gradient is right where
+    all evidence agrees: every entry or random directions, and the remainder of Taylor's theorem. Where the rounding
+    or the noise of the function hides its gradient, the verdict is `undecided`.
 
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
-    value that is not finite; `OptionError` for a `max_calls` below 60. What the functions raise at the point is
-    passed on.
+    value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
+    1. What the functions raise at the point is passed on.
     """
     claim, is_jacobian = _claim(gradient, jacobian)
     if point is None:
@@ -75,32 +92,68 @@ def check_gradient(
         )
     if max_calls < FEWEST_CALLS:
         raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
+    if rtol is not None and not 0 < rtol < 1:
+        raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
     rng = np.random.default_rng(0) if rng is None else rng
+    with np.errstate(all="ignore"):  # whatever the user's own settings are
+        return _check(function, claim, point, rng, max_calls, batch_size, rtol, is_jacobian=is_jacobian)
+
+
+def _check(
+    function: Callable[[Any], Any],
+    claim: Any,
+    point: Any,
+    rng: np.random.Generator,
+    max_calls: int,
+    batch_size: int | None,
+    rtol: float | None,
+    *,
+    is_jacobian: bool,
+) -> GradientCheck:
     form, x = form_of(point)
-    probe = Probe(function, form, x, max_calls)
+    budget = Budget(max_calls)
+    probe = Probe(function, form, x, budget)
     own = observe(function, [form.build(x)], called="function")
-    probe.calls = own.calls
+    probe.count(own.calls)
     probe.start(own.answer, jacobian=is_jacobian)
 
     elsewhere = x + 1e-3 * scales(form, x).own * rng.uniform(0.5, 1.5, len(x))
     asked = _ask(claim, form, x, elsewhere)
+    budget.used += asked.calls
     answer = read_answer(value_and_gradient(asked.answer, form)[1], form, outputs=probe.outputs)
-    case = Case(form, x, probe.outputs, answer, asked, own, batch_size)
+    changed = _changed_since(probe, own, called="the gradient")
+    case = Case(form, x, probe.outputs, answer, asked, own, batch_size, tuple(changed))
     claims = claims_of(answer, form, probe.outputs)
-    if not claims.names or not own.repeatable:
+    if not claims.names or changed or own.has_state:
         return result(case, None, None, [], claims.rows, probe, asked.calls)
     is_wide = widen(probe)
-    claimant = Claimant(claim, form, probe.outputs) if callable(claim) and asked.repeatable else None
+    claimant = Claimant(claim, form, probe.outputs, budget) if callable(claim) and asked.repeatable else None
     if claimant is not None and is_wide:
         claims = _wider(claimant, claims, x)
-    relative = relative_of(form, {name: array.dtype for name, array in answer.tensors.items()})
-    truth, steps = settle(probe, claims, claimant, relative, rng)
-    judged = _compare(truth, form, claims, probe, rng)
+    dtypes = {name: array.dtype for name, array in answer.tensors.items()}
+    is_wide = claimant is not None and claimant.wide
+    truth, steps = settle(
+        probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng
+    )
+    if steps is not None and not np.any(steps.reading.steep) and not np.any(steps.reading.wrong):
+        judged = judge_constant(truth, form, claims.names, probe.outputs)
+        return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
+    judged = _compare(truth, steps, form, claims, rng)
+    judged = [
+        as_right_on_symmetric_directions(each)
+        if each.wrong and agrees_on_symmetric_directions(truth, form, each.check.name, rng)
+        else each
+        for each in judged
+    ]
     if steps is not None and np.any(steps.slope.kink):
         steps = without_kinks(truth, steps, judged, form, claims, rng)
-    late = _changed_since(probe, own)
-    calls = asked.calls + (claimant.calls if claimant else 0)
+    late = _changed_since(probe, own, called="calls elsewhere")
+    calls = asked.calls + _calls_of(claimant)
     return result(case, truth, steps, judged, claims.rows, probe, calls, late)
+
+
+def _calls_of(claimant: Claimant | None) -> int:
+    return 0 if claimant is None else claimant.calls
 
 
 def _claim(gradient: Any, jacobian: Any) -> tuple[Any, bool]:
@@ -118,7 +171,7 @@ def _ask(claim: Any, form: Form, x: Any, elsewhere: Any) -> Behaviour:
 
 
 def _wider(claimant: Claimant, claims: Claims, x: Any) -> Claims:
-    """The claims in the wide dtype, where the gradient follows what it is given; else those that there are."""
+    """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
     claimant.wide = True
     other = claimant.at(x)
     if other is not None and other[0].names == claims.names:
@@ -130,32 +183,50 @@ def _wider(claimant: Claimant, claims: Claims, x: Any) -> Claims:
 
 
 def _compare(
-    truth: Truth, form: Form, claims: Claims, probe: Probe, rng: np.random.Generator
+    truth: Truth, steps: Curve | None, form: Form, claims: Claims, rng: np.random.Generator
 ) -> list[Judged]:
     """Every tensor that can be compared, by its entries or along directions."""
     places = form.views(np.arange(form.size))
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
+    outputs, budget = truth.probe.outputs, truth.probe.budget
     per_entry = _COMPLEX if truth.complex else _NOISY if truth.noisy else _CENTRAL
-    if len(where) * per_entry <= probe.max_calls - _BEFORE:
+    if budget.limit < ROOMY:
+        per_entry = _FEW_COMPLEX if truth.complex else _FEW_CENTRAL
+    signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
+    if len(where) * per_entry <= budget.left:
         table = every_entry(truth, where)
-        return [judge_entries(name, form, truth, table, probe.outputs) for name in claims.names]
+        judge_together(truth, table, rng)
+        signal = max(signal, float(np.max(table.steep * truth.scales.own)))
+        return [judge_entries(name, form, truth, table, outputs, signal) for name in claims.names]
     table = empty_table(len(claims.rows), form.size)
     parts = by_directions(truth, form, list(claims.names), table, rng)
-    return [judge_directions(part, form, truth, table, probe.outputs) for part in parts]
+    for part in parts:
+        judge_slices(truth, table, part.kinked, rng)
+    signal = max([signal, *(float(np.max(reading.steep)) for part in parts for reading in part.readings)])
+    return [judge_directions(part, form, truth, table, outputs, signal) for part in parts]
 
 
-def _changed_since(probe: Probe, own: Behaviour) -> list[Finding]:
-    """Whether the function gives another value now than at first."""
-    if not probe.room(1):
+def _changed_since(probe: Probe, own: Behaviour, *, called: str) -> list[Finding]:
+    """Whether the function gives another value at the point now than at first, though not at random."""
+    if own.findings or not probe.room(1):
         return []
-    probe.calls += 1
-    try:
-        again = copied(probe.function(probe.form.build(probe.point)))
-    except Exception:  # it did not at first
-        again = None
+
+    def value() -> Any:
+        probe.count(1)
+        try:
+            return copied(probe.function(probe.form.build(probe.point)))
+        except Exception:  # it raised nothing at first
+            return None
+
+    again = value()
     seen = first_difference(own.answer, again)
     if seen is None:
         return []
+    if any(differing(again, value()) for _ in range(3) if probe.room(1)):
+        return [found("not-repeatable", None, f"Equal calls of the function gave different values: {seen}.")]
+    if called == "the gradient":
+        evidence = f"The function gives another value after the gradient was called: {seen}."
+        return [found("changes-the-function", None, evidence)]
     return [
         found("state-from-last-call", None, f"The function gave another value after calls elsewhere: {seen}.")
     ]

@@ -20,7 +20,7 @@ _ALL = (
     ),
     Kind(
         "wrong-dtype",
-        "a tensor has another dtype than its parameter",
+        "a tensor has a narrower dtype than its parameter",
         "the dtypes differ",
         "Compute in the parameters' dtype throughout.",
     ),
@@ -48,6 +48,13 @@ _ALL = (
         "a call depends on the one before",
         "a call in between changes the answer",
         "Set accumulators to zero at the start of every call.",
+    ),
+    Kind(
+        "changes-the-function",
+        "the gradient changes what the function computes",
+        "the function gives another value after a call of the gradient",
+        "The gradient changes an array that both use, such as an upstream gradient: copy it before changing it, "
+        "or write d = d + ... instead of d += ....",
     ),
     # The whole tensor is off in one way ----------------------------------------------------------------
     Kind(
@@ -225,7 +232,7 @@ _ALL = (
         "an error of about the same size in every entry, as cancellation leaves it",
         "Derive the gradient exactly, or take the complex step.",
     ),
-    Kind("unknown", "an error without a known signature", "none", "See where the error sits."),
+    Kind("unknown", "no kind of mistake that is known here", "none", ""),
 )
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _ALL}

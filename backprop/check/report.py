@@ -23,7 +23,10 @@ from backprop.check.signatures.recognise import Suspect, signatures, unknown
 
 @dataclass(frozen=True)
 class Case:
-    """What is checked: the form and the point, the gradient's answer, and how both functions behave."""
+    """What is checked: the form and the point, the gradient's answer, and how both functions behave.
+
+    changed: a finding where a call of the gradient changes the function.
+    """
 
     form: Form
     point: Array
@@ -32,6 +35,7 @@ class Case:
     asked: Behaviour
     own: Behaviour
     batch_size: int | None
+    changed: tuple[Finding, ...] = ()
 
 
 def result(
@@ -44,20 +48,30 @@ def result(
     gradient_calls: int,
     late: list[Finding] | None = None,
 ) -> GradientCheck:
-    """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is."""
+    """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is.
+
+    A direction through all entries that contradicts the tensors' verdicts decides where they could not be compared
+    wholly; where they are all right, the whole is undecided.
+    """
     tensors = [_tensor(name, case, judged) for name in case.form.names]
-    findings = [*case.answer.findings, *case.asked.findings]
+    findings = [*case.answer.findings, *case.asked.findings, *case.changed]
     is_wrong = bool(findings)
-    if case.asked.repeatable:
+    if case.asked.repeatable and not case.changed:
         findings = _diagnosed(case, judged, findings, rows)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
-    is_open = any(tensor.verdict == "undecided" for tensor in tensors) or not case.own.repeatable
+    is_open = any(tensor.verdict == "undecided" for tensor in tensors) or case.own.has_state
+    notes = [*case.answer.notes, *(each.note for each in judged if each.note)]
+    if truth is not None and steps is not None and not is_wrong and np.any(steps.reading.wrong):
+        is_wrong = is_open and any(not each.finished for each in judged)
+        is_open = True
+        notes.append(_contradiction(steps))
     verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
-    notes = [each.note for each in judged if each.note]
-    if not case.own.repeatable:
+    if case.own.has_state:
         notes.append("The function gives different values for equal calls: there is nothing to compare with.")
     if truth is not None and truth.disproved:
         notes.append("Complex steps contradict real difference quotients here; the latter were used.")
+    if verdict == "right":
+        notes += _blind_spots(case, tensors)
     return GradientCheck(
         verdict,
         tuple(tensors),
@@ -70,6 +84,37 @@ def result(
         gradient_calls,
         tuple(notes),
     )
+
+
+def _contradiction(steps: Curve) -> str:
+    """The slope along a direction through all entries beside what the gradient says of it."""
+    k = int(np.argmax(steps.reading.wrong))
+    found, claimed = float(steps.reading.value[k]), float(steps.reading.claimed[k])
+    return (
+        f"Along a random direction through all entries the slope of the function is {found:.6g}, and that of the "
+        f"gradient is {claimed:.6g}."
+    )
+
+
+def _blind_spots(case: Case, tensors: list[TensorCheck]) -> list[str]:
+    """What a right verdict says nothing about, because of the point that was chosen."""
+    values = case.form.views(case.point)
+    ones = [name for name, value in values.items() if value.size and np.all(value == 1)]
+    zero = [
+        tensor.name
+        for tensor in tensors
+        if tensor.name in case.answer.tensors and not np.any(case.answer.tensors[tensor.name])
+    ]
+    notes = []
+    if ones:
+        notes.append(f"{_listed(ones)} is 1 in every entry: a factor that was left out or squared would not show.")
+    if zero:
+        notes.append(f"The gradient of {_listed(zero)} is 0 in every entry: its formula is not tested at this point.")
+    return notes
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:6] + ["…"] * (len(names) > 6))
 
 
 def _tensor(name: str, case: Case, judged: list[Judged]) -> TensorCheck:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from backprop.check.budget import Budget
 from backprop.check.forms.tensors import form_of
 from backprop.check.numeric.complex_step import agrees, complex_slope
 from backprop.check.numeric.directions import entry_direction, random_direction, scales
@@ -18,7 +19,7 @@ RNG = np.random.default_rng(11)
 
 def probe_of(function, point, max_calls=1000):
     form, vector = form_of(point)
-    probe = Probe(function, form, vector, max_calls)
+    probe = Probe(function, form, vector, Budget(max_calls))
     probe.start(function(form.build(vector)), jacobian=False)
     return probe
 
@@ -62,7 +63,7 @@ def test_a_function_that_rounds_its_input_to_float32_is_seen_to_do_so():
     ):
         probe = probe_of(function, POINT)
         noise(probe, np.array([0.21, 0.9, -1.7, 0.55]))
-        assert probe.coarse is coarse
+        assert (probe.coarse > 0) is coarse
 
 
 def test_extrapolation_takes_the_even_powers_away():

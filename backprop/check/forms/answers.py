@@ -29,12 +29,14 @@ class Answer:
     reshaped: those of a wrong shape whose values can be compared nevertheless, with the axes of length one dropped or
     added, or transposed: their `wrong-shape` is among the findings.
     transposed: the names of those that were transposed for it.
+    notes: sentences about what differs from the point's form and is no mistake, such as `dW1` for `W1`.
     """
 
     tensors: dict[str, Array]
     findings: tuple[Finding, ...]
     reshaped: dict[str, Array]
     transposed: frozenset[str]
+    notes: tuple[str, ...] = ()
 
 
 def read_answer(
@@ -45,7 +47,8 @@ def read_answer(
     order: the tensors' names as they are computed, for the first one that is not finite; by default the point's.
     outputs: the shape of the function's value; a tensor of a Jacobian has it before the parameter's own.
     """
-    raw, findings = collect(answer, form)
+    collected = collect(answer, form)
+    raw, findings, notes = collected.raw, collected.findings, collected.notes
     tensors: dict[str, Array] = {}
     reshaped: dict[str, Array] = {}
     transposed: set[str] = set()
@@ -56,19 +59,24 @@ def read_answer(
         expected = outputs + leaf.shape
         if array.shape == expected:
             tensors[leaf.name] = array
+        elif _updates(array, expected):
+            tensors[leaf.name] = array.reshape(expected)
+            notes.append(f"{leaf.name} has the shape {array.shape}, its parameter {expected}: the same entries.")
         else:
             fitted, turned, evidence = _fit(array, expected)
             findings.append(found("wrong-shape", leaf.name, evidence))
             if fitted is not None:
                 reshaped[leaf.name] = fitted
                 transposed |= {leaf.name} if turned else set()
-        findings += _dtype_findings(raw[leaf.name], array, leaf)
+        finding, note = _compare_dtype(raw[leaf.name], array, leaf)
+        findings += finding
+        notes += note
     bad = [name for name in order or form.names if not _finite({**tensors, **reshaped}.get(name))]
     if bad:
         findings.append(_not_finite({**tensors, **reshaped}, bad))
     kept = {name: array for name, array in tensors.items() if name not in bad}
     refitted = {name: array for name, array in reshaped.items() if name not in bad}
-    return Answer(kept, tuple(findings), refitted, frozenset(transposed))
+    return Answer(kept, tuple(findings), refitted, frozenset(transposed), tuple(notes))
 
 
 def value_and_gradient(answer: Any, form: Form) -> tuple[Any, Any]:
@@ -112,12 +120,30 @@ def _fit(array: Array, expected: tuple[int, ...]) -> tuple[Array | None, bool, s
     return None, False, seen
 
 
-def _dtype_findings(value: Any, array: Array, leaf: Leaf) -> list[Finding]:
-    """Another floating dtype than the parameter's. Whole numbers may be right, such as those of a linear function."""
+def _updates(array: Array, expected: tuple[int, ...]) -> bool:
+    """Whether `parameter - rate * gradient` has the parameter's entries, as for (M,) and (1, M), not for (M,) and (M, 1).
+
+    Arrays whose axes of length one lie elsewhere would be broadcast to a matrix.
+    """
+    if array.size != np.prod(expected, dtype=int) or [k for k in array.shape if k != 1] != [
+        k for k in expected if k != 1
+    ]:
+        return False
+    return int(np.prod(np.broadcast_shapes(array.shape, expected), dtype=int)) == array.size
+
+
+def _compare_dtype(value: Any, array: Array, leaf: Leaf) -> tuple[list[Finding], list[str]]:
+    """A finding for a narrower floating dtype than the parameter's, a note for a wider one.
+
+    Whole numbers may be right, such as those of a linear function.
+    """
     has_dtype = hasattr(value, "dtype")  # Python's own numbers take the dtype of what they meet
     if leaf.weak or not has_dtype or array.dtype.kind != "f" or array.dtype.newbyteorder("=") == leaf.dtype:
-        return []
-    return [found("wrong-dtype", leaf.name, f"Its dtype is {array.dtype}; its parameter's is {leaf.dtype}.")]
+        return [], []
+    seen = f"Its dtype is {array.dtype}; its parameter's is {leaf.dtype}."
+    if np.finfo(array.dtype).eps < np.finfo(leaf.dtype).eps:
+        return [], [f"The dtype of {leaf.name} is {array.dtype}, wider than its parameter's {leaf.dtype}."]
+    return [found("wrong-dtype", leaf.name, seen)], []
 
 
 def _finite(array: Array | None) -> bool:

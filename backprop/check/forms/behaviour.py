@@ -2,8 +2,11 @@
 
 It is called with copies: at the arguments twice, then elsewhere, then at the arguments again.
 
-    a = f(x), b = f(x)                a ≠ b   not-repeatable, or state where the answers grow or settle
-    f(y), c = f(x)                    a = b ≠ c   state-from-last-call
+    a = f(x), b = f(x), f(y), c = f(x)        a = b = c: repeatable
+
+Where they differ, f(y), f(x), f(x), f(x) are called in two rounds more. Answers that grow by the same amount at each
+call, or that are the same in both rounds, depend on the call before: `state-from-last-call`. Any others are random:
+`not-repeatable`.
 """
 
 from __future__ import annotations
@@ -30,6 +33,11 @@ class Behaviour:
     calls: int
     repeatable: bool = True
 
+    @property
+    def has_state(self) -> bool:
+        """Whether an answer depends on the call before."""
+        return any(finding.kind == "state-from-last-call" for finding in self.findings)
+
 
 def observe(
     function: Callable[..., Any],
@@ -39,7 +47,7 @@ def observe(
     names: Sequence[str] = (),
     called: str = "gradient",
 ) -> Behaviour:
-    """Call `function(*arguments)` with copies, three times or, where it is odd, five, and once elsewhere.
+    """Call `function(*arguments)` with copies, three times and once elsewhere; eight times more where answers differ.
 
     arguments, elsewhere: arrays, or containers of them, one per parameter of the function; `elsewhere` should differ
     from `arguments` in every number. names: what the arguments are called in the findings ("params", "inputs"); a
@@ -59,32 +67,41 @@ def observe(
             findings.extend(_modified(at, given, names, called))
         return answer
 
+    def call_elsewhere() -> None:
+        if elsewhere is not None:
+            with contextlib.suppress(Exception):  # the function may not be made for the other point
+                call(elsewhere)
+
     first, second = call(arguments), call(arguments)
-    if elsewhere is not None:
-        with contextlib.suppress(
-            Exception
-        ):  # the other point may be outside of what the function is made for
-            call(elsewhere)
+    call_elsewhere()
     third = call(arguments)
-    seen = first_difference(first, second)
-    if seen is None:
-        seen = first_difference(first, third)
-        if seen is not None:
-            evidence = f"A call at another point in between changed the answer: {seen}."
-            findings.append(found("state-from-last-call", None, evidence))
-    else:
-        fourth, fifth = call(arguments), call(arguments)
-        if is_sum(third, fourth, fifth):
-            evidence = f"The answers to equal calls grow by the same amount each time: {seen}."
-            findings.append(found("state-from-last-call", None, evidence))
-        elif first_difference(fourth, fifth) is None and elsewhere is not None:
-            evidence = f"The first of several equal calls gives another answer than those after it: {seen}."
-            findings.append(found("state-from-last-call", None, evidence))
-        else:
-            evidence = f"Two equal calls of the {called} gave different answers: {seen}."
-            findings.append(found("not-repeatable", None, evidence))
+    seen = first_difference(first, second) or first_difference(first, third)
+    if seen is not None:
+        rounds = []
+        for _ in range(2):
+            call_elsewhere()
+            rounds.append([call(arguments) for _ in range(3)])
+        findings.append(_changing(first, second, rounds, seen, called, elsewhere is not None))
     repeatable = not any(each.kind in ("not-repeatable", "state-from-last-call") for each in findings)
     return Behaviour(first, tuple(findings), calls, repeatable)
+
+
+def _changing(
+    first: Any, second: Any, rounds: list[list[Any]], seen: str, called: str, has_elsewhere: bool
+) -> Finding:
+    """What answers to equal calls, which differ, depend on."""
+    if all(is_sum(*each) for each in rounds):
+        evidence = f"The answers to equal calls grow by the same amount each time: {seen}."
+        return found("state-from-last-call", None, evidence)
+    alike = all(first_difference(one, two) is None for one, two in zip(*rounds, strict=True))
+    if not (alike and has_elsewhere):
+        evidence = f"Equal calls of the {called} gave different answers: {seen}."
+        return found("not-repeatable", None, evidence)
+    if first_difference(first, second) is None:
+        evidence = f"A call at another point in between changed the answer: {seen}."
+    else:
+        evidence = f"The first of several equal calls gives another answer than those after it: {seen}."
+    return found("state-from-last-call", None, evidence)
 
 
 def _modified(

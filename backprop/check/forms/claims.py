@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.budget import Budget
 from backprop.check.forms.answers import Answer, read_answer, value_and_gradient
 from backprop.check.forms.copies import copied
 from backprop.check.forms.tensors import Form
@@ -41,12 +42,16 @@ class Claimant:
     gradient: Callable[[Any], Any]
     form: Form
     outputs: tuple[int, ...]
+    budget: Budget
     wide: bool = False
     calls: int = 0
 
     def at(self, point: Array) -> tuple[Claims, Answer] | None:
-        """What it says at a point (p,); None where it raises or gives no gradient."""
+        """What it says at a point (p,); None where it raises, gives no gradient, or no calls are left."""
+        if not self.budget.room(1):
+            return None
         self.calls += 1
+        self.budget.used += 1
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,50 +17,62 @@ from backprop.check.kinds import found
 from backprop.errors import CheckError
 
 
-def collect(answer: Any, form: Form) -> tuple[dict[str, Any], list[Finding]]:
-    """What the answer has for each tensor of the point, and a `wrong-name` for each that it has not, or has too many.
+@dataclass
+class Collected:
+    """The raw tensors of an answer by the names of the point's tensors.
 
-    A tensor under a name that is nearly right is taken as that tensor. Raises `CheckError` where the answer has
-    another kind of container than the point.
+    findings: a `wrong-name` for each tensor that is missing, or misspelt. notes: sentences about names that differ
+    from the parameter's in a way that leaves no doubt, such as `dW1` for `W1`, and about names that were not used.
     """
-    raw: dict[str, Any] = {}
-    findings: list[Finding] = []
-    _walk(form.tree, answer, "", form, raw, findings)
-    return raw, findings
+
+    raw: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
-def _walk(
-    tree: Any, answer: Any, path: str, form: Form, raw: dict[str, Any], findings: list[Finding]
-) -> None:
+def collect(answer: Any, form: Form) -> Collected:
+    """Find every tensor of the point in the answer.
+
+    Raises `CheckError` where the answer has another kind of container than the point.
+    """
+    collected = Collected()
+    _walk(form.tree, answer, "", form, collected)
+    return collected
+
+
+def _walk(tree: Any, answer: Any, path: str, form: Form, collected: Collected) -> None:
     if not isinstance(tree, Branch):
         if answer is None or isinstance(answer, str | bytes | Mapping):
             raise CheckError(
                 f"The gradient{_at(path)} is {describe(answer)}; expected {_wanted(form, tree)}."
             )
-        raw[form.leaves[tree].name] = answer
+        collected.raw[form.leaves[tree].name] = answer
         return
     given = _children(tree, answer, path)
     missing = [key for key in tree.keys if key not in given]
     extra = [key for key in given if key not in tree.keys]
-    near = _near(missing, extra)
+    same = _same_name(missing, extra)
+    near = _near_name(
+        [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
+    )
     for key, child in zip(tree.keys, tree.children, strict=True):
         name = join(path, key, tree.is_mapping)
         if key in given:
-            _walk(child, given[key], name, form, raw, findings)
+            _walk(child, given[key], name, form, collected)
+        elif key in same:
+            collected.notes.append(f"{join(path, same[key], tree.is_mapping)} was read as the gradient of {name}.")
+            _walk(child, given[same[key]], name, form, collected)
         elif key in near:
-            other = near[key]
-            findings.append(
-                found("wrong-name", name, f"There is no {name}, but {join(path, other, tree.is_mapping)}.")
-            )
-            _walk(child, given[other], name, form, raw, findings)
+            evidence = f"There is no {name}, but {join(path, near[key], tree.is_mapping)}."
+            collected.findings.append(found("wrong-name", name, evidence))
+            _walk(child, given[near[key]], name, form, collected)
         else:
-            findings.append(found("wrong-name", name, f"There is no {name}; got {_list(given)}."))
-    for key in extra:
-        if key not in near.values():
-            name = join(path, key, tree.is_mapping)
-            findings.append(
-                found("wrong-name", name, f"No parameter has the name {name}; expected {_list(tree.keys)}.")
-            )
+            evidence = f"There is no {name}; got {_list(given)}."
+            collected.findings.append(found("wrong-name", name, evidence))
+    unused = [key for key in extra if key not in {*same.values(), *near.values()}]
+    if unused:
+        names = [join(path, key, tree.is_mapping) for key in unused]
+        collected.notes.append(f"No parameter has the name {_list(names)}: not used.")
 
 
 def _children(tree: Branch, answer: Any, path: str) -> dict[Any, Any]:
@@ -75,8 +89,38 @@ def _children(tree: Branch, answer: Any, path: str) -> dict[Any, Any]:
     )
 
 
-def _near(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Which superfluous name is meant by which missing one: `w1` or `dW1` for `W1`."""
+_AFFIXES = re.compile(
+    r"^(d|g|grad|gradient|del|delta|nabla|dl_?d|dj_?d|dloss_?d|dcost_?d)_*|_*(grad|gradient|bar)$"
+)
+
+
+def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Which unknown name is another way to write a missing one: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
+
+    A missing name that two unknown names could mean is left out.
+    """
+
+    def plain(name: str) -> str:
+        return name.casefold().replace("_", "").replace(" ", "")
+
+    same: dict[Any, Any] = {}
+    names = [key for key in extra if isinstance(key, str)]
+    for key in missing:
+        if isinstance(key, str):
+            wanted = plain(key)
+            fits = [
+                name
+                for name in names
+                if plain(name) == wanted or plain(_AFFIXES.sub("", name.casefold())) == wanted
+            ]
+            if len(fits) == 1:
+                same[key] = fits[0]
+    taken = list(same.values())
+    return {key: name for key, name in same.items() if taken.count(name) == 1}
+
+
+def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Which unknown name may be a misspelt missing one: `weigth` for `weight`."""
     near: dict[Any, Any] = {}
     left = [key for key in extra if isinstance(key, str)]
     for key in missing:
@@ -84,9 +128,8 @@ def _near(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
             continue
         folded = {other.casefold(): other for other in left}
         match = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.6)
-        ends = [other for other in left if other.casefold().endswith(key.casefold())]
-        if len(ends) == 1 or match:
-            near[key] = ends[0] if len(ends) == 1 else folded[match[0]]
+        if match:
+            near[key] = folded[match[0]]
             left.remove(near[key])
     return near
 

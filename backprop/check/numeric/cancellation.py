@@ -13,57 +13,82 @@ from backprop.arrays import Array
 from backprop.check.forms.claims import Claimant, Claims
 
 _ROUNDINGS = 4.0
-_SAMPLES = 3
+_SAMPLES = 2
 _FAR = 1e-3
 _LINE, _POINTS = 1e-4, 16
 
 
-def least_rounding(claims: Claims, eps: float) -> Array:
-    """Eps of every entry (m, p)."""
-    return np.asarray(eps * np.abs(np.nan_to_num(claims.rows)))
-
-
 def rounding(
-    claimant: Claimant, claims: Claims, point: Array, scale: Array, eps: float, rng: np.random.Generator
+    claimant: Claimant,
+    claims: Claims,
+    point: Array,
+    scale: Array,
+    eps: float,
+    rng: np.random.Generator,
+    reach: float,
 ) -> Array:
-    """How far (m, p) rounding moves each entry: eps of it, or what some points a few roundings away say.
+    """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers.
 
-    At a kink it jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
+    reach: the size of the function's structure, beside that of the point, at most 1.
+    """
+    arguments = (claimant, claims, point, scale, eps, rng, reach)
+    return np.maximum(_near(*arguments), _cancelled(*arguments))
+
+
+def _near(
+    claimant: Claimant,
+    claims: Claims,
+    point: Array,
+    scale: Array,
+    eps: float,
+    rng: np.random.Generator,
+    reach: float,
+) -> Array:
+    """How far (m, p) rounding moves each entry: by as much as the claims differ at points a few roundings apart.
+
+    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
+    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
     that goes on evenly for a thousandth of the point makes of it.
     """
-    least = least_rounding(claims, eps)
+    least = eps * np.abs(np.nan_to_num(claims.rows))
 
     def change(by: Array) -> Array:
-        moved = claimant.rows((point + by * rng.choice((-1.0, 1.0), len(point))).astype(point.dtype))
-        return np.zeros_like(least) if moved is None else np.abs(np.nan_to_num(moved - claims.rows))
+        side = by * rng.choice((-1.0, 1.0), len(point))
+        near, far = (claimant.rows((point + factor * side).astype(point.dtype)) for factor in (1, 2))
+        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
 
     near = [change(_ROUNDINGS * eps * scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
     level = np.asarray(np.maximum(least, np.max(near, axis=0)))
-    far = change(_FAR * scale)
+    far = change(reach * _FAR * scale)
     for places in claimant.form.views(np.arange(len(point))).values():
         where = places.reshape(-1)
         if len(where):
             largest = np.max(np.abs(np.nan_to_num(claims.rows[:, where])))
             most = max(np.sqrt(eps) * largest, 100 * eps / _FAR * np.max(far[:, where]))
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
-    return level
+    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
 
 
-def cancelled(
-    claimant: Claimant, claims: Claims, point: Array, scale: Array, eps: float, rng: np.random.Generator
+def _cancelled(
+    claimant: Claimant,
+    claims: Claims,
+    point: Array,
+    scale: Array,
+    eps: float,
+    rng: np.random.Generator,
+    reach: float,
 ) -> Array:
     """How far (m, p) rounding moves entries that are small differences of larger numbers.
 
     Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
     the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
     """
-    shrunk = [0.25 * point, 0.02 * point, point * rng.uniform(0.1, 1.0, len(point))]
     size = np.abs(np.nan_to_num(claims.rows))
-    for elsewhere in shrunk:
-        rows = claimant.rows(elsewhere.astype(point.dtype))
+    for shrunk in (0.75, 0.98, rng.uniform(0.0, 0.9, len(point))):
+        rows = claimant.rows((point * (1 - reach * shrunk)).astype(point.dtype))
         if rows is not None:
             size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    line = [claimant.rows(point + j * _LINE * scale) for j in range(1, _POINTS + 1)]
+    line = [claimant.rows(point + j * reach * _LINE * scale) for j in range(1, _POINTS + 1)]
     seen = [rows for rows in line if rows is not None]
     level = _noise(np.array(seen)) if len(seen) == _POINTS else np.zeros_like(size)
     lost = claims.rows == 0

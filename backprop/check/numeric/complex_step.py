@@ -23,7 +23,7 @@ def complex_slope(probe: Probe, direction: Direction) -> Array | None:
     value = probe.at_complex(point)
     if value is None or not np.all(np.isfinite(value)):
         return None
-    if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the value itself comes out otherwise
+    if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the function itself comes out otherwise
         return None
     return np.asarray(value.imag / STEP)
 

@@ -18,8 +18,8 @@ _CONFIRMED = 12
 class Table:
     """The truth (m, p) of every entry beside the claim.
 
-    tolerance: infinite where nothing can be said. error: how far the truth may be off. wrong, open, kink: as in
-    `Reading`. reasons: of each entry of the point at a kink. seen (p,): which entries were looked at.
+    tolerance: infinite where nothing can be said. error: how far the truth may be off. wrong, open, kink, steep, left,
+    right: as in `Reading`. reasons: of each entry of the point at a kink. seen (p,): which entries were looked at.
     """
 
     expected: Array
@@ -28,6 +28,9 @@ class Table:
     wrong: Array
     open: Array
     kink: Array
+    steep: Array
+    left: Array
+    right: Array
     reasons: dict[int, str]
     seen: Array
 
@@ -42,6 +45,9 @@ def empty_table(outputs: int, size: int) -> Table:
         np.zeros(shape, bool),
         np.zeros(shape, bool),
         np.zeros(shape, bool),
+        np.zeros(shape),
+        np.full(shape, np.nan),
+        np.full(shape, np.nan),
         {},
         np.zeros(size, bool),
     )
@@ -73,6 +79,8 @@ def look(truth: Truth, table: Table, index: int) -> None:
     table.wrong[:, index] = reading.wrong
     table.open[:, index] = reading.open
     table.kink[:, index] = reading.kink
+    table.steep[:, index] = reading.steep / abs(scale)
+    table.left[:, index], table.right[:, index] = reading.left / scale, reading.right / scale
     table.seen[index] = True
     if reading.reason:
         table.reasons[index] = reading.reason

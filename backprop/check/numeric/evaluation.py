@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.check.budget import Budget
 from backprop.check.forms.tensors import Form
 from backprop.check.forms.tree import describe
 from backprop.errors import CheckError
+
+
+_SEEN, _DISTINCT = 40, 8
 
 
 class OutOfCalls(Exception):
@@ -27,24 +31,31 @@ class OutOfCalls(Exception):
 class Probe:
     """The function at any point near the one that is checked.
 
-    dtype: of every tensor that it is called with; None for each one's own. outputs: the shape of its value. coarse:
-    whether it was seen to round what it is given to float32. given: the dtype of its last value.
+    budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
+    own. outputs: the shape of its value. seen: its first values beside the point. coarse: the eps of the narrower format to which the function was seen to
+    round its arguments; 0 where it was not. given: the dtype of its last value.
     """
 
     function: Callable[[Any], Any]
     form: Form
     point: Array
-    max_calls: int
+    budget: Budget
     outputs: tuple[int, ...] = ()
     dtype: DType | None = None
     calls: int = 0
-    coarse: bool = False
+    coarse: float = 0.0
     given: DType = field(default_factory=lambda: np.dtype(np.float64))
+    seen: list[Array] = field(default_factory=list)
     value: Array = field(default_factory=lambda: np.zeros(0))
 
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
-        return self.calls + calls <= self.max_calls
+        return self.budget.room(calls)
+
+    def count(self, calls: int) -> None:
+        """Note calls of the function that were made elsewhere."""
+        self.calls += calls
+        self.budget.used += calls
 
     def start(self, raw: Any, *, jacobian: bool) -> None:
         """Take the value at the point itself, as the function gave it.
@@ -70,23 +81,43 @@ class Probe:
         self.outputs = value.shape if jacobian else ()
         self.value = value.astype(self._wide).reshape(-1)
 
+    def at_format(self, point: Array) -> Array:
+        """The point in numbers of the format to which the function rounds what it is given."""
+        return round_to(point, 1 - round(math.log2(self.coarse))) if self.coarse else point
+
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
-        self.calls += 1
+        self.count(1)
         value = _array(self._quietly(self.form.build(point, self.dtype)))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
         self.given = np.dtype(value.dtype)
-        return value.astype(self._wide).reshape(-1)
+        found = value.astype(self._wide).reshape(-1)
+        if len(self.seen) < _SEEN:
+            self.seen.append(found)
+        return found
 
     def at_complex(self, point: Array) -> Array | None:
         """The complex values (m,) at a complex point (p,); None where the function does not take complex numbers."""
-        self.calls += 1
+        self.count(1)
         wide = np.result_type(self._wide, np.complex64)
         value = _array(self._quietly(self.form.build(point, wide), refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
+
+    def grid(self) -> Array:
+        """The eps (m,) of the narrowest format of which all values so far are numbers; of float64 where of none."""
+        values = np.array(self.seen)
+        found = np.full(self.value.shape, self.eps)
+        for bits in (24, 11, 8):
+            with np.errstate(all="ignore"):
+                fits = np.all((round_to(values, bits) == values) | ~np.isfinite(values), axis=0)
+            for k in np.flatnonzero(fits):  # a few values, or small whole numbers, are numbers of any format
+                column = values[np.isfinite(values[:, k]), k]
+                if len(np.unique(column)) >= _DISTINCT and np.any(round_to(column, bits - 2) != column):
+                    found[k] = max(found[k], 2.0 ** (1 - bits))
+        return found
 
     @property
     def eps(self) -> float:
@@ -98,7 +129,7 @@ class Probe:
         return self.form.dtype
 
     def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
-        """Call beside the point, where a warning or an error means no more than that there is no value."""
+        """Call the function near the point; an exception or a warning there counts as "no value"."""
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             if refuse_casts:  # complex numbers that silently lose their imaginary part
@@ -107,6 +138,12 @@ class Probe:
                 return self.function(argument)
             except Exception:  # of whatever kind: it is the user's
                 return None
+
+
+def round_to(point: Array, bits: int) -> Array:
+    """The point in numbers of so many bits."""
+    mantissa, exponent = np.frexp(point)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**bits) * 2.0**-bits, exponent))
 
 
 def _array(raw: Any) -> Array | None:

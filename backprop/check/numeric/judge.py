@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,35 +11,66 @@ from backprop.check.forms.tensors import Form
 from backprop.check.numeric.entries import Table
 from backprop.check.numeric.large import Part
 from backprop.check.numeric.reading import Reading
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.truth import BLURRED, Truth
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
 from backprop.check.signatures.known import Known
 
 _WORST = 5
+_NO_NOISE = 1e-9  # of a function: what a value of a few millions is rounded to
+_UNMOVED = 1e-3  # of how fast the function changes along the rest of the point
 _KINKS = 1000
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A tensor with its verdict, what is known of its truth, and its kinks. note: for the reader, or empty."""
+    """A tensor with its verdict, what is known of its truth, and its kinks.
+
+    note: for the reader, or empty. finished: whether the calls sufficed.
+    """
 
     check: TensorCheck
     known: Known | None
     kinks: tuple[Kink, ...]
     note: str = ""
+    finished: bool = True
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the verdict is `wrong`."""
+        return self.check.verdict == "wrong"
 
 
-def judge_entries(name: str, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...]) -> Judged:
-    """By its entries, all of which were to be compared."""
+def judge_entries(
+    name: str, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
+) -> Judged:
+    """By its entries, all of which were to be compared.
+
+    signal: the fastest change of the function that was seen anywhere, for a step of the scale of what moves.
+    """
     places = form.views(np.arange(form.size))[name].reshape(-1)
     shape = outputs + form.leaf(name).shape
     got, expected = truth.claimed[:, places], table.expected[:, places]
     tolerance, wrong = table.tolerance[:, places], table.wrong[:, places]
     use = np.isfinite(tolerance)
+    entries = worst(truth, table, places, shape)
     error = _ratio(_norm((got - expected)[use]), _norm(expected[use]))
     allowed = _ratio(_norm(tolerance[use]), _norm(expected[use]))
+    if entries and not error > allowed:  # a small entry beside large ones: what it is off by itself
+        error, allowed = _of_entry(entries[0], tolerance, got, expected, wrong)
     is_open = bool(np.any(table.open[:, places]) or not np.all(table.seen[places]))
-    blurred = _blurred(got[use], tolerance[use], truth.rounding[:, places][use])
+    own = np.broadcast_to(truth.scales.own[places], got.shape)
+    blurred = _blurred(
+        *(
+            array[use]
+            for array in (
+                own * got,
+                own * tolerance,
+                own * truth.rounding[:, places],
+                own * table.steep[:, places],
+            )
+        ),
+        signal,
+    )
     verdict: Verdict = "wrong" if np.any(wrong) else "undecided" if is_open or blurred else "right"
     note = ""
     if not np.all(table.seen[places]):
@@ -51,20 +82,33 @@ def judge_entries(name: str, form: Form, truth: Truth, table: Table, outputs: tu
     elif blurred and verdict == "undecided":
         note = f"{name}: the function's own noise hides its gradient: {allowed:.1e} of it."
     return Judged(
-        TensorCheck(name, shape, verdict, error, allowed, int(use.sum()), worst(truth, table, places, shape)),
+        TensorCheck(name, shape, verdict, error, allowed, int(use.sum()), entries),
         Known(expected.reshape(-1), tolerance.reshape(-1)),
         kinks(name, form, table, places),
         note,
+        bool(np.all(table.seen[places])),
     )
 
 
-def judge_directions(part: Part, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...]) -> Judged:
-    """By directions in it, and a sample of its entries."""
+def _of_entry(
+    entry: Entry, tolerance: Array, got: Array, expected: Array, wrong: Array
+) -> tuple[float, float]:
+    """Error and tolerance of the entry that is farthest off, relative to what is right."""
+    off = abs(entry.got - entry.expected)
+    finite = wrong & np.isfinite(tolerance) & (np.abs(np.abs(got - expected) - off) <= 1e-12 * off)
+    allowed = float(np.min(tolerance[finite])) if np.any(finite) else 0.0
+    return _ratio(off, abs(entry.expected)), _ratio(allowed, abs(entry.expected))
+
+
+def judge_directions(
+    part: Part, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
+) -> Judged:
+    """By directions in it, and a sample of its entries. signal: as for entries."""
     shape = outputs + part.shape
     seen = part.places[table.seen[part.places]]
     entries_wrong = bool(np.any(table.wrong[:, seen]))
     entries_open = bool(np.any(table.open[:, seen]))
-    error, allowed, blurred = _over(part.readings, truth)
+    error, allowed, blurred = _over(part.readings, truth, signal)
     is_wrong = part.wrong or entries_wrong
     verdict: Verdict = (
         "wrong" if is_wrong else "undecided" if part.open or entries_open or blurred else "right"
@@ -88,7 +132,50 @@ def judge_directions(part: Part, form: Form, truth: Truth, table: Table, outputs
         _known(part) if part.readings else None,
         kinks(part.name, form, table, part.places),
         note,
+        part.finished,
     )
+
+
+def judge_constant(
+    truth: Truth, form: Form, names: tuple[str, ...], outputs: tuple[int, ...]
+) -> list[Judged]:
+    """The verdict on every tensor where the function moves along none, beyond its noise.
+
+    A gradient of zero, to its own rounding, is right then. Any other may be hidden by the rounding of the function's
+    values, and so may be one that a claim of zero denies, where these values are large.
+    """
+    places = form.views(np.arange(form.size))
+    noise = float(np.max(truth.noise))
+    judged = []
+    for name in names:
+        where = places[name].reshape(-1)
+        claimed = truth.claimed[:, where]
+        if np.any(claimed):
+            truth.look_at_rounding()
+        is_zero = bool(np.all(np.abs(claimed) <= truth.allowed_entries[:, where])) and noise <= _NO_NOISE
+        value = float(np.max(np.abs(truth.probe.value)))
+        note = (
+            f"{name}: the function is constant here to its rounding, and so its gradient is 0: nothing of its formula "
+            "is tested."
+            if is_zero
+            else f"{name}: the function is constant here to its rounding, of {noise:.1e} beside a value of {value:.3g}, "
+            "which hides its gradient."
+        )
+        nothing = float("nan")
+        shape = outputs + form.leaf(name).shape
+        check = TensorCheck(name, shape, "right" if is_zero else "undecided", nothing, nothing, 0)
+        judged.append(Judged(check, None, (), note))
+    return judged
+
+
+def as_right_on_symmetric_directions(judged: Judged) -> Judged:
+    """A tensor whose gradient is right along the symmetric directions, which are all that its point can move along."""
+    name = judged.check.name
+    note = (
+        f"{name} is symmetric, and the function reads one of its triangles: the gradients agree along every symmetric "
+        "direction."
+    )
+    return replace(judged, check=replace(judged.check, verdict="right", worst=()), known=None, note=note)
 
 
 def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> tuple[Entry, ...]:
@@ -135,32 +222,38 @@ def _known(part: Part) -> Known:
     return Known(values.reshape(-1), np.stack(blind, axis=1).reshape(-1), directions)
 
 
-def _over(readings: list[Reading], truth: Truth) -> tuple[float, float, bool]:
+def _over(readings: list[Reading], truth: Truth, signal: float) -> tuple[float, float, bool]:
     """Error and tolerance over all directions, relative to ‖g∘v‖, and whether the noise hides the gradient."""
     if not readings:
         return float("nan"), float("nan"), True
     use = [~(reading.open | reading.kink) for reading in readings]
     if not any(np.any(one) for one in use):
         return float("nan"), float("nan"), False
-    off = np.concatenate([(r.value - r.claimed)[one] for r, one in zip(readings, use, strict=True)])
-    allowed = np.concatenate([r.tolerance[one] for r, one in zip(readings, use, strict=True)])
-    sizes = [r.direction.size(np.nan_to_num(truth.claimed)) for r in readings]
-    values = np.concatenate([r.value[one] for r, one in zip(readings, use, strict=True)])
-    own = np.concatenate([s[one] for s, one in zip(sizes, use, strict=True)])
-    rounding = np.concatenate(
-        [r.direction.size(truth.rounding)[one] for r, one in zip(readings, use, strict=True)]
-    )
+
+    def joined(values: list[Array]) -> Array:
+        return np.concatenate([value[one] for value, one in zip(values, use, strict=True)])
+
+    off = joined([r.value - r.claimed for r in readings])
+    allowed = joined([r.tolerance for r in readings])
+    own = joined([r.direction.size(np.nan_to_num(truth.claimed)) for r in readings])
+    values = joined([r.value for r in readings])
+    rounding = joined([r.direction.size(truth.rounding) for r in readings])
+    steep = joined([r.steep for r in readings])
     size = _norm(own) if _norm(off) <= _norm(allowed) else _norm(values)
-    return _ratio(_norm(off), size), _ratio(_norm(allowed), size), _blurred(own, allowed, rounding)
+    blurred = _blurred(own, allowed, rounding, steep, signal)
+    return _ratio(_norm(off), size), _ratio(_norm(allowed), size), blurred
 
 
-def _blurred(got: Array, tolerance: Array, rounding: Array) -> bool:
-    """Whether the truth is so uncertain that a gradient twice as large would pass as well.
+def _blurred(got: Array, tolerance: Array, rounding: Array, steep: Array, signal: float) -> bool:
+    """Whether the truth is so uncertain that a gradient that is off by a per cent would pass as well.
 
-    A gradient that is far smaller than anything that can be told from zero is zero, as at a minimum.
+    All are for a step of the scale of what moves. Beside how fast the function changes nearby, a gradient that cannot
+    be told from zero is zero, as at a minimum. So is a claim of zero where other parts of the point move the function.
     """
-    size, allowed = _norm(got), _norm(tolerance)
-    return 0.2 * size < allowed and size > 0.01 * allowed and size > 32 * _norm(rounding)
+    size, allowed = max(_norm(got), _norm(steep)), _norm(tolerance)
+    if not np.any(got) and allowed <= _UNMOVED * signal:
+        return False
+    return BLURRED * size < allowed and (allowed > 100 * _norm(rounding) or _norm(got) > 32 * _norm(rounding))
 
 
 def _norm(values: Array) -> float:

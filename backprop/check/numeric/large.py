@@ -61,17 +61,18 @@ def by_directions(
     parts = [Part(name, form.leaf(name).shape, places[name].reshape(-1)) for name in names]
     parts = [part for part in parts if len(part.places)]
     suspected = _suspected(truth, parts, rng)
-    most = truth.probe.max_calls
+    budget = truth.probe.budget
+    most = budget.limit
     for number, part in enumerate(suspected):
-        share = (most - truth.probe.calls) // (len(suspected) - number)
-        truth.probe.max_calls = truth.probe.calls + share
+        share = budget.left // (len(suspected) - number)
+        budget.limit = budget.used + share
         try:
             _examine(truth, part, table, rng)
             part.finished = True
         except OutOfCalls:
             part.finished = bool(part.readings) and part.wrong  # enough for a verdict
         finally:
-            truth.probe.max_calls = most
+            budget.limit = most
     return parts
 
 

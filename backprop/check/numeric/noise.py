@@ -14,9 +14,12 @@ import math
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.evaluation import Probe
+from backprop.check.numeric.evaluation import Probe, round_to
 
 _POINTS = 11
+ROOMY = 200
+"""With a budget of fewer calls than this, noise is measured in one place only."""
+
 _STEPS = (0.25, 0.4, 0.6)
 _ORDER = 4
 _GAMMA = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
@@ -25,47 +28,56 @@ _SAFETY = 3.0
 _UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
 _QUIET = 30.0
 _FEW = 8
+_DISTINCT = 9  # of 11 values: fewer lie on stairs, whose differences tell nothing
 _SINGLE = 2.0**-23
-_BESIDE = 2.0**-9
-_UNSEEN = 2.0**-26  # less than half of float32's rounding
+_FORMATS = (24, 8, 11)  # bits of float32, bfloat16 and float16
 
 
 def noise(probe: Probe, direction: Array) -> Array:
     """The size (m,) of the noise near the point, at least eps · |f|.
 
     Steps of eps^(1/4) see intermediates of lower precision, too. Where they see more than rounding, steps of
-    eps^(2/5) tell noise from kinks, which they meet less often. Where noise is all that these see, the function may
-    change fast: steps of eps^(3/5) tell, unless the function rounds its input so coarsely that it does not see them.
+    eps^(2/5) tell noise from kinks, which they meet less often. Where these see more than rounding as well, the
+    function may change fast: steps of eps^(3/5) tell, unless the function rounds its input so coarsely that it does
+    not see them.
     """
     eps = probe.eps
     step = eps ** _STEPS[0]
+    probe.coarse = _is_coarse(probe, direction)
     rays = [_values(probe, direction, step)]
-    if np.count_nonzero(direction) <= _FEW:  # of a few numbers, equal steps may all be rounded alike
+    # Of a few numbers, equal steps may all be rounded alike.
+    if np.count_nonzero(direction) <= _FEW and probe.budget.limit >= ROOMY and not probe.coarse:
         rays += [_values(probe, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
     floor = _floor(probe, rays[0])
-    probe.coarse = _is_coarse(probe, direction)
-    if probe.coarse:  # f(x) is that of x rounded to float32
-        slope = np.nan_to_num(np.ptp(rays[0], axis=0)) / (_POINTS * _UNEVEN * step)
-        floor = np.maximum(floor, _SINGLE * slope)
     found = np.fmax(np.fmax.reduce([_deviation(values) for values in rays]), floor)
     if np.all(found <= _QUIET * floor):
         return np.asarray(_SAFETY * found)
     nearer = [_values(probe, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
+    floor = np.fmin(floor, _floor(probe, nearer[0]))  # the function may be larger farther away
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
     found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
-    loud = (found > _QUIET * floor) & (found > 0.03 * np.nan_to_num(np.ptp(nearer[0], axis=0)))
+    loud = found > _QUIET * floor
     if np.any(loud) and not probe.coarse:
         values = _values(probe, direction, eps ** _STEPS[2])
-        finest = np.fmax(_deviation(values), floor)
-        found = np.where(loud & (np.ptp(values, axis=0) > 0), np.fmin(found, finest), found)
+        floor = np.fmin(floor, _floor(probe, values))
+        distinct = np.array([len(np.unique(column)) for column in values.T]) >= _DISTINCT
+        found = np.where(loud & distinct, np.fmin(found, np.fmax(_deviation(values), floor)), found)
     return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
 
 
 def _values(probe: Probe, direction: Array, step: float) -> Array:
-    """The values (11, m) on one side of the point; on the other, where the function has none on the first."""
+    """The values (11, m) on one side of the point; on the other, where the function has none on the first.
+
+    Of a function that rounds what it is given, the points are those of its format: their rounding is no noise.
+    """
+    start = probe.at_format(probe.point)
     for side in (direction, -direction, np.abs(direction), -np.abs(direction)):
-        points = (probe.point + j * _UNEVEN * step * side for j in range(1, _POINTS + 1))
-        values = np.array([probe.at(point) for point in points])
+        move = _UNEVEN * step * side
+        if probe.coarse:
+            grid = probe.coarse * 2.0 ** np.floor(np.log2(np.where(start == 0, 1, np.abs(start))))
+            whole = np.maximum(np.round(np.abs(move) / grid), 1)
+            move = np.where(start == 0, probe.at_format(move), np.sign(move) * whole * grid)
+        values = np.array([probe.at(start + j * move) for j in range(1, _POINTS + 1)])
         if np.all(np.isfinite(values)) or not probe.room(4 * _POINTS):
             break
     return values
@@ -87,16 +99,43 @@ def _floor(probe: Probe, values: Array) -> Array:
     return np.asarray(np.where(single, max(eps, _SINGLE), eps) * np.max(np.abs(seen), axis=0))
 
 
-def _is_coarse(probe: Probe, direction: Array) -> bool:
-    """Whether the function gives the same for a point of float32 numbers and for one a little beside them.
+def _is_coarse(probe: Probe, direction: Array) -> float:
+    """The eps of the narrowest format to which the function rounds what it is given; 0 where it rounds to none.
 
-    Only where it would have shown the difference: by how much it moves for a larger one.
+    The function gives the same for a point of numbers of the format and for one less than half a rounding beside it.
+    This counts only where the difference would have shown: by how much the function moves for a larger one.
     """
-    beside = probe.point + _BESIDE * direction  # where no entry that moves is 0
-    single = beside.astype(np.float32).astype(beside.dtype)
-    if not np.all(np.isfinite(single)) or probe.eps > _SINGLE / 4 or not probe.room(3):
-        return False
-    at, near, far = (probe.at(single * (1 + step)) for step in (0.0, _UNSEEN, 256 * _UNSEEN))
-    expected = np.abs(far - at) / 256
-    shown = expected > 4 * probe.eps * np.abs(at)
-    return bool(np.any(shown)) and bool(np.all((near == at)[shown]))
+    found = 0.0
+    for bits in _FORMATS:
+        unseen = 2.0 ** (-bits - 2)
+        if probe.eps > unseen:
+            continue
+        if not probe.room(8):
+            break
+        rounds, may_be_coarser = _rounds(probe, probe.point, bits)
+        if not rounds and may_be_coarser:  # beside the point no entry that moves is 0
+            rounds, may_be_coarser = _rounds(probe, probe.point + 2.0**-9 * direction, bits)
+        if rounds and (bits == 24 or _rounds(probe, probe.point - 2.0**-8 * direction, bits)[0]):
+            found = 2.0 ** (1 - bits)
+            if bits < 24:
+                break
+        elif bits == 24 and not may_be_coarser:
+            break
+    return found
+
+
+def _rounds(probe: Probe, beside: Array, bits: int) -> tuple[bool, bool]:
+    """Whether the function rounds the numbers of `beside` to a format of so many bits.
+
+    And whether it may do so to a coarser one: it does not see the roundings of this one.
+    """
+    unseen = 2.0 ** (-bits - 2)
+    beside = round_to(beside, bits)
+    if not np.all(np.isfinite(beside)):
+        return False, False
+    at, near, one, two = (probe.at(beside * (1 + step * unseen)) for step in (0, 1, 16, 32))
+    same = near == at
+    shown = (np.abs(one - at) > 256 * probe.eps * np.abs(at)) & (at != 0)
+    if bits < 24:  # the function is even over so many roundings: it does not rest on a level beside an edge
+        shown &= np.abs(two - one - (one - at)) < 0.7 * np.abs(two - at)
+    return bool(np.any(shown)) and bool(np.all(same[shown])), bool(np.all(same))

@@ -19,6 +19,7 @@ from backprop.arrays import Array
 
 RATIO = 4.0
 _ORDERS = 4
+_CAUTION = 8.0  # half of what the lowest even power falls by from step to step
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ def extrapolate(
             if j >= len(row):
                 break
             better = new[j] + (new[j] - row[j]) / (RATIO**power - 1)
-            candidates.append((better, np.maximum(np.abs(better - new[j]), np.abs(better - row[j]))))
+            # Where the next power of h is what is left, the error is a RATIO**power-th of either of these.
+            truncation = np.maximum(np.abs(better - new[j]), np.abs(better - row[j]) / _CAUTION)
+            candidates.append((better, truncation))
             new.append(better)
         row = new
         for value, truncation in candidates:

@@ -12,6 +12,7 @@ from backprop.check.numeric.path import Path
 from backprop.check.numeric.slope import Slope
 
 _PATH = 1e-6
+_TELLING = 0.3  # of what a wrong claim would make of the quotient: an error larger than this tells nothing
 _CLOSE = 0.02  # a quotient and a mean so near to each other beside the difference in question are the same
 _HIDDEN = "noise hides its slope from all but steps that are too long"
 _AMONG = "kinks lie closer than the noise lets quotients see"
@@ -22,7 +23,8 @@ class Reading:
     """The truth (m,) along a direction beside what is claimed, in the units of the direction.
 
     tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
-    said. kink: where both sides differ, of which `open` are those that the claim is not between.
+    said. kink: where both sides differ, of which `open` are those that the claim is not between. steep: the fastest
+    change of the function that any step nearby showed. left, right: the one-sided slopes at a corner, else NaN.
     """
 
     direction: Direction
@@ -33,12 +35,21 @@ class Reading:
     wrong: Array
     open: Array
     kink: Array
+    steep: Array
+    left: Array
+    right: Array
     reason: str = ""
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong, open or at a kink."""
         return not np.any(self.wrong | self.open | self.kink)
+
+    def left_open(self, where: Array, reason: str) -> Reading:
+        """This reading, with what is wrong at `where` (m,) left open."""
+        if not np.any(where):
+            return self
+        return replace(self, wrong=self.wrong & ~where, open=self.open | where, reason=reason)
 
 
 def reading_of(
@@ -54,16 +65,21 @@ def reading_of(
     settled = slope.settled | (~off & (slope.error <= negligible))
     side = tolerance + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
-    between = (low <= claimed) & (claimed <= high) & _is_corner(slope)
+    among = (low <= claimed) & (claimed <= high)
+    between = among & slope.corner
+    hidden = off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)  # a corner that noise hides
     return Reading(
         direction,
         slope.value,
         claimed,
         tolerance,
         slope.error,
-        wrong=off & seen & ~slope.kink & settled,
-        open=(slope.kink & ~between) | (~(settled & (seen | ~off)) & ~slope.kink),
+        wrong=off & seen & ~slope.kink & settled & ~hidden,
+        open=(slope.kink & ~between) | ((~(settled & (seen | ~off)) | hidden) & ~slope.kink),
         kink=slope.kink | ~settled | slope.edge,
+        steep=slope.steep,
+        left=np.where(slope.corner, slope.left, np.nan),
+        right=np.where(slope.corner, slope.right, np.nan),
         reason=_reason(slope, settled, direction) or ("" if np.all(seen | ~off) else _HIDDEN),
     )
 
@@ -74,18 +90,27 @@ def seen_along_path(
     """The reading, with what the mean of the claim along a step says.
 
     A claim that is the quotient's mean is cleared, where that could have come out otherwise: of what seemed wrong, of
-    a kink, of quotients without a limit. One that is far from it at a kink, or where the slope is `vague`, is wrong.
-    Among kinks of a `noisy` function a claim that seemed wrong is left open where the step cannot tell.
+    quotients without a limit. It could not where a claim that is wrong everywhere, by the same factor or the same
+    difference as at the point, would have the same mean to within the error: beyond a narrow structure both are 0.
+    A claim that is far from the mean at a kink, or where the slope is `vague`, is wrong. Among kinks of a `noisy`
+    function a claim that seemed wrong is left open where the step cannot tell.
     """
     error = found.error + tolerance + _PATH * np.abs(found.quotient)
+    with np.errstate(all="ignore"):
+        factor = np.where(reading.claimed != 0, reading.value / reading.claimed, np.inf)
+        shift = np.abs(reading.value - reading.claimed)
+        change = np.where(found.mean != 0, np.abs(found.mean * (factor - 1)), 0)  # by a claim that is right
+        wrong_by = np.where(reading.claimed != 0, np.minimum(change, shift), shift)
+    apart = np.minimum(np.abs(found.quotient - reading.claimed), wrong_by)
     largest = np.maximum(np.abs(found.quotient), np.abs(found.mean))
-    close = (found.off <= _CLOSE * np.abs(reading.value - reading.claimed)) & (found.off <= _CLOSE * largest)
-    apart = np.minimum(np.abs(found.quotient - reading.claimed), np.abs(reading.value - reading.claimed))
-    telling = (error <= 0.3 * apart) | slope.kink | ~slope.settled
     same = found.off <= error
+    unsure = (slope.kink | ~slope.settled) & (error <= _TELLING * largest)
+    telling = (error <= _TELLING * apart) | unsure
+    close = (found.off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
     cleared = (same & telling & found.near) | close
-    convicted = ((slope.kink & _is_corner(slope)) | vague) & (found.off > 3 * error) & found.near
-    sharper = vague & same & (error < reading.tolerance)
+    convicted = (slope.corner | vague) & (found.off > 3 * error) & found.near
+    here = np.abs(found.mean - reading.claimed) <= 0.5 * np.maximum(np.abs(found.mean), np.abs(reading.claimed))
+    sharper = vague & same & (error < reading.tolerance) & here
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
     hidden = reading.wrong & same & ~cleared & found.jumps & noisy
     use = (reading.wrong & cleared) | convicted | sharper | blind
@@ -100,15 +125,29 @@ def seen_along_path(
         error=np.where(use, np.maximum(error, found.off), reading.error),
         tolerance=np.where(use, np.maximum(error, found.off), reading.tolerance),
         wrong=(reading.wrong & ~cleared & ~hidden) | convicted,
-        open=(reading.open & ~cleared & ~convicted) | hidden,
+        open=(reading.open & ~(cleared & ~slope.kink) & ~convicted) | hidden,
         kink=reading.kink & ~blind,
         reason=_AMONG if np.any(hidden) else "" if np.all(blind | ~reading.kink) else reading.reason,
     )
 
 
-def _is_corner(slope: Slope) -> Array:
-    """Where both one-sided slopes have a limit, as they have not where the function itself jumps."""
-    return np.asarray(slope.side_error <= 0.1 * np.abs(slope.right - slope.left))
+def at_kink(reading: Reading, slope: Slope, beside: Array | None) -> Reading:
+    """The reading at a corner, for a claim that is not between the slopes on both sides.
+
+    beside (k, m): the claims at points next to this one, along the same direction; None where the claim is no
+    function. Where several kinks meet, a claim that is made of slopes beside the point need not be between the slopes
+    of this one line. A claim of 0 is left open: relu'(0) = 0 leaves a unit out, which need be no slope beside it. So
+    is one along a direction in which many entries move, through many kinks.
+    """
+    outside = reading.open & slope.corner
+    side = reading.tolerance + 3 * slope.side_error
+    low, high = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
+    among = np.zeros_like(outside)
+    if beside is not None:
+        low, high = np.fmin(low, np.min(beside, axis=0)), np.fmax(high, np.max(beside, axis=0))
+        among = outside & (low - side <= reading.claimed) & (reading.claimed <= high + side)
+    wrong = outside & ~among & (reading.claimed != 0) & (len(reading.direction.where) == 1)
+    return replace(reading, wrong=reading.wrong | wrong, open=reading.open & ~wrong & ~among)
 
 
 def _reason(slope: Slope, settled: Array, direction: Direction) -> str:

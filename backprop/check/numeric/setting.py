@@ -6,30 +6,32 @@ eight digits more. One that does not is evaluated as it is, and the noise in its
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.forms.claims import Claimant, Claims
 from backprop.check.forms.tensors import Form
-from backprop.check.numeric.cancellation import cancelled, least_rounding, rounding
+from backprop.check.numeric.cancellation import rounding
 from backprop.check.numeric.complex_step import agrees, complex_slope
 from backprop.check.numeric.curve import LEVELS, Curve, curve
 from backprop.check.numeric.directions import random_direction, scales
 from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.judge import Judged
-from backprop.check.numeric.noise import noise
+from backprop.check.numeric.noise import ROOMY, noise
 from backprop.check.numeric.truth import Truth
 
 _FINEST = 1e-9
-_COARSEST = 0.02
-_SINGLE = 2.0**-23
+_SUMMED = 256  # roundings that the order of long sums may add up to
+_COARSEST = 2.0**-8  # four roundings of float16
+_FEW_LEVELS = 6
 
 
 def relative_tolerance(eps: float) -> float:
     """What a right gradient may be off by the order of its sums alone, relative to an entry."""
-    return min(max(_FINEST, 256 * eps), _COARSEST)
+    return min(max(_FINEST, _SUMMED * eps), max(_COARSEST, eps))
 
 
 def widen(probe: Probe) -> bool:
@@ -47,11 +49,44 @@ def widen(probe: Probe) -> bool:
     return False
 
 
+@dataclass(frozen=True)
+class Accuracy:
+    """What a right gradient may be off: relative (p,), to each entry; slack (m, p), beside that, absolute."""
+
+    relative: Array
+    slack: Array
+
+
+def accuracy_of(
+    form: Form, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
+) -> Accuracy:
+    """By the dtype of the claims, or by the accuracy `rtol` that was asked for.
+
+    wide: whether the claims were computed in the wide dtype of the form; else in the narrowest one of the point and
+    of the answer. rtol is relative to an entry or to the root mean square of its tensor, whichever is larger.
+    """
+    own = float(np.finfo(form.own_dtype).eps)
+    relative = np.full(form.size, _FINEST if wide else relative_tolerance(own))
+    slack = np.zeros(claims.rows.shape)
+    for name, places in form.views(np.arange(form.size)).items():
+        where = places.reshape(-1)
+        dtype = dtypes.get(name)
+        eps = own
+        if dtype is not None and dtype.kind == "f":
+            eps = max(own, float(np.finfo(dtype).eps))
+            relative[where] = _FINEST if wide else relative_tolerance(eps)
+        if rtol is not None:
+            relative[where] = max(rtol, 0.0 if wide else eps)
+            rows = np.nan_to_num(claims.rows[:, where])
+            slack[:, where] = rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True)) if len(where) else 0
+    return Accuracy(relative, slack)
+
+
 def settle(
     probe: Probe,
     claims: Claims,
     claimant: Claimant | None,
-    relative: Array,
+    accuracy: Accuracy,
     rng: np.random.Generator,
 ) -> tuple[Truth, Curve | None]:
     """How slopes are found from here on, and the step curve along one direction through all tensors."""
@@ -59,22 +94,20 @@ def settle(
     scale = scales(form, point)
     own = scale.own
     eps = float(np.finfo(form.own_dtype if claimant is None or not claimant.wide else form.dtype).eps)
-    level = least_rounding(claims, eps)
-    if claimant is not None:
-        level = rounding(claimant, claims, point, own, eps, rng)
     value = np.abs(probe.value)[:, None] / own  # what moves the value by less than its rounding is zero
-    level = np.maximum(level, np.where(claims.rows == 0, eps / 512 * value, 0))
+    level = np.where(claims.rows == 0, eps / 512 * value, 0)
     places = form.views(np.arange(form.size))
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
     direction = random_direction(where, own, rng)
     seen = noise(probe, direction.dense(form.size))
+    relative = accuracy.relative
     if probe.coarse:  # the slopes are those at a rounded point
-        relative = np.maximum(relative, relative_tolerance(_SINGLE))
-    truth = Truth(probe, claims.rows, level, relative, scale, seen)
+        relative = np.maximum(relative, relative_tolerance(probe.coarse))
+    truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen)
     if claimant is not None:
         truth.rows_at = claimant.rows
-        truth.refine = partial(cancelled, claimant, claims, point, own, eps, rng)
-    steps = curve(truth, direction)
+        truth.refine = lambda reach: rounding(claimant, claims, point, own, eps, rng, reach)
+    steps = curve(truth, direction, LEVELS if probe.budget.limit >= ROOMY else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(probe, direction)
         truth.complex = agrees(slope, steps.slope, direction.size(claims.rows))
@@ -95,14 +128,3 @@ def without_kinks(
     if not len(where) or len(where) == form.size or not truth.probe.room(2 * LEVELS):
         return steps
     return curve(truth, random_direction(where, truth.scales.own, rng)) or steps
-
-
-def relative_of(form: Form, dtypes: dict[str, DType]) -> Array:
-    """What each entry (p,) may be off, relative to itself: by the narrowest dtype of the point, and of its answer."""
-    own = float(np.finfo(form.own_dtype).eps)
-    relative = np.full(form.size, relative_tolerance(own))
-    for name, view in form.views(relative).items():
-        dtype = dtypes.get(name)
-        if dtype is not None and dtype.kind == "f":
-            view[...] = relative_tolerance(max(own, float(np.finfo(dtype).eps)))
-    return relative

@@ -1,11 +1,13 @@
 """Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
 
-Steps start at a 60th of the scale of the point and fall by four.
+Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is narrower
+than that, at the size of the structure.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might 
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
+_SMALL = 1e-3
 MOST_LEVELS = 40
 
 
@@ -26,10 +29,12 @@ class Slope:
     """The slope (m,) along a direction, with the most that it may be off.
 
     rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; bent: where the
-    largest steps look as if they might. edge: where the function has values on one side only. settled: whether the
+    largest steps look as if they might: the even part of
+    the function does not fall with the step as that of a smooth function does. edge: where the function has values on one side only. settled: whether the
     quotients have come to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows,
-    slope and curvature together. finest: the rounding of the quotient of the smallest step. nearby: the bare
-    quotient of the largest step that is no larger than `NEAR`.
+    slope and curvature together. steep: the fastest change that any step nearby shows beyond the noise, 0 where none
+    shows one. finest: the rounding of the quotient of the smallest step. nearby: the bare quotient of the largest
+    step that is no larger than `NEAR`.
     """
 
     value: Array
@@ -43,8 +48,24 @@ class Slope:
     right: Array
     side_error: Array
     curved: Array
+    steep: Array
     finest: Array
     nearby: Limit
+
+    @property
+    def corner(self) -> Array:
+        """Where both one-sided slopes have limits that differ; the function itself does not jump."""
+        return np.asarray(self.kink & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
+
+    def where(self, mask: Array, other: Slope) -> Slope:
+        """This slope where `mask` (m,) holds, and the other one elsewhere."""
+        chosen: dict[str, Any] = {}
+        for each in fields(self):
+            one, two = getattr(self, each.name), getattr(other, each.name)
+            chosen[each.name] = (
+                _choose(mask, one, two) if isinstance(one, Limit) else np.where(mask, one, two)
+            )
+        return Slope(**chosen)
 
 
 @dataclass
@@ -54,6 +75,7 @@ class Ladder:
     probe: Probe
     direction: Direction
     noise: Array
+    first: float = FIRST_STEP
     steps: list[float] = field(default_factory=list)
     plus: list[Array] = field(default_factory=list)
     minus: list[Array] = field(default_factory=list)
@@ -61,7 +83,7 @@ class Ladder:
 
     def down(self) -> bool:
         """One step more at the small end; False where rounding of the point or the budget forbids it."""
-        step = self.steps[-1] / RATIO if self.steps else FIRST_STEP
+        step = self.steps[-1] / RATIO if self.steps else self.first
         return self._add(step, len(self.steps))
 
     def up(self) -> bool:
@@ -79,7 +101,10 @@ class Ladder:
         backward[where] -= moved
         if self.probe.dtype is None or self.probe.dtype.itemsize < x.dtype.itemsize:
             forward, backward = self._rounded(forward), self._rounded(backward)
-        if np.array_equal(forward[where], x[where]) or np.array_equal(backward[where], x[where]):
+        elif self.probe.coarse:
+            forward, backward = self.probe.at_format(forward), self.probe.at_format(backward)
+        lost = (forward[where] == x[where]) | (backward[where] == x[where])
+        if np.any(lost & (moved != 0)):
             return False
         actual = step
         if len(self.direction.by) == 1:  # the step that was really taken, after rounding
@@ -109,11 +134,12 @@ class Ladder:
             central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
             right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
             left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
-            kink = _is_kink(gaps, 4 * noise, extrapolate(gaps, 4 * noise, JUMP))
+            kink = _is_kink(np.asarray(self.steps), gaps, 4 * noise)
             steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
             curved = np.nan_to_num(steepest, nan=0, posinf=0)
-        one_side = np.isnan(plus[-1]) ^ np.isnan(minus[-1])
-        side = _choose(np.isnan(minus[-1]), right, left)
+            changes = np.nan_to_num(np.fmax(np.abs(plus - f), np.abs(minus - f)), nan=0, posinf=0)
+        one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
+        side = _choose(~np.isfinite(minus[-1]), right, left)
         value = _choose(one_side, side, central)
         scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
         enough = np.maximum(np.maximum(0.1 * scale, 2 * value.rounding), 1e-6 * curved)
@@ -130,9 +156,16 @@ class Ladder:
             right.value,
             np.maximum(left.error, right.error),
             curved,
+            _steepest(self.steps, changes, noise * h),
             noise[-1],
             _nearby(self.steps, (plus - minus) / (2 * h), noise),
         )
+
+
+def _steepest(steps: list[float], changes: Array, noise: Array) -> Array:
+    """The largest change (m,) per step, of steps nearby whose change is beyond the noise (k, m)."""
+    seen = (changes > 5 * noise) & (np.asarray(steps)[:, None] <= NEAR)
+    return np.asarray(np.max(np.where(seen, changes / np.asarray(steps)[:, None], 0), axis=0))
 
 
 def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
@@ -141,16 +174,24 @@ def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
     return Limit(quotients[k], rounding[k], rounding[k])
 
 
-def _is_kink(gaps: Array, rounding: Array, limit: Limit) -> Array:
-    """Where the jump of the slope has a limit that is not zero, or grows: from the last three steps."""
-    if len(gaps) < 3:
-        return np.zeros(gaps.shape[1], bool)
-    last, before = np.abs(gaps[-1]), np.abs(gaps[-2])
-    stays = (last > 0.9 * before) & (before > 0.8 * np.abs(gaps[-3]))
-    seen = (last > 5 * rounding[-1]) & (before > 5 * rounding[-2])
-    converged = np.abs(limit.value) > 5 * limit.error
-    kink: Array = seen & stays & (converged | (last > 1.4 * before))
-    return kink
+def _is_kink(steps: Array, gaps: Array, rounding: Array) -> Array:
+    """Where the jump of the slope has a limit that is not zero, or grows: from the last three steps.
+
+    Of an output whose jump the noise hides at the smallest steps, from the last three that show it, if these are small.
+    """
+    found = np.zeros(gaps.shape[1], bool)
+    seen = np.abs(gaps) > 5 * rounding
+    for column in range(gaps.shape[1]):
+        shown = np.flatnonzero(seen[:, column])
+        end = int(shown[-1]) + 1 if len(shown) else 0
+        if end < 3 or not seen[end - 2, column] or (end < len(gaps) and steps[end - 1] > _SMALL):
+            continue
+        limit = extrapolate(gaps[:end, [column]], rounding[:end, [column]], JUMP)
+        last, before, first = np.abs(gaps[end - 3 : end, column])[::-1]
+        stays = last > 0.9 * before and before > 0.8 * first
+        converged = abs(limit.value[0]) > 5 * limit.error[0]
+        found[column] = stays and (converged or last > 1.4 * before)
+    return found
 
 
 def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
@@ -158,7 +199,7 @@ def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     if len(gaps) < 2:
         return np.zeros(gaps.shape[1], bool)
     last = np.abs(gaps[-1])
-    bent: Array = (last > 0.6 * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], 1e-6 * scale))
+    bent: Array = (last > 0.6 * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], 1e-9 * scale))
     return bent
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,43 +13,60 @@ from backprop.check.numeric.directions import Direction, Scales
 from backprop.check.numeric.evaluation import OutOfCalls, Probe
 from backprop.check.numeric.measuring import measure
 from backprop.check.numeric.path import path
-from backprop.check.numeric.reading import Reading, reading_of, seen_along_path
-from backprop.check.numeric.slope import Ladder, Slope
+from backprop.check.numeric.reading import Reading, at_kink, reading_of, seen_along_path
+from backprop.check.numeric.slope import FIRST_STEP, NEAR, Ladder, Slope
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9
 _IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
 _NEGLIGIBLE = 0.02
 _QUIET = 1000.0
-_ROOM, _ROOM_IF_NOISY = 3.0, 8.0  # times the estimated error: noise is not always as even as it was measured
+_ROOM, _ROOM_IF_NOISY = 3.0, 4.0  # times the estimated error: noise is not always as even as it was measured
+_COARSE, _COARSELY_WRONG = 1e-3, 0.07  # of a slope: a claim in numbers of three digits is wrong beyond its second
+BLURRED = 2.0**-7
+"""Of a gradient: a truth that is known no better leaves it undecided, since a mistake of a per cent would pass."""
+
+_DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
+_CORNER_STEPS = 1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+_STAIRS = 3  # places at which a function on stairs is looked at
+_BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
+_NEAR_POINTS = 12
+_ASIDE = 2.0**-10  # √eps of the dtype of the calls, with some room: far enough to be off every edge
 
 
 @dataclass
 class Truth:
     """How slopes near the point are found, and what a gradient (m, p) may be off from them.
 
-    rounding (m, p): how far rounding moves its entries. relative (p,): what they may be off, relative to themselves.
-    noise (m,): of the function. refine: a closer look at the rounding, for when something seems wrong. complex:
-    whether complex steps are trusted; disproved: whether they were, until quotients contradicted them. confirmed: how
-    many slopes were found by both. rows_at: the claim at other points, for `paths` paths at most; in_vain: how many
-    of the last ones cleared nothing that had seemed wrong. natural (m,): the size of the function's values elsewhere,
-    once it was asked for.
+    rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be off,
+    relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise (m,): of the
+    function. refine: a closer look at the rounding, for when something seems wrong. first: the largest step inside
+    the function's structure. complex: whether complex steps are trusted; disproved: whether they were, until
+    quotients contradicted them. confirmed: how many slopes were found by both. rows_at: the claim at other points,
+    for `paths` paths at most, of which `corner_paths` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong. elsewhere:
+    the function's values far from the point, and beside: the claims (k, m, p) at points next to it, which lie on the
+    `sides` (k, p) of it, once they were asked for.
     """
 
     probe: Probe
     claimed: Array
     rounding: Array
     relative: Array
+    slack: Array
     scales: Scales
     noise: Array
-    refine: Callable[[], Array] | None = None
+    refine: Callable[[float], Array] | None = None
+    first: float = FIRST_STEP
     complex: bool = False
     disproved: bool = False
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
     paths: int = 64
+    corner_paths: int = 8
     in_vain: int = 0
-    natural: Array | None = None
+    elsewhere: Array | None = None
+    beside: Array | None = None
+    sides: Array = field(default_factory=lambda: np.zeros((0, 0)))
     largest: Array = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,25 +90,39 @@ class Truth:
             raise OutOfCalls
         if self.complex:
             value = complex_slope(self.probe, direction)
-            if value is not None:
+            if value is not None and not self._loses_parts(direction, value):
                 return self._by_complex_step(direction, value, confirm)
             self._disprove()
         return self._by_quotients(direction, thorough)
 
     def quotients(self, direction: Direction, *, thorough: bool) -> Slope:
         """The slope from real difference quotients alone."""
-        return self._measured(self.ladder(direction), thorough)
+        ladder = self.ladder(direction)
+        return self._closer(self._measured(ladder, thorough), ladder)
 
-    def _measured(self, ladder: Ladder, thorough: bool) -> Slope:
-        direction = ladder.direction
-        return measure(ladder, direction.along(self.claimed), self.goal(direction), thorough=thorough)
+    def judge(self, direction: Direction, slope: Slope) -> Reading:
+        """Compare the claim with a slope that was measured."""
+        claimed = direction.along(self.claimed)
+        room = _ROOM_IF_NOISY if self.noisy else _ROOM
+        tolerance = self._tolerance(direction, slope.value, claimed, room * slope.error)
+        largest = np.max(self.largest[:, direction.where], axis=1)
+        reading = reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
+        still = (slope.value == 0) & (slope.steep == 0)
+        if np.any(still):
+            reading = self._where_nothing_moves(reading, still)
+        if float(np.max(self.relative[direction.where])) > _COARSE:
+            sure = np.abs(slope.value - claimed) > _COARSELY_WRONG * np.maximum(
+                np.abs(slope.value), np.abs(claimed)
+            )
+            reading = reading.left_open(reading.wrong & ~sure, "its own few digits may hide an error of a per cent")
+        return reading
 
-    def ladder(self, direction: Direction) -> Ladder:
+    def ladder(self, direction: Direction, first: float | None = None) -> Ladder:
         """Steps along a direction, none taken yet."""
-        noise = self.noise
+        noise = np.maximum(self.noise, self.probe.grid() * np.abs(self.probe.value))
         if len(direction.where) > 1:  # every entry that moves is rounded, and moves the value with it
-            noise = noise + self.probe.eps * self._point_rounding(direction)
-        return Ladder(self.probe, direction, noise)
+            noise = noise + max(self.probe.eps, self.probe.coarse / 2) * self._point_rounding(direction)
+        return Ladder(self.probe, direction, noise, self.first if first is None else first)
 
     def goal(self, direction: Direction) -> Array:
         """How well (m,) a slope need be known: beside ‖g∘v‖, and beside the largest entry of what moves."""
@@ -101,58 +132,167 @@ class Truth:
         return np.asarray(max(_FINEST, 8 * self.probe.eps) * size)
 
     def allowed(self, direction: Direction) -> Array:
-        """How far (m,) a right gradient may be off along a direction, by its own rounding."""
-        own = direction.size(self.relative * self.claimed)
+        """How far (m,) a right gradient may be off along a direction, by its own rounding and by what was asked for."""
+        own = direction.size(self.relative * self.claimed) + direction.size(self.slack)
         return own + _ROUNDINGS * direction.size(self.rounding)
+
+    @property
+    def allowed_entries(self) -> Array:
+        """How far (m, p) a right entry of 0 may be off by its own rounding, and by what was asked for."""
+        return np.asarray(_ROUNDINGS * self.rounding + self.slack)
+
+    @property
+    def natural(self) -> Array:
+        """The function's values (k, m) at the point and on the way from it to zero."""
+        if self.elsewhere is None:
+            values = [self.probe.at(factor * self.probe.point) for factor in (0.5, 0.25)]
+            self.elsewhere = np.array([self.probe.value, *values])
+        return self.elsewhere
+
+    def look_at_rounding(self) -> None:
+        """Ask the gradient at other points how far rounding moves it, once."""
+        if self.refine is not None:
+            self.rounding = np.maximum(self.rounding, self.refine(self.reach))
+            self.refine = None
+
+    @property
+    def reach(self) -> float:
+        """The size of the function's structure, beside the scale of the point: 1 where it is no narrower."""
+        return min(1.0, self.first / FIRST_STEP)
+
+    def claims_beside(self) -> Array | None:
+        """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
+        if self.beside is None and self.rows_at is not None and self.probe.room(4 * _NEAR_POINTS):
+            rng = np.random.default_rng(0)
+            x, scale = self.probe.point, self.scales.tensor
+            aside = _ASIDE * (self.probe.eps / 2.0**-52) ** 0.25 * self.reach
+            sides = rng.uniform(0.3, 1, (_NEAR_POINTS, len(x))) * rng.choice((-1.0, 1.0), (_NEAR_POINTS, len(x)))
+            rows = [self.rows_at(x + aside * scale * side) for side in sides]
+            seen = [each for each in rows if each is not None]
+            self.beside = np.array(seen) if len(seen) == len(rows) else np.zeros((0, *self.claimed.shape))
+            self.sides = sides
+        return self.beside if self.beside is not None and len(self.beside) else None
+
+    def _measured(self, ladder: Ladder, thorough: bool) -> Slope:
+        direction = ladder.direction
+        return measure(ladder, direction.along(self.claimed), self.goal(direction), thorough=thorough)
+
+    def _closer(self, slope: Slope, ladder: Ladder) -> Slope:
+        """The slope, with smaller steps where there seems to be a corner: a narrow bend looks like one from afar."""
+        jump = np.abs(slope.right - slope.left)
+        if not np.any(slope.kink) or not self.probe.room(8):
+            return slope
+        with np.errstate(all="ignore"):
+            first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
+        if not 0 < first < ladder.steps[-1]:
+            return slope
+        nearer = self.ladder(ladder.direction, first)
+        while len(nearer.steps) < 4 and nearer.down():
+            pass
+        if len(nearer.steps) < 4:
+            return slope
+        close = nearer.slope()
+        with np.errstate(all="ignore"):
+            same = close.corner & (np.abs(close.right - close.left - slope.right + slope.left) <= 0.01 * jump)
+        return close.where(slope.kink & ~same, slope)
 
     def _tolerance(
         self, direction: Direction, value: Array, claimed: Array, error: Array | float = 0.0
     ) -> Array:
         """How far (m,) a right claim may be off; before any is called wrong, its rounding is looked at closely."""
-        relative = float(np.max(self.relative[direction.where])) * np.abs(value) + error
-        tolerance = self.allowed(direction) + relative
+        relative = float(np.max(self.relative[direction.where])) * np.abs(value)
+        tolerance = np.maximum(self.allowed(direction), relative) + error
         if self.refine is not None and not np.all(np.abs(value - claimed) <= tolerance):
-            self.rounding = np.maximum(self.rounding, self.refine())
-            self.refine = None
-            tolerance = self.allowed(direction) + relative
-        return tolerance
+            self.look_at_rounding()
+            tolerance = np.maximum(self.allowed(direction), relative) + error
+        return np.asarray(tolerance)
+
+    def _loses_parts(self, direction: Direction, value: Array) -> bool:
+        """Whether a complex step is 0 where the function moves: it takes complex numbers, and drops their parts."""
+        if np.all(value != 0) or len(direction.where) > 1 or not self.probe.room(2):
+            return False
+        ladder = self.ladder(direction)
+        if not ladder.down():
+            return False
+        off = np.abs(ladder.plus[0] - ladder.minus[0]) > 10 * np.asarray(ladder.noise)
+        even = np.abs(ladder.plus[0] + ladder.minus[0] - 2 * self.probe.value)
+        odd = np.abs(ladder.plus[0] - ladder.minus[0]) > 0.5 * even
+        return bool(np.any((value == 0) & off & odd)) and not agrees(
+            value, self.quotients(direction, thorough=True), direction.size(self.claimed)
+        )
 
     def _by_complex_step(self, direction: Direction, value: Array, confirm: bool) -> Reading:
         claimed = direction.along(self.claimed)
         tolerance = self._tolerance(direction, value, claimed)
         wrong = ~(np.abs(value - claimed) <= tolerance)
         error = np.abs(value) * 64 * np.finfo(value.dtype).eps
-        none = np.zeros(wrong.shape, bool)
+        none, unknown = np.zeros(wrong.shape, bool), np.full(wrong.shape, np.nan)
         if confirm and np.any(wrong) and self.probe.room(8):
             real = self.quotients(direction, thorough=True)
             self.confirmed += 1
             if not agrees(value, real, direction.size(self.claimed)):
                 self._disprove()
-                return self._judged(direction, real)
+                return self.judge(direction, real)
             # Where quotients cannot tell both apart, only a difference far beyond rounding counts.
             blurred = np.abs(real.value - claimed) <= 3 * real.error + tolerance
             strong = np.abs(value - claimed) > 10 * tolerance
             wrong &= ~blurred | strong
-        return Reading(direction, value, claimed, tolerance, error, wrong, none, none)
+        return Reading(
+            direction, value, claimed, tolerance, error, wrong, none, none, np.abs(value), unknown, unknown
+        )
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
         ladder = self.ladder(direction)
-        slope = self._measured(ladder, thorough)
-        reading = self._judged(direction, slope)
+        slope = self._closer(self._measured(ladder, thorough), ladder)
+        reading = self.judge(direction, slope)
         if not thorough and not reading.clean and self.probe.room(6):
-            slope = self._measured(ladder, True)
-            reading = self._judged(direction, slope)
-        size = direction.size(self.claimed)
-        vague = (reading.tolerance > 0.1 * size) & (reading.tolerance < 100 * size)
+            slope = self._closer(self._measured(ladder, True), ladder)
+            reading = self.judge(direction, slope)
+        return self.examine(reading, slope, ladder)
+
+    def examine(self, reading: Reading, slope: Slope, ladder: Ladder) -> Reading:
+        """The reading of a slope, with a closer look at what seems wrong, open or vague."""
+        size = reading.direction.size(self.claimed)
+        vague = (reading.tolerance > BLURRED / 2 * size) & (reading.tolerance < 100 * size)
         if reading.clean and not np.any(vague):
             return reading
-        return self._along_path(reading, slope, ladder, vague)
+        if self._is_plain_corner(reading, slope):
+            return reading
+        reading = self._along_path(reading, slope, ladder, vague)
+        if np.any(reading.wrong) and self._on_stairs(ladder):
+            reading = reading.left_open(reading.wrong, "its values lie on stairs, which hide its slope")
+        if np.any(reading.wrong) and self.noisy:
+            reading = self._at_its_own_scale(reading, ladder)
+        if np.any(reading.open & slope.corner):
+            beside, where = self.claims_beside(), reading.direction.where
+            along = None if beside is None else beside[:, :, where] @ reading.direction.by
+            reading = at_kink(reading, slope, along)
+        return reading
+
+    def _is_plain_corner(self, reading: Reading, slope: Slope) -> bool:
+        """Whether the claim lies between the slopes of a corner, and is one of them on either side of it."""
+        direction = reading.direction
+        at_corner = reading.kink & ~reading.open & slope.corner
+        if len(direction.where) > 1 or not np.any(at_corner) or np.any((reading.kink | reading.wrong) & ~at_corner):
+            return False
+        beside = self.claims_beside()
+        if beside is None:
+            return False
+        claims = beside[:, :, direction.where[0]] * direction.by[0]
+        slack = _BESIDE * (np.abs(slope.left) + np.abs(slope.right))
+        up = (self.sides[:, direction.where[0]] > 0)[:, None]
+        expected = np.where(up, slope.right, slope.left)
+        return bool(np.all((np.abs(claims - expected) <= slack) | ~at_corner))
 
     def _along_path(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array) -> Reading:
         """The reading with what the claim elsewhere on the step says of kinks that quotients cannot see through."""
         in_vain = np.all(reading.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
         if self.rows_at is None or self.paths < 1 or in_vain:
             return reading
+        if np.all(reading.kink & ~reading.open & ~reading.wrong):  # at a corner, and between its slopes
+            if self.corner_paths < 1:
+                return reading
+            self.corner_paths -= 1
         seen = self._seen(reading, slope, ladder, vague, far=False)
         if np.any(seen.wrong):  # a long step sees past noise that was taken for less than it is
             farther = self._seen(reading, slope, ladder, vague, far=True)
@@ -171,26 +311,60 @@ class Truth:
         if found is None:
             return reading
         tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
-        tolerance = tolerance + np.where(found.quotient == 0, self._unseen(), 0)
         return seen_along_path(reading, slope, found, tolerance, vague, self.noisy)
 
-    def _judged(self, direction: Direction, slope: Slope) -> Reading:
-        claimed = direction.along(self.claimed)
-        room = _ROOM_IF_NOISY if self.noisy else _ROOM
-        tolerance = self._tolerance(direction, slope.value, claimed, room * slope.error)
-        flat = (slope.value == 0) & (claimed != 0)
-        if np.any(flat):  # a function that does not move at all may have lost the claim to rounding
-            tolerance = np.where(flat, tolerance + self._unseen(), tolerance)
-        largest = np.max(self.largest[:, direction.where], axis=1)
-        return reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
+    def _on_stairs(self, ladder: Ladder) -> bool:
+        """Whether small steps do not move the function, here and at places to which longer steps have moved it."""
+        f, x, direction = self.probe.value, self.probe.point, ladder.direction
+        levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
+        flat = next((step for step, plus, minus in levels if np.all((plus == f) & (minus == f))), None)
+        moved = [step for step, plus, minus in levels if np.all(np.isfinite(plus)) and np.any(plus != f)]
+        if flat is None or not moved or flat > min(moved) or not self.probe.room(2 * _STAIRS):
+            return False
+        small, same = flat / 4, 0
+        for step in [step for step in moved if step <= NEAR][:_STAIRS]:
+            there, beside = x.copy(), x.copy()
+            there[direction.where] += step * direction.by
+            beside[direction.where] += (step + small) * direction.by
+            same += np.array_equal(self.probe.at(there), self.probe.at(beside))
+        return same >= _STAIRS - 1
 
-    def _unseen(self) -> Array:
-        """What rounding (m,) may hide where a function does not move: eps of its values on the way to zero."""
-        if self.natural is None:
-            values = [self.probe.at(factor * self.probe.point) for factor in (0.5, 0.25)]
-            sizes = np.nan_to_num(np.abs(values), nan=0, posinf=0)
-            self.natural = np.maximum(np.max(sizes, axis=0), np.abs(self.probe.value))
-        return np.asarray(self.probe.eps * self.natural)
+    def _at_its_own_scale(self, reading: Reading, ladder: Ladder) -> Reading:
+        """The reading, left open where quotients of smaller steps than the noise seemed to allow are the claim.
+
+        Noise that was measured on longer steps may be a narrow structure. A claim that large would show above the
+        values' rounding at much smaller steps.
+        """
+        floor = 100 * self.probe.eps * np.abs(self.probe.value)
+        fits = np.zeros(reading.wrong.shape, int)
+        while np.any(reading.wrong & (np.abs(reading.claimed) * ladder.steps[-1] > floor)) and ladder.down():
+            quotient = (ladder.plus[-1] - ladder.minus[-1]) / (2 * ladder.wide[-1])
+            near = np.abs(quotient - reading.claimed) <= 0.1 * np.abs(reading.claimed)
+            fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
+            if np.any((fits >= 2) & reading.wrong):
+                break
+        return reading.left_open(reading.wrong & (fits >= 2), "it has a structure too narrow to tell from noise")
+
+    def _where_nothing_moves(self, reading: Reading, still: Array) -> Reading:
+        """The reading of a function that gives the same value at all steps (m,) that are `still`.
+
+        Rounding may hide a slope of eps of the function's values there. It is no mistake where the function moves
+        elsewhere, and by far more than that. Else nothing is known of it.
+        """
+        values = self.natural
+        hidden = self.probe.eps * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
+        moved = np.nan_to_num(np.ptp(values, axis=0), nan=0, posinf=0)
+        lost = still & (reading.claimed != 0) & (np.abs(reading.claimed) <= hidden)
+        dust = lost & (np.maximum(np.abs(reading.claimed), hidden) <= _DUST * moved)
+        return replace(
+            reading,
+            wrong=reading.wrong & ~lost,
+            open=(reading.open & ~dust) | (lost & ~dust),
+            kink=reading.kink & ~dust,
+            tolerance=np.where(lost, reading.tolerance + hidden, reading.tolerance),
+            steep=np.where(still, moved, reading.steep),
+            reason="the rounding of the function's values hides its slope" if np.any(lost & ~dust) else reading.reason,
+        )
 
     def _point_rounding(self, direction: Direction) -> Array:
         moving = Direction(direction.where, self.probe.point[direction.where])
