@@ -42,7 +42,7 @@ from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
-_COMPLEX, _CENTRAL, _NOISY = 2, 10, 40  # calls for an entry, with some to spare
+_COMPLEX, _CENTRAL, _NOISY = 2, 10, 30  # calls for an entry, with some to spare
 _FEW_COMPLEX, _FEW_CENTRAL = 1, 4  # with a small budget
 
 
@@ -121,8 +121,9 @@ def _check(
     asked = _ask(claim, form, x, elsewhere)
     budget.used += asked.calls
     answer = read_answer(value_and_gradient(asked.answer, form)[1], form, outputs=probe.outputs)
-    changed = _changed_since(probe, own, called="the gradient")
-    case = Case(form, x, probe.outputs, answer, asked, own, batch_size, tuple(changed))
+    since = _changed_since(probe, own, called="the gradient")
+    changed = tuple(finding for finding in since if finding.kind == "changes-the-function")
+    case = Case(form, x, probe.outputs, answer, asked, own, batch_size, changed)
     claims = claims_of(answer, form, probe.outputs)
     if not claims.names or changed or own.has_state:
         return result(case, None, None, [], claims.rows, probe, asked.calls)
@@ -135,7 +136,7 @@ def _check(
     truth, steps = settle(
         probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng
     )
-    if steps is not None and not np.any(steps.reading.steep) and not np.any(steps.reading.wrong):
+    if steps is not None and steps.still and not truth.noisy:
         judged = judge_constant(truth, form, claims.names, probe.outputs)
         return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
     judged = _compare(truth, steps, form, claims, rng)
@@ -147,7 +148,7 @@ def _check(
     ]
     if steps is not None and np.any(steps.slope.kink):
         steps = without_kinks(truth, steps, judged, form, claims, rng)
-    late = _changed_since(probe, own, called="calls elsewhere")
+    late = since or _changed_since(probe, own, called="calls elsewhere")
     calls = asked.calls + _calls_of(claimant)
     return result(case, truth, steps, judged, claims.rows, probe, calls, late)
 

@@ -238,11 +238,28 @@ def test_bad_behaviour_of_the_gradient_is_found():
         assert backprop.check_gradient(square, gradient, point).verdict == "wrong"
 
 
-def test_a_function_that_throws_dice_leaves_its_gradient_undecided():
+@pytest.mark.parametrize("seed", range(8))
+def test_a_function_that_throws_dice_is_noisy_and_its_gradient_is_compared_within_the_noise(seed):
+    rng = np.random.default_rng(seed)
+
+    def function(x):
+        return np.sum(np.sin(x)) + 1e-6 * rng.standard_normal()
+
+    point = np.array([0.3, -1.0])
+    right = backprop.check_gradient(function, np.cos, point)
+    assert right.ok, right
+    assert backprop.check_gradient(function, lambda x: -np.cos(x), point).verdict == "wrong"
+
+
+def test_dice_larger_than_the_function_leave_every_claim_undecided():
     rng = np.random.default_rng(0)
-    check = backprop.check_gradient(lambda x: np.sum(x) + rng.random(), np.ones_like, np.zeros(2))
-    assert check.verdict == "undecided"
-    assert kinds(check) == ["not-repeatable"]
+    point = np.array([0.3, -1.0])
+    for sign in (1, -1):
+        check = backprop.check_gradient(
+            lambda x: np.sum(np.sin(x)) + 10 * rng.random(), lambda x, sign=sign: sign * np.cos(x), point
+        )
+        assert check.verdict == "undecided", check
+        assert kinds(check) == ["not-repeatable"]
 
 
 def test_a_nan_is_named_and_the_other_tensors_are_still_checked():

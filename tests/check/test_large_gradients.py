@@ -58,7 +58,7 @@ def test_a_right_gradient_of_400_000_parameters_takes_at_most_200_calls(called):
     assert check.calls <= 200
 
 
-def test_a_relu_network_in_float32_alone_stays_within_200_calls():
+def test_a_relu_network_in_float32_alone_is_right_to_some_per_cent_within_200_calls():
     """Thousands of kinks lie closer than float32 lets quotients see: the claim along the step decides."""
     network = backprop.Network.mlp(784, 512, 10)
     params = network.init(np.random.default_rng(0), dtype=np.float32)
@@ -74,9 +74,12 @@ def test_a_relu_network_in_float32_alone_stays_within_200_calls():
         whole = backprop.Parameters.from_mapping(network.layout, params, np.float32)
         return dict(backprop.gradient(network, whole, inputs, labels).gradient)
 
-    check = backprop.check_gradient(loss, by_hand, dict(params))
+    check = backprop.check_gradient(loss, by_hand, dict(params), rtol=0.05)
     assert check.ok, check
     assert check.calls <= 200
+    strict = backprop.check_gradient(loss, by_hand, dict(params))
+    assert strict.verdict == "undecided"
+    assert any("noise hides its gradient" in note for note in strict.notes)
 
 
 @pytest.mark.parametrize("called", [function, black_box])

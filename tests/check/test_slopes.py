@@ -43,17 +43,18 @@ POINT = np.array([0.3, -1.2, 2.0, 0.7])
         (lambda x: 1e8 + np.sum(np.sin(x)), 1e-8, 1e-6),
         (lambda x: np.sum(np.sin(1e4 * x)), 1e-16, 1e-8),
         (lambda x: np.sum(np.abs(x - POINT)) + 1, 1e-16, 1e-14),
-        (lambda x: np.sum(x.astype(np.float32).astype(np.float64)), 1e-9, 1e-6),
+        (lambda x: np.sum(x.astype(np.float32).astype(np.float64)), 1e-17, 1e-14),
     ],
 )
 def test_noise_is_measured_to_an_order_of_magnitude_or_two(function, low, high):
     assert low <= noise_of(function, POINT) <= high
 
 
-def test_the_noise_of_rounded_inputs_is_seen_along_a_direction_of_few_bits_as_well():
-    """Steps of a whole number of float32's roundings would be rounded alike, and show nothing."""
-    probe = probe_of(lambda x: np.sum(x.astype(np.float32).astype(np.float64)), np.array([1.3, 2.7]))
-    assert 1e-9 <= noise(probe, np.array([1.0, 2.0])) <= 1e-6
+def test_rounded_inputs_are_no_noise_where_the_steps_are_numbers_of_their_format():
+    for dtype in (np.float32, np.float16):
+        probe = probe_of(lambda x, dtype=dtype: np.sum(np.sin(x.astype(dtype).astype(float))), np.array([1.3, 2.7]))
+        assert noise(probe, np.array([1.0, 2.0])) <= 1e-13
+        assert probe.coarse == np.finfo(dtype).eps
 
 
 def test_a_function_that_rounds_its_input_to_float32_is_seen_to_do_so():

@@ -2,7 +2,7 @@
 
 It is called with copies: at the arguments twice, then elsewhere, then at the arguments again.
 
-    a = f(x), b = f(x), f(y), c = f(x)        a = b = c: repeatable
+    a = f(x), b = f(x), f(y), c = f(x)        a = b = c: repeatable; a = b where there is no other point y
 
 Where they differ, f(y), f(x), f(x), f(x) are called in two rounds more. Answers that grow by the same amount at each
 call, or that are the same in both rounds, depend on the call before: `state-from-last-call`. Any others are random:
@@ -73,9 +73,10 @@ def observe(
                 call(elsewhere)
 
     first, second = call(arguments), call(arguments)
-    call_elsewhere()
-    third = call(arguments)
-    seen = first_difference(first, second) or first_difference(first, third)
+    seen = first_difference(first, second)
+    if elsewhere is not None:
+        call_elsewhere()
+        seen = seen or first_difference(first, call(arguments))
     if seen is not None:
         rounds = []
         for _ in range(2):

@@ -19,6 +19,8 @@ from backprop.check.numeric.truth import Truth
 from backprop.check.result import StepCurve
 
 LEVELS = 11
+_SMALLEST = 3  # steps, at which noise is nearly all that is seen
+_ALIKE = 8.0  # what truncation would make of three steps falls by more than this
 _RESOLVED = 0.05  # of the slope: a central quotient so near to it comes from a step inside the function's structure
 
 
@@ -31,6 +33,12 @@ class Curve:
     reading: Reading
     steps: StepCurve
     taylor_slope: float | None
+
+    @property
+    def still(self) -> bool:
+        """Whether no step shows that the function moves, beyond its noise, and the claim is not wrong because of it."""
+        reading = self.reading
+        return not np.any(reading.steep) and not np.any(reading.wrong) and bool(np.all(np.isfinite(reading.value)))
 
 
 def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | None:
@@ -49,6 +57,13 @@ def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | N
     slope = ladder.slope()
     with np.errstate(all="ignore"):
         quotients = (plus - minus) / (2 * h)
+        off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
+        seen = 3 * np.min(off, axis=0)
+        noisier = (seen > truth.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
+        if np.any(noisier) and len(ladder.steps) > 2 * _SMALLEST:  # the smallest steps show more than was measured
+            truth.noise = np.where(noisier, seen, truth.noise)
+            ladder.noise = np.maximum(ladder.noise, truth.noise)
+            slope = ladder.slope()
         scale = max(_norm(claimed), _norm(slope.value)) or 1.0
         errors = [_norm(quotient - claimed) / scale for quotient in quotients]
         remainders = np.array([_norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])

@@ -32,7 +32,7 @@ class Probe:
     """The function at any point near the one that is checked.
 
     budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
-    own. outputs: the shape of its value. seen: its first values beside the point. coarse: the eps of the narrower format to which the function was seen to
+    own. outputs: the shape of its value. seen: its first different values beside the point. coarse: the eps of the narrower format to which the function was seen to
     round its arguments; 0 where it was not. given: the dtype of its last value.
     """
 
@@ -45,7 +45,7 @@ class Probe:
     calls: int = 0
     coarse: float = 0.0
     given: DType = field(default_factory=lambda: np.dtype(np.float64))
-    seen: list[Array] = field(default_factory=list)
+    seen: dict[bytes, Array] = field(default_factory=dict)
     value: Array = field(default_factory=lambda: np.zeros(0))
 
     def room(self, calls: int) -> bool:
@@ -94,7 +94,7 @@ class Probe:
         self.given = np.dtype(value.dtype)
         found = value.astype(self._wide).reshape(-1)
         if len(self.seen) < _SEEN:
-            self.seen.append(found)
+            self.seen.setdefault(found.tobytes(), found)
         return found
 
     def at_complex(self, point: Array) -> Array | None:
@@ -108,7 +108,7 @@ class Probe:
 
     def grid(self) -> Array:
         """The eps (m,) of the narrowest format of which all values so far are numbers; of float64 where of none."""
-        values = np.array(self.seen)
+        values = np.array(list(self.seen.values())).reshape(-1, self.value.size)
         found = np.full(self.value.shape, self.eps)
         for bits in (24, 11, 8):
             with np.errstate(all="ignore"):

@@ -11,7 +11,7 @@ from backprop.check.forms.tensors import Form
 from backprop.check.numeric.entries import Table
 from backprop.check.numeric.large import Part
 from backprop.check.numeric.reading import Reading
-from backprop.check.numeric.truth import BLURRED, Truth
+from backprop.check.numeric.truth import Truth
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
 from backprop.check.signatures.known import Known
 
@@ -59,7 +59,7 @@ def judge_entries(
         error, allowed = _of_entry(entries[0], tolerance, got, expected, wrong)
     is_open = bool(np.any(table.open[:, places]) or not np.all(table.seen[places]))
     own = np.broadcast_to(truth.scales.own[places], got.shape)
-    blurred = _blurred(
+    blurred = _is_blurred(
         *(
             array[use]
             for array in (
@@ -70,6 +70,7 @@ def judge_entries(
             )
         ),
         signal,
+        truth.blurred,
     )
     verdict: Verdict = "wrong" if np.any(wrong) else "undecided" if is_open or blurred else "right"
     note = ""
@@ -240,20 +241,22 @@ def _over(readings: list[Reading], truth: Truth, signal: float) -> tuple[float, 
     rounding = joined([r.direction.size(truth.rounding) for r in readings])
     steep = joined([r.steep for r in readings])
     size = _norm(own) if _norm(off) <= _norm(allowed) else _norm(values)
-    blurred = _blurred(own, allowed, rounding, steep, signal)
+    blurred = _is_blurred(own, allowed, rounding, steep, signal, truth.blurred)
     return _ratio(_norm(off), size), _ratio(_norm(allowed), size), blurred
 
 
-def _blurred(got: Array, tolerance: Array, rounding: Array, steep: Array, signal: float) -> bool:
-    """Whether the truth is so uncertain that a gradient that is off by a per cent would pass as well.
+def _is_blurred(
+    got: Array, tolerance: Array, rounding: Array, steep: Array, signal: float, blurred: float
+) -> bool:
+    """Whether the truth is so uncertain that a gradient that is off by the share `blurred` would pass as well.
 
     All are for a step of the scale of what moves. Beside how fast the function changes nearby, a gradient that cannot
-    be told from zero is zero, as at a minimum. So is a claim of zero where other parts of the point move the function.
+    be told from zero is zero, as at a minimum. So is a claim of zero, to its own rounding, where other parts of the
+    point move the function.
     """
     size, allowed = max(_norm(got), _norm(steep)), _norm(tolerance)
-    if not np.any(got) and allowed <= _UNMOVED * signal:
-        return False
-    return BLURRED * size < allowed and (allowed > 100 * _norm(rounding) or _norm(got) > 32 * _norm(rounding))
+    is_zero = _norm(got) <= 32 * _norm(rounding)
+    return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)
 
 
 def _norm(values: Array) -> float:

@@ -19,7 +19,7 @@ from backprop.check.numeric.evaluation import OutOfCalls
 from backprop.check.numeric.truth import Truth
 
 _MOST = 200
-_PAIRS = 24  # entries of which every pair is looked at
+_SPLIT = 64  # entries that are told into groups
 _STEP = 2.0**-4  # of the largest step inside the function's structure: one-sided changes are slopes there
 _EVEN = 0.02  # of these changes: what the curvature of the function may add
 _DIRECTIONS = 3
@@ -39,17 +39,22 @@ def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None
         return
     try:
         for group in _groups(truth, table, where, rng):
-            _mark(truth, table, group, rng, many=len(where) > _PAIRS)
+            _mark(truth, table, group, rng, many=len(where) > _SPLIT)
     except OutOfCalls:
         table.open[:, where] |= corners[:, where]
 
 
 def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> None:
     """The same for entries of a large tensor that are all at kinks, of which only some were looked at."""
-    if len(where) < 2:
+    corners = np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong
+    seen = np.flatnonzero(np.any(corners, axis=0))
+    seen = seen[np.isin(seen, where)]
+    if len(seen) < 2:
         return
     try:
-        _mark(truth, table, where, rng, many=True)
+        if any(_share(truth, table, seen, rng) for _ in range(4)):
+            bends = (table.right - table.left)[:, seen]
+            _mark(truth, table, where, rng, many=not (np.all(bends >= 0) or np.all(bends <= 0)))
     except OutOfCalls:
         table.open[:, where] |= table.kink[:, where]
 
@@ -57,7 +62,7 @@ def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Genera
 def _mark(truth: Truth, table: Table, group: Array, rng: np.random.Generator, *, many: bool) -> None:
     """Mark the entries of a group that are no subgradient together. many: several groups may be in it."""
     outside, one_sign = _outside(truth, table, group, rng)
-    sure = one_sign & np.any(truth.claimed[:, group], axis=1)
+    sure = one_sign & np.any(truth.claimed[:, group], axis=1) & (not many)
     for index in group:
         here = outside & table.kink[:, index]
         table.wrong[:, index] |= here & sure
@@ -67,38 +72,53 @@ def _mark(truth: Truth, table: Table, group: Array, rng: np.random.Generator, *,
 
 
 def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> list[Array]:
-    """The entries that share kinks: the function does not change by the sum of what each of them changes."""
+    """The entries that share kinks: the function does not change by the sum of what each of them changes.
+
+    Each entry is moved up together with each group so far, whose entries all move up, or all down.
+    """
     if not any(_share(truth, table, where, rng) for _ in range(4)):
         return []
-    if len(where) > _PAIRS:
+    if len(where) > _SPLIT:
         return [where]
-    linked = np.eye(len(where), dtype=bool)
-    for j in range(len(where)):
-        for k in range(j):
-            linked[j, k] = linked[k, j] = any(_share(truth, table, where[[j, k]], rng, sign) for sign in (1, -1))
-    for _ in where:
-        linked = linked @ linked
-    rows = {tuple(np.flatnonzero(row)) for row in linked}
-    return [where[list(row)] for row in sorted(rows) if len(row) > 1]
+    groups: list[list[int]] = []
+    for index in where:
+        linked = [group for group in groups if _is_linked(truth, table, int(index), group)]
+        groups = [group for group in groups if group not in linked]
+        groups.append([int(index), *(each for group in linked for each in group)])
+    return [np.array(sorted(group)) for group in groups if len(group) > 1]
 
 
-def _share(
-    truth: Truth, table: Table, where: Array, rng: np.random.Generator, sign: int | None = None
-) -> bool:
-    """Whether the function changes along a direction by something else than the sum over its entries.
+def _is_linked(truth: Truth, table: Table, index: int, group: list[int]) -> bool:
+    """Whether an entry that moves up changes the function by something else where a group has moved, up or down."""
+    alone, both = np.array([index]), np.array([index, *group])
+    own = truth.scales.own
+    for sign in (1.0, -1.0):
+        by = sign * own[group]
+        change = _moved(truth, both, np.append(own[index], by)) - _moved(truth, both[1:], by)
+        if _differ(truth, table, alone, change, own[alone]):
+            return True
+    return False
 
-    sign: of the second entry beside the first one; by default all signs are random.
-    """
+
+def _share(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> bool:
+    """Whether the function changes along a random direction by something else than the sum over its entries."""
+    by = random_direction(where, truth.scales.own, rng).by
+    return _differ(truth, table, where, _moved(truth, where, by), by)
+
+
+def _moved(truth: Truth, where: Array, by: Array) -> Array:
     if not truth.probe.room(1):
         raise OutOfCalls
-    direction = random_direction(where, truth.scales.own, rng)
-    by = direction.by if sign is None else np.abs(direction.by) * np.array([1, sign])
-    step = _STEP * truth.first
     moved = truth.probe.point.copy()
-    moved[where] += step * by
-    change = truth.probe.at(moved) - truth.probe.value
+    moved[where] += _STEP * truth.first * by
+    return truth.probe.at(moved) - truth.probe.value
+
+
+def _differ(truth: Truth, table: Table, where: Array, change: Array, by: Array) -> bool:
+    """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
+    step = _STEP * truth.first
     slopes = np.where(by > 0, table.right[:, where], table.left[:, where]) * by
-    slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 10 * truth.noise
+    slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * truth.noise
     return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
 
 
@@ -109,7 +129,7 @@ def _outside(
     own = truth.scales.own[where]
     claimed = truth.claimed[:, where]
     # Towards the claim, as tells for a norm, and from the middle between the slopes of each entry towards it.
-    ways = [*claimed, *(claimed - table.expected[:, where])]
+    ways = [*claimed, *np.nan_to_num(claimed - table.expected[:, where])]
     beside = truth.claims_beside()
     if beside is not None:
         ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]

@@ -110,7 +110,7 @@ def _is_coarse(probe: Probe, direction: Array) -> float:
         unseen = 2.0 ** (-bits - 2)
         if probe.eps > unseen:
             continue
-        if not probe.room(8):
+        if not probe.room(10):
             break
         rounds, may_be_coarser = _rounds(probe, probe.point, bits)
         if not rounds and may_be_coarser:  # beside the point no entry that moves is 0
@@ -133,9 +133,10 @@ def _rounds(probe: Probe, beside: Array, bits: int) -> tuple[bool, bool]:
     beside = round_to(beside, bits)
     if not np.all(np.isfinite(beside)):
         return False, False
-    at, near, one, two = (probe.at(beside * (1 + step * unseen)) for step in (0, 1, 16, 32))
+    ulp = 2.0 ** (1 - bits)
+    at, near, *farther = (probe.at(beside * (1 + step)) for step in (0.0, unseen, ulp, 2 * ulp, 3 * ulp))
     same = near == at
-    shown = (np.abs(one - at) > 256 * probe.eps * np.abs(at)) & (at != 0)
-    if bits < 24:  # the function is even over so many roundings: it does not rest on a level beside an edge
-        shown &= np.abs(two - one - (one - at)) < 0.7 * np.abs(two - at)
-    return bool(np.any(shown)) and bool(np.all(same[shown])), bool(np.all(same))
+    # Each number of the format gives another value; on a level beside an edge, or of a rounded result, they are alike.
+    values = np.sort([at, *farther], axis=0)
+    distinct = np.all(np.diff(values, axis=0) > 4 * probe.eps * np.abs(at), axis=0) & (at != 0)
+    return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))

@@ -46,7 +46,7 @@ class Reading:
         return not np.any(self.wrong | self.open | self.kink)
 
     def left_open(self, where: Array, reason: str) -> Reading:
-        """This reading, with what is wrong at `where` (m,) left open."""
+        """This reading, in which nothing can be said at `where` (m,)."""
         if not np.any(where):
             return self
         return replace(self, wrong=self.wrong & ~where, open=self.open | where, reason=reason)

@@ -21,7 +21,7 @@ from backprop.check.numeric.directions import random_direction, scales
 from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.judge import Judged
 from backprop.check.numeric.noise import ROOMY, noise
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.truth import BLURRED, Truth
 
 _FINEST = 1e-9
 _SUMMED = 256  # roundings that the order of long sums may add up to
@@ -51,10 +51,14 @@ def widen(probe: Probe) -> bool:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What a right gradient may be off: relative (p,), to each entry; slack (m, p), beside that, absolute."""
+    """What a right gradient may be off: relative (p,), to each entry; slack (m, p), beside that, absolute.
+
+    blurred: how well the truth need be known, relative to a tensor of the gradient.
+    """
 
     relative: Array
     slack: Array
+    blurred: float
 
 
 def accuracy_of(
@@ -79,7 +83,7 @@ def accuracy_of(
             relative[where] = max(rtol, 0.0 if wide else eps)
             rows = np.nan_to_num(claims.rows[:, where])
             slack[:, where] = rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True)) if len(where) else 0
-    return Accuracy(relative, slack)
+    return Accuracy(relative, slack, max(BLURRED, 3 * (rtol or 0)))
 
 
 def settle(
@@ -103,7 +107,7 @@ def settle(
     relative = accuracy.relative
     if probe.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(probe.coarse))
-    truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen)
+    truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred)
     if claimant is not None:
         truth.rows_at = claimant.rows
         truth.refine = lambda reach: rounding(claimant, claims, point, own, eps, rng, reach)

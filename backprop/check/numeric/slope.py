@@ -28,7 +28,8 @@ MOST_LEVELS = 40
 class Slope:
     """The slope (m,) along a direction, with the most that it may be off.
 
-    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; bent: where the
+    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where their
+    difference grows as the step falls, as it does where the function itself jumps; bent: where the
     largest steps look as if they might: the even part of
     the function does not fall with the step as that of a smooth function does. edge: where the function has values on one side only. settled: whether the
     quotients have come to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows,
@@ -41,6 +42,7 @@ class Slope:
     error: Array
     rounding: Array
     kink: Array
+    jump: Array
     bent: Array
     edge: Array
     settled: Array
@@ -55,7 +57,7 @@ class Slope:
     @property
     def corner(self) -> Array:
         """Where both one-sided slopes have limits that differ; the function itself does not jump."""
-        return np.asarray(self.kink & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
+        return np.asarray(self.kink & ~self.jump & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
 
     def where(self, mask: Array, other: Slope) -> Slope:
         """This slope where `mask` (m,) holds, and the other one elsewhere."""
@@ -94,7 +96,7 @@ class Ladder:
     def _add(self, step: float, place: int) -> bool:
         if not self.probe.room(2) or len(self.steps) >= MOST_LEVELS:
             return False
-        x, where = self.probe.point, self.direction.where
+        x, where = self.probe.at_format(self.probe.point), self.direction.where
         moved = step * self.direction.by
         forward, backward = x.copy(), x.copy()
         forward[where] += moved
@@ -134,7 +136,7 @@ class Ladder:
             central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
             right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
             left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
-            kink = _is_kink(np.asarray(self.steps), gaps, 4 * noise)
+            kink, jump = _kinks(np.asarray(self.steps), gaps, 4 * noise)
             steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
             curved = np.nan_to_num(steepest, nan=0, posinf=0)
             changes = np.nan_to_num(np.fmax(np.abs(plus - f), np.abs(minus - f)), nan=0, posinf=0)
@@ -149,6 +151,7 @@ class Ladder:
             value.error,
             value.rounding,
             kink & ~one_side,
+            jump & ~one_side,
             _is_bent(gaps, 4 * noise, scale),
             one_side,
             settled,
@@ -174,12 +177,12 @@ def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
     return Limit(quotients[k], rounding[k], rounding[k])
 
 
-def _is_kink(steps: Array, gaps: Array, rounding: Array) -> Array:
-    """Where the jump of the slope has a limit that is not zero, or grows: from the last three steps.
+def _kinks(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
+    """Where the jump of the slope has a limit that is not zero, or grows, and where it grows: from the last three steps.
 
     Of an output whose jump the noise hides at the smallest steps, from the last three that show it, if these are small.
     """
-    found = np.zeros(gaps.shape[1], bool)
+    found, grows = np.zeros((2, gaps.shape[1]), bool)
     seen = np.abs(gaps) > 5 * rounding
     for column in range(gaps.shape[1]):
         shown = np.flatnonzero(seen[:, column])
@@ -190,8 +193,9 @@ def _is_kink(steps: Array, gaps: Array, rounding: Array) -> Array:
         last, before, first = np.abs(gaps[end - 3 : end, column])[::-1]
         stays = last > 0.9 * before and before > 0.8 * first
         converged = abs(limit.value[0]) > 5 * limit.error[0]
-        found[column] = stays and (converged or last > 1.4 * before)
-    return found
+        grows[column] = stays and last > 1.4 * before and end == len(gaps)
+        found[column] = grows[column] or (stays and converged)
+    return found, grows
 
 
 def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:

@@ -14,17 +14,19 @@ from backprop.check.numeric.evaluation import OutOfCalls, Probe
 from backprop.check.numeric.measuring import measure
 from backprop.check.numeric.path import path
 from backprop.check.numeric.reading import Reading, at_kink, reading_of, seen_along_path
-from backprop.check.numeric.slope import FIRST_STEP, NEAR, Ladder, Slope
+from backprop.check.numeric.slope import FIRST_STEP, Ladder, Slope
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9
 _IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
 _NEGLIGIBLE = 0.02
 _QUIET = 1000.0
+_SINGLE = 2.0**-22  # values on coarser stairs than those of float32
+_ROOM_ON_STAIRS = 12.0
 _ROOM, _ROOM_IF_NOISY = 3.0, 4.0  # times the estimated error: noise is not always as even as it was measured
 _COARSE, _COARSELY_WRONG = 1e-3, 0.07  # of a slope: a claim in numbers of three digits is wrong beyond its second
 BLURRED = 2.0**-7
-"""Of a gradient: a truth that is known no better leaves it undecided, since a mistake of a per cent would pass."""
+"""Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 
 _DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
 _CORNER_STEPS = 1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
@@ -40,7 +42,7 @@ class Truth:
 
     rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be off,
     relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise (m,): of the
-    function. refine: a closer look at the rounding, for when something seems wrong. first: the largest step inside
+    function. blurred: of the gradient, a truth that is known no better leaves it undecided. refine: a closer look at the rounding, for when something seems wrong. first: the largest step inside
     the function's structure. complex: whether complex steps are trusted; disproved: whether they were, until
     quotients contradicted them. confirmed: how many slopes were found by both. rows_at: the claim at other points,
     for `paths` paths at most, of which `corner_paths` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong. elsewhere:
@@ -55,6 +57,7 @@ class Truth:
     slack: Array
     scales: Scales
     noise: Array
+    blurred: float = BLURRED
     refine: Callable[[float], Array] | None = None
     first: float = FIRST_STEP
     complex: bool = False
@@ -104,6 +107,8 @@ class Truth:
         """Compare the claim with a slope that was measured."""
         claimed = direction.along(self.claimed)
         room = _ROOM_IF_NOISY if self.noisy else _ROOM
+        if np.any(self.probe.grid() > _SINGLE):
+            room = _ROOM_ON_STAIRS
         tolerance = self._tolerance(direction, slope.value, claimed, room * slope.error)
         largest = np.max(self.largest[:, direction.where], axis=1)
         reading = reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
@@ -175,7 +180,13 @@ class Truth:
 
     def _measured(self, ladder: Ladder, thorough: bool) -> Slope:
         direction = ladder.direction
-        return measure(ladder, direction.along(self.claimed), self.goal(direction), thorough=thorough)
+        claimed, goal = direction.along(self.claimed), self.goal(direction)
+        slope = measure(ladder, claimed, goal, thorough=thorough)
+        noise = self.ladder(direction).noise
+        if np.any(noise > ladder.noise):  # these values showed in what format they come
+            ladder.noise = noise
+            slope = measure(ladder, claimed, goal, thorough=thorough)
+        return slope
 
     def _closer(self, slope: Slope, ladder: Ladder) -> Slope:
         """The slope, with smaller steps where there seems to be a corner: a narrow bend looks like one from afar."""
@@ -194,6 +205,7 @@ class Truth:
         close = nearer.slope()
         with np.errstate(all="ignore"):
             same = close.corner & (np.abs(close.right - close.left - slope.right + slope.left) <= 0.01 * jump)
+            same |= close.curved == 0  # steps so small that they do not move the function tell nothing
         return close.where(slope.kink & ~same, slope)
 
     def _tolerance(
@@ -237,9 +249,11 @@ class Truth:
             blurred = np.abs(real.value - claimed) <= 3 * real.error + tolerance
             strong = np.abs(value - claimed) > 10 * tolerance
             wrong &= ~blurred | strong
-        return Reading(
-            direction, value, claimed, tolerance, error, wrong, none, none, np.abs(value), unknown, unknown
-        )
+        steep = np.abs(value)
+        still = steep <= np.finfo(value.dtype).eps * np.abs(self.probe.value)
+        if np.any(still):
+            steep = np.where(still, np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0), steep)
+        return Reading(direction, value, claimed, tolerance, error, wrong, none, none, steep, unknown, unknown)
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
         ladder = self.ladder(direction)
@@ -253,14 +267,15 @@ class Truth:
     def examine(self, reading: Reading, slope: Slope, ladder: Ladder) -> Reading:
         """The reading of a slope, with a closer look at what seems wrong, open or vague."""
         size = reading.direction.size(self.claimed)
-        vague = (reading.tolerance > BLURRED / 2 * size) & (reading.tolerance < 100 * size)
+        vague = (reading.tolerance > self.blurred / 2 * size) & (reading.tolerance < 100 * size)
+        flat = (slope.value == 0) & (slope.steep > 0)
+        if np.any(flat) and self._on_stairs(ladder):
+            return reading.left_open(flat, "its values lie on stairs, which hide its slope")
         if reading.clean and not np.any(vague):
             return reading
         if self._is_plain_corner(reading, slope):
             return reading
         reading = self._along_path(reading, slope, ladder, vague)
-        if np.any(reading.wrong) and self._on_stairs(ladder):
-            reading = reading.left_open(reading.wrong, "its values lie on stairs, which hide its slope")
         if np.any(reading.wrong) and self.noisy:
             reading = self._at_its_own_scale(reading, ladder)
         if np.any(reading.open & slope.corner):
@@ -317,12 +332,12 @@ class Truth:
         """Whether small steps do not move the function, here and at places to which longer steps have moved it."""
         f, x, direction = self.probe.value, self.probe.point, ladder.direction
         levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
-        flat = next((step for step, plus, minus in levels if np.all((plus == f) & (minus == f))), None)
+        smallest, *values = levels[-1]
         moved = [step for step, plus, minus in levels if np.all(np.isfinite(plus)) and np.any(plus != f)]
-        if flat is None or not moved or flat > min(moved) or not self.probe.room(2 * _STAIRS):
+        if not all(np.array_equal(value, f) for value in values) or not moved or not self.probe.room(2 * _STAIRS):
             return False
-        small, same = flat / 4, 0
-        for step in [step for step in moved if step <= NEAR][:_STAIRS]:
+        small, same = smallest / 4, 0
+        for step in sorted(moved)[-_STAIRS:]:
             there, beside = x.copy(), x.copy()
             there[direction.where] += step * direction.by
             beside[direction.where] += (step + small) * direction.by
@@ -339,7 +354,7 @@ class Truth:
         fits = np.zeros(reading.wrong.shape, int)
         while np.any(reading.wrong & (np.abs(reading.claimed) * ladder.steps[-1] > floor)) and ladder.down():
             quotient = (ladder.plus[-1] - ladder.minus[-1]) / (2 * ladder.wide[-1])
-            near = np.abs(quotient - reading.claimed) <= 0.1 * np.abs(reading.claimed)
+            near = np.abs(quotient - reading.claimed) <= 0.1 * np.abs(reading.value - reading.claimed)
             fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
             if np.any((fits >= 2) & reading.wrong):
                 break
@@ -352,7 +367,7 @@ class Truth:
         elsewhere, and by far more than that. Else nothing is known of it.
         """
         values = self.natural
-        hidden = self.probe.eps * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
+        hidden = self.probe.grid() * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
         moved = np.nan_to_num(np.ptp(values, axis=0), nan=0, posinf=0)
         lost = still & (reading.claimed != 0) & (np.abs(reading.claimed) <= hidden)
         dust = lost & (np.maximum(np.abs(reading.claimed), hidden) <= _DUST * moved)
