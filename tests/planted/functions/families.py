@@ -1,11 +1,11 @@
 """The functions of the campaign: families of smooth and kinked functions, each with its gradient derived by hand.
 
-A family is a formula `value(x, *constants)`, its gradient `slope(x, *constants)`, both from a flat array x (p,), and `draw`,
-which makes a random point, the constants and the lengths. Every formula is written for any dtype of NumPy, so that the same
-line is evaluated in float16, in longdouble (for the truth) and in complex numbers (for the self-check).
+A family is a formula `value(x, *constants)`, its gradient `slope(x, *constants)`, both from a flat array x (p,), and
+`draw`, which makes a random point, the constants and the lengths. Every formula is written for any dtype of NumPy, so
+that one line is evaluated in float16, in longdouble (for the truth) and in complex numbers (for the self-check).
 
-The length of an entry is how far the function looks like its Taylor series: the width of a bump, the distance to a pole or
-to the edge of the domain. A difference quotient with a step beyond it measures something else.
+The length of an entry is how far the function looks like its Taylor series: the width of a bump, the distance to a
+pole or to the edge of the domain. A difference quotient with a longer step measures something else.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Axes:
 class Drawn:
     """A point (p,), the constants of the formula, and the lengths (p,).
 
-    smooth: where the function has a derivative. at_kink: constants that follow the others in `slope` alone and say what
-    stands at a kink: first right ones (inside of the subdifferential), then wrong ones.
+    smooth: where the function has a derivative; None for everywhere. at_kink: what `slope` is to say at a kink,
+    handed to it behind the constants: first one that is right (a value of the subdifferential), then wrong ones.
     """
 
     point: Any
@@ -54,7 +54,7 @@ class Family:
     largest: int = 400
 
 
-# How points and constants are drawn. All are numbers of the point's dtype, so that float16 and float64 mean one function.
+# How points and constants are drawn. All are numbers of the point's dtype: rounded to it, the function is the same.
 
 
 def as_numbers(values, axes):
@@ -83,7 +83,7 @@ def amounts(rng, axes, spread=0.5):
 def structure(rng, axes, low=0.1, high=2.5, positive=False, either=True):
     """Point, centres and widths of structures that the point lies `low` to `high` widths beside.
 
-    A width is at least sixteen times the distance of two numbers at the point: below, the point itself is rounded away.
+    A width is at least sixteen times the distance of two numbers at the point: rounding hides narrower ones.
     """
     x = places(rng, axes, positive)
     width = np.maximum(
@@ -95,85 +95,66 @@ def structure(rng, axes, low=0.1, high=2.5, positive=False, either=True):
     return x, centre, width
 
 
-def bump_like(low=0.1, high=2.5):
-    """A draw of bumps, steps and valleys: constants are the centres, the widths and the factors."""
+# Profiles φ of u = (x - c) / w, entry by entry: f = Σ a φ(u), ∂f/∂x = a φ'(u) / w.
+
+
+def huber(u):
+    return np.where(np.abs(u) <= 1, u**2 / 2, np.abs(u) - 0.5)
+
+
+def root(u):
+    """√(1 - u²), without cancellation."""
+    return np.sqrt((1 - u) * (1 + u))
+
+
+PROFILES = {
+    # name: φ(u), φ'(u), |u| drawn from and to, the length over the width
+    "gaussian": (lambda u: np.exp(-(u**2) / 2), lambda u: -u * np.exp(-(u**2) / 2), (0.1, 2.5), None),
+    "lorentz": (lambda u: 1 / (1 + u**2), lambda u: -2 * u / (1 + u**2) ** 2, (0.1, 2.5), None),
+    "tanh": (np.tanh, lambda u: 1 / np.cosh(u) ** 2, (0.1, 2.5), None),
+    "logistic": (
+        lambda u: 1 / (1 + np.exp(-u)),
+        lambda u: np.exp(-u) / (1 + np.exp(-u)) ** 2,
+        (0.1, 3),
+        None,
+    ),
+    "root of 1 + u²": (lambda u: np.sqrt(1 + u**2), lambda u: u / np.sqrt(1 + u**2), (0.1, 2.5), None),
+    "exponential": (np.exp, np.exp, (0.1, 5), lambda u: np.ones_like(u)),
+    "huber": (huber, lambda u: np.clip(u, -1, 1), (0.1, 2.5), lambda u: np.clip(np.abs(u - 1), 0.01, 1)),
+    "pole": (lambda u: 1 / u, lambda u: -1 / u**2, (0.2, 1), lambda u: u),
+    "edge of a logarithm": (np.log, lambda u: 1 / u, (0.2, 1), lambda u: u),
+    "arc": (root, lambda u: -u / root(u), (0.1, 0.95), lambda u: np.maximum(1 - u, 1e-3)),
+    "arccos": (np.arccos, lambda u: -1 / root(u), (0.1, 0.95), lambda u: np.maximum(1 - u, 1e-3)),
+    "underflow": (lambda u: np.exp(-(u**2) / 2), lambda u: -u * np.exp(-(u**2) / 2), (40, 60), None),
+    "stationary": (lambda u: u**2 + u**4, lambda u: 2 * u + 4 * u**3, (0.1, 2.5), lambda u: 0.5 + 0 * u),
+}
+
+
+def of_profile(name):
+    """The family of a profile."""
+    profile, derivative, reach, length = PROFILES[name]
+
+    def value(x, c, w, a):
+        return np.sum(a * profile((x - c) / w))
+
+    def slope(x, c, w, a):
+        return a * derivative((x - c) / w) / w
 
     def draw(rng, axes):
-        x, centre, width = structure(rng, axes, low, high)
+        x, centre, width = structure(rng, axes, *reach, either=name != "edge of a logarithm")
+        a = amounts(rng, axes)
+        if (
+            name == "stationary"
+        ):  # a minimum, or with factors of both signs a saddle, in all entries or in half of them
+            centre = np.where(rng.random(axes.size) < rng.choice([0.5, 1.0]), x, centre)
+            a = np.abs(a) if rng.random() < 0.5 else a
         u = np.abs(x - centre) / width
-        return Drawn(x, (centre, width, amounts(rng, axes)), width / np.maximum(1, u))
+        return Drawn(x, (centre, width, a), width * (1 / np.maximum(1, u) if length is None else length(u)))
 
-    return draw
-
-
-# Bumps, steps and valleys of u = (x - c) / w.
+    return Family(name, value, slope, draw, analytic=name != "huber")
 
 
-def gaussian(x, c, w, a):
-    return np.sum(a * np.exp(-(((x - c) / w) ** 2) / 2))
-
-
-def gaussian_slope(x, c, w, a):
-    u = (x - c) / w
-    return -a * u * np.exp(-(u**2) / 2) / w
-
-
-def lorentz(x, c, w, a):
-    return np.sum(a / (1 + ((x - c) / w) ** 2))
-
-
-def lorentz_slope(x, c, w, a):
-    u = (x - c) / w
-    return -2 * a * u / (1 + u**2) ** 2 / w
-
-
-def step(x, c, w, a):
-    return np.sum(a * np.tanh((x - c) / w))
-
-
-def step_slope(x, c, w, a):
-    return a / np.cosh((x - c) / w) ** 2 / w
-
-
-def logistic(x, c, w, a):
-    return np.sum(a / (1 + np.exp(-(x - c) / w)))
-
-
-def logistic_slope(x, c, w, a):
-    e = np.exp(-(x - c) / w)
-    return a * e / (1 + e) ** 2 / w
-
-
-def valley(x, c, w, a):
-    return np.sum(a * np.sqrt(1 + ((x - c) / w) ** 2))
-
-
-def valley_slope(x, c, w, a):
-    u = (x - c) / w
-    return a * u / np.sqrt(1 + u**2) / w
-
-
-def huber(x, c, w, a):
-    u = np.abs((x - c) / w)
-    return np.sum(a * np.where(u <= 1, u**2 / 2, u - 0.5))
-
-
-def huber_slope(x, c, w, a):
-    return a * np.clip((x - c) / w, -1, 1) / w
-
-
-def draw_huber(rng, axes):
-    x, centre, width = structure(rng, axes)
-    u = np.abs(x - centre) / width
-    return Drawn(x, (centre, width, amounts(rng, axes)), width * np.clip(np.abs(u - 1), 0.01, 1))
-
-
-def growth(x, c, w, a):
-    return np.sum(a * np.exp((x - c) / w))
-
-
-def growth_slope(x, c, w, a):
-    return a * np.exp((x - c) / w) / w
+# Functions without structure of their own, on which every checker should do well.
 
 
 def wave(x, k, a):
@@ -194,9 +175,6 @@ def draw_wave(rng, axes):
         axes,
     )
     return Drawn(x, (k, amounts(rng, axes)), 1 / k)
-
-
-# Functions without structure of their own, on which every checker should do well.
 
 
 def cubic(x, p, a):
@@ -358,55 +336,6 @@ def draw_perceptron(rng, axes):
     inputs = as_numbers(rng.standard_normal((8, features)), axes)
     x = as_numbers(0.7 * rng.standard_normal(units * (features + 2)), axes)
     return Drawn(x, (inputs, as_numbers(rng.standard_normal(8), axes)), np.ones(len(x)))
-
-
-# Domains that end, and poles, close to the point.
-
-
-def pole(x, c, a):
-    return np.sum(a / (x - c))
-
-
-def pole_slope(x, c, a):
-    return -a / (x - c) ** 2
-
-
-def edge_logarithm(x, c, a):
-    return np.sum(a * np.log(x - c))
-
-
-def edge_logarithm_slope(x, c, a):
-    return a / (x - c)
-
-
-def draw_edge(rng, axes):
-    x, centre, width = structure(rng, axes, 0.2, 1, either=False)
-    return Drawn(x, (centre, as_numbers(amounts(rng, axes) * width, axes)), x - centre)
-
-
-def arc(x, c, w, a):
-    u = (x - c) / w
-    return np.sum(a * np.sqrt((1 - u) * (1 + u)))
-
-
-def arc_slope(x, c, w, a):
-    u = (x - c) / w
-    return -a * u / np.sqrt((1 - u) * (1 + u)) / w
-
-
-def angle(x, c, w, a):
-    return np.sum(a * np.arccos((x - c) / w))
-
-
-def angle_slope(x, c, w, a):
-    u = (x - c) / w
-    return -a / np.sqrt((1 - u) * (1 + u)) / w
-
-
-def draw_arc(rng, axes):
-    x, centre, width = structure(rng, axes, 0.1, 0.95)
-    u = np.abs(x - centre) / width
-    return Drawn(x, (centre, width, amounts(rng, axes)), width * np.maximum(1 - u, 1e-3))
 
 
 # Very different scales in one function.
@@ -584,31 +513,7 @@ def draw_logistic_steps(rng, axes):
     return Drawn(x, (as_numbers([0.05], axes),), x / 2)
 
 
-# Points where the gradient is nothing, or nearly.
-
-
-def stationary(x, c, w, a):
-    u = (x - c) / w
-    return np.sum(a * (u**2 + u**4))
-
-
-def stationary_slope(x, c, w, a):
-    u = (x - c) / w
-    return a * (2 * u + 4 * u**3) / w
-
-
-def draw_stationary(rng, axes):
-    """A minimum, or with factors of both signs a saddle, exactly at the point in all entries or in half of them."""
-    x, centre, width = structure(rng, axes)
-    at = rng.random(axes.size) < rng.choice([0.5, 1.0])
-    a = amounts(rng, axes)
-    return Drawn(x, (np.where(at, x, centre), width, np.abs(a) if rng.random() < 0.5 else a), width / 2)
-
-
-def draw_underflow(rng, axes):
-    """So far from the centre that exp(-u²/2) is 0 in every dtype of NumPy's float64 and below."""
-    x, centre, width = structure(rng, axes, 40, 60)
-    return Drawn(x, (centre, width, as_numbers(np.ones(axes.size), axes)), width)
+# No function of the point.
 
 
 def constant(x, value):
@@ -682,8 +587,8 @@ def largest_slope(x, a, at_kink):
 def draw_largest(rng, axes):
     """Rows of whole multiples of the place; in the first rows two or more entries share the maximum.
 
-    Right at a tie: weights ≥ 0 with the sum 1. Wrong: the whole upstream gradient to every tied entry, nothing to any,
-    weights with another sum, and weights with the sum 1 of which one is negative.
+    Right at a tie: weights ≥ 0 with the sum 1. Wrong: the whole upstream gradient to every tied entry, nothing to
+    any, weights with another sum, and weights with the sum 1 of which one is negative.
     """
     columns = int(rng.integers(2, 6))
     rows = max(1, axes.size // columns)
@@ -758,13 +663,7 @@ def draw_ridge(rng, axes):
 
 
 FAMILIES = (
-    Family("gaussian", gaussian, gaussian_slope, bump_like()),
-    Family("lorentz", lorentz, lorentz_slope, bump_like()),
-    Family("tanh", step, step_slope, bump_like()),
-    Family("logistic", logistic, logistic_slope, bump_like()),
-    Family("root of 1 + u²", valley, valley_slope, bump_like()),
-    Family("huber", huber, huber_slope, draw_huber, analytic=False),
-    Family("exponential", growth, growth_slope, bump_like()),
+    *map(of_profile, PROFILES),
     Family("sine", wave, wave_slope, draw_wave),
     Family("cubic", cubic, cubic_slope, draw_cubic),
     Family("quadratic form", quadratic_form, quadratic_form_slope, draw_quadratic_form),
@@ -775,10 +674,6 @@ FAMILIES = (
     Family("rosenbrock", rosenbrock, rosenbrock_slope, draw_rosenbrock),
     Family("log parameters", log_parameters, log_parameters_slope, draw_log_parameters),
     Family("perceptron", perceptron, perceptron_slope, draw_perceptron),
-    Family("pole", pole, pole_slope, draw_edge),
-    Family("edge of a logarithm", edge_logarithm, edge_logarithm_slope, draw_edge),
-    Family("arc", arc, arc_slope, draw_arc),
-    Family("arccos", angle, angle_slope, draw_arc),
     Family("product", product, product_slope, draw_product, largest=6),
     Family("mixed scales", mixed_scales, mixed_scales_slope, draw_mixed_scales),
     Family("bump on a background", background, background_slope, draw_background),
@@ -790,8 +685,6 @@ FAMILIES = (
         "singular value", largest_singular_value, largest_singular_value_slope, draw_matrix, analytic=False
     ),
     Family("loop", logistic_steps, logistic_steps_slope, draw_logistic_steps),
-    Family("stationary", stationary, stationary_slope, draw_stationary),
-    Family("underflow", gaussian, gaussian_slope, draw_underflow),
     Family("constant", constant, constant_slope, draw_constant),
     Family("absolute value", absolute, absolute_slope, draw_kinks(-1, 1), analytic=False),
     Family("ramp", ramp, ramp_slope, draw_kinks(0, 1), analytic=False),
