@@ -91,7 +91,7 @@ def run(seeds, jobs, limit=None):
             rows += each
             if limit and time.monotonic() - start > limit:
                 break
-    return rows
+    return sorted(rows, key=lambda row: row["seed"])
 
 
 def one_thread():

@@ -236,7 +236,8 @@ def drawn_case(seed, family, surrounding, rng, dtype):
     words = (
         f"{family.name}, {surrounding or 'plain'} {'' if function.amount is None else function.amount}, "
         f"p = {len(drawn.point)} as {form.kind}, point {dtype.__name__}, computes in "
-        f"{inside.__name__ if inside else 'its dtype'}, {numbers} complex numbers, |x| about {axes.place:.2g}, "
+        f"{inside.__name__ if inside else 'its dtype'}, {numbers} complex numbers, |x| up to "
+        f"{np.max(np.abs(drawn.point)):.2g}, "
         f"lengths {np.min(drawn.lengths):.2g} to {np.max(drawn.lengths):.2g}, noise {noise:.2g}"
     )
     name = surrounding or family.name
@@ -254,7 +255,7 @@ def variation(family, drawn):
 
 
 def usable(function, point, truth, drawn, dtype):
-    """Whether value and gradient are ordinary numbers of the point's dtype, so that the claims can be written in it."""
+    """Whether value and gradient are ordinary numbers of the point's dtype, in which claims are answered."""
     largest = float(np.max(np.abs(truth)))
     if not np.all(np.isfinite(truth)) or not np.all(drawn.lengths > 0):
         return False
@@ -340,8 +341,8 @@ def is_planted(along, eps, whole, noise, size, *, everywhere):
     its dtype: a factor of 1.01 counts in float16, too. Then:
     - 16 eps of the whole gradient: the sums of a right one are rounded by that.
     - Above 150 parameters 1e-7 of the whole: less cannot be seen along directions, and entries take too many calls.
-    - 30 times the noise, unless all entries are wrong. An error below the noise in a gradient above it is right as far
-      as values tell. A factor or sign on all entries counts in any noise: what hides it hides the right gradient, too.
+    - 30 times the noise, unless all entries are wrong: one entry below the noise in a gradient above it cannot be told
+      from a right one. A factor or sign on all entries counts in any noise, which hides the right one, too.
     """
     least = max(16 * eps, ALONG if size > MANY else 0) * whole
     return along > 0 and along >= least and (everywhere or along >= 30 * noise)
