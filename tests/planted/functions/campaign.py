@@ -80,12 +80,6 @@ def seeds_of(first, count, family):
 def run(seeds, jobs, limit=None):
     """All rows; with a limit in seconds those of the cases that were done by then."""
     rows, start = [], time.monotonic()
-    if jobs == 1:
-        for seed in seeds:
-            rows += judged(seed)
-            if limit and time.monotonic() - start > limit:
-                break
-        return rows
     with get_context("fork").Pool(jobs, initializer=one_thread) as pool:
         for each in pool.imap_unordered(judged, seeds):
             rows += each
@@ -95,6 +89,7 @@ def run(seeds, jobs, limit=None):
 
 
 def one_thread():
+    """Of BLAS, in each process: the seconds are those of one core."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)

@@ -27,6 +27,7 @@ SURROUNDINGS = ("offset", "pseudo-noise", "random noise", "stairs")
 FACTORS = (1.03, 1.1, 1.3, 0.5, 2.0, 10.0, 1000.0, 1 / 3, 0.99)
 SEEN = 1e-4  # of an entry, noise / length: up to there a right claim counts
 MANY = 150  # parameters; above, a checker with 2,000 calls may look along random directions instead of at entries
+DUST = 2e-13  # of the whole gradient
 ALONG = 1e-7  # of the whole gradient: what quotients tell along such a direction, with a margin of 100
 CLAIMS = 3  # of a case, where so many can be planted
 
@@ -339,12 +340,12 @@ def is_planted(along, eps, whole, noise, size, *, everywhere):
 
     An error is counted in it where it is beyond 10 eps of the entry and 100 times what the right gradient is off in
     its dtype: a factor of 1.01 counts in float16, too. Then:
-    - 16 eps of the whole gradient: the sums of a right one are rounded by that.
+    - 16 eps of the whole gradient, and 1,000 eps of float64: the sums of a right one are rounded by that.
     - Above 150 parameters 1e-7 of the whole: less cannot be seen along directions, and entries take too many calls.
-    - 30 times the noise, unless all entries are wrong: one entry below the noise in a gradient above it cannot be told
-      from a right one. A factor or sign on all entries counts in any noise, which hides the right one, too.
+    - 30 times the noise, unless all entries are wrong: one entry below the noise, in a gradient above it, cannot be
+      told from a right one. A factor or sign on all entries counts in any noise, which hides the right one, too.
     """
-    least = max(16 * eps, ALONG if size > MANY else 0) * whole
+    least = max(16 * eps, DUST, ALONG if size > MANY else 0) * whole
     return along > 0 and along >= least and (everywhere or along >= 30 * noise)
 
 
