@@ -11,7 +11,7 @@ from planted.functions.claims import SURROUNDINGS, case_of, family_of
 from planted.functions.families import FAMILIES
 
 NAMES = (*(family.name for family in FAMILIES), *SURROUNDINGS)
-FEW = 10  # parameters: larger points take seconds
+FEW = 5  # parameters: larger points take seconds
 
 
 def small_cases(name):

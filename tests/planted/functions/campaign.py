@@ -100,11 +100,12 @@ def line_of(name, rows):
     seen = [row for row in rows if row["right"] and row["visible"]]
     hidden = [row for row in rows if row["right"] and not row["visible"]]
     wrong = [row for row in rows if not row["right"]]
-    undecided = [sum(row["verdict"] == "undecided" for row in part) for part in (seen, hidden, wrong)]
+    plain = [row for row in wrong if row["visible"]]
+    undecided = [sum(row["verdict"] == "undecided" for row in part) for part in (seen, hidden, plain)]
     return (
         name, len(seen), sum(row["verdict"] == "wrong" for row in seen + hidden), share(undecided[0], len(seen)),
         f"{undecided[1]}/{len(hidden)}", len(wrong), sum(row["verdict"] == "right" for row in wrong),
-        share(undecided[2], len(wrong)), sum(row["outcome"] == "error" for row in rows),
+        share(undecided[2], len(plain)), sum(row["outcome"] == "error" for row in rows),
         f"{np.mean([row['calls'] for row in rows]):.0f}", f"{np.mean([row['seconds'] for row in rows]):.3f}",
     )  # fmt: skip
 
@@ -114,7 +115,7 @@ def share(part, whole):
 
 
 def table(rows):
-    """By family, by dtype, and in all."""
+    """By family, by dtype, and in all. Each share of undecided ones is of those that values can tell."""
     parts = defaultdict(list)
     for row in rows:
         parts[row["family"]].append(row)
