@@ -1,9 +1,9 @@
 """Public sets of functions by which others test their checkers.
 
-The fourteen systems of equations are those of MINPACK's test of CHKDER (Moré, Garbow, Hillstrom: Testing unconstrained
-optimization software, ACM TOMS 7, 1981; Argonne report 80-74). The functions and their Jacobians follow the formulas of
-the paper. The slips are those of the test: eleven Jacobians are wrong; those of Wood, Brown and Broyden's tridiagonal
-system are right. The points are the paper's starting points, with 0.123 added and subtracted by turns.
+The fourteen systems of equations are those of MINPACK's test of CHKDER (Moré, Garbow, Hillstrom: Testing
+unconstrained optimization software, ACM TOMS 7, 1981; Argonne report 80-74). The functions and their Jacobians follow
+the formulas of the paper. The slips are those of the test: eleven Jacobians are wrong; those of Wood, Brown and
+Broyden's tridiagonal system are right. The points are the starting points with 0.123 added and subtracted by turns.
 """
 
 from dataclasses import dataclass

@@ -235,7 +235,7 @@ def drawn_case(seed, family, surrounding, rng, dtype):
     if claims is None:
         return None
     words = (
-        f"{family.name}, {surrounding or 'plain'} {'' if function.amount is None else function.amount}, "
+        f"{family.name}, {surrounding or 'plain'} {getattr(function.amount, '__name__', function.amount) or ''}, "
         f"p = {len(drawn.point)} as {form.kind}, point {dtype.__name__}, computes in "
         f"{inside.__name__ if inside else 'its dtype'}, {numbers} complex numbers, |x| up to "
         f"{np.max(np.abs(drawn.point)):.2g}, "
@@ -249,9 +249,8 @@ def variation(family, drawn):
     """How much the function changes over a third of its lengths."""
     x = drawn.point.astype(np.longdouble)
     with np.errstate(all="ignore"):
-        change = value_of(family, x + 0.3 * drawn.lengths, drawn.constants) - value_of(
-            family, x, drawn.constants
-        )
+        here, there = (value_of(family, at, drawn.constants) for at in (x, x + 0.3 * drawn.lengths))
+        change = there - here
     return float(abs(change)) if np.isfinite(change) else 0.0
 
 
