@@ -27,7 +27,7 @@ FLOORS = (
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs", "outer_products"},
     {"network"},
-    {"strategy", "tail"},
+    {"strategy", "tail", "layer_forms"},
     {"strategies", "peers"},
     {"sharding"},
     {"registry"},
