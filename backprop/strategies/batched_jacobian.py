@@ -29,7 +29,6 @@ from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
-
 _BY_INPUT = ("io", "no", "noi")
 _BY_PARAMETER = ("ni", "no", "")
 """The axes of a local Jacobian by the layer's input and by its own parameters."""

@@ -94,7 +94,7 @@ class ForwardGradient(Strategy[Plan]):
         )
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """More directions than there are parameters, where the exact gradient is cheaper; and a layer without a JVP."""
+        """More directions than parameters, where the exact gradient is cheaper; and a layer without a JVP."""
         return self._too_many(network) or lacking(network, dtype, "forward", "jvp")
 
     def _too_many(self, network: Network) -> str | None:

@@ -59,7 +59,7 @@ class ForwardMode(Strategy[Plan]):
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer without a JVP; and only of the weights of a linear layer it is known which unit a direction moves."""
+        """A layer without a JVP, or with parameters that are no linear layer's: what they move is not known."""
         return unknown_parameters(network) or lacking(network, dtype, "forward", "jvp")
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
