@@ -43,6 +43,10 @@ class NonFiniteError(BackpropError, ValueError):
     """NaN or infinity where finite numbers are needed."""
 
 
+class OverflowedError(BackpropError, ArithmeticError):
+    """A loss or gradient that is not finite though parameters and inputs are: the strategy lost numbers on the way."""
+
+
 class NetworkError(BackpropError, ValueError):
     """A description that makes no network."""
 

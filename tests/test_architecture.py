@@ -31,7 +31,7 @@ FLOORS = (
     {"strategies", "peers"},
     {"sharding"},
     {"registry"},
-    {"verify"},
+    {"verify", "overflow"},
     {"check", "explain", "training"},
     {"__init__", "testing"},
 )
