@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy
+from sympy.core.relational import Relational
 
 from backprop.errors import BackpropError
 
@@ -52,7 +53,7 @@ def simplified(expression: Any) -> Any:
 
 def _cases(expression: Any) -> Iterator[Any]:
     """The expression itself, or with every symbol under a kink once above and once below zero."""
-    kinks = expression.atoms(sympy.Max, sympy.Heaviside, sympy.Abs, sympy.sign)
+    kinks = expression.atoms(sympy.Max, sympy.Min, sympy.Heaviside, sympy.Abs, sympy.sign, Relational)
     kinked = sorted({symbol for kink in kinks for symbol in kink.free_symbols}, key=str)
     for signs in itertools.product((1, -1), repeat=len(kinked)):
         sides = {
