@@ -44,7 +44,7 @@ class NonFiniteError(BackpropError, ValueError):
 
 
 class OverflowedError(BackpropError, ArithmeticError):
-    """A loss or gradient that is not finite though parameters and inputs are: the strategy lost numbers on the way."""
+    """A loss or gradient that is not finite though parameters and inputs are: a strategy could not hold them."""
 
 
 class NetworkError(BackpropError, ValueError):

@@ -1,6 +1,6 @@
 """Numbers that a strategy could not hold: which layer lost them, and which derivation holds them.
 
-    softmax     p[n, label] underflows to 0, or so far that 1/p overflows:   log p and -1/p are infinite, -1/p · p is NaN
+    softmax     p[n, label] underflows to 0, or so far that 1/p overflows:  log p or 1/p is infinite, p · 1/p is NaN
     any layer   its output or its VJP overflows
 
 Asked only after a call has returned a loss or a gradient that is not finite, so it may take its time.
@@ -34,7 +34,8 @@ def check_finite(
     else:
         place = int(np.argmin(finite))
         tensor, index = network.layout.locate(place)
-        got = f"a loss of {result.loss:.6g} and a gradient of {result.gradient.vector[place]} for {tensor}{list(index)}"
+        entry = f"{result.gradient.vector[place]} for {tensor}{list(index)}"
+        got = f"a loss of {result.loss:.6g} and a gradient of {entry}"
     with np.errstate(all="ignore"):
         where, instead = _first_lost(network, params, batch), _instead(name, network, params, batch)
     raise OverflowedError(

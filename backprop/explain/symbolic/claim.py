@@ -47,7 +47,7 @@ def claim_equal(what: str, got: Any, derived: Any) -> Claim:
 
 
 def claim(what: str, code: Callable[[], Any], derived: Any) -> Claim:
-    """Run the code on symbols and compare what it gives; a claim that could not be derived where that is not known."""
+    """Run the code on symbols and compare what it gives, which may be that it could not be derived."""
     try:
         return claim_equal(what, on_symbols(code), derived)
     except UndecidedError as error:
