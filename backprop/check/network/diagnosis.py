@@ -173,7 +173,7 @@ def _unknown(
             findings += own
             del suspects[name]
     if suspects:
-        narrower = narrower_dtype(list(suspects), got, expected, params, truth)
+        narrower = narrower_dtype(list(suspects), got, expected, run)
         findings += [narrower] if narrower else [_unnamed(unknown(suspect)) for suspect in suspects.values()]
     return _one_precision(findings)
 
