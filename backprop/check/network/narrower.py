@@ -80,7 +80,7 @@ def _forward(run: Run, dtype: type, *, inside: bool) -> Run:
     """The run with x W + b in the dtype; with `inside`, the activations as well."""
     x, z = [run.inputs], []
     for weight, bias, activation in zip(run.weights, run.biases, run.activations, strict=True):
-        product = x[-1].astype(dtype) @ weight.astype(dtype) + bias.astype(dtype)
+        product: Array = x[-1].astype(dtype) @ weight.astype(dtype) + bias.astype(dtype)
         z.append(product.astype(np.float64))
         y = product if inside else z[-1]
         x.append((y if activation is None else activation.forward({}, y)).astype(np.float64))
