@@ -6,7 +6,8 @@ from outside.layers import LEAK, VJPOnly
 from outside.networks import NETWORKS, sample
 from tables import sentence
 
-from backprop import Network
+import backprop
+from backprop import Network, Parameters
 from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError
 from backprop.layers import Linear, Softmax
@@ -76,6 +77,26 @@ def test_the_rounding_of_a_layer_with_own_parameters_is_small_and_not_zero(dtype
         assert 0 < tensor.tolerance < 1e4 * np.finfo(dtype).eps
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_tensor_of_every_network_is_right_and_one_that_is_a_little_too_large_is_wrong(name, dtype):
+    network = NETWORKS[name]
+
+    def gradient(spoilt=None):
+        def function(params, inputs, labels):
+            own = Parameters.from_mapping(network.layout, params, inputs.dtype)
+            g = dict(backprop.gradient(network, own, inputs, labels).gradient)
+            return {key: array * array.dtype.type(1.003 if key == spoilt else 1) for key, array in g.items()}
+
+        return function
+
+    for seed in range(3):
+        assert checked(network, gradient(), dtype, seed=seed).ok
+        for spoilt in network.layout.names:
+            found = checked(network, gradient(spoilt), dtype, seed=seed)
+            assert [each.name for each in found.tensors if each.verdict == "wrong"] == [spoilt]
+
+
 SLIPS = {
     "leak": ("leaky-relu", {"activation-derivative-formula", "activation-boundary"}),
     "half of the slope": ("swish", {"activation-derivative-formula"}),
@@ -102,10 +123,8 @@ def test_names_such_as_gamma_and_beta_are_taken():
     network = NETWORKS["named-layer-norm"]
 
     def gradient(params, inputs, labels):
-        from backprop import Parameters, gradient
-
         own = Parameters.from_mapping(network.layout, params, inputs.dtype)
-        return dict(gradient(network, own, inputs, labels).gradient)
+        return dict(backprop.gradient(network, own, inputs, labels).gradient)
 
     assert [tensor.name for tensor in checked(network, gradient).tensors][2:4] == ["gamma2", "beta2"]
     assert checked(network, gradient).ok
@@ -163,11 +182,9 @@ def test_a_layer_that_gives_no_numbers_beside_its_input_leaves_the_tensors_below
     params, batch = sample(network)
 
     def gradient(tensors, inputs, labels):
-        from backprop import Parameters, gradient
-
         own = Parameters.from_mapping(network.layout, tensors, inputs.dtype)
         layer.allowed = None
-        answer = dict(gradient(network, own, inputs, labels).gradient)
+        answer = dict(backprop.gradient(network, own, inputs, labels).gradient)
         layer.allowed = (inputs @ tensors["W1"] + tensors["b1"]).astype(float)
         return answer
 

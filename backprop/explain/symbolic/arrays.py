@@ -184,11 +184,13 @@ class Symbolic(np.ndarray[Any, Any]):
         return symbolic(result)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """`np.where` by cases; of functions that move or add elements, NumPy's own; no others."""
+        """np.where by cases, np.clip by its bounds; NumPy's own functions that move or add elements; no others."""
         name = func.__name__
         if name == "where" and len(args) == 3:
             function = np.frompyfunc(_by_case, 3, 1)
             return symbolic(np.asarray(function(*(plain(value) for value in args)), object))
+        if name == "clip" and len(args) == 3:
+            return np.minimum(np.maximum(args[0], args[1]), args[2])
         if name not in _MOVING:
             raise UnderivableError(f"np.{name} is not among the functions whose formula is known")
         return super().__array_function__(func, types, args, kwargs)

@@ -59,6 +59,34 @@ def test_the_same_slope_is_proven_however_it_is_written(name):
     assert unproven(spelled(derivative=RIGHT[name])) == []
 
 
+ACTIVATIONS = {
+    "elu": (lambda x: np.where(x > 0, x, np.exp(x) - 1), lambda x: np.where(x > 0, 1.0, np.exp(x))),
+    "softplus": (lambda x: np.logaddexp(0, x), lambda x: 1 / (1 + np.exp(-x))),
+    "softsign": (lambda x: x / (1 + np.abs(x)), lambda x: 1 / (1 + np.abs(x)) ** 2),
+    "relu of clip": (lambda x: np.clip(x, 0, np.maximum(x, 0)), lambda x: np.where(x > 0, 1.0, 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_other_activations_are_proven_and_half_of_their_slope_is_refuted(name):
+    f, slope = ACTIVATIONS[name]
+    forward = {"forward": lambda self, params, x, out=None: f(x)}
+    assert unproven(spelled(**forward, derivative=lambda self, x, y: slope(x)), i=1) == []
+    wrong = unproven(spelled(**forward, derivative=lambda self, x, y: slope(x) / 2), i=1)
+    assert any("derivative: WRONG" in claim for claim in wrong)
+
+
+@pytest.mark.parametrize(("low", "holds"), [(-1, True), (-2, False)])
+def test_edges_that_are_not_at_zero_are_proven_or_refuted(low, holds):
+    hard = spelled(
+        forward=lambda self, params, x, out=None: np.clip(x, -1, 1),
+        derivative=lambda self, x, y: np.where((x > low) & (x < 1), 1.0, 0.0),
+    )
+    claims = unproven(hard, i=1)
+    assert (claims == []) == holds
+    assert any("derivative: WRONG" in claim for claim in claims) != holds
+
+
 def masked(self, x, y):
     slope = np.ones_like(x)
     slope[x <= 0] = LEAK
