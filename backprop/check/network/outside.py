@@ -19,11 +19,14 @@ _PLACES, _BESIDE, _AGREE = 3, 1e-3, 1e-5
 
 def check_layers(network: Network, params: Parameters, batch: Batch) -> None:
     """Raise `CheckError` for a layer whose VJP is not the derivative of its forward."""
+    own_layers = [layer.__class__.__module__.startswith("backprop.layers.") for layer in network.layers]
+    if all(own_layers):
+        return  # their forms are proven by the tests
     wide = params.astype(np.longdouble)
     values = network.activations(wide, batch.inputs.astype(np.longdouble))
-    for layer, own, x in zip(network.layers, network.local(wide), values, strict=False):
-        if layer.__class__.__module__.startswith("backprop.layers."):
-            continue  # their forms are proven by the tests
+    for layer, is_own, own, x in zip(network.layers, own_layers, network.local(wide), values, strict=False):
+        if is_own:
+            continue
         try:
             sides = [_sides(layer, own, x, np.random.default_rng(seed)) for seed in range(_PLACES)]
         except (
