@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from backprop.errors import BackpropError, UnsupportedError
 from backprop.legend import LEGEND
 from backprop.network import Batch, Network
+from backprop.overflow import check_finite
 from backprop.parameters import Layout, Parameters
 from backprop.registry import find_strategy, installed_strategies
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
@@ -56,7 +58,8 @@ def gradient(
     its own. For many calls, `strategy.prepare` once and `strategy.value_and_gradient` each time.
 
     Raises `UnknownNameError` for a strategy that is not installed, `UnsupportedError` where it cannot do
-    this network, and the errors of `Network.batch` for samples that do not fit.
+    this network, `OverflowedError` where its loss or gradient is not finite, with the layer and what to use
+    instead, and the errors of `Network.batch` and `Network.check_parameters` for arguments that do not fit.
     """
     chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
     network.check_parameters(params)
@@ -65,7 +68,9 @@ def gradient(
     if reason is not None:
         raise UnsupportedError(f"The strategy {chosen.name} cannot do {network} in {params.dtype}: {reason}.")
     plan = chosen.prepare(network, len(batch.inputs), params.dtype)
-    loss, gradient = chosen.value_and_gradient(plan, params, batch)
+    with np.errstate(all="ignore"):  # what overflows is found below, and in words
+        loss, gradient = chosen.value_and_gradient(plan, params, batch)
+    check_finite(chosen.name, network, params, batch, ValueAndGradient(loss, gradient))
     return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())
 
 

@@ -43,6 +43,10 @@ class NonFiniteError(BackpropError, ValueError):
     """NaN or infinity where finite numbers are needed."""
 
 
+class OverflowedError(BackpropError, ArithmeticError):
+    """A loss or gradient that is not finite though parameters and inputs are: a strategy could not hold them."""
+
+
 class NetworkError(BackpropError, ValueError):
     """A description that makes no network."""
 

@@ -27,11 +27,11 @@ FLOORS = (
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs", "outer_products"},
     {"network"},
-    {"strategy", "tail"},
+    {"strategy", "tail", "layer_forms"},
     {"strategies", "peers"},
     {"sharding"},
     {"registry"},
-    {"verify"},
+    {"verify", "overflow"},
     {"check", "explain", "training"},
     {"__init__", "testing"},
 )

@@ -11,6 +11,7 @@ from backprop.errors import (
     DtypeError,
     LabelError,
     NonFiniteError,
+    OverflowedError,
     ShapeError,
     UnknownNameError,
     UnsupportedError,
@@ -108,6 +109,78 @@ def test_the_short_form_is_finite_and_right_for_logits_of_ten_thousand(dtype):
     assert loss == 1e4
     np.testing.assert_array_equal(gradient["b1"], [0.5, -0.5])
     np.testing.assert_array_equal(gradient["W1"], [[0.5, -0.5], [-0.5, 0.5]])
+
+
+def large_logits(size, dtype):
+    """Two classes whose logits are `size` apart, the labels on the wrong side in one sample of two."""
+    network = backprop.Network.mlp(2, 2)
+    params = backprop.Parameters.from_mapping(
+        network.layout, {"W1": [[size, 0], [0, size]], "b1": [0, 0]}, dtype
+    )
+    return network, params, np.array([[1, -1], [1, -1]], dtype), [0, 1]
+
+
+@pytest.mark.parametrize("filters", ["error", "ignore"])
+@pytest.mark.parametrize(
+    ("size", "dtype"), [(100, "float32"), (45, "float32"), (1e4, "float64"), (355, "float64")]
+)
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_strategy_is_right_for_large_logits_or_says_which_layer_lost_them(name, size, dtype, filters):
+    arguments = large_logits(size, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter(filters)
+        try:
+            loss, gradient = backprop.gradient(*arguments, strategy=name)
+        except OverflowedError as error:
+            message = sentence(error)
+            assert message.startswith(f"The strategy {name} gives ")
+            assert f"in {dtype}: layer 2, softmax, gives the label of sample 1 the probability" in message
+            assert f"the strategy short-form gives here, with a loss of {size:g}" in message
+        else:
+            assert np.isfinite(loss)
+            assert np.isfinite(gradient.vector).all()
+
+
+def test_the_six_strategies_that_form_probabilities_refuse_logits_of_a_hundred_in_float32():
+    refused = []
+    for name in STRATEGIES:
+        try:
+            backprop.gradient(*large_logits(100, "float32"), strategy=name)
+        except OverflowedError:
+            refused.append(name)
+    assert set(refused) == {
+        "full-jacobian",
+        "full-jacobian-naive",
+        "sparse-jacobian",
+        "batched-jacobian",
+        "batched-jacobian-einsum",
+        "layerwise-vjp",
+    }
+
+
+def test_the_first_layer_that_overflows_is_named_and_a_wider_dtype_recommended():
+    network = backprop.Network.mlp(2, 3, 2, activation="tanh", loss="mean-squared-error")
+    params = network.init(np.random.default_rng(0), "float32")
+    params["W2"][...] = 1e30
+    inputs = np.ones((2, 2), "float32")
+    with pytest.raises(OverflowedError, match="the loss mean-squared-error overflows") as caught:
+        backprop.gradient(network, params, inputs, [0, 1])
+    assert "float64" in sentence(caught.value)
+    network = backprop.Network.mlp(2, 3, 2, activation="relu")
+    params = network.init(np.random.default_rng(0), "float64")
+    params["W1"][...] = 1e300
+    with pytest.raises(OverflowedError, match="output 0 of layer 1, linear, is inf for sample 0") as caught:
+        backprop.gradient(network, params, np.full((2, 2), 1e30), [0, 1])
+    assert "smaller parameters or inputs" in sentence(caught.value)
+
+
+def test_a_callers_floating_point_settings_change_nothing():
+    params, batch = SCENARIOS["toy-relu"].sample("float64")
+    expected = backprop.gradient(NETWORK, params, *batch).gradient.vector
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(backprop.gradient(NETWORK, params, *batch).gradient.vector, expected)
+        with pytest.raises(OverflowedError):
+            backprop.gradient(*large_logits(100, "float32"), strategy="layerwise-vjp")
 
 
 def test_an_unknown_strategy_is_answered_with_the_nearest():

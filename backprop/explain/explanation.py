@@ -95,9 +95,9 @@ def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Paramet
 
 
 def _gradient(trace: Trace) -> Array:
-    found = [
-        step
+    found = {
+        step.name: step.array
         for step in trace.steps
         if step.name.startswith("∂L/∂") and trace.names.is_parameter(step.name[4:])
-    ]
-    return np.concatenate([step.array.reshape(-1) for step in sorted(found, key=lambda step: step.name)])
+    }
+    return np.concatenate([found[name].reshape(-1) for name in sorted(found)])

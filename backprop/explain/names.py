@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backprop.layers import Linear
+from backprop.errors import UnsupportedError
+from backprop.layers import Layer, Linear
 from backprop.network import Network
 
 LOSS, SAMPLE_LOSS = "L", "ℓ"
-
-PARAMETER_LETTERS = {"W": "io", "b": "o"}
-"""The axes of a layer's own parameters, by their local names."""
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -22,18 +20,31 @@ _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 @dataclass(frozen=True)
 class Names:
-    """values: of the inputs and of every layer's output. parameters: of every layer, by local name."""
+    """values: of the inputs and of every layer's output. parameters: of every layer, by local name.
+
+    shapes: of one sample's value, or of a parameter. letters: the axes of every parameter, by the legend.
+    """
 
     values: tuple[str, ...]
     parameters: tuple[dict[str, str], ...]
     shapes: dict[str, tuple[int, ...]]
-    """Of one sample's value, or of a parameter."""
+    letters: dict[str, str]
 
     @classmethod
     def of(cls, network: Network) -> Names:
-        """The names for a network; a second activation in a row is primed."""
+        """The names for a network; a second activation in a row, or one that is named as a parameter, is primed.
+
+        Raises `UnsupportedError` for a parameter whose axes the legend has no letters for.
+        """
+        parameters = tuple({local: subscripted(name) for local, name in own.items()} for own in network.names)
+        letters = {
+            own[local]: _letters(layer, local, shape, i, o)
+            for layer, own, (i, o) in zip(network.layers, parameters, network.widths, strict=True)
+            for local, shape in layer.parameter_shapes().items()
+        }
         values, number = ["x"], 0
         shapes: dict[str, tuple[int, ...]] = {"x": (network.inputs,)}
+        shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
         for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
             number += isinstance(layer, Linear)
             letter = "z" if isinstance(layer, Linear) else "a"
@@ -43,9 +54,7 @@ class Names:
                 name += "′"
             values.append(name)
             shapes[name] = (o,)
-        parameters = tuple({local: subscripted(name) for local, name in own.items()} for own in network.names)
-        shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
-        return cls(tuple(values), parameters, shapes)
+        return cls(tuple(values), parameters, shapes, letters)
 
     @property
     def outputs(self) -> str:
@@ -61,6 +70,17 @@ class Names:
         if name in self.values:
             return self.values.index(name)
         return next(k for k, own in enumerate(self.parameters) if name in own.values())
+
+
+def _letters(layer: Layer, local: str, shape: tuple[int, ...], i: int, o: int) -> str:
+    """The axes of a layer's parameter, as its shape tells them."""
+    known = {(i, o): "io", (): "", (i,): "i", (o,): "o"}
+    if shape not in known:
+        raise UnsupportedError(
+            f"The parameter {local} of the layer {layer.name} has the shape {shape}; expected one of "
+            f"{', '.join(map(str, known))}, for whose axes there are letters."
+        )
+    return known[shape]
 
 
 def subscripted(name: str) -> str:

@@ -9,52 +9,55 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.explain.draft import Draft
 from backprop.explain.formulas import formula, of_one_sample, parameter_formula
-from backprop.explain.names import LOSS, PARAMETER_LETTERS, SAMPLE_LOSS, Names, plain_name
+from backprop.explain.names import LOSS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
+from backprop.explain.samples import Samples
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
 from backprop.layers import EinsumFactor
-from backprop.network import Network
+from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
 
 class Recorder:
-    """What a strategy forms for a batch of `n`, as steps."""
+    """What a strategy forms for a batch, as steps."""
 
-    def __init__(self, network: Network, n: int) -> None:
-        self._network, self._n = network, n
+    def __init__(self, network: Network, params: Parameters, batch: Batch) -> None:
+        self._network, self._n = network, len(batch.inputs)
         self.names = Names.of(network)
         self._observer = Observer(self.names.outputs, network.classes, self._product)
-        self._drafts: dict[tuple[Quantity, Kind], Draft] = {}
+        self._drafts: list[Draft] = []
+        self.samples = Samples(network, params, batch)
 
     def steps(self) -> tuple[Step, ...]:
         """All steps so far, in the order in which each was first taken."""
-        return tuple(draft.finish(k + 1) for k, draft in enumerate(self._drafts.values()))
+        return tuple(draft.finish(k + 1, self._n) for k, draft in enumerate(self._drafts))
 
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
         call.arguments.update({name: _plain(value) for name, value in call.arguments.items()})
+        self.samples.look(call)  # before the call, which may write over its arguments
         record = getattr(self, f"_{call.form}", None)
         result = call.make()
-        return result if record is None else record(call, result)
+        return result if record is None or not self.samples.now else record(call, result)
 
     def add_gradient(self, loss: float, gradient: Parameters) -> None:
         """What the strategy returned, where no step has formed it already."""
         dtype = gradient.dtype
-        if not any(draft.quantity == LOSS for draft in self._drafts.values()):
+        if not any(draft.quantity == LOSS for draft in self._drafts):
             self._add(LOSS, "gradient", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", dtype.type(loss))
         for parameters in self.names.parameters:
-            for local, name in parameters.items():
+            for name in parameters.values():
                 quantity = Derivative(LOSS, name)
-                if not any(draft.quantity == quantity for draft in self._drafts.values()):
-                    letters = PARAMETER_LETTERS[local]
+                if not any(draft.quantity == quantity for draft in self._drafts):
+                    letters = self.names.letters[name]
                     array = gradient[plain_name(name)]
                     mean = f"1/n Σn ∂{SAMPLE_LOSS}/∂{name}[n,{','.join(letters)}]"
                     self._add(quantity, "gradient", "", mean, letters, array)
 
     def missing(self) -> str | None:
-        """A gradient that no step leads to: the strategy does it where nobody watches."""
-        made = {draft.quantity for draft in self._drafts.values()}
+        """The name of a parameter's gradient that no recorded step produced; None if all were seen."""
+        made = {draft.quantity for draft in self._drafts}
         for parameters in self.names.parameters:
             for name in parameters.values():
                 if not {Derivative(LOSS, name), Derivative(SAMPLE_LOSS, name)} & made:
@@ -64,8 +67,10 @@ class Recorder:
     def _add(
         self, quantity: Quantity, kind: Kind, layer: str, formula: str, letters: str, array: Array
     ) -> None:
-        draft = self._drafts.setdefault((quantity, kind), Draft(quantity, kind, layer, formula, letters))
-        draft.parts.append(np.array(array))  # a copy: the strategy may write over it
+        known = [draft for draft in self._drafts if (draft.quantity, draft.kind) == (quantity, kind)]
+        if not any(draft.add(array, self.samples.now) for draft in known):
+            self._drafts.append(Draft(quantity, kind, layer, formula, letters))
+            self._drafts[-1].add(array, self.samples.now)
 
     def _named(self, array: Array, derivative: Derivative) -> Array:
         return self._observer.named(array, derivative)
@@ -80,7 +85,7 @@ class Recorder:
         of_loss = call.position == len(names.parameters)
         y = names.values[k + 1]
         words = {"x": names.values[k], "y": y, "k": self._loss_name(samples)}
-        return words if of_loss else words | names.parameters[k]
+        return words if of_loss else names.parameters[k] | words
 
     # Forward
 
@@ -121,7 +126,7 @@ class Recorder:
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
         return {
             local: self._own(
-                call, "parameter_jacobians", "jacobian", local, f"no{PARAMETER_LETTERS[local]}", array
+                call, "parameter_jacobians", "jacobian", local, f"no{self._letters(call, local)}", array
             )
             for local, array in jacobians.items()
         }
@@ -136,9 +141,17 @@ class Recorder:
 
     def _own(self, call: Call, form: str, kind: Kind, local: str, letters: str, array: Array) -> Array:
         words, layer = self._words(call, self._n), call.subject.name
-        derivative = Derivative(words["y"], words[local])
+        derivative = Derivative(words["y"], self._parameter(call, local))
         self._add(derivative, kind, layer, parameter_formula(form, layer, local, words), letters, array)
         return self._named(array, derivative)
+
+    def _parameter(self, call: Call, local: str) -> str:
+        """The name of one of the called layer's own parameters."""
+        return self.names.parameters[call.position][local]
+
+    def _letters(self, call: Call, local: str) -> str:
+        """The axes of one of the called layer's own parameters."""
+        return self.names.letters[self._parameter(call, local)]
 
     # Backward
 
@@ -164,9 +177,8 @@ class Recorder:
         words, layer = self._words(call, len(call.arguments["dy"])), call.subject.name
         for local, array in own.items():
             text = parameter_formula("vjp", layer, local, words)
-            self._add(
-                Derivative(words["k"], words[local]), "vjp", layer, text, PARAMETER_LETTERS[local], array
-            )
+            derivative = Derivative(words["k"], self._parameter(call, local))
+            self._add(derivative, "vjp", layer, text, self._letters(call, local), array)
         if dx is None:
             return None, own
         derivative = Derivative(words["k"], words["x"])
@@ -181,8 +193,7 @@ class Recorder:
         letters = "n" + ("" if of_loss else "c" if product.of == names.outputs else "o")
         letters += "i"
         if by_parameter:
-            own = "io" if len(names.shapes[product.by]) > 1 else "o"
-            letters = (letters[1:-1] if of_loss else letters[:-1]) + own
+            letters = (letters[1:-1] if of_loss else letters[:-1]) + names.letters[product.by]
         shape = () if of_loss else names.shapes[product.of]
         shape += names.shapes[product.by]
         array = result.reshape(-1, *shape) if letters.startswith("n") else result.reshape(shape)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from backprop.explain.lineup import line_of
 from backprop.explain.names import SAMPLE_LOSS
 from backprop.explain.step import Step, Trace
@@ -61,11 +63,20 @@ def _reasons(trace: Trace, step: Step) -> Iterable[tuple[bool, str]]:
     if step.kind in ("jacobian", "factor"):
         yield step.layer == "linear", "linear jacobian"
         yield step.layer == "softmax", "softmax jacobian"
-        yield True, "diagonal jacobian"
+        yield _is_diagonal(step), "diagonal jacobian"
+        return
     yield by == "x", "first input"
     yield by == names.outputs, "loss by outputs"
     yield of == names.outputs, "outputs by something"
     yield True, "inner product"
+
+
+def _is_diagonal(step: Step) -> bool:
+    """Whether a local Jacobian is zero, or left out, off its diagonal."""
+    if step.letters != "noi":
+        return step.letters == "no"
+    array = step.array
+    return array.shape[1] == array.shape[2] and not np.any(array[:, ~np.eye(array.shape[1], dtype=bool)])
 
 
 _REASONS = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from backprop.errors import BackpropError, UnsupportedError
-from backprop.explain.names import PARAMETER_LETTERS, Names, plain_name
+from backprop.explain.names import Names, plain_name
 from backprop.explain.recorder import Recorder
 from backprop.explain.step import Step, Trace
 from backprop.explain.watched import watched
@@ -35,14 +35,24 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     reason = strategy.unsupported(network, dtype)
     if reason is not None:
         raise UnsupportedError(f"The strategy {strategy.name} cannot do {network} in {dtype}: {reason}.")
-    recorder = Recorder(network, n)
+    recorder = Recorder(network, params, batch)
     seen = watched(network, recorder)
     loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
+    if recorder.samples.parts is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it takes {recorder.samples.parts} of {n} samples "
+            "at once; expected all of them or one."
+        )
     missing = recorder.missing()
     if missing is not None:
         raise UnsupportedError(
             f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
             "derivatives of the layers by NumPy; expected one that does, such as full-jacobian or short-form."
+        )
+    if recorder.samples.strange is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it computes {recorder.samples.strange} of other "
+            "numbers, too; expected those of the batch and the parameters alone."
         )
     recorder.add_gradient(loss, gradient)
     return Trace(
@@ -55,8 +65,8 @@ def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> 
     one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
     arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
     for parameters in names.parameters:
-        for local, name in parameters.items():
-            arrays.append((name, PARAMETER_LETTERS[local], params[plain_name(name)]))
+        for name in parameters.values():
+            arrays.append((name, names.letters[name], params[plain_name(name)]))
     return tuple(
         Step(k + 1, name, "given", "", "", letters, array.copy())
         for k, (name, letters, array) in enumerate(arrays)

@@ -11,8 +11,10 @@ from backprop.legend import LEGEND
 
 
 def equation(step: Step) -> str:
-    """The step's name and formula: z₁[n,o] = Σi x[n,i] W₁[i,o] + b₁[o]."""
-    return f"{step.name} = {step.formula}" if step.formula else step.name
+    """The step's name and formula: z₁[n,o] = Σi x[n,i] W₁[i,o] + b₁[o]; or that the formula is not known."""
+    if step.formula:
+        return f"{step.name} = {step.formula}"
+    return f"{step.name}: the formula of {step.layer} is not known here" if step.layer else step.name
 
 
 def facts(step: Step) -> str:

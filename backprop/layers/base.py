@@ -2,7 +2,8 @@
 
 A layer keeps nothing between calls: what a derivative needs is handed in, the layer's input `x` (n, i)
 and its output `y` (n, o). No form falls back to another one, or a strategy that asks for a Jacobian
-would be timing a VJP; a layer that lacks a form raises `UnsupportedError`.
+would be timing a VJP; a layer that lacks a form raises `UnsupportedError`, also for a batch of no samples, by
+which a strategy finds out beforehand (`backprop.layer_forms`).
 """
 
 from __future__ import annotations

@@ -22,11 +22,16 @@ import numpy as np
 
 from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
+from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor
 from backprop.network import Batch, Network
 from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
+
+_BY_INPUT = ("io", "no", "noi")
+_BY_PARAMETER = ("ni", "no", "")
+"""The axes of a local Jacobian by the layer's input and by its own parameters."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class BatchedJacobian(Strategy[Plan]):
         return "batched-jacobian" if self.route == "blas" else "batched-jacobian-einsum"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network and dtype can be done, given the memory."""
-        return None
+        """A layer whose local Jacobians are no operands of the einsum above; all others, given the memory."""
+        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """n·c·p numbers once: by BLAS they are read while in the cache. Digits, mostly zero, need fewer written."""

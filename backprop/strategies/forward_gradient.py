@@ -22,6 +22,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import OptionError
+from backprop.layer_forms import lacking
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.options import check_count
@@ -93,7 +94,10 @@ class ForwardGradient(Strategy[Plan]):
         )
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """More directions than there are parameters: the exact gradient would be cheaper."""
+        """More directions than parameters, where the exact gradient is cheaper; and a layer without a JVP."""
+        return self._too_many(network) or lacking(network, dtype, "forward", "jvp")
+
+    def _too_many(self, network: Network) -> str | None:
         if self.directions is not None and self.directions > network.parameter_count:
             return f"{self.directions} directions are more than the {network.parameter_count} parameters"
         return None
@@ -122,7 +126,7 @@ class ForwardGradient(Strategy[Plan]):
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Seed the generator, allocate a direction, the estimate and its standard error."""
-        reason = self.unsupported(network, dtype)
+        reason = self._too_many(network)
         if reason is not None:
             raise OptionError(f"The {reason}; expected as many at most.")
         return Plan(

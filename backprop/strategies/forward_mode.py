@@ -20,6 +20,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
+from backprop.layer_forms import lacking
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -58,8 +59,8 @@ class ForwardMode(Strategy[Plan]):
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Only of the weights of a linear layer it is known which unit a direction moves."""
-        return unknown_parameters(network)
+        """A layer without a JVP, or with parameters that are no linear layer's: what they move is not known."""
+        return unknown_parameters(network) or lacking(network, dtype, "forward", "jvp")
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """A tangent of every layer that follows, n·o numbers, for each of the p directions.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backprop.arrays import Array, DType
+from backprop.layer_forms import lacking
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -34,8 +35,8 @@ class LayerwiseVJP(Strategy[Plan]):
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network and dtype can be done."""
-        return None
+        """A layer that lacks a form which is needed here; all others can be done."""
+        return lacking(network, dtype, "forward", "vjp")
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Three matrix products a linear layer; all activations and two deltas in memory."""

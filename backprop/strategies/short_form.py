@@ -17,6 +17,7 @@ from typing import ClassVar, final
 
 from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
+from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -56,8 +57,8 @@ class ShortForm(Strategy[Plan]):
         return "short-form-dense" if self.dense else "short-form"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network and dtype can be done."""
-        return None
+        """A layer that lacks a form which is needed here; all others can be done."""
+        return lacking(network, dtype, "forward", "vjp")
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""

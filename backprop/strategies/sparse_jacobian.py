@@ -4,6 +4,7 @@
             of softmax           one dense block a sample        n·o·o
             of a linear layer    1ₙ ⊗ Wᵀ                         W itself, for all samples
     ∂y/∂θ   of a linear layer    x ⊗ I for W, 1 ⊗ I for b        n·i·o and n·o
+            of a scale           diagonal                        n·o
     dL/dθ = dL/dy · ∂y/∂θ        dL/dx = dL/dy · ∂y/∂x           row vector times sparse matrix, from the left
 
 ⊗ is the Kronecker product (Magnus and Neudecker 2019, section 2.4): row o of ∂y/∂W for one sample holds x in
@@ -20,7 +21,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.errors import UnsupportedError
+from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor, Elementwise, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -28,6 +29,10 @@ from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 _BLOCK_NUMBERS = 1 << 16
 """Non-zeros in ∂y/∂W of a block, unless those of one sample are more."""
+
+_BY_INPUT = ("io", "no", "noi")
+_BY_PARAMETER = ("ni", "no", "")
+"""The axes of a local Jacobian by the layer's input and by its own parameters: their sparse structure is known."""
 
 _INDEX_BYTES = 4
 """Of a sparse array's index: scipy's own choice below 2³¹ non-zeros."""
@@ -57,8 +62,8 @@ class SparseJacobian(Strategy[Plan]):
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network and dtype can be done."""
-        return None
+        """A layer whose local Jacobians have axes of which no sparse structure is known; all others can be done."""
+        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ n·i·o non-zeros with their indices; only those of a block are alive at once."""
@@ -132,17 +137,16 @@ def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
 
 
 def _renew(jacobian: Any, factor: EinsumFactor, o: int, samples: int) -> None:
-    """Write X (n, i) of X ⊗ I; of a bias, X is (n, 1) and holds ones. A block may have fewer samples."""
+    """Write X (n, i) of X ⊗ I; of a bias, X is (n, 1) and holds ones. A block may have fewer samples.
+
+    A parameter that scales every output has a diagonal (n, o) for each sample instead.
+    """
     numbers = jacobian.data.reshape(-1, o, jacobian.shape[0] // o)
     numbers[..., samples:] = 0
     if factor.subscripts == "ni":
         numbers[..., :samples] = factor.operand.T[:, None, :]
-    elif factor.subscripts == "":
-        numbers[..., :samples] = factor.operand
-    else:
-        raise UnsupportedError(
-            f"A Jacobian has the axes {factor.subscripts!r}; expected ni or none, whose sparse structure is known."
-        )
+    else:  # "no" or none
+        numbers[..., :samples] = factor.operand.T
 
 
 def _padded(row: Array, length: int) -> Array:
@@ -162,12 +166,8 @@ def _chain(row: Array, factor: EinsumFactor) -> Array:
     if factor.subscripts == "no":  # a diagonal is its own transpose, which scipy would make anew
         slopes: Any = operand.astype(row.dtype).reshape(1, -1)
         chained: Array = sparse.dia_array((slopes, [0]), shape=(row.size, row.size)) @ row.reshape(-1)
-    elif factor.subscripts == "noi":
+    else:  # "noi"
         chained = row.reshape(-1) @ sparse.bsr_array((operand, np.arange(n), np.arange(n + 1)))
-    else:
-        raise UnsupportedError(
-            f"A Jacobian has the axes {factor.subscripts!r}; expected io, no or noi, whose sparse structure is known."
-        )
     return chained.reshape(n, -1)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import BackpropError, DataError, UnsupportedError
+from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
 from backprop.training.batches import Batches, Position
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
@@ -120,9 +121,12 @@ class Trainer:
         keep = self.step % KEEP_EVERY == 0
         position = self.batches.position if keep else None
         with np.errstate(over="ignore", invalid="ignore"):  # a divergence is found below, by its loss
-            loss, gradient = self.strategy.value_and_gradient(self._plan, self.params, self.batches.next())
+            batch = self.batches.next()
+            loss, gradient = self.strategy.value_and_gradient(self._plan, self.params, batch)
             if not math.isfinite(loss):
-                raise self.diverged(f"The loss is {loss}")
+                finite = loss_of_closed_form(self.network, self.params, batch)
+                instead = "" if finite is None else f" where the strategy short-form gives {finite:.4g}"
+                raise self.diverged(f"The loss of {self.strategy.name} is {loss}{instead}")
             if position is not None:
                 self._keep(position)
             self.optimizer.update(gradient.vector, rate, self.step)

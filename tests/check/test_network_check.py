@@ -11,6 +11,7 @@ from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError, LabelError
 
 RIGHT = compiled(source("relu", "cross-entropy"))
+RIGHT_TANH = compiled(source("tanh", "cross-entropy"))
 
 
 def checked(function, net="relu", **options):
@@ -293,3 +294,63 @@ def test_the_first_tensor_that_is_not_finite_is_the_first_on_the_way_back():
 
     (finding,) = changed(change).findings
     assert (finding.kind, finding.tensor) == ("not-finite", "b2")
+
+
+def test_a_transposed_tensor_has_a_row_that_says_wrong_and_no_error_below_its_tolerance():
+    found = changed(lambda loss, g: {**g, "W1": g["W1"].T.copy()})
+    rows = {tensor.name: tensor for tensor in found.tensors}
+    assert [name for name in rows if rows[name].verdict == "wrong"] == ["W1"]
+    assert np.isnan(rows["W1"].error)
+    assert rows["W1"].compared == 0
+    assert [finding.kind for finding in found.findings] == ["transposed"]
+
+
+@pytest.mark.parametrize("size", [1e-6, 1e-11, 1e-14])
+def test_a_wrong_row_never_has_an_error_below_its_tolerance(size):
+    """A wrong entry may be lost in the norm of much larger ones beside it."""
+    one = NETS["relu"]
+    params, batch = one.sample()
+    batch.inputs[:, 4] = 1e-8 * (1 + batch.inputs[:, 4])
+
+    def slightly_off(tensors, inputs, labels):
+        loss, g = RIGHT(tensors, inputs, labels)
+        g["W1"][4] *= 1 + size / 1e-8
+        return loss, g
+
+    found = check_network_gradient(one.network, slightly_off, params, batch, np.random.default_rng(0))
+    for tensor in found.tensors:
+        assert (tensor.verdict == "wrong") == (tensor.error > tensor.tolerance)
+
+
+def test_a_gradient_that_is_zero_everywhere_is_said_to_test_nothing():
+    one = NETS["relu"]
+    params, batch = one.sample()
+    params["b1"][...] = -100
+    found = check_network_gradient(one.network, RIGHT, params, batch, np.random.default_rng(0))
+    assert found.ok
+    (note,) = found.notes
+    assert "gradient of W1, b1 and W2 is 0 in every entry" in note
+
+
+def test_an_error_without_a_name_is_only_possible_and_has_its_pattern():
+    def change(loss, g):
+        g["W1"][3] += np.linspace(1, 2, g["W1"].shape[1])
+        return loss, g
+
+    (finding,) = changed(change).findings
+    assert (finding.kind, finding.confidence) == ("unknown", "possible")
+    assert "row 3" in finding.evidence
+    (finding,) = changed(lambda loss, g: (loss + 0.123, g)).findings
+    assert (finding.kind, finding.confidence) == ("unknown", "possible")
+
+
+def test_where_rounding_is_as_large_as_the_gradient_nothing_is_called_right():
+    one = NETS["tanh"]
+    params, batch = one.sample()
+    params["W2"][...] *= 400  # the samples are certain, and what is left of p - y is rounding
+    labels = one.network.predict(params, batch.inputs)
+    found = check_network_gradient(
+        one.network, RIGHT_TANH, params, batch._replace(labels=labels), np.random.default_rng(0)
+    )
+    assert found.verdict == "undecided"
+    assert any("Rounding may move the gradient" in note for note in found.notes)

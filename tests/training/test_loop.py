@@ -187,3 +187,10 @@ def test_two_epochs_of_the_whole_mnist_reach_97_per_cent():
     while not trainer.finished:
         trainer.take_step()
     assert trainer.evaluate(dataset.test_images, dataset.test_labels).accuracy >= 0.97
+
+
+def test_a_strategy_that_cannot_hold_the_loss_is_told_from_a_rate_that_diverges(make_trainer):
+    trainer = make_trainer(strategy="layerwise-vjp")
+    trainer.params["W2"][...] *= 1e5
+    with pytest.raises(DivergenceError, match="layerwise-vjp is inf where the strategy short-form gives"):
+        run(trainer, 5)

@@ -20,9 +20,10 @@ from backprop.check.forms.answers import Answer, read_answer, value_and_gradient
 from backprop.check.forms.behaviour import observe
 from backprop.check.forms.tensors import form_of
 from backprop.check.forms.tree import describe
-from backprop.check.network.comparison import Truth, compare, kinks_of, truth_for
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network
+from backprop.check.network.comparison import Truth, compare, hidden, kinks_of, truth_for
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
 from backprop.check.network.loss_value import check_loss
+from backprop.check.network.outside import check_layers
 from backprop.check.network.reshaped import better_shapes
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.errors import CheckError
@@ -46,10 +47,11 @@ def check_network_gradient(
 
     `function` is called with a dict of the parameters by name, the inputs (n, i) and the labels (n,), all of them
     copies; it returns the gradients as such a dict, or a pair (loss, gradients). `rng` makes the other arguments
-    of the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss.
+    of the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights
+    of the linear layers; no other parameter decays.
 
-    Raises `CheckError` where what is returned is no gradient, the errors of `Network.batch` and
-    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
+    Raises `CheckError` where what is returned is no gradient or a layer contradicts itself, the errors of
+    `Network.batch` and `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
@@ -64,15 +66,16 @@ def check_network_gradient(
     loss, gradient = value_and_gradient(seen.answer, form)
     answer = read_answer(gradient, form, order=_backward_order(network))
     got = {**answer.tensors, **answer.reshaped}
+    check_layers(network, params, batch)
     truth = truth_for(network, params, batch, got, weight_decay)
-    tensors, wrong = _compare(params, got, truth)
+    tensors, wrong = _compare(params, answer, truth)
     decided = {each.name for each in tensors if each.verdict != "undecided"}
     comparable = {name: tensor for name, tensor in got.items() if name in decided}
     findings = [
         *map(_by_name, seen.findings),
         *better_shapes(answer, gradient, network, params, batch, truth),
     ]
-    notes = []
+    notes = _blind_points(params, batch, tensors, truth)
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
@@ -90,10 +93,6 @@ def check_network_gradient(
             )
             findings = _with_loss(findings, finding)
             notes += [note] if note else []
-    if len(batch.labels) == 1:
-        notes.append(
-            "With one sample a sum over the batch and a mean are the same: check a larger batch, too."
-        )
     kinks, count = kinks_of(network, truth)
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
@@ -148,21 +147,39 @@ def _backward_order(network: Network) -> list[str]:
     return [names[local] for names in reversed(network.names) for local in names]
 
 
-def _compare(
-    params: Parameters, got: Mapping[str, Array], truth: Truth
-) -> tuple[list[TensorCheck], frozenset[str]]:
-    """Every tensor's verdict in the parameters' order, and the names of those with a wrong entry."""
-    tensors, wrong = [], set()
+def _compare(params: Parameters, answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:
+    """Every tensor's verdict in the parameters' order, and the names of those with a wrong entry.
+
+    A tensor that is missing or has another shape than its parameter is wrong, and has no error in the parameter's
+    shape. Its values are compared nevertheless where they can be reshaped: they may be wrong, too.
+    """
+    tensors, wrong, nothing = [], set(), float("nan")
     for name in params:
-        if name not in got:
-            nothing = float("nan")
-            tensors.append(TensorCheck(name, params[name].shape, "wrong", nothing, nothing, 0))
-            continue
-        check, where = compare(name, got[name], truth)
+        got = {**answer.tensors, **answer.reshaped}.get(name)
+        check, where = (None, None) if got is None else compare(name, got, truth)
+        if check is None or (name in answer.reshaped and check.verdict != "wrong"):
+            check = TensorCheck(name, params[name].shape, "wrong", nothing, nothing, 0)
         tensors.append(check)
-        if where.any():
+        if where is not None and where.any():
             wrong.add(name)
     return tensors, frozenset(wrong)
+
+
+def _blind_points(params: Parameters, batch: Batch, tensors: list[TensorCheck], truth: Truth) -> list[str]:
+    """What cannot be seen at this point, in sentences."""
+    notes = []
+    zero = [name for name in params if not np.any(truth.gradient[name])]
+    if zero:
+        notes.append(
+            f"The true gradient of {listed(zero)} is 0 in every entry here, so that its formula is not tested: "
+            "check at other parameters or inputs, too."
+        )
+    if len(batch.labels) == 1:
+        notes.append(
+            "With one sample a sum over the batch and a mean are the same: check a larger batch, too."
+        )
+    reasons = {each.name: hidden(each.name, truth) for each in tensors if each.verdict == "undecided"}
+    return notes + [reason for reason in reasons.values() if reason]
 
 
 def _with_loss(findings: list[Finding], finding: Finding | None) -> list[Finding]:

@@ -11,11 +11,14 @@ from backprop.arrays import Array
 from backprop.check.network.rounding import Rounding, rounding
 from backprop.check.network.subgradients import nearest_subgradient
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
+from backprop.layers import Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import reference_gradient
 
 _WORST = 5
+_HIDDEN = 0.01
+"""The share of a tensor's size from which on its rounding hides mistakes, so that nothing can be called right."""
 _MOST_KINKS = 200
 
 
@@ -51,28 +54,41 @@ def truth_for(
     eps = float(np.finfo(params.dtype).eps)
     if not bounds.kinked:
         gradient = reference_gradient(network, params, batch)
-        _decay(gradient, params, weight_decay)
+        _decay(network, gradient, params, weight_decay)
         return Truth(gradient, bounds, None, {}, eps)
     sides = rounding(network, params, batch, params.dtype, sides=True).bound
     without = {
-        name: tensor - weight_decay * params[name].astype(np.longdouble) if name.startswith("W") else tensor
+        name: tensor - weight_decay * params[name].astype(np.longdouble)
+        if name in decayed(network)
+        else tensor
         for name, tensor in got.items()
     }
-    gradient, chosen = nearest_subgradient(network, params, batch, bounds.kinked, without, bounds.bound)
-    _decay(gradient, params, weight_decay)
+    gradient, chosen = nearest_subgradient(network, params, batch, without, bounds)
+    _decay(network, gradient, params, weight_decay)
     return Truth(gradient, bounds, sides, chosen, eps)
 
 
-def _decay(gradient: Parameters, params: Parameters, weight_decay: float) -> None:
+def decayed(network: Network) -> frozenset[str]:
+    """The names of the tensors that decay: the weights W of the linear layers, and nothing else."""
+    return frozenset(
+        names["W"]
+        for layer, names in zip(network.layers, network.names, strict=True)
+        if isinstance(layer, Linear)
+    )
+
+
+def _decay(network: Network, gradient: Parameters, params: Parameters, weight_decay: float) -> None:
     """Add λ W to every weight's gradient."""
     if weight_decay:
-        for name in gradient:
-            if name.startswith("W"):
-                gradient[name][...] += np.longdouble(weight_decay) * params[name]
+        for name in decayed(network):
+            gradient[name][...] += np.longdouble(weight_decay) * params[name]
 
 
 def compare(name: str, got: Array, truth: Truth) -> tuple[TensorCheck, Array]:
-    """The verdict on one tensor, and which of its entries are wrong."""
+    """The verdict on one tensor, and which of its entries are wrong.
+
+    A wrong tensor's tolerance is that of its wrong entries: those of much larger entries beside them say nothing.
+    """
     expected, bound = truth.gradient[name], _bound(name, got, truth)
     difference = np.abs(got.astype(np.longdouble) - expected)
     outside = difference > bound
@@ -81,10 +97,13 @@ def compare(name: str, got: Array, truth: Truth) -> tuple[TensorCheck, Array]:
         sides = truth.sides[name]
         open_ = outside & (sides > 2 * truth.bound[name]) & (difference <= sides)
     wrong = outside & ~open_
-    verdict: Verdict = "wrong" if wrong.any() else "undecided" if open_.any() else "right"
+    undecided = open_.any() or hidden(name, truth) is not None
+    verdict: Verdict = "wrong" if wrong.any() else "undecided" if undecided else "right"
     compared = ~open_
     size = _norm(expected)
-    error, allowed = _norm(np.where(compared, difference, 0)), _norm(bound)
+    error, allowed = _norm(np.where(compared, difference, 0)), _norm(bound[wrong] if wrong.any() else bound)
+    if wrong.any() and size == 0:
+        allowed = 0.0
     check = TensorCheck(
         name=name,
         shape=expected.shape,
@@ -107,6 +126,20 @@ def _bound(name: str, got: Array, truth: Truth) -> Array:
     if got.dtype.kind != "f":
         return np.asarray(bound)
     return np.asarray(bound + float(np.finfo(got.dtype).eps) * size)
+
+
+def hidden(name: str, truth: Truth) -> str | None:
+    """Why rounding hides the truth of a tensor, in a sentence; None where it does not."""
+    bound, size = truth.bound[name], _norm(truth.gradient[name])
+    if not np.all(np.isfinite(bound)):
+        return (
+            f"How far rounding moves the gradient of {name} could not be found out, "
+            "for a layer gives no numbers beside its input: nothing can be called right there."
+        )
+    share = _share(_norm(bound), size)
+    if size == 0 or share <= _HIDDEN:
+        return None
+    return f"Rounding may move the gradient of {name} by {share:.0%} of its size, which hides what is wrong with it."
 
 
 def _worst(got: Array, expected: Array, bound: Array, difference: Array) -> tuple[Entry, ...]:

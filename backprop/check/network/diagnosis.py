@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def _loss_of(explanation: Explanation, run: Run) -> tuple[str, float] | None:
 
 def _runs(network: Network, params: Parameters, batch: Batch, truth: Truth, weight_decay: float) -> list[Run]:
     """The forward pass; with each convention for the slope at a kink, too, where there are any."""
-    slopes = [truth.slopes] + [by_convention(truth.rounding.kinked, slope) for slope in CONVENTIONS]
+    slopes = [truth.slopes] + [by_convention(truth.rounding, share) for share in CONVENTIONS]
     runs = [
         Run.of(network, params, batch.inputs, batch.labels, each, weight_decay)
         for each in (slopes if truth.rounding.kinked else slopes[:1])
@@ -92,7 +92,7 @@ def _tolerance(expected: Array, bound: Array) -> float:
 
 def _alone(name: str, got: Array, params: Parameters, batch: Batch, truth: Truth) -> list[Finding]:
     """The signatures that a tensor has by itself, in a network that is no multi-layer perceptron."""
-    return diagnose(
+    findings = diagnose(
         name,
         got,
         truth.gradient[name],
@@ -100,6 +100,12 @@ def _alone(name: str, got: Array, params: Parameters, batch: Batch, truth: Truth
         tolerance=truth.bound[name],
         batch_size=len(batch.labels),
     )
+    return [_unnamed(finding) for finding in findings]
+
+
+def _unnamed(finding: Finding) -> Finding:
+    """A finding without a known kind says where the error is, and nothing about it is certain."""
+    return replace(finding, confidence="possible") if finding.kind == "unknown" else finding
 
 
 def _grouped(mistakes: Sequence[Mistake]) -> list[list[Mistake]]:
@@ -123,7 +129,7 @@ def _finding(group: list[Mistake], explanation: Explanation, got: Got, run: Run)
     verb = "equals" if len(spoilt) == 1 else "equal"
     others = [kind for kind in _rivals(first, explanation) if kind != first.kind]
     confidence: Confidence = "likely" if others else "certain"
-    evidence = f"{_listed(spoilt)} {verb} {first.text}, to rounding."
+    evidence = f"{listed(spoilt)} {verb} {first.text}, to rounding."
     if others:
         evidence += f" Here {' and '.join(others)} would look the same."
     return found(first.kind, tensor, evidence, confidence, first.fix)
@@ -140,7 +146,8 @@ def _rivals(mistake: Mistake, explanation: Explanation) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """The names as words: W1, b1 and W2."""
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "It"
 
 
@@ -166,8 +173,8 @@ def _unknown(
             findings += own
             del suspects[name]
     if suspects:
-        narrower = narrower_dtype(list(suspects), got, expected, params, truth)
-        findings += [narrower] if narrower else [unknown(suspect) for suspect in suspects.values()]
+        narrower = narrower_dtype(list(suspects), got, expected, run)
+        findings += [narrower] if narrower else [_unnamed(unknown(suspect)) for suspect in suspects.values()]
     return _one_precision(findings)
 
 
@@ -189,6 +196,6 @@ def _one_precision(findings: list[Finding]) -> list[Finding]:
     if len(same) < 2:
         return findings
     names = [str(finding.tensor) for finding in same]
-    evidence = f"{same[0].evidence} It begins in {names[0]} and is in {_listed(names[1:])}, too."
+    evidence = f"{same[0].evidence} It begins in {names[0]} and is in {listed(names[1:])}, too."
     first = found("lower-precision", names[0], evidence, same[0].confidence)
     return [first, *(finding for finding in findings if finding.kind != "lower-precision")]

@@ -1,82 +1,112 @@
-"""A narrower dtype somewhere in the computation: the errors are those that its rounding leaves, and have no pattern.
+"""A narrower dtype somewhere in the computation, named only where it is shown by evaluating in that dtype.
 
-The bound of rounding (`backprop.check.network.rounding`) grows with eps, so that of float32 is known, entry by
-entry. Where all errors lie within it, are a good part of it, have no outlier, and follow neither the gradient nor
-the parameters, that dtype is the likely cause. A float16 leaves so much room that it stays possible.
+Two things show it: every entry is a number of the narrower dtype, and as far off as its rounding leads; or a pass in
+which one quantity is rounded to that dtype has the same errors. An error that is merely of the size of float32's
+rounding shows nothing: a step that was taken too early, an ε in a logarithm or an unfinished iteration is as small.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.findings import Finding
 from backprop.check.kinds import found
-from backprop.check.network.comparison import Truth
-from backprop.check.network.rounding import ROOM
+from backprop.check.network.hypotheses import Run
 
-_DTYPES = (("float32", 2.0**-23), ("float16", 2.0**-10))
-_LEAST, _MOST = 0.004, 1.5
-"""The root mean square of the errors, in units of bound / ROOM: one cast leaves little, a whole pass about 0.3."""
+_DTYPES = (np.float32, np.float16)
 _FEWEST = 8
-_SHARE = 0.4
-"""Of the entries are beyond their own dtype's rounding: a single wrong one is no lack of precision."""
-_FOLLOWS = {"float32": 0.85, "float16": 0.6}
-"""The cosine from which on errors follow the gradient or the parameters. A few rounded δ make errors that are alike;
-little else makes any as small as those of float32."""
+"""So many entries are off at least: errors of fewer may be alike by chance."""
+_SAME = 0.25
+"""The share of the errors that may be left unexplained: sums in another order round in another way."""
+_ROUNDINGS = 100
+"""How many roundings of the dtype an entry may be off by, for entries that are its numbers."""
+
+Tensors = Mapping[str, Array]
 
 
-def narrower_dtype(
-    names: Sequence[str],
-    got: Mapping[str, Array],
-    expected: Mapping[str, Array],
-    parameters: Mapping[str, Array],
-    truth: Truth,
-) -> Finding | None:
-    """The finding where the errors of all these tensors are what a narrower dtype leaves."""
-    own = float(np.finfo(got[names[0]].dtype).eps) if got[names[0]].dtype.kind == "f" else 0.0
-    bound = _joined(truth.bound, names)
-    use = bound > 1e-12 * np.max(bound)  # the others are zero for certain
-    error = _joined(got, names) - _joined(expected, names)
-    ratio = (error / bound)[use]
-    moved = ratio[ratio != 0]
-    if not own or len(moved) < _FEWEST or np.mean(np.abs(ratio) > 1) < _SHARE:
+def narrower_dtype(names: Sequence[str], got: Tensors, expected: Tensors, run: Run) -> Finding | None:
+    """The finding where the errors of all these tensors are those of a narrower dtype."""
+    own = got[names[0]].dtype
+    if own.kind != "f":
         return None
-    others = [(_joined(other, names) / bound)[use] for other in (expected, parameters)]
-    if abs(float(np.mean(np.sign(moved)))) > 0.9:
+    values, error = _joined(got, names), _joined(got, names) - _joined(expected, names)
+    size, total = _norm(_joined(expected, names)), _norm(error)
+    if np.count_nonzero(error) < _FEWEST or size == 0:
         return None
-    follows = max(_along(ratio, other) for other in others)
-    spread = float(np.sqrt(np.mean(np.square(moved))))
-    if np.max(np.abs(moved)) > 12 * spread:
-        return None
-    for dtype, eps in _DTYPES:
-        units = spread * ROOM * own / eps
-        if eps > 2 * own and units <= _MOST:
-            if units < _LEAST:
-                return None
-            total, size = _norm(error), _norm(_joined(expected, names))
-            if total > 4 * eps * size or follows > _FOLLOWS[dtype]:
-                return None
-            evidence = (
-                f"‖got - expected‖ / ‖expected‖ = {total / size:.1e} in {', '.join(names)}, as {dtype}'s rounding "
-                f"({eps:.1e}) leaves it, of either sign and without a pattern."
-            )
-            return found(
-                "lower-precision", names[0], evidence, "likely" if dtype == "float32" else "possible"
-            )
+    off = f"‖got - expected‖ / ‖expected‖ = {total / size:.1e} in {', '.join(names)}"
+    for dtype in _DTYPES:
+        eps, word = float(np.finfo(dtype).eps), np.dtype(dtype).name
+        if eps <= 2 * float(np.finfo(own).eps):
+            continue
+        with np.errstate(over="ignore", under="ignore"):
+            if np.array_equal(values, _rounded(values, dtype)) and total <= _ROUNDINGS * eps * size:
+                return _named(names, f"{off}, and every entry is a number of {word}.", certain=False)
+            exact = _joined(_backward(run), names)
+            for what, tensors in _passes(run, dtype):
+                rest = _norm(error - (_joined(tensors, names) - exact)) / total
+                if rest <= _SAME:
+                    evidence = f"{off}: a pass with {what} in {word} has the same errors."
+                    return _named(names, evidence, certain=rest <= 1e-3)
     return None
 
 
-def _joined(tensors: Mapping[str, Array], names: Sequence[str]) -> Array:
+def _named(names: Sequence[str], evidence: str, *, certain: bool) -> Finding:
+    return found("lower-precision", names[0], evidence, "certain" if certain else "likely")
+
+
+def _passes(run: Run, dtype: type) -> Iterator[tuple[str, Tensors]]:
+    """The gradient by passes in which something is rounded to the dtype, with what that is."""
+    for k in range(run.depth):
+        yield f"δ of layer {k + 1}", _backward(run, (k,), dtype)
+    yield "every δ", _backward(run, tuple(range(run.depth)), dtype)
+    narrow = replace(
+        run,
+        inputs=_rounded(run.inputs, dtype),
+        weights=tuple(_rounded(weight, dtype) for weight in run.weights),
+    )
+    yield "parameters and inputs", _backward(narrow.again(biases=[_rounded(b, dtype) for b in run.biases]))
+    for words, inside in (("the products of the forward pass", False), ("the forward pass", True)):
+        yield words, _backward(_forward(run, dtype, inside=inside))
+    for k in range(1, run.depth):
+        x = tuple(_rounded(x, dtype) if j == k else x for j, x in enumerate(run.x))
+        yield f"the input of layer {k + 1}", _backward(replace(run, x=x))
+
+
+def _forward(run: Run, dtype: type, *, inside: bool) -> Run:
+    """The run with x W + b in the dtype; with `inside`, the activations as well."""
+    x, z = [run.inputs], []
+    for weight, bias, activation in zip(run.weights, run.biases, run.activations, strict=True):
+        product: Array = x[-1].astype(dtype) @ weight.astype(dtype) + bias.astype(dtype)
+        z.append(product.astype(np.float64))
+        y = product if inside else z[-1]
+        x.append((y if activation is None else activation.forward({}, y)).astype(np.float64))
+    return replace(run, x=tuple(x[:-1]), z=tuple(z), y=x[-1])
+
+
+def _backward(run: Run, narrow: tuple[int, ...] = (), dtype: type = np.float64) -> dict[str, Array]:
+    """The gradient of a run, with the δ of the layers `narrow` rounded to the dtype."""
+    delta, gradient = run.output_delta(), {}
+    for k in range(run.depth - 1, -1, -1):
+        delta = _rounded(delta, dtype) if k in narrow else delta
+        weights, bias = run.names(k)
+        gradient[weights] = run.x[k].T @ delta + run.decay * run.weights[k]
+        gradient[bias] = delta.sum(axis=0)
+        if k:
+            delta = run.through(k - 1, delta @ run.weights[k].T)
+    return gradient
+
+
+def _rounded(array: Array, dtype: type) -> Array:
+    return np.asarray(array.astype(dtype).astype(np.float64))
+
+
+def _joined(tensors: Tensors, names: Sequence[str]) -> Array:
     """The entries of several tensors in one array of float64."""
     return np.concatenate([np.asarray(tensors[name], np.float64).ravel() for name in names])
-
-
-def _along(error: Array, other: Array) -> float:
-    size = _norm(error) * _norm(other)
-    return abs(float(np.vdot(error, other))) / size if size else 0.0
 
 
 def _norm(array: Array) -> float:

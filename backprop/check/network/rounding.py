@@ -9,8 +9,11 @@ different entries are independent and add in quadrature, and a sum of k products
 The last bracket stands for the partial sums, which are as large as the result where all terms have one sign. c leaves
 room for formulas of f, f' and the softmax that are written in other ways; no other taste is in it.
 
-At a kink rounding may fall on either side, and at z = 0 itself every slope between both is a subgradient. Which
-pre-activations those are is found here, too; with `sides` the bound takes in both.
+Of a layer without such an analysis, one of the user's own, the errors are measured (`rounding_measured`).
+
+At a kink rounding may fall on either side, and at the kink itself every slope between both is a subgradient. Which
+pre-activations those are is found here, too, from what f' does and not from what the layer says of itself; with
+`sides` the bound takes in both.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.check.network.quadrature import row_largest, row_norm, together, walk
 from backprop.check.network.rounding_back import backward_error, output_error
+from backprop.check.network.rounding_measured import forward_error
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -29,15 +33,22 @@ from backprop.parameters import Parameters
 ROOM = 8.0
 """c. The right gradients of the suite, written in many ways, use less than a tenth of the bound that it gives."""
 
+_JUMP, _HALVINGS = 1e-10, 8
+"""A smaller change of f' is no jump; 8 halvings of the interval make that of a smooth f' 2**8 times smaller."""
+
 
 @dataclass(frozen=True)
 class Rounding:
-    """bound: of every entry of the gradient, absolute. loss: of the loss. kinked: by layer, where (n, o) the
-    derivative has a jump within rounding of its input."""
+    """bound: of every entry of the gradient, absolute; NaN where none could be found. loss: of the loss.
+
+    kinked: by layer, where (n, o) the derivative has a jump within rounding of its input. slopes: by such a layer, f'
+    left and right of there.
+    """
 
     bound: Parameters
     loss: float
     kinked: dict[int, Array]
+    slopes: dict[int, tuple[Array, Array]]
 
 
 def rounding(
@@ -50,18 +61,23 @@ def rounding(
     unit = ROOM * float(np.finfo(dtype).eps)
     tiny = float(np.finfo(dtype).tiny)
 
+    rng = np.random.default_rng(0)  # of the signs with which unknown layers are tried
     errors = [np.zeros_like(inputs)]
     for layer, own, x, y in zip(network.layers, tensors, values, values[1:], strict=False):
-        errors.append(_forward(layer, own, x, y, errors[-1], unit))
+        errors.append(_forward(layer, own, x, y, errors[-1], unit, rng))
     kinked: dict[int, Array] = {}
+    beside: dict[int, tuple[Array, Array]] = {}
     slopes: list[Array | None] = []
     for k, layer in enumerate(network.layers):
-        change = _slope_change(layer, values[k], np.maximum(errors[k], tiny)) if _has_slope(layer) else None
-        if change is not None and not layer.smooth:
-            if np.any(change):
-                kinked[k] = change > 0
-            change = change if sides else np.zeros_like(change)
-        slopes.append(change)
+        if not isinstance(layer, Elementwise):
+            slopes.append(None)
+            continue
+        error = np.maximum(errors[k], tiny)
+        left, right, change = _slopes_beside(layer, values[k], error)
+        jumps = _jumps(layer, values[k], error, change)
+        if np.any(jumps):
+            kinked[k], beside[k] = jumps, (left, right)
+        slopes.append(change if sides else np.where(jumps, 0, change))
 
     last = len(network.layers) - 1
     delta, error, loss = output_error(network, values, errors, batch.labels, unit)
@@ -80,17 +96,22 @@ def rounding(
             error,
             out[k],
             unit,
+            rng,
             first=k == 0,
         )
     bound.vector[...] += 64 * tiny
-    return Rounding(bound, loss, kinked)
+    return Rounding(bound, loss, kinked, beside)
 
 
-def _has_slope(layer: Layer) -> bool:
-    return isinstance(layer, Elementwise)
-
-
-def _forward(layer: Layer, own: dict[str, Array], x: Array, y: Array, error: Array, unit: float) -> Array:
+def _forward(
+    layer: Layer,
+    own: dict[str, Array],
+    x: Array,
+    y: Array,
+    error: Array,
+    unit: float,
+    rng: np.random.Generator,
+) -> Array:
     """How far a layer's output may be off, when its input may be off by `error`."""
     if isinstance(layer, Linear):
         squares = np.square(own["W"])
@@ -100,18 +121,33 @@ def _forward(layer: Layer, own: dict[str, Array], x: Array, y: Array, error: Arr
     if isinstance(layer, Softmax):
         return np.asarray(y * (together(error, row_norm(y * error)) + unit * (1 + row_largest(x))))
     if isinstance(layer, Elementwise):
-        slope = np.abs(layer.derivative(x, y)) + (_slope_change(layer, x, error) if layer.smooth else 0)
+        slope = np.abs(layer.derivative(x, y)) + (_slopes_beside(layer, x, error)[2] if layer.smooth else 0)
         own_rounding = unit * np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
-        return together(slope * error, own_rounding)
-    return error + unit * np.abs(y)
+        return together(slope * error, own_rounding, unit * y)
+    return forward_error(layer, own, x, y, error, unit, rng)
 
 
-def _slope_change(layer: Layer, x: Array, error: Array) -> Array:
-    """How much f' changes within `error` of x."""
-    assert isinstance(layer, Elementwise)
-    here = np.asarray(layer.derivative(x, layer.forward({}, x)), np.float64)
-    changes = [
-        np.abs(np.asarray(layer.derivative(x + side, layer.forward({}, x + side)), np.float64) - here)
-        for side in (error, -error)
-    ]
-    return np.maximum(*changes)
+def _slope(layer: Elementwise, x: Array) -> Array:
+    return np.asarray(layer.derivative(x, layer.forward({}, x)), np.float64)
+
+
+def _slopes_beside(layer: Elementwise, x: Array, error: Array) -> tuple[Array, Array, Array]:
+    """f' at x - error and at x + error, and how much f' changes within."""
+    left, here, right = (_slope(layer, x + side) for side in (-error, 0, error))
+    return left, right, np.maximum(np.abs(left - here), np.abs(right - here))
+
+
+def _jumps(layer: Elementwise, x: Array, error: Array, change: Array) -> Array:
+    """Where (n, o) f' has a jump within `error` of x: halving the interval does not make its change smaller."""
+    jumps: Array = change > _JUMP * (1 + np.max(np.abs(_slope(layer, x)), initial=0))
+    if not np.any(jumps):
+        return jumps
+    low, high = x - error, x + error
+    f_low, f_high = _slope(layer, low), _slope(layer, high)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        f_middle = _slope(layer, middle)
+        lower = np.abs(f_middle - f_low) >= np.abs(f_high - f_middle)
+        low, high = np.where(lower, low, middle), np.where(lower, middle, high)
+        f_low, f_high = np.where(lower, f_low, f_middle), np.where(lower, f_middle, f_high)
+    return np.asarray(jumps & (np.abs(f_high - f_low) > 0.5 * change))

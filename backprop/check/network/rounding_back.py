@@ -8,6 +8,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.quadrature import row_largest, row_norm, together, walk
+from backprop.check.network.rounding_measured import vjp_error
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Network
 
@@ -47,6 +48,7 @@ def backward_error(
     error: Array,
     out: dict[str, Array],
     unit: float,
+    rng: np.random.Generator,
     *,
     first: bool,
 ) -> tuple[Array, Array]:
@@ -77,6 +79,7 @@ def backward_error(
         return delta * slope, together(
             (np.abs(slope) + slope_change) * error, slope_change * delta, own_rounding * delta
         )
-    dx_other, _ = layer.vjp(own, x, y, delta)
-    assert dx_other is not None
-    return dx_other, error + unit * np.abs(dx_other)
+    dx, error, bounds = vjp_error(layer, own, x, y, delta, (x_error, y_error, error), unit, rng)
+    for name, bound in bounds.items():
+        out[name][...] = bound
+    return dx, error

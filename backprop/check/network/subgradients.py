@@ -1,8 +1,8 @@
 """Subgradients: what a right gradient may say where an activation has a kink within rounding of its input.
 
-A pre-activation z that is 0, or so close that rounding decides its side, may be given any slope between those of
-both sides. Most gradients take one convention for all: 0 (as z > 0 does), 1 (as z >= 0 does) or ½. Where none of
-these is what was taken, the slopes are found one by one.
+A pre-activation z at a kink, or so close that rounding decides its side, may be given any slope between those of both
+sides. Most gradients take one convention for all: the slope on the left (as z > 0 does), that on the right (as z >= 0
+does), or the mean of both. Where none of these is what was taken, the slopes are found one by one.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from backprop.arrays import Array
+from backprop.check.network.rounding import Rounding
 from backprop.layers import Elementwise
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
 CONVENTIONS = (0.0, 1.0, 0.5)
+"""The share of the way from the slope on the left to that on the right."""
 _MOST_ONE_BY_ONE, _SWEEPS = 24, 3
 
 
-def by_convention(kinked: Mapping[int, Array], slope: float) -> dict[int, Array]:
-    """The same slope at every kink, NaN elsewhere."""
-    return {k: np.where(mask, slope, np.nan) for k, mask in kinked.items()}
+def by_convention(bounds: Rounding, share: float) -> dict[int, Array]:
+    """By layer, the slope at every kink that one convention gives it, NaN elsewhere."""
+    return {
+        k: np.where(mask, left + share * (right - left), np.nan)
+        for k, mask in bounds.kinked.items()
+        for left, right in [bounds.slopes[k]]
+    }
 
 
 def subgradient(
@@ -60,25 +66,24 @@ def nearest_subgradient(
     network: Network,
     params: Parameters,
     batch: Batch,
-    kinked: Mapping[int, Array],
     got: Mapping[str, Array],
-    bound: Parameters,
+    bounds: Rounding,
 ) -> tuple[Parameters, Mapping[int, Array]]:
     """The subgradient that `got` is nearest to, and its slopes at kinks by layer."""
 
     def distance(trial: Mapping[int, Array]) -> tuple[int, float]:
-        return _distance(subgradient(network, params, batch, trial, np.float64), got, bound)
+        return _distance(subgradient(network, params, batch, trial, np.float64), got, bounds.bound)
 
-    conventions = [by_convention(kinked, slope) for slope in CONVENTIONS]
+    conventions = [by_convention(bounds, share) for share in CONVENTIONS]
     slopes: Mapping[int, Array] = min(conventions, key=distance)
     best = distance(slopes)
-    places = [(k, *place) for k, mask in kinked.items() for place in np.argwhere(mask)]
+    places = [(k, *place) for k, mask in bounds.kinked.items() for place in np.argwhere(mask)]
     for _ in range(_SWEEPS if best[0] and len(places) <= _MOST_ONE_BY_ONE else 0):
         before = best
         for k, n, o in places:
-            for slope in CONVENTIONS:
+            for convention in conventions:
                 trial = {**slopes, k: slopes[k].copy()}
-                trial[k][n, o] = slope
+                trial[k][n, o] = convention[k][n, o]
                 found = distance(trial)
                 if found < best:
                     best, slopes = found, trial

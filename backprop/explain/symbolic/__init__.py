@@ -10,6 +10,7 @@ formula that they compute. Needs SymPy: `pip install 'backprop-bench[symbolic]'`
 
 from __future__ import annotations
 
+from backprop.explain.symbolic.arrays import UnderivableError
 from backprop.explain.symbolic.claim import Claim
 from backprop.explain.symbolic.derivation import Derivation
 from backprop.explain.symbolic.layers import prove_layer
@@ -26,6 +27,7 @@ __all__ = [
     "Derivation",
     "SymbolicNetwork",
     "UndecidedError",
+    "UnderivableError",
     "derive",
     "derive_network",
     "prove_layer",

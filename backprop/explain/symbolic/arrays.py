@@ -6,12 +6,17 @@ adds and multiplies objects as they are. So what comes out is the formula that t
 
     np.maximum(x, 0)  → Max(x, 0)         np.greater(y, 0)  → Heaviside(y, 0), 1 where y > 0 and else 0
     x.max(axis=1)     → a symbol m        what is subtracted to keep exp small; it must cancel, whatever it is
+    np.where(y > 0, …) → Piecewise        of a condition that is a comparison, or several
     0.3989422804…     → 1/√(2π)           a float is taken for the constant, or the fraction of small numbers,
                                           that rounds to it
+
+A NumPy function that is not known here is refused with `UnderivableError`: on objects NumPy would ask an expression
+whether it is true, which it always is, and the formula would be another one than the code's.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,21 +26,135 @@ import numpy as np
 import sympy
 
 from backprop.arrays import Array
+from backprop.explain.symbolic.zero import UndecidedError
 
 _CONSTANTS = {1 / math.sqrt(2 * math.pi): 1 / sympy.sqrt(2 * sympy.pi)}
+
+
+def _above(a: Any, b: Any) -> Any:
+    return sympy.Heaviside(a - b, 0)
+
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": sympy.exp,
     "log": sympy.log,
     "sqrt": sympy.sqrt,
     "tanh": sympy.tanh,
+    "sin": sympy.sin,
+    "cos": sympy.cos,
+    "sinh": sympy.sinh,
+    "cosh": sympy.cosh,
+    "arctan": sympy.atan,
+    "erf": sympy.erf,
+    "log1p": lambda x: sympy.log(1 + x),
+    "expm1": lambda x: sympy.exp(x) - 1,
+    "logaddexp": lambda a, b: sympy.log(sympy.exp(a) + sympy.exp(b)),
     "maximum": sympy.Max,
-    "greater": lambda a, b: sympy.Heaviside(a - b, 0),
+    "minimum": sympy.Min,
+    "clip": lambda x, low, high: sympy.Min(sympy.Max(x, low), high),
+    "greater": _above,
+    "less": lambda a, b: _above(b, a),
+    "greater_equal": lambda a, b: 1 - _above(b, a),
+    "less_equal": lambda a, b: 1 - _above(a, b),
+    "logical_and": lambda a, b: a * b,
+    "bitwise_and": lambda a, b: a * b,
+    "logical_or": lambda a, b: a + b - a * b,
+    "bitwise_or": lambda a, b: a + b - a * b,
+    "logical_not": lambda a: 1 - a,
+    "invert": lambda a: 1 - a,
+    "conjugate": lambda x: x,
+    "fabs": sympy.Abs,
     "expit": lambda x: 1 / (1 + sympy.exp(-x)),
     "ndtr": lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
     "absolute": sympy.Abs,
     "sign": sympy.sign,
 }
+
+_OF_MASKS = ("logical_and", "bitwise_and", "logical_or", "bitwise_or", "logical_not", "invert")
+
+_ARITHMETIC = (
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "negative",
+    "positive",
+    "power",
+    "square",
+    "reciprocal",
+    "matmul",
+)
+"""What NumPy does with the elements' own operators."""
+
+_MOVING = (
+    *(
+        "einsum",
+        "sum",
+        "mean",
+        "var",
+        "std",
+        "prod",
+        "cumsum",
+        "dot",
+        "vdot",
+        "inner",
+        "outer",
+        "tensordot",
+        "trace",
+    ),
+    *(
+        "reshape",
+        "ravel",
+        "transpose",
+        "swapaxes",
+        "moveaxis",
+        "expand_dims",
+        "squeeze",
+        "broadcast_to",
+        "diagonal",
+    ),
+    *(
+        "concatenate",
+        "stack",
+        "hstack",
+        "vstack",
+        "tile",
+        "repeat",
+        "roll",
+        "flip",
+        "split",
+        "copy",
+        "copyto",
+        "diff",
+    ),
+    *(
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "shape",
+        "ndim",
+        "size",
+        "atleast_2d",
+        "broadcast_arrays",
+    ),
+    *(
+        "array_equal",
+        "iscomplexobj",
+        "isrealobj",
+        "result_type",
+        "may_share_memory",
+        "shares_memory",
+        "column_stack",
+    ),
+)
+"""NumPy functions that add and multiply elements, or move them, and never ask what they are."""
+
+_MOST_COMPARISONS = 6
+
+
+class UnderivableError(UndecidedError):
+    """Code whose meaning on symbols is not known, so that no formula can be had from it."""
 
 
 class Symbolic(np.ndarray[Any, Any]):
@@ -48,8 +167,14 @@ class Symbolic(np.ndarray[Any, Any]):
         if ufunc is np.maximum and method == "reduce":
             result = _shift(arrays[0], kwargs["axis"], kwargs.get("keepdims", False))
         elif ufunc.__name__ in _FUNCTIONS and method == "__call__":
+            if ufunc.__name__ in _OF_MASKS and not all(
+                _is_mask(value) for array in arrays for value in _each(array)
+            ):
+                raise UnderivableError(f"{ufunc.__name__} of symbols that are no comparison has no formula")
             function = np.frompyfunc(_FUNCTIONS[ufunc.__name__], len(arrays), 1)
             result = np.asarray(function(*arrays), object)
+        elif ufunc.__name__ not in _ARITHMETIC:
+            raise UnderivableError(f"np.{ufunc.__name__} is not among the functions whose formula is known")
         else:
             kwargs = {name: value for name, value in kwargs.items() if name not in ("casting", "subok")}
             result = np.asarray(getattr(ufunc, method)(*arrays, **kwargs), object)
@@ -57,6 +182,72 @@ class Symbolic(np.ndarray[Any, Any]):
             np.asarray(out[0])[...] = result
             return out[0]
         return symbolic(result)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """np.where by cases, np.clip by its bounds; NumPy's own functions that move or add elements; no others."""
+        name = func.__name__
+        if name == "where" and len(args) == 3:
+            function = np.frompyfunc(_by_case, 3, 1)
+            return symbolic(np.asarray(function(*(plain(value) for value in args)), object))
+        if name == "clip" and len(args) == 3:
+            return np.minimum(np.maximum(args[0], args[1]), args[2])
+        if name not in _MOVING:
+            raise UnderivableError(f"np.{name} is not among the functions whose formula is known")
+        return super().__array_function__(func, types, args, kwargs)
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """The same symbols as floats; as whole numbers or truth values they would be others."""
+        if np.dtype(dtype).kind not in "fO":
+            raise UnderivableError(f"astype({np.dtype(dtype).name}) of symbols has no formula")
+        return self.copy()
+
+
+def _each(array: Any) -> Any:
+    return array.reshape(-1) if isinstance(array, np.ndarray) else [array]
+
+
+def _is_mask(expression: Any) -> bool:
+    return _truth_table(sympy.sympify(expression)) is not None
+
+
+def _truth_table(expression: Any) -> dict[tuple[bool, ...], bool] | None:
+    """Whether a mask holds, by what its comparisons say; None for what is no mask of a few comparisons."""
+    comparisons = _comparisons(expression)
+    if len(comparisons) > _MOST_COMPARISONS:
+        return None
+    table = {}
+    for said in itertools.product((False, True), repeat=len(comparisons)):
+        value = expression.subs({one: int(holds) for one, holds in zip(comparisons, said, strict=True)})
+        if value not in (0, 1):
+            return None
+        table[said] = bool(value == 1)
+    return table
+
+
+def _comparisons(expression: Any) -> list[Any]:
+    return sorted(expression.atoms(sympy.Heaviside), key=str)
+
+
+def _by_case(condition: Any, yes: Any, no: Any) -> Any:
+    """`yes` where the condition holds, else `no`."""
+    mask = sympy.sympify(condition)
+    table = _truth_table(mask)
+    if table is None:
+        raise UnderivableError("np.where of a condition that is no comparison has no formula")
+    comparisons = _comparisons(mask)
+    if not comparisons:
+        return yes if table[()] else no
+    cases = [
+        sympy.And(
+            *(
+                one.args[0] > 0 if holds else one.args[0] <= 0
+                for one, holds in zip(comparisons, said, strict=True)
+            )
+        )
+        for said, value in table.items()
+        if value
+    ]
+    return sympy.Piecewise((yes, sympy.Or(*cases)), (no, True))
 
 
 def symbolic(array: Any) -> Symbolic:

@@ -45,7 +45,10 @@ class Derivation:
     @property
     def verdict(self) -> str:
         """The claims in one sentence."""
-        wrong = [claim for claim in self.claims if not claim.holds]
+        wrong = [claim for claim in self.claims if claim.fault is not None]
+        unknown = [claim for claim in self.claims if claim.obstacle is not None]
+        if unknown and not wrong:
+            return f"NOT DERIVED: {len(unknown)} of {len(self.claims)} formulas; nothing is known of those."
         if not wrong:
             return f"Proven: all {len(self.claims)} formulas of the library equal what SymPy derives."
         return f"REFUTED: {len(wrong)} of {len(self.claims)} formulas of the library are wrong."

@@ -7,7 +7,7 @@ input_jacobian = J,  vjp = dy J,  jvp = J ẋ, …    proven for all numbers, at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ import sympy
 
 from backprop.arrays import Array
 from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
-from backprop.explain.symbolic.claim import Claim, claim_equal
-from backprop.explain.symbolic.zero import simplified
+from backprop.explain.symbolic.claim import Claim, claim, claim_equal, on_symbols
+from backprop.explain.symbolic.zero import UndecidedError, simplified
 from backprop.layers import EinsumFactor, Elementwise, Layer
 
 
@@ -31,10 +31,10 @@ class SymbolicLayer:
 
     @classmethod
     def of(cls, layer: Layer, n: int, i: int) -> SymbolicLayer:
-        """Run the layer's forward on symbols."""
+        """Run the layer's forward on symbols; raises `UnderivableError` where that gives no formula."""
         params = {name: symbols(name, *shape) for name, shape in layer.parameter_shapes().items()}
         x = symbols("x", n, i)
-        return cls(layer, params, x, tidy(layer.forward(params, x)))
+        return cls(layer, params, x, tidy(on_symbols(lambda: layer.forward(params, x))))
 
     @property
     def arguments(self) -> tuple[dict[str, Symbolic], Symbolic, Symbolic]:
@@ -60,25 +60,32 @@ class SymbolicLayer:
 
 def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
     """Every form of the layer, for n samples of i inputs."""
-    case = SymbolicLayer.of(layer, n, i)
+    try:
+        case = SymbolicLayer.of(layer, n, i)
+    except UndecidedError as error:
+        return [Claim(f"{layer.name}, n = {n}: forward", None, str(error).rstrip("."))]
     by_input, by_parameter = case.by_input, case.by_parameter
     apart = case.between_samples.copy()
     np.einsum("noni->noi", apart)[...] = 0
     claims = [claim_equal("samples that do not mix", apart, np.zeros_like(apart))]
-    claims.append(claim_equal("input_jacobian", layer.input_jacobian(*case.arguments), by_input))
-    claims.append(
-        claim_equal("input_factor", expanded(layer.input_factor(*case.arguments), *case.y.shape), by_input)
-    )
+    given, shape = case.arguments, case.y.shape
+    claims.append(claim("input_jacobian", lambda: layer.input_jacobian(*given), by_input))
+    claims.append(claim("input_factor", lambda: expanded(layer.input_factor(*given), *shape), by_input))
     if isinstance(layer, Elementwise):
         slopes = np.einsum("noo->no", by_input)
-        claims.append(claim_equal("derivative", symbolic(layer.derivative(case.x, case.y)), slopes))
-    dense, factors = layer.parameter_jacobians(*case.arguments), layer.parameter_factors(*case.arguments)
+        claims.append(claim("derivative", lambda: symbolic(layer.derivative(case.x, case.y)), slopes))
     for name, expected in by_parameter.items():
-        claims.append(claim_equal(f"parameter_jacobians of {name}", dense[name], expected))
-        factor = _parameter_factor(factors[name], *case.y.shape)
-        claims.append(claim_equal(f"parameter_factors of {name}", factor, expected))
+
+        def dense(name: str = name) -> Array:
+            return layer.parameter_jacobians(*given)[name]
+
+        def factor(name: str = name) -> Array:
+            return _parameter_factor(layer.parameter_factors(*given)[name], *shape)
+
+        claims.append(claim(f"parameter_jacobians of {name}", dense, expected))
+        claims.append(claim(f"parameter_factors of {name}", factor, expected))
     claims += _products(case, by_input, by_parameter)
-    return [Claim(f"{layer.name}, n = {n}: {claim.what}", claim.fault) for claim in claims]
+    return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
 
 
 def _products(case: SymbolicLayer, by_input: Array, by_parameter: dict[str, Array]) -> list[Claim]:
@@ -86,15 +93,20 @@ def _products(case: SymbolicLayer, by_input: Array, by_parameter: dict[str, Arra
     layer, (n, i) = case.layer, case.x.shape
     dy, dx = symbols("dy", *case.y.shape), symbols("dx", n, i)
     own = {name: symbols(f"d{name}", *tensor.shape) for name, tensor in case.params.items()}
-    got_dx, got_own = layer.vjp(*case.arguments, dy.copy())
-    claims = [claim_equal("vjp", got_dx, np.einsum("no,noi->ni", dy, by_input))]
+    claims = [
+        claim("vjp", lambda: layer.vjp(*case.arguments, dy.copy())[0], np.einsum("no,noi->ni", dy, by_input))
+    ]
     pushed = np.einsum("noi,ni->no", by_input, dx)
     for name, jacobian in by_parameter.items():
         flat = jacobian.reshape(*case.y.shape, -1)
         expected = np.einsum("no,nop->p", dy, flat).reshape(case.params[name].shape)
-        claims.append(claim_equal(f"vjp of {name}", got_own[name], expected))
+
+        def of_parameter(name: str = name) -> Array:
+            return layer.vjp(*case.arguments, dy.copy())[1][name]
+
+        claims.append(claim(f"vjp of {name}", of_parameter, expected))
         pushed = pushed + np.einsum("nop,p->no", flat, np.asarray(own[name]).reshape(-1))
-    claims.append(claim_equal("jvp", layer.jvp(*case.arguments, dx, own), pushed))
+    claims.append(claim("jvp", lambda: layer.jvp(*case.arguments, dx, own), pushed))
     return claims
 
 

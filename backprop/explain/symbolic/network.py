@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import sympy
 from backprop.arrays import Array
 from backprop.explain.names import LOSS, Names, plain_name
 from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
-from backprop.explain.symbolic.claim import Claim, claim_equal
+from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
 from backprop.explain.symbolic.layers import derivatives, tidy
 from backprop.explain.symbolic.zero import simplified
 from backprop.layers import Linear
@@ -68,7 +69,11 @@ class SymbolicNetwork:
             )
         )
         outputs = tuple(
-            tidy(layer.forward({name: symbolic(tensor) for name, tensor in own.items()}, x))
+            tidy(
+                on_symbols(
+                    partial(layer.forward, {name: symbolic(tensor) for name, tensor in own.items()}, x)
+                )
+            )
             for layer, own, x in zip(network.layers, network.local(params), values, strict=False)
         )
         batch = Batch(np.asarray(values[0]), np.arange(n) % network.classes)

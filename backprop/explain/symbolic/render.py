@@ -10,6 +10,7 @@ import sympy
 from backprop.explain.html import page
 from backprop.explain.names import plain_name
 from backprop.explain.step import Derivative
+from backprop.explain.symbolic.claim import Claim
 from backprop.explain.symbolic.derivation import Derivation, Line
 
 _WIDE = 100_000  # columns: a matrix is not folded
@@ -20,8 +21,12 @@ def render_text(derivation: Derivation) -> str:
     parts = [derivation.title, derivation.letters]
     for number, line in enumerate(derivation.lines, 1):
         parts.append(f"{number}. {line.words}:\n\n{_drawn(line)}")
-    parts.append("\n".join(f"{'✓' if claim.holds else '✗'} {claim}" for claim in derivation.claims))
+    parts.append("\n".join(f"{_mark(claim)} {claim}" for claim in derivation.claims))
     return "\n\n".join([*parts, derivation.verdict]) + "\n"
+
+
+def _mark(claim: Claim) -> str:
+    return "✓" if claim.holds else "?" if claim.fault is None else "✗"
 
 
 def _drawn(line: Line) -> str:
@@ -89,9 +94,7 @@ def render_html(derivation: Derivation) -> str:
         + "</section>"
         for number, line in enumerate(derivation.lines, 1)
     )
-    claims = "".join(
-        f"<li>{'✓' if claim.holds else '✗'} {escape(str(claim))}</li>" for claim in derivation.claims
-    )
+    claims = "".join(f"<li>{_mark(claim)} {escape(str(claim))}</li>" for claim in derivation.claims)
     letters = f'<p class="legend">{escape(derivation.letters)}</p>'
     body = (
         f'{letters}<div class="columns">{lines}</div><h2>{escape(derivation.verdict)}</h2><ul>{claims}</ul>'

@@ -10,8 +10,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.explain.names import plain_name
 from backprop.explain.symbolic.arrays import Symbolic
-from backprop.explain.symbolic.claim import Claim, claim_equal
+from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
 from backprop.explain.symbolic.network import OBJECTS, SymbolicNetwork
+from backprop.explain.symbolic.zero import UndecidedError
 from backprop.explain.watched import Call, watched
 from backprop.layers import EinsumFactor
 from backprop.parameters import Parameters
@@ -39,7 +40,11 @@ def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
 
 def prove_strategy(strategy: Strategy[Any], case: SymbolicNetwork) -> list[Claim]:
     """The strategy's gradient by every parameter against the chain rule's."""
-    gradient, claims, last = run(strategy, case), [], slice(-1, None)  # p - t is written with logits
+    claims, last = [], slice(-1, None)  # p - t is written with logits
+    try:
+        gradient = on_symbols(lambda: run(strategy, case))
+    except UndecidedError as error:
+        return [Claim(f"∂L of {strategy.name}", None, str(error).rstrip("."))]
     for name, expected in case.gradient.items():
         got = case.put_in(np.asarray(gradient[plain_name(name)]), last)
         claims.append(claim_equal(f"∂L/∂{name} of {strategy.name}", got, case.put_in(expected, last)))

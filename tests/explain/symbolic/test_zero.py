@@ -103,5 +103,5 @@ def test_a_maximum_is_one_symbol_for_one_row_and_another_for_another():
 
 def test_numbers_become_exact_arrays():
     np.testing.assert_array_equal(
-        symbolic(np.array([0.5, 0.25])), [sympy.Rational(1, 2), sympy.Rational(1, 4)]
+        np.asarray(symbolic(np.array([0.5, 0.25]))), [sympy.Rational(1, 2), sympy.Rational(1, 4)]
     )

@@ -67,24 +67,36 @@ def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:
     run, j = state.run, state.k - 1
     z, layer = run.z[j], j + 1
     f = run.activations[j]
-    assert f is not None
+    assert isinstance(f, Elementwise)
+    left = _slope_left_of_zero(f, z)
+    if left is None:
+        return
 
     def wrong(slope: Array, text: str, *, fitted: bool = False) -> State:
         evidence = f"a backward pass in which {f.name}'(z{layer}) {text}"
         return state.down(dy * slope, Mistake(_EDGE, evidence, layer=j, fitted=fitted))
 
-    yield wrong(np.where(z < 0, 1.0, 0.0), "is 1 where z < 0, on the wrong side")
-    yield wrong(np.sign(z), "is the sign of z: -1 left of zero instead of 0")
-    yield wrong(np.where((z > 0) & (z < 1), 1.0, 0.0), "is 1 only where 0 < z < 1")
+    yield wrong(np.where(z < 0, 1.0, left), "is 1 where z < 0, on the wrong side")
+    yield wrong(np.sign(z), f"is the sign of z: -1 left of zero instead of {left:g}")
+    yield wrong(np.where((z > 0) & (z < 1), 1.0, left), "is 1 only where 0 < z < 1")
     slope = leaky(state, dy, got)
     if slope is not None and abs(slope - 1) > 1e-3:  # a slope of 1 on both sides is none at all
-        yield wrong(np.where(z > 0, 1.0, slope), f"is {slope:.4g} left of zero instead of 0", fitted=True)
-    edge = shifted(state, dy, got)
+        yield wrong(
+            np.where(z > 0, 1.0, slope), f"is {slope:.4g} left of zero instead of {left:g}", fitted=True
+        )
+    edge = shifted(state, dy, got, left)
     if edge is not None:
         low, high = edge
         place = _between(low, high)
         middle = 0.5 * (low + high) if math.isfinite(low + high) else max(low, min(high, 0.0))
-        yield wrong(np.where(z > middle, 1.0, 0.0), f"has its edge at z = {place} instead of 0", fitted=True)
+        yield wrong(np.where(z > middle, 1.0, left), f"has its edge at z = {place} instead of 0", fitted=True)
+
+
+def _slope_left_of_zero(f: Elementwise, z: Array) -> float | None:
+    """The slope left of a kink at zero, right of which it is 1: 0 for relu; None for any other activation."""
+    size = np.abs(z) + np.finfo(np.float64).tiny
+    left, right = derivative_of(f, -size), derivative_of(f, size)
+    return float(left.flat[0]) if np.all(left == left.flat[0]) and np.all(right == 1) else None
 
 
 def _between(low: float, high: float) -> str:

@@ -31,7 +31,7 @@ def leaky(state: State, dy: Array, got: Got) -> float | None:
     return None
 
 
-def shifted(state: State, dy: Array, got: Got) -> tuple[float, float] | None:
+def shifted(state: State, dy: Array, got: Got, left: float) -> tuple[float, float] | None:
     """Two neighbouring z between which the edge lies that explains the bias gradient best."""
     run, j = state.run, state.k - 1
     bias = run.names(j)[1]
@@ -40,8 +40,8 @@ def shifted(state: State, dy: Array, got: Got) -> tuple[float, float] | None:
     z = run.z[j].ravel()
     unit = np.broadcast_to(np.arange(dy.shape[1]), dy.shape).ravel()
     order = np.argsort(z)
-    # From the left: the edge passes z after z, and each takes its term out of its unit's sum.
-    terms = dy.ravel()[order]
+    # From the left: the edge passes z after z. Each takes its term out of its unit's sum, but for the slope left.
+    terms = (1 - left) * dy.ravel()[order]
     residual = dy.sum(axis=0) - got.tensors[bias]
     change = np.empty(len(z))
     for place, (which, term) in enumerate(zip(unit[order], terms, strict=True)):

@@ -143,12 +143,12 @@ class Run:
 
 
 def _between(network: Network) -> tuple[Layer | None, ...] | None:
-    """The activation after each linear layer; None where the layers do not alternate."""
+    """The activation after each linear layer; None where there are two, or one has parameters of its own."""
     activations: list[Layer | None] = []
     for layer in network.layers:
         if isinstance(layer, Linear):
             activations.append(None)
-        elif not activations or activations[-1] is not None:
+        elif not activations or activations[-1] is not None or layer.parameter_shapes():
             return None
         else:
             activations[-1] = layer

@@ -1,0 +1,87 @@
+"""Which forms the layers of a network have, so that a strategy can say beforehand what it cannot do.
+
+A layer that lacks a form raises `UnsupportedError` when it is asked for it (`backprop.layers.base`). It is asked here
+with a batch of no samples: every array of such a batch is empty, whatever the sizes of the network.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.layers import EinsumFactor, Layer
+from backprop.network import Network
+
+
+def lacking(network: Network, dtype: DType, *forms: str) -> str | None:
+    """The first layer without one of the forms (`vjp`, `jvp`, …), in words; None where all have all of them."""
+    for layer, i, o in _outside(network):
+        for form in forms:
+            _, reason = _asked(layer, form, i, o, dtype)
+            if reason is not None:
+                return reason
+    return None
+
+
+def strange_factors(
+    network: Network, dtype: DType, by_input: tuple[str, ...], by_parameter: tuple[str, ...]
+) -> str | None:
+    """The first layer whose einsum factors are missing or have other axes than those named; None for no such layer.
+
+    A parameter's factor has to make up its parameter's shape, too: (i, o) where it holds an axis i, else (o,).
+    """
+    for layer, i, o in _outside(network):
+        factor, reason = _asked(layer, "input_factor", i, o, dtype)
+        if reason is None and factor is not None and factor.subscripts not in by_input:
+            reason = _axes(f"∂y/∂x of the layer {layer.name}", factor, by_input)
+        if reason is not None:
+            return reason
+        factors, reason = _asked(layer, "parameter_factors", i, o, dtype)
+        if reason is not None:
+            return reason
+        for name, shape in layer.parameter_shapes().items():
+            own = (factors or {}).get(name)
+            if own is None:
+                continue
+            what = f"∂y/∂{name} of the layer {layer.name}"
+            if own.subscripts not in by_parameter:
+                return _axes(what, own, by_parameter)
+            made = (i, o) if "i" in own.subscripts else (o,)
+            if made != shape:
+                return f"{what} makes a gradient of the shape {made}, and {name} has the shape {shape}"
+    return None
+
+
+def _axes(what: str, factor: EinsumFactor, known: tuple[str, ...]) -> str:
+    return f"{what} has the axes {factor.subscripts!r}, and only {', '.join(map(repr, known))} are known"
+
+
+def _outside(network: Network) -> Iterator[tuple[Layer, int, int]]:
+    """Every layer that is not of this package, with its i and o; of the package's own, tests prove every form."""
+    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
+        if not layer.__class__.__module__.startswith("backprop.layers."):
+            yield layer, i, o
+
+
+def _asked(layer: Layer, form: str, i: int, o: int, dtype: DType) -> tuple[Any, str | None]:
+    """What the layer answers for no samples, and why it does not answer."""
+    x, y = np.zeros((0, i), dtype), np.zeros((0, o), dtype)
+    own = {name: np.zeros(shape, dtype) for name, shape in layer.parameter_shapes().items()}
+    more: dict[str, tuple[Array | dict[str, Array], ...]] = {
+        "forward": (),
+        "vjp": (y.copy(),),
+        "jvp": (x, own),
+    }
+    given = (own, x) if form == "forward" else (own, x, y, *more.get(form, ()))
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")  # such as that the mean of nothing is NaN
+            return getattr(layer, form)(*given), None
+    except NotImplementedError:  # of which UnsupportedError is one
+        return None, f"the layer {layer.name} has no {form}"
+    except Exception:  # the layer takes no empty batch, which says nothing about others
+        return None, None

@@ -1,0 +1,45 @@
+"""Every strategy with layers that it has never seen: it says what it cannot do, or its gradient is right."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from outside.networks import NETWORKS, by_differences, sample
+from tables import DTYPES, STRATEGIES
+
+import backprop
+from backprop.registry import known_peers
+
+EVERYBODY = {**STRATEGIES, **known_peers()}
+every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+
+
+def _cannot(strategy, network, dtype):
+    reason = strategy.unsupported(network, np.dtype(dtype))
+    return reason or getattr(strategy, "unavailable", lambda: None)()
+
+
+@cache
+def truth(network, dtype):
+    """The gradient of a network's sample, found once."""
+    return by_differences(network, *sample(network, dtype))
+
+
+@every_network
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", EVERYBODY)
+def test_a_strategy_says_what_it_cannot_do_or_its_gradient_is_right(name, network, dtype):
+    strategy = EVERYBODY[name]
+    params, batch = sample(network, dtype)
+    reason = _cannot(strategy, network, dtype)
+    if reason is not None:
+        assert reason == reason.strip()
+        assert not reason.endswith(".")
+        return
+    loss, gradient = backprop.gradient(network, params, *batch, strategy=strategy)
+    expected = truth(network, dtype)
+    error = np.linalg.norm((gradient.vector - expected).astype(float)) / np.linalg.norm(
+        expected.astype(float)
+    )
+    assert error <= max(strategy.accuracy.tolerance(network, np.dtype(dtype)), 1e-11)
+    assert loss == pytest.approx(float(network.loss(params, *batch)), rel=float(64 * np.finfo(dtype).eps))
