@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from backprop.child_process import _OWN_GROUP as GROUP_OF_ITS_OWN
 from bench.check.job import Job
-from bench.isolated.process import GROUP_OF_ITS_OWN
 from bench.threads import thread_variables
 
 _LATE = "The time was up before the cost was measured."
