@@ -37,6 +37,7 @@ _PIECE = 2**16
 _PIECES_AHEAD = 16  # of answers that nobody has asked for yet; then the child waits
 _HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
 _ASLEEP_S = 0.05
+_LOOK_S = 0.2
 _LAST_WORDS_S = 1.0
 _END_S = 10.0
 _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
@@ -122,11 +123,15 @@ class ChildProcess:
 
         Raises `ChildError` where the child does not answer as asked within `timeout_s`; it is ended then.
         """
+        self.send(question, data)
+        return self.receive(timeout_s)
+
+    def send(self, question: Mapping[str, Any], data: Data = ()) -> None:
+        """Send a question without waiting; raises `ChildError` where the child has sent what nobody asked for."""
         self._take_what_is_there()
         if self._unread:
             raise self._failed("unreadable", "wrote on the pipe of its answers unasked")
         self._questions.put([(json.dumps(question) + "\n").encode(), *data])
-        return self.receive(timeout_s)
 
     def receive(self, timeout_s: float, most_bytes: int = MOST_LINE_BYTES) -> dict[str, Any]:
         """Wait for a line of at most `most_bytes`, and read it as an answer; raises as `ask` does."""
@@ -165,13 +170,23 @@ class ChildProcess:
 
     def _read_on(self, deadline: float, timeout_s: float) -> None:
         """Wait for the next piece of an answer."""
-        try:
-            piece = self._pieces.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            raise self._failed("timed-out", f"gave no answer within {timeout_s:.3g} s") from None
-        if not piece:
-            raise self._ended()
-        self._unread += piece
+        if self._is_over:
+            raise ChildError("ended", "has been ended")
+        while True:
+            ended = self._process.poll() is not None
+            left_s = max(0.0, deadline - time.monotonic())
+            try:
+                piece = self._pieces.get(timeout=min(left_s, _LOOK_S))
+            except queue.Empty:
+                if ended:  # what it has started may hold its pipe open
+                    raise self._ended() from None
+                if left_s <= _LOOK_S:
+                    raise self._failed("timed-out", f"gave no answer within {timeout_s:.3g} s") from None
+                continue
+            if not piece:
+                raise self._ended()
+            self._unread += piece
+            return
 
     def _take_what_is_there(self) -> None:
         with contextlib.suppress(queue.Empty):
@@ -222,7 +237,6 @@ class ChildProcess:
         """
         if self._is_over:
             return
-        self._is_over = True
         self._questions.put(None)
         if grace_s:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -235,6 +249,7 @@ class ChildProcess:
             for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
                 if pipe is not None:
                     pipe.close()
+        self._is_over = True  # last, so that an end that Ctrl-C has interrupted is made anew
 
     def _signal(self, name: str) -> None:
         if not self.can_stop:

@@ -13,7 +13,8 @@ from bench.threads import thread_variables
 START_UP_S = 60.0
 """The longest that a process may take to start, import everything and read the data."""
 
-_NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|out of memory", re.IGNORECASE)
+NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|out of memory", re.IGNORECASE)
+"""What libraries say that have no memory left."""
 
 
 class WorkerError(Exception):
@@ -51,7 +52,7 @@ class WorkerProcess:
         if "error" in answer:
             self.kill()
             said = f"{answer['error']}: {answer.get('message')}".strip(": ")
-            no_memory = answer.get("is_memory_error") or _NO_MEMORY.search(said)
+            no_memory = answer.get("is_memory_error") or NO_MEMORY.search(said)
             raise WorkerError("out-of-memory" if no_memory else "crashed", " ".join(said.split()))
         return answer
 
@@ -86,6 +87,6 @@ class WorkerProcess:
             return WorkerError(
                 "out-of-memory", "the process was killed, as a system does that has no memory left"
             )
-        if _NO_MEMORY.search(last):
+        if NO_MEMORY.search(last):
             return WorkerError("out-of-memory", f"the process gave up{last}")
         return WorkerError("crashed", f"the process {error.reason}{last}")
