@@ -44,11 +44,21 @@ def parse_seconds(what: str, text: str) -> float:
     return _quantity(what, text, _SECONDS, "60s")
 
 
+def parse_bytes(what: str, text: str) -> float:
+    """Bytes from a text such as `2GB` or `512MiB`; raises `BudgetError` where it is none, or not positive."""
+    return _quantity(what, text, _BYTES, "2GB")
+
+
 def default_memory_bytes() -> float:
     """Half of the memory available now, in bytes."""
+    return available_memory_bytes() / 2
+
+
+def available_memory_bytes() -> float:
+    """The memory that is available now, in bytes."""
     import psutil
 
-    return float(psutil.virtual_memory().available) / 2
+    return float(psutil.virtual_memory().available)
 
 
 def _quantity(what: str, text: str, known: dict[str, float], example: str) -> float:

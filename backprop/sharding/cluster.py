@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from backprop.child_process import ChildError, ChildProcess
 from backprop.sharding.combine import ShardError
 
 if TYPE_CHECKING:
     from distributed import Client
 
+_START_UP_S = 120.0
 _CLOSE_S = 20.0
 
 
@@ -36,27 +37,20 @@ def open_client(workers: int) -> tuple[Client, contextlib.ExitStack]:
 @contextlib.contextmanager
 def _served(workers: int) -> Iterator[str]:
     """The scheduler's address of a cluster in a process of its own, which ends with this block or this process."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "backprop.sharding.serve", str(workers)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(os.curdir) for path in sys.path)},
-        text=True,
+    path = os.pathsep.join(
+        part or str(os.curdir) for part in sys.path
+    )  # workers import what this process can
+    child = ChildProcess(
+        "backprop.sharding.serve", str(workers), variables={"PYTHONPATH": path}, keeps_output=False
     )
-    assert process.stdin is not None
-    assert process.stdout is not None
     try:
-        address = process.stdout.readline().strip()
-        if not address:
+        try:
+            address = str(child.receive(_START_UP_S)["address"])
+        except (ChildError, KeyError) as error:
+            said = f": the process {error.reason}" if isinstance(error, ChildError) else ""
             raise ShardError(
-                f"The {workers} workers did not start; expected Dask to tell its scheduler's address."
-            )
+                f"The {workers} workers did not start{said}; expected Dask to tell its scheduler's address."
+            ) from error
         yield address
     finally:
-        process.stdin.close()
-        try:
-            process.wait(_CLOSE_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
+        child.end(grace_s=_CLOSE_S)

@@ -7,13 +7,14 @@ is left behind.
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import sys
 
 
 def main(workers: int) -> None:
-    """Start so many workers over TCP on loopback, print the scheduler's address, wait for the end of the input."""
+    """Start so many workers over TCP on loopback, answer with the scheduler's address, wait for the end."""
     import dask
     from distributed import LocalCluster
 
@@ -34,7 +35,7 @@ def main(workers: int) -> None:
             silence_logs=logging.CRITICAL,
         ) as cluster,
     ):
-        print(cluster.scheduler_address, flush=True)
+        print(json.dumps({"address": cluster.scheduler_address}), flush=True)
         sys.stdin.read()
 
 

@@ -16,12 +16,16 @@ _PROJECT = Path(__file__).resolve().parents[2]
 _OURS = tuple(str(_PROJECT / part) for part in ("backprop", "bench"))
 
 
-class UserError(BackpropError):
-    """An exception of the user's code. `lines` is its traceback, cut down."""
+_MOST_SAID, _MOST_LINES = 1000, 20_000
 
-    def __init__(self, sentence: str, lines: str) -> None:
+
+class UserError(BackpropError):
+    """An exception of the user's code. lines: its traceback, cut down; is_memory_error: it is a `MemoryError`."""
+
+    def __init__(self, sentence: str, lines: str, is_memory_error: bool = False) -> None:
         super().__init__(sentence)
         self.lines = lines
+        self.is_memory_error = is_memory_error
 
 
 def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None = None) -> UserError:
@@ -29,11 +33,22 @@ def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None
     if isinstance(error, SystemExit):
         said = f"it called exit({'' if error.code is None else repr(error.code)})"
     else:
-        said = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
+        said = one_line(error)
     hint = _near_key(error, params)
     return UserError(
-        f"{what}: {said}; expected {hint or 'a gradient that runs to its end'}.", shortened(error)
+        f"{what}: {said}; expected {hint or 'a gradient that runs to its end'}.",
+        shortened(error)[-_MOST_LINES:],
+        isinstance(error, MemoryError),
     )
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, with its type, on one line."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # the message of a user's exception is made by the user's code
+        text = type(error).__name__
+    return " ".join(text[:_MOST_SAID].split()).rstrip(".: ")
 
 
 def shortened(error: BaseException) -> str:

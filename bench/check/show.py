@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.check.job import Job
-    from bench.check.process import Answers
+    from bench.check.judge import Answers
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 _MOST_PRINTED = 20

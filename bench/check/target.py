@@ -57,7 +57,7 @@ def _from_file(origin: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickle look their own module up
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # also SystemExit, and what else a user's code may raise
         raise user_error(error, f"The file {origin!r} could not be run") from error
     return module
 
@@ -66,7 +66,7 @@ def _from_module(origin: str) -> ModuleType:
     sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(origin)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # also SystemExit, and what else a user's code may raise
         if isinstance(error, ModuleNotFoundError) and error.name and origin.startswith(error.name):
             raise CheckError(f"There is no module {origin!r}; expected {EXPECTED}.") from error
         raise user_error(error, f"The module {origin!r} could not be imported") from error
@@ -94,7 +94,7 @@ def call_target(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             return function(*arguments)
         except UserError:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # also SystemExit, and what else a user's code may raise
             raise user_error(error, f"The function {name} failed", arguments[0]) from error
 
     return call

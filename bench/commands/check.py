@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Annotated
 
@@ -25,6 +26,10 @@ def check(
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
     weight_decay: Annotated[float, typer.Option(help="λ, where the loss has λ/2 Σ W².")] = 0.0,
     timeout: Annotated[str, typer.Option(help="The longest that it may take.")] = "60s",
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(help="The most memory that your code may take, such as 2GB; default: what is free."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the parameters and of the choice of samples.")] = 0,
     threads: Threads = 1,
     kinds: Annotated[bool, typer.Option("--kinds", help="List and explain all kinds of mistakes.")] = False,
@@ -41,16 +46,22 @@ def check(
 
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
-    from bench.check.job import Job
-    from bench.check.process import Child
+    from bench.threads import thread_variables
 
+    os.environ.update(thread_variables(threads))  # before NumPy loads
+
+    from bench.budget import available_memory_bytes, parse_bytes, parse_seconds
+    from bench.check.job import Job
+    from bench.check.judge import check_target
+    from bench.check.show import show
+
+    timeout_s = parse_seconds("timeout", timeout)
+    memory_bytes = (
+        available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
+    )
     job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads)
     try:
-        with Child(job) as child:
-            from bench.budget import parse_seconds  # all this loads while the child works
-            from bench.check.show import show
-
-            answers = child.answers(parse_seconds("timeout", timeout))
+        answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         raise typer.Exit(130) from None

@@ -1,4 +1,4 @@
-"""What every child process does first: die when its parent does, and keep its pipe for itself."""
+"""What every child process does first: tie its end to its parent's, and keep its pipe for itself."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import os
 import sys
 from typing import IO
 
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
-def die_with_parent() -> None:
-    """On Linux the kernel kills this process when its parent dies, even while it is stopped."""
+
+def tie_to_parent() -> None:
+    """Let the kernel kill this process when its parent dies, even while it is stopped; Linux only.
+
+    A process below this one whose own parent dies becomes a child of this one, so that the parent finds all of them
+    when it ends this one.
+    """
     if sys.platform == "linux":
         import ctypes
         import signal
 
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         if os.getppid() == 1:  # the parent was gone before the kernel was told
             sys.exit(1)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.isolated.child import die_with_parent, private_output
+from bench.isolated.child import private_output, tie_to_parent
 from bench.turns import seconds_per_call
 
 Call = Callable[[], object]
@@ -158,7 +158,7 @@ def _limit_memory(limit_bytes: float | None) -> None:
 
 def main() -> None:
     """Answer until the parent closes the pipe."""
-    die_with_parent()
+    tie_to_parent()
     answers = private_output()
     sys.path.insert(0, str(Path.cwd()))  # a user's strategies may import what lies beside them
     worker = Worker()

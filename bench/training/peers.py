@@ -13,25 +13,30 @@ training; once with its default optimiser and once with `fused=True`; scikit-lea
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import itertools
 import json
-import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
+from bench.isolated.child import private_output, tie_to_parent
 from bench.threads import available_cores, fix_threads
+
+if TYPE_CHECKING:
+    from backprop.child_process import ChildProcess
 
 LIBRARIES = ("short-form", "pytorch", "pytorch-fused", "scikit-learn")
 _MODULES = {"pytorch": "torch", "pytorch-fused": "torch", "scikit-learn": "sklearn"}
 HIDDEN = 512
+_START_UP_S = 300.0
+_EPOCH_S = 3600.0
 RATES = {"sgd": 0.5, "momentum": 0.1, "adam": 0.001}
 
 Epoch = Callable[[], None]
@@ -50,20 +55,19 @@ def measure_peers(
     data: str, optimizer: str, batch_size: int, threads: int, turns: int, libraries: Sequence[str]
 ) -> dict[str, list[float]]:
     """Seconds of every epoch by library, the turns in order; the first epoch of each is a warm-up."""
-    workers = {name: _start([name, data, optimizer, str(batch_size), str(threads)]) for name in libraries}
-    try:
-        samples: dict[str, list[float]] = {name: [] for name in libraries}
+    samples: dict[str, list[float]] = {name: [] for name in libraries}
+    with contextlib.ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(_start([name, data, optimizer, str(batch_size), str(threads)]))
+            for name in libraries
+        }
         for turn in range(turns + 1):
             # An odd turn goes backwards, so that none always follows the same other.
             for name in list(workers)[:: 1 if turn % 2 == 0 else -1]:
                 seconds = _one_epoch(workers[name])
                 if turn > 0:
                     samples[name].append(seconds)
-        return samples
-    finally:
-        for worker in workers.values():
-            worker.kill()
-            worker.communicate()  # closes its pipes
+    return samples
 
 
 def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
@@ -86,50 +90,36 @@ def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _start(arguments: list[str]) -> subprocess.Popen[str]:
+def _start(arguments: list[str]) -> ChildProcess:
     """Start a worker, wait until it is ready, and stop it."""
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "bench.training.peers", "--worker", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    _read(worker)
-    _signal(worker, "SIGSTOP")
+    from backprop.child_process import ChildProcess  # loads NumPy: nothing that a worker may do so early
+
+    worker = ChildProcess("bench.training.peers", "--worker", *arguments, keeps_output=False)
+    try:
+        worker.receive(_START_UP_S)
+    except BaseException:
+        worker.end()
+        raise
+    worker.stop()
     return worker
 
 
-def _one_epoch(worker: subprocess.Popen[str]) -> float:
-    _signal(worker, "SIGCONT")
-    assert worker.stdin is not None
-    worker.stdin.write("epoch\n")
-    worker.stdin.flush()
-    seconds = float(_read(worker))
-    _signal(worker, "SIGSTOP")
-    return seconds
-
-
-def _read(worker: subprocess.Popen[str]) -> str:
-    assert worker.stdout is not None
-    line = worker.stdout.readline()
-    if not line:
-        raise RuntimeError(f"A worker ended with code {worker.wait()}: {worker.args!r}")
-    return line
-
-
-def _signal(worker: subprocess.Popen[str], name: str) -> None:
-    """Send a signal where the operating system has it."""
-    if hasattr(signal, name):
-        os.kill(worker.pid, getattr(signal, name))
+def _one_epoch(worker: ChildProcess) -> float:
+    worker.resume()
+    answer = worker.ask({"do": "epoch"}, _EPOCH_S)
+    worker.stop()
+    return float(answer["seconds"])
 
 
 # The workers ------------------------------------------------------------------------------------------
 
 
 def _work(name: str, data: str, optimizer: str, batch_size: int) -> None:
-    """Make the library's epoch, warm up, and run one for each line on standard input."""
+    """Make the library's epoch, and run one for each line on standard input; answer with its seconds."""
     from backprop.data import load
 
+    tie_to_parent()
+    answers = private_output()
     dataset = load(data)
     makers = {
         "short-form": _own,
@@ -138,12 +128,17 @@ def _work(name: str, data: str, optimizer: str, batch_size: int) -> None:
         "scikit-learn": _sklearn,
     }
     epoch = makers[name](dataset, optimizer, batch_size)
-    print("ready", flush=True)
+    _say(answers, {})
     for _ in sys.stdin:
         time.sleep(0.01)  # the libraries' threads wake up
         start = time.perf_counter()
         epoch()
-        print(time.perf_counter() - start, flush=True)
+        _say(answers, {"seconds": time.perf_counter() - start})
+
+
+def _say(answers: IO[str], answer: dict[str, float]) -> None:
+    answers.write(json.dumps(answer) + "\n")
+    answers.flush()
 
 
 def _own(dataset: Any, optimizer: str, batch_size: int) -> Epoch:

@@ -65,6 +65,24 @@ class KilledByTheSystem(ByHand):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class ClosesItsPipes(ByHand):
+    """Lives on, but can give no answer any more."""
+
+    name = "closes-its-pipes"
+
+    def value_and_gradient(self, plan, params, batch):
+        os.closerange(0, 256)
+        while True:
+            time.sleep(1)
+
+
+class DiesOfARealTimeSignal(ByHand):
+    name = "dies-of-a-real-time-signal"
+
+    def value_and_gradient(self, plan, params, batch):
+        os.kill(os.getpid(), signal.SIGRTMIN + 3)
+
+
 class Chatty(ByHand):
     """Prints to where the answers go, from Python and below it."""
 

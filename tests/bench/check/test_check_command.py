@@ -1,6 +1,7 @@
 """`backprop check` as a user starts it: the examples, exit codes, JSON, what is printed, bad input."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,8 @@ MISSING = {
     "no activation": (["mine.py:gradient", "--activation", "rellu"], "did you mean 'relu'"),
     "no dtype": (["mine.py:gradient", "--dtype", "float16"], "The dtype is 'float16'"),
     "no sample": (["mine.py:gradient", "--batch", "0"], "The batch is 0"),
+    "no memory": (["mine.py:gradient", "--memory-limit", "much"], "The memory limit is 'much'"),
+    "no thread": (["mine.py:gradient", "--threads", "0"], "The thread count is 0"),
     "no time": (["mine.py:gradient", "--timeout", "soon"], "The timeout is 'soon'"),
 }
 
@@ -235,6 +238,17 @@ def test_what_the_users_code_prints_is_shown_once_and_apart(tmp_path):
     assert shown.splitlines() == ["  | loading", "  | {} 8", "  | raw"]
     found = parsed(backprop("check", "mine.py:gradient", *SMALL, "--json", cwd=tmp_path))
     assert found["printed"] == "loading\n{} 8\nraw\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of Linux")
+def test_the_memory_of_the_users_code_is_limited(tmp_path):
+    body = "def gradient(params, inputs, labels):\n    return np.ones(10**9)"
+    (tmp_path / "mine.py").write_text(USER.format(body=body), encoding="utf-8")
+    done = backprop("check", "mine.py:gradient", *SMALL, "--memory-limit", "1GB", cwd=tmp_path)
+    assert done.code == 2
+    sentence = done.err.splitlines()[-1]
+    assert "MemoryError" in sentence
+    assert sentence.endswith("expected to get along with 1 GB, or a larger --memory-limit.")
 
 
 def test_what_reads_from_the_terminal_gets_nothing(tmp_path):

@@ -1,6 +1,5 @@
 """A worker answers, waits stopped, and whatever becomes of it has a status and a reason."""
 
-import json
 import os
 import signal
 import sys
@@ -102,6 +101,8 @@ def test_a_worker_survives_what_a_strategy_prints(worker):
 FATES = {
     "Segfaults": ("crashed", "SIGSEGV"),
     "LeavesAtOnce": ("crashed", "ended with code 3"),
+    "ClosesItsPipes": ("crashed", "the process closed its pipes and lived on"),
+    "DiesOfARealTimeSignal": ("crashed", "the process died of SIGRTMIN+3"),
     "KilledByTheSystem": ("out-of-memory", "killed, as a system does that has no memory left"),
     "TakesAllMemory": ("out-of-memory", "Unable to allocate 1.00 GiB"),
 }
@@ -150,7 +151,7 @@ def test_errors_that_mean_no_memory_are_told_from_others(
     worker, monkeypatch, name, message, is_memory_error, expected
 ):
     answer = {"error": name, "message": message, "is_memory_error": is_memory_error}
-    monkeypatch.setattr(worker, "_read_line", lambda timeout_s: json.dumps(answer).encode())
+    monkeypatch.setattr(worker._child, "ask", lambda question, timeout_s: answer)
     with pytest.raises(WorkerError) as caught:
         worker.ask("ping", 1)
     assert caught.value.status == expected
@@ -163,8 +164,8 @@ def test_without_permission_to_stop_the_pools_are_given_time_to_fall_asleep(work
 
     slept = []
     with monkeypatch.context() as patched:
-        patched.setattr("bench.isolated.process.os.kill", forbidden)
-        patched.setattr("bench.isolated.process.time.sleep", slept.append)
+        patched.setattr("backprop.child_process.os.kill", forbidden)
+        patched.setattr("backprop.child_process.time.sleep", slept.append)
         worker.stop()
     assert not worker.can_stop
     assert len(slept) == 1

@@ -1,0 +1,445 @@
+"""Child processes: started, asked, stopped while they wait, and ended with everything that they have started.
+
+    with ChildProcess("bench.isolated.worker") as child:
+        answer = child.ask({"do": "ping"}, timeout_s=60)
+
+A question is a JSON object on one line of the child's standard input, an answer one on a line of its standard output.
+Bytes may follow either line, as many as the two sides agree on. Nothing that a child sends is trusted: a line has a
+greatest length, what the child prints is kept up to a limit, and no wait is without one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from backprop.errors import BackpropError
+
+if TYPE_CHECKING:
+    import psutil
+
+Data = Sequence[bytes | bytearray | memoryview]
+How = Literal["timed-out", "ended", "unreadable"]
+
+MOST_LINE_BYTES = 2**20
+"""The longest line that is read as an answer."""
+_PIECE = 2**16
+_PIECES_AHEAD = 16  # of answers that nobody has asked for yet; then the child waits
+_HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
+_ASLEEP_S = 0.05
+_LOOK_S = 0.2
+_LAST_WORDS_S = 1.0
+_END_S = 10.0
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
+
+_OWN_GROUP: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
+"""A Ctrl-C at the terminal reaches the parent alone. The session stays the parent's: when that dies, POSIX
+lets every stopped process of an orphaned group go on with a SIGHUP, which ends it."""
+
+
+class ChildError(BackpropError):
+    """A child that did not answer as asked; it has been ended.
+
+    how: timed-out; ended, where the process came to its end or closed its pipes; unreadable, where it sent something
+    else than an answer. reason: what happened, in words that follow "the process": "died of SIGSEGV". code: the exit
+    code of a process that came to its end by itself, below zero the number of the signal that it died of.
+    """
+
+    def __init__(self, how: How, reason: str, code: int | None = None) -> None:
+        super().__init__(f"The process {reason}; expected an answer.")
+        self.how = how
+        self.reason = reason
+        self.code = code
+
+
+class ChildProcess:
+    """A Python module in a process of its own. Use it as a context manager; leaving ends it.
+
+    The child and its command line are the same wherever the parent was started: the project is importable, and the
+    working directory is not searched for modules before it. `variables` are added to the environment.
+
+    memory_bytes: the most memory that the child, and each process that it starts, can take; Linux only. keeps_output:
+    whether what is printed to standard error is kept for `printed`, else it goes where this process's goes. adopts:
+    whether processes whose parents have died become this process's own while the child lives, so that they end with
+    the child; Linux only. This concerns all that this process starts, and is for commands.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        memory_bytes: float | None = None,
+        keeps_output: bool = True,
+        adopts: bool = False,
+    ) -> None:
+        self._family = _Family(adopts)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-u", "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if keeps_output else None,
+            env={**os.environ, "PYTHONPATH": _python_path(), **(variables or {})},
+            bufsize=0,
+            **_OWN_GROUP,
+        )
+        self._family.take_in(self._process.pid)
+        self.can_stop = hasattr(signal, "SIGSTOP")
+        self._questions: queue.SimpleQueue[Data | None] = queue.SimpleQueue()
+        self._pieces: queue.Queue[bytes] = queue.Queue(_PIECES_AHEAD)
+        self._unread = bytearray()
+        self._printed = _Capped()
+        self._is_over = False
+        _limit_memory(self._process.pid, memory_bytes)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._threads = [
+            _started(_write, self._process.stdin, self._questions),
+            _started(_read, self._process.stdout, self._pieces.put),
+        ]
+        if self._process.stderr is not None:
+            self._threads.append(_started(_read, self._process.stderr, self._printed.add))
+
+    def __enter__(self) -> ChildProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    # Questions and answers ----------------------------------------------------------------------------
+
+    def ask(self, question: Mapping[str, Any], timeout_s: float, data: Data = ()) -> dict[str, Any]:
+        """Send a question, with `data` after its line, and wait for the answer.
+
+        Raises `ChildError` where the child does not answer as asked within `timeout_s`; it is ended then.
+        """
+        self.send(question, data)
+        return self.receive(timeout_s)
+
+    def send(self, question: Mapping[str, Any], data: Data = ()) -> None:
+        """Send a question without waiting; raises `ChildError` where the child has sent what nobody asked for."""
+        self._take_what_is_there()
+        if self._unread:
+            raise self._failed("unreadable", "wrote on the pipe of its answers unasked")
+        self._questions.put([(json.dumps(question) + "\n").encode(), *data])
+
+    def receive(self, timeout_s: float, most_bytes: int = MOST_LINE_BYTES) -> dict[str, Any]:
+        """Wait for a line of at most `most_bytes`, and read it as an answer; raises as `ask` does."""
+        deadline = time.monotonic() + timeout_s
+        searched = 0
+        while (end := self._unread.find(b"\n", searched)) < 0:
+            searched = len(self._unread)
+            if searched > most_bytes:
+                break
+            self._read_on(deadline, timeout_s)
+        if end < 0 or end > most_bytes:
+            raise self._failed("unreadable", f"sent an answer longer than {most_bytes} bytes")
+        line = self._unread[:end]
+        del self._unread[: end + 1]
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise self._failed("unreadable", "wrote something else than answers on the pipe of its answers")
+        return answer
+
+    def receive_bytes(self, count: int, timeout_s: float) -> bytearray:
+        """Wait for the `count` bytes that follow an answer's line; raises as `ask` does."""
+        deadline = time.monotonic() + timeout_s
+        data = bytearray(count)
+        filled = 0
+        while True:
+            taken = min(count - filled, len(self._unread))
+            data[filled : filled + taken] = self._unread[:taken]
+            del self._unread[:taken]
+            filled += taken
+            if filled == count:
+                return data
+            self._read_on(deadline, timeout_s)
+
+    def _read_on(self, deadline: float, timeout_s: float) -> None:
+        """Wait for the next piece of an answer."""
+        if self._is_over:
+            raise ChildError("ended", "has been ended")
+        while True:
+            ended = self._process.poll() is not None
+            left_s = max(0.0, deadline - time.monotonic())
+            try:
+                piece = self._pieces.get(timeout=min(left_s, _LOOK_S))
+            except queue.Empty:
+                if ended:  # what it has started may hold its pipe open
+                    raise self._ended() from None
+                if left_s <= _LOOK_S:
+                    raise self._failed("timed-out", f"gave no answer within {timeout_s:.3g} s") from None
+                continue
+            if not piece:
+                raise self._ended()
+            self._unread += piece
+            return
+
+    def _take_what_is_there(self) -> None:
+        with contextlib.suppress(queue.Empty):
+            while piece := self._pieces.get_nowait():
+                self._unread += piece
+            self._pieces.put(piece)  # the end of the pipe stays to be seen by the next who waits
+
+    def _failed(self, how: How, reason: str) -> ChildError:
+        self.end()
+        return ChildError(how, reason)
+
+    def _ended(self) -> ChildError:
+        """The error where there is nothing more to read: the process has ended, or closed its pipes."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LAST_WORDS_S)
+        code = self._process.returncode
+        self.end()
+        return ChildError("ended", "closed its pipes and lived on" if code is None else ending(code), code)
+
+    # Stopping and ending ------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop the process; where that is not possible its pools are given time to fall asleep."""
+        self._signal("SIGSTOP")
+        if not self.can_stop:
+            time.sleep(_ASLEEP_S)
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        self._signal("SIGCONT")
+
+    def pin(self, cores: Sequence[int]) -> bool:
+        """Whether the process runs on these cores alone from now on; some systems have no pinning, or forbid it."""
+        if not cores or not hasattr(os, "sched_setaffinity"):
+            return False
+        try:
+            os.sched_setaffinity(self._process.pid, cores)
+        except ProcessLookupError:
+            return True  # it has died: the first question will say how
+        except OSError:
+            return False
+        return True
+
+    def end(self, grace_s: float = 0.0) -> None:
+        """End the process, which may be stopped, and everything that it has started.
+
+        With `grace_s` its standard input is closed first, and it has so long to end by itself.
+        """
+        if self._is_over:
+            return
+        self._questions.put(None)
+        if grace_s:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self._family.kill(self._process)
+        self._take_what_is_there()  # the thread that reads may wait for room
+        for thread in self._threads:
+            thread.join(_LAST_WORDS_S)
+        if not any(thread.is_alive() for thread in self._threads):
+            for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+                if pipe is not None:
+                    pipe.close()
+        self._is_over = True  # last, so that an end that Ctrl-C has interrupted is made anew
+
+    def _signal(self, name: str) -> None:
+        if not self.can_stop:
+            return
+        try:
+            os.kill(self._process.pid, getattr(signal, name))
+        except PermissionError:
+            self.can_stop = False
+        except ProcessLookupError:
+            pass  # it has died: the next question will say how
+
+    # What is known of it ------------------------------------------------------------------------------
+
+    @property
+    def process_id(self) -> int:
+        """The operating system's number of the process."""
+        return self._process.pid
+
+    @property
+    def printed(self) -> str:
+        """What was printed so far to standard error: the first 100 kB and the last 10 kB."""
+        return self._printed.text()
+
+
+def ending(code: int) -> str:
+    """How a process ended, in words: "ended with code 3", "died of SIGSEGV"."""
+    return f"ended with code {code}" if code >= 0 else f"died of {signal_name(-code)}"
+
+
+def signal_name(number: int) -> str:
+    """The name of a signal; real-time signals are counted from SIGRTMIN."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    first = getattr(signal, "SIGRTMIN", None)
+    if first is not None and first < number <= signal.SIGRTMAX:
+        return f"SIGRTMIN+{number - first}"
+    return f"signal {number}"
+
+
+class _Capped:
+    """Output, of which the beginning and the end are kept."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+
+    def add(self, piece: bytes) -> None:
+        room = _HEAD_BYTES - len(self._head)
+        self._head += piece[:room]
+        self._tail += piece[room:] if room < len(piece) else b""
+        surplus = max(0, len(self._tail) - _TAIL_BYTES)
+        self._left_out += surplus
+        del self._tail[:surplus]
+
+    def text(self) -> str:
+        head, tail = (bytes(part).decode(errors="replace") for part in (self._head, self._tail))
+        return f"{head}\n… {self._left_out} bytes left out …\n{tail}" if self._left_out else head + tail
+
+
+class _Family:
+    """A child and all processes that it has started, also those that have left its group and session.
+
+    They are found by who started whom. Where a process in that chain has died, its children belong to the next
+    living process above that adopts them: the child (see `bench.isolated.child`), or this process if it adopts.
+    """
+
+    def __init__(self, adopts: bool) -> None:
+        self._adopts = adopts and sys.platform == "linux"
+        self._child = 0
+        self._others: set[int] = set()
+        self._adopted_before = _set_adopting(True) if self._adopts else False
+
+    def take_in(self, child: int) -> None:
+        """The child has just been started: what else this process has started so far is none of its family."""
+        self._child = child
+        if self._adopts:
+            import psutil
+
+            self._others = {process.pid for process in psutil.Process().children()} - {child}
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kill all of them. Each is stopped when it is found, so that none starts others meanwhile."""
+        import psutil
+
+        deadline = time.monotonic() + _END_S
+        found: dict[int, psutil.Process] = {}
+        while time.monotonic() < deadline:
+            new = [each for each in self._living(process) if each.pid not in found]
+            if not new:
+                break
+            for each in new:
+                found[each.pid] = each
+                if hasattr(signal, "SIGSTOP"):
+                    with contextlib.suppress(psutil.Error, OSError):
+                        each.suspend()
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(OSError):
+                os.killpg(self._child, signal.SIGKILL)
+        for each in found.values():
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+        if process.poll() is None:
+            process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S)
+        if self._adopts:
+            _reap(found.keys() - {self._child})
+            _set_adopting(self._adopted_before)
+
+    def _living(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+        """Those that there are now."""
+        import psutil
+
+        with contextlib.suppress(psutil.Error):
+            if self._adopts:
+                others = [psutil.Process(number) for number in self._others if psutil.pid_exists(number)]
+                foreign = {each.pid for other in others for each in (other, *other.children(recursive=True))}
+                everything = psutil.Process().children(recursive=True)
+                return [each for each in everything if each.pid not in foreign]
+            if process.poll() is None:
+                child = psutil.Process(self._child)
+                return [child, *child.children(recursive=True)]
+        return []
+
+
+def _reap(process_ids: set[int]) -> None:
+    """Take note of the ends of killed processes that this process has adopted, or is about to."""
+    import psutil
+
+    deadline = time.monotonic() + _LAST_WORDS_S
+    while process_ids and time.monotonic() < deadline:
+        for number in process_ids:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(number, os.WNOHANG)
+        process_ids = {number for number in process_ids if psutil.pid_exists(number)}
+        time.sleep(0.002 if process_ids else 0)
+
+
+def _set_adopting(wanted: bool) -> bool:
+    """Whether this process adopted orphans of its descendants so far; from now on it does as `wanted`."""
+    import ctypes
+
+    before = ctypes.c_int(0)
+    prctl = ctypes.CDLL(None).prctl
+    prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0)
+    return bool(before.value)
+
+
+def _limit_memory(process_id: int, memory_bytes: float | None) -> None:
+    """Let allocations beyond the limit fail in that process, before the system has to kill something."""
+    if memory_bytes is None or sys.platform != "linux":
+        return
+    import resource
+
+    with contextlib.suppress(ValueError, OSError):  # beyond a limit that the system sets, or it has died
+        limit = int(memory_bytes)
+        resource.prlimit(process_id, resource.RLIMIT_DATA, (limit, limit))
+
+
+def _python_path() -> str:
+    """The project, importable wherever the parent was started, before what the parent's environment names."""
+    project = str(Path(__file__).resolve().parents[1])
+    inherited = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([project, inherited] if inherited else [project])
+
+
+# The threads that move bytes, so that no side ever waits for the other without a limit ------------------
+
+
+def _started(work: Callable[..., None], *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _write(pipe: IO[bytes], questions: queue.SimpleQueue[Data | None]) -> None:
+    """Write what is in the queue, until there is None; a child that has gone is noticed by who reads."""
+    with contextlib.suppress(OSError, ValueError):
+        while (parts := questions.get()) is not None:
+            for part in parts:
+                left = memoryview(part)
+                while left:
+                    left = left[pipe.write(left) :]
+    with contextlib.suppress(OSError):
+        pipe.close()
+
+
+def _read(pipe: IO[bytes], add: Callable[[bytes], None]) -> None:
+    """Hand on every piece that comes; an empty one is the end."""
+    with contextlib.suppress(OSError, ValueError):
+        while piece := pipe.read(_PIECE):
+            add(piece)
+    add(b"")
