@@ -26,6 +26,7 @@ def assert_gradient(
     rng: np.random.Generator | None = None,
     max_calls: int = 2000,
     batch_size: int | None = None,
+    rtol: float | None = None,
     allow_undecided: bool = False,
 ) -> GradientCheck:
     """Raise `AssertionError`, with the printed check as its message, unless the gradient is right.
@@ -43,6 +44,7 @@ def assert_gradient(
         rng=rng,
         max_calls=max_calls,
         batch_size=batch_size,
+        rtol=rtol,
     )
     if check.ok or (allow_undecided and check.verdict == "undecided"):
         return check

@@ -1,8 +1,10 @@
-"""Budget: how often the function and the gradient may be called in one check."""
+"""Budget: what a check is asked for: at most how many calls, and how exact a gradient."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from backprop.errors import OptionError
 
 
 @dataclass
@@ -20,3 +22,9 @@ class Budget:
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
         return calls <= self.left
+
+
+def check_rtol(rtol: float | None) -> None:
+    """Raise `OptionError` for an accuracy that is no number between 0 and 1."""
+    if rtol is not None and not 0 < rtol < 1:
+        raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")

@@ -28,7 +28,8 @@ class Finding:
 
     kind: a name of `KINDS`, or "unknown" where the error has no known signature.
     tensor: its name; None where the mistake is of the whole gradient, such as a modified input.
-    evidence: what was seen, in one sentence with its numbers. fix: what to change, in one sentence.
+    evidence: what was seen, in one sentence with its numbers. fix: what to change, in one sentence; empty where the
+    kind is unknown.
     """
 
     kind: str
@@ -39,4 +40,4 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"{self.tensor}: " if self.tensor else ""
-        return f"{where}{self.kind} ({self.confidence}). {self.evidence} {self.fix}"
+        return f"{where}{self.kind} ({self.confidence}). {self.evidence} {self.fix}".rstrip()

@@ -8,11 +8,12 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from backprop.check.budget import Budget
+from backprop.check.budget import Budget, check_rtol
 from backprop.check.findings import Finding
 from backprop.check.forms.answers import read_answer, value_and_gradient
 from backprop.check.forms.behaviour import Behaviour, observe
@@ -25,6 +26,7 @@ from backprop.check.numeric.directions import scales
 from backprop.check.numeric.entries import empty_table, every_entry
 from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.judge import (
+    NO_NOISE,
     Judged,
     as_right_on_symmetric_directions,
     judge_constant,
@@ -77,9 +79,9 @@ def check_gradient(
 
     The truth is a complex step where the function takes complex numbers and real quotients confirm it, else central
     differences with Richardson extrapolation, whose steps adapt to the function's noise and to its structure. The
-    tolerance follows from their error estimate and from the rounding of the gradient itself. A gradient is right where
-    all evidence agrees: every entry or random directions, and the remainder of Taylor's theorem. Where the rounding
-    or the noise of the function hides its gradient, the verdict is `undecided`.
+    tolerance follows from their error estimate and from the rounding of the gradient itself. A gradient is right
+    where all evidence agrees: every entry or random directions, and the remainder of Taylor's theorem. Where the
+    rounding or the noise of the function hides its gradient, the verdict is `undecided`.
 
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
     value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
@@ -92,8 +94,7 @@ def check_gradient(
         )
     if max_calls < FEWEST_CALLS:
         raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
-    if rtol is not None and not 0 < rtol < 1:
-        raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
+    check_rtol(rtol)
     rng = np.random.default_rng(0) if rng is None else rng
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         return _check(function, claim, point, rng, max_calls, batch_size, rtol, is_jacobian=is_jacobian)
@@ -133,10 +134,8 @@ def _check(
         claims = _wider(claimant, claims, x)
     dtypes = {name: array.dtype for name, array in answer.tensors.items()}
     is_wide = claimant is not None and claimant.wide
-    truth, steps = settle(
-        probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng
-    )
-    if steps is not None and steps.still and not truth.noisy:
+    truth, steps = settle(probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng)
+    if steps is not None and steps.still and (not truth.noisy or float(np.max(truth.noise)) <= NO_NOISE):
         judged = judge_constant(truth, form, claims.names, probe.outputs)
         return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
     judged = _compare(truth, steps, form, claims, rng)
@@ -149,6 +148,8 @@ def _check(
     if steps is not None and np.any(steps.slope.kink):
         steps = without_kinks(truth, steps, judged, form, claims, rng)
     late = since or _changed_since(probe, own, called="calls elsewhere")
+    if claimant is not None and any(each.wrong for each in judged):
+        case = replace(case, in_float32=claimant.tensors(x.astype(np.float32).astype(x.dtype)))
     calls = asked.calls + _calls_of(claimant)
     return result(case, truth, steps, judged, claims.rows, probe, calls, late)
 

@@ -36,7 +36,8 @@ def _finding(check: GradientCheck, number: int) -> str:
     finding = check.findings[number]
     where = f"{escape(finding.tensor)}: " if finding.tensor else ""
     head = f"<b>{where}{escape(finding.kind)}</b> ({escape(finding.confidence)})"
-    return f"{head}<br>{escape(finding.evidence)}<br>→ {escape(finding.fix)}"
+    fix = f"<br>→ {escape(finding.fix)}" if finding.fix else ""
+    return f"{head}<br>{escape(finding.evidence)}{fix}"
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -25,7 +25,8 @@ from backprop.check.signatures.recognise import Suspect, signatures, unknown
 class Case:
     """What is checked: the form and the point, the gradient's answer, and how both functions behave.
 
-    changed: a finding where a call of the gradient changes the function.
+    changed: a finding where a call of the gradient changes the function. in_float32: the gradient at the point
+    rounded to float32, where it was asked because something is wrong.
     """
 
     form: Form
@@ -36,6 +37,7 @@ class Case:
     own: Behaviour
     batch_size: int | None
     changed: tuple[Finding, ...] = ()
+    in_float32: dict[str, Array] | None = None
 
 
 def result(
@@ -107,9 +109,13 @@ def _blind_spots(case: Case, tensors: list[TensorCheck]) -> list[str]:
     ]
     notes = []
     if ones:
-        notes.append(f"{_listed(ones)} is 1 in every entry: a factor that was left out or squared would not show.")
+        notes.append(
+            f"{_listed(ones)} is 1 in every entry: a factor that was left out or squared would not show."
+        )
     if zero:
-        notes.append(f"The gradient of {_listed(zero)} is 0 in every entry: its formula is not tested at this point.")
+        notes.append(
+            f"The gradient of {_listed(zero)} is 0 in every entry: its formula is not tested at this point."
+        )
     return notes
 
 
@@ -157,6 +163,7 @@ def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: 
             },
             turned,
             raw.dtype,
+            None if case.in_float32 is None else case.in_float32.get(name),
         )
         named = signatures(suspect)
         if turned and any(finding.kind == "transposed" for finding in named):
@@ -175,7 +182,7 @@ def _unknown(suspect: Suspect, judged: Judged) -> Finding:
     lies = judged.note or "It is spread over the tensor, or what was looked at of it."
     got, expected = np.array([one.got for one in worst]), np.array([one.expected for one in worst])
     seen = f"{finding.evidence} {lies} Of the worst entries: {difference(got, expected)}"
-    return found("unknown", suspect.name, seen, "certain")
+    return found("unknown", suspect.name, seen, "possible")
 
 
 def _method(truth: Truth | None, probe: Probe, judged: list[Judged]) -> str:

@@ -98,7 +98,8 @@ def calls_line(check: GradientCheck) -> str:
 def _finding(finding: Finding) -> str:
     where = f"{finding.tensor}: " if finding.tensor else ""
     head = f"  {where}{finding.kind} ({finding.confidence})"
-    return "\n".join([head, _wrapped(finding.evidence, "    "), _wrapped(f"→ {finding.fix}", "    ")])
+    lines = [head, _wrapped(finding.evidence, "    ")]
+    return "\n".join([*lines, _wrapped(f"→ {finding.fix}", "    ")] if finding.fix else lines)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

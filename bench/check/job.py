@@ -28,6 +28,7 @@ class Job:
     seed: int
     weight_decay: float
     threads: int
+    rtol: float | None = None
 
     def network(self) -> Network:
         """The network; raises as `Network.parse` does."""

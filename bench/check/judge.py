@@ -70,7 +70,9 @@ def _check(job: Job, user: UserProcess) -> dict[str, Any]:
     user.wait_until_loaded()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would be of the check's own arithmetic
-        check = check_network_gradient(network, user, params, batch, rng, weight_decay=job.weight_decay)
+        check = check_network_gradient(
+            network, user, params, batch, rng, weight_decay=job.weight_decay, rtol=job.rtol
+        )
     _refuse_wrong_names(check, ", ".join(params))
     found = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
     changes = any(finding.kind == "modifies-arguments" for finding in check.findings)

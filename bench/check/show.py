@@ -69,7 +69,8 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         where = f" in {each['tensor']}" if each["tensor"] else ""
         console.print(f"{number}. {each['kind']}{where} ({each['confidence']})", style="bold")
         console.print(f"   {each['evidence']}")
-        console.print(f"   {each['fix']}")
+        if each["fix"]:
+            console.print(f"   {each['fix']}")
     if findings:
         console.print()
 

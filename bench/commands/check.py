@@ -25,6 +25,10 @@ def check(
     batch: Annotated[int, typer.Option(help="Samples of the batch.")] = 16,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
     weight_decay: Annotated[float, typer.Option(help="λ, where the loss has λ/2 Σ W².")] = 0.0,
+    rtol: Annotated[
+        float | None,
+        typer.Option(help="How exact it need be, such as 1e-6; default: as exact as rounding allows."),
+    ] = None,
     timeout: Annotated[str, typer.Option(help="The longest that it may take.")] = "60s",
     memory_limit: Annotated[
         str | None,
@@ -59,7 +63,7 @@ def check(
     memory_bytes = (
         available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
     )
-    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads)
+    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
     try:
         answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:

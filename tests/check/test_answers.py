@@ -22,22 +22,36 @@ def test_a_right_answer_has_no_findings():
     assert set(answer.tensors) == {"W1", "b1"}
 
 
-@pytest.mark.parametrize("near", ["w1", "dW1", "grad_W1", "W_1"])
-def test_a_name_that_is_nearly_right_is_offered_and_its_values_are_used(near):
-    answer = read_answer({near: np.full((2, 3), 5.0), "b1": np.zeros(3)}, FORM)
-    assert kinds(answer) == [("wrong-name", "W1")]
-    assert near in answer.findings[0].evidence
+@pytest.mark.parametrize("other", ["w1", "dW1", "grad_W1", "W_1", "W1_grad", "dL_dW1", "delta_W1"])
+def test_another_way_to_write_a_name_is_no_mistake(other):
+    answer = read_answer({other: np.full((2, 3), 5.0), "b1": np.zeros(3), "dZ1": np.zeros((7, 3))}, FORM)
+    assert kinds(answer) == []
+    assert answer.notes[0] == f"{other} was read as the gradient of W1."
+    assert "dZ1" in answer.notes[1]
     assert answer.tensors["W1"][0, 0] == 5
 
 
-def test_missing_and_superfluous_names_are_told_apart():
+def test_a_misspelt_name_is_offered_and_its_values_are_used():
+    form, _ = form_of({"weight": np.ones(2), "bias": np.ones(2)})
+    answer = read_answer({"weigth": np.full(2, 5.0), "bias": np.zeros(2)}, form)
+    assert kinds(answer) == [("wrong-name", "weight")]
+    assert answer.tensors["weight"][0] == 5
+
+
+def test_of_two_names_that_could_be_meant_none_is_taken():
+    answer = read_answer({"dW1": np.zeros((2, 3)), "grad_W1": np.ones((2, 3)), "b1": np.zeros(3)}, FORM)
+    assert ("wrong-name", "W1") in kinds(answer)
+
+
+def test_missing_names_are_a_finding_and_superfluous_ones_a_note():
     answer = read_answer({"W1": np.zeros((2, 3)), "gamma": 1.0}, FORM)
-    assert kinds(answer) == [("wrong-name", "b1"), ("wrong-name", "gamma")]
+    assert kinds(answer) == [("wrong-name", "b1")]
+    assert "gamma" in answer.notes[0]
 
 
 @pytest.mark.parametrize(
     ("shape", "reshaped", "transposed"),
-    [((3, 2), True, True), ((1, 2, 3), True, False), ((6,), False, False), ((2, 2), False, False)],
+    [((3, 2), True, True), ((2, 3, 1), True, False), ((6,), False, False), ((2, 2), False, False)],
 )
 def test_another_shape_is_a_finding_and_used_where_it_can_be_told(shape, reshaped, transposed):
     answer = read_answer({"W1": np.zeros(shape), "b1": np.zeros(3)}, FORM)
@@ -47,14 +61,30 @@ def test_another_shape_is_a_finding_and_used_where_it_can_be_told(shape, reshape
     assert ("W1" in answer.transposed) == transposed
 
 
-def test_a_bias_that_kept_its_axis_is_compared_nevertheless():
-    answer = read_answer({"W1": np.zeros((2, 3)), "b1": np.ones((1, 3))}, FORM)
-    assert answer.reshaped["b1"].shape == (3,)
+@pytest.mark.parametrize(
+    ("shape", "parameter"), [((1, 3), (3,)), ((3,), (1, 3)), ((), (1,)), ((1, 1, 3), (3,))]
+)
+def test_an_axis_of_length_one_that_changes_no_update_is_a_note(shape, parameter):
+    form, _ = form_of({"b": np.ones(parameter)})
+    answer = read_answer({"b": np.ones(shape)}, form)
+    assert kinds(answer) == []
+    assert str(shape) in answer.notes[0]
+    assert answer.tensors["b"].shape == parameter
 
 
-def test_another_floating_dtype_is_a_finding():
+@pytest.mark.parametrize(("shape", "parameter"), [((3, 1), (3,)), ((3,), (3, 1)), ((3, 1), (1, 3))])
+def test_an_axis_of_length_one_that_would_make_a_matrix_of_an_update_is_a_finding(shape, parameter):
+    form, _ = form_of({"b": np.ones(parameter)})
+    assert kinds(read_answer({"b": np.ones(shape)}, form))[0] == ("wrong-shape", "b")
+
+
+def test_a_narrower_floating_dtype_is_a_finding_and_a_wider_one_a_note():
     answer = read_answer({"W1": np.zeros((2, 3), np.float32), "b1": np.zeros(3)}, FORM)
     assert kinds(answer) == [("wrong-dtype", "W1")]
+    form, _ = form_of({"W1": np.ones((2, 3), np.float32)})
+    answer = read_answer({"W1": np.zeros((2, 3))}, form)
+    assert kinds(answer) == []
+    assert "wider" in answer.notes[0]
 
 
 def test_numbers_without_a_dtype_and_whole_numbers_are_none():

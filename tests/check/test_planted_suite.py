@@ -39,7 +39,7 @@ def test_a_planted_mistake_is_found(name):
     for finding in found.findings:
         assert finding.kind in KINDS
         assert finding.evidence.endswith(".")
-        assert finding.fix
+        assert finding.fix or finding.kind == "unknown"
 
 
 @pytest.mark.parametrize("name", ids(RIGHT_CASES))
@@ -69,7 +69,8 @@ def test_the_suite_is_as_large_and_as_mixed_as_it_says():
     assert len(WRONG_CASES) >= 120
     assert len(RIGHT_CASES) >= 60
     planted = Counter(kind for case in WRONG_CASES for kind in case.kinds)
-    assert set(planted) == set(KINDS) - {"unknown"}
+    # The truth about a network is no function of the user's that a gradient could change.
+    assert set(planted) == set(KINDS) - {"unknown", "changes-the-function"}
     assert sum(len(case.kinds) == 2 for case in WRONG_CASES) >= 10
 
 

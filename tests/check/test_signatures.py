@@ -62,10 +62,21 @@ def test_a_factor_of_which_the_truth_is_uncertain_is_only_possible():
     assert (finding.kind, finding.confidence) == ("constant-factor", "possible")
 
 
-def test_an_intermediate_in_lower_precision_is_only_likely():
+def test_an_error_of_the_size_of_a_narrower_rounding_alone_is_not_called_that():
     noise = 1 + 6e-8 * RNG.uniform(-1, 1, TRUE.shape)
     (finding,) = found(TRUE * noise)
-    assert (finding.kind, finding.confidence) == ("lower-precision", "likely")
+    assert (finding.kind, finding.confidence, finding.fix) == ("unknown", "possible", "")
+
+
+def test_rounding_dust_is_zero_and_no_factor():
+    (finding,) = found(1e-17 * TRUE[::-1])
+    assert finding.kind == "zero-gradient"
+    assert "to rounding" in finding.evidence
+
+
+def test_a_sign_is_named_though_a_solver_left_its_error():
+    (finding,) = found(-TRUE * (1 + 7e-9 * RNG.uniform(-1, 1, TRUE.shape)))
+    assert (finding.kind, finding.confidence) == ("sign", "likely")
 
 
 def test_a_small_error_with_a_pattern_is_no_rounding():

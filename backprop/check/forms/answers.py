@@ -61,7 +61,9 @@ def read_answer(
             tensors[leaf.name] = array
         elif _updates(array, expected):
             tensors[leaf.name] = array.reshape(expected)
-            notes.append(f"{leaf.name} has the shape {array.shape}, its parameter {expected}: the same entries.")
+            notes.append(
+                f"{leaf.name} has the shape {array.shape}, its parameter {expected}: the same entries."
+            )
         else:
             fitted, turned, evidence = _fit(array, expected)
             findings.append(found("wrong-shape", leaf.name, evidence))
@@ -121,9 +123,9 @@ def _fit(array: Array, expected: tuple[int, ...]) -> tuple[Array | None, bool, s
 
 
 def _updates(array: Array, expected: tuple[int, ...]) -> bool:
-    """Whether `parameter - rate * gradient` has the parameter's entries, as for (M,) and (1, M), not for (M,) and (M, 1).
+    """Whether `parameter - rate * gradient` has no more entries than the parameter.
 
-    Arrays whose axes of length one lie elsewhere would be broadcast to a matrix.
+    It has not for (M,) and (1, M). An array of shape (M,) and one of (M, 1) would be broadcast to a matrix.
     """
     if array.size != np.prod(expected, dtype=int) or [k for k in array.shape if k != 1] != [
         k for k in expected if k != 1

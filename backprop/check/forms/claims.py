@@ -63,6 +63,11 @@ class Claimant:
             return None
         return claims_of(answer, self.form, self.outputs), answer
 
+    def tensors(self, point: Array) -> dict[str, Array] | None:
+        """The tensors that it gives at a point (p,); None where it gives none."""
+        other = self.at(point)
+        return None if other is None else {**other[1].tensors, **other[1].reshaped}
+
     def rows(self, point: Array) -> Array | None:
         """The rows (m, p) that it gives at a point (p,); None where it gives none."""
         other = self.at(point)

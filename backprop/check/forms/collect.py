@@ -60,7 +60,9 @@ def _walk(tree: Any, answer: Any, path: str, form: Form, collected: Collected) -
         if key in given:
             _walk(child, given[key], name, form, collected)
         elif key in same:
-            collected.notes.append(f"{join(path, same[key], tree.is_mapping)} was read as the gradient of {name}.")
+            collected.notes.append(
+                f"{join(path, same[key], tree.is_mapping)} was read as the gradient of {name}."
+            )
             _walk(child, given[same[key]], name, form, collected)
         elif key in near:
             evidence = f"There is no {name}, but {join(path, near[key], tree.is_mapping)}."

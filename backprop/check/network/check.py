@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.budget import check_rtol
 from backprop.check.findings import Finding
 from backprop.check.forms.answers import Answer, read_answer, value_and_gradient
 from backprop.check.forms.behaviour import observe
@@ -42,17 +43,22 @@ def check_network_gradient(
     rng: np.random.Generator,
     *,
     weight_decay: float = 0.0,
+    rtol: float | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
 
     `function` is called with a dict of the parameters by name, the inputs (n, i) and the labels (n,), all of them
-    copies; it returns the gradients as such a dict, or a pair (loss, gradients). `rng` makes the other arguments
-    of the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights
-    of the linear layers; no other parameter decays.
+    copies; it returns the gradients as such a dict, or a pair (loss, gradients). `rng` makes the other arguments of
+    the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of
+    the linear layers; no other parameter decays. rtol: how exact the gradient need be, relative to each entry or to
+    the root mean square of its tensor, whichever is larger; by default as exact as the rounding of its dtype
+    allows.
 
-    Raises `CheckError` where what is returned is no gradient or a layer contradicts itself, the errors of
-    `Network.batch` and `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
+    Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
+    gradient or a layer contradicts itself, the errors of `Network.batch` and `Network.check_parameters` for
+    arguments that do not fit, and whatever `function` raises.
     """
+    check_rtol(rtol)
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     arguments = (dict(params), batch.inputs, batch.labels)
@@ -67,7 +73,7 @@ def check_network_gradient(
     answer = read_answer(gradient, form, order=_backward_order(network))
     got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
-    truth = truth_for(network, params, batch, got, weight_decay)
+    truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(params, answer, truth)
     decided = {each.name for each in tensors if each.verdict != "undecided"}
     comparable = {name: tensor for name, tensor in got.items() if name in decided}
@@ -75,7 +81,7 @@ def check_network_gradient(
         *map(_by_name, seen.findings),
         *better_shapes(answer, gradient, network, params, batch, truth),
     ]
-    notes = _blind_points(params, batch, tensors, truth)
+    notes = [*answer.notes, *_blind_points(params, batch, tensors, truth)]
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
@@ -89,7 +95,7 @@ def check_network_gradient(
         findings += found_out.findings
         if loss is not None:
             finding, note = check_loss(
-                loss, network, params, batch, truth.rounding.loss, weight_decay, found_out.loss
+                loss, network, params, batch, truth.rounding.loss, weight_decay, found_out.loss, rtol or 0.0
             )
             findings = _with_loss(findings, finding)
             notes += [note] if note else []

@@ -26,8 +26,9 @@ _MOST_KINKS = 200
 class Truth:
     """The gradient that is right for what was got, in longdouble, and how far rounding may lead from it.
 
-    eps: of the parameters' dtype. slopes: what f' was taken for at kinks, by layer, NaN elsewhere.
-    sides: the bounds that take in both sides of every kink; None where there are no kinks.
+    eps: of the parameters' dtype. rtol: the accuracy that was asked for, 0 for that of rounding. slopes: what f'
+    was taken for at kinks, by layer, NaN elsewhere. sides: the bounds that take in both sides of every kink; None
+    where there are no kinks.
     """
 
     gradient: Parameters
@@ -35,6 +36,7 @@ class Truth:
     sides: Parameters | None
     slopes: Mapping[int, Array]
     eps: float
+    rtol: float = 0.0
 
     @property
     def bound(self) -> Parameters:
@@ -48,6 +50,7 @@ def truth_for(
     batch: Batch,
     got: Mapping[str, Array],
     weight_decay: float = 0.0,
+    rtol: float = 0.0,
 ) -> Truth:
     """The gradient with the subgradient that `got` took where there is a choice."""
     bounds = rounding(network, params, batch, params.dtype)
@@ -55,7 +58,7 @@ def truth_for(
     if not bounds.kinked:
         gradient = reference_gradient(network, params, batch)
         _decay(network, gradient, params, weight_decay)
-        return Truth(gradient, bounds, None, {}, eps)
+        return Truth(gradient, bounds, None, {}, eps, rtol)
     sides = rounding(network, params, batch, params.dtype, sides=True).bound
     without = {
         name: tensor - weight_decay * params[name].astype(np.longdouble)
@@ -65,7 +68,7 @@ def truth_for(
     }
     gradient, chosen = nearest_subgradient(network, params, batch, without, bounds)
     _decay(network, gradient, params, weight_decay)
-    return Truth(gradient, bounds, sides, chosen, eps)
+    return Truth(gradient, bounds, sides, chosen, eps, rtol)
 
 
 def decayed(network: Network) -> frozenset[str]:
@@ -117,12 +120,16 @@ def compare(name: str, got: Array, truth: Truth) -> tuple[TensorCheck, Array]:
 
 
 def _bound(name: str, got: Array, truth: Truth) -> Array:
-    """The bound of each entry, and an eps of the largest: what underflows on the way is lost to no one.
+    """The bound of each entry, plus eps times the largest one, so that underflow on the way is no mistake.
+
+    rtol is relative to the entry or to the root mean square of its tensor, whichever is larger.
 
     It is wider for a tensor that was returned in a narrower dtype, which is a finding of its own.
     """
     size = np.abs(truth.gradient[name]).astype(np.float64)
     bound = truth.bound[name] + truth.eps * np.max(size)
+    if truth.rtol:
+        bound = bound + truth.rtol * np.maximum(size, np.sqrt(np.mean(np.square(size))))
     if got.dtype.kind != "f":
         return np.asarray(bound)
     return np.asarray(bound + float(np.finfo(got.dtype).eps) * size)

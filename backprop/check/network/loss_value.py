@@ -27,6 +27,7 @@ def check_loss(
     slack: float,
     weight_decay: float = 0.0,
     diagnosed: tuple[str, float] | None = None,
+    rtol: float = 0.0,
 ) -> tuple[Finding | None, str | None]:
     """A finding where the loss is wrong, and a note where it is off by as little as an ε in a logarithm.
 
@@ -45,6 +46,7 @@ def check_loss(
     data = float(network.loss(wide, inputs, batch.labels))
     decay = 0.5 * weight_decay * sum(float(np.sum(np.square(wide[k]))) for k in decayed(network))
     expected, slack = data + decay, slack + 1e-13 * decay + 64 * float(np.finfo(np.float64).tiny)
+    slack += rtol * abs(expected)
     if np.asarray(loss).dtype == np.float32:
         slack = max(slack, 4 * float(np.finfo(np.float32).eps) * abs(expected))
     if abs(got - expected) <= slack:

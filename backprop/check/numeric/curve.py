@@ -12,8 +12,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.reading import Reading
 from backprop.check.numeric.quotients import RATIO
+from backprop.check.numeric.reading import Reading
 from backprop.check.numeric.slope import FIRST_STEP, Ladder, Slope
 from backprop.check.numeric.truth import Truth
 from backprop.check.result import StepCurve
@@ -21,7 +21,9 @@ from backprop.check.result import StepCurve
 LEVELS = 11
 _SMALLEST = 3  # steps, at which noise is nearly all that is seen
 _ALIKE = 8.0  # what truncation would make of three steps falls by more than this
-_RESOLVED = 0.05  # of the slope: a central quotient so near to it comes from a step inside the function's structure
+_RESOLVED = (
+    0.05  # of the slope: a central quotient so near to it comes from a step inside the function's structure
+)
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,13 @@ class Curve:
 
     @property
     def still(self) -> bool:
-        """Whether no step shows that the function moves, beyond its noise, and the claim is not wrong because of it."""
+        """Whether no step shows that the function moves, beyond its noise, and the claim says nothing else."""
         reading = self.reading
-        return not np.any(reading.steep) and not np.any(reading.wrong) and bool(np.all(np.isfinite(reading.value)))
+        return (
+            not np.any(reading.steep)
+            and not np.any(reading.wrong)
+            and bool(np.all(np.isfinite(reading.value)))
+        )
 
 
 def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | None:
@@ -60,7 +66,9 @@ def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | N
         off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
         seen = 3 * np.min(off, axis=0)
         noisier = (seen > truth.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
-        if np.any(noisier) and len(ladder.steps) > 2 * _SMALLEST:  # the smallest steps show more than was measured
+        if (
+            np.any(noisier) and len(ladder.steps) > 2 * _SMALLEST
+        ):  # the smallest steps show more than was measured
             truth.noise = np.where(noisier, seen, truth.noise)
             ladder.noise = np.maximum(ladder.noise, truth.noise)
             slope = ladder.slope()

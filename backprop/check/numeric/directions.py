@@ -48,15 +48,15 @@ class Scales:
     tensor: Array
 
 
-def scales(form: Form, point: Array) -> Scales:
-    """The scales (p,) of the entries of a point."""
+def scales(form: Form, point: Array, factor: float = 1.0) -> Scales:
+    """The scales (p,) of the entries of a point, times a factor."""
     own, tensor = np.abs(point), np.empty_like(point)
     for name, view in form.views(tensor).items():
         x = form.views(own)[name]
         largest = np.max(x, initial=0)
         mean = largest * np.sqrt(np.mean((x / largest) ** 2)) if largest > 0 else 1.0
         view[...] = np.maximum(x, mean)
-    return Scales(np.where(own > 0, own, tensor), tensor)
+    return Scales(factor * np.where(own > 0, own, tensor), factor * tensor)
 
 
 def random_direction(where: Array, scale: Array, rng: np.random.Generator) -> Direction:

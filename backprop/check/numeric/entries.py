@@ -18,8 +18,9 @@ _CONFIRMED = 12
 class Table:
     """The truth (m, p) of every entry beside the claim.
 
-    tolerance: infinite where nothing can be said. error: how far the truth may be off. wrong, open, kink, steep, left,
-    right: as in `Reading`. reasons: of each entry of the point at a kink. seen (p,): which entries were looked at.
+    tolerance: infinite where nothing can be said. error: how far the truth may be off. wrong, open, kink, steep,
+    left, right: as in `Reading`. reasons: of each entry of the point at a kink. seen (p,): which entries were
+    looked at.
     """
 
     expected: Array

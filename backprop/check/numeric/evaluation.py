@@ -19,7 +19,6 @@ from backprop.check.forms.tensors import Form
 from backprop.check.forms.tree import describe
 from backprop.errors import CheckError
 
-
 _SEEN, _DISTINCT = 40, 8
 
 
@@ -32,8 +31,9 @@ class Probe:
     """The function at any point near the one that is checked.
 
     budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
-    own. outputs: the shape of its value. seen: its first different values beside the point. coarse: the eps of the narrower format to which the function was seen to
-    round its arguments; 0 where it was not. given: the dtype of its last value.
+    own. outputs: the shape of its value. seen: its first different values beside the point. coarse: the eps of the
+    narrower format to which the function was seen to round its arguments; 0 where it was not. given: the dtype of
+    its last value.
     """
 
     function: Callable[[Any], Any]

@@ -16,7 +16,7 @@ from backprop.check.result import Entry, Kink, TensorCheck, Verdict
 from backprop.check.signatures.known import Known
 
 _WORST = 5
-_NO_NOISE = 1e-9  # of a function: what a value of a few millions is rounded to
+NO_NOISE = 1e-9  # of a function: what a value of a few millions is rounded to
 _UNMOVED = 1e-3  # of how fast the function changes along the rest of the point
 _KINKS = 1000
 
@@ -60,15 +60,10 @@ def judge_entries(
     is_open = bool(np.any(table.open[:, places]) or not np.all(table.seen[places]))
     own = np.broadcast_to(truth.scales.own[places], got.shape)
     blurred = _is_blurred(
-        *(
-            array[use]
-            for array in (
-                own * got,
-                own * tolerance,
-                own * truth.rounding[:, places],
-                own * table.steep[:, places],
-            )
-        ),
+        (own * got)[use],
+        (own * tolerance)[use],
+        (own * truth.rounding[:, places])[use],
+        (own * table.steep[:, places])[use],
         signal,
         truth.blurred,
     )
@@ -151,16 +146,17 @@ def judge_constant(
     for name in names:
         where = places[name].reshape(-1)
         claimed = truth.claimed[:, where]
-        if np.any(claimed):
-            truth.look_at_rounding()
-        is_zero = bool(np.all(np.abs(claimed) <= truth.allowed_entries[:, where])) and noise <= _NO_NOISE
+        beside = truth.claims_beside() if np.any(claimed) else None
+        # Of the rounding of a zero nothing is left at the next point.
+        spread = 0.0 if beside is None else _norm(np.std(beside[:, :, where], axis=0))
+        is_zero = _norm(claimed) <= 4 * spread + _norm(truth.slack[:, where]) and noise <= NO_NOISE
         value = float(np.max(np.abs(truth.probe.value)))
         note = (
-            f"{name}: the function is constant here to its rounding, and so its gradient is 0: nothing of its formula "
-            "is tested."
+            f"{name}: the function is constant here to its rounding, and so its gradient is 0: "
+            "nothing of its formula is tested."
             if is_zero
-            else f"{name}: the function is constant here to its rounding, of {noise:.1e} beside a value of {value:.3g}, "
-            "which hides its gradient."
+            else f"{name}: the function is constant here to its rounding, of {noise:.1e} beside a value of "
+            f"{value:.3g}, which hides its gradient."
         )
         nothing = float("nan")
         shape = outputs + form.leaf(name).shape
@@ -170,11 +166,11 @@ def judge_constant(
 
 
 def as_right_on_symmetric_directions(judged: Judged) -> Judged:
-    """A tensor whose gradient is right along the symmetric directions, which are all that its point can move along."""
+    """A tensor whose gradient is right along the symmetric directions: its point moves along no others."""
     name = judged.check.name
     note = (
-        f"{name} is symmetric, and the function reads one of its triangles: the gradients agree along every symmetric "
-        "direction."
+        f"{name} is symmetric, and the function reads one of its triangles: the gradients agree along every "
+        "symmetric direction."
     )
     return replace(judged, check=replace(judged.check, verdict="right", worst=()), known=None, note=note)
 

@@ -1,7 +1,8 @@
 """Kinks: entries that sit at kinks, moved together.
 
-Entry by entry, a claim may lie between the slopes of both sides and still be no gradient: where three entries share a
-maximum, a mask gives each of them the whole slope. For a convex function, and with the signs turned for a concave one,
+Entry by entry, a claim may lie between the slopes of both sides and still be no gradient: where three entries share
+a maximum, a mask gives each of them the whole slope. For a convex function, and with the signs turned for a concave
+one,
 
     -f'(x; -v) <= g·v <= f'(x; v)        along every direction v
 
@@ -19,11 +20,14 @@ from backprop.check.numeric.evaluation import OutOfCalls
 from backprop.check.numeric.truth import Truth
 
 _MOST = 200
+_SIGNS = 3  # random ones, along which entries are moved together
 _SPLIT = 64  # entries that are told into groups
 _STEP = 2.0**-4  # of the largest step inside the function's structure: one-sided changes are slopes there
 _EVEN = 0.02  # of these changes: what the curvature of the function may add
 _DIRECTIONS = 3
-TOGETHER = "moved together, these entries are no subgradient: the claim is outside of the slopes on both sides"
+TOGETHER = (
+    "moved together, these entries are no subgradient: the claim is outside of the slopes on both sides"
+)
 
 
 def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None:
@@ -52,7 +56,7 @@ def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Genera
     if len(seen) < 2:
         return
     try:
-        if any(_share(truth, table, seen, rng) for _ in range(4)):
+        if any(_share(truth, table, seen, by) for by in _ways(truth, seen, rng)):
             bends = (table.right - table.left)[:, seen]
             _mark(truth, table, where, rng, many=not (np.all(bends >= 0) or np.all(bends <= 0)))
     except OutOfCalls:
@@ -76,7 +80,7 @@ def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) 
 
     Each entry is moved up together with each group so far, whose entries all move up, or all down.
     """
-    if not any(_share(truth, table, where, rng) for _ in range(4)):
+    if not any(_share(truth, table, where, by) for by in _ways(truth, where, rng)):
         return []
     if len(where) > _SPLIT:
         return [where]
@@ -86,6 +90,14 @@ def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) 
         groups = [group for group in groups if group not in linked]
         groups.append([int(index), *(each for group in linked for each in group)])
     return [np.array(sorted(group)) for group in groups if len(group) > 1]
+
+
+def _ways(truth: Truth, where: Array, rng: np.random.Generator) -> list[Array]:
+    """Moves of all entries together: all up, all down, one up and the next down, and some at random."""
+    up = np.ones(len(where))
+    turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
+    signs = [up, -up, turns, -turns, *rng.choice((-1.0, 1.0), (_SIGNS, len(where)))]
+    return [sign * truth.scales.own[where] for sign in signs]
 
 
 def _is_linked(truth: Truth, table: Table, index: int, group: list[int]) -> bool:
@@ -100,9 +112,8 @@ def _is_linked(truth: Truth, table: Table, index: int, group: list[int]) -> bool
     return False
 
 
-def _share(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> bool:
-    """Whether the function changes along a random direction by something else than the sum over its entries."""
-    by = random_direction(where, truth.scales.own, rng).by
+def _share(truth: Truth, table: Table, where: Array, by: Array) -> bool:
+    """Whether the function changes along a direction by something else than the sum over its entries."""
     return _differ(truth, table, where, _moved(truth, where, by), by)
 
 
@@ -122,9 +133,7 @@ def _differ(truth: Truth, table: Table, where: Array, change: Array, by: Array) 
     return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
 
 
-def _outside(
-    truth: Truth, table: Table, where: Array, rng: np.random.Generator
-) -> tuple[Array, Array]:
+def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Which outputs (m,) have a claim outside of both slopes along some direction, and which bend with one sign."""
     own = truth.scales.own[where]
     claimed = truth.claimed[:, where]

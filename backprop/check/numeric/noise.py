@@ -134,9 +134,12 @@ def _rounds(probe: Probe, beside: Array, bits: int) -> tuple[bool, bool]:
     if not np.all(np.isfinite(beside)):
         return False, False
     ulp = 2.0 ** (1 - bits)
-    at, near, *farther = (probe.at(beside * (1 + step)) for step in (0.0, unseen, ulp, 2 * ulp, 3 * ulp))
+    at, near = probe.at(beside), probe.at(beside * (1 + unseen))
     same = near == at
-    # Each number of the format gives another value; on a level beside an edge, or of a rounded result, they are alike.
+    if not np.any(same):
+        return False, False
+    farther = [probe.at(beside * (1 + k * ulp)) for k in (1, 2, 3)]
+    # Each number of the format gives another value; on a level beside an edge, or of a rounded result, none does.
     values = np.sort([at, *farther], axis=0)
     distinct = np.all(np.diff(values, axis=0) > 4 * probe.eps * np.abs(at), axis=0) & (at != 0)
     return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))

@@ -67,7 +67,9 @@ def reading_of(
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
     among = (low <= claimed) & (claimed <= high)
     between = among & slope.corner
-    hidden = off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)  # a corner that noise hides
+    hidden = (
+        off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)
+    )  # a corner that noise hides
     return Reading(
         direction,
         slope.value,
@@ -109,7 +111,9 @@ def seen_along_path(
     close = (found.off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
     cleared = (same & telling & found.near) | close
     convicted = (slope.corner | vague) & (found.off > 3 * error) & found.near
-    here = np.abs(found.mean - reading.claimed) <= 0.5 * np.maximum(np.abs(found.mean), np.abs(reading.claimed))
+    here = np.abs(found.mean - reading.claimed) <= 0.5 * np.maximum(
+        np.abs(found.mean), np.abs(reading.claimed)
+    )
     sharper = vague & same & (error < reading.tolerance) & here
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
     hidden = reading.wrong & same & ~cleared & found.jumps & noisy

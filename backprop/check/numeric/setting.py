@@ -27,6 +27,7 @@ _FINEST = 1e-9
 _SUMMED = 256  # roundings that the order of long sums may add up to
 _COARSEST = 2.0**-8  # four roundings of float16
 _FEW_LEVELS = 6
+_HUGE, _SHRUNK = 1e280, 2.0**-24  # values whose slope for a step of the point's scale would overflow
 
 
 def relative_tolerance(eps: float) -> float:
@@ -95,7 +96,7 @@ def settle(
 ) -> tuple[Truth, Curve | None]:
     """How slopes are found from here on, and the step curve along one direction through all tensors."""
     form, point = probe.form, probe.point
-    scale = scales(form, point)
+    scale = scales(form, point, _SHRUNK if float(np.max(np.abs(probe.value))) > _HUGE else 1.0)
     own = scale.own
     eps = float(np.finfo(form.own_dtype if claimant is None or not claimant.wide else form.dtype).eps)
     value = np.abs(probe.value)[:, None] / own  # what moves the value by less than its rounding is zero

@@ -20,6 +20,9 @@ FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might 
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
+_LONG = (
+    0.05  # of a quotient: what the function may bend along a step that is longer than noise should make it
+)
 _SMALL = 1e-3
 MOST_LEVELS = 40
 
@@ -28,14 +31,14 @@ MOST_LEVELS = 40
 class Slope:
     """The slope (m,) along a direction, with the most that it may be off.
 
-    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where their
-    difference grows as the step falls, as it does where the function itself jumps; bent: where the
-    largest steps look as if they might: the even part of
-    the function does not fall with the step as that of a smooth function does. edge: where the function has values on one side only. settled: whether the
-    quotients have come to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows,
-    slope and curvature together. steep: the fastest change that any step nearby shows beyond the noise, 0 where none
-    shows one. finest: the rounding of the quotient of the smallest step. nearby: the bare quotient of the largest
-    step that is no larger than `NEAR`.
+    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where
+    their difference grows as the step falls, as it does where the function itself jumps; bent: where the largest
+    steps look as if they might: the even part of the function does not fall with the step as that of a smooth
+    function does. edge: where the function has values on one side only. settled: whether the quotients have come to
+    a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
+    together. steep: the fastest change that any step nearby shows beyond the noise, 0 where none shows one. finest:
+    the rounding of the quotient of the smallest step. nearby: the bare quotient of the largest step that is no
+    larger than `NEAR`.
     """
 
     value: Array
@@ -117,6 +120,31 @@ class Ladder:
         self.minus.insert(place, self.probe.at(backward))
         return True
 
+    def _far_off(self, quotients: Array, noise: Array) -> Array:
+        """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
+        steps = np.asarray(self.steps)
+        near = np.flatnonzero(steps <= NEAR)
+        if not len(near) or len(near) == len(steps):
+            return np.zeros_like(quotients)
+        k = near[0]
+        off = np.maximum(np.abs(quotients - quotients[k]) - 2 * (noise + noise[k]), 0)
+        return np.where((steps > NEAR)[:, None], np.nan_to_num(off, nan=0, posinf=0), 0)
+
+    def off_stairs(self) -> Ladder:
+        """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
+        f = self.probe.value
+        moved = [
+            k
+            for k in range(len(self.steps))
+            if not (np.array_equal(self.plus[k], f) and np.array_equal(self.minus[k], f))
+        ]
+        changes = np.abs([value[k] - f for value in (self.plus, self.minus) for k in moved])
+        height = np.min(np.where(changes > 0, changes, np.inf), axis=0)
+        noise = np.where(np.isfinite(height), np.maximum(self.noise, height), self.noise)
+        steps, wide = ([values[k] for k in moved] for values in (self.steps, self.wide))
+        plus, minus = ([values[k] for k in moved] for values in (self.plus, self.minus))
+        return Ladder(self.probe, self.direction, noise, self.first, steps, plus, minus, wide)
+
     def _rounded(self, point: Array) -> Array:
         form = self.probe.form
         views = form.views(point)
@@ -132,7 +160,7 @@ class Ladder:
             largest = np.maximum(np.abs(plus), np.abs(minus))
             noise = np.maximum(self.noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
             gaps = (plus - 2 * f + minus) / h
-            rough = np.nan_to_num(roughness(gaps, noise))
+            rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off((plus - minus) / (2 * h), noise)
             central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
             right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
             left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
@@ -172,15 +200,19 @@ def _steepest(steps: list[float], changes: Array, noise: Array) -> Array:
 
 
 def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
-    """The quotient of the largest step nearby, with no more than its rounding as its error."""
+    """The quotient of the largest step nearby; its error is its rounding, and of a long step some per cent of it."""
     k = next((k for k, step in enumerate(steps) if step <= NEAR), len(steps) - 1)
-    return Limit(quotients[k], rounding[k], rounding[k])
+    error = rounding[k] + (_LONG * np.abs(quotients[k]) if steps[k] > 2 * FIRST_STEP else 0)
+    return Limit(quotients[k], error, rounding[k])
 
 
 def _kinks(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
-    """Where the jump of the slope has a limit that is not zero, or grows, and where it grows: from the last three steps.
+    """Where the jump of the slope has a limit that is not zero, or grows; and where it grows.
 
-    Of an output whose jump the noise hides at the smallest steps, from the last three that show it, if these are small.
+    The last three steps tell.
+
+    Of an output whose jump the noise hides at the smallest steps, from the last three that show it, if these are
+    small.
     """
     found, grows = np.zeros((2, gaps.shape[1]), bool)
     seen = np.abs(gaps) > 5 * rounding

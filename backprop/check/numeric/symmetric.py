@@ -33,7 +33,9 @@ def agrees_on_symmetric_directions(truth: Truth, form: Form, name: str, rng: np.
     scale = float(np.max(truth.scales.tensor[places]))
     try:
         upper, lower = (
-            truth.quotients(Direction(places[triangle], _signs(len(places[triangle]), rng) * scale), thorough=True)
+            truth.quotients(
+                Direction(places[triangle], _signs(len(places[triangle]), rng) * scale), thorough=True
+            )
             for triangle in (np.triu_indices_from(matrix, 1), np.tril_indices_from(matrix, -1))
         )
         moves = [abs(float(slope.value[0])) > 10 * float(slope.error[0]) for slope in (upper, lower)]

@@ -24,12 +24,18 @@ _QUIET = 1000.0
 _SINGLE = 2.0**-22  # values on coarser stairs than those of float32
 _ROOM_ON_STAIRS = 12.0
 _ROOM, _ROOM_IF_NOISY = 3.0, 4.0  # times the estimated error: noise is not always as even as it was measured
-_COARSE, _COARSELY_WRONG = 1e-3, 0.07  # of a slope: a claim in numbers of three digits is wrong beyond its second
+_COARSE, _COARSELY_WRONG = (
+    1e-3,
+    0.07,
+)  # of a slope: a claim in numbers of three digits is wrong beyond its second
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 
 _DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
-_CORNER_STEPS = 1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+_CORNER_STEPS = (
+    1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+)
+_TOO_FLAT = 0.2
 _STAIRS = 3  # places at which a function on stairs is looked at
 _BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
 _NEAR_POINTS = 12
@@ -40,14 +46,15 @@ _ASIDE = 2.0**-10  # √eps of the dtype of the calls, with some room: far enoug
 class Truth:
     """How slopes near the point are found, and what a gradient (m, p) may be off from them.
 
-    rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be off,
-    relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise (m,): of the
-    function. blurred: of the gradient, a truth that is known no better leaves it undecided. refine: a closer look at the rounding, for when something seems wrong. first: the largest step inside
-    the function's structure. complex: whether complex steps are trusted; disproved: whether they were, until
-    quotients contradicted them. confirmed: how many slopes were found by both. rows_at: the claim at other points,
-    for `paths` paths at most, of which `corner_paths` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong. elsewhere:
-    the function's values far from the point, and beside: the claims (k, m, p) at points next to it, which lie on the
-    `sides` (k, p) of it, once they were asked for.
+    rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be
+    off, relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise (m,):
+    of the function. blurred: of the gradient, a truth that is known no better leaves it undecided. refine: a closer
+    look at the rounding, for when something seems wrong. first: the largest step inside the function's structure.
+    complex: whether complex steps are trusted; disproved: whether they were, until quotients contradicted them.
+    confirmed: how many slopes were found by both. rows_at: the claim at other points, for `paths` paths at most, of
+    which `corner_paths` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong.
+    elsewhere: the function's values far from the point, and beside: the claims (k, m, p) at points next to it,
+    which lie on the `sides` (k, p) of it, once they were asked for.
     """
 
     probe: Probe
@@ -84,6 +91,11 @@ class Truth:
         eps = np.finfo(self.probe.form.dtype).eps
         return bool(np.any(self.noise > _QUIET * eps * np.abs(self.probe.value)))
 
+    @property
+    def on_coarse_stairs(self) -> bool:
+        """Whether the function rounds what it is given, or its values, to fewer digits than those of float32."""
+        return self.probe.coarse > _SINGLE or bool(np.any(self.probe.grid() > _SINGLE))
+
     def read(self, direction: Direction, *, thorough: bool = False, confirm: bool = True) -> Reading:
         """Compare the claim along a direction; what seems wrong is looked at again before it is called so.
 
@@ -107,9 +119,12 @@ class Truth:
         """Compare the claim with a slope that was measured."""
         claimed = direction.along(self.claimed)
         room = _ROOM_IF_NOISY if self.noisy else _ROOM
-        if np.any(self.probe.grid() > _SINGLE):
+        if self.on_coarse_stairs:
             room = _ROOM_ON_STAIRS
-        tolerance = self._tolerance(direction, slope.value, claimed, room * slope.error)
+        error = room * slope.error
+        if self.probe.coarse > _SINGLE:  # the values are those at a rounded point, and the claim need not be
+            error = error + np.abs(slope.right - slope.left) + self._spread(direction)
+        tolerance = self._tolerance(direction, slope.value, claimed, error)
         largest = np.max(self.largest[:, direction.where], axis=1)
         reading = reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
         still = (slope.value == 0) & (slope.steep == 0)
@@ -119,7 +134,9 @@ class Truth:
             sure = np.abs(slope.value - claimed) > _COARSELY_WRONG * np.maximum(
                 np.abs(slope.value), np.abs(claimed)
             )
-            reading = reading.left_open(reading.wrong & ~sure, "its own few digits may hide an error of a per cent")
+            reading = reading.left_open(
+                reading.wrong & ~sure, "its own few digits may hide an error of a per cent"
+            )
         return reading
 
     def ladder(self, direction: Direction, first: float | None = None) -> Ladder:
@@ -137,14 +154,9 @@ class Truth:
         return np.asarray(max(_FINEST, 8 * self.probe.eps) * size)
 
     def allowed(self, direction: Direction) -> Array:
-        """How far (m,) a right gradient may be off along a direction, by its own rounding and by what was asked for."""
+        """How far (m,) a right gradient may be off along a direction: its own rounding, and the rtol asked for."""
         own = direction.size(self.relative * self.claimed) + direction.size(self.slack)
         return own + _ROUNDINGS * direction.size(self.rounding)
-
-    @property
-    def allowed_entries(self) -> Array:
-        """How far (m, p) a right entry of 0 may be off by its own rounding, and by what was asked for."""
-        return np.asarray(_ROUNDINGS * self.rounding + self.slack)
 
     @property
     def natural(self) -> Array:
@@ -153,6 +165,13 @@ class Truth:
             values = [self.probe.at(factor * self.probe.point) for factor in (0.5, 0.25)]
             self.elsewhere = np.array([self.probe.value, *values])
         return self.elsewhere
+
+    def _spread(self, direction: Direction) -> Array:
+        """How much (m,) the claim changes along a direction within a rounding of the point."""
+        beside = self.claims_beside()
+        if beside is None:
+            return np.zeros(len(self.claimed))
+        return np.asarray(np.ptp(beside[:, :, direction.where] @ direction.by, axis=0))
 
     def look_at_rounding(self) -> None:
         """Ask the gradient at other points how far rounding moves it, once."""
@@ -170,8 +189,10 @@ class Truth:
         if self.beside is None and self.rows_at is not None and self.probe.room(4 * _NEAR_POINTS):
             rng = np.random.default_rng(0)
             x, scale = self.probe.point, self.scales.tensor
-            aside = _ASIDE * (self.probe.eps / 2.0**-52) ** 0.25 * self.reach
-            sides = rng.uniform(0.3, 1, (_NEAR_POINTS, len(x))) * rng.choice((-1.0, 1.0), (_NEAR_POINTS, len(x)))
+            aside = max(_ASIDE * (self.probe.eps / 2.0**-52) ** 0.25 * self.reach, self.probe.coarse)
+            sides = rng.uniform(0.3, 1, (_NEAR_POINTS, len(x))) * rng.choice(
+                (-1.0, 1.0), (_NEAR_POINTS, len(x))
+            )
             rows = [self.rows_at(x + aside * scale * side) for side in sides]
             seen = [each for each in rows if each is not None]
             self.beside = np.array(seen) if len(seen) == len(rows) else np.zeros((0, *self.claimed.shape))
@@ -253,7 +274,9 @@ class Truth:
         still = steep <= np.finfo(value.dtype).eps * np.abs(self.probe.value)
         if np.any(still):
             steep = np.where(still, np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0), steep)
-        return Reading(direction, value, claimed, tolerance, error, wrong, none, none, steep, unknown, unknown)
+        return Reading(
+            direction, value, claimed, tolerance, error, wrong, none, none, steep, unknown, unknown
+        )
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
         ladder = self.ladder(direction)
@@ -270,12 +293,19 @@ class Truth:
         vague = (reading.tolerance > self.blurred / 2 * size) & (reading.tolerance < 100 * size)
         flat = (slope.value == 0) & (slope.steep > 0)
         if np.any(flat) and self._on_stairs(ladder):
-            return reading.left_open(flat, "its values lie on stairs, which hide its slope")
+            ladder = ladder.off_stairs()
+            slope = ladder.slope()
+            reading = self.judge(reading.direction, slope)
+            hidden = flat & (slope.value == 0)
+            reading = reading.left_open(hidden, "its values lie on stairs, which hide its slope")
         if reading.clean and not np.any(vague):
             return reading
         if self._is_plain_corner(reading, slope):
             return reading
         reading = self._along_path(reading, slope, ladder, vague)
+        if self.on_coarse_stairs:  # too flat for its claim: narrower than a stair, or wrong
+            flat = reading.wrong & (np.abs(slope.value) < _TOO_FLAT * np.abs(reading.claimed))
+            reading = reading.left_open(flat, "its values lie on stairs, which hide its slope")
         if np.any(reading.wrong) and self.noisy:
             reading = self._at_its_own_scale(reading, ladder)
         if np.any(reading.open & slope.corner):
@@ -288,7 +318,11 @@ class Truth:
         """Whether the claim lies between the slopes of a corner, and is one of them on either side of it."""
         direction = reading.direction
         at_corner = reading.kink & ~reading.open & slope.corner
-        if len(direction.where) > 1 or not np.any(at_corner) or np.any((reading.kink | reading.wrong) & ~at_corner):
+        if (
+            len(direction.where) > 1
+            or not np.any(at_corner)
+            or np.any((reading.kink | reading.wrong) & ~at_corner)
+        ):
             return False
         beside = self.claims_beside()
         if beside is None:
@@ -301,6 +335,8 @@ class Truth:
 
     def _along_path(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array) -> Reading:
         """The reading with what the claim elsewhere on the step says of kinks that quotients cannot see through."""
+        if self.on_coarse_stairs:  # a claim between two stairs is not the slope of either
+            return reading
         in_vain = np.all(reading.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
         if self.rows_at is None or self.paths < 1 or in_vain:
             return reading
@@ -334,7 +370,11 @@ class Truth:
         levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
         smallest, *values = levels[-1]
         moved = [step for step, plus, minus in levels if np.all(np.isfinite(plus)) and np.any(plus != f)]
-        if not all(np.array_equal(value, f) for value in values) or not moved or not self.probe.room(2 * _STAIRS):
+        if (
+            not all(np.array_equal(value, f) for value in values)
+            or not moved
+            or not self.probe.room(2 * _STAIRS)
+        ):
             return False
         small, same = smallest / 4, 0
         for step in sorted(moved)[-_STAIRS:]:
@@ -358,7 +398,9 @@ class Truth:
             fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
             if np.any((fits >= 2) & reading.wrong):
                 break
-        return reading.left_open(reading.wrong & (fits >= 2), "it has a structure too narrow to tell from noise")
+        return reading.left_open(
+            reading.wrong & (fits >= 2), "it has a structure too narrow to tell from noise"
+        )
 
     def _where_nothing_moves(self, reading: Reading, still: Array) -> Reading:
         """The reading of a function that gives the same value at all steps (m,) that are `still`.
@@ -378,7 +420,9 @@ class Truth:
             kink=reading.kink & ~dust,
             tolerance=np.where(lost, reading.tolerance + hidden, reading.tolerance),
             steep=np.where(still, moved, reading.steep),
-            reason="the rounding of the function's values hides its slope" if np.any(lost & ~dust) else reading.reason,
+            reason="the rounding of the function's values hides its slope"
+            if np.any(lost & ~dust)
+            else reading.reason,
         )
 
     def _point_rounding(self, direction: Direction) -> Array:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _NEAR_ONE = 1e-6  # of a factor so near to one, rounding in a narrower dtype is the better explanation
 
 
+_SOLVED = 1e-6  # the relative error of an adjoint through an iterative solver
+
 _BLURRED = 1e-3  # a factor that is known to no more than this does not fit to rounding
 
 
@@ -27,10 +29,23 @@ def factor(suspect: Suspect) -> list[Finding]:
     """got = k · expected: sign, sum or mean over the batch, or another factor."""
     k = multiple(suspect.known, suspect.known.of(suspect.got))
     if k is None:
-        return []
+        return _nearly_opposite(suspect)
     if suspect.turned:  # its shape was that of the transpose, its values are a multiple
         return [_turned(suspect), *_name(suspect, k)]
     return _name(suspect, k)
+
+
+def _nearly_opposite(suspect: Suspect) -> list[Finding]:
+    """got = -expected to the accuracy of a solver: beside a wrong sign its error is small."""
+    known = suspect.known
+    use = known.usable
+    got, expected = known.of(suspect.got)[use], known.values[use]
+    size = float(np.linalg.norm(expected.astype(np.float64)))
+    off = float(np.linalg.norm((got + expected).astype(np.float64)))
+    if known.informative() < 2 or off > _SOLVED * size:
+        return []
+    evidence = f"got = -expected to {off / size:.0e} of its norm, as a solver that stops early leaves it."
+    return [found("sign", suspect.name, evidence, "likely")]
 
 
 def multiple(known: Known, got: np.ndarray) -> float | None:

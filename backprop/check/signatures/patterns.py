@@ -18,7 +18,7 @@ def pattern(got: Array, known: Known) -> str:
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(values - known.values) <= known.tolerance) & known.usable
     if not np.any(wrong):
-        return "It is wrong at kinks alone: beside them it is not the slope of the function."
+        return "It is wrong at kinks alone: it is not between the slopes on both sides, or not as a whole."
     place = where(wrong.reshape(got.shape))
     return f"{place} {difference(values[wrong], known.values[wrong])}{_reordered(values, got, known)}"
 

@@ -7,7 +7,7 @@ Each signature is tried on its own, and is named only where it explains the whol
     transposed     got = expectedᵀ                  or k · expectedᵀ
     weight decay   got - expected = λ · parameter
     swapped        got = the gradient of another tensor
-    precision      an error of the size of a narrower dtype's rounding, without a pattern
+    precision      every entry is a number of a narrower dtype
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from backprop.check.signatures.known import Known, entries
 from backprop.check.signatures.patterns import pattern
 from backprop.check.signatures.precision import lower_precision, truncated
 
+_DUST = 2.0**-40  # of what is right: rounding in float64 leaves as much of a sum that is zero
+
 
 @dataclass(frozen=True)
 class Suspect:
@@ -32,7 +34,8 @@ class Suspect:
 
     got: in the parameter's shape (for a Jacobian, the outputs' before it). parameter: its values, None for a
     Jacobian. batch_size: n, where it is known. others: what is known of other tensors of the same shape. turned:
-    whether `got` has been transposed to fit. raw_dtype: of the answer.
+    whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
+    returns at the point rounded to float32, where it was asked.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Suspect:
     others: Mapping[str, Known] = field(default_factory=dict)
     turned: bool = False
     raw_dtype: DType | None = None
+    in_float32: Array | None = None
 
 
 def diagnose(
@@ -82,17 +86,22 @@ def signatures(suspect: Suspect) -> list[Finding]:
 
 
 def unknown(suspect: Suspect) -> Finding:
-    """That the error has no known signature, and where it sits."""
-    evidence = pattern(suspect.got, suspect.known)
-    return found("unknown", suspect.name, evidence, "certain")
+    """That no kind of mistake was recognised, and the pattern of the error."""
+    evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
+    return found("unknown", suspect.name, evidence, "possible")
 
 
 def _zero(suspect: Suspect) -> list[Finding]:
     known = suspect.known
-    if np.any(suspect.got) or not known.informative():
+    if not known.informative():
         return []
     largest = float(np.max(np.abs(known.values[known.usable])))
+    got = np.abs(known.of(suspect.got))[known.usable]
+    if np.any(got > _DUST * largest):
+        return []
     what = "Every entry is 0" if suspect.got.size > 1 else "It is 0"
+    if np.any(got):
+        what += f" to rounding, up to {float(np.max(got)):.1e}"
     if known.directions is not None:
         evidence = f"{what}; the true slope along a random direction is {largest:.3g}."
         return [found("zero-gradient", suspect.name, evidence)]
