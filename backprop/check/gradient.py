@@ -139,12 +139,17 @@ def _check(
         judged = judge_constant(truth, form, claims.names, probe.outputs)
         return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
     judged = _compare(truth, steps, form, claims, rng)
-    judged = [
-        as_right_on_symmetric_directions(each)
-        if each.wrong and agrees_on_symmetric_directions(truth, form, each.check.name, rng)
-        else each
+    symmetric = {
+        each.check.name
         for each in judged
-    ]
+        if each.wrong and agrees_on_symmetric_directions(truth, form, each.check.name, rng)
+    }
+    if symmetric:
+        judged = [
+            as_right_on_symmetric_directions(each) if each.check.name in symmetric else each
+            for each in judged
+        ]
+        steps = None  # its direction is not symmetric
     if steps is not None and np.any(steps.slope.kink):
         steps = without_kinks(truth, steps, judged, form, claims, rng)
     late = since or _changed_since(probe, own, called="calls elsewhere")

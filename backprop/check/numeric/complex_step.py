@@ -17,7 +17,9 @@ STEP = 2.0**-100
 
 
 def complex_slope(probe: Probe, direction: Direction) -> Array | None:
-    """The slope (m,) along `direction`; None where the function does not take complex numbers."""
+    """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
+    if not probe.room(1):
+        return None
     point = probe.point.astype(np.result_type(probe.point, np.complex64))
     point[direction.where] += 1j * STEP * direction.by
     value = probe.at_complex(point)

@@ -20,9 +20,7 @@ FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might 
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
-_LONG = (
-    0.05  # of a quotient: what the function may bend along a step that is longer than noise should make it
-)
+_LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
 _SMALL = 1e-3
 MOST_LEVELS = 40
 
@@ -32,7 +30,7 @@ class Slope:
     """The slope (m,) along a direction, with the most that it may be off.
 
     rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where
-    their difference grows as the step falls, as it does where the function itself jumps; bent: where the largest
+    their difference grows as the step falls, or the kink lies a little beside the point; bent: where the largest
     steps look as if they might: the even part of the function does not fall with the step as that of a smooth
     function does. edge: where the function has values on one side only. settled: whether the quotients have come to
     a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
@@ -120,6 +118,16 @@ class Ladder:
         self.minus.insert(place, self.probe.at(backward))
         return True
 
+    def _is_beside(self, shifts: Array) -> Array:
+        """Where a kink lies beside the point, by less than the smallest step.
+
+        Half the difference (k, m) of the values on both sides is then off by the same amount at every step.
+        """
+        last = shifts[-_BESIDE:]
+        least, most = np.min(np.abs(last), axis=0), np.max(np.abs(last), axis=0)
+        same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < 1.2 * least)
+        return np.asarray(same & (least > 10 * self.probe.eps * np.abs(self.probe.value)))
+
     def _far_off(self, quotients: Array, noise: Array) -> Array:
         """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
         steps = np.asarray(self.steps)
@@ -165,6 +173,8 @@ class Ladder:
             right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
             left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
             kink, jump = _kinks(np.asarray(self.steps), gaps, 4 * noise)
+            middle = (left.value + right.value) / 2
+            jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)
             steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
             curved = np.nan_to_num(steepest, nan=0, posinf=0)
             changes = np.nan_to_num(np.fmax(np.abs(plus - f), np.abs(minus - f)), nan=0, posinf=0)
