@@ -21,6 +21,7 @@ NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
 _LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
+_BESIDE = 3  # steps that show a kink beside the point
 _SMALL = 1e-3
 MOST_LEVELS = 40
 
