@@ -41,6 +41,8 @@ def main() -> None:
             for part in parts:
                 answers.write(part)
             answers.flush()
+        questions.close()
+        answers.close()
     except BaseException:  # the pipes are not there any more, or nothing works any more: the parent says so
         _exit(PIPES_CLOSED)
 

@@ -131,7 +131,11 @@ def _updates(array: Array, expected: tuple[int, ...]) -> bool:
         k for k in expected if k != 1
     ]:
         return False
-    return int(np.prod(np.broadcast_shapes(array.shape, expected), dtype=int)) == array.size
+    try:
+        together = np.broadcast_shapes(array.shape, expected)
+    except ValueError:
+        return False
+    return int(np.prod(together, dtype=int)) == array.size
 
 
 def _compare_dtype(value: Any, array: Array, leaf: Leaf) -> tuple[list[Finding], list[str]]:

@@ -91,9 +91,8 @@ def _children(tree: Branch, answer: Any, path: str) -> dict[Any, Any]:
     )
 
 
-_AFFIXES = re.compile(
-    r"^(d|g|grad|gradient|del|delta|nabla|dl_?d|dj_?d|dloss_?d|dcost_?d)_*|_*(grad|gradient|bar)$"
-)
+_BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
+_AFTER = "|".join(["grad", "gradient", "bar"])
 
 
 def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
@@ -109,11 +108,9 @@ def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
     names = [key for key in extra if isinstance(key, str)]
     for key in missing:
         if isinstance(key, str):
-            wanted = plain(key)
+            wanted = re.escape(plain(key))
             fits = [
-                name
-                for name in names
-                if plain(name) == wanted or plain(_AFFIXES.sub("", name.casefold())) == wanted
+                name for name in names if re.fullmatch(f"(?:{_BEFORE})?{wanted}(?:{_AFTER})?", plain(name))
             ]
             if len(fits) == 1:
                 same[key] = fits[0]

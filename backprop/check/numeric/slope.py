@@ -20,6 +20,7 @@ FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might 
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
+_SHORT = 0.002  # of a quotient: noise of a short step that needs no longer one
 _LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
 _BESIDE = 3  # steps that show a kink beside the point
 _SMALL = 1e-3
@@ -213,7 +214,10 @@ def _steepest(steps: list[float], changes: Array, noise: Array) -> Array:
 def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
     """The quotient of the largest step nearby; its error is its rounding, and of a long step some per cent of it."""
     k = next((k for k, step in enumerate(steps) if step <= NEAR), len(steps) - 1)
-    error = rounding[k] + (_LONG * np.abs(quotients[k]) if steps[k] > 2 * FIRST_STEP else 0)
+    short = next((k for k, step in enumerate(steps) if step <= 2 * FIRST_STEP), k)
+    if np.all(rounding[short] <= _SHORT * np.abs(quotients[short])):
+        k = short
+    error = rounding[k] + (_LONG * np.abs(quotients[k]) if k != short else 0)
     return Limit(quotients[k], error, rounding[k])
 
 

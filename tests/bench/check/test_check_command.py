@@ -128,8 +128,8 @@ BODIES = {
         "The gradient of W1 is complex",
     ),
     "returns other names": (
-        "def gradient(params, inputs, labels):\n    return {f'd{k}': v for k, v in params.items()}",
-        "there is no W1, but dW1",
+        "def gradient(params, inputs, labels):\n    return {f'tensor {k}': v for k, v in params.items()}",
+        "there is no W1",
     ),
     "returns a generator": ("def gradient(params, inputs, labels):\n    yield params", "generator"),
     "takes two arguments": ("def gradient(params, inputs):\n    return params", "takes (params, inputs)"),
