@@ -292,7 +292,7 @@ class Truth:
         size = reading.direction.size(self.claimed)
         vague = (reading.tolerance > self.blurred / 2 * size) & (reading.tolerance < 100 * size)
         flat = (slope.value == 0) & (slope.steep > 0)
-        if np.any(flat) and self._on_stairs(ladder):
+        if np.any(flat) and (self.on_coarse_stairs or self._on_stairs(ladder)):
             ladder = ladder.off_stairs()
             slope = ladder.slope()
             reading = self.judge(reading.direction, slope)
