@@ -135,7 +135,8 @@ def _check(
     dtypes = {name: array.dtype for name, array in answer.tensors.items()}
     is_wide = claimant is not None and claimant.wide
     truth, steps = settle(probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng)
-    if steps is not None and steps.still and (not truth.noisy or float(np.max(truth.noise)) <= NO_NOISE):
+    quiet = not truth.noisy or float(np.max(truth.noise)) <= NO_NOISE
+    if steps is not None and steps.still and quiet and truth.stays_still(steps.direction):
         judged = judge_constant(truth, form, claims.names, probe.outputs)
         return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
     judged = _compare(truth, steps, form, claims, rng)

@@ -39,6 +39,7 @@ _TOO_FLAT = 0.2
 _STAIRS = 3  # places at which a function on stairs is looked at
 _BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
 _NEAR_POINTS = 12
+_LONG_STEPS = (0.3, -0.3, 1.0, -1.0, 4.0, -4.0)
 _ASIDE = 2.0**-10  # √eps of the dtype of the calls, with some room: far enough to be off every edge
 
 
@@ -183,6 +184,12 @@ class Truth:
     def reach(self) -> float:
         """The size of the function's structure, beside the scale of the point: 1 where it is no narrower."""
         return min(1.0, self.first / FIRST_STEP)
+
+    def stays_still(self, direction: Direction) -> bool:
+        """Whether long steps do not move the function either: its values may lie on stairs."""
+        by, f = direction.dense(len(self.probe.point)), self.probe.value
+        values = [self.probe.at(self.probe.point + step * by) for step in _LONG_STEPS]
+        return all(not np.any(np.abs(value - f) > 5 * self.noise) for value in values)
 
     def claims_beside(self) -> Array | None:
         """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
