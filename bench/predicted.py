@@ -87,7 +87,9 @@ class Predicted(Place):
                 strategy = find_strategy(target)
                 record = blank_record(strategy, scenario, threads)
                 try:
-                    fits = forecast(record, strategy, scenario, speeds, budget, calls_of(scenario))
+                    fits = forecast(
+                        record, strategy, scenario, speeds, budget, calls_of(scenario, suite.schedule)
+                    )
                 except (Exception, SystemExit) as error:
                     failed(record, error)
                 else:

@@ -53,6 +53,7 @@ class Record:
     time_high_s: float | None = None
     rounds: int | None = None
     starts: int | None = None
+    turns_group: int | None = None
     prepare_s: float | None = None
     peak_bytes: int | None = None
     prepare_peak_bytes: int | None = None
@@ -81,10 +82,15 @@ class Record:
     ratio_high: float | None = None
     noise_floor: float | None = None
     p_value: float | None = None
+    detectable: float | None = None
     verdict: str | None = None
+    rank_best: int | None = None
+    rank_worst: int | None = None
     ratio_to_loss: float | None = None
     ratio_to_products: float | None = None
     samples_s: list[list[float]] = field(default_factory=list)
+    baselines_s: dict[str, list[list[float]]] = field(default_factory=dict)
+    """Of the first cell of a group of turns: the samples of what took the same turns and has no row."""
 
     @property
     def measured(self) -> bool:
@@ -143,6 +149,8 @@ def _fits(value: Any, annotation: str) -> bool:
     kind, optional, _ = annotation.partition(" | None")
     if value is None:
         return bool(optional)
+    if kind.startswith("dict["):
+        return isinstance(value, dict) and all(_fits(one, "list[list[float]]") for one in value.values())
     if kind == "list[list[float]]":
         return isinstance(value, list) and all(
             isinstance(start, list) and all(_fits(sample, "float") for sample in start) for start in value

@@ -23,6 +23,7 @@ _KINDS = {
     "bool": st.booleans(),
     "list[list[float]]": st.lists(st.lists(_FLOATS, max_size=3), max_size=3),
 }
+_KINDS["dict[str, list[list[float]]]"] = st.dictionaries(st.text(), _KINDS["list[list[float]]"], max_size=2)
 
 
 def _any_of(annotation):

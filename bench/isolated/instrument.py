@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backprop.errors import OutputError, RecordError
 from backprop.verify import REFERENCE
 from bench.budget import Budget
+from bench.estimates import claims, read_run
 from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
 from bench.place import Place, Say
 from bench.results import Results
@@ -62,11 +63,14 @@ class Instrument:
                 )
             if going_on:
                 journal = Journal.resume(self.folder)
-                _, self.results.records, self.results.agreements = read_journal(self.folder)
+                _, self.results.records, self.results.agreements = read_run(self.folder)
             else:
                 journal = Journal(self.folder, self._description())
             with journal:
-                self._measure(journal, done, say, advance)
+                try:
+                    self._measure(journal, done, say, advance)
+                finally:
+                    claims(self.results.records)
 
     def _measure(
         self,
@@ -94,6 +98,8 @@ class Instrument:
             ],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
+            "precision": self.suite.schedule.precision,
+            "claim": self.suite.schedule.claim,
             "threads": self.threads,
             "data": self.dataset.name,
             "time_budget_s": self.budget.time_s,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.journal import read_journal
+from bench.estimates import read_run
 from bench.record import Agreement, Record
 
 _DTYPES = {
@@ -24,6 +24,7 @@ _DTYPES = {
     "bool | None": "boolean",
     "str | None": "str",
     "list[list[float]]": "object",
+    "dict[str, list[list[float]]]": "object",
 }
 
 
@@ -38,7 +39,7 @@ class LoadedRun:
 
 def load_run(folder: Path) -> LoadedRun:
     """Read a run's folder; raises `RecordError` where that is not possible."""
-    run, records, agreements = read_journal(folder)
+    run, records, agreements = read_run(folder)
     return LoadedRun(run, to_frame(records), agreements)
 
 
@@ -73,4 +74,4 @@ def _row_class(columns: tuple[str, ...]) -> Any:
 
 def to_csv(loaded: LoadedRun) -> str:
     """The frame without the raw samples, which stay in the journal."""
-    return loaded.frame.drop(columns="samples_s").to_csv(index=False, lineterminator="\n")
+    return loaded.frame.drop(columns=["samples_s", "baselines_s"]).to_csv(index=False, lineterminator="\n")

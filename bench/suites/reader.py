@@ -9,6 +9,8 @@
     loss       = "cross-entropy"
     starts     = 10
     turns      = 8
+    precision  = "2%"                                # more starts, until intervals reach 2% to either side
+    claim      = "5%"                                # more starts, until a difference of 5% would be found
 
 Every strategy is measured on every network x batch x dtype x threads.
 """
@@ -21,7 +23,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from backprop.errors import BackpropError
 from backprop.registry import find_strategy, installed_strategies
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
-from bench.suites.suite import Suite, SuiteError, restrict
+from bench.suites.suite import Suite, SuiteError, parse_share, restrict
 
 
 def read_suite(path: Path) -> Suite:
@@ -64,11 +66,15 @@ def read_suite(path: Path) -> Suite:
     schedule = Schedule(
         starts=reader.count("starts", default.starts), turns=reader.count("turns", default.turns)
     )
-    return restrict(Suite.of(path.stem, strategies, scenarios, schedule), (), (), None, None)
+    for key in ("precision", "claim"):
+        if key in values:
+            share = reader.at(key, functools.partial(parse_share, key), reader.text(key, ""))
+            schedule = replace(schedule, **{key: share})
+    return restrict(Suite.of(path.stem, strategies, scenarios, schedule))
 
 
 _LISTS_OF_TEXT = ("strategies", "networks", "dtypes")
-_KEYS = (*_LISTS_OF_TEXT, "batches", "threads", "activation", "loss", "starts", "turns")
+_KEYS = (*_LISTS_OF_TEXT, "batches", "threads", "activation", "loss", "starts", "turns", "precision", "claim")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ DTYPES = {
     "bool | None": "boolean",
     "str | None": "str",
     "list[list[float]]": "object",
+    "dict[str, list[list[float]]]": "object",
 }
 EXPECTED = {f.name: DTYPES[str(f.type)] for f in dataclasses.fields(Record)}
 
@@ -62,7 +63,7 @@ def test_the_csv_has_a_line_a_cell_and_no_raw_samples():
     odd = record('a,b"c\nd', reason="x,y")
     rows = list(csv.DictReader(io.StringIO(to_csv(LoadedRun({}, to_frame([odd, wrong()]), [])))))
     assert [row["strategy"] for row in rows] == [odd.strategy, "wrong"]
-    assert list(rows[0]) == [name for name in EXPECTED if name != "samples_s"]
+    assert list(rows[0]) == [name for name in EXPECTED if name not in ("samples_s", "baselines_s")]
 
 
 def test_bench_load_reads_a_run(tmp_path):
