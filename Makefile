@@ -19,10 +19,10 @@ lint: $(VENV)/installed-report-test-dev
 
 # The committed runs, in about an hour and a half; on a machine that does nothing else.
 reference: $(VENV)/installed-report-html-memory-peers
-	$(BIN)/backprop run --suite scaling --out results/reference/scaling --fresh
+	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy
-	$(BIN)/backprop run --suite default --out results/reference --fresh
+	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 
 # The tables and pictures of README, from the records in results/reference.
 figures: $(VENV)/installed-report

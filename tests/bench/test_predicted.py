@@ -60,7 +60,7 @@ def test_budgets_leave_out_what_they_would_leave_out_of_a_run(predict):
     assert record.status == "over-memory-budget"
     record = predict(["finite-differences"], Budget(1e12, 1e-9))["finite-differences"]
     assert record.status == "over-time-budget"
-    assert record.reason.startswith("13 calls of about ")  # 2 to verify, 5 of learning, 6 in turns
+    assert record.reason.startswith("19 calls of about ")  # 2 to verify, 5 of learning, 12 in turns
 
 
 def test_what_cannot_be_done_or_predicted_says_so(predict):
