@@ -75,7 +75,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "intervals": any(bar.low is not None for bar in shown),
         "notes": list(map(str, loaded.run.get("notes") or [])),
         "ranked": tables.ranked_table(frame),
-        "ranking_note": ranking_note(frame),
+        "ranking_note": ranking_note(frame, loaded.run),
         "scenarios": list(dict.fromkeys(map(str, frame.scenario))),
         "dtypes": list(dict.fromkeys(map(str, frame.dtype))),
         "statuses": list(dict.fromkeys(map(str, frame.status))),

@@ -13,7 +13,7 @@ from bench.record import MEASURED, Agreement
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
-from bench.report.measurement import exponent_rows, measurement_rows, ranking_note
+from bench.report.measurement import exponent_rows, found_note, measurement_rows, ranking_note
 from bench.report.scaling import exponents
 from bench.report.targets import TARGETS_NOTE, target_rows, targets
 
@@ -27,11 +27,12 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
         sections.append("No plots: matplotlib is not installed (`pip install matplotlib`).")
     elif not pictures:
         sections.append("No plots: no right cell in float64 with more than one sample was measured.")
-    sections += filter(None, [as_text(ranking_note(frame))])
+    sections += filter(None, [as_text(ranking_note(frame, loaded.run))])
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
         sections += [f"## {as_text(str(scenario))}, {as_text(str(dtype))}", _subtitle(cells)]
         sections += [f"> {as_text(str(note))}" for note in loaded.run.get("notes") or []]
         sections.append(ranked_table(cells))
+        sections += filter(None, [found_note(cells)])
         if rows := measurement_rows(cells):
             sections.append(markdown_table(_escaped(rows)))
     if found := targets(frame):

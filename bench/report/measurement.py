@@ -6,6 +6,8 @@ Only runs of the instrument (`backprop run`) have these; a quick look under pyte
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -15,23 +17,56 @@ from bench.report.scaling import Exponent
 from bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM
 
 
-def ranking_note(frame: pd.DataFrame) -> str:
-    """What may be concluded from these cells: how many pairs are compared and when one is claimed, or why none is."""
+def ranking_note(frame: pd.DataFrame, run: Mapping[str, Any] | None = None) -> str:
+    """What may be concluded from these cells: how many pairs are compared and when one is claimed, or why none is.
+
+    Also whether the precision and the claim were reached that the run, by its description, was to reach.
+    """
     several = frame[(frame.status == "ok") & (frame.starts > 1) & frame.noise_floor.notna()]
     if several.empty:
         return ""
     enough = several[several.starts >= STARTS_TO_CLAIM]
     if enough.empty:
-        return f"No ranks and no claims: {_starts(several)}, expected at least {STARTS_TO_CLAIM}."
-    pairs = sum(math.comb(count, 2) for count in enough.groupby(["scenario", "dtype"]).size())
-    few = len(several) - len(enough)
-    left = f" {few:,} cells with fewer than {STARTS_TO_CLAIM} starts have no rank." if few else ""
-    return (
-        f"{pairs:,} pairs of cells are compared. One is called faster where p < {SIGNIFICANCE}, the factor exceeds "
-        f"{SMALLEST_CLAIM} and the noise floor, and the claim holds among all pairs at once (Holm): with a "
-        f"probability of 95% none is false. A rank such as 1-3 is of a cell that cannot be told from its neighbours."
-        f"{left}"
-    )
+        said = [f"No ranks and no claims: {_starts(several)}, expected at least {STARTS_TO_CLAIM}."]
+    else:
+        pairs = sum(math.comb(count, 2) for count in enough.groupby(["scenario", "dtype"]).size())
+        said = [
+            f"{pairs:,} pair{'s' if pairs != 1 else ''} of cells compared. One is called faster where "
+            f"p < {SIGNIFICANCE}, the factor exceeds {SMALLEST_CLAIM} and the noise floor, and the claim holds among "
+            "all pairs at once (Holm): with a probability of 95% none is false. A rank such as 1-3 is of a cell that "
+            "cannot be told from its neighbours."
+        ]
+        if few := len(several) - len(enough):
+            said.append(f"Cells with fewer than {STARTS_TO_CLAIM} starts, which have no rank: {few:,}.")
+    return " ".join([*said, *_wishes(several, (run or {}).get("settings"))])
+
+
+def found_note(cells: pd.DataFrame) -> str:
+    """Which difference from the short form would have been found in these cells; nothing where none was compared."""
+    known = cells.detectable.dropna()
+    if known.empty:
+        return ""
+    low, high = map(units.difference, (known.min(), known.max()))
+    ends = low if low == high else f"{low} to {high}"
+    return f"A difference from the short form of {ends} would have been found, depending on the cell."
+
+
+def _wishes(cells: pd.DataFrame, settings: Any) -> Iterator[str]:
+    """Whether the intervals are as narrow, and the differences found as small, as was asked for."""
+    compared = cells[cells.detectable.notna()]
+    for name, factor, words in (
+        (
+            "precision",
+            (compared.ratio_high / compared.ratio_low) ** 0.5,
+            "Intervals were to reach {} to either side",
+        ),
+        ("claim", compared.detectable, "A difference of {} was to be found"),
+    ):
+        wish = settings.get(name) if isinstance(settings, dict) else None
+        if isinstance(wish, float):
+            missed = int((factor > 1 + wish).sum())
+            end = f"not reached in {missed} of {len(compared)}, as the time allowed" if missed else "reached"
+            yield f"{words.format(units.difference(1 + wish))}: {end}."
 
 
 def _starts(cells: pd.DataFrame) -> str:

@@ -27,7 +27,7 @@ def summary(loaded: LoadedRun) -> str:
     if lead is not None:
         cells = frame[(frame.scenario == lead.scenario) & (frame.dtype == lead.dtype)]
         parts += [as_text(lead.title), _ranking(cells, lead)]
-    parts += filter(None, [as_text(ranking_note(frame))])
+    parts += filter(None, [as_text(ranking_note(frame, loaded.run))])
     parts.append(as_text(verdict(frame).replace("reasons below", "reasons in the table below")))
     if out := _left_out(frame):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")

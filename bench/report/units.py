@@ -62,7 +62,7 @@ def difference(factor: float | None) -> str:
     """3.1%: by how much this factor exceeds one; of more than twofold the factor."""
     if _missing(factor) or factor is None:
         return MISSING
-    return f"{100 * (factor - 1):.2g}%" if factor < 2 else ratio(factor)
+    return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)
 
 
 def rank(best: int | None, worst: int | None) -> str:

@@ -6,7 +6,7 @@ from rows import RUN, left_out, record, write_journal
 from bench.baselines import TWIN
 from bench.report import write_reports
 from bench.report.frame import to_frame
-from bench.report.measurement import measurement_rows, ranking_note
+from bench.report.measurement import found_note, measurement_rows, ranking_note
 
 
 def timed(strategy, median, floor=1.02, seed=0, **changes):
@@ -36,16 +36,32 @@ def note(*cells):
 
 def test_the_note_says_how_many_pairs_are_compared_and_that_they_hold_together():
     cells = [timed(f"s{k}", 1e-3, scenario=name) for name in ("a", "b") for k in range(4)]
-    assert note(*cells).startswith("12 pairs of cells are compared.")
+    assert note(*cells).startswith("12 pairs of cells compared.")
     assert "among all pairs at once (Holm)" in note(*cells)
 
 
 def test_with_too_few_starts_the_note_says_why_there_are_no_ranks():
     said = note(timed("a", 1e-3, starts=4), timed("b", 1e-3, starts=3))
     assert said == "No ranks and no claims: 3 to 4 starts, expected at least 6."
-    assert "1 cells with fewer than 6 starts have no rank." in note(
+    assert "Cells with fewer than 6 starts, which have no rank: 1." in note(
         timed("a", 1e-3), timed("b", 1e-3), timed("slow", 1, starts=3)
     )
+
+
+def test_the_note_says_whether_what_was_asked_for_was_reached():
+    frame = to_frame([timed("a", 1e-3), timed("b", 1e-3, ratio_low=0.9, ratio_high=1.1, detectable=1.2)])
+    said = ranking_note(frame, {"settings": {"precision": 0.03, "claim": 0.25}})
+    assert "Intervals were to reach 3% to either side: not reached in 1 of 2, as the time allowed." in said
+    assert "A difference of 25% was to be found: reached." in said
+
+
+def test_a_table_says_what_would_have_been_found():
+    cells = [timed("a", 1e-3), timed("b", 1e-3, detectable=1.2)]
+    assert found_note(to_frame(cells)).startswith(
+        "A difference from the short form of 3.1% to 20% would have"
+    )
+    assert found_note(to_frame(cells[:1])).startswith("A difference from the short form of 3.1% would have")
+    assert found_note(to_frame([record()])) == ""
 
 
 def test_a_quick_look_needs_no_note():
@@ -103,7 +119,7 @@ def test_the_noise_floor_stands_beside_every_ratio_of_a_report(tmp_path):
     assert all("noise floor" in header for header in headers)
     assert "| 2 | b | 2 ms |" in report
     assert "| 1.00" in report
-    assert "1 pairs of cells are compared." in report
+    assert "1 pair of cells compared." in report
 
 
 def test_the_report_of_a_quick_look_has_no_empty_column_for_it(tmp_path):
