@@ -54,17 +54,19 @@ def figures(records: Sequence[Record]) -> None:
         turns = {cell.strategy: cell.samples_s for cell in cells}
         for cell in cells:
             turns |= cell.baselines_s
+        turns = {label: starts for label, starts in turns.items() if _in_starts(starts)}
         floor = _floor(cells, turns)
-        for cell in filter(_in_starts, cells):
-            _fill_in_time(cell)
-            if cell.turns_group is not None:
-                cell.noise_floor = floor
-                _fill_in_ratios(cell, turns)
+        for cell in cells:
+            if _in_starts(cell.samples_s):
+                _fill_in_time(cell)
+                if cell.turns_group is not None:
+                    cell.noise_floor = floor
+                    _fill_in_ratios(cell, turns)
 
 
 def _floor(cells: Sequence[Record], turns: Mapping[str, Starts]) -> float | None:
     """One A/A pair has one noise floor; a journal without its turns may hold several, of which the largest counts."""
-    if turns.get(SHORT_FORM) and turns.get(TWIN):
+    if SHORT_FORM in turns and TWIN in turns:
         return noise_floor(ratio_of(turns[TWIN], turns[SHORT_FORM], together=True))
     return max((cell.noise_floor for cell in cells if cell.noise_floor is not None), default=None)
 
@@ -85,20 +87,18 @@ def _fill_in_time(cell: Record) -> None:
 def _fill_in_ratios(cell: Record, turns: Mapping[str, Starts]) -> None:
     """Against what took the same turns; without an A/A pair no ratio to the short form can be judged."""
     for name, baseline in (("ratio_to_loss", LOSS), ("ratio_to_products", PRODUCTS)):
-        if turns.get(baseline):
+        if baseline in turns:
             ratio = ratio_of(cell.samples_s, turns[baseline], together=True)
             setattr(cell, name, ratio.estimate.value)
-    if cell.strategy == SHORT_FORM and cell.noise_floor is not None:
+    if cell.noise_floor is None or SHORT_FORM not in turns:
+        return
+    if cell.strategy == SHORT_FORM:
         cell.ratio_to_short_form = cell.ratio_low = cell.ratio_high = 1.0
-    elif turns.get(SHORT_FORM) and cell.noise_floor is not None:
-        ratio = ratio_of(cell.samples_s, turns[SHORT_FORM], together=True)
-        estimate = ratio.estimate
-        cell.ratio_to_short_form, cell.ratio_low, cell.ratio_high = (
-            estimate.value,
-            estimate.low,
-            estimate.high,
-        )
-        cell.p_value, cell.detectable = float(ratio.p_value), float(ratio.detectable)
+        return
+    ratio = ratio_of(cell.samples_s, turns[SHORT_FORM], together=True)
+    cell.ratio_to_short_form = ratio.estimate.value
+    cell.ratio_low, cell.ratio_high = ratio.estimate.low, ratio.estimate.high
+    cell.p_value, cell.detectable = float(ratio.p_value), float(ratio.detectable)
 
 
 def _find_groups(run: dict[str, Any], records: Sequence[Record]) -> None:
@@ -161,7 +161,7 @@ def took_the_same_turns(a: Record, b: Record) -> bool:
 
 
 def _is_comparable(cell: Record) -> bool:
-    return cell.status == "ok" and _in_starts(cell) and cell.noise_floor is not None
+    return cell.status == "ok" and _in_starts(cell.samples_s) and cell.noise_floor is not None
 
 
 def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:
@@ -186,9 +186,9 @@ def _rank(cells: Sequence[Record], found: dict[tuple[int, int], str]) -> None:
         one.rank_best, one.rank_worst = 1 + said.count("slower"), len(cells) - said.count("faster")
 
 
-def _in_starts(cell: Record) -> bool:
-    """Whether the cell has turns of several starts, each of which took some time."""
-    return len(cell.samples_s) > 1 and all(turns and min(turns) > 0 for turns in cell.samples_s)
+def _in_starts(starts: Starts) -> bool:
+    """Whether there are turns of several starts, each of which took some time."""
+    return len(starts) > 1 and all(len(turns) and min(turns) > 0 for turns in starts)
 
 
 def _starts(cell: Record) -> int:

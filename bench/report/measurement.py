@@ -22,9 +22,10 @@ def ranking_note(frame: pd.DataFrame, run: Mapping[str, Any] | None = None) -> s
 
     Also whether the precision and the claim were reached that the run, by its description, was to reach.
     """
-    several = frame[(frame.status == "ok") & (frame.starts > 1) & frame.noise_floor.notna()]
+    right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
+    several = right[(right.starts > 1) & right.noise_floor.notna()]
     if several.empty:
-        return ""
+        return "" if right.empty or (right.starts > 1).any() else _QUICK_LOOK
     enough = several[several.starts >= STARTS_TO_CLAIM]
     if enough.empty:
         said = [f"No ranks and no claims: {_starts(several)}, expected at least {STARTS_TO_CLAIM}."]
@@ -39,6 +40,12 @@ def ranking_note(frame: pd.DataFrame, run: Mapping[str, Any] | None = None) -> s
         if few := len(several) - len(enough):
             said.append(f"Cells with fewer than {STARTS_TO_CLAIM} starts, which have no rank: {few:,}.")
     return " ".join([*said, *_wishes(several, (run or {}).get("settings"))])
+
+
+_QUICK_LOOK = (
+    "No intervals, no ranks and no claims: these times are of one process, and another start of it may differ by "
+    "some per cent (backprop run starts every strategy several times)."
+)
 
 
 def found_note(cells: pd.DataFrame) -> str:

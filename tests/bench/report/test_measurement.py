@@ -64,8 +64,11 @@ def test_a_table_says_what_would_have_been_found():
     assert found_note(to_frame([record()])) == ""
 
 
-def test_a_quick_look_needs_no_note():
-    assert note(record("a", 1e-3), record("b", 1.0001e-3)) == ""
+def test_of_one_process_the_note_says_that_nothing_can_be_concluded():
+    assert note(record("a", 1e-3), record("b", 1.0001e-3)).startswith(
+        "No intervals, no ranks and no claims: "
+    )
+    assert note(left_out()) == ""
 
 
 def test_a_row_says_how_well_its_cell_was_measured():
