@@ -29,6 +29,8 @@ class Stage:
 
     def take_turns(self, scenario, participants, schedule, site, rng, advance, reference):
         self.asked.append([one.label for one in participants])
+        self.schedule, self.reference = schedule, reference
+        self.compared = [one.label for one in participants if one.compared]
         outcomes = {}
         for one in participants:
             base = 1e-3 * self.factors.get(one.label, 1.0)
@@ -48,14 +50,14 @@ def measure(monkeypatch):
     monkeypatch.setattr(Group, "_verify_in_worker", verify)
     monkeypatch.setattr(Group, "deaths", {}, raising=False)
 
-    def run(targets, deaths=None, budget=None, **stage):
+    def run(targets, deaths=None, budget=None, schedule=None, **stage):
         made = Stage(**stage)
         monkeypatch.setattr(module, "take_turns", made.take_turns)
         monkeypatch.setattr(Group, "deaths", deaths or {}, raising=False)
         group = Group(
             scenario=SCENARIO,
             targets=targets,
-            schedule=Schedule(),
+            schedule=schedule or Schedule(),
             budget=budget or Budget(1e9, 60.0),
             dataset=load("sample"),
             data="sample",
@@ -97,6 +99,14 @@ def test_the_record_of_a_cell_that_is_slower(measure):
     ]
     assert stage.asked == [["short-form", "layerwise-vjp", TWIN, LOSS, PRODUCTS]]
     assert short.unstable == other.unstable == ""
+
+
+def test_where_a_precision_is_asked_for_slow_strategies_have_their_budget_and_baselines_buy_nothing(measure):
+    _, _, stage = measure(["short-form", "layerwise-vjp"], schedule=Schedule(precision=0.02))
+    assert stage.schedule == Schedule(precision=0.02, slow_s=60.0)
+    assert stage.reference == "short-form"
+    assert stage.compared == ["short-form", "layerwise-vjp", TWIN]
+    assert measure(["short-form"])[2].schedule == Schedule()
 
 
 def test_the_short_form_takes_turns_even_where_it_has_no_row(measure):
