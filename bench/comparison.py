@@ -179,8 +179,8 @@ def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     if run.suffix == ".json":
         return _read_pytest_benchmark(run)
     description, records, _ = read_journal(run)
-    hosts = description.get("hosts") or {"": description.get("machine", {})}
-    machines = {_machine(host.get("cpu"), host.get("cores")) for host in hosts.values()}
+    hosts = description.hosts or {"": description.machine}
+    machines = {_machine(host.cpu, host.cores) for host in hosts.values()}
     return " and ".join(sorted(machines)), _by_cell(records)
 
 

@@ -21,7 +21,7 @@ from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal, locked
 from bench.machine import describe_machine
-from bench.record import Record
+from bench.record import FORMAT, Description, Record
 from bench.results import Results, agreement_of
 from bench.scenarios import Scenario
 from bench.threads import check_threads
@@ -74,15 +74,16 @@ class Run:
 
     def __enter__(self) -> Run:
         check_threads(self.threads)
-        description = {
-            "command": self.command,
-            "data": self.dataset.name,
-            "reference": REFERENCE,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "memory_budget_bytes": self.budget.memory_bytes,
-            "time_budget_s": self.budget.time_s,
-            "machine": describe_machine(self.threads, self.cores),
-        }
+        description = Description(
+            format=FORMAT,
+            command=self.command,
+            data=self.dataset.name,
+            reference=REFERENCE,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=self.budget.memory_bytes,
+            time_budget_s=self.budget.time_s,
+            machine=describe_machine(self.threads, self.cores),
+        )
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))
             self._journal = stack.enter_context(Journal(self.folder, description))

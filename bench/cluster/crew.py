@@ -106,7 +106,7 @@ class Crew:
                 raise ClusterError(
                     f"{place} finds other images under {needs.data!r}; expected those that are here."
                 )
-            known = {str(other.machine["cpu"]) for other in self.hosts.values()}
+            known = {str(other.machine.cpu) for other in self.hosts.values()}
             if known and member.cpu not in known:
                 print(
                     f"Note: The host {member.host} has another processor, {member.cpu}; its rows are kept apart.",

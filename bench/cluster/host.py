@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
+    from bench.record import Machine
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Identity:
 class HostReport:
     """A host: its description, the conditions of the instrument there with their notes, the data it reads."""
 
-    machine: dict[str, Any]
+    machine: Machine
     conditions: dict[str, Any]
     notes: list[str]
     data_checksum: str

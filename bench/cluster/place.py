@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +61,7 @@ class OnCluster(Place):
             )
         cpus: dict[str, list[str]] = {}
         for name, host in sorted(self.crew.hosts.items()):
-            cpus.setdefault(str(host.machine["cpu"]), []).append(name)
+            cpus.setdefault(str(host.machine.cpu), []).append(name)
         if len(cpus) > 1:
             listed = "; ".join(f"{cpu} in {', '.join(names)}" for cpu, names in cpus.items())
             notes.append(
@@ -115,9 +115,9 @@ class OnCluster(Place):
             with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
                 if strategy.unsupported(scenario.network, scenario.dtype) is None:
                     predict_cost(record, strategy, scenario)
-            records.append(
-                replace(record, host=loss.host, cpu=loss.cpu, status="crashed", reason=loss.reason)
-            )
+            record.host, record.cpu = loss.host, loss.cpu
+            record.status, record.reason = "crashed", loss.reason
+            records.append(record)
         return records
 
 

@@ -14,6 +14,7 @@ from backprop.verify import REFERENCE
 from bench.budget import Budget
 from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
 from bench.place import Place, Say
+from bench.record import FORMAT, Description
 from bench.results import Results
 
 if TYPE_CHECKING:
@@ -100,17 +101,18 @@ class Instrument:
             **self.place.settings(),
         }
 
-    def _description(self) -> dict[str, Any]:
-        return {
-            "command": shlex.join(self.command),
-            "data": self.dataset.name,
-            "reference": REFERENCE,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "memory_budget_bytes": self.budget.memory_bytes,
-            "time_budget_s": self.budget.time_s,
+    def _description(self) -> Description:
+        return Description(
+            format=FORMAT,
+            command=shlex.join(self.command),
+            data=self.dataset.name,
+            reference=REFERENCE,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=self.budget.memory_bytes,
+            time_budget_s=self.budget.time_s,
+            settings=self._settings(),
             **self.place.description(),
-            "settings": self._settings(),
-        }
+        )
 
     def _finished(self) -> set[str]:
         """The groups that the run in the folder has finished; it must be a run of these settings.
@@ -118,8 +120,8 @@ class Instrument:
         Its memory budget is taken over: the default one depends on what was free when it began.
         """
         run, _, _ = read_journal(self.folder)
-        theirs, ours = run.get("settings"), self._settings()
-        if not isinstance(theirs, dict):
+        theirs, ours = run.settings, self._settings()
+        if theirs is None or run.memory_budget_bytes is None:
             raise RecordError(
                 f"The run in {str(self.folder)!r} was not made by `backprop run`; expected one that was."
             )
@@ -129,7 +131,7 @@ class Instrument:
                     f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
                     "expected the same settings to go on."
                 )
-        self.budget = Budget(float(run["memory_budget_bytes"]), self.budget.time_s)
+        self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
 
 
@@ -138,7 +140,7 @@ def unfinished(folder: Path) -> bool:
     if not begun(folder):
         return False
     run, _, _ = read_journal(folder)
-    return "settings" in run and not finished_groups(folder)[1]
+    return run.settings is not None and not finished_groups(folder)[1]
 
 
 def _holds_something_else(folder: Path) -> bool:

@@ -242,6 +242,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measure_and_report(chosen: argparse.Namespace) -> None:
+    import msgspec
+
     from bench.console import make_console, make_table
     from bench.machine import describe_machine
     from bench.report import units
@@ -262,7 +264,7 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
         make_console().print(table)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        machine = describe_machine(max(counts), [])
+        machine = msgspec.to_builtins(describe_machine(max(counts), []))
         values = {"machine": machine, "batch": chosen.batch, "data": chosen.data, "results": results}
         (chosen.out / "peers.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

@@ -81,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     cores = fix_threads(chosen.threads)  # before NumPy loads
 
+    import msgspec
+
     from backprop.data import load
     from backprop.training import Settings
     from bench.machine import describe_machine
@@ -96,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     if chosen.out:
         values = {
-            "machine": describe_machine(chosen.threads, cores),
+            "machine": msgspec.to_builtins(describe_machine(chosen.threads, cores)),
             "data": dataset.name,
             "peak_bytes_above_data": peak,
             "seeds": rows,

@@ -103,7 +103,7 @@ def test_a_predicted_sweep_is_a_run_with_reports_and_goes_on_only_as_one(tmp_pat
     assert all(r.predicted_peak_bytes and r.predicted_time_s for r in records)
     assert "**No cell was measured.**" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
     assert "24 cells predicted" in done.out
-    assert run["notes"] == [
+    assert run.notes == [
         "Nothing was measured: times are predicted from the machine's limits, and are lower bounds."
     ]
     path = tmp_path / "run" / "records.jsonl"
