@@ -32,11 +32,12 @@ class Budget:
             60.0 if time is None else _quantity("time budget", time, _SECONDS, "60s"),
         )
 
-    def beyond_memory(self, peak_bytes: int) -> str | None:
-        """Why so much memory is not to be allocated; None where it fits."""
+    def beyond_memory(self, peak_bytes: int, what: str = "") -> str | None:
+        """Why so much memory is not to be allocated for what is named; None where it fits."""
         if peak_bytes <= self.memory_bytes:
             return None
-        return f"needs {units.data_size(peak_bytes)}; the budget is {units.data_size(self.memory_bytes)}"
+        needed, budget = units.data_size(peak_bytes), units.data_size(self.memory_bytes)
+        return f"{what} needs {needed}; the budget is {budget}".lstrip()
 
 
 def parse_seconds(what: str, text: str) -> float:

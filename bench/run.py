@@ -124,7 +124,7 @@ class Run:
     def _workbench(self, scenario: Scenario) -> Workbench:
         if self._bench is None or self._bench.scenario != scenario:
             self._close_scenario()
-            self._bench = Workbench(scenario, scenario.samples(self.dataset), self.threads)
+            self._bench = Workbench(scenario, self.dataset, self.threads, self.budget.memory_bytes)
         return self._bench
 
     def _finish(self, cell: Cell) -> None:

@@ -15,6 +15,10 @@ _SOME = 200
 """Digits to choose from, at least; those that are made ready for nothing take time."""
 
 
+_TIMES_THE_TRUTH = 4
+"""What a check takes in all, as a multiple of the true gradient in extended precision: it bounds every entry."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A target `file.py:function` or `package.module:function`, and the point at which it is checked."""
@@ -28,6 +32,7 @@ class Job:
     seed: int
     weight_decay: float
     threads: int
+    memory_budget: str | None = None
 
     def network(self) -> Network:
         """The network; raises as `Network.parse` does."""
@@ -38,16 +43,22 @@ class Job:
     def sample(self, network: Network, rng: np.random.Generator) -> tuple[Parameters, Batch]:
         """Random parameters, biases among them, and a batch: real digits where they fit, else random numbers.
 
-        With biases of zero what happens to them would go unseen. Raises `CheckError` for a batch that is none.
+        With biases of zero what happens to them would go unseen. Raises `ShapeError` for a batch that is none and
+        `BudgetError` for a network too large, before any memory is taken.
         """
-        from backprop.arrays import check_dtype
+        from backprop.arrays import check_dtype, check_samples
         from backprop.data import load
-        from backprop.errors import CheckError
+        from backprop.errors import BudgetError
+        from bench.budget import Budget
+        from bench.forecast import harness_bytes
         from bench.scenarios import Scenario
 
-        dtype = check_dtype(self.dtype)
-        if self.batch < 1:
-            raise CheckError(f"The batch is {self.batch}; expected at least one sample.")
+        dtype, budget = check_dtype(self.dtype), Budget.parse(self.memory_budget, None)
+        needed = _TIMES_THE_TRUTH * harness_bytes(network, check_samples(self.batch), dtype)
+        if beyond := budget.beyond_memory(needed):
+            raise BudgetError(
+                f"The check of {network}, batch {self.batch}, {beyond}; expected a smaller one."
+            )
         params = network.init(rng, dtype)
         for names in network.names:
             if "b" in names:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson, Threads
+from bench.commands.options import AsJson, MemoryBudget, Threads
 
 
 def check(
@@ -27,6 +27,7 @@ def check(
     timeout: Annotated[str, typer.Option(help="The longest that it may take.")] = "60s",
     seed: Annotated[int, typer.Option(min=0, help="Of the parameters and of the choice of samples.")] = 0,
     threads: Threads = 1,
+    memory_budget: MemoryBudget = None,
     kinds: Annotated[bool, typer.Option("--kinds", help="List and explain all kinds of mistakes.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -44,7 +45,7 @@ def check(
     from bench.check.job import Job
     from bench.check.process import Child
 
-    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads)
+    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads, memory_budget)
     try:
         with Child(job) as child:
             from bench.budget import parse_seconds  # all this loads while the child works

@@ -22,6 +22,8 @@ from backprop.training import (
     find_optimizer,
     load_checkpoint,
 )
+from backprop.training.batches import Batches
+from backprop.training.loop import check_data
 from bench.budget import Budget
 from bench.console import make_console
 from bench.report import units
@@ -73,8 +75,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     settings, checkpoint, folder = _start(request, resume, out)
     source = request.data or (checkpoint.source if checkpoint else DEFAULT_DATA)
     dataset = load(source)
-    network, dtype = settings.build_network(), np.dtype(settings.dtype)
-    check_memory(find_strategy(settings.strategy), network, settings.batch_size, dtype, budget.memory_bytes)
+    check_memory(settings, find_strategy(settings.strategy), budget.memory_bytes)
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels, source)
     if checkpoint is not None:
         trainer.resume(checkpoint)
@@ -99,9 +100,10 @@ def run_compare(request: Request, names: str, resume: Path | None, out: Path) ->
     if not strategies:
         raise SettingsError(f"The strategies to compare are {names!r}; expected names with commas between.")
     dataset = load(request.data or DEFAULT_DATA)
-    trainer = Trainer(settings, dataset.train_images, dataset.train_labels)  # checks data against network
-    per_epoch = trainer.batches.per_epoch
-    del trainer
+    images, labels = dataset.train_images, dataset.train_labels
+    check_data(settings, images, labels)
+    dtype, rng = np.dtype(settings.dtype), np.random.default_rng()
+    per_epoch = Batches(images, labels, settings.batch_size, dtype, rng, settings.shift).per_epoch
     folder = make_folder(out)
     with stop_on_interrupt() as stopped, progress_bar(", ".join(wanted)) as watch:
         rows = compare(settings, strategies, dataset, budget, stopped, watch)
