@@ -7,8 +7,10 @@ a killed run has torn off is the last one and no JSON, and is left out.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +19,9 @@ from filelock import FileLock, Timeout
 
 from backprop.errors import OutputError, RecordError
 from bench.border import decoded
+from bench.folders import found
 from bench.output import writing
-from bench.record import FORMAT, Agreement, Description, End, Group, Record, Row
+from bench.record import FORMAT, Agreement, Description, End, Group, Record, Row, to_json
 
 NAME = "records.jsonl"
 _ROW = msgspec.json.Decoder(Description | Record | Agreement | Group | End)
@@ -106,7 +109,7 @@ class Journal:
         self._append(End())
 
     def _append(self, *rows: Row) -> None:
-        content = b"".join(msgspec.json.encode(row) + b"\n" for row in rows)
+        content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
         try:
             written = 0
             while written < len(content):
@@ -129,7 +132,7 @@ def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreemen
     Raises `RecordError` where the folder holds no journal, a line cannot be read, or the format is newer than this
     version's.
     """
-    path = folder / NAME if folder.is_dir() else folder
+    path = path_of(folder)
     rows = _read_rows(path)
     run = rows[0] if rows else None
     if not isinstance(run, Description) or any(isinstance(row, Description) for row in rows[1:]):
@@ -141,6 +144,44 @@ def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreemen
         [row for row in rows if isinstance(row, Record)],
         [row for row in rows if isinstance(row, Agreement)],
     )
+
+
+def path_of(run: Path) -> Path:
+    """The journal of a run that is named by its folder, by its journal, or by what leads to the newest one."""
+    run = found(run)
+    return run / NAME if run.is_dir() else run
+
+
+def make_room(folder: Path, fresh: bool) -> None:
+    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
+
+    The reports of a run that is replaced are removed: they would stand beside a journal of other figures.
+    """
+    if not begun(folder):
+        return
+    if not fresh and unfinished(folder):
+        raise OutputError(
+            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
+        )
+    if not fresh:
+        raise OutputError(
+            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
+        )
+    try:
+        run, records, _ = read_journal(folder)
+    except RecordError as error:
+        said = f"what cannot be read in {str(folder)!r}: {error}"
+    else:
+        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
+    print(f"Note: --fresh replaces {said}", file=sys.stderr)
+    from bench.report import remove_reports  # pandas takes longer to import than most runs need
+
+    remove_reports(folder)
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
+    return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
 
 
 def begun(folder: Path) -> bool:

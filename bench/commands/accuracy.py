@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson, MemoryBudget, Strategies
+from bench.commands.options import AsJson, Fresh, MemoryBudget, Strategies
 
 
 def accuracy(
@@ -17,6 +17,7 @@ def accuracy(
         Path | None, typer.Option(help="A folder for accuracy.csv, accuracy.md and pictures.")
     ] = None,
     memory_budget: MemoryBudget = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
@@ -31,9 +32,11 @@ def accuracy(
     from bench.accuracy import experiments
     from bench.budget import Budget
     from bench.console import make_console, tracked
+    from bench.folders import keep
     from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
     chosen = select_strategies(strategy or [], peers=peers)
+    keep("The file", [out / "accuracy.csv"] if out else [], fresh)
     budget = Budget.parse(memory_budget, None)
     planned = list(experiments(chosen, budget.memory_bytes))
     if left_out := len(list(experiments(chosen))) - len(planned):

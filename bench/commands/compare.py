@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson
+from bench.commands.options import AsJson, Fresh
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or a JSON file of pytest-benchmark.")]
 
@@ -21,6 +21,7 @@ def compare(
     ] = None,
     across_machines: Annotated[bool, typer.Option(help="Compare runs of different machines.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the Markdown into this file, too.")] = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""
@@ -29,10 +30,12 @@ def compare(
     import numpy as np
 
     from bench.comparison import ComparisonError, compare_runs, render
+    from bench.folders import keep
     from bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
+    keep("The file", [out] if out else [], fresh)
     comparison = compare_runs(first, second, across_machines, np.random.default_rng(0))
     text = render(comparison, str(first), str(second))
     if out is not None:

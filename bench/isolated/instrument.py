@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backprop.errors import OutputError, RecordError
+from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 from bench.budget import Budget
-from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
+from bench.folders import lead_to
+from bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from bench.place import Place, Say
 from bench.record import FORMAT, Description
 from bench.results import Results
@@ -33,6 +34,8 @@ class Instrument:
     dataset: Dataset
     command: list[str]
     place: Place
+    is_latest: bool = False
+    """Whether `results/latest` is to lead to the folder."""
     results: Results = field(init=False, default_factory=Results)
 
     def run(
@@ -44,9 +47,9 @@ class Instrument:
     ) -> None:
         """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
 
-        Raises `OutputError` where another run is at work in the folder, it cannot be written, or an
-        unfinished run lies in it and neither `resume` nor `fresh` says what becomes of it; `RecordError`
-        where `resume` finds a folder of something else, or a run of other settings.
+        Raises `OutputError` where another run is at work in the folder, it cannot be written, or a run lies in
+        it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
+        of something else, or a run of other settings.
         """
         self.place.check(self.suite)
         if resume and not begun(self.folder) and _holds_something_else(self.folder):
@@ -56,17 +59,15 @@ class Instrument:
         with locked(self.folder):
             going_on = resume and begun(self.folder)
             done = self._finished() if going_on else set()
-            if not (resume or fresh) and unfinished(self.folder):
-                raise OutputError(
-                    f"An unfinished run lies in {str(self.folder)!r}; "
-                    "expected --resume to go on, or --fresh to begin anew."
-                )
             if going_on:
                 journal = Journal.resume(self.folder)
                 _, self.results.records, self.results.agreements = read_journal(self.folder)
             else:
+                make_room(self.folder, fresh)
                 journal = Journal(self.folder, self._description())
             with journal:
+                if self.is_latest:
+                    lead_to(self.folder)
                 self._measure(journal, done, say, advance)
 
     def _measure(
@@ -133,14 +134,6 @@ class Instrument:
                 )
         self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
-
-
-def unfinished(folder: Path) -> bool:
-    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
-    if not begun(folder):
-        return False
-    run, _, _ = read_journal(folder)
-    return run.settings is not None and not finished_groups(folder)[1]
 
 
 def _holds_something_else(folder: Path) -> bool:

@@ -78,7 +78,7 @@ def test_kill_9_at_ten_random_moments_then_resume(instrument, undisturbed):
     assert [(r["scenario"], r["strategy"]) for r in rows["records"]] == [c[0:3:2] for c in cells(folder)]
     final = (folder / NAME).read_bytes()
     for before in journals:  # what a group has measured stays to the byte: nothing is measured twice
-        whole = before[: before.rfind(b'{"kind":"group"')] if b'{"kind":"group"' in before else b""
+        whole = before[: before.rfind(b'{"kind": "group"')] if b'{"kind": "group"' in before else b""
         assert final.startswith(whole)
 
 
@@ -180,7 +180,7 @@ def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
     ],
 )
 def test_other_settings_are_refused(instrument, undisturbed, change, said):
-    folder = copied(undisturbed, instrument, keep=b'{"kind":"end"')
+    folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
     before = (folder / NAME).read_bytes()
     code, out, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume", *change)
     assert (code, out) == (2, "")
@@ -190,7 +190,7 @@ def test_other_settings_are_refused(instrument, undisturbed, change, said):
 
 
 def test_the_memory_budget_of_the_beginning_stays(instrument, undisturbed):
-    copied(undisturbed, instrument, keep=b'{"kind":"end"')
+    copied(undisturbed, instrument, keep=b'{"kind": "end"')
     code, _ = instrument.run_json(
         "run", "--suite", "tiny.toml", "--out", "run", "--resume", "--memory-budget", "1B"
     )
@@ -215,7 +215,7 @@ def test_resuming_a_quick_look_is_refused(instrument):
 
 
 def test_an_edited_journal_is_not_resumed(instrument, undisturbed):
-    folder = copied(undisturbed, instrument, keep=b'{"kind":"end"')
+    folder = copied(undisturbed, instrument, keep=b'{"kind": "end"')
     text = (folder / NAME).read_text(encoding="utf-8")
     (folder / NAME).write_text(text.replace('"agrees": true', '"agrees": false', 1), encoding="utf-8")
     code, _, err = instrument.run("run", "--suite", "tiny.toml", "--out", "run", "--resume")
