@@ -45,12 +45,14 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
     config = request.config
     folder = config.stash[FOLDER]
+    strategies = config.stash[STRATEGIES]
     measuring = Run(
         folder=folder,
         budget=config.stash[BUDGET],
         threads=config.getoption("threads"),
         cores=config.stash[CORES],
         dataset=config.stash[DATA],
+        strategies=strategies,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
     try:

@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 
 from backprop import __version__
 from backprop.arrays import DType, aligned_empty
+from bench.libraries import describe_libraries, installed_packages
 from bench.record import Machine, Pool
 
 _COPIED_BYTES = 2**27
@@ -32,8 +34,10 @@ class Limits:
     bytes_per_s: float
 
 
-def describe_machine(threads: int, cores: list[int]) -> Machine:
-    """This host with so many threads on these cores."""
+def describe_machine(
+    threads: int, cores: list[int], libraries: Mapping[str, tuple[str, ...]] | None = None
+) -> Machine:
+    """This host with so many threads on these cores, and the libraries that are to be measured on it."""
     import psutil
     from threadpoolctl import threadpool_info
 
@@ -52,6 +56,8 @@ def describe_machine(threads: int, cores: list[int]) -> Machine:
             for pool in threadpool_info()
         ],
         versions={"backprop": __version__, **{name: _version(name) for name in _PACKAGES}},
+        libraries=describe_libraries(libraries or {}, threads),
+        packages=installed_packages(),
     )
 
 

@@ -38,7 +38,7 @@ class Predicted(Place):
         """A prediction goes on as a prediction, on the same processor."""
         return {"place": "predicted", "cpu": cpu_name()}
 
-    def description(self) -> dict[str, Any]:
+    def description(self, suite: Suite) -> dict[str, Any]:
         """The machine; there are no conditions to be met."""
         return {"machine": describe_machine(self.threads, []), "notes": self.notes()}
 

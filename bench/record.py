@@ -134,6 +134,14 @@ class Pool(Struct):
     num_threads: int | None = None
 
 
+class Library(Struct):
+    """A library that was measured: its version, its build in its own words, and all pools beside it."""
+
+    version: str | None = None
+    build: dict[str, str] = {}
+    pools: list[Pool] = []
+
+
 class Machine(Struct):
     """A host: what it is, what it runs, and the threads that were fixed."""
 
@@ -148,6 +156,9 @@ class Machine(Struct):
     load_1min: float | None = None
     blas: list[Pool] = []
     versions: dict[str, str | None] = {}
+    libraries: dict[str, Library] = {}
+    packages: dict[str, str] = {}
+    """Every package that was installed, with its version."""
 
 
 class Description(Row, tag="run"):

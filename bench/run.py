@@ -20,6 +20,7 @@ from backprop.verify import REFERENCE, pairs
 from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal, locked
+from bench.libraries import measured_libraries
 from bench.machine import describe_machine
 from bench.record import FORMAT, Description, Record
 from bench.results import Results, agreement_of
@@ -67,6 +68,7 @@ class Run:
     cores: list[int]
     dataset: Dataset
     command: str
+    strategies: Sequence[Strategy[Any]] = ()
     results: Results = field(init=False, default_factory=Results)
     _bench: Workbench | None = field(init=False, default=None)
     _gradients: dict[str, Parameters] = field(init=False, default_factory=dict)
@@ -82,7 +84,7 @@ class Run:
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             memory_budget_bytes=self.budget.memory_bytes,
             time_budget_s=self.budget.time_s,
-            machine=describe_machine(self.threads, self.cores),
+            machine=describe_machine(self.threads, self.cores, measured_libraries(self.strategies)),
         )
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))

@@ -36,11 +36,17 @@ def open_client(workers: int) -> tuple[Client, contextlib.ExitStack]:
 @contextlib.contextmanager
 def _served(workers: int) -> Iterator[str]:
     """The scheduler's address of a cluster in a process of its own, which ends with this block or this process."""
+    import dask
+
     process = subprocess.Popen(
         [sys.executable, "-m", "backprop.sharding.serve", str(workers)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path or str(os.curdir) for path in sys.path)},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path or str(os.curdir) for path in sys.path),
+            "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(dask.config.global_config),
+        },
         text=True,
     )
     assert process.stdin is not None

@@ -40,7 +40,7 @@ class OnCluster(Place):
         """A run may go on with other hosts: every record holds its own, and no ratio crosses two."""
         return {"place": "a cluster"}
 
-    def description(self) -> dict[str, Any]:
+    def description(self, suite: Suite) -> dict[str, Any]:
         """The first host as the machine, every host beside it, and what is not as it should be."""
         hosts = {name: self.crew.hosts[name] for name in sorted(self.crew.hosts)}
         first = next(iter(hosts.values()))
@@ -144,7 +144,8 @@ def open_cluster(
             raise ClusterError(f"The workers are {workers}; expected at least one.")
         choose_cores(workers * most_threads)
     found = str(Path(data).resolve()) if Path(data).is_dir() else data
-    needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset))
+    strategies = tuple(map(_anywhere, suite.strategies))
+    needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset), strategies)
     with connected(workers, address) as client:
         crew = Crew(client, needs, slots=workers or 1, own=address is None)
         deadline = time.monotonic() + _FIRST_WORKER_S

@@ -112,7 +112,7 @@ class Instrument:
             memory_budget_bytes=self.budget.memory_bytes,
             time_budget_s=self.budget.time_s,
             settings=self._settings(),
-            **self.place.description(),
+            **self.place.description(self.suite),
         )
 
     def _finished(self) -> set[str]:

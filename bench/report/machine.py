@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.record import Description
+from bench.record import Description, Machine
 from bench.report import units
 
 
@@ -23,6 +23,16 @@ def machine_rows(run: Description) -> dict[str, str]:
         "memory": units.data_size(machine.memory_bytes),
         "BLAS": blas or "none found",
         "versions": f"Python {machine.python}, {versions}",
+        **_libraries(machine),
         "platform": str(machine.platform),
         "budgets a cell": f"{units.data_size(run.memory_budget_bytes)}, " + units.seconds(run.time_budget_s),
     }
+
+
+def _libraries(machine: Machine) -> dict[str, str]:
+    """Those that were measured, with version and threads; the journal has their build, too."""
+    said = []
+    for name, library in machine.libraries.items():
+        pools = {f"{pool.internal_api} {pool.num_threads}" for pool in library.pools}
+        said.append(f"{name} {library.version} (threads: {', '.join(sorted(pools)) or 'unknown'})")
+    return {"measured libraries": "; ".join(said)} if said else {}

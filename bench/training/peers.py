@@ -245,6 +245,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _measure_and_report(chosen: argparse.Namespace) -> None:
     import msgspec
 
+    from backprop.peers.pytorch import TorchGrad
     from bench.console import make_console, make_table
     from bench.folders import keep
     from bench.machine import describe_machine
@@ -267,7 +268,9 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
         make_console().print(table)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        machine = msgspec.to_builtins(describe_machine(max(counts), []))
+        machine = msgspec.to_builtins(
+            describe_machine(max(counts), [], {"torch": TorchGrad.build, "sklearn": ()})
+        )
         values = {"machine": machine, "batch": chosen.batch, "data": chosen.data, "results": results}
         (chosen.out / "peers.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

@@ -104,13 +104,11 @@ def test_every_run_has_a_folder_of_its_own_and_a_named_one_is_not_replaced(tmp_p
 OUTPUTS = {
     "explain": ["explain", "--out", "page.html"],
     "derive": ["derive", "relu", "--out", "page.html"],
-    "compare": ["compare", "run", "run", "--out", "page.html"],
 }
 
 
 @pytest.mark.parametrize("command", OUTPUTS)
 def test_a_command_does_not_replace_a_file_unasked(tmp_path, command):
-    write_journal(tmp_path / "run", record())
     (tmp_path / "page.html").write_text("mine")
     done = backprop(*OUTPUTS[command], cwd=tmp_path)
     assert (done.code, "'page.html' is there" in done.error_sentence) == (2, True)
