@@ -7,6 +7,7 @@ exits with code 2; code that calls the library may catch `BackpropError` for all
 from __future__ import annotations
 
 import difflib
+import os
 import reprlib
 from collections.abc import Iterable
 
@@ -18,6 +19,14 @@ _LONGEST_NAME = 100
 def shown(value: object) -> str:
     """The value as a message shows it: its repr, with the middle left out where it is long or nested deep."""
     return _SHORT.repr(value)
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file of that name; no name is too long or too odd to be asked for."""
+    try:
+        return os.path.isfile(path)  # noqa: PTH113  # which asks for any name, where Path raises
+    except ValueError:
+        return False
 
 
 class BackpropError(Exception):

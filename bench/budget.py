@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from backprop.errors import BudgetError
+from backprop.errors import BudgetError, shown
 from bench.report import units
 
 _BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -60,8 +60,8 @@ def _quantity(what: str, text: str, known: dict[str, float], example: str) -> fl
     except ValueError:
         number = math.nan
     if unit is None or math.isnan(number):
-        raise BudgetError(f"The {what} is {text!r}; expected a number and a unit, such as {example}.")
+        raise BudgetError(f"The {what} is {shown(text)}; expected a number and a unit, such as {example}.")
     number *= unit
     if number <= 0 or math.isinf(number):
-        raise BudgetError(f"The {what} is {text!r}; expected a finite number above zero.")
+        raise BudgetError(f"The {what} is {shown(text)}; expected a finite number above zero.")
     return number

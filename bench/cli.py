@@ -34,11 +34,13 @@ def _run() -> None:
     except usage_error as error:
         _exit(_sentence(error))
     except Exception as error:
-        from backprop.errors import BackpropError  # loads NumPy: nothing that --help should wait for
+        from backprop.errors import BackpropError, shown  # loads NumPy: nothing that --help should wait for
 
-        if not isinstance(error, BackpropError):
-            raise
-        _exit(str(error))
+        if isinstance(error, BackpropError):
+            _exit(str(error))
+        if isinstance(error, OSError) and error.filename is not None:  # a name that no system call takes
+            _exit(f"The path {shown(error.filename)} cannot be used: {error.strerror}; expected another one.")
+        raise
     else:
         sys.exit(code)
 

@@ -7,12 +7,13 @@ results/latest, latest-training         the newest of them: a link or, where the
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backprop.errors import OutputError
+from backprop.errors import OutputError, is_file
 from bench.output import write_whole, writing
 
 RESULTS = Path("results")
@@ -48,9 +49,9 @@ def lead_to(folder: Path, latest: str = LATEST) -> None:
 
 def found(path: Path) -> Path:
     """The folder to which a link leads, or the file in the place of one; any other path as it is."""
-    if path.is_symlink():
+    if os.path.islink(path):  # noqa: PTH114  # where Path raises for a name that is too long
         return path.parent / path.readlink()
-    if path.is_file() and path.stat().st_size <= _LONGEST_NAME:
+    if is_file(path) and path.stat().st_size <= _LONGEST_NAME:
         name = path.read_bytes().decode("utf-8", "replace").strip()
         if name and "\0" not in name and (path.parent / name).is_dir():
             return path.parent / name
@@ -59,7 +60,7 @@ def found(path: Path) -> Path:
 
 def keep(what: str, files: Sequence[Path], fresh: bool) -> None:
     """Raise `OutputError` where one of the files is there; with `fresh`, say on standard error which are replaced."""
-    there = [path for path in files if path.is_file()]
+    there = [path for path in files if is_file(path)]
     if there and not fresh:
         raise OutputError(
             f"{what} {str(there[0])!r} is there; expected another place, or --fresh to replace it."

@@ -149,7 +149,7 @@ def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreemen
 def path_of(run: Path) -> Path:
     """The journal of a run that is named by its folder, by its journal, or by what leads to the newest one."""
     run = found(run)
-    return run / NAME if run.is_dir() else run
+    return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
 
 
 def make_room(folder: Path, fresh: bool) -> None:
@@ -188,7 +188,7 @@ def begun(folder: Path) -> bool:
     """Whether a journal in the folder has at least its first line; a run may be killed before that."""
     try:
         return b"\n" in (folder / NAME).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # nothing that could be read is there
         return False
 
 

@@ -74,7 +74,7 @@ def read_suite(path: Path) -> Suite:
         ValueError,
         RecursionError,
     ) as error:  # no TOML, an integer of thousands of digits, or deep nesting
-        raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}.") from error
+        raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}; expected a suite.") from error
     for key in values:
         if key not in SuiteFile.__struct_fields__:
             hint = (

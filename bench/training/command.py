@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _start(
     if resume is None:
         return request.settings(), None, out or new_folder(TRAINING)
     resume = found(resume)
-    path = resume / WEIGHTS if resume.is_dir() else resume
+    path = resume / WEIGHTS if os.path.isdir(resume) else resume  # noqa: PTH112  # Path raises for a name too long
     checkpoint = load_checkpoint(path)
     own = checkpoint.settings.to_json()
     for name, value in request.said.items():

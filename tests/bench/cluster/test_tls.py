@@ -25,9 +25,13 @@ def certificate(tmp_path_factory):
         f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=localhost -keyout {key} -out {cert}"
     )
     subprocess.run(command.split(), check=True, capture_output=True)
-    both = {"key": str(key), "cert": str(cert)}
-    tls = {"ca-file": str(cert), "client": both, "scheduler": both, "worker": both}
-    return {"distributed.comm.tls": tls, "distributed.comm.require-encryption": True}
+    sides = {
+        f"distributed.comm.tls.{side}.{what}": str(path)
+        for side in ("client", "scheduler", "worker")
+        for what, path in (("key", key), ("cert", cert))
+    }
+    required = {"distributed.comm.require-encryption": True}
+    return sides | required | {"distributed.comm.tls.ca-file": str(cert)}
 
 
 def test_a_scheduler_over_tls_is_reached_by_its_address(certificate):
