@@ -41,7 +41,7 @@ class Speeds:
 
     @classmethod
     def of(cls, network: Network, n: int, dtype: DType, limits: Limits, memory_bytes: float) -> Speeds:
-        """The loss is measured where it fits into `memory_bytes` and takes less than a second.
+        """The loss is measured where it fits into `memory_bytes` and takes less than a tenth of a second.
 
         Elsewhere its time is a lower bound: what would reach the limits.
         """
@@ -176,6 +176,6 @@ def _columnar(figure: int) -> int | float:
     return figure if figure < 2**63 else float(figure)
 
 
-_SLOW_LOSS_S = 1.0
+_SLOW_LOSS_S = 0.1
 _PROCESS_BYTES = 100e6
 """About what a Python process with NumPy takes anyway, so that a budget below it is one of arrays alone."""

@@ -68,9 +68,9 @@ class Predicted(Place):
                 key = scenario.dtype_name, threads
                 if key not in self._limits:
                     self._limits[key] = measure_limits(scenario.dtype)
-                records = predict(
-                    strategies, scenario, threads, self._limits[key], budget, calls_of(scenario)
-                )
+                network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
+                speeds = Speeds.of(network, n, dtype, self._limits[key], budget.memory_bytes)
+                records = predict(strategies, scenario, threads, speeds, budget, calls_of(scenario))
             yield scenario, records, []
 
 
@@ -78,13 +78,11 @@ def predict(
     strategies: Sequence[Strategy[Any]],
     scenario: Scenario,
     threads: int,
-    limits: Limits,
+    speeds: Speeds,
     budget: Budget,
     calls: int,
 ) -> list[Record]:
     """One record a strategy: what `calls` calls of it would cost with the threads in force, and whether they fit."""
-    network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
-    speeds = Speeds.of(network, n, dtype, limits, budget.memory_bytes)
     records = []
     for strategy in strategies:
         record = blank_record(strategy, scenario, threads)

@@ -16,6 +16,7 @@ from backprop import Network, Strategy, blas
 from backprop.arrays import check_dtype, check_samples
 from bench.budget import Budget
 from bench.console import make_table
+from bench.forecast import Speeds
 from bench.machine import Limits, measure_limits
 from bench.predicted import predict
 from bench.report import units
@@ -42,12 +43,16 @@ def predictions(
 ) -> list[dict[str, Any]]:
     """One row a strategy, the fastest first: its predicted cost, and whether it fits the budget.
 
+    With the limits of some machine nothing is measured of this one, and nothing of the network's size allocated.
+
     Raises `ShapeError` for a batch that is none and `DtypeError` for another dtype than float32 or float64.
     """
     check_samples(batch_size)
     dtype = check_dtype(dtype_name)
     scenario = Scenario.of(network, batch_size, dtype.name)
-    records = predict(strategies, scenario, blas.threads(), limits or measure_limits(dtype), budget, calls=1)
+    memory_bytes = budget.memory_bytes if limits is None else 0.0
+    speeds = Speeds.of(network, batch_size, dtype, limits or measure_limits(dtype), memory_bytes)
+    records = predict(strategies, scenario, blas.threads(), speeds, budget, calls=1)
     rows = [
         {name: value for name in FIGURES if (value := getattr(record, name)) is not None}
         | {"fits": "yes" if record.status == "predicted" else "no"}

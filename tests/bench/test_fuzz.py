@@ -35,6 +35,8 @@ from bench.report.summary import summary
 from bench.scenarios import select_scenarios
 from bench.suites import find_suite, read_suite
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # of statistics on what nobody has measured
+
 MANY = os.environ.get("BACKPROP_FUZZ")
 LIMITS = Limits(1e11, 1e10)
 PHASES = (Phase.explicit, Phase.generate)  # to make a failing row of forty fields small takes minutes
@@ -349,7 +351,7 @@ def run_main(arguments):
         try:
             main()
         except SystemExit as error:
-            return error.code, err.getvalue()
+            return error.code or 0, err.getvalue()
         except ReachedError:
             return 0, err.getvalue()
     raise AssertionError("main() returned")
