@@ -107,7 +107,8 @@ def forecast(
     limits = speeds.limits
     record.limit_flops_per_s = limits.flops_per_s
     record.limit_bytes_per_s = limits.bytes_per_s
-    record.predicted_time_s = predicted_time(cost, scenario.network, scenario.batch_size, speeds)
+    time_s = predicted_time(cost, scenario.network, scenario.batch_size, speeds)
+    record.predicted_time_s = time_s or None  # a cost of nothing predicts nothing
     beyond = budget.beyond_memory(cost.peak_bytes)
     beside = harness_bytes(scenario.network, scenario.batch_size, scenario.dtype)
     if beyond is None and beside > _PROCESS_BYTES:
@@ -115,10 +116,10 @@ def forecast(
     if beyond is not None:
         record.status, record.reason = "over-memory-budget", beyond
         return False
-    if calls * record.predicted_time_s > budget.time_s:
+    if calls * time_s > budget.time_s:
         record.status = "over-time-budget"
         record.reason = (
-            f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(record.predicted_time_s)}; "
+            f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(time_s)}; "
             f"the budget of a cell is {units.seconds(budget.time_s)}"
         )
         return False

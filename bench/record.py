@@ -36,6 +36,8 @@ Predicted = Count | Annotated[float, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Samples = list[Annotated[list[Positive], Meta(min_length=1)]]
+"""Times of a call, a list for every start."""
 
 
 class Row(Struct, tag_field="kind"):
@@ -72,7 +74,7 @@ class Record(Row, tag="record", forbid_unknown_fields=True):
     predicted_peak_bytes: Predicted | None = None
     predicted_flops: Predicted | None = None
     predicted_bytes_moved: Predicted | None = None
-    predicted_time_s: NotNegative | None = None
+    predicted_time_s: Positive | None = None
     forward_calls: Predicted | None = None
     limit_flops_per_s: Positive | None = None
     limit_bytes_per_s: Positive | None = None
@@ -95,7 +97,7 @@ class Record(Row, tag="record", forbid_unknown_fields=True):
     verdict: str | None = None
     ratio_to_loss: Positive | None = None
     ratio_to_products: Positive | None = None
-    samples_s: list[list[Positive]] = []
+    samples_s: Samples = []
 
     @property
     def measured(self) -> bool:

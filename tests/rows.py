@@ -37,8 +37,8 @@ def any_of(kind):
             return st.floats(
                 least, most, exclude_min=above is not None, allow_nan=False, allow_infinity=False
             )
-        case INSPECT.ListType(item):
-            return st.lists(any_of(item), max_size=3)
+        case INSPECT.ListType(item, min_length=least):
+            return st.lists(any_of(item), min_size=least or 0, max_size=3)
         case _:
             raise TypeError(kind)
 

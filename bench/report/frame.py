@@ -13,7 +13,7 @@ import msgspec
 import pandas as pd
 
 from bench.journal import read_journal
-from bench.record import Agreement, Count, Description, Positive, Predicted, Record, Status
+from bench.record import Agreement, Count, Description, Predicted, Record, Samples, Status
 
 _DTYPES: dict[Any, str] = {
     Count: "int64",
@@ -59,7 +59,7 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
 def _column(values: list[Any], kind: Any) -> pd.Series:
     if kind == Predicted | None:
         kind = float if any(isinstance(value, float) for value in values) else Count | None
-    lists = kind == list[list[Positive]]
+    lists = kind == Samples
     return pd.Series(values, dtype="object" if lists else _DTYPES.get(kind, "float64"))
 
 
