@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from bench.output import write_files
 from bench.record import Description, Library, Pool
 from bench.threads import thread_variables
 
 if TYPE_CHECKING:
     from backprop import Strategy
 
+CONSTRAINTS = "constraints.txt"
 _PATIENCE_S = 120.0
 _OWN = "backprop-bench"
 
@@ -101,6 +103,12 @@ def constraints(run: Description) -> str | None:
     what = "every package" if machine.packages else "all that its journal says"
     head = f"# {what} of the run of {run.started}: Python {machine.python}, {machine.platform}\n"
     return " ".join(head.split()) + "\n" + "".join(f"{name}=={version}\n" for name, version in known.items())
+
+
+def write_constraints(folder: Path, run: Description) -> Path | None:
+    """Write constraints.txt beside a run; None where it says nothing. Raises `OutputError`."""
+    text = constraints(run)
+    return None if text is None else write_files("The constraints", folder, {CONSTRAINTS: text})[0]
 
 
 if __name__ == "__main__":

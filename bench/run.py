@@ -20,7 +20,7 @@ from backprop.verify import REFERENCE, pairs
 from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal, locked
-from bench.libraries import measured_libraries
+from bench.libraries import measured_libraries, write_constraints
 from bench.machine import describe_machine
 from bench.record import FORMAT, Description, Record
 from bench.results import Results, agreement_of
@@ -89,6 +89,7 @@ class Run:
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))
             self._journal = stack.enter_context(Journal(self.folder, description))
+            write_constraints(self.folder, description)
             self._open = stack.pop_all()
         return self
 

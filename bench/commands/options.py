@@ -110,7 +110,7 @@ def finish_run(
         if written and not html.available():
             console.print(html.MISSING)
     if interrupted:
-        kept = "what was measured is kept" if done.records else "nothing was measured"
+        kept = "what was measured is kept" if done.records or again else "nothing was measured"
         print(f"Interrupted; {kept}.", file=sys.stderr)
         if again:
             print(f"To go on: {again}", file=sys.stderr)

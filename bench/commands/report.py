@@ -16,7 +16,8 @@ def report(
     ] = False,
 ) -> None:
     """Rebuild the reports of a run from its records."""
-    from bench.journal import path_of
+    from bench.journal import path_of, read_journal
+    from bench.libraries import CONSTRAINTS, write_constraints
     from bench.report import older_files, write_page, write_reports
     from bench.report.frame import load_run
     from bench.report.html import MISSING, available
@@ -29,6 +30,8 @@ def report(
     if markdown or html:
         return
     written = write_reports(folder)
+    if not (path_of(folder).parent / CONSTRAINTS).exists():
+        written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder)[0])])
     for path in written:
         print(path)
     if older := older_files(path_of(folder).parent, written):

@@ -72,7 +72,7 @@ def run(
     from bench.console import group_display
     from bench.folders import LATEST, RESULTS, found, new_folder
     from bench.isolated.instrument import Instrument
-    from bench.journal import begun, make_room
+    from bench.journal import begun, locked, make_room
     from bench.report import write_reports
     from bench.suites import SuiteError, find_suite, restrict
 
@@ -83,10 +83,9 @@ def run(
     folder = out or (found(RESULTS / LATEST) if resume else new_folder())
     if resume and out is None and not begun(folder):
         raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
-    if not (resume or fresh):
-        make_room(
-            folder, fresh
-        )  # before anything is measured of the machine; it is asked again under the lock
+    if begun(folder) and not (resume or fresh):  # said before anything is measured, of the machine as well
+        with locked(folder):
+            make_room(folder, fresh)
     dataset = load(data)
     interrupted = False
     with chosen_place(

@@ -14,6 +14,7 @@ from backprop.verify import REFERENCE
 from bench.budget import Budget
 from bench.folders import lead_to
 from bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
+from bench.libraries import write_constraints
 from bench.place import Place, Say
 from bench.record import FORMAT, Description
 from bench.results import Results
@@ -64,8 +65,11 @@ class Instrument:
                 _, self.results.records, self.results.agreements = read_journal(self.folder)
             else:
                 make_room(self.folder, fresh)
-                journal = Journal(self.folder, self._description())
+                description = self._description()
+                journal = Journal(self.folder, description)
             with journal:
+                if not going_on:
+                    write_constraints(self.folder, description)
                 if self.is_latest:
                     lead_to(self.folder)
                 self._measure(journal, done, say, advance)

@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.journal import path_of
-from bench.libraries import constraints
 from bench.output import write_files, writing
-
-_CONSTRAINTS = "constraints.txt"
 
 
 def write_reports(run: Path) -> list[Path]:
-    """Write results.csv, report.md, constraints.txt and, with their extras, the plots and report.html.
+    """Write results.csv, report.md and, with the extras `report` and `html`, the plots and report.html.
 
     Returns what was written. A file is there whole or, where its writing failed, as it was before; what cannot be
     made here, because an extra is not installed, stays as it is.
@@ -29,8 +26,6 @@ def write_reports(run: Path) -> list[Path]:
         "report.md": markdown.render(loaded, shown, plots.available()),
         **pictures,
     }
-    if (packages := constraints(loaded.run)) is not None:
-        files[_CONSTRAINTS] = packages
     if html.available():
         files[html.NAME] = html.render(loaded, folder)
     if plots.available():
@@ -67,4 +62,4 @@ def remove_reports(folder: Path) -> None:
 def _reports(folder: Path) -> list[Path]:
     from bench.report import html, plots
 
-    return [folder / name for name in ("results.csv", "report.md", _CONSTRAINTS, *plots.NAMES, html.NAME)]
+    return [folder / name for name in ("results.csv", "report.md", *plots.NAMES, html.NAME)]

@@ -35,6 +35,7 @@ from bench.training.session import (
     WEIGHTS,
     Outcome,
     check_memory,
+    check_room,
     make_folder,
     progress_bar,
     run_training,
@@ -82,6 +83,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels, source)
     if checkpoint is not None:
         trainer.resume(checkpoint)
+    check_room(trainer, folder)
     _make_room(folder, WEIGHTS, request, resume)
     if out is None and resume is None:
         lead_to(folder, TRAINING)

@@ -42,12 +42,10 @@ class Outcome:
 def run_training(trainer: Trainer, dataset: Dataset, folder: Path) -> Outcome:
     """Train until it is finished or interrupted; the weights are saved at every epoch and at the end.
 
-    Raises `DivergenceError` after the last good weights have been saved, and `OutputError` where the folder
-    cannot be written, which is tried before the first step.
+    Raises `DivergenceError` after the last good weights have been saved, and `OutputError` where they cannot be
+    written; `check_room` tells that before the first step.
     """
-    weights = make_folder(folder) / WEIGHTS
-    save_checkpoint(weights.with_suffix(".tmp"), trainer.checkpoint())  # is there room?
-    weights.with_suffix(".tmp").unlink()
+    weights = folder / WEIGHTS
     test = dataset.test_images, dataset.test_labels
     try:
         with stop_on_interrupt() as stopped, progress_bar(trainer.settings.strategy) as watch:
@@ -66,6 +64,13 @@ def run_training(trainer: Trainer, dataset: Dataset, folder: Path) -> Outcome:
         save_checkpoint(weights, trainer.checkpoint())
         error.weights = weights
         raise
+
+
+def check_room(trainer: Trainer, folder: Path) -> None:
+    """Make the folder and write the weights once; raises `OutputError` where that is not possible."""
+    tried = (make_folder(folder) / WEIGHTS).with_suffix(".tmp")
+    save_checkpoint(tried, trainer.checkpoint())
+    tried.unlink()
 
 
 def make_folder(folder: Path) -> Path:

@@ -5,13 +5,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from command import ROOT
+from command import ROOT, backprop
 from rows import described, record, write_journal
 
 from backprop import find_strategy
 from bench.journal import read_journal
 from bench.libraries import constraints, describe_libraries, installed_packages, measured_libraries
-from bench.report import write_reports
 from bench.report.frame import load_run, to_csv
 from bench.report.machine import machine_rows
 
@@ -58,11 +57,12 @@ def test_of_a_run_that_recorded_few_versions_only_those_are_said():
     assert constraints(described()) is None
 
 
-def test_constraints_are_written_beside_a_run_from_its_journal(tmp_path):
-    machine = {"packages": {"numpy": "2.4.6"}}
-    run = {"kind": "run", "format": 1, "machine": machine}
-    written = write_reports(write_journal(tmp_path, record(), run=run))
-    assert tmp_path / "constraints.txt" in written
+def test_a_report_writes_constraints_that_are_missing_from_the_journal_alone(tmp_path):
+    run = {"kind": "run", "format": 1, "machine": {"packages": {"numpy": "2.4.6"}}}
+    write_journal(tmp_path, record(), run=run)
+    done = backprop("report", ".", cwd=tmp_path)
+    assert (done.code, "constraints.txt" in done.out) == (0, True)
+    assert (tmp_path / "constraints.txt").read_text().splitlines()[1:] == ["numpy==2.4.6"]
 
 
 def test_a_report_names_what_was_measured():
