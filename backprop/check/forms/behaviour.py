@@ -47,7 +47,9 @@ def observe(
     names: Sequence[str] = (),
     called: str = "gradient",
 ) -> Behaviour:
-    """Call `function(*arguments)` with copies, three times and once elsewhere; eight times more where answers differ.
+    """Call `function(*arguments)` with copies, three times and once elsewhere, and more often where answers differ.
+
+    Where there is no other point, two calls are made.
 
     arguments, elsewhere: arrays, or containers of them, one per parameter of the function; `elsewhere` should differ
     from `arguments` in every number. names: what the arguments are called in the findings ("params", "inputs"); a

@@ -7,6 +7,8 @@ as p - y, are off by more: by the rounding of those.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from backprop.arrays import Array
@@ -18,81 +20,72 @@ _FAR = 1e-3
 _LINE, _POINTS = 1e-4, 16
 
 
-def rounding(
-    claimant: Claimant,
-    claims: Claims,
-    point: Array,
-    scale: Array,
-    eps: float,
-    rng: np.random.Generator,
-    reach: float,
-) -> Array:
-    """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers.
+@dataclass(frozen=True)
+class Surroundings:
+    """A gradient that can be asked near a point (p,), and its claims there.
 
-    reach: the size of the function's structure, beside that of the point, at most 1.
+    scale (p,): of the entries. eps: of the dtype in which the gradient computes. reach: the size of the function's
+    structure, beside that of the point, at most 1.
     """
-    arguments = (claimant, claims, point, scale, eps, rng, reach)
-    return np.maximum(_near(*arguments), _cancelled(*arguments))
+
+    claimant: Claimant
+    claims: Claims
+    point: Array
+    scale: Array
+    eps: float
+    rng: np.random.Generator
+    reach: float
 
 
-def _near(
-    claimant: Claimant,
-    claims: Claims,
-    point: Array,
-    scale: Array,
-    eps: float,
-    rng: np.random.Generator,
-    reach: float,
-) -> Array:
+def rounding(at: Surroundings) -> Array:
+    """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers."""
+    return np.maximum(_near(at), _cancelled(at))
+
+
+def _near(at: Surroundings) -> Array:
     """How far (m, p) rounding moves each entry: by as much as the claims differ at points a few roundings apart.
 
     Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
     them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
     that goes on evenly for a thousandth of the point makes of it.
     """
-    least = eps * np.abs(np.nan_to_num(claims.rows))
+    least = at.eps * np.abs(np.nan_to_num(at.claims.rows))
 
     def change(by: Array) -> Array:
-        side = by * rng.choice((-1.0, 1.0), len(point))
-        near, far = (claimant.rows((point + factor * side).astype(point.dtype)) for factor in (1, 2))
+        side = by * at.rng.choice((-1.0, 1.0), len(at.point))
+        near, far = (at.claimant.rows((at.point + factor * side).astype(at.point.dtype)) for factor in (1, 2))
         return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
 
-    near = [change(_ROUNDINGS * eps * scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    near = [change(_ROUNDINGS * at.eps * at.scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
     level = np.asarray(np.maximum(least, np.max(near, axis=0)))
-    far = change(reach * _FAR * scale)
-    for places in claimant.form.views(np.arange(len(point))).values():
+    far = change(at.reach * _FAR * at.scale)
+    for places in at.claimant.form.views(np.arange(len(at.point))).values():
         where = places.reshape(-1)
         if len(where):
-            largest = np.max(np.abs(np.nan_to_num(claims.rows[:, where])))
-            most = max(np.sqrt(eps) * largest, 100 * eps / _FAR * np.max(far[:, where]))
+            largest = np.max(np.abs(np.nan_to_num(at.claims.rows[:, where])))
+            most = max(np.sqrt(at.eps) * largest, 100 * at.eps / _FAR * np.max(far[:, where]))
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
     return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
 
 
-def _cancelled(
-    claimant: Claimant,
-    claims: Claims,
-    point: Array,
-    scale: Array,
-    eps: float,
-    rng: np.random.Generator,
-    reach: float,
-) -> Array:
+def _cancelled(at: Surroundings) -> Array:
     """How far (m, p) rounding moves entries that are small differences of larger numbers.
 
     Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
     the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
     """
-    size = np.abs(np.nan_to_num(claims.rows))
-    for shrunk in (0.75, 0.98, rng.uniform(0.0, 0.9, len(point))):
-        rows = claimant.rows((point * (1 - reach * shrunk)).astype(point.dtype))
+    size = np.abs(np.nan_to_num(at.claims.rows))
+    for shrunk in (0.75, 0.98, at.rng.uniform(0.0, 0.9, len(at.point))):
+        rows = at.claimant.rows((at.point * (1 - at.reach * shrunk)).astype(at.point.dtype))
         if rows is not None:
             size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    line = [claimant.rows(point + j * reach * _LINE * scale) for j in range(1, _POINTS + 1)]
+    line = [at.claimant.rows(at.point + j * at.reach * _LINE * at.scale) for j in range(1, _POINTS + 1)]
     seen = [rows for rows in line if rows is not None]
     level = _noise(np.array(seen)) if len(seen) == _POINTS else np.zeros_like(size)
-    lost = claims.rows == 0
-    return np.asarray(np.minimum(np.where(lost, np.inf, level), np.where(lost, eps / 32, 2 * eps) * size))
+    lost = at.claims.rows == 0
+    return np.asarray(
+        np.minimum(np.where(lost, np.inf, level), np.where(lost, at.eps / 32, 2 * at.eps) * size)
+    )
 
 
 def _noise(rows: Array) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.check.forms.claims import Claimant, Claims
 from backprop.check.forms.tensors import Form
-from backprop.check.numeric.cancellation import rounding
+from backprop.check.numeric.cancellation import Surroundings, rounding
 from backprop.check.numeric.complex_step import agrees, complex_slope
 from backprop.check.numeric.curve import LEVELS, Curve, curve
 from backprop.check.numeric.directions import random_direction, scales
@@ -111,7 +111,7 @@ def settle(
     truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred)
     if claimant is not None:
         truth.rows_at = claimant.rows
-        truth.refine = lambda reach: rounding(claimant, claims, point, own, eps, rng, reach)
+        truth.refine = lambda reach: rounding(Surroundings(claimant, claims, point, own, eps, rng, reach))
     steps = curve(truth, direction, LEVELS if probe.budget.limit >= ROOMY else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(probe, direction)
