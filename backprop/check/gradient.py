@@ -45,6 +45,7 @@ from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
 _COMPLEX, _CENTRAL, _NOISY = 2, 10, 30  # calls for an entry, with some to spare
+_KINKED = 14  # for an entry at a kink, which noise hides less
 _FEW_COMPLEX, _FEW_CENTRAL = 1, 4  # with a small budget
 
 
@@ -198,6 +199,8 @@ def _compare(
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
     outputs, budget = truth.probe.outputs, truth.probe.budget
     per_entry = _COMPLEX if truth.complex else _NOISY if truth.noisy else _CENTRAL
+    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
+        per_entry = min(per_entry, _KINKED)
     if budget.limit < ROOMY:
         per_entry = _FEW_COMPLEX if truth.complex else _FEW_CENTRAL
     signal = 0.0 if steps is None else float(np.max(steps.slope.steep))

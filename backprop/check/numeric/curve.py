@@ -41,7 +41,7 @@ class Curve:
         """Whether no step shows that the function moves, beyond its noise, and the claim says nothing else."""
         reading = self.reading
         return (
-            not np.any(reading.steep)
+            not np.any(reading.moves)
             and not np.any(reading.wrong)
             and bool(np.all(np.isfinite(reading.value)))
         )

@@ -85,11 +85,35 @@ def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) 
     if len(where) > _SPLIT:
         return [where]
     groups: list[list[int]] = []
+    moved: dict[tuple[float, tuple[int, ...]], Array] = {}  # what groups do by themselves is asked for again
     for index in where:
-        linked = [group for group in groups if _is_linked(truth, table, int(index), group)]
+        linked = _linked(truth, table, int(index), groups, moved)
         groups = [group for group in groups if group not in linked]
         groups.append([int(index), *(each for group in linked for each in group)])
     return [np.array(sorted(group)) for group in groups if len(group) > 1]
+
+
+def _linked(
+    truth: Truth,
+    table: Table,
+    index: int,
+    groups: list[list[int]],
+    moved: dict[tuple[float, tuple[int, ...]], Array],
+) -> list[list[int]]:
+    """Which groups share kinks with an entry: all are moved at once, and parts of them only where that tells more.
+
+    Entries that share a kink tend to be neighbours, so the newest groups come apart first.
+    """
+    if not groups or not _is_linked(truth, table, index, [each for group in groups for each in group], moved):
+        return []
+    if len(groups) == 1:
+        return groups
+    older = len(groups) - max(1, len(groups) // 8)
+    return [
+        group
+        for part in (groups[:older], groups[older:])
+        for group in _linked(truth, table, index, part, moved)
+    ]
 
 
 def _ways(truth: Truth, where: Array, rng: np.random.Generator) -> list[Array]:
@@ -100,13 +124,22 @@ def _ways(truth: Truth, where: Array, rng: np.random.Generator) -> list[Array]:
     return [sign * truth.scales.own[where] for sign in signs]
 
 
-def _is_linked(truth: Truth, table: Table, index: int, group: list[int]) -> bool:
+def _is_linked(
+    truth: Truth,
+    table: Table,
+    index: int,
+    group: list[int],
+    moved: dict[tuple[float, tuple[int, ...]], Array],
+) -> bool:
     """Whether an entry that moves up changes the function by something else where a group has moved, up or down."""
     alone, both = np.array([index]), np.array([index, *group])
     own = truth.scales.own
     for sign in (1.0, -1.0):
         by = sign * own[group]
-        change = _moved(truth, both, np.append(own[index], by)) - _moved(truth, both[1:], by)
+        known = (sign, tuple(group))
+        if known not in moved:
+            moved[known] = _moved(truth, both[1:], by)
+        change = _moved(truth, both, np.append(own[index], by)) - moved[known]
         if _differ(truth, table, alone, change, own[alone]):
             return True
     return False
@@ -147,7 +180,7 @@ def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator)
         moves = way != 0
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
-    directions += [random_direction(where, truth.scales.own, rng) for _ in range(_DIRECTIONS)]
+    directions += [random_direction(where, truth.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))]
     outside = np.zeros(len(truth.claimed), bool)
     convex, concave = np.ones_like(outside), np.ones_like(outside)
     for direction in directions:

@@ -113,8 +113,9 @@ def _is_coarse(probe: Probe, direction: Array) -> float:
         if not probe.room(10):
             break
         rounds, may_be_coarser = _rounds(probe, probe.point, bits)
-        if not rounds and may_be_coarser:  # beside the point no entry that moves is 0
-            rounds, may_be_coarser = _rounds(probe, probe.point + 2.0**-9 * direction, bits)
+        for aside in (2.0**-9, -(2.0**-9)):  # where no entry that moves is 0, nor the function on either side of an edge
+            if not rounds and may_be_coarser:
+                rounds, may_be_coarser = _rounds(probe, probe.point + aside * direction, bits)
         if rounds and (bits == 24 or _rounds(probe, probe.point - 2.0**-8 * direction, bits)[0]):
             found = 2.0 ** (1 - bits)
             if bits < 24:

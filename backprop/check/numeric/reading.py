@@ -23,8 +23,8 @@ class Reading:
     """The truth (m,) along a direction beside what is claimed, in the units of the direction.
 
     tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
-    said. kink: where both sides differ, of which `open` are those that the claim is not between. steep: the fastest
-    change of the function that any step nearby showed. left, right: the one-sided slopes at a corner, else NaN.
+    said. kink: where both sides differ, of which `open` are those that the claim is not between. moves,
+    steep: whether any step nearby moves the function, and how fast, as in `Slope`. left, right: the one-sided slopes at a corner, else NaN.
     """
 
     direction: Direction
@@ -35,6 +35,7 @@ class Reading:
     wrong: Array
     open: Array
     kink: Array
+    moves: Array
     steep: Array
     left: Array
     right: Array
@@ -79,6 +80,7 @@ def reading_of(
         wrong=off & seen & ~slope.kink & settled & ~hidden,
         open=(slope.kink & ~between) | ((~(settled & (seen | ~off)) | hidden) & ~slope.kink),
         kink=slope.kink | ~settled | slope.edge,
+        moves=slope.moves,
         steep=slope.steep,
         left=np.where(slope.corner, slope.left, np.nan),
         right=np.where(slope.corner, slope.right, np.nan),

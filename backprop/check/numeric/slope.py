@@ -22,6 +22,7 @@ NEAR = 0.3
 
 _SHORT = 0.002  # of a quotient: noise of a short step that needs no longer one
 _LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
+_POWERS = 4  # of the step: a change falls by no more, as long as it is resolved
 _BESIDE = 3  # steps that show a kink beside the point
 _SMALL = 1e-3
 MOST_LEVELS = 40
@@ -36,8 +37,9 @@ class Slope:
     steps look as if they might: the even part of the function does not fall with the step as that of a smooth
     function does. edge: where the function has values on one side only. settled: whether the quotients have come to
     a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
-    together. steep: the fastest change that any step nearby shows beyond the noise, 0 where none shows one. finest:
-    the rounding of the quotient of the smallest step. nearby: the bare quotient of the largest step that is no
+    together. moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change
+    that the next smaller step shows as well, 0 where none is. finest: the rounding of the quotient of the smallest
+    step. nearby: the bare quotient of the largest step that is no
     larger than `NEAR`.
     """
 
@@ -53,6 +55,7 @@ class Slope:
     right: Array
     side_error: Array
     curved: Array
+    moves: Array
     steep: Array
     finest: Array
     nearby: Limit
@@ -180,6 +183,7 @@ class Ladder:
             steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
             curved = np.nan_to_num(steepest, nan=0, posinf=0)
             changes = np.nan_to_num(np.fmax(np.abs(plus - f), np.abs(minus - f)), nan=0, posinf=0)
+        seen = (changes > 5 * noise * h) & (np.asarray(self.steps)[:, None] <= NEAR)
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         side = _choose(~np.isfinite(minus[-1]), right, left)
         value = _choose(one_side, side, central)
@@ -199,16 +203,21 @@ class Ladder:
             right.value,
             np.maximum(left.error, right.error),
             curved,
-            _steepest(self.steps, changes, noise * h),
+            np.any(seen, axis=0),
+            _steepest(h, changes, seen),
             noise[-1],
             _nearby(self.steps, (plus - minus) / (2 * h), noise),
         )
 
 
-def _steepest(steps: list[float], changes: Array, noise: Array) -> Array:
-    """The largest change (m,) per step, of steps nearby whose change is beyond the noise (k, m)."""
-    seen = (changes > 5 * noise) & (np.asarray(steps)[:, None] <= NEAR)
-    return np.asarray(np.max(np.where(seen, changes / np.asarray(steps)[:, None], 0), axis=0))
+def _steepest(steps: Array, changes: Array, seen: Array) -> Array:
+    """The largest change (m,) per step, of changes (k, m) that are seen as beyond the noise, and at the next step, too.
+
+    A change that vanishes from one step to the next belongs to a structure that no step has resolved.
+    """
+    followed = seen.copy()
+    followed[:-1] &= seen[1:] & (changes[:-1] <= RATIO**_POWERS * changes[1:])
+    return np.asarray(np.max(np.where(followed, changes / steps, 0), axis=0))
 
 
 def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:

@@ -32,9 +32,9 @@ BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 
 _DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
-_CORNER_STEPS = (
-    1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
-)
+_CORNER_STEPS = 1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+_CORNER_SPAN = 64.0
+_SAME_CORNER = 0.01  # of the jump of the slope
 _TOO_FLAT = 0.2
 _STAIRS = 3  # places at which a function on stairs is looked at
 _BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
@@ -73,7 +73,7 @@ class Truth:
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
     paths: int = 64
-    corner_paths: int = 8
+    corner_paths: int = 4
     in_vain: int = 0
     elsewhere: Array | None = None
     beside: Array | None = None
@@ -128,7 +128,7 @@ class Truth:
         tolerance = self._tolerance(direction, slope.value, claimed, error)
         largest = np.max(self.largest[:, direction.where], axis=1)
         reading = reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
-        still = (slope.value == 0) & (slope.steep == 0)
+        still = (slope.value == 0) & ~slope.moves
         if np.any(still):
             reading = self._where_nothing_moves(reading, still)
         if float(np.max(self.relative[direction.where])) > _COARSE:
@@ -225,6 +225,8 @@ class Truth:
             first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
         if not 0 < first < ladder.steps[-1]:
             return slope
+        if self._is_same_corner(slope, ladder, first / _CORNER_SPAN):
+            return slope
         nearer = self.ladder(ladder.direction, first)
         while len(nearer.steps) < 4 and nearer.down():
             pass
@@ -232,9 +234,21 @@ class Truth:
             return slope
         close = nearer.slope()
         with np.errstate(all="ignore"):
-            same = close.corner & (np.abs(close.right - close.left - slope.right + slope.left) <= 0.01 * jump)
+            same = close.corner & (np.abs(close.right - close.left - slope.right + slope.left) <= _SAME_CORNER * jump)
             same |= close.curved == 0  # steps so small that they do not move the function tell nothing
         return close.where(slope.kink & ~same, slope)
+
+    def _is_same_corner(self, slope: Slope, ladder: Ladder, step: float) -> bool:
+        """Whether one small step shows the slopes of both sides that longer ones have shown."""
+        nearest = self.ladder(ladder.direction, step)
+        if not nearest.down():
+            return False
+        right = (nearest.plus[0] - self.probe.value) / nearest.wide[0]
+        left = (self.probe.value - nearest.minus[0]) / nearest.wide[0]
+        with np.errstate(invalid="ignore"):
+            off = np.maximum(np.abs(right - slope.right), np.abs(left - slope.left))
+            same = off <= _SAME_CORNER * np.abs(slope.right - slope.left)
+        return bool(np.all(same | ~slope.kink) and np.all(slope.corner | ~slope.kink))
 
     def _tolerance(
         self, direction: Direction, value: Array, claimed: Array, error: Array | float = 0.0
@@ -281,8 +295,9 @@ class Truth:
         still = steep <= np.finfo(value.dtype).eps * np.abs(self.probe.value)
         if np.any(still):
             steep = np.where(still, np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0), steep)
+        moves = steep > 0
         return Reading(
-            direction, value, claimed, tolerance, error, wrong, none, none, steep, unknown, unknown
+            direction, value, claimed, tolerance, error, wrong, none, none, moves, steep, unknown, unknown
         )
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
@@ -298,7 +313,7 @@ class Truth:
         """The reading of a slope, with a closer look at what seems wrong, open or vague."""
         size = reading.direction.size(self.claimed)
         vague = (reading.tolerance > self.blurred / 2 * size) & (reading.tolerance < 100 * size)
-        flat = (slope.value == 0) & (slope.steep > 0)
+        flat = (slope.value == 0) & slope.moves
         if np.any(flat) and (self.on_coarse_stairs or self._on_stairs(ladder)):
             ladder = ladder.off_stairs()
             slope = ladder.slope()
@@ -376,7 +391,12 @@ class Truth:
         f, x, direction = self.probe.value, self.probe.point, ladder.direction
         levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
         smallest, *values = levels[-1]
-        moved = [step for step, plus, minus in levels if np.all(np.isfinite(plus)) and np.any(plus != f)]
+        moved = [
+            side * step
+            for step, *both in levels
+            for side, value in zip((1, -1), both, strict=True)
+            if np.all(np.isfinite(value)) and np.any(value != f)
+        ]
         if (
             not all(np.array_equal(value, f) for value in values)
             or not moved
@@ -384,7 +404,7 @@ class Truth:
         ):
             return False
         small, same = smallest / 4, 0
-        for step in sorted(moved)[-_STAIRS:]:
+        for step in sorted(moved, key=abs)[-_STAIRS:]:
             there, beside = x.copy(), x.copy()
             there[direction.where] += step * direction.by
             beside[direction.where] += (step + small) * direction.by
@@ -426,6 +446,7 @@ class Truth:
             open=(reading.open & ~dust) | (lost & ~dust),
             kink=reading.kink & ~dust,
             tolerance=np.where(lost, reading.tolerance + hidden, reading.tolerance),
+            moves=reading.moves | (still & (moved > 0)),
             steep=np.where(still, moved, reading.steep),
             reason="the rounding of the function's values hides its slope"
             if np.any(lost & ~dust)

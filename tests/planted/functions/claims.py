@@ -206,7 +206,8 @@ def drawn_case(seed, family, surrounding, rng, dtype):
     """A case, or None where the draw is of no use."""
     size = int(min(family.largest, 400, np.rint(10 ** rng.uniform(0, rng.choice([1, 2.6])))))
     reach = 2.5 if dtype is np.float16 else 5
-    axes = Axes(size, 10 ** rng.uniform(-1, reach), 10 ** rng.uniform(-reach, reach), dtype)
+    width = 10 ** rng.uniform(-reach, reach)
+    axes = Axes(size, width * 10 ** rng.uniform(-1, reach), width, dtype)
     with np.errstate(all="ignore"):
         drawn = family.draw(rng, axes)
     form = Form(rng, len(drawn.point))

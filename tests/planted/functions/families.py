@@ -19,7 +19,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Axes:
-    """What is drawn for every family alike: p, |x|, the width of structures, and the dtype of the point."""
+    """What is drawn for every family alike: p, |x|, the width of structures, and the dtype of the point.
+
+    place / width is 0.1 to 1e5, and the width 1e-5 to 1e5; for float16 up to 300 of either.
+    """
 
     size: int
     place: float
@@ -365,8 +368,8 @@ def mixed_scales_slope(x, p, b, a):
 
 
 def draw_mixed_scales(rng, axes):
-    """Coordinates from 1e-8 to 1e8 in one tensor, some of them exactly 0 or 1."""
-    reach = {np.float64: 8, np.float32: 4, np.float16: 1}[axes.dtype]
+    """Coordinates from 1e-5 to 1e5 in one tensor, some of them exactly 0 or 1."""
+    reach = {np.float64: 5, np.float32: 4, np.float16: 1}[axes.dtype]
     p = as_numbers(10.0 ** rng.uniform(-reach, reach, axes.size), axes)
     x = as_numbers(p * rng.uniform(-2, 2, axes.size), axes)
     x[rng.random(axes.size) < 0.2] = 0
@@ -567,8 +570,8 @@ def draw_kinks(low, high):
 
 
 def draw_beside_kink(rng, axes):
-    """All entries 1e-9 to 0.1 of the coordinate beside a kink: there is a derivative, for small steps."""
-    axes = Axes(axes.size, axes.place, axes.place * 10.0 ** rng.uniform(-9, -1), axes.dtype)
+    """All entries 1e-6 to 0.1 of the coordinate beside a kink: there is a derivative, for small steps."""
+    axes = Axes(axes.size, axes.place, axes.place * 10.0 ** rng.uniform(-6, -1), axes.dtype)
     x, centre, _ = structure(rng, axes, 0.5, 2)
     return Drawn(x, (centre, amounts(rng, axes)), np.abs(x - centre), None, (np.zeros(axes.size),))
 
