@@ -13,21 +13,25 @@ from backprop.check.numeric.directions import Direction
 from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.slope import Slope
 
-STEP = 2.0**-100
+_STEP = 2.0**-100
+_STEP_IF_NARROW = (
+    2.0**-40
+)  # the function may compute in float32, where a product of smaller parts would underflow
 
 
 def complex_slope(probe: Probe, direction: Direction) -> Array | None:
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
     if not probe.room(1):
         return None
+    step = _STEP if probe.form.own_dtype == np.float64 else _STEP_IF_NARROW
     point = probe.point.astype(np.result_type(probe.point, np.complex64))
-    point[direction.where] += 1j * STEP * direction.by
+    point[direction.where] += 1j * step * direction.by
     value = probe.at_complex(point)
     if value is None or not np.all(np.isfinite(value)):
         return None
     if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the function itself comes out otherwise
         return None
-    return np.asarray(value.imag / STEP)
+    return np.asarray(value.imag / step)
 
 
 def agrees(slope: Array | None, real: Slope, size: Array) -> bool:

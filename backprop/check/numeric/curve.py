@@ -79,7 +79,8 @@ def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | N
     steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
     wide = np.asarray(ladder.wide)
     with np.errstate(all="ignore"):
-        truth.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
+        truth.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
+    slope = ladder.slope()
     reading = truth.examine(truth.judge(direction, slope), slope, ladder)
     rounding = 3 * _norm(reading.tolerance) * wide  # of the gradient: what a right one may leave
     floor = np.maximum(30 * _norm(np.asarray(ladder.noise)), rounding)

@@ -180,7 +180,9 @@ def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator)
         moves = way != 0
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
-    directions += [random_direction(where, truth.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))]
+    directions += [
+        random_direction(where, truth.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))
+    ]
     outside = np.zeros(len(truth.claimed), bool)
     convex, concave = np.ones_like(outside), np.ones_like(outside)
     for direction in directions:

@@ -20,7 +20,9 @@ _POINTS = 11
 ROOMY = 200
 """With a budget of fewer calls than this, noise is measured in one place only."""
 
-_STEPS = (0.25, 0.4, 0.6)
+_STEPS = (0.25, 0.4)  # powers of eps
+_NEAREST = (0.6, 0.8, 0.9)
+_FALLS = 30.0
 _ORDER = 4
 _GAMMA = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
 _MEDIAN = 0.6745  # of the absolute value of a normal variable
@@ -38,8 +40,8 @@ def noise(probe: Probe, direction: Array) -> Array:
 
     Steps of eps^(1/4) see intermediates of lower precision, too. Where they see more than rounding, steps of
     eps^(2/5) tell noise from kinks, which they meet less often. Where these see more than rounding as well, the
-    function may change fast: steps of eps^(3/5) tell, unless the function rounds its input so coarsely that it does
-    not see them.
+    function may change fast: smaller steps tell, as long as they see less, unless the function rounds its input so
+    coarsely that it does not see them.
     """
     eps = probe.eps
     step = eps ** _STEPS[0]
@@ -56,12 +58,16 @@ def noise(probe: Probe, direction: Array) -> Array:
     floor = np.fmin(floor, _floor(probe, nearer[0]))  # the function may be larger farther away
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
     found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
-    loud = found > _QUIET * floor
-    if np.any(loud) and not probe.coarse:
-        values = _values(probe, direction, eps ** _STEPS[2])
+    for step in _NEAREST:
+        loud = found > _QUIET * floor
+        if not np.any(loud) or probe.coarse or not probe.room(4 * _POINTS):
+            break
+        before, values = found, _values(probe, direction, eps**step)
         floor = np.fmin(floor, _floor(probe, values))
         distinct = np.array([len(np.unique(column)) for column in values.T]) >= _DISTINCT
         found = np.where(loud & distinct, np.fmin(found, np.fmax(_deviation(values), floor)), found)
+        if np.all(found > before / _FALLS):  # noise is the same for all steps
+            break
     return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
 
 
@@ -113,7 +119,10 @@ def _is_coarse(probe: Probe, direction: Array) -> float:
         if not probe.room(10):
             break
         rounds, may_be_coarser = _rounds(probe, probe.point, bits)
-        for aside in (2.0**-9, -(2.0**-9)):  # where no entry that moves is 0, nor the function on either side of an edge
+        for aside in (
+            2.0**-9,
+            -(2.0**-9),
+        ):  # where no entry that moves is 0, nor the function on either side of an edge
             if not rounds and may_be_coarser:
                 rounds, may_be_coarser = _rounds(probe, probe.point + aside * direction, bits)
         if rounds and (bits == 24 or _rounds(probe, probe.point - 2.0**-8 * direction, bits)[0]):

@@ -25,6 +25,8 @@ _LONG = 0.05  # of a quotient: what the function may bend along a step that only
 _POWERS = 4  # of the step: a change falls by no more, as long as it is resolved
 _BESIDE = 3  # steps that show a kink beside the point
 _SMALL = 1e-3
+_LEAST = 2  # of the smallest steps
+_NOISIEST = 30.0  # times what each of them changes the function by
 MOST_LEVELS = 40
 
 
@@ -38,7 +40,7 @@ class Slope:
     function does. edge: where the function has values on one side only. settled: whether the quotients have come to
     a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
     together. moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change
-    that the next smaller step shows as well, 0 where none is. finest: the rounding of the quotient of the smallest
+    of steps near the function's structure that the next smaller one shows as well, 0 where none is. finest: the rounding of the quotient of the smallest
     step. nearby: the bare quotient of the largest step that is no
     larger than `NEAR`.
     """
@@ -123,6 +125,15 @@ class Ladder:
         self.minus.insert(place, self.probe.at(backward))
         return True
 
+    def _most_noise(self, plus: Array, minus: Array) -> Array:
+        """What the noise (m,) can be at most: more would have shown in the changes (k, m) of the smallest steps.
+
+        Of a function on stairs small steps change nothing, which tells nothing.
+        """
+        changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.probe.value)
+        tells = np.all(changes > 0, axis=0) & (len(self.steps) > _LEAST)
+        return np.where(tells, _NOISIEST * np.max(changes, axis=0), np.inf)
+
     def _is_beside(self, shifts: Array) -> Array:
         """Where a kink lies beside the point, by less than the smallest step.
 
@@ -171,7 +182,8 @@ class Ladder:
         plus, minus, f = np.array(self.plus), np.array(self.minus), self.probe.value
         with np.errstate(all="ignore"):
             largest = np.maximum(np.abs(plus), np.abs(minus))
-            noise = np.maximum(self.noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
+            noise = np.minimum(self.noise, self._most_noise(plus, minus))
+            noise = np.maximum(noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
             gaps = (plus - 2 * f + minus) / h
             rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off((plus - minus) / (2 * h), noise)
             central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
@@ -204,7 +216,7 @@ class Ladder:
             np.maximum(left.error, right.error),
             curved,
             np.any(seen, axis=0),
-            _steepest(h, changes, seen),
+            _steepest(h, changes, seen & (h <= NEAR / FIRST_STEP * self.first)),
             noise[-1],
             _nearby(self.steps, (plus - minus) / (2 * h), noise),
         )

@@ -32,7 +32,9 @@ BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 
 _DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
-_CORNER_STEPS = 1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+_CORNER_STEPS = (
+    1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
+)
 _CORNER_SPAN = 64.0
 _SAME_CORNER = 0.01  # of the jump of the slope
 _TOO_FLAT = 0.2
@@ -234,7 +236,9 @@ class Truth:
             return slope
         close = nearer.slope()
         with np.errstate(all="ignore"):
-            same = close.corner & (np.abs(close.right - close.left - slope.right + slope.left) <= _SAME_CORNER * jump)
+            same = close.corner & (
+                np.abs(close.right - close.left - slope.right + slope.left) <= _SAME_CORNER * jump
+            )
             same |= close.curved == 0  # steps so small that they do not move the function tell nothing
         return close.where(slope.kink & ~same, slope)
 

@@ -581,10 +581,16 @@ def largest(x, a):
 
 
 def largest_slope(x, a, at_kink):
+    """Where entries are tied, by the weights `at_kink`: those of the entries tied here have the sum of the whole row."""
     rows = x.reshape(a.shape)
     tied = rows == np.max(rows.real, axis=1, keepdims=True)
     several = np.sum(tied, axis=1, keepdims=True) > 1
-    return (a * tied * np.where(several, at_kink, 1)).reshape(-1)
+    whole, here = (np.sum(weights, axis=1, keepdims=True) for weights in (at_kink, at_kink * tied))
+    even = whole / np.sum(tied, axis=1, keepdims=True)
+    weights = np.where(
+        here == whole, at_kink, np.where(here == 0, even, at_kink * whole / np.where(here == 0, 1, here))
+    )
+    return (a * tied * np.where(several, weights, 1)).reshape(-1)
 
 
 def draw_largest(rng, axes):
