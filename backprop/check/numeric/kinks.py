@@ -21,7 +21,6 @@ from backprop.check.numeric.truth import Truth
 
 _MOST = 200
 _SIGNS = 3  # random ones, along which entries are moved together
-_SPLIT = 64  # entries that are told into groups
 _STEP = 2.0**-4  # of the largest step inside the function's structure: one-sided changes are slopes there
 _EVEN = 0.02  # of these changes: what the curvature of the function may add
 _DIRECTIONS = 3
@@ -37,40 +36,54 @@ def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None
     claim of 0 throughout, they are left open: relu'(0) = 0 leaves out every unit on its edge, and is what most people
     write.
     """
-    corners = np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong
-    where = np.flatnonzero(np.any(corners, axis=0))
-    if not 2 <= len(where) <= _MOST:
-        return
-    try:
-        for group in _groups(truth, table, where, rng):
-            _mark(truth, table, group, rng, many=len(where) > _SPLIT)
-    except OutOfCalls:
-        table.open[:, where] |= corners[:, where]
+    where = np.flatnonzero(np.any(_corners(table), axis=0))
+    if 2 <= len(where) <= _MOST:
+        _judge_groups(truth, table, where, rng)
 
 
 def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> None:
-    """The same for entries of a large tensor that are all at kinks, of which only some were looked at."""
-    corners = np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong
-    seen = np.flatnonzero(np.any(corners, axis=0))
+    """The same for entries of a large tensor that are all at kinks, of which only some were looked at.
+
+    Those in groups; and all at once, where the function bends to the same side in each that was looked at.
+    """
+    seen = np.flatnonzero(np.any(_corners(table), axis=0))
     seen = seen[np.isin(seen, where)]
-    if len(seen) < 2:
+    if len(seen) < 2 or not _judge_groups(truth, table, seen, rng):
         return
+    bends = (table.right - table.left)[:, seen]
+    if np.all(bends >= 0) or np.all(bends <= 0):
+        _judge(truth, table, where, rng)
+
+
+def _corners(table: Table) -> Array:
+    """Which entries (m, p) are at a corner and not wrong by themselves."""
+    return np.asarray(np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong)
+
+
+def _judge_groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> bool:
+    """Mark the entries `where` by the groups that share kinks; whether there are any such groups."""
     try:
-        if any(_share(truth, table, seen, by) for by in _ways(truth, seen, rng)):
-            bends = (table.right - table.left)[:, seen]
-            _mark(truth, table, where, rng, many=not (np.all(bends >= 0) or np.all(bends <= 0)))
+        groups = _groups(truth, table, where, rng)
     except OutOfCalls:
-        table.open[:, where] |= table.kink[:, where]
+        table.open[:, where] |= _corners(table)[:, where]
+        return False
+    for group in groups:
+        _judge(truth, table, group, rng)
+    return bool(groups)
 
 
-def _mark(truth: Truth, table: Table, group: Array, rng: np.random.Generator, *, many: bool) -> None:
-    """Mark the entries of a group that are no subgradient together. many: several groups may be in it."""
-    outside, one_sign = _outside(truth, table, group, rng)
-    sure = one_sign & np.any(truth.claimed[:, group], axis=1) & (not many)
+def _judge(truth: Truth, table: Table, group: Array, rng: np.random.Generator) -> None:
+    """Mark the entries of a group that are no subgradient together, or all as open where the calls are used up."""
+    try:
+        outside, one_sign = _outside(truth, table, group, rng)
+    except OutOfCalls:
+        table.open[:, group] |= table.kink[:, group]
+        return
+    sure = one_sign & np.any(truth.claimed[:, group], axis=1)
     for index in group:
         here = outside & table.kink[:, index]
         table.wrong[:, index] |= here & sure
-        table.open[:, index] |= here & ~sure & (one_sign | many)
+        table.open[:, index] |= here & ~sure & one_sign
         if np.any(here):
             table.reasons[int(index)] = TOGETHER
 
@@ -82,8 +95,6 @@ def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) 
     """
     if not any(_share(truth, table, where, by) for by in _ways(truth, where, rng)):
         return []
-    if len(where) > _SPLIT:
-        return [where]
     groups: list[list[int]] = []
     moved: dict[tuple[float, tuple[int, ...]], Array] = {}  # what groups do by themselves is asked for again
     for index in where:

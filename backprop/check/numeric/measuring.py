@@ -27,8 +27,10 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
     shrinking = growing = True
     while True:
         slope = ladder.slope()
-        good, noisy = _good(slope, claimed, goal, thorough), slope.rounding >= 0.3 * slope.error
-        few = len(ladder.steps) < (5 if thorough else 4 if np.any(slope.bent) else 2)
+        good, noisy = _good(slope, claimed, goal, thorough) | slope.sharp, slope.rounding >= 0.3 * slope.error
+        few = len(ladder.steps) < (
+            5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
+        )
         few |= bool(np.any((slope.bent & ~slope.corner) | slope.edge))  # a narrower structure, or domain
         if few and shrinking:
             shrinking = ladder.down()

@@ -29,6 +29,7 @@ _MEDIAN = 0.6745  # of the absolute value of a normal variable
 _SAFETY = 3.0
 _UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
 _QUIET = 30.0
+_FAR = 1e3
 _FEW = 8
 _DISTINCT = 9  # of 11 values: fewer lie on stairs, whose differences tell nothing
 _SINGLE = 2.0**-23
@@ -52,7 +53,11 @@ def noise(probe: Probe, direction: Array) -> Array:
         rays += [_values(probe, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
     floor = _floor(probe, rays[0])
     found = np.fmax(np.fmax.reduce([_deviation(values) for values in rays]), floor)
-    if np.all(found <= _QUIET * floor):
+    with np.errstate(all="ignore"):
+        near = (floor <= _FAR * _floor(probe, probe.value[None])) | (
+            probe.value == 0
+        )  # else the function is larger there
+    if np.all((found <= _QUIET * floor) & near):
         return np.asarray(_SAFETY * found)
     nearer = [_values(probe, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
     floor = np.fmin(floor, _floor(probe, nearer[0]))  # the function may be larger farther away

@@ -23,6 +23,7 @@ NEAR = 0.3
 _SHORT = 0.002  # of a quotient: noise of a short step that needs no longer one
 _LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
 _POWERS = 4  # of the step: a change falls by no more, as long as it is resolved
+_SHARP = 1e-4  # of the jump of the slope
 _BESIDE = 3  # steps that show a kink beside the point
 _SMALL = 1e-3
 _LEAST = 2  # of the smallest steps
@@ -37,12 +38,12 @@ class Slope:
     rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where
     their difference grows as the step falls, or the kink lies a little beside the point; bent: where the largest
     steps look as if they might: the even part of the function does not fall with the step as that of a smooth
-    function does. edge: where the function has values on one side only. settled: whether the quotients have come to
-    a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
+    function does. edge: where the function has values on one side only. settled: whether the quotients have come
+    to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
     together. moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change
-    of steps near the function's structure that the next smaller one shows as well, 0 where none is. finest: the rounding of the quotient of the smallest
-    step. nearby: the bare quotient of the largest step that is no
-    larger than `NEAR`.
+    of steps near the function's structure that the next smaller one shows as well, 0 where none is. finest: the
+    rounding of the quotient of the smallest step. nearby: the bare quotient of the largest step that is no larger
+    than `NEAR`.
     """
 
     value: Array
@@ -66,6 +67,11 @@ class Slope:
     def corner(self) -> Array:
         """Where both one-sided slopes have limits that differ; the function itself does not jump."""
         return np.asarray(self.kink & ~self.jump & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
+
+    @property
+    def sharp(self) -> Array:
+        """Where the slopes of a corner are known so well that no smaller step need be taken."""
+        return np.asarray(self.corner & (self.side_error <= _SHARP * np.abs(self.right - self.left)))
 
     def where(self, mask: Array, other: Slope) -> Slope:
         """This slope where `mask` (m,) holds, and the other one elsewhere."""
@@ -223,7 +229,7 @@ class Ladder:
 
 
 def _steepest(steps: Array, changes: Array, seen: Array) -> Array:
-    """The largest change (m,) per step, of changes (k, m) that are seen as beyond the noise, and at the next step, too.
+    """The largest change (m,) per step, of changes (k, m) beyond the noise that the next step shows as well.
 
     A change that vanishes from one step to the next belongs to a structure that no step has resolved.
     """

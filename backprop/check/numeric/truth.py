@@ -306,9 +306,11 @@ class Truth:
 
     def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
         ladder = self.ladder(direction)
-        slope = self._closer(self._measured(ladder, thorough), ladder)
+        seen = self._measured(ladder, thorough)
+        slope = self._closer(seen, ladder)
         reading = self.judge(direction, slope)
-        if not thorough and not reading.clean and self.probe.room(6):
+        known = thorough or reading.clean or (slope is seen and np.all(slope.sharp))
+        if not known and self.probe.room(6):
             slope = self._closer(self._measured(ladder, True), ladder)
             reading = self.judge(direction, slope)
         return self.examine(reading, slope, ladder)

@@ -581,7 +581,7 @@ def largest(x, a):
 
 
 def largest_slope(x, a, at_kink):
-    """Where entries are tied, by the weights `at_kink`: those of the entries tied here have the sum of the whole row."""
+    """Where entries are tied, by the weights `at_kink`, scaled to the sum that they have in the whole row."""
     rows = x.reshape(a.shape)
     tied = rows == np.max(rows.real, axis=1, keepdims=True)
     several = np.sum(tied, axis=1, keepdims=True) > 1
