@@ -44,7 +44,7 @@ from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
-_COMPLEX, _CENTRAL, _NOISY = 2, 10, 30  # calls for an entry, with some to spare
+_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18  # calls for an entry, with some to spare
 _KINKED = 14  # for an entry at a kink, which noise hides less
 _FEW_COMPLEX, _FEW_CENTRAL = 1, 4  # with a small budget
 

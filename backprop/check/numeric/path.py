@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.slope import NEAR, Ladder
+from backprop.check.numeric.slope import Ladder
 
 _PIECES = 16
 _ROUNDED = 3e-3
@@ -49,10 +49,12 @@ def path(
     size: Array,
     rows_at: Callable[[Array], Array | None],
     *,
+    least: float = 0.0,
     far: bool = False,
 ) -> Path | None:
     """Along the smallest step that the noise leaves; on one side where there are values on one side only.
 
+    least: the smallest step in whose pieces the claim sees other points: it may round what it is given.
     far: along the longest step nearby instead. claimed (m,): the slope at the point. size (m,): of the slope, true or
     claimed. rows_at: the claim (m, p) at a point (p,), None where there is none, in which case there is no path.
     """
@@ -60,7 +62,7 @@ def path(
         bool(np.all(np.isfinite(one)) or np.all(np.isfinite(two)))
         for one, two in zip(ladder.plus, ladder.minus, strict=True)
     ]
-    k = _step(ladder, size, finite, far)
+    k = _step(ladder, size, finite, least, far)
     if k is None:
         return None
     h, f = ladder.wide[k], ladder.probe.value
@@ -84,16 +86,16 @@ def path(
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (1 if len(sides) == 2 else 2) / h
     return Path(
-        quotient, mean, np.maximum(uneven, 1.5 * jumps) + noise, ladder.steps[k] <= NEAR, jumps > noise
+        quotient, mean, np.maximum(uneven, 1.5 * jumps) + noise, ladder.steps[k] <= ladder.near, jumps > noise
     )
 
 
-def _step(ladder: Ladder, size: Array, finite: list[bool], far: bool) -> int | None:
+def _step(ladder: Ladder, size: Array, finite: list[bool], least: float, far: bool) -> int | None:
     """The smallest step whose quotient is known to a few thousandths; where none is, the largest one nearby."""
-    usable = [k for k in range(len(finite)) if finite[k]]
+    usable = [k for k in range(len(finite)) if finite[k] and ladder.steps[k] >= least]
     noise, largest = np.max(ladder.noise), np.max(size)
     known = [k for k in usable if noise / ladder.wide[k] <= _ROUNDED * largest]
-    near = [k for k in usable if ladder.steps[k] <= NEAR]
+    near = [k for k in usable if ladder.steps[k] <= ladder.near]
     return known[-1] if known and not far else next(iter(near), None)
 
 

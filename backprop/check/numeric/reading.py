@@ -55,17 +55,18 @@ class Reading:
 
 
 def reading_of(
-    direction: Direction, claimed: Array, slope: Slope, tolerance: Array, negligible: Array
+    direction: Direction, claimed: Array, slope: Slope, tolerance: Array, stairs: Array, negligible: Array
 ) -> Reading:
     """The reading that difference quotients give. At a kink every slope between both sides is as good.
 
-    Where the claim is off, and no step nearby shows it, nothing can be said. negligible (m,): an error of the slope
+    Where the claim is off, and no step nearby shows it, nothing can be said. stairs (m,): the part of the tolerance
+    that a function on stairs makes, which no claim at a kink may use up. negligible (m,): an error of the slope
     so small beside the rest of its tensor that no limit need be seen.
     """
     off = ~(np.abs(slope.value - claimed) <= tolerance)
     seen = ~(np.abs(slope.nearby.value - claimed) <= 2 * slope.nearby.error)
     settled = slope.settled | (~off & (slope.error <= negligible))
-    side = tolerance + 3 * slope.side_error
+    side = tolerance - stairs + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
     among = (low <= claimed) & (claimed <= high)
     between = among & slope.corner
@@ -149,11 +150,12 @@ def at_kink(reading: Reading, slope: Slope, beside: Array | None) -> Reading:
     outside = reading.open & slope.corner
     side = reading.tolerance + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
+    far = (reading.claimed < low - side) | (reading.claimed > high + side)
     among = np.zeros_like(outside)
     if beside is not None:
         low, high = np.fmin(low, np.min(beside, axis=0)), np.fmax(high, np.max(beside, axis=0))
         among = outside & (low - side <= reading.claimed) & (reading.claimed <= high + side)
-    wrong = outside & ~among & (reading.claimed != 0) & (len(reading.direction.where) == 1)
+    wrong = outside & far & ~among & (reading.claimed != 0) & (len(reading.direction.where) == 1)
     return replace(reading, wrong=reading.wrong | wrong, open=reading.open & ~wrong & ~among)
 
 

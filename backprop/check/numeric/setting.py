@@ -80,10 +80,11 @@ def accuracy_of(
         if dtype is not None and dtype.kind == "f":
             eps = max(own, float(np.finfo(dtype).eps))
             relative[where] = _FINEST if wide else relative_tolerance(eps)
+            slack[:, where] = float(np.finfo(dtype).smallest_subnormal)  # what it cannot be nearer to
         if rtol is not None:
             relative[where] = max(rtol, 0.0 if wide else eps)
             rows = np.nan_to_num(claims.rows[:, where])
-            slack[:, where] = rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True)) if len(where) else 0
+            slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True)) if len(where) else 0
     return Accuracy(relative, slack, max(BLURRED, 3 * (rtol or 0)))
 
 
@@ -110,7 +111,7 @@ def settle(
         relative = np.maximum(relative, relative_tolerance(probe.coarse))
     truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred)
     if claimant is not None:
-        truth.rows_at = claimant.rows
+        truth.rows_at, truth.rows_eps = claimant.rows, eps
         truth.refine = lambda reach: rounding(Surroundings(claimant, claims, point, own, eps, rng, reach))
     steps = curve(truth, direction, LEVELS if probe.budget.limit >= ROOMY else _FEW_LEVELS)
     if steps is not None:

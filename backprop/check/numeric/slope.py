@@ -21,6 +21,7 @@ NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
 
 _SHORT = 0.002  # of a quotient: noise of a short step that needs no longer one
+_SHORTER = 1 / 9  # of a step nearby
 _LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
 _POWERS = 4  # of the step: a change falls by no more, as long as it is resolved
 _SHARP = 1e-4  # of the jump of the slope
@@ -97,6 +98,11 @@ class Ladder:
     minus: list[Array] = field(default_factory=list)
     wide: list[float] = field(default_factory=list)
 
+    @property
+    def near(self) -> float:
+        """How long steps may be that tell of the point: as long as the function's structure, where one was seen."""
+        return NEAR if self.first == FIRST_STEP else self.first
+
     def down(self) -> bool:
         """One step more at the small end; False where rounding of the point or the budget forbids it."""
         step = self.steps[-1] / RATIO if self.steps else self.first
@@ -153,12 +159,12 @@ class Ladder:
     def _far_off(self, quotients: Array, noise: Array) -> Array:
         """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
         steps = np.asarray(self.steps)
-        near = np.flatnonzero(steps <= NEAR)
+        near = np.flatnonzero(steps <= self.near)
         if not len(near) or len(near) == len(steps):
             return np.zeros_like(quotients)
         k = near[0]
         off = np.maximum(np.abs(quotients - quotients[k]) - 2 * (noise + noise[k]), 0)
-        return np.where((steps > NEAR)[:, None], np.nan_to_num(off, nan=0, posinf=0), 0)
+        return np.where((steps > self.near)[:, None], np.nan_to_num(off, nan=0, posinf=0), 0)
 
     def off_stairs(self) -> Ladder:
         """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
@@ -222,9 +228,9 @@ class Ladder:
             np.maximum(left.error, right.error),
             curved,
             np.any(seen, axis=0),
-            _steepest(h, changes, seen & (h <= NEAR / FIRST_STEP * self.first)),
+            _steepest(h, changes, seen & (h <= RATIO * self.first)),
             noise[-1],
-            _nearby(self.steps, (plus - minus) / (2 * h), noise),
+            _nearby(self.steps, (plus - minus) / (2 * h), noise, self.near),
         )
 
 
@@ -238,10 +244,10 @@ def _steepest(steps: Array, changes: Array, seen: Array) -> Array:
     return np.asarray(np.max(np.where(followed, changes / steps, 0), axis=0))
 
 
-def _nearby(steps: list[float], quotients: Array, rounding: Array) -> Limit:
+def _nearby(steps: list[float], quotients: Array, rounding: Array, near: float) -> Limit:
     """The quotient of the largest step nearby; its error is its rounding, and of a long step some per cent of it."""
-    k = next((k for k, step in enumerate(steps) if step <= NEAR), len(steps) - 1)
-    short = next((k for k, step in enumerate(steps) if step <= 2 * FIRST_STEP), k)
+    k = next((k for k, step in enumerate(steps) if step <= near), len(steps) - 1)
+    short = next((k for k, step in enumerate(steps) if step <= near * _SHORTER), k)
     if np.all(rounding[short] <= _SHORT * np.abs(quotients[short])):
         k = short
     error = rounding[k] + (_LONG * np.abs(quotients[k]) if k != short else 0)

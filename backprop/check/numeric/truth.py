@@ -40,7 +40,13 @@ _SAME_CORNER = 0.01  # of the jump of the slope
 _TOO_FLAT = 0.2
 _STAIRS = 3  # places at which a function on stairs is looked at
 _BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
+_FLATTER = 0.5
+_FLAT = 0.1
+_NARROWEST = 3e-6  # of the scale of the point: a third of the narrowest structures that are looked for
+_TOO_NARROW = "it has a structure too narrow to tell from noise"
+_BETWEEN = 0.7390851332151607  # of the smallest step
 _NEAR_POINTS = 12
+_PIECE = 128.0  # roundings of the claim's dtype: a step of so many is cut into pieces that it sees
 _LONG_STEPS = (0.3, -0.3, 1.0, -1.0, 4.0, -4.0)
 _ASIDE = 2.0**-10  # √eps of the dtype of the calls, with some room: far enough to be off every edge
 
@@ -50,14 +56,15 @@ class Truth:
     """How slopes near the point are found, and what a gradient (m, p) may be off from them.
 
     rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be
-    off, relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise (m,):
-    of the function. blurred: of the gradient, a truth that is known no better leaves it undecided. refine: a closer
-    look at the rounding, for when something seems wrong. first: the largest step inside the function's structure.
-    complex: whether complex steps are trusted; disproved: whether they were, until quotients contradicted them.
-    confirmed: how many slopes were found by both. rows_at: the claim at other points, for `paths` paths at most, of
-    which `corner_paths` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong.
-    elsewhere: the function's values far from the point, and beside: the claims (k, m, p) at points next to it,
-    which lie on the `sides` (k, p) of it, once they were asked for.
+    off, relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for. noise
+    (m,): of the function. blurred: of the gradient, a truth that is known no better leaves it undecided. refine:
+    a closer look at the rounding, for when something seems wrong. first: the largest step inside the function's
+    structure. complex: whether complex steps are trusted; disproved: whether they were, until quotients
+    contradicted them. confirmed: how many slopes were found by both. rows_at: the claim at other points, which it
+    rounds to `rows_eps`, for `paths` paths at most, of which `corner_paths` at corners; in_vain: how many of the
+    last ones cleared nothing that had seemed wrong. elsewhere: the function's values far from the point, and
+    beside: the claims (k, m, p) at points next to it, which lie on the `sides` (k, p) of it, once they were asked
+    for.
     """
 
     probe: Probe
@@ -74,6 +81,7 @@ class Truth:
     disproved: bool = False
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
+    rows_eps: float = 0.0
     paths: int = 64
     corner_paths: int = 4
     in_vain: int = 0
@@ -125,11 +133,12 @@ class Truth:
         if self.on_coarse_stairs:
             room = _ROOM_ON_STAIRS
         error = room * slope.error
+        stairs = np.zeros_like(error)
         if self.probe.coarse > _SINGLE:  # the values are those at a rounded point, and the claim need not be
-            error = error + np.abs(slope.right - slope.left) + self._spread(direction)
-        tolerance = self._tolerance(direction, slope.value, claimed, error)
+            stairs = np.abs(slope.right - slope.left) + self._spread(direction)
+        tolerance = self._tolerance(direction, slope.value, claimed, error + stairs)
         largest = np.max(self.largest[:, direction.where], axis=1)
-        reading = reading_of(direction, claimed, slope, tolerance, _NEGLIGIBLE * largest)
+        reading = reading_of(direction, claimed, slope, tolerance, stairs, _NEGLIGIBLE * largest)
         still = (slope.value == 0) & ~slope.moves
         if np.any(still):
             reading = self._where_nothing_moves(reading, still)
@@ -199,6 +208,7 @@ class Truth:
             rng = np.random.default_rng(0)
             x, scale = self.probe.point, self.scales.tensor
             aside = max(_ASIDE * (self.probe.eps / 2.0**-52) ** 0.25 * self.reach, self.probe.coarse)
+            aside = max(aside, 4 * self.rows_eps)
             sides = rng.uniform(0.3, 1, (_NEAR_POINTS, len(x))) * rng.choice(
                 (-1.0, 1.0), (_NEAR_POINTS, len(x))
             )
@@ -326,6 +336,10 @@ class Truth:
             reading = self.judge(reading.direction, slope)
             hidden = flat & (slope.value == 0)
             reading = reading.left_open(hidden, "its values lie on stairs, which hide its slope")
+        if np.any(reading.wrong & ~reading.kink & self._is_flatter(reading)) and self._aliased(slope, ladder):
+            ladder = self.ladder(reading.direction, _BETWEEN * ladder.steps[-1])
+            slope = self._measured(ladder, True)
+            reading = self.judge(reading.direction, slope)
         if reading.clean and not np.any(vague):
             return reading
         if self._is_plain_corner(reading, slope):
@@ -334,13 +348,30 @@ class Truth:
         if self.on_coarse_stairs:  # too flat for its claim: narrower than a stair, or wrong
             flat = reading.wrong & (np.abs(slope.value) < _TOO_FLAT * np.abs(reading.claimed))
             reading = reading.left_open(flat, "its values lie on stairs, which hide its slope")
-        if np.any(reading.wrong) and self.noisy:
+        if np.any(reading.wrong) and (self.noisy or ladder.steps[0] > self.first):
             reading = self._at_its_own_scale(reading, ladder)
-        if np.any(reading.open & slope.corner):
+        reading = reading.left_open(self._may_be_narrower(reading, ladder), _TOO_NARROW)
+        if np.any(reading.open & slope.corner) and not self.on_coarse_stairs:
             beside, where = self.claims_beside(), reading.direction.where
             along = None if beside is None else beside[:, :, where] @ reading.direction.by
             reading = at_kink(reading, slope, along)
         return reading
+
+    def _is_flatter(self, reading: Reading) -> Array:
+        """Where the function is flatter than the claim: a structure narrower than the steps would look so."""
+        return np.asarray(np.abs(reading.value) < _FLATTER * np.abs(reading.claimed))
+
+    def _aliased(self, slope: Slope, ladder: Ladder) -> bool:
+        """Whether a step between those of the ladder shows another slope: a period may hide from steps by four."""
+        between = self.ladder(ladder.direction, _BETWEEN * ladder.steps[-1])
+        if not between.down():
+            return False
+        ends = zip((ladder, between), (-1, 0), strict=True)
+        last, new = ((each.plus[k] - each.minus[k]) / (2 * each.wide[k]) for each, k in ends)
+        noise = 10 * np.asarray(ladder.noise) / between.wide[0]
+        return bool(
+            np.any(np.abs(new - slope.value) > 2 * np.abs(last - slope.value) + 10 * slope.error + noise)
+        )
 
     def _is_plain_corner(self, reading: Reading, slope: Slope) -> bool:
         """Whether the claim lies between the slopes of a corner, and is one of them on either side of it."""
@@ -386,7 +417,7 @@ class Truth:
             return reading
         self.paths -= 1
         size = np.maximum(np.abs(reading.claimed), np.abs(slope.value))
-        found = path(ladder, reading.claimed, size, self.rows_at, far=far)
+        found = path(ladder, reading.claimed, size, self.rows_at, least=_PIECE * self.rows_eps, far=far)
         if found is None:
             return reading
         tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
@@ -418,22 +449,41 @@ class Truth:
         return same >= _STAIRS - 1
 
     def _at_its_own_scale(self, reading: Reading, ladder: Ladder) -> Reading:
-        """The reading, left open where quotients of smaller steps than the noise seemed to allow are the claim.
+        """The reading, left open where quotients of shorter steps are nearer to the claim than to the slope found.
 
         Noise that was measured on longer steps may be a narrow structure. A claim that large would show above the
         values' rounding at much smaller steps.
         """
         floor = 100 * self.probe.eps * np.abs(self.probe.value)
-        fits = np.zeros(reading.wrong.shape, int)
-        while np.any(reading.wrong & (np.abs(reading.claimed) * ladder.steps[-1] > floor)) and ladder.down():
-            quotient = (ladder.plus[-1] - ladder.minus[-1]) / (2 * ladder.wide[-1])
-            near = np.abs(quotient - reading.claimed) <= 0.1 * np.abs(reading.value - reading.claimed)
-            fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
-            if np.any((fits >= 2) & reading.wrong):
+        fits, level = np.zeros(reading.wrong.shape, int), 0
+        while np.any((fits < 2) & reading.wrong):
+            smaller = self.noisy and np.any(
+                reading.wrong & (np.abs(reading.claimed) * ladder.steps[-1] > floor)
+            )
+            if level == len(ladder.steps) and not (smaller and ladder.down()):
                 break
-        return reading.left_open(
-            reading.wrong & (fits >= 2), "it has a structure too narrow to tell from noise"
-        )
+            quotient = (ladder.plus[level] - ladder.minus[level]) / (2 * ladder.wide[level])
+            near = np.abs(quotient - reading.claimed) <= np.abs(quotient - reading.value) / 3
+            apart = np.abs(reading.value - reading.claimed) * ladder.wide[level]
+            near &= (ladder.plus[level] != ladder.minus[level]) & (np.asarray(ladder.noise) / 10 <= apart)
+            fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
+            level += 1
+        return reading.left_open(reading.wrong & (fits >= 2), _TOO_NARROW)
+
+    def _may_be_narrower(self, reading: Reading, ladder: Ladder) -> Array:
+        """Where the function seems flat, and a structure with the claimed slope would be hidden by the noise.
+
+        Not where the claim is about the same beside the point: that of such a structure would fall, too.
+        """
+        claimed = np.abs(reading.claimed)
+        flat = reading.wrong & ~reading.kink & (np.abs(reading.value) < _FLAT * claimed)
+        hidden = flat & (10 * np.asarray(ladder.noise) > _NARROWEST * claimed)
+        if np.any(hidden):
+            beside = self.claims_beside()
+            if beside is not None:
+                along = np.abs(beside[:, :, reading.direction.where] @ reading.direction.by)
+                hidden &= np.median(along, axis=0) < claimed / 2
+        return np.asarray(hidden)
 
     def _where_nothing_moves(self, reading: Reading, still: Array) -> Reading:
         """The reading of a function that gives the same value at all steps (m,) that are `still`.

@@ -620,6 +620,8 @@ def draw_largest(rng, axes):
         np.repeat(rng.uniform(0.5, 2, (rows, 1)) * rng.choice([-1, 1], (rows, 1)), columns, axis=1), axes
     )
     smooth = ~np.any(tied, axis=1, keepdims=True) & np.ones_like(tied)
+    right = np.rint(512 * right) / 512  # in numbers of every dtype, with the sum 1 to the last digit
+    right = right + first * (np.any(tied, axis=1, keepdims=True) - right.sum(axis=1, keepdims=True))
     kinds = tuple(as_numbers(t, axes) for t in (right, *wrong))
     return Drawn(place * x.reshape(-1), (a,), np.full(x.size, place / 2), smooth.reshape(-1), kinds)
 
