@@ -339,8 +339,8 @@ def claims_of(rng, function, drawn, truth, typical, noise, dtype):
 
 
 def nudged(gradient, drawn, eps):
-    """How far (p,) the claim moves with 64 roundings of the point, where it should be zero there; else 0."""
-    moved = replace(drawn, point=drawn.point * (1 + 64 * eps))
+    """How far (p,) the claim moves with 128 roundings of the point, where it should be zero there; else 0."""
+    moved = replace(drawn, point=drawn.point * (1 + 128 * eps))
     right = Gradient(gradient.function, gradient.at_kink, lambda g: g, gradient.answers)
     here, there = right.exactly(drawn), right.exactly(moved)
     return np.where(here == 0, np.abs(there - here), 0)
