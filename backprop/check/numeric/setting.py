@@ -80,7 +80,7 @@ def accuracy_of(
         if dtype is not None and dtype.kind == "f":
             eps = max(own, float(np.finfo(dtype).eps))
             relative[where] = _FINEST if wide else relative_tolerance(eps)
-            slack[:, where] = float(np.finfo(dtype).smallest_subnormal)  # what it cannot be nearer to
+            slack[:, where] = 0 if wide else float(np.finfo(dtype).smallest_subnormal)  # no number is nearer
         if rtol is not None:
             relative[where] = max(rtol, 0.0 if wide else eps)
             rows = np.nan_to_num(claims.rows[:, where])
