@@ -78,6 +78,70 @@ def test_a_large_constant_says_nothing_of_any_claim(claim):
     assert verdict(lambda x: 2.0**70, claim, np.array([0.3, -1.0])) == "undecided"
 
 
+def test_a_period_that_hides_from_steps_by_four_is_found():
+    period, phase, amplitude = 0.00027920200443642035, 0.877640327351239, -0.2637055000901791
+    point = np.array([0.0, 16448.0])
+
+    def function(x):
+        return float(amplitude * np.sin(x[0] / period + phase) + 1e-3 * x[1])
+
+    def gradient(x):
+        return np.array([amplitude * np.cos(x[0] / period + phase) / period, 1e-3])
+
+    assert verdict(function, gradient, point) == "right"
+    assert verdict(function, lambda x: -gradient(x), point) == "wrong"
+
+
+@pytest.mark.parametrize("factor", [1, -1, 2])
+def test_a_narrow_structure_below_the_noise_leaves_every_claim_undecided(factor):
+    centre, width = np.array([4000.0, -3000.0]), 0.05
+    point = centre + np.array([0.6, -0.8]) * width
+    noise = np.random.default_rng(0)
+
+    def function(x):
+        return float(1e-5 * np.sum(np.exp(-0.5 * ((x - centre) / width) ** 2)) + 3e-5 * noise.normal())
+
+    u = (point - centre) / width
+    claim = -factor * 1e-5 * u / width * np.exp(-0.5 * u**2)
+    assert verdict(function, claim, point) == "undecided"
+
+
+def test_a_change_that_no_step_resolves_does_not_make_a_claim_of_zero_right():
+    point = np.array([3.0e7, -2.0e7, 1.0e7], np.float32)
+    centre = point - np.float32(500)
+
+    def function(x):
+        with np.errstate(over="ignore"):
+            return np.float32(-5e25) + np.sum(np.exp((np.asarray(x, np.float32) - centre) / np.float32(800)))
+
+    assert verdict(function, np.zeros(3, np.float32), point) == "undecided"
+
+
+def test_numbers_below_the_normal_ones_of_float16_are_no_mistake():
+    rng = np.random.default_rng(0)
+    point = rng.normal(size=60).astype(np.float16)
+    weights = 1e-4 * rng.normal(size=60)
+
+    def function(x):
+        return np.sum(weights * np.sin(x.astype(float)))
+
+    right = (weights * np.cos(point.astype(float))).astype(np.float16)
+    assert verdict(function, right, point) == "right"
+
+
+def test_a_complex_step_in_float32_does_not_underflow():
+    point = np.array([2.8e-5, 1.4e-5, 2.1e-5], np.float32)
+    scale, power = np.array([1e-3, 1.0, 1.0]), np.array([3.0, -2.0, 1.5])
+
+    def function(x):
+        x = x.astype(np.complex64) if np.iscomplexobj(x) else x.astype(np.float32)
+        return np.sum((scale * x**power).astype(x.dtype))
+
+    wide = point.astype(float)
+    right = (scale * power * wide ** (power - 1)).astype(np.float32)
+    assert verdict(function, right, point) == "right"
+
+
 def test_a_wrong_entry_beside_much_larger_ones_is_wrong_by_its_own_error():
     scale = np.array([1e-8, 1.0, 1e8])
     check = backprop.check_gradient(
@@ -170,6 +234,50 @@ def test_a_mask_that_hands_every_tied_maximum_the_whole_slope_is_wrong(as_array)
 
     assert verdict(function, gradient(point) if as_array else gradient, point) == "wrong"
     assert verdict(function, shared(point) if as_array else shared, point) == "right"
+
+
+@pytest.mark.parametrize("as_array", [True, False])
+def test_one_mask_among_twenty_right_ties_is_wrong(as_array):
+    point = np.repeat(np.arange(1.0, 23.0)[:, None], 3, axis=1)
+    point[:, 0] -= 0.5
+
+    def function(x):
+        return float(np.sum(np.max(x, axis=1)))
+
+    def shared(x):
+        tied = x == np.max(x, axis=1, keepdims=True)
+        return tied / np.sum(tied, axis=1, keepdims=True)
+
+    def masked(x):
+        g = shared(x)
+        g[7] = x[7] == np.max(x[7])
+        return g
+
+    right, wrong = (shared(point), masked(point)) if as_array else (shared, masked)
+    assert verdict(function, right, point) == "right"
+    assert verdict(function, wrong, point) == "wrong"
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_edge_at_which_the_function_is_zero_hides_no_float32_inside(side):
+    weights = np.array([-1.19, 1.31], np.float32)
+    point = np.array([2.3, -1.7], np.float32)
+
+    def function(x):
+        x = np.asarray(x, np.float32)
+        return np.maximum(side * np.float32(weights @ (x - point)), np.float32(0))
+
+    assert verdict(function, side * weights, point) == "right"
+    assert verdict(function, side * weights * np.float32(1.5), point) == "wrong"
+
+
+def test_on_coarse_stairs_a_number_outside_of_the_slopes_at_a_kink_is_not_right():
+    point = {"w": np.array([8.0], np.float16)}
+
+    def function(p):
+        return np.maximum(np.asarray(p["w"], np.float16) - np.float16(8), np.float16(0))[0] * np.float16(0.67)
+
+    assert verdict(function, {"w": np.array([1.5], np.float16)}, point) != "right"
 
 
 # --- right, with a note ------------------------------------------------------------------------------------------
