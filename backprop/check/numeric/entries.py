@@ -54,8 +54,8 @@ def empty_table(outputs: int, size: int) -> Table:
     )
 
 
-def every_entry(truth: Truth, where: Array) -> Table:
-    """Compare the entries `where`, again from the start where complex steps turn out to be no slopes."""
+def every_entry(truth: Truth, where: Array) -> Table | None:
+    """Compare the entries `where`; None where complex steps turn out to be no slopes, and all is to be done again."""
     table = empty_table(*truth.claimed.shape)
     trusted = truth.complex
     for index in where:
@@ -64,7 +64,7 @@ def every_entry(truth: Truth, where: Array) -> Table:
         except OutOfCalls:
             break
         if trusted and not truth.complex:
-            return every_entry(truth, where)
+            return None
     return table
 
 

@@ -82,7 +82,7 @@ class Truth:
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
     rows_eps: float = 0.0
-    paths: int = 64
+    paths: int = 24
     corner_paths: int = 4
     in_vain: int = 0
     elsewhere: Array | None = None
