@@ -19,7 +19,7 @@ from backprop.check.forms.tensors import Form
 from backprop.check.forms.tree import describe
 from backprop.errors import CheckError
 
-_SEEN, _DISTINCT = 40, 8
+_SEEN, _DISTINCT = 40, 4
 
 
 class OutOfCalls(Exception):

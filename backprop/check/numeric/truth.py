@@ -43,6 +43,7 @@ _BESIDE = 0.01  # of the slopes: by how much they may change within the distance
 _FLATTER = 0.5
 _FLAT = 0.1
 _NARROWEST = 3e-6  # of the scale of the point: a third of the narrowest structures that are looked for
+_ON_STAIRS = "its values lie on stairs, which hide its slope"
 _TOO_NARROW = "it has a structure too narrow to tell from noise"
 _BETWEEN = 0.7390851332151607  # of the smallest step
 _NEAR_POINTS = 12
@@ -335,7 +336,7 @@ class Truth:
             slope = ladder.slope()
             reading = self.judge(reading.direction, slope)
             hidden = flat & (slope.value == 0)
-            reading = reading.left_open(hidden, "its values lie on stairs, which hide its slope")
+            reading = reading.left_open(hidden, _ON_STAIRS)
         if np.any(reading.wrong & ~reading.kink & self._is_flatter(reading)) and self._aliased(slope, ladder):
             ladder = self.ladder(reading.direction, _BETWEEN * ladder.steps[-1])
             slope = self._measured(ladder, True)
@@ -347,7 +348,7 @@ class Truth:
         reading = self._along_path(reading, slope, ladder, vague)
         if self.on_coarse_stairs:  # too flat for its claim: narrower than a stair, or wrong
             flat = reading.wrong & (np.abs(slope.value) < _TOO_FLAT * np.abs(reading.claimed))
-            reading = reading.left_open(flat, "its values lie on stairs, which hide its slope")
+            reading = reading.left_open(flat, _ON_STAIRS)
         if np.any(reading.wrong) and (self.noisy or ladder.steps[0] > self.first):
             reading = self._at_its_own_scale(reading, ladder)
         reading = reading.left_open(self._may_be_narrower(reading, ladder), _TOO_NARROW)
@@ -473,7 +474,7 @@ class Truth:
     def _may_be_narrower(self, reading: Reading, ladder: Ladder) -> Array:
         """Where the function seems flat, and a structure with the claimed slope would be hidden by the noise.
 
-        Not where the claim is about the same beside the point: that of such a structure would fall, too.
+        Not where the claim is about the same beside the point: that of such a structure would change, too.
         """
         claimed = np.abs(reading.claimed)
         flat = reading.wrong & ~reading.kink & (np.abs(reading.value) < _FLAT * claimed)
@@ -481,8 +482,8 @@ class Truth:
         if np.any(hidden):
             beside = self.claims_beside()
             if beside is not None:
-                along = np.abs(beside[:, :, reading.direction.where] @ reading.direction.by)
-                hidden &= np.median(along, axis=0) < claimed / 2
+                along = beside[:, :, reading.direction.where] @ reading.direction.by
+                hidden &= np.ptp(along, axis=0) > claimed / 2
         return np.asarray(hidden)
 
     def _where_nothing_moves(self, reading: Reading, still: Array) -> Reading:

@@ -352,12 +352,14 @@ def is_planted(along, eps, whole, noise, size, *, everywhere):
     An error is counted in it where it is beyond 10 eps of the entry and 100 times what the right gradient is off in
     its dtype: a factor of 1.01 counts in float16, too. Then:
     - 16 eps of the whole gradient, and 1,000 eps of float64: the sums of a right one are rounded by that.
-    - Above 150 parameters 1e-7 of the whole: less cannot be seen along directions, and entries take too many calls.
+    - Above 150 parameters 1e-7 of the whole, 256 eps, and 300 times the noise: less cannot be seen along directions,
+      in which the rounding of all entries adds up, and entries take too many calls.
     - 30 times the noise, unless all entries are wrong: one entry below the noise, in a gradient above it, cannot be
       told from a right one. A factor or sign on all entries counts in any noise, which hides the right one, too.
     """
-    least = max(16 * eps, DUST, ALONG if size > MANY else 0) * whole
-    return along > 0 and along >= least and (everywhere or along >= 30 * noise)
+    many = size > MANY
+    least = max((256 if many else 16) * eps, DUST, ALONG if many else 0) * whole
+    return along > 0 and along >= least and (everywhere or along >= (300 if many else 30) * noise)
 
 
 def drawn_mistakes(rng, truth, drawn, typical):
