@@ -44,13 +44,18 @@ class Part:
 
     @property
     def wrong(self) -> bool:
-        """Whether any direction disagrees."""
-        return any(bool(np.any(reading.wrong)) for reading in self.readings)
+        """Whether directions disagree: any of the first, and more than one where many were read."""
+        return self._disagreeing > (1 if len(self.readings) > _FOR_SIGNATURE else 0)
 
     @property
     def open(self) -> bool:
-        """Whether any direction leaves it open."""
-        return not self.finished or any(bool(np.any(reading.open)) for reading in self.readings)
+        """Whether any direction leaves it open, or contradicts the others."""
+        is_open = any(bool(np.any(reading.open)) for reading in self.readings)
+        return not self.finished or is_open or (self._disagreeing > 0 and not self.wrong)
+
+    @property
+    def _disagreeing(self) -> int:
+        return sum(bool(np.any(reading.wrong)) for reading in self.readings)
 
 
 def by_directions(
