@@ -22,23 +22,22 @@ from backprop.check.forms.copies import copied, differing, first_difference
 from backprop.check.forms.tensors import Form, form_of
 from backprop.check.kinds import found
 from backprop.check.numeric.curve import Curve
-from backprop.check.numeric.directions import scales
-from backprop.check.numeric.entries import empty_table, every_entry
 from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.judge import (
+from backprop.check.numeric.kinks import judge_slices, judge_together
+from backprop.check.numeric.noise import ROOMY
+from backprop.check.numeric.search import by_directions, empty_table, every_entry
+from backprop.check.numeric.setting import accuracy_of, settle, widen, without_kinks
+from backprop.check.numeric.slopes import scales
+from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.verdict import (
     NO_NOISE,
     Judged,
+    agrees_on_symmetric_directions,
     as_right_on_symmetric_directions,
     judge_constant,
     judge_directions,
     judge_entries,
 )
-from backprop.check.numeric.kinks import judge_slices, judge_together
-from backprop.check.numeric.large import by_directions
-from backprop.check.numeric.noise import ROOMY
-from backprop.check.numeric.setting import accuracy_of, settle, widen, without_kinks
-from backprop.check.numeric.symmetric import agrees_on_symmetric_directions
-from backprop.check.numeric.truth import Truth
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError

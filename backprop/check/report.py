@@ -14,8 +14,8 @@ from backprop.check.forms.tensors import Form
 from backprop.check.kinds import found
 from backprop.check.numeric.curve import Curve
 from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.judge import Judged
 from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.verdict import Judged
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures.patterns import difference
 from backprop.check.signatures.recognise import Suspect, signatures, unknown

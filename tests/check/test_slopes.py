@@ -5,14 +5,22 @@ import pytest
 
 from backprop.check.budget import Budget
 from backprop.check.forms.tensors import form_of
-from backprop.check.numeric.complex_step import agrees, complex_slope
-from backprop.check.numeric.directions import entry_direction, random_direction, scales
 from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.measuring import measure
 from backprop.check.numeric.noise import noise
 from backprop.check.numeric.path import path
-from backprop.check.numeric.quotients import CENTRAL, RATIO, extrapolate
-from backprop.check.numeric.slope import FIRST_STEP, Ladder
+from backprop.check.numeric.slopes import (
+    CENTRAL,
+    FIRST_STEP,
+    RATIO,
+    Ladder,
+    agrees,
+    complex_slope,
+    entry_direction,
+    extrapolate,
+    measure,
+    random_direction,
+    scales,
+)
 
 RNG = np.random.default_rng(11)
 

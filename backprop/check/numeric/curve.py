@@ -11,10 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.quotients import RATIO
 from backprop.check.numeric.reading import Reading
-from backprop.check.numeric.slope import FIRST_STEP, Ladder, Slope
+from backprop.check.numeric.slopes import FIRST_STEP, RATIO, Direction, Ladder, Slope
 from backprop.check.numeric.truth import Truth
 from backprop.check.result import StepCurve
 

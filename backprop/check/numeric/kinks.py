@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directions import Direction, random_direction
-from backprop.check.numeric.entries import Table
 from backprop.check.numeric.evaluation import OutOfCalls
+from backprop.check.numeric.search import Table
+from backprop.check.numeric.slopes import Direction, random_direction
 from backprop.check.numeric.truth import Truth
 
 _MOST = 200

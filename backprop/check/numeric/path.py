@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.slope import Ladder
+from backprop.check.numeric.slopes import Direction, Ladder
 
 _PIECES = 16
 _ROUNDED = 3e-3

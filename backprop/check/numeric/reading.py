@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directions import Direction
 from backprop.check.numeric.path import Path
-from backprop.check.numeric.slope import Slope
+from backprop.check.numeric.slopes import Direction, Slope
 
 _PATH = 1e-6
 _TELLING = 0.3  # of what a wrong claim would make of the quotient: an error larger than this tells nothing

@@ -15,13 +15,12 @@ from backprop.arrays import Array, DType
 from backprop.check.forms.claims import Claimant, Claims
 from backprop.check.forms.tensors import Form
 from backprop.check.numeric.cancellation import Surroundings, rounding
-from backprop.check.numeric.complex_step import agrees, complex_slope
 from backprop.check.numeric.curve import LEVELS, Curve, curve
-from backprop.check.numeric.directions import random_direction, scales
 from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.judge import Judged
 from backprop.check.numeric.noise import ROOMY, noise
+from backprop.check.numeric.slopes import agrees, complex_slope, random_direction, scales
 from backprop.check.numeric.truth import BLURRED, Truth
+from backprop.check.numeric.verdict import Judged
 
 _FINEST = 1e-9
 _SUMMED = 256  # roundings that the order of long sums may add up to

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.complex_step import agrees, complex_slope
-from backprop.check.numeric.directions import Direction, Scales
 from backprop.check.numeric.evaluation import OutOfCalls, Probe
-from backprop.check.numeric.measuring import measure
 from backprop.check.numeric.path import path
 from backprop.check.numeric.reading import Reading, at_kink, reading_of, seen_along_path
-from backprop.check.numeric.slope import FIRST_STEP, Ladder, Slope
+from backprop.check.numeric.slopes import (
+    FIRST_STEP,
+    Direction,
+    Ladder,
+    Scales,
+    Slope,
+    agrees,
+    complex_slope,
+    measure,
+)
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9

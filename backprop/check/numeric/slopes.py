@@ -1,7 +1,7 @@
-"""Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
+"""Slopes: the derivative of a black box along a direction, from difference quotients and from complex steps.
 
-Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is narrower
-than that, at the size of the structure.
+In the order of this file: directions and their scales; quotients and their limits; the slope at the point, both its
+one-sided slopes, and whether it has any; how many steps are taken; and complex steps.
 """
 
 from __future__ import annotations
@@ -12,9 +12,168 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.evaluation import Probe
-from backprop.check.numeric.quotients import CENTRAL, JUMP, ONE_SIDED, RATIO, Limit, extrapolate, roughness
+from backprop.check.forms.tensors import Form
+from backprop.check.numeric.evaluation import OutOfCalls, Probe
+
+# Directions: which entries of the point move together, by how much, and by what scale each one goes.
+#
+# The scale of an entry is |x|; where that is 0, the root mean square of its tensor, or 1. Its reach is how many times
+# that scale a step may go, for a function of which small steps show only noise.
+
+_REACH = 2.0**14
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Entries `where` (k,) of the point move by `by` (k,) for a step of one; steps up to `reach` make sense."""
+
+    where: Array
+    by: Array
+    reach: float = _REACH
+
+    def along(self, rows: Array) -> Array:
+        """The derivative (m,) along it that a gradient (m, p) claims."""
+        claimed: Array = rows[:, self.where] @ self.by
+        return claimed
+
+    def size(self, rows: Array) -> Array:
+        """‖g∘v‖ (m,): what the parts of that derivative amount to, whatever their signs."""
+        return np.asarray(np.linalg.norm((rows[:, self.where] * self.by).astype(np.float64), axis=1))
+
+    def dense(self, size: int) -> Array:
+        """It as a vector (p,)."""
+        vector = np.zeros(size, self.by.dtype)
+        vector[self.where] = self.by
+        return vector
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Of every entry (p,): its own scale, and that of its tensor, which is never smaller."""
+
+    own: Array
+    tensor: Array
+
+
+def scales(form: Form, point: Array, factor: float = 1.0) -> Scales:
+    """The scales (p,) of the entries of a point, times a factor."""
+    own, tensor = np.abs(point), np.empty_like(point)
+    for name, view in form.views(tensor).items():
+        x = form.views(own)[name]
+        largest = np.max(x, initial=0)
+        mean = largest * np.sqrt(np.mean((x / largest) ** 2)) if largest > 0 else 1.0
+        view[...] = np.maximum(x, mean)
+    return Scales(factor * np.where(own > 0, own, tensor), factor * tensor)
+
+
+def random_direction(where: Array, scale: Array, rng: np.random.Generator) -> Direction:
+    """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance."""
+    sizes = rng.uniform(0.5, 1.5, len(where)) * rng.choice((-1.0, 1.0), len(where))
+    return Direction(where, _few_bits(sizes * scale[where]).astype(scale.dtype))
+
+
+def entry_direction(index: int, scale: Scales) -> Direction:
+    """One entry by its own scale."""
+    by = _few_bits(scale.own[[index]])
+    return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / by[0]))
+
+
+def _few_bits(values: Array) -> Array:
+    """The values with ten bits each: a step from zero is exact in any dtype, and its rounding not seen as slope."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissa * 1024) / 1024, exponent))
+
+
+# Quotients: the slope along a direction from difference quotients of many steps, and how sure it is.
+#
+#     D(h) = (f(x + hv) - f(x - hv)) / 2h = f'·v + c₂h² + c₄h⁴ + …        central, extrapolated with h, h/4, h/16, …
+#     G(h) = (f(x + hv) - 2f(x) + f(x - hv)) / h = jump of the slope + c₁h + c₃h³ + …
+#
+# Richardson's table takes the powers of h away one by one (Ridders 1982, Advances in Engineering Software 4(2),
+# 75-76); what neighbours in it differ by is its truncation, σ/h its rounding. A jump of the slope that does not go
+# away with h is a kink at x, and D is no derivative there. SciPy and numdifftools give the first of both and throw
+# away the values that the second needs, which is why the table is written out here.
+
+RATIO = 4.0
+_ORDERS = 4
+_CAUTION = 8.0  # half of what the lowest even power falls by from step to step
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The limit (m,) of a quotient for h → 0, how far it may be off, and which part of that is rounding."""
+
+    value: Array
+    error: Array
+    rounding: Array
+
+
+def extrapolate(
+    quotients: Array, rounding: Array, powers: tuple[int, ...], rough: Array | float = 0.0
+) -> Limit:
+    """The limit of quotients (k, m), whose steps fall by `RATIO`, with the given powers of h in their truncation.
+
+    rounding (k, m): of each quotient. rough (k, m): what kinks within each step may do to it. Of all extrapolations
+    the surest is taken, and a surer one of larger steps gives way to one of smaller steps that contradicts it: the
+    limit is at the small end.
+    """
+    kinks = np.broadcast_to(rough, quotients.shape)
+    best = Limit(quotients[0], np.full_like(quotients[0], np.inf), rounding[0])
+    row = [quotients[0]]
+    for k in range(1, len(quotients)):
+        new = [quotients[k]]
+        candidates = [(quotients[k], np.abs(quotients[k] - row[0]))]
+        for j, power in enumerate(powers[:_ORDERS]):
+            if j >= len(row):
+                break
+            better = new[j] + (new[j] - row[j]) / (RATIO**power - 1)
+            # Where the next power of h is what is left, the error is a RATIO**power-th of either of these.
+            truncation = np.maximum(np.abs(better - new[j]), np.abs(better - row[j]) / _CAUTION)
+            candidates.append((better, truncation))
+            new.append(better)
+        row = new
+        for value, truncation in candidates:
+            best = _surer(best, Limit(value, truncation + 1.2 * rounding[k] + kinks[k], 1.2 * rounding[k]))
+    return best
+
+
+def _surer(best: Limit, other: Limit) -> Limit:
+    """The surer one of two, but the later one where they contradict each other."""
+    contradicts = np.abs(other.value - best.value) > 2 * (other.error + best.error)
+    take = (other.error < best.error) | contradicts
+    return Limit(
+        np.where(take, other.value, best.value),
+        np.where(take, other.error, best.error),
+        np.where(take, other.rounding, best.rounding),
+    )
+
+
+def roughness(gaps: Array, rounding: Array) -> Array:
+    """What kinks beside the point may do (k, m) to central quotients, from the gaps of their steps.
+
+    Of a smooth function, and of one with a kink at the point itself, G(h) - 5 G(h/4) + 4 G(h/16) = O(h³) falls by 64
+    from step to step. Where it falls by less than four, and is no rounding, it sees kinks within the step.
+    """
+    rough = np.zeros_like(gaps)
+    if len(gaps) < 4:
+        return rough
+    bend = np.abs(gaps[:-2] - (RATIO + 1) * gaps[1:-1] + RATIO * gaps[2:])
+    blur = rounding[1:-2] + (RATIO + 1) * rounding[2:-1] + RATIO * rounding[3:]
+    rough[1:-2] = np.where((bend[1:] > bend[:-1] / 4) & (bend[1:] > 3 * blur), bend[1:] / 2, 0)
+    rough[-2] = rough[-3] / RATIO
+    rough[-1] = rough[-2] / RATIO
+    return rough
+
+
+CENTRAL = (2, 4, 6, 8)
+ONE_SIDED = (1, 2, 3, 4)
+JUMP = (1, 3, 5, 7)
+
+
+# Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
+#
+# Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is
+# narrower than that, at the size of the structure.
 
 FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might hide; few bits, to be exact
 NEAR = 0.3
@@ -293,3 +452,97 @@ def _choose(where: Array, one: Limit, other: Limit) -> Limit:
         np.where(where, one.error, other.error),
         np.where(where, one.rounding, other.rounding),
     )
+
+
+# Measuring: steps along one direction until its slope is known as well as it is needed.
+#
+# Steps go on falling as long as the truncation is what is seen, and grow where it is the noise.
+
+_FLAT = 1e-9
+
+
+def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = False) -> Slope:
+    """The slope to `goal` (m,), absolute; sooner where it agrees with what is `claimed` (m,).
+
+    thorough: go on until the noise is what limits it, for a verdict against a gradient. Raises `OutOfCalls` where not
+    a single step can be taken.
+    """
+    while len(ladder.steps) < 2 and ladder.down():
+        pass
+    if not ladder.steps:
+        raise OutOfCalls
+    shrinking = growing = True
+    while True:
+        slope = ladder.slope()
+        good, noisy = _good(slope, claimed, goal, thorough) | slope.sharp, slope.rounding >= 0.3 * slope.error
+        few = len(ladder.steps) < (
+            5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
+        )
+        few |= bool(np.any((slope.bent & ~slope.corner) | slope.edge))  # a narrower structure, or domain
+        if few and shrinking:
+            shrinking = ladder.down()
+        elif np.all(good):
+            return slope
+        elif shrinking and not np.all(good | noisy | (slope.finest > slope.error)):
+            shrinking = ladder.down()
+        elif growing and np.all(good | noisy) and len(ladder.steps) < MOST_LEVELS // 2:
+            growing = ladder.up()
+        else:
+            return slope
+
+
+def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
+    """Where the slope is known as well as it is needed."""
+    flat = _FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
+    if np.any(claimed):
+        flat = np.minimum(flat, 0.02 * np.maximum(np.abs(claimed), np.abs(slope.value)))
+    if thorough:  # to the size that was found: the claim may be wrong by many orders
+        seen: Array = slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat)
+        return seen
+    off = np.abs(slope.value - claimed)
+    good = slope.error <= np.maximum(goal, flat)
+    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= 1e3 * goal)
+    good |= (
+        (off <= 3 * slope.error)
+        & (slope.rounding >= 0.3 * slope.error)
+        & (slope.error <= 1e-4 * np.abs(claimed))
+    )
+    return good
+
+
+# Complex step: the slope along a direction without a subtraction, Im f(x + ihv) / h (Squire and Trapp 1998).
+#
+# It is the slope only where the function is analytic in what it computes. abs, .real, a conjugate or a comparison
+# of parts make it another number, without an error: so it is believed only where it agrees with real difference
+# quotients.
+
+_STEP = 2.0**-100
+_STEP_IF_NARROW = (
+    2.0**-40
+)  # the function may compute in float32, where a product of smaller parts would underflow
+
+
+def complex_slope(probe: Probe, direction: Direction) -> Array | None:
+    """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
+    if not probe.room(1):
+        return None
+    step = _STEP if probe.form.own_dtype == np.float64 else _STEP_IF_NARROW
+    point = probe.point.astype(np.result_type(probe.point, np.complex64))
+    point[direction.where] += 1j * step * direction.by
+    value = probe.at_complex(point)
+    if value is None or not np.all(np.isfinite(value)):
+        return None
+    if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the function itself comes out otherwise
+        return None
+    return np.asarray(value.imag / step)
+
+
+def agrees(slope: Array | None, real: Slope, size: Array) -> bool:
+    """Whether a complex step is the slope that real quotients found, as well as those can tell.
+
+    size (m,): ‖g∘v‖, below whose rounding a difference says nothing.
+    """
+    if slope is None or np.any(real.kink | real.edge | ~real.settled):
+        return False
+    slack = 3 * real.error + 1e-9 * np.maximum(np.abs(real.value), size)
+    return bool(np.all(np.abs(slope - real.value) <= slack))
