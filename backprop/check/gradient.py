@@ -13,16 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from backprop.check.budget import Budget, check_rtol
-from backprop.check.findings import Finding
-from backprop.check.forms.answers import read_answer, value_and_gradient
-from backprop.check.forms.behaviour import Behaviour, observe
-from backprop.check.forms.claims import Claimant, Claims, claims_of
-from backprop.check.forms.copies import copied, differing, first_difference
-from backprop.check.forms.tensors import Form, form_of
-from backprop.check.kinds import found
+from backprop.check.answers import read_answer, value_and_gradient
+from backprop.check.kinds import Finding, found
 from backprop.check.numeric.curve import Curve
-from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.kinks import judge_slices, judge_together
 from backprop.check.numeric.noise import ROOMY
 from backprop.check.numeric.search import by_directions, empty_table, every_entry
@@ -38,6 +31,20 @@ from backprop.check.numeric.verdict import (
     judge_directions,
     judge_entries,
 )
+from backprop.check.oracle import (
+    Behaviour,
+    Budget,
+    Claimant,
+    Claims,
+    Probe,
+    check_rtol,
+    claims_of,
+    copied,
+    differing,
+    first_difference,
+    observe,
+)
+from backprop.check.points import Form, form_of
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError

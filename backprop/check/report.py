@@ -7,18 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.findings import Finding
-from backprop.check.forms.answers import Answer
-from backprop.check.forms.behaviour import Behaviour
-from backprop.check.forms.tensors import Form
-from backprop.check.kinds import found
+from backprop.check.answers import Answer
+from backprop.check.kinds import Finding, found
 from backprop.check.numeric.curve import Curve
-from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.truth import Truth
 from backprop.check.numeric.verdict import Judged
+from backprop.check.oracle import Behaviour, Probe
+from backprop.check.patterns import difference
+from backprop.check.points import Form
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures.patterns import difference
-from backprop.check.signatures.recognise import Suspect, signatures, unknown
+from backprop.check.signatures import Suspect, signatures, unknown
 
 
 @dataclass(frozen=True)

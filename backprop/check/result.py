@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from backprop.check.findings import Finding
+from backprop.check.kinds import Finding
 
 Verdict = Literal["right", "wrong", "undecided"]
 """undecided: every entry that can be compared is right, but some cannot be, or truth is less certain than needed."""

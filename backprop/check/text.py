@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 
-from backprop.check.findings import Finding
+from backprop.check.kinds import Finding
 from backprop.check.result import GradientCheck, Kink, StepCurve
 
 HEADLINES = {

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from backprop.check.forms.answers import read_answer, value_and_gradient
-from backprop.check.forms.tensors import form_of
+from backprop.check.answers import read_answer, value_and_gradient
+from backprop.check.points import form_of
 from backprop.errors import CheckError
 
 POINT = {"W1": np.ones((2, 3)), "b1": np.ones(3)}

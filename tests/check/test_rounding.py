@@ -6,9 +6,9 @@ from planted.gradients.cases import RIGHT_CASES
 from planted.gradients.networks import NETS
 
 from backprop import Network
-from backprop.check.forms.answers import value_and_gradient
-from backprop.check.forms.tensors import form_of
+from backprop.check.answers import value_and_gradient
 from backprop.check.network.rounding import ROOM, rounding
+from backprop.check.points import form_of
 from backprop.verify import reference_gradient
 
 

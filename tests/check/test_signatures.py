@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
-from backprop.check.signatures.recognise import diagnose
+from backprop.check.signatures import diagnose
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))

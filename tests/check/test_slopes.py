@@ -3,9 +3,6 @@
 import numpy as np
 import pytest
 
-from backprop.check.budget import Budget
-from backprop.check.forms.tensors import form_of
-from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.noise import noise
 from backprop.check.numeric.path import path
 from backprop.check.numeric.slopes import (
@@ -21,6 +18,8 @@ from backprop.check.numeric.slopes import (
     random_direction,
     scales,
 )
+from backprop.check.oracle import Budget, Probe
+from backprop.check.points import form_of
 
 RNG = np.random.default_rng(11)
 

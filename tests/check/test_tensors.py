@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import backprop
-from backprop.check.forms.tensors import form_of
+from backprop.check.points import form_of
 from backprop.errors import CheckError
 
 Pair = namedtuple("Pair", "first second")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import backprop
-from backprop.check.findings import Finding
+from backprop.check.kinds import Finding
 from backprop.check.result import Entry, GradientCheck, Kink, StepCurve, TensorCheck
 
 WRONG = GradientCheck(

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.findings import Finding
-from backprop.check.kinds import found
+from backprop.check.kinds import Finding, found
 from backprop.check.network.comparison import Truth
 
 _FEWEST = 12

@@ -15,17 +15,15 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.budget import check_rtol
-from backprop.check.findings import Finding
-from backprop.check.forms.answers import Answer, read_answer, value_and_gradient
-from backprop.check.forms.behaviour import observe
-from backprop.check.forms.tensors import form_of
-from backprop.check.forms.tree import describe
+from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.kinds import Finding
 from backprop.check.network.comparison import Truth, compare, hidden, kinks_of, truth_for
 from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reshaped import better_shapes
+from backprop.check.oracle import check_rtol, observe
+from backprop.check.points import describe, form_of
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.errors import CheckError
 from backprop.network import Batch, Network

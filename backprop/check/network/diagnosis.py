@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.findings import Confidence, Finding
-from backprop.check.kinds import found
+from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.approximate import difference_quotient
 from backprop.check.network.comparison import Truth
 from backprop.check.network.hypotheses import Explanation, Got, Mistake, Run, explain
 from backprop.check.network.narrower import narrower_dtype
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
-from backprop.check.signatures.known import entries
-from backprop.check.signatures.recognise import Suspect, diagnose, signatures, unknown
+from backprop.check.patterns import entries
+from backprop.check.signatures import Suspect, diagnose, signatures, unknown
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 

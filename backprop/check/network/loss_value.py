@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.findings import Finding
-from backprop.check.kinds import found
+from backprop.check.kinds import Finding, found
 from backprop.check.network.comparison import decayed
 from backprop.errors import CheckError
 from backprop.network import Batch, Network

@@ -13,8 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.findings import Finding
-from backprop.check.kinds import found
+from backprop.check.kinds import Finding, found
 from backprop.check.network.hypotheses import Run
 
 _DTYPES = (np.float32, np.float16)

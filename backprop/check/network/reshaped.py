@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from backprop.check.findings import Finding
-from backprop.check.forms.answers import Answer
-from backprop.check.kinds import found
+from backprop.check.answers import Answer
+from backprop.check.kinds import Finding, found
 from backprop.check.network.comparison import Truth, compare
 from backprop.check.network.hypotheses import Run
 from backprop.network import Batch, Network

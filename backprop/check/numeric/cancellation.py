@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms.claims import Claimant, Claims
+from backprop.check.oracle import Claimant, Claims
 
 _ROUNDINGS = 4.0
 _SAMPLES = 2

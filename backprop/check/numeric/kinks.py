@@ -14,10 +14,10 @@ from __future__ import annotations
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.evaluation import OutOfCalls
 from backprop.check.numeric.search import Table
 from backprop.check.numeric.slopes import Direction, random_direction
 from backprop.check.numeric.truth import Truth
+from backprop.check.oracle import OutOfCalls
 
 _MOST = 200
 _SIGNS = 3  # random ones, along which entries are moved together

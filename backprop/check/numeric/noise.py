@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.evaluation import Probe, round_to
+from backprop.check.oracle import Probe, round_to
 
 _POINTS = 11
 ROOMY = 200

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms.tensors import Form
-from backprop.check.numeric.evaluation import OutOfCalls
 from backprop.check.numeric.reading import Reading
 from backprop.check.numeric.slopes import Direction, entry_direction, random_direction
 from backprop.check.numeric.truth import Truth
+from backprop.check.oracle import OutOfCalls
+from backprop.check.points import Form
 
 # Entries: the whole gradient compared entry by entry, for as few parameters as that can be done for.
 

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.forms.claims import Claimant, Claims
-from backprop.check.forms.tensors import Form
 from backprop.check.numeric.cancellation import Surroundings, rounding
 from backprop.check.numeric.curve import LEVELS, Curve, curve
-from backprop.check.numeric.evaluation import Probe
 from backprop.check.numeric.noise import ROOMY, noise
 from backprop.check.numeric.slopes import agrees, complex_slope, random_direction, scales
 from backprop.check.numeric.truth import BLURRED, Truth
 from backprop.check.numeric.verdict import Judged
+from backprop.check.oracle import Claimant, Claims, Probe
+from backprop.check.points import Form
 
 _FINEST = 1e-9
 _SUMMED = 256  # roundings that the order of long sums may add up to

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms.tensors import Form
-from backprop.check.numeric.evaluation import OutOfCalls, Probe
+from backprop.check.oracle import OutOfCalls, Probe
+from backprop.check.points import Form
 
 # Directions: which entries of the point move together, by how much, and by what scale each one goes.
 #

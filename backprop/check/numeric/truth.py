@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.evaluation import OutOfCalls, Probe
 from backprop.check.numeric.path import path
 from backprop.check.numeric.reading import Reading, at_kink, reading_of, seen_along_path
 from backprop.check.numeric.slopes import (
@@ -21,6 +20,7 @@ from backprop.check.numeric.slopes import (
     complex_slope,
     measure,
 )
+from backprop.check.oracle import OutOfCalls, Probe
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms.tensors import Form
-from backprop.check.numeric.evaluation import OutOfCalls
 from backprop.check.numeric.reading import Reading
 from backprop.check.numeric.search import Part, Table
 from backprop.check.numeric.slopes import Direction
 from backprop.check.numeric.truth import Truth
+from backprop.check.oracle import OutOfCalls
+from backprop.check.patterns import Known
+from backprop.check.points import Form
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
-from backprop.check.signatures.known import Known
 
 # Judge: a verdict for every tensor from what was measured of it.
 
