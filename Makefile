@@ -21,7 +21,7 @@ lint: $(VENV)/installed-report-test-dev
 reference: $(VENV)/installed-report-html-memory-peers
 	$(BIN)/backprop run --suite scaling --starts 3 --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --starts 4 --turns 5 --out results/reference/peers --fresh
-	$(BIN)/backprop accuracy --peers --out results/reference/accuracy
+	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --starts 4 --turns 5 --out results/reference --fresh
 
 # The tables and pictures of README, from the records in results/reference.

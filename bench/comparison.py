@@ -8,18 +8,20 @@ first run and another in the second has no ratio.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import Struct
 
 from backprop.errors import BackpropError, RecordError
+from bench.border import decoded
 from bench.journal import read_journal
-from bench.record import Record
+from bench.record import Positive, Record
 from bench.report import units
 from bench.report.markdown import as_code, as_text
 from bench.statistics import SMALLEST_CLAIM, Estimate, geometric_mean, resampled_medians
@@ -179,8 +181,8 @@ def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     if run.suffix == ".json":
         return _read_pytest_benchmark(run)
     description, records, _ = read_journal(run)
-    hosts = description.get("hosts") or {"": description.get("machine", {})}
-    machines = {_machine(host.get("cpu"), host.get("cores")) for host in hosts.values()}
+    hosts = description.hosts or {"": description.machine}
+    machines = {_machine(host.cpu, host.cores) for host in hosts.values()}
     return " and ".join(sorted(machines)), _by_cell(records)
 
 
@@ -192,34 +194,67 @@ def _by_cell(records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
     return {(r.strategy, r.scenario, r.dtype, r.batch_size, r.threads): r for r in records}
 
 
+class Cpu(Struct):
+    """The processor in a file of pytest-benchmark; here and below, only what is compared."""
+
+    brand_raw: str | None = None
+    count: int | None = None
+
+
+class MachineInfo(Struct):
+    """The machine there."""
+
+    cpu: Cpu
+
+
+class Stats(Struct):
+    """The times of a benchmark there: all rounds with --benchmark-save-data, else the quartiles in their place."""
+
+    median: Positive
+    q1: Positive
+    q3: Positive
+    data: list[Positive] | None = None
+
+
+class Benchmark(Struct):
+    """One benchmark there."""
+
+    fullname: str
+    stats: Stats
+    group: str | None = None
+
+
+class PytestBenchmark(Struct):
+    """What `pytest --benchmark-json` writes."""
+
+    machine_info: MachineInfo
+    benchmarks: list[Benchmark]
+
+
 def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
+    where, expected = f"The file {str(path)!r}", "what pytest --benchmark-json writes"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        cpu = values["machine_info"]["cpu"]
-        machine = _machine(cpu.get("brand_raw"), cpu.get("count"))
-        records = [
-            Record(
-                strategy=one["fullname"],
-                scenario=one.get("group") or "",
-                network="",
-                parameters=0,
-                batch_size=0,
-                dtype="",
-                threads=1,
-                time_median_s=one["stats"]["median"],
-                samples_s=[_samples(one["stats"])],
-            )
-            for one in values["benchmarks"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"The file {str(path)!r} cannot be read: {type(error).__name__}: {error}; "
-            "expected what pytest --benchmark-json writes."
-        ) from error
-    return machine, _by_cell(records)
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
+    file: PytestBenchmark = decoded(content, _PYTEST_BENCHMARK, where, expected)
+    records = [
+        Record(
+            strategy=one.fullname,
+            scenario=one.group or "",
+            network="",
+            parameters=0,
+            batch_size=0,
+            dtype="",
+            threads=1,
+            time_median_s=one.stats.median,
+            samples_s=[one.stats.data or [one.stats.q1, one.stats.median, one.stats.q3]],
+        )
+        for one in file.benchmarks
+    ]
+    cpu = file.machine_info.cpu
+    return _machine(cpu.brand_raw, cpu.count), _by_cell(records)
 
 
-def _samples(stats: dict[str, Any]) -> list[float]:
-    """All rounds where the file has them (--benchmark-save-data), else the quartiles in their place."""
-    return list(stats.get("data") or [stats["q1"], stats["median"], stats["q3"]])
+_PYTEST_BENCHMARK = msgspec.json.Decoder(PytestBenchmark)

@@ -20,7 +20,9 @@ def compare(
         float | None, typer.Option(help="Exit 1 where a cell is slower by more than this factor.")
     ] = None,
     across_machines: Annotated[bool, typer.Option(help="Compare runs of different machines.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the Markdown into this file, too.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the Markdown into this file, too, over what is there.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""

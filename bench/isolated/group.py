@@ -20,6 +20,7 @@ from backprop import Parameters
 from backprop.verify import pairs
 from bench.budget import Budget
 from bench.cell import SHORT_FORM, Cell, Workbench
+from bench.forecast import Speeds
 from bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
 from bench.isolated.targets import LOSS, PRODUCTS, find_target
 from bench.isolated.turns import FEWEST_STARTS, Participant, Schedule, Site, Turns, load, take_turns
@@ -54,10 +55,15 @@ class Group:
 
     def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
-        bench = Workbench(self.scenario, self.scenario.samples(self.dataset), self.threads)
-        say("limits of the machine")
-        bench.limits, bench.loss_s = self._limits()
+        bench = Workbench(self.scenario, self.dataset, self.threads)
         cells = {target: Cell(find_target(target), bench, self.budget) for target in self.targets}
+        say("limits of the machine")
+        try:
+            bench.speeds = self._speeds()
+        except WorkerError as failure:
+            for cell in cells.values():
+                _fail(cell.record, failure)
+            return [cell.record for cell in cells.values()], []
         gradients = self._verify(cells, say)
         fit = {target: cell for target, cell in cells.items() if cell.record.measured and cell.gradient}
         for batch in self._fitting_together(fit):
@@ -78,11 +84,12 @@ class Group:
             timeout_s=self.budget.time_s,
         )
 
-    def _limits(self) -> tuple[Limits, float]:
+    def _speeds(self) -> Speeds:
+        """Measured in a worker; raises `WorkerError` where that is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
-            load(worker, self.scenario, Participant("limits", LOSS), self._site, self.rng)
-            answer = worker.ask("limits", START_UP_S)
-        return Limits(answer["flops_per_s"], answer["bytes_per_s"]), float(answer["loss_s"])
+            load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
+            answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
+        return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
 
     def _verify(self, cells: dict[str, Cell], say: Say) -> dict[str, Parameters]:
         """Forecast every cell, and verify those that fit; the gradients by strategy name."""
@@ -159,7 +166,7 @@ class Group:
             record.unstable = "; ".join(
                 filter(None, [record.unstable, "waiting workers could not be stopped"])
             )
-        limits = cell.bench.limits
+        limits = cell.bench.speeds.limits
         record.flops_share = (record.predicted_flops or 0) / time.value / limits.flops_per_s
         record.bandwidth_share = (record.predicted_bytes_moved or 0) / time.value / limits.bytes_per_s
         record.ratio_to_loss = self._ratio(starts, turns, LOSS)

@@ -62,7 +62,7 @@ class Worker:
         from bench.threads import check_threads
 
         made = Scenario.from_json(scenario)
-        self._bench = Workbench(made, made.samples(load(data)), threads)
+        self._bench = Workbench(made, load(data), threads)
         self._cell = Cell(
             find_target(strategy), self._bench, Budget(float("inf"), float("inf")), best_tracker()
         )
@@ -70,13 +70,14 @@ class Worker:
         check_threads(threads)
         return {}
 
-    def limits(self) -> dict[str, Any]:
-        """What the machine can do in the scenario's dtype, and the time of one loss."""
-        limits = self._bench.limits
+    def speeds(self, memory_bytes: float) -> dict[str, Any]:
+        """What the machine can do in the scenario's dtype, and the time of one loss where it fits."""
+        self._bench.memory_bytes = memory_bytes
+        speeds = self._bench.speeds
         return {
-            "flops_per_s": limits.flops_per_s,
-            "bytes_per_s": limits.bytes_per_s,
-            "loss_s": self._bench.loss_s,
+            "flops_per_s": speeds.limits.flops_per_s,
+            "bytes_per_s": speeds.limits.bytes_per_s,
+            "loss_s": speeds.loss_s,
         }
 
     def verify(self, gradient_path: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import namedtuple
 from collections.abc import Iterator
@@ -10,28 +9,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from bench.journal import read_journal
-from bench.record import Agreement, Record
+from bench.record import Agreement, Count, Description, Predicted, Record, Samples, Status
 
-_DTYPES = {
-    "int": "int64",
-    "str": "str",
-    "Status": "str",
-    "int | None": "Int64",
-    "float | None": "float64",
-    "bool | None": "boolean",
-    "str | None": "str",
-    "list[list[float]]": "object",
+_DTYPES: dict[Any, str] = {
+    Count: "int64",
+    str: "str",
+    Status: "str",
+    Count | None: "Int64",
+    bool | None: "boolean",
+    str | None: "str",
 }
+"""The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
 
 
 @dataclass(frozen=True)
 class LoadedRun:
     """A run as read from its journal: its description, the frame of its cells, and the agreements."""
 
-    run: dict[str, Any]
+    run: Description
     frame: pd.DataFrame
     agreements: list[Agreement]
 
@@ -51,10 +50,17 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
     """One row a record; `samples_s` holds each cell's raw samples as a list."""
     return pd.DataFrame(
         {  # column by column: a frame of rows would take integers with a gap through float64
-            f.name: pd.Series([getattr(record, f.name) for record in records], dtype=_DTYPES[str(f.type)])
-            for f in dataclasses.fields(Record)
+            f.name: _column([getattr(record, f.name) for record in records], f.type)
+            for f in msgspec.structs.fields(Record)
         }
     )
+
+
+def _column(values: list[Any], kind: Any) -> pd.Series:
+    if kind == Predicted | None:
+        kind = float if any(isinstance(value, float) for value in values) else Count | None
+    lists = kind == Samples
+    return pd.Series(values, dtype="object" if lists else _DTYPES.get(kind, "float64"))
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:

@@ -72,7 +72,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "tone": _tone(frame),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
-        "notes": list(map(str, loaded.run.get("notes") or [])),
+        "notes": list(map(str, loaded.run.notes)),
         "ranked": tables.ranked_table(frame),
         "scenarios": list(dict.fromkeys(map(str, frame.scenario))),
         "dtypes": list(dict.fromkeys(map(str, frame.dtype))),

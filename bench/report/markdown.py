@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
-from bench.record import MEASURED, Agreement
+from bench.record import MEASURED, Agreement, Description
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
@@ -29,7 +28,7 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
         sections.append("No plots: no right cell in float64 with more than one sample was measured.")
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
         sections += [f"## {as_text(str(scenario))}, {as_text(str(dtype))}", _subtitle(cells)]
-        sections += [f"> {as_text(str(note))}" for note in loaded.run.get("notes") or []]
+        sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
         sections.append(ranked_table(cells))
         if rows := measurement_rows(cells):
             sections.append(markdown_table(_escaped(rows)))
@@ -191,7 +190,7 @@ def _agreement_sections(agreements: list[Agreement]) -> str:
     return "\n\n".join(text)
 
 
-def _machine(run: dict[str, Any]) -> str:
+def _machine(run: Description) -> str:
     rows = machine_rows(run)
     return markdown_table(
         {"": name, " ": as_code(value) if name == "command" else as_text(value)}

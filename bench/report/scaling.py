@@ -47,6 +47,9 @@ def exponents(frame: pd.DataFrame) -> list[Exponent]:
                 cells.predicted_peak_bytes,
             ),
         ):
+            values = np.array([*predicted.astype(float), *(one.value for one in measured)])
+            if not (np.isfinite(values) & (values > 0)).all():
+                continue
             slope = np.polyfit(np.log(sizes), np.log(predicted.astype(float)), 1)[0]
             fitted = fit_exponent(sizes, measured, rng)
             places = tuple(map(int, cells.index))

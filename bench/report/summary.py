@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.record import MEASURED
+from bench.record import MEASURED, Description
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
@@ -97,7 +97,7 @@ def _left_out(frame: pd.DataFrame) -> str:
     return markdown_table(lines) if lines else ""
 
 
-def _origin(run: dict[str, Any]) -> str:
+def _origin(run: Description) -> str:
     """One line: how to repeat it, and on what it ran."""
     rows = machine_rows(run)
     return f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, {as_text(rows['threads'])}"

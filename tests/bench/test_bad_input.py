@@ -75,9 +75,21 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 
 EDITED = {
     "newer format": (None, RUN | {"format": FORMAT + 1}, f"has format {FORMAT + 1}"),
-    "unknown status": (to_json(record()) | {"status": "fine"}, RUN, "Line 3 of .* status 'fine'"),
-    "another type": (to_json(record()) | {"rounds": "three"}, RUN, "Line 3 of .* rounds = 'three'"),
-    "missing field": ({"kind": "record", "strategy": "mine"}, RUN, "Line 3 of .* lacks the field 'scenario'"),
+    "unknown status": (
+        to_json(record()) | {"status": "fine"},
+        RUN,
+        "Line 3 of .* 'fine' - at `\\$.status`",
+    ),
+    "another type": (
+        to_json(record()) | {"rounds": "three"},
+        RUN,
+        "Line 3 of .* got `str` - at `\\$.rounds`",
+    ),
+    "missing field": (
+        {"kind": "record", "strategy": "mine"},
+        RUN,
+        "Line 3 of .* missing required field `scenario`",
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from planted import wrong
 from backprop import Network
 from backprop.data import load
 from bench.budget import Budget
+from bench.forecast import Speeds
 from bench.isolated import group as module
 from bench.isolated.group import TWIN, Group
 from bench.isolated.process import WorkerError
@@ -44,16 +45,16 @@ def measure(monkeypatch):
             raise WorkerError(*group.deaths[target])
         cell.verify()
 
-    monkeypatch.setattr(Group, "_limits", lambda group: (LIMITS, 1e-4))
+    monkeypatch.setattr(Group, "_speeds", lambda group: Speeds(LIMITS, 1e-4))
     monkeypatch.setattr(Group, "_verify_in_worker", verify)
     monkeypatch.setattr(Group, "deaths", {}, raising=False)
 
-    def run(targets, deaths=None, budget=None, **stage):
+    def run(targets, deaths=None, budget=None, scenario=SCENARIO, **stage):
         made = Stage(**stage)
         monkeypatch.setattr(module, "take_turns", made.take_turns)
         monkeypatch.setattr(Group, "deaths", deaths or {}, raising=False)
         group = Group(
-            scenario=SCENARIO,
+            scenario=scenario,
             targets=targets,
             schedule=Schedule(),
             budget=budget or Budget(1e9, 60.0),
@@ -179,3 +180,39 @@ def test_every_reason_for_doubt_is_in_every_cell(measure):
             "10% of the processor's time was stolen by the host; "
             "the processor slowed down 2 times because it was hot; waiting workers could not be stopped"
         )
+
+
+@pytest.mark.parametrize("status", ["out-of-memory", "crashed", "timed-out"])
+def test_a_worker_that_ends_while_the_machine_is_measured_leaves_a_row_of_every_strategy(
+    measure, monkeypatch, status
+):
+    def end(group):
+        raise WorkerError(status, "the process was killed")
+
+    monkeypatch.setattr(Group, "_speeds", end)
+    records, agreements, stage = measure(["short-form", "layerwise-vjp"])
+    assert {(row.status, row.reason) for row in records.values()} == {(status, "the process was killed")}
+    assert (len(records), agreements, stage.asked) == (2, [], [])
+
+
+@pytest.mark.parametrize(
+    ("network", "memory_bytes"),
+    [
+        (Network.mlp(784, 409_600, 10), 200e6),
+        (Network.mlp(2**31 - 1, 2**31 - 1, 10), 1e12),
+        (Network.mlp(784, 8192, 10), 200e6),  # the strategy would fit, the reference gradient does not
+    ],
+)
+def test_the_budget_is_tested_before_parameters_and_data_are_made(
+    measure, monkeypatch, network, memory_bytes
+):
+    monkeypatch.setattr(Scenario, "init", lambda *_: pytest.fail("parameters were made"))
+    monkeypatch.setattr(Scenario, "samples", lambda *_: pytest.fail("data was made"))
+    records, _, stage = measure(
+        ["short-form", "finite-differences"],
+        budget=Budget(memory_bytes, 1e40),
+        scenario=Scenario.of(network, 4, "float64"),
+    )
+    assert {row.status for row in records.values()} == {"over-memory-budget"}
+    assert all(row.predicted_peak_bytes and row.predicted_time_s for row in records.values())
+    assert stage.asked == []

@@ -6,7 +6,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, RUN, agreement, left_out, record, wrong
+from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, agreement, described, left_out, record, wrong
 
 from bench.report import markdown
 from bench.report.frame import LoadedRun, to_frame
@@ -23,8 +23,7 @@ MACHINE = {
 
 def render(records, agreements=(), pictures=(), can_plot=True, **run):
     """The report of these rows."""
-    described = RUN | {"machine": MACHINE} | run
-    loaded = LoadedRun(described, to_frame(list(records)), list(agreements))
+    loaded = LoadedRun(described(**{"machine": MACHINE} | run), to_frame(list(records)), list(agreements))
     return markdown.render(loaded, list(pictures), can_plot)
 
 

@@ -1,13 +1,13 @@
 """The text for a pull request is short, ranked, has its intervals and what was left out, and cannot be broken."""
 
-from rows import RUN, left_out, record, wrong
+from rows import described, left_out, record, wrong
 
 from bench.report.frame import LoadedRun, to_frame
 from bench.report.summary import summary
 
 
 def text_of(*rows, **run):
-    return summary(LoadedRun(RUN | run, to_frame(list(rows)), []))
+    return summary(LoadedRun(described(**run), to_frame(list(rows)), []))
 
 
 def table(text, header):
