@@ -30,7 +30,7 @@ from backprop import (
 )
 from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters, reference_gradient
-from bench.baselines import loss_call, products_call
+from bench.baselines import SHORT_FORM, loss_call, products_call
 from bench.budget import Budget
 from bench.forecast import Speeds, StrategyError, blank_record, failed, forecast
 from bench.machine import measure_limits
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 FEWEST_ROUNDS = 3
 _FEWEST_CALLS = 2 + FEWEST_ROUNDS
 """Calls that a cell makes beside its learning steps: one to verify, one to warm up, and the rounds."""
-SHORT_FORM = "short-form"
 
 Call = Callable[[], object]
 

@@ -107,9 +107,12 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
     for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
         first = cells[0]
         title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
-        table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
+        has_ranks = any(cell.rank_best for cell in cells)
+        ranks = ("#",) if has_ranks else ()
+        table = make_table(title, (*ranks, "strategy", *numbers, "status", "reason"), (*ranks, *numbers))
         for cell in sorted(cells, key=_rank):
             table.add_row(
+                *([units.rank(cell.rank_best, cell.rank_worst)] if has_ranks else []),
                 one_line(cell.strategy),
                 _seen_or_predicted(units.seconds, cell.time_median_s, cell.predicted_time_s),
                 units.ratio(cell.ratio_to_short_form),

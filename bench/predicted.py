@@ -70,7 +70,8 @@ class Predicted(Place):
                     self._limits[key] = measure_limits(scenario.dtype)
                 network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
                 speeds = Speeds.of(network, n, dtype, self._limits[key], budget.memory_bytes)
-                records = predict(strategies, scenario, threads, speeds, budget, calls_of(scenario))
+                calls = calls_of(scenario, suite.schedule)
+                records = predict(strategies, scenario, threads, speeds, budget, calls)
             yield scenario, records, []
 
 

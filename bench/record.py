@@ -38,6 +38,8 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Samples = list[Annotated[list[Positive], Meta(min_length=1)]]
 """Times of a call, a list for every start."""
+Baselines = dict[str, Samples]
+"""Samples by the name of what took the same turns."""
 
 
 class Row(Struct, tag_field="kind"):
@@ -66,6 +68,7 @@ class Record(Row, tag="record", forbid_unknown_fields=True):
     time_high_s: Positive | None = None
     rounds: Count | None = None
     starts: Count | None = None
+    turns_group: Count | None = None
     prepare_s: NotNegative | None = None
     peak_bytes: Count | None = None
     prepare_peak_bytes: Count | None = None
@@ -94,10 +97,15 @@ class Record(Row, tag="record", forbid_unknown_fields=True):
     ratio_high: Positive | None = None
     noise_floor: Positive | None = None
     p_value: Share | None = None
+    detectable: Positive | None = None
     verdict: str | None = None
+    rank_best: Count | None = None
+    rank_worst: Count | None = None
     ratio_to_loss: Positive | None = None
     ratio_to_products: Positive | None = None
     samples_s: Samples = []
+    baselines_s: Baselines = {}
+    """Of the first cell of a group of turns: the samples of what took the same turns and has no row."""
 
     @property
     def measured(self) -> bool:

@@ -39,6 +39,8 @@ def any_of(kind):
             )
         case INSPECT.ListType(item, min_length=least):
             return st.lists(any_of(item), min_size=least or 0, max_size=3)
+        case INSPECT.DictType(key, value):
+            return st.dictionaries(any_of(key), any_of(value), max_size=2)
         case _:
             raise TypeError(kind)
 

@@ -26,22 +26,20 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""
-    import dataclasses
-
-    import numpy as np
-
-    from bench.comparison import ComparisonError, compare_runs, render
+    from bench.comparison import ComparisonError, cell_values, compare_runs, render
     from bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
-    comparison = compare_runs(first, second, across_machines, np.random.default_rng(0))
+    comparison = compare_runs(first, second, across_machines)
+    if fail_above is not None:
+        comparison.check(fail_above)
     text = render(comparison, str(first), str(second))
     if out is not None:
         write_file("The comparison", out, text)
     if as_json:
         mean = comparison.geometric_mean
-        cells = [dataclasses.asdict(cell) for cell in comparison.cells]
+        cells = [cell_values(cell) for cell in comparison.cells]
         print(json.dumps({"cells": cells, "geometric_mean": mean if mean == mean else None}, indent=2))
     else:
         print(text, end="")

@@ -35,6 +35,14 @@ def run(
     threads: Threads = 1,
     starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
     turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="More starts, until the 95% intervals reach so far to either side, such as 2%."),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(help="More starts, until a difference of so much would be found, such as 5%."),
+    ] = None,
     data: Data = "sample",
     out: Annotated[
         Path | None,
@@ -76,7 +84,7 @@ def run(
     from bench.report import write_reports
     from bench.suites import SuiteError, find_suite, restrict
 
-    chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns)
+    chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)
     if resume and fresh:
         raise SuiteError("Both --resume and --fresh are given; expected one of them.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 from bench.budget import Budget
+from bench.estimates import claims, read_run
 from bench.folders import lead_to
 from bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from bench.libraries import write_constraints
@@ -62,7 +63,7 @@ class Instrument:
             done = self._finished() if going_on else set()
             if going_on:
                 journal = Journal.resume(self.folder)
-                _, self.results.records, self.results.agreements = read_journal(self.folder)
+                _, self.results.records, self.results.agreements = read_run(self.folder)
             else:
                 make_room(self.folder, fresh)
                 description = self._description()
@@ -72,7 +73,10 @@ class Instrument:
                     write_constraints(self.folder, description)
                 if self.is_latest:
                     lead_to(self.folder)
-                self._measure(journal, done, say, advance)
+                try:
+                    self._measure(journal, done, say, advance)
+                finally:
+                    claims(self.results.records)
 
     def _measure(
         self,
@@ -100,6 +104,8 @@ class Instrument:
             ],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
+            "precision": self.suite.schedule.precision,
+            "claim": self.suite.schedule.claim,
             "threads": self.threads,
             "data": self.dataset.name,
             "time_budget_s": self.budget.time_s,

@@ -43,12 +43,12 @@ class Worker:
         threads: int,
         ballast_bytes: int,
         memory_limit_bytes: float | None,
-        repeat_every: int,
+        slower_by: float | None,
     ) -> dict[str, Any]:
         """Import everything, make the data, check the threads; the strategy is found but not prepared.
 
         `ballast_bytes` of memory are taken first, so that arrays lie elsewhere at every start.
-        `repeat_every` = k makes every k-th call be made twice: a planted slow-down.
+        `slower_by`: by which share every call is made to take longer, a planted slow-down; None for what is measured.
         """
         self._ballast = bytearray(ballast_bytes)
         _limit_memory(memory_limit_bytes)
@@ -66,7 +66,7 @@ class Worker:
         self._cell = Cell(
             find_target(strategy), self._bench, Budget(float("inf"), float("inf")), best_tracker()
         )
-        self._repeat_every = repeat_every
+        self._slower_by = slower_by
         check_threads(threads)
         return {}
 
@@ -116,7 +116,7 @@ class Worker:
 
         call = timed_call(strategy, plan, params, batch)
 
-        self._call = repeated(call, self._repeat_every) if self._repeat_every else call
+        self._call = call if self._slower_by is None else slowed(call, self._slower_by)
         call_s = seconds_per_call(self._call, 0)  # the first call: pages are touched, code is fetched
         if call_s < WAKE_UP_S:
             seconds_per_call(self._call, 10 * WAKE_UP_S)
@@ -132,16 +132,17 @@ class Worker:
         return {"call_s": seconds_per_call(self._call, seconds)}
 
 
-def repeated(call: Call, every: int) -> Call:
-    """`call`, made twice at every `every`-th time: slower by 1/every, whatever it does."""
-    count = 0
+def slowed(call: Call, share: float) -> Call:
+    """`call`, after which the clock is watched until it has taken longer by this share of its own time."""
+    clock = time.perf_counter
 
     def planted() -> None:
-        nonlocal count
-        count += 1
+        start = clock()
         call()
-        if count % every == 0:
-            call()
+        end = clock()
+        until = end + share * (end - start)
+        while end < until:
+            end = clock()
 
     return planted
 

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pandas as pd
 
-from bench.journal import read_journal
-from bench.record import Agreement, Count, Description, Predicted, Record, Samples, Status
+from bench.estimates import read_run
+from bench.record import Agreement, Baselines, Count, Description, Predicted, Record, Samples, Status
 
 _DTYPES: dict[Any, str] = {
     Count: "int64",
@@ -22,6 +22,8 @@ _DTYPES: dict[Any, str] = {
     Count | None: "Int64",
     bool | None: "boolean",
     str | None: "str",
+    Samples: "object",
+    Baselines: "object",
 }
 """The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
 
@@ -37,7 +39,7 @@ class LoadedRun:
 
 def load_run(folder: Path) -> LoadedRun:
     """Read a run's folder; raises `RecordError` where that is not possible."""
-    run, records, agreements = read_journal(folder)
+    run, records, agreements = read_run(folder)
     return LoadedRun(run, to_frame(records), agreements)
 
 
@@ -59,8 +61,7 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
 def _column(values: list[Any], kind: Any) -> pd.Series:
     if kind == Predicted | None:
         kind = float if any(isinstance(value, float) for value in values) else Count | None
-    lists = kind == Samples
-    return pd.Series(values, dtype="object" if lists else _DTYPES.get(kind, "float64"))
+    return pd.Series(values, dtype=_DTYPES.get(kind, "float64"))
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:
@@ -79,4 +80,4 @@ def _row_class(columns: tuple[str, ...]) -> Any:
 
 def to_csv(loaded: LoadedRun) -> str:
     """The frame without the raw samples, which stay in the journal."""
-    return loaded.frame.drop(columns="samples_s").to_csv(index=False, lineterminator="\n")
+    return loaded.frame.drop(columns=["samples_s", "baselines_s"]).to_csv(index=False, lineterminator="\n")

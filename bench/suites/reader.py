@@ -9,6 +9,8 @@
     loss       = "cross-entropy"
     starts     = 10
     turns      = 8
+    precision  = "2%"                                # more starts, until intervals reach 2% to either side
+    claim      = "5%"                                # more starts, until a difference of 5% would be found
 
 Every strategy is measured on every network x batch x dtype x threads.
 """
@@ -20,6 +22,7 @@ import itertools
 import re
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +36,7 @@ from backprop.registry import find_strategy, installed_strategies
 from bench.border import converted, said
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
-from bench.suites.suite import Suite, SuiteError, restrict
+from bench.suites.suite import Suite, SuiteError, parse_share, restrict
 
 Texts = Annotated[list[str], Meta(min_length=1)]
 Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
@@ -52,6 +55,8 @@ class SuiteFile(Struct):
     loss: str = "cross-entropy"
     starts: Number = Schedule.starts
     turns: Number = Schedule.turns
+    precision: str = ""
+    claim: str = ""
 
 
 _EXPECTED = {
@@ -110,6 +115,10 @@ def read_suite(path: Path) -> Suite:
     scenarios = tuple(dict.fromkeys(Scenario.of(*row) for row in made))
     strategies = tuple(dict.fromkeys(file.strategies))
     schedule = Schedule(starts=file.starts, turns=file.turns)
+    for key in ("precision", "claim"):
+        wishes = [getattr(file, key)] if key in values else []
+        for share in each(key, functools.partial(parse_share, key), wishes):
+            schedule = replace(schedule, **{key: share})
     return restrict(Suite.of(path.stem, strategies, scenarios, schedule), (), (), None, None)
 
 

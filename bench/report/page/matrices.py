@@ -25,7 +25,7 @@ def exponent_table(frame: pd.DataFrame, found: Sequence[Exponent]) -> list[dict[
                 "cell": f"{str(first['network']).split()[0]}{batch}, {first['dtype']}",
             },
         )
-        line[one.quantity] = f"{one.measured.value:.2f} ({one.measured.low:.2f} to {one.measured.high:.2f})"
+        line[one.quantity] = f"{one.measured.value:.2f} ({units.ends(one.measured.low, one.measured.high)})"
         line[f"{one.quantity}, predicted"] = f"{one.predicted:.2f}"
     return list(lines.values())
 

@@ -12,7 +12,7 @@ from rows import ANY_RECORD, MANY_FIELDS, described, left_out, record, write_jou
 
 import bench
 from backprop.errors import RecordError
-from bench.record import Count, NotNegative, Positive, Predicted, Record, Samples, Share, Status
+from bench.record import Baselines, Count, NotNegative, Positive, Predicted, Record, Samples, Share, Status
 from bench.report.frame import LoadedRun, load_run, to_csv, to_frame
 
 DTYPES = {
@@ -21,6 +21,7 @@ DTYPES = {
     Predicted | None: "Int64",
     bool | None: "boolean",
     Samples: "object",
+    Baselines: "object",
     **dict.fromkeys([str, Status, str | None], "str"),
     **dict.fromkeys([float | None, Positive | None, NotNegative | None, Share | None], "float64"),
 }
@@ -61,7 +62,7 @@ def test_the_csv_has_a_line_a_cell_and_no_raw_samples():
     odd = record('a,b"c\nd', reason="x,y")
     rows = list(csv.DictReader(io.StringIO(to_csv(LoadedRun(described(), to_frame([odd, wrong()]), [])))))
     assert [row["strategy"] for row in rows] == [odd.strategy, "wrong"]
-    assert list(rows[0]) == [name for name in EXPECTED if name != "samples_s"]
+    assert list(rows[0]) == [name for name in EXPECTED if name not in ("samples_s", "baselines_s")]
 
 
 def test_bench_load_reads_a_run(tmp_path):
