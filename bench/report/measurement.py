@@ -115,9 +115,9 @@ def exponent_rows(found: list[Exponent]) -> list[dict[str, str]]:
             "strategy": one.strategy,
             "quantity": one.quantity,
             "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]} ({len(one.sizes)} sizes)",
-            "exponent": f"{one.measured.value:.2f}",
+            "exponent": f"{one.measured.value:z.2f}",
             "95% interval": units.ends(one.measured.low, one.measured.high),
-            "predicted": f"{one.predicted:.2f}",
+            "predicted": f"{one.predicted:z.2f}",
         }
         for one in found
     ]

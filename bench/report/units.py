@@ -74,7 +74,7 @@ def rank(best: int | None, worst: int | None) -> str:
 
 def ends(low: float, high: float) -> str:
     """0.93 to 1.07, or that there is no interval."""
-    return MISSING if _missing(low) or _missing(high) else f"{low:.2f} to {high:.2f}"
+    return MISSING if _missing(low) or _missing(high) else f"{low:z.2f} to {high:z.2f}"
 
 
 def error(value: float | None) -> str:
