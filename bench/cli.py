@@ -1,22 +1,31 @@
 """The entry point of the `backprop` command, and what becomes of a user's mistake.
 
 Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
-(what was measured is kept).
+(what was measured is kept). A command that has said so itself leaves by `sys.exit`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run a command: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     try:
         _run()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not isinstance(error.__cause__ or error, KeyboardInterrupt):  # Python 3.11 wraps that of __set_name__
+            raise
         print("Interrupted; nothing was measured.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     except MemoryError as error:
         _exit(f"The memory does not suffice: {error}; expected a smaller network, batch or --memory-budget.")
 
@@ -42,6 +51,8 @@ def _run() -> None:
             _exit(f"The path {shown(error.filename)} cannot be used: {error.strerror}; expected another one.")
         raise
     else:
+        if code == _INTERRUPTED:  # Typer has seen the interrupt first, and says nothing
+            raise KeyboardInterrupt
         sys.exit(code)
 
 

@@ -70,7 +70,7 @@ def check(
         answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        raise typer.Exit(130) from None
+        sys.exit(130)
     if answers.error is not None:
         from backprop.errors import CheckError
 

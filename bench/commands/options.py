@@ -110,10 +110,12 @@ def finish_run(
         if written and not html.available():
             console.print(html.MISSING)
     if interrupted:
-        kept = "what was measured is kept" if done.records or again else "nothing was measured"
+        kept = "nothing was measured"
+        if done.records or again:
+            kept = "what was measured is kept" if written else "what was measured is above"
         print(f"Interrupted; {kept}.", file=sys.stderr)
         if again:
             print(f"To go on: {again}", file=sys.stderr)
-        raise typer.Exit(130)
+        sys.exit(130)
     if not done.agree or done.failed:
         raise typer.Exit(1)

@@ -105,7 +105,7 @@ def selftest(
     except KeyboardInterrupt:
         interrupted = True
     if not result.trials:
-        raise typer.Exit(130)
+        raise KeyboardInterrupt
     tracker = conditions.memory_tracker
     peaks = planted_peaks(tracker)
     notes = conditions.notes()
@@ -141,7 +141,9 @@ def selftest(
         for note in notes:
             console.print(f"note: {note}")
     if interrupted:
-        raise typer.Exit(130)
+        goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
+        print(f"Interrupted; {goes_on}.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _progress(result: SelfTest, runs: int | None, steps: int) -> Callable[[], None]:

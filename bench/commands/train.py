@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -87,5 +88,4 @@ def train(
         as_json=as_json,
     )
     code = run_train(request, resume, out) if compare is None else run_compare(request, compare, resume, out)
-    if code:
-        raise typer.Exit(code)
+    sys.exit(code)

@@ -74,8 +74,7 @@ def answer(frame: pd.DataFrame) -> str:
         sentences.append(
             f"**Wrong gradients, marked `disagrees` and not ranked: {as_text(', '.join(names))}.**"
         )
-    else:
-        measured_count = int(frame.status.isin(MEASURED).sum())
+    elif measured_count := int(frame.status.isin(MEASURED).sum()):
         sentences.append(
             f"All {measured_count} measured cells are within the tolerance of their error model; "
             f"{len(frame) - measured_count} cells were left out, with reasons below."

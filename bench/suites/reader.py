@@ -73,12 +73,11 @@ def read_suite(path: Path) -> Suite:
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"The suite {str(path)!r} cannot be read: {error}; expected a TOML file.") from error
-    except (
-        ValueError,
-        RecursionError,
-    ) as error:  # no TOML, an integer of thousands of digits, or deep nesting
+    except OSError as error:
+        raise SuiteError(
+            f"The suite {shown(str(path))} cannot be read: {error.strerror}; expected a TOML file."
+        ) from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or deep nesting, too
         raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}; expected a suite.") from error
     for key in values:
         if key not in SuiteFile.__struct_fields__:
