@@ -22,7 +22,9 @@ def main() -> None:
     try:
         _run()
     except (KeyboardInterrupt, RuntimeError) as error:
-        if not isinstance(error.__cause__ or error, KeyboardInterrupt):  # Python 3.11 wraps that of __set_name__
+        if not isinstance(
+            error.__cause__ or error, KeyboardInterrupt
+        ):  # Python 3.11 wraps that of __set_name__
             raise
         print("Interrupted; nothing was measured.", file=sys.stderr)
         sys.exit(_INTERRUPTED)

@@ -38,7 +38,7 @@ NotNegative = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Samples = list[Annotated[list[Positive], Meta(min_length=1)]]
 """Times of a call, a list for every start."""
-Baselines = dict[str, Samples]
+SamplesByName = dict[str, Samples]
 """Samples by the name of what took the same turns."""
 
 
@@ -104,7 +104,7 @@ class Record(Row, tag="record", forbid_unknown_fields=True):
     ratio_to_loss: Positive | None = None
     ratio_to_products: Positive | None = None
     samples_s: Samples = []
-    baselines_s: Baselines = {}
+    baselines_s: SamplesByName = {}
     """Of the first cell of a group of turns: the samples of what took the same turns and has no row."""
 
     @property

@@ -12,22 +12,25 @@ In the end 100 MB are allocated, by NumPy and outside of Python, for the memory 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import Struct
 
-from backprop.errors import OutputError, RecordError
+from backprop.errors import OutputError, RecordError, is_file
 from bench.baselines import SHORT_FORM
+from bench.border import decoded
 from bench.isolated.turns import Participant, Schedule, Site, take_turns
 from bench.memory import measure_peak
 from bench.output import write_files
+from bench.record import SamplesByName
 from bench.report.markdown import markdown_table
 from bench.scenarios import Scenario
 from bench.statistics import SIGNIFICANCE, Estimate, LogMean, noise_floor, ratio_of, share_of, verdict
@@ -41,16 +44,12 @@ NAME = "selftest"
 """Of the files, without .json and .md."""
 _DIGITS = 6
 
-Samples = dict[str, list[list[float]]]
-"""By label, the seconds of a call in every turn of every start."""
 
-
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct):
     """One run. turns: of the group; apart: of the two twins that were measured one after another."""
 
-    turns: Samples
-    apart: Samples
+    turns: SamplesByName
+    apart: SamplesByName
     stopped: bool
 
 
@@ -99,13 +98,11 @@ def one_trial(
     alive: Callable[[], None] = lambda: None,
 ) -> Trial:
     """One run of the planted strategies; raises `WorkerError` where a worker failed. `alive` is called often."""
-    shares = {BASE: 0.0, TWIN: 0.0} | {_slower(share): share for share in PLANTED}
-    shares |= {_twin(k, side): 0.0 for k in range(PAIRS) for side in "ab"}
     stopped = True
 
-    def taken(labels: Sequence[str]) -> Samples:
+    def taken(labels: Sequence[str]) -> SamplesByName:
         nonlocal stopped
-        planted = [Participant(label, SHORT_FORM, shares.get(label, 0.0)) for label in labels]
+        planted = [Participant(label, SHORT_FORM, SHARES.get(label, 0.0)) for label in labels]
         turns = take_turns(scenario, planted, schedule, site, rng, alive, alive)
         stopped &= turns.stopped
         for outcome in turns.outcomes.values():
@@ -113,15 +110,14 @@ def one_trial(
                 raise outcome.failure
         return {label: _rounded(turns.outcomes[label].starts) for label in labels}
 
-    together = taken(list(shares))
+    together = taken(list(SHARES))
     apart = taken(["first"]) | taken(["second"])
     return Trial(together, apart, stopped)
 
 
 def steps_of(schedule: Schedule) -> int:
     """How often `alive` is called during a run: after every worker that is ready, and every turn of a group."""
-    workers = 2 + len(PLANTED) + 2 * PAIRS
-    return schedule.starts * (workers + 2 + 3 * schedule.turns)
+    return schedule.starts * (len(SHARES) + 2 + 3 * schedule.turns)
 
 
 def _slower(share: float) -> str:
@@ -130,6 +126,11 @@ def _slower(share: float) -> str:
 
 def _twin(k: int, side: str) -> str:
     return f"twins {k + 1}{side}"
+
+
+SHARES = {BASE: 0.0, TWIN: 0.0} | {_slower(share): share for share in PLANTED}
+SHARES |= {_twin(k, side): 0.0 for k in range(PAIRS) for side in "ab"}
+"""By label, by which share each worker of a group is slowed down."""
 
 
 def _rounded(starts: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -152,12 +153,11 @@ class Line:
     """The geometric mean of the measured ratios."""
 
 
-@dataclass
-class SelfTest:
+class SelfTest(Struct):
     """All runs with the same settings, on the same machine."""
 
     settings: dict[str, Any]
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[Trial] = []
 
     def lines(self) -> list[Line]:
         """One line a planted difference, that of nothing first; the runs must be one at least."""
@@ -204,10 +204,11 @@ def rows(result: SelfTest) -> list[dict[str, str]]:
 def gain(result: SelfTest) -> str:
     """One sentence: what taking turns is worth."""
     apart, turns = result.errors()
-    return (
+    said = (
         f"Twins measured one process after another, in the same number of starts and turns, seem {apart:.1%} apart "
-        f"(root mean square); twins that take turns {turns:.1%}: {apart / turns:.1f} times as close."
+        f"(root mean square); twins that take turns {turns:.1%}"
     )
+    return f"{said}: {apart / turns:.1f} times as close." if turns else f"{said}."
 
 
 def markdown(result: SelfTest) -> str:
@@ -235,8 +236,9 @@ def _share(share: Estimate) -> str:
 
 def save(result: SelfTest, folder: Path) -> None:
     """Write selftest.json, from which the self-test goes on, and selftest.md; raises `OutputError`."""
-    values = {"settings": result.settings, "trials": [dataclasses.asdict(trial) for trial in result.trials]}
-    text = json.dumps(values).replace('{"turns": ', '\n{"turns": ') + "\n"  # one line a run
+    text = (
+        json.dumps(msgspec.to_builtins(result)).replace('{"turns": ', '\n{"turns": ') + "\n"
+    )  # one line a run
     write_files("The self-test", folder, {f"{NAME}.json": text, f"{NAME}.md": markdown(result)})
 
 
@@ -247,29 +249,33 @@ def resumed(settings: dict[str, Any], folder: Path, resume: bool) -> SelfTest:
     has other settings.
     """
     path = folder / f"{NAME}.json"
-    if not path.exists():
+    if not is_file(path):
         return SelfTest(settings)
     if not resume:
         raise OutputError(
             f"A self-test lies in {str(folder)!r}; expected --resume to go on, or another folder."
         )
+    where, expected = f"The self-test {str(path)!r}", "what `backprop selftest --out` writes"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        found = SelfTest(dict(values["settings"]), [Trial(**one) for one in values["trials"]])
-        if found.trials:  # every run has all its labels and turns, or this raises
-            found.lines(), found.errors()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise RecordError(
-            f"The self-test {str(path)!r} cannot be read: {type(error).__name__}: {error}; "
-            "expected what `backprop selftest --out` writes."
-        ) from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
+    found: SelfTest = decoded(content, _DECODER, where, expected)
     for name, value in settings.items():
         if found.settings.get(name) != value:
             raise RecordError(
                 f"The self-test in {str(folder)!r} has {name} {found.settings.get(name)!r} and this one {value!r}; "
                 "expected the same settings to go on."
             )
+    for number, trial in enumerate(found.trials, 1):
+        whole = trial.turns.keys() == SHARES.keys() and trial.apart.keys() == {"first", "second"}
+        starts = {len(one) for samples in (trial.turns, trial.apart) for one in samples.values()}
+        if not whole or starts != {settings["starts"]}:
+            raise RecordError(f"{where} lacks workers or starts in its run {number}; expected {expected}.")
     return found
+
+
+_DECODER = msgspec.json.Decoder(SelfTest)
 
 
 def run_selftest(

@@ -82,7 +82,7 @@ def selftest(
         "threads": threads,
         "cpu": cpu_name(),
     }
-    result = SelfTest(settings) if out is None else resumed(settings, out, resume)
+    result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
     rng, progress = np.random.default_rng(), _progress(result, runs, steps_of(schedule))
 

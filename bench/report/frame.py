@@ -13,7 +13,7 @@ import msgspec
 import pandas as pd
 
 from bench.estimates import read_run
-from bench.record import Agreement, Baselines, Count, Description, Predicted, Record, Samples, Status
+from bench.record import Agreement, Count, Description, Predicted, Record, Samples, SamplesByName, Status
 
 _DTYPES: dict[Any, str] = {
     Count: "int64",
@@ -23,7 +23,7 @@ _DTYPES: dict[Any, str] = {
     bool | None: "boolean",
     str | None: "str",
     Samples: "object",
-    Baselines: "object",
+    SamplesByName: "object",
 }
 """The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
 

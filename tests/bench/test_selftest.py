@@ -176,7 +176,8 @@ def test_a_self_test_goes_on_with_the_same_settings_only(perform, tmp_path):
         "{}",
         '{"settings": 3, "trials": []}',
         '{"settings": {}, "trials": [3]}',
-        '{"settings": {}, "trials": [{"turns": {}, "apart": {}, "stopped": true}]}',
+        json.dumps({"settings": SETTINGS, "trials": [{"turns": {}, "apart": {}, "stopped": True}]}),
+        json.dumps({"settings": SETTINGS, "trials": [{"turns": {"a": [[0]]}, "apart": {}, "stopped": True}]}),
     ],
 )
 def test_a_file_of_something_else_is_refused(tmp_path, content):

@@ -12,7 +12,17 @@ from rows import ANY_RECORD, MANY_FIELDS, described, left_out, record, write_jou
 
 import bench
 from backprop.errors import RecordError
-from bench.record import Baselines, Count, NotNegative, Positive, Predicted, Record, Samples, Share, Status
+from bench.record import (
+    Count,
+    NotNegative,
+    Positive,
+    Predicted,
+    Record,
+    Samples,
+    SamplesByName,
+    Share,
+    Status,
+)
 from bench.report.frame import LoadedRun, load_run, to_csv, to_frame
 
 DTYPES = {
@@ -21,7 +31,7 @@ DTYPES = {
     Predicted | None: "Int64",
     bool | None: "boolean",
     Samples: "object",
-    Baselines: "object",
+    SamplesByName: "object",
     **dict.fromkeys([str, Status, str | None], "str"),
     **dict.fromkeys([float | None, Positive | None, NotNegative | None, Share | None], "float64"),
 }
