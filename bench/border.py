@@ -6,13 +6,24 @@ unknown fields, numbers too long to be one, brackets too deep to be followed.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from backprop.errors import BackpropError, RecordError
+from backprop.errors import RecordError, shown
 
 T = TypeVar("T")
+
+
+def decoded_file(path: Path, decoder: msgspec.json.Decoder[T], what: str, expected: str) -> T:
+    """The JSON in a file as the decoder's schema; raises `RecordError`, which names `what` the file is."""
+    where = f"{what} {shown(str(path))}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
+    return decoded(content, decoder, where, expected)
 
 
 def decoded(
@@ -20,21 +31,15 @@ def decoded(
     decoder: msgspec.json.Decoder[T],
     where: str,
     expected: str,
-    kind: type[BackpropError] = RecordError,
 ) -> T:
     """The JSON in `content` as the decoder's schema.
 
-    `where` names the file and line, `expected` what should stand there. Raises an error of this `kind`.
+    `where` names the file and line, `expected` what should stand there. Raises `RecordError`.
     """
     try:
         return decoder.decode(content)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise kind(f"{where} cannot be read: {said(error)}; expected {expected}.") from error
-
-
-def converted(values: object, schema: Any) -> Any:
-    """Values that another parser has read, as the schema; raises `msgspec.ValidationError` where they do not fit."""
-    return msgspec.convert(values, schema)
+        raise RecordError(f"{where} cannot be read: {said(error)}; expected {expected}.") from error
 
 
 def said(error: BaseException) -> str:

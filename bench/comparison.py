@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from backprop.errors import BackpropError, RecordError
-from bench.border import decoded
+from backprop.errors import BackpropError
+from bench.border import decoded_file
 from bench.estimates import read_run
 from bench.record import Positive, Record
 from bench.report import units
@@ -269,12 +269,7 @@ class PytestBenchmark(Struct):
 
 def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
-    where, expected = f"The file {str(path)!r}", "what pytest --benchmark-json writes"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
-    file: PytestBenchmark = decoded(content, _PYTEST_BENCHMARK, where, expected)
+    file = decoded_file(path, _PYTEST_BENCHMARK, "The file", "what pytest --benchmark-json writes")
     records = [
         Record(
             strategy=one.fullname,

@@ -7,8 +7,6 @@ disturb what is measured. `python -m bench.libraries torch version.cuda` prints 
 from __future__ import annotations
 
 import importlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import distributions
@@ -17,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from backprop.child_process import ChildError, ChildProcess
+from bench.isolated.child import private_output, tie_to_parent
 from bench.output import write_files
 from bench.record import Description, Library, Pool
 from bench.threads import thread_variables
@@ -39,23 +39,15 @@ def measured_libraries(strategies: Iterable[Strategy[Any]]) -> dict[str, tuple[s
 
 def describe_libraries(packages: Mapping[str, tuple[str, ...]], threads: int) -> dict[str, Library]:
     """What every package says of itself with so many threads; one that cannot be imported says nothing."""
-    project = str(Path(__file__).resolve().parents[1])
-    path = os.pathsep.join(filter(None, [project, os.environ.get("PYTHONPATH")]))
     found = {}
     for package, attributes in packages.items():
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "bench.libraries", package, *attributes],
-                env={**os.environ, **thread_variables(threads), "PYTHONPATH": path},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=_PATIENCE_S,
-                check=True,
-            )
-            found[package] = msgspec.json.decode(done.stdout.splitlines()[-1], type=Library)
-        except (subprocess.SubprocessError, OSError, IndexError, msgspec.DecodeError):
-            found[package] = Library()
+        with ChildProcess(
+            "bench.libraries", package, *attributes, variables=thread_variables(threads)
+        ) as child:
+            try:
+                found[package] = msgspec.convert(child.receive(_PATIENCE_S), Library)
+            except (ChildError, msgspec.ValidationError):
+                found[package] = Library()
     return found
 
 
@@ -112,4 +104,6 @@ def write_constraints(folder: Path, run: Description) -> Path | None:
 
 
 if __name__ == "__main__":
-    print(msgspec.json.encode(describe_library(sys.argv[1], sys.argv[2:])).decode())
+    tie_to_parent()
+    answers = private_output()  # before a library says something while it is imported
+    print(msgspec.json.encode(describe_library(sys.argv[1], sys.argv[2:])).decode(), file=answers, flush=True)

@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from backprop.errors import OutputError, RecordError, is_file
 from bench.baselines import SHORT_FORM
-from bench.border import decoded
+from bench.border import decoded_file
 from bench.isolated.turns import Participant, Schedule, Site, take_turns
 from bench.memory import measure_peak
 from bench.output import write_files
@@ -255,12 +255,8 @@ def resumed(settings: dict[str, Any], folder: Path, resume: bool) -> SelfTest:
         raise OutputError(
             f"A self-test lies in {str(folder)!r}; expected --resume to go on, or another folder."
         )
-    where, expected = f"The self-test {str(path)!r}", "what `backprop selftest --out` writes"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
-    found: SelfTest = decoded(content, _DECODER, where, expected)
+    expected = "what `backprop selftest --out` writes"
+    found = decoded_file(path, _DECODER, "The self-test", expected)
     for name, value in settings.items():
         if found.settings.get(name) != value:
             raise RecordError(
@@ -271,7 +267,9 @@ def resumed(settings: dict[str, Any], folder: Path, resume: bool) -> SelfTest:
         whole = trial.turns.keys() == SHARES.keys() and trial.apart.keys() == {"first", "second"}
         starts = {len(one) for samples in (trial.turns, trial.apart) for one in samples.values()}
         if not whole or starts != {settings["starts"]}:
-            raise RecordError(f"{where} lacks workers or starts in its run {number}; expected {expected}.")
+            raise RecordError(
+                f"The self-test {str(path)!r} lacks workers or starts in its run {number}; expected {expected}."
+            )
     return found
 
 

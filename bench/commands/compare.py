@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson
+from bench.commands.options import AsJson, Fresh
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or a JSON file of pytest-benchmark.")]
 
@@ -20,17 +20,18 @@ def compare(
         float | None, typer.Option(help="Exit 1 where a cell is slower by more than this factor.")
     ] = None,
     across_machines: Annotated[bool, typer.Option(help="Compare runs of different machines.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the Markdown into this file, too, over what is there.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown into this file, too.")] = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""
     from bench.comparison import ComparisonError, cell_values, compare_runs, render
+    from bench.folders import keep
     from bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
+    keep("The file", [out] if out else [], fresh)
     comparison = compare_runs(first, second, across_machines)
     if fail_above is not None:
         comparison.check(fail_above)

@@ -33,7 +33,7 @@ from backprop import Network
 from backprop.arrays import MOST_ENTRIES, check_dtype
 from backprop.errors import BackpropError, UnknownNameError, shown
 from backprop.registry import find_strategy, installed_strategies
-from bench.border import converted, said
+from bench.border import said
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
 from bench.suites.suite import Suite, SuiteError, parse_share, restrict
@@ -88,7 +88,7 @@ def read_suite(path: Path) -> Suite:
     if "networks" not in values:
         raise SuiteError(f'The suite {str(path)!r} names no networks; expected networks = ["784-512-10"].')
     try:
-        file: SuiteFile = converted(values, SuiteFile)
+        file = msgspec.convert(values, SuiteFile)
     except msgspec.ValidationError as error:
         found = re.search(r"`\$\.(\w+)", str(error))
         assert found is not None  # all keys are known and there: a value is wrong

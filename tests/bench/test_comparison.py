@@ -210,7 +210,7 @@ def test_a_json_file_of_something_else_is_refused(tmp_path, content):
 
 def test_the_command_prints_markdown_and_fails_above_a_factor(pair, tmp_path):
     for limit, code in (("1.2", 1), ("1.4", 0)):
-        done = backprop("compare", *pair, "--fail-above", limit, "--out", "page.md", cwd=tmp_path)
+        done = backprop("compare", *pair, "--fail-above", limit, "--out", "page.md", "--fresh", cwd=tmp_path)
         assert done.code == code, done.err
         assert (tmp_path / "page.md").read_text(encoding="utf-8") == done.out
     assert "| slow-now | toy/float64 |" in done.out
