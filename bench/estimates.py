@@ -55,10 +55,10 @@ def figures(records: Sequence[Record]) -> None:
         turns = {cell.strategy: cell.samples_s for cell in cells}
         for cell in cells:
             turns |= cell.baselines_s
-        turns = {label: starts for label, starts in turns.items() if _in_starts(starts)}
+        turns = {label: starts for label, starts in turns.items() if len(starts) > 1}
         floor = _floor(cells, turns)
         for cell in cells:
-            if _in_starts(cell.samples_s):
+            if _starts(cell) > 1:
                 _fill_in_time(cell)
                 if cell.turns_group is not None:
                     cell.noise_floor = floor
@@ -161,7 +161,7 @@ def took_the_same_turns(a: Record, b: Record) -> bool:
 
 
 def _is_comparable(cell: Record) -> bool:
-    return cell.status == "ok" and _in_starts(cell.samples_s) and cell.noise_floor is not None
+    return cell.status == "ok" and _starts(cell) > 1 and cell.noise_floor is not None
 
 
 def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:
@@ -184,11 +184,6 @@ def _rank(cells: Sequence[Record], found: dict[tuple[int, int], str]) -> None:
     for one in cells:
         said = [found[id(one), id(other)] for other in cells if other is not one]
         one.rank_best, one.rank_worst = 1 + said.count("slower"), len(cells) - said.count("faster")
-
-
-def _in_starts(starts: Starts) -> bool:
-    """Whether there are turns of several starts, each of which took some time."""
-    return len(starts) > 1 and all(len(turns) and min(turns) > 0 for turns in starts)
 
 
 def _starts(cell: Record) -> int:
