@@ -168,3 +168,20 @@ main()
 """
     done = finish(start([sys.executable, "-c", code], tmp_path))
     assert (done.code, done.err) == (130, "Interrupted; nothing was measured.\n")
+
+
+def test_an_interrupt_that_no_command_expects_is_one_sentence(tmp_path):
+    code = """
+import sys
+import bench.training.command as command
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+command.run_train = interrupt
+sys.argv = "backprop train --out out".split()
+from bench.cli import main
+main()
+"""
+    done = run_python(code, cwd=tmp_path)
+    assert (done.code, done.err) == (130, "Interrupted; nothing was measured.\n")
