@@ -17,12 +17,12 @@ lint: $(VENV)/installed-report-test-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The committed runs, in about three quarters of an hour; on a machine that does nothing else.
+# The committed runs, in about an hour and a half; on a machine that does nothing else.
 reference: $(VENV)/installed-report-html-memory-peers
-	$(BIN)/backprop run --suite scaling --starts 3 --out results/reference/scaling --fresh
-	$(BIN)/backprop run --suite peers --starts 4 --turns 5 --out results/reference/peers --fresh
-	$(BIN)/backprop accuracy --peers --out results/reference/accuracy
-	$(BIN)/backprop run --suite default --starts 4 --turns 5 --out results/reference --fresh
+	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
+	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
+	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
+	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 
 # The tables and pictures of README, from the records in results/reference.
 figures: $(VENV)/installed-report

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from backprop.errors import DtypeError
+from backprop.errors import DtypeError, ShapeError, shown
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
 
 ALIGNMENT_BYTES = 64
+MOST_ENTRIES = 2**31 - 1
+"""Of an axis: beyond it the libraries below NumPy count wrong."""
 SUPPORTED_DTYPES = ("float32", "float64")
 
 
@@ -26,11 +28,20 @@ def check_dtype(dtype: DTypeLike) -> DType:
     """The NumPy dtype meant by `dtype`; raises `DtypeError` unless it is float32 or float64."""
     try:
         checked = np.dtype(dtype)
-    except TypeError:
+    except Exception:  # NumPy raises any of five kinds for what is no dtype
         checked = None
     if checked is None or checked.name not in SUPPORTED_DTYPES or not checked.isnative:
-        raise DtypeError(f"The dtype is {dtype!r}; expected one of {', '.join(SUPPORTED_DTYPES)}.")
+        raise DtypeError(f"The dtype is {shown(dtype)}; expected one of {', '.join(SUPPORTED_DTYPES)}.")
     return checked
+
+
+def check_samples(n: int) -> int:
+    """The number of samples of a batch; raises `ShapeError` where it is none, or more than an array may have."""
+    if not 1 <= n <= MOST_ENTRIES:
+        raise ShapeError(
+            f"The batch is {shown(n)}; expected at least one sample and at most {MOST_ENTRIES:,}."
+        )
+    return n
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:

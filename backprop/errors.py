@@ -7,7 +7,26 @@ exits with code 2; code that calls the library may catch `BackpropError` for all
 from __future__ import annotations
 
 import difflib
+import os
+import reprlib
 from collections.abc import Iterable
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_LONGEST_NAME = 100
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it: its repr, with the middle left out where it is long or nested deep."""
+    return _SHORT.repr(value)
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file of that name; no name is too long or too odd to be asked for."""
+    try:
+        return os.path.isfile(path)  # noqa: PTH113  # which asks for any name, where Path raises
+    except ValueError:
+        return False
 
 
 class BackpropError(Exception):
@@ -22,9 +41,9 @@ class UnknownNameError(BackpropError, KeyError):
     def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
         names = sorted(known)
         folded = {name.casefold(): name for name in names}
-        near = difflib.get_close_matches(str(got).casefold(), folded, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(got).casefold()[:_LONGEST_NAME], folded, n=1, cutoff=0.5)
         hint = f"did you mean {folded[near[0]]!r}? Known" if near else "expected one of"
-        super().__init__(f"Unknown {kind} {got!r}; {hint}: {', '.join(names)}.")
+        super().__init__(f"Unknown {kind} {shown(got)}; {hint}: {', '.join(names)}.")
 
 
 class ShapeError(BackpropError, ValueError):

@@ -15,8 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from backprop.arrays import Array, DType, check_dtype
-from backprop.errors import DtypeError, LabelError, NetworkError, NonFiniteError, ShapeError, UnknownNameError
+from backprop.arrays import MOST_ENTRIES, Array, DType, check_dtype
+from backprop.errors import (
+    DtypeError,
+    LabelError,
+    NetworkError,
+    NonFiniteError,
+    ShapeError,
+    UnknownNameError,
+    shown,
+)
 from backprop.layers import ACTIVATIONS, Layer, Linear
 from backprop.losses import LOSSES, Loss
 from backprop.parameters import Layout, Parameters
@@ -69,7 +77,13 @@ class Network:
             raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise NetworkError(f"A size of the network is {size!r}; expected a whole number above zero.")
+                raise NetworkError(
+                    f"A size of the network is {shown(size)}; expected a whole number above zero."
+                )
+            if size > MOST_ENTRIES:
+                raise NetworkError(
+                    f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
+                )
         loss_function = _lookup("loss", loss, LOSSES)()
         hidden = _lookup("activation", activation, ACTIVATIONS)
         layers: list[Layer] = []
@@ -87,7 +101,7 @@ class Network:
         try:
             sizes = [int(part) for part in text.split("-")]
         except ValueError:
-            raise NetworkError(f"The network is {text!r}; expected sizes such as 784-512-10.") from None
+            raise NetworkError(f"The network is {shown(text)}; expected sizes such as 784-512-10.") from None
         return cls.mlp(*sizes, activation=activation, loss=loss)
 
     @cached_property

@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from backprop import strategies
-from backprop.errors import BackpropError, UnknownNameError
+from backprop.errors import BackpropError, UnknownNameError, is_file, shown
 from backprop.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def _from_entry_points() -> Iterable[Strategy[Any]]:
 
 def _from_file(target: str) -> Strategy[Any]:
     path, _, class_name = target.rpartition(":")
-    if not Path(path).is_file():
-        raise StrategyLoadError(f"There is no file {path!r}; expected file.py:Class.")
+    if not is_file(path):
+        raise StrategyLoadError(f"There is no file {shown(path)}; expected file.py:Class.")
     module = _load(Path(path))
     made = getattr(module, class_name, None)
     if made is None:

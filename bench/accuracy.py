@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,9 +60,14 @@ class ErrorRow:
 FIELDS = tuple(f.name for f in dataclasses.fields(ErrorRow))
 
 
-def experiments(strategies: Sequence[Strategy[Any]]) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
-    """Every row that there is to measure: what it is, in words, and the call that measures it."""
-    yield from _grid(strategies)
+def experiments(
+    strategies: Sequence[Strategy[Any]], memory_bytes: float = math.inf
+) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+    """Every row that there is to measure: what it is, in words, and the call that measures it.
+
+    A cell of the grid that is predicted to need more than `memory_bytes` is left out.
+    """
+    yield from _grid(strategies, memory_bytes)
     yield from curves()
 
 
@@ -86,7 +92,9 @@ def predicted_bottoms() -> dict[tuple[str, str], tuple[float, float]]:
     return bottoms
 
 
-def _grid(strategies: Sequence[Strategy[Any]]) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
+def _grid(
+    strategies: Sequence[Strategy[Any]], memory_bytes: float
+) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
     hidden = ((8,), (32,), (128,), (16, 16), (16, 16, 16, 16))
     for layers, n, dtype, strategy in itertools.product(hidden, (1, 8, 64), DTYPES, strategies):
         network = Network.mlp(49, *layers, 10, activation="tanh")
@@ -94,7 +102,8 @@ def _grid(strategies: Sequence[Strategy[Any]]) -> Iterator[tuple[str, Callable[[
             continue
         if strategy.unsupported(network, np.dtype(dtype)) is not None:
             continue
-        if strategy.cost(network, n, np.dtype(dtype)).flops > _MOST_FLOPS:
+        cost = strategy.cost(network, n, np.dtype(dtype))
+        if cost.flops > _MOST_FLOPS or cost.peak_bytes > memory_bytes:
             continue
         yield f"{strategy.name} on {network.sizes}", _measuring("grid", strategy, network, n, dtype)
 

@@ -16,6 +16,12 @@ from backprop.layers import Linear
 
 Call = Callable[[], object]
 
+SHORT_FORM = "short-form"
+"""The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""
+TWIN = "A/A twin of the short form"
+LOSS = "baseline: loss"
+PRODUCTS = "baseline: matrix products"
+
 
 def loss_call(network: Network, params: Parameters, batch: Batch) -> Call:
     """One evaluation of the loss."""

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from backprop.errors import BudgetError
+from backprop.errors import BudgetError, shown
 from bench.report import units
 
 _BYTES = {"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -32,11 +32,12 @@ class Budget:
             60.0 if time is None else _quantity("time budget", time, _SECONDS, "60s"),
         )
 
-    def beyond_memory(self, peak_bytes: int) -> str | None:
-        """Why so much memory is not to be allocated; None where it fits."""
+    def beyond_memory(self, peak_bytes: int, what: str = "") -> str | None:
+        """Why so much memory is not to be allocated for what is named; None where it fits."""
         if peak_bytes <= self.memory_bytes:
             return None
-        return f"needs {units.data_size(peak_bytes)}; the budget is {units.data_size(self.memory_bytes)}"
+        needed, budget = units.data_size(peak_bytes), units.data_size(self.memory_bytes)
+        return f"{what} needs {needed}; the budget is {budget}".lstrip()
 
 
 def parse_seconds(what: str, text: str) -> float:
@@ -69,8 +70,8 @@ def _quantity(what: str, text: str, known: dict[str, float], example: str) -> fl
     except ValueError:
         number = math.nan
     if unit is None or math.isnan(number):
-        raise BudgetError(f"The {what} is {text!r}; expected a number and a unit, such as {example}.")
+        raise BudgetError(f"The {what} is {shown(text)}; expected a number and a unit, such as {example}.")
     number *= unit
     if number <= 0 or math.isinf(number):
-        raise BudgetError(f"The {what} is {text!r}; expected a finite number above zero.")
+        raise BudgetError(f"The {what} is {shown(text)}; expected a finite number above zero.")
     return number

@@ -11,11 +11,12 @@ Four passes, because a tracer slows what it watches and a benchmark of wrong res
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,19 +30,21 @@ from backprop import (
 )
 from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters, reference_gradient
-from bench.baselines import loss_call, products_call
+from bench.baselines import SHORT_FORM, loss_call, products_call
 from bench.budget import Budget
-from bench.forecast import StrategyError, blank_record, failed, forecast
-from bench.machine import Limits, measure_limits
+from bench.forecast import Speeds, StrategyError, blank_record, failed, forecast
+from bench.machine import measure_limits
 from bench.memory import measure_peak
 from bench.record import Record
 from bench.scenarios import Samples, Scenario
 from bench.turns import median_ratios, seconds_per_call
 
+if TYPE_CHECKING:
+    from backprop.data import Dataset
+
 FEWEST_ROUNDS = 3
 _FEWEST_CALLS = 2 + FEWEST_ROUNDS
 """Calls that a cell makes beside its learning steps: one to verify, one to warm up, and the rounds."""
-SHORT_FORM = "short-form"
 
 Call = Callable[[], object]
 
@@ -51,8 +54,14 @@ class Workbench:
     """What all cells of one scenario share: data, parameters, the reference, the machine's limits."""
 
     scenario: Scenario
-    samples: Samples
+    dataset: Dataset
     threads: int
+    memory_bytes: float = math.inf
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Made when the first cell that fits asks for them."""
+        return self.scenario.samples(self.dataset)
 
     @cached_property
     def params(self) -> Parameters:
@@ -70,16 +79,11 @@ class Workbench:
         return reference_gradient(self.scenario.network, self.params, self.batch)
 
     @cached_property
-    def limits(self) -> Limits:
-        """What the machine can do in this dtype."""
-        return measure_limits(self.scenario.dtype)
-
-    @cached_property
-    def loss_s(self) -> float:
-        """Seconds of one evaluation of the loss, to predict a black box that calls it many times."""
-        call = loss_call(self.scenario.network, self.params, self.batch)
-        call()
-        return seconds_per_call(call, 0.02)
+    def speeds(self) -> Speeds:
+        """What the machine can do in this dtype, and the time of the loss."""
+        one = self.scenario
+        limits = measure_limits(one.dtype)
+        return Speeds.of(one.network, one.batch_size, one.dtype, limits, self.memory_bytes)
 
     def step_batch(self, step: int) -> Batch:
         """The samples of a step of gradient descent; a data set that is used up begins again."""
@@ -110,7 +114,9 @@ class Cell:
         `calls` is how often the strategy will be called; by default as often as all passes need.
         """
         calls = calls or _FEWEST_CALLS + self.bench.scenario.learning_steps
-        return forecast(self.record, self.strategy, self.bench.scenario, self.bench, self.budget, calls)
+        return forecast(
+            self.record, self.strategy, self.bench.scenario, self.bench.speeds, self.budget, calls
+        )
 
     # verify ---------------------------------------------------------------------------------------
 

@@ -1,65 +1,60 @@
-"""The `backprop` command: a table of commands, and what becomes of a user's mistake.
+"""The entry point of the `backprop` command, and what becomes of a user's mistake.
 
 Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
-(what was measured is kept).
+(what was measured is kept). A command that has said so itself leaves by `sys.exit`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
-import typer
-
-from bench.commands.accuracy import accuracy
-from bench.commands.check import check
-from bench.commands.compare import compare
-from bench.commands.derive import derive
-from bench.commands.explain import explain
-from bench.commands.list import list_names
-from bench.commands.predict import predict
-from bench.commands.report import report
-from bench.commands.run import run
-from bench.commands.selftest import selftest
-from bench.commands.train import train
-from bench.commands.verify import verify
-
-app = typer.Typer(
-    help="Derivations of the same gradient: measured, verified, reported.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(run)
-app.command()(verify)
-app.command()(accuracy)
-app.command()(train)
-app.command()(check)
-app.command()(report)
-app.command()(compare)
-app.command()(explain)
-app.command()(derive)
-app.command()(predict)
-app.command()(selftest)
-app.command("list")(list_names)
-
-
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
+_INTERRUPTED = 130
 
 
 def main() -> None:
-    """The entry point: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
+    """Run a command: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    try:
+        _run()
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not isinstance(
+            error.__cause__ or error, KeyboardInterrupt
+        ):  # Python 3.11 wraps that of __set_name__
+            raise
+        print("Interrupted; nothing was measured.", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except MemoryError as error:
+        _exit(f"The memory does not suffice: {error}; expected a smaller network, batch or --memory-budget.")
+
+
+def _run() -> None:
+    import typer  # an interrupt while this loads is one, too
+
+    from bench.commands.app import app
+
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-    except _UsageError as error:
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except usage_error as error:
         _exit(_sentence(error))
     except Exception as error:
-        from backprop.errors import BackpropError  # loads NumPy: nothing that --help should wait for
+        from backprop.errors import BackpropError, shown  # loads NumPy: nothing that --help should wait for
 
-        if not isinstance(error, BackpropError):
-            raise
-        _exit(str(error))
+        if isinstance(error, BackpropError):
+            _exit(str(error))
+        if isinstance(error, OSError) and error.filename is not None:  # a name that no system call takes
+            _exit(f"The path {shown(error.filename)} cannot be used: {error.strerror}; expected another one.")
+        raise
     else:
+        if code == _INTERRUPTED:  # Typer has seen the interrupt first, and says nothing
+            raise KeyboardInterrupt
         sys.exit(code)
 
 

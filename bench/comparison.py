@@ -1,28 +1,31 @@
 """Comparison of two runs: cell by cell, the ratio of times with its interval and what may be said of it.
 
-Two runs did not take turns with each other, so drift of the machine between them is in every ratio. A
-difference is claimed where the interval of the ratio excludes one, and the factor exceeds `SMALLEST_CLAIM` and
-the noise floor of both runs. Where the runs were made on several hosts, a cell that one processor measured in the
-first run and another in the second has no ratio.
+Two runs did not take turns with each other, so drift of the machine between them is in every ratio: the starts of
+one are compared with those of the other by Welch's t-test. A difference is claimed as within a run: enough starts,
+p < 0.002, sure among all cells by Holm's test, and a factor beyond `SMALLEST_CLAIM` and the noise floor of both runs.
+Where the runs were made on several hosts, a cell that one processor measured in the first run and another in the
+second has no ratio.
 """
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import msgspec
+from msgspec import Struct
 
-from backprop.errors import BackpropError, RecordError
-from bench.journal import read_journal
-from bench.record import Record
+from backprop.errors import BackpropError
+from bench.border import decoded_file
+from bench.estimates import read_run
+from bench.record import Positive, Record
 from bench.report import units
 from bench.report.markdown import as_code, as_text
-from bench.statistics import SMALLEST_CLAIM, Estimate, geometric_mean, resampled_medians
+from bench.statistics import SAME, STARTS_TO_CLAIM, Estimate, LogMean, geometric_mean, holm, ratio_of, verdict
 
 OTHER_CPU = "measured on another processor"
 
@@ -42,7 +45,9 @@ class CellComparison:
     ratio: Estimate | None
     noise_floor: float
     verdict: str
-    """faster, slower, same within noise, new, gone, the change of status, or `OTHER_CPU`."""
+    """faster, slower, same within noise, why nothing is claimed, new, gone, the change of status, or `OTHER_CPU`."""
+    unsettled: bool = False
+    """Whether both were measured, in too few starts to claim anything."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,23 @@ class Comparison:
         """The largest ratio that is claimed to be slower; 1 where none is."""
         return max((c.ratio.value for c in self.cells if c.verdict == "slower" and c.ratio), default=1.0)
 
+    def check(self, factor: float) -> None:
+        """Raise `ComparisonError` where a cell took longer by more than the factor, in too few starts to be sure."""
+        for cell in self.cells:
+            if cell.unsettled and cell.ratio and cell.ratio.value > factor:
+                raise ComparisonError(
+                    f"{cell.strategy} in {cell.scenario or 'no scenario'} took {cell.ratio.value:.2f} times as long, "
+                    f"and nothing can be claimed ({cell.verdict}); expected runs with more starts to compare with "
+                    "--fail-above."
+                )
 
-def compare_runs(first: Path, second: Path, across_machines: bool, rng: np.random.Generator) -> Comparison:
+    @property
+    def tested(self) -> int:
+        """How many cells were tested for a difference."""
+        return sum(cell.ratio is not None and not cell.unsettled for cell in self.cells)
+
+
+def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Comparison:
     """Compare two runs' folders, or pytest-benchmark's JSON files.
 
     Raises `RecordError` where one cannot be read, `ComparisonError` where they were made by different
@@ -71,8 +91,12 @@ def compare_runs(first: Path, second: Path, across_machines: bool, rng: np.rando
             f"The runs are of different machines, {old_machine!r} and {new_machine!r}; "
             "expected the same, or --across-machines."
         )
+    pairs = [(old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
+    ratios = {k: ratio for k, pair in enumerate(pairs) if (ratio := _ratio(*pair, across_machines))}
+    tested = [k for k, pair in enumerate(pairs) if k in ratios and _fewest_starts(*pair) >= STARTS_TO_CLAIM]
+    sure = dict(zip(tested, holm([float(ratios[k].p_value) for k in tested]), strict=True))
     cells = [
-        _compare(old.get(key), new.get(key), across_machines, rng) for key in dict.fromkeys([*old, *new])
+        _compare(*pair, ratios.get(k), sure.get(k, False), across_machines) for k, pair in enumerate(pairs)
     ]
     mean = geometric_mean([cell.ratio.value for cell in cells if cell.ratio])
     return Comparison(cells, mean, (old_machine, new_machine))
@@ -89,10 +113,11 @@ def render(comparison: Comparison, first: str, second: str) -> str:
         if math.isnan(mean)
         else f"Geometric mean of the ratios: **{mean:.3f}** ({_words(comparison)}).",
         "",
+        *_tested(comparison),
         "| strategy | scenario | before | after | ratio | 95% interval | noise floor | verdict |",
         "| :-- | :-- | --: | --: | --: | --: | --: | :-- |",
     ]
-    changed_first = sorted(comparison.cells, key=lambda cell: cell.verdict == "same within noise")
+    changed_first = sorted(comparison.cells, key=lambda cell: cell.verdict == SAME)
     for cell in changed_first:
         ratio = cell.ratio
         values = [
@@ -101,12 +126,28 @@ def render(comparison: Comparison, first: str, second: str) -> str:
             units.seconds(cell.first_s),
             units.seconds(cell.second_s),
             f"{ratio.value:.3f}" if ratio else units.MISSING,
-            f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio else units.MISSING,
+            f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio and ratio.has_interval else units.MISSING,
             units.factor(cell.noise_floor),
             cell.verdict,
         ]
         lines.append("| " + " | ".join(as_text(value) for value in values) + " |")
     return "\n".join(lines) + "\n"
+
+
+def cell_values(cell: CellComparison) -> dict[str, Any]:
+    """The cell as JSON can hold it: ends of an interval that one start cannot give are None."""
+    values = dataclasses.asdict(cell)
+    if cell.ratio and not cell.ratio.has_interval:
+        values["ratio"] |= {"low": None, "high": None}
+    return values
+
+
+def _tested(comparison: Comparison) -> list[str]:
+    """How many cells were tested, and what holds of all claims together."""
+    if not comparison.tested:
+        return []
+    count = comparison.tested
+    return [f"{count} cell{'s' if count > 1 else ''} tested, claims held at 5% together (Holm).", ""]
 
 
 def _warning(machines: tuple[str, str]) -> list[str]:
@@ -123,21 +164,22 @@ def _words(comparison: Comparison) -> str:
 
 
 def _compare(
-    old: Record | None, new: Record | None, across_machines: bool, rng: np.random.Generator
+    old: Record | None, new: Record | None, ratio: LogMean | None, sure: bool, across_machines: bool
 ) -> CellComparison:
     record = new or old
     assert record is not None
     floor = max(r.noise_floor or 1.0 for r in (old, new) if r is not None)
-    apart = not across_machines and _on_other_cpus(old, new)
-    ratio = None if apart else _ratio(old, new, rng)
+    said = _without_a_ratio(old, new, across_machines)
+    starts = _fewest_starts(old, new)
     return CellComparison(
         strategy=record.strategy,
         scenario="/".join(filter(None, [record.scenario, record.dtype])),
         first_s=old.time_median_s if old else None,
         second_s=new.time_median_s if new else None,
-        ratio=ratio,
+        ratio=ratio.estimate if ratio else None,
         noise_floor=floor,
-        verdict=OTHER_CPU if apart else _verdict(old, new, ratio, floor),
+        verdict=verdict(ratio, starts, floor, sure) if ratio else said,
+        unsettled=ratio is not None and starts < STARTS_TO_CLAIM,
     )
 
 
@@ -148,39 +190,35 @@ def _on_other_cpus(old: Record | None, new: Record | None) -> bool:
     return None not in (old.cpu, new.cpu) and old.cpu != new.cpu
 
 
-def _ratio(old: Record | None, new: Record | None, rng: np.random.Generator) -> Estimate | None:
+def _ratio(old: Record | None, new: Record | None, across_machines: bool) -> LogMean | None:
+    """second ÷ first; None where one was not measured, or another processor measured it."""
     if old is None or new is None or not old.samples_s or not new.samples_s:
         return None
-    value = float(
-        np.median([np.median(turns) for turns in new.samples_s])
-        / np.median([np.median(turns) for turns in old.samples_s])
-    )
-    resampled = resampled_medians(new.samples_s, rng) / resampled_medians(old.samples_s, rng)
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    return Estimate(value, float(low), float(high))
+    if not across_machines and _on_other_cpus(old, new):
+        return None
+    return ratio_of(new.samples_s, old.samples_s, together=False)
 
 
-def _verdict(old: Record | None, new: Record | None, ratio: Estimate | None, floor: float) -> str:
-    if old is None:
-        return "new"
-    if new is None:
-        return "gone"
-    if ratio is None:
-        return "not measured" if old.status == new.status else f"{old.status}, now {new.status}"
-    if max(ratio.value, 1 / ratio.value) <= max(SMALLEST_CLAIM, floor):
-        return "same within noise"
-    if ratio.low > 1:
-        return "slower"
-    return "faster" if ratio.high < 1 else "same within noise"
+def _fewest_starts(old: Record | None, new: Record | None) -> int:
+    return min(len(record.samples_s) for record in (old, new) if record is not None)
+
+
+def _without_a_ratio(old: Record | None, new: Record | None, across_machines: bool) -> str:
+    """What is said of a cell that has no ratio."""
+    if old is None or new is None:
+        return "new" if old is None else "gone"
+    if not across_machines and _on_other_cpus(old, new):
+        return OTHER_CPU
+    return "not measured" if old.status == new.status else f"{old.status}, now {new.status}"
 
 
 def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     """The machine's processor, and the records by what identifies a cell."""
     if run.suffix == ".json":
         return _read_pytest_benchmark(run)
-    description, records, _ = read_journal(run)
-    hosts = description.get("hosts") or {"": description.get("machine", {})}
-    machines = {_machine(host.get("cpu"), host.get("cores")) for host in hosts.values()}
+    description, records, _ = read_run(run)
+    hosts = description.hosts or {"": description.machine}
+    machines = {_machine(host.cpu, host.cores) for host in hosts.values()}
     return " and ".join(sorted(machines)), _by_cell(records)
 
 
@@ -192,34 +230,62 @@ def _by_cell(records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
     return {(r.strategy, r.scenario, r.dtype, r.batch_size, r.threads): r for r in records}
 
 
+class Cpu(Struct):
+    """The processor in a file of pytest-benchmark; here and below, only what is compared."""
+
+    brand_raw: str | None = None
+    count: int | None = None
+
+
+class MachineInfo(Struct):
+    """The machine there."""
+
+    cpu: Cpu
+
+
+class Stats(Struct):
+    """The times of a benchmark there: all rounds with --benchmark-save-data, else the quartiles in their place."""
+
+    median: Positive
+    q1: Positive
+    q3: Positive
+    data: list[Positive] | None = None
+
+
+class Benchmark(Struct):
+    """One benchmark there."""
+
+    fullname: str
+    stats: Stats
+    group: str | None = None
+
+
+class PytestBenchmark(Struct):
+    """What `pytest --benchmark-json` writes."""
+
+    machine_info: MachineInfo
+    benchmarks: list[Benchmark]
+
+
 def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
     """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        cpu = values["machine_info"]["cpu"]
-        machine = _machine(cpu.get("brand_raw"), cpu.get("count"))
-        records = [
-            Record(
-                strategy=one["fullname"],
-                scenario=one.get("group") or "",
-                network="",
-                parameters=0,
-                batch_size=0,
-                dtype="",
-                threads=1,
-                time_median_s=one["stats"]["median"],
-                samples_s=[_samples(one["stats"])],
-            )
-            for one in values["benchmarks"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RecordError(
-            f"The file {str(path)!r} cannot be read: {type(error).__name__}: {error}; "
-            "expected what pytest --benchmark-json writes."
-        ) from error
-    return machine, _by_cell(records)
+    file = decoded_file(path, _PYTEST_BENCHMARK, "The file", "what pytest --benchmark-json writes")
+    records = [
+        Record(
+            strategy=one.fullname,
+            scenario=one.group or "",
+            network="",
+            parameters=0,
+            batch_size=0,
+            dtype="",
+            threads=1,
+            time_median_s=one.stats.median,
+            samples_s=[one.stats.data or [one.stats.q1, one.stats.median, one.stats.q3]],
+        )
+        for one in file.benchmarks
+    ]
+    cpu = file.machine_info.cpu
+    return _machine(cpu.brand_raw, cpu.count), _by_cell(records)
 
 
-def _samples(stats: dict[str, Any]) -> list[float]:
-    """All rounds where the file has them (--benchmark-save-data), else the quartiles in their place."""
-    return list(stats.get("data") or [stats["q1"], stats["median"], stats["q3"]])
+_PYTEST_BENCHMARK = msgspec.json.Decoder(PytestBenchmark)

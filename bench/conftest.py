@@ -1,4 +1,4 @@
-"""`pytest --benchmark-only`: gathers the records of strategy x scenario, and writes results/latest.
+"""`pytest --benchmark-only`: gathers the records of strategy x scenario, and writes a folder of results.
 
 Without `--benchmark-only` nothing in this folder is collected: `pytest` runs the tests and no benchmark.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.plugin import BUDGET, CORES, DATA, SCENARIOS, STRATEGIES, WRITTEN
+from bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
 
 if TYPE_CHECKING:
     from bench.run import Run
@@ -39,21 +39,26 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """The run that all cells go into; its reports are written when the last cell is done."""
     from backprop.errors import OutputError
+    from bench.folders import lead_to
     from bench.report import write_reports
     from bench.run import Run
 
     config = request.config
-    folder = config.rootpath / config.getoption("out")
+    folder = config.stash[FOLDER]
+    strategies = config.stash[STRATEGIES]
     measuring = Run(
         folder=folder,
         budget=config.stash[BUDGET],
         threads=config.getoption("threads"),
         cores=config.stash[CORES],
         dataset=config.stash[DATA],
+        strategies=strategies,
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
     try:
         with measuring:
+            if config.getoption("out") is None:
+                lead_to(folder)
             yield measuring
         write_reports(folder)
     except OutputError as error:

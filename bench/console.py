@@ -107,14 +107,17 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
     for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
         first = cells[0]
         title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
-        table = make_table(title, ("strategy", *numbers, "status", "reason"), numbers)
+        has_ranks = any(cell.rank_best for cell in cells)
+        ranks = ("#",) if has_ranks else ()
+        table = make_table(title, (*ranks, "strategy", *numbers, "status", "reason"), (*ranks, *numbers))
         for cell in sorted(cells, key=_rank):
             table.add_row(
+                *([units.rank(cell.rank_best, cell.rank_worst)] if has_ranks else []),
                 one_line(cell.strategy),
-                units.seconds(cell.time_median_s),
+                _seen_or_predicted(units.seconds, cell.time_median_s, cell.predicted_time_s),
                 units.ratio(cell.ratio_to_short_form),
                 units.factor(cell.noise_floor),
-                units.data_size(cell.peak_bytes),
+                _seen_or_predicted(units.data_size, cell.peak_bytes, cell.predicted_peak_bytes),
                 units.error(cell.gradient_error),
                 units.error(cell.tolerance),
                 units.percent(cell.test_accuracy),
@@ -127,6 +130,13 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
             console.print(f"note: {note}")
     if (more := len(groups) - _MOST_TABLES) > 0:
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
+
+
+def _seen_or_predicted(
+    text: Callable[[float | None], str], seen: float | None, predicted: float | None
+) -> str:
+    """What was measured, else what was predicted with a sign that says so."""
+    return text(seen) if seen is not None or predicted is None else f"≈ {text(predicted)}"
 
 
 def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:

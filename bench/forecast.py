@@ -2,37 +2,71 @@
 
 time of one call = the larger of flops ÷ flops per second and bytes moved ÷ bytes per second,
                    of a black box: its forward passes × the time of one loss
+
+All commands predict by this formula: `run`, `run --predict`, `predict`, `verify`, `train` and the quick look.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Protocol
+import sys
+from dataclasses import dataclass
+from typing import Any
 
-from backprop import BackpropError, Cost, Strategy, blas
+import numpy as np
+
+from backprop import BackpropError, Batch, Cost, Network, Parameters, Strategy, blas
+from backprop.arrays import DType
 from backprop.peers.base import Peer
+from bench.baselines import loss_call
 from bench.budget import Budget
 from bench.machine import Limits, cpu_name, host_name
 from bench.record import Record, one_line
 from bench.report import units
 from bench.scenarios import Scenario
+from bench.turns import seconds_per_call
 
 
 class StrategyError(BackpropError):
     """A strategy that does not keep to its interface; it becomes the reason of a crashed cell."""
 
 
-class Speeds(Protocol):
-    """How fast this machine is in a scenario: its limits, and the seconds of one evaluation of the loss."""
+@dataclass(frozen=True)
+class Speeds:
+    """How fast this machine is: its limits in a dtype, and the seconds of one evaluation of a network's loss."""
 
-    @property
-    def limits(self) -> Limits:
-        """What the machine can do in the scenario's dtype."""
+    limits: Limits
+    loss_s: float
 
-    @property
-    def loss_s(self) -> float:
-        """Seconds of one evaluation of the loss, measured or predicted."""
+    @classmethod
+    def of(cls, network: Network, n: int, dtype: DType, limits: Limits, memory_bytes: float) -> Speeds:
+        """The loss is measured where it fits into `memory_bytes` and takes less than a tenth of a second.
+
+        Elsewhere its time is a lower bound: what would reach the limits.
+        """
+        return cls(limits, _loss_seconds(network, n, dtype, limits, memory_bytes))
+
+
+def _loss_seconds(network: Network, n: int, dtype: DType, limits: Limits, memory_bytes: float) -> float:
+    size, p = dtype.itemsize, network.parameter_count
+    numbers = p + n * network.inputs + 2 * sum(n * o for _, o in network.widths)
+    bound = max(network.forward_flops(n) / limits.flops_per_s, size * numbers / limits.bytes_per_s)
+    needed = size * (p + n * network.inputs) + network.forward_bytes(n, size)
+    if bound > _SLOW_LOSS_S or needed > memory_bytes:
+        return bound
+    params = Parameters.zeros(network.layout, dtype)
+    batch = Batch(np.ones((n, network.inputs), dtype), np.zeros(n, dtype=np.int64))
+    call = loss_call(network, params, batch)
+    call()
+    return max(bound, min(seconds_per_call(call, 0.004) for _ in range(5)))
+
+
+def harness_bytes(network: Network, n: int, dtype: DType) -> int:
+    """What the harness itself takes beside a strategy: parameters, the batch, and the reference gradient of them."""
+    size, wide, p = dtype.itemsize, np.dtype(np.longdouble).itemsize, network.parameter_count
+    activations = sum(n * o for _, o in network.widths)
+    return p * (2 * size + 2 * wide) + n * network.inputs * (2 * size + wide) + 2 * activations * wide
 
 
 def blank_record(strategy: Strategy[Any], scenario: Scenario, threads: int) -> Record:
@@ -73,15 +107,19 @@ def forecast(
     limits = speeds.limits
     record.limit_flops_per_s = limits.flops_per_s
     record.limit_bytes_per_s = limits.bytes_per_s
-    record.predicted_time_s = predicted_time(cost, scenario, speeds)
+    time_s = predicted_time(cost, scenario.network, scenario.batch_size, speeds)
+    record.predicted_time_s = time_s or None  # a cost of nothing predicts nothing
     beyond = budget.beyond_memory(cost.peak_bytes)
+    beside = harness_bytes(scenario.network, scenario.batch_size, scenario.dtype)
+    if beyond is None and beside > _PROCESS_BYTES:
+        beyond = budget.beyond_memory(beside, "the reference gradient, with the parameters,")
     if beyond is not None:
         record.status, record.reason = "over-memory-budget", beyond
         return False
-    if calls * record.predicted_time_s > budget.time_s:
+    if calls * time_s > budget.time_s:
         record.status = "over-time-budget"
         record.reason = (
-            f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(record.predicted_time_s)}; "
+            f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(time_s)}; "
             f"the budget of a cell is {units.seconds(budget.time_s)}"
         )
         return False
@@ -92,22 +130,21 @@ def predict_cost(record: Record, strategy: Strategy[Any], scenario: Scenario) ->
     """Fill in what follows from the sizes and the threads alone; raises `StrategyError` for a cost that is none."""
     with blas.limited_to(record.threads):  # on which buffers may depend
         cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
-    record.predicted_peak_bytes = cost.peak_bytes
-    record.predicted_flops = cost.flops
-    record.predicted_bytes_moved = cost.bytes_moved
-    record.forward_calls = cost.forward_calls
+    record.predicted_peak_bytes = _columnar(cost.peak_bytes)
+    record.predicted_flops = _columnar(cost.flops)
+    record.predicted_bytes_moved = _columnar(cost.bytes_moved)
+    record.forward_calls = _columnar(cost.forward_calls)
     return cost
 
 
-def predicted_time(cost: Cost, scenario: Scenario, speeds: Speeds) -> float:
-    """Seconds of one call: a black box by its passes, everything else by flops and bytes.
+def predicted_time(cost: Cost, network: Network, n: int, speeds: Speeds) -> float:
+    """Seconds of one call on n samples: a black box by its passes, everything else by flops and bytes.
 
     A pass of a black box takes the time of the loss, as often as its operations are those of one: complex
     numbers take four times as many.
     """
     if cost.forward_calls > 1:
-        one_pass = scenario.network.forward_flops(scenario.batch_size)
-        return max(cost.forward_calls, cost.flops / one_pass) * speeds.loss_s
+        return max(cost.forward_calls, cost.flops / network.forward_flops(n)) * speeds.loss_s
     return max(cost.flops / speeds.limits.flops_per_s, cost.bytes_moved / speeds.limits.bytes_per_s)
 
 
@@ -129,9 +166,17 @@ def _checked(cost: Cost) -> Cost:
     figures: dict[str, int] = {}
     for f in dataclasses.fields(Cost):
         value = getattr(cost, f.name)
-        if not 0 <= value < 2**63 or value != int(value):
-            raise StrategyError(
-                f"cost gives {f.name} = {value!r}; expected a whole number from 0 to 2**63 - 1"
-            )
+        if not 0 <= value <= sys.float_info.max or value != int(value):
+            raise StrategyError(f"cost gives {f.name} = {value!r}; expected a whole number, not below zero")
         figures[f.name] = int(value)
     return Cost(**figures)
+
+
+def _columnar(figure: int) -> int | float:
+    """The figure as a column of integers of 64 bits holds it, or as a float."""
+    return figure if figure < 2**63 else float(figure)
+
+
+_SLOW_LOSS_S = 0.1
+_PROCESS_BYTES = 100e6
+"""About what a Python process with NumPy takes anyway, so that a budget below it is one of arrays alone."""

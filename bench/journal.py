@@ -1,11 +1,7 @@
 """The journal of a run, records.jsonl: one JSON line a row, written as soon as the row is known.
 
-The first line describes the run and its machine. What an interrupted run had measured is in the file.
-
-Every line ends with a checksum of itself and of all lines before it, so that a journal in which somebody has
-changed, removed or moved a line is not taken for what was measured:
-
-    crc_k = CRC-32 of line k as JSON without its checksum, continued from crc_(k-1); crc_0 = 0
+The first line describes the run and its machine. What an interrupted run had measured is in the file. A line that
+a killed run has torn off is the last one and no JSON, and is left out.
 """
 
 from __future__ import annotations
@@ -13,20 +9,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import zlib
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from backprop.errors import OutputError, RecordError
+from bench.border import decoded
+from bench.folders import found
 from bench.output import writing
-from bench.record import FORMAT, Agreement, Record, from_json, to_json
+from bench.record import FORMAT, Agreement, Description, End, Group, Record, Row, to_json
 
 NAME = "records.jsonl"
-_MARKS = ("group", "end")
-_CHECKSUM = "crc32"
+_ROW = msgspec.json.Decoder(Description | Record | Agreement | Group | End)
+_OLD_CHECKSUM = re.compile(rb', "crc32": "[0-9a-f]{8}"}\s*$')
+"""How every line ended in journals written before November 2026; nobody looks at it any more."""
 
 
 @contextlib.contextmanager
@@ -56,14 +56,14 @@ class Journal:
     Raises `OutputError` where the folder cannot be made or written, or the disk is full.
     """
 
-    def __init__(self, folder: Path, run: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, run: Description) -> None:
         self.path = folder / NAME
         with writing("The results", folder):
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("wb", buffering=0)  # no rest of a line that is written later
-        self._whole_bytes = self._checksum = 0
+        self._whole_bytes = 0
         try:
-            self._append({"kind": "run", "format": FORMAT, **run})
+            self._append(run)
         except BaseException:
             self._file.close()
             raise
@@ -86,9 +86,7 @@ class Journal:
         journal.path = folder / NAME
         try:
             journal._file = journal.path.open("r+b", buffering=0)
-            kept = _up_to_last_group(journal._file.readall())
-            journal._whole_bytes = sum(len(line) for line in kept)
-            journal._checksum = int(json.loads(kept[-1]).get(_CHECKSUM, "0"), 16)
+            journal._whole_bytes = _end_of_last_group(journal._file.readall())
             journal._file.truncate(journal._whole_bytes)
             journal._file.seek(journal._whole_bytes)
         except OSError as error:
@@ -100,22 +98,18 @@ class Journal:
 
     def add(self, row: Record | Agreement) -> None:
         """Append a row and have it on the disk before returning."""
-        self._append(to_json(row))
+        self._append(row)
 
     def add_group(self, name: str, rows: Sequence[Record | Agreement]) -> None:
         """Append all rows of a group and its end: a group that lacks a row counts as not measured."""
-        self._append(*(to_json(row) for row in rows), {"kind": "group", "name": name})
+        self._append(*rows, Group(name))
 
     def end(self) -> None:
         """Mark the run as finished."""
-        self._append({"kind": "end"})
+        self._append(End())
 
-    def _append(self, *rows: dict[str, Any]) -> None:
-        lines, checksum = "", self._checksum
-        for values in rows:
-            checksum = _continued(checksum, values)
-            lines += json.dumps({**values, _CHECKSUM: f"{checksum:08x}"}, allow_nan=False) + "\n"
-        content = lines.encode()
+    def _append(self, *rows: Row) -> None:
+        content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
         try:
             written = 0
             while written < len(content):
@@ -130,107 +124,122 @@ class Journal:
                 "what was measured so far is kept."
             ) from error
         self._whole_bytes += len(content)
-        self._checksum = checksum
 
 
-def read_journal(folder: Path) -> tuple[dict[str, Any], list[Record], list[Agreement]]:
+def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
     """The run's description, its records and its agreements.
 
-    A last line that was torn off by a crash is left out. Raises `RecordError` where the folder holds no
-    journal, a line cannot be read, or the format is newer than this version's.
+    Raises `RecordError` where the folder holds no journal, a line cannot be read, or the format is newer than this
+    version's.
     """
-    path = folder / NAME if folder.is_dir() else folder
+    path = path_of(folder)
     rows = _read_rows(path)
-    if not rows or rows[0].get("kind") != "run":
-        raise RecordError(f"{path} does not begin with the description of a run; expected a run's {NAME}.")
-    run = rows[0]
-    if not isinstance(run.get("format"), int) or run["format"] > FORMAT:
+    run = rows[0] if rows else None
+    if not isinstance(run, Description) or any(isinstance(row, Description) for row in rows[1:]):
         raise RecordError(
-            f"{path} has format {run.get('format')}; expected at most {FORMAT}, a newer version wrote it."
+            f"{path} does not begin with the one description of a run; expected a run's {NAME}."
         )
-    sums = [row.pop(_CHECKSUM, None) for row in rows]
-    read = [
-        from_json(row, f"Line {k} of {path}")
-        for k, row in enumerate(rows[1:], 2)
-        if row.get("kind") not in _MARKS
-    ]
-    if sums[0] is not None:  # what wrote no checksum into its first line wrote none at all
-        _check_sums(rows, sums, path)
     return (
         run,
-        [row for row in read if isinstance(row, Record)],
-        [row for row in read if isinstance(row, Agreement)],
+        [row for row in rows if isinstance(row, Record)],
+        [row for row in rows if isinstance(row, Agreement)],
     )
+
+
+def path_of(run: Path) -> Path:
+    """The journal of a run that is named by its folder, by its journal, or by what leads to the newest one."""
+    run = found(run)
+    return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
+
+
+def make_room(folder: Path, fresh: bool) -> None:
+    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
+
+    The reports of a run that is replaced are removed: they would stand beside a journal of other figures.
+    """
+    if not begun(folder):
+        return
+    if not fresh and unfinished(folder):
+        raise OutputError(
+            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
+        )
+    if not fresh:
+        raise OutputError(
+            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
+        )
+    try:
+        run, records, _ = read_journal(folder)
+    except RecordError as error:
+        said = f"what cannot be read in {str(folder)!r}: {error}"
+    else:
+        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
+    print(f"Note: --fresh replaces {said}", file=sys.stderr)
+    from bench.report import remove_reports  # pandas takes longer to import than most runs need
+
+    remove_reports(folder)
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
+    return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
 
 
 def begun(folder: Path) -> bool:
     """Whether a journal in the folder has at least its first line; a run may be killed before that."""
     try:
         return b"\n" in (folder / NAME).read_bytes()
-    except FileNotFoundError:
+    except OSError:  # nothing that could be read is there
         return False
 
 
 def finished_groups(folder: Path) -> tuple[set[str], bool]:
     """The names of the groups that a run has finished, and whether it has finished them all."""
-    marks = [row for row in _read_rows(folder / NAME) if row.get("kind") in _MARKS]
-    return (
-        {str(mark.get("name")) for mark in marks if mark["kind"] == "group"},
-        any(mark["kind"] == "end" for mark in marks),
-    )
+    rows = _read_rows(folder / NAME)
+    return {row.name for row in rows if isinstance(row, Group)}, any(isinstance(row, End) for row in rows)
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    """Every whole line as an object; raises `RecordError` where there is no file or a line is no object."""
+def _read_rows(path: Path) -> list[Row]:
+    """Every whole line; raises `RecordError` where there is no file or a line is no row."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not text in UTF-8"
-        raise RecordError(f"There are no records in {str(path)!r}: {why}; expected {NAME}.") from error
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(
+            f"There are no records in {str(path)!r}: {error.strerror}; expected {NAME}."
+        ) from error
     if not _is_whole(lines[-1]):
         lines.pop()
-    return [_parse(line, f"Line {k} of {path}") for k, line in enumerate(lines, 1)]
-
-
-def _continued(checksum: int, values: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(values).encode(), checksum)
-
-
-def _check_sums(rows: Sequence[dict[str, Any]], sums: Sequence[Any], path: Path) -> None:
-    """Raise `RecordError` at the first line that is not as it was written, or does not follow the one before."""
-    checksum = 0
-    for k, (row, written) in enumerate(zip(rows, sums, strict=True), 1):
-        checksum = _continued(checksum, row)
-        if written != f"{checksum:08x}":
+    rows = []
+    for number, line in enumerate(lines, 1):
+        row = _row(line, f"Line {number} of {path}")
+        if isinstance(row, Description) and row.format > FORMAT:
             raise RecordError(
-                f"Line {k} of {path} was changed after it was written, or a line before it is gone; "
-                "expected a journal that nobody has edited."
+                f"{path} has format {row.format}; expected at most {FORMAT}, a newer version wrote it."
             )
+        rows.append(row)
+    return rows
 
 
-def _up_to_last_group(content: bytes) -> list[bytes]:
-    """The lines up to the end of the last whole group, or the first one."""
-    lines = content.splitlines(keepends=True)
-    ends = [
-        k for k, line in enumerate(lines, 1) if line.endswith(b"\n") and line.startswith(b'{"kind": "group"')
-    ]
-    return lines[: ends[-1] if ends else 1]
+def _row(line: bytes, where: str) -> Row:
+    row: Row = decoded(_OLD_CHECKSUM.sub(b"}", line), _ROW, where, "a row of a run")
+    return row
 
 
-def _is_whole(last_line: str) -> bool:
-    """Whether the line after the last line break is a row: an editor may have taken its line break away."""
+def _end_of_last_group(content: bytes) -> int:
+    """How many bytes the lines up to the end of the last whole group have, or the first line."""
+    end = size = 0
+    for line in content.splitlines(keepends=True):
+        size += len(line)
+        if line.endswith(b"\n") and (end == 0 or isinstance(_row(line, "A line"), Group)):
+            end = size
+    return end
+
+
+def _is_whole(last_line: bytes) -> bool:
+    """Whether the line after the last line break is JSON: an editor may have taken its line break away."""
     try:
-        json.loads(last_line)
-    except json.JSONDecodeError:
+        msgspec.json.decode(last_line)
+    except msgspec.DecodeError:
         return False
+    except RecursionError:  # refused as a row, with its line
+        pass
     return True
-
-
-def _parse(line: str, where: str) -> dict[str, Any]:
-    try:
-        values = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RecordError(f"{where} is not JSON: {error.msg}; expected one row.") from error
-    if not isinstance(values, dict):
-        raise RecordError(f"{where} is a {type(values).__name__}; expected a JSON object.")
-    return values

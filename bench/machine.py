@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 
 from backprop import __version__
 from backprop.arrays import DType, aligned_empty
+from bench.libraries import describe_libraries, installed_packages
+from bench.record import Machine, Pool
 
 _COPIED_BYTES = 2**27
 """More than caches hold: a copy of half of it may run at two thirds of the speed, being neither in nor past them."""
@@ -31,27 +34,31 @@ class Limits:
     bytes_per_s: float
 
 
-def describe_machine(threads: int, cores: list[int]) -> dict[str, Any]:
-    """CPU, memory, operating system, BLAS, versions and threads, as JSON can hold them."""
+def describe_machine(
+    threads: int, cores: list[int], libraries: Mapping[str, tuple[str, ...]] | None = None
+) -> Machine:
+    """This host with so many threads on these cores, and the libraries that are to be measured on it."""
     import psutil
     from threadpoolctl import threadpool_info
 
-    return {
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "platform": platform.platform(),
-        "python": sys.version.split()[0],
-        "threads": threads,
-        "pinned_to": cores,
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "load_1min": psutil.getloadavg()[0],
-        "blas": [
-            {key: pool.get(key) for key in ("internal_api", "version", "architecture", "num_threads")}
+    return Machine(
+        cpu=cpu_name(),
+        cores=os.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        platform=platform.platform(),
+        python=sys.version.split()[0],
+        threads=threads,
+        pinned_to=cores,
+        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        load_1min=psutil.getloadavg()[0],
+        blas=[
+            Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
             for pool in threadpool_info()
         ],
-        "versions": {"backprop": __version__} | {name: _version(name) for name in _PACKAGES},
-    }
+        versions={"backprop": __version__, **{name: _version(name) for name in _PACKAGES}},
+        libraries=describe_libraries(libraries or {}, threads),
+        packages=installed_packages(),
+    )
 
 
 def host_name() -> str:

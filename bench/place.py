@@ -32,7 +32,7 @@ class Place(ABC):
         """What a resumed run must have in common with its beginning, besides its suite and budgets."""
 
     @abstractmethod
-    def description(self) -> dict[str, Any]:
+    def description(self, suite: Suite) -> dict[str, Any]:
         """`machine`, `conditions` and `notes`, as the run's first line holds them."""
 
     @abstractmethod

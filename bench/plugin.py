@@ -32,6 +32,7 @@ QUICK_LOOK = (
 
 CORES: pytest.StashKey[list[int]] = pytest.StashKey()
 BUDGET: pytest.StashKey[Budget] = pytest.StashKey()
+FOLDER: pytest.StashKey[Path] = pytest.StashKey()
 DATA: pytest.StashKey[Dataset] = pytest.StashKey()
 SCENARIOS: pytest.StashKey[list[Scenario]] = pytest.StashKey()
 STRATEGIES: pytest.StashKey[list[Strategy[Any]]] = pytest.StashKey()
@@ -64,7 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--strategy", action="append", default=[], help="only this strategy, or all; may be repeated"
     )
     group.addoption("--scenario", action="append", default=[], help="only this scenario; may be repeated")
-    group.addoption("--out", default="results/latest", help="--out=FOLDER for records and reports")
+    group.addoption("--out", help="--out=FOLDER for records and reports; by default a new one, results/TIME")
+    group.addoption("--fresh", action="store_true", help="replace a run that lies in the folder")
 
 
 def _chosen(names: list[str]) -> list[str]:
@@ -86,11 +88,17 @@ def pytest_configure(config: pytest.Config) -> None:
         from backprop.data import load
         from backprop.registry import select_strategies
         from bench.budget import Budget
+        from bench.folders import RESULTS, new_folder
+        from bench.journal import make_room
         from bench.scenarios import select_scenarios
 
         config.stash[BUDGET] = Budget.parse(
             config.getoption("memory_budget"), config.getoption("time_budget")
         )
+        out = config.getoption("out")
+        results = config.rootpath / RESULTS
+        config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
+        make_room(config.stash[FOLDER], config.getoption("fresh"))
         config.stash[DATA] = load(config.getoption("data"))
         config.stash[SCENARIOS] = select_scenarios(config.getoption("scenario"))
         config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))

@@ -1,9 +1,8 @@
-"""Prediction: bytes and time of every derivation of any network, from its sizes and the machine's limits.
+"""Prediction: bytes and time of every derivation of any network, from its sizes, the machine's limits and the loss.
 
-    time = the larger of flops ÷ flops per second and bytes moved ÷ bytes per second
-
-Nothing of the network's size is allocated. The time is a lower bound, what a derivation would take that
-reaches the machine's limits; a run prints beside it which share of them was reached.
+The same forecast as that of a run, for one call. Nothing of the network's size is allocated, unless the loss fits
+into the budget: then it is timed, since a black box is predicted by it. The time is a lower bound, what a derivation
+would take that reaches the machine's limits; a run prints beside it which share of them was reached.
 """
 
 from __future__ import annotations
@@ -13,13 +12,25 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop import Network, Strategy
-from backprop.arrays import check_dtype
-from backprop.errors import ShapeError
+from backprop import Network, Strategy, blas
+from backprop.arrays import check_dtype, check_samples
 from bench.budget import Budget
 from bench.console import make_table
+from bench.forecast import Speeds
 from bench.machine import Limits, measure_limits
+from bench.predicted import predict
 from bench.report import units
+from bench.scenarios import Scenario
+
+FIGURES = (
+    "strategy",
+    "predicted_time_s",
+    "predicted_peak_bytes",
+    "predicted_flops",
+    "predicted_bytes_moved",
+    "forward_calls",
+)
+"""What of a record is a prediction."""
 
 
 def predictions(
@@ -32,33 +43,22 @@ def predictions(
 ) -> list[dict[str, Any]]:
     """One row a strategy, the fastest first: its predicted cost, and whether it fits the budget.
 
-    Raises `ShapeError` for a batch below one and `DtypeError` for another dtype than float32 or float64.
+    With the limits of some machine nothing is measured of this one, and nothing of the network's size allocated.
+
+    Raises `ShapeError` for a batch that is none and `DtypeError` for another dtype than float32 or float64.
     """
-    if batch_size < 1:
-        raise ShapeError(f"The batch is {batch_size}; expected at least one sample.")
+    check_samples(batch_size)
     dtype = check_dtype(dtype_name)
-    limits = limits or measure_limits(dtype)
-    rows: list[dict[str, Any]] = []
-    for strategy in strategies:
-        reason = strategy.unsupported(network, dtype)
-        if reason is not None:
-            rows.append({"strategy": strategy.name, "fits": "no", "reason": reason})
-            continue
-        cost = strategy.cost(network, batch_size, dtype)
-        time_s = max(cost.flops / limits.flops_per_s, cost.bytes_moved / limits.bytes_per_s)
-        fits, reason = _fits(cost.peak_bytes, time_s, budget)
-        rows.append(
-            {
-                "strategy": strategy.name,
-                "predicted_time_s": time_s,
-                "predicted_peak_bytes": cost.peak_bytes,
-                "predicted_flops": cost.flops,
-                "predicted_bytes_moved": cost.bytes_moved,
-                "forward_calls": cost.forward_calls,
-                "fits": "yes" if fits else "no",
-                "reason": reason,
-            }
-        )
+    scenario = Scenario.of(network, batch_size, dtype.name)
+    memory_bytes = budget.memory_bytes if limits is None else 0.0
+    speeds = Speeds.of(network, batch_size, dtype, limits or measure_limits(dtype), memory_bytes)
+    records = predict(strategies, scenario, blas.threads(), speeds, budget, calls=1)
+    rows = [
+        {name: value for name in FIGURES if (value := getattr(record, name)) is not None}
+        | {"fits": "yes" if record.status == "predicted" else "no"}
+        | {"reason": "" if record.status == "predicted" else record.reason}
+        for record in records
+    ]
     return sorted(rows, key=lambda row: row.get("predicted_time_s", float("inf")))
 
 
@@ -91,12 +91,3 @@ def print_predictions(
             style=None if row["fits"] == "yes" else "dim",
         )
     console.print(table)
-
-
-def _fits(peak_bytes: int, time_s: float, budget: Budget) -> tuple[bool, str]:
-    reasons = []
-    if peak_bytes > budget.memory_bytes:
-        reasons.append("too much memory")
-    if time_s > budget.time_s:
-        reasons.append("too long")
-    return not reasons, " and ".join(reasons)

@@ -1,14 +1,15 @@
-"""The Record: one measured cell as one flat row, units in the names; and the other rows of a journal."""
+"""The rows of a journal: the run and its machine, one flat Record a measured cell, agreements, and marks.
+
+The classes are the schema by which a journal is read: a row that does not fit is refused by its line.
+Units stand in the names of the fields.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import reprlib
-from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from backprop.errors import RecordError
+import msgspec
+from msgspec import Meta, Struct
 
 FORMAT = 1
 """The version of the journal's format; a reader refuses a newer one."""
@@ -29,62 +30,82 @@ STATUSES: tuple[str, ...] = get_args(Status)
 MEASURED: tuple[str, ...] = ("ok", "disagrees")
 """The statuses of a cell that has figures."""
 
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Predicted = Count | Annotated[float, Meta(ge=0)]
+"""A predicted number of bytes or operations; from 2**63 on it is a float."""
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Samples = list[Annotated[list[Positive], Meta(min_length=1)]]
+"""Times of a call, a list for every start."""
+SamplesByName = dict[str, Samples]
+"""Samples by the name of what took the same turns."""
 
-@dataclass
-class Record:
+
+class Row(Struct, tag_field="kind"):
+    """One line of a journal; `kind` says which."""
+
+
+class Record(Row, tag="record", forbid_unknown_fields=True):
     """One cell, strategy x scenario; None is what was not measured. results/README.md explains the fields."""
 
     strategy: str
     scenario: str
     network: str
-    parameters: int
-    batch_size: int
+    parameters: Count
+    batch_size: Count
     dtype: str
-    threads: int
+    threads: Count
     host: str | None = None
     cpu: str | None = None
     status: Status = "ok"
     reason: str = ""
     unstable: str = ""
-    time_median_s: float | None = None
-    time_iqr_s: float | None = None
-    time_min_s: float | None = None
-    time_low_s: float | None = None
-    time_high_s: float | None = None
-    rounds: int | None = None
-    starts: int | None = None
-    prepare_s: float | None = None
-    peak_bytes: int | None = None
-    prepare_peak_bytes: int | None = None
+    time_median_s: Positive | None = None
+    time_iqr_s: NotNegative | None = None
+    time_min_s: Positive | None = None
+    time_low_s: Positive | None = None
+    time_high_s: Positive | None = None
+    rounds: Count | None = None
+    starts: Count | None = None
+    turns_group: Count | None = None
+    prepare_s: NotNegative | None = None
+    peak_bytes: Count | None = None
+    prepare_peak_bytes: Count | None = None
     memory_tracker: str | None = None
-    high_water_bytes: int | None = None
-    predicted_peak_bytes: int | None = None
-    predicted_flops: int | None = None
-    predicted_bytes_moved: int | None = None
-    predicted_time_s: float | None = None
-    forward_calls: int | None = None
-    limit_flops_per_s: float | None = None
-    limit_bytes_per_s: float | None = None
-    flops_share: float | None = None
-    bandwidth_share: float | None = None
+    high_water_bytes: Count | None = None
+    predicted_peak_bytes: Predicted | None = None
+    predicted_flops: Predicted | None = None
+    predicted_bytes_moved: Predicted | None = None
+    predicted_time_s: Positive | None = None
+    forward_calls: Predicted | None = None
+    limit_flops_per_s: Positive | None = None
+    limit_bytes_per_s: Positive | None = None
+    flops_share: NotNegative | None = None
+    bandwidth_share: NotNegative | None = None
     loss: float | None = None
-    gradient_error: float | None = None
+    gradient_error: NotNegative | None = None
     cosine: float | None = None
     worst_element: str | None = None
-    kinks: int | None = None
+    kinks: Count | None = None
     kinks_at: str | None = None
-    tolerance: float | None = None
+    tolerance: Positive | None = None
     agrees: bool | None = None
-    test_accuracy: float | None = None
-    ratio_to_short_form: float | None = None
-    ratio_low: float | None = None
-    ratio_high: float | None = None
-    noise_floor: float | None = None
-    p_value: float | None = None
+    test_accuracy: Share | None = None
+    ratio_to_short_form: Positive | None = None
+    ratio_low: Positive | None = None
+    ratio_high: Positive | None = None
+    noise_floor: Positive | None = None
+    p_value: Share | None = None
+    detectable: Positive | None = None
     verdict: str | None = None
-    ratio_to_loss: float | None = None
-    ratio_to_products: float | None = None
-    samples_s: list[list[float]] = field(default_factory=list)
+    rank_best: Count | None = None
+    rank_worst: Count | None = None
+    ratio_to_loss: Positive | None = None
+    ratio_to_products: Positive | None = None
+    samples_s: Samples = []
+    baselines_s: SamplesByName = {}
+    """Of the first cell of a group of turns: the samples of what took the same turns and has no row."""
 
     @property
     def measured(self) -> bool:
@@ -92,70 +113,85 @@ class Record:
         return self.status in MEASURED
 
 
-@dataclass
-class Agreement:
+class Agreement(Row, tag="agreement", forbid_unknown_fields=True):
     """Two strategies in one scenario: the relative distance of their gradients and what both models allow."""
 
     scenario: str
     dtype: str
     first: str
     second: str
-    distance: float | None
-    tolerance: float
+    distance: NotNegative | None
+    tolerance: NotNegative
     agrees: bool
 
 
-ROWS: dict[str, type[Record] | type[Agreement]] = {"record": Record, "agreement": Agreement}
+class Group(Row, tag="group"):
+    """The end of a group: all rows of the scenario of this name are written."""
+
+    name: str
 
 
-def to_json(row: Record | Agreement) -> dict[str, Any]:
+class End(Row, tag="end"):
+    """The end of a run: every group is written."""
+
+
+class Pool(Struct):
+    """A library with threads of its own, as threadpoolctl sees it."""
+
+    internal_api: str | None = None
+    version: str | None = None
+    architecture: str | None = None
+    num_threads: int | None = None
+
+
+class Library(Struct):
+    """A library that was measured: its version, its build in its own words, and all pools beside it."""
+
+    version: str | None = None
+    build: dict[str, str] = {}
+    pools: list[Pool] = []
+
+
+class Machine(Struct):
+    """A host: what it is, what it runs, and the threads that were fixed."""
+
+    cpu: str | None = None
+    cores: int | None = None
+    memory_bytes: NotNegative | None = None
+    platform: str | None = None
+    python: str | None = None
+    threads: int | None = None
+    pinned_to: list[int] = []
+    governor: str | None = None
+    load_1min: float | None = None
+    blas: list[Pool] = []
+    versions: dict[str, str | None] = {}
+    libraries: dict[str, Library] = {}
+    packages: dict[str, str] = {}
+    """Every package that was installed, with its version."""
+
+
+class Description(Row, tag="run"):
+    """The first line: how the run was made, where, and with which settings it may go on."""
+
+    format: int
+    command: str | None = None
+    data: str | None = None
+    reference: str | None = None
+    started: str | None = None
+    memory_budget_bytes: Positive | None = None
+    time_budget_s: Positive | None = None
+    machine: Machine = msgspec.field(default_factory=Machine)
+    conditions: dict[str, bool | str] = {}
+    hosts: dict[str, Machine] = {}
+    notes: list[str] = []
+    settings: dict[str, Any] | None = None
+
+
+def to_json(row: Row) -> dict[str, Any]:
     """The row as JSON can hold it: a number that is not finite becomes None."""
-    kind = next(kind for kind, cls in ROWS.items() if isinstance(row, cls))
-    values = {name: _finite(value) for name, value in dataclasses.asdict(row).items()}
-    return {"kind": kind, **values}
-
-
-def from_json(values: dict[str, Any], where: str) -> Record | Agreement:
-    """The row of a journal line; `where` names the line in errors. Raises `RecordError` where it is none."""
-    values = dict(values)
-    cls = ROWS.get(str(values.pop("kind", "")))
-    if cls is None:
-        raise RecordError(f"{where} is no row of a run; expected a kind of {', '.join(ROWS)}.")
-    known = {f.name for f in dataclasses.fields(cls)}
-    if unknown := sorted(values.keys() - known):
-        raise RecordError(f"{where} has the unknown field {unknown[0]!r}; expected those of {cls.__name__}.")
-    for f in dataclasses.fields(cls):
-        if f.name in values:
-            if not _fits(values[f.name], str(f.type)):
-                raise RecordError(
-                    f"{where} has {f.name} = {reprlib.repr(values[f.name])}; expected {f.type}."
-                )
-        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise RecordError(f"{where} lacks the field {f.name!r}; expected all fields of {cls.__name__}.")
-    row = cls(**values)
-    if isinstance(row, Record) and row.status not in STATUSES:
-        raise RecordError(f"{where} has the status {row.status!r}; expected one of {', '.join(STATUSES)}.")
-    return row
-
-
-def _fits(value: Any, annotation: str) -> bool:
-    """Whether a value out of JSON is of the type that a field is annotated with."""
-    kind, optional, _ = annotation.partition(" | None")
-    if value is None:
-        return bool(optional)
-    if kind == "list[list[float]]":
-        return isinstance(value, list) and all(
-            isinstance(start, list) and all(_fits(sample, "float") for sample in start) for start in value
-        )
-    if kind == "int":
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    if kind == "float":
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, bool if kind == "bool" else str)
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(row))
+    return values
 
 
 def one_line(text: object) -> str:

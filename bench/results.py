@@ -42,7 +42,7 @@ class Results:
         if self.failed:
             sentence = f"{sentence}. CRASHED: {', '.join(dict.fromkeys(self.failed))}"
         if self.agree:
-            return f"{sentence}: all agree." if not self.failed else f"{sentence}."
+            return f"{sentence}: all agree." if measured and not self.failed else f"{sentence}."
         apart = [f"{row.first} and {row.second}" for row in self.agreements if not row.agrees]
         return f"{sentence}. DISAGREE: {', '.join(dict.fromkeys(self._wrong() or apart))}."
 

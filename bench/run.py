@@ -20,8 +20,9 @@ from backprop.verify import REFERENCE, pairs
 from bench.budget import Budget
 from bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
 from bench.journal import Journal, locked
+from bench.libraries import measured_libraries, write_constraints
 from bench.machine import describe_machine
-from bench.record import Record
+from bench.record import FORMAT, Description, Record
 from bench.results import Results, agreement_of
 from bench.scenarios import Scenario
 from bench.threads import check_threads
@@ -67,6 +68,7 @@ class Run:
     cores: list[int]
     dataset: Dataset
     command: str
+    strategies: Sequence[Strategy[Any]] = ()
     results: Results = field(init=False, default_factory=Results)
     _bench: Workbench | None = field(init=False, default=None)
     _gradients: dict[str, Parameters] = field(init=False, default_factory=dict)
@@ -74,18 +76,20 @@ class Run:
 
     def __enter__(self) -> Run:
         check_threads(self.threads)
-        description = {
-            "command": self.command,
-            "data": self.dataset.name,
-            "reference": REFERENCE,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "memory_budget_bytes": self.budget.memory_bytes,
-            "time_budget_s": self.budget.time_s,
-            "machine": describe_machine(self.threads, self.cores),
-        }
+        description = Description(
+            format=FORMAT,
+            command=self.command,
+            data=self.dataset.name,
+            reference=REFERENCE,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=self.budget.memory_bytes,
+            time_budget_s=self.budget.time_s,
+            machine=describe_machine(self.threads, self.cores, measured_libraries(self.strategies)),
+        )
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))
             self._journal = stack.enter_context(Journal(self.folder, description))
+            write_constraints(self.folder, description)
             self._open = stack.pop_all()
         return self
 
@@ -123,7 +127,7 @@ class Run:
     def _workbench(self, scenario: Scenario) -> Workbench:
         if self._bench is None or self._bench.scenario != scenario:
             self._close_scenario()
-            self._bench = Workbench(scenario, scenario.samples(self.dataset), self.threads)
+            self._bench = Workbench(scenario, self.dataset, self.threads, self.budget.memory_bytes)
         return self._bench
 
     def _finish(self, cell: Cell) -> None:

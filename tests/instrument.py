@@ -83,4 +83,5 @@ def group_names(folder):
     """The groups that a journal has, in order."""
     path = folder / "records.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line)["name"] for line in lines if line.startswith('{"kind": "group"')]
+    rows = map(json.loads, lines)
+    return [row["name"] for row in rows if row["kind"] == "group"]

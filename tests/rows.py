@@ -1,37 +1,52 @@
 """Records and journals for the tests of the harness: made up, or any that Hypothesis can think of."""
 
-import dataclasses
 import json
 
+import msgspec
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from tables import PROPERTY
 
-from bench.record import FORMAT, STATUSES, Agreement, Record, to_json
+from bench.record import FORMAT, Agreement, Description, Record, to_json
 
 RUN = {"kind": "run", "format": FORMAT, "command": "backprop run", "data": "sample", "machine": {}}
 
 MANY_FIELDS = settings(PROPERTY, max_examples=10, phases=(Phase.explicit, Phase.generate))
 """Rows have some forty fields: to make a failing one small takes minutes."""
 
-_FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-_KINDS = {
-    "str": st.text(),
-    "Status": st.sampled_from(STATUSES),
-    "int": st.integers(-(2**63) + 1, 2**63 - 1),
-    "float": _FLOATS,
-    "bool": st.booleans(),
-    "list[list[float]]": st.lists(st.lists(_FLOATS, max_size=3), max_size=3),
-}
+INSPECT = msgspec.inspect
 
 
-def _any_of(annotation):
-    kind, optional, _ = annotation.partition(" | None")
-    return st.none() | _KINDS[kind] if optional else _KINDS[kind]
+def any_of(kind):
+    """Whatever a field of this kind may hold, by the schema that readers use."""
+    match kind:
+        case INSPECT.UnionType(types):
+            return st.one_of(map(any_of, types))
+        case INSPECT.NoneType():
+            return st.none()
+        case INSPECT.BoolType():
+            return st.booleans()
+        case INSPECT.StrType():
+            return st.text()
+        case INSPECT.LiteralType(values):
+            return st.sampled_from(values)
+        case INSPECT.IntType(ge=least, le=most):
+            return st.integers(least, most)
+        case INSPECT.FloatType(gt=above, ge=least, le=most):
+            least = above if least is None else least
+            return st.floats(
+                least, most, exclude_min=above is not None, allow_nan=False, allow_infinity=False
+            )
+        case INSPECT.ListType(item, min_length=least):
+            return st.lists(any_of(item), min_size=least or 0, max_size=3)
+        case INSPECT.DictType(key, value):
+            return st.dictionaries(any_of(key), any_of(value), max_size=2)
+        case _:
+            raise TypeError(kind)
 
 
 def _any_row(cls):
-    return st.builds(cls, **{f.name: _any_of(str(f.type)) for f in dataclasses.fields(cls)})
+    return st.builds(cls, **{f.name: any_of(f.type) for f in INSPECT.type_info(cls).fields})
 
 
 ANY_RECORD = _any_row(Record)
@@ -84,7 +99,9 @@ def wrong(strategy="wrong", **changes):
 def left_out(strategy="dense", status="over-memory-budget", reason="needs 2 GB", **changes):
     """A cell that did not run."""
     blank = {
-        f.name: None for f in dataclasses.fields(Record) if f.default is None and "predicted" not in f.name
+        f.name: None
+        for f in msgspec.structs.fields(Record)
+        if f.default is None and "predicted" not in f.name
     }
     return record(strategy, **blank | {"samples_s": [], "status": status, "reason": reason, **changes})
 
@@ -93,6 +110,11 @@ def agreement(first, second, **changes):
     """A pair that agrees, but for the `changes`."""
     values = {"scenario": "toy", "dtype": "float64", "distance": 1e-16, "tolerance": 2e-14, "agrees": True}
     return Agreement(first=first, second=second, **values | changes)
+
+
+def described(**run):
+    """The description of a run, as read from a journal's first line."""
+    return msgspec.convert(RUN | run, Description)
 
 
 def write_journal(folder, *rows, run=RUN):

@@ -35,6 +35,8 @@ class Peer(Strategy[PlanT]):
     """The first version that has `function`."""
     function: ClassVar[str]
     """What of the library is used, in its own words."""
+    build: ClassVar[tuple[str, ...]] = ()
+    """Attributes of the library, or functions, that tell how it was built and with how many threads it works."""
 
     @abstractmethod
     def bind(self, plan: PlanT, params: Parameters, batch: Batch) -> Callable[[], Raw]:

@@ -34,6 +34,7 @@ class JaxPeer(Peer[Plan]):
     route: Literal["grad", "jacrev", "jacfwd"] = "grad"
 
     package: ClassVar[str] = "jax"
+    build: ClassVar[tuple[str, ...]] = ("default_backend", "lib.__version__")
     oldest: ClassVar[str] = "0.4.30"
     function: ClassVar[str] = "jax.block_until_ready for NumPy 2"
     summary: ClassVar[str] = "JAX: grad of the loss, jacrev of the outputs under vmap, or jacfwd of the loss"

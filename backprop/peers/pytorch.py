@@ -26,12 +26,16 @@ class Plan:
     gradient: Parameters
 
 
+_BUILD = ("version.cuda", "get_num_threads", "__config__.show")
+
+
 @final
 class TorchGrad(Peer[Plan]):
     """torch.autograd.grad of the loss."""
 
     name = "torch-grad"
     package: ClassVar[str] = "torch"
+    build: ClassVar[tuple[str, ...]] = _BUILD
     oldest: ClassVar[str] = "1.13"
     function: ClassVar[str] = "torch.autograd.grad"
     summary: ClassVar[str] = "PyTorch: torch.autograd.grad of the loss"
@@ -77,6 +81,7 @@ class TorchJacrev(Peer[Plan]):
 
     name = "torch-jacrev"
     package: ClassVar[str] = "torch"
+    build: ClassVar[tuple[str, ...]] = _BUILD
     oldest: ClassVar[str] = "2.0"
     function: ClassVar[str] = "torch.func.jacrev"
     summary: ClassVar[str] = "PyTorch: ∂(outputs)/∂θ by torch.func.jacrev under vmap, then contracted"

@@ -22,7 +22,7 @@ def open_client(workers: int) -> tuple[Client, contextlib.ExitStack]:
     """A client, and what closes it and all that was started for it.
 
     Where Dask's configuration names a scheduler (`DASK_SCHEDULER_ADDRESS`) that one is used; otherwise so many
-    worker processes are started on this machine, over TCP on loopback, with one BLAS thread each. Raises
+    worker processes are started on this machine, on loopback, with one BLAS thread each. Raises
     `ShardError` where they do not start.
     """
     import dask
@@ -37,12 +37,13 @@ def open_client(workers: int) -> tuple[Client, contextlib.ExitStack]:
 @contextlib.contextmanager
 def _served(workers: int) -> Iterator[str]:
     """The scheduler's address of a cluster in a process of its own, which ends with this block or this process."""
-    path = os.pathsep.join(
-        part or str(os.curdir) for part in sys.path
-    )  # workers import what this process can
-    child = ChildProcess(
-        "backprop.sharding.serve", str(workers), variables={"PYTHONPATH": path}, keeps_output=False
-    )
+    import dask
+
+    variables = {  # workers import what this process can, under the same configuration
+        "PYTHONPATH": os.pathsep.join(part or str(os.curdir) for part in sys.path),
+        "DASK_INTERNAL_INHERIT_CONFIG": dask.config.serialize(dask.config.global_config),
+    }
+    child = ChildProcess("backprop.sharding.serve", str(workers), variables=variables, keeps_output=False)
     try:
         try:
             address = str(child.receive(_START_UP_S)["address"])

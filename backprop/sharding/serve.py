@@ -14,14 +14,15 @@ import sys
 
 
 def main(workers: int) -> None:
-    """Start so many workers over TCP on loopback, answer with the scheduler's address, wait for the end."""
+    """Start so many workers on loopback, answer with the scheduler's address, wait for the end of the input."""
     import dask
-    from distributed import LocalCluster
+    from distributed import LocalCluster, Security
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program; its end is the end of this one
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     variables = dict(dask.config.get("distributed.nanny.pre-spawn-environ", {}))
     variables.pop("MALLOC_TRIM_THRESHOLD_", None)  # it would give freed memory back after every call
+    security = Security()  # as Dask's own configuration says
     with (
         dask.config.set({"distributed.nanny.pre-spawn-environ": variables}),
         LocalCluster(
@@ -29,7 +30,8 @@ def main(workers: int) -> None:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            protocol="tcp://",
+            protocol="tls://" if security.require_encryption else "tcp://",
+            security=security,
             dashboard_address="127.0.0.1:0",  # else two clusters on one host quarrel over a port
             memory_limit=None,
             silence_logs=logging.CRITICAL,

@@ -68,7 +68,7 @@ class Trainer:
         self.settings, self.source = settings, source
         self.network = settings.build_network()
         dtype = np.dtype(settings.dtype)
-        _check_data(settings, images, labels)
+        check_data(settings, images, labels)
         self.strategy = find_strategy(settings.strategy)
         reason = self.strategy.unsupported(self.network, dtype)
         if reason is not None:
@@ -225,7 +225,7 @@ def fingerprint(images: Array, labels: Array) -> str:
     return f"{crc:08x}-{len(labels)}"
 
 
-def _check_data(settings: Settings, images: Array, labels: Array) -> None:
+def check_data(settings: Settings, images: Array, labels: Array) -> None:
     """Raise `DataError` where an image or a class does not fit, and say what network would."""
     network = settings.build_network()
     pixels = math.prod(images.shape[1:])

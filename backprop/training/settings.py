@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.arrays import check_dtype
-from backprop.errors import BackpropError, UnknownNameError
+from backprop.arrays import MOST_ENTRIES, check_dtype
+from backprop.errors import BackpropError, UnknownNameError, shown
 from backprop.network import Network
 from backprop.training.optimizers import find_optimizer
 from backprop.training.schedule import find_schedule
@@ -61,7 +61,7 @@ class Settings:
         if self.seconds is not None:
             _check("number of seconds", self.seconds)
         if self.shift < 0:
-            raise SettingsError(f"The shift is {self.shift}; expected 0 or more pixels.")
+            raise SettingsError(f"The shift is {shown(self.shift)}; expected 0 or more pixels.")
         if self.seed < 0:
             raise SettingsError(f"The seed is {self.seed}; expected 0 or more.")
 
@@ -98,6 +98,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 
 def _check(what: str, value: float, *, whole: bool = False) -> None:
-    if not math.isfinite(value) or value <= 0:
-        kind = "a whole number" if whole else "a finite number"
-        raise SettingsError(f"The {what} is {value}; expected {kind} above zero.")
+    if not 0 < value <= (MOST_ENTRIES if whole else sys.float_info.max):
+        kind = f"a whole number up to {MOST_ENTRIES:,}," if whole else "a finite number"
+        raise SettingsError(f"The {what} is {shown(value)}; expected {kind} above zero.")

@@ -17,6 +17,7 @@ import pandas as pd
 
 from bench.check.cases import CASES, MISTAKES, Case, Gradient, planted
 from bench.check.tools import TOOLS, Counted, GaveUp, Tool, Verdict
+from bench.folders import keep
 from bench.output import write_files
 from bench.report.markdown import markdown_table
 
@@ -107,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run every tool that is installed and write the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.check.comparison", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for comparison.csv and comparison.md")
-    out: Path = parser.parse_args(arguments).out
+    parser.add_argument("--fresh", action="store_true", help="replace what is there")
+    chosen = parser.parse_args(arguments)
+    out: Path = chosen.out
+    keep("The file", [out / "comparison.csv"], chosen.fresh)
     tools = [tool for tool in TOOLS if importlib.util.find_spec(tool.package)]
     frame = compare(tools)
     table = frame.to_csv(index=False, float_format="%.4g")

@@ -15,6 +15,10 @@ _SOME = 200
 """Digits to choose from, at least; those that are made ready for nothing take time."""
 
 
+_TIMES_THE_TRUTH = 4
+"""What a check takes in all, as a multiple of the true gradient in extended precision: it bounds every entry."""
+
+
 @dataclass(frozen=True)
 class Job:
     """A target `file.py:function` or `package.module:function`, and the point at which it is checked."""
@@ -36,19 +40,28 @@ class Job:
 
         return Network.parse(self.sizes, activation=self.activation, loss=self.loss)
 
-    def sample(self, network: Network, rng: np.random.Generator) -> tuple[Parameters, Batch]:
+    def sample(
+        self, network: Network, rng: np.random.Generator, memory_bytes: float
+    ) -> tuple[Parameters, Batch]:
         """Random parameters, biases among them, and a batch: real digits where they fit, else random numbers.
 
-        With biases of zero what happens to them would go unseen. Raises `CheckError` for a batch that is none.
+        With biases of zero what happens to them would go unseen. Raises `ShapeError` for a batch that is none and
+        `BudgetError` for a network too large for `memory_bytes`, before any memory is taken.
         """
-        from backprop.arrays import check_dtype
+        from backprop.arrays import check_dtype, check_samples
         from backprop.data import load
-        from backprop.errors import CheckError
+        from backprop.errors import BudgetError
+        from bench.forecast import harness_bytes
+        from bench.report import units
         from bench.scenarios import Scenario
 
         dtype = check_dtype(self.dtype)
-        if self.batch < 1:
-            raise CheckError(f"The batch is {self.batch}; expected at least one sample.")
+        needed = _TIMES_THE_TRUTH * harness_bytes(network, check_samples(self.batch), dtype)
+        if needed > memory_bytes:
+            raise BudgetError(
+                f"The check of {network}, batch {self.batch}, needs {units.data_size(needed)}; "
+                f"expected to get along with {units.data_size(memory_bytes)}, or a larger --memory-limit."
+            )
         params = network.init(rng, dtype)
         for names in network.names:
             if "b" in names:

@@ -47,7 +47,7 @@ class Answers:
 
 
 def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
-    """Check the job's function and measure its cost, within `timeout_s`.
+    """Check the job's function and measure its cost, within `timeout_s` and `memory_bytes` of each process.
 
     Raises `ThreadError` for a thread count that this machine does not have.
     """
@@ -55,7 +55,7 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
     with UserProcess(job, timeout_s, memory_bytes) as user:
         try:
             with _at_most(timeout_s + _GRACE_S, job.target):
-                found = _check(job, user)
+                found = _check(job, user, memory_bytes)
         except UserError as error:
             found = {"error": str(error), "traceback": error.lines}
         except BackpropError as error:
@@ -63,10 +63,10 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
     return Answers(**found, printed=user.printed)
 
 
-def _check(job: Job, user: UserProcess) -> dict[str, Any]:
+def _check(job: Job, user: UserProcess, memory_bytes: float) -> dict[str, Any]:
     network = job.network()
     rng = np.random.default_rng(job.seed)
-    params, batch = job.sample(network, rng)
+    params, batch = job.sample(network, rng, memory_bytes)
     user.wait_until_loaded()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would be of the check's own arithmetic

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from backprop.errors import CheckError, UnknownNameError
+from backprop.errors import CheckError, UnknownNameError, is_file, shown
 from bench.check.failures import UserError, user_error
 
 EXPECTED = "file.py:function or package.module:function"
@@ -26,8 +26,7 @@ def load_target(target: str) -> Callable[..., Any]:
     origin, _, name = target.rpartition(":")
     if not origin or not name:
         raise CheckError(f"The target is {target!r}; expected {EXPECTED}.")
-    is_file = origin.endswith(".py") or Path(origin).exists()
-    module = _from_file(origin) if is_file else _from_module(origin)
+    module = _from_file(origin) if origin.endswith(".py") or is_file(origin) else _from_module(origin)
     function = getattr(module, name, None)
     if function is None:
         known = [
@@ -46,8 +45,8 @@ def load_target(target: str) -> Callable[..., Any]:
 
 def _from_file(origin: str) -> ModuleType:
     path = Path(origin)
-    if not path.is_file():
-        raise CheckError(f"There is no file {origin!r}; expected {EXPECTED}.")
+    if not is_file(origin):
+        raise CheckError(f"There is no file {shown(origin)}; expected {EXPECTED}.")
     sys.path.insert(0, str(path.resolve().parent))  # a user's file may import what lies beside it
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"_user_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -1,4 +1,8 @@
-"""The connection to a Dask cluster: one of this machine's own, over TCP on loopback, or the one at an address."""
+"""The connection to a Dask cluster: one of this machine's own, on loopback, or the one at an address.
+
+Both are as safe as Dask's own configuration makes them: with `distributed.comm.tls` and an address of `tls://`
+everything that is sent is encrypted, and both sides show certificates; `require-encryption` allows nothing else.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
 
 _CONNECT_S = 5.0
 _PLAIN_WORKERS = {
@@ -54,8 +58,9 @@ def connected(workers: int | None, address: str | None) -> Iterator[Client]:
 def _local(workers: int | None) -> Iterator[Client]:
     import tempfile
 
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, Security
 
+    security = Security()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         LocalCluster(
@@ -63,7 +68,8 @@ def _local(workers: int | None) -> Iterator[Client]:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            protocol="tcp://",
+            protocol="tls://" if security.require_encryption else "tcp://",
+            security=security,
             dashboard_address="127.0.0.1:0",  # else two clusters on one host quarrel over a port
             memory_limit=None,
             local_directory=folder,
@@ -78,10 +84,11 @@ def _local(workers: int | None) -> Iterator[Client]:
 def _client_of(address: str) -> Client:
     import asyncio
 
-    from distributed import Client
+    from distributed import Client, Security
 
+    security = Security()
     try:
-        kind = asyncio.run(_kind_of(address))
+        kind = asyncio.run(_kind_of(address, security))
         if kind != "Scheduler":
             raise ValueError(f"what answers is a {kind.lower()}")
     except (
@@ -89,18 +96,22 @@ def _client_of(address: str) -> Client:
         ValueError,
         TypeError,
         AttributeError,
+        RuntimeError,
     ) as error:  # Dask raises any of them for no address
         said = " ".join(str(error).split()).rstrip(".") or "it is no address"
         raise ClusterError(
             f"No Dask scheduler answers at {address!r}: {said}; "
-            "expected the address that `dask scheduler` prints, such as tcp://10.0.0.1:8786."
+            "expected the address that `dask scheduler` prints, such as tcp://10.0.0.1:8786, "
+            "or tls:// with Dask's configuration of TLS."
         ) from error
-    return Client(address, timeout=_CONNECT_S, set_as_default=False)
+    return Client(address, security=security, timeout=_CONNECT_S, set_as_default=False)
 
 
-async def _kind_of(address: str) -> str:
+async def _kind_of(address: str, security: Security) -> str:
     """What a server of Dask's at the address says that it is; a client would try to connect again and again."""
     from distributed.core import rpc
 
-    async with rpc(address, timeout=_CONNECT_S) as server:
+    async with rpc(
+        address, timeout=_CONNECT_S, connection_args=security.get_connection_args("client")
+    ) as server:
         return str((await server.identity())["type"])

@@ -23,12 +23,13 @@ _ANSWER_S = 120.0
 
 @dataclass(frozen=True)
 class Needs:
-    """What every host must have: cores for `threads`, a clock for turns of `turn_s`, the run's data."""
+    """What every host must have: cores for `threads`, a clock for turns of `turn_s`, the data, strategies."""
 
     threads: int
     turn_s: float
     data: str
     data_checksum: str
+    strategies: tuple[str, ...] = ()
 
 
 @dataclass
@@ -101,12 +102,14 @@ class Crew:
             )
         if member.host not in self.hosts:
             needs = self.needs
-            host: HostReport = self._ask(address, report, needs.threads, needs.turn_s, needs.data)
+            host: HostReport = self._ask(
+                address, report, needs.threads, needs.turn_s, needs.data, needs.strategies
+            )
             if host.data_checksum != needs.data_checksum:
                 raise ClusterError(
                     f"{place} finds other images under {needs.data!r}; expected those that are here."
                 )
-            known = {str(other.machine["cpu"]) for other in self.hosts.values()}
+            known = {str(other.machine.cpu) for other in self.hosts.values()}
             if known and member.cpu not in known:
                 print(
                     f"Note: The host {member.host} has another processor, {member.cpu}; its rows are kept apart.",

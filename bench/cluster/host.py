@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
+    from bench.record import Machine
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Identity:
 class HostReport:
     """A host: its description, the conditions of the instrument there with their notes, the data it reads."""
 
-    machine: dict[str, Any]
+    machine: Machine
     conditions: dict[str, Any]
     notes: list[str]
     data_checksum: str
@@ -39,20 +40,23 @@ def identify() -> Identity:
     return Identity(machine.host_name(), machine.cpu_name(), len(available_cores()), versions())
 
 
-def report(threads: int, turn_s: float, data: str) -> HostReport:
+def report(threads: int, turn_s: float, data: str, strategies: tuple[str, ...]) -> HostReport:
     """This host; starts a worker of the instrument to see what works here.
 
     Raises `BackpropError` where the thread count, the clock or the data will not do.
     """
+    from backprop import find_strategy
     from backprop.data import load
     from bench.isolated.conditions import Conditions
+    from bench.libraries import measured_libraries
     from bench.machine import describe_machine
     from bench.threads import choose_cores
 
     cores = choose_cores(threads)
     conditions = Conditions.of(threads, cores, turn_s)
+    libraries = measured_libraries(map(find_strategy, strategies))
     return HostReport(
-        machine=describe_machine(threads, cores if conditions.pinned else []),
+        machine=describe_machine(threads, cores if conditions.pinned else [], libraries),
         conditions=conditions.to_json(),
         notes=conditions.notes(),
         data_checksum=data_checksum(load(data)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class OnCluster(Place):
         """A run may go on with other hosts: every record holds its own, and no ratio crosses two."""
         return {"place": "a cluster"}
 
-    def description(self) -> dict[str, Any]:
+    def description(self, suite: Suite) -> dict[str, Any]:
         """The first host as the machine, every host beside it, and what is not as it should be."""
         hosts = {name: self.crew.hosts[name] for name in sorted(self.crew.hosts)}
         first = next(iter(hosts.values()))
@@ -61,7 +61,7 @@ class OnCluster(Place):
             )
         cpus: dict[str, list[str]] = {}
         for name, host in sorted(self.crew.hosts.items()):
-            cpus.setdefault(str(host.machine["cpu"]), []).append(name)
+            cpus.setdefault(str(host.machine.cpu), []).append(name)
         if len(cpus) > 1:
             listed = "; ".join(f"{cpu} in {', '.join(names)}" for cpu, names in cpus.items())
             notes.append(
@@ -115,9 +115,9 @@ class OnCluster(Place):
             with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
                 if strategy.unsupported(scenario.network, scenario.dtype) is None:
                     predict_cost(record, strategy, scenario)
-            records.append(
-                replace(record, host=loss.host, cpu=loss.cpu, status="crashed", reason=loss.reason)
-            )
+            record.host, record.cpu = loss.host, loss.cpu
+            record.status, record.reason = "crashed", loss.reason
+            records.append(record)
         return records
 
 
@@ -144,7 +144,8 @@ def open_cluster(
             raise ClusterError(f"The workers are {workers}; expected at least one.")
         choose_cores(workers * most_threads)
     found = str(Path(data).resolve()) if Path(data).is_dir() else data
-    needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset))
+    strategies = tuple(map(_anywhere, suite.strategies))
+    needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset), strategies)
     with connected(workers, address) as client:
         crew = Crew(client, needs, slots=workers or 1, own=address is None)
         deadline = time.monotonic() + _FIRST_WORKER_S

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +23,10 @@ _NANNYS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
 
 class AbandonedError(BackpropError):
     """A group that nobody waits for any more: its coordinator is gone, or has given it to another worker."""
+
+
+class LockError(BackpropError):
+    """A lock that another user holds, or that cannot be opened."""
 
 
 @dataclass(frozen=True)
@@ -101,22 +107,64 @@ def _beside(slot: Slot) -> str:
 
 @contextlib.contextmanager
 def _alone(slot: Slot) -> Iterator[None]:
-    """The slot for this group alone: another coordinator, or one that was killed, may have one at work here."""
+    """The slot for this group alone: another coordinator, or one that was killed, may have one at work here.
+
+    Who else holds it is said once. Raises `LockError` where the lock cannot be opened.
+    """
     from filelock import FileLock, Timeout
 
-    name = f"backprop-{getpass.getuser()}-{slot.number}-of-{slot.count}.lock"
-    lock = FileLock(Path(tempfile.gettempdir()) / name)
+    path = Path(tempfile.gettempdir()) / f"backprop-{getpass.getuser()}-{slot.number}-of-{slot.count}.lock"
+    lock, holder, told = FileLock(path), path.with_suffix(".holder"), False
     while True:
         _still_wanted()
         try:
             lock.acquire(timeout=1)
             break
         except Timeout:
-            continue
+            if not told:
+                _tell(f"Note: {socket.gethostname()}: waiting for {str(path)!r}, held by {_held_by(holder)}.")
+            told = True
+        except OSError as error:
+            raise LockError(
+                f"The lock {str(path)!r} of {_owner(path)} cannot be taken: {error.strerror}; expected a file of "
+                f"{getpass.getuser()}."
+            ) from error
     try:
+        with contextlib.suppress(OSError):  # it is for people only
+            _write(holder, f"process {os.getpid()} of {getpass.getuser()}")
         yield
     finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
         lock.release()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file of this user alone; never through a link, which anybody may put into a shared folder."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _held_by(holder: Path) -> str:
+    try:
+        return " ".join(holder.read_text(encoding="utf-8")[:200].split())
+    except (OSError, ValueError):
+        return "somebody unknown"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (OSError, KeyError, NotImplementedError):
+        return "somebody unknown"
+
+
+def _tell(sentence: str) -> None:
+    """Say it on standard error here and, through Dask, where the run was started."""
+    from distributed import print as print_there
+
+    print_there(sentence, file=sys.stderr)
 
 
 def _still_wanted() -> None:

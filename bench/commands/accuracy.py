@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson, Strategies
+from bench.commands.options import AsJson, Fresh, MemoryBudget, Strategies
 
 
 def accuracy(
@@ -16,6 +16,8 @@ def accuracy(
     out: Annotated[
         Path | None, typer.Option(help="A folder for accuracy.csv, accuracy.md and pictures.")
     ] = None,
+    memory_budget: MemoryBudget = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
@@ -24,14 +26,22 @@ def accuracy(
     fix_threads(1)  # before NumPy loads
 
     import json
+    import sys
 
     from backprop.registry import select_strategies
     from bench.accuracy import experiments
+    from bench.budget import Budget
     from bench.console import make_console, tracked
+    from bench.folders import keep
     from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
     chosen = select_strategies(strategy or [], peers=peers)
-    rows = [measure() for _, measure in tracked(list(experiments(chosen)), "measuring", lambda row: row[0])]
+    keep("The file", [out / "accuracy.csv"] if out else [], fresh)
+    budget = Budget.parse(memory_budget, None)
+    planned = list(experiments(chosen, budget.memory_bytes))
+    if left_out := len(list(experiments(chosen))) - len(planned):
+        print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
+    rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
     frame = accuracy_frame(rows)
     written = write_accuracy(out, frame) if out else []
     wrong = broken(frame)

@@ -32,7 +32,9 @@ def check(
     timeout: Annotated[str, typer.Option(help="The longest that it may take.")] = "60s",
     memory_limit: Annotated[
         str | None,
-        typer.Option(help="The most memory that your code may take, such as 2GB; default: what is free."),
+        typer.Option(
+            help="The most memory that your code, and the check, may take, such as 2GB; default: what is free."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the parameters and of the choice of samples.")] = 0,
     threads: Threads = 1,
@@ -68,7 +70,7 @@ def check(
         answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
-        raise typer.Exit(130) from None
+        sys.exit(130)
     if answers.error is not None:
         from backprop.errors import CheckError
 

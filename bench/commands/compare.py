@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson
+from bench.commands.options import AsJson, Fresh
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, or a JSON file of pytest-benchmark.")]
 
@@ -21,25 +21,26 @@ def compare(
     ] = None,
     across_machines: Annotated[bool, typer.Option(help="Compare runs of different machines.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the Markdown into this file, too.")] = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""
-    import dataclasses
-
-    import numpy as np
-
-    from bench.comparison import ComparisonError, compare_runs, render
+    from bench.comparison import ComparisonError, cell_values, compare_runs, render
+    from bench.folders import keep
     from bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
-    comparison = compare_runs(first, second, across_machines, np.random.default_rng(0))
+    keep("The file", [out] if out else [], fresh)
+    comparison = compare_runs(first, second, across_machines)
+    if fail_above is not None:
+        comparison.check(fail_above)
     text = render(comparison, str(first), str(second))
     if out is not None:
         write_file("The comparison", out, text)
     if as_json:
         mean = comparison.geometric_mean
-        cells = [dataclasses.asdict(cell) for cell in comparison.cells]
+        cells = [cell_values(cell) for cell in comparison.cells]
         print(json.dumps({"cells": cells, "geometric_mean": mean if mean == mean else None}, indent=2))
     else:
         print(text, end="")

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from bench.commands.options import Fresh
+
 _FORMATS = ("text", "latex", "html")
 
 
@@ -24,12 +26,14 @@ def derive(
     format: Annotated[str, typer.Option(help="text, latex or html.")] = "text",
     out: Annotated[Path | None, typer.Option(help="Write into this file.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds that SymPy may take.")] = 60.0,
+    fresh: Fresh = False,
 ) -> None:
     """Derive a gradient step by step and prove that the library's code computes it; exit 1 where it does not."""
     from backprop import Network
     from backprop.errors import OptionError, UnknownNameError
     from backprop.explain.extras import need
     from backprop.options import check_count
+    from bench.folders import keep
     from bench.output import write_file
 
     need("sympy", "symbolic")
@@ -45,6 +49,7 @@ def derive(
     if not timeout > 0:
         raise OptionError(f"The timeout is {timeout:g} s; expected more than zero.")
     network = Network.parse(sizes or "3-4-2", activation=activation, loss=loss) if what == "network" else None
+    keep("The file", [out] if out else [], fresh)
     check_count("inputs", size)
     check_count("samples", batch)
     text, holds = _within(timeout, what, network, size, batch, format)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.commands.options import Fresh
+
 if TYPE_CHECKING:
     from backprop.explain import Explanation
 
@@ -28,6 +30,7 @@ def explain(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write into this file.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers in it.")] = 10,
+    fresh: Fresh = False,
 ) -> None:
     """Show the forward and the backward pass step by step: formula, shape, numbers, size, zeros, shortcut."""
     import numpy as np
@@ -35,8 +38,10 @@ def explain(
     from backprop import Network
     from backprop.explain import example
     from backprop.explain import explain as explain_strategies
+    from bench.folders import keep
 
     chosen = _format(format, out)
+    keep("The file", [out] if out else [], fresh)
     made = Network.parse(network, activation=activation, loss=loss)
     params, samples = example(made, batch, np.random.default_rng(seed))
     explanation = explain_strategies(made, params, samples, [name.strip() for name in strategy.split(",")])

@@ -33,6 +33,7 @@ MemoryBudget = Annotated[
 TimeBudget = Annotated[str | None, typer.Option(help="The most time of a cell, such as 60s, the default.")]
 Threads = Annotated[int, typer.Option(help="Threads of the numerical libraries; as many cores are pinned.")]
 Data = Annotated[str, typer.Option(help="sample (shipped), mnist (whole), or a folder of IDX files.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Replace what is there; what that is is said first.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -73,35 +74,48 @@ def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
 
 
 def finish_run(
-    done: Results, as_json: bool, written: list[str], interrupted: bool, notes: Sequence[str] = ()
+    done: Results,
+    as_json: bool,
+    written: list[Path],
+    interrupted: bool,
+    notes: Sequence[str] = (),
+    again: str | None = None,
 ) -> None:
-    """Print what was found and exit with its code."""
+    """Print what was found and exit with its code; `again` is the command that goes on with an interrupted run."""
     from bench.console import make_console, print_agreements, print_records
     from bench.record import to_json
-    from bench.report import html
+    from bench.report import html, older_files
 
     if as_json:
         rows = {
             "records": [to_json(row) for row in done.records],
             "agreements": [to_json(row) for row in done.agreements],
             "agree": done.agree,
-            "written": written,
+            "written": [str(path) for path in written],
             "interrupted": interrupted,
             "notes": list(notes),
         }
         print(json.dumps(rows, indent=2))
     else:
         console = make_console()
-        if not written:
+        if not written and done.agreements:
             print_agreements(console, done.agreements)
         print_records(console, done.records, notes)
-        console.print(done.verdict())
+        if done.records:
+            console.print(done.verdict())
         for path in written:
             console.print(f"written: {path}")
+        if written and (older := older_files(written[0].parent, written)):
+            console.print(older)
         if written and not html.available():
             console.print(html.MISSING)
     if interrupted:
-        print("Interrupted; what was measured is kept.", file=sys.stderr)
-        raise typer.Exit(130)
+        kept = "nothing was measured"
+        if done.records or again:
+            kept = "what was measured is kept" if written else "what was measured is above"
+        print(f"Interrupted; {kept}.", file=sys.stderr)
+        if again:
+            print(f"To go on: {again}", file=sys.stderr)
+        sys.exit(130)
     if not done.agree or done.failed:
         raise typer.Exit(1)

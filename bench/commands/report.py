@@ -16,7 +16,9 @@ def report(
     ] = False,
 ) -> None:
     """Rebuild the reports of a run from its records."""
-    from bench.report import write_page, write_reports
+    from bench.journal import path_of, read_journal
+    from bench.libraries import CONSTRAINTS, write_constraints
+    from bench.report import older_files, write_page, write_reports
     from bench.report.frame import load_run
     from bench.report.html import MISSING, available
     from bench.report.summary import summary
@@ -27,7 +29,12 @@ def report(
         print(write_page(folder))
     if markdown or html:
         return
-    for path in write_reports(folder):
+    written = write_reports(folder)
+    if not (path_of(folder).parent / CONSTRAINTS).exists():
+        written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder)[0])])
+    for path in written:
         print(path)
+    if older := older_files(path_of(folder).parent, written):
+        print(older)
     if not available():
         print(MISSING)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ import typer
 from bench.commands.options import (
     AsJson,
     Data,
+    Fresh,
     MemoryBudget,
     Scenarios,
     Strategies,
@@ -33,10 +35,23 @@ def run(
     threads: Threads = 1,
     starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
     turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="More starts, until the 95% intervals reach so far to either side, such as 2%."),
+    ] = None,
+    claim: Annotated[
+        str | None,
+        typer.Option(help="More starts, until a difference of so much would be found, such as 5%."),
+    ] = None,
     data: Data = "sample",
-    out: Annotated[Path, typer.Option(help="The folder for records and reports.")] = Path("results/latest"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew over an unfinished run.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder for records and reports; by default a new one, results/TIME."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the folder, by default the newest.")
+    ] = False,
+    fresh: Fresh = False,
     workers: Annotated[
         int | None, typer.Option(help="Measure in so many processes of a local Dask cluster, side by side.")
     ] = None,
@@ -59,18 +74,26 @@ def run(
     )  # before NumPy loads; the workers are pinned, not this process
 
     from backprop.data import load
+    from backprop.errors import RecordError
     from bench.budget import Budget
     from bench.commands.places import chosen_place
     from bench.console import group_display
+    from bench.folders import LATEST, RESULTS, found, new_folder
     from bench.isolated.instrument import Instrument
-    from bench.journal import begun
+    from bench.journal import begun, locked, make_room
     from bench.report import write_reports
     from bench.suites import SuiteError, find_suite, restrict
 
-    chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns)
+    chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)
     if resume and fresh:
         raise SuiteError("Both --resume and --fresh are given; expected one of them.")
+    folder = out or (found(RESULTS / LATEST) if resume else new_folder())
+    if resume and out is None and not begun(folder):
+        raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
+    if begun(folder) and not (resume or fresh):  # said before anything is measured, of the machine as well
+        with locked(folder):
+            make_room(folder, fresh)
     dataset = load(data)
     interrupted = False
     with chosen_place(
@@ -79,18 +102,28 @@ def run(
         notes = place.notes()
         for note in notes:
             print(f"Note: {note}", file=sys.stderr)
-        instrument = Instrument(out, chosen, budget, threads, dataset, ["backprop", *sys.argv[1:]], place)
+        command = ["backprop", *sys.argv[1:]]
+        instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
         with group_display(chosen) as (say, advance):
             try:
                 instrument.run(say, advance, resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
-        interrupted = measure_curves(out)
-    written = write_reports(out) if begun(out) else []
+        interrupted = measure_curves(folder)
+    is_begun = begun(folder)
+    written = write_reports(folder) if is_begun else []
     if not (as_json or predict):
         _print_targets(instrument.results)
-    finish_run(instrument.results, as_json, [str(path) for path in written], interrupted, notes)
+    again = _going_on(sys.argv[1:], folder) if is_begun else None
+    finish_run(instrument.results, as_json, written, interrupted, notes, again)
+
+
+def _going_on(arguments: list[str], folder: Path) -> str:
+    """The command that goes on with a run in the folder, from the arguments of the one that began it."""
+    kept = [one for one in arguments if one not in ("--fresh", "--resume")]
+    named = any(one == "--out" or one.startswith("--out=") for one in kept)
+    return shlex.join(["backprop", *kept, *([] if named else ["--out", str(folder)]), "--resume"])
 
 
 def measure_curves(folder: Path) -> bool:

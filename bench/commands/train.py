@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench.commands.options import AsJson, MemoryBudget, Threads, TimeBudget
-
-_DEFAULT_OUT = Path("results/latest/training")
+from bench.commands.options import AsJson, Fresh, MemoryBudget, Threads, TimeBudget
 
 
 def train(
@@ -52,8 +51,11 @@ def train(
     time_budget: TimeBudget = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="For weights and reports: results/latest/training, or where --resume is."),
+        typer.Option(
+            help="For weights and reports: a new folder, results/TIME-training, or where --resume is."
+        ),
     ] = None,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
     """Train on a data set and report what was learnt."""
@@ -82,11 +84,8 @@ def train(
         data=data,
         memory_budget=memory_budget,
         time_budget=time_budget,
+        fresh=fresh,
         as_json=as_json,
     )
-    if compare is not None:
-        code = run_compare(request, compare, resume, out or _DEFAULT_OUT)
-    else:
-        code = run_train(request, resume, out or (_DEFAULT_OUT if resume is None else None))
-    if code:
-        raise typer.Exit(code)
+    code = run_train(request, resume, out) if compare is None else run_compare(request, compare, resume, out)
+    sys.exit(code)

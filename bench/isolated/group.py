@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,21 +18,23 @@ import numpy as np
 
 from backprop import Parameters
 from backprop.verify import pairs
+from bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
 from bench.budget import Budget
-from bench.cell import SHORT_FORM, Cell, Workbench
+from bench.cell import Cell, Workbench
+from bench.estimates import figures
+from bench.forecast import Speeds
 from bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
-from bench.isolated.targets import LOSS, PRODUCTS, find_target
-from bench.isolated.turns import FEWEST_STARTS, Participant, Schedule, Site, Turns, load, take_turns
+from bench.isolated.targets import find_target
+from bench.isolated.turns import Outcome, Participant, Schedule, Site, Turns, load, take_turns
 from bench.machine import Limits
 from bench.record import Agreement, Record, Status
 from bench.results import agreement_of
 from bench.scenarios import Scenario
-from bench.statistics import Starts, compare, estimate_median, estimate_ratio, noise_floor, unstable
+from bench.statistics import STARTS_TO_CLAIM, unstable
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
 
-TWIN = "A/A twin of the short form"
 _ADDRESS_SPACE_BYTES = 4 * 2**30  # what libraries map without using it, beyond the budget
 
 Say = Callable[[str], None]
@@ -54,15 +56,21 @@ class Group:
 
     def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
-        bench = Workbench(self.scenario, self.scenario.samples(self.dataset), self.threads)
-        say("limits of the machine")
-        bench.limits, bench.loss_s = self._limits()
+        bench = Workbench(self.scenario, self.dataset, self.threads)
         cells = {target: Cell(find_target(target), bench, self.budget) for target in self.targets}
+        say("limits of the machine")
+        try:
+            bench.speeds = self._speeds()
+        except WorkerError as failure:
+            for cell in cells.values():
+                _fail(cell.record, failure)
+            return [cell.record for cell in cells.values()], []
         gradients = self._verify(cells, say)
         fit = {target: cell for target, cell in cells.items() if cell.record.measured and cell.gradient}
-        for batch in self._fitting_together(fit):
+        for number, batch in enumerate(self._fitting_together(fit)):
             say(f"{len(batch)} strategies taking turns")
-            self._time({target: fit[target] for target in batch}, advance)
+            self._time({target: fit[target] for target in batch}, number, advance)
+        figures([cell.record for cell in fit.values()])
         tolerances = {name: cell.record.tolerance or 0.0 for name, cell in _by_name(fit).items()}
         return [cell.record for cell in cells.values()], [
             agreement_of(self.scenario, pair) for pair in pairs(gradients, tolerances)
@@ -78,16 +86,17 @@ class Group:
             timeout_s=self.budget.time_s,
         )
 
-    def _limits(self) -> tuple[Limits, float]:
+    def _speeds(self) -> Speeds:
+        """Measured in a worker; raises `WorkerError` where that is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
-            load(worker, self.scenario, Participant("limits", LOSS), self._site, self.rng)
-            answer = worker.ask("limits", START_UP_S)
-        return Limits(answer["flops_per_s"], answer["bytes_per_s"]), float(answer["loss_s"])
+            load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
+            answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
+        return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
 
     def _verify(self, cells: dict[str, Cell], say: Say) -> dict[str, Parameters]:
         """Forecast every cell, and verify those that fit; the gradients by strategy name."""
         gradients = {}
-        calls = calls_of(self.scenario)
+        calls = calls_of(self.scenario, self.schedule)
         for target, cell in cells.items():
             try:
                 if not cell.forecast(calls):
@@ -126,67 +135,52 @@ class Group:
             free -= needed
         return batches
 
-    def _time(self, cells: dict[str, Cell], advance: Callable[[], None]) -> None:
-        participants = [Participant(target, target) for target in cells]
-        if SHORT_FORM not in cells:
-            participants.append(Participant(SHORT_FORM, SHORT_FORM))
-        participants += [
-            Participant(TWIN, SHORT_FORM),
-            Participant(LOSS, LOSS),
-            Participant(PRODUCTS, PRODUCTS),
+    def _time(self, cells: dict[str, Cell], number: int, advance: Callable[[], None]) -> None:
+        beside = {} if SHORT_FORM in cells else {SHORT_FORM: SHORT_FORM}
+        beside |= {TWIN: SHORT_FORM, LOSS: LOSS, PRODUCTS: PRODUCTS}
+        participants = [
+            Participant(label, target, compared=target not in (LOSS, PRODUCTS))
+            for label, target in ({target: target for target in cells} | beside).items()
         ]
-        turns = take_turns(self.scenario, participants, self.schedule, self._site, self.rng, advance)
+        schedule = self.schedule
+        if schedule.precision or schedule.claim:
+            schedule = replace(
+                schedule, slow_s=self.budget.time_s
+            )  # slow ones have their budget to get there
+        turns = take_turns(
+            self.scenario, participants, schedule, self._site, self.rng, advance, reference=SHORT_FORM
+        )
+        timed = []
         for target, cell in cells.items():
             outcome = turns.outcomes[target]
             if outcome.failure is not None:
                 _fail(cell.record, outcome.failure)
             else:
-                self._fill_in(cell, target, turns)
-
-    def _fill_in(self, cell: Cell, target: str, turns: Turns) -> None:
-        """The record's times, ratios and shares from the turns."""
-        record, starts = cell.record, turns.outcomes[target].starts
-        everything = np.concatenate(starts)
-        low, high = np.percentile(everything, [25, 75])
-        time = estimate_median(starts, self.rng)
-        record.samples_s = [list(turn) for turn in starts]
-        record.rounds, record.starts = len(everything), len(starts)
-        record.time_median_s, record.time_low_s, record.time_high_s = time.value, time.low, time.high
-        record.time_iqr_s, record.time_min_s = float(high - low), float(everything.min())
-        record.prepare_s = float(np.median(turns.outcomes[target].prepare_s))
-        record.unstable = unstable(starts, turns.steal_share, turns.throttled)
-        if not turns.stopped:
-            record.unstable = "; ".join(
-                filter(None, [record.unstable, "waiting workers could not be stopped"])
-            )
-        limits = cell.bench.limits
-        record.flops_share = (record.predicted_flops or 0) / time.value / limits.flops_per_s
-        record.bandwidth_share = (record.predicted_bytes_moved or 0) / time.value / limits.bytes_per_s
-        record.ratio_to_loss = self._ratio(starts, turns, LOSS)
-        record.ratio_to_products = self._ratio(starts, turns, PRODUCTS)
-        self._compare_with_short_form(record, starts, turns, is_itself=target == SHORT_FORM)
-
-    def _ratio(self, starts: Starts, turns: Turns, baseline: str) -> float | None:
-        other = turns.outcomes[baseline]
-        return None if other.failure else estimate_ratio(starts, other.starts, self.rng).value
-
-    def _compare_with_short_form(self, record: Record, starts: Starts, turns: Turns, is_itself: bool) -> None:
-        short, twin = turns.outcomes[SHORT_FORM], turns.outcomes[TWIN]
-        if short.failure or twin.failure:
-            return
-        record.noise_floor = noise_floor(short.starts, twin.starts, self.rng)
-        if is_itself:
-            record.ratio_to_short_form = record.ratio_low = record.ratio_high = 1.0
-            return
-        difference = compare(starts, short.starts, record.noise_floor, self.rng)
-        ratio = difference.ratio
-        record.ratio_to_short_form, record.ratio_low, record.ratio_high = ratio.value, ratio.low, ratio.high
-        record.p_value, record.verdict = difference.p_value, difference.verdict
+                _fill_in(cell.record, outcome, turns)
+                cell.record.turns_group = number
+                timed.append(cell.record)
+        if timed:
+            outcomes = {label: turns.outcomes[label] for label in beside}
+            timed[0].baselines_s = {label: one.starts for label, one in outcomes.items() if not one.failure}
 
 
-def calls_of(scenario: Scenario) -> int:
+def _fill_in(record: Record, outcome: Outcome, turns: Turns) -> None:
+    """The record's samples, and what speaks against them."""
+    everything = np.concatenate(outcome.starts)
+    low, high = np.percentile(everything, [25, 75])
+    record.samples_s = outcome.starts
+    record.rounds, record.starts = len(everything), len(outcome.starts)
+    record.time_iqr_s, record.time_min_s = float(high - low), float(everything.min())
+    record.prepare_s = float(np.median(outcome.prepare_s))
+    reasons = [unstable(outcome.starts, turns.steal_share, turns.throttled)]
+    if not turns.stopped:
+        reasons.append("waiting workers could not be stopped")
+    record.unstable = "; ".join(filter(None, reasons))
+
+
+def calls_of(scenario: Scenario, schedule: Schedule) -> int:
     """How often a cell's strategy is called at least: to verify it, to learn, and in the fewest turns."""
-    return 2 + scenario.learning_steps + 2 * FEWEST_STARTS
+    return 2 + scenario.learning_steps + 2 * min(schedule.starts, STARTS_TO_CLAIM)
 
 
 def _by_name(cells: dict[str, Cell]) -> dict[str, Cell]:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop import find_strategy
 from bench.budget import Budget
 from bench.isolated.conditions import Conditions
 from bench.isolated.group import Group
+from bench.libraries import measured_libraries
 from bench.machine import cpu_name, describe_machine
 from bench.place import Found, Place, Say
 from bench.threads import choose_cores
@@ -34,11 +36,12 @@ class Here(Place):
         """A run that goes on does so on the same processor."""
         return {"place": "one machine", "cpu": cpu_name()}
 
-    def description(self) -> dict[str, Any]:
+    def description(self, suite: Suite) -> dict[str, Any]:
         """The machine and the conditions."""
+        libraries = measured_libraries(map(find_strategy, suite.strategies))
         cores = choose_cores(self.threads) if self.conditions.pinned else []
         return {
-            "machine": describe_machine(self.threads, cores),
+            "machine": describe_machine(self.threads, cores, libraries),
             "conditions": self.conditions.to_json(),
             "notes": self.notes(),
         }

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backprop.errors import OutputError, RecordError
+from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 from bench.budget import Budget
-from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
+from bench.estimates import claims, read_run
+from bench.folders import lead_to
+from bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
+from bench.libraries import write_constraints
 from bench.place import Place, Say
+from bench.record import FORMAT, Description
 from bench.results import Results
 
 if TYPE_CHECKING:
@@ -32,6 +36,8 @@ class Instrument:
     dataset: Dataset
     command: list[str]
     place: Place
+    is_latest: bool = False
+    """Whether `results/latest` is to lead to the folder."""
     results: Results = field(init=False, default_factory=Results)
 
     def run(
@@ -43,9 +49,9 @@ class Instrument:
     ) -> None:
         """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
 
-        Raises `OutputError` where another run is at work in the folder, it cannot be written, or an
-        unfinished run lies in it and neither `resume` nor `fresh` says what becomes of it; `RecordError`
-        where `resume` finds a folder of something else, or a run of other settings.
+        Raises `OutputError` where another run is at work in the folder, it cannot be written, or a run lies in
+        it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
+        of something else, or a run of other settings.
         """
         self.place.check(self.suite)
         if resume and not begun(self.folder) and _holds_something_else(self.folder):
@@ -55,18 +61,22 @@ class Instrument:
         with locked(self.folder):
             going_on = resume and begun(self.folder)
             done = self._finished() if going_on else set()
-            if not (resume or fresh) and unfinished(self.folder):
-                raise OutputError(
-                    f"An unfinished run lies in {str(self.folder)!r}; "
-                    "expected --resume to go on, or --fresh to begin anew."
-                )
             if going_on:
                 journal = Journal.resume(self.folder)
-                _, self.results.records, self.results.agreements = read_journal(self.folder)
+                _, self.results.records, self.results.agreements = read_run(self.folder)
             else:
-                journal = Journal(self.folder, self._description())
+                make_room(self.folder, fresh)
+                description = self._description()
+                journal = Journal(self.folder, description)
             with journal:
-                self._measure(journal, done, say, advance)
+                if not going_on:
+                    write_constraints(self.folder, description)
+                if self.is_latest:
+                    lead_to(self.folder)
+                try:
+                    self._measure(journal, done, say, advance)
+                finally:
+                    claims(self.results.records)
 
     def _measure(
         self,
@@ -94,23 +104,26 @@ class Instrument:
             ],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
+            "precision": self.suite.schedule.precision,
+            "claim": self.suite.schedule.claim,
             "threads": self.threads,
             "data": self.dataset.name,
             "time_budget_s": self.budget.time_s,
             **self.place.settings(),
         }
 
-    def _description(self) -> dict[str, Any]:
-        return {
-            "command": shlex.join(self.command),
-            "data": self.dataset.name,
-            "reference": REFERENCE,
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "memory_budget_bytes": self.budget.memory_bytes,
-            "time_budget_s": self.budget.time_s,
-            **self.place.description(),
-            "settings": self._settings(),
-        }
+    def _description(self) -> Description:
+        return Description(
+            format=FORMAT,
+            command=shlex.join(self.command),
+            data=self.dataset.name,
+            reference=REFERENCE,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=self.budget.memory_bytes,
+            time_budget_s=self.budget.time_s,
+            settings=self._settings(),
+            **self.place.description(self.suite),
+        )
 
     def _finished(self) -> set[str]:
         """The groups that the run in the folder has finished; it must be a run of these settings.
@@ -118,8 +131,8 @@ class Instrument:
         Its memory budget is taken over: the default one depends on what was free when it began.
         """
         run, _, _ = read_journal(self.folder)
-        theirs, ours = run.get("settings"), self._settings()
-        if not isinstance(theirs, dict):
+        theirs, ours = run.settings, self._settings()
+        if theirs is None or run.memory_budget_bytes is None:
             raise RecordError(
                 f"The run in {str(self.folder)!r} was not made by `backprop run`; expected one that was."
             )
@@ -129,16 +142,8 @@ class Instrument:
                     f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
                     "expected the same settings to go on."
                 )
-        self.budget = Budget(float(run["memory_budget_bytes"]), self.budget.time_s)
+        self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
-
-
-def unfinished(folder: Path) -> bool:
-    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
-    if not begun(folder):
-        return False
-    run, _, _ = read_journal(folder)
-    return "settings" in run and not finished_groups(folder)[1]
 
 
 def _holds_something_else(folder: Path) -> bool:

@@ -12,10 +12,8 @@ from typing import Any, ClassVar, final
 from backprop import Accuracy, Batch, Cost, Network, Parameters, Strategy, ValueAndGradient, find_strategy
 from backprop.arrays import DType
 from backprop.strategy import EXACT
-from bench.baselines import Call, loss_call, products_call
+from bench.baselines import LOSS, PRODUCTS, Call, loss_call, products_call
 
-LOSS = "baseline: loss"
-PRODUCTS = "baseline: matrix products"
 _BASELINES: dict[str, Callable[[Network, Parameters, Batch], Call]] = {
     LOSS: loss_call,
     PRODUCTS: products_call,

@@ -8,8 +8,9 @@ fewer starts; every turn of it still stands beside the same turn of the others.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
 from bench.machine import StealMeter, ThrottleMeter
 from bench.scenarios import Scenario
+from bench.statistics import STARTS_TO_CLAIM, Plan, plan, turn_ratios
 
 _BALLAST_STEP = 16  # bytes: what NumPy aligns to, and by what a longer command line would move the heap
 _MOST_BALLAST_STEPS = 2**16
@@ -28,36 +30,43 @@ FEWEST_STARTS = 3
 class Schedule:
     """How often and how long: fresh starts, turns in each, seconds of a turn.
 
-    slow_s: the seconds that a strategy may spend in turns altogether once a call takes longer than a turn.
+    slow_s: the seconds that a strategy may spend in turns altogether once a call takes longer than a turn; it takes
+    part in one turn of `STARTS_TO_CLAIM` starts all the same.
+    precision, claim: shares such as 0.02. After `starts` starts more are made, until the 95% interval of every ratio
+    reaches at most `precision` to either side, and a difference of `claim` would be found.
     """
 
     starts: int = 10
     turns: int = 8
     turn_s: float = 0.025
     slow_s: float = 8.0
+    precision: float | None = None
+    claim: float | None = None
 
     def turns_of(self, call_s: float) -> int:
         """The turns of a start in which a strategy with this time of a call takes part."""
-        return min(self.turns, max(1, int(self._turns_in_all(call_s) / self.starts)))
+        if call_s <= self.turn_s:
+            return self.turns
+        return min(self.turns, max(1, int(self.slow_s / call_s / self.starts)))
 
     def starts_of(self, call_s: float) -> int:
         """The starts in which it takes part."""
-        few = max(FEWEST_STARTS, int(self._turns_in_all(call_s)))
-        return min(self.starts, few)
-
-    def _turns_in_all(self, call_s: float) -> float:
         if call_s <= self.turn_s:
-            return self.starts * self.turns
-        return min(self.starts * self.turns, self.slow_s / call_s)
+            return self.starts
+        return min(self.starts, max(STARTS_TO_CLAIM, int(self.slow_s / call_s)))
 
 
 @dataclass(frozen=True)
 class Participant:
-    """What takes turns: its label, what it runs, and for a planted slow-down every how many calls."""
+    """What takes turns: its label, what it runs, and by which share it is slowed down if that is planted.
+
+    compared: whether starts are bought until its ratio to the reference is known well enough.
+    """
 
     label: str
     target: str
-    repeat_every: int = 0
+    slower_by: float | None = None
+    compared: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,17 +108,59 @@ def take_turns(
     site: Site,
     rng: np.random.Generator,
     advance: Callable[[], None] = lambda: None,
+    started: Callable[[], None] = lambda: None,
+    reference: str | None = None,
 ) -> Turns:
     """Let the participants take turns; a participant that fails is left out from then on.
 
-    `advance` is called after every turn of the whole group, for a progress bar.
+    `advance` is called after every turn of the whole group, and `started` after every worker that is ready, for a
+    display. `reference` is the label of what the others are compared with where the schedule asks for a precision.
     """
     outcomes = {one.label: Outcome() for one in participants}
     meter, throttling, stopped = StealMeter(), ThrottleMeter(), True
-    for number in range(schedule.starts):
+    began, costs, number = time.monotonic(), [], 0
+    while number < schedule.starts:
         due = [one for one in participants if _takes_part(outcomes[one.label], number, schedule)]
-        stopped &= _one_start(scenario, due, schedule, site, rng, outcomes, advance)
+        could_stop, cost = _one_start(scenario, due, schedule, site, rng, outcomes, advance, started)
+        stopped &= could_stop
+        costs.append(cost)
+        number += 1
+        if number == schedule.starts and reference is not None:
+            left_s = site.timeout_s * len(participants) - (time.monotonic() - began)
+            compared = [outcomes[one.label] for one in due if one.compared and one.label != reference]
+            schedule = _with_more_starts(schedule, compared, outcomes[reference], costs, left_s)
     return Turns(outcomes, meter.share(), throttling.events(), stopped)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """The seconds that one start of the whole group took before its turns, and each turn."""
+
+    start_s: float
+    turn_s: float
+
+
+def _with_more_starts(
+    schedule: Schedule, compared: Sequence[Outcome], reference: Outcome, costs: Sequence[_Cost], left_s: float
+) -> Schedule:
+    """The schedule with as many starts as its precision and claim need, and the time that is left allows.
+
+    At most as many again as there were: the spread is known better then.
+    """
+    if schedule.precision is None and schedule.claim is None:
+        return schedule
+    start_s, turn_s = (
+        float(np.median([getattr(one, name) for one in costs])) for name in ("start_s", "turn_s")
+    )
+    affordable = int(max(left_s, 0) / (start_s + schedule.turns * turn_s))
+    most = schedule.starts + min(schedule.starts, affordable)
+    plans = [Plan(schedule.starts, schedule.turns)]
+    for one in compared:
+        ratios = [] if one.failure or reference.failure else turn_ratios(one.starts, reference.starts)
+        if len(ratios) == schedule.starts:  # what takes part in fewer starts has had its time
+            plans.append(plan(ratios, start_s, turn_s, schedule.precision, schedule.claim, most))
+    needed = max(plans, key=lambda one: one.starts)
+    return replace(schedule, starts=needed.starts, turns=needed.turns)
 
 
 def _takes_part(outcome: Outcome, number: int, schedule: Schedule) -> bool:
@@ -126,9 +177,10 @@ def _one_start(
     rng: np.random.Generator,
     outcomes: dict[str, Outcome],
     advance: Callable[[], None],
-) -> bool:
-    """Start every worker that is due, let them take turns, and end them; whether they could be stopped."""
-    stopped = True
+    started: Callable[[], None],
+) -> tuple[bool, _Cost]:
+    """Start every worker that is due, let them take turns, and end them; whether they could be stopped, the cost."""
+    stopped, began = True, time.monotonic()
     with contextlib.ExitStack() as stack:
         ready: dict[str, tuple[WorkerProcess, float]] = {}
         for k in rng.permutation(len(due)):
@@ -144,6 +196,8 @@ def _one_start(
             outcomes[one.label].prepare_s.append(answer["prepare_s"])
             outcomes[one.label].starts.append([])
             ready[one.label] = worker, answer["call_s"]
+            started()
+        prepared = time.monotonic()
         for turn in range(schedule.turns):
             labels = [label for label, (_, call_s) in ready.items() if turn < schedule.turns_of(call_s)]
             for k in rng.permutation(len(labels)):
@@ -155,7 +209,8 @@ def _one_start(
                     outcomes[label].failure = failure
                     del ready[label]
             advance()
-    return stopped
+        turn_s = (time.monotonic() - prepared) / schedule.turns
+    return stopped, _Cost(prepared - began, turn_s)
 
 
 def load(
@@ -171,7 +226,7 @@ def load(
         threads=site.threads,
         ballast_bytes=_BALLAST_STEP * int(rng.integers(_MOST_BALLAST_STEPS)),
         memory_limit_bytes=site.memory_limit_bytes,
-        repeat_every=one.repeat_every,
+        slower_by=one.slower_by,
     )
 
 

@@ -43,12 +43,12 @@ class Worker:
         threads: int,
         ballast_bytes: int,
         memory_limit_bytes: float | None,
-        repeat_every: int,
+        slower_by: float | None,
     ) -> dict[str, Any]:
         """Import everything, make the data, check the threads; the strategy is found but not prepared.
 
         `ballast_bytes` of memory are taken first, so that arrays lie elsewhere at every start.
-        `repeat_every` = k makes every k-th call be made twice: a planted slow-down.
+        `slower_by`: by which share every call is made to take longer, a planted slow-down; None for what is measured.
         """
         self._ballast = bytearray(ballast_bytes)
         _limit_memory(memory_limit_bytes)
@@ -62,21 +62,22 @@ class Worker:
         from bench.threads import check_threads
 
         made = Scenario.from_json(scenario)
-        self._bench = Workbench(made, made.samples(load(data)), threads)
+        self._bench = Workbench(made, load(data), threads)
         self._cell = Cell(
             find_target(strategy), self._bench, Budget(float("inf"), float("inf")), best_tracker()
         )
-        self._repeat_every = repeat_every
+        self._slower_by = slower_by
         check_threads(threads)
         return {}
 
-    def limits(self) -> dict[str, Any]:
-        """What the machine can do in the scenario's dtype, and the time of one loss."""
-        limits = self._bench.limits
+    def speeds(self, memory_bytes: float) -> dict[str, Any]:
+        """What the machine can do in the scenario's dtype, and the time of one loss where it fits."""
+        self._bench.memory_bytes = memory_bytes
+        speeds = self._bench.speeds
         return {
-            "flops_per_s": limits.flops_per_s,
-            "bytes_per_s": limits.bytes_per_s,
-            "loss_s": self._bench.loss_s,
+            "flops_per_s": speeds.limits.flops_per_s,
+            "bytes_per_s": speeds.limits.bytes_per_s,
+            "loss_s": speeds.loss_s,
         }
 
     def verify(self, gradient_path: str) -> dict[str, Any]:
@@ -115,7 +116,7 @@ class Worker:
 
         call = timed_call(strategy, plan, params, batch)
 
-        self._call = repeated(call, self._repeat_every) if self._repeat_every else call
+        self._call = call if self._slower_by is None else slowed(call, self._slower_by)
         call_s = seconds_per_call(self._call, 0)  # the first call: pages are touched, code is fetched
         if call_s < WAKE_UP_S:
             seconds_per_call(self._call, 10 * WAKE_UP_S)
@@ -131,16 +132,17 @@ class Worker:
         return {"call_s": seconds_per_call(self._call, seconds)}
 
 
-def repeated(call: Call, every: int) -> Call:
-    """`call`, made twice at every `every`-th time: slower by 1/every, whatever it does."""
-    count = 0
+def slowed(call: Call, share: float) -> Call:
+    """`call`, after which the clock is watched until it has taken longer by this share of its own time."""
+    clock = time.perf_counter
 
     def planted() -> None:
-        nonlocal count
-        count += 1
+        start = clock()
         call()
-        if count % every == 0:
-            call()
+        end = clock()
+        until = end + share * (end - start)
+        while end < until:
+            end = clock()
 
     return planted
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import namedtuple
 from collections.abc import Iterator
@@ -10,35 +9,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
-from bench.journal import read_journal
-from bench.record import Agreement, Record
+from bench.estimates import read_run
+from bench.record import Agreement, Count, Description, Predicted, Record, Samples, SamplesByName, Status
 
-_DTYPES = {
-    "int": "int64",
-    "str": "str",
-    "Status": "str",
-    "int | None": "Int64",
-    "float | None": "float64",
-    "bool | None": "boolean",
-    "str | None": "str",
-    "list[list[float]]": "object",
+_DTYPES: dict[Any, str] = {
+    Count: "int64",
+    str: "str",
+    Status: "str",
+    Count | None: "Int64",
+    bool | None: "boolean",
+    str | None: "str",
+    Samples: "object",
+    SamplesByName: "object",
 }
+"""The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
 
 
 @dataclass(frozen=True)
 class LoadedRun:
     """A run as read from its journal: its description, the frame of its cells, and the agreements."""
 
-    run: dict[str, Any]
+    run: Description
     frame: pd.DataFrame
     agreements: list[Agreement]
 
 
 def load_run(folder: Path) -> LoadedRun:
     """Read a run's folder; raises `RecordError` where that is not possible."""
-    run, records, agreements = read_journal(folder)
+    run, records, agreements = read_run(folder)
     return LoadedRun(run, to_frame(records), agreements)
 
 
@@ -51,10 +52,16 @@ def to_frame(records: list[Record]) -> pd.DataFrame:
     """One row a record; `samples_s` holds each cell's raw samples as a list."""
     return pd.DataFrame(
         {  # column by column: a frame of rows would take integers with a gap through float64
-            f.name: pd.Series([getattr(record, f.name) for record in records], dtype=_DTYPES[str(f.type)])
-            for f in dataclasses.fields(Record)
+            f.name: _column([getattr(record, f.name) for record in records], f.type)
+            for f in msgspec.structs.fields(Record)
         }
     )
+
+
+def _column(values: list[Any], kind: Any) -> pd.Series:
+    if kind == Predicted | None:
+        kind = float if any(isinstance(value, float) for value in values) else Count | None
+    return pd.Series(values, dtype=_DTYPES.get(kind, "float64"))
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:
@@ -72,5 +79,9 @@ def _row_class(columns: tuple[str, ...]) -> Any:
 
 
 def to_csv(loaded: LoadedRun) -> str:
-    """The frame without the raw samples, which stay in the journal."""
-    return loaded.frame.drop(columns="samples_s").to_csv(index=False, lineterminator="\n")
+    """The frame without the raw samples, which stay in the journal.
+
+    Twelve digits of a float: in the last ones the logarithms of processors differ.
+    """
+    figures = loaded.frame.drop(columns=["samples_s", "baselines_s"])
+    return figures.to_csv(index=False, lineterminator="\n", float_format="%.12g")

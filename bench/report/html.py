@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 
 from backprop.errors import BackpropError
+from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
 from bench.report.markdown import TEXT_COLUMNS, limits_rows
-from bench.report.measurement import measurement_rows
+from bench.report.measurement import measurement_rows, ranking_note
 from bench.report.page import bundle, curves, data, matrices, tables
 from bench.report.page.charts import agreement, bars
 from bench.report.page.lead import Lead, find_lead, headline, sentence, verdict
@@ -72,8 +73,9 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "tone": _tone(frame),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
-        "notes": list(map(str, loaded.run.get("notes") or [])),
+        "notes": list(map(str, loaded.run.notes)),
         "ranked": tables.ranked_table(frame),
+        "ranking_note": ranking_note(frame, loaded.run),
         "scenarios": list(dict.fromkeys(map(str, frame.scenario))),
         "dtypes": list(dict.fromkeys(map(str, frame.dtype))),
         "statuses": list(dict.fromkeys(map(str, frame.status))),
@@ -149,11 +151,12 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _floors(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """The noise floor of every scenario that has an A/A pair."""
-    known = frame[frame.noise_floor.notna()].drop_duplicates(["scenario", "dtype"])
+    """The noise floor of every A/A pair: one a group of strategies that took turns together."""
+    known = frame[frame.noise_floor.notna()].drop_duplicates(["scenario", "dtype", "turns_group"])
     return [
         {
             "scenario": f"{cell.scenario}, {cell.dtype}",
+            "group": units.count(cell.turns_group),
             "noise floor": f"{cell.noise_floor:.3f}",
             "starts": str(cell.starts),
             "turns": str(cell.rounds),

@@ -5,15 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 
-from bench.record import MEASURED, Agreement
+from bench.record import MEASURED, Agreement, Description
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
-from bench.report.measurement import exponent_rows, measurement_rows, shared_ranks
+from bench.report.measurement import exponent_rows, found_note, measurement_rows, ranking_note
 from bench.report.scaling import exponents
 from bench.report.targets import TARGETS_NOTE, target_rows, targets
 
@@ -27,10 +26,12 @@ def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str
         sections.append("No plots: matplotlib is not installed (`pip install matplotlib`).")
     elif not pictures:
         sections.append("No plots: no right cell in float64 with more than one sample was measured.")
+    sections += filter(None, [as_text(ranking_note(frame, loaded.run))])
     for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
         sections += [f"## {as_text(str(scenario))}, {as_text(str(dtype))}", _subtitle(cells)]
-        sections += [f"> {as_text(str(note))}" for note in loaded.run.get("notes") or []]
+        sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
         sections.append(ranked_table(cells))
+        sections += filter(None, [found_note(cells)])
         if rows := measurement_rows(cells):
             sections.append(markdown_table(_escaped(rows)))
     if found := targets(frame):
@@ -73,8 +74,7 @@ def answer(frame: pd.DataFrame) -> str:
         sentences.append(
             f"**Wrong gradients, marked `disagrees` and not ranked: {as_text(', '.join(names))}.**"
         )
-    else:
-        measured_count = int(frame.status.isin(MEASURED).sum())
+    elif measured_count := int(frame.status.isin(MEASURED).sum()):
         sentences.append(
             f"All {measured_count} measured cells are within the tolerance of their error model; "
             f"{len(frame) - measured_count} cells were left out, with reasons below."
@@ -87,15 +87,11 @@ def ranked_table(cells: pd.DataFrame) -> str:
     order = {"ok": 0, "disagrees": 1}
     ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
     ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
-    right = ranked[
-        (ranked.status == "ok") & (ranked.tolerance < 1)
-    ]  # an estimate that decides nothing has no rank
-    ranks = dict(zip(right.index, shared_ranks(right), strict=True))
     rows = []
     for cell in tuples(ranked):
         rows.append(
             {
-                "#": ranks.get(cell.Index, ""),
+                "#": units.rank(cell.rank_best, cell.rank_worst),
                 "strategy": as_text(cell.strategy),
                 "time": units.seconds(cell.time_median_s),
                 "± IQR": units.seconds(cell.time_iqr_s),
@@ -113,8 +109,11 @@ def ranked_table(cells: pd.DataFrame) -> str:
                 "status": as_text(cell.status),
             }
         )
-    if ranked.noise_floor.isna().all():  # a quick look has no A/A pair
-        rows = [{header: row[header] for header in row if header != "noise floor"} for row in rows]
+    unused = {  # a quick look has no A/A pair, and one start has no rank
+        "noise floor": ranked.noise_floor.isna().all(),
+        "#": ranked.rank_best.isna().all(),
+    }
+    rows = [{header: row[header] for header in row if not unused.get(header)} for row in rows]
     return markdown_table(rows)
 
 
@@ -191,7 +190,7 @@ def _agreement_sections(agreements: list[Agreement]) -> str:
     return "\n\n".join(text)
 
 
-def _machine(run: dict[str, Any]) -> str:
+def _machine(run: Description) -> str:
     rows = machine_rows(run)
     return markdown_table(
         {"": name, " ": as_code(value) if name == "command" else as_text(value)}

@@ -5,24 +5,81 @@ Only runs of the instrument (`backprop run`) have these; a quick look under pyte
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bench.record import Description
 from bench.report import units
 from bench.report.frame import tuples
 from bench.report.scaling import Exponent
-from bench.statistics import compare
+from bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM
 
 
-def shared_ranks(ranked: pd.DataFrame) -> list[str]:
-    """The rank of every right cell, in order of time; cells that cannot be told apart share one: `2=`."""
-    ranks: list[int] = []
-    cells = list(tuples(ranked)) if len(ranked) else []
-    for k, cell in enumerate(cells):
-        ranks.append(ranks[-1] if k and _same(cell, cells[k - 1]) else k + 1)
-    return [f"{rank}=" if ranks.count(rank) > 1 else str(rank) for rank in ranks]
+def ranking_note(frame: pd.DataFrame, run: Description | None = None) -> str:
+    """What may be concluded from these cells: how many pairs are compared and when one is claimed, or why none is.
+
+    Also whether the precision and the claim were reached that the run, by its description, was to reach.
+    """
+    right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
+    several = right[(right.starts > 1) & right.noise_floor.notna()]
+    if several.empty:
+        return "" if right.empty or (right.starts > 1).any() else _QUICK_LOOK
+    enough = several[several.starts >= STARTS_TO_CLAIM]
+    if enough.empty:
+        said = [f"No ranks and no claims: {_starts(several)}, expected at least {STARTS_TO_CLAIM}."]
+    else:
+        pairs = sum(math.comb(count, 2) for count in enough.groupby(["scenario", "dtype"]).size())
+        said = [
+            f"{pairs:,} pair{'s' if pairs != 1 else ''} of cells compared. One is called faster where "
+            f"p < {SIGNIFICANCE}, the factor exceeds {SMALLEST_CLAIM} and the noise floor, and the claim holds among "
+            "all pairs at once (Holm): with a probability of 95% none is false. A rank such as 1-3 is of a cell that "
+            "cannot be told from its neighbours."
+        ]
+        if few := len(several) - len(enough):
+            said.append(f"Cells with fewer than {STARTS_TO_CLAIM} starts, which have no rank: {few:,}.")
+    return " ".join([*said, *_wishes(several, (run.settings if run else None) or {})])
+
+
+_QUICK_LOOK = (
+    "No intervals, no ranks and no claims: these times are of one process, and another start of it may differ by "
+    "some per cent (backprop run starts every strategy several times)."
+)
+
+
+def found_note(cells: pd.DataFrame) -> str:
+    """Which difference from the short form would have been found in these cells; nothing where none was compared."""
+    known = cells.detectable.dropna()
+    if known.empty:
+        return ""
+    low, high = map(units.difference, (known.min(), known.max()))
+    ends = low if low == high else f"{low} to {high}"
+    return f"A difference from the short form of {ends} would have been found, depending on the cell."
+
+
+def _wishes(cells: pd.DataFrame, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the intervals are as narrow, and the differences found as small, as was asked for."""
+    compared = cells[cells.detectable.notna()]
+    for name, factor, words in (
+        (
+            "precision",
+            (compared.ratio_high / compared.ratio_low) ** 0.5,
+            "Intervals were to reach {} to either side",
+        ),
+        ("claim", compared.detectable, "A difference of {} was to be found"),
+    ):
+        wish = settings.get(name)
+        if isinstance(wish, float):
+            missed = int((factor > 1 + wish).sum())
+            end = f"not reached in {missed} of {len(compared)}, as the time allowed" if missed else "reached"
+            yield f"{words.format(units.difference(1 + wish))}: {end}."
+
+
+def _starts(cells: pd.DataFrame) -> str:
+    low, high = int(cells.starts.min()), int(cells.starts.max())
+    return f"{high} start{'s' if high != 1 else ''}" if low == high else f"{low} to {high} starts"
 
 
 def measurement_rows(cells: pd.DataFrame) -> list[dict[str, str]]:
@@ -36,9 +93,11 @@ def measurement_rows(cells: pd.DataFrame) -> list[dict[str, str]]:
                 "95% of the time": f"{units.seconds(cell.time_low_s)} to {units.seconds(cell.time_high_s)}",
                 "95% of ÷ short form": _interval(cell.ratio_low, cell.ratio_high),
                 "noise floor": units.factor(cell.noise_floor),
+                "would be found": units.difference(cell.detectable),
                 "against short form": cell.verdict if isinstance(cell.verdict, str) else units.MISSING,
                 "starts": units.count(cell.starts),
                 "turns": units.count(cell.rounds),
+                "group": units.count(cell.turns_group),
                 "predicted time": units.seconds(cell.predicted_time_s),
                 "of GEMM peak": units.percent(cell.flops_share),
                 "of bandwidth": units.percent(cell.bandwidth_share),
@@ -56,21 +115,12 @@ def exponent_rows(found: list[Exponent]) -> list[dict[str, str]]:
             "strategy": one.strategy,
             "quantity": one.quantity,
             "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]} ({len(one.sizes)} sizes)",
-            "exponent": f"{one.measured.value:.2f}",
-            "95% interval": f"{one.measured.low:.2f} to {one.measured.high:.2f}",
-            "predicted": f"{one.predicted:.2f}",
+            "exponent": f"{one.measured.value:z.2f}",
+            "95% interval": units.ends(one.measured.low, one.measured.high),
+            "predicted": f"{one.predicted:z.2f}",
         }
         for one in found
     ]
-
-
-def _same(cell: Any, before: Any) -> bool:
-    """Whether two cells cannot be told apart, by the turns they took."""
-    if pd.isna(cell.noise_floor) or pd.isna(before.noise_floor):
-        return False
-    floor = max(cell.noise_floor, before.noise_floor)
-    difference = compare(cell.samples_s, before.samples_s, floor, np.random.default_rng(0))
-    return difference.verdict == "same within noise"
 
 
 def _interval(low: float, high: float) -> str:

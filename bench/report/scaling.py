@@ -35,22 +35,19 @@ class Exponent:
 
 def exponents(frame: pd.DataFrame) -> list[Exponent]:
     """Every exponent that the cells of a run allow to fit; nothing where nothing was swept."""
-    rng = np.random.default_rng(0)  # the same records make the same report
     found = []
     for strategy, swept, cells in _sweeps(frame):
         sizes = tuple(int(size) for size in cells[swept])
         for quantity, measured, predicted in (
-            ("time", _times(cells), cells.predicted_time_s),
-            (
-                "memory",
-                [Estimate(v, v, v) for v in cells.peak_bytes.astype(float)],
-                cells.predicted_peak_bytes,
-            ),
+            ("time", cells.time_median_s, cells.predicted_time_s),
+            ("memory", cells.peak_bytes, cells.predicted_peak_bytes),
         ):
-            slope = np.polyfit(np.log(sizes), np.log(predicted.astype(float)), 1)[0]
-            fitted = fit_exponent(sizes, measured, rng)
+            values = np.array([*predicted.astype(float), *measured.astype(float)])
+            if not (np.isfinite(values) & (values > 0)).all():
+                continue
+            fitted, model = (fit_exponent(sizes, values.astype(float)) for values in (measured, predicted))
             places = tuple(map(int, cells.index))
-            found.append(Exponent(strategy, swept, sizes, quantity, fitted, float(slope), places))
+            found.append(Exponent(strategy, swept, sizes, quantity, fitted, model.value, places))
     return found
 
 
@@ -99,9 +96,3 @@ def with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
     columns = ["index", "inputs", "outputs", "width", "depth", "batch", "rest"]
     described = pd.DataFrame(shapes, columns=columns).set_index("index")
     return frame.join(described, how="inner")
-
-
-def _times(cells: pd.DataFrame) -> list[Estimate]:
-    low = cells.time_low_s.fillna(cells.time_median_s)
-    high = cells.time_high_s.fillna(cells.time_median_s)
-    return [Estimate(*values) for values in zip(cells.time_median_s, low, high, strict=True)]

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from bench.record import MEASURED
+from bench.record import MEASURED, Description
 from bench.report import units
 from bench.report.frame import LoadedRun, tuples
 from bench.report.machine import machine_rows
 from bench.report.markdown import as_code, as_text, markdown_table
-from bench.report.measurement import shared_ranks
+from bench.report.measurement import ranking_note
 from bench.report.page.lead import Lead, find_lead, headline, verdict
 from bench.report.page.tables import interval
 
@@ -27,6 +27,7 @@ def summary(loaded: LoadedRun) -> str:
     if lead is not None:
         cells = frame[(frame.scenario == lead.scenario) & (frame.dtype == lead.dtype)]
         parts += [as_text(lead.title), _ranking(cells, lead)]
+    parts += filter(None, [as_text(ranking_note(frame, loaded.run))])
     parts.append(as_text(verdict(frame).replace("reasons below", "reasons in the table below")))
     if out := _left_out(frame):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
@@ -42,13 +43,11 @@ def _ranking(cells: pd.DataFrame, lead: Lead) -> str:
 def _measured(cells: pd.DataFrame, lead: Lead) -> Iterator[dict[str, str]]:
     order = cells.assign(wrong=cells.status != "ok")[cells.status.isin(MEASURED)]
     order = order.sort_values(["wrong", "time_median_s"], kind="stable")
-    right = order[(order.status == "ok") & (order.tolerance < 1)]
-    ranks = dict(zip(right.index, shared_ranks(right), strict=True))
     bars = {bar.strategy: bar for bar in lead.bars}
     for cell in tuples(order):
         bar = bars.get(cell.strategy)
         yield {
-            "#": ranks.get(cell.Index, ""),
+            "#": units.rank(cell.rank_best, cell.rank_worst),
             "strategy": as_text(cell.strategy),
             "time": units.seconds(cell.time_median_s),
             _ratio_title(lead): units.MISSING if bar is None else bar.text,
@@ -97,7 +96,7 @@ def _left_out(frame: pd.DataFrame) -> str:
     return markdown_table(lines) if lines else ""
 
 
-def _origin(run: dict[str, Any]) -> str:
+def _origin(run: Description) -> str:
     """One line: how to repeat it, and on what it ran."""
     rows = machine_rows(run)
     return f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, {as_text(rows['threads'])}"

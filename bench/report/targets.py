@@ -1,7 +1,7 @@
 """How fast each rung should be: short form against libraries and its own products, Jacobians against theirs.
 
-Formed from the cells that a run has; what it has not measured has no row. A ratio is the median of turn by
-turn ratios with its 95% interval, as everywhere.
+Formed from the cells that a run has; what it has not measured has no row. A ratio and its 95% interval are those of
+`bench.statistics`, as everywhere.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.report import units
 from bench.report.frame import tuples
-from bench.statistics import Estimate, estimate_ratio, geometric_mean
+from bench.statistics import Estimate, LogMean, combined, ratio_of
 
 TARGETS_NOTE = (
     "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
@@ -30,7 +29,8 @@ _JACOBIANS = ("torch-jacrev", "jax-jacrev")
 class Target:
     """One figure beside what it must and should reach; None where it is only reported.
 
-    at_most: whether smaller is better. floor: the noise floor of its cell.
+    at_most: whether smaller is better. floor: the noise floor of its cell. mean: of the logarithms over starts, where
+    the figure is a ratio of times.
     """
 
     work: str
@@ -41,6 +41,7 @@ class Target:
     at_most: bool = True
     floor: float | None = None
     is_mean: bool = False
+    mean: LogMean | None = None
 
     @property
     def verdict(self) -> str:
@@ -100,7 +101,7 @@ def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
 
 
 def _interval(figure: Estimate) -> str:
-    if figure.low == figure.high:
+    if not figure.has_interval:
         return units.MISSING
     return units.small_ratios(figure.low, figure.high)
 
@@ -133,17 +134,18 @@ def _bounds(cell: Any, must: float, aim: float | None, *, where: bool = True) ->
     return (must, aim) if of_it and where else (None, None)
 
 
-def _against_fastest(group: Group, own: str, others: Sequence[str]) -> Estimate | None:
+def _against_fastest(group: Group, own: str, others: Sequence[str]) -> LogMean | None:
     """own ÷ the fastest of the others that were measured."""
     measured = [group[name] for name in others if name in group]
     if own not in group or not measured:
         return None
     fastest = min(measured, key=lambda cell: float(cell.time_median_s))
-    return estimate_ratio(group[own].samples_s, fastest.samples_s, np.random.default_rng(0))
+    together = pd.notna(group[own].turns_group) and group[own].turns_group == fastest.turns_group
+    return ratio_of(group[own].samples_s, fastest.samples_s, bool(together))
 
 
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)
+def _ratio(work: str, cell: Any, ratio: LogMean, must: float | None, aim: float | None) -> Target:
+    return Target(work, _name(cell), ratio.estimate, must, aim, floor=cell.noise_floor, mean=ratio)
 
 
 def _gradients(group: Group) -> Iterator[Target]:
@@ -151,14 +153,14 @@ def _gradients(group: Group) -> Iterator[Target]:
     if ratio is not None:
         cell = group["short-form"]
         must, aim = _bounds(cell, 0.95, 0.80)
-        yield Target(_GRADIENT_WORK, _name(cell), ratio, must, aim, floor=cell.noise_floor)
+        yield _ratio(_GRADIENT_WORK, cell, ratio, must, aim)
 
 
 def _products(group: Group) -> Iterator[Target]:
     cell = group.get("short-form")
     if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
         must, aim = _bounds(cell, 0.95, 0.80, where=cell.batch_size >= 32)
-        ratio = _exactly(float(cell.ratio_to_products))
+        ratio = Estimate(float(cell.ratio_to_products))
         yield Target(
             "short-form ÷ its own dense products", _name(cell), ratio, must, aim, floor=cell.noise_floor
         )
@@ -169,16 +171,14 @@ def _jacobians(group: Group) -> Iterator[Target]:
     if ratio is not None:
         cell = group["batched-jacobian"]
         must, aim = _bounds(cell, 0.6, 0.4)
-        yield Target(
-            "batched-jacobian ÷ the faster jacrev", _name(cell), ratio, must, aim, floor=cell.noise_floor
-        )
+        yield _ratio("batched-jacobian ÷ the faster jacrev", cell, ratio, must, aim)
 
 
 def _bandwidth(group: Group) -> Iterator[Target]:
     for name in ("full-jacobian", "batched-jacobian"):
         cell = group.get(name)
         if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
-            share = _exactly(float(cell.bandwidth_share))
+            share = Estimate(float(cell.bandwidth_share))
             must, aim = _bounds(cell, 0.5, 0.8)
             work = f"{name}: bytes of its Jacobian per second ÷ the memory's bandwidth"
             yield Target(work, _name(cell), share, must, aim, at_most=False)
@@ -188,13 +188,13 @@ def _forward_mode(group: Group) -> Iterator[Target]:
     ratio = _against_fastest(group, "forward-mode", ("jax-jacfwd",))
     if ratio is not None:
         cell = group["forward-mode"]
-        yield Target("forward-mode ÷ jax.jacfwd", _name(cell), ratio, 1.0, 0.5, floor=cell.noise_floor)
+        yield _ratio("forward-mode ÷ jax.jacfwd", cell, ratio, 1.0, 0.5)
 
 
 def _sparse(group: Group) -> Iterator[Target]:
     sparse, full = group.get("sparse-jacobian"), group.get("full-jacobian")
     if sparse is not None and full is not None and sparse.parameters > 100_000:
-        ratio = _exactly(float(sparse.peak_bytes) / float(full.peak_bytes))
+        ratio = Estimate(float(sparse.peak_bytes) / float(full.peak_bytes))
         must, aim = _bounds(sparse, 1 / 100, None)
         yield Target("sparse-jacobian ÷ full-jacobian, peak memory", _name(sparse), ratio, must, aim)
 
@@ -224,9 +224,10 @@ _RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
 
 
 def _geometric_means(found: Sequence[Target]) -> list[Target]:
-    """Over all cells of the short form that have a bound; the interval is that of the mean of the ends."""
-    cells = [target.figure for target in found if target.work == _GRADIENT_WORK and target.must is not None]
+    """Over all cells of the short form that have a bound; they were measured in turns of their own."""
+    cells = [t.mean for t in found if t.work == _GRADIENT_WORK and t.must is not None and t.mean]
     if len(cells) < 2:
         return []
-    mean = Estimate(*(geometric_mean([getattr(c, end) for c in cells]) for end in ("value", "low", "high")))
-    return [Target(_GRADIENT_WORK, f"geometric mean of {len(cells)} cells", mean, 0.70, 0.60, is_mean=True)]
+    mean = combined([1 / len(cells)] * len(cells), cells)
+    name = f"geometric mean of {len(cells)} cells"
+    return [Target(_GRADIENT_WORK, name, mean.estimate, 0.70, 0.60, is_mean=True, mean=mean)]

@@ -58,6 +58,25 @@ def factor(value: float | None) -> str:
     return MISSING if _missing(value) else f"{value:.3f}"
 
 
+def difference(factor: float | None) -> str:
+    """3.1%: by how much this factor exceeds one; of more than twofold the factor."""
+    if _missing(factor) or factor is None:
+        return MISSING
+    return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)
+
+
+def rank(best: int | None, worst: int | None) -> str:
+    """2, or 1-3 where a cell cannot be told from its neighbours; nothing where it has no rank."""
+    if _missing(best) or _missing(worst):
+        return ""
+    return count(best) if best == worst else f"{count(best)}-{count(worst)}"
+
+
+def ends(low: float, high: float) -> str:
+    """0.93 to 1.07, or that there is no interval."""
+    return MISSING if _missing(low) or _missing(high) else f"{low:z.2f} to {high:z.2f}"
+
+
 def error(value: float | None) -> str:
     """2.1e-16."""
     return MISSING if _missing(value) else f"{value:.1e}"

@@ -9,29 +9,63 @@
     loss       = "cross-entropy"
     starts     = 10
     turns      = 8
+    precision  = "2%"                                # more starts, until intervals reach 2% to either side
+    claim      = "5%"                                # more starts, until a difference of 5% would be found
 
 Every strategy is measured on every network x batch x dtype x threads.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import itertools
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
 
 from backprop import Network
-from backprop.arrays import check_dtype
-from backprop.errors import BackpropError
+from backprop.arrays import MOST_ENTRIES, check_dtype
+from backprop.errors import BackpropError, UnknownNameError, shown
 from backprop.registry import find_strategy, installed_strategies
+from bench.border import said
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
-from bench.suites.suite import Suite, SuiteError, restrict
+from bench.suites.suite import Suite, SuiteError, parse_share, restrict
+
+Texts = Annotated[list[str], Meta(min_length=1)]
+Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
+Numbers = Annotated[list[Number], Meta(min_length=1)]
+
+
+class SuiteFile(Struct):
+    """The keys of a suite file."""
+
+    networks: Texts
+    strategies: Texts = msgspec.field(default_factory=lambda: list(installed_strategies()))
+    batches: Numbers = msgspec.field(default_factory=lambda: [32])
+    dtypes: Texts = msgspec.field(default_factory=lambda: ["float64"])
+    threads: Numbers | None = None
+    activation: str = "relu"
+    loss: str = "cross-entropy"
+    starts: Number = Schedule.starts
+    turns: Number = Schedule.turns
+    precision: str = ""
+    claim: str = ""
+
+
+_EXPECTED = {
+    "Texts": "a list of one or more texts",
+    "str": "a text",
+    "Number": "a whole number above zero",
+    "Numbers": "a list of whole numbers above zero",
+    "Numbers | None": "a list of whole numbers above zero",
+}
 
 
 def read_suite(path: Path) -> Suite:
@@ -39,101 +73,60 @@ def read_suite(path: Path) -> Suite:
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SuiteError(f"The suite {str(path)!r} cannot be read: {error}; expected a TOML file.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise SuiteError(f"The suite {str(path)!r} is no TOML: {error}.") from error
-    reader = _Reader(path, text, values)
-    reader.check_keys()
-    strategies = tuple(dict.fromkeys(reader.texts("strategies", tuple(installed_strategies()))))
-    for name in strategies:
-        reader.at("strategies", find_strategy, name)
-    network = functools.partial(
-        Network.parse,
-        activation=reader.text("activation", "relu"),
-        loss=reader.text("loss", "cross-entropy"),
-    )
-    networks = [reader.at("networks", network, text) for text in reader.texts("networks", None)]
-    batches, threads = reader.counts("batches", (32,)), reader.counts("threads", None)
-    dtypes = reader.texts("dtypes", ("float64",))
-    for dtype in dtypes:
-        reader.at("dtypes", check_dtype, dtype)
-    made = itertools.product(networks, batches, dtypes, threads or (None,))
+    except OSError as error:
+        raise SuiteError(
+            f"The suite {shown(str(path))} cannot be read: {error.strerror}; expected a TOML file."
+        ) from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or deep nesting, too
+        raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}; expected a suite.") from error
+    for key in values:
+        if key not in SuiteFile.__struct_fields__:
+            hint = (
+                str(UnknownNameError("key", key, SuiteFile.__struct_fields__)).rstrip(".").partition("; ")[2]
+            )
+            raise _error(path, text, key, f"the key {shown(key)} is unknown; {hint}")
+    if "networks" not in values:
+        raise SuiteError(f'The suite {str(path)!r} names no networks; expected networks = ["784-512-10"].')
+    try:
+        file = msgspec.convert(values, SuiteFile)
+    except msgspec.ValidationError as error:
+        found = re.search(r"`\$\.(\w+)", str(error))
+        assert found is not None  # all keys are known and there: a value is wrong
+        key = found[1]
+        expected = _EXPECTED[SuiteFile.__annotations__[key]]
+        raise _error(path, text, key, f"{key} is {shown(values[key])}; expected {expected}") from error
+
+    def each(key: str, make: Callable[[str], Any], texts: list[str]) -> list[Any]:
+        """What `make` makes of every text; its error, with the file and the line of the text in front."""
+        made = []
+        for one in texts:
+            try:
+                made.append(make(one))
+            except BackpropError as error:
+                raise _error(path, text, key, str(error).rstrip("."), one) from error
+        return made
+
+    each("strategies", find_strategy, file.strategies)
+    each("dtypes", check_dtype, file.dtypes)
+    network = functools.partial(Network.parse, activation=file.activation, loss=file.loss)
+    networks = each("networks", network, file.networks)
+    made = itertools.product(networks, file.batches, file.dtypes, file.threads or (None,))
     scenarios = tuple(dict.fromkeys(Scenario.of(*row) for row in made))
-    default = Schedule()
-    schedule = Schedule(
-        starts=reader.count("starts", default.starts), turns=reader.count("turns", default.turns)
-    )
+    strategies = tuple(dict.fromkeys(file.strategies))
+    schedule = Schedule(starts=file.starts, turns=file.turns)
+    for key in ("precision", "claim"):
+        wishes = [getattr(file, key)] if key in values else []
+        for share in each(key, functools.partial(parse_share, key), wishes):
+            schedule = replace(schedule, **{key: share})
     return restrict(Suite.of(path.stem, strategies, scenarios, schedule), (), (), None, None)
 
 
-_LISTS_OF_TEXT = ("strategies", "networks", "dtypes")
-_KEYS = (*_LISTS_OF_TEXT, "batches", "threads", "activation", "loss", "starts", "turns")
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Values of a suite file, each with the line to name where it is wrong."""
-
-    path: Path
-    source: str
-    values: dict[str, Any]
-
-    def check_keys(self) -> None:
-        for key in self.values:
-            if key not in _KEYS:
-                near = difflib.get_close_matches(key, _KEYS, n=1)
-                hint = f"did you mean {near[0]!r}? Known" if near else "expected"
-                raise self._error(key, f"the key {key!r} is unknown; {hint}: {', '.join(_KEYS)}")
-
-    def texts(self, key: str, default: tuple[str, ...] | None) -> tuple[str, ...]:
-        if key not in self.values and default is None:
-            raise SuiteError(f'The suite {str(self.path)!r} names no {key}; expected {key} = ["784-512-10"].')
-        values = self.values.get(key, list(default or ()))
-        if not values or not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-            raise self._error(key, f"{key} is {values!r}; expected a list of one or more texts")
-        return tuple(values)
-
-    def text(self, key: str, default: str) -> str:
-        value = self.values.get(key, default)
-        if not isinstance(value, str):
-            raise self._error(key, f"{key} is {value!r}; expected a text")
-        return value
-
-    def counts(self, key: str, default: tuple[int, ...] | None) -> tuple[int, ...]:
-        if key not in self.values:
-            return default or ()
-        values = self.values[key]
-        if (
-            not values
-            or not isinstance(values, list)
-            or not all(type(value) is int and value > 0 for value in values)
-        ):
-            raise self._error(key, f"{key} is {values!r}; expected a list of whole numbers above zero")
-        return tuple(values)
-
-    def count(self, key: str, default: int) -> int:
-        value = self.values.get(key, default)
-        if type(value) is not int or value < 1:
-            raise self._error(key, f"{key} is {value!r}; expected a whole number above zero")
-        return value
-
-    def at(self, key: str, make: Callable[[str], Any], text: str) -> Any:
-        """What `make` makes of `text`; its error, with the file and line of the key in front."""
-        try:
-            return make(text)
-        except BackpropError as error:
-            raise self._error(key, str(error).rstrip("."), text) from error
-
-    def _error(self, key: str, what: str, text: str | None = None) -> SuiteError:
-        """The error, with the line of the key, or of the first `text` in quotes from there on."""
-        lines = list(enumerate(self.source.splitlines(), 1))
-        named = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
-        number = next((k for k, line in lines if named.match(line)), 1)
-        if text is not None:
-            quoted = (f'"{text}"', f"'{text}'")
-            number = next(
-                (k for k, line in lines[number - 1 :] if any(q in line for q in quoted)),
-                number,
-            )
-        return SuiteError(f"Line {number} of the suite {str(self.path)!r}: {what}.")
+def _error(path: Path, source: str, key: str, what: str, text: str | None = None) -> SuiteError:
+    """The error, with the line of the key, or of the first `text` in quotes from there on."""
+    lines = list(enumerate(source.splitlines(), 1))
+    named = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
+    number = next((k for k, line in lines if key and named.match(line)), 1)
+    if text is not None:
+        quoted = (f'"{text}"', f"'{text}'")
+        number = next((k for k, line in lines[number - 1 :] if any(q in line for q in quoted)), number)
+    return SuiteError(f"Line {number} of the suite {str(path)!r}: {what}.")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backprop.errors import BackpropError
+from backprop.errors import BackpropError, shown
 from backprop.registry import find_strategy
 from bench.isolated.turns import FEWEST_STARTS, Schedule
 from bench.scenarios import Scenario, select_scenarios
+from bench.statistics import STARTS_TO_CLAIM
 
 
 class SuiteError(BackpropError, ValueError):
@@ -62,12 +64,31 @@ class Suite:
         )
 
 
+def parse_share(what: str, text: str) -> float:
+    """0.02 from `2%` or `0.02`; raises `SuiteError` for a text that is no share between 0 and 100%."""
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise SuiteError(f"The {what} is {shown(text)}; expected a share between 0% and 100%, such as 2%.")
+    return share
+
+
 def restrict(
-    suite: Suite, strategies: Sequence[str], scenarios: Sequence[str], starts: int | None, turns: int | None
+    suite: Suite,
+    strategies: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    starts: int | None = None,
+    turns: int | None = None,
+    precision: str | None = None,
+    claim: str | None = None,
 ) -> Suite:
     """The suite with these strategies instead of its own, in these of its scenarios, and another schedule.
 
     What is empty or None stays as it is; with other strategies or fewer scenarios it goes without its curves.
+    precision, claim: texts such as `2%`.
     Raises `SuiteError` for a schedule that gives no interval, and `UnknownNameError` for a strategy that is not
     installed or a scenario that the suite has not.
     """
@@ -75,12 +96,18 @@ def restrict(
         suite.schedule,
         starts=suite.schedule.starts if starts is None else starts,
         turns=suite.schedule.turns if turns is None else turns,
+        precision=suite.schedule.precision if precision is None else parse_share("precision", precision),
+        claim=suite.schedule.claim if claim is None else parse_share("claim", claim),
     )
     if schedule.turns < 1:
         raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
     if schedule.starts < FEWEST_STARTS:
         raise SuiteError(
             f"The starts are {schedule.starts}; expected at least {FEWEST_STARTS} for an interval."
+        )
+    if schedule.claim is not None and schedule.starts < STARTS_TO_CLAIM:
+        raise SuiteError(
+            f"The starts are {schedule.starts}; expected at least {STARTS_TO_CLAIM} where something is to be claimed."
         )
     for name in strategies:
         find_strategy(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -22,8 +23,11 @@ from backprop.training import (
     find_optimizer,
     load_checkpoint,
 )
+from backprop.training.batches import Batches
+from backprop.training.loop import check_data
 from bench.budget import Budget
 from bench.console import make_console
+from bench.folders import TRAINING, found, keep, lead_to, new_folder
 from bench.report import units
 from bench.training import reports, tables
 from bench.training.compare import Learnt, compare
@@ -31,6 +35,7 @@ from bench.training.session import (
     WEIGHTS,
     Outcome,
     check_memory,
+    check_room,
     make_folder,
     progress_bar,
     run_training,
@@ -51,6 +56,7 @@ class Request:
     data: str | None
     memory_budget: str | None
     time_budget: str | None
+    fresh: bool
     as_json: bool
 
     @property
@@ -73,11 +79,14 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     settings, checkpoint, folder = _start(request, resume, out)
     source = request.data or (checkpoint.source if checkpoint else DEFAULT_DATA)
     dataset = load(source)
-    network, dtype = settings.build_network(), np.dtype(settings.dtype)
-    check_memory(find_strategy(settings.strategy), network, settings.batch_size, dtype, budget.memory_bytes)
+    check_memory(settings, find_strategy(settings.strategy), budget.memory_bytes)
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels, source)
     if checkpoint is not None:
         trainer.resume(checkpoint)
+    check_room(trainer, folder)
+    _make_room(folder, WEIGHTS, request, resume)
+    if out is None and resume is None:
+        lead_to(folder, TRAINING)
     outcome = run_training(trainer, dataset, folder)
     metrics = outcome.evaluation.metrics()
     written = reports.write_training(folder, outcome, metrics, dataset)
@@ -85,7 +94,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     return INTERRUPTED if outcome.interrupted else 0
 
 
-def run_compare(request: Request, names: str, resume: Path | None, out: Path) -> int:
+def run_compare(request: Request, names: str, resume: Path | None, out: Path | None) -> int:
     """Train with each strategy for the same seconds; the exit code."""
     if resume is not None or "strategy" in request.said or "epochs" in request.said:
         raise SettingsError(
@@ -99,10 +108,14 @@ def run_compare(request: Request, names: str, resume: Path | None, out: Path) ->
     if not strategies:
         raise SettingsError(f"The strategies to compare are {names!r}; expected names with commas between.")
     dataset = load(request.data or DEFAULT_DATA)
-    trainer = Trainer(settings, dataset.train_images, dataset.train_labels)  # checks data against network
-    per_epoch = trainer.batches.per_epoch
-    del trainer
-    folder = make_folder(out)
+    images, labels = dataset.train_images, dataset.train_labels
+    check_data(settings, images, labels)
+    dtype, rng = np.dtype(settings.dtype), np.random.default_rng()
+    per_epoch = Batches(images, labels, settings.batch_size, dtype, rng, settings.shift).per_epoch
+    folder = out or new_folder(TRAINING)
+    _make_room(folder, "compare.json", request)
+    if out is None:
+        lead_to(folder, TRAINING)
     with stop_on_interrupt() as stopped, progress_bar(", ".join(wanted)) as watch:
         rows = compare(settings, strategies, dataset, budget, stopped, watch)
     command = shlex.join(["backprop", *sys.argv[1:]])
@@ -117,9 +130,9 @@ def _start(
 ) -> tuple[Settings, Checkpoint | None, Path]:
     """The settings, the checkpoint to continue from, and the folder to write to."""
     if resume is None:
-        assert out is not None  # the command has a default
-        return request.settings(), None, out
-    path = resume / WEIGHTS if resume.is_dir() else resume
+        return request.settings(), None, out or new_folder(TRAINING)
+    resume = found(resume)
+    path = resume / WEIGHTS if os.path.isdir(resume) else resume  # noqa: PTH112  # Path raises for a name too long
     checkpoint = load_checkpoint(path)
     own = checkpoint.settings.to_json()
     for name, value in request.said.items():
@@ -130,6 +143,14 @@ def _start(
                 f"--{option} {value}, expected the same: leave it out, or train anew without --resume."
             )
     return checkpoint.settings, checkpoint, out or path.parent
+
+
+def _make_room(folder: Path, name: str, request: Request, resume: Path | None = None) -> None:
+    """The folder, where nothing of that name is, or what is continued; else only with --fresh."""
+    file = make_folder(folder) / name
+    own = () if resume is None else (resume, resume / name)
+    if not any(one.is_file() and file.is_file() and one.samefile(file) for one in own):
+        keep("The file", [file], request.fresh)
 
 
 def _print_training(

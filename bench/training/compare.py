@@ -19,9 +19,9 @@ from backprop import Strategy
 from backprop.data import Dataset
 from backprop.training import DivergenceError, Point, Settings, Trainer
 from bench.budget import Budget
+from bench.forecast import Speeds, predicted_time
 from bench.machine import measure_limits
-from bench.training.session import Stopped, Watch
-from bench.turns import seconds_per_call
+from bench.training.session import Stopped, Watch, training_bytes
 
 Status = Literal["ok", "over-memory-budget", "over-time-budget", "unsupported", "diverged", "interrupted"]
 
@@ -74,14 +74,14 @@ def compare(
     for name, strategy in strategies.items():
         if stopped():
             break
-        row = forecast(settings, strategy, dataset, budget)
+        row = forecast(settings, strategy, budget)
         if row.status == "ok":
             _learn(row, dataclasses.replace(settings, strategy=name), dataset, stopped, watch)
         rows.append(row)
     return rows
 
 
-def forecast(settings: Settings, strategy: Strategy[Any], dataset: Dataset, budget: Budget) -> Learnt:
+def forecast(settings: Settings, strategy: Strategy[Any], budget: Budget) -> Learnt:
     """An empty row; not `ok` where the strategy would exceed a budget. Allocates next to nothing.
 
     A step may take longer than the seconds of the comparison, but not than the time budget.
@@ -91,14 +91,11 @@ def forecast(settings: Settings, strategy: Strategy[Any], dataset: Dataset, budg
     if reason is not None:
         return Learnt(strategy.name, "unsupported", reason)
     cost = strategy.cost(network, settings.batch_size, dtype)
-    beyond = budget.beyond_memory(cost.peak_bytes)
+    beyond = budget.beyond_memory(training_bytes(settings, strategy))
     if beyond is not None:
         return Learnt(strategy.name, "over-memory-budget", beyond)
-    if cost.forward_calls > 1:
-        step_s = cost.forward_calls * _loss_seconds(settings, dataset)
-    else:
-        limits = measure_limits(dtype, rounds=1)
-        step_s = max(cost.flops / limits.flops_per_s, cost.bytes_moved / limits.bytes_per_s)
+    limits, n = measure_limits(dtype, rounds=1), settings.batch_size
+    step_s = predicted_time(cost, network, n, Speeds.of(network, n, dtype, limits, budget.memory_bytes))
     most = max(budget.time_s, settings.seconds or 0)
     if step_s > most:
         return Learnt(
@@ -140,12 +137,3 @@ def _learn(row: Learnt, settings: Settings, dataset: Dataset, stopped: Stopped, 
         row.status, row.reason = "interrupted", f"after {row.seconds:.3g} of {settings.seconds:.3g} s"
     elif settings.seconds is not None and trainer.seconds > 1.2 * settings.seconds:
         row.reason = f"the last of its {row.steps} steps was finished after the {settings.seconds:.3g} s"
-
-
-def _loss_seconds(settings: Settings, dataset: Dataset) -> float:
-    """Seconds of one evaluation of the loss on a batch: what a black box makes thousands of."""
-    trainer = Trainer(
-        dataclasses.replace(settings, strategy="short-form"), dataset.train_images, dataset.train_labels
-    )
-    batch = trainer.batches.next()
-    return seconds_per_call(lambda: trainer.network.loss(trainer.params, *batch), 0.02)

@@ -225,6 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, action="append", help="once for each; all cores up to 2")
     parser.add_argument("--turns", type=int, default=7, help="epochs of each library, one more to warm up")
     parser.add_argument("--out", type=Path, help="a folder for peers.json")
+    parser.add_argument("--fresh", action="store_true", help="replace what is there")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
     chosen = parser.parse_args(arguments)
     if chosen.worker:
@@ -237,10 +238,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measure_and_report(chosen: argparse.Namespace) -> None:
+    import msgspec
+
+    from backprop.peers.pytorch import TorchGrad
     from bench.console import make_console, make_table
+    from bench.folders import keep
     from bench.machine import describe_machine
     from bench.report import units
 
+    keep("The file", [chosen.out / "peers.json"] if chosen.out else [], chosen.fresh)
     results = []
     columns = ("library", "seconds per epoch", "fastest", "short-form ÷ library", "from", "to")
     counts = chosen.threads or [min(2, len(available_cores()))]
@@ -257,7 +263,9 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
         make_console().print(table)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
-        machine = describe_machine(max(counts), [])
+        machine = msgspec.to_builtins(
+            describe_machine(max(counts), [], {"torch": TorchGrad.build, "sklearn": ()})
+        )
         values = {"machine": machine, "batch": chosen.batch, "data": chosen.data, "results": results}
         (chosen.out / "peers.json").write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 

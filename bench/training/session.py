@@ -10,15 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from backprop import Network, Strategy
-from backprop.arrays import DType
+from backprop import Strategy
 from backprop.data import Dataset
 from backprop.errors import BudgetError, OutputError
-from backprop.training import DivergenceError, Evaluation, Trainer, save_checkpoint
+from backprop.training import DivergenceError, Evaluation, Settings, Trainer, find_optimizer, save_checkpoint
+from bench.report import units
 
 WEIGHTS = "weights.npz"
 _REFRESH_S = 0.2
@@ -40,12 +42,10 @@ class Outcome:
 def run_training(trainer: Trainer, dataset: Dataset, folder: Path) -> Outcome:
     """Train until it is finished or interrupted; the weights are saved at every epoch and at the end.
 
-    Raises `DivergenceError` after the last good weights have been saved, and `OutputError` where the folder
-    cannot be written, which is tried before the first step.
+    Raises `DivergenceError` after the last good weights have been saved, and `OutputError` where they cannot be
+    written; `check_room` tells that before the first step.
     """
-    weights = make_folder(folder) / WEIGHTS
-    save_checkpoint(weights.with_suffix(".tmp"), trainer.checkpoint())  # is there room?
-    weights.with_suffix(".tmp").unlink()
+    weights = folder / WEIGHTS
     test = dataset.test_images, dataset.test_labels
     try:
         with stop_on_interrupt() as stopped, progress_bar(trainer.settings.strategy) as watch:
@@ -66,6 +66,13 @@ def run_training(trainer: Trainer, dataset: Dataset, folder: Path) -> Outcome:
         raise
 
 
+def check_room(trainer: Trainer, folder: Path) -> None:
+    """Make the folder and write the weights once; raises `OutputError` where that is not possible."""
+    tried = (make_folder(folder) / WEIGHTS).with_suffix(".tmp")
+    save_checkpoint(tried, trainer.checkpoint())
+    tried.unlink()
+
+
 def make_folder(folder: Path) -> Path:
     """The folder, made where it is missing; raises `OutputError` where that is not possible."""
     try:
@@ -77,16 +84,22 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
-def check_memory(
-    strategy: Strategy[object], network: Network, batch_size: int, dtype: DType, budget_bytes: float
-) -> None:
-    """Raise `BudgetError` where the strategy would need more memory, before any is taken."""
-    needed = strategy.cost(network, batch_size, dtype).peak_bytes
+def training_bytes(settings: Settings, strategy: Strategy[Any]) -> int:
+    """What a training should need: the strategy's own, and twice the parameters and the optimiser's state."""
+    network, dtype = settings.build_network(), np.dtype(settings.dtype)
+    vectors = 2 * (1 + len(find_optimizer(settings.optimizer).state_names))
+    own = strategy.cost(network, settings.batch_size, dtype).peak_bytes
+    return own + vectors * dtype.itemsize * network.parameter_count
+
+
+def check_memory(settings: Settings, strategy: Strategy[Any], budget_bytes: float) -> None:
+    """Raise `BudgetError` where training would need more memory, before any is taken."""
+    needed = training_bytes(settings, strategy)
     if needed > budget_bytes:
         raise BudgetError(
-            f"The strategy {strategy.name} needs {needed / 1e9:.3g} GB for {network.sizes} and a batch of "
-            f"{batch_size}; expected at most {budget_bytes / 1e9:.3g} GB, so take a smaller --batch or a "
-            "larger --memory-budget."
+            f"Training by {strategy.name} needs {units.data_size(needed)} for {settings.build_network().sizes} and "
+            f"a batch of {settings.batch_size}; expected at most {units.data_size(budget_bytes)}, so take a smaller "
+            "--batch or a larger --memory-budget."
         )
 
 

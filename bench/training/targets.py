@@ -78,15 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=min(2, len(available_cores())))
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--fresh", action="store_true", help="replace what is there")
     chosen = parser.parse_args(arguments)
     cores = fix_threads(chosen.threads)  # before NumPy loads
 
+    import msgspec
+
     from backprop.data import load
     from backprop.training import Settings
+    from bench.folders import keep
     from bench.machine import describe_machine
     from bench.output import write_files
     from bench.training.tables import as_csv
 
+    keep("The file", [chosen.out / "targets.json"] if chosen.out else [], chosen.fresh)
     dataset = load(chosen.data)
     rows = []
     for seed in SEEDS:
@@ -96,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     if chosen.out:
         values = {
-            "machine": describe_machine(chosen.threads, cores),
+            "machine": msgspec.to_builtins(describe_machine(chosen.threads, cores)),
             "data": dataset.name,
             "peak_bytes_above_data": peak,
             "seeds": rows,

@@ -2,9 +2,10 @@
 
 import json
 import re
+import sys
 
 import pytest
-from command import backprop, run_pytest, run_python
+from command import BACKPROP, backprop, finish, run_pytest, run_python, start
 from planted import failing
 from rows import RUN, record, write_journal
 
@@ -75,9 +76,21 @@ def test_a_full_disk_is_one_sentence(tmp_path):
 
 EDITED = {
     "newer format": (None, RUN | {"format": FORMAT + 1}, f"has format {FORMAT + 1}"),
-    "unknown status": (to_json(record()) | {"status": "fine"}, RUN, "Line 3 of .* status 'fine'"),
-    "another type": (to_json(record()) | {"rounds": "three"}, RUN, "Line 3 of .* rounds = 'three'"),
-    "missing field": ({"kind": "record", "strategy": "mine"}, RUN, "Line 3 of .* lacks the field 'scenario'"),
+    "unknown status": (
+        to_json(record()) | {"status": "fine"},
+        RUN,
+        "Line 3 of .* 'fine' - at `\\$.status`",
+    ),
+    "another type": (
+        to_json(record()) | {"rounds": "three"},
+        RUN,
+        "Line 3 of .* got `str` - at `\\$.rounds`",
+    ),
+    "missing field": (
+        {"kind": "record", "strategy": "mine"},
+        RUN,
+        "Line 3 of .* missing required field `scenario`",
+    ),
 }
 
 
@@ -90,6 +103,13 @@ def test_a_journal_edited_by_hand_is_refused_by_its_line(name, tmp_path):
     assert done.code == 2
     assert re.search(named, done.error_sentence)
     assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_a_command_whose_pipes_the_shell_has_closed_ends_without_a_traceback(closed):
+    done = finish(start(["sh", "-c", f'"{BACKPROP}" predict 4-3-2 {closed}'], None))
+    assert (done.code, "Traceback" in done.out + done.err) == (0, False)
 
 
 PYTEST_MISTAKES = {

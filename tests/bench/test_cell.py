@@ -118,7 +118,7 @@ def test_a_failure_is_a_row_with_its_reason_and_the_run_goes_on(measure, planted
     assert bool(done.results.failed) == (status != "unsupported")
 
 
-@pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1, 1.5, 2**70, "many", None])
+@pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1, 1.5, 2**2000, "many", None])
 def test_a_cost_that_is_none_is_a_row(measure, lie):
     row = measure([LyingCost(lie), "short-form"]).rows["lying-cost"]
     assert row.status == "crashed"

@@ -1,9 +1,9 @@
 """What scripts and terminals get: JSON with its keys, text without control codes, and `--help` at once."""
 
-import dataclasses
 import json
 import re
 
+import msgspec
 import pytest
 from command import backprop, run_pytest, run_python
 from rows import record, write_journal
@@ -53,7 +53,7 @@ def test_verify_is_json_with_its_keys(tmp_path):
     assert {"records", "agreements", "agree", "written", "interrupted"} <= set(found)
     assert (found["agree"], found["written"], found["interrupted"]) == (True, [], False)
     assert [row["strategy"] for row in found["records"]] == ["short-form", "layerwise-vjp"]
-    fields = {cls: {"kind", *(f.name for f in dataclasses.fields(cls))} for cls in (Record, Agreement)}
+    fields = {cls: {"kind", *(f.name for f in msgspec.structs.fields(cls))} for cls in (Record, Agreement)}
     assert {frozenset(row) for row in found["records"]} == {frozenset(fields[Record])}
     assert {frozenset(row) for row in found["agreements"]} == {frozenset(fields[Agreement])}
     assert list(tmp_path.iterdir()) == []

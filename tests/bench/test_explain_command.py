@@ -84,4 +84,5 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(name, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write to anything")
 def test_a_file_that_must_not_be_written_is_said(tmp_path):
     (tmp_path / "page.md").touch(mode=0o400)
-    assert "Permission denied" in backprop("explain", "--out", "page.md", cwd=tmp_path).error_sentence
+    done = backprop("explain", "--out", "page.md", "--fresh", cwd=tmp_path)
+    assert "Permission denied" in done.err

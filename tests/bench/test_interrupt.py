@@ -49,7 +49,7 @@ def test_what_was_measured_is_in_the_journal_and_valid(interrupted):
 def test_a_report_is_written(interrupted):
     done, folder = interrupted
     assert (folder / "out" / "results.csv").read_text().count("\n") == 2
-    assert "| 1 | short-form |" in (folder / "out" / "report.md").read_text(encoding="utf-8")
+    assert "| short-form |" in (folder / "out" / "report.md").read_text(encoding="utf-8")
     assert "written: out/report.md" in done.out
 
 

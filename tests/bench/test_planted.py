@@ -44,7 +44,7 @@ def started(tmp_path_factory):
     """`backprop run`, `backprop verify` and `pytest --benchmark-only`, all at once: none is here to be quick."""
     folder = tmp_path_factory.mktemp("commands")
     (folder / "verify").mkdir()
-    quick = ["--starts", "3", "--turns", "1", "--out", folder / "run"]
+    quick = ["--starts", "6", "--turns", "1", "--out", folder / "run"]
     more = ["layerwise-vjp", "OddName"]
     pytest_only = ["--benchmark-only", f"--out={folder / 'quick_look'}", "bench/test_gradients.py"]
     return folder, {
@@ -174,13 +174,15 @@ def test_the_csv_marks_them(measured):
 def test_the_report_names_them_first_and_ranks_them_never(measured):
     _, folder = measured
     report = (folder / "report.md").read_text(encoding="utf-8")
+    has_ranks = folder.name == "run"  # in a quick look one start has none
     named = ", ".join(f"{name} (toy, float64)" for name in sorted(wrong_in(folder)))
     assert report.split("\n\n")[2] == f"**Wrong gradients, marked `disagrees` and not ranked: {named}.**"
     assert not any(name in report.split("\n\n")[1] for name in wrong_in(folder))
     for name in wrong_in(folder):
         row = next(line for line in report.splitlines() if f"| {name} |" in line and "disagrees" in line)
-        assert row.startswith("|  |"), row
-    assert re.search(r"^\| 1 \| short-form \|.*\| ok \|$", report, flags=re.MULTILINE)
+        assert row.startswith("|  |" if has_ranks else f"| {name} |"), row
+    first = "1 \\| short-form" if has_ranks else "short-form"
+    assert re.search(rf"^\| {first} \|.*\| ok \|$", report, flags=re.MULTILINE)
 
 
 def test_the_agreement_matrix_has_a_cross_for_each_wrong_pair(measured):

@@ -12,8 +12,12 @@ from backprop import BackpropError, Network, installed_strategies
 from backprop.errors import ShapeError
 from bench.budget import Budget
 from bench.console import make_console
+from bench.isolated.turns import Schedule
 from bench.machine import Limits
+from bench.predicted import Predicted
 from bench.prediction import predictions, print_predictions
+from bench.scenarios import Scenario
+from bench.suites import Suite
 
 LIMITS = Limits(flops_per_s=1e11, bytes_per_s=1e10)
 NETWORKS = ["784-512-10", "768-3072-768", "12288-49152-12288"]
@@ -56,10 +60,36 @@ def supported(rows):
     return {name: row for name, row in rows.items() if "predicted_time_s" in row}
 
 
-def test_the_time_is_the_larger_of_flops_and_bytes_over_the_limits():
+def test_the_time_is_the_larger_of_flops_and_bytes_over_the_limits_and_that_of_a_black_box_its_passes():
     for row in supported(predict()).values():
         by_flops, by_bytes = row["predicted_flops"] / 1e11, row["predicted_bytes_moved"] / 1e10
-        assert row["predicted_time_s"] == max(by_flops, by_bytes)
+        if row["forward_calls"] == 1:
+            assert row["predicted_time_s"] == max(by_flops, by_bytes)
+        else:
+            assert row["predicted_time_s"] >= by_flops * (1 - 1e-12)
+
+
+def test_a_prediction_is_the_one_of_a_run(monkeypatch):
+    monkeypatch.setattr("bench.prediction.measure_limits", lambda dtype: LIMITS)
+    monkeypatch.setattr("bench.forecast._loss_seconds", lambda *_: 1e-3)
+    network, budget = Network.mlp(49, 32, 10), Budget(1e9, 60.0)
+    rows = predictions(network, 8, "float64", list(installed_strategies().values()), budget)
+    found = {row["strategy"]: row for row in rows}
+    suite = Suite.of("one", list(found), [Scenario.of(network, 8, "float64")], Schedule())
+    place = Predicted(1)
+    place._limits["float64", 1] = LIMITS
+    ((_, records, _),) = place.measure(suite, suite.scenarios, budget, lambda *_: None, lambda: None)
+    for record in records:
+        row = found[record.strategy]
+        for figure in ("predicted_flops", "predicted_peak_bytes", "predicted_time_s"):
+            assert getattr(record, figure) == row.get(figure)
+
+
+def test_operations_beyond_64_bits_are_over_the_time_budget_and_no_crash():
+    rows = predict("12288-49152-12288", budget=Budget(1e15, 60.0))
+    row = rows["finite-differences"]
+    assert row["predicted_flops"] > 2**63
+    assert "the budget of a cell is 60 s" in row["reason"]
 
 
 def test_the_fastest_comes_first_and_a_larger_network_costs_more():
@@ -78,9 +108,9 @@ def test_what_does_not_fit_says_why():
         return found["fits"], found["reason"]
 
     assert fits(peak, time) == ("yes", "")
-    assert fits(peak - 1, time) == ("no", "too much memory")
-    assert fits(peak, time * 0.999) == ("no", "too long")
-    assert fits(1, 1e-12) == ("no", "too much memory and too long")
+    assert fits(peak - 1, time) == ("no", "needs 1.66 GB; the budget is 1.66 GB")
+    assert fits(peak, time * 0.999)[1].startswith("1 call of about ")
+    assert fits(1, 1e-12)[1].startswith("needs 1.66 GB; the budget is 1 B")
 
 
 def test_what_is_unsupported_says_so_and_comes_last():

@@ -1,10 +1,10 @@
 """A record is the same after a way through JSON, and JSON that is no record is refused by its line."""
 
-import dataclasses
 import json
 import math
 import re
 
+import msgspec
 import pytest
 from command import ROOT
 from hypothesis import given
@@ -13,18 +13,14 @@ from tables import sentence
 
 from backprop.errors import RecordError
 from bench.journal import read_journal
-from bench.record import MEASURED, STATUSES, Record, from_json, to_json
-
-
-def through_json(row):
-    """The row as a journal's reader gets it."""
-    return from_json(json.loads(json.dumps(to_json(row), allow_nan=False)), "Line 2")
+from bench.record import MEASURED, STATUSES, Record, to_json
+from bench.report.frame import load_run
 
 
 @MANY_FIELDS
 @given(ANY_ROW)
 def test_every_row_survives_json(row):
-    assert through_json(row) == row
+    assert msgspec.convert(json.loads(json.dumps(to_json(row), allow_nan=False)), type(row)) == row
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
@@ -33,33 +29,34 @@ def test_a_number_that_is_not_finite_becomes_null(odd):
     assert to_json(agreement("a", "b", distance=odd))["distance"] is None
 
 
-REQUIRED = [
-    f.name
-    for f in dataclasses.fields(Record)
-    if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-]
+REQUIRED = [f.name for f in msgspec.structs.fields(Record) if f.required]
 
 
-def test_a_row_of_an_older_run_lacks_what_was_not_measured_then():
+def test_a_row_of_an_older_run_lacks_what_was_not_measured_then(tmp_path):
     values = {name: getattr(record(), name) for name in REQUIRED}
-    assert from_json({"kind": "record", **values}, "Line 2") == Record(**values)
+    folder = write_journal(tmp_path, json.dumps({"kind": "record", **values}))
+    assert read_journal(folder)[1] == [Record(**values)]
 
 
 MISTAKES = {
-    "another kind": ({"kind": "note"}, "kind"),
-    "no kind": ({"kind": None}, "kind"),
-    "a kind of another type": ({"kind": ["record"]}, "kind"),
-    "an unknown field": ({"colour": "red"}, "'colour'"),
+    "another kind": ({"kind": "note"}, "invalid value 'note' - at `$.kind`"),
+    "no kind": ({"kind": None}, "`$.kind`"),
+    "a kind of another type": ({"kind": ["record"]}, "`$.kind`"),
+    "an unknown field": ({"colour": "red"}, "unknown field `colour`"),
     "an unknown status": ({"status": "fine"}, "'fine'"),
-    "a text for a number": ({"parameters": "many"}, "parameters = 'many'"),
-    "a fraction for a count": ({"rounds": 1.5}, "rounds = 1.5"),
-    "a truth value for a number": ({"peak_bytes": True}, "peak_bytes = True"),
-    "a number for a truth value": ({"agrees": 1}, "agrees = 1"),
-    "a number for a text": ({"strategy": 3}, "strategy = 3"),
-    "null where something must be": ({"dtype": None}, "dtype = None"),
-    "a count that no column holds": ({"predicted_flops": 2**63}, "predicted_flops"),
-    "samples that are no lists": ({"samples_s": [1.0]}, "samples_s"),
-    "a sample that is no number": ({"samples_s": [["fast"]]}, "samples_s"),
+    "a text for a number": ({"parameters": "many"}, "expected `int`, got `str` - at `$.parameters`"),
+    "a fraction for a count": ({"rounds": 1.5}, "`$.rounds`"),
+    "a truth value for a number": ({"peak_bytes": True}, "`$.peak_bytes`"),
+    "a number for a truth value": ({"agrees": 1}, "`$.agrees`"),
+    "a number for a text": ({"strategy": 3}, "`$.strategy`"),
+    "null where something must be": ({"dtype": None}, "`$.dtype`"),
+    "a count that no column holds": ({"rounds": 2**63}, "`$.rounds`"),
+    "a negative count": ({"batch_size": -1}, "`$.batch_size`"),
+    "a time of zero": ({"time_median_s": 0.0}, "`$.time_median_s`"),
+    "a negative time": ({"time_min_s": -1e-3}, "`$.time_min_s`"),
+    "samples that are no lists": ({"samples_s": [1.0]}, "`$.samples_s[0]`"),
+    "a sample that is no number": ({"samples_s": [["fast"]]}, "`$.samples_s[0][0]`"),
+    "a sample of zero": ({"samples_s": [[1e-3, 0.0]]}, "`$.samples_s[0][1]`"),
 }
 
 
@@ -76,12 +73,20 @@ def test_a_line_edited_by_hand_is_refused_by_its_line_and_field(mistake, tmp_pat
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_field_is_named(name):
+def test_a_missing_field_is_named(name, tmp_path):
     values = to_json(record())
     del values[name]
-    with pytest.raises(RecordError, match=f"Line 7 lacks the field '{name}'") as caught:
-        from_json(values, "Line 7")
+    folder = write_journal(tmp_path, json.dumps(values))
+    with pytest.raises(RecordError, match=f"missing required field `{name}`") as caught:
+        read_journal(folder)
     sentence(caught.value)
+
+
+@pytest.mark.parametrize("predicted", [2**63 - 1, 2.0**63, 1e300])
+def test_a_prediction_beyond_what_an_integer_column_holds_is_a_float(predicted, tmp_path):
+    folder = write_journal(tmp_path, record(predicted_flops=predicted))
+    assert read_journal(folder)[1][0].predicted_flops == predicted
+    assert load_run(folder).frame.predicted_flops[0] == predicted
 
 
 def test_measured_are_the_cells_that_have_figures():
@@ -101,11 +106,12 @@ def test_every_column_is_documented_once_and_nothing_else_is():
     page = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
     table = page.partition("| column | unit | meaning |")[2].partition("\n\n")[0]
     columns = re.findall(r"^\| `(\w+)` \|[^|]*\|[^|]+\|$", table, flags=re.MULTILINE)
-    assert columns == [f.name for f in dataclasses.fields(Record) if f.name != "samples_s"]
+    hidden = ("samples_s", "baselines_s")
+    assert columns == [f.name for f in msgspec.structs.fields(Record) if f.name not in hidden]
 
 
 def test_a_unit_stands_in_the_name_of_every_time_and_size():
-    for f in dataclasses.fields(Record):
+    for f in msgspec.structs.fields(Record):
         if any(word in f.name for word in ("time", "prepare", "samples")):
             assert f.name.endswith(("_s", "_bytes")), f.name
         if any(word in f.name for word in ("peak", "high_water", "moved")):

@@ -22,6 +22,11 @@ def test_a_cell_that_was_left_out_does_not(status):
     assert results.verdict() == "1 gradients and 1 pairs compared, 1 cells left out: all agree."
 
 
+def test_where_nothing_was_measured_nothing_agrees():
+    verdict = Results([left_out("dense", "over-memory-budget")], []).verdict()
+    assert verdict == "0 gradients and 0 pairs compared, 1 cells left out."
+
+
 def test_a_wrong_gradient_or_pair_disagrees():
     assert Results([record(), wrong("mistaken")], []).verdict().endswith("DISAGREE: mistaken.")
     apart = Results([record()], [agreement("a", "b", agrees=False)])

@@ -9,6 +9,7 @@ from backprop import BackpropError
 from backprop.errors import UnknownNameError
 from bench.isolated.turns import FEWEST_STARTS, Schedule
 from bench.scenarios import SCENARIOS, Scenario
+from bench.statistics import STARTS_TO_CLAIM
 from bench.suites import SUITES, SuiteError, find_suite, read_suite, restrict
 
 
@@ -107,6 +108,8 @@ MISTAKES = {
     "a batch that is true": (GOOD + "batches = [true]", 2, "whole numbers above zero"),
     "a fraction": (GOOD + "starts = 3.5", 2, "expected a whole number above zero"),
     "turns of another type": (GOOD + 'turns = "8"', 2, "expected a whole number above zero"),
+    "a precision that is a number": (GOOD + "precision = 2", 2, "expected a text"),
+    "a claim of everything": (GOOD + 'claim = "100%"', 2, "expected a share between 0% and 100%"),
     "no batches": (GOOD + "batches = []", 2, "batches is []"),
     "no strategies": (GOOD + "strategies = []", 2, "strategies is []"),
     "no threads": (GOOD + "threads = []", 2, "threads is []"),
@@ -142,8 +145,8 @@ def test_what_is_no_toml_is_refused_with_the_line(tmp_path, text):
 
 def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    for name in ("missing.toml", "binary.toml"):
-        with pytest.raises(SuiteError, match="cannot be read"):
+    for name, said in (("missing.toml", "cannot be read: No such file"), ("binary.toml", "is no TOML")):
+        with pytest.raises(SuiteError, match=said):
             read_suite(tmp_path / name)
 
 
@@ -167,6 +170,31 @@ def test_too_few_starts_or_turns_are_refused(starts, turns):
     with pytest.raises(SuiteError, match="expected at least") as caught:
         restrict(find_suite("quick"), [], [], starts, turns)
     sentence(caught.value)
+
+
+def test_a_precision_and_a_claim_are_shares_of_a_suite_and_of_a_file(tmp_path):
+    suite = restrict(find_suite("quick"), precision="2%", claim="0.05")
+    assert (suite.schedule.precision, suite.schedule.claim) == (0.02, 0.05)
+    text = 'networks = ["4-3-2"]\nprecision = "1%"\nclaim = "10%"'
+    assert read_suite(written(tmp_path, text)).schedule == Schedule(precision=0.01, claim=0.1)
+
+
+@pytest.mark.parametrize("text", ["2", "0%", "100%", "-1%", "two", "", "nan%", "1e999"])
+def test_a_share_that_is_none_is_refused(text):
+    with pytest.raises(SuiteError, match="expected a share between 0% and 100%, such as 2%") as caught:
+        restrict(find_suite("quick"), precision=text)
+    sentence(caught.value)
+
+
+def test_a_claim_needs_six_starts():
+    with pytest.raises(SuiteError, match="The starts are 4; expected at least 6") as caught:
+        restrict(find_suite("quick"), starts=4, claim="5%")
+    sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_built_in_suites_have_the_starts_that_a_claim_needs(name):
+    assert find_suite(name).schedule.starts >= STARTS_TO_CLAIM
 
 
 def test_a_strategy_that_is_unknown_is_refused_before_anything_runs():

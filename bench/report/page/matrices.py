@@ -25,8 +25,8 @@ def exponent_table(frame: pd.DataFrame, found: Sequence[Exponent]) -> list[dict[
                 "cell": f"{str(first['network']).split()[0]}{batch}, {first['dtype']}",
             },
         )
-        line[one.quantity] = f"{one.measured.value:.2f} ({one.measured.low:.2f} to {one.measured.high:.2f})"
-        line[f"{one.quantity}, predicted"] = f"{one.predicted:.2f}"
+        line[one.quantity] = f"{one.measured.value:z.2f} ({units.ends(one.measured.low, one.measured.high)})"
+        line[f"{one.quantity}, predicted"] = f"{one.predicted:z.2f}"
     return list(lines.values())
 
 

@@ -95,5 +95,5 @@ def _fitted(cells: Sequence[Any], swept: str, exponents: list[Exponent]) -> dict
     where = {int(cell.Index) for cell in cells}
     for one in exponents:
         if one.swept == swept and set(one.cells) <= where:
-            words.setdefault(one.strategy, []).append(f"{one.quantity} ~ size^{one.measured.value:.2f}")
+            words.setdefault(one.strategy, []).append(f"{one.quantity} ~ size^{one.measured.value:z.2f}")
     return {strategy: ", ".join(found) for strategy, found in words.items()}

@@ -11,7 +11,6 @@ import pandas as pd
 from bench.record import MEASURED
 from bench.report import units
 from bench.report.frame import tuples
-from bench.report.measurement import shared_ranks
 
 MOST_ROWS = 2000
 """Rows of one table: more would make the page larger than 3 MB; results.csv has them all."""
@@ -85,12 +84,9 @@ def ranked_table(frame: pd.DataFrame) -> Table:
     rows: list[Row] = []
     for cells in groups.values():
         cells.sort(key=_order)
-        right = [cell.Index for cell in cells if cell.status == "ok" and cell.tolerance < 1]
-        # an estimate that decides nothing has no rank
-        ranks = dict(zip(right, shared_ranks(frame.loc[right]), strict=True)) if right else {}
         short = [cell.time_median_s for cell in cells if cell.strategy == "short-form"]
         unit = float(short[0]) if short else math.nan
-        rows += [_ranked_row(cell, ranks.get(cell.Index, ""), unit) for cell in cells]
+        rows += [_ranked_row(cell, unit) for cell in cells]
     return _cut(_RANKED, rows)
 
 
@@ -118,7 +114,7 @@ def _order(cell: Any) -> tuple[float, ...]:
     )
 
 
-def _ranked_row(cell: Any, rank: str, unit: float) -> Row:
+def _ranked_row(cell: Any, unit: float) -> Row:
     """The cells of a row; `unit` is the time of the short form, for the ratio of what is predicted."""
     ratio_note = interval(cell.ratio_low, cell.ratio_high, units.ratio)
     if cell.status in MEASURED:
@@ -141,8 +137,14 @@ def _ranked_row(cell: Any, rank: str, unit: float) -> Row:
         _number(cell.tolerance, units.error),
         _number(cell.test_accuracy, units.percent),
         Cell(cell.status, cell.status, str(cell.unstable or "") and "unstable: " + str(cell.unstable)),
-        first=Cell(rank, float(rank.rstrip("=")) if rank else None),
+        first=_rank(cell),
     )
+
+
+def _rank(cell: Any) -> Cell:
+    """Sorted by the best rank that the cell may have, then by the worst."""
+    text = units.rank(cell.rank_best, cell.rank_worst)
+    return Cell(text, float(cell.rank_best) + float(cell.rank_worst) / 1e4 if text else None)
 
 
 def _row(cell: Any, *cells: Cell, first: Cell | None = None) -> Row:

@@ -67,7 +67,7 @@ def test_a_worker_killed_in_the_middle_costs_no_cell_and_doubles_none(instrument
     assert {record.status for record in records} == {"ok"}
     assert finished_groups(journal.parent)[1]
     assert all("side by side on this host" in record.unstable for record in records)
-    assert "not to be published" in run_of["notes"][0]
+    assert "not to be published" in run_of.notes[0]
     instrument.wait_until(lambda: not instrument.processes())
 
 
@@ -133,11 +133,11 @@ def test_hosts_that_differ_are_named_and_kept_apart_and_a_late_stranger_is_not_u
     assert all(len(found) == 1 for found in places.values())
     known = {("host-a", "Processor A"), ("host-b", "Processor B")}
     assert set.union(*places.values()) == known
-    assert set(run_of["hosts"]) == {"host-a", "host-b"}
+    assert set(run_of.hosts) == {"host-a", "host-b"}
     differ = (
         "The hosts differ in their processor, and are not compared with each other: Processor A in host-a;"
     )
-    assert any(note.startswith(differ) for note in run_of["notes"])
+    assert any(note.startswith(differ) for note in run_of.notes)
     assert differ in said
 
 

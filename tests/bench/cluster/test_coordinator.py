@@ -12,6 +12,7 @@ from bench.cluster.crew import Crew, Needs
 from bench.cluster.host import HostReport, Identity
 from bench.cluster.task import Rows, Slot
 from bench.cluster.versions import difference, versions
+from bench.record import Machine
 from bench.scenarios import Scenario
 
 SCENARIOS = [Scenario.of(Network.mlp(width, 3, 2), 4, "float64") for width in (4, 5, 6, 7)]
@@ -200,7 +201,7 @@ def crew(monkeypatch):
         def ask(crew, address, function, *arguments):
             if function.__name__ == "identify":
                 return identities[address]
-            return HostReport({"cpu": "x"}, {}, [], checksum)
+            return HostReport(Machine(cpu="x"), {}, [], checksum)
 
         monkeypatch.setattr(Crew, "_ask", ask)
         return Crew(Client(identities), NEEDS, slots)

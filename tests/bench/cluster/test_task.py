@@ -8,7 +8,7 @@ from rows import left_out, record
 
 from backprop import Network
 from bench.cluster import task as module
-from bench.cluster.task import Slot, Task, measure_group
+from bench.cluster.task import LockError, Slot, Task, measure_group
 from bench.isolated.group import Group
 from bench.isolated.turns import Schedule
 from bench.scenarios import Scenario
@@ -78,3 +78,38 @@ def test_a_slot_has_one_group_at_a_time_whoever_asks(monkeypatch, seen):
     for thread in threads:
         thread.join(60)
     assert most == [1, 1, 1]
+
+
+def test_who_holds_a_slot_is_said_once_with_the_path(monkeypatch, seen):
+    said, waited = [], threading.Event()
+
+    def tell(sentence):
+        said.append(sentence)
+        waited.set()
+
+    def hold(group, say, advance):
+        waited.wait(60)
+        return [], []
+
+    monkeypatch.setattr(module, "_tell", tell)
+    monkeypatch.setattr(Group, "measure", hold)
+    threads = [threading.Thread(target=measure_group, args=(task(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    (sentence,) = said
+    assert "-0-of-1.lock'" in sentence
+    assert f"held by process {os.getpid()} of " in sentence
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files of other users are a matter of POSIX")
+def test_a_lock_that_cannot_be_taken_is_named(monkeypatch, seen):
+    def refuse(lock, timeout):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(
+        LockError, match=r"The lock '.*-0-of-1.lock' of .* cannot be taken: Permission denied"
+    ):
+        measure_group(task())

@@ -6,11 +6,12 @@ from planted import wrong
 
 from backprop import Network
 from backprop.data import load
+from bench.baselines import LOSS, PRODUCTS, TWIN
 from bench.budget import Budget
+from bench.forecast import Speeds
 from bench.isolated import group as module
-from bench.isolated.group import TWIN, Group
+from bench.isolated.group import Group
 from bench.isolated.process import WorkerError
-from bench.isolated.targets import LOSS, PRODUCTS
 from bench.isolated.turns import Outcome, Schedule, Turns
 from bench.machine import Limits
 from bench.scenarios import Scenario
@@ -27,8 +28,10 @@ class Stage:
         self.failures, self.stopped, self.steal, self.throttled = failures or {}, stopped, steal, throttled
         self.asked = []
 
-    def take_turns(self, scenario, participants, schedule, site, rng, advance):
+    def take_turns(self, scenario, participants, schedule, site, rng, advance, reference):
         self.asked.append([one.label for one in participants])
+        self.schedule, self.reference = schedule, reference
+        self.compared = [one.label for one in participants if one.compared]
         outcomes = {}
         for one in participants:
             base = 1e-3 * self.factors.get(one.label, 1.0)
@@ -44,18 +47,18 @@ def measure(monkeypatch):
             raise WorkerError(*group.deaths[target])
         cell.verify()
 
-    monkeypatch.setattr(Group, "_limits", lambda group: (LIMITS, 1e-4))
+    monkeypatch.setattr(Group, "_speeds", lambda group: Speeds(LIMITS, 1e-4))
     monkeypatch.setattr(Group, "_verify_in_worker", verify)
     monkeypatch.setattr(Group, "deaths", {}, raising=False)
 
-    def run(targets, deaths=None, budget=None, **stage):
+    def run(targets, deaths=None, budget=None, scenario=SCENARIO, schedule=None, **stage):
         made = Stage(**stage)
         monkeypatch.setattr(module, "take_turns", made.take_turns)
         monkeypatch.setattr(Group, "deaths", deaths or {}, raising=False)
         group = Group(
-            scenario=SCENARIO,
+            scenario=scenario,
             targets=targets,
-            schedule=Schedule(),
+            schedule=schedule or Schedule(),
             budget=budget or Budget(1e9, 60.0),
             dataset=load("sample"),
             data="sample",
@@ -76,9 +79,12 @@ def test_the_record_of_a_cell_that_is_slower(measure):
     assert (short.ratio_to_short_form, short.ratio_low, short.ratio_high, short.verdict) == (1, 1, 1, None)
     assert other.ratio_to_short_form == pytest.approx(2, rel=0.02)
     assert other.ratio_low <= other.ratio_to_short_form <= other.ratio_high
-    assert other.verdict == "slower"
     assert other.p_value < 0.002
-    assert other.noise_floor == pytest.approx(short.noise_floor, rel=0.01)
+    assert 1 < other.detectable < 1.1
+    assert other.noise_floor == short.noise_floor
+    assert short.turns_group == other.turns_group == 0
+    assert set(short.baselines_s) == {TWIN, LOSS, PRODUCTS}
+    assert other.baselines_s == {}
     assert 1 < short.noise_floor < 1.05
     assert other.ratio_to_loss == pytest.approx(4, rel=0.02)
     assert other.ratio_to_products == pytest.approx(8, rel=0.02)
@@ -96,10 +102,19 @@ def test_the_record_of_a_cell_that_is_slower(measure):
     assert short.unstable == other.unstable == ""
 
 
+def test_where_a_precision_is_asked_for_slow_strategies_have_their_budget_and_baselines_buy_nothing(measure):
+    _, _, stage = measure(["short-form", "layerwise-vjp"], schedule=Schedule(precision=0.02))
+    assert stage.schedule == Schedule(precision=0.02, slow_s=60.0)
+    assert stage.reference == "short-form"
+    assert stage.compared == ["short-form", "layerwise-vjp", TWIN]
+    assert measure(["short-form"])[2].schedule == Schedule()
+
+
 def test_the_short_form_takes_turns_even_where_it_has_no_row(measure):
     records, _, stage = measure(["layerwise-vjp"])
     assert set(records) == {"layerwise-vjp"}
-    assert records["layerwise-vjp"].verdict == "same within noise"
+    assert records["layerwise-vjp"].ratio_to_short_form == pytest.approx(1, rel=0.02)
+    assert set(records["layerwise-vjp"].baselines_s) == {"short-form", TWIN, LOSS, PRODUCTS}
     assert stage.asked == [["layerwise-vjp", "short-form", TWIN, LOSS, PRODUCTS]]
 
 
@@ -169,7 +184,8 @@ def test_strategies_that_do_not_fit_together_take_turns_in_batches_each_with_its
         sorted(["short-form", TWIN, LOSS, PRODUCTS]),
         sorted(["layerwise-vjp", "short-form", TWIN, LOSS, PRODUCTS]),
     ]
-    assert all(row.noise_floor for row in records.values())
+    assert all(row.noise_floor and row.ratio_to_short_form for row in records.values())
+    assert [row.turns_group for row in records.values()] == [0, 1]
 
 
 def test_every_reason_for_doubt_is_in_every_cell(measure):
@@ -179,3 +195,39 @@ def test_every_reason_for_doubt_is_in_every_cell(measure):
             "10% of the processor's time was stolen by the host; "
             "the processor slowed down 2 times because it was hot; waiting workers could not be stopped"
         )
+
+
+@pytest.mark.parametrize("status", ["out-of-memory", "crashed", "timed-out"])
+def test_a_worker_that_ends_while_the_machine_is_measured_leaves_a_row_of_every_strategy(
+    measure, monkeypatch, status
+):
+    def end(group):
+        raise WorkerError(status, "the process was killed")
+
+    monkeypatch.setattr(Group, "_speeds", end)
+    records, agreements, stage = measure(["short-form", "layerwise-vjp"])
+    assert {(row.status, row.reason) for row in records.values()} == {(status, "the process was killed")}
+    assert (len(records), agreements, stage.asked) == (2, [], [])
+
+
+@pytest.mark.parametrize(
+    ("network", "memory_bytes"),
+    [
+        (Network.mlp(784, 409_600, 10), 200e6),
+        (Network.mlp(2**31 - 1, 2**31 - 1, 10), 1e12),
+        (Network.mlp(784, 8192, 10), 200e6),  # the strategy would fit, the reference gradient does not
+    ],
+)
+def test_the_budget_is_tested_before_parameters_and_data_are_made(
+    measure, monkeypatch, network, memory_bytes
+):
+    monkeypatch.setattr(Scenario, "init", lambda *_: pytest.fail("parameters were made"))
+    monkeypatch.setattr(Scenario, "samples", lambda *_: pytest.fail("data was made"))
+    records, _, stage = measure(
+        ["short-form", "finite-differences"],
+        budget=Budget(memory_bytes, 1e40),
+        scenario=Scenario.of(network, 4, "float64"),
+    )
+    assert {row.status for row in records.values()} == {"over-memory-budget"}
+    assert all(row.predicted_peak_bytes and row.predicted_time_s for row in records.values())
+    assert stage.asked == []

@@ -11,8 +11,8 @@ import pytest
 from planted import dying
 
 from backprop import Network
+from bench.baselines import LOSS, PRODUCTS
 from bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
-from bench.isolated.targets import LOSS, PRODUCTS
 from bench.isolated.turns import Participant, Site, load
 from bench.scenarios import Scenario
 from bench.threads import available_cores
@@ -190,14 +190,23 @@ def test_a_core_that_cannot_be_pinned_is_noticed(monkeypatch):
         worker.ask("ping", START_UP_S)
 
 
-def test_a_planted_slow_down_makes_every_tenth_call_twice():
-    from bench.isolated.worker import repeated
+def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
+    from bench.isolated.worker import slowed
 
-    calls = []
-    planted = repeated(lambda: calls.append(1), 10)
-    for _ in range(100):
-        planted()
-    assert len(calls) == 110
+    clock = [0.0]
+
+    def tick():
+        clock[0] += 1e-6
+        return clock[0]
+
+    def call():
+        clock[0] += 0.5
+
+    monkeypatch.setattr("bench.isolated.worker.time.perf_counter", tick)
+    for share in (0.0, 0.03):
+        before = clock[0]
+        slowed(call, share)()
+        assert clock[0] - before == pytest.approx(0.5 * (1 + share), abs=1e-5)
 
 
 def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):

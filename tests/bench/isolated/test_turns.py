@@ -8,8 +8,9 @@ import pytest
 from backprop import Network
 from bench.isolated import turns as module
 from bench.isolated.process import WorkerError
-from bench.isolated.turns import FEWEST_STARTS, Participant, Schedule, Site, take_turns
+from bench.isolated.turns import Participant, Schedule, Site, take_turns
 from bench.scenarios import Scenario
+from bench.statistics import STARTS_TO_CLAIM, ratio_of
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 SITE = Site("sample", 1, [0], 1e9, 60.0)
@@ -18,8 +19,9 @@ SITE = Site("sample", 1, [0], 1e9, 60.0)
 class Stage:
     """All fake workers of a test: what happened in which order, and how each strategy behaves."""
 
-    def __init__(self, call_s=None, fails=None, can_stop=True):
+    def __init__(self, call_s=None, fails=None, can_stop=True, by_start=None, seconds_a_start=0.1):
         self.events, self.workers = [], []
+        self.by_start, self.seconds_a_start, self.clock = by_start or {}, seconds_a_start, 0.0
         self.call_s, self.fails, self.can_stop = call_s or {}, fails or {}, can_stop
 
     def make(self, threads, cores):
@@ -56,6 +58,13 @@ class FakeWorker:
         if fail and len(self.asked[do]) >= fail:
             raise WorkerError("crashed", f"{self.target} at {do}")
         call_s = self.stage.call_s.get(self.target, 1e-3)
+        if do == "load":
+            self.number_of_start = sum(one.target == self.target for one in self.stage.workers) - 1
+            if self.number_of_start >= 0 and self.target == "own":
+                self.stage.clock += self.stage.seconds_a_start
+        if do == "turn":
+            self.stage.clock += 1e-3
+            call_s = self.stage.by_start.get(self.target, [call_s] * 1000)[self.number_of_start]
         return {"load": {}, "prepare": {"prepare_s": 0.5, "call_s": call_s}, "turn": {"call_s": call_s}}[do]
 
     def stop(self):
@@ -69,14 +78,17 @@ class FakeWorker:
 
 @pytest.fixture
 def perform(monkeypatch):
-    def run(names, schedule=None, seed=0, **behaviour):
+    def run(names, schedule=None, seed=0, reference=None, compared=True, **behaviour):
         stage = Stage(**behaviour)
         monkeypatch.setattr(module, "WorkerProcess", stage.make)
+        monkeypatch.setattr(module.time, "monotonic", lambda: stage.clock)
         advanced = []
-        participants = [Participant(name, name) for name in names]
+        participants = [Participant(name, name, compared=compared) for name in names]
         schedule = schedule or Schedule(starts=5, turns=4)
         rng = np.random.default_rng(seed)
-        result = take_turns(SCENARIO, participants, schedule, SITE, rng, lambda: advanced.append(1))
+        result = take_turns(
+            SCENARIO, participants, schedule, SITE, rng, lambda: advanced.append(1), reference=reference
+        )
         return stage, result, len(advanced)
 
     return run
@@ -166,14 +178,14 @@ def test_a_slow_strategy_takes_fewer_turns_and_starts_beside_the_others(perform)
     schedule = Schedule(starts=10, turns=8, slow_s=8.0)
     stage, result, _ = perform(["fast", "slow", "slower"], schedule, call_s={"slow": 0.5, "slower": 20.0})
     counts = {name: [len(start) for start in outcome.starts] for name, outcome in result.outcomes.items()}
-    assert counts == {"fast": [8] * 10, "slow": [1] * 10, "slower": [1] * FEWEST_STARTS}
+    assert counts == {"fast": [8] * 10, "slow": [1] * 10, "slower": [1] * STARTS_TO_CLAIM}
     asked = [(w.target, m["wake_up"], m["seconds"]) for w in stage.workers for m in w.asked.get("turn", [])]
     assert set(asked) == {("fast", True, 0.025), ("slow", False, 0.025), ("slower", False, 0.025)}
 
 
 @pytest.mark.parametrize(
     ("call_s", "starts", "turns"),
-    [(20e-6, 10, 8), (0.025, 10, 8), (0.1, 10, 8), (0.2, 10, 4), (1.0, 8, 1), (20.0, 3, 1), (1e6, 3, 1)],
+    [(20e-6, 10, 8), (0.025, 10, 8), (0.1, 10, 8), (0.2, 10, 4), (1.0, 8, 1), (20.0, 6, 1), (1e6, 6, 1)],
 )
 def test_the_schedule_from_20_microseconds_to_days(call_s, starts, turns):
     schedule = Schedule(starts=10, turns=8, slow_s=8.0)
@@ -184,7 +196,7 @@ def test_the_schedule_from_20_microseconds_to_days(call_s, starts, turns):
 def test_a_slow_strategy_stays_within_its_seconds_but_for_the_fewest_turns(call_s):
     schedule = Schedule()
     spent = schedule.starts_of(call_s) * schedule.turns_of(call_s) * max(call_s, schedule.turn_s)
-    fewest = FEWEST_STARTS * call_s
+    fewest = STARTS_TO_CLAIM * call_s
     assert spent <= max(schedule.slow_s + 2 * call_s * schedule.starts, fewest)
 
 
@@ -203,3 +215,49 @@ def test_a_participant_that_fails_is_left_out_from_then_on(perform, do, when):
 def test_workers_that_cannot_be_stopped_are_told(perform):
     _, result, _ = perform("ab", can_stop=False)
     assert not result.stopped
+
+
+# Starts that are bought
+
+
+def spread(share):
+    """Times of a call by start: they differ by this share from one start to the next."""
+    return [1e-3 * (1 + share * (-1) ** k) for k in range(1000)]
+
+
+def starts_of(result):
+    return {label: len(outcome.starts) for label, outcome in result.outcomes.items()}
+
+
+def test_without_a_wish_there_are_as_many_starts_as_were_asked_for(perform):
+    _, result, _ = perform(["base", "own"], reference="base", by_start={"own": spread(0.05)})
+    assert starts_of(result) == {"base": 5, "own": 5}
+
+
+@pytest.mark.parametrize("wish", [{"precision": 0.02}, {"claim": 0.1}])
+def test_starts_are_bought_until_the_wish_is_met(perform, wish):
+    schedule = Schedule(starts=6, turns=2, **wish)
+    bought = {}
+    for share in (0.001, 0.03, 0.06):
+        _, result, _ = perform(["base", "own"], schedule, reference="base", by_start={"own": spread(share)})
+        bought[share] = starts_of(result)["own"]
+        ratio = ratio_of(result.outcomes["own"].starts, result.outcomes["base"].starts, together=True)
+        assert ratio.reach() <= np.log1p(wish.get("precision", 1))
+        assert ratio.detectable <= 1 + wish.get("claim", 100)
+    assert bought[0.001] == 6 < bought[0.03] < bought[0.06]
+
+
+def test_no_more_starts_are_bought_than_the_time_allows(perform):
+    schedule = Schedule(starts=6, turns=2, precision=1e-6)
+    _, result, _ = perform(
+        ["base", "own"], schedule, reference="base", by_start={"own": spread(0.05)}, seconds_a_start=9.9
+    )
+    assert starts_of(result)["own"] == 12  # 60 s for each of the two
+
+
+def test_what_is_not_compared_buys_nothing(perform):
+    schedule = Schedule(starts=6, turns=2, precision=0.01)
+    _, result, _ = perform(
+        ["base", "own"], schedule, reference="base", by_start={"own": spread(0.05)}, compared=False
+    )
+    assert starts_of(result)["own"] == 6

@@ -1,31 +1,41 @@
 """The frame: one row a cell, the columns of the record, dtypes that do not depend on what was measured."""
 
 import csv
-import dataclasses
 import io
 
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_RECORD, MANY_FIELDS, left_out, record, write_journal, wrong
+from rows import ANY_RECORD, MANY_FIELDS, described, left_out, record, write_journal, wrong
 
 import bench
 from backprop.errors import RecordError
-from bench.record import Record
+from bench.record import (
+    Count,
+    NotNegative,
+    Positive,
+    Predicted,
+    Record,
+    Samples,
+    SamplesByName,
+    Share,
+    Status,
+)
 from bench.report.frame import LoadedRun, load_run, to_csv, to_frame
 
 DTYPES = {
-    "str": "str",
-    "Status": "str",
-    "int": "int64",
-    "int | None": "Int64",
-    "float | None": "float64",
-    "bool | None": "boolean",
-    "str | None": "str",
-    "list[list[float]]": "object",
+    Count: "int64",
+    Count | None: "Int64",
+    Predicted | None: "Int64",
+    bool | None: "boolean",
+    Samples: "object",
+    SamplesByName: "object",
+    **dict.fromkeys([str, Status, str | None], "str"),
+    **dict.fromkeys([float | None, Positive | None, NotNegative | None, Share | None], "float64"),
 }
-EXPECTED = {f.name: DTYPES[str(f.type)] for f in dataclasses.fields(Record)}
+EXPECTED = {f.name: DTYPES[f.type] for f in msgspec.structs.fields(Record)}
 
 
 @pytest.mark.parametrize(
@@ -45,13 +55,13 @@ def test_columns_and_dtypes_are_those_of_the_record(records):
 def test_every_record_becomes_a_row_with_its_values(records):
     frame = to_frame(records)
     for k, one in enumerate(records):
-        for name, value in dataclasses.asdict(one).items():
+        for name, value in msgspec.structs.asdict(one).items():
             got = frame.iloc[k][name]
             assert pd.isna(got) if value is None else got == value
 
 
 def test_what_was_not_measured_is_an_empty_field_of_the_csv():
-    text = to_csv(LoadedRun({}, to_frame([left_out(worst_element=None)]), []))
+    text = to_csv(LoadedRun(described(), to_frame([left_out(worst_element=None)]), []))
     row = next(csv.DictReader(io.StringIO(text)))
     assert row["time_median_s"] == row["peak_bytes"] == row["agrees"] == row["worst_element"] == ""
     assert row["predicted_flops"] == "1000"
@@ -60,9 +70,9 @@ def test_what_was_not_measured_is_an_empty_field_of_the_csv():
 
 def test_the_csv_has_a_line_a_cell_and_no_raw_samples():
     odd = record('a,b"c\nd', reason="x,y")
-    rows = list(csv.DictReader(io.StringIO(to_csv(LoadedRun({}, to_frame([odd, wrong()]), [])))))
+    rows = list(csv.DictReader(io.StringIO(to_csv(LoadedRun(described(), to_frame([odd, wrong()]), [])))))
     assert [row["strategy"] for row in rows] == [odd.strategy, "wrong"]
-    assert list(rows[0]) == [name for name in EXPECTED if name != "samples_s"]
+    assert list(rows[0]) == [name for name in EXPECTED if name not in ("samples_s", "baselines_s")]
 
 
 def test_bench_load_reads_a_run(tmp_path):
@@ -79,4 +89,4 @@ def test_bench_load_refuses_what_is_no_run(tmp_path):
 
 def test_agreements_and_the_run_are_loaded_too(tmp_path):
     loaded = load_run(write_journal(tmp_path, record()))
-    assert (loaded.run["command"], loaded.agreements) == ("backprop run", [])
+    assert (loaded.run.command, loaded.agreements) == ("backprop run", [])

@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from rows import RUN, agreement, left_out, record, write_journal, wrong
+from rows import RUN, agreement, described, left_out, record, write_journal, wrong
 from tables import sentence
 
 from backprop.errors import RecordError
@@ -50,7 +50,7 @@ class Page(HTMLParser):
 
 
 def text_of(*rows, agreements=(), folder=None, **run):
-    loaded = LoadedRun(RUN | run, to_frame(list(rows)), list(agreements))
+    loaded = LoadedRun(described(**run), to_frame(list(rows)), list(agreements))
     return html.render(loaded, folder)
 
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from rows import RUN, agreement, left_out, record, wrong
+from rows import agreement, described, left_out, record, wrong
 
 from bench.report import html
 from bench.report.frame import LoadedRun, to_frame
@@ -90,7 +90,7 @@ def addresses(tmp_path_factory):
         if name == "whole":
             (folder / "accuracy.csv").write_text(ACCURACY, encoding="utf-8")
         rows, pairs = make()
-        text = html.render(LoadedRun(RUN, to_frame(rows), pairs), folder)
+        text = html.render(LoadedRun(described(), to_frame(rows), pairs), folder)
         (folder / html.NAME).write_text(text, encoding="utf-8")
         found[name] = (folder / html.NAME).as_uri()
     return found

@@ -6,7 +6,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, RUN, agreement, left_out, record, wrong
+from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, agreement, described, left_out, record, wrong
 
 from bench.report import markdown
 from bench.report.frame import LoadedRun, to_frame
@@ -23,8 +23,7 @@ MACHINE = {
 
 def render(records, agreements=(), pictures=(), can_plot=True, **run):
     """The report of these rows."""
-    described = RUN | {"machine": MACHINE} | run
-    loaded = LoadedRun(described, to_frame(list(records)), list(agreements))
+    loaded = LoadedRun(described(**{"machine": MACHINE} | run), to_frame(list(records)), list(agreements))
     return markdown.render(loaded, list(pictures), can_plot)
 
 
@@ -57,10 +56,13 @@ def column(table, header):
 
 
 def test_right_cells_are_ranked_by_time_before_wrong_ones_and_those_left_out():
-    rows = [left_out("dense"), wrong("fast-but-wrong"), record("slow", 2e-3), record("quick", 1e-3)]
-    table = table_with(render(rows), "#")
+    ranked = [
+        record(name, time, rank_best=k, rank_worst=2)
+        for k, (name, time) in enumerate((("quick", 1e-3), ("slow", 2e-3)), 1)
+    ]
+    table = table_with(render([left_out("dense"), wrong("fast-but-wrong"), *ranked[::-1]]), "#")
     assert column(table, "strategy") == ["quick", "slow", "fast-but-wrong", "dense"]
-    assert column(table, "#") == ["1", "2", "", ""]
+    assert column(table, "#") == ["1-2", "2", "", ""]
     assert column(table, "status") == ["ok", "ok", "disagrees", "over-memory-budget"]
 
 
@@ -71,7 +73,7 @@ def test_every_scenario_and_dtype_has_a_table_with_all_its_cells():
         for make in (record, wrong, left_out)
     ]
     report = render(rows)
-    ranked = [table for table in tables(report) if "#" in table[0]]
+    ranked = [table for table in tables(report) if "÷ short form" in table[0]]
     assert [len(table) for table in ranked] == [4, 4, 4, 4]
     for title in ("## toy, float32", "## toy, float64", "## small, float32", "## small, float64"):
         assert f"\n{title}\n" in report

@@ -1,13 +1,13 @@
 """The text for a pull request is short, ranked, has its intervals and what was left out, and cannot be broken."""
 
-from rows import RUN, left_out, record, wrong
+from rows import described, left_out, record, wrong
 
 from bench.report.frame import LoadedRun, to_frame
 from bench.report.summary import summary
 
 
 def text_of(*rows, **run):
-    return summary(LoadedRun(RUN | run, to_frame(list(rows)), []))
+    return summary(LoadedRun(described(**run), to_frame(list(rows)), []))
 
 
 def table(text, header):
@@ -28,7 +28,9 @@ def test_right_cells_are_ranked_with_their_interval_then_wrong_and_predicted_one
     text = text_of(
         wrong("fast-but-wrong"),
         left_out("black-box", "over-time-budget", predicted_time_s=500.0),
-        record("vjp", 2e-3, ratio_to_short_form=1.7, ratio_low=1.6, ratio_high=1.8),
+        record(
+            "vjp", 2e-3, ratio_to_short_form=1.7, ratio_low=1.6, ratio_high=1.8, rank_best=2, rank_worst=3
+        ),
         record(ratio_low=1.0, ratio_high=1.0),
     )
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| ") and "---" not in line]
@@ -40,7 +42,7 @@ def test_right_cells_are_ranked_with_their_interval_then_wrong_and_predicted_one
         "black-box",
     ]
     by_name = {row[1]: row for row in ranking}
-    assert by_name["vjp"][0] == "2"
+    assert by_name["vjp"][0] == "2-3"
     assert by_name["vjp"][3:5] == ["1.70x", "1.60x to 1.80x"]
     assert (by_name["fast-but-wrong"][0], by_name["fast-but-wrong"][7]) == ("", "disagrees")
     assert (by_name["black-box"][2], by_name["black-box"][7]) == ("≈ 500 s", "not run")
@@ -75,6 +77,6 @@ def test_a_run_without_a_cell_is_a_sentence():
 
 
 def test_an_estimate_that_decides_nothing_has_no_rank():
-    text = text_of(record("estimate", 1e-4, tolerance=2.0), record())
+    text = text_of(record("estimate", 1e-4, tolerance=2.0), record(rank_best=1, rank_worst=1))
     assert "|  | estimate |" in text
     assert "| 1 | short-form |" in text

@@ -16,6 +16,7 @@ def cell(strategy, time, **changes):
         "time_low_s": time * 0.98,
         "time_high_s": time * 1.02,
         "noise_floor": 1.03,
+        "turns_group": 0,
     }
     return record(strategy, time, **NETWORK | values | changes)
 

@@ -124,3 +124,15 @@ def test_a_ratio_is_true_to_half_a_per_cent_or_hundredth(value):
 )
 def test_both_ends_of_a_range_are_written_alike(low, high, text):
     assert units.small_ratios(low, high) == text
+
+
+def test_differences_ranks_and_ends():
+    assert [units.difference(f) for f in (1.031, 1.2, 1.008, 4.5, math.nan)] == [
+        "3.1%",
+        "20%",
+        "0.8%",
+        "4.50x",
+        "-",
+    ]
+    assert [units.rank(*ranks) for ranks in ((2, 2), (1, 3), (None, None))] == ["2", "1-3", ""]
+    assert (units.ends(0.934, 1.07), units.ends(math.nan, 1.0)) == ("0.93 to 1.07", "-")
