@@ -15,11 +15,10 @@ import numpy as np
 
 from backprop.check.answers import read_answer, value_and_gradient
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.curve import Curve
 from backprop.check.numeric.kinks import judge_slices, judge_together
 from backprop.check.numeric.noise import ROOMY
 from backprop.check.numeric.search import by_directions, empty_table, every_entry
-from backprop.check.numeric.setting import accuracy_of, settle, widen, without_kinks
+from backprop.check.numeric.setting import Curve, accuracy_of, settle, widen, without_kinks
 from backprop.check.numeric.slopes import scales
 from backprop.check.numeric.truth import Truth
 from backprop.check.numeric.verdict import (

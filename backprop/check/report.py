@@ -9,7 +9,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.curve import Curve
+from backprop.check.numeric.setting import Curve
 from backprop.check.numeric.truth import Truth
 from backprop.check.numeric.verdict import Judged
 from backprop.check.oracle import Behaviour, Probe

@@ -1,22 +1,26 @@
-"""Path: the mean of the claim along a step, against the quotient of the same step.
+"""Path: the claim along a direction beside the slope that was found, at the point and along a whole step.
 
-    (f(x + hv) - f(x - hv)) / 2h = 1/2h ∫ g(x + tv)·v dt,  t from -h to h
-
-for the gradient g of f, whatever kinks of f lie between (the fundamental theorem of calculus). So a gradient can be
-told right where kinks lie closer than the noise lets quotients see, and at a kink itself. The mean is that of the
-midpoints of equal pieces, taken in pairs ±t. Its error is what every other piece differs by, and as much as the jumps
-between pieces may be out of place.
+In the order of this file: readings; what a kink leaves open; the mean of the claim along a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.slopes import Direction, Ladder
+from backprop.check.numeric.slopes import Direction, Ladder, Slope
+
+# Path: the mean of the claim along a step, against the quotient of the same step.
+#
+#     (f(x + hv) - f(x - hv)) / 2h = 1/2h ∫ g(x + tv)·v dt,  t from -h to h
+#
+# for the gradient g of f, whatever kinks of f lie between (the fundamental theorem of calculus). So a gradient
+# can be told right where kinks lie closer than the noise lets quotients see, and at a kink itself. The mean is
+# that of the midpoints of equal pieces, taken in pairs ±t. Its error is what every other piece differs by, and as
+# much as the jumps between pieces may be out of place.
 
 _PIECES = 16
 _ROUNDED = 3e-3
@@ -108,3 +112,167 @@ def _claim(
         return None
     claim = direction.along(rows)
     return claim if np.all(np.isfinite(claim)) else None
+
+
+# Reading: the claim along a direction beside the slope that was found, and what that leaves open.
+
+_PATH = 1e-6
+_TELLING = 0.3  # of what a wrong claim would make of the quotient: an error larger than this tells nothing
+_CLOSE = 0.02  # a quotient and a mean so near to each other beside the difference in question are the same
+_HIDDEN = "noise hides its slope from all but steps that are too long"
+_AMONG = "kinks lie closer than the noise lets quotients see"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The truth (m,) along a direction beside what is claimed, in the units of the direction.
+
+    tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
+    said. kink: where both sides differ, of which `open` are those that the claim is not between. moves, steep:
+    whether any step nearby moves the function, and how fast, as in `Slope`. left, right: the one-sided slopes at
+    a corner, else NaN.
+    """
+
+    direction: Direction
+    value: Array
+    claimed: Array
+    tolerance: Array
+    error: Array
+    wrong: Array
+    open: Array
+    kink: Array
+    moves: Array
+    steep: Array
+    left: Array
+    right: Array
+    reason: str = ""
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong, open or at a kink."""
+        return not np.any(self.wrong | self.open | self.kink)
+
+    def left_open(self, where: Array, reason: str) -> Reading:
+        """This reading, in which nothing can be said at `where` (m,)."""
+        if not np.any(where):
+            return self
+        return replace(self, wrong=self.wrong & ~where, open=self.open | where, reason=reason)
+
+
+def reading_of(
+    direction: Direction, claimed: Array, slope: Slope, tolerance: Array, stairs: Array, negligible: Array
+) -> Reading:
+    """The reading that difference quotients give. At a kink every slope between both sides is as good.
+
+    Where the claim is off, and no step nearby shows it, nothing can be said. stairs (m,): the part of the tolerance
+    that a function on stairs makes, which no claim at a kink may use up. negligible (m,): an error of the slope
+    so small beside the rest of its tensor that no limit need be seen.
+    """
+    off = ~(np.abs(slope.value - claimed) <= tolerance)
+    seen = ~(np.abs(slope.nearby.value - claimed) <= 2 * slope.nearby.error)
+    settled = slope.settled | (~off & (slope.error <= negligible))
+    side = tolerance - stairs + 3 * slope.side_error
+    low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
+    among = (low <= claimed) & (claimed <= high)
+    between = among & slope.corner
+    hidden = (
+        off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)
+    )  # a corner that noise hides
+    return Reading(
+        direction,
+        slope.value,
+        claimed,
+        tolerance,
+        slope.error,
+        wrong=off & seen & ~slope.kink & settled & ~hidden,
+        open=(slope.kink & ~between) | ((~(settled & (seen | ~off)) | hidden) & ~slope.kink),
+        kink=slope.kink | ~settled | slope.edge,
+        moves=slope.moves,
+        steep=slope.steep,
+        left=np.where(slope.corner, slope.left, np.nan),
+        right=np.where(slope.corner, slope.right, np.nan),
+        reason=_reason(slope, settled, direction) or ("" if np.all(seen | ~off) else _HIDDEN),
+    )
+
+
+def seen_along_path(
+    reading: Reading, slope: Slope, found: Path, tolerance: Array, vague: Array, noisy: bool
+) -> Reading:
+    """The reading, with what the mean of the claim along a step says.
+
+    A claim that is the quotient's mean is cleared, where that could have come out otherwise: of what seemed wrong, of
+    quotients without a limit. It could not where a claim that is wrong everywhere, by the same factor or the same
+    difference as at the point, would have the same mean to within the error: beyond a narrow structure both are 0.
+    A claim that is far from the mean at a kink, or where the slope is `vague`, is wrong. Among kinks of a `noisy`
+    function a claim that seemed wrong is left open where the step cannot tell.
+    """
+    error = found.error + tolerance + _PATH * np.abs(found.quotient)
+    with np.errstate(all="ignore"):
+        factor = np.where(reading.claimed != 0, reading.value / reading.claimed, np.inf)
+        shift = np.abs(reading.value - reading.claimed)
+        change = np.where(found.mean != 0, np.abs(found.mean * (factor - 1)), 0)  # by a claim that is right
+        wrong_by = np.where(reading.claimed != 0, np.minimum(change, shift), shift)
+    apart = np.minimum(np.abs(found.quotient - reading.claimed), wrong_by)
+    largest = np.maximum(np.abs(found.quotient), np.abs(found.mean))
+    same = found.off <= error
+    unsure = (slope.kink | ~slope.settled) & (error <= _TELLING * largest)
+    telling = (error <= _TELLING * apart) | unsure
+    close = (found.off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
+    cleared = (same & telling & found.near) | close
+    convicted = (slope.corner | vague) & (found.off > 3 * error) & found.near
+    here = np.abs(found.mean - reading.claimed) <= 0.5 * np.maximum(
+        np.abs(found.mean), np.abs(reading.claimed)
+    )
+    sharper = vague & same & (error < reading.tolerance) & here
+    blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
+    hidden = reading.wrong & same & ~cleared & found.jumps & noisy
+    use = (reading.wrong & cleared) | convicted | sharper | blind
+    # What would be right at the point, were the claim off there as it is on the step:
+    with np.errstate(all="ignore"):
+        scaled = reading.claimed * found.quotient / found.mean
+    shifted = reading.claimed + found.quotient - found.mean
+    value = np.where((np.abs(found.mean) > error) & (reading.claimed != 0), scaled, shifted)
+    return replace(
+        reading,
+        value=np.where(use, value, reading.value),
+        error=np.where(use, np.maximum(error, found.off), reading.error),
+        tolerance=np.where(use, np.maximum(error, found.off), reading.tolerance),
+        wrong=(reading.wrong & ~cleared & ~hidden) | convicted,
+        open=(reading.open & ~(cleared & ~slope.kink) & ~convicted) | hidden,
+        kink=reading.kink & ~blind,
+        reason=_AMONG if np.any(hidden) else "" if np.all(blind | ~reading.kink) else reading.reason,
+    )
+
+
+def at_kink(reading: Reading, slope: Slope, beside: Array | None) -> Reading:
+    """The reading at a corner, for a claim that is not between the slopes on both sides.
+
+    beside (k, m): the claims at points next to this one, along the same direction; None where the claim is no
+    function. Where several kinks meet, a claim that is made of slopes beside the point need not be between the slopes
+    of this one line. A claim of 0 is left open: relu'(0) = 0 leaves a unit out, which need be no slope beside it. So
+    is one along a direction in which many entries move, through many kinks.
+    """
+    outside = reading.open & slope.corner
+    side = reading.tolerance + 3 * slope.side_error
+    low, high = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
+    far = (reading.claimed < low - side) | (reading.claimed > high + side)
+    among = np.zeros_like(outside)
+    if beside is not None:
+        low, high = np.fmin(low, np.min(beside, axis=0)), np.fmax(high, np.max(beside, axis=0))
+        among = outside & (low - side <= reading.claimed) & (reading.claimed <= high + side)
+    wrong = outside & far & ~among & (reading.claimed != 0) & (len(reading.direction.where) == 1)
+    return replace(reading, wrong=reading.wrong | wrong, open=reading.open & ~wrong & ~among)
+
+
+def _reason(slope: Slope, settled: Array, direction: Direction) -> str:
+    """Why there is no derivative, in words; empty where there is one."""
+    if np.any(slope.edge):
+        return "the function has values on one side only"
+    if np.any(slope.kink):
+        k = int(np.argmax(slope.kink))
+        unit = float(direction.by[0]) if len(direction.by) == 1 else 1.0
+        left, right = float(slope.left[k]) / unit, float(slope.right[k]) / unit
+        return f"the slopes on both sides differ: {left:.6g} and {right:.6g}"
+    if not np.all(settled):
+        return "its difference quotients come to no limit"
+    return ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.reading import Reading
+from backprop.check.numeric.path import Reading
 from backprop.check.numeric.slopes import Direction, entry_direction, random_direction
 from backprop.check.numeric.truth import Truth
 from backprop.check.oracle import OutOfCalls

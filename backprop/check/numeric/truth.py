@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.path import path
-from backprop.check.numeric.reading import Reading, at_kink, reading_of, seen_along_path
+from backprop.check.numeric.path import Reading, at_kink, path, reading_of, seen_along_path
 from backprop.check.numeric.slopes import (
     FIRST_STEP,
     Direction,

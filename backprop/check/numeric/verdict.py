@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.reading import Reading
+from backprop.check.numeric.path import Reading
 from backprop.check.numeric.search import Part, Table
 from backprop.check.numeric.slopes import Direction
 from backprop.check.numeric.truth import Truth
