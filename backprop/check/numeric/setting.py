@@ -1,4 +1,4 @@
-"""Setting: how slopes are to be found near a point: in which dtype, beside how much noise and rounding, with which steps.
+"""Setting: how slopes are to be found near a point: the dtype, the noise and the rounding there, and the steps.
 
 In the order of this file: how far rounding moves a gradient; the step curve along one direction; the choice itself.
 """
