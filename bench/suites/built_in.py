@@ -57,7 +57,7 @@ def _scaling() -> Suite:
 
 
 def _peers() -> Suite:
-    """Every rung beside the libraries that stand on it, on real digits; what issue and README call the targets."""
+    """Compares each method with PyTorch, JAX, autograd and SciPy on real digits; README's targets are read off it."""
     reverse = ("short-form", "short-form-dense", "layerwise-vjp", "torch-grad", "jax-grad", "autograd-grad")
     dense = (
         "short-form",

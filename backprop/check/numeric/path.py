@@ -128,7 +128,7 @@ class Reading:
     """The truth (m,) along a direction beside what is claimed, in the units of the direction.
 
     tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
-    said. kink: where both sides differ, of which `open` are those that the claim is not between. moves, steep:
+    said. kink: the one-sided slopes differ; `open` marks those whose interval excludes the claim. moves, steep:
     whether any step nearby moves the function, and how fast, as in `Slope`. left, right: the one-sided slopes at
     a corner, else NaN.
     """

@@ -267,7 +267,7 @@ def _two(truth: Truth, where: Array, rng: np.random.Generator) -> list[Direction
 
 
 def _examine(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -> None:
-    """What is wrong in a tensor of which a direction failed, or through which one went in a group."""
+    """Locate the error in a tensor that failed a direction test, alone or in a group."""
     if not part.readings:
         part.readings = [truth.read(direction) for direction in _two(truth, part.places, rng)]
     if any(np.any(reading.kink | reading.open) for reading in part.readings):

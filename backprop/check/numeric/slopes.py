@@ -41,7 +41,7 @@ class Direction:
         return np.asarray(np.linalg.norm((rows[:, self.where] * self.by).astype(np.float64), axis=1))
 
     def dense(self, size: int) -> Array:
-        """It as a vector (p,)."""
+        """The direction as a dense vector (p,)."""
         vector = np.zeros(size, self.by.dtype)
         vector[self.where] = self.by
         return vector
@@ -348,7 +348,7 @@ class Ladder:
         )
 
     def slope(self) -> Slope:
-        """What the values that there are say."""
+        """Estimate the slope from the values collected so far."""
         h = np.asarray(self.wide)[:, None]
         plus, minus, f = np.array(self.plus), np.array(self.minus), self.probe.value
         with np.errstate(all="ignore"):
