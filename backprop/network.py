@@ -111,11 +111,16 @@ class Network:
         """c, the network's outputs."""
         return self.widths[-1][1]
 
-    @property
-    def fused(self) -> bool:
-        """Whether the last layer and the loss have a closed form in common, such as p - y."""
-        fused_layer = self.loss_function.fused_layer
-        return fused_layer is not None and isinstance(self.layers[-1], fused_layer)
+    @cached_property
+    def short(self) -> Network:
+        """The same function of the same parameters, in its short form.
+
+        The last layer and the loss are replaced by one loss of that layer's inputs, where there is a closed form of
+        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - y. Elsewhere it is
+        this network.
+        """
+        loss = self.loss_function.after(self.layers[-1])
+        return self if loss is None else Network(self.layers[:-1], loss)
 
     @cached_property
     def layout(self) -> Layout:
@@ -142,22 +147,19 @@ class Network:
 
     def forward_flops(self, batch_size: int) -> int:
         """Predicted floating-point operations of one forward pass of n samples."""
-        return sum(
+        return self.loss_function.flops_of_layers * batch_size * self.classes + sum(
             layer.forward_flops(batch_size, i, o)
             for layer, (i, o) in zip(self.layers, self.widths, strict=True)
         )
 
     def forward_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
-        n, c = batch_size, self.classes
-        layers = self.layers[:-1] if self.fused else self.layers
+        n, c, short = batch_size, self.classes, self.short
         alive = [  # a layer's input, unless it is the batch, and what the layer allocates
             (n * i * itemsize if k > 0 else 0) + layer.forward_bytes(n, i, o, itemsize, out=False)
-            for k, (layer, (i, o)) in enumerate(zip(layers, self.widths, strict=False))
+            for k, (layer, (i, o)) in enumerate(zip(short.layers, short.widths, strict=True))
         ]
-        loss = self.loss_function
-        temporaries = loss.fused_value_temporaries if self.fused else loss.value_temporaries
-        return max(*alive, (1 + temporaries) * n * c * itemsize)
+        return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
 
     def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
         """For every layer, its own tensors by their local names."""
@@ -189,18 +191,8 @@ class Network:
         return x
 
     def loss(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Any:
-        """The loss, the mean over n: a scalar of the parameters' dtype.
-
-        Where the last layer and the loss have a closed form in common it is used, so that the value is
-        exact for any logits.
-        """
-        layers = self.layers[:-1] if self.fused else self.layers
-        x = inputs
-        for layer, tensors in zip(layers, self.local(params), strict=False):
-            x = layer.forward(tensors, x)
-        return (
-            self.loss_function.fused_value(x, labels) if self.fused else self.loss_function.value(x, labels)
-        )
+        """The loss, the mean over n: a scalar of the parameters' dtype; that of `short`, exact for any logits."""
+        return self.short.loss_function.value(self.short.forward(params, inputs), labels)
 
     def predict(self, params: Mapping[str, Array], inputs: Array) -> Array:
         """The most probable class of every sample (n,)."""
@@ -256,9 +248,9 @@ class Network:
 
     @property
     def hidden_activations(self) -> tuple[str, ...]:
-        """The names of the layers without parameters, except the last layer if the loss is fused with it."""
-        layers = self.layers[:-1] if self.fused else self.layers
-        return tuple(dict.fromkeys(layer.name for layer in layers if not isinstance(layer, Linear)))
+        """The names of the layers without parameters, except the last one where `short` leaves it out."""
+        others = (layer.name for layer in self.short.layers if not isinstance(layer, Linear))
+        return tuple(dict.fromkeys(others))
 
     @property
     def sizes(self) -> str:

@@ -47,17 +47,15 @@ _PARAMETER_VJPS = {
 
 _LOSSES = {
     "cross-entropy": "-1/n Σn log {y}[n,label]",
+    "softmax-cross-entropy": "1/n Σn (log Σi exp {y}[n,i] - {y}[n,label])",
     "mean-squared-error": "1/(n c) Σn Σc ({y}[n,c] - t[n,c])²",
 }
 
 _LOSS_GRADIENTS = {
     "cross-entropy": "-1/n t[n,c] / {y}[n,c]",
+    "softmax-cross-entropy": "1/n (p[n,i] - t[n,i])",
     "mean-squared-error": "2/(n c) ({y}[n,c] - t[n,c])",
 }
-
-_FUSED_LOSSES = {"cross-entropy": "1/n Σn (log Σi exp {x}[n,i] - {x}[n,label])"}
-
-_FUSED_GRADIENTS = {"cross-entropy": "1/n (p[n,i] - t[n,i])"}
 
 _TABLES: dict[str, dict[str, str]] = {
     "forward": _FORWARD,
@@ -66,8 +64,6 @@ _TABLES: dict[str, dict[str, str]] = {
     "vjp": _VJPS,
     "value": _LOSSES,
     "gradient": _LOSS_GRADIENTS,
-    "fused_value": _FUSED_LOSSES,
-    "fused_gradient": _FUSED_GRADIENTS,
 }
 _PARAMETER_TABLES = {
     "parameter_jacobians": _PARAMETER_JACOBIANS,

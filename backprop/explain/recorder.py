@@ -15,6 +15,7 @@ from backprop.explain.samples import Samples
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
 from backprop.layers import EinsumFactor
+from backprop.losses import Loss
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -81,11 +82,10 @@ class Recorder:
 
     def _words(self, call: Call, samples: int) -> dict[str, str]:
         """What the formulas' braces stand for."""
-        names, k = self.names, min(call.position, len(self.names.parameters) - 1)
-        of_loss = call.position == len(names.parameters)
-        y = names.values[k + 1]
-        words = {"x": names.values[k], "y": y, "k": self._loss_name(samples)}
-        return words if of_loss else names.parameters[k] | words
+        names, k, loss = self.names, call.position, self._loss_name(samples)
+        if isinstance(call.subject, Loss):
+            return {"y": names.values[k], "k": loss}
+        return names.parameters[k] | {"x": names.values[k], "y": names.values[k + 1], "k": loss}
 
     # Forward
 
@@ -98,12 +98,12 @@ class Recorder:
         return y
 
     def _value(self, call: Call, value: Any) -> Any:
-        self._add_loss(call, "value", value, len(call.arguments["y"]))
+        self._add_loss(call, value, len(call.arguments["y"]))
         return value
 
-    def _add_loss(self, call: Call, form: str, value: Any, samples: int) -> None:
+    def _add_loss(self, call: Call, value: Any, samples: int) -> None:
         words, loss = self._words(call, samples), call.subject.name
-        text = formula(form, loss, words)
+        text = formula("value", loss, words)
         if samples != self._n:
             text = of_one_sample(text)
         self._add(words["k"], "loss", loss, text, "", np.asarray(value))
@@ -156,21 +156,19 @@ class Recorder:
     # Backward
 
     def _gradient(self, call: Call, gradient: Array) -> Array:
-        return self._loss_gradient(call, "gradient", "y", "nc", gradient)
-
-    def _fused_value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
-        value, gradient = result
-        self._add_loss(call, "fused_value", value, len(gradient))
-        return value, self._loss_gradient(call, "fused_gradient", "x", "ni", gradient)
-
-    def _loss_gradient(self, call: Call, form: str, by: str, letters: str, array: Array) -> Array:
-        words, loss = self._words(call, len(array)), call.subject.name
-        derivative = Derivative(words["k"], words[by])
-        text = formula(form, loss, words)
+        words, loss = self._words(call, len(gradient)), call.subject.name
+        derivative = Derivative(words["k"], words["y"])
+        text = formula("gradient", loss, words)
         if words["k"] == SAMPLE_LOSS:
             text = of_one_sample(text)
-        self._add(derivative, "vjp", loss, text, letters, array)
-        return self._named(array, derivative)
+        letters = "nc" if words["y"] == self.names.outputs else "ni"
+        self._add(derivative, "vjp", loss, text, letters, gradient)
+        return self._named(gradient, derivative)
+
+    def _value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
+        value, gradient = result
+        self._add_loss(call, value, len(gradient))
+        return value, self._gradient(call, gradient)
 
     def _vjp(self, call: Call, result: tuple[Array | None, dict[str, Array]]) -> Any:
         dx, own = result

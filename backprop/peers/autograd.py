@@ -87,7 +87,8 @@ def _functional(network: Network) -> Functional:
         "gelu": lambda x: x * (1 + erf(x / anp.sqrt(2).astype(x.dtype))) / 2,
         "softmax": softmax,
     }
-    return Functional(network, activations, cross_entropy, mean_squared_error)
+    losses = {"softmax-cross-entropy": cross_entropy, "mean-squared-error": mean_squared_error}
+    return Functional(network, activations, losses)
 
 
 STRATEGIES = (AutogradGrad(),)

@@ -1,6 +1,6 @@
 """A network in the words of an automatic library: the same formulas, with the library's functions.
 
-logits(tensors, x)            the network up to what its loss is fused with
+logits(tensors, x)            what the loss of the network's short form is of
 loss(tensors, x, labels)      the scalar
 outputs(tensors, x)           the network's outputs, for Jacobians of them
 """
@@ -18,18 +18,16 @@ from backprop.network import Network
 class Functional:
     """A network built from a library's functions.
 
-    activations: by layer name. fused_loss: from logits and labels. plain_loss: from outputs and labels.
+    activations: by the name of the layer. losses: functions of outputs and labels, by the name of the loss.
     """
 
     network: Network
     activations: Mapping[str, Callable[[Any], Any]]
-    fused_loss: Callable[[Any, Any], Any]
-    plain_loss: Callable[[Any, Any], Any]
+    losses: Mapping[str, Callable[[Any, Any], Any]]
 
     def logits(self, tensors: Mapping[str, Any], x: Any) -> Any:
-        """The outputs, without the last layer where the loss is fused with it."""
-        layers = self.network.layers[:-1] if self.network.fused else self.network.layers
-        return self._through(len(layers), tensors, x)
+        """The outputs of the network's short form (n, c)."""
+        return self._through(len(self.network.short.layers), tensors, x)
 
     def outputs(self, tensors: Mapping[str, Any], x: Any) -> Any:
         """The network's outputs (n, c)."""
@@ -37,7 +35,7 @@ class Functional:
 
     def loss(self, tensors: Mapping[str, Any], x: Any, labels: Any) -> Any:
         """The loss, the mean over n."""
-        loss = self.fused_loss if self.network.fused else self.plain_loss
+        loss = self.losses[self.network.short.loss_function.name]
         return loss(self.logits(tensors, x), labels)
 
     def _through(self, count: int, tensors: Mapping[str, Any], x: Any) -> Any:

@@ -100,7 +100,7 @@ def _functional(network: Network) -> Functional:
     import jax
     import jax.numpy as jnp
 
-    def cross_entropy(z: Any, labels: Any) -> Any:
+    def softmax_cross_entropy(z: Any, labels: Any) -> Any:
         return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(labels)), labels])
 
     def mean_squared_error(y: Any, labels: Any) -> Any:
@@ -113,7 +113,12 @@ def _functional(network: Network) -> Functional:
         "gelu": lambda x: jax.nn.gelu(x, approximate=False),
         "softmax": jax.nn.softmax,
     }
-    return Functional(network, activations, cross_entropy, mean_squared_error)
+    losses = {
+        "softmax-cross-entropy": softmax_cross_entropy,
+        "cross-entropy": lambda p, labels: -jnp.mean(jnp.log(p[jnp.arange(len(labels)), labels])),
+        "mean-squared-error": mean_squared_error,
+    }
+    return Functional(network, activations, losses)
 
 
 def _grad(functional: Functional) -> Callable[..., Any]:
@@ -134,14 +139,7 @@ def _jacrev(functional: Functional) -> Callable[..., Any]:
     def function(tensors: Any, x: Any, labels: Any) -> Any:
         """The loss as a function of the outputs gives the row that the Jacobian is contracted with."""
         y = functional.outputs(tensors, x)
-        network = functional.network
-
-        def of_outputs(y: Any) -> Any:
-            if network.fused:
-                return -jnp.mean(jnp.log(y[jnp.arange(len(labels)), labels]))
-            return functional.plain_loss(y, labels)
-
-        loss, row = jax.value_and_grad(of_outputs)(y)
+        loss, row = jax.value_and_grad(functional.losses[functional.network.loss_function.name])(y, labels)
         jacobian = jacobians(tensors, x)
         return loss, {name: jnp.tensordot(row, j, axes=2) for name, j in jacobian.items()}
 

@@ -139,7 +139,11 @@ def _plan(network: Network, dtype: DType) -> Plan:
         "gelu": f.gelu,
         "softmax": lambda z: torch.softmax(z, dim=-1),
     }
-    functional = Functional(network, activations, f.cross_entropy, mean_squared_error)
+    losses: dict[str, Callable[[Any, Any], Any]] = {
+        "softmax-cross-entropy": f.cross_entropy,
+        "mean-squared-error": mean_squared_error,
+    }
+    functional = Functional(network, activations, losses)
     return Plan(functional, Parameters.empty(network.layout, dtype))
 
 

@@ -30,13 +30,18 @@ VJP = {
     **{name: f"{slope}*{{d}}" for name, slope in SLOPE.items()},
 }
 
-LOSS = {"cross-entropy": "-LN(SUMPRODUCT({ys},{ts}))", "mean-squared-error": "SUMXMY2({ys},{ts})/{c}"}
+LOSS = {
+    "cross-entropy": "-LN(SUMPRODUCT({ys},{ts}))",
+    "softmax-cross-entropy": "LN(SUMPRODUCT(EXP({ys}-MAX({ys}))))+MAX({ys})-SUMPRODUCT({ys},{ts})",
+    "mean-squared-error": "SUMXMY2({ys},{ts})/{c}",
+}
 
-LOSS_GRADIENT = {"cross-entropy": "-{t}/{y}", "mean-squared-error": "2/{c}*({y}-{t})"}
-
-FUSED_LOSS = {"cross-entropy": f"LN(SUMPRODUCT({_SHIFTED}))+MAX({{xs}})-SUMPRODUCT({{xs}},{{ts}})"}
-
-FUSED_GRADIENT = {"cross-entropy": f"({FORWARD['softmax']}-{{t}})/{{n}}"}
+LOSS_GRADIENT = {
+    "cross-entropy": "-{t}/{y}",
+    "softmax-cross-entropy": f"({FORWARD['softmax'].format(x='{y}', xs='{ys}')}-{{t}})",
+    "mean-squared-error": "2/{c}*({y}-{t})",
+}
+"""Of the loss of one sample."""
 
 
 def formula(table: dict[str, str], name: str, **cells: object) -> str:
