@@ -1,10 +1,8 @@
-"""The cross-entropy L = -1/n Σₙ log p[n, label], a loss of probabilities, and its short form, a loss of logits.
+"""The cross-entropy L = -1/n Σₙ log p[n, label], a loss of probabilities.
 
     ∂L/∂p[n,c] = -1/n · y[n,c] / p[n,c]        with y one-hot
-    ∂L/∂z[n,c] =  1/n · (p[n,c] - y[n,c])      through the softmax p of z at once: the short form
 
-The first divides by a probability and the softmax multiplies by it again; the second never does, so it
-keeps its digits where a probability is tiny (Bishop 2006, section 4.3.4).
+It divides by a probability, and the softmax multiplies by it again; the short form of both never does.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers import Layer, Softmax
 from backprop.losses.base import Loss
+from backprop.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
 @final
@@ -49,44 +48,3 @@ class CrossEntropy(Loss):
     def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
         """One after the other; `out` is not used."""
         return self.value(y, labels), self.gradient(y, labels)
-
-
-@final
-@dataclass(frozen=True)
-class SoftmaxCrossEntropy(Loss):
-    """1/n Σₙ (log Σ exp z - z[n, label]), finite for any logits z (n, c)."""
-
-    name: ClassVar[str] = "softmax-cross-entropy"
-    complex_safe: ClassVar[bool] = True
-    temporaries: ClassVar[int] = 2
-    writes_out: ClassVar[bool] = True
-    flops_of_layers: ClassVar[int] = Softmax.flops_per_element
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
-
-    def sample_values(self, y: Array, labels: Array) -> Array:
-        """log Σ exp z - z[n, label], with the largest logit, or that of largest real part, subtracted first."""
-        shifted = y - y.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(axis=1))
-        values: Array = log_sum - shifted[np.arange(len(y)), labels]
-        return values
-
-    def gradient(self, y: Array, labels: Array) -> Array:
-        """(p - y) / n."""
-        return self.value_and_gradient(y, labels)[1]
-
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """The same value, and (p - y) / n from the same exponentials."""
-        rows = np.arange(len(y))
-        delta = np.subtract(y, np.maximum.reduce(y, axis=1, keepdims=True), out=out)
-        at_label = delta[rows, labels]
-        np.exp(delta, out=delta)
-        total = np.add.reduce(delta, axis=1, keepdims=True)
-        n = y.dtype.type(len(y))
-        value = np.add.reduce(np.log(total[:, 0]) - at_label) / n  # np.mean takes five times as long
-        np.divide(delta, total, out=delta)
-        delta[rows, labels] -= 1
-        np.divide(delta, n, out=delta)
-        return value, delta
