@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from backprop.arrays import Array, DType, check_dtype
-from backprop.errors import DtypeError, LabelError, NetworkError, NonFiniteError, ShapeError, UnknownNameError
-from backprop.layers import ACTIVATIONS, Layer, Linear
-from backprop.losses import LOSSES, Loss
+from backprop.errors import DtypeError, LabelError, NetworkError, NonFiniteError, ShapeError
+from backprop.layers import Layer, Linear, find_activation
+from backprop.losses import Loss, make_loss
 from backprop.parameters import Layout, Parameters
 
 
@@ -62,23 +62,24 @@ class Network:
 
         `activation` follows every linear layer but the last. `output` names the activation after the
         last one, or "linear" for none; by default softmax for the cross-entropy and none for the mean
-        squared error. Raises `NetworkError` for sizes that make no network and `UnknownNameError` for
-        an activation, loss or output that is not known.
+        squared error. Each of them, and the loss, is a name of this package or of another one's entry point, or a
+        class in a file, `path/to/file.py:Class`. Raises `NetworkError` for sizes that make no network,
+        `UnknownNameError` for a name that is not known, and `LoadError` for a class that cannot be loaded.
         """
         if len(sizes) < 2:
             raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
         for size in sizes:
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
                 raise NetworkError(f"A size of the network is {size!r}; expected a whole number above zero.")
-        loss_function = _lookup("loss", loss, LOSSES)()
-        hidden = _lookup("activation", activation, ACTIVATIONS)
+        loss_function = make_loss(loss)
+        hidden = find_activation("activation", activation)
         layers: list[Layer] = []
-        for i, o in itertools.pairwise(sizes):
-            layers += [Linear(int(i), int(o)), hidden()]
+        for i, o in itertools.pairwise(int(size) for size in sizes):
+            layers += [Linear(i, o), hidden(o)]
         layers.pop()
         last = output or ("softmax" if loss_function.needs_probabilities else "linear")
         if last != "linear":
-            layers.append(_lookup("output", last, {**ACTIVATIONS, "linear": Layer})())
+            layers.append(find_activation("output", last)(int(sizes[-1])))
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -271,10 +272,3 @@ def _as_array(kind: str, values: ArrayLike) -> Array:
         raise ShapeError(
             f"The {kind} are a {type(values).__name__} of unequal rows; expected an array."
         ) from error
-
-
-def _lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
-    """The entry of `table`, or `UnknownNameError` with the near match."""
-    if not isinstance(name, str) or name not in table:
-        raise UnknownNameError(kind, str(name), table)
-    return table[name]

@@ -95,6 +95,8 @@ class Strategy(ABC, Generic[PlanT]):
 
     summary: ClassVar[str]
     """One line for tables: what it forms."""
+    rung: ClassVar[float] = math.inf
+    """Its place in lists, from dense to closed form and on to quotients and directions; the rest follow by name."""
 
     @property
     @abstractmethod

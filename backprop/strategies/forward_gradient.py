@@ -76,6 +76,8 @@ class ForwardGradient(Strategy[Plan]):
         "an unbiased estimate from random directions, one JVP each, with its standard error"
     )
 
+    rung: ClassVar[float] = 10
+
     def __post_init__(self) -> None:
         check_count("directions", self.directions)
 

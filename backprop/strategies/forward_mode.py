@@ -56,6 +56,7 @@ class ForwardMode(Strategy[Plan]):
 
     name: ClassVar[str] = "forward-mode"
     summary: ClassVar[str] = "Jacobian-vector products along all p directions, in blocks sized to the cache"
+    rung: ClassVar[float] = 9
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:

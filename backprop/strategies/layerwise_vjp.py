@@ -32,6 +32,7 @@ class LayerwiseVJP(Strategy[Plan]):
 
     name = "layerwise-vjp"
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
+    rung: ClassVar[float] = 4
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:

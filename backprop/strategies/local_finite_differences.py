@@ -81,6 +81,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
 
     name: ClassVar[str] = "local-finite-differences"
     summary: ClassVar[str] = "central quotients, re-evaluating only what a weight touches"
+    rung: ClassVar[float] = 7
     accuracy: ClassVar[Accuracy] = Accuracy(
         factor=30,
         exponent=2 / 3,

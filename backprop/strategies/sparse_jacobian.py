@@ -60,6 +60,7 @@ class SparseJacobian(Strategy[Plan]):
 
     name: ClassVar[str] = "sparse-jacobian"
     summary: ClassVar[str] = "the chain in scipy.sparse: diagonals and Kronecker products stay sparse"
+    rung: ClassVar[float] = 2
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
