@@ -94,7 +94,8 @@ def _grid(strategies: Sequence[Strategy[Any]]) -> Iterator[tuple[str, Callable[[
             continue
         if strategy.unsupported(network, np.dtype(dtype)) is not None:
             continue
-        if strategy.cost(network, n, np.dtype(dtype)).flops > _MOST_FLOPS:
+        cost = strategy.predicted(network, n, np.dtype(dtype))
+        if cost is not None and cost.flops > _MOST_FLOPS:
             continue
         yield f"{strategy.name} on {network.sizes}", _measuring("grid", strategy, network, n, dtype)
 

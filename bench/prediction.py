@@ -44,7 +44,10 @@ def predictions(
         if reason is not None:
             rows.append({"strategy": strategy.name, "fits": "no", "reason": reason})
             continue
-        cost = strategy.cost(network, batch_size, dtype)
+        cost = strategy.predicted(network, batch_size, dtype)
+        if cost is None:
+            rows.append({"strategy": strategy.name, "fits": "unknown", "reason": "not predicted"})
+            continue
         time_s = max(cost.flops / limits.flops_per_s, cost.bytes_moved / limits.bytes_per_s)
         fits, reason = _fits(cost.peak_bytes, time_s, budget)
         rows.append(

@@ -90,7 +90,9 @@ def forecast(settings: Settings, strategy: Strategy[Any], dataset: Dataset, budg
     reason = strategy.unsupported(network, dtype)
     if reason is not None:
         return Learnt(strategy.name, "unsupported", reason)
-    cost = strategy.cost(network, settings.batch_size, dtype)
+    cost = strategy.predicted(network, settings.batch_size, dtype)
+    if cost is None:
+        return Learnt(strategy.name, "ok")
     beyond = budget.beyond_memory(cost.peak_bytes)
     if beyond is not None:
         return Learnt(strategy.name, "over-memory-budget", beyond)

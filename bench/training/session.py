@@ -80,9 +80,9 @@ def make_folder(folder: Path) -> Path:
 def check_memory(
     strategy: Strategy[object], network: Network, batch_size: int, dtype: DType, budget_bytes: float
 ) -> None:
-    """Raise `BudgetError` where the strategy would need more memory, before any is taken."""
-    needed = strategy.cost(network, batch_size, dtype).peak_bytes
-    if needed > budget_bytes:
+    """Raise `BudgetError` where the strategy is predicted to need more memory, before any is taken."""
+    cost = strategy.predicted(network, batch_size, dtype)
+    if cost is not None and (needed := cost.peak_bytes) > budget_bytes:
         raise BudgetError(
             f"The strategy {strategy.name} needs {needed / 1e9:.3g} GB for {network.sizes} and a batch of "
             f"{batch_size}; expected at most {budget_bytes / 1e9:.3g} GB, so take a smaller --batch or a "
