@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -167,14 +166,15 @@ class Network:
         return [{local: tensors[name] for local, name in names.items()} for names in self.names]
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
-        """Random parameters: weights normal with variance 2/i (He et al. 2015), biases zero.
+        """Parameters as each layer has them to begin with: of a linear one random weights, and biases of zero.
 
         The same generator state gives the same numbers in every dtype, up to rounding.
         """
-        params = Parameters.zeros(self.layout, check_dtype(dtype))
-        for tensor in params.values():
-            if tensor.ndim > 1:
-                tensor[...] = rng.standard_normal(tensor.shape) * math.sqrt(2 / tensor.shape[0])
+        params = Parameters.empty(self.layout, check_dtype(dtype))
+        for layer, own in zip(self.layers, self.local(params), strict=True):
+            values = layer.initial(rng)
+            for name, tensor in own.items():
+                tensor[...] = values[name]
         return params
 
     def activations(self, params: Mapping[str, Array], inputs: Array) -> list[Array]:

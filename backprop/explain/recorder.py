@@ -8,7 +8,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.explain.draft import Draft
-from backprop.explain.formulas import formula, of_one_sample, parameter_formula
+from backprop.explain.formulas import formula, of_one_sample
 from backprop.explain.names import LOSS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
 from backprop.explain.samples import Samples
@@ -92,7 +92,7 @@ class Recorder:
     def _forward(self, call: Call, y: Array) -> Array:
         words, layer = self._words(call, len(y)), call.subject.name
         letters = "nc" if words["y"] == self.names.outputs else "no"
-        text = formula("forward", layer, words)
+        text = formula("forward", call.subject, words)
         text = text.replace("o]", "c]") if letters == "nc" else text  # the outputs have an axis c
         self._add(words["y"], "value", layer, text, letters, y)
         return y
@@ -103,7 +103,7 @@ class Recorder:
 
     def _add_loss(self, call: Call, value: Any, samples: int) -> None:
         words, loss = self._words(call, samples), call.subject.name
-        text = formula("value", loss, words)
+        text = formula("value", call.subject, words)
         if samples != self._n:
             text = of_one_sample(text)
         self._add(words["k"], "loss", loss, text, "", np.asarray(value))
@@ -120,7 +120,7 @@ class Recorder:
     def _local(self, call: Call, form: str, kind: Kind, letters: str, array: Array) -> Array:
         words, layer = self._words(call, self._n), call.subject.name
         derivative = Derivative(words["y"], words["x"])
-        self._add(derivative, kind, layer, formula(form, layer, words), letters, array)
+        self._add(derivative, kind, layer, formula(form, call.subject, words), letters, array)
         return self._named(array, derivative)
 
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
@@ -142,7 +142,7 @@ class Recorder:
     def _own(self, call: Call, form: str, kind: Kind, local: str, letters: str, array: Array) -> Array:
         words, layer = self._words(call, self._n), call.subject.name
         derivative = Derivative(words["y"], self._parameter(call, local))
-        self._add(derivative, kind, layer, parameter_formula(form, layer, local, words), letters, array)
+        self._add(derivative, kind, layer, formula(f"{form} {local}", call.subject, words), letters, array)
         return self._named(array, derivative)
 
     def _parameter(self, call: Call, local: str) -> str:
@@ -158,7 +158,7 @@ class Recorder:
     def _gradient(self, call: Call, gradient: Array) -> Array:
         words, loss = self._words(call, len(gradient)), call.subject.name
         derivative = Derivative(words["k"], words["y"])
-        text = formula("gradient", loss, words)
+        text = formula("gradient", call.subject, words)
         if words["k"] == SAMPLE_LOSS:
             text = of_one_sample(text)
         letters = "nc" if words["y"] == self.names.outputs else "ni"
@@ -174,13 +174,13 @@ class Recorder:
         dx, own = result
         words, layer = self._words(call, len(call.arguments["dy"])), call.subject.name
         for local, array in own.items():
-            text = parameter_formula("vjp", layer, local, words)
+            text = formula(f"vjp {local}", call.subject, words)
             derivative = Derivative(words["k"], self._parameter(call, local))
             self._add(derivative, "vjp", layer, text, self._letters(call, local), array)
         if dx is None:
             return None, own
         derivative = Derivative(words["k"], words["x"])
-        self._add(derivative, "vjp", layer, formula("vjp", layer, words), "ni", dx)
+        self._add(derivative, "vjp", layer, formula("vjp", call.subject, words), "ni", dx)
         return self._named(dx, derivative), own
 
     def _product(self, left: Derivative, right: Derivative, result: Array) -> None:

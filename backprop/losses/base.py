@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,6 +27,13 @@ class Loss(ABC):
     """Whether `value_and_gradient` writes the gradient into `out`, and so allocates no array (n, c)."""
     flops_of_layers: ClassVar[int] = 0
     """Floating-point operations per output of the layer that this loss replaces; a loss's own are not counted."""
+
+    formulas: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What a reader sees as "value" and "gradient", as `Layer.formulas` has it."""
+    cells: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The loss of one sample and its gradient, as `Layer.cells` has it."""
+    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = MappingProxyType({})
+    """The value, peers[library](module, y, labels), as `Layer.peers` has it."""
 
     @abstractmethod
     def after(self, layer: Layer) -> Loss | None:

@@ -18,6 +18,7 @@ FORWARD_ONLY = (
     "value",
     "sample_values",
     "after",
+    "initial",
     "output_width",
     "parameter_shapes",
 )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backprop.explain.names import LOSS
-from backprop.explain.workbook.cells import LOSS as LOSS_CELLS
-from backprop.explain.workbook.cells import LOSS_GRADIENT, VJP, formula, total
+from backprop.explain.workbook.cells import formula, total
 from backprop.explain.workbook.chain import Gradient, parameter_heads
 from backprop.explain.workbook.forward import Forward, Inputs
 from backprop.explain.workbook.sheet import Block, Cell, Sheet
@@ -38,7 +37,7 @@ def _loss(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward) -> B
         "ℓ (n,) = log Σi exp z[n,i] - z[n,label]",
         sources.sample_losses,
         "intermediate",
-        lambda row, _: formula(LOSS_CELLS, loss.name, ys=z.line(row), ts=inputs.t.line(row)),
+        lambda row, _: formula("value", loss, ys=z.line(row), ts=inputs.t.line(row)),
         (sources.sample_heads, ["ℓ"]),
     )
     mean = sources.short.find(LOSS).array.reshape(1, 1)
@@ -53,7 +52,7 @@ def _first_delta(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forwar
 
     def cell(row: int, column: int) -> str:
         here = {"y": y.at(row, column), "ys": y.line(row), "t": t.at(row, column), "c": c}
-        return f"{formula(LOSS_GRADIENT, loss.name, **here)}/{sources.n}"
+        return f"{formula('gradient', loss, **here)}/{sources.n}"
 
     return _delta(sheet, sources, sources.names.values[last], cell)
 
@@ -67,7 +66,7 @@ def _vjp(sources: Sources, inputs: Inputs, forward: Forward, d: Block, k: int) -
             weight = inputs.parameters[sources.names.parameters[k]["W"]]
             return total([(d.at(row, o), weight.at(i, o)) for o in range(layer.outputs)])
         places = {"x": x.at(row, i), "y": y.at(row, i), "d": d.at(row, i)}
-        return formula(VJP, layer.name, **places, ys=y.line(row), ds=d.line(row))
+        return formula("vjp", layer, **places, ys=y.line(row), ds=d.line(row))
 
     return cell
 
