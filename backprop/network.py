@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,11 +21,10 @@ from backprop.errors import (
     NetworkError,
     NonFiniteError,
     ShapeError,
-    UnknownNameError,
     shown,
 )
-from backprop.layers import ACTIVATIONS, Layer, Linear
-from backprop.losses import LOSSES, Loss
+from backprop.layers import Layer, Linear, find_activation
+from backprop.losses import Loss, make_loss
 from backprop.parameters import Layout, Parameters
 
 
@@ -70,8 +68,9 @@ class Network:
 
         `activation` follows every linear layer but the last. `output` names the activation after the
         last one, or "linear" for none; by default softmax for the cross-entropy and none for the mean
-        squared error. Raises `NetworkError` for sizes that make no network and `UnknownNameError` for
-        an activation, loss or output that is not known.
+        squared error. Each of them, and the loss, is a name of this package or of another one's entry point, or a
+        class in a file, `path/to/file.py:Class`. Raises `NetworkError` for sizes that make no network,
+        `UnknownNameError` for a name that is not known, and `LoadError` for a class that cannot be loaded.
         """
         if len(sizes) < 2:
             raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
@@ -84,15 +83,15 @@ class Network:
                 raise NetworkError(
                     f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
                 )
-        loss_function = _lookup("loss", loss, LOSSES)()
-        hidden = _lookup("activation", activation, ACTIVATIONS)
+        loss_function = make_loss(loss)
+        hidden = find_activation("activation", activation)
         layers: list[Layer] = []
-        for i, o in itertools.pairwise(sizes):
-            layers += [Linear(int(i), int(o)), hidden()]
+        for i, o in itertools.pairwise(int(size) for size in sizes):
+            layers += [Linear(i, o), hidden(o)]
         layers.pop()
         last = output or ("softmax" if loss_function.needs_probabilities else "linear")
         if last != "linear":
-            layers.append(_lookup("output", last, {**ACTIVATIONS, "linear": Layer})())
+            layers.append(find_activation("output", last)(int(sizes[-1])))
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -125,11 +124,16 @@ class Network:
         """c, the network's outputs."""
         return self.widths[-1][1]
 
-    @property
-    def fused(self) -> bool:
-        """Whether the last layer and the loss have a closed form in common, such as p - y."""
-        fused_layer = self.loss_function.fused_layer
-        return fused_layer is not None and isinstance(self.layers[-1], fused_layer)
+    @cached_property
+    def short(self) -> Network:
+        """The same function of the same parameters, in its short form.
+
+        The last layer and the loss are replaced by one loss of that layer's inputs, where there is a closed form of
+        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - y. Elsewhere it is
+        this network.
+        """
+        loss = self.loss_function.after(self.layers[-1])
+        return self if loss is None else Network(self.layers[:-1], loss)
 
     @cached_property
     def layout(self) -> Layout:
@@ -156,36 +160,34 @@ class Network:
 
     def forward_flops(self, batch_size: int) -> int:
         """Predicted floating-point operations of one forward pass of n samples."""
-        return sum(
+        return self.loss_function.flops_of_layers * batch_size * self.classes + sum(
             layer.forward_flops(batch_size, i, o)
             for layer, (i, o) in zip(self.layers, self.widths, strict=True)
         )
 
     def forward_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
-        n, c = batch_size, self.classes
-        layers = self.layers[:-1] if self.fused else self.layers
+        n, c, short = batch_size, self.classes, self.short
         alive = [  # a layer's input, unless it is the batch, and what the layer allocates
             (n * i * itemsize if k > 0 else 0) + layer.forward_bytes(n, i, o, itemsize, out=False)
-            for k, (layer, (i, o)) in enumerate(zip(layers, self.widths, strict=False))
+            for k, (layer, (i, o)) in enumerate(zip(short.layers, short.widths, strict=True))
         ]
-        loss = self.loss_function
-        temporaries = loss.fused_value_temporaries if self.fused else loss.value_temporaries
-        return max(*alive, (1 + temporaries) * n * c * itemsize)
+        return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
 
     def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
         """For every layer, its own tensors by their local names."""
         return [{local: tensors[name] for local, name in names.items()} for names in self.names]
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
-        """Random parameters: weights normal with variance 2/i (He et al. 2015), biases zero.
+        """Parameters as each layer has them to begin with: of a linear one random weights, and biases of zero.
 
         The same generator state gives the same numbers in every dtype, up to rounding.
         """
-        params = Parameters.zeros(self.layout, check_dtype(dtype))
-        for tensor in params.values():
-            if tensor.ndim > 1:
-                tensor[...] = rng.standard_normal(tensor.shape) * math.sqrt(2 / tensor.shape[0])
+        params = Parameters.empty(self.layout, check_dtype(dtype))
+        for layer, own in zip(self.layers, self.local(params), strict=True):
+            values = layer.initial(rng)
+            for name, tensor in own.items():
+                tensor[...] = values[name]
         return params
 
     def activations(self, params: Mapping[str, Array], inputs: Array) -> list[Array]:
@@ -203,18 +205,8 @@ class Network:
         return x
 
     def loss(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Any:
-        """The loss, the mean over n: a scalar of the parameters' dtype.
-
-        Where the last layer and the loss have a closed form in common it is used, so that the value is
-        exact for any logits.
-        """
-        layers = self.layers[:-1] if self.fused else self.layers
-        x = inputs
-        for layer, tensors in zip(layers, self.local(params), strict=False):
-            x = layer.forward(tensors, x)
-        return (
-            self.loss_function.fused_value(x, labels) if self.fused else self.loss_function.value(x, labels)
-        )
+        """The loss, the mean over n: a scalar of the parameters' dtype; that of `short`, exact for any logits."""
+        return self.short.loss_function.value(self.short.forward(params, inputs), labels)
 
     def predict(self, params: Mapping[str, Array], inputs: Array) -> Array:
         """The most probable class of every sample (n,)."""
@@ -270,9 +262,9 @@ class Network:
 
     @property
     def hidden_activations(self) -> tuple[str, ...]:
-        """The names of the layers without parameters, except the last layer if the loss is fused with it."""
-        layers = self.layers[:-1] if self.fused else self.layers
-        return tuple(dict.fromkeys(layer.name for layer in layers if not isinstance(layer, Linear)))
+        """The names of the layers without parameters, except the last one where `short` leaves it out."""
+        others = (layer.name for layer in self.short.layers if not isinstance(layer, Linear))
+        return tuple(dict.fromkeys(others))
 
     @property
     def sizes(self) -> str:
@@ -293,10 +285,3 @@ def _as_array(kind: str, values: ArrayLike) -> Array:
         raise ShapeError(
             f"The {kind} are a {type(values).__name__} of unequal rows; expected an array."
         ) from error
-
-
-def _lookup(kind: str, name: str, table: Mapping[str, Any]) -> Any:
-    """The entry of `table`, or `UnknownNameError` with the near match."""
-    if not isinstance(name, str) or name not in table:
-        raise UnknownNameError(kind, str(name), table)
-    return table[name]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
@@ -95,6 +96,8 @@ class Strategy(ABC, Generic[PlanT]):
 
     summary: ClassVar[str]
     """One line for tables: what it forms."""
+    rung: ClassVar[float] = math.inf
+    """Its place in lists, from dense to closed form and on to quotients and directions; the rest follow by name."""
 
     @property
     @abstractmethod
@@ -106,16 +109,22 @@ class Strategy(ABC, Generic[PlanT]):
     def accuracy(self) -> Accuracy:
         """The error model. A plain class attribute will do."""
 
+    cost: ClassVar[Callable[..., Cost | None] | None] = None
+    """`cost(network, batch_size, dtype)`, the predicted cost of `prepare` and one call; it allocates nothing.
+
+    A strategy may leave it out: then nothing is predicted of it, and no budget keeps it from being measured.
+    """
+
+    def predicted(self, network: Network, batch_size: int, dtype: DType) -> Cost | None:
+        """The predicted cost, where this strategy predicts one."""
+        return None if self.cost is None else self.cost(network, batch_size, dtype)
+
     def __repr__(self) -> str:
         return f"<strategy {self.name}>"
 
     @abstractmethod
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Why this network or dtype cannot be done, in words; None where it can."""
-
-    @abstractmethod
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The predicted cost of `prepare` and one call; allocates nothing."""
 
     @abstractmethod
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> PlanT:

@@ -21,7 +21,7 @@ class Sized(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """The layers after a linear one, up to the loss and what is fused with it.
+    """The layers after a linear one, up to the loss.
 
     local: those that see one moved unit. full: those after them. classes: the network's outputs.
     """
@@ -33,7 +33,7 @@ class Tail(NamedTuple):
     @classmethod
     def of(cls, network: Network, k: int) -> Tail:
         """Of linear layer k."""
-        sizes = zip(chain(network), network.widths, strict=False)
+        sizes = zip(network.layers, network.widths, strict=True)
         rest = [Sized(layer, i, o) for layer, (i, o) in sizes][k + 1 :]
         local = list(takewhile(lambda step: isinstance(step.layer, Elementwise), rest))
         return cls(local, rest[len(local) :], network.classes)
@@ -59,11 +59,6 @@ class Tail(NamedTuple):
     def width(self) -> int:
         """Of the widest such array."""
         return max([self.entry, *(step.o for step in self.evaluated)])
-
-
-def chain(network: Network) -> tuple[Layer, ...]:
-    """The layers, without the last one where the loss is fused with it."""
-    return network.layers[:-1] if network.fused else network.layers
 
 
 def unknown_parameters(network: Network) -> str | None:

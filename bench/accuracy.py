@@ -102,8 +102,8 @@ def _grid(
             continue
         if strategy.unsupported(network, np.dtype(dtype)) is not None:
             continue
-        cost = strategy.cost(network, n, np.dtype(dtype))
-        if cost.flops > _MOST_FLOPS or cost.peak_bytes > memory_bytes:
+        cost = strategy.predicted(network, n, np.dtype(dtype))
+        if cost is not None and (cost.flops > _MOST_FLOPS or cost.peak_bytes > memory_bytes):
             continue
         yield f"{strategy.name} on {network.sizes}", _measuring("grid", strategy, network, n, dtype)
 

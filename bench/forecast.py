@@ -87,7 +87,7 @@ def blank_record(strategy: Strategy[Any], scenario: Scenario, threads: int) -> R
 def forecast(
     record: Record, strategy: Strategy[Any], scenario: Scenario, speeds: Speeds, budget: Budget, calls: int
 ) -> bool:
-    """Fill in the predicted figures; whether the cell may run, else the record says why not.
+    """Fill in the predicted figures, if there are any; whether the cell may run, else the record says why not.
 
     `calls` is how often the strategy will be called. Raises `StrategyError` for an error model or a cost that
     are none, and whatever the strategy raises.
@@ -107,9 +107,11 @@ def forecast(
     limits = speeds.limits
     record.limit_flops_per_s = limits.flops_per_s
     record.limit_bytes_per_s = limits.bytes_per_s
-    time_s = predicted_time(cost, scenario.network, scenario.batch_size, speeds)
-    record.predicted_time_s = time_s or None  # a cost of nothing predicts nothing
-    beyond = budget.beyond_memory(cost.peak_bytes)
+    time_s, beyond = 0.0, None
+    if cost is not None:
+        time_s = predicted_time(cost, scenario.network, scenario.batch_size, speeds)
+        record.predicted_time_s = time_s or None  # a cost of nothing predicts nothing
+        beyond = budget.beyond_memory(cost.peak_bytes)
     beside = harness_bytes(scenario.network, scenario.batch_size, scenario.dtype)
     if beyond is None and beside > _PROCESS_BYTES:
         beyond = budget.beyond_memory(beside, "the reference gradient, with the parameters,")
@@ -126,10 +128,13 @@ def forecast(
     return True
 
 
-def predict_cost(record: Record, strategy: Strategy[Any], scenario: Scenario) -> Cost:
+def predict_cost(record: Record, strategy: Strategy[Any], scenario: Scenario) -> Cost | None:
     """Fill in what follows from the sizes and the threads alone; raises `StrategyError` for a cost that is none."""
     with blas.limited_to(record.threads):  # on which buffers may depend
-        cost = _checked(strategy.cost(scenario.network, scenario.batch_size, scenario.dtype))
+        cost = strategy.predicted(scenario.network, scenario.batch_size, scenario.dtype)
+    if cost is None:
+        return None
+    cost = _checked(cost)
     record.predicted_peak_bytes = _columnar(cost.peak_bytes)
     record.predicted_flops = _columnar(cost.flops)
     record.predicted_bytes_moved = _columnar(cost.bytes_moved)

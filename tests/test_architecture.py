@@ -22,7 +22,7 @@ every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.re
 
 FLOORS = (
     {"errors", "legend", "blas"},
-    {"arrays", "child_process"},
+    {"arrays", "child_process", "finding"},
     {"broadcasting"},
     {"parameters", "layers", "data", "options"},
     {"losses", "zero_inputs", "outer_products"},

@@ -58,7 +58,7 @@ def test_an_mlp_of_any_depth_is_linear_layers_with_activations_between(sizes, ac
 def test_the_output_layer_follows_from_the_loss_unless_it_is_named(options, last, fused):
     network = Network.mlp(4, 3, 2, **options)
     assert network.layers[-1].name == last
-    assert network.fused is fused
+    assert (network.short is not network) is fused
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import pytest
 from tables import STRATEGIES, sentence
 
-from backprop import Strategy, find_strategy, installed_strategies, registry
+from backprop import Strategy, find_strategy, finding, installed_strategies
 from backprop.errors import BackpropError, UnknownNameError
-from backprop.registry import StrategyLoadError, select_strategies
+from backprop.finding import LoadError
+from backprop.registry import select_strategies
 from backprop.strategies.short_form import ShortForm
 
 MINE = '''
@@ -90,7 +91,7 @@ def entry_points(monkeypatch):
 
         points = [point(name, found) for name, found in objects.items()]
         monkeypatch.setattr(
-            registry, "entry_points", lambda group: points if group == "backprop.strategies" else []
+            finding, "entry_points", lambda group: points if group == "backprop.strategies" else []
         )
         installed_strategies.cache_clear()
 
@@ -207,21 +208,21 @@ def test_a_file_is_read_again_when_it_has_changed(write):
 
 
 BAD_TARGETS = {
-    "missing-file": (None, "nowhere.py:Mine", StrategyLoadError, "no file 'nowhere.py'"),
-    "no-file-name": (None, ":Mine", StrategyLoadError, "no file ''"),
+    "missing-file": (None, "nowhere.py:Mine", LoadError, "no file 'nowhere.py'"),
+    "no-file-name": (None, ":Mine", LoadError, "no file ''"),
     "missing-class": (MINE, "Mien", UnknownNameError, "did you mean 'Mine'"),
     "no-class-name": (MINE, "", UnknownNameError, "''"),
-    "not-a-strategy": (MINE, "Stranger", StrategyLoadError, "makes a Stranger"),
-    "not-a-class": (MINE, "number", StrategyLoadError, "is a int"),
-    "abstract": (MINE, "Unfinished", StrategyLoadError, "abstract"),
-    "needs-an-argument": (MINE, "NeedsAnArgument", StrategyLoadError, "step"),
-    "raises-when-made": (MINE, "Raises", StrategyLoadError, "ValueError: two lines of trouble;"),
-    "raises": ("raise RuntimeError('broken')", "Mine", StrategyLoadError, "RuntimeError: broken"),
-    "raises-lines": ("raise RuntimeError('a\\n\\nb.')", "Mine", StrategyLoadError, "RuntimeError: a b;"),
-    "raises-nothing-said": ("assert False", "Mine", StrategyLoadError, "AssertionError"),
-    "exits": ("raise SystemExit(3)", "Mine", StrategyLoadError, "SystemExit: 3"),
-    "no-python": ("this is no Python", "Mine", StrategyLoadError, "SyntaxError"),
-    "missing-import": ("import no_such_module_at_all", "Mine", StrategyLoadError, "no_such_module_at_all"),
+    "not-a-strategy": (MINE, "Stranger", LoadError, "makes a Stranger"),
+    "not-a-class": (MINE, "number", LoadError, "is a int"),
+    "abstract": (MINE, "Unfinished", LoadError, "abstract"),
+    "needs-an-argument": (MINE, "NeedsAnArgument", LoadError, "step"),
+    "raises-when-made": (MINE, "Raises", LoadError, "ValueError: two lines of trouble;"),
+    "raises": ("raise RuntimeError('broken')", "Mine", LoadError, "RuntimeError: broken"),
+    "raises-lines": ("raise RuntimeError('a\\n\\nb.')", "Mine", LoadError, "RuntimeError: a b;"),
+    "raises-nothing-said": ("assert False", "Mine", LoadError, "AssertionError"),
+    "exits": ("raise SystemExit(3)", "Mine", LoadError, "SystemExit: 3"),
+    "no-python": ("this is no Python", "Mine", LoadError, "SyntaxError"),
+    "missing-import": ("import no_such_module_at_all", "Mine", LoadError, "no_such_module_at_all"),
 }
 
 
@@ -234,13 +235,13 @@ def test_a_file_that_gives_no_strategy_is_refused(write, text, target, error, go
 
 
 def test_a_file_that_is_no_python_file_is_refused(write):
-    with pytest.raises(StrategyLoadError) as caught:
+    with pytest.raises(LoadError) as caught:
         find_strategy(f"{write(MINE, 'mine.txt')}:Mine")
     assert "mine.txt" in sentence(caught.value)
 
 
 def test_a_folder_is_no_file(tmp_path):
-    with pytest.raises(StrategyLoadError) as caught:
+    with pytest.raises(LoadError) as caught:
         find_strategy(f"{tmp_path}:Mine")
     sentence(caught.value)
 
@@ -266,6 +267,6 @@ BAD_POINTS = {
 @pytest.mark.parametrize(("found", "got"), BAD_POINTS.values(), ids=BAD_POINTS)
 def test_an_entry_point_that_gives_no_strategy_of_its_own_is_refused(entry_points, found, got):
     entry_points(bad=found)
-    with pytest.raises(StrategyLoadError) as caught:
+    with pytest.raises(LoadError) as caught:
         installed_strategies()
     assert got in sentence(caught.value)

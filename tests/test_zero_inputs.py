@@ -11,9 +11,7 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
-from backprop.zero_inputs.entries import Entries
-from backprop.zero_inputs.gathered import Gathered, block_rows
-from backprop.zero_inputs.split import SMALLEST_BATCH_OF_ENTRIES, most_often
+from backprop.zero_inputs import SMALLEST_BATCH_OF_ENTRIES, Entries, Gathered, ZeroInputs, most_often
 
 
 @pytest.fixture(autouse=True)
@@ -57,8 +55,7 @@ def test_the_gradient_equals_the_dense_one_for_every_share_of_zeros_and_leaves_n
     params = NETWORK.init(rng, dtype)
     sparse, dense = backprop.find_strategy("short-form"), backprop.find_strategy("short-form-dense")
     plans = [strategy.prepare(NETWORK, n, np.dtype(dtype)) for strategy in (sparse, dense)]
-    assert plans[0].first is not None
-    assert plans[1].first is None
+    assert [isinstance(plan.layers[0], ZeroInputs) for plan in plans] == [True, False]
     for share in (0.3, 0.1, 1.0, 0.2, 0.0, 0.5, 0.95, 0.0, 1.0):
         batch = make_batch(rng, n, share, dtype)
         got = sparse.value_and_gradient(plans[0], params, batch)
@@ -77,7 +74,7 @@ def test_inputs_used_rarely_add_what_they_do_in_the_dense_product(n, dtype):
     for _ in range(3):
         batch = make_uneven_batch(rng, n, dtype)
         got = sparse.value_and_gradient(plans[0], params, batch)
-        assert plans[0].first._left_out
+        assert plans[0].layers[0]._left_out
         assert_same(got, dense.value_and_gradient(plans[1], params, batch))
         assert np.all(got.gradient["W1"][~batch.inputs.any(axis=0)] == 0)
 
@@ -93,15 +90,15 @@ def test_of_a_large_batch_the_inputs_of_few_samples_are_entries_and_those_of_man
     plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float64"))
     batch = NETWORK.batch(inputs, rng.integers(0, 5, n), np.dtype("float64"))
     backprop.find_strategy("short-form").value_and_gradient(plan, NETWORK.init(rng), batch)
-    assert np.array_equal(plan.first._entries._inputs, np.arange(100, 300))
-    assert len(plan.first._entries._values) == 200 * (n // 13)
-    assert plan.first._gathered._x.shape == (n, 110 + 1)
+    assert np.array_equal(plan.layers[0]._entries._inputs, np.arange(100, 300))
+    assert len(plan.layers[0]._entries._values) == 200 * (n // 13)
+    assert plan.layers[0]._gathered._x.shape == (n, 110 + 1)
 
 
 def test_small_batches_have_no_entries():
     for n in (SMALLEST_BATCH_OF_ENTRIES - 1, SMALLEST_BATCH_OF_ENTRIES):
         plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float32"))
-        assert (plan.first._entries is None) == (n < SMALLEST_BATCH_OF_ENTRIES)
+        assert (plan.layers[0]._entries is None) == (n < SMALLEST_BATCH_OF_ENTRIES)
 
 
 @pytest.mark.parametrize("n", [1, 7])
@@ -109,13 +106,13 @@ def test_small_batches_have_no_entries():
 def test_gathered_inputs_give_their_part_of_the_layer_and_its_bias_in_any_number_of_blocks(n, count):
     """float64 rows of 384: 170 a block."""
     rng, layer = np.random.default_rng(8), Linear(INPUTS, 384)
-    assert block_rows(n, layer, 8) == 170
     params = {"W": rng.standard_normal((INPUTS, 384)), "b": rng.standard_normal(384)}
     x, dy = rng.standard_normal((n, INPUTS)), rng.standard_normal((n, 384))
     chosen = np.zeros(INPUTS, bool)
     chosen[rng.permutation(INPUTS)[:count]] = True
-    gathered = Gathered(n, layer, np.dtype("float64"))
-    gathered.take(x, chosen)
+    gathered = Gathered(layer, n, np.dtype("float64"))
+    assert len(gathered._rows) == 170
+    gathered.select(x, chosen)
     z, weights, bias = np.empty((n, 384)), np.full((INPUTS, 384), 7.0), np.empty(384)
     gathered.forward(params, out=z)
     gathered.gradient(dy, weights=weights, bias=bias)
@@ -133,8 +130,8 @@ def test_entries_add_their_part_of_z_and_fill_their_rows_of_the_gradient(n, shar
     params = {"W": rng.standard_normal((INPUTS, 384))}
     x = np.where(rng.random((n, INPUTS)) < share, rng.standard_normal((n, INPUTS)), 0)
     chosen = (rng.random(INPUTS) < 0.5) & x.any(axis=0)
-    entries = Entries(n, layer, np.dtype("float64"))
-    entries.take(x, x != 0, chosen)
+    entries = Entries(layer, n, np.dtype("float64"))
+    entries.select(x, x != 0, chosen)
     z, dy, weights = np.ones((n, 384)), rng.standard_normal((n, 384)), np.full((INPUTS, 384), 7.0)
     entries.add_forward(params, out=z)
     entries.gradient(dy, weights=weights)
@@ -163,7 +160,22 @@ def test_rows_are_left_out_where_they_are_few_and_all_are_multiplied_where_most_
     params = NETWORK.init(rng)
     for share, left_out in ((0.2, True), (1.0, False)):
         strategy.value_and_gradient(plan, params, make_batch(rng, 8, share, "float64"))
-        assert plan.first._left_out == left_out
+        assert plan.layers[0]._left_out == left_out
+
+
+def test_another_array_of_the_gradient_is_cleared_whatever_it_holds():
+    rng, layer = np.random.default_rng(4), NETWORK.layers[0]
+    own, dy = NETWORK.local(NETWORK.init(rng))[0], rng.standard_normal((4, layer.outputs))
+    left_out = ZeroInputs(layer, 4, np.dtype("float64"))
+    for share in (0.2, 0.4):
+        x = make_batch(rng, 4, share, "float64").inputs
+        y = left_out.forward(own, x, out=np.empty((4, layer.outputs)))
+        filled = {"W": np.full(own["W"].shape, 7.0), "b": np.full(own["b"].shape, 7.0)}
+        dx, got = left_out.vjp(own, x, y, dy, input_needed=True, out=None, dparams=filled)
+        expected_dx, expected = layer.vjp(own, x, y, dy)
+        np.testing.assert_allclose(dx, expected_dx, rtol=1e-12, atol=1e-12)
+        for name, tensor in expected.items():
+            np.testing.assert_allclose(got[name], tensor, rtol=1e-12, atol=1e-12)
 
 
 def test_a_gradient_that_is_reused_cannot_be_written_to_and_the_one_of_the_door_can():
@@ -187,17 +199,19 @@ def test_negative_zero_and_tiny_numbers_are_inputs_like_any_other():
     assert np.array_equal(sparse.vector, dense.vector)
 
 
-def prepared(n, *sizes, dtype="float32"):
+def leaves_out(n, *sizes, dtype="float32"):
+    """Whether the short form is prepared to leave out inputs of zero."""
     network = backprop.Network.mlp(*sizes)
-    return backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype)).first
+    plan = backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype))
+    return isinstance(plan.layers[0], ZeroInputs)
 
 
 def test_layers_of_small_weights_or_short_rows_are_left_alone():
-    assert prepared(32, 784, 512, 10) is not None
-    assert prepared(32, 784, 192, 10) is None
-    assert prepared(32, 784, 192, 10, dtype="float64") is not None
-    assert prepared(32, 196, 512, 10) is None
-    assert prepared(32, 12288, 64, 10) is None
+    assert leaves_out(32, 784, 512, 10)
+    assert not leaves_out(32, 784, 192, 10)
+    assert leaves_out(32, 784, 192, 10, dtype="float64")
+    assert not leaves_out(32, 196, 512, 10)
+    assert not leaves_out(32, 12288, 64, 10)
 
 
 def test_large_batches_gather_more_inputs_than_small_ones_and_never_all():
@@ -206,9 +220,9 @@ def test_large_batches_gather_more_inputs_than_small_ones_and_never_all():
 
 def test_beside_several_threads_only_small_batches_leave_inputs_out(monkeypatch):
     monkeypatch.setattr(blas, "threads", lambda: 2)
-    assert prepared(8, 784, 512, 10) is not None
-    assert prepared(9, 784, 512, 10) is None
-    assert prepared(2048, 784, 512, 10) is None
+    assert leaves_out(8, 784, 512, 10)
+    assert not leaves_out(9, 784, 512, 10)
+    assert not leaves_out(2048, 784, 512, 10)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -8,13 +8,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.explain.draft import Draft
-from backprop.explain.formulas import formula, of_one_sample, parameter_formula
+from backprop.explain.formulas import formula, of_one_sample
 from backprop.explain.names import LOSS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
 from backprop.explain.samples import Samples
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
 from backprop.layers import EinsumFactor
+from backprop.losses import Loss
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -81,29 +82,28 @@ class Recorder:
 
     def _words(self, call: Call, samples: int) -> dict[str, str]:
         """What the formulas' braces stand for."""
-        names, k = self.names, min(call.position, len(self.names.parameters) - 1)
-        of_loss = call.position == len(names.parameters)
-        y = names.values[k + 1]
-        words = {"x": names.values[k], "y": y, "k": self._loss_name(samples)}
-        return words if of_loss else names.parameters[k] | words
+        names, k, loss = self.names, call.position, self._loss_name(samples)
+        if isinstance(call.subject, Loss):
+            return {"y": names.values[k], "k": loss}
+        return names.parameters[k] | {"x": names.values[k], "y": names.values[k + 1], "k": loss}
 
     # Forward
 
     def _forward(self, call: Call, y: Array) -> Array:
         words, layer = self._words(call, len(y)), call.subject.name
         letters = "nc" if words["y"] == self.names.outputs else "no"
-        text = formula("forward", layer, words)
+        text = formula("forward", call.subject, words)
         text = text.replace("o]", "c]") if letters == "nc" else text  # the outputs have an axis c
         self._add(words["y"], "value", layer, text, letters, y)
         return y
 
     def _value(self, call: Call, value: Any) -> Any:
-        self._add_loss(call, "value", value, len(call.arguments["y"]))
+        self._add_loss(call, value, len(call.arguments["y"]))
         return value
 
-    def _add_loss(self, call: Call, form: str, value: Any, samples: int) -> None:
+    def _add_loss(self, call: Call, value: Any, samples: int) -> None:
         words, loss = self._words(call, samples), call.subject.name
-        text = formula(form, loss, words)
+        text = formula("value", call.subject, words)
         if samples != self._n:
             text = of_one_sample(text)
         self._add(words["k"], "loss", loss, text, "", np.asarray(value))
@@ -120,7 +120,7 @@ class Recorder:
     def _local(self, call: Call, form: str, kind: Kind, letters: str, array: Array) -> Array:
         words, layer = self._words(call, self._n), call.subject.name
         derivative = Derivative(words["y"], words["x"])
-        self._add(derivative, kind, layer, formula(form, layer, words), letters, array)
+        self._add(derivative, kind, layer, formula(form, call.subject, words), letters, array)
         return self._named(array, derivative)
 
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
@@ -142,7 +142,7 @@ class Recorder:
     def _own(self, call: Call, form: str, kind: Kind, local: str, letters: str, array: Array) -> Array:
         words, layer = self._words(call, self._n), call.subject.name
         derivative = Derivative(words["y"], self._parameter(call, local))
-        self._add(derivative, kind, layer, parameter_formula(form, layer, local, words), letters, array)
+        self._add(derivative, kind, layer, formula(f"{form} {local}", call.subject, words), letters, array)
         return self._named(array, derivative)
 
     def _parameter(self, call: Call, local: str) -> str:
@@ -156,33 +156,31 @@ class Recorder:
     # Backward
 
     def _gradient(self, call: Call, gradient: Array) -> Array:
-        return self._loss_gradient(call, "gradient", "y", "nc", gradient)
-
-    def _fused_value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
-        value, gradient = result
-        self._add_loss(call, "fused_value", value, len(gradient))
-        return value, self._loss_gradient(call, "fused_gradient", "x", "ni", gradient)
-
-    def _loss_gradient(self, call: Call, form: str, by: str, letters: str, array: Array) -> Array:
-        words, loss = self._words(call, len(array)), call.subject.name
-        derivative = Derivative(words["k"], words[by])
-        text = formula(form, loss, words)
+        words, loss = self._words(call, len(gradient)), call.subject.name
+        derivative = Derivative(words["k"], words["y"])
+        text = formula("gradient", call.subject, words)
         if words["k"] == SAMPLE_LOSS:
             text = of_one_sample(text)
-        self._add(derivative, "vjp", loss, text, letters, array)
-        return self._named(array, derivative)
+        letters = "nc" if words["y"] == self.names.outputs else "ni"
+        self._add(derivative, "vjp", loss, text, letters, gradient)
+        return self._named(gradient, derivative)
+
+    def _value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
+        value, gradient = result
+        self._add_loss(call, value, len(gradient))
+        return value, self._gradient(call, gradient)
 
     def _vjp(self, call: Call, result: tuple[Array | None, dict[str, Array]]) -> Any:
         dx, own = result
         words, layer = self._words(call, len(call.arguments["dy"])), call.subject.name
         for local, array in own.items():
-            text = parameter_formula("vjp", layer, local, words)
+            text = formula(f"vjp {local}", call.subject, words)
             derivative = Derivative(words["k"], self._parameter(call, local))
             self._add(derivative, "vjp", layer, text, self._letters(call, local), array)
         if dx is None:
             return None, own
         derivative = Derivative(words["k"], words["x"])
-        self._add(derivative, "vjp", layer, formula("vjp", layer, words), "ni", dx)
+        self._add(derivative, "vjp", layer, formula("vjp", call.subject, words), "ni", dx)
         return self._named(dx, derivative), own
 
     def _product(self, left: Derivative, right: Derivative, result: Array) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.explain.names import Names
 from backprop.explain.watched import Call
+from backprop.losses import Loss
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -32,10 +33,8 @@ class Samples:
 
     def look(self, call: Call) -> None:
         """Find the samples of a call that is about to be made."""
-        last = len(self._values) - 1
-        places = {"x": call.position, "y": call.position + 1}
-        if call.position == last:
-            places = {"y": last, "z": last - 1}  # the loss
+        of_loss = isinstance(call.subject, Loss)
+        places = {"y": call.position} if of_loss else {"x": call.position, "y": call.position + 1}
         given = [
             (self._values[k], call.arguments[name]) for name, k in places.items() if name in call.arguments
         ]
@@ -46,7 +45,7 @@ class Samples:
         self.now = found[0] if found else []
         self._seen |= set(self.now)
         if not found:
-            self.strange = self.strange or self._names[min(call.position + 1, last)]
+            self.strange = self.strange or self._names[places["y"]]
         elif len(self.now) not in (1, len(self._inputs)):
             self.parts, self.now = len(self.now), []
 

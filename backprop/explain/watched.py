@@ -28,21 +28,14 @@ _LAYER_FORMS = (
     "vjp",
     "jvp",
 )
-_LOSS_FORMS = (
-    "value",
-    "sample_values",
-    "gradient",
-    "fused_value",
-    "fused_sample_values",
-    "fused_value_and_gradient",
-)
+_LOSS_FORMS = ("value", "sample_values", "gradient", "value_and_gradient")
 
 
 @dataclass(frozen=True)
 class Call:
     """One call of a layer's or the loss's form, not yet made.
 
-    position: of the layer; that of the loss is the number of layers. arguments: by the names of the form.
+    position: of the layer; of the loss, the number of layers before it. arguments: by the names of the form.
     """
 
     position: int
@@ -62,8 +55,9 @@ Around = Callable[[Call], Any]
 def watched(network: Network, around: Around) -> Network:
     """The same network, whose every call of a layer's or the loss's form goes through `around`."""
     layers = [cast(Layer, _StandIn(layer, k, _LAYER_FORMS, around)) for k, layer in enumerate(network.layers)]
-    loss = cast(Loss, _StandIn(network.loss_function, len(layers), _LOSS_FORMS, around))
-    return Network(tuple(layers), loss)
+    return Network(
+        tuple(layers), cast(Loss, _LossStandIn(network.loss_function, len(layers), _LOSS_FORMS, around))
+    )
 
 
 class _StandIn:
@@ -86,3 +80,12 @@ class _StandIn:
     def _call(self, form: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         arguments = inspect.signature(method).bind(*args, **kwargs).arguments
         return self._around(Call(self._position, self._subject, form, dict(arguments)))
+
+
+class _LossStandIn(_StandIn):
+    """Its short form is watched like the loss itself."""
+
+    def after(self, layer: Layer) -> Loss | None:
+        """A stand-in of `Loss.after`, one layer further to the front."""
+        short = cast(Loss, self._subject).after(layer)
+        return short and cast(Loss, _LossStandIn(short, self._position - 1, self._forms, self._around))

@@ -9,8 +9,11 @@ which a strategy finds out beforehand (`backprop.layer_forms`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from backprop.arrays import Array
 
@@ -41,6 +44,29 @@ class Layer(ABC):
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
 
+    formulas: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The right-hand sides that a reader sees, by form; of a derivative by a parameter with its name, "vjp W".
+
+    An activation states "forward" and "derivative", another layer "forward", "input_jacobian", "input_factor" where
+    that differs, "vjp", and by its parameters "parameter_jacobians", "parameter_factors" and "vjp". What stands in
+    braces is said in `backprop.explain.formulas`. A form that is left out is shown without a formula.
+    """
+    cells: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The same as a spreadsheet writes it: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".
+
+    What stands in braces is said in `backprop.explain.workbook.cells`. A workbook declines a layer that has no cells.
+    """
+    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = MappingProxyType({})
+    """`forward` by outside libraries, "autograd", "jax" and "torch": y = peers["torch"](torch, params, x).
+
+    The imported package is handed in. A peer declines a layer that has no form for its library.
+    """
+    oracle: ClassVar[Callable[..., Any] | None] = None
+    """y = oracle(params, x), for tests: in plain NumPy, of complex numbers too, without the code of `forward`.
+
+    The tests of a layer's forms decline a layer that has none.
+    """
+
     @abstractmethod
     def output_width(self, input_width: int) -> int:
         """o for a given i; raises `NetworkError` where the layer does not take i inputs."""
@@ -48,6 +74,10 @@ class Layer(ABC):
     @abstractmethod
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the layer's own parameters by their local names (`W`, `b`), or nothing."""
+
+    @abstractmethod
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """Values in float64 with which training may begin, for each own parameter."""
 
     @abstractmethod
     def forward_flops(self, n: int, i: int, o: int) -> int:

@@ -38,6 +38,10 @@ class Elementwise(Layer):
         """No parameters."""
         return {}
 
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """The operations of f for every element."""
         return self.forward_flops_per_element * n * o

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -30,6 +31,25 @@ class GELU(Elementwise):
     forward_temporaries: ClassVar[int] = 1
     derivative_temporaries: ClassVar[int] = 2
     derivative_is_mask: ClassVar[bool] = False
+    formulas = MappingProxyType(
+        {"forward": "{x}[n,o] Φ({x}[n,o])", "derivative": "(Φ({x}[n,o]) + {x}[n,o] φ({x}[n,o]))"}
+    )
+    cells = MappingProxyType(
+        {"forward": "{x}*NORMSDIST({x})", "derivative": "(NORMSDIST({x})+{x}*EXP(-({x}^2)/2)/SQRT(2*PI()))"}
+    )
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, own, x: x * (1 + autograd.scipy.special.erf(x / math.sqrt(2))) / 2,
+            "jax": lambda jax, own, x: jax.nn.gelu(x, approximate=False),
+            "torch": lambda torch, own, x: torch.nn.functional.gelu(x),
+        }
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """x (1 + erf(x/√2)) / 2."""
+        from scipy.special import erf
+
+        return np.asarray(x * (1 + erf(x / math.sqrt(2))) / 2)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """X Φ(x)."""

@@ -9,7 +9,9 @@ VJP: dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy        JVP: ẏ = ẋ W + x Ẇ +
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -31,6 +33,26 @@ class Linear(Layer):
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
+    formulas = MappingProxyType(
+        {
+            "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
+            "input_jacobian": "{W}[i,o]",
+            "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
+            "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
+            "parameter_jacobians b": "δ[o,o′]",
+            "parameter_factors W": "{x}[n,i]",
+            "parameter_factors b": "1",
+            "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
+            "vjp b": "Σn ∂{k}/∂{y}[n,o]",
+        }
+    )
+    peers = MappingProxyType(
+        dict.fromkeys(("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"])
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """Σi x[n,i] W[i,o] + b[o]."""
+        return np.asarray(np.einsum("ni,io->no", x, params["W"]) + params["b"])
 
     def output_width(self, input_width: int) -> int:
         """o; raises `NetworkError` where `input_width` is not i."""
@@ -41,6 +63,11 @@ class Linear(Layer):
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (i, o) and b (o,)."""
         return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """W normal with variance 2/i (He et al. 2015), b zero."""
+        weights = rng.standard_normal((self.inputs, self.outputs)) * math.sqrt(2 / self.inputs)
+        return {"W": weights, "b": np.zeros(self.outputs)}
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """One matrix product and the bias."""

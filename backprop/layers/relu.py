@@ -6,6 +6,7 @@ At x = 0 there is no derivative; like every library we take 0 (Bertoin et al., N
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -29,6 +30,19 @@ class ReLU(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = True
+    formulas = MappingProxyType({"forward": "max({x}[n,o], 0)", "derivative": "[{x}[n,o] > 0]"})
+    cells = MappingProxyType({"forward": "MAX({x},0)", "derivative": "IF({x}>0,1,0)"})
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, own, x: autograd.numpy.where(x > 0, x, 0.0),
+            "jax": lambda jax, own, x: jax.nn.relu(x),
+            "torch": lambda torch, own, x: torch.relu(x),
+        }
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """x where its real part is above zero, else 0."""
+        return np.where(x.real > 0, x, 0)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """max(x, 0); of a complex number, x itself where its real part is above zero."""

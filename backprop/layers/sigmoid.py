@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -25,6 +26,21 @@ class Sigmoid(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = False
+    formulas = MappingProxyType(
+        {"forward": "1 / (1 + exp(-{x}[n,o]))", "derivative": "{y}[n,o] (1 - {y}[n,o])"}
+    )
+    cells = MappingProxyType({"forward": "1/(1+EXP(-{x}))", "derivative": "{y}*(1-{y})"})
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, own, x: autograd.scipy.special.expit(x),
+            "jax": lambda jax, own, x: jax.nn.sigmoid(x),
+            "torch": lambda torch, own, x: torch.sigmoid(x),
+        }
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """1 / (1 + e⁻ˣ)."""
+        return np.asarray(1 / (1 + np.exp(-x)))
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """1 / (1 + e⁻ˣ), without overflow for x far below zero."""

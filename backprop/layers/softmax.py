@@ -10,6 +10,7 @@ The largest logit is subtracted first, which changes nothing and keeps exp from 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -26,6 +27,36 @@ class Softmax(Layer):
     name: ClassVar[str] = "softmax"
     reads_input: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    flops_per_element: ClassVar[int] = 14
+    """Of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
+    formulas = MappingProxyType(
+        {
+            "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
+            "input_jacobian": "{y}[n,o] (δ[o,i] - {y}[n,i])",
+            "vjp": "{y}[n,i] (∂{k}/∂{y}[n,i] - Σo {y}[n,o] ∂{k}/∂{y}[n,o])",
+        }
+    )
+    cells = MappingProxyType(
+        {
+            "forward": "EXP({x}-MAX({xs}))/SUMPRODUCT(EXP({xs}-MAX({xs})))",
+            "input_jacobian": "{y}*({same}-{yi})",
+            "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
+        }
+    )
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, own, x: autograd.numpy.exp(
+                x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)
+            ),
+            "jax": lambda jax, own, x: jax.nn.softmax(x),
+            "torch": lambda torch, own, x: torch.softmax(x, dim=-1),
+        }
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """exp x / Σ exp x, each sample by itself."""
+        shifted = x - x.real.max(axis=1)[:, None]
+        return np.stack([np.exp(row) / np.exp(row).sum() for row in shifted])
 
     def output_width(self, input_width: int) -> int:
         """As many outputs as inputs."""
@@ -35,9 +66,13 @@ class Softmax(Layer):
         """No parameters."""
         return {}
 
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
     def forward_flops(self, n: int, i: int, o: int) -> int:
-        """Maximum, difference, exponential (counted as 10), sum and division."""
-        return 14 * n * o
+        """`flops_per_element` for each of them."""
+        return self.flops_per_element * n * o
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """Product, sum, difference, product."""

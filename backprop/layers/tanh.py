@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -25,6 +26,20 @@ class Tanh(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = False
+    formulas = MappingProxyType({"forward": "tanh {x}[n,o]", "derivative": "(1 - {y}[n,o]²)"})
+    cells = MappingProxyType({"forward": "TANH({x})", "derivative": "(1-{y}^2)"})
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, own, x: autograd.numpy.tanh(x),
+            "jax": lambda jax, own, x: jax.numpy.tanh(x),
+            "torch": lambda torch, own, x: torch.tanh(x),
+        }
+    )
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """(1 - e⁻²ˣ) / (1 + e⁻²ˣ)."""
+        e = np.exp(-2 * x)
+        return np.asarray((1 - e) / (1 + e))
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Tanh x."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
+
+import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers import Layer
@@ -13,22 +17,34 @@ class Loss(ABC):
     """A function of the outputs and the labels, without state."""
 
     name: ClassVar[str]
-    fused_layer: ClassVar[type[Layer] | None]
-    """The output layer with which the loss has a closed form in common, where there is one."""
-    needs_probabilities: ClassVar[bool]
+    needs_probabilities: ClassVar[bool] = False
     """Whether the outputs must be probabilities, so that the last layer has to be a softmax."""
-
     complex_safe: ClassVar[bool] = False
-    """Whether `value` and `fused_value` take complex outputs too, as `Layer.complex_safe` has it."""
-
-    value_temporaries: ClassVar[int]
+    """Whether `value` takes complex outputs too, as `Layer.complex_safe` has it."""
+    temporaries: ClassVar[int]
     """Arrays (n, c) that `value` has allocated at once."""
-    fused_value_temporaries: ClassVar[int]
-    """Arrays (n, c) that `fused_value` has allocated at once."""
+    writes_out: ClassVar[bool] = False
+    """Whether `value_and_gradient` writes the gradient into `out`, and so allocates no array (n, c)."""
+    flops_of_layers: ClassVar[int] = 0
+    """Floating-point operations per output of the layer that this loss replaces; a loss's own are not counted."""
+
+    formulas: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What a reader sees as "value" and "gradient", as `Layer.formulas` has it."""
+    cells: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """The loss of one sample and its gradient, as `Layer.cells` has it."""
+    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = MappingProxyType({})
+    """The value, peers[library](module, y, labels), as `Layer.peers` has it."""
 
     @abstractmethod
+    def after(self, layer: Layer) -> Loss | None:
+        """One loss of the inputs of `layer`, equal to this loss of its outputs; None where no closed form is known.
+
+        `layer` has no parameters where a loss is returned.
+        """
+
     def value(self, y: Array, labels: Array) -> Any:
         """The loss, a scalar of the dtype of `y` (n, c); `labels` (n,) are class numbers."""
+        return np.mean(self.sample_values(y, labels))
 
     @abstractmethod
     def sample_values(self, y: Array, labels: Array) -> Array:
@@ -39,15 +55,5 @@ class Loss(ABC):
         """∂L/∂y (n, c), the factor 1/n included."""
 
     @abstractmethod
-    def fused_value(self, z: Array, labels: Array) -> Any:
-        """The loss from the logits `z` (n, c), the inputs of `fused_layer`; exact for any logits."""
-
-    @abstractmethod
-    def fused_sample_values(self, z: Array, labels: Array) -> Array:
-        """The loss of every sample by itself (n,), whose mean is `fused_value`."""
-
-    @abstractmethod
-    def fused_value_and_gradient(
-        self, z: Array, labels: Array, *, out: Array | None = None
-    ) -> tuple[Any, Array]:
-        """The loss and ∂L/∂z (n, c) through loss and `fused_layer` at once; `out` may be `z` itself."""
+    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
+        """Both at once; the gradient may be written into `out` (n, c), which may be `y` itself."""

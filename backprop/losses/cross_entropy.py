@@ -1,15 +1,14 @@
-"""The cross-entropy L = -1/n Σₙ log p[n, label], a loss on probabilities.
+"""The cross-entropy L = -1/n Σₙ log p[n, label], a loss of probabilities.
 
     ∂L/∂p[n,c] = -1/n · y[n,c] / p[n,c]        with y one-hot
-    ∂L/∂z[n,c] =  1/n · (p[n,c] - y[n,c])      through the softmax at once: the shortcut
 
-The first divides by a probability and the softmax multiplies by it again; the second never does, so it
-keeps its digits where a probability is tiny (Bishop 2006, section 4.3.4).
+It divides by a probability, and the softmax multiplies by it again; the short form of both never does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers import Layer, Softmax
 from backprop.losses.base import Loss
+from backprop.losses.softmax_cross_entropy import SoftmaxCrossEntropy
 
 
 @final
@@ -25,18 +25,25 @@ class CrossEntropy(Loss):
     """-1/n Σₙ log p[n, label]."""
 
     name: ClassVar[str] = "cross-entropy"
-    fused_layer: ClassVar[type[Layer] | None] = Softmax
     needs_probabilities: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
-    value_temporaries: ClassVar[int] = 0
-    fused_value_temporaries: ClassVar[int] = 2
+    temporaries: ClassVar[int] = 0
+    formulas = MappingProxyType({"value": "-1/n Σn log {y}[n,label]", "gradient": "-1/n t[n,c] / {y}[n,c]"})
+    cells = MappingProxyType({"value": "-LN(SUMPRODUCT({ys},{ts}))", "gradient": "-{t}/{y}"})
+    peers = MappingProxyType(
+        {
+            "jax": lambda jax, y, labels: (
+                -jax.numpy.mean(jax.numpy.log(y[jax.numpy.arange(len(labels)), labels]))
+            )
+        }
+    )
 
-    def value(self, y: Array, labels: Array) -> Any:
-        """-1/n Σₙ log p[n, label]; infinite where such a probability has underflowed to zero."""
-        return np.mean(self.sample_values(y, labels))
+    def after(self, layer: Layer) -> Loss | None:
+        """Of a softmax the loss of its logits."""
+        return SoftmaxCrossEntropy() if isinstance(layer, Softmax) else None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
-        """-log p[n, label]."""
+        """-log p[n, label]; infinite where such a probability has underflowed to zero."""
         with np.errstate(divide="ignore"):
             values: Array = -np.log(y[np.arange(len(y)), labels])
         return values
@@ -48,29 +55,6 @@ class CrossEntropy(Loss):
             gradient[rows, labels] = -1 / (y[rows, labels] * y.dtype.type(len(y)))
         return gradient
 
-    def fused_value(self, z: Array, labels: Array) -> Any:
-        """1/n Σₙ (log Σ exp z - z[n, label])."""
-        return np.mean(self.fused_sample_values(z, labels))
-
-    def fused_sample_values(self, z: Array, labels: Array) -> Array:
-        """Log Σ exp z - z[n, label], with the largest logit, or that of largest real part, subtracted first."""
-        shifted = z - z.max(axis=1, keepdims=True)
-        log_sum = np.log(np.exp(shifted).sum(axis=1))
-        values: Array = log_sum - shifted[np.arange(len(z)), labels]
-        return values
-
-    def fused_value_and_gradient(
-        self, z: Array, labels: Array, *, out: Array | None = None
-    ) -> tuple[Any, Array]:
-        """The same value, and (p - y) / n from the same exponentials."""
-        rows = np.arange(len(z))
-        delta = np.subtract(z, np.maximum.reduce(z, axis=1, keepdims=True), out=out)
-        at_label = delta[rows, labels]
-        np.exp(delta, out=delta)
-        total = np.add.reduce(delta, axis=1, keepdims=True)
-        n = z.dtype.type(len(z))
-        value = np.add.reduce(np.log(total[:, 0]) - at_label) / n  # np.mean takes five times as long
-        np.divide(delta, total, out=delta)
-        delta[rows, labels] -= 1
-        np.divide(delta, n, out=delta)
-        return value, delta
+    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
+        """One after the other; `out` is not used."""
+        return self.value(y, labels), self.gradient(y, labels)

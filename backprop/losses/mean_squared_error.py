@@ -8,12 +8,12 @@ The mean is over samples and classes alike, as scikit-learn and PyTorch have it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import UnsupportedError
 from backprop.layers import Layer
 from backprop.losses.base import Loss
 
@@ -24,15 +24,29 @@ class MeanSquaredError(Loss):
     """1/(n c) Σ (y - t)²."""
 
     name: ClassVar[str] = "mean-squared-error"
-    fused_layer: ClassVar[type[Layer] | None] = None
-    needs_probabilities: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
-    value_temporaries: ClassVar[int] = 2
-    fused_value_temporaries: ClassVar[int] = 0
+    temporaries: ClassVar[int] = 2
+    formulas = MappingProxyType(
+        {"value": "1/(n c) Σn Σc ({y}[n,c] - t[n,c])²", "gradient": "2/(n c) ({y}[n,c] - t[n,c])"}
+    )
+    cells = MappingProxyType({"value": "SUMXMY2({ys},{ts})/{c}", "gradient": "2/{c}*({y}-{t})"})
+    peers = MappingProxyType(
+        {
+            "autograd": lambda autograd, y, labels: autograd.numpy.mean(
+                (y - autograd.numpy.eye(y.shape[1], dtype=y.dtype)[labels]) ** 2
+            ),
+            "jax": lambda jax, y, labels: jax.numpy.mean(
+                (y - jax.nn.one_hot(labels, y.shape[1], dtype=y.dtype)) ** 2
+            ),
+            "torch": lambda torch, y, labels: torch.mean(
+                (y - torch.nn.functional.one_hot(labels, y.shape[1]).to(y.dtype)) ** 2
+            ),
+        }
+    )
 
-    def value(self, y: Array, labels: Array) -> Any:
-        """1/(n c) Σ (y - t)²."""
-        return np.mean(np.square(_residual(y, labels)))
+    def after(self, layer: Layer) -> Loss | None:
+        """None after any layer."""
+        return None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """1/c Σ_c (y - t)²."""
@@ -45,23 +59,13 @@ class MeanSquaredError(Loss):
         gradient *= y.dtype.type(2) / y.dtype.type(y.size)
         return gradient
 
-    def fused_value(self, z: Array, labels: Array) -> Any:
-        """No layer is fused with this loss: raises `UnsupportedError`."""
-        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
-
-    def fused_sample_values(self, z: Array, labels: Array) -> Array:
-        """No layer is fused with this loss: raises `UnsupportedError`."""
-        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
-
-    def fused_value_and_gradient(
-        self, z: Array, labels: Array, *, out: Array | None = None
-    ) -> tuple[Any, Array]:
-        """No layer is fused with this loss: raises `UnsupportedError`."""
-        raise UnsupportedError(f"The loss {self.name} has no closed form in common with an output layer.")
+    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
+        """One after the other; `out` is not used."""
+        return self.value(y, labels), self.gradient(y, labels)
 
 
 def _residual(y: Array, labels: Array) -> Array:
-    """Y - t (n, c), a new array."""
+    """y - t (n, c), a new array."""
     residual = y.copy(order="K")
     residual[np.arange(len(y)), labels] -= 1
     return residual

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, final
 from backprop.arrays import DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
-from backprop.peers.base import Peer, Raw, reverse_mode_cost, unsupported_layer
+from backprop.peers.base import Peer, Raw, reverse_mode_cost, without_form
 from backprop.peers.functional import Functional
 from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
 
@@ -34,8 +34,8 @@ class AutogradGrad(Peer[Plan]):
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network of known layers can be done."""
-        return unsupported_layer(network)
+        """A layer or a loss that has no form for this library; all others can be done."""
+        return without_form(network, self.package)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """That of reverse mode."""
@@ -44,8 +44,10 @@ class AutogradGrad(Peer[Plan]):
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import autograd and build the network."""
         import autograd
+        import autograd.numpy
+        import autograd.scipy.special
 
-        functional = _functional(network)
+        functional = Functional(network.short, autograd)
         names = network.layout.names
 
         def loss(tensors: list[Any], x: Any, labels: Any) -> Any:
@@ -64,30 +66,6 @@ class AutogradGrad(Peer[Plan]):
         for name, array in zip(plan.gradient, gradients, strict=True):
             plan.gradient[name][...] = array
         return ValueAndGradient(float(loss), plan.gradient)
-
-
-def _functional(network: Network) -> Functional:
-    import autograd.numpy as anp
-    from autograd.scipy.special import erf, expit, logsumexp
-
-    def cross_entropy(z: Any, labels: Any) -> Any:
-        n = len(labels)
-        return anp.mean(logsumexp(z, axis=1) - z[anp.arange(n), labels])
-
-    def mean_squared_error(y: Any, labels: Any) -> Any:
-        return anp.mean((y - anp.eye(network.classes, dtype=y.dtype)[labels]) ** 2)
-
-    def softmax(z: Any) -> Any:
-        return anp.exp(z - logsumexp(z, axis=1, keepdims=True))
-
-    activations = {
-        "relu": lambda x: anp.maximum(x, 0),
-        "tanh": anp.tanh,
-        "sigmoid": expit,
-        "gelu": lambda x: x * (1 + erf(x / anp.sqrt(2).astype(x.dtype))) / 2,
-        "softmax": softmax,
-    }
-    return Functional(network, activations, cross_entropy, mean_squared_error)
 
 
 STRATEGIES = (AutogradGrad(),)

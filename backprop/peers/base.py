@@ -71,15 +71,13 @@ class Peer(Strategy[PlanT]):
             return None
 
 
-SUPPORTED = ("linear", "relu", "tanh", "sigmoid", "gelu", "softmax")
-
-
-def unsupported_layer(network: Network) -> str | None:
-    """Why an automatic peer cannot do a network: a layer that its table has no form of."""
+def without_form(network: Network, library: str) -> str | None:
+    """Why an automatic peer cannot do a network: a layer or loss that gives no form for the library."""
     for layer in network.layers:
-        if layer.name not in SUPPORTED:
-            return f"the layer {layer.name} has no form in this library's table"
-    return None
+        if library not in layer.peers:
+            return f"the layer {layer.name} has no form for {library}"
+    loss = network.short.loss_function
+    return None if library in loss.peers else f"the loss {loss.name} has no form for {library}"
 
 
 def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:

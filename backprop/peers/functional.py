@@ -1,14 +1,14 @@
-"""A network in the words of an automatic library: the same formulas, with the library's functions.
+"""A network in the words of an automatic library: the forms that its layers and its loss give for that library.
 
-logits(tensors, x)            the network up to what its loss is fused with
-loss(tensors, x, labels)      the scalar
 outputs(tensors, x)           the network's outputs, for Jacobians of them
+loss(tensors, x, labels)      the scalar
+short                         the same of the network's short form, whose loss is exact for any logits
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 from backprop.network import Network
@@ -16,31 +16,27 @@ from backprop.network import Network
 
 @dataclass(frozen=True)
 class Functional:
-    """A network built from a library's functions.
-
-    activations: by layer name. fused_loss: from logits and labels. plain_loss: from outputs and labels.
-    """
+    """A network built from the functions of a library, whose imported package is `module`."""
 
     network: Network
-    activations: Mapping[str, Callable[[Any], Any]]
-    fused_loss: Callable[[Any, Any], Any]
-    plain_loss: Callable[[Any, Any], Any]
+    module: ModuleType
 
-    def logits(self, tensors: Mapping[str, Any], x: Any) -> Any:
-        """The outputs, without the last layer where the loss is fused with it."""
-        layers = self.network.layers[:-1] if self.network.fused else self.network.layers
-        return self._through(len(layers), tensors, x)
+    @property
+    def short(self) -> Functional:
+        """That of the short form."""
+        return Functional(self.network.short, self.module)
 
-    def outputs(self, tensors: Mapping[str, Any], x: Any) -> Any:
+    def outputs(self, tensors: Any, x: Any) -> Any:
         """The network's outputs (n, c)."""
-        return self._through(len(self.network.layers), tensors, x)
-
-    def loss(self, tensors: Mapping[str, Any], x: Any, labels: Any) -> Any:
-        """The loss, the mean over n."""
-        loss = self.fused_loss if self.network.fused else self.plain_loss
-        return loss(self.logits(tensors, x), labels)
-
-    def _through(self, count: int, tensors: Mapping[str, Any], x: Any) -> Any:
-        for layer, names in zip(self.network.layers[:count], self.network.names, strict=False):
-            x = x @ tensors[names["W"]] + tensors[names["b"]] if names else self.activations[layer.name](x)
+        for layer, names in zip(self.network.layers, self.network.names, strict=True):
+            own = {local: tensors[name] for local, name in names.items()}
+            x = layer.peers[self.module.__name__](self.module, own, x)
         return x
+
+    def loss_of(self, y: Any, labels: Any) -> Any:
+        """The loss of outputs, the mean over n."""
+        return self.network.loss_function.peers[self.module.__name__](self.module, y, labels)
+
+    def loss(self, tensors: Any, x: Any, labels: Any) -> Any:
+        """The loss, the mean over n."""
+        return self.loss_of(self.outputs(tensors, x), labels)

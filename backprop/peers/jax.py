@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, final
 from backprop.arrays import DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
-from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, unsupported_layer
+from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, without_form
 from backprop.peers.functional import Functional
 from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
 
@@ -46,8 +46,8 @@ class JaxPeer(Peer[Plan]):
         return f"jax-{self.route}"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network of known layers can be done."""
-        return unsupported_layer(network)
+        """A layer or a loss that has no form for this library; all others can be done."""
+        return without_form(network, self.package)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """That of reverse mode, of the Jacobian, or of p forward directions at once."""
@@ -71,7 +71,7 @@ class JaxPeer(Peer[Plan]):
 
         if dtype.itemsize == 8:
             jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
-        functional = _functional(network)
+        functional = Functional(network, jax)
         routes = {"grad": _grad, "jacrev": _jacrev, "jacfwd": _jacfwd}
         function = jax.jit(routes[self.route](functional))
         plan = Plan(function, Parameters.empty(network.layout, dtype))
@@ -97,30 +97,10 @@ class JaxPeer(Peer[Plan]):
         return ValueAndGradient(float(loss), plan.gradient)
 
 
-def _functional(network: Network) -> Functional:
-    import jax
-    import jax.numpy as jnp
-
-    def cross_entropy(z: Any, labels: Any) -> Any:
-        return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(labels)), labels])
-
-    def mean_squared_error(y: Any, labels: Any) -> Any:
-        return jnp.mean((y - jax.nn.one_hot(labels, network.classes, dtype=y.dtype)) ** 2)
-
-    activations = {
-        "relu": jax.nn.relu,
-        "tanh": jnp.tanh,
-        "sigmoid": jax.nn.sigmoid,
-        "gelu": lambda x: jax.nn.gelu(x, approximate=False),
-        "softmax": jax.nn.softmax,
-    }
-    return Functional(network, activations, cross_entropy, mean_squared_error)
-
-
 def _grad(functional: Functional) -> Callable[..., Any]:
     import jax
 
-    return jax.value_and_grad(functional.loss)
+    return jax.value_and_grad(functional.short.loss)
 
 
 def _jacrev(functional: Functional) -> Callable[..., Any]:
@@ -135,14 +115,7 @@ def _jacrev(functional: Functional) -> Callable[..., Any]:
     def function(tensors: Any, x: Any, labels: Any) -> Any:
         """The loss as a function of the outputs gives the row that the Jacobian is contracted with."""
         y = functional.outputs(tensors, x)
-        network = functional.network
-
-        def of_outputs(y: Any) -> Any:
-            if network.fused:
-                return -jnp.mean(jnp.log(y[jnp.arange(len(labels)), labels]))
-            return functional.plain_loss(y, labels)
-
-        loss, row = jax.value_and_grad(of_outputs)(y)
+        loss, row = jax.value_and_grad(functional.loss_of)(y, labels)
         jacobian = jacobians(tensors, x)
         return loss, {name: jnp.tensordot(row, j, axes=2) for name, j in jacobian.items()}
 
@@ -152,8 +125,10 @@ def _jacrev(functional: Functional) -> Callable[..., Any]:
 def _jacfwd(functional: Functional) -> Callable[..., Any]:
     import jax
 
+    loss = functional.short.loss
+
     def function(tensors: Any, x: Any, labels: Any) -> Any:
-        return functional.loss(tensors, x, labels), jax.jacfwd(functional.loss)(tensors, x, labels)
+        return loss(tensors, x, labels), jax.jacfwd(loss)(tensors, x, labels)
 
     return function
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, final
 from backprop.arrays import Array, DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
-from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, unsupported_layer
+from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, without_form
 from backprop.peers.functional import Functional
 from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
 
@@ -42,8 +42,8 @@ class TorchGrad(Peer[Plan]):
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network of known layers can be done."""
-        return unsupported_layer(network)
+        """A layer or a loss that has no form for this library; all others can be done."""
+        return without_form(network, self.package)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """That of reverse mode."""
@@ -51,7 +51,9 @@ class TorchGrad(Peer[Plan]):
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import PyTorch and build the network."""
-        return _plan(network, dtype)
+        import torch
+
+        return Plan(Functional(network, torch), Parameters.empty(network.layout, dtype))
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """Leaves that share the parameters' memory."""
@@ -59,10 +61,10 @@ class TorchGrad(Peer[Plan]):
 
         tensors = _leaves(params)
         x, labels = _samples(batch)
-        leaves = list(tensors.values())
+        leaves, short = list(tensors.values()), plan.functional.short
 
         def call() -> Raw:
-            loss = plan.functional.loss(tensors, x, labels)
+            loss = short.loss(tensors, x, labels)
             return loss, torch.autograd.grad(loss, leaves)
 
         return call
@@ -88,8 +90,8 @@ class TorchJacrev(Peer[Plan]):
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Every network of known layers can be done."""
-        return unsupported_layer(network)
+        """A layer or a loss that has no form for this library; all others can be done."""
+        return without_form(network, self.package)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """That of writing and reading the Jacobian."""
@@ -97,7 +99,9 @@ class TorchJacrev(Peer[Plan]):
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import PyTorch and build the network."""
-        return _plan(network, dtype)
+        import torch
+
+        return Plan(Functional(network, torch), Parameters.empty(network.layout, dtype))
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """The vectorised Jacobian as one function."""
@@ -128,24 +132,6 @@ class TorchJacrev(Peer[Plan]):
         for name, tensor in gradients.items():
             plan.gradient[name][...] = tensor.detach().numpy().reshape(plan.gradient[name].shape)
         return ValueAndGradient(float(loss), plan.gradient)
-
-
-def _plan(network: Network, dtype: DType) -> Plan:
-    import torch
-    from torch.nn import functional as f
-
-    def mean_squared_error(y: Any, labels: Any) -> Any:
-        return torch.mean((y - f.one_hot(labels, network.classes).to(y.dtype)) ** 2)
-
-    activations = {
-        "relu": torch.relu,
-        "tanh": torch.tanh,
-        "sigmoid": torch.sigmoid,
-        "gelu": f.gelu,
-        "softmax": lambda z: torch.softmax(z, dim=-1),
-    }
-    functional = Functional(network, activations, f.cross_entropy, mean_squared_error)
-    return Plan(functional, Parameters.empty(network.layout, dtype))
 
 
 def _leaves(params: Parameters) -> dict[str, Any]:

@@ -93,10 +93,15 @@ class Sharded(Peer[Plan]):
         """What the inner strategy cannot do."""
         return self.inner.unsupported(network, dtype)
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The work of all processes together; every byte sent is read on one side and written on the other."""
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost | None:
+        """The work of all processes together; every byte sent is read on one side and written on the other.
+
+        None where the inner strategy predicts nothing.
+        """
         sizes = [n for n in self._sizes(batch_size, self.client) if n]
-        parts = [self.inner.cost(network, n, dtype) for n in sizes]
+        parts = [cost for n in sizes if (cost := self.inner.predicted(network, n, dtype)) is not None]
+        if len(parts) < len(sizes):
+            return None
         k, numbers, size = len(parts), network.parameter_count, dtype.itemsize
         sent = self.sent_bytes(network, batch_size, dtype)
         return Cost(

@@ -57,6 +57,7 @@ class BatchedJacobian(Strategy[Plan]):
     route: Literal["blas", "einsum"] = "blas"
 
     summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
+    rung: ClassVar[float] = 3
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property

@@ -55,6 +55,7 @@ class ComplexStep(Strategy[Plan]):
 
     name: ClassVar[str] = "complex-step"
     summary: ClassVar[str] = "Im L(θ + ih)/h: a complex forward pass per parameter, exact to rounding"
+    rung: ClassVar[float] = 8
     accuracy: ClassVar[Accuracy] = EXACT
 
     def __post_init__(self) -> None:

@@ -72,6 +72,8 @@ class FiniteDifferences(Strategy[Plan]):
 
     summary: ClassVar[str] = "a difference quotient per parameter; calls nothing but the loss"
 
+    rung: ClassVar[float] = 6
+
     def __post_init__(self) -> None:
         check_choice("kind of quotient", self.kind, _ACCURACY)
         check_step(self.relative_step)

@@ -28,7 +28,6 @@ from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import chain
 
 _USUAL_DIRECTIONS = 16
 
@@ -77,6 +76,8 @@ class ForwardGradient(Strategy[Plan]):
         "an unbiased estimate from random directions, one JVP each, with its standard error"
     )
 
+    rung: ClassVar[float] = 10
+
     def __post_init__(self) -> None:
         check_count("directions", self.directions)
 
@@ -107,9 +108,9 @@ class ForwardGradient(Strategy[Plan]):
 
         `forward_calls` is 1: the k passes are of tangents and are counted in `flops`.
         """
-        n, size, weights = batch_size, dtype.itemsize, network.parameter_count
+        network, n, size, weights = network.short, batch_size, dtype.itemsize, network.parameter_count
         k = min(self.directions or _USUAL_DIRECTIONS, weights)
-        sizes = list(zip(chain(network), network.widths, strict=False))
+        sizes = list(zip(network.layers, network.widths, strict=True))
         push = sum(
             2 * layer.forward_flops(n, i, o)
             if isinstance(layer, Linear)
@@ -130,7 +131,7 @@ class ForwardGradient(Strategy[Plan]):
         if reason is not None:
             raise OptionError(f"The {reason}; expected as many at most.")
         return Plan(
-            network,
+            network.short,
             np.random.default_rng(self.seed),
             min(self.directions or _USUAL_DIRECTIONS, network.parameter_count),
             *(Parameters.empty(network.layout, dtype) for _ in range(3)),
@@ -139,14 +140,10 @@ class ForwardGradient(Strategy[Plan]):
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One forward pass and ∂L/∂(outputs), then one direction after another."""
         network, steps, y = plan.network, list[_Step](), batch.inputs
-        for layer, own in zip(chain(network), network.local(params), strict=False):
+        for layer, own in zip(network.layers, network.local(params), strict=True):
             x, y = y, layer.forward(own, y)
             steps.append(_Step(layer, own, x, y))
-        loss = network.loss_function
-        if network.fused:
-            value, covector = loss.fused_value_and_gradient(y, batch.labels)
-        else:
-            value, covector = loss.value(y, batch.labels), loss.gradient(y, batch.labels)
+        value, covector = network.loss_function.value_and_gradient(y, batch.labels)
 
         direction, mean, squares = (p.vector for p in (plan.direction, plan.gradient, plan.standard_error))
         tangents = network.local(plan.direction)
@@ -185,7 +182,7 @@ def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
 def _push_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes of a JVP through the network: its tangents, and what a layer allocates."""
     numbers, before = [0], network.inputs * size
-    for layer, (i, o) in zip(chain(network), network.widths, strict=False):
+    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
         if isinstance(layer, Linear):
             numbers.append(before + size * (2 * n * o + ufunc_buffer_bytes(n * o, 1)))
         elif isinstance(layer, Elementwise):

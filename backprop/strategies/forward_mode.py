@@ -25,7 +25,7 @@ from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import Sized, Tail, chain, unknown_parameters
+from backprop.tail import Sized, Tail, unknown_parameters
 
 _BLOCK_BYTES = 1 << 18
 """Of the widest tangent of a block of directions: two of them fit a second-level cache of 1 MB."""
@@ -56,6 +56,7 @@ class ForwardMode(Strategy[Plan]):
 
     name: ClassVar[str] = "forward-mode"
     summary: ClassVar[str] = "Jacobian-vector products along all p directions, in blocks sized to the cache"
+    rung: ClassVar[float] = 9
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
@@ -67,15 +68,15 @@ class ForwardMode(Strategy[Plan]):
 
         `forward_calls` is 1: this is no black box, its passes are of tangents and are counted in `flops`.
         """
-        n, size = batch_size, dtype.itemsize
+        network, n, size = network.short, batch_size, dtype.itemsize
         flops, numbers, block = network.forward_flops(n), 0, 0
-        for k, layer in enumerate(chain(network)):
+        for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
                 directions, tail = (layer.inputs + 1) * layer.outputs, Tail.of(network, k)
                 flops += directions * _flops(tail, n)
                 numbers += directions * n * (tail.entry + sum(step.o for step in tail.evaluated))
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = n * (sum(o for _, o in network.widths[: len(chain(network))]) + network.classes)
+        activations = n * (sum(o for _, o in network.widths) + network.classes)
         return Cost(
             flops=flops,
             bytes_moved=size * (2 * numbers + network.parameter_count),
@@ -92,19 +93,15 @@ class ForwardMode(Strategy[Plan]):
                 stop = start + (layer.inputs + 1) * layer.outputs
                 slopes[k] = gradient.vector[start:stop].reshape(-1, layer.outputs)
                 start = stop
-        return Plan(network, gradient, slopes)
+        return Plan(network.short, gradient, slopes)
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One forward pass and ∂L/∂(outputs), then the directions of one linear layer after another."""
         network, steps, y = plan.network, list[_Step](), batch.inputs
-        for layer, own in zip(chain(network), network.local(params), strict=False):
+        for layer, own in zip(network.layers, network.local(params), strict=True):
             x, y = y, layer.forward(own, y)
             steps.append(_Step(layer, own, x, y))
-        loss = network.loss_function
-        if network.fused:
-            value, covector = loss.fused_value_and_gradient(y, batch.labels)
-        else:
-            value, covector = loss.value(y, batch.labels), loss.gradient(y, batch.labels)
+        value, covector = network.loss_function.value_and_gradient(y, batch.labels)
         for k, slopes in plan.slopes.items():
             _fill(slopes, steps[k:], covector, Tail.of(network, k).width)
         return ValueAndGradient(float(value), plan.gradient)

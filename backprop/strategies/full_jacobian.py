@@ -57,6 +57,7 @@ class FullJacobian(Strategy[Plan]):
     order: Literal["rows", "matrices"] = "rows"
 
     summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
+    rung: ClassVar[float] = 1
     accuracy: ClassVar[Accuracy] = EXACT
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ class LayerwiseVJP(Strategy[Plan]):
 
     name = "layerwise-vjp"
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
+    rung: ClassVar[float] = 4
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
@@ -47,7 +48,7 @@ class LayerwiseVJP(Strategy[Plan]):
         )
         activations = sum(n * o for _, (_, o) in steps)
         # all activations are kept; then the loss allocates, or a VJP does beside its dy
-        loss = network.loss_function.value_temporaries * n * network.classes * size
+        loss = network.loss_function.temporaries * n * network.classes * size
         vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, (i, o) in steps)
         weights = network.parameter_count
         return Cost(

@@ -26,7 +26,7 @@ from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import Tail, chain, unknown_parameters
+from backprop.tail import Tail, unknown_parameters
 
 SampleLoss = Callable[[Array, Array], Array]
 """The losses (n,) of outputs (n, c) and labels (n,)."""
@@ -81,6 +81,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
 
     name: ClassVar[str] = "local-finite-differences"
     summary: ClassVar[str] = "central quotients, re-evaluating only what a weight touches"
+    rung: ClassVar[float] = 7
     accuracy: ClassVar[Accuracy] = Accuracy(
         factor=30,
         exponent=2 / 3,
@@ -101,7 +102,8 @@ class LocalFiniteDifferences(Strategy[Plan]):
         `forward_calls` is 1, the undisturbed pass: this is no black box, and what it evaluates again is
         counted in `flops`. Inputs of zero and units that stay dead make it cheaper.
         """
-        n, size, layers = batch_size, dtype.itemsize, chain(network)
+        network, n, size = network.short, batch_size, dtype.itemsize
+        layers = network.layers
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
         for k, layer in enumerate(layers):
             if isinstance(layer, Linear):
@@ -109,7 +111,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
                 flops += rows * _row_flops(tail)
                 moved += 2 * size * rows * tail.width
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = sum(2 * n * o for _, o in network.widths[: len(layers)])
+        activations = sum(2 * n * o for _, o in network.widths)
         copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
         return Cost(
             flops=flops,
@@ -123,19 +125,18 @@ class LocalFiniteDifferences(Strategy[Plan]):
         step = self.relative_step or float(np.finfo(dtype).eps) ** (1 / 3)
         check_step_shows(step, dtype)
         gradient = Parameters.empty(network.layout, dtype)
-        return Plan(network, step, gradient, network.local(gradient))
+        return Plan(network.short, step, gradient, network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One undisturbed pass, then one linear layer after another."""
         steps: list[_Step] = []
         x = batch.inputs
-        for layer, own in zip(chain(plan.network), plan.network.local(params), strict=False):
+        for layer, own in zip(plan.network.layers, plan.network.local(params), strict=True):
             y = layer.forward(own, x)
             weight = own["W"].T.copy() if steps and isinstance(layer, Linear) else x[:0]
             steps.append(_Step(layer, own, x, y.T.copy(), weight))
             x = y
-        function = plan.network.loss_function
-        loss = function.fused_sample_values if plan.network.fused else function.sample_values
+        loss = plan.network.loss_function.sample_values
         for k, step in enumerate(steps):
             if isinstance(step.layer, Linear):
                 quotients = _quotients(steps[k:], loss, plan.relative_step, batch.labels)
@@ -290,9 +291,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
 
 def _loss_bytes(network: Network, rows: int, size: int) -> int:
     """Of the outputs, of what the loss allocates, and of its sums over them."""
-    loss = network.loss_function
-    temporaries = loss.fused_value_temporaries if network.fused else loss.value_temporaries
-    return rows * (network.classes * (1 + temporaries) + 1) * size
+    return rows * (network.classes * (1 + network.loss_function.temporaries) + 1) * size
 
 
 STRATEGIES = (LocalFiniteDifferences(),)

@@ -18,27 +18,27 @@ from typing import ClassVar, final
 from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Linear
+from backprop.layers import Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import chain
+from backprop.zero_inputs import ZeroInputs
 
 
 @dataclass(frozen=True)
 class Plan:
     """Buffers: the outputs y of every layer, dL/dx of every layer but the first, and the gradient.
 
-    first: the first layer without its zero inputs; None where that cannot pay. `gradient` is what is handed
-    out and cannot be written to: `first` relies on what it left there.
+    layers: those of the short form, the first of them without its zero inputs where that pays. `gradient` is what is
+    handed out and cannot be written to: that layer relies on what it left there.
     """
 
     network: Network
+    layers: tuple[Layer | ZeroInputs, ...]
     outputs: list[Array]
     deltas: list[Array | None]
     gradient: Parameters
     local_gradient: list[dict[str, Array]]
-    first: zero_inputs.ZeroInputs | None
 
 
 @final
@@ -49,6 +49,7 @@ class ShortForm(Strategy[Plan]):
     dense: bool = False
 
     summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
+    rung: ClassVar[float] = 5
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property
@@ -62,8 +63,8 @@ class ShortForm(Strategy[Plan]):
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
-        n, size = batch_size, dtype.itemsize
-        layers = list(zip(chain(network), network.widths, strict=False))
+        network, n, size = network.short, batch_size, dtype.itemsize
+        layers = list(zip(network.layers, network.widths, strict=True))
         flops = network.forward_flops(n) + sum(
             layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(layers)
         )
@@ -72,8 +73,8 @@ class ShortForm(Strategy[Plan]):
         deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = 0 if self.dense else zero_inputs.buffer_bytes(n, first, size)
-        transient = 0 if self.dense else zero_inputs.transient_bytes(n, first, size)
+        buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
+        transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
             flops=flops,
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
@@ -85,42 +86,32 @@ class ShortForm(Strategy[Plan]):
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Allocate the buffers."""
+        network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
         for k, (layer, shared, (i, o)) in enumerate(
-            zip(chain(network), _in_place(network), network.widths, strict=False)
+            zip(network.layers, _in_place(network), network.widths, strict=True)
         ):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
             deltas.append(
                 aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
             )
         gradient = Parameters.zeros(network.layout, dtype)
-        local_gradient = network.local(gradient)
-        weights = local_gradient[0].get("W")
-        first = (
-            None
-            if self.dense or weights is None
-            else zero_inputs.prepare(batch_size, network.layers[0], dtype, weights)
-        )
-        return Plan(network, outputs, deltas, gradient.read_only(), local_gradient, first)
+        first, *others = network.layers
+        layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
+        return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""
-        network, layers = plan.network, chain(plan.network)
-        tensors = network.local(params)
-        values = [batch.inputs]
-        for layer, own, buffer in zip(
-            [plan.first or layers[0], *layers[1:]], tensors, plan.outputs, strict=False
-        ):
+        tensors, values = plan.network.local(params), [batch.inputs]
+        for layer, own, buffer in zip(plan.layers, tensors, plan.outputs, strict=True):
             values.append(layer.forward(own, values[-1], out=buffer))
 
-        loss, delta = _output_delta(network, values[-1], batch.labels)
-        for k in reversed(range(len(layers))):
-            if k == 0 and plan.first:
-                plan.first.vjp(tensors[0], values[0], values[1], delta, dparams=plan.local_gradient[0])
-                break
+        loss_function = plan.network.loss_function
+        loss, delta = loss_function.value_and_gradient(values[-1], batch.labels, out=values[-1])
+        for k, layer in reversed(list(enumerate(plan.layers))):
             own_delta = plan.deltas[k]
-            dx, _ = layers[k].vjp(
+            dx, _ = layer.vjp(
                 tensors[k],
                 values[k],
                 values[k + 1],
@@ -136,7 +127,7 @@ class ShortForm(Strategy[Plan]):
 
 def _in_place(network: Network) -> list[bool]:
     """Whether a layer writes its output over its input: after a linear layer, whose output nobody reads."""
-    layers = chain(network)
+    layers = network.layers
     return [
         k > 0
         and isinstance(layers[k - 1], Linear)
@@ -149,14 +140,14 @@ def _in_place(network: Network) -> list[bool]:
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes allocated at once in a call, beside the plan: by a layer, or by the loss.
 
-    A loss that is not fused has no buffer: its gradient (n, c) lives until the last linear layer is passed.
+    The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
     """
-    layers = list(zip(chain(network), network.widths, strict=False))
+    layers = list(zip(network.layers, network.widths, strict=True))
     output = n * network.classes
-    if network.fused:
+    if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
-        loss, delta = network.loss_function.value_temporaries * output * size, output * size
+        loss, delta = network.loss_function.temporaries * output * size, output * size
     last = max(k for k, (layer, _) in enumerate(layers) if isinstance(layer, Linear))
     forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in layers)
     backward = (
@@ -164,14 +155,6 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
         for k, (layer, (i, o)) in enumerate(layers)
     )
     return max(loss, *forward, *backward)
-
-
-def _output_delta(network: Network, y: Array, labels: Array) -> tuple[float, Array]:
-    """The loss and its gradient by the outputs of `chain`, written over them where it is fused."""
-    loss = network.loss_function
-    if network.fused:
-        return loss.fused_value_and_gradient(y, labels, out=y)
-    return loss.value(y, labels), loss.gradient(y, labels)
 
 
 STRATEGIES = (ShortForm(), ShortForm(dense=True))

@@ -60,6 +60,7 @@ class SparseJacobian(Strategy[Plan]):
 
     name: ClassVar[str] = "sparse-jacobian"
     summary: ClassVar[str] = "the chain in scipy.sparse: diagonals and Kronecker products stay sparse"
+    rung: ClassVar[float] = 2
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
@@ -184,7 +185,7 @@ def _samples(network: Network, batch_size: int) -> int:
 
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
-    numbers = [network.loss_function.value_temporaries * n * network.classes]
+    numbers = [network.loss_function.temporaries * n * network.classes]
     for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
         numbers += [n * o + math.prod(shape) for shape in layer.parameter_shapes().values()]
         if k == 0:

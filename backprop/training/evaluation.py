@@ -38,22 +38,17 @@ class Evaluation:
 def evaluate(network: Network, params: Parameters, images: Array, labels: Array) -> Evaluation:
     """Run `network` on images, uint8 (n, height, width) or inputs (n, i) of the parameters' dtype.
 
-    The loss is taken from the logits where softmax and loss are fused, so that it stays exact.
+    The loss is that of the network's short form, so that it stays exact.
     """
-    tensors = network.local(params)
-    layers = list(zip(network.layers, tensors, strict=True))
-    before, last = (layers[:-1], layers[-1:]) if network.fused else (layers, [])
-    loss_function = network.loss_function
+    short, last = network.short, network.layers[len(network.short.layers) :]
     outputs = np.empty((len(images), network.classes), params.dtype)
     total = 0.0
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
         x = as_inputs(images[part], params.dtype) if images.dtype == np.uint8 else images[part]
-        for layer, own in before:
-            x = layer.forward(own, x)
-        loss = (loss_function.fused_value if network.fused else loss_function.value)(x, labels[part])
-        total += float(loss) * len(x)
-        for layer, own in last:
-            x = layer.forward(own, x)
+        x = short.forward(params, x)
+        total += float(short.loss_function.value(x, labels[part])) * len(x)
+        for layer in last:
+            x = layer.forward({}, x)
         outputs[part] = x
     return Evaluation(outputs, labels, total / len(images), network.layers[-1].name == "softmax")

@@ -23,19 +23,14 @@ REFERENCE = (
 
 def reference_gradient(network: Network, params: Parameters, batch: Batch) -> Parameters:
     """dL/dθ in longdouble, in memory of its own."""
-    wide = params.astype(np.longdouble)
+    network, wide = network.short, params.astype(np.longdouble)
     tensors = network.local(wide)
     values = network.activations(wide, batch.inputs.astype(np.longdouble))
     gradient = Parameters.empty(network.layout, np.longdouble)
     local_gradient = network.local(gradient)
 
-    last = len(network.layers) - 1
-    if network.fused:
-        _, delta = network.loss_function.fused_value_and_gradient(values[last], batch.labels)
-        last -= 1
-    else:
-        delta = network.loss_function.gradient(values[-1], batch.labels)
-    for k in range(last, -1, -1):
+    delta = network.loss_function.gradient(values[-1], batch.labels)
+    for k in reversed(range(len(network.layers))):
         dx, _ = network.layers[k].vjp(
             tensors[k],
             values[k],

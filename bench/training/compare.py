@@ -90,10 +90,12 @@ def forecast(settings: Settings, strategy: Strategy[Any], budget: Budget) -> Lea
     reason = strategy.unsupported(network, dtype)
     if reason is not None:
         return Learnt(strategy.name, "unsupported", reason)
-    cost = strategy.cost(network, settings.batch_size, dtype)
+    cost = strategy.predicted(network, settings.batch_size, dtype)
     beyond = budget.beyond_memory(training_bytes(settings, strategy))
     if beyond is not None:
         return Learnt(strategy.name, "over-memory-budget", beyond)
+    if cost is None:  # not predicted
+        return Learnt(strategy.name, "ok")
     limits, n = measure_limits(dtype, rounds=1), settings.batch_size
     step_s = predicted_time(cost, network, n, Speeds.of(network, n, dtype, limits, budget.memory_bytes))
     most = max(budget.time_s, settings.seconds or 0)

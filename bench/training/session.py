@@ -88,7 +88,8 @@ def training_bytes(settings: Settings, strategy: Strategy[Any]) -> int:
     """What a training should need: the strategy's own, and twice the parameters and the optimiser's state."""
     network, dtype = settings.build_network(), np.dtype(settings.dtype)
     vectors = 2 * (1 + len(find_optimizer(settings.optimizer).state_names))
-    own = strategy.cost(network, settings.batch_size, dtype).peak_bytes
+    cost = strategy.predicted(network, settings.batch_size, dtype)
+    own = 0 if cost is None else cost.peak_bytes
     return own + vectors * dtype.itemsize * network.parameter_count
 
 

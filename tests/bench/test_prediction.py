@@ -4,8 +4,10 @@ import json
 import math
 import tracemalloc
 
+import numpy as np
 import pytest
 from command import backprop
+from outside.strategies import Checkpointed
 from planted import failing
 
 from backprop import BackpropError, Network, installed_strategies
@@ -97,6 +99,14 @@ def test_the_fastest_comes_first_and_a_larger_network_costs_more():
     assert times == sorted(times)
     small, large = supported(predict(NETWORKS[0])), supported(predict(NETWORKS[1]))
     assert all(large[name]["predicted_time_s"] > small[name]["predicted_time_s"] for name in small)
+
+
+def test_of_a_strategy_without_a_cost_nothing_is_predicted_and_that_is_said():
+    uncosted = Checkpointed()
+    assert uncosted.predicted(Network.mlp(4, 3, 2), 1, np.dtype("float64")) is None
+    rows = predict(strategies={"checkpointed": uncosted, **installed_strategies()})
+    assert rows["checkpointed"] == {"strategy": "checkpointed", "fits": "unknown", "reason": "not predicted"}
+    assert "predicted_time_s" not in rows[list(rows)[-1]]
 
 
 def test_what_does_not_fit_says_why():

@@ -24,7 +24,7 @@ def test_a_printed_formula_gives_the_printed_numbers(options, n, strategy):
     explanation = explained(strategy, n=n, seed=4, **OPTIONS[options])
     trace, network = explanation.traces[0], explanation.network
     arrays = {step.name: step.array for step in (*trace.given, *trace.steps) if step.kind != "factor"}
-    if network.fused:
+    if network.short is not network:
         arrays["p"] = network.forward(explanation.params, explanation.batch.inputs)
     sizes, looked_at = {"n": n, "c": network.classes}, 0
     for step in trace.steps:

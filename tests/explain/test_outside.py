@@ -1,7 +1,11 @@
 """Explanations of strategies and layers from outside: every number in its place, and nothing that is not known."""
 
+import io
+
 import numpy as np
+import openpyxl
 import pytest
+from explain.formula import computed
 from outside.layers import LayerNorm
 from outside.networks import NETWORKS, sample
 from outside.strategies import Checkpointed, HalfBatches
@@ -52,7 +56,9 @@ def test_a_strategy_that_takes_parts_of_the_batch_is_refused():
 
 
 @pytest.mark.parametrize("render", [render_text, render_markdown, render_html])
-@pytest.mark.parametrize("name", sorted(set(NETWORKS) - {"prelu", "vjp-only"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(NETWORKS) - {"prelu", "vjp-only", "leaky-relu", "unaware-leaky-relu"})
+)
 def test_a_network_with_layers_from_outside_is_explained_without_a_formula_that_is_not_known(name, render):
     network = NETWORKS[name]
     params, batch = sample(network, n=2)
@@ -117,9 +123,38 @@ def test_a_workbook_of_a_layer_that_it_does_not_know_is_refused():
     pytest.importorskip("xlsxwriter")
     from backprop.explain.workbook import workbook
 
-    for name in ("leaky-relu", "layer-norm"):
-        network = NETWORKS[name]
-        params, batch = sample(network, n=2)
-        with pytest.raises(UnsupportedError, match=f"no formula for {name}") as error:
-            workbook(explain(network, params, batch, ["full-jacobian", "short-form"]))
-        sentence(error.value)
+    network = NETWORKS["layer-norm"]
+    params, batch = sample(network, n=2)
+    with pytest.raises(UnsupportedError, match="no formula for layer-norm") as error:
+        workbook(explain(network, params, batch, ["full-jacobian", "short-form"]))
+    sentence(error.value)
+
+
+@pytest.mark.parametrize("strategy", LADDER)
+def test_the_formulas_that_a_layer_from_outside_states_give_the_numbers_below_them(strategy):
+    network = NETWORKS["leaky-relu"]
+    params, batch = sample(network, n=2)
+    got = trace(STRATEGIES[strategy], network, params, batch)
+    arrays = {step.name: step.array for step in (*got.given, *got.steps)}
+    arrays["p"] = network.forward(params, batch.inputs)
+    own = [step for step in got.steps if step.layer == "leaky-relu" and step.kind != "factor"]
+    assert {str(step.name) for step in own} >= {"a₁"}
+    for step in own:
+        shown = computed(step, arrays, batch.labels, {"n": 2, "c": 3})
+        np.testing.assert_allclose(shown, step.array, rtol=1e-12, atol=1e-14, err_msg=step.formula)
+
+
+def test_the_cells_that_a_layer_from_outside_states_are_in_its_workbook():
+    pytest.importorskip("xlsxwriter")
+    from backprop.explain.workbook import workbook
+
+    network = NETWORKS["leaky-relu"]
+    params, batch = sample(network, n=2)
+    book = openpyxl.load_workbook(
+        io.BytesIO(workbook(explain(network, params, batch, ["full-jacobian", "short-form"])))
+    )
+    written = [
+        cell.value for page in book for row in page.iter_rows() for cell in row if isinstance(cell.value, str)
+    ]
+    assert any(text.startswith("=MAX(") and ",0.1*" in text for text in written)
+    assert any(text.startswith("=IF(") and text.endswith(">0,1,0.1)") for text in written)

@@ -201,7 +201,7 @@ def test_a_stand_in_is_taken_for_its_layer():
     assert isinstance(network.layers[0], Linear)
     assert isinstance(network.layers[-1], Softmax)
     assert not isinstance(network.layers[0], Softmax)
-    assert network.fused
+    assert network.short is not network
     assert str(network) == "3-4-2 relu cross-entropy"
     assert network.layers[0].outputs == 4
     assert [repr(layer) for layer in network.layers] == ["linear", "relu", "linear", "softmax"]

@@ -1,6 +1,5 @@
 """All forms of a layer's derivative agree, with each other and with an oracle of other code."""
 
-import autograd
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +8,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from tables import DTYPES, LAYERS, PROPERTY, freeze, layer_case, random_input
 
 SHAPES = [(n, i) for n in (1, 5) for i in (1, 3, 7)]
+
+COMPLEX = [name for name, make in LAYERS.items() if make(3).complex_safe]
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -26,7 +27,10 @@ def inputs(dtype, bound=20):
 
 
 any_inputs = st.sampled_from(DTYPES).flatmap(inputs)
-any_layer = st.sampled_from(list(LAYERS))
+any_layer = st.sampled_from([name for name in LAYERS if name != "layer-norm"])
+"""A normalisation is left out: where the inputs of a sample are alike, it makes anything of their rounding."""
+
+STEP = 1e-30
 
 
 def assert_close(got, expected, dtype, scale=1.0):
@@ -59,14 +63,19 @@ def dense_parameter_factors(case):
 
 
 def oracle_jacobians(case):
-    """∂y/∂x (n, o, i) and ∂y/∂θ (n, o, *shape) by autograd in float64."""
+    """∂y/∂x (n, o, i) and ∂y/∂θ (n, o, *shape) by complex steps of the oracle, which are exact to rounding."""
     params, x = case.wide
-    by_input = autograd.jacobian(lambda x: case.formula(params, x))(x)  # (n, o, n, i)
-    own = {
-        name: autograd.jacobian(lambda value, name=name: case.formula({**params, name: value}, x))(tensor)
-        for name, tensor in params.items()
-    }
-    return np.einsum("noni->noi", by_input), own
+    steps = 1j * STEP * np.eye(x.shape[1])
+    by_input = [case.oracle(params, x + step).imag / STEP for step in steps]
+    own = {}
+    for name, tensor in params.items():
+        by_parameter = np.empty((*case.y.shape, *tensor.shape))
+        for index in np.ndindex(tensor.shape):
+            moved = tensor.astype(complex)
+            moved[index] += 1j * STEP
+            by_parameter[(..., *index)] = case.oracle({**params, name: moved}, x).imag / STEP
+        own[name] = by_parameter
+    return np.stack(by_input, axis=-1), own
 
 
 def random_like(array, seed):
@@ -78,7 +87,7 @@ def check_all_forms(case):
     dtype, layer = case.x.dtype, case.layer
     params, x = case.wide
     size = max(1.0, np.abs(x).max() * (case.x.shape[1] if params else 1))
-    assert_close(case.y, case.formula(params, x), dtype, size)
+    assert_close(case.y, case.oracle(params, x), dtype, size)
 
     by_input, by_parameter = oracle_jacobians(case)
     assert_close(layer.input_jacobian(*case.arguments), by_input, dtype)
@@ -116,25 +125,24 @@ def check_all_forms(case):
 @every_layer
 @every_dtype
 @every_shape
-def test_every_form_of_a_layer_agrees_with_autograd(name, dtype, shape):
+def test_every_form_of_a_layer_agrees_with_its_oracle(name, dtype, shape):
     check_all_forms(layer_case(name, random_input(*shape, dtype)))
 
 
 @PROPERTY
 @given(name=any_layer, x=any_inputs)
-def test_every_form_of_a_layer_agrees_with_autograd_for_any_input(name, x):
+def test_every_form_of_a_layer_agrees_with_its_oracle_for_any_input(name, x):
     check_all_forms(layer_case(name, x))
 
 
-@pytest.mark.parametrize("name", ["linear", "relu", "tanh", "sigmoid", "gelu", "softmax"])
+@pytest.mark.parametrize("name", COMPLEX)
 @every_shape
 def test_jvp_agrees_with_the_complex_step(name, shape):
     case = layer_case(name, random_input(*shape, "float64"))
     dx = random_like(case.x, 3)
     dparams = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
-    step = 1e-30
-    shifted = {name: tensor + 1j * step * dparams[name] for name, tensor in case.params.items()}
-    expected = case.layer.forward(shifted, case.x + 1j * step * dx).imag / step
+    shifted = {name: tensor + 1j * STEP * dparams[name] for name, tensor in case.params.items()}
+    expected = case.layer.forward(shifted, case.x + 1j * STEP * dx).imag / STEP
     assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
 
 
@@ -159,12 +167,11 @@ def test_jvp_takes_one_direction_for_all_samples(name):
     assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name != "linear-square"])
+@pytest.mark.parametrize("name", COMPLEX)
 def test_the_complex_form_of_a_layer_is_its_real_form_on_the_real_axis_far_out_too(name):
     x = np.array([[-800.0, -40.0, -2.5, -1e-9], [0.0, 0.75, 30.0, 700.0]])
     case = layer_case(name, x)
     out = np.empty(case.y.shape, complex)
-    assert case.layer.complex_safe
     for y in (case.layer.forward(case.params, x + 0j), case.layer.forward(case.params, x + 0j, out=out)):
         assert_close(y.real, case.y, "float64", 8)
         assert not y.imag.any()

@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 from tables import DTYPES
 
+from backprop.layers import ACTIVATIONS
 from backprop.losses import LOSSES
 
 LABELS = np.array([2, 0, 1, 1])
 
-every_loss = pytest.mark.parametrize("name", LOSSES)
+SHORT_FORMS = [loss().after(layer()) for loss in LOSSES.values() for layer in ACTIVATIONS.values()]
+FORMS = {loss.name: loss for loss in (*(loss() for loss in LOSSES.values()), *filter(None, SHORT_FORMS))}
+"""Every loss, and the loss that stands for it and a layer in a network's short form."""
+
+every_loss = pytest.mark.parametrize("name", FORMS)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 
@@ -17,7 +22,7 @@ def outputs(dtype):
     return (y / y.sum(axis=1, keepdims=True)).astype(dtype)
 
 
-@every_loss
+@pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_found_by_its_name(name):
     assert LOSSES[name].name == name
 
@@ -25,37 +30,41 @@ def test_a_loss_is_found_by_its_name(name):
 @every_loss
 @every_dtype
 def test_the_value_is_the_mean_of_those_of_the_samples_wherever_they_lie_in_memory(name, dtype):
-    loss, y = LOSSES[name](), outputs(dtype)
+    loss, y = FORMS[name], outputs(dtype)
     close = {"rtol": 8 * np.finfo(dtype).eps}
     for there in (y, np.asfortranarray(y)):
         for k, value in enumerate(loss.sample_values(there, LABELS)):
             np.testing.assert_allclose(value, loss.value(y[k : k + 1], LABELS[k : k + 1]), **close)
         np.testing.assert_allclose(loss.sample_values(there, LABELS).mean(), loss.value(y, LABELS), **close)
-        if loss.fused_layer is not None:
-            mean = loss.fused_sample_values(there, LABELS).mean()
-            np.testing.assert_allclose(mean, loss.fused_value(y, LABELS), **close)
 
 
 @every_loss
 @every_dtype
 @pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
 def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
-    loss, y = LOSSES[name](), outputs(dtype)
+    loss, y = FORMS[name], outputs(dtype)
     labels = LABELS.astype(label_dtype)
     assert loss.value(y, labels) == loss.value(y, LABELS)
     np.testing.assert_array_equal(loss.gradient(y, labels), loss.gradient(y, LABELS))
-    if loss.fused_layer is not None:
-        assert loss.fused_value(y, labels) == loss.fused_value(y, LABELS)
-        for got, expected in zip(
-            loss.fused_value_and_gradient(y, labels), loss.fused_value_and_gradient(y, LABELS), strict=True
-        ):
-            np.testing.assert_array_equal(got, expected)
+
+
+@every_loss
+@every_dtype
+def test_value_and_gradient_are_the_value_and_the_gradient_and_out_changes_neither(name, dtype):
+    loss, y = FORMS[name], outputs(dtype)
+    eps = np.finfo(dtype).eps
+    for out in (None, np.full_like(y, np.nan), y.copy()):
+        value, gradient = loss.value_and_gradient(y, LABELS, out=out)
+        np.testing.assert_allclose(value, loss.value(y, LABELS), rtol=4 * eps)
+        np.testing.assert_array_equal(gradient, loss.gradient(y, LABELS))
+        if out is not None:
+            assert (gradient is out) == loss.writes_out
 
 
 @every_loss
 @every_dtype
 def test_gradient_agrees_with_the_complex_step(name, dtype):
-    loss, y, step = LOSSES[name](), outputs("float64"), 1e-30
+    loss, y, step = FORMS[name], outputs("float64"), 1e-30
     expected = np.zeros_like(y)
     for n, c in np.ndindex(y.shape):
         shifted = y.astype(complex)
@@ -68,7 +77,7 @@ def test_gradient_agrees_with_the_complex_step(name, dtype):
 @every_loss
 @every_dtype
 def test_repeating_the_batch_changes_neither_mean_nor_summed_gradient(name, dtype):
-    loss, y = LOSSES[name](), outputs(dtype)
+    loss, y = FORMS[name], outputs(dtype)
     twice, labels = np.concatenate([y, y]), np.concatenate([LABELS, LABELS])
     eps = np.finfo(dtype).eps
     np.testing.assert_allclose(loss.value(twice, labels), loss.value(y, LABELS), rtol=4 * eps)

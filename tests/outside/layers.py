@@ -25,6 +25,17 @@ class LeakyReLU(Elementwise):
     derivative_temporaries: ClassVar[int] = 2
     derivative_is_mask: ClassVar[bool] = False
 
+    formulas = {"forward": "max({x}[n,o], 1/10 {x}[n,o])", "derivative": "(1/10 + 9/10 [{x}[n,o] > 0])"}  # noqa: RUF012
+    cells = {"forward": "MAX({x},0.1*{x})", "derivative": "IF({x}>0,1,0.1)"}  # noqa: RUF012
+    peers = {  # noqa: RUF012
+        "autograd": lambda autograd, own, x: autograd.numpy.where(x > 0, x, LEAK * x),
+        "jax": lambda jax, own, x: jax.nn.leaky_relu(x, LEAK),
+        "torch": lambda torch, own, x: torch.nn.functional.leaky_relu(x, LEAK),
+    }
+
+    def oracle(self, params, x):
+        return np.where(x.real > 0, x, LEAK * x)
+
     def forward(self, params, x, *, out=None):
         y = np.where(x > 0, x, LEAK * x).astype(x.dtype)
         if out is None:
@@ -78,11 +89,15 @@ class _Normalisation(Layer):
             raise NetworkError(f"The layer {self.name} got {input_width} inputs; expected {self.width}.")
         return self.width
 
+    def initial(self, rng):
+        shapes = self.parameter_shapes().items()
+        return {name: np.zeros(shape) if name == self.shift else np.ones(shape) for name, shape in shapes}
+
     def forward_flops(self, n, i, o):
         return 8 * n * o
 
     def vjp_flops(self, n, i, o, *, input_needed):
-        return 16 * n * o
+        return (16 if input_needed else 8) * n * o
 
     def forward_bytes(self, n, i, o, itemsize, *, out):
         return 4 * n * o * itemsize
@@ -102,11 +117,25 @@ class _Normalisation(Layer):
         return dx, own
 
 
+def _normal(library, x):
+    """(x - mean) / sqrt(var + 1e-5) in the functions of NumPy or a library like it."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / library.sqrt((centred * centred).mean(axis=-1, keepdims=True) + 1e-5)
+
+
 @final
 class LayerNorm(_Normalisation):
     """Layer normalisation, y = g (x - mean) / sqrt(var + 1e-5) + b, with mean and var over the features."""
 
     name = "layer-norm"
+    peers = {  # noqa: RUF012
+        "autograd": lambda autograd, own, x: own["g"] * _normal(autograd.numpy, x) + own["b"],
+        "jax": lambda jax, own, x: own["g"] * _normal(jax.numpy, x) + own["b"],
+        "torch": lambda torch, own, x: torch.nn.functional.layer_norm(x, x.shape[-1:], own["g"], own["b"]),
+    }
+
+    def oracle(self, params, x):
+        return params["g"] * _normal(np, x) + params["b"]
 
     def parameter_shapes(self):
         return {self.scale: (self.width,), self.shift: (self.width,)}

@@ -1,11 +1,14 @@
-"""Strategies as a user writes them: back-propagation that recomputes activations on its way back (checkpointing)."""
+"""Strategies as a user writes them: back-propagation that recomputes activations on its way back (checkpointing).
+
+Their cost is not predicted.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from backprop import Cost, Parameters, Strategy, ValueAndGradient
+from backprop import Parameters, Strategy, ValueAndGradient
 from backprop.strategy import EXACT
 
 
@@ -24,9 +27,6 @@ class Checkpointed(Strategy):
 
     def unsupported(self, network, dtype):
         return None
-
-    def cost(self, network, batch_size, dtype):
-        return Cost(0, 0, 0, 1)
 
     def prepare(self, network, batch_size, dtype):
         return network, Parameters.empty(network.layout, dtype)

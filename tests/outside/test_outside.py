@@ -5,12 +5,13 @@ from functools import cache
 import numpy as np
 import pytest
 from outside.networks import NETWORKS, by_differences, sample
+from outside.strategies import Checkpointed
 from tables import DTYPES, STRATEGIES
 
 import backprop
 from backprop.registry import known_peers
 
-EVERYBODY = {**STRATEGIES, **known_peers()}
+EVERYBODY = {**STRATEGIES, **known_peers(), "checkpointed": Checkpointed()}
 every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
 
 

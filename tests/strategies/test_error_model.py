@@ -26,7 +26,8 @@ def exact_cells():
             for dtype in DTYPES:
                 for batch_size in (1, 8, 64):
                     network = Network.mlp(*sizes, activation="tanh")
-                    if strategy.cost(network, batch_size, np.dtype(dtype)).flops < TOO_SLOW:
+                    cost = strategy.predicted(network, batch_size, np.dtype(dtype))
+                    if cost is None or cost.flops < TOO_SLOW:
                         yield name, dtype, batch_size, sizes
 
 

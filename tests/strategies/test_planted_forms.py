@@ -6,7 +6,7 @@ from tables import STRATEGIES, oracle, relative_error, run
 
 from backprop import Batch, Network
 from backprop.layers import EinsumFactor, Linear, ReLU, Softmax, Tanh
-from backprop.losses import CrossEntropy
+from backprop.losses import SoftmaxCrossEntropy
 
 MISTAKES = {
     "jvp without the slope": (Tanh, "jvp", lambda form: lambda self, p, x, y, dx, dp: dx),
@@ -31,8 +31,8 @@ MISTAKES = {
         lambda form: lambda self, p, x, y: EinsumFactor("no", y * (1 - y)),
     ),
     "loss of the next label": (
-        CrossEntropy,
-        "fused_sample_values",
+        SoftmaxCrossEntropy,
+        "sample_values",
         lambda form: lambda self, z, labels: form(self, z, (labels + 1) % z.shape[1]),
     ),
     "absolute value, which forgets the imaginary axis": (

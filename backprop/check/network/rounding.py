@@ -79,12 +79,10 @@ def rounding(
             kinked[k], beside[k] = jumps, (left, right)
         slopes.append(change if sides else np.where(jumps, 0, change))
 
-    last = len(network.layers) - 1
     delta, error, loss = output_error(network, values, errors, batch.labels, unit)
-    last -= network.fused
     bound = Parameters.zeros(network.layout, np.float64)
     out = network.local(bound)
-    for k in range(last, -1, -1):
+    for k in reversed(range(len(network.short.layers))):
         delta, error = backward_error(
             network.layers[k],
             tensors[k],

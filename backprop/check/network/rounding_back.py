@@ -17,14 +17,14 @@ def output_error(
     network: Network, values: list[Array], errors: list[Array], labels: Array, unit: float
 ) -> tuple[Array, Array, float]:
     """δ of the last layer before the loss, how far it may be off, and the same of the loss."""
-    loss, n = network.loss_function, len(labels)
+    loss, n = network.short.loss_function, len(labels)
     y, error = values[-1], errors[-1]
-    if network.fused:
+    if network.short is not network:
         z, moved = values[-2], errors[-2]
-        _, delta = loss.fused_value_and_gradient(z, labels)
+        delta = loss.gradient(z, labels)
         target = np.zeros_like(y)
         target[np.arange(n), labels] = 1
-        samples = loss.fused_sample_values(z, labels)
+        samples = loss.sample_values(z, labels)
         spread = together(moved.max(axis=1), unit * (1 + row_largest(z)[:, 0]), unit * samples)
         return delta, together(error, unit * y, unit * target) / n, float(np.mean(spread)) * math.sqrt(n)
     delta = loss.gradient(y, labels)

@@ -40,18 +40,13 @@ def subgradient(
     dtype: DTypeLike = np.longdouble,
 ) -> Parameters:
     """dL/dθ in `dtype`, with the slopes given by layer, (n, o), where they are not NaN."""
-    wide = params.astype(dtype)
+    network, wide = network.short, params.astype(dtype)
     tensors = network.local(wide)
     values = network.activations(wide, batch.inputs.astype(dtype))
     gradient = Parameters.empty(network.layout, dtype)
     out = network.local(gradient)
-    last = len(network.layers) - 1
-    if network.fused:
-        _, delta = network.loss_function.fused_value_and_gradient(values[last], batch.labels)
-        last -= 1
-    else:
-        delta = network.loss_function.gradient(values[-1], batch.labels)
-    for k in range(last, -1, -1):
+    delta = network.loss_function.gradient(values[-1], batch.labels)
+    for k in reversed(range(len(network.layers))):
         layer, x, y = network.layers[k], values[k], values[k + 1]
         if k in slopes and isinstance(layer, Elementwise):
             own = np.asarray(layer.derivative(x, y), delta.dtype)

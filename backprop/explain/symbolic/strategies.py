@@ -29,7 +29,7 @@ def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
         result = call.make()
         if call.form == "value":
             return math.nan  # a number is expected, and the loss is none
-        if call.form == "fused_value_and_gradient":
+        if call.form == "value_and_gradient":
             return math.nan, np.asarray(result[1])
         return _plain(result)
 

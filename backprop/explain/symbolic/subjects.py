@@ -17,8 +17,8 @@ from backprop.explain.symbolic.losses import prove_loss
 from backprop.explain.symbolic.network import SymbolicNetwork
 from backprop.explain.symbolic.strategies import prove_strategy
 from backprop.explain.symbolic.zero import simplified
-from backprop.layers import ACTIVATIONS, Layer, Linear
-from backprop.losses import LOSSES, Loss
+from backprop.layers import ACTIVATIONS, Layer, Linear, Softmax
+from backprop.losses import LOSSES, CrossEntropy, Loss, SoftmaxCrossEntropy
 from backprop.network import Network
 from backprop.options import check_count
 from backprop.registry import find_strategy
@@ -38,7 +38,7 @@ def derive(subject: str, size: int) -> Derivation:
         raise UnknownNameError("layer", subject, [*SUBJECTS, "network"])
     check_count("inputs", size)
     if subject == FUSED:
-        return _of_fused(LOSSES["cross-entropy"](), size)
+        return _of_fused(size)
     if subject in LOSSES:
         return _of_loss(LOSSES[subject](), size)
     return _of_layer(Linear(size, 2) if subject == "linear" else ACTIVATIONS[subject](), size)
@@ -80,8 +80,8 @@ def _of_loss(loss: Loss, c: int) -> Derivation:
     return Derivation(f"The loss {loss.name}, {c} class{'es' * (c > 1)}", lines, tuple(prove_loss(loss, c)))
 
 
-def _of_fused(loss: Loss, c: int) -> Derivation:
-    softmax = ACTIVATIONS["softmax"]()
+def _of_fused(c: int) -> Derivation:
+    softmax, loss = Softmax(), CrossEntropy()
     case, p, labels = SymbolicLayer.of(softmax, 1, c), symbols("p", 1, c), np.zeros(1, int)
     value = np.asarray(loss.value(p, labels), object)[()]
     row = derivatives(np.asarray(value, object), p[0])[None, :]
@@ -89,7 +89,7 @@ def _of_fused(loss: Loss, c: int) -> Derivation:
     factors = sympy.MatMul(matrix(row), matrix(closed), evaluate=False)
     product = np.frompyfunc(simplified, 1, 1)(row @ closed)
     t = np.eye(c, dtype=object)[labels]
-    logits = tidy(loss.fused_value_and_gradient(case.x, labels)[1])
+    logits = tidy(SoftmaxCrossEntropy().gradient(case.x, labels))
     lines = (
         Line("Probabilities of the logits x", "p", (matrix(case.y[0]),)),
         Line("The loss of one sample, whose label is 0", LOSS, (value,)),

@@ -1,49 +1,27 @@
-"""The formulas of layers and losses as a spreadsheet writes them.
+"""The formulas of layers and losses as a spreadsheet writes them, as their files state them (`Layer.cells`).
 
-{x} and {y} are a layer's input and output in the same place, {xs} and {ys} their whole row, {t} and {ts} the
-one-hot label and its row, {d} and {ds} the derivative of the loss by the output.
+{x} and {y} are a layer's input and output in the same place, {xs} and {ys} their whole row. In a Jacobian {yi} is the
+output at i, and {same} is 1 where o is i and else 0. {t} and {ts} are the one-hot label and its row, {c} the classes,
+{d} and {ds} the derivative of the loss by the output and its row.
 """
 
 from __future__ import annotations
 
 from backprop.errors import UnsupportedError
-
-_SHIFTED = "EXP({xs}-MAX({xs}))"
-
-FORWARD = {
-    "relu": "MAX({x},0)",
-    "tanh": "TANH({x})",
-    "sigmoid": "1/(1+EXP(-{x}))",
-    "gelu": "{x}*NORMSDIST({x})",
-    "softmax": f"EXP({{x}}-MAX({{xs}}))/SUMPRODUCT({_SHIFTED})",
-}
-
-SLOPE = {
-    "relu": "IF({x}>0,1,0)",
-    "tanh": "(1-{y}^2)",
-    "sigmoid": "{y}*(1-{y})",
-    "gelu": "(NORMSDIST({x})+{x}*EXP(-({x}^2)/2)/SQRT(2*PI()))",
-}
-
-VJP = {
-    "softmax": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
-    **{name: f"{slope}*{{d}}" for name, slope in SLOPE.items()},
-}
-
-LOSS = {"cross-entropy": "-LN(SUMPRODUCT({ys},{ts}))", "mean-squared-error": "SUMXMY2({ys},{ts})/{c}"}
-
-LOSS_GRADIENT = {"cross-entropy": "-{t}/{y}", "mean-squared-error": "2/{c}*({y}-{t})"}
-
-FUSED_LOSS = {"cross-entropy": f"LN(SUMPRODUCT({_SHIFTED}))+MAX({{xs}})-SUMPRODUCT({{xs}},{{ts}})"}
-
-FUSED_GRADIENT = {"cross-entropy": f"({FORWARD['softmax']}-{{t}})/{{n}}"}
+from backprop.layers import Layer
+from backprop.losses import Loss
 
 
-def formula(table: dict[str, str], name: str, **cells: object) -> str:
-    """The formula of a layer or loss; raises `UnsupportedError` where no spreadsheet function is known."""
-    if name not in table:
-        raise UnsupportedError(f"A workbook has no formula for {name}; expected {', '.join(sorted(table))}.")
-    return "=" + table[name].format_map(cells)
+def formula(form: str, subject: Layer | Loss, **cells: object) -> str:
+    """The formula of a form of a layer or loss; raises `UnsupportedError` where its file states none."""
+    known = dict(subject.cells)
+    if "derivative" in known:  # f' of an activation
+        known["vjp"] = f"{known['derivative']}*{{d}}"
+    if form not in known:
+        raise UnsupportedError(
+            f"A workbook has no formula for {subject.name}; expected one whose file gives the cells of {form!r}."
+        )
+    return "=" + known[form].format_map(cells)
 
 
 def total(terms: list[tuple[str, str]]) -> str:

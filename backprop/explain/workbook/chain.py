@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.explain.workbook.cells import LOSS_GRADIENT, formula, total
+from backprop.explain.workbook.cells import formula, total
 from backprop.explain.workbook.forward import Forward, Inputs
 from backprop.explain.workbook.jacobians import Jacobians
 from backprop.explain.workbook.sheet import Block, Cell, Sheet
@@ -52,7 +52,7 @@ def _sample(
     y, found = forward.values[-1], {}
 
     def of_loss(_: int, c: int) -> str:
-        return formula(LOSS_GRADIENT, loss.name, t=inputs.t.at(n, c), y=y.at(n, c), c=network.classes)
+        return formula("gradient", loss, t=inputs.t.at(n, c), y=y.at(n, c), c=network.classes)
 
     row = _row(sheet, sources, n, names.outputs, f"∂ℓ/∂{names.outputs}", of_loss)
     for k in reversed(range(len(network.layers))):

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backprop.explain.names import LOSS
-from backprop.explain.workbook.cells import FORWARD, formula, total
-from backprop.explain.workbook.cells import LOSS as LOSS_CELLS
+from backprop.explain.workbook.cells import formula, total
 from backprop.explain.workbook.sheet import Block, Sheet
 from backprop.explain.workbook.sources import Sources, heads
 from backprop.layers import Linear
@@ -84,9 +83,7 @@ def write_forward(sheet: Sheet, sources: Sources, inputs: Inputs) -> Forward:
         f"ℓ (n,): {loss.name} of every sample",
         sources.sample_losses,
         "intermediate",
-        lambda row, _: formula(
-            LOSS_CELLS, loss.name, ys=y.line(row), ts=inputs.t.line(row), c=network.classes
-        ),
+        lambda row, _: formula("value", loss, ys=y.line(row), ts=inputs.t.line(row), c=network.classes),
         (sources.sample_heads, ["ℓ"]),
     )
     mean = sources.full.find(LOSS).array.reshape(1, 1)
@@ -105,7 +102,7 @@ def _layer(sheet: Sheet, sources: Sources, inputs: Inputs, x: Block, k: int) -> 
             weight, bias = inputs.parameters[own["W"]], inputs.parameters[own["b"]]
             terms = [(x.at(row, i), weight.at(i, column)) for i in range(layer.inputs)]
             return f"{total(terms)}+{bias.at(0, column)}"
-        return formula(FORWARD, layer.name, x=x.at(row, column), xs=x.line(row))
+        return formula("forward", layer, x=x.at(row, column), xs=x.line(row))
 
     title = f"{step.name} {step.shape_letters} = {step.formula}"
     columns = heads(step.letters[1], step.array.shape[1])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from backprop.explain.workbook.cells import SLOPE, formula
+from backprop.explain.workbook.cells import formula
 from backprop.explain.workbook.forward import Forward, Inputs
 from backprop.explain.workbook.sheet import Block, Sheet
 from backprop.explain.workbook.sources import Sources, heads
-from backprop.layers import Linear
+from backprop.layers import Elementwise, Linear
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ def _by_input(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward, 
     def cell(o: int, i: int) -> str | float:
         if isinstance(layer, Linear):
             return "=" + inputs.parameters[names.parameters[k]["W"]].at(i, o)
-        if layer.name == "softmax":
-            return f"={y.at(n, o)}*({int(o == i)}-{y.at(n, i)})"
-        return formula(SLOPE, layer.name, x=x.at(n, o), y=y.at(n, o)) if o == i else 0.0
+        places = {"x": x.at(n, o), "y": y.at(n, o)}
+        if isinstance(layer, Elementwise):
+            return formula("derivative", layer, **places) if o == i else 0.0
+        return formula("input_jacobian", layer, **places, yi=y.at(n, i), same=int(o == i))
 
     rows, columns = step.array.shape[1:]
     return sheet.place(

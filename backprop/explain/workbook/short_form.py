@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from backprop.explain.names import LOSS
-from backprop.explain.workbook.cells import FUSED_GRADIENT, FUSED_LOSS, LOSS_GRADIENT, VJP, formula, total
+from backprop.explain.workbook.cells import formula, total
 from backprop.explain.workbook.chain import Gradient, parameter_heads
 from backprop.explain.workbook.forward import Forward, Inputs
 from backprop.explain.workbook.sheet import Block, Cell, Sheet
@@ -16,7 +16,7 @@ from backprop.layers import Linear
 def write_short_form(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward) -> Gradient:
     """δ from the last layer to the first; dL/dW = xᵀ δ, dL/db = Σ δ."""
     network, names = sources.network, sources.names
-    last = len(network.layers) - (1 if network.fused else 0)  # the value that the loss is derived by
+    last = len(network.short.layers)  # the value that the loss is derived by
     loss = _loss(sheet, sources, inputs, forward)
     delta, parameters = _first_delta(sheet, sources, inputs, forward, last), {}
     for k in reversed(range(last)):
@@ -28,16 +28,16 @@ def write_short_form(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Fo
 
 
 def _loss(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward) -> Block:
-    """From the logits where loss and softmax are fused; otherwise that of the sheet Forward."""
-    network, loss = sources.network, sources.network.loss_function
-    if not network.fused:
+    """From the logits where the short form has a loss of logits; otherwise that of the sheet Forward."""
+    network, loss = sources.network, sources.network.short.loss_function
+    if network.short is network:
         return forward.loss
     z = forward.values[-2]
     losses = sheet.place(
         "ℓ (n,) = log Σi exp z[n,i] - z[n,label]",
         sources.sample_losses,
         "intermediate",
-        lambda row, _: formula(FUSED_LOSS, loss.name, xs=z.line(row), ts=inputs.t.line(row)),
+        lambda row, _: formula("value", loss, ys=z.line(row), ts=inputs.t.line(row)),
         (sources.sample_heads, ["ℓ"]),
     )
     mean = sources.short.find(LOSS).array.reshape(1, 1)
@@ -48,13 +48,11 @@ def _loss(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward) -> B
 
 def _first_delta(sheet: Sheet, sources: Sources, inputs: Inputs, forward: Forward, last: int) -> Block:
     network, t = sources.network, inputs.t
-    loss, y, n, c = network.loss_function, forward.values[last], sources.n, network.classes
+    loss, y, c = network.short.loss_function, forward.values[last], network.classes
 
     def cell(row: int, column: int) -> str:
-        here = {"t": t.at(row, column), "n": n, "c": c}
-        if network.fused:
-            return formula(FUSED_GRADIENT, loss.name, x=y.at(row, column), xs=y.line(row), **here)
-        return f"{formula(LOSS_GRADIENT, loss.name, y=y.at(row, column), **here)}/{n}"
+        here = {"y": y.at(row, column), "ys": y.line(row), "t": t.at(row, column), "c": c}
+        return f"{formula('gradient', loss, **here)}/{sources.n}"
 
     return _delta(sheet, sources, sources.names.values[last], cell)
 
@@ -68,7 +66,7 @@ def _vjp(sources: Sources, inputs: Inputs, forward: Forward, d: Block, k: int) -
             weight = inputs.parameters[sources.names.parameters[k]["W"]]
             return total([(d.at(row, o), weight.at(i, o)) for o in range(layer.outputs)])
         places = {"x": x.at(row, i), "y": y.at(row, i), "d": d.at(row, i)}
-        return formula(VJP, layer.name, **places, ys=y.line(row), ds=d.line(row))
+        return formula("vjp", layer, **places, ys=y.line(row), ds=d.line(row))
 
     return cell
 

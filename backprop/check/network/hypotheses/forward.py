@@ -48,7 +48,7 @@ def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
                     f"no activation after layer {k + 1} on the way forward, while f' is taken on the way back"
                 )
                 yield _ACTIVATION, half, text
-    if output is not None and run.network.fused:
+    if output is not None and run.fused:
         for name, layer in known.items():
             if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
                 yield _ACTIVATION, _through_output(run, layer), f"{name} on the logits, before the softmax"

@@ -52,7 +52,7 @@ def _enumerated(run: Run) -> Iterator[tuple[str, Array, str]]:
 
 def _one_hot_slope(run: Run) -> tuple[Array, float] | None:
     """(A, B) of δ = A + B t; None where δ is not of that form."""
-    if run.network.fused:
+    if run.fused:
         return run.y / run.n, -1 / run.n
     if run.activations[-1] is None and run.network.loss_function.name == "mean-squared-error":
         return 2 * run.y / run.y.size, -2 / run.y.size

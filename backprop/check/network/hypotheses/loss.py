@@ -29,7 +29,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
     q = 1 / (1 + np.exp(-z))
-    if not run.network.fused:
+    if not run.fused:
         yield (p - t) / n, "the cross-entropy of the softmax"
         yield (p - t) / (n * c), "the cross-entropy of the softmax, averaged over the classes, too"
     yield p / n, "log Σ exp z: the labels are not subtracted"
@@ -54,7 +54,7 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
     losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:
-        if run.network.fused or "squared" not in words:  # in multiples of itself the loss is no other one
+        if run.fused or "squared" not in words:  # in multiples of itself the loss is no other one
             yield run.through(run.depth - 1, dy), words
     if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
         for factor, words in _factors(n, c):
@@ -76,7 +76,7 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
     """-log(p + ε), as it is written to keep the logarithm finite: a factor p / (p + ε) ≈ 1 - ε/p a sample."""
     run = right.run
     bias = run.names(right.k)[1]
-    if not run.network.fused or bias not in got.tensors or bias not in got.wrong:
+    if not run.fused or bias not in got.tensors or bias not in got.wrong:
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
     epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])

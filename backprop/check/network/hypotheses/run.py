@@ -95,6 +95,11 @@ class Run:
         )
 
     @property
+    def fused(self) -> bool:
+        """Whether the short form leaves out the last layer, a softmax, so that the last δ is (p - t)/n."""
+        return self.network.short is not self.network
+
+    @property
     def depth(self) -> int:
         """How many linear layers there are."""
         return len(self.weights)
@@ -136,9 +141,9 @@ class Run:
 
     def output_delta(self) -> Array:
         """∂L/∂z of the last layer, (n, c)."""
-        loss = self.network.loss_function
-        if self.network.fused:
-            return loss.fused_value_and_gradient(self.z[-1], self.labels)[1]
+        loss = self.network.short.loss_function
+        if self.fused:
+            return loss.gradient(self.z[-1], self.labels)
         return self.through(self.depth - 1, loss.gradient(self.y, self.labels))
 
 

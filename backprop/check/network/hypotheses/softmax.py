@@ -30,7 +30,7 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
     if isinstance(output, Softmax):
         for kind, delta, text in _softmax(run, right.delta):
             yield right.but(Mistake(kind, text, layer=right.k), delta=delta)
-        if run.network.fused:
+        if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
         yield from _elementwise(right, output)
@@ -38,7 +38,7 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
 
 def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
     p, t, n = run.y, run.targets, run.n
-    if run.network.fused:
+    if run.fused:
         with np.errstate(divide="ignore", invalid="ignore"):
             dp = np.where(t > 0, -t / p, 0.0) / n
     else:
@@ -73,7 +73,7 @@ def _but_own(x: Array) -> Array:
 
 
 def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
-    """The output is an activation under a loss that is not fused with it."""
+    """The output is an activation under a loss that has no short form with it."""
     run, k = right.run, right.k
     dy = run.network.loss_function.gradient(run.y, run.labels)
     f, layer = output.name, k + 1

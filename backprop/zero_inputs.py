@@ -1,0 +1,308 @@
+"""The first linear layer without its inputs that are zero, where that pays.
+
+    x[n,i] = 0   ⇒   row i of W adds nothing to z[n,:], and sample n nothing to dL/dW[i,:]
+
+Two pixels in five of a batch of 32 digits are zero in every sample, and of a batch of 512 a third of the others
+in all but a few. An input of a batch is used
+
+    often     by so many samples that its row of W is gathered, and all such rows are multiplied as one matrix
+    rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
+    never     it is left out, and its row of dL/dW is zero
+
+Nothing but zeros is left out: what is taken for rare decides on the time and on no number. The limits below are sizes
+of caches, or costs of one way as multiples of another, which were measured on digits with OpenBLAS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeGuard, final
+
+import numpy as np
+
+from backprop import blas
+from backprop.arrays import Array, DType, aligned_empty
+from backprop.layers import Layer, Linear, Tensors
+
+_CACHE = 2**20
+"""Bytes of a second-level cache."""
+
+_BLOCK_BYTES = _CACHE // 2
+"""A block of rows, and what BLAS packs of it, fit into the cache."""
+
+_SMALLEST_WEIGHTS = 3 * _CACHE // 4
+"""Bytes of W below which it stays in the cache, so that the whole product takes less time than gathering rows."""
+
+_SHORTEST_ROW = 2**10
+"""Bytes of a row of W below which gathering it takes longer than multiplying it."""
+
+_LARGEST_THREADED_BATCH = 8
+"""Rows are gathered by one thread: beyond this batch several threads multiply all of them in less time."""
+
+_GATHERED_SAMPLES = 16
+"""Gathering a row takes as long as multiplying it with so many samples."""
+
+_GATHERED_SHARE = 0.55
+"""Of a small batch no larger share of the rows is gathered: its products are bound by reading and writing W."""
+
+SMALLEST_BATCH_OF_ENTRIES = 128
+"""Below, finding the inputs that are used rarely takes the time that it saves."""
+
+_RARELY = 1 / 12
+"""The share of samples up to which an input is used rarely.
+
+Adding a row of W by itself takes as long as adding a dozen within a matrix product, in float32 and float64.
+"""
+
+_MOST_COUNTED = 255
+"""Uses are counted in a byte, in so many samples."""
+
+_SMALL_PRODUCT = 10**6
+"""OpenBLAS multiplies matrices without packing them first where no more products than this are summed."""
+
+_COLUMNS = 64
+"""Fewer columns are multiplied below the processor's speed."""
+
+_DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
+"""Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
+
+
+def without_zeros(layer: Layer, n: int, dtype: DType) -> Layer | ZeroInputs:
+    """The layer for batches of n; the layer itself where that cannot pay or BLAS has several threads."""
+    return ZeroInputs(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer
+
+
+def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:
+    """The bytes of what `without_zeros` allocates, with the threads that BLAS has now."""
+    if not _can_pay(layer, n, itemsize):
+        return 0
+    rows = _block_rows(layer, n, itemsize)
+    part = n * layer.outputs if rows <= layer.inputs else 0
+    return n * layer.inputs + (n * (layer.inputs + 1) + rows * layer.outputs + part) * itemsize
+
+
+def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
+    """The most bytes that a call allocates at once beside the buffers, of a batch of digits.
+
+    That is a part of z or of dL/dW, whichever is larger, and number and place of every entry.
+    """
+    if n < SMALLEST_BATCH_OF_ENTRIES or not _can_pay(layer, n, itemsize):
+        return 0
+    part = (
+        max(min(n, _samples_at_a_time(layer, itemsize)), int(_DIGITS_INPUTS * layer.inputs)) * layer.outputs
+    )
+    return part * itemsize + int(_DIGITS_FOUND * n * layer.inputs) * (4 + itemsize)
+
+
+def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
+    if not isinstance(layer, Linear):
+        return False
+    row = layer.outputs * itemsize
+    large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
+    return large and (n <= _LARGEST_THREADED_BATCH or blas.threads() == 1)
+
+
+def most_often(n: int, inputs: int) -> int:
+    """The number of inputs used often up to which gathering them pays."""
+    return int(inputs * max(_GATHERED_SHARE, n / (n + _GATHERED_SAMPLES)))
+
+
+@final
+class ZeroInputs:
+    """A linear layer for batches of n, with the `forward` and the `vjp` of a layer.
+
+    It keeps buffers, which inputs the batch of the last `forward` uses, and which rows of dL/dW are not zero. Of an
+    array that is handed in again only those rows are cleared, so nobody else may write to it in between.
+    """
+
+    def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
+        self._layer = layer
+        self._most_often = most_often(n, layer.inputs)
+        self._uses = np.empty((n, layer.inputs), np.bool_)
+        self._used = np.empty(layer.inputs, np.bool_)
+        self._filled = np.empty(layer.inputs, np.bool_)
+        self._weights: Array | None = None  # the array whose rows `_filled` are not zero
+        self._gathered = Gathered(layer, n, dtype)
+        self._entries = Entries(layer, n, dtype) if n >= SMALLEST_BATCH_OF_ENTRIES else None
+        self._left_out = False
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """z (n, o) of a batch x (n, i), whose zeros decide whether any are left out."""
+        np.not_equal(x, 0, out=self._uses)
+        used = np.bitwise_or.reduce(self._uses, axis=0, out=self._used)
+        often = used if self._entries is None else used & self._are_used_often()
+        self._left_out = int(np.count_nonzero(often)) <= self._most_often
+        if not self._left_out:
+            return self._layer.forward(params, x, out=out)
+        self._gathered.select(x, often)
+        self._gathered.forward(params, out=out)
+        if self._entries is not None:
+            self._entries.select(x, self._uses, used ^ often)
+            self._entries.add_forward(params, out=out)
+        return out
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array | None,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """dL/dW and dL/db into `dparams`, for the batch of the last `forward`."""
+        weights = dparams["W"]
+        if weights is not self._weights:
+            self._weights = weights
+            self._filled.fill(True)
+        if not self._left_out:
+            self._filled.fill(True)
+            return self._layer.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
+        weights[np.greater(self._filled, self._used)] = 0
+        self._filled[...] = self._used
+        self._gathered.gradient(dy, weights=weights, bias=dparams["b"])
+        if self._entries is not None:
+            self._entries.gradient(dy, weights=weights)
+        return (np.matmul(dy, params["W"].T, out=out) if input_needed else None), dparams
+
+    def _are_used_often(self) -> Array:
+        counted = self._uses[:: -(-len(self._uses) // _MOST_COUNTED)].view(np.uint8)
+        often: Array = np.add.reduce(counted, axis=0, dtype=np.uint8) > _RARELY * len(counted)
+        return often
+
+
+# Inputs used often
+
+
+def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
+    """The rows of a block: of a large batch more, since every further block costs a sum over its outputs."""
+    fitting = _BLOCK_BYTES // (layer.outputs * itemsize)
+    return min(layer.inputs + 1, max(fitting, 2 * n, 1))
+
+
+@final
+class Gathered:
+    """The inputs used often: their rows of W are gathered and multiplied, and their gradient is scattered.
+
+    A block of rows at a time, so that it is still in the cache when it is multiplied or scattered. The bias is
+    taken as one row more, of an input that is one in every sample: adding it, and summing its gradient over the
+    samples, would each read the outputs once more.
+    """
+
+    def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
+        rows = _block_rows(layer, n, dtype.itemsize)
+        self._layer = layer
+        self._inputs = aligned_empty((n * (layer.inputs + 1),), dtype)
+        self._rows = aligned_empty((rows, layer.outputs), dtype)  # of W going forward, of dL/dW back
+        self._part = aligned_empty((n, layer.outputs), dtype) if rows <= layer.inputs else None
+        self._with_bias = np.ones(layer.inputs + 1, np.bool_)
+
+    def select(self, x: Array, mask: Array) -> None:
+        """Select the inputs of x (n, i) where `mask` (i,) holds, for the calls that follow."""
+        self._with_bias[:-1] = mask
+        self._chosen = np.flatnonzero(self._with_bias)
+        n, count = len(x), len(self._chosen)
+        self._x = self._inputs[: n * count].reshape(n, count)
+        # With clip the number of the bias, which is one too large, takes any input; in other modes `out` is buffered.
+        np.take(x, self._chosen, axis=1, out=self._x, mode="clip")
+        self._x[:, -1] = 1
+
+    def forward(self, params: Tensors, *, out: Array) -> None:
+        """z (n, o) of the selected inputs and the bias."""
+        for block in self._blocks():
+            rows = self._rows[: block.stop - block.start]
+            np.take(params["W"], self._chosen[block], axis=0, out=rows, mode="clip")
+            if block.stop == len(self._chosen):
+                rows[-1] = params["b"]
+            if block.start == 0:
+                np.matmul(self._x[:, block], rows, out=out)
+            else:
+                assert self._part is not None
+                np.add(out, np.matmul(self._x[:, block], rows, out=self._part), out=out)
+
+    def gradient(self, dy: Array, *, weights: Array, bias: Array) -> None:
+        """The rows of dL/dW of the selected inputs, and dL/db."""
+        for block in self._blocks():
+            chosen = self._chosen[block]
+            rows = self._rows[: len(chosen)]
+            self._weight_gradient(self._x[:, block], dy, rows)
+            if block.stop == len(self._chosen):
+                bias[...] = rows[-1]
+                chosen, rows = chosen[:-1], rows[:-1]
+            weights[chosen] = rows
+
+    def _weight_gradient(self, x: Array, dy: Array, out: Array) -> None:
+        """dW = xᵀ dy, for a small product some columns of dy at a time."""
+        columns = x.size * _COLUMNS
+        if columns <= _SMALL_PRODUCT < x.size * dy.shape[1] and dy.shape[1] % _COLUMNS == 0:
+            np.matmul(x.T, _by_columns(dy), out=_by_columns(out))
+        else:
+            self._layer.weight_gradient(x, dy, out=out)
+
+    def _blocks(self) -> Iterator[slice]:
+        """The rows in the fewest blocks that fit, about equally long."""
+        count = len(self._chosen)
+        blocks = -(-count // len(self._rows))
+        for k in range(blocks):
+            yield slice(k * count // blocks, (k + 1) * count // blocks)
+
+
+def _by_columns(array: Array) -> Array:
+    """A view (o / columns, rows, columns) of a contiguous array (rows, o)."""
+    return array.reshape(len(array), -1, _COLUMNS).swapaxes(0, 1)
+
+
+# Inputs used rarely
+
+
+def _samples_at_a_time(layer: Linear, itemsize: int) -> int:
+    """What is added to z is made for so many samples at a time, so that it is still in the cache when it is added."""
+    return max(1, _BLOCK_BYTES // (layer.outputs * itemsize))
+
+
+@final
+class Entries:
+    """The inputs used rarely, as the numbers that are not zero: z[n,:] += x[n,i] W[i,:], one by one.
+
+    scipy.sparse holds them as numbers, columns, and where each sample starts. No row of W is gathered, and of each
+    only what its few samples need is multiplied.
+    """
+
+    def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
+        # Here, so that whoever does not need it does not wait a tenth of a second for it.
+        from scipy.sparse import csc_array, csr_array
+
+        self._by_sample, self._by_input = csr_array, csc_array
+        self._at_a_time = _samples_at_a_time(layer, dtype.itemsize)
+        self._first_of_sample = np.arange(n + 1) * layer.inputs
+        self._place = np.empty(layer.inputs, np.int32)
+
+    def select(self, x: Array, uses: Array, mask: Array) -> None:
+        """Select the entries of x (n, i) where `uses` (n, i) and `mask` (i,) hold; `uses` is overwritten."""
+        found = np.flatnonzero(np.bitwise_and(uses, mask, out=uses))
+        self._values = x.reshape(-1)[found]
+        self._columns = (found % x.shape[1]).astype(np.int32)
+        self._starts = np.searchsorted(found, self._first_of_sample).astype(np.int32)
+        self._inputs = np.flatnonzero(mask)
+
+    def add_forward(self, params: Tensors, *, out: Array) -> None:
+        """Add to z (n, o) what the entries make of it."""
+        weights = params["W"]
+        for first in range(0, len(out), self._at_a_time):
+            z = out[first : first + self._at_a_time]
+            starts = self._starts[first : first + len(z) + 1]
+            found = slice(starts[0], starts[-1])
+            x = self._by_sample(
+                (self._values[found], self._columns[found], starts - starts[0]), shape=(len(z), len(weights))
+            )
+            np.add(z, x @ weights, out=z)
+
+    def gradient(self, dy: Array, *, weights: Array) -> None:
+        """The rows of dL/dW of the selected inputs."""
+        self._place[self._inputs] = np.arange(len(self._inputs))
+        x_transposed = self._by_input(
+            (self._values, self._place[self._columns], self._starts), shape=(len(self._inputs), len(dy))
+        )
+        weights[self._inputs] = x_transposed @ dy
