@@ -19,6 +19,7 @@ from bench.console import make_table
 from bench.forecast import Speeds
 from bench.machine import Limits, measure_limits
 from bench.predicted import predict
+from bench.record import Record
 from bench.report import units
 from bench.scenarios import Scenario
 
@@ -54,12 +55,19 @@ def predictions(
     speeds = Speeds.of(network, batch_size, dtype, limits or measure_limits(dtype), memory_bytes)
     records = predict(strategies, scenario, blas.threads(), speeds, budget, calls=1)
     rows = [
-        {name: value for name in FIGURES if (value := getattr(record, name)) is not None}
-        | {"fits": "yes" if record.status == "predicted" else "no"}
-        | {"reason": "" if record.status == "predicted" else record.reason}
+        {name: value for name in FIGURES if (value := getattr(record, name)) is not None} | _fits(record)
         for record in records
     ]
     return sorted(rows, key=lambda row: row.get("predicted_time_s", float("inf")))
+
+
+def _fits(record: Record) -> dict[str, str]:
+    """Whether the budget allows it, and why not; of a strategy without a cost that is not known."""
+    if record.status != "predicted":
+        return {"fits": "no", "reason": record.reason}
+    if record.predicted_peak_bytes is None:
+        return {"fits": "unknown", "reason": "not predicted"}
+    return {"fits": "yes", "reason": ""}
 
 
 def print_predictions(
