@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies
-from backprop.layers import ACTIVATIONS, Layer, Linear, find_activation
+from backprop.layers import HIDDEN, Layer, Linear, find_activation
 
 DTYPES = ("float32", "float64")
 
@@ -40,7 +40,7 @@ PROPERTY = settings(
 LAYERS = {
     "linear": lambda width: Linear(width, 2 * width - 1),
     "linear-square": lambda width: Linear(width, width),
-    **{name: find_activation("activation", name) for name in ACTIVATIONS},
+    **{name: find_activation("activation", name) for name in HIDDEN},
     "leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
@@ -149,7 +149,7 @@ SCENARIOS = {
         Scenario("one-layer", (4, 3)),
         Scenario("one-layer-squares", (4, 3), batch_size=1, options=MSE),
         Scenario("one-of-each", (1, 1, 2), batch_size=3, options={"activation": "tanh"}),
-        *(Scenario(f"any-{name}", (5, 4, 3), options={"activation": name}) for name in ACTIVATIONS),
+        *(Scenario(f"any-{name}", (5, 4, 3), options={"activation": name}) for name in HIDDEN),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
@@ -226,7 +226,7 @@ def smooth_parameters(scenario, dtype, relative_step):
 
     def signs():
         pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [x > 0 for layer, x in pairs if not layer.smooth]
+        return [x > kink for layer, x in pairs for kink in layer.kinks]
 
     here = signs()
     for k, value in enumerate(params.vector):
