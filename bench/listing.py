@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from backprop import installed_strategies
-from backprop.layers import ACTIVATIONS, Layer, Linear
+from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 from backprop.registry import known_peers
 from backprop.sharding import STRATEGIES as SHARDED
@@ -17,13 +17,12 @@ from bench.scenarios import SCENARIOS
 
 def listing() -> dict[str, Any]:
     """Everything by kind, as JSON can hold it."""
-    layers: list[type[Layer]] = [Linear, *ACTIVATIONS.values()]
     return {
         "strategies": [
             {"name": name, "forms": strategy.summary, "error model": strategy.accuracy.reason}
             for name, strategy in installed_strategies().items()
         ],
-        "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in layers],
+        "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in LAYERS.values()],
         "losses": [{"name": loss.name, "formula": _first_line(loss)} for loss in LOSSES.values()],
         "scenarios": [
             {

@@ -8,6 +8,7 @@ formulas with 50 digits where rounding is the question.
 import functools
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 
 import autograd
 import autograd.numpy as anp
@@ -19,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies
-from backprop.layers import ACTIVATIONS, Layer, Linear, ReLU, find_activation
+from backprop.layers import HIDDEN, Layer, Linear, find_activation
 
 DTYPES = ("float32", "float64")
 
@@ -39,7 +40,7 @@ PROPERTY = settings(
 LAYERS = {
     "linear": lambda width: Linear(width, 2 * width - 1),
     "linear-square": lambda width: Linear(width, width),
-    **{name: find_activation("activation", name) for name in ACTIVATIONS},
+    **{name: find_activation("activation", name) for name in HIDDEN},
     "leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
@@ -126,6 +127,8 @@ class Scenario:
         return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
 
 
+OUTSIDE = Path(__file__).parent / "outside" / "layers.py"
+
 MSE = {"loss": "mean-squared-error"}
 
 SCENARIOS = {
@@ -146,8 +149,12 @@ SCENARIOS = {
         Scenario("one-layer", (4, 3)),
         Scenario("one-layer-squares", (4, 3), batch_size=1, options=MSE),
         Scenario("one-of-each", (1, 1, 2), batch_size=3, options={"activation": "tanh"}),
+        *(Scenario(f"any-{name}", (5, 4, 3), options={"activation": name}) for name in HIDDEN),
+        Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
+        Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
 }
+"""With every activation that has a file, and two layers from outside."""
 
 STRATEGIES = installed_strategies()
 
@@ -213,14 +220,13 @@ def smooth_parameters(scenario, dtype, relative_step):
     """
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
     smooth = np.ones(network.parameter_count, bool)
-    if not any(isinstance(layer, ReLU) for layer in network.layers):
+    if all(layer.smooth for layer in network.layers):
         return smooth
     moved = params.copy()
 
     def signs():
-        values = network.activations(moved, batch.inputs)
-        pairs = zip(network.layers, values[1:], strict=True)
-        return [y > 0 for layer, y in pairs if isinstance(layer, ReLU)]
+        pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
+        return [x > kink for layer, x in pairs for kink in layer.kinks]
 
     here = signs()
     for k, value in enumerate(params.vector):

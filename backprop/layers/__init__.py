@@ -18,8 +18,11 @@ from backprop.layers.tanh import Tanh
 LAYERS: dict[str, type[Layer]] = classes(__name__, __path__, Layer)  # type: ignore[type-abstract]
 """Every layer that has a file here, by name."""
 
-ACTIVATIONS = {name: kind for name, kind in LAYERS.items() if len(inspect.signature(kind).parameters) < 2}
+HIDDEN = {name: kind for name, kind in LAYERS.items() if len(inspect.signature(kind).parameters) < 2}
 """Those that stand between two linear layers: they are made without arguments, or of their width alone."""
+
+ACTIVATIONS = {name: kind for name, kind in HIDDEN.items() if not inspect.signature(kind).parameters}
+"""Those of any width: they are made without arguments."""
 
 
 def find_activation(kind: str, name: str) -> Callable[[int], Layer]:
@@ -27,7 +30,7 @@ def find_activation(kind: str, name: str) -> Callable[[int], Layer]:
 
     Raises `UnknownNameError` for a name that is not known, `LoadError` for a class that is no such layer.
     """
-    known = LAYERS if kind == "output" else ACTIVATIONS
+    known = LAYERS if kind == "output" else HIDDEN
     found = find_class(kind, Layer, name, known, "backprop.layers")  # type: ignore[type-abstract]
 
     def make(width: int) -> Layer:
@@ -44,6 +47,7 @@ def find_activation(kind: str, name: str) -> Callable[[int], Layer]:
 __all__ = [
     "ACTIVATIONS",
     "GELU",
+    "HIDDEN",
     "LAYERS",
     "EinsumFactor",
     "Elementwise",

@@ -38,8 +38,8 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
-    smooth: ClassVar[bool] = True
-    """Whether the layer is differentiable everywhere; where it is not, long difference steps cross its kinks."""
+    kinks: ClassVar[tuple[float, ...]] = ()
+    """The inputs of an element at which the layer has no derivative: long difference steps cross them."""
     complex_safe: ClassVar[bool] = False
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
@@ -66,6 +66,11 @@ class Layer(ABC):
 
     The tests of a layer's forms decline a layer that has none.
     """
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the layer is differentiable everywhere."""
+        return not self.kinks
 
     @abstractmethod
     def output_width(self, input_width: int) -> int:

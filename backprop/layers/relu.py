@@ -23,7 +23,7 @@ class ReLU(Elementwise):
 
     name: ClassVar[str] = "relu"
     reads_input: ClassVar[bool] = False
-    smooth: ClassVar[bool] = False
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
     complex_safe: ClassVar[bool] = True
     forward_flops_per_element: ClassVar[int] = 1
     derivative_flops_per_element: ClassVar[int] = 1

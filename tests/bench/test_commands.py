@@ -9,7 +9,7 @@ from command import backprop, run_pytest, run_python
 from rows import record, write_journal
 
 from backprop import installed_strategies
-from backprop.layers import ACTIVATIONS
+from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 from bench.record import Agreement, Record
 from bench.report import html
@@ -31,7 +31,7 @@ def test_list_names_everything_as_json(tmp_path):
     assert {"strategies", "layers", "losses", "scenarios", "peers"} <= set(listed)
     names = {kind: [row["name"] for row in rows] for kind, rows in listed.items() if kind != "peers"}
     assert names["strategies"] == list(installed_strategies())
-    assert names["layers"] == ["linear", *ACTIVATIONS]
+    assert names["layers"] == list(LAYERS)
     assert names["losses"] == list(LOSSES)
     assert names["scenarios"] == [scenario.id for scenario in SCENARIOS]
     assert all(str(value).strip() for rows in listed.values() for row in rows for value in row.values())
@@ -41,7 +41,7 @@ def test_list_is_plain_text_when_piped(tmp_path):
     done = backprop("list", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.out)
-    for name in (*installed_strategies(), *ACTIVATIONS, *LOSSES, *(scenario.id for scenario in SCENARIOS)):
+    for name in (*installed_strategies(), *LAYERS, *LOSSES, *(scenario.id for scenario in SCENARIOS)):
         assert re.search(rf"^\| {re.escape(name)} +\|", done.out, flags=re.MULTILINE), name
     assert list(tmp_path.iterdir()) == []
 

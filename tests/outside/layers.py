@@ -18,7 +18,7 @@ class LeakyReLU(Elementwise):
 
     name: ClassVar[str] = "leaky-relu"
     reads_input: ClassVar[bool] = True
-    smooth: ClassVar[bool] = False
+    kinks: ClassVar[tuple[float, ...]] = (0.0,)
     forward_flops_per_element: ClassVar[int] = 2
     derivative_flops_per_element: ClassVar[int] = 1
     forward_temporaries: ClassVar[int] = 2
@@ -51,7 +51,7 @@ class UnawareLeakyReLU(LeakyReLU):
     """The same, by somebody who did not say that it has a kink."""
 
     name: ClassVar[str] = "unaware-leaky-relu"
-    smooth: ClassVar[bool] = True
+    kinks: ClassVar[tuple[float, ...]] = ()
 
 
 @final
@@ -218,7 +218,7 @@ class PReLU(_Normalisation):
     """y = x where x > 0, and a x elsewhere, with one number a: no rule of einsum has such a parameter."""
 
     name = "prelu"
-    smooth = False
+    kinks = (0.0,)
 
     def parameter_shapes(self):
         return {"a": (1,)}

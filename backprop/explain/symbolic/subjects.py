@@ -17,7 +17,7 @@ from backprop.explain.symbolic.losses import prove_loss
 from backprop.explain.symbolic.network import SymbolicNetwork
 from backprop.explain.symbolic.strategies import prove_strategy
 from backprop.explain.symbolic.zero import simplified
-from backprop.layers import ACTIVATIONS, Layer, Linear, Softmax
+from backprop.layers import HIDDEN, Layer, Linear, Softmax, find_activation
 from backprop.losses import LOSSES, CrossEntropy, Loss, SoftmaxCrossEntropy
 from backprop.network import Network
 from backprop.options import check_count
@@ -25,7 +25,7 @@ from backprop.registry import find_strategy
 
 FUSED = "softmax-cross-entropy"
 STRATEGIES = ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form")
-SUBJECTS = ("linear", *ACTIVATIONS, FUSED, "mean-squared-error")
+SUBJECTS = ("linear", *HIDDEN, FUSED, *(name for name in LOSSES if name != CrossEntropy.name))
 """By name; `network` comes beside them."""
 
 
@@ -41,7 +41,9 @@ def derive(subject: str, size: int) -> Derivation:
         return _of_fused(size)
     if subject in LOSSES:
         return _of_loss(LOSSES[subject](), size)
-    return _of_layer(Linear(size, 2) if subject == "linear" else ACTIVATIONS[subject](), size)
+    return _of_layer(
+        Linear(size, 2) if subject == "linear" else find_activation("layer", subject)(size), size
+    )
 
 
 def _of_layer(layer: Layer, size: int) -> Derivation:

@@ -6,8 +6,8 @@ import pytest
 from backprop.explain.symbolic import prove_layer
 from backprop.explain.symbolic.layers import SymbolicLayer
 from backprop.layers import (
-    ACTIVATIONS,
     GELU,
+    HIDDEN,
     EinsumFactor,
     Elementwise,
     Layer,
@@ -16,11 +16,12 @@ from backprop.layers import (
     Sigmoid,
     Softmax,
     Tanh,
+    find_activation,
 )
 
 LAYERS = {
     "linear": lambda i: Linear(i, 2),
-    **{name: lambda i, kind=kind: kind() for name, kind in ACTIVATIONS.items()},
+    **{name: find_activation("layer", name) for name in HIDDEN},
 }
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import GELU, Elementwise, Sigmoid, Tanh
+from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
 from backprop.layers.gelu import normal_distribution
 
 
@@ -68,16 +69,12 @@ def _logistic(z: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
 
 
-def _sigmoid_slope(z: Array) -> Array:
-    y = _logistic(z)
-    return np.asarray(y * (1 - y))
-
-
 LOOKALIKES: dict[str, Callable[[Array], Array]] = {
-    "relu": lambda z: np.where(z > 0, 1.0, 0.0),
-    "tanh": lambda z: 1 - np.tanh(z) ** 2,
-    "sigmoid": _sigmoid_slope,
-    "gelu": lambda z: normal_distribution(z) + z * _density(z),
+    **{
+        name: partial(derivative_of, kind())
+        for name, kind in ACTIVATIONS.items()
+        if issubclass(kind, Elementwise)
+    },
     "softplus": _logistic,
     "elu": lambda z: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0))),
 }
