@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from planted.gradients.networks import NETS
 
-from backprop.check.network.approximate import difference_quotient
 from backprop.check.network.comparison import truth_for
+from backprop.check.network.diagnosis import difference_quotient
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()

@@ -7,8 +7,8 @@ from planted.gradients.networks import NETS
 
 from backprop.check.network import check_network_gradient
 from backprop.check.network.comparison import truth_for
-from backprop.check.network.hypotheses import Run
-from backprop.check.network.narrower import narrower_dtype
+from backprop.check.network.diagnosis import narrower_dtype
+from backprop.check.network.mistakes import Run
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()

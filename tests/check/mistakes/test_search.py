@@ -5,7 +5,7 @@ import pytest
 
 from backprop import Network
 from backprop.check.network.comparison import truth_for
-from backprop.check.network.hypotheses import Got, Run, explain
+from backprop.check.network.mistakes import Got, Run, explain
 
 SIZES = (12, 8, 8, 5)
 

@@ -14,16 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backprop.check.network.hypotheses.activation import wrong_slopes
-from backprop.check.network.hypotheses.batch import scaled, weighted
-from backprop.check.network.hypotheses.chain import wrong_chain
-from backprop.check.network.hypotheses.forward import other_networks
-from backprop.check.network.hypotheses.labels import other_labels
-from backprop.check.network.hypotheses.loss import other_losses
-from backprop.check.network.hypotheses.run import Run
-from backprop.check.network.hypotheses.single import bias_mistakes, weight_mistakes
-from backprop.check.network.hypotheses.softmax import wrong_output
-from backprop.check.network.hypotheses.state import Got, Hypotheses, Mistake, State, norm
+from backprop.check.network.mistakes.activation import wrong_slopes
+from backprop.check.network.mistakes.batch import scaled, weighted
+from backprop.check.network.mistakes.chain import wrong_chain
+from backprop.check.network.mistakes.other_network import other_networks
+from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
+from backprop.check.network.mistakes.state import Got, Hypotheses, Mistake, Run, State, norm
+from backprop.check.network.mistakes.tensor import bias_mistakes, weight_mistakes
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
 """The families of mistakes at the network's output: from the right state of the last layer to wrong ones.

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.hypotheses.edges import fit_line
-from backprop.check.network.hypotheses.state import Got, Mistake, State
+from backprop.check.network.mistakes.activation import fit_line
+from backprop.check.network.mistakes.state import Got, Mistake, State
 from backprop.layers import Softmax
 
 _WEIGHTS, _TERM = "wrong-layer-weights", "layer-term-missing"

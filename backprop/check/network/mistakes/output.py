@@ -1,0 +1,262 @@
+"""Output: a wrong δ of the last layer, from the softmax, from another loss, or from other labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.network.mistakes.activation import fit_line
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.layers import Elementwise, Softmax
+
+# Mistakes between the loss and the last linear layer: the output's Jacobian cut down, doubled, left out, or
+# askew.
+#
+# Right, for softmax and cross-entropy, is δ = (p - t) / n with t one-hot; through the chain -t/p · p (1 - p) and
+# so on.
+
+_DIAGONAL, _TWICE, _AXIS, _TERM = (
+    "softmax-diagonal-only",
+    "softmax-applied-twice",
+    "softmax-wrong-axis",
+    "layer-term-missing",
+)
+
+
+def wrong_output(right: State, got: Got) -> Iterator[State]:
+    """δ of the last layer with something else for the output's Jacobian."""
+    run = right.run
+    output = run.activations[-1]
+    if isinstance(output, Softmax):
+        for kind, delta, text in _softmax(run, right.delta):
+            yield right.but(Mistake(kind, text, layer=right.k), delta=delta)
+        if run.fused:
+            yield from _axes(right)
+    elif isinstance(output, Elementwise):
+        yield from _elementwise(right, output)
+
+
+def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
+    p, t, n = run.y, run.targets, run.n
+    if run.fused:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            dp = np.where(t > 0, -t / p, 0.0) / n
+    else:
+        dp = run.network.loss_function.gradient(p, run.labels)
+    yield _DIAGONAL, dp * p * (1 - p), "a backward pass with p (1 - p) for the softmax Jacobian"
+    yield _DIAGONAL, dp * p, "a backward pass with p on the diagonal for the softmax Jacobian"
+    yield _DIAGONAL, -p * _but_own(p * dp), "a backward pass with the softmax Jacobian's off-diagonal alone"
+    yield _TERM, dp, "a backward pass without the softmax Jacobian"
+    twice = p * (delta - np.sum(p * delta, axis=1, keepdims=True))
+    yield _TWICE, twice, "a backward pass with the softmax Jacobian applied once more, on top of p - t"
+    yield _TWICE, delta * p * (1 - p), "a backward pass with p - t multiplied by p (1 - p)"
+    yield _TWICE, delta * p, "a backward pass with p - t multiplied by p"
+
+
+def _axes(right: State) -> Iterator[State]:
+    """Probabilities that are normalised over something else than the classes."""
+    run = right.run
+    z = run.z[-1]
+    for largest in (z.max(), z.max(axis=1, keepdims=True)):
+        e = np.exp(z - largest)
+        for q, axis in (
+            (e / e.sum(axis=0), "over the batch"),
+            (e / e.sum(), "over batch and classes at once"),
+        ):
+            mistake = Mistake(_AXIS, f"a gradient with the softmax taken {axis}", layer=right.k)
+            yield State(replace(run, y=q), right.k, (q - run.targets) / run.n, (mistake,))
+
+
+def _but_own(x: Array) -> Array:
+    """The sum over all other classes."""
+    return np.asarray(x.sum(axis=1, keepdims=True) - x)
+
+
+def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
+    """The output is an activation under a loss that has no short form with it."""
+    run, k = right.run, right.k
+    dy = run.network.loss_function.gradient(run.y, run.labels)
+    f, layer = output.name, k + 1
+    text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
+    yield right.but(Mistake("activation-derivative-missing", text, layer=k), delta=dy)
+    slope = np.asarray(output.derivative(run.y, output.forward({}, run.y)), np.float64)
+    text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
+    yield right.but(Mistake("activation-derivative-misplaced", text, layer=k), delta=dy * slope)
+
+
+# The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
+
+_KIND = "other-loss"
+
+
+def other_losses(right: State, got: Got) -> Iterator[State]:
+    """δ of the last layer under other losses."""
+    run = right.run
+    for delta, text in (*_from_logits(run), *_from_outputs(run)):
+        yield right.but(Mistake(_KIND, f"the gradient of {text}", layer=right.k), delta=delta)
+    yield from _stabilised(right, got)
+
+
+def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
+    z, t, n = run.z[-1], run.targets, run.n
+    c = z.shape[1]
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    p = e / e.sum(axis=1, keepdims=True)
+    q = 1 / (1 + np.exp(-z))
+    if not run.fused:
+        yield (p - t) / n, "the cross-entropy of the softmax"
+        yield (p - t) / (n * c), "the cross-entropy of the softmax, averaged over the classes, too"
+    yield p / n, "log Σ exp z: the labels are not subtracted"
+    yield -t / n, "-z at the label: the softmax is not in it"
+    yield (q - t) / n, "the binary cross-entropy of a sigmoid for every class"
+    yield (q - t) / (n * c), "the binary cross-entropy of a sigmoid, averaged over the classes"
+    dq = (q - t) * q * (1 - q)
+    for factor, words in _factors(n, c):
+        yield factor * dq, f"{words} of a sigmoid's outputs"
+    gaps = np.where(t > 0, 0.0, z - z[np.arange(n), run.labels][:, None] + 1)
+    hinge = np.where((t == 0) & (gaps > 0), 1.0, 0.0)
+    hinge[np.arange(n), run.labels] = -hinge.sum(axis=1)
+    yield hinge / n, "the multi-class hinge loss"
+
+
+def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
+    y, t, n = run.y, run.targets, run.n
+    c = y.shape[1]
+    losses = [(factor * (y - t), words) for factor, words in _factors(n, c)]
+    if run.network.loss_function.name == "mean-squared-error":
+        losses += [(2 * y / (n * c), "the mean square of the outputs: the labels are not subtracted")]
+    losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
+    losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
+    for dy, words in losses:
+        if run.fused or "squared" not in words:  # in multiples of itself the loss is no other one
+            yield run.through(run.depth - 1, dy), words
+    if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
+        for factor, words in _factors(n, c):
+            if run.activations[-1] is not None:
+                yield factor * (run.z[-1] - t), f"{words} of the logits"
+
+
+def _factors(n: int, c: int) -> Iterator[tuple[float, str]]:
+    """The constants with which the squared error is written."""
+    yield 2 / (n * c), "the mean squared error"
+    yield 1 / (n * c), "half of the mean squared error"
+    yield 2 / n, "the squared error"
+    yield 1 / n, "half of the squared error"
+    yield 2.0, "the sum of the squared error over the batch"
+    yield 1.0, "half of the sum of the squared error over the batch"
+
+
+def _stabilised(right: State, got: Got) -> Iterator[State]:
+    """-log(p + ε), as it is written to keep the logarithm finite: a factor p / (p + ε) ≈ 1 - ε/p a sample."""
+    run = right.run
+    bias = run.names(right.k)[1]
+    if not run.fused or bias not in got.tensors or bias not in got.wrong:
+        return
+    own = run.y[np.arange(run.n), run.labels][:, None]
+    epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
+    for _ in range(20):  # by Gauss and Newton: the factor is not linear
+        if epsilon is None or not 0 < epsilon < 0.1:
+            return
+        factor = own / (own + epsilon)
+        slope = -(right.delta * factor / (own + epsilon)).sum(axis=0)
+        step = fit_line((right.delta * factor).sum(axis=0), slope, got.tensors[bias])
+        if step is None or abs(step) <= 1e-14 * epsilon:
+            break
+        epsilon += step
+    text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
+    mistake = Mistake(_KIND, text, layer=right.k, fitted=True)
+    yield right.but(mistake, delta=right.delta * own / (own + epsilon))
+
+
+# Labels: those of other samples, counted from another class, or in another order of the classes.
+#
+# For a δ that is affine in the one-hot labels, δ = A + B t, the labels that were used can be read off: with fewer
+# samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
+
+_SHIFTED, _PERMUTED = "labels-shifted", "classes-permuted"
+
+
+def other_labels(right: State, got: Got) -> Iterator[State]:
+    """δ of the last layer with other labels."""
+    run = right.run
+    seen = {run.labels.tobytes()}
+    for kind, labels, text in (*_enumerated(run), *_read_off(run, got), *_matched(run, got)):
+        if labels.tobytes() in seen:
+            continue
+        seen.add(labels.tobytes())
+        other = run.again(labels=labels)
+        # Where no class comes twice, any other labels are the classes in another order as well.
+        twice = np.unique(run.labels).size < run.n
+        also = () if twice or kind != _PERMUTED else (_SHIFTED,)
+        mistake = Mistake(kind, f"the gradient with {text}", layer=right.k, also=also)
+        yield State(other, right.k, other.output_delta(), (mistake,))
+
+
+def _enumerated(run: Run) -> Iterator[tuple[str, Array, str]]:
+    y, c = run.labels, run.y.shape[1]
+    yield _SHIFTED, np.roll(y, 1), "the label of the sample before"
+    yield _SHIFTED, np.roll(y, -1), "the label of the next sample"
+    yield _SHIFTED, y[::-1].copy(), "the labels in reverse order"
+    yield _SHIFTED, np.sort(y), "the labels sorted"
+    yield _SHIFTED, (y + 1) % c, "the next class for every label"
+    yield _SHIFTED, (y - 1) % c, "the class before for every label"
+    yield _SHIFTED, np.minimum(y + 1, c - 1), "the next class for every label, but for the last"
+    yield _SHIFTED, np.maximum(y - 1, 0), "the class before for every label, but for the first"
+    yield _PERMUTED, c - 1 - y, "the classes counted from the end"
+    for k in range(c if c <= 100 else 0):
+        yield _SHIFTED, np.full_like(y, k), f"the label {k} for every sample"
+    for k in range(run.n if run.n <= 100 else 0):
+        yield _SHIFTED, np.full_like(y, y[k]), f"the label of sample {k} for every sample"
+
+
+def _one_hot_slope(run: Run) -> tuple[Array, float] | None:
+    """(A, B) of δ = A + B t; None where δ is not of that form."""
+    if run.fused:
+        return run.y / run.n, -1 / run.n
+    if run.activations[-1] is None and run.network.loss_function.name == "mean-squared-error":
+        return 2 * run.y / run.y.size, -2 / run.y.size
+    return None
+
+
+def _read_off(run: Run, got: Got) -> Iterator[tuple[str, Array, str]]:
+    """The labels that were used, solved for from dW of the last layer."""
+    weights = run.names(run.depth - 1)[0]
+    form, x = _one_hot_slope(run), run.x[-1]
+    if form is None or weights not in got.tensors or run.n > min(x.shape[1], 512):
+        return
+    delta, _, rank, _ = np.linalg.lstsq(x.T, got.tensors[weights], rcond=None)
+    if rank < run.n:
+        return
+    t = (delta - form[0]) / form[1]
+    labels = t.argmax(axis=1).astype(run.labels.dtype)
+    if np.max(np.abs(t - np.eye(t.shape[1])[labels])) < 0.1:
+        yield _told_apart(run, labels)
+
+
+def _matched(run: Run, got: Got) -> Iterator[tuple[str, Array, str]]:
+    """Every class of the labels matched with the class for which it was taken, by its share in dW."""
+    weights = run.names(run.depth - 1)[0]
+    form, x = _one_hot_slope(run), run.x[-1]
+    if form is None or weights not in got.tensors:
+        return
+    own = x.T @ run.targets  # (i, c): the sum of the inputs of each class
+    taken = (got.tensors[weights] - x.T @ form[0]) / form[1]
+    distance = np.linalg.norm(taken[:, None, :] - own[:, :, None], axis=0)  # (class, taken for)
+    mapped = distance.argmin(axis=1)
+    yield _told_apart(run, mapped[run.labels].astype(run.labels.dtype))
+
+
+def _told_apart(run: Run, labels: Array) -> tuple[str, Array, str]:
+    """Whether other labels are another order of the classes, or belong to other samples."""
+    pairs = sorted({(int(a), int(b)) for a, b in zip(run.labels, labels, strict=True)})
+    sources, targets = {a for a, _ in pairs}, {b for _, b in pairs}
+    moved = [f"{a} for {b}" for b, a in pairs if a != b]
+    if len(pairs) == len(sources) == len(targets):
+        text = f"the classes in another order: {', '.join(moved[:6])}{', …' if len(moved) > 6 else ''}"
+        return _PERMUTED, labels, text
+    changed = np.flatnonzero(labels != run.labels)
+    some = ", ".join(f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed[:3])
+    return _SHIFTED, labels, f"other labels: {some}{', …' if len(changed) > 3 else ''}"
