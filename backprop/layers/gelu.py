@@ -52,7 +52,7 @@ class GELU(Elementwise):
         return np.asarray(x * (1 + erf(x / math.sqrt(2))) / 2)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """X Φ(x)."""
+        """x Φ(x)."""
         y: Array = np.multiply(x, normal_distribution(x), out=out)
         return y
 

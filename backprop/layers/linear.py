@@ -86,7 +86,7 @@ class Linear(Layer):
         return n * (1 if out else i) * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """X W + b."""
+        """x W + b."""
         y = np.matmul(x, params["W"], out=out)
         return np.add(y, params["b"], out=y)
 
@@ -116,7 +116,7 @@ class Linear(Layer):
         return EinsumFactor("io", params["W"])
 
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """X for W and the number one for b: the δ of both is the axis o that the operands share."""
+        """x for W and the number one for b: the δ of both is the axis o that the operands share."""
         return {"W": EinsumFactor("ni", x), "b": EinsumFactor("", np.ones((), x.dtype))}
 
     def vjp(
@@ -130,7 +130,7 @@ class Linear(Layer):
         out: Array | None = None,
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
-        """Dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""
+        """dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""
         if dparams is None:
             dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
         self.weight_gradient(x, dy, out=dparams["W"])

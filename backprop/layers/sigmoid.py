@@ -56,6 +56,6 @@ class Sigmoid(Elementwise):
         return y
 
     def derivative(self, x: Array, y: Array) -> Array:
-        """Y (1 - y)."""
+        """y (1 - y)."""
         slope = np.subtract(1, y)
         return np.multiply(slope, y, out=slope)

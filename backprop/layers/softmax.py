@@ -87,7 +87,7 @@ class Softmax(Layer):
         return (0 if out else n * o * itemsize) + n * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """Exp(x - max x), divided by its sum over the classes.
+        """exp(x - max x), divided by its sum over the classes.
 
         Complex numbers are ordered by their real parts, so that their maximum serves as well.
         """
@@ -128,7 +128,7 @@ class Softmax(Layer):
         out: Array | None = None,
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
-        """P ∘ (dp - Σ p dp)."""
+        """p ∘ (dp - Σ p dp)."""
         if not input_needed:
             return None, {}
         inner = np.einsum("no,no->n", y, dy)[:, None]
@@ -136,6 +136,6 @@ class Softmax(Layer):
         return np.multiply(dx, y, out=dx), {}
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
-        """P ∘ (ż - Σ p ż)."""
+        """p ∘ (ż - Σ p ż)."""
         dy: Array = y * (dx - np.sum(y * dx, axis=-1, keepdims=True))
         return dy

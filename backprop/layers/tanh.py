@@ -42,7 +42,7 @@ class Tanh(Elementwise):
         return np.asarray((1 - e) / (1 + e))
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """Tanh x."""
+        """tanh x."""
         y: Array = np.tanh(x, out=out)
         return y
 
