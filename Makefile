@@ -10,7 +10,7 @@ bench: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only
 
 test: $(VENV)/installed-report-test
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist worksteal -m "not processes"
 
 lint: $(VENV)/installed-report-test-dev
 	$(BIN)/ruff check .

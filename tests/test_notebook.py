@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install '.[notebook]')")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install '.[notebook]')")
 pytest.importorskip("ipykernel", reason="ipykernel is not installed (pip install '.[notebook]')")

@@ -9,6 +9,8 @@ from command import BACKPROP, backprop, finish, start
 
 import bench
 
+pytestmark = pytest.mark.processes
+
 
 def records_in(folder):
     """How many whole records the journal has so far."""

@@ -8,6 +8,8 @@ import pytest
 from command import BACKPROP, backprop, finish, start, start_pytest
 from planted import failing, wrong
 
+pytestmark = pytest.mark.processes
+
 RIGHT = ("short-form",)
 WRONG = {"MissingMean": "missing-mean", "TransposedWeight": "transposed-weight"}
 WRONG["WrongOffDiagonal"] = "wrong-off-diagonal"

@@ -33,6 +33,8 @@ from bench.selftest import (
 )
 from bench.threads import available_cores
 
+pytestmark = pytest.mark.processes
+
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 SITE = Site("sample", 1, available_cores()[-1:], 4e9, 60.0)
 SCHEDULE = Schedule(starts=6, turns=5)

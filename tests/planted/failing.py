@@ -186,10 +186,10 @@ class Spy(ByHand):
     name = "spy"
 
     def __init__(self, **predicted):
-        self.predicted, self.calls = predicted, []
+        self.figures, self.calls = predicted, []
 
     def cost(self, network, batch_size, dtype):
-        return dataclasses.replace(super().cost(network, batch_size, dtype), **self.predicted)
+        return dataclasses.replace(super().cost(network, batch_size, dtype), **self.figures)
 
     def prepare(self, network, batch_size, dtype):
         self.calls.append("prepare")

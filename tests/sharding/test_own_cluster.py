@@ -11,6 +11,8 @@ from backprop import find_strategy, installed_strategies
 from backprop.errors import UnknownNameError
 from backprop.registry import known_peers, select_strategies
 
+pytestmark = pytest.mark.processes
+
 PROGRAM = """
 import backprop, numpy as np, {more}
 print("once", flush=True)

@@ -10,10 +10,16 @@ from backprop.losses import CrossEntropy, MeanSquaredError
 from backprop.strategies import forward_mode
 from backprop.strategies.forward_mode import ForwardMode
 
+DONE = [
+    name
+    for name, scenario in SCENARIOS.items()
+    if ForwardMode().unsupported(scenario.network, np.dtype("float64")) is None
+]
+
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("block_bytes", [1, 500, 1 << 14])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", DONE)
 def test_the_size_of_a_block_changes_nothing(scenario, block_bytes, dtype, monkeypatch):
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
     monkeypatch.setattr(forward_mode, "_BLOCK_BYTES", block_bytes)

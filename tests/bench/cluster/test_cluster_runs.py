@@ -15,6 +15,7 @@ from bench.journal import NAME, finished_groups, read_journal
 
 pytest.importorskip("distributed")
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.skipif(
         sys.platform != "linux", reason="a worker's processes are found and killed as on Linux"
     ),

@@ -7,7 +7,10 @@ from planted import dying, failing, wrong
 
 from bench.journal import read_journal
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="limits and signals of POSIX")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="limits and signals of POSIX"),
+]
 
 EXPECTED = {
     "short-form": ("ok", ""),

@@ -16,7 +16,10 @@ from rows import described
 from bench.journal import NAME, Journal, read_journal
 from bench.report import write_reports
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here"),
+]
 
 
 def cells(folder):

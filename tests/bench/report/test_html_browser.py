@@ -13,6 +13,7 @@ playwright = pytest.importorskip(
     "playwright.sync_api", reason="playwright is not installed (pip install '.[browser]')"
 )
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
     pytest.mark.skipif(not html.available(), reason=f"no page without {html.NEEDED}"),
 ]

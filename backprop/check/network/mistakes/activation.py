@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -228,3 +229,14 @@ def _between(low: float, high: float) -> str:
             if low <= candidate <= high:
                 return f"{candidate:g}"
     return f"{high:g}"
+
+
+class Uncounted(Elementwise):
+    """An activation used only inside the search for mistakes; it has no cost model."""
+
+    reads_input: ClassVar[bool] = True
+    forward_flops_per_element: ClassVar[int] = 0
+    derivative_flops_per_element: ClassVar[int] = 0
+    forward_temporaries: ClassVar[int] = 0
+    derivative_temporaries: ClassVar[int] = 0
+    derivative_is_mask: ClassVar[bool] = False

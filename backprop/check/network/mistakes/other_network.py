@@ -4,68 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import gelu_tanh, gelu_tanh_slope
+from backprop.check.network.mistakes.forward_linear import ForwardLinear
+from backprop.check.network.mistakes.gelu_tanh import GeluTanh
 from backprop.check.network.mistakes.state import Got, Mistake, Run, State
-from backprop.layers import ACTIVATIONS, Elementwise, Layer, Tensors
-
-# Activations that only hypotheses use: what they cost is of no interest.
-
-
-class Uncounted(Elementwise):
-    """An activation whose cost nobody asks for."""
-
-    reads_input: ClassVar[bool] = True
-    forward_flops_per_element: ClassVar[int] = 0
-    derivative_flops_per_element: ClassVar[int] = 0
-    forward_temporaries: ClassVar[int] = 0
-    derivative_temporaries: ClassVar[int] = 0
-    derivative_is_mask: ClassVar[bool] = False
-
-
-# The approximation of gelu by tanh, ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))).
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class GeluTanh(Uncounted):
-    """The approximation that most frameworks offer beside the exact gelu."""
-
-    name: ClassVar[str] = "gelu by its tanh approximation"
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
-        return gelu_tanh(x)
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        """Its derivative."""
-        return gelu_tanh_slope(x)
-
-
-# An activation that is left out on the way forward only, while its derivative is taken on the way back.
-
-
-@final
-@dataclass(frozen=True, repr=False)
-class ForwardLinear(Uncounted):
-    """Nothing on the way forward, and another activation's derivative on the way back."""
-
-    other: Elementwise
-
-    name: ClassVar[str] = "no activation"
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """X."""
-        return x
-
-    def derivative(self, x: Array, y: Array) -> Array:
-        """The other's f'(x)."""
-        return np.asarray(self.other.derivative(x, self.other.forward({}, x)), np.float64)
-
+from backprop.layers import ACTIVATIONS, Elementwise, Layer
 
 # Another forward pass: the right gradient of a network with other activations, or without its biases.
 
