@@ -40,6 +40,7 @@ _ASLEEP_S = 0.05
 _LOOK_S = 0.2
 _LAST_WORDS_S = 1.0
 _END_S = 10.0
+_LOOKS = 3  # in vain, one after another: a process whose parent has just died is missed by a single one
 _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
 
 _OWN_GROUP: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
@@ -335,10 +336,13 @@ class _Family:
 
         deadline = time.monotonic() + _END_S
         found: dict[int, psutil.Process] = {}
-        while time.monotonic() < deadline:
-            new = [each for each in self._living(process) if each.pid not in found]
-            if not new:
-                break
+        in_vain = 0
+        while in_vain < _LOOKS and time.monotonic() < deadline:
+            try:
+                new = [each for each in self._living(process) if each.pid not in found]
+            except psutil.Error:  # one of them ended while it was looked at
+                continue
+            in_vain = 0 if new else in_vain + 1
             for each in new:
                 found[each.pid] = each
                 if hasattr(signal, "SIGSTOP"):
@@ -359,18 +363,17 @@ class _Family:
             _set_adopting(self._adopted_before)
 
     def _living(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-        """Those that there are now."""
+        """Those that there are now. Raises `psutil.Error` where one ends meanwhile."""
         import psutil
 
-        with contextlib.suppress(psutil.Error):
-            if self._adopts:
-                others = [psutil.Process(number) for number in self._others if psutil.pid_exists(number)]
-                foreign = {each.pid for other in others for each in (other, *other.children(recursive=True))}
-                everything = psutil.Process().children(recursive=True)
-                return [each for each in everything if each.pid not in foreign]
-            if process.poll() is None:
-                child = psutil.Process(self._child)
-                return [child, *child.children(recursive=True)]
+        if self._adopts:
+            others = [psutil.Process(number) for number in self._others if psutil.pid_exists(number)]
+            foreign = {each.pid for other in others for each in (other, *other.children(recursive=True))}
+            everything = psutil.Process().children(recursive=True)
+            return [each for each in everything if each.pid not in foreign]
+        if process.poll() is None:
+            child = psutil.Process(self._child)
+            return [child, *child.children(recursive=True)]
         return []
 
 
