@@ -41,12 +41,20 @@ def code(notebook):
 
 
 def texts(cell):
-    """What a cell prints or shows as text; of a picture, that there is one."""
-    found = []
+    """What a cell prints or shows as text; of a picture, that there is one.
+
+    A slow kernel hands over what it prints in several pieces: they are one text.
+    """
+    found, printed = [], False
     for output in cell.outputs:
         data = output.get("data", {})
         shown = output.get("text") or data.get("text/markdown") or data.get("text/plain")
-        found.append("a picture" if "image/png" in data else re.sub(r"0x[0-9a-f]+", "", shown))
+        text = "a picture" if "image/png" in data else re.sub(r"0x[0-9a-f]+", "", shown)
+        if printed and output.output_type == "stream":
+            found[-1] += text
+        else:
+            found.append(text)
+        printed = output.output_type == "stream"
     return found
 
 
