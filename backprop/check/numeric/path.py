@@ -24,7 +24,6 @@ from backprop.check.numeric.slopes import Direction, Ladder, Slope
 
 _PIECES = 16
 _ROUNDED = 3e-3
-CALLS = 2 * _PIECES
 
 
 @dataclass(frozen=True)

@@ -29,24 +29,23 @@ _QUIET = 1000.0
 _SINGLE = 2.0**-22  # values on coarser stairs than those of float32
 _ROOM_ON_STAIRS = 12.0
 _ROOM, _ROOM_IF_NOISY = 3.0, 4.0  # times the estimated error: noise is not always as even as it was measured
-_COARSE, _COARSELY_WRONG = (
-    1e-3,
-    0.07,
-)  # of a slope: a claim in numbers of three digits is wrong beyond its second
+_COARSE, _COARSELY_WRONG = 1e-3, 0.07  # of a slope: a claim of three digits is wrong beyond its second
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 
 _DUST = 1e-6  # of how much a function moves elsewhere: a slope that small may be lost where it does not move
-_CORNER_STEPS = (
-    1e5  # times what the noise does to a corner: these steps, down to a 64th, show it to three digits
-)
-_CORNER_SPAN = 64.0
+_CORNER_STEPS, _CORNER_SPAN = (
+    1e5,
+    64.0,
+)  # times the noise of a corner; down to a 64th they show three digits of it
 _SAME_CORNER = 0.01  # of the jump of the slope
 _TOO_FLAT = 0.2
 _STAIRS = 3  # places at which a function on stairs is looked at
 _BESIDE = 0.01  # of the slopes: by how much they may change within the distance of points beside
-_FLATTER = 0.5
-_FLAT = 0.1
+_FLATTER, _FLAT = (
+    0.5,
+    0.1,
+)  # of the claim: a slope below these may be that of steps too long for the structure
 _NARROWEST = 3e-6  # of the scale of the point: a third of the narrowest structures that are looked for
 _ON_STAIRS = "its values lie on stairs, which hide its slope"
 _TOO_NARROW = "it has a structure too narrow to tell from noise"
@@ -186,10 +185,13 @@ class Truth:
 
     def _spread(self, direction: Direction) -> Array:
         """How much (m,) the claim changes along a direction within a rounding of the point."""
+        along = self._claims_along(direction)
+        return np.zeros(len(self.claimed)) if along is None else np.asarray(np.ptp(along, axis=0))
+
+    def _claims_along(self, direction: Direction) -> Array | None:
+        """The slopes (k, m) that the claim has along a direction at points next to this one; None without any."""
         beside = self.claims_beside()
-        if beside is None:
-            return np.zeros(len(self.claimed))
-        return np.asarray(np.ptp(beside[:, :, direction.where] @ direction.by, axis=0))
+        return None if beside is None else np.asarray(beside[:, :, direction.where] @ direction.by)
 
     def look_at_rounding(self) -> None:
         """Ask the gradient at other points how far rounding moves it, once."""
@@ -358,9 +360,7 @@ class Truth:
             reading = self._at_its_own_scale(reading, ladder)
         reading = reading.left_open(self._may_be_narrower(reading, ladder), _TOO_NARROW)
         if np.any(reading.open & slope.corner) and not self.on_coarse_stairs:
-            beside, where = self.claims_beside(), reading.direction.where
-            along = None if beside is None else beside[:, :, where] @ reading.direction.by
-            reading = at_kink(reading, slope, along)
+            reading = at_kink(reading, slope, self._claims_along(reading.direction))
         return reading
 
     def _is_flatter(self, reading: Reading) -> Array:
@@ -485,9 +485,8 @@ class Truth:
         flat = reading.wrong & ~reading.kink & (np.abs(reading.value) < _FLAT * claimed)
         hidden = flat & (10 * np.asarray(ladder.noise) > _NARROWEST * claimed)
         if np.any(hidden):
-            beside = self.claims_beside()
-            if beside is not None:
-                along = beside[:, :, reading.direction.where] @ reading.direction.by
+            along = self._claims_along(reading.direction)
+            if along is not None:
                 hidden &= np.ptp(along, axis=0) > claimed / 2
         return np.asarray(hidden)
 
