@@ -1,3 +1,3 @@
 """Loads the options of `pytest --benchmark-only` before pytest looks for tests."""
 
-pytest_plugins = ("bench.plugin",)
+pytest_plugins = ("backprop.bench.plugin",)

@@ -1,6 +1,6 @@
 """Child processes: started, asked, stopped while they wait, and ended with everything that they have started.
 
-    with ChildProcess("bench.isolated.worker") as child:
+    with ChildProcess("backprop.bench.isolated.worker") as child:
         answer = child.ask({"do": "ping"}, timeout_s=60)
 
 A question is a JSON object on one line of the child's standard input, an answer one on a line of its standard output.
@@ -313,7 +313,8 @@ class _Family:
     """A child and all processes that it has started, also those that have left its group and session.
 
     They are found by who started whom. Where a process in that chain has died, its children belong to the next
-    living process above that adopts them: the child (see `bench.isolated.child`), or this process if it adopts.
+    living process above that adopts them: the child (see `backprop.bench.isolated.child`), or this process if it
+    adopts.
     """
 
     def __init__(self, adopts: bool) -> None:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
+from backprop.bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
 
 if TYPE_CHECKING:
-    from bench.run import Run
+    from backprop.bench.run import Run
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -38,10 +38,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """The run that all cells go into; its reports are written when the last cell is done."""
+    from backprop.bench.folders import lead_to
+    from backprop.bench.report import write_reports
+    from backprop.bench.run import Run
     from backprop.errors import OutputError
-    from bench.folders import lead_to
-    from bench.report import write_reports
-    from bench.run import Run
 
     config = request.config
     folder = config.stash[FOLDER]

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backprop.bench.cell import FEWEST_ROUNDS
+from backprop.bench.turns import seconds_per_call
 from backprop.errors import OutputError
-from bench.cell import FEWEST_ROUNDS
-from bench.turns import seconds_per_call
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from backprop import Strategy
-    from bench.cell import Call
-    from bench.run import Run
-    from bench.scenarios import Scenario
+    from backprop.bench.cell import Call
+    from backprop.bench.run import Run
+    from backprop.bench.scenarios import Scenario
 
 
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # by a cell that does not run

@@ -7,7 +7,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from tables import PROPERTY
 
-from bench.record import FORMAT, Agreement, Description, Record, to_json
+from backprop.bench.record import FORMAT, Agreement, Description, Record, to_json
 
 RUN = {"kind": "run", "format": FORMAT, "command": "backprop run", "data": "sample", "machine": {}}
 

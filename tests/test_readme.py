@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import backprop
-import bench
+import backprop.bench
+from backprop.bench.report.headline import headline_table
+from backprop.bench.report.markdown import markdown_table
+from backprop.bench.report.targets import summary_rows, targets
 from backprop.verify import gradient_error, reference_gradient
-from bench.report.headline import headline_table
-from bench.report.markdown import markdown_table
-from bench.report.targets import summary_rows, targets
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -50,8 +50,8 @@ def test_the_door_that_readme_shows_opens():
 
 
 def test_the_tables_of_readme_are_those_of_the_reference_runs():
-    assert headline_table(bench.load(ROOT / "results/reference")) in README
-    rows = summary_rows(targets(bench.load(ROOT / "results/reference/peers")))
+    assert headline_table(backprop.bench.load(ROOT / "results/reference")) in README
+    rows = summary_rows(targets(backprop.bench.load(ROOT / "results/reference/peers")))
     assert markdown_table(rows) in README
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-import bench
-from bench.report.headline import draw_headline, headline_table
-from bench.report.markdown import markdown_table
-from bench.report.plots import draw_plots
-from bench.report.targets import summary_rows, targets
+import backprop.bench
+from backprop.bench.report.headline import draw_headline, headline_table
+from backprop.bench.report.markdown import markdown_table
+from backprop.bench.report.plots import draw_plots
+from backprop.bench.report.targets import summary_rows, targets
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -40,9 +40,9 @@ def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     for folder, table in TABLES.items():
-        text = updated(text, folder, table(bench.load(ROOT / folder)))
+        text = updated(text, folder, table(backprop.bench.load(ROOT / folder)))
     readme.write_text(text, encoding="utf-8")
-    reference = bench.load(ROOT / "results/reference")
+    reference = backprop.bench.load(ROOT / "results/reference")
     for name, content in (draw_headline(reference) | draw_plots(reference)).items():
         (ROOT / "results/reference" / name).write_bytes(content)
 

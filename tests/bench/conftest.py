@@ -11,15 +11,15 @@ from instrument import Instrument
 from planted import failing, wrong
 
 from backprop import find_strategy
+from backprop.bench.budget import Budget
+from backprop.bench.journal import read_journal
+from backprop.bench.machine import Limits
+from backprop.bench.report import write_reports
+from backprop.bench.report.frame import load_run
+from backprop.bench.results import Results
+from backprop.bench.run import Run
+from backprop.bench.scenarios import select_scenarios
 from backprop.data import load
-from bench.budget import Budget
-from bench.journal import read_journal
-from bench.machine import Limits
-from bench.report import write_reports
-from bench.report.frame import load_run
-from bench.results import Results
-from bench.run import Run
-from bench.scenarios import select_scenarios
 
 RIGHT = ("short-form", "layerwise-vjp")
 
@@ -86,9 +86,11 @@ def few_rounds(call):
 @pytest.fixture
 def measure(tmp_path, monkeypatch):
     """`measure(strategies, scenarios, …)`: a run of them, without a process or a second of its own."""
-    monkeypatch.setattr("bench.run.check_threads", lambda threads: None)
-    monkeypatch.setattr("bench.cell.measure_limits", lambda dtype: Limits(1e10, 1e10))
-    monkeypatch.setattr("bench.cell.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0))
+    monkeypatch.setattr("backprop.bench.run.check_threads", lambda threads: None)
+    monkeypatch.setattr("backprop.bench.cell.measure_limits", lambda dtype: Limits(1e10, 1e10))
+    monkeypatch.setattr(
+        "backprop.bench.cell.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)
+    )
 
     def run_all(strategies, scenarios=("toy",), memory="1GB", time="60s", only_verify=False):
         folder = tmp_path / "run"

@@ -10,9 +10,9 @@ from command import backprop
 from planted import wrong
 
 from backprop import find_strategy
-from bench.accuracy import curves, experiments, predicted_bottoms
-from bench.commands.run import measure_curves
-from bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+from backprop.bench.accuracy import curves, experiments, predicted_bottoms
+from backprop.bench.commands.run import measure_curves
+from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_the_command_fails_where_a_strategy_is_wrong(tmp_path):
 
 
 def test_a_run_measures_the_curves_that_its_page_lacks_and_keeps_those_that_are_there(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.accuracy.curves", lambda: itertools.islice(curves(), 0, None, 16))
+    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: itertools.islice(curves(), 0, None, 16))
     run = tmp_path / "run"
     assert not measure_curves(run)
     written = pd.read_csv(run / "accuracy" / "accuracy.csv")
@@ -94,6 +94,6 @@ def test_curves_that_are_interrupted_are_left_out(tmp_path, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bench.accuracy.curves", lambda: [("one", interrupted)])
+    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: [("one", interrupted)])
     assert measure_curves(tmp_path)
     assert not (tmp_path / "accuracy").exists()

@@ -9,8 +9,8 @@ from command import BACKPROP, backprop, finish, run_pytest, run_python, start
 from planted import failing
 from rows import RUN, record, write_journal
 
-from bench.record import FORMAT, to_json
-from bench.threads import available_cores
+from backprop.bench.record import FORMAT, to_json
+from backprop.bench.threads import available_cores
 
 TOO_MANY = str(len(available_cores()) + 1)
 MISTAKES = {
@@ -56,7 +56,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp
 
 FULL_DISK = """
 import errno, os, sys
-from bench.cli import main
+from backprop.bench.cli import main
 
 def full(descriptor):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

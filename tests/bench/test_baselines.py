@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tables import DTYPES, SCENARIOS
 
+from backprop.bench.baselines import loss_call, products_call
 from backprop.layers import Linear
-from bench.baselines import loss_call, products_call
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 from tables import sentence
 
+from backprop.bench import budget
+from backprop.bench.budget import Budget
 from backprop.errors import BudgetError
-from bench import budget
-from bench.budget import Budget
 
 MEMORY = {
     "2GB": 2e9,

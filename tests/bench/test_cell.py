@@ -26,9 +26,9 @@ from planted.failing import (
 from planted.wrong import ByHand, MissingMean, OneWrongElement, TransposedWeight, WrongOffDiagonal
 
 from backprop import Network
-from bench.report import markdown
-from bench.report.frame import to_csv
-from bench.scenarios import Scenario
+from backprop.bench.report import markdown
+from backprop.bench.report.frame import to_csv
+from backprop.bench.scenarios import Scenario
 
 SQUARE = Scenario("square", Network.mlp(4, 3, 3, 2), 8, pooled_to=2, digits=(0, 1), learning_steps=2)
 WRONG = (MissingMean, TransposedWeight, WrongOffDiagonal, OneWrongElement)

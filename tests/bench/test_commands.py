@@ -9,11 +9,11 @@ from command import backprop, run_pytest, run_python
 from rows import record, write_journal
 
 from backprop import installed_strategies
+from backprop.bench.record import Agreement, Record
+from backprop.bench.report import html
+from backprop.bench.scenarios import SCENARIOS
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
-from bench.record import Agreement, Record
-from bench.report import html
-from bench.scenarios import SCENARIOS
 
 QUICK = ["--scenario", "toy", "--strategy", "short-form", "--strategy", "layerwise-vjp"]
 
@@ -79,7 +79,9 @@ def test_help_is_shown_without_a_command(tmp_path):
 
 def test_help_needs_no_library_that_is_slow_to_load():
     heavy = ["numpy", "scipy", "pandas", "matplotlib", "pytest", "rich.table"]
-    done = run_python(f"import sys, bench.cli; print([name for name in {heavy} if name in sys.modules])")
+    done = run_python(
+        f"import sys, backprop.bench.cli; print([name for name in {heavy} if name in sys.modules])"
+    )
     assert (done.code, done.out) == (0, "[]\n")
 
 
@@ -121,7 +123,7 @@ def test_without_the_extra_a_report_says_in_one_line_how_to_get_the_page(tmp_pat
     code = (
         "import sys; sys.modules['vl_convert'] = None; import importlib.util as util; find = util.find_spec\n"
         "util.find_spec = lambda name: None if name == 'vl_convert' else find(name)\n"
-        "from bench.cli import main; sys.argv = ['backprop', 'report', *ARGUMENTS]; main()"
+        "from backprop.bench.cli import main; sys.argv = ['backprop', 'report', *ARGUMENTS]; main()"
     )
     done = run_python(code.replace("*ARGUMENTS", "'run'"), cwd=tmp_path)
     assert done.code == 0, done.err

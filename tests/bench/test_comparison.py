@@ -10,8 +10,8 @@ from command import backprop
 from rows import RUN, left_out, record, write_journal
 from tables import sentence
 
+from backprop.bench.comparison import ComparisonError, compare_runs, render
 from backprop.errors import RecordError
-from bench.comparison import ComparisonError, compare_runs, render
 
 CPU = {"cpu": "Fast 9000", "cores": 2}
 

@@ -7,7 +7,7 @@ from backprop.explain.symbolic import derive, render_html, render_latex, render_
 
 PLANTED = """
 import sys
-from bench.commands import derive
+from backprop.bench.commands import derive
 from backprop.layers import Tanh
 
 Tanh.derivative = lambda self, x, y: 1 - y
@@ -20,7 +20,7 @@ class Sender:
 
 derive._work(Sender(), "tanh", None, 2, 1, "text")
 derive._within = lambda *_: (text, holds)
-from bench.cli import main
+from backprop.bench.cli import main
 sys.argv = ["backprop", "derive", "tanh"]
 main()
 """

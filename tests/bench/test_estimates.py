@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rows import RUN, left_out, record, write_journal, wrong
 
-from bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
-from bench.estimates import claims, figures, read_run
-from bench.statistics import SAME
+from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
+from backprop.bench.estimates import claims, figures, read_run
+from backprop.bench.statistics import SAME
 
 
 def turns(median, spread=0.003, starts=6, each=4, seed=0):

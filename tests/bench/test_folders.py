@@ -9,10 +9,10 @@ from command import BACKPROP, backprop, finish, run_python, start
 from rows import record, write_journal
 from tables import sentence
 
+from backprop.bench.folders import LATEST, found, keep, lead_to, new_folder
+from backprop.bench.journal import make_room, read_journal
+from backprop.bench.report import html, older_files, plots, write_reports
 from backprop.errors import OutputError
-from bench.folders import LATEST, found, keep, lead_to, new_folder
-from bench.journal import make_room, read_journal
-from bench.report import html, older_files, plots, write_reports
 
 PREDICT = ("run", "--predict", "--scenario", "toy", "--strategy", "short-form")
 
@@ -130,14 +130,14 @@ def test_a_training_is_not_replaced_unasked(tmp_path):
 
 INTERRUPTED = """
 import signal, sys
-from bench.isolated.group import Group
+from backprop.bench.isolated.group import Group
 
 def interrupt(*_):
     raise KeyboardInterrupt
 
 Group.measure = interrupt
 sys.argv = "backprop run --scenario toy --strategy short-form --fresh --out out".split()
-from bench.cli import main
+from backprop.bench.cli import main
 main()
 """
 
@@ -163,7 +163,7 @@ class Interrupt:
         if name == "typer":
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
-from bench.cli import main
+from backprop.bench.cli import main
 main()
 """
     done = finish(start([sys.executable, "-c", code], tmp_path))
@@ -173,14 +173,14 @@ main()
 def test_an_interrupt_that_no_command_expects_is_one_sentence(tmp_path):
     code = """
 import sys
-import bench.training.command as command
+import backprop.bench.training.command as command
 
 def interrupt(*_):
     raise KeyboardInterrupt
 
 command.run_train = interrupt
 sys.argv = "backprop train --out out".split()
-from bench.cli import main
+from backprop.bench.cli import main
 main()
 """
     done = run_python(code, cwd=tmp_path)

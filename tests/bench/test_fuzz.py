@@ -19,24 +19,24 @@ from tables import PROPERTY, sentence
 
 from backprop import Network
 from backprop.arrays import check_dtype
+from backprop.bench.budget import Budget
+from backprop.bench.comparison import compare_runs
+from backprop.bench.journal import NAME, finished_groups, read_journal
+from backprop.bench.machine import Limits
+from backprop.bench.record import to_json
+from backprop.bench.report import html, markdown
+from backprop.bench.report.frame import load_run, to_csv
+from backprop.bench.report.summary import summary
+from backprop.bench.scenarios import select_scenarios
+from backprop.bench.selftest import SHARES, resumed
+from backprop.bench.selftest import markdown as page_of
+from backprop.bench.suites import find_suite, read_suite
+from backprop.bench.suites.reader import SuiteFile
+from backprop.bench.suites.suite import parse_share
 from backprop.data import load
 from backprop.errors import BackpropError
 from backprop.registry import find_strategy
 from backprop.training import load_checkpoint
-from bench.budget import Budget
-from bench.comparison import compare_runs
-from bench.journal import NAME, finished_groups, read_journal
-from bench.machine import Limits
-from bench.record import to_json
-from bench.report import html, markdown
-from bench.report.frame import load_run, to_csv
-from bench.report.summary import summary
-from bench.scenarios import select_scenarios
-from bench.selftest import SHARES, resumed
-from bench.selftest import markdown as page_of
-from bench.suites import find_suite, read_suite
-from bench.suites.reader import SuiteFile
-from bench.suites.suite import parse_share
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of statistics on what nobody has measured
 
@@ -325,23 +325,23 @@ class ReachedError(Exception):
 
 
 WORK = {
-    "bench.isolated.instrument.Instrument.run",
-    "bench.commands.places.chosen_place",
-    "bench.run.Run.verify",
-    "bench.accuracy.experiments",
-    "bench.training.command.run_training",
-    "bench.training.command.compare",
-    "bench.selftest.run_selftest",
-    "bench.isolated.conditions.Conditions.of",
-    "bench.check.judge.check_target",
-    "bench.commands.derive._within",
+    "backprop.bench.isolated.instrument.Instrument.run",
+    "backprop.bench.commands.places.chosen_place",
+    "backprop.bench.run.Run.verify",
+    "backprop.bench.accuracy.experiments",
+    "backprop.bench.training.command.run_training",
+    "backprop.bench.training.command.compare",
+    "backprop.bench.selftest.run_selftest",
+    "backprop.bench.isolated.conditions.Conditions.of",
+    "backprop.bench.check.judge.check_target",
+    "backprop.bench.commands.derive._within",
 }
 
 
 @pytest.fixture(scope="module")
 def options():
     """Every option and argument of every command, by the names that Typer knows."""
-    from bench.commands.app import app
+    from backprop.bench.commands.app import app
 
     commands = typer.main.get_command(app).commands
     return {name: [one for one in command.params if one.name != "help"] for name, command in commands.items()}
@@ -357,16 +357,16 @@ def idle(folder):
     with pytest.MonkeyPatch.context() as patch:
         for name in WORK:
             patch.setattr(name, reach)
-        patch.setattr("bench.threads.fix_threads", lambda threads: [0])
-        patch.setattr("bench.predicted.measure_limits", lambda dtype: LIMITS)
-        patch.setattr("bench.prediction.measure_limits", lambda dtype: LIMITS)
+        patch.setattr("backprop.bench.threads.fix_threads", lambda threads: [0])
+        patch.setattr("backprop.bench.predicted.measure_limits", lambda dtype: LIMITS)
+        patch.setattr("backprop.bench.prediction.measure_limits", lambda dtype: LIMITS)
         patch.chdir(folder)
         yield
 
 
 def run_main(arguments):
     """Exit code and standard error of the command in this process."""
-    from bench.cli import main
+    from backprop.bench.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     with (

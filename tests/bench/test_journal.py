@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, RUN, agreement, described, record, write_journal
 from tables import sentence
 
+from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
+from backprop.bench.record import FORMAT
 from backprop.errors import OutputError, RecordError
-from bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
-from bench.record import FORMAT
 
 
 @MANY_FIELDS

@@ -9,10 +9,10 @@ from command import ROOT, backprop
 from rows import described, record, write_journal
 
 from backprop import find_strategy
-from bench.journal import read_journal
-from bench.libraries import constraints, describe_libraries, installed_packages, measured_libraries
-from bench.report.frame import load_run, to_csv
-from bench.report.machine import machine_rows
+from backprop.bench.journal import read_journal
+from backprop.bench.libraries import constraints, describe_libraries, installed_packages, measured_libraries
+from backprop.bench.report.frame import load_run, to_csv
+from backprop.bench.report.machine import machine_rows
 
 RUNS = [ROOT / "results" / "reference" / name for name in ("", "peers", "scaling", "compare/after")]
 every_run = pytest.mark.parametrize("folder", RUNS, ids=lambda path: str(path.relative_to(ROOT)))

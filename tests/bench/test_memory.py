@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from bench.memory import best_tracker, high_water_bytes, measure_peak
+from backprop.bench.memory import best_tracker, high_water_bytes, measure_peak
 
 PLANTED = 100_000_000
 HAS_MEMRAY = importlib.util.find_spec("memray") is not None

@@ -11,15 +11,15 @@ from outside.strategies import Checkpointed
 from planted import failing
 
 from backprop import BackpropError, Network, installed_strategies
+from backprop.bench.budget import Budget
+from backprop.bench.console import make_console
+from backprop.bench.isolated.turns import Schedule
+from backprop.bench.machine import Limits
+from backprop.bench.predicted import Predicted
+from backprop.bench.prediction import predictions, print_predictions
+from backprop.bench.scenarios import Scenario
+from backprop.bench.suites import Suite
 from backprop.errors import ShapeError
-from bench.budget import Budget
-from bench.console import make_console
-from bench.isolated.turns import Schedule
-from bench.machine import Limits
-from bench.predicted import Predicted
-from bench.prediction import predictions, print_predictions
-from bench.scenarios import Scenario
-from bench.suites import Suite
 
 LIMITS = Limits(flops_per_s=1e11, bytes_per_s=1e10)
 NETWORKS = ["784-512-10", "768-3072-768", "12288-49152-12288"]
@@ -72,8 +72,8 @@ def test_the_time_is_the_larger_of_flops_and_bytes_over_the_limits_and_that_of_a
 
 
 def test_a_prediction_is_the_one_of_a_run(monkeypatch):
-    monkeypatch.setattr("bench.prediction.measure_limits", lambda dtype: LIMITS)
-    monkeypatch.setattr("bench.forecast._loss_seconds", lambda *_: 1e-3)
+    monkeypatch.setattr("backprop.bench.prediction.measure_limits", lambda dtype: LIMITS)
+    monkeypatch.setattr("backprop.bench.forecast._loss_seconds", lambda *_: 1e-3)
     network, budget = Network.mlp(49, 32, 10), Budget(1e9, 60.0)
     rows = predictions(network, 8, "float64", list(installed_strategies().values()), budget)
     found = {row["strategy"]: row for row in rows}

@@ -11,10 +11,10 @@ from hypothesis import given
 from rows import ANY_ROW, MANY_FIELDS, agreement, record, write_journal
 from tables import sentence
 
+from backprop.bench.journal import read_journal
+from backprop.bench.record import MEASURED, STATUSES, Record, to_json
+from backprop.bench.report.frame import load_run
 from backprop.errors import RecordError
-from bench.journal import read_journal
-from bench.record import MEASURED, STATUSES, Record, to_json
-from bench.report.frame import load_run
 
 
 @MANY_FIELDS

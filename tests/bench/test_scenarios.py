@@ -7,9 +7,9 @@ import pytest
 from tables import sentence
 
 from backprop import Network
+from backprop.bench.scenarios import SCENARIOS, Scenario, select_scenarios
 from backprop.data import Dataset, load
 from backprop.errors import DataError, UnknownNameError
-from bench.scenarios import SCENARIOS, Scenario, select_scenarios
 
 every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.id)
 

@@ -9,12 +9,11 @@ from command import backprop
 from tables import sentence
 
 from backprop import Network
-from backprop.errors import OutputError, RecordError
-from bench import selftest as module
-from bench.isolated.process import WorkerError
-from bench.isolated.turns import Outcome, Schedule, Site, Turns
-from bench.scenarios import Scenario
-from bench.selftest import (
+from backprop.bench import selftest as module
+from backprop.bench.isolated.process import WorkerError
+from backprop.bench.isolated.turns import Outcome, Schedule, Site, Turns
+from backprop.bench.scenarios import Scenario
+from backprop.bench.selftest import (
     BASE,
     PAIRS,
     PLANTED,
@@ -31,7 +30,8 @@ from bench.selftest import (
     seen,
     steps_of,
 )
-from bench.threads import available_cores
+from backprop.bench.threads import available_cores
+from backprop.errors import OutputError, RecordError
 
 pytestmark = pytest.mark.processes
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tables import PROPERTY
 
-from bench.statistics import (
+from backprop.bench.statistics import (
     SAME,
     SIGNIFICANCE,
     STARTS_TO_CLAIM,
@@ -198,7 +198,7 @@ def test_the_mean_of_independent_ratios_covers_the_truth():
 
 def test_nothing_here_loads_scipy_stats():
     code = (
-        "import sys; from bench.statistics import *; m = time_of([[1.0], [1.1], [1.2]]);"
+        "import sys; from backprop.bench.statistics import *; m = time_of([[1.0], [1.1], [1.2]]);"
         "m.estimate, m.p_value, m.detectable, share_of(1, 3), fit_exponent([1, 2, 3], [1, 2, 4]);"
         "print('scipy.stats' in sys.modules)"
     )

@@ -6,11 +6,11 @@ from planted import wrong
 from tables import sentence
 
 from backprop import BackpropError
+from backprop.bench.isolated.turns import FEWEST_STARTS, Schedule
+from backprop.bench.scenarios import SCENARIOS, Scenario
+from backprop.bench.statistics import STARTS_TO_CLAIM
+from backprop.bench.suites import SUITES, SuiteError, find_suite, read_suite, restrict
 from backprop.errors import UnknownNameError
-from bench.isolated.turns import FEWEST_STARTS, Schedule
-from bench.scenarios import SCENARIOS, Scenario
-from bench.statistics import STARTS_TO_CLAIM
-from bench.suites import SUITES, SuiteError, find_suite, read_suite, restrict
 
 
 def written(folder, text):

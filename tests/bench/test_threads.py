@@ -6,12 +6,12 @@ import pytest
 from command import run_python
 from tables import sentence
 
+from backprop.bench import threads
 from backprop.errors import ThreadError
-from bench import threads
 
 FIXED_FIRST = """
 import json, os, sys
-from bench.threads import available_cores, check_threads, fix_threads
+from backprop.bench.threads import available_cores, check_threads, fix_threads
 early = "numpy" in sys.modules
 before = available_cores()
 chosen = fix_threads(1)
@@ -32,9 +32,7 @@ def test_one_thread_is_fixed_on_one_core_before_numpy_loads():
 
 
 def test_libraries_that_are_loaded_already_are_limited_all_the_same():
-    code = (
-        "import numpy; from bench.threads import check_threads, fix_threads; fix_threads(1); check_threads(1)"
-    )
+    code = "import numpy, backprop.bench.threads as threads; threads.fix_threads(1); threads.check_threads(1)"
     assert run_python(code).code == 0
 
 

@@ -12,10 +12,10 @@ import pytest
 from command import BACKPROP, Done, backprop, finish, run_python, start
 from threadpoolctl import threadpool_limits
 
+from backprop.bench.training.compare import evaluation_steps
 from backprop.data import load
 from backprop.data.idx import write_idx
 from backprop.training import Settings, Trainer, load_checkpoint, save_checkpoint
-from bench.training.compare import evaluation_steps
 
 QUICK = ("train", "--threads", "1", "--network", "784-8-10", "--lr", "0.05")
 
@@ -164,7 +164,7 @@ MISTAKES = {
 
 _MANY = """
 import contextlib, io, json, sys
-from bench.cli import main
+from backprop.bench.cli import main
 results = []
 for arguments in json.loads({arguments!r}):
     sys.argv = ["backprop", *arguments]
@@ -270,7 +270,7 @@ def test_no_room_for_the_weights_is_one_sentence_and_leaves_the_old_ones(trained
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
         f"sys.argv = {['backprop', *QUICK, '--out', 'out']};"
-        "from bench.cli import main; main()",
+        "from backprop.bench.cli import main; main()",
         cwd=tmp_path,
     )
     assert done.code == 2

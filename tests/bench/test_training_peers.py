@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from backprop.bench.training.peers import installed, measure_peers, summary
+from backprop.bench.training.targets import row_of_seed, train_to_the_end
 from backprop.data import load
 from backprop.training import Settings
-from bench.training.peers import installed, measure_peers, summary
-from bench.training.targets import row_of_seed, train_to_the_end
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
@@ -30,8 +30,8 @@ def test_ratios_are_formed_turn_by_turn():
 
 def test_a_row_of_targets_has_when_the_accuracy_was_first_seen(monkeypatch):
     sample = load("sample")
-    monkeypatch.setattr("bench.training.targets.WANTED", 0.5)
-    monkeypatch.setattr("bench.training.targets.SECONDS", 0.05)
+    monkeypatch.setattr("backprop.bench.training.targets.WANTED", 0.5)
+    monkeypatch.setattr("backprop.bench.training.targets.SECONDS", 0.05)
     settings = Settings(network="784-8-10", epochs=1, learning_rate=0.05, shift=0)
     row = row_of_seed(settings, sample)
     trainer = train_to_the_end(settings, sample)

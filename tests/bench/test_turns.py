@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from bench.run import sample_rounds
-from bench.turns import median_ratios, seconds_per_call
+from backprop.bench.run import sample_rounds
+from backprop.bench.turns import median_ratios, seconds_per_call
 
 
 class Clock:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import backprop
+from backprop.bench.check.cases import CASES, MISTAKES, planted
 from backprop.errors import CheckError, OptionError
-from bench.check.cases import CASES, MISTAKES, planted
 
 RNG = np.random.default_rng(3)
 SMALL = [case for case in CASES if case.point.size < 1000]

@@ -12,7 +12,7 @@ from backprop.explain.extras import MissingPackageError, need
 WITHOUT = """
 import sys
 sys.modules[{package!r}] = None
-from bench.cli import main
+from backprop.bench.cli import main
 sys.argv = ["backprop", *{arguments!r}]
 main()
 """

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.check import comparison
-from bench.check.cases import CASES, MISTAKES, planted
-from bench.check.tools import TOOLS, Tool
+from backprop.bench.check import comparison
+from backprop.bench.check.cases import CASES, MISTAKES, planted
+from backprop.bench.check.tools import TOOLS, Tool
 
 EASY = next(case for case in CASES if case.name == "least squares")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.check.job import Job
-from bench.check.judge import check_target
+from backprop.bench.check.job import Job
+from backprop.bench.check.judge import check_target
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
 RIGHT = (EXAMPLES / "right.py").read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ import backprop.check.network as network, backprop.verify as verify
 network.check_network_gradient = verify.reference = None
 import backprop.check.network.comparison as comparison
 comparison.compare = lambda *_: (None, None)
-import bench.check.wire as wire
+import backprop.bench.check.wire as wire
 wire.unpack = wire._numbers_of = None
 """,
     "own decimals": "import decimal; decimal.getcontext().prec = 2",

@@ -15,7 +15,7 @@ from command import environment
 PRELOAD = """
 import os
 import backprop
-from bench import machine
+from backprop.bench import machine
 
 backprop.__version__ = os.environ.get("CLAIMED_VERSION", backprop.__version__)
 if "CLAIMED_HOST" in os.environ:

@@ -11,7 +11,7 @@ from command import backprop
 from planted import lethal
 
 import backprop as library
-from bench.journal import NAME, finished_groups, read_journal
+from backprop.bench.journal import NAME, finished_groups, read_journal
 
 pytest.importorskip("distributed")
 pytestmark = [
@@ -48,7 +48,7 @@ def measuring(instrument):
     found = []
     for process in instrument.processes():
         try:
-            if "bench.isolated.worker" in " ".join(process.cmdline()):
+            if "backprop.bench.isolated.worker" in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue

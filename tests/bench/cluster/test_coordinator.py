@@ -5,15 +5,15 @@ from collections import deque
 import pytest
 
 from backprop import Network
-from bench.cluster import ClusterError
-from bench.cluster.connection import connected
-from bench.cluster.coordinator import MOST_LOSSES, Coordinator, Loss
-from bench.cluster.crew import Crew, Needs
-from bench.cluster.host import HostReport, Identity
-from bench.cluster.task import Rows, Slot
-from bench.cluster.versions import difference, versions
-from bench.record import Machine
-from bench.scenarios import Scenario
+from backprop.bench.cluster import ClusterError
+from backprop.bench.cluster.connection import connected
+from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Loss
+from backprop.bench.cluster.crew import Crew, Needs
+from backprop.bench.cluster.host import HostReport, Identity
+from backprop.bench.cluster.task import Rows, Slot
+from backprop.bench.cluster.versions import difference, versions
+from backprop.bench.record import Machine
+from backprop.bench.scenarios import Scenario
 
 SCENARIOS = [Scenario.of(Network.mlp(width, 3, 2), 4, "float64") for width in (4, 5, 6, 7)]
 NEEDS = Needs(threads=1, turn_s=0.025, data="sample", data_checksum="d")

@@ -2,9 +2,9 @@
 
 from rows import record
 
-from bench.report.frame import to_frame
-from bench.report.plots import lines
-from bench.report.scaling import exponents
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.plots import lines
+from backprop.bench.report.scaling import exponents
 
 
 def width_sweep(cpus):

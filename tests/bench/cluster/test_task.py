@@ -7,11 +7,11 @@ import pytest
 from rows import left_out, record
 
 from backprop import Network
-from bench.cluster import task as module
-from bench.cluster.task import LockError, Slot, Task, measure_group
-from bench.isolated.group import Group
-from bench.isolated.turns import Schedule
-from bench.scenarios import Scenario
+from backprop.bench.cluster import task as module
+from backprop.bench.cluster.task import LockError, Slot, Task, measure_group
+from backprop.bench.isolated.group import Group
+from backprop.bench.isolated.turns import Schedule
+from backprop.bench.scenarios import Scenario
 
 pytest.importorskip("distributed")
 
@@ -20,7 +20,7 @@ pytest.importorskip("distributed")
 def seen(monkeypatch, tmp_path):
     """What groups were made and how; they measure nothing."""
     monkeypatch.setattr(module.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr("bench.budget.default_memory_bytes", lambda: 1e9)
+    monkeypatch.setattr("backprop.bench.budget.default_memory_bytes", lambda: 1e9)
     found = []
 
     def measure(group, say, advance):

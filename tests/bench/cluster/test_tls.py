@@ -11,7 +11,7 @@ pytest.importorskip("distributed")
 import dask
 from distributed import LocalCluster, Security
 
-from bench.cluster.connection import ClusterError, connected
+from backprop.bench.cluster.connection import ClusterError, connected
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import signal
 import pytest
 from planted import dying, failing, wrong
 
-from bench.journal import read_journal
+from backprop.bench.journal import read_journal
 
 pytestmark = [
     pytest.mark.processes,

@@ -5,16 +5,16 @@ import pytest
 from planted import wrong
 
 from backprop import Network
+from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds
+from backprop.bench.isolated import group as module
+from backprop.bench.isolated.group import Group
+from backprop.bench.isolated.process import WorkerError
+from backprop.bench.isolated.turns import Outcome, Schedule, Turns
+from backprop.bench.machine import Limits
+from backprop.bench.scenarios import Scenario
 from backprop.data import load
-from bench.baselines import LOSS, PRODUCTS, TWIN
-from bench.budget import Budget
-from bench.forecast import Speeds
-from bench.isolated import group as module
-from bench.isolated.group import Group
-from bench.isolated.process import WorkerError
-from bench.isolated.turns import Outcome, Schedule, Turns
-from bench.machine import Limits
-from bench.scenarios import Scenario
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 LIMITS = Limits(1e9, 1e9)

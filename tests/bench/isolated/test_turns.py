@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from backprop import Network
-from bench.isolated import turns as module
-from bench.isolated.process import WorkerError
-from bench.isolated.turns import Participant, Schedule, Site, take_turns
-from bench.scenarios import Scenario
-from bench.statistics import STARTS_TO_CLAIM, ratio_of
+from backprop.bench.isolated import turns as module
+from backprop.bench.isolated.process import WorkerError
+from backprop.bench.isolated.turns import Participant, Schedule, Site, take_turns
+from backprop.bench.scenarios import Scenario
+from backprop.bench.statistics import STARTS_TO_CLAIM, ratio_of
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 SITE = Site("sample", 1, [0], 1e9, 60.0)

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import ANY_RECORD, MANY_FIELDS, described, left_out, record, write_journal, wrong
 
-import bench
-from backprop.errors import RecordError
-from bench.record import (
+import backprop.bench
+from backprop.bench.record import (
     Count,
     NotNegative,
     Positive,
@@ -23,7 +22,8 @@ from bench.record import (
     Share,
     Status,
 )
-from bench.report.frame import LoadedRun, load_run, to_csv, to_frame
+from backprop.bench.report.frame import LoadedRun, load_run, to_csv, to_frame
+from backprop.errors import RecordError
 
 DTYPES = {
     Count: "int64",
@@ -76,15 +76,15 @@ def test_the_csv_has_a_line_a_cell_and_no_raw_samples():
 
 
 def test_bench_load_reads_a_run(tmp_path):
-    frame = bench.load(write_journal(tmp_path, record(), wrong()))
+    frame = backprop.bench.load(write_journal(tmp_path, record(), wrong()))
     assert list(frame.strategy) == ["short-form", "wrong"]
     assert frame.samples_s[0] == [[1e-3, 1e-3, 1e-3]]
-    assert list(bench.load(str(tmp_path)).strategy) == ["short-form", "wrong"]
+    assert list(backprop.bench.load(str(tmp_path)).strategy) == ["short-form", "wrong"]
 
 
 def test_bench_load_refuses_what_is_no_run(tmp_path):
     with pytest.raises(RecordError):
-        bench.load(tmp_path / "nowhere")
+        backprop.bench.load(tmp_path / "nowhere")
 
 
 def test_agreements_and_the_run_are_loaded_too(tmp_path):

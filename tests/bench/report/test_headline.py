@@ -5,8 +5,8 @@ import re
 import pytest
 from rows import left_out, record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.headline import SCENARIO, draw_headline, headline_cells, headline_table
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.headline import SCENARIO, draw_headline, headline_cells, headline_table
 
 PLACE = {"scenario": SCENARIO[0], "dtype": SCENARIO[1], "network": "784-512-10 relu cross-entropy"}
 

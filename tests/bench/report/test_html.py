@@ -8,9 +8,9 @@ import pytest
 from rows import RUN, agreement, described, left_out, record, write_journal, wrong
 from tables import sentence
 
+from backprop.bench.report import html, write_page
+from backprop.bench.report.frame import LoadedRun, to_frame
 from backprop.errors import RecordError
-from bench.report import html, write_page
-from bench.report.frame import LoadedRun, to_frame
 
 pytestmark = pytest.mark.skipif(not html.available(), reason=f"no page without {html.NEEDED}")
 

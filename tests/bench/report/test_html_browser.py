@@ -5,8 +5,8 @@ import shutil
 import pytest
 from rows import agreement, described, left_out, record, wrong
 
-from bench.report import html
-from bench.report.frame import LoadedRun, to_frame
+from backprop.bench.report import html
+from backprop.bench.report.frame import LoadedRun, to_frame
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, agreement, described, left_out, record, wrong
 
-from bench.report import markdown
-from bench.report.frame import LoadedRun, to_frame
+from backprop.bench.report import markdown
+from backprop.bench.report.frame import LoadedRun, to_frame
 
 MACHINE = {
     "cpu": "A|B <c>",

@@ -3,10 +3,10 @@
 import numpy as np
 from rows import RUN, described, left_out, record, write_journal
 
-from bench.baselines import TWIN
-from bench.report import write_reports
-from bench.report.frame import to_frame
-from bench.report.measurement import found_note, measurement_rows, ranking_note
+from backprop.bench.baselines import TWIN
+from backprop.bench.report import write_reports
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.measurement import found_note, measurement_rows, ranking_note
 
 
 def timed(strategy, median, floor=1.02, seed=0, **changes):

@@ -3,8 +3,8 @@
 import pytest
 from rows import left_out, record, wrong
 
-from bench.report import plots
-from bench.report.frame import to_frame
+from backprop.bench.report import plots
+from backprop.bench.report.frame import to_frame
 
 LINE = [record("short-form"), record("short-form", network="9-9 softmax", parameters=90, time=2e-3)]
 

@@ -8,8 +8,8 @@ import pytest
 from rows import agreement, left_out, record, write_journal, wrong
 from tables import sentence
 
+from backprop.bench.report import html, plots, write_reports
 from backprop.errors import OutputError, RecordError
-from bench.report import html, plots, write_reports
 
 ROWS = [
     record(),

@@ -3,9 +3,9 @@
 import pytest
 from rows import record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.measurement import exponent_rows
-from bench.report.scaling import FEWEST_POINTS, exponents
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.measurement import exponent_rows
+from backprop.bench.report.scaling import FEWEST_POINTS, exponents
 
 
 def cell(sizes="784-64-10", batch=32, time=1e-3, memory=1000, strategy="short-form", **changes):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.report import style
+from backprop.bench.report import style
 
 pytest.importorskip("matplotlib")
 

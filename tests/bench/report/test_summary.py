@@ -2,8 +2,8 @@
 
 from rows import described, left_out, record, wrong
 
-from bench.report.frame import LoadedRun, to_frame
-from bench.report.summary import summary
+from backprop.bench.report.frame import LoadedRun, to_frame
+from backprop.bench.report.summary import summary
 
 
 def text_of(*rows, **run):

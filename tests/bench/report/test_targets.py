@@ -3,8 +3,8 @@
 import pytest
 from rows import left_out, record
 
-from bench.report.frame import to_frame
-from bench.report.targets import summary_rows, target_rows, targets
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.targets import summary_rows, target_rows, targets
 
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.report.page import bundle
+from backprop.bench.report.page import bundle
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from rows import agreement, left_out, record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.page import data
-from bench.report.page.lead import find_lead
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.page import data
+from backprop.bench.report.page.lead import find_lead
 
 
 def cells(*rows):

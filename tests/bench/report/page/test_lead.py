@@ -5,9 +5,9 @@ import itertools
 import pytest
 from rows import left_out, record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.headline import SCENARIO
-from bench.report.page.lead import find_lead, headline, sentence, verdict
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.headline import SCENARIO
+from backprop.bench.report.page.lead import find_lead, headline, sentence, verdict
 
 PLACE = {"scenario": SCENARIO[0], "dtype": SCENARIO[1], "network": "784-512-10 relu", "parameters": 407_050}
 

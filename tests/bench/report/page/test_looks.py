@@ -3,11 +3,11 @@
 import pytest
 from rows import record
 
-from bench.report.frame import to_frame
-from bench.report.page import charts, curves, lines
-from bench.report.page.lead import find_lead
-from bench.report.page.series import series_of
-from bench.report.page.sweeps import LABELS
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.page import charts, curves, lines
+from backprop.bench.report.page.lead import find_lead
+from backprop.bench.report.page.series import series_of
+from backprop.bench.report.page.sweeps import LABELS
 
 
 def test_no_two_of_fifty_strategies_share_colour_and_shape():

@@ -2,9 +2,9 @@
 
 from rows import agreement, record
 
-from bench.report.frame import to_frame
-from bench.report.page import matrices
-from bench.report.scaling import exponents
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.page import matrices
+from backprop.bench.report.scaling import exponents
 
 
 def test_every_pair_is_in_the_matrix_twice_and_marked_where_it_is_apart():

@@ -2,9 +2,9 @@
 
 from rows import left_out, record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.page.sweeps import sweeps
-from bench.report.scaling import exponents
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.page.sweeps import sweeps
+from backprop.bench.report.scaling import exponents
 
 
 def found(*rows):

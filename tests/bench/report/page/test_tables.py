@@ -3,8 +3,8 @@
 import pytest
 from rows import left_out, record, wrong
 
-from bench.report.frame import to_frame
-from bench.report.page import tables
+from backprop.bench.report.frame import to_frame
+from backprop.bench.report.page import tables
 
 
 def column(table, header):

@@ -1,0 +1,5 @@
+"""`python -m backprop`: the `backprop` command."""
+
+from backprop.bench.cli import main
+
+main()

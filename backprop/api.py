@@ -1,0 +1,44 @@
+"""The one call that most users need: the loss and its gradient, by the derivation of their choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from backprop.errors import UnsupportedError
+from backprop.network import Network
+from backprop.overflow import check_finite
+from backprop.parameters import Parameters
+from backprop.registry import find_strategy
+from backprop.strategy import Strategy, ValueAndGradient
+
+
+def gradient(
+    network: Network,
+    params: Parameters,
+    inputs: ArrayLike,
+    labels: ArrayLike,
+    strategy: str | Strategy[Any] = "short-form",
+) -> ValueAndGradient:
+    """The loss and its gradient by all parameters, derived by `strategy`.
+
+    `inputs` (n, i) are of the parameters' dtype, `labels` (n,) class numbers. The gradient has memory of
+    its own. For many calls, `strategy.prepare` once and `strategy.value_and_gradient` each time.
+
+    Raises `UnknownNameError` for a strategy that is not installed, `UnsupportedError` where it cannot do
+    this network, `OverflowedError` where its loss or gradient is not finite, with the layer and what to use
+    instead, and the errors of `Network.batch` and `Network.check_parameters` for arguments that do not fit.
+    """
+    chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
+    network.check_parameters(params)
+    batch = network.batch(inputs, labels, params.dtype)
+    reason = chosen.unsupported(network, params.dtype)
+    if reason is not None:
+        raise UnsupportedError(f"The strategy {chosen.name} cannot do {network} in {params.dtype}: {reason}.")
+    plan = chosen.prepare(network, len(batch.inputs), params.dtype)
+    with np.errstate(all="ignore"):  # what overflows is found below, and in words
+        loss, gradient = chosen.value_and_gradient(plan, params, batch)
+    check_finite(chosen.name, network, params, batch, ValueAndGradient(loss, gradient))
+    return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())

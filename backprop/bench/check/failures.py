@@ -1,0 +1,93 @@
+"""What a user's code raises: one sentence, and its traceback cut down to the user's own lines."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import sysconfig
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backprop.errors import BackpropError
+
+_OURS = str(Path(__file__).resolve().parents[2])
+"""The folder of the package."""
+_MOST_SAID, _MOST_LINES = 1000, 20_000
+
+
+class UserError(BackpropError):
+    """An exception of the user's code. lines: its traceback, cut down; is_memory_error: it is a `MemoryError`."""
+
+    def __init__(self, sentence: str, lines: str, is_memory_error: bool = False) -> None:
+        super().__init__(sentence)
+        self.lines = lines
+        self.is_memory_error = is_memory_error
+
+
+def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None = None) -> UserError:
+    """The error as a sentence, `what` being its subject and verb."""
+    if isinstance(error, SystemExit):
+        said = f"it called exit({'' if error.code is None else repr(error.code)})"
+    else:
+        said = one_line(error)
+    hint = _near_key(error, params)
+    return UserError(
+        f"{what}: {said}; expected {hint or 'a gradient that runs to its end'}.",
+        shortened(error)[-_MOST_LINES:],
+        isinstance(error, MemoryError),
+    )
+
+
+def one_line(error: BaseException) -> str:
+    """What an exception says, with its type, on one line."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:  # the message of a user's exception is made by the user's code
+        text = type(error).__name__
+    return " ".join(text[:_MOST_SAID].split()).rstrip(".: ")
+
+
+def shortened(error: BaseException) -> str:
+    """The traceback with the frames of the user's files alone."""
+    shown = traceback.TracebackException.from_exception(error, compact=True)
+    frames = [frame for frame in shown.stack if _is_users(frame.filename)]
+    for frame in frames:
+        frame.filename = _relative(frame.filename)
+    if isinstance(error, SyntaxError) and error.filename:
+        shown.filename = _relative(error.filename)
+    lines = ["Traceback (your lines):\n"] if frames else []
+    lines += traceback.StackSummary.from_list(frames).format()
+    lines += shown.format_exception_only()
+    return "".join(lines).rstrip("\n")
+
+
+def _near_key(error: BaseException, params: Mapping[str, Any] | None) -> str:
+    """Where a parameter is looked up under a name that it has not: the names that there are."""
+    if not isinstance(error, KeyError) or not params or not error.args or error.args[0] in params:
+        return ""
+    key = str(error.args[0])
+    folded = {name.casefold(): name for name in params}
+    near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.5)
+    meant = f" (did you mean {folded[near[0]]!r}?)" if near else ""
+    return f"one of the parameters {', '.join(params)}{meant}"
+
+
+def _is_users(filename: str) -> bool:
+    """Whether a file is neither ours, nor Python's, nor an installed package's."""
+    if filename.startswith("<"):
+        return False
+    path = str(Path(filename).resolve())
+    foreign = (_OURS, *(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")))
+    return not any(path.startswith(each) for each in foreign) and not filename.startswith(
+        sys.exec_prefix + "/lib"
+    )
+
+
+def _relative(filename: str) -> str:
+    path = Path(filename)
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return filename

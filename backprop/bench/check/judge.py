@@ -1,0 +1,128 @@
+"""The check: the user's function is called in its own process, and what it returns is judged in this one.
+
+This process never imports the user's file, so that no global which the file changes can change a verdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop.bench.check.failures import UserError
+from backprop.bench.check.job import Job
+from backprop.bench.check.process import LateError, UserProcess
+from backprop.check.network import check_network_gradient
+from backprop.errors import BackpropError, CheckError
+
+if TYPE_CHECKING:
+    from backprop.check.result import GradientCheck
+
+_LATE = "The time was up before the cost was measured."
+_GRACE_S = 5.0  # a process that gives no answer is ended meanwhile, and that is what is said
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What was found out. error: why there is no check; traceback: the user's lines; printed: what their code said.
+
+    without_costs: why there are no costs, though there is a verdict.
+    """
+
+    check: dict[str, Any] | None = None
+    costs: list[dict[str, Any]] = field(default_factory=list)
+    network: str = ""
+    error: str | None = None
+    traceback: str | None = None
+    printed: str = ""
+    without_costs: str | None = None
+
+
+def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
+    """Check the job's function and measure its cost, within `timeout_s` and `memory_bytes` of each process.
+
+    Raises `ThreadError` for a thread count that this machine does not have.
+    """
+    found: dict[str, Any] = {}
+    with UserProcess(job, timeout_s, memory_bytes) as user:
+        try:
+            with _at_most(timeout_s + _GRACE_S, job.target):
+                found = _check(job, user, memory_bytes)
+        except UserError as error:
+            found = {"error": str(error), "traceback": error.lines}
+        except BackpropError as error:
+            found = {"error": str(error)}
+    return Answers(**found, printed=user.printed)
+
+
+def _check(job: Job, user: UserProcess, memory_bytes: float) -> dict[str, Any]:
+    network = job.network()
+    rng = np.random.default_rng(job.seed)
+    params, batch = job.sample(network, rng, memory_bytes)
+    user.wait_until_loaded()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they would be of the check's own arithmetic
+        check = check_network_gradient(
+            network, user, params, batch, rng, weight_decay=job.weight_decay, rtol=job.rtol
+        )
+    _refuse_wrong_names(check, ", ".join(params))
+    found = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
+    changes = any(finding.kind == "modifies-arguments" for finding in check.findings)
+    try:
+        rows = user.costs((dict(params), batch.inputs, batch.labels), changes)
+    except LateError:
+        return {**found, "without_costs": _LATE}
+    except BackpropError as error:  # at a later call than those of the check; the verdict stands
+        return {**found, "without_costs": f"The cost was not measured: {error}"}
+    return {**found, "costs": [dataclasses.asdict(row) for row in rows]}
+
+
+def _refuse_wrong_names(check: GradientCheck, expected: str) -> None:
+    names = [finding for finding in check.findings if finding.kind == "wrong-name"]
+    if names:
+        said = names[0].evidence.rstrip(".")
+        raise CheckError(f"The gradient has wrong names: {said[0].lower()}{said[1:]}; expected {expected}.")
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: no NaN and no infinity, but None."""
+    if isinstance(value, dict):
+        return {key: _plain(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class _TimeIsUp(BaseException):
+    """The truth took too long to compute; no exception that the checker may forgive, as it does the user's."""
+
+
+@contextlib.contextmanager
+def _at_most(seconds: float, target: str) -> Iterator[None]:
+    """Raise `CheckError` where this process computes for longer, on systems with an alarm clock."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeIsUp:
+        raise CheckError(
+            f"{target} was not checked within {seconds - _GRACE_S:g} s; expected a longer --timeout."
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,188 @@
+"""The parent's handle on the user's process: the function that runs there, called as if it were here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import Any
+
+from backprop.arrays import Array
+from backprop.bench.check.cost import CostRow
+from backprop.bench.check.failures import UserError
+from backprop.bench.check.job import Job
+from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, size_of, unpack
+from backprop.bench.isolated.process import NO_MEMORY
+from backprop.bench.report import units
+from backprop.bench.threads import choose_cores, thread_variables
+from backprop.child_process import ChildError, ChildProcess, signal_name
+from backprop.errors import CheckError
+
+_MOST_TREE_BYTES = 2**22
+_MOST_ANSWER_BYTES = 2**28
+_NUMBERS = {field.name for field in dataclasses.fields(CostRow)} - {"name", "reason"}
+
+
+class LateError(CheckError):
+    """The user's function gave no answer in time."""
+
+
+class UserProcess:
+    """The user's function in a process of its own; leaving ends that process and all that it has started.
+
+    timeout_s: the longest that all its answers may take together. memory_bytes: the most memory that it may take.
+    Raises `ThreadError` for a thread count that this machine does not have.
+    """
+
+    def __init__(self, job: Job, timeout_s: float, memory_bytes: float) -> None:
+        cores = choose_cores(job.threads)
+        self._job, self._timeout_s, self._memory_bytes = job, timeout_s, memory_bytes
+        self._deadline = time.monotonic() + timeout_s
+        self._failure: CheckError | None = None
+        self._child = ChildProcess(
+            "backprop.bench.check.child",
+            variables=thread_variables(job.threads),
+            memory_bytes=memory_bytes,
+            adopts=True,
+        )
+        self._child.pin(cores)
+        self._child.send({"do": "load", "target": job.target, "bytes": 0})
+
+    def __enter__(self) -> UserProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._child.end()
+
+    @property
+    def printed(self) -> str:
+        """What the user's code has printed so far, the middle of a long text left out."""
+        return self._child.printed
+
+    def wait_until_loaded(self) -> None:
+        """Raises `CheckError` where there is no such function, `UserError` where the user's file fails."""
+        self._receive()
+
+    def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
+        """What the function returns for these arguments; what it changes in them is changed here, too.
+
+        Raises `UserError` where the function raises, `CheckError` where its process gives no answer.
+        """
+        answer, data = self._ask("call", (params, inputs, labels))
+        try:
+            returned, arguments = unpack(answer.get("value"), data)
+            left, *arrays = arguments
+            left = dict(left)
+        except (WireError, ValueError, TypeError) as error:
+            raise self._fail(self._unreadable("sent no value that can be read")) from error
+        params.clear()
+        params.update(left)
+        for given, after in zip((inputs, labels), arrays, strict=False):
+            if getattr(after, "shape", None) == given.shape and after.dtype == given.dtype:
+                given[...] = after
+        return returned
+
+    def costs(self, arguments: tuple[Any, ...], changes: bool) -> list[CostRow]:
+        """Time and memory of a call beside built-in strategies; raises as a call does."""
+        answer, _ = self._ask("costs", arguments, job=dataclasses.asdict(self._job), changes=changes)
+        rows = answer.get("costs")
+        try:
+            return [_row(**row) for row in rows]  # type: ignore[union-attr]
+        except (TypeError, ValueError) as error:
+            raise self._fail(self._unreadable("sent no costs that can be read")) from error
+
+    def _ask(self, do: str, arguments: tuple[Any, ...], **more: Any) -> tuple[dict[str, Any], bytearray]:
+        tree, parts = pack(arguments)
+        question = {"do": do, "arguments": tree, "bytes": sum(map(len, parts)), **more}
+        if self._failure is not None:  # at an earlier call, which the checker may have forgiven
+            raise self._failure
+        try:
+            self._child.send(question, parts)
+        except ChildError as error:
+            raise self._fail(self._end(error)) from error
+        return self._receive(question["bytes"])
+
+    def _receive(self, asked_bytes: int = 0) -> tuple[dict[str, Any], bytearray]:
+        """An answer and its bytes; what the user's code raised is raised here."""
+        most = _MOST_ANSWER_BYTES + 16 * asked_bytes
+        try:
+            answer = self._child.receive(self._left_s(), _MOST_TREE_BYTES)
+            size = size_of(answer["value"]) if "value" in answer else 0
+            if size > most:
+                raise self._fail(
+                    CheckError(
+                        f"{self._job.target} returns {units.data_size(size)}; "
+                        f"expected the gradients, at most {units.data_size(most)}."
+                    )
+                )
+            data = self._child.receive_bytes(size, self._left_s())
+        except ChildError as error:
+            raise self._fail(self._end(error)) from error
+        except WireError as error:
+            raise self._fail(self._unreadable("sent no value that can be read")) from error
+        if "error" in answer:
+            raise self._error(answer)
+        return answer, data
+
+    def _left_s(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    # What went wrong, as a sentence --------------------------------------------------------------------
+
+    def _fail(self, error: CheckError) -> CheckError:
+        self._child.end()
+        self._failure = error
+        return error
+
+    def _error(self, answer: dict[str, Any]) -> CheckError | UserError:
+        said = " ".join(str(answer["error"]).split())
+        if "lines" not in answer:
+            return CheckError(said)
+        if answer.get("memory") is True:
+            said = f"{said.rpartition(';')[0] or said}; expected to get along with {self._limit()}."
+        return UserError(said, str(answer["lines"]))
+
+    def _end(self, error: ChildError) -> CheckError:
+        target = self._job.target
+        if error.how == "timed-out":
+            return LateError(
+                f"{target} gave no answer within {self._timeout_s:g} s; "
+                "expected one sooner, or a longer --timeout."
+            )
+        if error.how == "unreadable":
+            return self._unreadable(error.reason)
+        if error.code is None or error.code == PIPES_CLOSED:
+            return CheckError(
+                f"{target} closed the pipes of its process; expected a function that closes only its own files."
+            )
+        if NO_MEMORY.search(self._child.printed):
+            return CheckError(
+                f"{target} ended its process for want of memory; expected to get along with {self._limit()}."
+            )
+        if error.code < 0:
+            return CheckError(
+                f"{target} took its process with it ({signal_name(-error.code)}); "
+                "expected a function that returns."
+            )
+        return CheckError(
+            f"{target} ended its process with code {error.code}; expected a function that returns."
+        )
+
+    def _unreadable(self, reason: str) -> CheckError:
+        return CheckError(
+            f"{self._job.target} cannot be checked: its process {reason}; "
+            "expected a function that writes only to its own files."
+        )
+
+    def _limit(self) -> str:
+        return f"{units.data_size(self._memory_bytes)}, or a larger --memory-limit"
+
+
+def _row(name: Any, reason: Any, **numbers: Any) -> CostRow:
+    """A row of costs that came from the user's process; raises `TypeError` or `ValueError` where it is none."""
+    if not isinstance(name, str) or not isinstance(reason, str | None) or numbers.keys() != _NUMBERS:
+        raise TypeError(name)
+    for value in numbers.values():
+        if value is not None and not (isinstance(value, int | float) and 0 <= value < math.inf):
+            raise ValueError(value)
+    return CostRow(name, reason=reason, **numbers)

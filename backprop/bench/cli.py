@@ -1,0 +1,71 @@
+"""The entry point of the `backprop` command, and what becomes of a user's mistake.
+
+Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
+(what was measured is kept). A command that has said so itself leaves by `sys.exit`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from backprop.errors import BackpropError, shown
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run a command: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    try:
+        _run()
+    except (KeyboardInterrupt, RuntimeError) as error:
+        if not isinstance(
+            error.__cause__ or error, KeyboardInterrupt
+        ):  # Python 3.11 wraps that of __set_name__
+            raise
+        print("Interrupted; nothing was measured.", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except MemoryError as error:
+        _exit(f"The memory does not suffice: {error}; expected a smaller network, batch or --memory-budget.")
+
+
+def _run() -> None:
+    import typer  # an interrupt while this loads is one, too
+
+    from backprop.bench.commands.app import app
+
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
+    try:
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except usage_error as error:
+        _exit(_sentence(error))
+    except BackpropError as error:
+        _exit(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # A name that no system call takes.
+        _exit(f"The path {shown(error.filename)} cannot be used: {error.strerror}; expected another one.")
+    else:
+        if code == _INTERRUPTED:  # Typer has seen the interrupt first, and says nothing
+            raise KeyboardInterrupt
+        sys.exit(code)
+
+
+def _exit(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _sentence(error: Any) -> str:
+    """What Typer has to say about an option or argument, on one line, and where the right ones stand."""
+    text = " ".join(error.format_message().split()).rstrip(".?").replace(". Did you", ", did you")
+    command = error.ctx.command_path if error.ctx else "backprop"
+    return f"{text}; expected what `{command} --help` lists."

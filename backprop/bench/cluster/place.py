@@ -1,0 +1,166 @@
+"""A cluster as the place of a run: what is recorded of its hosts, and its groups as they come."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backprop.bench.budget import Budget
+from backprop.bench.cluster.connection import ClusterError, connected
+from backprop.bench.cluster.coordinator import Coordinator, Loss
+from backprop.bench.cluster.crew import Crew, Needs
+from backprop.bench.cluster.host import data_checksum
+from backprop.bench.cluster.task import Slot, Task
+from backprop.bench.forecast import blank_record, predict_cost
+from backprop.bench.place import Found, Place, Say
+from backprop.bench.record import Record
+
+if TYPE_CHECKING:
+    from backprop.bench.scenarios import Scenario
+    from backprop.bench.suites import Suite
+    from backprop.data import Dataset
+
+_FIRST_WORKER_S = 60.0
+
+
+@dataclass(frozen=True)
+class OnCluster(Place):
+    """The crew, the threads of a scenario that names none, and the data by which workers find it."""
+
+    crew: Crew
+    threads: int
+    dataset: Dataset
+    data: str
+
+    def settings(self) -> dict[str, Any]:
+        """A run may go on with other hosts: every record holds its own, and no ratio crosses two."""
+        return {"place": "a cluster"}
+
+    def description(self, suite: Suite) -> dict[str, Any]:
+        """The first host as the machine, every host beside it, and what is not as it should be."""
+        hosts = {name: self.crew.hosts[name] for name in sorted(self.crew.hosts)}
+        first = next(iter(hosts.values()))
+        return {
+            "machine": first.machine,
+            "conditions": first.conditions,
+            "hosts": {name: host.machine for name, host in hosts.items()},
+            "notes": self.notes(),
+        }
+
+    def notes(self) -> list[str]:
+        """What is shared, what differs, and the conditions of each host."""
+        notes = []
+        if self.crew.slots > 1:
+            notes.append(
+                f"Up to {self.crew.slots} groups were measured side by side on one host, each on cores of its own; "
+                "they share its memory and caches, so these figures are not to be published."
+            )
+        cpus: dict[str, list[str]] = {}
+        for name, host in sorted(self.crew.hosts.items()):
+            cpus.setdefault(str(host.machine.cpu), []).append(name)
+        if len(cpus) > 1:
+            listed = "; ".join(f"{cpu} in {', '.join(names)}" for cpu, names in cpus.items())
+            notes.append(
+                f"The hosts differ in their processor, and are not compared with each other: {listed}."
+            )
+        for name, host in sorted(self.crew.hosts.items()):
+            notes += [f"{name}: {note}" for note in host.notes]
+        return notes
+
+    def check(self, suite: Suite) -> None:
+        """Raise `DataError` where the data do not fit a scenario; that hosts have cores has been checked."""
+        for scenario in suite.scenarios:
+            scenario.check(self.dataset)
+
+    def measure(
+        self,
+        suite: Suite,
+        scenarios: Sequence[Scenario],
+        budget: Budget,
+        say: Say,
+        advance: Callable[[], None],
+    ) -> Iterator[Found]:
+        """Every group as it comes; one that was lost too often as crashed cells."""
+
+        def task_of(scenario: Scenario, slot: Slot) -> Task:
+            return Task(
+                scenario=scenario,
+                targets=tuple(_anywhere(target) for target in suite.strategies_of(scenario)),
+                schedule=suite.schedule,
+                memory_bytes=budget.memory_bytes,
+                time_s=budget.time_s,
+                threads=scenario.threads or self.threads,
+                data=self.data,
+                slot=slot,
+            )
+
+        for scenario, outcome in Coordinator(self.crew, task_of, say).run(scenarios):
+            if isinstance(outcome, Loss):
+                yield scenario, self._crashed(suite, scenario, outcome), []
+            else:
+                yield scenario, outcome.records, outcome.agreements
+
+    def _crashed(self, suite: Suite, scenario: Scenario, loss: Loss) -> list[Record]:
+        """A row for every strategy of a lost group: its predicted cost, and the reason."""
+        from backprop import find_strategy
+
+        records = []
+        for target in suite.strategies_of(scenario):
+            strategy = find_strategy(target)
+            record = blank_record(strategy, scenario, scenario.threads or self.threads)
+            with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
+                if strategy.unsupported(scenario.network, scenario.dtype) is None:
+                    predict_cost(record, strategy, scenario)
+            record.host, record.cpu = loss.host, loss.cpu
+            record.status, record.reason = "crashed", loss.reason
+            records.append(record)
+        return records
+
+
+@contextlib.contextmanager
+def open_cluster(
+    suite: Suite,
+    threads: int,
+    dataset: Dataset,
+    data: str,
+    *,
+    workers: int | None,
+    address: str | None,
+) -> Iterator[OnCluster]:
+    """A local cluster of `workers` processes, or the one of the scheduler at `address`, checked.
+
+    Raises `ClusterError` where there is none, no worker comes, or one cannot be used; `ThreadError` where
+    this machine has too few cores for the workers.
+    """
+    from backprop.bench.threads import choose_cores
+
+    most_threads = max([threads, *(scenario.threads or 0 for scenario in suite.scenarios)])
+    if workers is not None:
+        if workers < 1:
+            raise ClusterError(f"The workers are {workers}; expected at least one.")
+        choose_cores(workers * most_threads)
+    found = str(Path(data).resolve()) if Path(data).is_dir() else data
+    strategies = tuple(map(_anywhere, suite.strategies))
+    needs = Needs(most_threads, suite.schedule.turn_s, found, data_checksum(dataset), strategies)
+    with connected(workers, address) as client:
+        crew = Crew(client, needs, slots=workers or 1, own=address is None)
+        deadline = time.monotonic() + _FIRST_WORKER_S
+        while len(crew.members) < (workers or 1):
+            crew.enlist(strict=True)
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"The cluster has {len(crew.members)} workers after {_FIRST_WORKER_S:.0f} s; "
+                    f"expected at least {workers or 1}."
+                )
+            time.sleep(0.1)
+        yield OnCluster(crew, threads, dataset, found)
+
+
+def _anywhere(target: str) -> str:
+    """`file.py:Class` with the whole path: a worker runs in another folder."""
+    path, colon, name = target.rpartition(":")
+    return f"{Path(path).resolve()}{colon}{name}" if colon else target

@@ -1,0 +1,181 @@
+"""A task: one whole group, measured by one worker on its host as on a single machine. Runs on the worker."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from backprop.bench.isolated.turns import Schedule
+from backprop.bench.record import Agreement, Record
+from backprop.bench.scenarios import Scenario
+from backprop.errors import BackpropError
+
+_NANNYS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
+"""What a nanny of Dask sets for its worker: freed memory would go back to the system after every call."""
+
+
+class AbandonedError(BackpropError):
+    """A group that nobody waits for any more: its coordinator is gone, or has given it to another worker."""
+
+
+class LockError(BackpropError):
+    """A lock that another user holds, or that cannot be opened."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A worker's share of its host: the `number`-th of `count` blocks of `width` cores each."""
+
+    number: int = 0
+    count: int = 1
+    width: int = 1
+
+    def cores(self, threads: int, available: list[int]) -> list[int]:
+        """The last `threads` cores of the block; the blocks are counted from the last core on."""
+        end = len(available) - self.number * self.width
+        return available[:end][-threads:]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A group: a scenario, its strategies, how often and within what they are measured, and on what data."""
+
+    scenario: Scenario
+    targets: tuple[str, ...]
+    schedule: Schedule
+    memory_bytes: float
+    time_s: float
+    threads: int
+    data: str
+    slot: Slot
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a task gave."""
+
+    records: list[Record]
+    agreements: list[Agreement]
+
+
+def measure_group(task: Task) -> Rows:
+    """All rows of the group. One group at a time is measured in a slot of the host, whoever asks for it.
+
+    The memory budget is the run's, at most half of what is free on this host, shared by the host's slots.
+    Raises `AbandonedError` where the coordinator no longer waits for it.
+    """
+    import numpy as np
+
+    from backprop.bench.budget import Budget, default_memory_bytes
+    from backprop.bench.isolated.group import Group
+    from backprop.bench.threads import available_cores
+    from backprop.data import load
+
+    for name, value in _NANNYS.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]
+    with _alone(task.slot):
+        group = Group(
+            scenario=task.scenario,
+            targets=task.targets,
+            schedule=task.schedule,
+            budget=Budget(min(task.memory_bytes, default_memory_bytes()) / task.slot.count, task.time_s),
+            dataset=load(task.data),
+            data=task.data,
+            threads=task.threads,
+            cores=task.slot.cores(task.threads, available_cores()),
+            rng=np.random.default_rng(),
+        )
+        records, agreements = group.measure(lambda what: _still_wanted(), _still_wanted)
+    if task.slot.count > 1:
+        for record in records:
+            if record.measured:
+                record.unstable = "; ".join(filter(None, [record.unstable, _beside(task.slot)]))
+    return Rows(records, agreements)
+
+
+def _beside(slot: Slot) -> str:
+    return f"up to {slot.count} groups were measured side by side on this host"
+
+
+@contextlib.contextmanager
+def _alone(slot: Slot) -> Iterator[None]:
+    """The slot for this group alone: another coordinator, or one that was killed, may have one at work here.
+
+    Who else holds it is said once. Raises `LockError` where the lock cannot be opened.
+    """
+    from filelock import FileLock, Timeout
+
+    path = Path(tempfile.gettempdir()) / f"backprop-{getpass.getuser()}-{slot.number}-of-{slot.count}.lock"
+    lock, holder, told = FileLock(path), path.with_suffix(".holder"), False
+    while True:
+        _still_wanted()
+        try:
+            lock.acquire(timeout=1)
+            break
+        except Timeout:
+            if not told:
+                _tell(f"Note: {socket.gethostname()}: waiting for {str(path)!r}, held by {_held_by(holder)}.")
+            told = True
+        except OSError as error:
+            raise LockError(
+                f"The lock {str(path)!r} of {_owner(path)} cannot be taken: {error.strerror}; expected a file of "
+                f"{getpass.getuser()}."
+            ) from error
+    try:
+        with contextlib.suppress(OSError):  # it is for people only
+            _write(holder, f"process {os.getpid()} of {getpass.getuser()}")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file of this user alone; never through a link, which anybody may put into a shared folder."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _held_by(holder: Path) -> str:
+    try:
+        return " ".join(holder.read_text(encoding="utf-8")[:200].split())
+    except (OSError, ValueError):
+        return "somebody unknown"
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (OSError, KeyError, NotImplementedError):
+        return "somebody unknown"
+
+
+def _tell(sentence: str) -> None:
+    """Say it on standard error here and, through Dask, where the run was started."""
+    from distributed import print as print_there
+
+    print_there(sentence, file=sys.stderr)
+
+
+def _still_wanted() -> None:
+    """Raise `AbandonedError` where the scheduler has told this worker to forget the task."""
+    from distributed import get_worker
+
+    try:
+        worker = get_worker()
+    except ValueError:  # called outside a cluster, by hand or by a test
+        return
+    key = worker.get_current_task()
+    state = worker.state.tasks.get(key)
+    if state is None or state.state == "cancelled":
+        raise AbandonedError("Nobody waits for this group; expected a coordinator.")

@@ -1,0 +1,56 @@
+"""`backprop accuracy`: measured errors beside their models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Strategies
+
+
+def accuracy(
+    strategy: Strategies = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Outside libraries in the grid, too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder for accuracy.csv, accuracy.md and pictures.")
+    ] = None,
+    memory_budget: MemoryBudget = None,
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
+    from backprop.bench.threads import fix_threads
+
+    fix_threads(1)  # before NumPy loads
+
+    import json
+    import sys
+
+    from backprop.bench.accuracy import experiments
+    from backprop.bench.budget import Budget
+    from backprop.bench.console import make_console, tracked
+    from backprop.bench.folders import keep
+    from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+    from backprop.registry import select_strategies
+
+    chosen = select_strategies(strategy or [], peers=peers)
+    keep("The file", [out / "accuracy.csv"] if out else [], fresh)
+    budget = Budget.parse(memory_budget, None)
+    planned = list(experiments(chosen, budget.memory_bytes))
+    if left_out := len(list(experiments(chosen))) - len(planned):
+        print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
+    rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
+    frame = accuracy_frame(rows)
+    written = write_accuracy(out, frame) if out else []
+    wrong = broken(frame)
+    if as_json:
+        print(json.dumps({"rows": json.loads(frame.to_json(orient="records")), "broken": len(wrong)}))
+    else:
+        console = make_console()
+        console.print(report_text(frame))
+        for path in written:
+            console.print(f"written: {path}")
+    if len(wrong):
+        raise typer.Exit(1)

@@ -1,0 +1,18 @@
+"""`backprop list`: everything that has a name."""
+
+from __future__ import annotations
+
+import json
+
+from backprop.bench.commands.options import AsJson
+
+
+def list_names(as_json: AsJson = False) -> None:
+    """Strategies, layers, losses, scenarios and peers."""
+    from backprop.bench.console import make_console
+    from backprop.bench.listing import listing, print_listing
+
+    if as_json:
+        print(json.dumps(listing(), indent=2))
+    else:
+        print_listing(make_console())

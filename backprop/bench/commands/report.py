@@ -1,0 +1,40 @@
+"""`backprop report`: the reports of a run, made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, with its records.jsonl.")],
+    html: Annotated[bool, typer.Option("--html", help="Only the HTML page, report.html.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a short ranking for a pull request; write nothing.")
+    ] = False,
+) -> None:
+    """Rebuild the reports of a run from its records."""
+    from backprop.bench.journal import path_of, read_journal
+    from backprop.bench.libraries import CONSTRAINTS, write_constraints
+    from backprop.bench.report import older_files, write_page, write_reports
+    from backprop.bench.report.frame import load_run
+    from backprop.bench.report.html import MISSING, available
+    from backprop.bench.report.summary import summary
+
+    if markdown:
+        print(summary(load_run(folder)), end="")
+    if html:
+        print(write_page(folder))
+    if markdown or html:
+        return
+    written = write_reports(folder)
+    if not (path_of(folder).parent / CONSTRAINTS).exists():
+        written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder)[0])])
+    for path in written:
+        print(path)
+    if older := older_files(path_of(folder).parent, written):
+        print(older)
+    if not available():
+        print(MISSING)

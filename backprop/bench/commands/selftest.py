@@ -1,0 +1,163 @@
+"""`backprop selftest`: what can be told apart on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from backprop.bench.commands.options import AsJson, Threads
+from backprop.errors import BackpropError
+
+if TYPE_CHECKING:
+    from backprop.bench.selftest import SelfTest
+
+_EVERY_S = 5.0
+"""How often the display says that something happens."""
+
+
+def selftest(
+    scenario: Annotated[
+        str, typer.Option("--scenario", "-c", help="On which scenario.")
+    ] = "mnist-32/float32",
+    suite: Annotated[str, typer.Option(help="With the schedule of this suite.")] = "peers",
+    starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
+    turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
+    runs: Annotated[
+        int | None,
+        typer.Option(help="Runs, of five pairs of twins each; as many as fit into --seconds by default."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="About how long, where --runs is not given.")] = 110.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder for selftest.json and selftest.md, written after every run."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the self-test in the folder.")] = False,
+    threads: Threads = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Plant twins and slow-downs of 2, 3, 5 and 10%, and say how often each of them is told apart."""
+    import dataclasses
+
+    import numpy as np
+
+    from backprop.bench.console import make_console, make_table
+    from backprop.bench.isolated.conditions import Conditions
+    from backprop.bench.isolated.process import WorkerError
+    from backprop.bench.isolated.turns import Site
+    from backprop.bench.machine import cpu_name
+    from backprop.bench.scenarios import select_scenarios
+    from backprop.bench.selftest import (
+        SelfTest,
+        gain,
+        one_trial,
+        planted_peaks,
+        resumed,
+        rows,
+        run_selftest,
+        save,
+        steps_of,
+    )
+    from backprop.bench.suites import find_suite, restrict
+    from backprop.bench.threads import choose_cores
+
+    if runs is not None and runs < 1:
+        raise BackpropError(f"The runs are {runs}; expected at least one.")
+    if resume and out is None:
+        raise BackpropError(
+            "--resume is given without --out; expected the folder of the self-test that goes on."
+        )
+    chosen = select_scenarios([scenario])[0]
+    schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
+    site = Site("sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
+    settings = {
+        "scenario": chosen.id,
+        "starts": schedule.starts,
+        "turns": schedule.turns,
+        "threads": threads,
+        "cpu": cpu_name(),
+    }
+    result = resumed(settings, out, resume) if out else SelfTest(settings)
+    conditions = Conditions.of(threads, site.cores, schedule.turn_s)
+    rng, progress = np.random.default_rng(), _progress(result, runs, steps_of(schedule))
+
+    def told(result: SelfTest) -> None:
+        if out is not None:
+            save(result, out)
+        said = ", ".join(f"{line.planted:.0%} found {line.found.value:.0%}" for line in result.lines()[1:])
+        twins = result.lines()[0]
+        called = round(twins.claimed.value * twins.pairs)
+        print(
+            f"after run {len(result.trials)}: {called} of {twins.pairs} twins called different; {said}",
+            file=sys.stderr,
+        )
+
+    interrupted = False
+    try:
+        run_selftest(result, lambda: one_trial(chosen, site, schedule, rng, progress), runs, seconds, told)
+    except WorkerError as error:
+        raise BackpropError(f"A worker of the self-test failed: {error.reason}.") from error
+    except KeyboardInterrupt:
+        interrupted = True
+    if not result.trials:
+        raise KeyboardInterrupt
+    tracker = conditions.memory_tracker
+    peaks = planted_peaks(tracker)
+    notes = conditions.notes()
+    if as_json:
+        apart, together = result.errors()
+        summary = {
+            **settings,
+            "runs": len(result.trials),
+            "lines": [dataclasses.asdict(line) for line in result.lines()],
+            "error_one_after_another": apart,
+            "error_taking_turns": together,
+            "stopped": result.stopped,
+            "memory_tracker": tracker,
+            "planted_peaks": peaks,
+            "notes": notes,
+            "interrupted": interrupted,
+        }
+        print(json.dumps(summary, indent=2))
+    else:
+        console = make_console()
+        lines = rows(result)
+        title = f"{chosen.id}, {schedule.starts} starts of {schedule.turns} turns, {len(result.trials)} runs"
+        table = make_table(title, list(lines[0]), list(lines[0])[1:])
+        for line in lines:
+            table.add_row(*line.values())
+        console.print(table)
+        console.print(gain(result))
+        console.print(
+            f"100 MB allocated: {tracker} saw "
+            + ", ".join(f"{100 * share:.1f} MB by {who}" for who, share in peaks.items())
+            + "."
+        )
+        for note in notes:
+            console.print(f"note: {note}")
+    if interrupted:
+        goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
+        print(f"Interrupted; {goes_on}.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _progress(result: SelfTest, runs: int | None, steps: int) -> Callable[[], None]:
+    """Called after every step of a run: a line on standard error every few seconds."""
+    done, said = 0, time.monotonic()
+
+    def alive() -> None:
+        nonlocal done, said
+        done += 1
+        if time.monotonic() - said < _EVERY_S:
+            return
+        said = time.monotonic()
+        number = len(result.trials) + 1
+        of = f" of {runs}" if runs is not None else ""
+        print(f"run {number}{of}: {(done - 1) % steps + 1} of {steps} steps", file=sys.stderr, flush=True)
+
+    return alive

@@ -1,0 +1,201 @@
+"""Estimates: every figure of a record that follows from the turns of its scenario, formed from the journal alone.
+
+figures    times, shares of the machine's limits, and ratios with their intervals, cell by cell
+claims     what is faster than what, and the ranks: among all comparisons of the run at once (Holm)
+
+A measurement forms the figures when it writes its records, and a reader forms both when it reads them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
+from backprop.bench.journal import read_journal
+from backprop.bench.record import Agreement, Description, Record
+from backprop.bench.statistics import (
+    SAME,
+    STARTS_TO_CLAIM,
+    Starts,
+    first_turns,
+    holm,
+    noise_floor,
+    ratio_of,
+    time_of,
+    too_few,
+    verdict,
+)
+
+_NOT_RUN = ("over-memory-budget", "over-time-budget", "unsupported", "unavailable", "predicted")
+
+
+def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
+    """The run's description, its records with all their estimates, and its agreements.
+
+    Raises `RecordError` as `read_journal` does.
+    """
+    run, records, agreements = read_journal(folder)
+    _find_groups(run, records)
+    figures(records)
+    claims(records)
+    return run, records, agreements
+
+
+# Figures ----------------------------------------------------------------------------------------------
+
+
+def figures(records: Sequence[Record]) -> None:
+    """Fill in what each cell's turns say of it; a cell that was measured in one start keeps what it has."""
+    for cells in _by(records, lambda record: (*_scenario(record), record.turns_group)):
+        turns = {cell.strategy: cell.samples_s for cell in cells}
+        for cell in cells:
+            turns |= cell.baselines_s
+        turns = {label: starts for label, starts in turns.items() if len(starts) > 1}
+        floor = _floor(cells, turns)
+        for cell in cells:
+            if _starts(cell) > 1:
+                _fill_in_time(cell)
+                if cell.turns_group is not None:
+                    cell.noise_floor = floor
+                    _fill_in_ratios(cell, turns)
+
+
+def _floor(cells: Sequence[Record], turns: Mapping[str, Starts]) -> float | None:
+    """One A/A pair has one noise floor; a journal without its turns may hold several, of which the largest counts."""
+    if SHORT_FORM in turns and TWIN in turns:
+        return noise_floor(ratio_of(turns[TWIN], turns[SHORT_FORM], together=True))
+    return max((cell.noise_floor for cell in cells if cell.noise_floor is not None), default=None)
+
+
+def _fill_in_time(cell: Record) -> None:
+    estimate = time_of(cell.samples_s).estimate
+    cell.time_median_s, cell.time_low_s, cell.time_high_s = estimate.value, estimate.low, estimate.high
+    if cell.predicted_flops is not None and cell.limit_flops_per_s:
+        cell.flops_share = cell.predicted_flops / estimate.value / cell.limit_flops_per_s
+    if cell.predicted_bytes_moved is not None and cell.limit_bytes_per_s:
+        cell.bandwidth_share = cell.predicted_bytes_moved / estimate.value / cell.limit_bytes_per_s
+    first = first_turns(cell.samples_s)
+    if first is not None and "warm-up" not in cell.unstable:
+        said = f"warm-up: the first turn of a start took {first:.2f} times the others"
+        cell.unstable = "; ".join(filter(None, [cell.unstable, said]))
+
+
+def _fill_in_ratios(cell: Record, turns: Mapping[str, Starts]) -> None:
+    """Against what took the same turns; without an A/A pair no ratio to the short form can be judged."""
+    for name, baseline in (("ratio_to_loss", LOSS), ("ratio_to_products", PRODUCTS)):
+        if baseline in turns:
+            ratio = ratio_of(cell.samples_s, turns[baseline], together=True)
+            setattr(cell, name, ratio.estimate.value)
+    if cell.noise_floor is None or SHORT_FORM not in turns:
+        return
+    if cell.strategy == SHORT_FORM:
+        cell.ratio_to_short_form = cell.ratio_low = cell.ratio_high = 1.0
+        return
+    ratio = ratio_of(cell.samples_s, turns[SHORT_FORM], together=True)
+    cell.ratio_to_short_form = ratio.estimate.value
+    cell.ratio_low, cell.ratio_high = ratio.estimate.low, ratio.estimate.high
+    cell.p_value, cell.detectable = float(ratio.p_value), float(ratio.detectable)
+
+
+def _find_groups(run: Description, records: Sequence[Record]) -> None:
+    """Of a journal that was written before `turns_group`: who took turns together, where its budget tells.
+
+    Strategies took turns in batches whose predicted memory fits the budget. Where that of all of a scenario fits,
+    there was one batch.
+    """
+    if run.memory_budget_bytes is None or (run.settings or {}).get("place") != "one machine":
+        return
+    for cells in _by(records, _scenario):
+        ran = [cell for cell in cells if cell.status not in _NOT_RUN]
+        known = any(cell.turns_group is not None for cell in ran)
+        if not known and sum(cell.predicted_peak_bytes or 0 for cell in ran) <= run.memory_budget_bytes:
+            for cell in ran:
+                cell.turns_group = 0
+
+
+# Claims -----------------------------------------------------------------------------------------------
+
+_OPPOSITE = {"faster": "slower", "slower": "faster", SAME: SAME}
+
+
+def claims(records: Sequence[Record]) -> int:
+    """Fill in verdicts and ranks, and return how many pairs of cells were compared for them.
+
+    Compared are all right cells of one scenario, each with each: turn by turn where both took the same turns. What is
+    said holds for all pairs of the run at once: with a probability of 95% none of it is false.
+    """
+    for record in records:
+        record.verdict = record.rank_best = record.rank_worst = None
+    groups = [[cell for cell in cells if _is_comparable(cell)] for cells in _by(records, _scenario)]
+    pairs = [pair for cells in groups for pair in itertools.combinations(cells, 2)]
+    pairs += [
+        (cell, short) for cells in groups for cell in cells if (short := _short_form_beside(cell, cells))
+    ]
+    tested = [pair for pair in pairs if min(map(_starts, pair)) >= STARTS_TO_CLAIM]
+    ratios = [ratio_of(a.samples_s, b.samples_s, took_the_same_turns(a, b)) for a, b in tested]
+    sure = holm([float(ratio.p_value) for ratio in ratios])
+    found: dict[tuple[int, int], str] = {}
+    for (a, b), ratio, is_sure in zip(tested, ratios, sure, strict=True):
+        floor = max(a.noise_floor or 1.0, b.noise_floor or 1.0)
+        said = verdict(ratio, min(_starts(a), _starts(b)), floor, is_sure)
+        found[id(a), id(b)], found[id(b), id(a)] = said, _OPPOSITE[said]
+    for a, b in pairs:
+        for one, other in ((a, b), (b, a)):
+            if other.strategy == SHORT_FORM and took_the_same_turns(one, other):
+                one.verdict = found.get((id(one), id(other))) or too_few(min(_starts(one), _starts(other)))
+    for cells in groups:
+        _rank(
+            [cell for cell in cells if _starts(cell) >= STARTS_TO_CLAIM and (cell.tolerance or 0) < 1], found
+        )
+    return len(tested)
+
+
+def took_the_same_turns(a: Record, b: Record) -> bool:
+    """Whether the turns of both stand side by side; the record says which batch of turns each took part in."""
+    return _scenario(a) == _scenario(b) and a.turns_group is not None and a.turns_group == b.turns_group
+
+
+def _is_comparable(cell: Record) -> bool:
+    return cell.status == "ok" and _starts(cell) > 1 and cell.noise_floor is not None
+
+
+def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:
+    """The short form that took the same turns, where it has no row of its own there."""
+    if any(one.strategy == SHORT_FORM and took_the_same_turns(one, cell) for one in cells):
+        return None
+    turns = next(
+        (
+            one.baselines_s[SHORT_FORM]
+            for one in cells
+            if took_the_same_turns(one, cell) and SHORT_FORM in one.baselines_s
+        ),
+        None,
+    )
+    return msgspec.structs.replace(cell, strategy=SHORT_FORM, samples_s=turns) if turns else None
+
+
+def _rank(cells: Sequence[Record], found: dict[tuple[int, int], str]) -> None:
+    """The best and the worst rank that each may have: they differ where a cell cannot be told from its neighbours."""
+    for one in cells:
+        said = [found[id(one), id(other)] for other in cells if other is not one]
+        one.rank_best, one.rank_worst = 1 + said.count("slower"), len(cells) - said.count("faster")
+
+
+def _starts(cell: Record) -> int:
+    return len(cell.samples_s)
+
+
+def _scenario(record: Record) -> tuple[Any, ...]:
+    return record.scenario, record.dtype
+
+
+def _by(records: Sequence[Record], key: Callable[[Record], Any]) -> list[list[Record]]:
+    groups: dict[Any, list[Record]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return list(groups.values())

@@ -1,0 +1,79 @@
+"""Conditions: what of the instrument's method works here. What does not is said, and recorded with the run.
+
+A missing condition makes the figures worse, not wrong; only a clock that cannot time a turn ends the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backprop.bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
+from backprop.bench.memory import best_tracker
+from backprop.errors import BackpropError
+
+_TICKS_OF_A_TURN = 1000
+
+
+class ClockError(BackpropError, RuntimeError):
+    """A clock that is too coarse for a turn."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Whether workers could be pinned to their cores and stopped while they wait, and what tracks memory."""
+
+    pinned: bool
+    stops: bool
+    memory_tracker: str
+
+    @classmethod
+    def of(cls, threads: int, cores: Sequence[int], turn_s: float) -> Conditions:
+        """Try them with a worker; raises `ClockError` where the clock cannot time a turn to a thousandth.
+
+        A worker that cannot even start raises `BackpropError`.
+        """
+        check_clock(time.get_clock_info("perf_counter").resolution, turn_s)
+        with WorkerProcess(threads, cores) as worker:
+            try:
+                worker.stop()
+                worker.resume()
+                worker.ask("ping", START_UP_S)
+            except WorkerError as error:
+                raise BackpropError(
+                    f"A worker cannot run here: {error.reason}; expected an answer."
+                ) from error
+            return cls(worker.pinned, worker.can_stop, best_tracker())
+
+    def notes(self) -> list[str]:
+        """One sentence for everything that is not as it should be, for the user and for every table."""
+        notes = []
+        if not self.stops:
+            notes.append(
+                "Waiting workers could not be stopped (no SIGSTOP, or no permission); they were given time to "
+                "fall asleep instead, which leaves more noise."
+            )
+        if not self.pinned:
+            notes.append("Workers could not be pinned to a core; the system may have moved them.")
+        if self.memory_tracker != "memray":
+            notes.append(
+                "memray is not installed; memory was tracked by tracemalloc, which sees NumPy and Python only "
+                "(pip install memray)."
+            )
+        return notes
+
+    def to_json(self) -> dict[str, Any]:
+        """The conditions as a run's description holds them."""
+        return dataclasses.asdict(self)
+
+
+def check_clock(resolution_s: float, turn_s: float) -> None:
+    """Raise `ClockError` where a turn is fewer than a thousand ticks of the clock."""
+    if not 0 < resolution_s * _TICKS_OF_A_TURN <= turn_s:
+        raise ClockError(
+            f"The clock has a resolution of {resolution_s:.3g} s; "
+            f"expected at most {turn_s / _TICKS_OF_A_TURN:.3g} s to time turns of {turn_s:.3g} s."
+        )

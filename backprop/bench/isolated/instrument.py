@@ -1,0 +1,166 @@
+"""The instrument: the groups of a suite, one after another, into a journal that a killed run goes on from."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backprop.bench.budget import Budget
+from backprop.bench.estimates import claims, read_run
+from backprop.bench.folders import lead_to
+from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
+from backprop.bench.libraries import write_constraints
+from backprop.bench.place import Place, Say
+from backprop.bench.record import FORMAT, Description
+from backprop.bench.results import Results
+from backprop.errors import RecordError
+from backprop.verify import REFERENCE
+
+if TYPE_CHECKING:
+    from backprop.bench.suites import Suite
+    from backprop.data import Dataset
+
+
+@dataclass
+class Instrument:
+    """A suite to be measured into a folder, at a place: this machine, a cluster, or nowhere."""
+
+    folder: Path
+    suite: Suite
+    budget: Budget
+    threads: int
+    dataset: Dataset
+    command: list[str]
+    place: Place
+    is_latest: bool = False
+    """Whether `results/latest` is to lead to the folder."""
+    results: Results = field(init=False, default_factory=Results)
+
+    def run(
+        self,
+        say: Say,
+        advance: Callable[[], None],
+        resume: bool = False,
+        fresh: bool = False,
+    ) -> None:
+        """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
+
+        Raises `OutputError` where another run is at work in the folder, it cannot be written, or a run lies in
+        it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
+        of something else, or a run of other settings.
+        """
+        self.place.check(self.suite)
+        if resume and not begun(self.folder) and _holds_something_else(self.folder):
+            raise RecordError(
+                f"The folder {str(self.folder)!r} holds no run to go on with; expected one that does."
+            )
+        with locked(self.folder):
+            going_on = resume and begun(self.folder)
+            done = self._finished() if going_on else set()
+            if going_on:
+                journal = Journal.resume(self.folder)
+                _, self.results.records, self.results.agreements = read_run(self.folder)
+            else:
+                make_room(self.folder, fresh)
+                description = self._description()
+                journal = Journal(self.folder, description)
+            with journal:
+                if not going_on:
+                    write_constraints(self.folder, description)
+                if self.is_latest:
+                    lead_to(self.folder)
+                try:
+                    self._measure(journal, done, say, advance)
+                finally:
+                    claims(self.results.records)
+
+    def _measure(
+        self,
+        journal: Journal,
+        done: set[str],
+        say: Say,
+        advance: Callable[[], None],
+    ) -> None:
+        left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
+        found = self.place.measure(self.suite, left, self.budget, say, advance)
+        for scenario, records, agreements in found:
+            journal.add_group(scenario.id, [*records, *agreements])
+            self.results.records += records
+            self.results.agreements += agreements
+        journal.end()
+
+    def _settings(self) -> dict[str, Any]:
+        """What a resumed run must have in common with the one it goes on with."""
+        return {
+            "suite": self.suite.name,
+            "strategies": list(self.suite.strategies),
+            "scenarios": [
+                f"{scenario.id}: {scenario.network}, {len(self.suite.strategies_of(scenario))} strategies"
+                for scenario in self.suite.scenarios
+            ],
+            "starts": self.suite.schedule.starts,
+            "turns": self.suite.schedule.turns,
+            "precision": self.suite.schedule.precision,
+            "claim": self.suite.schedule.claim,
+            "threads": self.threads,
+            "data": self.dataset.name,
+            "time_budget_s": self.budget.time_s,
+            **self.place.settings(),
+        }
+
+    def _description(self) -> Description:
+        return Description(
+            format=FORMAT,
+            command=shlex.join(self.command),
+            data=self.dataset.name,
+            reference=REFERENCE,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=self.budget.memory_bytes,
+            time_budget_s=self.budget.time_s,
+            settings=self._settings(),
+            **self.place.description(self.suite),
+        )
+
+    def _finished(self) -> set[str]:
+        """The groups that the run in the folder has finished; it must be a run of these settings.
+
+        Its memory budget is taken over: the default one depends on what was free when it began.
+        """
+        run, _, _ = read_journal(self.folder)
+        theirs, ours = run.settings, self._settings()
+        if theirs is None or run.memory_budget_bytes is None:
+            raise RecordError(
+                f"The run in {str(self.folder)!r} was not made by `backprop run`; expected one that was."
+            )
+        for name, value in ours.items():
+            if theirs.get(name) != value:
+                raise RecordError(
+                    f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
+                    "expected the same settings to go on."
+                )
+        self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
+        return finished_groups(self.folder)[0]
+
+
+def _holds_something_else(folder: Path) -> bool:
+    """Whether there are files of which a run that was killed at its beginning leaves none."""
+    return folder.exists() and (
+        not folder.is_dir() or any(path.name not in (".lock", NAME) for path in folder.iterdir())
+    )
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> str:
+    """Where two settings differ; of two lists, the first entry that only one of them has."""
+    if isinstance(theirs, list) and isinstance(ours, list):
+        for entry in theirs:
+            if entry not in ours:
+                return f"{entry!r} among its {name} and this one has not"
+        for entry in ours:
+            if entry not in theirs:
+                return f"not {entry!r} among its {name} and this one has"
+        return f"its {name} in another order"
+    return f"{name} {theirs!r} and this one {ours!r}"

@@ -1,0 +1,92 @@
+"""The parent's handle on a worker: a child process on cores of its own, whose failures have the status of a cell."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from backprop.bench.threads import thread_variables
+from backprop.child_process import ChildError, ChildProcess
+
+START_UP_S = 60.0
+"""The longest that a process may take to start, import everything and read the data."""
+
+NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|out of memory", re.IGNORECASE)
+"""What libraries say that have no memory left."""
+
+
+class WorkerError(Exception):
+    """A worker that did not answer as asked; `status` is that of its cell."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class WorkerProcess:
+    """One worker. Use it as a context manager; leaving kills it, stopped or not."""
+
+    def __init__(self, threads: int, cores: Sequence[int]) -> None:
+        variables = {**thread_variables(threads), "PYTHONHASHSEED": "0"}  # the same for every worker
+        self._child = ChildProcess("backprop.bench.isolated.worker", variables=variables)
+        self.pinned = self._child.pin(cores)
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    def ask(self, do: str, timeout_s: float, **message: Any) -> dict[str, Any]:
+        """Ask for one thing and wait for the answer.
+
+        Raises `WorkerError` where the worker raises, dies, or does not answer in time; it is dead then.
+        """
+        try:
+            answer = self._child.ask({"do": do, **message}, timeout_s)
+        except ChildError as error:
+            raise self._failure(error) from error
+        if "error" in answer:
+            self.kill()
+            said = f"{answer['error']}: {answer.get('message')}".strip(": ")
+            no_memory = answer.get("is_memory_error") or NO_MEMORY.search(said)
+            raise WorkerError("out-of-memory" if no_memory else "crashed", " ".join(said.split()))
+        return answer
+
+    def stop(self) -> None:
+        """Stop the process; where that is not possible its pools are given time to fall asleep."""
+        self._child.stop()
+
+    def resume(self) -> None:
+        """Let the process go on."""
+        self._child.resume()
+
+    def kill(self) -> None:
+        """End the process, which may be stopped, and everything that it has started."""
+        self._child.end()
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether the process could be stopped so far, each time when it was tried."""
+        return self._child.can_stop
+
+    @property
+    def process_id(self) -> int:
+        """The operating system's number of the process."""
+        return self._child.process_id
+
+    def _failure(self, error: ChildError) -> WorkerError:
+        if error.how == "timed-out":
+            return WorkerError("timed-out", f"the process {error.reason}")
+        said = [line for line in self._child.printed.splitlines() if line.strip()]
+        last = f"; it said: {said[-1].strip()}" if said else ""
+        if error.code == -signal.SIGKILL:
+            return WorkerError(
+                "out-of-memory", "the process was killed, as a system does that has no memory left"
+            )
+        if NO_MEMORY.search(last):
+            return WorkerError("out-of-memory", f"the process gave up{last}")
+        return WorkerError("crashed", f"the process {error.reason}{last}")

@@ -1,0 +1,245 @@
+"""The journal of a run, records.jsonl: one JSON line a row, written as soon as the row is known.
+
+The first line describes the run and its machine. What an interrupted run had measured is in the file. A line that
+a killed run has torn off is the last one and no JSON, and is left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from backprop.bench.border import decoded
+from backprop.bench.folders import found
+from backprop.bench.output import writing
+from backprop.bench.record import FORMAT, Agreement, Description, End, Group, Record, Row, to_json
+from backprop.errors import OutputError, RecordError
+
+NAME = "records.jsonl"
+_ROW = msgspec.json.Decoder(Description | Record | Agreement | Group | End)
+_OLD_CHECKSUM = re.compile(rb', "crc32": "[0-9a-f]{8}"}\s*$')
+"""How every line ended in journals written before November 2026; nobody looks at it any more."""
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder for one run alone; it is made where it is missing, and a run that is killed gives it free.
+
+    Raises `OutputError` where another run is writing to it, or nobody can.
+    """
+    with writing("The results", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError as well
+            raise OutputError(
+                f"Another run is writing to {str(folder)!r}; expected another folder, or to wait for it."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Journal:
+    """A new journal in a folder; use it as a context manager.
+
+    Raises `OutputError` where the folder cannot be made or written, or the disk is full.
+    """
+
+    def __init__(self, folder: Path, run: Description) -> None:
+        self.path = folder / NAME
+        with writing("The results", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("wb", buffering=0)  # no rest of a line that is written later
+        self._whole_bytes = 0
+        try:
+            self._append(run)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    @classmethod
+    def resume(cls, folder: Path) -> Journal:
+        """Go on with the journal in `folder` after its last whole group; what follows that is cut off.
+
+        Raises `RecordError` where there is no journal that can be read, `OutputError` where it cannot be
+        written.
+        """
+        read_journal(folder)
+        journal = cls.__new__(cls)
+        journal.path = folder / NAME
+        try:
+            journal._file = journal.path.open("r+b", buffering=0)
+            journal._whole_bytes = _end_of_last_group(journal._file.readall())
+            journal._file.truncate(journal._whole_bytes)
+            journal._file.seek(journal._whole_bytes)
+        except OSError as error:
+            raise OutputError(
+                f"The results in {str(folder)!r} cannot be continued: {error.strerror}; "
+                "expected a writable folder."
+            ) from error
+        return journal
+
+    def add(self, row: Record | Agreement) -> None:
+        """Append a row and have it on the disk before returning."""
+        self._append(row)
+
+    def add_group(self, name: str, rows: Sequence[Record | Agreement]) -> None:
+        """Append all rows of a group and its end: a group that lacks a row counts as not measured."""
+        self._append(*rows, Group(name))
+
+    def end(self) -> None:
+        """Mark the run as finished."""
+        self._append(End())
+
+    def _append(self, *rows: Row) -> None:
+        content = "".join(json.dumps(to_json(row)) + "\n" for row in rows).encode()
+        try:
+            written = 0
+            while written < len(content):
+                written += self._file.write(content[written:])
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a line would spoil the lines before it
+                self._file.truncate(self._whole_bytes)
+                self._file.seek(self._whole_bytes)
+            raise OutputError(
+                f"The results cannot be written to {str(self.path)!r}: {error.strerror}; "
+                "what was measured so far is kept."
+            ) from error
+        self._whole_bytes += len(content)
+
+
+def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
+    """The run's description, its records and its agreements.
+
+    Raises `RecordError` where the folder holds no journal, a line cannot be read, or the format is newer than this
+    version's.
+    """
+    path = path_of(folder)
+    rows = _read_rows(path)
+    run = rows[0] if rows else None
+    if not isinstance(run, Description) or any(isinstance(row, Description) for row in rows[1:]):
+        raise RecordError(
+            f"{path} does not begin with the one description of a run; expected a run's {NAME}."
+        )
+    return (
+        run,
+        [row for row in rows if isinstance(row, Record)],
+        [row for row in rows if isinstance(row, Agreement)],
+    )
+
+
+def path_of(run: Path) -> Path:
+    """The journal of a run that is named by its folder, by its journal, or by what leads to the newest one."""
+    run = found(run)
+    return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
+
+
+def make_room(folder: Path, fresh: bool) -> None:
+    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
+
+    The reports of a run that is replaced are removed: they would stand beside a journal of other figures.
+    """
+    if not begun(folder):
+        return
+    if not fresh and unfinished(folder):
+        raise OutputError(
+            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
+        )
+    if not fresh:
+        raise OutputError(
+            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
+        )
+    try:
+        run, records, _ = read_journal(folder)
+    except RecordError as error:
+        said = f"what cannot be read in {str(folder)!r}: {error}"
+    else:
+        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
+    print(f"Note: --fresh replaces {said}", file=sys.stderr)
+    from backprop.bench.report import remove_reports  # pandas takes longer to import than most runs need
+
+    remove_reports(folder)
+
+
+def unfinished(folder: Path) -> bool:
+    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
+    return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
+
+
+def begun(folder: Path) -> bool:
+    """Whether a journal in the folder has at least its first line; a run may be killed before that."""
+    try:
+        return b"\n" in (folder / NAME).read_bytes()
+    except OSError:  # nothing that could be read is there
+        return False
+
+
+def finished_groups(folder: Path) -> tuple[set[str], bool]:
+    """The names of the groups that a run has finished, and whether it has finished them all."""
+    rows = _read_rows(folder / NAME)
+    return {row.name for row in rows if isinstance(row, Group)}, any(isinstance(row, End) for row in rows)
+
+
+def _read_rows(path: Path) -> list[Row]:
+    """Every whole line; raises `RecordError` where there is no file or a line is no row."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise RecordError(
+            f"There are no records in {str(path)!r}: {error.strerror}; expected {NAME}."
+        ) from error
+    if not _is_whole(lines[-1]):
+        lines.pop()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        row = _row(line, f"Line {number} of {path}")
+        if isinstance(row, Description) and row.format > FORMAT:
+            raise RecordError(
+                f"{path} has format {row.format}; expected at most {FORMAT}, a newer version wrote it."
+            )
+        rows.append(row)
+    return rows
+
+
+def _row(line: bytes, where: str) -> Row:
+    row: Row = decoded(_OLD_CHECKSUM.sub(b"}", line), _ROW, where, "a row of a run")
+    return row
+
+
+def _end_of_last_group(content: bytes) -> int:
+    """How many bytes the lines up to the end of the last whole group have, or the first line."""
+    end = size = 0
+    for line in content.splitlines(keepends=True):
+        size += len(line)
+        if line.endswith(b"\n") and (end == 0 or isinstance(_row(line, "A line"), Group)):
+            end = size
+    return end
+
+
+def _is_whole(last_line: bytes) -> bool:
+    """Whether the line after the last line break is JSON: an editor may have taken its line break away."""
+    try:
+        msgspec.json.decode(last_line)
+    except msgspec.DecodeError:
+        return False
+    except RecursionError:  # refused as a row, with its line
+        pass
+    return True

@@ -1,0 +1,109 @@
+"""The libraries that a run measures: version, build and threads of each, and every package that was installed.
+
+A library describes itself in a process of its own, with the threads of the run: imported here, its pools would
+disturb what is measured. `python -m backprop.bench.libraries torch version.cuda` prints it as JSON.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from backprop.bench.isolated.child import private_output, tie_to_parent
+from backprop.bench.output import write_files
+from backprop.bench.record import Description, Library, Pool
+from backprop.bench.threads import thread_variables
+from backprop.child_process import ChildError, ChildProcess
+
+if TYPE_CHECKING:
+    from backprop import Strategy
+
+CONSTRAINTS = "constraints.txt"
+_PATIENCE_S = 120.0
+_OWN = "backprop-bench"
+
+
+def measured_libraries(strategies: Iterable[Strategy[Any]]) -> dict[str, tuple[str, ...]]:
+    """The package of every peer that can be used, and the attributes by which it tells its build."""
+    from backprop.peers.base import Peer
+
+    peers = [one for one in strategies if isinstance(one, Peer) and one.unavailable() is None]
+    return {peer.package: peer.build for peer in peers}
+
+
+def describe_libraries(packages: Mapping[str, tuple[str, ...]], threads: int) -> dict[str, Library]:
+    """What every package says of itself with so many threads; one that cannot be imported says nothing."""
+    found = {}
+    for package, attributes in packages.items():
+        with ChildProcess(
+            "backprop.bench.libraries", package, *attributes, variables=thread_variables(threads)
+        ) as child:
+            try:
+                found[package] = msgspec.convert(child.receive(_PATIENCE_S), Library)
+            except (ChildError, msgspec.ValidationError):
+                found[package] = Library()
+    return found
+
+
+def describe_library(package: str, attributes: Iterable[str]) -> Library:
+    """The library as it is imported here: its version, what these attributes of it are, and its pools of threads."""
+    from threadpoolctl import threadpool_info
+
+    module = importlib.import_module(package)
+    return Library(
+        version=str(module.__version__),
+        build={attribute: _value(module, attribute) for attribute in attributes},
+        pools=[
+            Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
+            for pool in threadpool_info()
+        ],
+    )
+
+
+def _value(module: Any, attribute: str) -> str:
+    value = module
+    for name in attribute.split("."):
+        value = getattr(value, name, None)
+    return str(value() if callable(value) else value)
+
+
+def installed_packages() -> dict[str, str]:
+    """Name and version of every package that is installed, without this one."""
+    from packaging.utils import canonicalize_name
+
+    found: dict[str, str] = {}
+    for one in distributions():
+        name = one.metadata["Name"] if one.metadata else None
+        if name and one.version:
+            found.setdefault(canonicalize_name(name), one.version)
+    found.pop(_OWN, None)
+    return dict(sorted(found.items()))
+
+
+def constraints(run: Description) -> str | None:
+    """What the run says of its packages, for `pip install --constraint`; None where it says nothing."""
+    machine = run.machine
+    known = machine.packages or {name: v for name, v in machine.versions.items() if v and name != "backprop"}
+    if not known:
+        return None
+    what = "every package" if machine.packages else "all that its journal says"
+    head = f"# {what} of the run of {run.started}: Python {machine.python}, {machine.platform}\n"
+    return " ".join(head.split()) + "\n" + "".join(f"{name}=={version}\n" for name, version in known.items())
+
+
+def write_constraints(folder: Path, run: Description) -> Path | None:
+    """Write constraints.txt beside a run; None where it says nothing. Raises `OutputError`."""
+    text = constraints(run)
+    return None if text is None else write_files("The constraints", folder, {CONSTRAINTS: text})[0]
+
+
+if __name__ == "__main__":
+    tie_to_parent()
+    answers = private_output()  # before a library says something while it is imported
+    print(msgspec.json.encode(describe_library(sys.argv[1], sys.argv[2:])).decode(), file=answers, flush=True)

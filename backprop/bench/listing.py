@@ -1,0 +1,64 @@
+"""What `backprop list` shows: strategies, layers, losses, scenarios, peers, and what is found by name alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from backprop import installed_strategies
+from backprop.bench.console import make_table
+from backprop.bench.scenarios import SCENARIOS
+from backprop.layers import LAYERS
+from backprop.losses import LOSSES
+from backprop.registry import known_peers
+from backprop.sharding import STRATEGIES as SHARDED
+
+
+def listing() -> dict[str, Any]:
+    """Everything by kind, as JSON can hold it."""
+    return {
+        "strategies": [
+            {"name": name, "forms": strategy.summary, "error model": strategy.accuracy.reason}
+            for name, strategy in installed_strategies().items()
+        ],
+        "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in LAYERS.values()],
+        "losses": [{"name": loss.name, "formula": _first_line(loss)} for loss in LOSSES.values()],
+        "scenarios": [
+            {
+                "name": scenario.id,
+                "network": str(scenario.network),
+                "batch": scenario.batch_size,
+                "parameters": scenario.network.parameter_count,
+            }
+            for scenario in SCENARIOS
+        ],
+        "peers": [
+            {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}
+            for name, peer in known_peers().items()
+        ],
+        "by name alone": [
+            {
+                "name": name,
+                "forms": found.summary,
+                "installed": found.installed_version() or found.unavailable(),
+            }
+            for name, found in ((one.name, one) for one in SHARDED)
+        ],
+    }
+
+
+def print_listing(console: Console) -> None:
+    """One table a kind."""
+    for kind, rows in listing().items():
+        if not rows:
+            console.print(f"{kind}: none installed\n")
+            continue
+        table = make_table(kind, rows[0], [key for key, value in rows[0].items() if isinstance(value, int)])
+        for row in rows:
+            table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+        console.print(table)
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or "").partition("\n")[0].rstrip(".")

@@ -1,0 +1,101 @@
+"""Prediction: bytes and time of every derivation of any network, from its sizes, the machine's limits and the loss.
+
+The same forecast as that of a run, for one call. Nothing of the network's size is allocated, unless the loss fits
+into the budget: then it is timed, since a black box is predicted by it. The time is a lower bound, what a derivation
+would take that reaches the machine's limits; a run prints beside it which share of them was reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from backprop import Network, Strategy, blas
+from backprop.arrays import check_dtype, check_samples
+from backprop.bench.budget import Budget
+from backprop.bench.console import make_table
+from backprop.bench.forecast import Speeds
+from backprop.bench.machine import Limits, measure_limits
+from backprop.bench.predicted import predict
+from backprop.bench.record import Record
+from backprop.bench.report import units
+from backprop.bench.scenarios import Scenario
+
+FIGURES = (
+    "strategy",
+    "predicted_time_s",
+    "predicted_peak_bytes",
+    "predicted_flops",
+    "predicted_bytes_moved",
+    "forward_calls",
+)
+"""What of a record is a prediction."""
+
+
+def predictions(
+    network: Network,
+    batch_size: int,
+    dtype_name: str,
+    strategies: Sequence[Strategy[Any]],
+    budget: Budget,
+    limits: Limits | None = None,
+) -> list[dict[str, Any]]:
+    """One row a strategy, the fastest first: its predicted cost, and whether it fits the budget.
+
+    With the limits of some machine nothing is measured of this one, and nothing of the network's size allocated.
+
+    Raises `ShapeError` for a batch that is none and `DtypeError` for another dtype than float32 or float64.
+    """
+    check_samples(batch_size)
+    dtype = check_dtype(dtype_name)
+    scenario = Scenario.of(network, batch_size, dtype.name)
+    memory_bytes = budget.memory_bytes if limits is None else 0.0
+    speeds = Speeds.of(network, batch_size, dtype, limits or measure_limits(dtype), memory_bytes)
+    records = predict(strategies, scenario, blas.threads(), speeds, budget, calls=1)
+    rows = [
+        {name: value for name in FIGURES if (value := getattr(record, name)) is not None} | _fits(record)
+        for record in records
+    ]
+    return sorted(rows, key=lambda row: row.get("predicted_time_s", float("inf")))
+
+
+def _fits(record: Record) -> dict[str, str]:
+    """Whether the budget allows it, and why not; of a strategy without a cost that is not known."""
+    if record.status != "predicted":
+        return {"fits": "no", "reason": record.reason}
+    if record.predicted_peak_bytes is None:
+        return {"fits": "unknown", "reason": "not predicted"}
+    return {"fits": "yes", "reason": ""}
+
+
+def print_predictions(
+    console: Console,
+    network: Network,
+    batch_size: int,
+    dtype_name: str,
+    budget: Budget,
+    rows: Sequence[dict[str, Any]],
+) -> None:
+    """The rows as a table."""
+    numbers = ("time", "memory", "flops", "bytes moved", "forward passes")
+    title = (
+        f"{network}, {network.parameter_count:,} parameters, batch {batch_size}, {dtype_name}: predicted, "
+        f"against {units.data_size(budget.memory_bytes)} and {units.seconds(budget.time_s)}"
+    )
+    table = make_table(title, ("strategy", *numbers, "fits", "reason"), numbers)
+    for row in rows:
+        flops = row.get("predicted_flops")
+        table.add_row(
+            row["strategy"],
+            units.seconds(row.get("predicted_time_s")),
+            units.data_size(row.get("predicted_peak_bytes")),
+            units.MISSING if flops is None else f"{flops:.3g}",
+            units.data_size(row.get("predicted_bytes_moved")),
+            units.count(row.get("forward_calls")),
+            row["fits"],
+            row["reason"],
+            style=None if row["fits"] == "yes" else "dim",
+        )
+    console.print(table)

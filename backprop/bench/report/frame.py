@@ -1,0 +1,96 @@
+"""The data frame that every report is made from: one row a cell, dtypes right, units in the names."""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+
+from backprop.bench.estimates import read_run
+from backprop.bench.record import (
+    Agreement,
+    Count,
+    Description,
+    Predicted,
+    Record,
+    Samples,
+    SamplesByName,
+    Status,
+)
+
+_DTYPES: dict[Any, str] = {
+    Count: "int64",
+    str: "str",
+    Status: "str",
+    Count | None: "Int64",
+    bool | None: "boolean",
+    str | None: "str",
+    Samples: "object",
+    SamplesByName: "object",
+}
+"""The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run as read from its journal: its description, the frame of its cells, and the agreements."""
+
+    run: Description
+    frame: pd.DataFrame
+    agreements: list[Agreement]
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """Read a run's folder; raises `RecordError` where that is not possible."""
+    run, records, agreements = read_run(folder)
+    return LoadedRun(run, to_frame(records), agreements)
+
+
+def load_frame(folder: Path) -> pd.DataFrame:
+    """The frame alone."""
+    return load_run(folder).frame
+
+
+def to_frame(records: list[Record]) -> pd.DataFrame:
+    """One row a record; `samples_s` holds each cell's raw samples as a list."""
+    return pd.DataFrame(
+        {  # column by column: a frame of rows would take integers with a gap through float64
+            f.name: _column([getattr(record, f.name) for record in records], f.type)
+            for f in msgspec.structs.fields(Record)
+        }
+    )
+
+
+def _column(values: list[Any], kind: Any) -> pd.Series:
+    if kind == Predicted | None:
+        kind = float if any(isinstance(value, float) for value in values) else Count | None
+    return pd.Series(values, dtype=_DTYPES.get(kind, "float64"))
+
+
+def tuples(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows as named tuples, whose fields pandas cannot type.
+
+    What `frame.itertuples()` gives, without a class made anew and fifty look-ups by position for every table.
+    """
+    make = _row_class(tuple(frame.columns))._make
+    return map(make, zip(frame.index, *(frame[name] for name in frame.columns), strict=True))
+
+
+@functools.cache
+def _row_class(columns: tuple[str, ...]) -> Any:
+    return namedtuple("Row", ("Index", *columns))
+
+
+def to_csv(loaded: LoadedRun) -> str:
+    """The frame without the raw samples, which stay in the journal.
+
+    Twelve digits of a float: in the last ones the logarithms of processors differ.
+    """
+    figures = loaded.frame.drop(columns=["samples_s", "baselines_s"])
+    return figures.to_csv(index=False, lineterminator="\n", float_format="%.12g")

@@ -1,0 +1,233 @@
+"""How fast each rung should be: short form against libraries and its own products, Jacobians against theirs.
+
+Formed from the cells that a run has; what it has not measured has no row. A ratio and its 95% interval are those of
+`backprop.bench.statistics`, as everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from backprop.bench.report import units
+from backprop.bench.report.frame import tuples
+from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
+
+TARGETS_NOTE = (
+    "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
+    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each once: "
+    "batched-jacobian leaves the zeros of digits as they are, and so can come to more than 1."
+)
+_GRADIENTS = ("torch-grad", "jax-grad", "autograd-grad")
+_JACOBIANS = ("torch-jacrev", "jax-jacrev")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure beside what it must and should reach; None where it is only reported.
+
+    at_most: whether smaller is better. floor: the noise floor of its cell. mean: of the logarithms over starts, where
+    the figure is a ratio of times.
+    """
+
+    work: str
+    cell: str
+    figure: Estimate
+    must: float | None
+    aim: float | None
+    at_most: bool = True
+    floor: float | None = None
+    is_mean: bool = False
+    mean: LogMean | None = None
+
+    @property
+    def verdict(self) -> str:
+        """aim, reached or missed; empty where nothing must be reached."""
+        for word, bound in (("aim", self.aim), ("reached", self.must)):
+            if bound is not None and (self.figure.value <= bound) == self.at_most:
+                return word
+        return "" if self.must is None else "missed"
+
+
+def targets(frame: pd.DataFrame) -> list[Target]:
+    """Every target that the right cells of a run allow to form."""
+    right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
+    found = [target for group in _groups(right) for rule in _RULES for target in rule(group)]
+    found += _geometric_means(found)
+    found += [target for group in _groups(frame) for target in _local_differences(group)]
+    order = list(dict.fromkeys(target.work for target in found))
+    return sorted(found, key=lambda target: order.index(target.work))
+
+
+def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
+    """One row a target, as text."""
+    return [
+        {
+            "work": target.work,
+            "cell": target.cell,
+            "seen": units.small_ratio(target.figure.value),
+            "95% interval": _interval(target.figure),
+            "noise floor": units.factor(target.floor),
+            "must": _bound(target.must, target.at_most),
+            "aim": _bound(target.aim, target.at_most),
+            "": target.verdict or units.MISSING,
+        }
+        for target in found
+    ]
+
+
+def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
+    """One row a kind of work: the range over its cells that have a bound, and how many of them reach it."""
+    lines = []
+    for work in dict.fromkeys(target.work for target in found if target.must is not None):
+        bound = [target for target in found if target.work == work and target.must is not None]
+        for cells in ([t for t in bound if not t.is_mean], [t for t in bound if t.is_mean]):
+            if not cells:
+                continue
+            seen = sorted(target.figure.value for target in cells)
+            lines.append(
+                {
+                    "work": work if not cells[0].is_mean else f"{work}: {cells[0].cell}",
+                    "seen": units.small_ratios(seen[0], seen[-1]),
+                    "must": _bound(cells[0].must, cells[0].at_most),
+                    "aim": _bound(cells[0].aim, cells[0].at_most),
+                    "reached": f"{sum(t.verdict != 'missed' for t in cells)} of {len(cells)}",
+                }
+            )
+    return lines
+
+
+def _interval(figure: Estimate) -> str:
+    if not figure.has_interval:
+        return units.MISSING
+    return units.small_ratios(figure.low, figure.high)
+
+
+def _bound(value: float | None, at_most: bool) -> str:
+    return units.MISSING if value is None else f"{'≤' if at_most else '≥'} {units.small_ratio(value)}"
+
+
+# The cells of one scenario, by strategy ---------------------------------------------------------------
+
+Group = dict[str, Any]
+
+
+def _groups(frame: pd.DataFrame) -> Iterator[Group]:
+    for _, cells in frame.groupby(["scenario", "dtype"], sort=False):
+        yield {cell.strategy: cell for cell in tuples(cells)}
+
+
+def _name(cell: Any) -> str:
+    threads = "" if cell.threads == 1 else f", {cell.threads} threads"
+    return f"{str(cell.network).split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
+
+
+_Bounds = tuple[float | None, float | None]
+
+
+def _bounds(cell: Any, must: float, aim: float | None, *, where: bool = True) -> _Bounds:
+    """must and aim of a cell of the network for which they were set, on one thread; elsewhere it is reported."""
+    of_it = str(cell.network).startswith("784-512-10 ") and cell.threads == 1
+    return (must, aim) if of_it and where else (None, None)
+
+
+def _against_fastest(group: Group, own: str, others: Sequence[str]) -> LogMean | None:
+    """own ÷ the fastest of the others that were measured."""
+    measured = [group[name] for name in others if name in group]
+    if own not in group or not measured:
+        return None
+    fastest = min(measured, key=lambda cell: float(cell.time_median_s))
+    together = pd.notna(group[own].turns_group) and group[own].turns_group == fastest.turns_group
+    return ratio_of(group[own].samples_s, fastest.samples_s, bool(together))
+
+
+def _ratio(work: str, cell: Any, ratio: LogMean, must: float | None, aim: float | None) -> Target:
+    return Target(work, _name(cell), ratio.estimate, must, aim, floor=cell.noise_floor, mean=ratio)
+
+
+def _gradients(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "short-form", _GRADIENTS)
+    if ratio is not None:
+        cell = group["short-form"]
+        must, aim = _bounds(cell, 0.95, 0.80)
+        yield _ratio(_GRADIENT_WORK, cell, ratio, must, aim)
+
+
+def _products(group: Group) -> Iterator[Target]:
+    cell = group.get("short-form")
+    if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
+        must, aim = _bounds(cell, 0.95, 0.80, where=cell.batch_size >= 32)
+        ratio = Estimate(float(cell.ratio_to_products))
+        yield Target(
+            "short-form ÷ its own dense products", _name(cell), ratio, must, aim, floor=cell.noise_floor
+        )
+
+
+def _jacobians(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "batched-jacobian", _JACOBIANS)
+    if ratio is not None:
+        cell = group["batched-jacobian"]
+        must, aim = _bounds(cell, 0.6, 0.4)
+        yield _ratio("batched-jacobian ÷ the faster jacrev", cell, ratio, must, aim)
+
+
+def _bandwidth(group: Group) -> Iterator[Target]:
+    for name in ("full-jacobian", "batched-jacobian"):
+        cell = group.get(name)
+        if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
+            share = Estimate(float(cell.bandwidth_share))
+            must, aim = _bounds(cell, 0.5, 0.8)
+            work = f"{name}: bytes of its Jacobian per second ÷ the memory's bandwidth"
+            yield Target(work, _name(cell), share, must, aim, at_most=False)
+
+
+def _forward_mode(group: Group) -> Iterator[Target]:
+    ratio = _against_fastest(group, "forward-mode", ("jax-jacfwd",))
+    if ratio is not None:
+        cell = group["forward-mode"]
+        yield _ratio("forward-mode ÷ jax.jacfwd", cell, ratio, 1.0, 0.5)
+
+
+def _sparse(group: Group) -> Iterator[Target]:
+    sparse, full = group.get("sparse-jacobian"), group.get("full-jacobian")
+    if sparse is not None and full is not None and sparse.parameters > 100_000:
+        ratio = Estimate(float(sparse.peak_bytes) / float(full.peak_bytes))
+        must, aim = _bounds(sparse, 1 / 100, None)
+        yield Target("sparse-jacobian ÷ full-jacobian, peak memory", _name(sparse), ratio, must, aim)
+
+
+def _local_differences(group: Group) -> Iterator[Target]:
+    """Against the black box, which is predicted from the measured time of a pass and not run."""
+    local, black_box = group.get("local-finite-differences"), group.get("finite-differences")
+    if local is None or black_box is None or local.status != "ok" or local.parameters < 100_000:
+        return
+    passes = 1 / float(black_box.predicted_time_s)
+    ratio = Estimate(*(float(t) * passes for t in (local.time_median_s, local.time_low_s, local.time_high_s)))
+    as_set = local.dtype == "float64" and local.batch_size == 32
+    must, aim = _bounds(local, 1 / 500, 1 / 1500, where=as_set)
+    work = "local-finite-differences ÷ the black box, predicted from its pass"
+    yield Target(work, _name(local), ratio, must, aim)
+
+
+_GRADIENT_WORK = "short-form ÷ the fastest of PyTorch, JAX and autograd"
+_RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
+    _gradients,
+    _products,
+    _jacobians,
+    _bandwidth,
+    _forward_mode,
+    _sparse,
+)
+
+
+def _geometric_means(found: Sequence[Target]) -> list[Target]:
+    """Over all cells of the short form that have a bound; they were measured in turns of their own."""
+    cells = [t.mean for t in found if t.work == _GRADIENT_WORK and t.must is not None and t.mean]
+    if len(cells) < 2:
+        return []
+    mean = combined([1 / len(cells)] * len(cells), cells)
+    name = f"geometric mean of {len(cells)} cells"
+    return [Target(_GRADIENT_WORK, name, mean.estimate, 0.70, 0.60, is_mean=True, mean=mean)]

@@ -1,7 +1,0 @@
-"""Suites: which strategies are measured in which scenarios, how often. Built in, or a user's TOML file."""
-
-from bench.suites.built_in import SUITES, find_suite
-from bench.suites.reader import read_suite
-from bench.suites.suite import Part, Suite, SuiteError, restrict
-
-__all__ = ["SUITES", "Part", "Suite", "SuiteError", "find_suite", "read_suite", "restrict"]
