@@ -37,6 +37,8 @@ from backprop.bench.statistics import (
 from backprop.errors import BackpropError
 
 OTHER_CPU = "measured on another processor"
+_MEAN = "the mean of some calls"
+"""What a sample is in pytest-benchmark, and was in the runs of version 0.1."""
 
 
 class ComparisonError(BackpropError, ValueError):
@@ -66,6 +68,8 @@ class Comparison:
     cells: list[CellComparison]
     geometric_mean: float
     machines: tuple[str, str]
+    turns: tuple[str, str]
+    """What a sample of each run is."""
 
     def worst(self) -> float:
         """The largest ratio that is claimed to be slower; 1 where none is."""
@@ -93,8 +97,8 @@ def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Co
     Raises `RecordError` where one cannot be read, `ComparisonError` where they were made by different
     machines and `across_machines` does not ask for that.
     """
-    old_machine, old = _read(first)
-    new_machine, new = _read(second)
+    old_machine, old_turn, old = _read(first)
+    new_machine, new_turn, new = _read(second)
     if old_machine != new_machine and not across_machines:
         raise ComparisonError(
             f"The runs are of different machines, {old_machine!r} and {new_machine!r}; "
@@ -108,7 +112,7 @@ def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Co
         _compare(*pair, ratios.get(k), sure.get(k, False), across_machines) for k, pair in enumerate(pairs)
     ]
     mean = geometric_mean([cell.ratio.value for cell in cells if cell.ratio])
-    return Comparison(cells, mean, (old_machine, new_machine))
+    return Comparison(cells, mean, (old_machine, new_machine), (old_turn, new_turn))
 
 
 def render(comparison: Comparison, first: str, second: str) -> str:
@@ -117,7 +121,7 @@ def render(comparison: Comparison, first: str, second: str) -> str:
     lines = [
         f"### {as_code(second)} against {as_code(first)}",
         "",
-        *_warning(comparison.machines),
+        *_warnings(comparison),
         "No cell was measured in both runs."
         if math.isnan(mean)
         else f"Geometric mean of the ratios: **{mean:.3f}** ({_words(comparison)}).",
@@ -159,11 +163,19 @@ def _tested(comparison: Comparison) -> list[str]:
     return [f"{count} cell{'s' if count > 1 else ''} tested, claims held at 5% together (Holm).", ""]
 
 
-def _warning(machines: tuple[str, str]) -> list[str]:
-    if machines[0] == machines[1]:
-        return []
-    first, second = map(as_text, machines)
-    return [f"> **Different machines**, {first} before and {second} after: the ratios compare them, too.", ""]
+def _warnings(comparison: Comparison) -> list[str]:
+    lines = []
+    first, second = map(as_text, comparison.machines)
+    if first != second:
+        lines += [
+            f"> **Different machines**, {first} before and {second} after: the ratios compare them, too."
+        ]
+    first, second = map(as_text, comparison.turns)
+    if first != second:
+        lines += [
+            f"> **Different samples**, {first} before and {second} after: the ratios compare them, too."
+        ]
+    return [text for line in lines for text in (line, "")]
 
 
 def _words(comparison: Comparison) -> str:
@@ -221,14 +233,15 @@ def _without_a_ratio(old: Record | None, new: Record | None, across_machines: bo
     return "not measured" if old.status == new.status else f"{old.status}, now {new.status}"
 
 
-def _read(run: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
-    """The machine's processor, and the records by what identifies a cell."""
+def _read(run: Path) -> tuple[str, str, dict[tuple[Any, ...], Record]]:
+    """The machine's processor, what a sample is, and the records by what identifies a cell."""
     if run.suffix == ".json":
         return _read_pytest_benchmark(run)
     description, records, _ = read_run(run)
     hosts = description.hosts or {"": description.machine}
     machines = {_machine(host.cpu, host.cores) for host in hosts.values()}
-    return " and ".join(sorted(machines)), _by_cell(records)
+    turn = str((description.settings or {}).get("turn", _MEAN))
+    return " and ".join(sorted(machines)), turn, _by_cell(records)
 
 
 def _machine(cpu: Any, cores: Any) -> str:
@@ -276,7 +289,7 @@ class PytestBenchmark(Struct):
     benchmarks: list[Benchmark]
 
 
-def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Record]]:
+def _read_pytest_benchmark(path: Path) -> tuple[str, str, dict[tuple[Any, ...], Record]]:
     """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
     file = decoded_file(path, _PYTEST_BENCHMARK, "The file", "what pytest --benchmark-json writes")
     records = [
@@ -294,7 +307,7 @@ def _read_pytest_benchmark(path: Path) -> tuple[str, dict[tuple[Any, ...], Recor
         for one in file.benchmarks
     ]
     cpu = file.machine_info.cpu
-    return _machine(cpu.brand_raw, cpu.count), _by_cell(records)
+    return _machine(cpu.brand_raw, cpu.count), _MEAN, _by_cell(records)
 
 
 _PYTEST_BENCHMARK = msgspec.json.Decoder(PytestBenchmark)

@@ -79,6 +79,7 @@ def selftest(
         "scenario": chosen.id,
         "starts": schedule.starts,
         "turns": schedule.turns,
+        "turn": schedule.turn,
         "threads": threads,
         "cpu": cpu_name(),
     }

@@ -15,7 +15,8 @@ from backprop.bench.isolated.process import START_UP_S, WorkerError, WorkerProce
 from backprop.bench.memory import best_tracker
 from backprop.errors import BackpropError
 
-_TICKS_OF_A_TURN = 1000
+_TICKS_OF_A_TURN = 30_000
+"""So that the blocks of calls in a turn, about a thirtieth of it each, are timed to a thousandth."""
 
 
 class ClockError(BackpropError, RuntimeError):
@@ -32,7 +33,7 @@ class Conditions:
 
     @classmethod
     def of(cls, threads: int, cores: Sequence[int], turn_s: float) -> Conditions:
-        """Try them with a worker; raises `ClockError` where the clock cannot time a turn to a thousandth.
+        """Try them with a worker; raises `ClockError` where the clock cannot time a turn finely enough.
 
         A worker that cannot even start raises `BackpropError`.
         """
@@ -71,7 +72,7 @@ class Conditions:
 
 
 def check_clock(resolution_s: float, turn_s: float) -> None:
-    """Raise `ClockError` where a turn is fewer than a thousand ticks of the clock."""
+    """Raise `ClockError` where a turn has too few ticks of the clock."""
     if not 0 < resolution_s * _TICKS_OF_A_TURN <= turn_s:
         raise ClockError(
             f"The clock has a resolution of {resolution_s:.3g} s; "

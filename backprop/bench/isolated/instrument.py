@@ -104,6 +104,7 @@ class Instrument:
             ],
             "starts": self.suite.schedule.starts,
             "turns": self.suite.schedule.turns,
+            "turn": self.suite.schedule.turn,
             "precision": self.suite.schedule.precision,
             "claim": self.suite.schedule.claim,
             "threads": self.threads,

@@ -33,13 +33,13 @@ def find_suite(name: str) -> Suite:
 def _quick() -> Suite:
     scenarios = select_scenarios(["small", "mnist-32/float32"])
     fast = ("short-form", "layerwise-vjp", "batched-jacobian")
-    return Suite.of("quick", fast, scenarios, Schedule(starts=6, turns=4, slow_s=1.0))
+    return Suite.of("quick", fast, scenarios, Schedule(starts=6, turns=16, slow_s=1.0))
 
 
 def _default() -> Suite:
     """The whole ladder in every scenario of the table, in about a quarter of an hour on two cores."""
     suite = Suite.of(
-        "default", tuple(installed_strategies()), SCENARIOS, Schedule(starts=6, turns=5, slow_s=3.0)
+        "default", tuple(installed_strategies()), SCENARIOS, Schedule(starts=6, turns=24, slow_s=3.0)
     )
     return replace(suite, curves=True)
 
@@ -53,7 +53,7 @@ def _scaling() -> Suite:
     scenarios += [Scenario.of(network, 32, "float64") for network in depths]
     unique = list(dict.fromkeys(scenarios))
     strategies = [name for name in installed_strategies() if not name.startswith("finite")]
-    return Suite.of("scaling", strategies, unique, Schedule(starts=6, turns=5, slow_s=2.0))
+    return Suite.of("scaling", strategies, unique, Schedule(starts=6, turns=24, slow_s=2.0))
 
 
 def _peers() -> Suite:
@@ -81,7 +81,7 @@ def _peers() -> Suite:
             reverse, tuple(_mnist(n, dtype, threads=2) for n, dtype in itertools.product((32, 128), _DTYPES))
         ),
     )
-    return Suite("peers", parts, Schedule(starts=6, turns=6, slow_s=2.0))
+    return Suite("peers", parts, Schedule(starts=6, turns=32, slow_s=2.0))
 
 
 def _mnist(n: int, dtype: str, threads: int | None = None) -> Scenario:

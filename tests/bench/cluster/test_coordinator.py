@@ -16,7 +16,7 @@ from backprop.bench.record import Machine
 from backprop.bench.scenarios import Scenario
 
 SCENARIOS = [Scenario.of(Network.mlp(width, 3, 2), 4, "float64") for width in (4, 5, 6, 7)]
-NEEDS = Needs(threads=1, turn_s=0.025, data="sample", data_checksum="d")
+NEEDS = Needs(threads=1, turn_s=0.003, data="sample", data_checksum="d")
 ROWS = Rows([], [])
 
 

@@ -214,11 +214,12 @@ def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
 
     asked = []
 
-    def seconds_per_call(call, least_s):
+    def timed(call, least_s):
         asked.append(least_s)
         return 1e-4
 
-    monkeypatch.setattr("backprop.bench.isolated.worker.seconds_per_call", seconds_per_call)
+    for name in ("seconds_per_call", "fastest_call"):
+        monkeypatch.setattr(f"backprop.bench.isolated.worker.{name}", timed)
     worker = Worker()
     worker._call = lambda: None
     assert worker.turn(0.025, wake_up=True) == {"call_s": 1e-4}

@@ -180,7 +180,7 @@ def test_a_slow_strategy_takes_fewer_turns_and_starts_beside_the_others(perform)
     counts = {name: [len(start) for start in outcome.starts] for name, outcome in result.outcomes.items()}
     assert counts == {"fast": [8] * 10, "slow": [1] * 10, "slower": [1] * STARTS_TO_CLAIM}
     asked = [(w.target, m["wake_up"], m["seconds"]) for w in stage.workers for m in w.asked.get("turn", [])]
-    assert set(asked) == {("fast", True, 0.025), ("slow", False, 0.025), ("slower", False, 0.025)}
+    assert set(asked) == {("fast", True, 0.003), ("slow", False, 0.003), ("slower", False, 0.003)}
 
 
 @pytest.mark.parametrize(
