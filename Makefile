@@ -4,15 +4,15 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: bench test lint reference figures clean
+.PHONY: bench test lint lowest reference figures clean
 
 bench: $(VENV)/installed-report-html
 	$(BIN)/pytest --benchmark-only
 
-test: $(VENV)/installed-report-test
+test: $(VENV)/installed-report+test
 	$(BIN)/pytest -n auto --dist worksteal -m "not processes"
 
-lint: $(VENV)/installed-report-test-dev
+lint: $(VENV)/installed-report+test+lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -28,13 +28,29 @@ reference: $(VENV)/installed-report-html-memory-peers
 figures: $(VENV)/installed-report
 	$(BIN)/python tools/update_readme.py
 
-# A stamp per set of extras; pyproject.toml is what they are made from.
+# A stamp per set of extras, joined by -, and dependency groups, each after a +: installed-report-html+test+lint.
+# Pip knows dependency groups from 25.1 on.
 $(VENV)/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[$(subst -,$(comma),$*)]'
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[$(subst -,$(comma),$(firstword $(parts)))]' $(groups)
 	touch $@
 
+parts = $(subst +, ,$*)
+groups = $(addprefix --group ,$(wordlist 2,9,$(parts)))
 comma := ,
+
+# The tests with the lowest versions that pyproject.toml allows: they prove that these are right.
+lowest: LOWEST = .venv-lowest
+lowest:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[report,html]' --group test
+	$(LOWEST)/bin/backprop --help > /dev/null
+	$(LOWEST)/bin/backprop predict 784-512-10 > /dev/null
+	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
+	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes" $(TESTS)
+	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:
 	rm -rf $(VENV)

@@ -1,12 +1,21 @@
-"""The `backprop` command and pytest as a user starts them: in a process of their own."""
+"""The `backprop` command in this process, which spares its start; it and pytest in a process of their own."""
 
+import contextlib
+import gc
+import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+from threadpoolctl import threadpool_limits
+
+from backprop.bench import cli
 
 ROOT = Path(__file__).parents[1]
 BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
@@ -69,7 +78,37 @@ def without_note_on_memray(err):
 
 
 def backprop(*arguments, cwd):
-    """`backprop …`, run to its end in the folder `cwd`."""
+    """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was."""
+    with contextlib.ExitStack() as stack:
+        out, err = (stack.enter_context(_piped(name)) for name in ("stdout", "stderr"))
+        stack.enter_context(patch.object(sys, "stdin", stack.enter_context(open(os.devnull))))
+        stack.enter_context(patch.object(sys, "argv", [BACKPROP, *map(str, arguments)]))
+        stack.enter_context(patch.object(sys, "path", [*sys.path]))
+        stack.enter_context(patch.dict(os.environ, environment(), clear=True))
+        stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
+        stack.enter_context(contextlib.chdir(cwd))
+        stack.enter_context(threadpool_limits())  # as they are now, again at the end
+        for number in (signal.SIGINT, signal.SIGTERM):
+            stack.callback(signal.signal, number, signal.getsignal(number))
+        stack.callback(gc.enable)
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        return Done(code, out(), without_note_on_memray(err()))
+
+
+@contextlib.contextmanager
+def _piped(name):
+    """`sys.stdout` or `sys.stderr` into memory, as a pipe; gives what reads the text."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    with patch.object(sys, name, stream):
+        yield lambda: stream.buffer.getvalue().decode("utf-8")
+
+
+def backprop_process(*arguments, cwd):
+    """`backprop …`, run to its end in the folder `cwd`, in a process of its own."""
     return finish(start([BACKPROP, *arguments], cwd))
 
 

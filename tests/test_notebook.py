@@ -10,10 +10,10 @@ import pytest
 
 pytestmark = pytest.mark.processes
 
-nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install '.[notebook]')")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install '.[notebook]')")
-pytest.importorskip("ipykernel", reason="ipykernel is not installed (pip install '.[notebook]')")
-pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install '.[notebook]')")
+nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install --group notebook)")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install --group notebook)")
+pytest.importorskip("ipykernel", reason="ipykernel is not installed (pip install --group notebook)")
+pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install --group notebook)")
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "from-one-neuron-to-the-ladder.ipynb"

@@ -12,7 +12,7 @@ from backprop.explain.symbolic import render_html as render_derivation
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (pip install '.[browser]')"
+    "playwright.sync_api", reason="playwright is not installed (pip install --group browser)"
 )
 pytestmark = [
     pytest.mark.processes,

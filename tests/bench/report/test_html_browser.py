@@ -10,7 +10,7 @@ from backprop.bench.report.frame import LoadedRun, to_frame
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (pip install '.[browser]')"
+    "playwright.sync_api", reason="playwright is not installed (pip install --group browser)"
 )
 pytestmark = [
     pytest.mark.processes,
