@@ -1,6 +1,6 @@
 """Child processes: started, asked, stopped while they wait, and ended with everything that they have started.
 
-    with ChildProcess("backprop.bench.isolated.worker") as child:
+    with ChildProcess("backprop.bench.worker") as child:
         answer = child.ask({"do": "ping"}, timeout_s=60)
 
 A question is a JSON object on one line of the child's standard input, an answer one on a line of its standard output.
@@ -41,7 +41,7 @@ _LOOK_S = 0.2
 _LAST_WORDS_S = 1.0
 _END_S = 10.0
 _LOOKS = 3  # in vain, one after another: a process whose parent has just died is missed by a single one
-_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 1, 36, 37
 
 _OWN_GROUP: dict[str, Any] = {} if sys.platform == "win32" else {"process_group": 0}
 """A Ctrl-C at the terminal reaches the parent alone. The session stays the parent's: when that dies, POSIX
@@ -313,7 +313,7 @@ class _Family:
     """A child and all processes that it has started, also those that have left its group and session.
 
     They are found by who started whom. Where a process in that chain has died, its children belong to the next
-    living process above that adopts them: the child (see `backprop.bench.isolated.child`), or this process if it
+    living process above that adopts them: the child (see `backprop.child_process`), or this process if it
     adopts.
     """
 
@@ -447,3 +447,29 @@ def _read(pipe: IO[bytes], add: Callable[[bytes], None]) -> None:
         while piece := pipe.read(_PIECE):
             add(piece)
     add(b"")
+
+
+# In the child --------------------------------------------------------------------------------------------
+
+
+def tie_to_parent() -> None:
+    """Let the kernel kill this process when its parent dies, even while it is stopped; Linux only.
+
+    A process below this one whose own parent dies becomes a child of this one, so that the parent finds all of them
+    when it ends this one.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        if os.getppid() == 1:  # the parent was gone before the kernel was told
+            sys.exit(1)
+
+
+def private_output() -> IO[str]:
+    """The pipe to the parent; whatever prints to standard output from now on goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers

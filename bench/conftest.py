@@ -16,7 +16,7 @@ import pytest
 from backprop.bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
 
 if TYPE_CHECKING:
-    from backprop.bench.run import Run
+    from backprop.bench.quick_look import Run
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -39,8 +39,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """The run that all cells go into; its reports are written when the last cell is done."""
     from backprop.bench.folders import lead_to
+    from backprop.bench.quick_look import Run
     from backprop.bench.report import write_reports
-    from backprop.bench.run import Run
     from backprop.errors import OutputError
 
     config = request.config

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backprop.bench.cell import FEWEST_ROUNDS
-from backprop.bench.turns import seconds_per_call
+from backprop.bench.clock import seconds_per_call
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from backprop import Strategy
     from backprop.bench.cell import Call
-    from backprop.bench.run import Run
+    from backprop.bench.quick_look import Run
     from backprop.bench.scenarios import Scenario
 
 

@@ -81,7 +81,7 @@ def backprop(*arguments, cwd):
     """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was."""
     with contextlib.ExitStack() as stack:
         out, err = (stack.enter_context(_piped(name)) for name in ("stdout", "stderr"))
-        stack.enter_context(patch.object(sys, "stdin", stack.enter_context(open(os.devnull))))
+        stack.enter_context(patch.object(sys, "stdin", stack.enter_context(Path(os.devnull).open())))
         stack.enter_context(patch.object(sys, "argv", [BACKPROP, *map(str, arguments)]))
         stack.enter_context(patch.object(sys, "path", [*sys.path]))
         stack.enter_context(patch.dict(os.environ, environment(), clear=True))

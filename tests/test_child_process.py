@@ -15,7 +15,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="adoption of orphans 
 
 BEGINNING = """
 import json, os, signal, subprocess, sys, time
-from backprop.bench.isolated.child import tie_to_parent
+from backprop.child_process import tie_to_parent
 tie_to_parent()
 
 def answer(**values):

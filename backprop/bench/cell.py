@@ -30,12 +30,12 @@ from backprop import (
 )
 from backprop.bench.baselines import SHORT_FORM, loss_call, products_call
 from backprop.bench.budget import Budget
+from backprop.bench.clock import median_ratios, seconds_per_call
 from backprop.bench.forecast import Speeds, StrategyError, blank_record, failed, forecast
 from backprop.bench.machine import measure_limits
 from backprop.bench.memory import measure_peak
 from backprop.bench.record import Record
 from backprop.bench.scenarios import Samples, Scenario
-from backprop.bench.turns import median_ratios, seconds_per_call
 from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters, reference_gradient
 

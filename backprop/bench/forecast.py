@@ -20,11 +20,11 @@ from backprop import BackpropError, Batch, Cost, Network, Parameters, Strategy, 
 from backprop.arrays import DType
 from backprop.bench.baselines import loss_call
 from backprop.bench.budget import Budget
+from backprop.bench.clock import seconds_per_call
 from backprop.bench.machine import Limits, cpu_name, host_name
 from backprop.bench.record import Record, one_line
 from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario
-from backprop.bench.turns import seconds_per_call
 from backprop.peers.base import Peer
 
 

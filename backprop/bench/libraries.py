@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backprop.bench.isolated.child import private_output, tie_to_parent
 from backprop.bench.output import write_files
 from backprop.bench.record import Description, Library, Pool
 from backprop.bench.threads import thread_variables
-from backprop.child_process import ChildError, ChildProcess
+from backprop.child_process import ChildError, ChildProcess, private_output, tie_to_parent
 
 if TYPE_CHECKING:
     from backprop import Strategy

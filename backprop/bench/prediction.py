@@ -18,7 +18,7 @@ from backprop.bench.budget import Budget
 from backprop.bench.console import make_table
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits, measure_limits
-from backprop.bench.predicted import predict
+from backprop.bench.places.predicted import predict
 from backprop.bench.record import Record
 from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario

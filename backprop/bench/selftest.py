@@ -26,7 +26,6 @@ from msgspec import Struct
 
 from backprop.bench.baselines import SHORT_FORM
 from backprop.bench.border import decoded_file
-from backprop.bench.isolated.turns import Participant, Schedule, Site, take_turns
 from backprop.bench.memory import measure_peak
 from backprop.bench.output import write_files
 from backprop.bench.record import SamplesByName
@@ -41,6 +40,7 @@ from backprop.bench.statistics import (
     share_of,
     verdict,
 )
+from backprop.bench.turns import Participant, Schedule, Site, take_turns
 from backprop.errors import OutputError, RecordError, is_file
 
 BASE, TWIN = "base", "A/A twin"

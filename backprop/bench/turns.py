@@ -1,62 +1,246 @@
-"""Turns: calls that are compared take turns in one process, and ratios are formed turn by turn.
+"""Starts and turns: a group of workers, each started afresh several times, takes turns in random order.
 
-The machine's speed drifts by a factor of two within minutes. Two medians taken one after the other compare
-two moments of the machine as much as two calls; within a turn the moment is the same.
+Within a start the workers are started one after another, each stopped before the next begins. Then, turn by
+turn, each is let go, measured for 3 ms, and stopped again. What is slow takes part in fewer turns and fewer
+starts; every turn of it still stands beside the same turn of the others.
+
+Many short turns see more than few long ones. Where other programs share a processor, its speed changes on every
+scale of time: neighbouring blocks of the short form (784-512-10, batch 32, float32) differed by 6 to 8%, whether a
+block took 0.6 or 229 ms. So the difference shrinks with the number of turns, not with their length.
 """
 
 from __future__ import annotations
 
-import math
+import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-Call = Callable[[], object]
+from backprop.bench.machine import StealMeter, ThrottleMeter
+from backprop.bench.scenarios import Scenario
+from backprop.bench.statistics import STARTS_TO_CLAIM, Plan, plan, turn_ratios
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 
-_BLOCK_S = 1e-4
-"""A thousand times what reading the clock takes."""
-
-
-def seconds_per_call(call: Call, least_s: float) -> float:
-    """The mean time of as many calls as fill `least_s`, at least one."""
-    clock = time.perf_counter
-    calls, start = 0, clock()
-    while True:
-        call()
-        calls += 1
-        elapsed = clock() - start
-        if elapsed >= least_s:
-            return elapsed / calls
+_BALLAST_STEP = 16  # bytes: what NumPy aligns to, and by what a longer command line would move the heap
+_MOST_BALLAST_STEPS = 2**16
+_SLOW_CALL_S = 0.1
+FEWEST_STARTS = 3
 
 
-def fastest_call(call: Call, least_s: float) -> float:
-    """The time of a call in the fastest block of calls within `least_s`: what the machine disturbed least.
+@dataclass(frozen=True)
+class Schedule:
+    """How often and how long: fresh starts, turns in each, seconds of a turn.
 
-    Whatever else a machine does can only make a call longer, so the least time is the steadiest and the least biased
-    estimate of what the call itself takes (J. Chen and J. Revels, "Robust benchmarking in noisy environments", 2016,
-    section III). A block is long enough for the clock, and a long call is a block of its own.
+    slow_s: the seconds that a strategy may spend in turns altogether once a call takes longer than a turn; it takes
+    part in one turn of `STARTS_TO_CLAIM` starts all the same.
+    precision, claim: shares such as 0.02. After `starts` starts more are made, until the 95% interval of every ratio
+    reaches at most `precision` to either side, and a difference of `claim` would be found.
     """
-    clock = time.perf_counter
-    fastest, calls, start = math.inf, 1, clock()
-    while True:
-        began = clock()
-        for _ in range(calls):
-            call()
-        ended = clock()
-        if ended - began >= _BLOCK_S or ended - start >= least_s:
-            fastest = min(fastest, (ended - began) / calls)
-        else:
-            calls *= 2
-        if ended - start >= least_s:
-            return fastest
+
+    starts: int = 10
+    turns: int = 24
+    turn_s: float = 0.003
+    slow_s: float = 8.0
+    precision: float | None = None
+    claim: float | None = None
+
+    @property
+    def turn(self) -> str:
+        """What the sample of a turn is, in words."""
+        return f"the fastest calls within {1e3 * self.turn_s:g} ms"
+
+    def turns_of(self, call_s: float) -> int:
+        """The turns of a start in which a strategy with this time of a call takes part."""
+        if call_s <= self.turn_s:
+            return self.turns
+        return min(self.turns, max(1, int(self.slow_s / call_s / self.starts)))
+
+    def starts_of(self, call_s: float) -> int:
+        """The starts in which it takes part."""
+        if call_s <= self.turn_s:
+            return self.starts
+        return min(self.starts, max(STARTS_TO_CLAIM, int(self.slow_s / call_s)))
 
 
-def median_ratios(call: Call, others: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, float]:
-    """The median over turns of the time of `call` divided by that of each other."""
-    ratios: dict[str, list[float]] = {name: [] for name in others}
-    for _ in range(turns):
-        own = seconds_per_call(call, turn_s)
-        for name, other in others.items():
-            ratios[name].append(own / seconds_per_call(other, turn_s))
-    return {name: float(np.median(values)) for name, values in ratios.items()}
+@dataclass(frozen=True)
+class Participant:
+    """What takes turns: its label, what it runs, and by which share it is slowed down if that is planted.
+
+    compared: whether starts are bought until its ratio to the reference is known well enough.
+    """
+
+    label: str
+    target: str
+    slower_by: float | None = None
+    compared: bool = True
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where workers run: data, threads, cores, and the limits of each."""
+
+    data: str
+    threads: int
+    cores: list[int]
+    memory_limit_bytes: float
+    timeout_s: float
+
+
+@dataclass
+class Outcome:
+    """The samples of one participant by start, the times of its preparation, and how it failed if it did."""
+
+    starts: list[list[float]] = field(default_factory=list)
+    prepare_s: list[float] = field(default_factory=list)
+    failure: WorkerError | None = None
+
+
+@dataclass
+class Turns:
+    """What a group's turns gave: an outcome a participant, and how undisturbed they were."""
+
+    outcomes: dict[str, Outcome]
+    steal_share: float
+    throttled: int
+    """How often the processor slowed down because it was hot."""
+    stopped: bool
+    """Whether waiting workers were stopped; else they were only given time to fall asleep."""
+
+
+def take_turns(
+    scenario: Scenario,
+    participants: Sequence[Participant],
+    schedule: Schedule,
+    site: Site,
+    rng: np.random.Generator,
+    advance: Callable[[], None] = lambda: None,
+    started: Callable[[], None] = lambda: None,
+    reference: str | None = None,
+) -> Turns:
+    """Let the participants take turns; a participant that fails is left out from then on.
+
+    `advance` is called after every turn of the whole group, and `started` after every worker that is ready, for a
+    display. `reference` is the label of what the others are compared with where the schedule asks for a precision.
+    """
+    outcomes = {one.label: Outcome() for one in participants}
+    meter, throttling, stopped = StealMeter(), ThrottleMeter(), True
+    began, costs, number = time.monotonic(), [], 0
+    while number < schedule.starts:
+        due = [one for one in participants if _takes_part(outcomes[one.label], number, schedule)]
+        could_stop, cost = _one_start(scenario, due, schedule, site, rng, outcomes, advance, started)
+        stopped &= could_stop
+        costs.append(cost)
+        number += 1
+        if number == schedule.starts and reference is not None:
+            left_s = site.timeout_s * len(participants) - (time.monotonic() - began)
+            compared = [outcomes[one.label] for one in due if one.compared and one.label != reference]
+            schedule = _with_more_starts(schedule, compared, outcomes[reference], costs, left_s)
+    return Turns(outcomes, meter.share(), throttling.events(), stopped)
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """The seconds that one start of the whole group took before its turns, and each turn."""
+
+    start_s: float
+    turn_s: float
+
+
+def _with_more_starts(
+    schedule: Schedule, compared: Sequence[Outcome], reference: Outcome, costs: Sequence[_Cost], left_s: float
+) -> Schedule:
+    """The schedule with as many starts as its precision and claim need, and the time that is left allows.
+
+    At most as many again as there were: the spread is known better then.
+    """
+    if schedule.precision is None and schedule.claim is None:
+        return schedule
+    start_s, turn_s = (
+        float(np.median([getattr(one, name) for one in costs])) for name in ("start_s", "turn_s")
+    )
+    affordable = int(max(left_s, 0) / (start_s + schedule.turns * turn_s))
+    most = schedule.starts + min(schedule.starts, affordable)
+    plans = [Plan(schedule.starts, schedule.turns)]
+    for one in compared:
+        ratios = [] if one.failure or reference.failure else turn_ratios(one.starts, reference.starts)
+        if len(ratios) == schedule.starts:  # what takes part in fewer starts has had its time
+            plans.append(plan(ratios, start_s, turn_s, schedule.precision, schedule.claim, most))
+    needed = max(plans, key=lambda one: one.starts)
+    return replace(schedule, starts=needed.starts, turns=needed.turns)
+
+
+def _takes_part(outcome: Outcome, number: int, schedule: Schedule) -> bool:
+    if outcome.failure is not None:
+        return False
+    return not outcome.starts or number < schedule.starts_of(float(np.median(outcome.starts[0])))
+
+
+def _one_start(
+    scenario: Scenario,
+    due: Sequence[Participant],
+    schedule: Schedule,
+    site: Site,
+    rng: np.random.Generator,
+    outcomes: dict[str, Outcome],
+    advance: Callable[[], None],
+    started: Callable[[], None],
+) -> tuple[bool, _Cost]:
+    """Start every worker that is due, let them take turns, and end them; whether they could be stopped, the cost."""
+    stopped, began = True, time.monotonic()
+    with contextlib.ExitStack() as stack:
+        ready: dict[str, tuple[WorkerProcess, float]] = {}
+        for k in rng.permutation(len(due)):
+            one = due[k]
+            worker = stack.enter_context(WorkerProcess(site.threads, site.cores))
+            try:
+                answer = load(worker, scenario, one, site, rng) | worker.ask("prepare", site.timeout_s)
+            except WorkerError as failure:
+                outcomes[one.label].failure = failure
+                continue
+            worker.stop()
+            stopped &= worker.can_stop
+            outcomes[one.label].prepare_s.append(answer["prepare_s"])
+            outcomes[one.label].starts.append([])
+            ready[one.label] = worker, answer["call_s"]
+            started()
+        prepared = time.monotonic()
+        for turn in range(schedule.turns):
+            labels = [label for label, (_, call_s) in ready.items() if turn < schedule.turns_of(call_s)]
+            for k in rng.permutation(len(labels)):
+                label = labels[k]
+                worker, call_s = ready[label]
+                try:
+                    outcomes[label].starts[-1].append(_one_turn(worker, call_s, schedule, site))
+                except WorkerError as failure:
+                    outcomes[label].failure = failure
+                    del ready[label]
+            advance()
+        turn_s = (time.monotonic() - prepared) / schedule.turns
+    return stopped, _Cost(prepared - began, turn_s)
+
+
+def load(
+    worker: WorkerProcess, scenario: Scenario, one: Participant, site: Site, rng: np.random.Generator
+) -> dict[str, Any]:
+    """Tell a fresh worker what it is; at every start its memory begins somewhere else."""
+    return worker.ask(
+        "load",
+        START_UP_S,
+        scenario=scenario.to_json(),
+        strategy=one.target,
+        data=site.data,
+        threads=site.threads,
+        ballast_bytes=_BALLAST_STEP * int(rng.integers(_MOST_BALLAST_STEPS)),
+        memory_limit_bytes=site.memory_limit_bytes,
+        slower_by=one.slower_by,
+    )
+
+
+def _one_turn(worker: WorkerProcess, call_s: float, schedule: Schedule, site: Site) -> float:
+    worker.resume()
+    answer = worker.ask("turn", site.timeout_s, seconds=schedule.turn_s, wake_up=call_s < _SLOW_CALL_S)
+    worker.stop()
+    return float(answer["call_s"])

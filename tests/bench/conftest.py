@@ -3,6 +3,7 @@
 import functools
 import gc
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
+from backprop.bench.quick_look import Run
 from backprop.bench.report import write_reports
 from backprop.bench.report.frame import load_run
 from backprop.bench.results import Results
-from backprop.bench.run import Run
 from backprop.bench.scenarios import select_scenarios
 from backprop.data import load
 
@@ -86,7 +87,7 @@ def few_rounds(call):
 @pytest.fixture
 def measure(tmp_path, monkeypatch):
     """`measure(strategies, scenarios, …)`: a run of them, without a process or a second of its own."""
-    monkeypatch.setattr("backprop.bench.run.check_threads", lambda threads: None)
+    monkeypatch.setattr("backprop.bench.quick_look.check_threads", lambda threads: None)
     monkeypatch.setattr("backprop.bench.cell.measure_limits", lambda dtype: Limits(1e10, 1e10))
     monkeypatch.setattr(
         "backprop.bench.cell.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)
@@ -126,3 +127,29 @@ def instrument(tmp_path, bytecode):
     yield made
     for process in made.processes():
         process.kill()
+
+
+@dataclass
+class Undisturbed:
+    """A finished run: its folder, what it printed, and how long it took."""
+
+    folder: Path
+    code: int
+    rows: dict
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, bytecode):
+    """The tiny suite, measured from beginning to end."""
+    made = Instrument(tmp_path_factory.mktemp("undisturbed"), bytecode)
+    start = time.monotonic()
+    code, rows = made.run_json("run", "--suite", "tiny.toml", "--out", "run")
+    return Undisturbed(made.folder / "run", code, rows, time.monotonic() - start)
+
+
+@pytest.fixture
+def worker_environment(monkeypatch, bytecode):
+    """For workers that a test starts itself."""
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(bytecode))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)

@@ -130,7 +130,7 @@ def test_a_training_is_not_replaced_unasked(tmp_path):
 
 INTERRUPTED = """
 import signal, sys
-from backprop.bench.isolated.group import Group
+from backprop.bench.group import Group
 
 def interrupt(*_):
     raise KeyboardInterrupt

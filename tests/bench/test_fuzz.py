@@ -325,14 +325,14 @@ class ReachedError(Exception):
 
 
 WORK = {
-    "backprop.bench.isolated.instrument.Instrument.run",
+    "backprop.bench.instrument.Instrument.run",
     "backprop.bench.commands.places.chosen_place",
-    "backprop.bench.run.Run.verify",
+    "backprop.bench.quick_look.Run.verify",
     "backprop.bench.accuracy.experiments",
     "backprop.bench.training.command.run_training",
     "backprop.bench.training.command.compare",
     "backprop.bench.selftest.run_selftest",
-    "backprop.bench.isolated.conditions.Conditions.of",
+    "backprop.bench.places.conditions.Conditions.of",
     "backprop.bench.check.judge.check_target",
     "backprop.bench.commands.derive._within",
 }
@@ -358,7 +358,7 @@ def idle(folder):
         for name in WORK:
             patch.setattr(name, reach)
         patch.setattr("backprop.bench.threads.fix_threads", lambda threads: [0])
-        patch.setattr("backprop.bench.predicted.measure_limits", lambda dtype: LIMITS)
+        patch.setattr("backprop.bench.places.predicted.measure_limits", lambda dtype: LIMITS)
         patch.setattr("backprop.bench.prediction.measure_limits", lambda dtype: LIMITS)
         patch.chdir(folder)
         yield

@@ -13,12 +13,12 @@ from planted import failing
 from backprop import BackpropError, Network, installed_strategies
 from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
-from backprop.bench.isolated.turns import Schedule
 from backprop.bench.machine import Limits
-from backprop.bench.predicted import Predicted
+from backprop.bench.places.predicted import Predicted
 from backprop.bench.prediction import predictions, print_predictions
 from backprop.bench.scenarios import Scenario
 from backprop.bench.suites import Suite
+from backprop.bench.turns import Schedule
 from backprop.errors import ShapeError
 
 LIMITS = Limits(flops_per_s=1e11, bytes_per_s=1e10)

@@ -10,8 +10,6 @@ from tables import sentence
 
 from backprop import Network
 from backprop.bench import selftest as module
-from backprop.bench.isolated.process import WorkerError
-from backprop.bench.isolated.turns import Outcome, Schedule, Site, Turns
 from backprop.bench.scenarios import Scenario
 from backprop.bench.selftest import (
     BASE,
@@ -31,6 +29,8 @@ from backprop.bench.selftest import (
     steps_of,
 )
 from backprop.bench.threads import available_cores
+from backprop.bench.turns import Outcome, Schedule, Site, Turns
+from backprop.bench.workers import WorkerError
 from backprop.errors import OutputError, RecordError
 
 pytestmark = pytest.mark.processes

@@ -6,10 +6,10 @@ from planted import wrong
 from tables import sentence
 
 from backprop import BackpropError
-from backprop.bench.isolated.turns import FEWEST_STARTS, Schedule
 from backprop.bench.scenarios import SCENARIOS, Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.suites import SUITES, SuiteError, find_suite, read_suite, restrict
+from backprop.bench.turns import FEWEST_STARTS, Schedule
 from backprop.errors import UnknownNameError
 
 

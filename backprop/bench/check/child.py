@@ -22,7 +22,7 @@ from backprop.bench.check.failures import UserError, one_line, user_error
 from backprop.bench.check.job import Job
 from backprop.bench.check.target import call_target, load_target
 from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
-from backprop.bench.isolated.child import tie_to_parent
+from backprop.child_process import tie_to_parent
 from backprop.errors import BackpropError
 
 Answer = tuple[dict[str, Any], Sequence[memoryview]]

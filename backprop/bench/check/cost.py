@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from backprop import Batch, Network, Parameters, find_strategy
+from backprop.bench.clock import seconds_per_call
 from backprop.bench.memory import best_tracker, measure_peak
-from backprop.bench.turns import seconds_per_call
 
 Call = Callable[[], object]
 

@@ -46,9 +46,9 @@ def report(threads: int, turn_s: float, data: str, strategies: tuple[str, ...]) 
     Raises `BackpropError` where the thread count, the clock or the data will not do.
     """
     from backprop import find_strategy
-    from backprop.bench.isolated.conditions import Conditions
     from backprop.bench.libraries import measured_libraries
     from backprop.bench.machine import describe_machine
+    from backprop.bench.places.conditions import Conditions
     from backprop.bench.threads import choose_cores
     from backprop.data import load
 

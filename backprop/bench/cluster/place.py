@@ -16,7 +16,7 @@ from backprop.bench.cluster.crew import Crew, Needs
 from backprop.bench.cluster.host import data_checksum
 from backprop.bench.cluster.task import Slot, Task
 from backprop.bench.forecast import blank_record, predict_cost
-from backprop.bench.place import Found, Place, Say
+from backprop.bench.places.place import Found, Place, Say
 from backprop.bench.record import Record
 
 if TYPE_CHECKING:

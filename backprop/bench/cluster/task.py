@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from backprop.bench.isolated.turns import Schedule
 from backprop.bench.record import Agreement, Record
 from backprop.bench.scenarios import Scenario
+from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError
 
 _NANNYS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -74,7 +74,7 @@ def measure_group(task: Task) -> Rows:
     import numpy as np
 
     from backprop.bench.budget import Budget, default_memory_bytes
-    from backprop.bench.isolated.group import Group
+    from backprop.bench.group import Group
     from backprop.bench.threads import available_cores
     from backprop.data import load
 

@@ -13,8 +13,8 @@ import typer
 
 if TYPE_CHECKING:
     from backprop import Strategy
+    from backprop.bench.quick_look import Run
     from backprop.bench.results import Results
-    from backprop.bench.run import Run
     from backprop.bench.scenarios import Scenario
 
     Cells = list[tuple[Strategy[Any], Scenario]]
@@ -53,7 +53,7 @@ def prepare_run(
     cores = fix_threads(threads)  # before NumPy loads
 
     from backprop.bench.budget import Budget
-    from backprop.bench.run import Run
+    from backprop.bench.quick_look import Run
     from backprop.bench.scenarios import select_scenarios
     from backprop.data import load
     from backprop.registry import select_strategies

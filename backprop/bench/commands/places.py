@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backprop.bench.place import Place
+    from backprop.bench.places.place import Place
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
@@ -34,7 +34,7 @@ def chosen_place(
     if len(named) > 1:
         raise SuiteError(f"{' and '.join(named)} are given; expected one of them.")
     if predict:
-        from backprop.bench.predicted import Predicted
+        from backprop.bench.places.predicted import Predicted
 
         yield Predicted(threads)
     elif named:
@@ -43,8 +43,8 @@ def chosen_place(
         with open_cluster(suite, threads, dataset, data, workers=workers, address=cluster) as place:
             yield place
     else:
-        from backprop.bench.isolated.conditions import Conditions
-        from backprop.bench.isolated.here import Here
+        from backprop.bench.places.conditions import Conditions
+        from backprop.bench.places.here import Here
         from backprop.bench.threads import choose_cores
 
         conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)

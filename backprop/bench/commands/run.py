@@ -78,7 +78,7 @@ def run(
     from backprop.bench.commands.places import chosen_place
     from backprop.bench.console import group_display
     from backprop.bench.folders import LATEST, RESULTS, found, new_folder
-    from backprop.bench.isolated.instrument import Instrument
+    from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun, locked, make_room
     from backprop.bench.report import write_reports
     from backprop.bench.suites import SuiteError, find_suite, restrict

@@ -47,10 +47,8 @@ def selftest(
     import numpy as np
 
     from backprop.bench.console import make_console, make_table
-    from backprop.bench.isolated.conditions import Conditions
-    from backprop.bench.isolated.process import WorkerError
-    from backprop.bench.isolated.turns import Site
     from backprop.bench.machine import cpu_name
+    from backprop.bench.places.conditions import Conditions
     from backprop.bench.scenarios import select_scenarios
     from backprop.bench.selftest import (
         SelfTest,
@@ -65,6 +63,8 @@ def selftest(
     )
     from backprop.bench.suites import find_suite, restrict
     from backprop.bench.threads import choose_cores
+    from backprop.bench.turns import Site
+    from backprop.bench.workers import WorkerError
 
     if runs is not None and runs < 1:
         raise BackpropError(f"The runs are {runs}; expected at least one.")

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from backprop import Network
-from backprop.bench.isolated.turns import Schedule
 from backprop.bench.scenarios import SCENARIOS, Scenario, select_scenarios
 from backprop.bench.suites.reader import read_suite
 from backprop.bench.suites.suite import Part, Suite
+from backprop.bench.turns import Schedule
 from backprop.errors import UnknownNameError
 from backprop.registry import installed_strategies, known_peers
 

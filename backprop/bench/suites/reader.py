@@ -32,9 +32,9 @@ from msgspec import Meta, Struct
 from backprop import Network
 from backprop.arrays import MOST_ENTRIES, check_dtype
 from backprop.bench.border import said
-from backprop.bench.isolated.turns import Schedule
 from backprop.bench.scenarios import Scenario
 from backprop.bench.suites.suite import Suite, SuiteError, parse_share, restrict
+from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError, UnknownNameError, shown
 from backprop.registry import find_strategy, installed_strategies
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from backprop.bench.isolated.turns import FEWEST_STARTS, Schedule
 from backprop.bench.scenarios import Scenario, select_scenarios
 from backprop.bench.statistics import STARTS_TO_CLAIM
+from backprop.bench.turns import FEWEST_STARTS, Schedule
 from backprop.errors import BackpropError, shown
 from backprop.registry import find_strategy
 

@@ -26,8 +26,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from backprop.bench.isolated.child import private_output, tie_to_parent
 from backprop.bench.threads import available_cores, fix_threads
+from backprop.child_process import private_output, tie_to_parent
 
 if TYPE_CHECKING:
     from backprop.child_process import ChildProcess

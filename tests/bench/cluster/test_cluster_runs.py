@@ -48,7 +48,7 @@ def measuring(instrument):
     found = []
     for process in instrument.processes():
         try:
-            if "backprop.bench.isolated.worker" in " ".join(process.cmdline()):
+            if "backprop.bench.worker" in " ".join(process.cmdline()):
                 found.append(process)
         except psutil.Error:
             continue

@@ -9,9 +9,9 @@ from rows import left_out, record
 from backprop import Network
 from backprop.bench.cluster import task as module
 from backprop.bench.cluster.task import LockError, Slot, Task, measure_group
-from backprop.bench.isolated.group import Group
-from backprop.bench.isolated.turns import Schedule
+from backprop.bench.group import Group
 from backprop.bench.scenarios import Scenario
+from backprop.bench.turns import Schedule
 
 pytest.importorskip("distributed")
 

@@ -12,10 +12,10 @@ from planted import dying
 
 from backprop import Network
 from backprop.bench.baselines import LOSS, PRODUCTS
-from backprop.bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
-from backprop.bench.isolated.turns import Participant, Site, load
 from backprop.bench.scenarios import Scenario
 from backprop.bench.threads import available_cores
+from backprop.bench.turns import Participant, Site, load
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
@@ -191,7 +191,7 @@ def test_a_core_that_cannot_be_pinned_is_noticed(monkeypatch):
 
 
 def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
-    from backprop.bench.isolated.worker import slowed
+    from backprop.bench.worker import slowed
 
     clock = [0.0]
 
@@ -202,7 +202,7 @@ def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
     def call():
         clock[0] += 0.5
 
-    monkeypatch.setattr("backprop.bench.isolated.worker.time.perf_counter", tick)
+    monkeypatch.setattr("backprop.bench.worker.time.perf_counter", tick)
     for share in (0.0, 0.03):
         before = clock[0]
         slowed(call, share)()
@@ -210,7 +210,7 @@ def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
 
 
 def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
-    from backprop.bench.isolated.worker import WAKE_UP_S, Worker
+    from backprop.bench.worker import WAKE_UP_S, Worker
 
     asked = []
 
@@ -219,7 +219,7 @@ def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
         return 1e-4
 
     for name in ("seconds_per_call", "fastest_call"):
-        monkeypatch.setattr(f"backprop.bench.isolated.worker.{name}", timed)
+        monkeypatch.setattr(f"backprop.bench.worker.{name}", timed)
     worker = Worker()
     worker._call = lambda: None
     assert worker.turn(0.025, wake_up=True) == {"call_s": 1e-4}

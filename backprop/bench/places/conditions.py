@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
 from backprop.bench.memory import best_tracker
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 from backprop.errors import BackpropError
 
 _TICKS_OF_A_TURN = 30_000

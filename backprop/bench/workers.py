@@ -31,7 +31,7 @@ class WorkerProcess:
 
     def __init__(self, threads: int, cores: Sequence[int]) -> None:
         variables = {**thread_variables(threads), "PYTHONHASHSEED": "0"}  # the same for every worker
-        self._child = ChildProcess("backprop.bench.isolated.worker", variables=variables)
+        self._child = ChildProcess("backprop.bench.worker", variables=variables)
         self.pinned = self._child.pin(cores)
 
     def __enter__(self) -> WorkerProcess:

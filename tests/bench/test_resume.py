@@ -103,7 +103,7 @@ def test_a_run_that_dies_leaves_no_stopped_worker_behind(instrument, how):
             return False
 
     instrument.wait_until(several_are_stopped, running)
-    assert all("backprop.bench.isolated.worker" in " ".join(p.cmdline()) for p in stopped())
+    assert all("backprop.bench.worker" in " ".join(p.cmdline()) for p in stopped())
     running.send_signal(how)
     running.wait()
     instrument.wait_until(lambda: not instrument.processes())

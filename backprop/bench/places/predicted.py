@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from backprop import blas
 from backprop.bench.budget import Budget
 from backprop.bench.forecast import Speeds, blank_record, failed, forecast
-from backprop.bench.isolated.group import calls_of
+from backprop.bench.group import calls_of
 from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits
-from backprop.bench.place import Found, Place, Say
+from backprop.bench.places.place import Found, Place, Say
 from backprop.bench.record import Record
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from backprop.bench.estimates import claims, read_run
 from backprop.bench.folders import lead_to
 from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from backprop.bench.libraries import write_constraints
-from backprop.bench.place import Place, Say
+from backprop.bench.places.place import Place, Say
 from backprop.bench.record import FORMAT, Description
 from backprop.bench.results import Results
 from backprop.errors import RecordError

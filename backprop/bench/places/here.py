@@ -10,11 +10,11 @@ import numpy as np
 
 from backprop import find_strategy
 from backprop.bench.budget import Budget
-from backprop.bench.isolated.conditions import Conditions
-from backprop.bench.isolated.group import Group
+from backprop.bench.group import Group
 from backprop.bench.libraries import measured_libraries
 from backprop.bench.machine import cpu_name, describe_machine
-from backprop.bench.place import Found, Place, Say
+from backprop.bench.places.conditions import Conditions
+from backprop.bench.places.place import Found, Place, Say
 from backprop.bench.threads import choose_cores
 
 if TYPE_CHECKING:

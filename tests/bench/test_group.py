@@ -5,15 +5,15 @@ import pytest
 from planted import wrong
 
 from backprop import Network
+from backprop.bench import group as module
 from backprop.bench.baselines import LOSS, PRODUCTS, TWIN
 from backprop.bench.budget import Budget
 from backprop.bench.forecast import Speeds
-from backprop.bench.isolated import group as module
-from backprop.bench.isolated.group import Group
-from backprop.bench.isolated.process import WorkerError
-from backprop.bench.isolated.turns import Outcome, Schedule, Turns
+from backprop.bench.group import Group
 from backprop.bench.machine import Limits
 from backprop.bench.scenarios import Scenario
+from backprop.bench.turns import Outcome, Schedule, Turns
+from backprop.bench.workers import WorkerError
 from backprop.data import load
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")

@@ -17,19 +17,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from backprop import Parameters
-from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
+from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN, find_target
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell, Workbench
 from backprop.bench.estimates import figures
 from backprop.bench.forecast import Speeds
-from backprop.bench.isolated.process import START_UP_S, WorkerError, WorkerProcess
-from backprop.bench.isolated.targets import find_target
-from backprop.bench.isolated.turns import Outcome, Participant, Schedule, Site, Turns, load, take_turns
 from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record, Status
 from backprop.bench.results import agreement_of
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
+from backprop.bench.turns import Outcome, Participant, Schedule, Site, Turns, load, take_turns
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 from backprop.verify import pairs
 
 if TYPE_CHECKING:

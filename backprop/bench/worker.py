@@ -15,8 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from backprop.bench.isolated.child import private_output, tie_to_parent
-from backprop.bench.turns import fastest_call, seconds_per_call
+from backprop.bench.clock import fastest_call, seconds_per_call
+from backprop.child_process import private_output, tie_to_parent
 
 Call = Callable[[], object]
 
@@ -53,9 +53,9 @@ class Worker:
         self._ballast = bytearray(ballast_bytes)
         _limit_memory(memory_limit_bytes)
 
+        from backprop.bench.baselines import find_target
         from backprop.bench.budget import Budget
         from backprop.bench.cell import Cell, Workbench
-        from backprop.bench.isolated.targets import find_target
         from backprop.bench.memory import best_tracker
         from backprop.bench.scenarios import Scenario
         from backprop.bench.threads import check_threads

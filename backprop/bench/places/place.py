@@ -1,8 +1,8 @@
 """A place: where the groups of a suite are measured, and what of that is recorded with the run.
 
-backprop/bench/isolated/here.py     this machine, group by group
+backprop/bench/places/here.py       this machine, group by group
 backprop/bench/cluster/place.py     the hosts of a Dask cluster, a group at a time on each
-backprop/bench/predicted.py         nowhere: costs and times are predicted
+backprop/bench/places/predicted.py  nowhere: costs and times are predicted
 """
 
 from __future__ import annotations

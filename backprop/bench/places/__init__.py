@@ -1,0 +1,1 @@
+"""Places: where the groups of a suite are measured."""

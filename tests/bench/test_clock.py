@@ -1,0 +1,120 @@
+"""Turns and rounds, by a clock that only calls move."""
+
+import itertools
+
+import pytest
+
+from backprop.bench.clock import fastest_call, median_ratios, seconds_per_call
+from backprop.bench.quick_look import sample_rounds
+
+
+class Clock:
+    """A clock that stands still until somebody spends time."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def taking(self, seconds):
+        """A call that takes this long: a number, or one number a call."""
+        durations = itertools.repeat(seconds) if isinstance(seconds, float) else iter(seconds)
+
+        def call():
+            call.calls += 1
+            self.now += next(durations)
+
+        call.calls = 0
+        return call
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    stopped = Clock()
+    monkeypatch.setattr("time.perf_counter", stopped)
+    return stopped
+
+
+def test_seconds_per_call_is_the_mean_of_as_many_calls_as_fill_the_time(clock):
+    call = clock.taking(0.25)
+    assert seconds_per_call(call, 1.0) == 0.25
+    assert call.calls == 4
+
+
+def test_seconds_per_call_calls_at_least_once(clock):
+    call = clock.taking(3.0)
+    assert seconds_per_call(call, 0) == 3
+    assert call.calls == 1
+
+
+def test_the_fastest_call_is_what_was_disturbed_least(clock):
+    call = clock.taking([0.5, 0.25, 0.75, 0.5])
+    assert fastest_call(call, 2.0) == 0.25
+    assert call.calls == 4
+
+
+def test_a_call_longer_than_a_turn_is_its_only_one(clock):
+    call = clock.taking(3.0)
+    assert fastest_call(call, 0.003) == 3.0
+    assert call.calls == 1
+
+
+def test_calls_too_short_for_the_clock_are_timed_in_blocks(clock, monkeypatch):
+    call, reads = clock.taking(2.0**-20), []
+    monkeypatch.setattr("time.perf_counter", lambda: reads.append(None) or clock.now)
+    assert fastest_call(call, 0.003) == 2.0**-20
+    assert call.calls / len(reads) > 40  # a block of 0.1 ms has 105 calls, and the clock is read twice
+
+
+def test_the_ratio_of_a_call_to_itself_is_one(clock):
+    call = clock.taking(0.125)
+    assert median_ratios(call, {"itself": call}, turns=5, turn_s=1.0) == {"itself": 1.0}
+
+
+def test_ratios_are_of_the_call_to_each_other(clock):
+    ratios = median_ratios(
+        clock.taking(0.5), {"half": clock.taking(0.25), "double": clock.taking(1.0)}, turns=3, turn_s=1.0
+    )
+    assert ratios == {"half": 2.0, "double": 0.5}
+
+
+def test_drift_of_the_machine_cancels_turn_by_turn(clock):
+    speed = (1.0, 2.0, 4.0, 8.0, 16.0)
+    own, other = clock.taking(3 * s for s in speed), clock.taking(s for s in speed)
+    assert median_ratios(own, {"other": other}, turns=5, turn_s=0.0) == {"other": 3.0}
+
+
+def test_one_disturbed_turn_does_not_change_the_median(clock):
+    own, other = clock.taking([1.0, 1.0, 100.0, 1.0, 1.0]), clock.taking(0.5)
+    assert median_ratios(own, {"other": other}, turns=5, turn_s=0.0) == {"other": 2.0}
+
+
+def test_rounds_of_a_fast_call_hold_many_calls_and_of_a_slow_one_one(clock):
+    fast, slow = clock.taking(2.0**-14), clock.taking(0.25)
+    assert set(sample_rounds(fast, seconds=0.5)) == {2.0**-14}
+    assert sample_rounds(slow, seconds=0.5) == [0.25] * 3
+    assert slow.calls == 4
+    assert fast.calls > 1000
+
+
+def test_rounds_have_an_upper_bound(clock):
+    assert len(sample_rounds(clock.taking(2.0**-10), seconds=1e6, most_rounds=7)) == 7
+
+
+def test_the_collector_is_off_in_a_round_and_on_again_after_it(clock):
+    import gc
+
+    states = []
+    sample_rounds(lambda: (states.append(gc.isenabled()), clock.taking(1.0)()))
+    assert states == [True, False, False, False]
+    assert gc.isenabled()
+
+
+def test_the_collector_is_on_again_after_an_error(clock):
+    import gc
+
+    calls = iter([1.0, 1.0])
+    with pytest.raises(StopIteration):
+        sample_rounds(lambda: clock.taking(next(calls))())
+    assert gc.isenabled()
