@@ -16,12 +16,21 @@ import pytest
 from backprop.bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
 
 if TYPE_CHECKING:
-    from backprop.bench.quick_look import Run
+    from backprop.bench.quick_look import QuickLook
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     """Leave the benchmarks alone unless they are asked for."""
     return None if config.getoption("benchmark_only") else True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where strategies or scenarios are named, nothing else is measured: no step of a training, no observer."""
+    if not (config.getoption("strategy") or config.getoption("scenario")):
+        return
+    asked = [item for item in items if "strategy" in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=[item for item in items if item not in asked])
+    items[:] = asked
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,17 +45,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+def run(request: pytest.FixtureRequest) -> Iterator[QuickLook]:
     """The run that all cells go into; its reports are written when the last cell is done."""
     from backprop.bench.folders import lead_to
-    from backprop.bench.quick_look import Run
+    from backprop.bench.quick_look import QuickLook
     from backprop.bench.report import write_reports
     from backprop.errors import OutputError
 
     config = request.config
     folder = config.stash[FOLDER]
     strategies = config.stash[STRATEGIES]
-    measuring = Run(
+    measuring = QuickLook(
         folder=folder,
         budget=config.stash[BUDGET],
         threads=config.getoption("threads"),

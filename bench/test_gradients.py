@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backprop.bench.cell import FEWEST_ROUNDS
 from backprop.bench.clock import seconds_per_call
+from backprop.bench.quick_look import FEWEST_ROUNDS
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from backprop import Strategy
-    from backprop.bench.cell import Call
-    from backprop.bench.quick_look import Run
+    from backprop.bench.clock import Call
+    from backprop.bench.quick_look import QuickLook
     from backprop.bench.scenarios import Scenario
 
 
 @pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # by a cell that does not run
-def test_gradient(benchmark: BenchmarkFixture, run: Run, strategy: Strategy[Any], scenario: Scenario) -> None:
+def test_gradient(
+    benchmark: BenchmarkFixture, run: QuickLook, strategy: Strategy[Any], scenario: Scenario
+) -> None:
     """Measure the cell; it fails where the gradient is wrong, and is skipped where it does not fit."""
     benchmark.group = f"{scenario.id}: {scenario.network}, batch {scenario.batch_size}"
 

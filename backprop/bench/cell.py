@@ -1,288 +1,241 @@
-"""One cell: a strategy in a scenario, measured in this process.
+"""A cell: one strategy in one scenario, from its forecast to its record.
 
-Four passes, because a tracer slows what it watches and a benchmark of wrong results is worth nothing:
+    predict    its cost against the budgets, before anything is allocated
+    verify     its memory and its gradient, by a worker, and the gradient against the reference
+    times      what its turns gave
 
-    forecast   predicted cost against the budgets, before anything is allocated
-    verify     under the memory tracer, untimed: peak memory, and the gradient against the reference
-    time       undisturbed: raw samples, and turn by turn the ratios to the short form and to the baselines
-    learn      a few steps of gradient descent, and the accuracy that they lead to
+A benchmark of wrong results is worth nothing: what disagrees with the reference stays in the table, marked, and is
+never ranked. The record is made once, at the end.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from backprop import (
-    Batch,
-    Network,
-    Parameters,
-    Strategy,
-    ValueAndGradient,
-    find_strategy,
-)
-from backprop.bench.baselines import SHORT_FORM, loss_call, products_call
+from backprop import Cost, Parameters, Strategy, blas
 from backprop.bench.budget import Budget
-from backprop.bench.clock import median_ratios, seconds_per_call
-from backprop.bench.forecast import Speeds, StrategyError, blank_record, failed, forecast
-from backprop.bench.machine import measure_limits
-from backprop.bench.memory import measure_peak
-from backprop.bench.record import Record
-from backprop.bench.scenarios import Samples, Scenario
+from backprop.bench.forecast import Speeds, StrategyError, checked, harness_bytes, predicted_time
+from backprop.bench.machine import Limits, cpu_name, host_name
+from backprop.bench.record import MEASURED, Record, SamplesByName, Status, one_line
+from backprop.bench.report import units
+from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import Workbench
+from backprop.bench.workers import Worker, WorkerError
 from backprop.peers.base import Peer
-from backprop.verify import gradient_error, kinked_parameters, reference_gradient
+from backprop.verify import gradient_error, kinked_parameters
 
-if TYPE_CHECKING:
-    from backprop.data import Dataset
-
-FEWEST_ROUNDS = 3
-_FEWEST_CALLS = 2 + FEWEST_ROUNDS
-"""Calls that a cell makes beside its learning steps: one to verify, one to warm up, and the rounds."""
-
-Call = Callable[[], object]
+_PROCESS_BYTES = 100e6
+"""About what a Python process with NumPy takes anyway, so that a budget below it is one of arrays alone."""
 
 
 @dataclass
-class Workbench:
-    """What all cells of one scenario share: data, parameters, the reference, the machine's limits."""
+class Times:
+    """The samples of a cell by start, and what is known beside them; ratios only where no others took its turns."""
 
-    scenario: Scenario
-    dataset: Dataset
-    threads: int
-    memory_bytes: float = math.inf
+    samples_s: list[list[float]]
+    prepare_s: float
+    unstable: str = ""
+    turns_group: int | None = None
+    baselines_s: SamplesByName = field(default_factory=dict)
+    ratios: dict[str, float] = field(default_factory=dict)
 
-    @cached_property
-    def samples(self) -> Samples:
-        """Made when the first cell that fits asks for them."""
-        return self.scenario.samples(self.dataset)
-
-    @cached_property
-    def params(self) -> Parameters:
-        """The parameters at which every strategy is measured."""
-        return self.scenario.init()
-
-    @cached_property
-    def batch(self) -> Batch:
-        """The first n training samples."""
-        return self.step_batch(0)
-
-    @cached_property
-    def reference(self) -> Parameters:
-        """The gradient that is taken as true."""
-        return reference_gradient(self.scenario.network, self.params, self.batch)
-
-    @cached_property
-    def speeds(self) -> Speeds:
-        """What the machine can do in this dtype, and the time of the loss."""
-        one = self.scenario
-        limits = measure_limits(one.dtype)
-        return Speeds.of(one.network, one.batch_size, one.dtype, limits, self.memory_bytes)
-
-    def step_batch(self, step: int) -> Batch:
-        """The samples of a step of gradient descent; a data set that is used up begins again."""
-        n = self.scenario.batch_size
-        chosen = np.arange(step * n, (step + 1) * n) % len(self.samples.train.labels)
-        return Batch(self.samples.train.inputs[chosen], self.samples.train.labels[chosen])
+    def fields(self) -> dict[str, Any]:
+        """What the record says of them."""
+        everything = np.concatenate(self.samples_s)
+        low, median, high = (float(value) for value in np.percentile(everything, [25, 50, 75]))
+        found: dict[str, Any] = {
+            "samples_s": self.samples_s,
+            "prepare_s": self.prepare_s,
+            "unstable": self.unstable,
+            "turns_group": self.turns_group,
+            "baselines_s": self.baselines_s,
+            "rounds": len(everything),
+            "time_iqr_s": high - low,
+            "time_min_s": float(everything.min()),
+            **self.ratios,
+        }
+        if len(self.samples_s) > 1:
+            return found | {"starts": len(self.samples_s)}
+        return found | {"time_median_s": median}
 
 
 @dataclass
 class Cell:
-    """A strategy on the workbench of its scenario; `record` fills up pass by pass."""
+    """A strategy in a scenario; what is found of it step by step.
+
+    ended: the status and the reason with which it came to its end, if it did not get through.
+    verified: what the record says of memory, gradient and learning.
+    gradient: with the reference's numbers where it lies beside a kink.
+    """
 
     strategy: Strategy[Any]
-    bench: Workbench
-    budget: Budget
-    tracker: str = "tracemalloc"
-    record: Record = field(init=False)
-    gradient: Parameters | None = field(init=False, default=None)
+    scenario: Scenario
+    threads: int
+    tolerance: float | None = None
+    cost: Cost | None = None
+    time_s: float | None = None
+    limits: Limits | None = None
+    verified: dict[str, Any] = field(default_factory=dict)
+    gradient: Parameters | None = None
+    times: Times | None = None
+    ended: tuple[Status, str] | None = None
 
-    def __post_init__(self) -> None:
-        self.record = blank_record(self.strategy, self.bench.scenario, self.bench.threads)
+    def predict(self, speeds: Speeds, budget: Budget, calls: int) -> bool:
+        """Predict the cost of a call; whether `calls` of them fit the budgets, else `ended` says why not.
 
-    # forecast -------------------------------------------------------------------------------------
-
-    def forecast(self, calls: int | None = None) -> bool:
-        """Fill in the predicted figures; whether the cell may run, else the record says why not.
-
-        `calls` is how often the strategy will be called; by default as often as all passes need.
+        Raises `StrategyError` for an error model or a cost that are none, and whatever the strategy raises.
         """
-        calls = calls or _FEWEST_CALLS + self.bench.scenario.learning_steps
-        return forecast(
-            self.record, self.strategy, self.bench.scenario, self.bench.speeds, self.budget, calls
-        )
-
-    # verify ---------------------------------------------------------------------------------------
-
-    def verify(self) -> None:
-        """Peak memory and the gradient, in one untimed call under the tracker."""
-        scenario, bench = self.bench.scenario, self.bench
-        _warm_up(self.strategy, scenario)
-        params, batch = bench.params, bench.batch
-
-        untouched = params.copy(), Batch(*(array.copy() for array in batch))
-
-        def prepare() -> Any:
-            return self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-
-        def prepare_and_call() -> ValueAndGradient:
-            return self.strategy.value_and_gradient(prepare(), params, batch)
-
-        (loss, gradient), self.record.peak_bytes = measure_peak(prepare_and_call, self.tracker)
-        _, self.record.prepare_peak_bytes = measure_peak(prepare, self.tracker)
-        self.record.memory_tracker = self.tracker
-        _restore(params, batch, *untouched)
-        self.record.loss = float(loss)
-        if not isinstance(gradient, Parameters) or gradient.layout != params.layout:
-            raise StrategyError(f"the gradient is {gradient!r}; expected {params!r}")
-        if gradient.dtype != params.dtype:
+        network, n, dtype = self.scenario.network, self.scenario.batch_size, self.scenario.dtype
+        tolerance = float(self.strategy.accuracy.tolerance(network, dtype))
+        if not 0 < tolerance < math.inf:
             raise StrategyError(
-                f"the gradient is {gradient.dtype}; expected {params.dtype}, as the parameters"
+                f"accuracy gives the tolerance {tolerance}; expected a finite number above zero"
             )
-        self.gradient = gradient.copy()
+        self.tolerance = tolerance
+        if isinstance(self.strategy, Peer) and (missing := self.strategy.unavailable()) is not None:
+            self.ended = "unavailable", missing
+        elif (reason := self.strategy.unsupported(network, dtype)) is not None:
+            self.ended = "unsupported", one_line(reason)
+        if self.ended is not None:
+            return False
+        self.predict_cost()
+        self.limits = speeds.limits
+        beyond = None
+        if self.cost is not None:
+            self.time_s = predicted_time(self.cost, network, n, speeds) or None  # no cost predicts no time
+            beyond = budget.beyond_memory(self.cost.peak_bytes)
+        beside = harness_bytes(network, n, dtype)
+        if beyond is None and beside > _PROCESS_BYTES:
+            beyond = budget.beyond_memory(beside, "the reference gradient, with the parameters,")
+        if beyond is not None:
+            self.ended = "over-memory-budget", beyond
+        elif calls * (self.time_s or 0.0) > budget.time_s:
+            self.ended = (
+                "over-time-budget",
+                f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(self.time_s)}; "
+                f"the budget of a cell is {units.seconds(budget.time_s)}",
+            )
+        return self.ended is None
 
-    def judge(self) -> None:
-        """Compare the gradient that `verify` found with the reference."""
-        record = self.record
-        assert self.gradient is not None
-        assert record.tolerance is not None
+    def predict_cost(self) -> None:
+        """What follows from the sizes and the threads alone; raises `StrategyError` for a cost that is none."""
+        with blas.limited_to(self.threads):  # on which buffers may depend
+            cost = self.strategy.predicted(
+                self.scenario.network, self.scenario.batch_size, self.scenario.dtype
+            )
+        self.cost = None if cost is None else checked(cost)
+
+    def verify(self, worker: Worker, bench: Workbench, timeout_s: float) -> None:
+        """Let the worker look at memory and gradient, and compare the gradient with the reference.
+
+        Raises what the worker raises.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "gradient.npy"
+            answer = worker.ask("verify", timeout_s, gradient_path=str(path))
+            vector = np.load(path, allow_pickle=False)
+        self.gradient = Parameters(self.scenario.network.layout, vector)
+        self.verified = answer | self._judged(self.gradient, bench)
+
+    def _judged(self, gradient: Parameters, bench: Workbench) -> dict[str, Any]:
+        """How far the gradient lies from the reference.
+
+        Beside a kink a difference quotient is no derivative: such elements are counted and named, and the reference's
+        take their place, so that no pair is judged by them either.
+        """
+        found: dict[str, Any] = {}
         if self.strategy.accuracy.exponent < 1 and self.strategy.accuracy.directions is None:
-            self._leave_out_kinks(self.gradient)
-        error = gradient_error(self.gradient, self.bench.reference)
-        record.gradient_error, record.cosine = error.relative, error.cosine
-        record.worst_element = error.worst
-        record.agrees = error.relative <= record.tolerance
-        if not record.agrees:
-            record.status = "disagrees"
-            record.reason = (
-                f"error {error.relative:.2e}, tolerance {record.tolerance:.2e}; worst at {error.worst}"
-            )
-
-    def _leave_out_kinks(self, gradient: Parameters) -> None:
-        """Beside a kink a difference quotient is no derivative: count and name, and compare all the rest.
-
-        The reference's elements stand in for those of the gradient, so that no pair is judged by them either.
-        """
-        scenario, record = self.bench.scenario, self.record
-        eps = float(np.finfo(scenario.dtype).eps)
-        step = max(getattr(self.strategy, "relative_step", None) or 0.0, eps ** (1 / 3))
-        kinked = np.flatnonzero(
-            kinked_parameters(scenario.network, self.bench.params, self.bench.batch, step)
-        )
-        record.kinks = len(kinked)
-        if len(kinked):
-            located = [gradient.layout.locate(int(k)) for k in kinked[:5]]
-            record.kinks_at = ", ".join(f"{name}{list(index)}" for name, index in located)
-            gradient.vector[kinked] = self.bench.reference.vector[kinked]
-
-    # time -----------------------------------------------------------------------------------------
-
-    def time(self, sample: Callable[[Call], Sequence[float]]) -> None:
-        """Prepare once, then let `sample` call the strategy and return the seconds of each round."""
-        scenario, bench, record = self.bench.scenario, self.bench, self.record
-        params, batch = bench.params, bench.batch
-        start = time.perf_counter()
-        plan = self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-        record.prepare_s = time.perf_counter() - start
-
-        call = timed_call(self.strategy, plan, params, batch)
-
-        samples = np.asarray(sample(call), dtype=float)
-        low, median, high = np.percentile(samples, [25, 50, 75])
-        record.samples_s = [[float(value) for value in samples]]
-        record.rounds = len(samples)
-        record.time_median_s, record.time_iqr_s = float(median), float(high - low)
-        record.time_min_s = float(samples.min())
-        self._compare(call, float(median))
-        self.learn(plan)
-
-    def _compare(self, call: Call, median_s: float) -> None:
-        """Ratios to the short form, the loss alone and the bare products, turn by turn."""
-        scenario, bench, record = self.bench.scenario, self.bench, self.record
-        short_form = find_strategy(SHORT_FORM)
-        short_plan = short_form.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-        others: dict[str, Call] = {
-            "loss": loss_call(scenario.network, bench.params, bench.batch),
-            "products": products_call(scenario.network, bench.params, bench.batch),
+            eps = float(np.finfo(self.scenario.dtype).eps)
+            step = max(getattr(self.strategy, "relative_step", None) or 0.0, eps ** (1 / 3))
+            kinks = kinked_parameters(self.scenario.network, bench.params, bench.batch, step)
+            kinked = np.flatnonzero(kinks)
+            found["kinks"] = len(kinked)
+            if len(kinked):
+                located = [gradient.layout.locate(int(k)) for k in kinked[:5]]
+                found["kinks_at"] = ", ".join(f"{name}{list(index)}" for name, index in located)
+                gradient.vector[kinked] = bench.reference.vector[kinked]
+        error = gradient_error(gradient, bench.reference)
+        assert self.tolerance is not None
+        return found | {
+            "gradient_error": error.relative,
+            "cosine": error.cosine,
+            "worst_element": error.worst,
+            "agrees": error.relative <= self.tolerance,
         }
-        if self.strategy.name != SHORT_FORM:
-            others[SHORT_FORM] = lambda: short_form.value_and_gradient(short_plan, bench.params, bench.batch)
-        for other in others.values():
-            other()
-        if median_s > 0.1:  # what takes this long is not compared to the per cent: its samples are enough
-            ratios = {name: median_s / seconds_per_call(other, 0.05) for name, other in others.items()}
+
+    def fail(self, error: BaseException) -> None:
+        """Take an exception of the strategy, or of its worker, for the end of the cell."""
+        if isinstance(error, WorkerError):
+            self.ended = error.status, error.reason
         else:
-            ratios = median_ratios(call, others, turns=11, turn_s=max(0.004, median_s))
-        record.ratio_to_loss, record.ratio_to_products = ratios["loss"], ratios["products"]
-        record.ratio_to_short_form = ratios.get(SHORT_FORM, 1.0)
+            said = one_line(f"{type(error).__name__}: {error}").rstrip(": ")
+            self.ended = "out-of-memory" if isinstance(error, MemoryError) else "crashed", said
 
-    # learn ----------------------------------------------------------------------------------------
+    @property
+    def outcome(self) -> tuple[Status, str]:
+        """Status and reason. A gradient that was found wrong stays wrong, whatever happened afterwards."""
+        if self.verified.get("agrees") is not False:
+            return self.ended or ("ok", "")
+        error, worst = self.verified["gradient_error"], self.verified["worst_element"]
+        said = f"error {error:.2e}, tolerance {self.tolerance:.2e}; worst at {worst}"
+        return "disagrees", said if self.ended is None else f"{said}; then {self.ended[1]}"
 
-    def learn(self, plan: Any) -> None:
-        """Steps of gradient descent from the same start on the same samples for every strategy."""
-        network, params = self.bench.scenario.network, self.bench.params.copy()
-        rate = params.dtype.type(self.bench.scenario.learning_rate)
-        for step in range(self.bench.scenario.learning_steps):
-            _, gradient = self.strategy.value_and_gradient(plan, params, self.bench.step_batch(step))
-            params.vector -= rate * gradient.vector
-        self.record.test_accuracy = accuracy_on(network, params, self.bench.samples.test)
+    @property
+    def right_or_wrong(self) -> bool:
+        """Whether there is a gradient to be timed and compared: the cell is ok, or disagrees."""
+        return self.gradient is not None and self.outcome[0] in MEASURED
 
-    def failed(self, error: BaseException) -> None:
-        """Turn an exception of the strategy into the status and reason of the record.
-
-        A gradient that has been found wrong stays wrong, whatever happened afterwards.
-        """
-        failed(self.record, error)
-
-
-def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_before: Batch) -> None:
-    """Undo what a strategy did to what all strategies share, and raise `StrategyError` where it did."""
-    arrays = {"parameters": params.vector, "inputs": batch.inputs, "labels": batch.labels}
-    before = (params_before.vector, *batch_before)
-    changed = [
-        name
-        for (name, array), old in zip(arrays.items(), before, strict=True)
-        if not np.array_equal(array, old)
-    ]
-    for array, old in zip(arrays.values(), before, strict=True):
-        array[...] = old
-    if changed:
-        raise StrategyError(f"the strategy changed the {' and '.join(changed)}; expected them untouched")
-
-
-def timed_call(strategy: Strategy[Any], plan: Any, params: Parameters, batch: Batch) -> Call:
-    """What the clock runs on: one call of the strategy, or a peer's own work without the conversions."""
-    if isinstance(strategy, Peer):
-        return strategy.bind(plan, params, batch)
-    return lambda: strategy.value_and_gradient(plan, params, batch)
-
-
-def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:
-    """The share of test samples whose most probable class is their label."""
-    return float(np.mean(network.predict(params, test.inputs) == test.labels))
+    def record(self) -> Record:
+        """All that is known of the cell."""
+        status, reason = self.outcome
+        scenario, network = self.scenario, self.scenario.network
+        found: dict[str, Any] = dict(self.verified)
+        if self.cost is not None:
+            found |= {
+                "predicted_peak_bytes": _columnar(self.cost.peak_bytes),
+                "predicted_flops": _columnar(self.cost.flops),
+                "predicted_bytes_moved": _columnar(self.cost.bytes_moved),
+                "forward_calls": _columnar(self.cost.forward_calls),
+            }
+        if self.limits is not None:
+            found |= {
+                "limit_flops_per_s": self.limits.flops_per_s,
+                "limit_bytes_per_s": self.limits.bytes_per_s,
+            }
+        if self.times is not None:
+            found |= self.times.fields()
+        return Record(
+            strategy=self.strategy.name,
+            scenario=scenario.name,
+            network=str(network),
+            parameters=network.parameter_count,
+            batch_size=scenario.batch_size,
+            dtype=scenario.dtype_name,
+            threads=self.threads,
+            host=host_name(),
+            cpu=cpu_name(),
+            status=status,
+            reason=reason,
+            tolerance=self.tolerance,
+            predicted_time_s=self.time_s,
+            **found,
+        )
 
 
-def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
-    """One call on a few numbers: what is imported on first use is not the strategy's memory."""
-    from backprop.layers import Linear
+def compared(cells: Sequence[Cell]) -> tuple[dict[str, Parameters], dict[str, float]]:
+    """The gradients and the tolerances of the cells that have a gradient, by strategy."""
+    found = [cell for cell in cells if cell.right_or_wrong]
+    gradients = {cell.strategy.name: cell.gradient for cell in found if cell.gradient is not None}
+    return gradients, {cell.strategy.name: cell.tolerance or 0.0 for cell in found}
 
-    block = np.ones((256, 256), scenario.dtype)
-    np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
-    activation = next(
-        (layer.name for layer in scenario.network.layers if not isinstance(layer, Linear)), "relu"
-    )
-    tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
-    params = tiny.init(np.random.default_rng(0), scenario.dtype)
-    batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))
-    with contextlib.suppress(Exception):  # a strategy need not know this network; what is wrong with it shows
-        if strategy.unsupported(tiny, scenario.dtype) is None:
-            strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)
-        strategy.prepare(
-            scenario.network, scenario.batch_size, scenario.dtype
-        )  # may import what tiny does not
+
+def _columnar(figure: int) -> int | float:
+    """The figure as a column of integers of 64 bits holds it, or as a float."""
+    return figure if figure < 2**63 else float(figure)

@@ -8,26 +8,24 @@ turns      the strategies, an A/A twin of the short form, and the baselines
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backprop import Parameters
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN, find_target
 from backprop.bench.budget import Budget
-from backprop.bench.cell import Cell, Workbench
+from backprop.bench.cell import Cell, Times, compared
 from backprop.bench.estimates import figures
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
-from backprop.bench.record import Agreement, Record, Status
+from backprop.bench.record import Agreement, Record
 from backprop.bench.results import agreement_of
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
-from backprop.bench.turns import Outcome, Participant, Schedule, Site, Turns, load, take_turns
+from backprop.bench.steps import Workbench
+from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 from backprop.verify import pairs
 
@@ -56,24 +54,31 @@ class Group:
     def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
         bench = Workbench(self.scenario, self.dataset, self.threads)
-        cells = {target: Cell(find_target(target), bench, self.budget) for target in self.targets}
+        cells = {target: Cell(find_target(target), self.scenario, self.threads) for target in self.targets}
         say("limits of the machine")
         try:
             bench.speeds = self._speeds()
         except WorkerError as failure:
             for cell in cells.values():
-                _fail(cell.record, failure)
-            return [cell.record for cell in cells.values()], []
-        gradients = self._verify(cells, say)
-        fit = {target: cell for target, cell in cells.items() if cell.record.measured and cell.gradient}
+                cell.fail(failure)
+            return [cell.record() for cell in cells.values()], []
+        calls = calls_of(self.scenario, self.schedule)
+        for target, cell in cells.items():
+            try:
+                if cell.predict(bench.speeds, self.budget, calls):
+                    say(f"verifying {cell.strategy.name}")
+                    self._verify(target, cell, bench)
+            except (Exception, SystemExit) as error:
+                cell.fail(error)
+        gradients, tolerances = compared(list(cells.values()))
+        fit = {target: cell for target, cell in cells.items() if cell.right_or_wrong}
         for number, batch in enumerate(self._fitting_together(fit)):
             say(f"{len(batch)} strategies taking turns")
             self._time({target: fit[target] for target in batch}, number, advance)
-        figures([cell.record for cell in fit.values()])
-        tolerances = {name: cell.record.tolerance or 0.0 for name, cell in _by_name(fit).items()}
-        return [cell.record for cell in cells.values()], [
-            agreement_of(self.scenario, pair) for pair in pairs(gradients, tolerances)
-        ]
+        records = [cell.record() for cell in cells.values()]
+        figures([record for record in records if record.samples_s])
+        agreements = [agreement_of(self.scenario, pair) for pair in pairs(gradients, tolerances)]
+        return records, agreements
 
     @property
     def _site(self) -> Site:
@@ -92,41 +97,19 @@ class Group:
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
         return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
 
-    def _verify(self, cells: dict[str, Cell], say: Say) -> dict[str, Parameters]:
-        """Forecast every cell, and verify those that fit; the gradients by strategy name."""
-        gradients = {}
-        calls = calls_of(self.scenario, self.schedule)
-        for target, cell in cells.items():
-            try:
-                if not cell.forecast(calls):
-                    continue
-                say(f"verifying {cell.record.strategy}")
-                self._verify_in_worker(target, cell)
-                cell.judge()
-            except WorkerError as failure:
-                _fail(cell.record, failure)
-            except (Exception, SystemExit) as error:
-                cell.failed(error)
-            if cell.record.measured and cell.gradient is not None:
-                gradients[cell.record.strategy] = cell.gradient
-        return gradients
-
-    def _verify_in_worker(self, target: str, cell: Cell) -> None:
-        layout = self.scenario.network.layout
-        with tempfile.TemporaryDirectory() as folder, WorkerProcess(self.threads, self.cores) as worker:
-            path = Path(folder) / "gradient.npy"
+    def _verify(self, target: str, cell: Cell, bench: Workbench) -> None:
+        """In a worker of its own; raises `WorkerError`."""
+        with WorkerProcess(self.threads, self.cores) as worker:
             load(worker, self.scenario, Participant(target, target), self._site, self.rng)
-            answer = worker.ask("verify", self.budget.time_s, gradient_path=str(path))
-            cell.gradient = Parameters(layout, np.load(path, allow_pickle=False))
-        for name, value in answer.items():
-            setattr(cell.record, name, value)
+            cell.verify(worker, bench, self.budget.time_s)
+            cell.verified |= worker.ask("learn", self.budget.time_s)
 
     def _fitting_together(self, cells: dict[str, Cell]) -> list[list[str]]:
         """The strategies in batches whose predicted memory fits the budget together: all live at once."""
         batches: list[list[str]] = []
         free = 0.0
         for target, cell in cells.items():
-            needed = cell.record.predicted_peak_bytes or 0
+            needed = cell.cost.peak_bytes if cell.cost else 0
             if needed > free or not batches:
                 batches.append([])
                 free = self.budget.memory_bytes
@@ -153,43 +136,19 @@ class Group:
         for target, cell in cells.items():
             outcome = turns.outcomes[target]
             if outcome.failure is not None:
-                _fail(cell.record, outcome.failure)
-            else:
-                _fill_in(cell.record, outcome, turns)
-                cell.record.turns_group = number
-                timed.append(cell.record)
+                cell.fail(outcome.failure)
+                continue
+            reasons = [unstable(outcome.starts, turns.steal_share, turns.throttled)]
+            if not turns.stopped:
+                reasons.append("waiting workers could not be stopped")
+            prepare_s = float(np.median(outcome.prepare_s))
+            cell.times = Times(outcome.starts, prepare_s, "; ".join(filter(None, reasons)), number)
+            timed.append(cell.times)
         if timed:
             outcomes = {label: turns.outcomes[label] for label in beside}
             timed[0].baselines_s = {label: one.starts for label, one in outcomes.items() if not one.failure}
 
 
-def _fill_in(record: Record, outcome: Outcome, turns: Turns) -> None:
-    """The record's samples, and what speaks against them."""
-    everything = np.concatenate(outcome.starts)
-    low, high = np.percentile(everything, [25, 75])
-    record.samples_s = outcome.starts
-    record.rounds, record.starts = len(everything), len(outcome.starts)
-    record.time_iqr_s, record.time_min_s = float(high - low), float(everything.min())
-    record.prepare_s = float(np.median(outcome.prepare_s))
-    reasons = [unstable(outcome.starts, turns.steal_share, turns.throttled)]
-    if not turns.stopped:
-        reasons.append("waiting workers could not be stopped")
-    record.unstable = "; ".join(filter(None, reasons))
-
-
 def calls_of(scenario: Scenario, schedule: Schedule) -> int:
     """How often a cell's strategy is called at least: to verify it, to learn, and in the fewest turns."""
     return 2 + scenario.learning_steps + 2 * min(schedule.starts, STARTS_TO_CLAIM)
-
-
-def _by_name(cells: dict[str, Cell]) -> dict[str, Cell]:
-    return {cell.record.strategy: cell for cell in cells.values()}
-
-
-def _fail(record: Record, failure: WorkerError) -> None:
-    """The failure as the record's status; a gradient that was found wrong stays wrong, whatever came later."""
-    if record.agrees is False:
-        record.reason += f"; then {failure.reason}"
-        return
-    status: Status = failure.status  # type: ignore[assignment]  # process.py uses no other words
-    record.status, record.reason = status, failure.reason

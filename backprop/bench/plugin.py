@@ -102,6 +102,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))
         for scenario in config.stash[SCENARIOS]:
             scenario.check(config.stash[DATA])
+    # pyproject.toml takes every warning for an error; of a benchmark, only those of this package.
+    config.addinivalue_line("filterwarnings", "default")
+    config.addinivalue_line("filterwarnings", r"error:::backprop\..*")
     config.option.benchmark_disable_gc = True
     config.option.benchmark_warmup = True
     config.option.benchmark_warmup_iterations = 3

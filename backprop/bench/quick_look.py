@@ -1,12 +1,12 @@
-"""A run: cells measured scenario by scenario into a journal, and the reports made from it.
+"""The quick look: cells measured or verified in this process, scenario by scenario, into a journal.
 
-`pytest --benchmark-only` and the `backprop` command drive the same run; they differ in who times the rounds.
+`pytest --benchmark-only` times each cell's rounds, and `backprop verify` leaves them out. The steps of a cell are
+those of a worker process (`backprop.bench.steps`).
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,48 +15,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop import Parameters, Strategy
+from backprop import Strategy
+from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, find_target
 from backprop.bench.budget import Budget
-from backprop.bench.cell import FEWEST_ROUNDS, Call, Cell, Workbench
+from backprop.bench.cell import Cell, Times, compared
+from backprop.bench.clock import Call, median_ratios, seconds_per_call
 from backprop.bench.journal import Journal, locked
 from backprop.bench.libraries import measured_libraries, write_constraints
 from backprop.bench.machine import describe_machine
 from backprop.bench.record import FORMAT, Description, Record
 from backprop.bench.results import Results, agreement_of
 from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import Workbench
 from backprop.bench.threads import check_threads
+from backprop.bench.workers import WorkerHere
 from backprop.verify import REFERENCE, pairs
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
 
 Sampler = Callable[[Call], Sequence[float]]
+"""Lets a call be made, and gives the seconds of every round."""
 
-
-def sample_rounds(call: Call, seconds: float = 0.5, most_rounds: int = 200) -> list[float]:
-    """Seconds per call of each round: rounds of at least a millisecond for about `seconds`, collector off."""
-    start = time.perf_counter()
-    call()
-    once = max(time.perf_counter() - start, 1e-9)
-    calls = max(1, round(1e-3 / once))
-    rounds = int(min(most_rounds, max(FEWEST_ROUNDS, seconds / (calls * once))))
-    samples = []
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            start = time.perf_counter()
-            for _ in range(calls):
-                call()
-            samples.append((time.perf_counter() - start) / calls)
-    finally:
-        if collecting:
-            gc.enable()
-    return samples
+FEWEST_ROUNDS = 3
+_FEWEST_CALLS = 2 + FEWEST_ROUNDS
+"""Calls that a cell makes beside its learning steps: one to verify, one to warm up, and the rounds."""
+_SLOW_S = 0.1
+"""What takes this long is not compared to the per cent: its rounds are enough."""
 
 
 @dataclass
-class Run:
+class QuickLook:
     """Measures cells and journals them. Cells of one scenario come one after another.
 
     Use it as a context manager: leaving it, also by an interrupt, completes the journal and closes it.
@@ -71,10 +60,9 @@ class Run:
     strategies: Sequence[Strategy[Any]] = ()
     results: Results = field(init=False, default_factory=Results)
     _bench: Workbench | None = field(init=False, default=None)
-    _gradients: dict[str, Parameters] = field(init=False, default_factory=dict)
-    _tolerances: dict[str, float] = field(init=False, default_factory=dict)
+    _cells: list[Cell] = field(init=False, default_factory=list)
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> QuickLook:
         check_threads(self.threads)
         description = Description(
             format=FORMAT,
@@ -97,32 +85,57 @@ class Run:
         with self._open:
             self._close_scenario()
 
-    def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler = sample_rounds) -> Record:
+    def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler) -> Record:
         """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too."""
-        cell = Cell(strategy, self._workbench(scenario), self.budget)
-        try:
-            with np.errstate(all="ignore"):  # what overflows or is no number is told by the error
-                if cell.forecast():
-                    cell.verify()
-                    cell.judge()
-                    cell.time(sample)
-        except (Exception, SystemExit) as error:
-            cell.failed(error)
-        self._finish(cell)
-        return cell.record
+        return self._cell(strategy, scenario, _FEWEST_CALLS + scenario.learning_steps, sample)
 
     def verify(self, strategy: Strategy[Any], scenario: Scenario) -> Record:
         """Check one cell's gradient without timing it."""
-        cell = Cell(strategy, self._workbench(scenario), self.budget)
+        return self._cell(strategy, scenario, 1, None)
+
+    def _cell(
+        self, strategy: Strategy[Any], scenario: Scenario, calls: int, sample: Sampler | None
+    ) -> Record:
+        bench = self._workbench(scenario)
+        cell = Cell(strategy, scenario, self.threads)
         try:
-            with np.errstate(all="ignore"):
-                if cell.forecast(calls=1):
-                    cell.verify()
-                    cell.judge()
+            with np.errstate(all="ignore"):  # what overflows or is no number is told by the error
+                if cell.predict(bench.speeds, self.budget, calls):
+                    worker = WorkerHere(bench, strategy)
+                    cell.verify(worker, bench, self.budget.time_s)
+                    if sample is not None:
+                        cell.times = self._times(worker, bench, sample)
+                        cell.verified |= worker.ask("learn", self.budget.time_s)
         except (Exception, SystemExit) as error:
-            cell.failed(error)
-        self._finish(cell)
-        return cell.record
+            cell.fail(error)
+        self._cells.append(cell)
+        record = cell.record()
+        self.results.records.append(record)
+        self._journal.add(record)
+        return record
+
+    def _times(self, worker: WorkerHere, bench: Workbench, sample: Sampler) -> Times:
+        """The rounds that `sample` gives, and turn by turn the ratios to the short form and to the baselines."""
+        prepare_s = worker.ask("prepare", self.budget.time_s)["prepare_s"]
+        samples = [float(one) for one in sample(worker.call)]
+        names = {
+            "ratio_to_loss": LOSS,
+            "ratio_to_products": PRODUCTS,
+            "ratio_to_short_form": SHORT_FORM,
+        }
+        others: dict[str, Call] = {}
+        for name, target in names.items():
+            other = WorkerHere(bench, find_target(target))
+            other.ask("prepare", self.budget.time_s)
+            others[name] = other.call
+        median_s = float(np.median(samples))
+        if median_s > _SLOW_S:
+            ratios = {name: median_s / seconds_per_call(other, 0.05) for name, other in others.items()}
+        else:
+            ratios = median_ratios(worker.call, others, turns=11, turn_s=max(0.004, median_s))
+        if worker.strategy.name == SHORT_FORM:
+            ratios["ratio_to_short_form"] = 1.0
+        return Times([samples], prepare_s, ratios=ratios)
 
     def _workbench(self, scenario: Scenario) -> Workbench:
         if self._bench is None or self._bench.scenario != scenario:
@@ -130,21 +143,13 @@ class Run:
             self._bench = Workbench(scenario, self.dataset, self.threads, self.budget.memory_bytes)
         return self._bench
 
-    def _finish(self, cell: Cell) -> None:
-        if cell.gradient is not None and cell.record.measured:
-            self._gradients[cell.record.strategy] = cell.gradient
-            self._tolerances[cell.record.strategy] = cell.record.tolerance or 0.0
-        self.results.records.append(cell.record)
-        self._journal.add(cell.record)
-
     def _close_scenario(self) -> None:
-        """Compare every pair of the scenario's gradients and let go of them."""
+        """Compare every pair of the scenario's gradients, and forget its cells."""
         if self._bench is None:
             return
-        for pair in pairs(self._gradients, self._tolerances):
+        for pair in pairs(*compared(self._cells)):
             row = agreement_of(self._bench.scenario, pair)
             self.results.agreements.append(row)
             self._journal.add(row)
-        self._gradients.clear()
-        self._tolerances.clear()
+        self._cells.clear()
         self._bench = None

@@ -1,14 +1,20 @@
-"""The parent's handle on a worker: a child process on cores of its own, whose failures have the status of a cell."""
+"""Workers: who takes the steps of one cell. A child process on cores of its own, or this process."""
 
 from __future__ import annotations
 
 import re
 import signal
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from backprop.bench.clock import Call
+from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables
 from backprop.child_process import ChildError, ChildProcess
+
+if TYPE_CHECKING:
+    from backprop import Strategy
+    from backprop.bench.steps import Workbench
 
 START_UP_S = 60.0
 """The longest that a process may take to start, import everything and read the data."""
@@ -17,17 +23,24 @@ NO_MEMORY = re.compile(r"bad_alloc|(can't|cannot|could not|unable to) allocate|o
 """What libraries say that have no memory left."""
 
 
+class Worker(Protocol):
+    """Whoever takes the steps of `backprop.bench.steps`."""
+
+    def ask(self, do: str, timeout_s: float, **message: Any) -> dict[str, Any]:
+        """Take one step; raises `WorkerError` or, in this process, what the strategy raises."""
+
+
 class WorkerError(Exception):
     """A worker that did not answer as asked; `status` is that of its cell."""
 
-    def __init__(self, status: str, reason: str) -> None:
+    def __init__(self, status: Status, reason: str) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
 
 
 class WorkerProcess:
-    """One worker. Use it as a context manager; leaving kills it, stopped or not."""
+    """A child process whose failures have the status of a cell. Leaving it as a context manager kills it."""
 
     def __init__(self, threads: int, cores: Sequence[int]) -> None:
         variables = {**thread_variables(threads), "PYTHONHASHSEED": "0"}  # the same for every worker
@@ -90,3 +103,28 @@ class WorkerProcess:
         if NO_MEMORY.search(last):
             return WorkerError("out-of-memory", f"the process gave up{last}")
         return WorkerError("crashed", f"the process {error.reason}{last}")
+
+
+class WorkerHere:
+    """The same steps in this process, for the quick look: nothing is started, stopped or limited.
+
+    An exception of the strategy goes through as it is. Memory is tracked by tracemalloc: this process has more alive
+    than the strategy, and memray would record all of it.
+    """
+
+    def __init__(self, bench: Workbench, strategy: Strategy[Any]) -> None:
+        from backprop.bench.steps import Steps
+
+        self.strategy = strategy
+        self._steps = Steps(bench, strategy, "tracemalloc")
+
+    def ask(self, do: str, timeout_s: float, **message: Any) -> dict[str, Any]:
+        """Take one step."""
+        answer: dict[str, Any] = getattr(self._steps, do)(**message)
+        return answer
+
+    @property
+    def call(self) -> Call:
+        """What is timed, once `prepare` was asked for."""
+        assert self._steps.call is not None
+        return self._steps.call

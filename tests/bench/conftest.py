@@ -15,7 +15,7 @@ from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
-from backprop.bench.quick_look import Run
+from backprop.bench.quick_look import QuickLook
 from backprop.bench.report import write_reports
 from backprop.bench.report.frame import load_run
 from backprop.bench.results import Results
@@ -88,9 +88,9 @@ def few_rounds(call):
 def measure(tmp_path, monkeypatch):
     """`measure(strategies, scenarios, …)`: a run of them, without a process or a second of its own."""
     monkeypatch.setattr("backprop.bench.quick_look.check_threads", lambda threads: None)
-    monkeypatch.setattr("backprop.bench.cell.measure_limits", lambda dtype: Limits(1e10, 1e10))
+    monkeypatch.setattr("backprop.bench.steps.measure_limits", lambda dtype: Limits(1e10, 1e10))
     monkeypatch.setattr(
-        "backprop.bench.cell.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)
+        "backprop.bench.quick_look.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)
     )
 
     def run_all(strategies, scenarios=("toy",), memory="1GB", time="60s", only_verify=False):
@@ -101,7 +101,7 @@ def measure(tmp_path, monkeypatch):
             for one in scenarios
             for scenario in (select_scenarios([one]) if isinstance(one, str) else [one])
         ]
-        run = Run(folder, Budget.parse(memory, time), 1, [0], sample_data(), "backprop run")
+        run = QuickLook(folder, Budget.parse(memory, time), 1, [0], sample_data(), "backprop run")
         with run:
             for scenario in tables:
                 for strategy in chosen:

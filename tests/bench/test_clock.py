@@ -5,7 +5,6 @@ import itertools
 import pytest
 
 from backprop.bench.clock import fastest_call, median_ratios, seconds_per_call
-from backprop.bench.quick_look import sample_rounds
 
 
 class Clock:
@@ -88,33 +87,3 @@ def test_drift_of_the_machine_cancels_turn_by_turn(clock):
 def test_one_disturbed_turn_does_not_change_the_median(clock):
     own, other = clock.taking([1.0, 1.0, 100.0, 1.0, 1.0]), clock.taking(0.5)
     assert median_ratios(own, {"other": other}, turns=5, turn_s=0.0) == {"other": 2.0}
-
-
-def test_rounds_of_a_fast_call_hold_many_calls_and_of_a_slow_one_one(clock):
-    fast, slow = clock.taking(2.0**-14), clock.taking(0.25)
-    assert set(sample_rounds(fast, seconds=0.5)) == {2.0**-14}
-    assert sample_rounds(slow, seconds=0.5) == [0.25] * 3
-    assert slow.calls == 4
-    assert fast.calls > 1000
-
-
-def test_rounds_have_an_upper_bound(clock):
-    assert len(sample_rounds(clock.taking(2.0**-10), seconds=1e6, most_rounds=7)) == 7
-
-
-def test_the_collector_is_off_in_a_round_and_on_again_after_it(clock):
-    import gc
-
-    states = []
-    sample_rounds(lambda: (states.append(gc.isenabled()), clock.taking(1.0)()))
-    assert states == [True, False, False, False]
-    assert gc.isenabled()
-
-
-def test_the_collector_is_on_again_after_an_error(clock):
-    import gc
-
-    calls = iter([1.0, 1.0])
-    with pytest.raises(StopIteration):
-        sample_rounds(lambda: clock.taking(next(calls))())
-    assert gc.isenabled()

@@ -106,6 +106,47 @@ def test_benchmark_only_collects_benchmarks_and_no_tests():
     assert all(file.startswith("bench/") for file in files)
 
 
+def test_the_strategy_and_the_scenario_that_are_named_are_all_that_is_measured():
+    done = run_pytest(
+        "--benchmark-only", "--collect-only", "-q", "--scenario", "toy", "--strategy", "short-form"
+    )
+    tests = [line for line in done.out.splitlines() if "::" in line]
+    assert tests == ["bench/test_gradients.py::test_gradient[toy/float64-short-form]"]
+
+
+@pytest.mark.parametrize(("module", "code"), [("pyparsing.core", 0), ("backprop.arrays", 1)])
+def test_a_warning_of_another_library_fails_no_benchmark_and_one_of_ours_does(tmp_path, module, code):
+    strategy = tmp_path / "noisy.py"
+    strategy.write_text(NOISY.format(module), encoding="utf-8")
+    asked = ["--benchmark-only", "--scenario", "toy", f"--strategy={strategy}:Noisy"]
+    assert run_pytest(*asked, f"--out={tmp_path / 'out'}").code == code
+
+
+NOISY = """
+import warnings
+from backprop.strategies.layerwise_vjp import STRATEGIES
+
+(vjp,) = [one for one in STRATEGIES if one.name == "layerwise-vjp"]
+
+
+class Noisy(type(vjp).__mro__[1]):
+    name, accuracy, summary = "noisy", vjp.accuracy, vjp.summary
+
+    def unsupported(self, *arguments):
+        return None
+
+    def cost(self, *arguments):
+        return vjp.cost(*arguments)
+
+    def prepare(self, *arguments):
+        return vjp.prepare(*arguments)
+
+    def value_and_gradient(self, *arguments):
+        warnings.warn_explicit("old", DeprecationWarning, "file.py", 1, "{0}", registry={{}})
+        return vjp.value_and_gradient(*arguments)
+"""
+
+
 def test_report_makes_the_page_or_prints_the_markdown_alone(tmp_path):
     folder = write_journal(tmp_path / "run", record(), record("vjp", 40e-3))
     done = backprop("report", "run", "--markdown", cwd=tmp_path)

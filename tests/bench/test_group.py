@@ -13,7 +13,7 @@ from backprop.bench.group import Group
 from backprop.bench.machine import Limits
 from backprop.bench.scenarios import Scenario
 from backprop.bench.turns import Outcome, Schedule, Turns
-from backprop.bench.workers import WorkerError
+from backprop.bench.workers import WorkerError, WorkerHere
 from backprop.data import load
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
@@ -42,13 +42,15 @@ class Stage:
 
 @pytest.fixture
 def measure(monkeypatch):
-    def verify(group, target, cell):
+    def verify(group, target, cell, bench):
         if target in group.deaths:
             raise WorkerError(*group.deaths[target])
-        cell.verify()
+        worker = WorkerHere(bench, cell.strategy)
+        cell.verify(worker, bench, 60.0)
+        cell.verified |= worker.ask("learn", 60.0)
 
     monkeypatch.setattr(Group, "_speeds", lambda group: Speeds(LIMITS, 1e-4))
-    monkeypatch.setattr(Group, "_verify_in_worker", verify)
+    monkeypatch.setattr(Group, "_verify", verify)
     monkeypatch.setattr(Group, "deaths", {}, raising=False)
 
     def run(targets, deaths=None, budget=None, scenario=SCENARIO, schedule=None, **stage):

@@ -191,7 +191,7 @@ def test_a_core_that_cannot_be_pinned_is_noticed(monkeypatch):
 
 
 def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
-    from backprop.bench.worker import slowed
+    from backprop.bench.steps import slowed
 
     clock = [0.0]
 
@@ -202,7 +202,7 @@ def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
     def call():
         clock[0] += 0.5
 
-    monkeypatch.setattr("backprop.bench.worker.time.perf_counter", tick)
+    monkeypatch.setattr("backprop.bench.steps.time.perf_counter", tick)
     for share in (0.0, 0.03):
         before = clock[0]
         slowed(call, share)()
@@ -210,7 +210,7 @@ def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
 
 
 def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
-    from backprop.bench.worker import WAKE_UP_S, Worker
+    from backprop.bench.steps import WAKE_UP_S, Steps
 
     asked = []
 
@@ -219,9 +219,8 @@ def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
         return 1e-4
 
     for name in ("seconds_per_call", "fastest_call"):
-        monkeypatch.setattr(f"backprop.bench.worker.{name}", timed)
-    worker = Worker()
-    worker._call = lambda: None
-    assert worker.turn(0.025, wake_up=True) == {"call_s": 1e-4}
-    assert worker.turn(20.0, wake_up=False) == {"call_s": 1e-4}
+        monkeypatch.setattr(f"backprop.bench.steps.{name}", timed)
+    steps = Steps(None, None, "tracemalloc", call=lambda: None)
+    assert steps.turn(0.025, wake_up=True) == {"call_s": 1e-4}
+    assert steps.turn(20.0, wake_up=False) == {"call_s": 1e-4}
     assert asked == [WAKE_UP_S, 0.025, 20.0]

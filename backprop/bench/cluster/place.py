@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from backprop.bench.budget import Budget
+from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
 from backprop.bench.cluster.coordinator import Coordinator, Loss
 from backprop.bench.cluster.crew import Crew, Needs
 from backprop.bench.cluster.host import data_checksum
 from backprop.bench.cluster.task import Slot, Task
-from backprop.bench.forecast import blank_record, predict_cost
 from backprop.bench.places.place import Found, Place, Say
 from backprop.bench.record import Record
 
@@ -108,17 +110,16 @@ class OnCluster(Place):
         """A row for every strategy of a lost group: its predicted cost, and the reason."""
         from backprop import find_strategy
 
-        records = []
-        for target in suite.strategies_of(scenario):
-            strategy = find_strategy(target)
-            record = blank_record(strategy, scenario, scenario.threads or self.threads)
+        cells = [
+            Cell(find_strategy(target), scenario, scenario.threads or self.threads)
+            for target in suite.strategies_of(scenario)
+        ]
+        for cell in cells:
             with contextlib.suppress(Exception):  # a strategy that cannot do this network, or predict itself
-                if strategy.unsupported(scenario.network, scenario.dtype) is None:
-                    predict_cost(record, strategy, scenario)
-            record.host, record.cpu = loss.host, loss.cpu
-            record.status, record.reason = "crashed", loss.reason
-            records.append(record)
-        return records
+                if cell.strategy.unsupported(scenario.network, scenario.dtype) is None:
+                    cell.predict_cost()
+            cell.ended = "crashed", loss.reason
+        return [msgspec.structs.replace(cell.record(), host=loss.host, cpu=loss.cpu) for cell in cells]
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from backprop import Strategy
-    from backprop.bench.quick_look import Run
+    from backprop.bench.quick_look import QuickLook
     from backprop.bench.results import Results
     from backprop.bench.scenarios import Scenario
 
@@ -46,14 +46,14 @@ def prepare_run(
     threads: int,
     data: str,
     peers: bool = False,
-) -> tuple[Run, Cells]:
+) -> tuple[QuickLook, Cells]:
     """Check everything that the user has said before anything is written; the cells scenario by scenario."""
     from backprop.bench.threads import fix_threads
 
     cores = fix_threads(threads)  # before NumPy loads
 
     from backprop.bench.budget import Budget
-    from backprop.bench.quick_look import Run
+    from backprop.bench.quick_look import QuickLook
     from backprop.bench.scenarios import select_scenarios
     from backprop.data import load
     from backprop.registry import select_strategies
@@ -64,7 +64,7 @@ def prepare_run(
     dataset = load(data)
     for one in scenarios:
         one.check(dataset)
-    measuring = Run(folder, budget, threads, cores, dataset, command)
+    measuring = QuickLook(folder, budget, threads, cores, dataset, command)
     return measuring, [(one, other) for other in scenarios for one in strategies]
 
 

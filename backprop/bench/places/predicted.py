@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from backprop import blas
 from backprop.bench.budget import Budget
-from backprop.bench.forecast import Speeds, blank_record, failed, forecast
+from backprop.bench.cell import Cell
+from backprop.bench.forecast import Speeds
 from backprop.bench.group import calls_of
 from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits
 from backprop.bench.places.place import Found, Place, Say
@@ -84,13 +85,11 @@ def predict(
     calls: int,
 ) -> list[Record]:
     """One record a strategy: what `calls` calls of it would cost with the threads in force, and whether they fit."""
-    records = []
-    for strategy in strategies:
-        record = blank_record(strategy, scenario, threads)
+    cells = [Cell(strategy, scenario, threads) for strategy in strategies]
+    for cell in cells:
         try:
-            if forecast(record, strategy, scenario, speeds, budget, calls):
-                record.status, record.reason = "predicted", REASON
+            if cell.predict(speeds, budget, calls):
+                cell.ended = "predicted", REASON
         except (Exception, SystemExit) as error:
-            failed(record, error)
-        records.append(record)
-    return records
+            cell.fail(error)
+    return [cell.record() for cell in cells]

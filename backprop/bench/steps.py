@@ -1,0 +1,216 @@
+"""The steps of one cell, with no process in them: what a strategy is asked for, in whatever place.
+
+    verify     one untimed call under the memory tracker: peak memory, the loss and the gradient
+    learn      a few steps of gradient descent, and the accuracy that they lead to
+    prepare    the plan, and calls until the first is over: ready for turns
+    turn       calls for some milliseconds, and the time of the fastest
+
+A tracer slows what it watches, so nothing is timed while memory is tracked. Every step answers with what JSON can
+hold, since a worker process takes the same steps (`backprop.bench.worker`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backprop import Batch, Network, Parameters, Strategy, ValueAndGradient
+from backprop.bench.clock import Call, fastest_call, seconds_per_call
+from backprop.bench.forecast import Speeds, StrategyError
+from backprop.bench.machine import measure_limits
+from backprop.bench.memory import measure_peak
+from backprop.bench.scenarios import Samples, Scenario
+from backprop.layers import Linear
+from backprop.peers.base import Peer
+from backprop.verify import reference_gradient
+
+if TYPE_CHECKING:
+    from backprop.data import Dataset
+
+WAKE_UP_S = 0.005
+"""After a stop, caches are cold and pools asleep: the first milliseconds of a turn are not measured."""
+
+
+@dataclass
+class Workbench:
+    """What all cells of one scenario share: data, parameters, the reference, the machine's speeds."""
+
+    scenario: Scenario
+    dataset: Dataset
+    threads: int
+    memory_bytes: float = math.inf
+
+    @cached_property
+    def samples(self) -> Samples:
+        """Made when the first cell that fits asks for them."""
+        return self.scenario.samples(self.dataset)
+
+    @cached_property
+    def params(self) -> Parameters:
+        """The parameters at which every strategy is measured."""
+        return self.scenario.init()
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The first n training samples."""
+        return self.step_batch(0)
+
+    @cached_property
+    def reference(self) -> Parameters:
+        """The gradient that is taken as true."""
+        return reference_gradient(self.scenario.network, self.params, self.batch)
+
+    @cached_property
+    def speeds(self) -> Speeds:
+        """What the machine can do in this dtype, and the time of the loss."""
+        one = self.scenario
+        limits = measure_limits(one.dtype)
+        return Speeds.of(one.network, one.batch_size, one.dtype, limits, self.memory_bytes)
+
+    def step_batch(self, step: int) -> Batch:
+        """The samples of a step of gradient descent; a data set that is used up begins again."""
+        n = self.scenario.batch_size
+        chosen = np.arange(step * n, (step + 1) * n) % len(self.samples.train.labels)
+        return Batch(self.samples.train.inputs[chosen], self.samples.train.labels[chosen])
+
+
+@dataclass
+class Steps:
+    """A strategy on the workbench of its scenario.
+
+    slower_by: by which share every call is made to take longer, a planted slow-down; None for what is measured.
+    """
+
+    bench: Workbench
+    strategy: Strategy[Any]
+    tracker: str
+    slower_by: float | None = None
+    call: Call | None = None
+    """What is timed, from `prepare` on."""
+
+    def verify(self, gradient_path: str) -> dict[str, Any]:
+        """Peak memory and loss of one call; its gradient is written to `gradient_path`.
+
+        Raises `StrategyError` for a gradient that is none, and whatever the strategy raises.
+        """
+        scenario, params, batch = self.bench.scenario, self.bench.params, self.bench.batch
+        _warm_up(self.strategy, scenario)
+        untouched = params.copy(), Batch(*(array.copy() for array in batch))
+
+        def prepare_and_call() -> ValueAndGradient:
+            return self.strategy.value_and_gradient(self._plan(), params, batch)
+
+        (loss, gradient), peak_bytes = measure_peak(prepare_and_call, self.tracker)
+        _, prepare_peak_bytes = measure_peak(self._plan, self.tracker)
+        _restore(params, batch, *untouched)
+        if not isinstance(gradient, Parameters) or gradient.layout != params.layout:
+            raise StrategyError(f"the gradient is {gradient!r}; expected {params!r}")
+        if gradient.dtype != params.dtype:
+            raise StrategyError(
+                f"the gradient is {gradient.dtype}; expected {params.dtype}, as the parameters"
+            )
+        np.save(gradient_path, gradient.vector)
+        return {
+            "peak_bytes": peak_bytes,
+            "prepare_peak_bytes": prepare_peak_bytes,
+            "memory_tracker": self.tracker,
+            "loss": float(loss),
+        }
+
+    def learn(self) -> dict[str, Any]:
+        """The test accuracy after steps from the same start on the same samples for every strategy."""
+        scenario, params = self.bench.scenario, self.bench.params.copy()
+        plan, rate = self._plan(), params.dtype.type(scenario.learning_rate)
+        for step in range(scenario.learning_steps):
+            _, gradient = self.strategy.value_and_gradient(plan, params, self.bench.step_batch(step))
+            params.vector -= rate * gradient.vector
+        return {"test_accuracy": accuracy_on(scenario.network, params, self.bench.samples.test)}
+
+    def prepare(self) -> dict[str, Any]:
+        """The seconds that the plan took, and those of a call: pages are touched and code is fetched by then."""
+        start = time.perf_counter()
+        plan = self._plan()
+        prepare_s = time.perf_counter() - start
+        call = _timed_call(self.strategy, plan, self.bench.params, self.bench.batch)
+        self.call = call if self.slower_by is None else slowed(call, self.slower_by)
+        call_s = seconds_per_call(self.call, 0)
+        if call_s < WAKE_UP_S:
+            seconds_per_call(self.call, 10 * WAKE_UP_S)
+            call_s = seconds_per_call(self.call, WAKE_UP_S)
+        return {"prepare_s": prepare_s, "call_s": call_s}
+
+    def turn(self, seconds: float, wake_up: bool) -> dict[str, Any]:
+        """The time of a call where a turn of at least `seconds`, by the clock, was disturbed least."""
+        assert self.call is not None
+        if wake_up:
+            seconds_per_call(self.call, WAKE_UP_S)
+        return {"call_s": fastest_call(self.call, seconds)}
+
+    def _plan(self) -> Any:
+        scenario = self.bench.scenario
+        return self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
+
+
+def slowed(call: Call, share: float) -> Call:
+    """`call`, after which the clock is watched until it has taken longer by this share of its own time."""
+    clock = time.perf_counter
+
+    def planted() -> None:
+        start = clock()
+        call()
+        end = clock()
+        until = end + share * (end - start)
+        while end < until:
+            end = clock()
+
+    return planted
+
+
+def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:
+    """The share of test samples whose most probable class is their label."""
+    return float(np.mean(network.predict(params, test.inputs) == test.labels))
+
+
+def _timed_call(strategy: Strategy[Any], plan: Any, params: Parameters, batch: Batch) -> Call:
+    """What the clock runs on: one call of the strategy, or a peer's own work without the conversions."""
+    if isinstance(strategy, Peer):
+        return strategy.bind(plan, params, batch)
+    return lambda: strategy.value_and_gradient(plan, params, batch)
+
+
+def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_before: Batch) -> None:
+    """Undo what a strategy did to what all strategies share, and raise `StrategyError` where it did."""
+    arrays = {"parameters": params.vector, "inputs": batch.inputs, "labels": batch.labels}
+    before = (params_before.vector, *batch_before)
+    changed = [
+        name
+        for (name, array), old in zip(arrays.items(), before, strict=True)
+        if not np.array_equal(array, old)
+    ]
+    for array, old in zip(arrays.values(), before, strict=True):
+        array[...] = old
+    if changed:
+        raise StrategyError(f"the strategy changed the {' and '.join(changed)}; expected them untouched")
+
+
+def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
+    """One call on a few numbers: what is imported on first use is not the strategy's memory."""
+    block = np.ones((256, 256), scenario.dtype)
+    np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
+    activation = next(
+        (layer.name for layer in scenario.network.layers if not isinstance(layer, Linear)), "relu"
+    )
+    tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
+    params = tiny.init(np.random.default_rng(0), scenario.dtype)
+    batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))
+    with contextlib.suppress(Exception):  # a strategy need not know this network; what is wrong with it shows
+        if strategy.unsupported(tiny, scenario.dtype) is None:
+            strategy.value_and_gradient(strategy.prepare(tiny, 2, scenario.dtype), params, batch)
+        # What the scenario's network needs may be imported here, too.
+        strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
