@@ -8,7 +8,7 @@ from rich.console import Console
 
 from backprop import installed_strategies
 from backprop.bench.console import make_table
-from backprop.bench.scenarios import SCENARIOS
+from backprop.bench.suites import known_scenarios
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 from backprop.registry import known_peers
@@ -31,7 +31,7 @@ def listing() -> dict[str, Any]:
                 "batch": scenario.batch_size,
                 "parameters": scenario.network.parameter_count,
             }
-            for scenario in SCENARIOS
+            for scenario in known_scenarios()
         ],
         "peers": [
             {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}

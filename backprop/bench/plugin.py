@@ -86,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from backprop.bench.budget import Budget
         from backprop.bench.folders import RESULTS, new_folder
         from backprop.bench.journal import make_room
-        from backprop.bench.scenarios import select_scenarios
+        from backprop.bench.suites import find_scenarios
         from backprop.data import load
         from backprop.registry import select_strategies
 
@@ -98,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
         make_room(config.stash[FOLDER], config.getoption("fresh"))
         config.stash[DATA] = load(config.getoption("data"))
-        config.stash[SCENARIOS] = select_scenarios(config.getoption("scenario"))
+        config.stash[SCENARIOS] = find_scenarios(config.getoption("scenario"))
         config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))
         for scenario in config.stash[SCENARIOS]:
             scenario.check(config.stash[DATA])

@@ -1,7 +1,4 @@
-"""The scenarios: the table network x batch x dtype, on real digits.
-
-A new scenario is a new line of `SCENARIOS`.
-"""
+"""A scenario: network, batch and dtype, on real digits where they fit. The table of them is a suite's file."""
 
 from __future__ import annotations
 
@@ -169,24 +166,7 @@ class Scenario:
         return self.network.batch(images, labels, self.dtype)
 
 
-_TOY = Network.mlp(4, 3, 2)
-_SMALL = Network.mlp(49, 32, 10)
-_MNIST = Network.mlp(784, 512, 10)
-_DEEP = Network.mlp(784, 128, 64, 10, activation="tanh")
-
-SCENARIOS = (
-    Scenario("toy", _TOY, 8, pooled_to=2, digits=(0, 1), learning_steps=200),
-    Scenario("small", _SMALL, 32, pooled_to=7, learning_steps=20),
-    Scenario("deep", _DEEP, 32, learning_steps=10),
-    *(
-        Scenario(f"mnist-{n}", _MNIST, n, dtype, learning_steps=steps)
-        for n, steps in ((1, 10), (32, 5), (128, 4))
-        for dtype in ("float64", "float32")
-    ),
-)
-
-
-def select_scenarios(names: Sequence[str], among: Sequence[Scenario] = SCENARIOS) -> list[Scenario]:
+def select_scenarios(names: Sequence[str], among: Sequence[Scenario]) -> list[Scenario]:
     """The scenarios of these names, in the order of `among`; all where no name is given.
 
     `mnist` means all whose name begins so, `mnist-32` both dtypes, `mnist-32/float32` one. Raises

@@ -19,7 +19,7 @@ from backprop.bench.quick_look import QuickLook
 from backprop.bench.report import write_reports
 from backprop.bench.report.frame import load_run
 from backprop.bench.results import Results
-from backprop.bench.scenarios import select_scenarios
+from backprop.bench.suites import find_scenarios
 from backprop.data import load
 
 RIGHT = ("short-form", "layerwise-vjp")
@@ -99,7 +99,7 @@ def measure(tmp_path, monkeypatch):
         tables = [
             scenario
             for one in scenarios
-            for scenario in (select_scenarios([one]) if isinstance(one, str) else [one])
+            for scenario in (find_scenarios([one]) if isinstance(one, str) else [one])
         ]
         run = QuickLook(folder, Budget.parse(memory, time), 1, [0], sample_data(), "backprop run")
         with run:

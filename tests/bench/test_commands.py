@@ -11,7 +11,7 @@ from rows import record, write_journal
 from backprop import installed_strategies
 from backprop.bench.record import Agreement, Record
 from backprop.bench.report import html
-from backprop.bench.scenarios import SCENARIOS
+from backprop.bench.suites import known_scenarios
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 
@@ -33,7 +33,7 @@ def test_list_names_everything_as_json(tmp_path):
     assert names["strategies"] == list(installed_strategies())
     assert names["layers"] == list(LAYERS)
     assert names["losses"] == list(LOSSES)
-    assert names["scenarios"] == [scenario.id for scenario in SCENARIOS]
+    assert names["scenarios"] == [scenario.id for scenario in known_scenarios()]
     assert all(str(value).strip() for rows in listed.values() for row in rows for value in row.values())
 
 
@@ -41,7 +41,7 @@ def test_list_is_plain_text_when_piped(tmp_path):
     done = backprop("list", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.out)
-    for name in (*installed_strategies(), *LAYERS, *LOSSES, *(scenario.id for scenario in SCENARIOS)):
+    for name in (*installed_strategies(), *LAYERS, *LOSSES, *(scenario.id for scenario in known_scenarios())):
         assert re.search(rf"^\| {re.escape(name)} +\|", done.out, flags=re.MULTILINE), name
     assert list(tmp_path.iterdir()) == []
 

@@ -27,10 +27,9 @@ from backprop.bench.record import to_json
 from backprop.bench.report import html, markdown
 from backprop.bench.report.frame import load_run, to_csv
 from backprop.bench.report.summary import summary
-from backprop.bench.scenarios import select_scenarios
 from backprop.bench.selftest import SHARES, resumed
 from backprop.bench.selftest import markdown as page_of
-from backprop.bench.suites import find_suite, read_suite
+from backprop.bench.suites import find_scenarios, find_suite, read_suite
 from backprop.bench.suites.reader import SuiteFile
 from backprop.bench.suites.suite import parse_share
 from backprop.data import load
@@ -307,7 +306,7 @@ def test_any_text_in_the_place_of_a_name(folder, text):
         find_strategy,
         find_suite,
         load,
-        lambda name: select_scenarios([name]),
+        lambda name: find_scenarios([name]),
         lambda budget: Budget.parse(budget, None),
         lambda budget: Budget.parse(None, budget),
         lambda share: parse_share("precision", share),

@@ -7,11 +7,12 @@ import pytest
 from tables import sentence
 
 from backprop import Network
-from backprop.bench.scenarios import SCENARIOS, Scenario, select_scenarios
+from backprop.bench.scenarios import Scenario
+from backprop.bench.suites import find_scenarios, known_scenarios
 from backprop.data import Dataset, load
 from backprop.errors import DataError, UnknownNameError
 
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.id)
+every_scenario = pytest.mark.parametrize("scenario", known_scenarios(), ids=lambda scenario: scenario.id)
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +23,11 @@ def sample():
 
 def ids(*names):
     """The ids that these names mean."""
-    return [scenario.id for scenario in select_scenarios(names)]
+    return [scenario.id for scenario in find_scenarios(names)]
 
 
 def test_the_table_is_that_of_the_issue():
-    table = {(s.id, s.network.sizes, s.batch_size) for s in SCENARIOS}
+    table = {(s.id, s.network.sizes, s.batch_size) for s in known_scenarios()}
     mnist = {
         (f"mnist-{n}/{dtype}", "784-512-10", n) for n in (1, 32, 128) for dtype in ("float32", "float64")
     }
@@ -36,8 +37,8 @@ def test_the_table_is_that_of_the_issue():
         ("deep/float64", "784-128-64-10", 32),
     }
     assert table == mnist | rest
-    assert len({scenario.id for scenario in SCENARIOS}) == len(SCENARIOS)
-    assert {s.network.hidden_activations for s in SCENARIOS if s.name == "deep"} == {("tanh",)}
+    assert len({scenario.id for scenario in known_scenarios()}) == len(known_scenarios())
+    assert {s.network.hidden_activations for s in known_scenarios() if s.name == "deep"} == {("tanh",)}
 
 
 @every_scenario
@@ -72,7 +73,7 @@ def test_samples_and_parameters_are_the_same_every_time(scenario, sample):
 
 @pytest.mark.parametrize("name", ["mnist-1", "mnist-32", "mnist-128"])
 def test_both_dtypes_have_the_same_parameters_and_samples_up_to_rounding(name, sample):
-    wide, narrow = select_scenarios([f"{name}/float64"])[0], select_scenarios([f"{name}/float32"])[0]
+    wide, narrow = find_scenarios([f"{name}/float64"])[0], find_scenarios([f"{name}/float32"])[0]
     assert np.array_equal(wide.init().vector.astype(np.float32), narrow.init().vector)
     assert np.array_equal(wide.samples(sample).train.labels, narrow.samples(sample).train.labels)
     pairs = zip(wide.samples(sample), narrow.samples(sample), strict=True)
@@ -80,11 +81,13 @@ def test_both_dtypes_have_the_same_parameters_and_samples_up_to_rounding(name, s
 
 
 def test_a_name_means_a_family_both_dtypes_or_one():
-    assert ids() == [scenario.id for scenario in SCENARIOS]
+    assert ids() == [scenario.id for scenario in known_scenarios()]
     assert ids("toy") == ["toy/float64"]
     assert ids("mnist-32") == ["mnist-32/float64", "mnist-32/float32"]
     assert ids("mnist-32/float32") == ["mnist-32/float32"]
-    assert ids("mnist") == [scenario.id for scenario in SCENARIOS if scenario.name.startswith("mnist-")]
+    assert ids("mnist") == [
+        scenario.id for scenario in known_scenarios() if scenario.name.startswith("mnist-")
+    ]
 
 
 def test_scenarios_come_in_the_order_of_the_table_and_once():
@@ -97,13 +100,13 @@ def test_scenarios_come_in_the_order_of_the_table_and_once():
 )
 def test_a_name_that_means_none_is_refused(name):
     with pytest.raises(UnknownNameError) as caught:
-        select_scenarios(["toy", name])
+        find_scenarios(["toy", name])
     assert f"Unknown scenario {name!r}" in sentence(caught.value)
 
 
 def test_the_known_names_hold_the_families_too():
     with pytest.raises(UnknownNameError, match="deep, mnist, mnist-1, mnist-128, mnist-32, small, toy"):
-        select_scenarios(["nothing of the kind"])
+        find_scenarios(["nothing of the kind"])
 
 
 # Data that do not fit
@@ -133,14 +136,16 @@ ODD = [
 @pytest.mark.parametrize(("name", "data", "named"), ODD, ids=[named for *_, named in ODD])
 def test_data_that_do_not_fit_are_refused_before_a_run(name, data, named):
     with pytest.raises(DataError) as caught:
-        select_scenarios([name])[0].check(data)
+        find_scenarios([name])[0].check(data)
     assert named in sentence(caught.value)
 
 
 # Scenarios of one's own
 
 
-@pytest.mark.parametrize("scenario", [*SCENARIOS, Scenario.of(Network.mlp(10, 4, 3), 5, "float32")], ids=str)
+@pytest.mark.parametrize(
+    "scenario", [*known_scenarios(), Scenario.of(Network.mlp(10, 4, 3), 5, "float32")], ids=str
+)
 def test_another_process_can_make_the_same_scenario(scenario):
     assert Scenario.from_json(scenario.to_json()) == scenario
 
@@ -171,4 +176,4 @@ def test_any_network_gets_digits_where_they_fit_and_else_numbers_as_sparse(
 
 def test_a_scenario_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        SCENARIOS[0].batch_size = 1
+        known_scenarios()[0].batch_size = 1

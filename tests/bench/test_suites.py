@@ -5,10 +5,17 @@ from command import backprop
 from planted import wrong
 from tables import sentence
 
-from backprop import BackpropError
-from backprop.bench.scenarios import SCENARIOS, Scenario
+from backprop import BackpropError, installed_strategies
+from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM
-from backprop.bench.suites import SUITES, SuiteError, find_suite, read_suite, restrict
+from backprop.bench.suites import (
+    SuiteError,
+    built_in_suites,
+    find_suite,
+    known_scenarios,
+    read_suite,
+    restrict,
+)
 from backprop.bench.turns import FEWEST_STARTS, Schedule
 from backprop.errors import UnknownNameError
 
@@ -19,7 +26,7 @@ def written(folder, text):
     return path
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", built_in_suites())
 def test_built_in_suites_have_unique_scenarios_and_the_short_form(name):
     suite = find_suite(name)
     ids = [scenario.id for scenario in suite.scenarios]
@@ -88,6 +95,43 @@ def test_a_file_may_name_a_strategy_of_a_file(tmp_path):
     assert suite.strategies == (f"{wrong.__file__}:MissingMean",)
 
 
+PARTS = """
+strategies = ["*"]
+leave_out = ["finite-*", "complex-step"]
+dtypes = ["float32"]
+slow = "500ms"
+
+[[parts]]
+name = "tiny-{batch}"
+networks = ["4-3-2"]
+batches = [1, 2]
+learning_steps = 7
+
+[[parts]]
+scenarios = ["toy", "mnist-32/float64"]
+strategies = ["short-form"]
+"""
+
+
+def test_parts_are_products_of_their_own_over_what_the_file_says(tmp_path):
+    suite = read_suite(written(tmp_path, PARTS))
+    first, second = suite.parts
+    left_out = {name for name in installed_strategies() if name.startswith(("finite-", "complex-"))}
+    assert set(first.strategies) == set(installed_strategies()) - left_out
+    assert [(one.id, one.learning_steps) for one in first.scenarios] == [
+        ("tiny-1/float32", 7),
+        ("tiny-2/float32", 7),
+    ]
+    assert second.strategies == ("short-form",)
+    assert [one.id for one in second.scenarios] == ["toy/float64", "mnist-32/float64"]
+    assert suite.schedule.slow_s == 0.5
+
+
+def test_peers_are_all_outside_libraries(tmp_path):
+    suite = read_suite(written(tmp_path, 'networks = ["4-3-2"]\nstrategies = ["peers"]'))
+    assert {"torch-grad", "jax-grad", "autograd-grad"} <= set(suite.strategies)
+
+
 GOOD = 'networks = ["4-3-2"]\n'
 MISTAKES = {
     "an unknown key": (GOOD + "batchs = [1]", 2, "did you mean 'batches'?"),
@@ -110,6 +154,22 @@ MISTAKES = {
     "turns of another type": (GOOD + 'turns = "8"', 2, "expected a whole number above zero"),
     "a precision that is a number": (GOOD + "precision = 2", 2, "expected a text"),
     "a claim of everything": (GOOD + 'claim = "100%"', 2, "expected a share between 0% and 100%"),
+    "an unknown key of a part": (
+        "[[parts]]\n" + GOOD + "\n[[parts]]\nturns = 3",
+        5,
+        "the key 'turns' is unknown",
+    ),
+    "a mistake in a part": (
+        "batches = [1]\n[[parts]]\n" + GOOD + "[[parts]]\nbatches = [0]",
+        5,
+        "batches is [0]",
+    ),
+    "parts that are none": ("parts = 3", 1, "expected tables [[parts]]"),
+    "a name with other fields": (GOOD + 'name = "{colour}"', 2, "{batch} and {threads} may stand"),
+    "a name that is no format": (GOOD + 'name = "{"', 2, "{batch} and {threads} may stand"),
+    "curves that are a text": (GOOD + 'curves = "yes"', 2, "expected true or false"),
+    "an unknown scenario": ('scenarios = ["toyy"]', 1, "did you mean 'toy'?"),
+    "slow ones without a unit of time": (GOOD + 'slow = "2 apples"', 2, "expected a number and a unit"),
     "no batches": (GOOD + "batches = []", 2, "batches is []"),
     "no strategies": (GOOD + "strategies = []", 2, "strategies is []"),
     "no threads": (GOOD + "threads = []", 2, "threads is []"),
@@ -192,7 +252,7 @@ def test_a_claim_needs_six_starts():
     sentence(caught.value)
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", built_in_suites())
 def test_built_in_suites_have_the_starts_that_a_claim_needs(name):
     assert find_suite(name).schedule.starts >= STARTS_TO_CLAIM
 
@@ -205,7 +265,7 @@ def test_a_strategy_that_is_unknown_is_refused_before_anything_runs():
 def test_a_scenario_survives_its_way_to_a_worker():
     from backprop import Network
 
-    made = [Scenario.of(Network.mlp(12, 5, 3, activation="gelu"), 2, "float32", 2), *SCENARIOS]
+    made = [Scenario.of(Network.mlp(12, 5, 3, activation="gelu"), 2, "float32", 2), *known_scenarios()]
     for scenario in made:
         assert Scenario.from_json(scenario.to_json()) == scenario
 

@@ -54,12 +54,12 @@ def prepare_run(
 
     from backprop.bench.budget import Budget
     from backprop.bench.quick_look import QuickLook
-    from backprop.bench.scenarios import select_scenarios
+    from backprop.bench.suites import find_scenarios
     from backprop.data import load
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)
-    strategies, scenarios = select_strategies(strategy or [], peers=peers), select_scenarios(scenario or [])
+    strategies, scenarios = select_strategies(strategy or [], peers=peers), find_scenarios(scenario or [])
     command = shlex.join(["backprop", *sys.argv[1:]])
     dataset = load(data)
     for one in scenarios:

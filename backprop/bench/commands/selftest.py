@@ -49,7 +49,6 @@ def selftest(
     from backprop.bench.console import make_console, make_table
     from backprop.bench.machine import cpu_name
     from backprop.bench.places.conditions import Conditions
-    from backprop.bench.scenarios import select_scenarios
     from backprop.bench.selftest import (
         SelfTest,
         gain,
@@ -61,7 +60,7 @@ def selftest(
         save,
         steps_of,
     )
-    from backprop.bench.suites import find_suite, restrict
+    from backprop.bench.suites import find_scenarios, find_suite, restrict
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
     from backprop.bench.workers import WorkerError
@@ -72,7 +71,7 @@ def selftest(
         raise BackpropError(
             "--resume is given without --out; expected the folder of the self-test that goes on."
         )
-    chosen = select_scenarios([scenario])[0]
+    chosen = find_scenarios([scenario])[0]
     schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
     site = Site("sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
     settings = {

@@ -1,30 +1,36 @@
-"""A user's suite: a TOML file.
+"""A suite's file: TOML.
 
-    strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out
+    strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out; *, finite-*, peers
+    leave_out  = ["finite-*"]
     networks   = ["784-512-10", "49-32-10"]
     batches    = [1, 32]
     dtypes     = ["float64"]                         # the rest may be left out
     threads    = [1]
     activation = "relu"
     loss       = "cross-entropy"
+    scenarios  = ["mnist-32/float32"]                # of the table, bench/suites/default.toml, instead of networks
     starts     = 10
-    turns      = 8
+    turns      = 24
+    slow       = "8s"                                # the most time in turns of what is longer than a turn
     precision  = "2%"                                # more starts, until intervals reach 2% to either side
     claim      = "5%"                                # more starts, until a difference of 5% would be found
 
-Every strategy is measured on every network x batch x dtype x threads.
+Every strategy is measured on every network x batch x dtype x threads. Tables `[[parts]]` may follow, each a product
+of its own; what a part leaves out is as the file says above. `name = "mnist-{batch}"` names a scenario, and
+`learning_steps` are the steps of gradient descent that lead to its test accuracy.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import itertools
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -32,40 +38,58 @@ from msgspec import Meta, Struct
 from backprop import Network
 from backprop.arrays import MOST_ENTRIES, check_dtype
 from backprop.bench.border import said
+from backprop.bench.budget import parse_seconds
 from backprop.bench.scenarios import Scenario
-from backprop.bench.suites.suite import Suite, SuiteError, parse_share, restrict
+from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError, UnknownNameError, shown
-from backprop.registry import find_strategy, installed_strategies
+from backprop.registry import find_strategy, installed_strategies, known_peers
 
+T = TypeVar("T")
 Texts = Annotated[list[str], Meta(min_length=1)]
 Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
 Numbers = Annotated[list[Number], Meta(min_length=1)]
 
 
-class SuiteFile(Struct):
-    """The keys of a suite file."""
+class Product(Struct):
+    """The keys that a suite's file and each of its parts have; None is what is left out."""
 
-    networks: Texts
-    strategies: Texts = msgspec.field(default_factory=lambda: list(installed_strategies()))
-    batches: Numbers = msgspec.field(default_factory=lambda: [32])
-    dtypes: Texts = msgspec.field(default_factory=lambda: ["float64"])
+    networks: Texts | None = None
+    scenarios: Texts | None = None
+    strategies: Texts | None = None
+    leave_out: Texts | None = None
+    batches: Numbers | None = None
+    dtypes: Texts | None = None
     threads: Numbers | None = None
-    activation: str = "relu"
-    loss: str = "cross-entropy"
+    activation: str | None = None
+    loss: str | None = None
+    name: str | None = None
+    learning_steps: Number | None = None
+
+
+class SuiteFile(Product):
+    """The keys of a suite's file."""
+
     starts: Number = Schedule.starts
     turns: Number = Schedule.turns
+    slow: str = ""
     precision: str = ""
     claim: str = ""
+    curves: bool = False
+    parts: list[Product] = []
 
 
 _EXPECTED = {
-    "Texts": "a list of one or more texts",
-    "str": "a text",
-    "Number": "a whole number above zero",
-    "Numbers": "a list of whole numbers above zero",
-    "Numbers | None": "a list of whole numbers above zero",
+    "networks": "a list of one or more texts",
+    "batches": "a list of whole numbers above zero",
+    "starts": "a whole number above zero",
+    "activation": "a text",
+    "curves": "true or false",
+    "parts": "tables [[parts]]",
 }
+_LIKE = {"scenarios": "networks", "strategies": "networks", "leave_out": "networks", "dtypes": "networks"}
+_LIKE |= {"threads": "batches", "turns": "starts", "learning_steps": "starts"}
+"""Keys that are to be what another one is; all others are a text."""
 
 
 def read_suite(path: Path) -> Suite:
@@ -79,54 +103,132 @@ def read_suite(path: Path) -> Suite:
         ) from error
     except (ValueError, RecursionError) as error:  # an integer of thousands of digits, or deep nesting, too
         raise SuiteError(f"The suite {str(path)!r} is no TOML: {said(error)}; expected a suite.") from error
-    for key in values:
-        if key not in SuiteFile.__struct_fields__:
-            hint = (
-                str(UnknownNameError("key", key, SuiteFile.__struct_fields__)).rstrip(".").partition("; ")[2]
-            )
-            raise _error(path, text, key, f"the key {shown(key)} is unknown; {hint}")
-    if "networks" not in values:
-        raise SuiteError(f'The suite {str(path)!r} names no networks; expected networks = ["784-512-10"].')
-    try:
-        file = msgspec.convert(values, SuiteFile)
-    except msgspec.ValidationError as error:
-        found = re.search(r"`\$\.(\w+)", str(error))
-        assert found is not None  # all keys are known and there: a value is wrong
-        key = found[1]
-        expected = _EXPECTED[SuiteFile.__annotations__[key]]
-        raise _error(path, text, key, f"{key} is {shown(values[key])}; expected {expected}") from error
+    source = _Source(path, text)
+    file = source.parsed(values)
+    given = list(enumerate(file.parts, 1)) or [(0, file)]
+    parts = [_part(source, number, _over(part, file)) for number, part in given]
+    wished = {}
+    for key in ("precision", "claim"):
+        texts = [getattr(file, key)] if key in values else []
+        for share in source.each(0, key, functools.partial(parse_share, key), texts):
+            wished[key] = share
+    schedule = Schedule(file.starts, file.turns, precision=wished.get("precision"), claim=wished.get("claim"))
+    if "slow" in values:
+        (slow_s,) = source.each(
+            0, "slow", functools.partial(parse_seconds, "time of a slow one"), [file.slow]
+        )
+        schedule = replace(schedule, slow_s=slow_s)
+    return restrict(Suite(path.stem, tuple(parts), schedule, file.curves))
 
-    def each(key: str, make: Callable[[str], Any], texts: list[str]) -> list[Any]:
+
+def _over(part: Product, file: SuiteFile) -> Product:
+    """The part, with the file's values for what it leaves out."""
+    names = Product.__struct_fields__
+    return Product(*(getattr(file if getattr(part, name) is None else part, name) for name in names))
+
+
+def _part(source: _Source, number: int, of: Product) -> Part:
+    """The part of that number, 0 for the file itself, as strategies and scenarios."""
+    patterns = source.each(number, "strategies", _strategies, of.strategies or ["*"])
+    left_out = {
+        name for found in source.each(number, "leave_out", _strategies, of.leave_out or []) for name in found
+    }
+    strategies = tuple(dict.fromkeys(name for found in patterns for name in found if name not in left_out))
+    if of.networks is None:
+        if of.scenarios is None:
+            raise SuiteError(
+                f'The suite {str(source.path)!r} names no networks; expected networks = ["784-512-10"].'
+            )
+        found = source.each(number, "scenarios", _scenarios, of.scenarios)
+        return Part(strategies, tuple(dict.fromkeys(one for scenarios in found for one in scenarios)))
+    source.each(number, "dtypes", check_dtype, of.dtypes or [])
+    network = functools.partial(
+        Network.parse, activation=of.activation or "relu", loss=of.loss or "cross-entropy"
+    )
+    networks = source.each(number, "networks", network, of.networks)
+    made = itertools.product(networks, of.batches or [32], of.dtypes or ["float64"], of.threads or (None,))
+    scenarios = [Scenario.of(*row) for row in made]
+    if of.name is not None:
+        (name,) = source.each(number, "name", _checked_name, [of.name])
+        scenarios = [
+            replace(one, name=name.format(batch=one.batch_size, threads=one.threads)) for one in scenarios
+        ]
+    if of.learning_steps is not None:
+        scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
+    return Part(strategies, tuple(dict.fromkeys(scenarios)))
+
+
+def _strategies(pattern: str) -> list[str]:
+    """The strategies that a name or a pattern means; raises as `find_strategy` does."""
+    if pattern == "peers":
+        return list(known_peers())
+    if "*" in pattern and ":" not in pattern:
+        return fnmatch.filter(installed_strategies(), pattern)
+    find_strategy(pattern)
+    return [pattern]
+
+
+def _scenarios(name: str) -> list[Scenario]:
+    from backprop.bench.suites import find_scenarios  # the table is a suite, which this module reads
+
+    return find_scenarios([name])
+
+
+def _checked_name(name: str) -> str:
+    try:
+        name.format(batch=1, threads=1)
+    except (ValueError, LookupError, AttributeError) as error:
+        raise SuiteError(
+            f"the name is {shown(name)}; expected a text in which {{batch}} and {{threads}} may stand"
+        ) from error
+    return name
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file and its text, which tell where a mistake lies."""
+
+    path: Path
+    text: str
+
+    def parsed(self, values: dict[str, Any]) -> SuiteFile:
+        """The file's keys and values by their types; raises `SuiteError`."""
+        parts = values.get("parts")
+        tables = [values, *(part for part in (parts if isinstance(parts, list) else []))]
+        for number, table in enumerate(tables):
+            known = (Product if number else SuiteFile).__struct_fields__
+            for key in table if isinstance(table, dict) else ():
+                if key not in known:
+                    hint = str(UnknownNameError("key", key, known)).rstrip(".").partition("; ")[2]
+                    raise self.error(number, key, f"the key {shown(key)} is unknown; {hint}")
+        try:
+            return msgspec.convert(values, SuiteFile)
+        except msgspec.ValidationError as error:
+            found = re.search(r"`\$\.(?:parts\[(\d+)\]\.)?(\w+)", str(error))
+            assert found is not None  # all keys are known: a value is wrong
+            number, key = int(found[1]) + 1 if found[1] else 0, found[2]
+            expected = _EXPECTED.get(_LIKE.get(key, key), "a text")
+            what = f"{key} is {shown(tables[number][key])}; expected {expected}"
+            raise self.error(number, key, what) from error
+
+    def each(self, number: int, key: str, make: Callable[[str], T], texts: list[str]) -> list[T]:
         """What `make` makes of every text; its error, with the file and the line of the text in front."""
         made = []
         for one in texts:
             try:
                 made.append(make(one))
             except BackpropError as error:
-                raise _error(path, text, key, str(error).rstrip("."), one) from error
+                raise self.error(number, key, str(error).rstrip("."), one) from error
         return made
 
-    each("strategies", find_strategy, file.strategies)
-    each("dtypes", check_dtype, file.dtypes)
-    network = functools.partial(Network.parse, activation=file.activation, loss=file.loss)
-    networks = each("networks", network, file.networks)
-    made = itertools.product(networks, file.batches, file.dtypes, file.threads or (None,))
-    scenarios = tuple(dict.fromkeys(Scenario.of(*row) for row in made))
-    strategies = tuple(dict.fromkeys(file.strategies))
-    schedule = Schedule(starts=file.starts, turns=file.turns)
-    for key in ("precision", "claim"):
-        wishes = [getattr(file, key)] if key in values else []
-        for share in each(key, functools.partial(parse_share, key), wishes):
-            schedule = replace(schedule, **{key: share})
-    return restrict(Suite.of(path.stem, strategies, scenarios, schedule), (), (), None, None)
-
-
-def _error(path: Path, source: str, key: str, what: str, text: str | None = None) -> SuiteError:
-    """The error, with the line of the key, or of the first `text` in quotes from there on."""
-    lines = list(enumerate(source.splitlines(), 1))
-    named = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
-    number = next((k for k, line in lines if key and named.match(line)), 1)
-    if text is not None:
-        quoted = (f'"{text}"', f"'{text}'")
-        number = next((k for k, line in lines[number - 1 :] if any(q in line for q in quoted)), number)
-    return SuiteError(f"Line {number} of the suite {str(path)!r}: {what}.")
+    def error(self, number: int, key: str, what: str, text: str | None = None) -> SuiteError:
+        """The error, with the line of the key in the part of that number, or of the first `text` in quotes there."""
+        lines = list(enumerate(self.text.splitlines(), 1))
+        heads = [0, *(k for k, line in lines if re.match(r"\s*\[\[\s*parts\s*\]\]", line))]
+        own = [(k, line) for k, line in lines if k >= heads[min(number, len(heads) - 1)]]
+        named = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}["']?\s*[=.\]]""")
+        at = next((k for k, line in own if key and named.match(line)), 1)
+        if text is not None:
+            quoted = (f'"{text}"', f"'{text}'")
+            at = next((k for k, line in lines[at - 1 :] if any(q in line for q in quoted)), at)
+        return SuiteError(f"Line {at} of the suite {str(self.path)!r}: {what}.")
