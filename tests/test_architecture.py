@@ -121,23 +121,6 @@ def test_importing_the_library_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@every_file
-def test_every_module_public_class_and_function_has_a_docstring(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree), path
-
-    def public(node):
-        for child in ast.iter_child_nodes(node):
-            is_class = isinstance(child, ast.ClassDef)
-            is_named = is_class or isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef))
-            if is_named and not child.name.startswith("_"):
-                yield child
-                yield from public(child) if is_class else ()
-
-    bare = [node.name for node in public(tree) if not ast.get_docstring(node)]
-    assert not bare
-
-
 def subclasses(kind):
     """Every class below `kind` that this package defines."""
     for child in kind.__subclasses__():

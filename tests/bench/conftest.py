@@ -1,7 +1,6 @@
 """A run in this process, with a clock that costs no time, and the planted strategies as files."""
 
 import functools
-import gc
 import json
 import time
 from dataclasses import dataclass
@@ -35,15 +34,6 @@ def file_of(strategy):
 def sample_data():
     """The shipped sample, read once."""
     return load("sample")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_collector():
-    """Spare the collector, which every cell calls, the thousands of objects of pytest and its plugins."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @dataclass
