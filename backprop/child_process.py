@@ -200,7 +200,7 @@ class ChildProcess:
         return ChildError(how, reason)
 
     def _ended(self) -> ChildError:
-        """The error where there is nothing more to read: the process has ended, or closed its pipes."""
+        """The error for an output that has ended: the process has ended, or closed its pipes."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LAST_WORDS_S)
         code = self._process.returncode
@@ -220,7 +220,7 @@ class ChildProcess:
         self._signal("SIGCONT")
 
     def pin(self, cores: Sequence[int]) -> bool:
-        """Whether the process runs on these cores alone from now on; some systems have no pinning, or forbid it."""
+        """Pin the process to these cores. Returns whether that worked: some systems have no pinning or forbid it."""
         if not cores or not hasattr(os, "sched_setaffinity"):
             return False
         try:
@@ -291,7 +291,7 @@ def signal_name(number: int) -> str:
 
 
 class _Capped:
-    """Output, of which the beginning and the end are kept."""
+    """A long output of which the beginning and the end are kept."""
 
     def __init__(self) -> None:
         self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
@@ -364,7 +364,7 @@ class _Family:
             _set_adopting(self._adopted_before)
 
     def _living(self, process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-        """Those that there are now. Raises `psutil.Error` where one ends meanwhile."""
+        """The living members of the family. Raises `psutil.Error` where one ends meanwhile."""
         import psutil
 
         if self._adopts:
@@ -379,7 +379,7 @@ class _Family:
 
 
 def _reap(process_ids: set[int]) -> None:
-    """Take note of the ends of killed processes that this process has adopted, or is about to."""
+    """Collect the exit codes of killed processes that this process has adopted or is about to adopt."""
     import psutil
 
     deadline = time.monotonic() + _LAST_WORDS_S

@@ -38,7 +38,7 @@ _FUSED = ("short-form",)
 
 @dataclass(frozen=True)
 class ErrorRow:
-    """One measured error. `tolerance`: what the strategy's model allows at its own step; pure numbers all."""
+    """One measured error. `tolerance` is what the strategy's model allows at its own step. All are pure numbers."""
 
     experiment: str
     strategy: str
@@ -63,7 +63,7 @@ FIELDS = tuple(f.name for f in dataclasses.fields(ErrorRow))
 def experiments(
     strategies: Sequence[Strategy[Any]], memory_bytes: float = math.inf
 ) -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
-    """Every row that there is to measure: what it is, in words, and the call that measures it.
+    """All rows to be measured: each a description in words and the call that measures it.
 
     A cell of the grid that is predicted to need more than `memory_bytes` is left out.
     """
@@ -80,7 +80,8 @@ def curves() -> Iterator[tuple[str, Callable[[], ErrorRow]]]:
 def predicted_bottoms() -> dict[tuple[str, str], tuple[float, float]]:
     """By quotient and dtype, where theory puts the bottom of its V: the best step, and the error there.
 
-    h ~ eps^a where truncation and rounding meet; the error is eps^b p^c, the model without its factor.
+    Truncation and rounding are equal at the step h ~ eps^a. The error there is eps^b p^c, the model without its
+    factor.
     """
     bottoms = {}
     for kind, dtype in itertools.product(_KINDS, DTYPES):

@@ -1,7 +1,7 @@
-"""The border: everything that a file says is parsed here once, by a typed schema, and is right from then on.
+"""Parse every file once, by a typed schema. Code behind this border need not check values again.
 
-A schema is a class with annotated fields, and msgspec holds the content against it: types, ranges, missing and
-unknown fields, numbers too long to be one, brackets too deep to be followed.
+A schema is a class with annotated fields. msgspec checks the content against it: types, ranges, missing and unknown
+fields, numbers that are too long, brackets that are nested too deep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def decoded_file(path: Path, decoder: msgspec.json.Decoder[T], what: str, expected: str) -> T:
-    """The JSON in a file as the decoder's schema; raises `RecordError`, which names `what` the file is."""
+    """Parse the JSON of a file by the decoder's schema. Raises `RecordError`, whose message calls the file `what`."""
     where = f"{what} {shown(str(path))}"
     try:
         content = path.read_bytes()
@@ -32,7 +32,7 @@ def decoded(
     where: str,
     expected: str,
 ) -> T:
-    """The JSON in `content` as the decoder's schema.
+    """Parse the JSON in `content` by the decoder's schema.
 
     `where` names the file and line, `expected` what should stand there. Raises `RecordError`.
     """
@@ -43,6 +43,6 @@ def decoded(
 
 
 def said(error: BaseException) -> str:
-    """The message of an error on one line, without a capital at its beginning and a full stop at its end."""
+    """The message of an error on one line, with a small first letter and no full stop."""
     message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return message[0].lower() + message[1:]

@@ -23,7 +23,7 @@ class Budget:
 
     @classmethod
     def parse(cls, memory: str | None, time: str | None) -> Budget:
-        """From texts such as `2GB`, `512MiB`, `60`, `90s`, `2min`; None is half of the memory and 60 s.
+        """Parse texts such as `2GB`, `512MiB`, `60`, `90s`, `2min`; None is half of the memory and 60 s.
 
         Raises `BudgetError` for a text that cannot be read and for a budget that is not positive.
         """
@@ -33,7 +33,7 @@ class Budget:
         )
 
     def beyond_memory(self, peak_bytes: int, what: str = "") -> str | None:
-        """Why so much memory is not to be allocated for what is named; None where it fits."""
+        """Why `what` does not fit the memory budget; None where it fits."""
         if peak_bytes <= self.memory_bytes:
             return None
         needed, budget = units.data_size(peak_bytes), units.data_size(self.memory_bytes)

@@ -47,7 +47,7 @@ class ComparisonError(BackpropError, ValueError):
 
 @dataclass(frozen=True)
 class CellComparison:
-    """One cell of both runs. ratio: time in the second ÷ time in the first; None where one has no time."""
+    """One cell of both runs. ratio: time in the second run ÷ time in the first; None where a time is missing."""
 
     strategy: str
     scenario: str
@@ -58,7 +58,7 @@ class CellComparison:
     verdict: str
     """faster, slower, same within noise, why nothing is claimed, new, gone, the change of status, or `OTHER_CPU`."""
     unsettled: bool = False
-    """Whether both were measured, in too few starts to claim anything."""
+    """Whether both runs measured the cell, in too few starts to claim anything."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Comparison:
     """What a sample of each run is."""
 
     def worst(self) -> float:
-        """The largest ratio that is claimed to be slower; 1 where none is."""
+        """The largest ratio among the cells that are slower; 1 where no cell is."""
         return max((c.ratio.value for c in self.cells if c.verdict == "slower" and c.ratio), default=1.0)
 
     def check(self, factor: float) -> None:
@@ -156,7 +156,7 @@ def cell_values(cell: CellComparison) -> dict[str, Any]:
 
 
 def _tested(comparison: Comparison) -> list[str]:
-    """How many cells were tested, and what holds of all claims together."""
+    """The line that says how many cells were tested and how the claims are corrected for that."""
     if not comparison.tested:
         return []
     count = comparison.tested
@@ -225,7 +225,7 @@ def _fewest_starts(old: Record | None, new: Record | None) -> int:
 
 
 def _without_a_ratio(old: Record | None, new: Record | None, across_machines: bool) -> str:
-    """What is said of a cell that has no ratio."""
+    """The verdict of a cell that has no ratio."""
     if old is None or new is None:
         return "new" if old is None else "gone"
     if not across_machines and _on_other_cpus(old, new):

@@ -50,7 +50,7 @@ def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
 
 
 def figures(records: Sequence[Record]) -> None:
-    """Fill in what each cell's turns say of it; a cell that was measured in one start keeps what it has."""
+    """Fill in the figures that follow from each cell's turns. A cell with a single start is left as it is."""
     for cells in _by(records, lambda record: (*_scenario(record), record.turns_group)):
         turns = {cell.strategy: cell.samples_s for cell in cells}
         for cell in cells:
@@ -66,7 +66,7 @@ def figures(records: Sequence[Record]) -> None:
 
 
 def _floor(cells: Sequence[Record], turns: Mapping[str, Starts]) -> float | None:
-    """One A/A pair has one noise floor; a journal without its turns may hold several, of which the largest counts."""
+    """The noise floor of the A/A pair. Older journals lack the pair's turns; of their floors the largest counts."""
     if SHORT_FORM in turns and TWIN in turns:
         return noise_floor(ratio_of(turns[TWIN], turns[SHORT_FORM], together=True))
     return max((cell.noise_floor for cell in cells if cell.noise_floor is not None), default=None)
@@ -86,7 +86,7 @@ def _fill_in_time(cell: Record) -> None:
 
 
 def _fill_in_ratios(cell: Record, turns: Mapping[str, Starts]) -> None:
-    """Against what took the same turns; without an A/A pair no ratio to the short form can be judged."""
+    """Fill in the ratios to whatever took the same turns. Without an A/A pair there is no ratio to the short form."""
     for name, baseline in (("ratio_to_loss", LOSS), ("ratio_to_products", PRODUCTS)):
         if baseline in turns:
             ratio = ratio_of(cell.samples_s, turns[baseline], together=True)
@@ -103,10 +103,10 @@ def _fill_in_ratios(cell: Record, turns: Mapping[str, Starts]) -> None:
 
 
 def _find_groups(run: Description, records: Sequence[Record]) -> None:
-    """Of a journal that was written before `turns_group`: who took turns together, where its budget tells.
+    """Fill in `turns_group` where an older journal lacks it and its memory budget shows who took turns together.
 
-    Strategies took turns in batches whose predicted memory fits the budget. Where that of all of a scenario fits,
-    there was one batch.
+    Strategies took turns in batches whose predicted memory fits the budget. Where all strategies of a scenario fit
+    together, they were one batch.
     """
     if run.memory_budget_bytes is None or (run.settings or {}).get("place") != "one machine":
         return
@@ -126,8 +126,8 @@ _OPPOSITE = {"faster": "slower", "slower": "faster", SAME: SAME}
 def claims(records: Sequence[Record]) -> int:
     """Fill in verdicts and ranks, and return how many pairs of cells were compared for them.
 
-    Compared are all right cells of one scenario, each with each: turn by turn where both took the same turns. What is
-    said holds for all pairs of the run at once: with a probability of 95% none of it is false.
+    Each right cell of a scenario is compared with each other one, turn by turn where both took the same turns. The
+    claims hold for all pairs of the run at once: with a probability of 95% none of them is false.
     """
     for record in records:
         record.verdict = record.rank_best = record.rank_worst = None
@@ -156,7 +156,7 @@ def claims(records: Sequence[Record]) -> int:
 
 
 def took_the_same_turns(a: Record, b: Record) -> bool:
-    """Whether the turns of both stand side by side; the record says which batch of turns each took part in."""
+    """Whether both cells took part in the same batch of turns."""
     return _scenario(a) == _scenario(b) and a.turns_group is not None and a.turns_group == b.turns_group
 
 
@@ -165,7 +165,7 @@ def _is_comparable(cell: Record) -> bool:
 
 
 def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:
-    """The short form that took the same turns, where it has no row of its own there."""
+    """The short form that took turns with this cell, where the short form has no row of its own there."""
     if any(one.strategy == SHORT_FORM and took_the_same_turns(one, cell) for one in cells):
         return None
     turns = next(
@@ -180,7 +180,7 @@ def _short_form_beside(cell: Record, cells: Sequence[Record]) -> Record | None:
 
 
 def _rank(cells: Sequence[Record], found: dict[tuple[int, int], str]) -> None:
-    """The best and the worst rank that each may have: they differ where a cell cannot be told from its neighbours."""
+    """Fill in the best and the worst rank of each cell. They differ where neighbours cannot be told apart."""
     for one in cells:
         said = [found[id(one), id(other)] for other in cells if other is not one]
         one.rank_best, one.rank_worst = 1 + said.count("slower"), len(cells) - said.count("faster")

@@ -23,7 +23,7 @@ _LONGEST_NAME = 255
 
 
 def new_folder(latest: str = LATEST, results: Path = RESULTS) -> Path:
-    """The name of a folder that is not there yet, for what `latest` is to lead to."""
+    """A new folder name, made from the time. The folder does not exist yet."""
     stem = time.strftime("%Y-%m-%dT%H-%M-%S", time.gmtime()) + latest.removeprefix(LATEST)
     folder, number = results / stem, 1
     while folder.exists():
@@ -33,7 +33,7 @@ def new_folder(latest: str = LATEST, results: Path = RESULTS) -> Path:
 
 
 def lead_to(folder: Path, latest: str = LATEST) -> None:
-    """Let results/latest lead to a folder of results; a folder of that name, of an older version, stays as it is."""
+    """Let results/latest lead to a folder of results. A real folder named `latest`, of version 0.1, is left alone."""
     link, beside = folder.parent / latest, folder.parent / f"{latest}.part"
     if link.is_dir() and not link.is_symlink():
         return
@@ -48,7 +48,7 @@ def lead_to(folder: Path, latest: str = LATEST) -> None:
 
 
 def found(path: Path) -> Path:
-    """The folder to which a link leads, or the file in the place of one; any other path as it is."""
+    """Follow a link, or the file that stands for one, to its folder. Any other path is returned as it is."""
     if os.path.islink(path):  # noqa: PTH114  # where Path raises for a name that is too long
         return path.parent / path.readlink()
     if is_file(path) and path.stat().st_size <= _LONGEST_NAME:

@@ -1,7 +1,7 @@
 """The journal of a run, records.jsonl: one JSON line a row, written as soon as the row is known.
 
-The first line describes the run and its machine. What an interrupted run had measured is in the file. A line that
-a killed run has torn off is the last one and no JSON, and is left out.
+The first line describes the run and its machine. An interrupted run loses nothing that it had measured. A killed run
+may leave half a line at the end, which is no JSON; readers leave it out.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from backprop.errors import OutputError, RecordError
 NAME = "records.jsonl"
 _ROW = msgspec.json.Decoder(Description | Record | Agreement | Group | End)
 _OLD_CHECKSUM = re.compile(rb', "crc32": "[0-9a-f]{8}"}\s*$')
-"""How every line ended in journals written before November 2026; nobody looks at it any more."""
+"""The checksum at the end of every line in journals written before November 2026. Readers ignore it."""
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """The folder for one run alone; it is made where it is missing, and a run that is killed gives it free.
+    """Hold the folder, made where it is missing, for one run alone. The lock of a killed run is free again.
 
-    Raises `OutputError` where another run is writing to it, or nobody can.
+    Raises `OutputError` where another run is writing to the folder, or the folder cannot be written.
     """
     with writing("The results", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def read_journal(folder: Path) -> tuple[Description, list[Record], list[Agreemen
 
 
 def path_of(run: Path) -> Path:
-    """The journal of a run that is named by its folder, by its journal, or by what leads to the newest one."""
+    """The journal of a run. The run is named by its folder, by its journal, or by `latest`."""
     run = found(run)
     return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
 
@@ -155,7 +155,7 @@ def path_of(run: Path) -> Path:
 def make_room(folder: Path, fresh: bool) -> None:
     """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
 
-    The reports of a run that is replaced are removed: they would stand beside a journal of other figures.
+    The reports of the replaced run are removed, since their figures would not be those of the new journal.
     """
     if not begun(folder):
         return
@@ -180,12 +180,12 @@ def make_room(folder: Path, fresh: bool) -> None:
 
 
 def unfinished(folder: Path) -> bool:
-    """Whether a run of the instrument lies in the folder that was killed or interrupted."""
+    """Whether the folder holds a run of `backprop run` that was killed or interrupted."""
     return begun(folder) and read_journal(folder)[0].settings is not None and not finished_groups(folder)[1]
 
 
 def begun(folder: Path) -> bool:
-    """Whether a journal in the folder has at least its first line; a run may be killed before that."""
+    """Whether the folder holds a journal with at least its first line. A run may be killed before it is written."""
     try:
         return b"\n" in (folder / NAME).read_bytes()
     except OSError:  # nothing that could be read is there

@@ -29,7 +29,7 @@ _OWN = "backprop-bench"
 
 
 def measured_libraries(strategies: Iterable[Strategy[Any]]) -> dict[str, tuple[str, ...]]:
-    """The package of every peer that can be used, and the attributes by which it tells its build."""
+    """By package of each usable peer, the attributes that describe the package's build."""
     from backprop.peers.base import Peer
 
     peers = [one for one in strategies if isinstance(one, Peer) and one.unavailable() is None]
@@ -37,7 +37,7 @@ def measured_libraries(strategies: Iterable[Strategy[Any]]) -> dict[str, tuple[s
 
 
 def describe_libraries(packages: Mapping[str, tuple[str, ...]], threads: int) -> dict[str, Library]:
-    """What every package says of itself with so many threads; one that cannot be imported says nothing."""
+    """Describe every package with so many threads. A package that cannot be imported is left out."""
     found = {}
     for package, attributes in packages.items():
         with ChildProcess(
@@ -51,7 +51,7 @@ def describe_libraries(packages: Mapping[str, tuple[str, ...]], threads: int) ->
 
 
 def describe_library(package: str, attributes: Iterable[str]) -> Library:
-    """The library as it is imported here: its version, what these attributes of it are, and its pools of threads."""
+    """Import a library in this process, and describe its version, these attributes, and its thread pools."""
     from threadpoolctl import threadpool_info
 
     module = importlib.import_module(package)
@@ -86,7 +86,7 @@ def installed_packages() -> dict[str, str]:
 
 
 def constraints(run: Description) -> str | None:
-    """What the run says of its packages, for `pip install --constraint`; None where it says nothing."""
+    """The run's package versions as a file for `pip install --constraint`; None where the run has none."""
     machine = run.machine
     known = machine.packages or {name: v for name, v in machine.versions.items() if v and name != "backprop"}
     if not known:
@@ -97,7 +97,7 @@ def constraints(run: Description) -> str | None:
 
 
 def write_constraints(folder: Path, run: Description) -> Path | None:
-    """Write constraints.txt beside a run; None where it says nothing. Raises `OutputError`."""
+    """Write constraints.txt beside a run, if the run names its packages. Raises `OutputError`."""
     text = constraints(run)
     return None if text is None else write_files("The constraints", folder, {CONSTRAINTS: text})[0]
 

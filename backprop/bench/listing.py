@@ -1,4 +1,4 @@
-"""What `backprop list` shows: strategies, layers, losses, scenarios, peers, and what is found by name alone."""
+"""The tables of `backprop list`: strategies, layers, losses, scenarios and peers."""
 
 from __future__ import annotations
 

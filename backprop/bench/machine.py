@@ -21,14 +21,14 @@ from backprop.bench.libraries import describe_libraries, installed_packages
 from backprop.bench.record import Machine, Pool
 
 _COPIED_BYTES = 2**27
-"""More than caches hold: a copy of half of it may run at two thirds of the speed, being neither in nor past them."""
+"""More than the caches hold. A copy of half as much is partly cached, and was seen at two thirds of the speed."""
 
 _PACKAGES = ("numpy", "scipy", "pandas", "pytest-benchmark")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The best that was seen: flops_per_s of a square matrix product, bytes_per_s read and written by a copy."""
+    """The fastest seen: flops_per_s of a square matrix product, and bytes_per_s that a copy reads and writes."""
 
     flops_per_s: float
     bytes_per_s: float

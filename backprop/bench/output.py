@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, and a sentence where they cannot be."""
+"""Write files whole or not at all. A file that cannot be written is one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backprop.errors import OutputError
 
 @contextlib.contextmanager
 def writing(what: str, where: Path, expected: str = "a writable folder") -> Iterator[None]:
-    """Within it an `OSError` is raised as an `OutputError` that says what cannot be written, where and why."""
+    """A context in which an `OSError` becomes an `OutputError` that says what cannot be written, where and why."""
     try:
         yield
     except OutputError:  # an OSError as well, which says already what there is to say
@@ -39,7 +39,7 @@ def write_file(what: str, path: Path, content: str | bytes) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write beside the file and then in its place, so that it is never there by half; raises `OSError`."""
+    """Write a second file and rename it to the first, which is therefore never half written; raises `OSError`."""
     data = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file():  # a pipe or a terminal has no place to be put into
         path.write_bytes(data)

@@ -38,7 +38,7 @@ def fix_threads(threads: int) -> list[int]:
 
 
 def choose_cores(threads: int) -> list[int]:
-    """As many of the last cores: the first ones are where interrupts and everything else go.
+    """The last cores, as many as there are threads. The first cores also serve interrupts and other programs.
 
     Raises `ThreadError` for a count below one or above the number of cores.
     """

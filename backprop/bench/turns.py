@@ -32,7 +32,7 @@ FEWEST_STARTS = 3
 
 @dataclass(frozen=True)
 class Schedule:
-    """How often and how long: fresh starts, turns in each, seconds of a turn.
+    """How often and how long is measured: the number of starts, the turns of each start, the seconds of a turn.
 
     slow_s: the seconds that a strategy may spend in turns altogether once a call takes longer than a turn; it takes
     part in one turn of `STARTS_TO_CLAIM` starts all the same.
@@ -49,7 +49,7 @@ class Schedule:
 
     @property
     def turn(self) -> str:
-        """What the sample of a turn is, in words."""
+        """What a turn measures, in words."""
         return f"the fastest calls within {1e3 * self.turn_s:g} ms"
 
     def turns_of(self, call_s: float) -> int:
@@ -67,7 +67,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Participant:
-    """What takes turns: its label, what it runs, and by which share it is slowed down if that is planted.
+    """One that takes turns: its label, what it runs, and the share by which it is slowed down on purpose, if any.
 
     compared: whether starts are bought until its ratio to the reference is known well enough.
     """
@@ -154,7 +154,7 @@ def _with_more_starts(
 ) -> Schedule:
     """The schedule with as many starts as its precision and claim need, and the time that is left allows.
 
-    At most as many again as there were: the spread is known better then.
+    The number of starts doubles at most: the spread is known better after that.
     """
     if schedule.precision is None and schedule.claim is None:
         return schedule

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _CONNECT_S = 5.0
 _PLAIN_WORKERS = {
-    # A nanny sets OMP_NUM_THREADS and MALLOC_TRIM_THRESHOLD_ for its worker. What measures would inherit them,
-    # and give freed memory back to the system, which makes every large temporary slow.
+    # Dask sets OMP_NUM_THREADS and MALLOC_TRIM_THRESHOLD_ for its workers. Our workers would inherit them,
+    # and return freed memory to the system, which makes every large temporary array slow.
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
@@ -30,7 +30,7 @@ _PLAIN_WORKERS = {
 
 
 class ClusterError(BackpropError, ConnectionError):
-    """A cluster that is not there, or workers that cannot be used."""
+    """The cluster does not answer, or its workers cannot be used."""
 
 
 @contextlib.contextmanager

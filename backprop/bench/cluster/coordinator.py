@@ -27,8 +27,8 @@ _LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
-class Loss:
-    """A group that was lost for the last time: where, how often, and what was said."""
+class LostGroup:
+    """A group that was lost for the last time: on which host, how often, and the last error."""
 
     host: str
     cpu: str
@@ -38,7 +38,7 @@ class Loss:
 
 @dataclass(frozen=True)
 class Job:
-    """A group at work."""
+    """A group that a worker is measuring."""
 
     scenario: Scenario
     host: str
@@ -59,7 +59,7 @@ class Coordinator:
     _running: list[Job] = field(default_factory=list)
     _losses: Counter[str] = field(default_factory=Counter)
 
-    def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Rows | Loss]]:
+    def run(self, scenarios: Sequence[Scenario]) -> Iterator[tuple[Scenario, Rows | LostGroup]]:
         """The outcome of every scenario once, as it comes.
 
         Raises `ClusterError` where no worker is left, and none comes back.
@@ -82,7 +82,7 @@ class Coordinator:
                         continue
                     self._running.remove(job)
                     job.future.cancel(force=True)
-                    if isinstance(outcome, Loss) and outcome.times < MOST_LOSSES:
+                    if isinstance(outcome, LostGroup) and outcome.times < MOST_LOSSES:
                         waiting.appendleft(job.scenario)
                     else:
                         yield job.scenario, outcome
@@ -103,8 +103,8 @@ class Coordinator:
             cpu = self.crew.members[address].cpu
             self._running.append(Job(scenario, host, cpu, address, slot, future))
 
-    def _outcome(self, job: Job) -> Rows | Loss | None:
-        """The rows of a job that is done, the loss of one that never will be, None of one at work."""
+    def _outcome(self, job: Job) -> Rows | LostGroup | None:
+        """The rows of a finished job, a `LostGroup` for a job that failed too often, None for a running one."""
         if job.future.status == "finished":
             try:
                 return job.future.result(timeout=_ANSWER_S)
@@ -114,15 +114,15 @@ class Coordinator:
             return self._lost(job, job.future.exception() if job.future.status == "error" else None)
         return self._lost(job, None) if job.address not in self.crew.members else None
 
-    def _lost(self, job: Job, error: BaseException | None) -> Loss:
+    def _lost(self, job: Job, error: BaseException | None) -> LostGroup:
         self._losses[job.scenario.id] += 1
         said = f"; {type(error).__name__}: {error}" if error is not None else ""
         times = self._losses[job.scenario.id]
         reason = f"lost with its worker {times} times, the last one {job.address} on {job.host}{said}"
-        return Loss(job.host, job.cpu, times, " ".join(reason.split()))
+        return LostGroup(job.host, job.cpu, times, " ".join(reason.split()))
 
     def _wait(self) -> None:
-        """Until a job is done, or it is time to look after the workers again."""
+        """Wait until a job is done, or the workers are to be looked at again."""
         from distributed import wait
 
         if not self._running:

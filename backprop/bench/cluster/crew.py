@@ -51,7 +51,7 @@ class Crew:
     _refused: set[str] = field(default_factory=set)
 
     def enlist(self, *, strict: bool) -> None:
-        """Take in the workers that have come, and forget those that have gone.
+        """Add the workers that have joined, and drop those that have left.
 
         Raises `ClusterError` where a worker has other versions or its host lacks something; unless `strict`,
         that is said on standard error and the worker left alone: a late one must not end the run.
@@ -71,7 +71,7 @@ class Crew:
                 print(f"Note: {error} It is not used.", file=sys.stderr)
 
     def free(self, busy: set[tuple[str, int]], working: set[str]) -> list[tuple[str, str, Slot]]:
-        """Host, worker's address and slot of everything that could measure a group now.
+        """Host, worker address and slot of every place where a group could be measured now.
 
         `busy`: slots by host and number at which a group is measured; `working`: the workers that do.
         """

@@ -14,7 +14,7 @@ import msgspec
 from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
-from backprop.bench.cluster.coordinator import Coordinator, Loss
+from backprop.bench.cluster.coordinator import Coordinator, LostGroup
 from backprop.bench.cluster.crew import Crew, Needs
 from backprop.bench.cluster.host import data_checksum
 from backprop.bench.cluster.task import Slot, Task
@@ -101,12 +101,12 @@ class OnCluster(Place):
             )
 
         for scenario, outcome in Coordinator(self.crew, task_of, say).run(scenarios):
-            if isinstance(outcome, Loss):
+            if isinstance(outcome, LostGroup):
                 yield scenario, self._crashed(suite, scenario, outcome), []
             else:
                 yield scenario, outcome.records, outcome.agreements
 
-    def _crashed(self, suite: Suite, scenario: Scenario, loss: Loss) -> list[Record]:
+    def _crashed(self, suite: Suite, scenario: Scenario, loss: LostGroup) -> list[Record]:
         """A row for every strategy of a lost group: its predicted cost, and the reason."""
         from backprop import find_strategy
 

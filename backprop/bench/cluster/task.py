@@ -18,11 +18,11 @@ from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError
 
 _NANNYS = {"MALLOC_TRIM_THRESHOLD_": "65536"}
-"""What a nanny of Dask sets for its worker: freed memory would go back to the system after every call."""
+"""What Dask sets for its workers: freed memory would go back to the system after every call."""
 
 
 class AbandonedError(BackpropError):
-    """A group that nobody waits for any more: its coordinator is gone, or has given it to another worker."""
+    """Nobody waits for this group any more: its coordinator has ended, or gave the group to another worker."""
 
 
 class LockError(BackpropError):
@@ -107,9 +107,9 @@ def _beside(slot: Slot) -> str:
 
 @contextlib.contextmanager
 def _alone(slot: Slot) -> Iterator[None]:
-    """The slot for this group alone: another coordinator, or one that was killed, may have one at work here.
+    """Hold the slot for this group alone. Another coordinator may measure on the same host.
 
-    Who else holds it is said once. Raises `LockError` where the lock cannot be opened.
+    Another holder of the lock is named once. Raises `LockError` where the lock cannot be opened.
     """
     from filelock import FileLock, Timeout
 

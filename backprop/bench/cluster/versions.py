@@ -1,4 +1,4 @@
-"""Versions: what must be the same on every worker, or figures of two programs would stand in one table."""
+"""Versions that must be equal on every worker: else one table would hold figures of two programs."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def _going_on(arguments: list[str], folder: Path) -> str:
 
 
 def measure_curves(folder: Path) -> bool:
-    """Errors against step and logit scale, where none are there; whether Ctrl-C ended it, which leaves them out."""
+    """Measure errors against step and logit scale, unless the folder has them; whether Ctrl-C interrupted that."""
     from backprop.bench.accuracy import curves
     from backprop.bench.console import tracked
     from backprop.bench.report.accuracy import accuracy_frame, write_accuracy
@@ -143,7 +143,7 @@ def measure_curves(folder: Path) -> bool:
 
 
 def _print_targets(results: Results) -> None:
-    """How fast each rung should be, where the run measured what that takes."""
+    """Print the targets that this run has the figures for."""
     from backprop.bench.console import make_console, print_targets
     from backprop.bench.report.frame import to_frame
     from backprop.bench.report.targets import target_rows, targets

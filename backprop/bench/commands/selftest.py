@@ -1,4 +1,4 @@
-"""`backprop selftest`: what can be told apart on this machine."""
+"""`backprop selftest`: which differences this machine can detect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from backprop.bench.selftest import SelfTest
 
 _EVERY_S = 5.0
-"""How often the display says that something happens."""
+"""Seconds between two lines of progress."""
 
 
 def selftest(
@@ -41,7 +41,7 @@ def selftest(
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Plant twins and slow-downs of 2, 3, 5 and 10%, and say how often each of them is told apart."""
+    """Plant twins and slow-downs of 2, 3, 5 and 10%, and say how often each is detected."""
     import dataclasses
 
     import numpy as np

@@ -58,7 +58,7 @@ def train(
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train on a data set and report what was learnt."""
+    """Train a network on a data set, and report its accuracy."""
     from backprop.bench.threads import fix_threads
 
     fix_threads(threads)  # before NumPy loads

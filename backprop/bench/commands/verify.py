@@ -1,4 +1,4 @@
-"""`backprop verify`: who agrees with whom."""
+"""`backprop verify`: which strategies agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conditions: what of the instrument's method works here. What does not is said, and recorded with the run.
+"""Conditions: which parts of the method work on this machine. What does not work is printed and recorded.
 
 A missing condition makes the figures worse, not wrong; only a clock that cannot time a turn ends the run.
 """
@@ -33,7 +33,7 @@ class Conditions:
 
     @classmethod
     def of(cls, threads: int, cores: Sequence[int], turn_s: float) -> Conditions:
-        """Try them with a worker; raises `ClockError` where the clock cannot time a turn finely enough.
+        """Find the conditions with a worker; raises `ClockError` where the clock cannot time a turn finely enough.
 
         A worker that cannot even start raises `BackpropError`.
         """

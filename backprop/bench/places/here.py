@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Here(Place):
-    """The threads of a scenario that names none, the data by which workers find it, and what works here."""
+    """This machine. threads: those of a scenario that names none. data: where workers find the data."""
 
     threads: int
     dataset: Dataset
@@ -47,7 +47,7 @@ class Here(Place):
         }
 
     def notes(self) -> list[str]:
-        """Those of the conditions."""
+        """The notes of the conditions."""
         return self.conditions.notes()
 
     def check(self, suite: Suite) -> None:
@@ -64,7 +64,7 @@ class Here(Place):
         say: Say,
         advance: Callable[[], None],
     ) -> Iterator[Found]:
-        """One after another."""
+        """Measure the groups one after another."""
         for scenario in scenarios:
             threads = scenario.threads or self.threads
             group = Group(

@@ -30,7 +30,7 @@ REASON = "it would fit; only a prediction was asked for (--predict)"
 
 @dataclass(frozen=True)
 class Predicted(Place):
-    """This machine, of which nothing is asked but its limits."""
+    """A prediction for this machine, of which only the limits are measured."""
 
     threads: int
     _limits: dict[tuple[str, int], Limits] = field(init=False, default_factory=dict, repr=False)

@@ -61,7 +61,7 @@ class Request:
 
     @property
     def said(self) -> dict[str, Any]:
-        """Only the settings that the user gave."""
+        """The settings that the user gave."""
         return {name: value for name, value in self.given.items() if value is not None}
 
     def settings(self, **defaults: Any) -> Settings:

@@ -7,7 +7,7 @@ import pytest
 from backprop import Network
 from backprop.bench.cluster import ClusterError
 from backprop.bench.cluster.connection import connected
-from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Loss
+from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, LostGroup
 from backprop.bench.cluster.crew import Crew, Needs
 from backprop.bench.cluster.host import HostReport, Identity
 from backprop.bench.cluster.task import Rows, Slot
@@ -149,7 +149,7 @@ def test_a_group_that_is_lost_again_and_again_is_a_loss_with_its_reason(status):
     crew = FakeCrew({"tcp://1": "a"}, [nothing, *[fail] * MOST_LOSSES])
     ((name, loss),) = outcomes(crew, SCENARIOS[:1])
     assert name == SCENARIOS[0].id
-    assert isinstance(loss, Loss)
+    assert isinstance(loss, LostGroup)
     assert (loss.host, loss.cpu, loss.times, len(crew.calls)) == ("a", "cpu of a", MOST_LOSSES, MOST_LOSSES)
     assert "the last one tcp://1 on a" in loss.reason
     assert ("RuntimeError: no [/luck] today" in loss.reason) == (status == "error")
