@@ -6,26 +6,24 @@ import pytest
 
 from backprop.bench.training.peers import installed, measure_peers, summary
 from backprop.bench.training.targets import row_of_seed, train_to_the_end
+from backprop.bench.turns import Schedule
 from backprop.data import load
 from backprop.training import Settings
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
 def test_every_installed_library_takes_its_turns():
-    samples = measure_peers("sample", "momentum", 128, threads=1, turns=1, libraries=installed())
+    schedule = Schedule(starts=1, turns=1, slow_s=1e6)
+    samples = measure_peers("sample", "momentum", 128, 1, schedule, installed())
     assert next(iter(samples)) == "short-form"
-    assert all(len(seconds) == 1 and seconds[0] > 0 for seconds in samples.values())
+    assert all(len(start) == 1 and start[0] > 0 for (start,) in samples.values())
 
 
 def test_ratios_are_formed_turn_by_turn():
-    rows = summary({"short-form": [1.0, 4.0, 3.0], "other": [2.0, 4.0, 4.0]})
+    rows = summary({"short-form": [[1.0, 4.0], [4.0, 16.0]], "other": [[2.0, 8.0], [8.0, 32.0]]})
     assert rows[0]["ratio_short_form"] == 1
-    assert (rows[1]["ratio_short_form"], rows[1]["ratio_smallest"], rows[1]["ratio_largest"]) == (
-        0.75,
-        0.5,
-        1,
-    )
-    assert rows[1]["seconds_per_epoch"] == 4
+    assert rows[1]["ratio_short_form"] == rows[1]["ratio_low"] == rows[1]["ratio_high"] == 0.5
+    assert rows[1]["seconds_per_epoch"] == pytest.approx(10.0)  # the geometric mean of the starts' medians
 
 
 def test_a_row_of_targets_has_when_the_accuracy_was_first_seen(monkeypatch):

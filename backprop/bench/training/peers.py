@@ -1,8 +1,7 @@
 """Seconds per epoch against PyTorch and scikit-learn:   python -m backprop.bench.training.peers --data mnist
 
-The same network, batch size, optimiser and dtype; every library in a process of its own, epochs in turn, and
-who waits is stopped (SIGSTOP), since its idle threads would spin on the cores of the one being measured. A
-ratio is formed turn by turn, so that drift of the machine cancels; the median of the turns is given.
+The same network, batch size, optimiser and dtype. The libraries take turns as strategies do in a run: each in a
+process of its own, started afresh several times, and a turn is one epoch.
 
 Each library is used as its documentation has it, with all training data in memory as float32: PyTorch with
 `nn.Sequential`, `CrossEntropyLoss` and a shuffled index, without a DataLoader, which costs more than the
@@ -13,33 +12,36 @@ training; once with its default optimiser and once with `fused=True`; scikit-lea
 from __future__ import annotations
 
 import argparse
-import contextlib
 import importlib
 import importlib.util
 import itertools
 import json
 import signal
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any, ClassVar, final
 
-from backprop.bench.threads import available_cores, fix_threads
-from backprop.child_process import private_output, tie_to_parent
+import numpy as np
 
-if TYPE_CHECKING:
-    from backprop.child_process import ChildProcess
+from backprop import Accuracy, Batch, Cost, Network, Parameters, Strategy, ValueAndGradient
+from backprop.arrays import DType
+from backprop.bench.record import SamplesByName
+from backprop.bench.scenarios import Scenario
+from backprop.bench.statistics import ratio_of, time_of
+from backprop.bench.threads import available_cores, choose_cores
+from backprop.bench.turns import Participant, Schedule, Site, take_turns
+from backprop.strategy import EXACT
 
 LIBRARIES = ("short-form", "pytorch", "pytorch-fused", "scikit-learn")
 _MODULES = {"pytorch": "torch", "pytorch-fused": "torch", "scikit-learn": "sklearn"}
 HIDDEN = 512
-_START_UP_S = 300.0
-_EPOCH_S = 3600.0
 RATES = {"sgd": 0.5, "momentum": 0.1, "adam": 0.001}
+_MEMORY_BYTES = 2.0**40  # of address space, most of which a library only reserves
+_EPOCH_S = 3600.0
 
-Epoch = Callable[[], None]
+Run = Callable[[], None]
 
 
 def installed() -> list[str]:
@@ -51,97 +53,100 @@ def installed() -> list[str]:
     ]
 
 
-def measure_peers(
-    data: str, optimizer: str, batch_size: int, threads: int, turns: int, libraries: Sequence[str]
-) -> dict[str, list[float]]:
-    """Seconds of every epoch by library, the turns in order; the first epoch of each is a warm-up."""
-    samples: dict[str, list[float]] = {name: [] for name in libraries}
-    with contextlib.ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(_start([name, data, optimizer, str(batch_size), str(threads)]))
-            for name in libraries
+@final
+@dataclass(frozen=True, repr=False)
+class Epoch(Strategy[Run]):
+    """An epoch of training by a library, which takes turns as a strategy does and gives no gradient."""
+
+    library: str
+    optimizer: str
+    data: str
+
+    summary: ClassVar[str] = "an epoch of training"
+
+    @property
+    def name(self) -> str:
+        """By which a worker finds it."""
+        return f"epoch:{self.library}:{self.optimizer}:{self.data}"
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Never asked for."""
+        return EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """Every network can be trained."""
+        return None
+
+    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost | None:
+        """Not predicted."""
+        return None
+
+    def prepare(self, network: Network, batch_size: int, dtype: DType) -> Run:
+        """The model and the data of the library."""
+        from backprop.data import load
+
+        makers = {
+            "short-form": _own,
+            "pytorch": _torch,
+            "pytorch-fused": lambda *rest: _torch(*rest, fused=True),
+            "scikit-learn": _sklearn,
         }
-        for turn in range(turns + 1):
-            # An odd turn goes backwards, so that none always follows the same other.
-            for name in list(workers)[:: 1 if turn % 2 == 0 else -1]:
-                seconds = _one_epoch(workers[name])
-                if turn > 0:
-                    samples[name].append(seconds)
-    return samples
+        return makers[self.library](load(self.data), self.optimizer, batch_size)
+
+    def value_and_gradient(self, plan: Run, params: Parameters, batch: Batch) -> ValueAndGradient:
+        """Train for one epoch."""
+        plan()
+        return ValueAndGradient(0.0, params)
 
 
-def summary(samples: dict[str, list[float]]) -> list[dict[str, Any]]:
-    """By library: median and quartiles of the seconds per epoch, and the median ratio ours ÷ theirs."""
-    own = samples[LIBRARIES[0]]
+def measure_peers(
+    data: str, optimizer: str, batch_size: int, threads: int, schedule: Schedule, libraries: Sequence[str]
+) -> SamplesByName:
+    """Seconds of every epoch by library and start; the first epoch of a start is a warm-up.
+
+    Raises `WorkerError` where a library fails.
+    """
+    from backprop.data import load
+
+    dataset = load(data)
+    network = Network.mlp(dataset.train_images[0].size, HIDDEN, dataset.classes)
+    site = Site(data, threads, choose_cores(threads), _MEMORY_BYTES, _EPOCH_S)
+    turns = take_turns(
+        Scenario.of(network, batch_size, "float32"),
+        [Participant(name, Epoch(name, optimizer, data).name) for name in libraries],
+        schedule,
+        site,
+        np.random.default_rng(),
+    )
+    for outcome in turns.outcomes.values():
+        if outcome.failure is not None:
+            raise outcome.failure
+    return {name: outcome.starts for name, outcome in turns.outcomes.items()}
+
+
+def summary(samples: SamplesByName) -> list[dict[str, Any]]:
+    """By library: seconds per epoch and the ratio ours ÷ theirs, with their 95% intervals."""
     rows = []
     for name, values in samples.items():
-        ratios = [a / b for a, b in zip(own, values, strict=True)]
+        ratio = ratio_of(samples[LIBRARIES[0]], values, together=True).estimate
         rows.append(
             {
                 "library": name,
-                "seconds_per_epoch": statistics.median(values),
-                "fastest_epoch_s": min(values),
-                "ratio_short_form": statistics.median(ratios),
-                "ratio_smallest": min(ratios),
-                "ratio_largest": max(ratios),
+                "seconds_per_epoch": time_of(values).estimate.value,
+                "ratio_short_form": ratio.value,
+                "ratio_low": ratio.low,
+                "ratio_high": ratio.high,
                 "samples_s": values,
             }
         )
     return rows
 
 
-def _start(arguments: list[str]) -> ChildProcess:
-    """Start a worker, wait until it is ready, and stop it."""
-    from backprop.child_process import ChildProcess  # loads NumPy: nothing that a worker may do so early
-
-    worker = ChildProcess("backprop.bench.training.peers", "--worker", *arguments, keeps_output=False)
-    try:
-        worker.receive(_START_UP_S)
-    except BaseException:
-        worker.end()
-        raise
-    worker.stop()
-    return worker
+# The libraries ----------------------------------------------------------------------------------------
 
 
-def _one_epoch(worker: ChildProcess) -> float:
-    worker.resume()
-    answer = worker.ask({"do": "epoch"}, _EPOCH_S)
-    worker.stop()
-    return float(answer["seconds"])
-
-
-# The workers ------------------------------------------------------------------------------------------
-
-
-def _work(name: str, data: str, optimizer: str, batch_size: int) -> None:
-    """Make the library's epoch, and run one for each line on standard input; answer with its seconds."""
-    from backprop.data import load
-
-    tie_to_parent()
-    answers = private_output()
-    dataset = load(data)
-    makers = {
-        "short-form": _own,
-        "pytorch": _torch,
-        "pytorch-fused": lambda *rest: _torch(*rest, fused=True),
-        "scikit-learn": _sklearn,
-    }
-    epoch = makers[name](dataset, optimizer, batch_size)
-    _say(answers, {})
-    for _ in sys.stdin:
-        time.sleep(0.01)  # the libraries' threads wake up
-        start = time.perf_counter()
-        epoch()
-        _say(answers, {"seconds": time.perf_counter() - start})
-
-
-def _say(answers: IO[str], answer: dict[str, float]) -> None:
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
-
-
-def _own(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
+def _own(dataset: Any, optimizer: str, batch_size: int) -> Run:
     from backprop.training import Settings, Trainer
 
     network = f"{dataset.train_images[0].size}-{HIDDEN}-{dataset.classes}"
@@ -163,9 +168,7 @@ def _own(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
     return epoch
 
 
-def _torch(dataset: Any, optimizer: str, batch_size: int, *, fused: bool = False) -> Epoch:
-    import numpy as np
-
+def _torch(dataset: Any, optimizer: str, batch_size: int, *, fused: bool = False) -> Run:
     from backprop.data import as_inputs
 
     torch: Any = importlib.import_module("torch")
@@ -192,9 +195,7 @@ def _torch(dataset: Any, optimizer: str, batch_size: int, *, fused: bool = False
     return epoch
 
 
-def _sklearn(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
-    import numpy as np
-
+def _sklearn(dataset: Any, optimizer: str, batch_size: int) -> Run:
     from backprop.data import as_inputs
 
     neural_network: Any = importlib.import_module("sklearn.neural_network")
@@ -218,26 +219,6 @@ def _sklearn(dataset: Any, optimizer: str, batch_size: int) -> Epoch:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, and write peers.json where a folder is given."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", default="sample", help="sample, mnist, or a folder of IDX files")
-    parser.add_argument("--optimizer", action="append", choices=tuple(RATES), help="momentum and adam")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--threads", type=int, action="append", help="once for each; all cores up to 2")
-    parser.add_argument("--turns", type=int, default=7, help="epochs of each library, one more to warm up")
-    parser.add_argument("--out", type=Path, help="a folder for peers.json")
-    parser.add_argument("--fresh", action="store_true", help="replace what is there")
-    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
-    chosen = parser.parse_args(arguments)
-    if chosen.worker:
-        name, data, optimizer, batch, threads = chosen.worker
-        fix_threads(int(threads))  # before NumPy loads
-        _work(name, data, optimizer, int(batch))
-        return
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker is left behind
-    _measure_and_report(chosen)
-
-
-def _measure_and_report(chosen: argparse.Namespace) -> None:
     import msgspec
 
     from backprop.bench.console import make_console, make_table
@@ -246,20 +227,30 @@ def _measure_and_report(chosen: argparse.Namespace) -> None:
     from backprop.bench.report import units
     from backprop.peers.pytorch import TorchGrad
 
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", default="sample", help="sample, mnist, or a folder of IDX files")
+    parser.add_argument("--optimizer", action="append", choices=tuple(RATES), help="momentum and adam")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--threads", type=int, action="append", help="once for each; all cores up to 2")
+    parser.add_argument("--starts", type=int, default=6, help="fresh processes of each library")
+    parser.add_argument("--turns", type=int, default=2, help="epochs of each process, after one to warm up")
+    parser.add_argument("--out", type=Path, help="a folder for peers.json")
+    parser.add_argument("--fresh", action="store_true", help="replace what is there")
+    chosen = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no stopped worker is left behind
     keep("The file", [chosen.out / "peers.json"] if chosen.out else [], chosen.fresh)
+    schedule = Schedule(chosen.starts, chosen.turns, slow_s=_EPOCH_S * chosen.starts * chosen.turns)
     results = []
-    columns = ("library", "seconds per epoch", "fastest", "short-form ÷ library", "from", "to")
+    columns = ("library", "seconds per epoch", "short-form ÷ library", "from", "to")
     counts = chosen.threads or [min(2, len(available_cores()))]
     for threads, optimizer in itertools.product(counts, chosen.optimizer or ("momentum", "adam")):
-        rows = summary(
-            measure_peers(chosen.data, optimizer, chosen.batch, threads, chosen.turns, installed())
-        )
+        rows = summary(measure_peers(chosen.data, optimizer, chosen.batch, threads, schedule, installed()))
         results.append({"optimizer": optimizer, "threads": threads, "libraries": rows})
         table = make_table(f"{optimizer}, {chosen.data}, threads: {threads}", columns, columns[1:])
         for row in rows:
-            times = (row["seconds_per_epoch"], row["fastest_epoch_s"])
-            ratios = (row["ratio_short_form"], row["ratio_smallest"], row["ratio_largest"])
-            table.add_row(row["library"], *map(units.seconds, times), *map(units.ratio, ratios))
+            ratios = (row["ratio_short_form"], row["ratio_low"], row["ratio_high"])
+            seconds = units.seconds(row["seconds_per_epoch"])
+            table.add_row(row["library"], seconds, *map(units.ratio, ratios))
         make_console().print(table)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
