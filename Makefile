@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 
 .PHONY: bench test lint reference figures clean
 
-bench: $(VENV)/installed-report-html
+bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
 test: $(VENV)/installed-report-test
@@ -18,7 +18,7 @@ lint: $(VENV)/installed-report-test-dev
 	$(BIN)/mypy
 
 # The committed runs, in about an hour and a half; on a machine that does nothing else.
-reference: $(VENV)/installed-report-html-memory-peers
+reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh

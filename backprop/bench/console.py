@@ -21,6 +21,8 @@ from rich.table import Table
 
 from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
+from backprop.bench.report.ranking import answer, by_scenario, rank
+from backprop.bench.report.tables import ranking
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PIPED_WIDTH = 10_000  # a line that is read by a program must not be folded
+_PIPED_WIDTH = 10_000  # a program that reads a line needs it whole
 _MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
 def make_console() -> Console:
-    """A console on standard output; it takes no text of a user's for its own mark-up."""
+    """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -65,7 +67,10 @@ def _progress() -> Progress:
 
 @contextlib.contextmanager
 def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None], Callable[[], None]]]:
-    """A live display of a suite: what runs, how much is left, time to go. Gives `say` and `advance`."""
+    """A live display of a suite: what runs, how much is left, and the time to go.
+
+    It gives two functions: `say`, which shows what runs, and `advance`, which counts one turn.
+    """
     rounds = suite.schedule.starts * suite.schedule.turns
     with _progress() as progress:
         task = progress.add_task("starting", total=rounds * len(suite.scenarios))
@@ -82,7 +87,7 @@ def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None
 
 
 def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are set to the right."""
+    """An empty table; the columns that `numbers` names are set to the right."""
     table = Table(
         title=title,
         title_justify="left",
@@ -95,48 +100,33 @@ def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) 
     return table
 
 
-def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
-    """One ranked table a scenario, with what was not as it should be when it was measured.
+_NUMBERS = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
 
-    Of a long sweep the first scenarios: nobody scrolls through the rest, which is in the report.
+
+def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
+    """The answer in words, then one ranked table a scenario, each with the notes on how it was measured.
+
+    A long sweep shows its first scenarios; the others are in the report.
     """
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.scenario, record.dtype), []).append(record)
-    numbers = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
+    said = answer(records)
+    if said.lead is not None and (said.lead.measured or not any(record.measured for record in records)):
+        console.print(f"{said.headline}. {said.sentence}")
+    groups = by_scenario(records)
     for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
-        first = cells[0]
-        title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
-        has_ranks = any(cell.rank_best for cell in cells)
-        ranks = ("#",) if has_ranks else ()
-        table = make_table(title, (*ranks, "strategy", *numbers, "status", "reason"), (*ranks, *numbers))
-        for cell in sorted(cells, key=_rank):
-            table.add_row(
-                *([units.rank(cell.rank_best, cell.rank_worst)] if has_ranks else []),
-                one_line(cell.strategy),
-                _seen_or_predicted(units.seconds, cell.time_median_s, cell.predicted_time_s),
-                units.ratio(cell.ratio_to_short_form),
-                units.factor(cell.noise_floor),
-                _seen_or_predicted(units.data_size, cell.peak_bytes, cell.predicted_peak_bytes),
-                units.error(cell.gradient_error),
-                units.error(cell.tolerance),
-                units.percent(cell.test_accuracy),
-                cell.status,
-                cell.reason or (f"unstable: {cell.unstable}" if cell.unstable else ""),
-                style=_STYLES.get(cell.status, "dim") if cell.status != "ok" else None,
-            )
+        title = f"{scenario}, {dtype}: {cells[0].network}, batch {cells[0].batch_size}"
+        ranks = ("#",) if any(map(rank, cells)) else ()
+        headers = (*ranks, "strategy", *_NUMBERS, "status", "reason")
+        table = make_table(title, headers, (*ranks, *_NUMBERS))
+        for cell, figures in ranking(cells):
+            row = {header: figures[header].text for header in headers}
+            row["reason"] = row["reason"] or figures["status"].note
+            style = _STYLES.get(cell.status, "dim") if cell.status != "ok" else None
+            table.add_row(*row.values(), style=style)
         console.print(table)
         for note in notes:
             console.print(f"note: {note}")
     if (more := len(groups) - _MOST_TABLES) > 0:
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
-
-
-def _seen_or_predicted(
-    text: Callable[[float | None], str], seen: float | None, predicted: float | None
-) -> str:
-    """What was measured, else what was predicted with a sign that says so."""
-    return text(seen) if seen is not None or predicted is None else f"≈ {text(predicted)}"
 
 
 def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:
@@ -169,9 +159,3 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
             style=None if row.agrees else "bold red",
         )
     console.print(table)
-
-
-def _rank(record: Record) -> tuple[int, float]:
-    """Right cells by time, then wrong ones, then those that did not run."""
-    group = {"ok": 0, "disagrees": 1}.get(record.status, 2)
-    return group, record.time_median_s or record.predicted_time_s or 0.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 _YEAR_S = 365.25 * 86400
 _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
@@ -16,7 +18,7 @@ MISSING = "-"
 
 def seconds(value: float | None) -> str:
     """1.23 ms; from 1,000 s on minutes, hours, days and years."""
-    if not _missing(value) and value is not None and float(f"{value:.3g}") >= _LONG[-1][0]:
+    if not missing(value) and value is not None and float(f"{value:.3g}") >= _LONG[-1][0]:
         size, name = next((size, name) for least, size, name in _LONG if float(f"{value:.3g}") >= least)
         return f"{_digits(value / size)} {name}"
     return _scaled(value, _SECONDS)
@@ -34,7 +36,7 @@ def flops_rate(value: float | None) -> str:
 
 def ratio(value: float | None) -> str:
     """1.00x, 41x, 9,100x."""
-    if _missing(value):
+    if missing(value):
         return MISSING
     assert value is not None
     if value < 9.995:
@@ -55,45 +57,45 @@ def small_ratios(low: float, high: float) -> str:
 
 def factor(value: float | None) -> str:
     """1.034: a noise floor, whose third decimal matters."""
-    return MISSING if _missing(value) else f"{value:.3f}"
+    return MISSING if missing(value) else f"{value:.3f}"
 
 
 def difference(factor: float | None) -> str:
     """3.1%: by how much this factor exceeds one; of more than twofold the factor."""
-    if _missing(factor) or factor is None:
+    if missing(factor) or factor is None:
         return MISSING
     return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)
 
 
 def rank(best: int | None, worst: int | None) -> str:
     """2, or 1-3 where a cell cannot be told from its neighbours; nothing where it has no rank."""
-    if _missing(best) or _missing(worst):
+    if missing(best) or missing(worst):
         return ""
     return count(best) if best == worst else f"{count(best)}-{count(worst)}"
 
 
 def ends(low: float, high: float) -> str:
     """0.93 to 1.07, or that there is no interval."""
-    return MISSING if _missing(low) or _missing(high) else f"{low:z.2f} to {high:z.2f}"
+    return MISSING if missing(low) or missing(high) else f"{low:z.2f} to {high:z.2f}"
 
 
 def error(value: float | None) -> str:
     """2.1e-16."""
-    return MISSING if _missing(value) else f"{value:.1e}"
+    return MISSING if missing(value) else f"{value:.1e}"
 
 
 def percent(value: float | None) -> str:
     """97.8%."""
-    return MISSING if _missing(value) else f"{100 * float(value or 0):.1f}%"
+    return MISSING if missing(value) else f"{100 * float(value or 0):.1f}%"
 
 
 def count(value: float | None) -> str:
     """814,101."""
-    return MISSING if _missing(value) else f"{int(value or 0):,}"
+    return MISSING if missing(value) else f"{int(value or 0):,}"
 
 
 def _scaled(value: float | None, units: tuple[tuple[float, str], ...]) -> str:
-    if _missing(value):
+    if missing(value):
         return MISSING
     assert value is not None
     value = _three_digits(value)  # first, so that 999.6 of one unit becomes 1 of the next
@@ -112,7 +114,18 @@ def _three_digits(value: float) -> float:
     return float(f"{value:.3g}")
 
 
-def _missing(value: float | None) -> bool:
+def threads(count: int) -> str:
+    """1 thread, 2 threads."""
+    return f"{count} thread{'s' if count != 1 else ''}"
+
+
+def interval(low: float | None, high: float | None, words: Callable[[float | None], str]) -> str:
+    """1.57x to 1.62x, both ends in the given words; empty where one end is missing."""
+    return "" if missing(low) or missing(high) else f"{words(low)} to {words(high)}"
+
+
+def missing(value: Any) -> bool:
+    """Whether there is no number: None, NaN, or the NA of a frame."""
     if value is None or isinstance(value, float | int):
         return value is None or math.isnan(value)
     import pandas as pd  # a cell of a frame; half a second to load

@@ -12,6 +12,8 @@ from rich.console import Console
 
 from backprop.bench.console import make_table
 from backprop.bench.report import units
+from backprop.bench.report.markdown import as_text, markdown_table
+from backprop.bench.report.pictures import NEEDED
 from backprop.bench.training.compare import Learnt
 from backprop.training import Metrics, Point
 
@@ -104,41 +106,41 @@ def print_comparison(console: Console, rows: Sequence[Learnt], batches_per_epoch
 def metrics_markdown(
     metrics: Metrics, settings: dict[str, Any], history: Sequence[Point], picture: bool
 ) -> str:
-    """The report of a training: figures, classes, confusion, history, settings."""
+    """The report of a training as Markdown; `picture` says whether metrics.svg stands beside it."""
+    header, *body = confusion_rows(metrics)
     sections = [
         "# Training report",
         f"**{_percent(metrics.accuracy)} of {metrics.samples:,} test images right.**",
+        "![Confusion matrix, reliability diagram and worst mistakes](metrics.svg)"
+        if picture
+        else _NO_PICTURE,
+        _markdown(("figure", "value"), summary_rows(metrics)),
+        "## Per class",
+        _markdown(CLASS_COLUMNS, class_rows(metrics)),
+        "## Confusion",
+        _markdown(header, body),
     ]
-    if picture:
-        sections.append("![Confusion matrix, reliability diagram and worst mistakes](metrics.svg)")
-    sections += [markdown_table(("figure", "value"), summary_rows(metrics))]
-    sections += ["## Per class", markdown_table(CLASS_COLUMNS, class_rows(metrics))]
-    header, *body = confusion_rows(metrics)
-    sections += ["## Confusion", markdown_table(header, body)]
     if history:
-        sections += ["## History", markdown_table(Point._fields, [_point_cells(point) for point in history])]
-    sections += [
-        "## Settings",
-        markdown_table(("setting", "value"), [(k, str(v)) for k, v in settings.items()]),
-    ]
+        sections += ["## History", _markdown(Point._fields, map(_point_cells, history))]
+    sections += ["## Settings", _markdown(("setting", "value"), ((k, str(v)) for k, v in settings.items()))]
     return "\n\n".join(sections) + "\n"
+
+
+_NO_PICTURE = f"No picture: it needs `{NEEDED}`."
 
 
 def comparison_markdown(rows: Sequence[Learnt], batches_per_epoch: int, command: str, picture: bool) -> str:
-    """The report of a comparison."""
+    """The report of a comparison; `picture`: accuracy-against-time.svg is beside it."""
     sections = ["# Derivations compared by learning", f"`{command}`"]
     if picture:
         sections.append("![Accuracy against time and against steps](accuracy-against-time.svg)")
-    sections.append(markdown_table(COMPARE_COLUMNS, compare_rows(rows, batches_per_epoch)))
+    sections.append(_markdown(COMPARE_COLUMNS, compare_rows(rows, batches_per_epoch)))
     return "\n\n".join(sections) + "\n"
 
 
-def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    names = list(header)
-    rule = [":--", *("--:" for _ in names[1:])]
-    lines = [names, rule, *(list(row) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+def _markdown(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    names = list(map(as_text, header))
+    return markdown_table(dict(zip(names, map(as_text, row), strict=True)) for row in rows)
 
 
 def as_csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

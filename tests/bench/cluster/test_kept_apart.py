@@ -3,7 +3,7 @@
 from rows import record
 
 from backprop.bench.report.frame import to_frame
-from backprop.bench.report.plots import lines
+from backprop.bench.report.pictures import lines
 from backprop.bench.report.scaling import exponents
 
 
