@@ -22,7 +22,7 @@ from rich.table import Table
 from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
 from backprop.bench.report.ranking import answer, by_scenario, rank
-from backprop.bench.report.tables import ranking
+from backprop.bench.report.tables import TEXT_COLUMNS, Row, ranking
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -129,33 +129,29 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
 
 
-def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:
-    """The rows of `target_rows`; nothing where there are none."""
+def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
+    """A table of these rows, text to the left and numbers to the right; nothing where there are none."""
     if rows:
-        numbers = ("seen", "95% interval", "noise floor", "must", "aim")
-        table = make_table("Targets", list(rows[0]), numbers)
+        numbers = [header for header in rows[0] if header not in TEXT_COLUMNS]
+        table = make_table(title, rows[0], numbers)
         for row in rows:
             table.add_row(*row.values())
         console.print(table)
 
 
+def print_targets(console: Console, rows: Sequence[Row]) -> None:
+    """The rows of `target_rows`; nothing where there are none."""
+    print_rows(console, "Targets", rows)
+
+
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     """Every pair with its distance, the distance allowed, and the verdict."""
-    numbers = ("distance", "allowed")
-    table = make_table(
-        "Every pair of strategies: relative distance of their gradients",
-        ("scenario", "dtype", "first", "second", *numbers, "verdict"),
-        numbers,
-    )
+    headers = ("scenario", "dtype", "first", "second", "distance", "allowed", "verdict")
+    title = "Every pair of strategies: relative distance of their gradients"
+    table = make_table(title, headers, ("distance", "allowed"))
     for row in agreements:
-        table.add_row(
-            row.scenario,
-            row.dtype,
-            one_line(row.first),
-            one_line(row.second),
-            units.error(row.distance),
-            units.error(row.tolerance),
-            "agree" if row.agrees else "DISAGREE",
-            style=None if row.agrees else "bold red",
-        )
+        names = row.scenario, row.dtype, one_line(row.first), one_line(row.second)
+        figures = units.error(row.distance), units.error(row.tolerance)
+        verdict, style = ("agree", None) if row.agrees else ("DISAGREE", "bold red")
+        table.add_row(*names, *figures, verdict, style=style)
     console.print(table)

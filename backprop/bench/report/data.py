@@ -6,18 +6,18 @@ A number that is missing, not finite or not positive is null: a logarithmic axis
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from backprop.bench.record import MEASURED, Agreement
+from backprop.bench.record import Agreement
 from backprop.bench.report import units
 from backprop.bench.report.frame import tuples
-from backprop.bench.report.ranking import Lead, about, ran
-from backprop.bench.report.scaling import FIXED, Exponent, with_shapes
-from backprop.bench.report.tables import matrices
+from backprop.bench.report.ranking import Lead, about, is_predicted, ran
+from backprop.bench.report.scaling import Exponent, Shape, families, shaped
+from backprop.bench.report.tables import matrices, median
 
 Json = dict[str, Any]
 _SMALLEST = 1e-17
@@ -94,7 +94,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Sweep:
-    """Cells that differ in one size, by their position in the frame, with the size of each.
+    """Cells that differ in one size, by their position in the run, with the size of each.
 
     fitted: by strategy, the exponents in words.
     """
@@ -106,65 +106,50 @@ class Sweep:
     fitted: dict[str, str]
 
 
-def sweeps(frame: pd.DataFrame, exponents: Sequence[Exponent]) -> list[Sweep]:
+def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
     """Every sweep with two sizes or more, those with most cells first; predicted cells are in them, too.
 
     Width, batch and depth are swept alone, as the exponents are fitted. Beside them stand all networks of one batch
     size and dtype, against their parameters.
     """
-    cells = frame.reset_index(drop=True)
-    right = (cells.status == "ok") & cells.time_median_s.notna()
-    cells = cells[right | ~cells.status.isin(MEASURED) & cells.predicted_time_s.notna()]
-    found = [*_over_networks(tuples(cells)), *_of_one_size(list(tuples(with_shapes(cells))), exponents)]
-    return sorted(found, key=lambda sweep: -len(sweep.cells))
-
-
-def _over_networks(cells: Iterable[Any]) -> Iterator[Sweep]:
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for cell in cells:
+    usable = {k for k, cell in enumerate(cells) if ran(cell) or is_predicted(cell)}
+    networks: dict[tuple[Any, ...], list[int]] = {}
+    for k in sorted(usable):
+        cell = cells[k]
         key = (cell.batch_size, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
-        groups.setdefault(key, []).append(cell)
-    for own in groups.values():
-        label = f"all networks, batch {own[0].batch_size}, {own[0].dtype}{_threads(own[0].threads)}"
-        yield from _sweep(label, "parameters", own, {})
+        networks.setdefault(key, []).append(k)
+    found = [
+        Sweep(_label("all networks", cells[own[0]]), "parameters", tuple(own), sizes, {})
+        for own in networks.values()
+        for sizes in [tuple(int(cells[k].parameters) for k in own)]
+    ]
+    for swept, family in families(one for one in shaped(cells) if one.position in usable):
+        places = tuple(one.position for one in family)
+        sizes = tuple(one.size(swept) for one in family)
+        label = _label(f"{swept}, {_shape(family[0].shape, swept)}", family[0].cell, swept)
+        found.append(Sweep(label, swept, places, sizes, _fitted(set(places), swept, exponents)))
+    return sorted((one for one in found if len(set(one.sizes)) > 1), key=lambda one: -len(one.cells))
 
 
-def _of_one_size(cells: Sequence[Any], exponents: Sequence[Exponent]) -> Iterator[Sweep]:
-    for swept, fixed in FIXED.items():
-        groups: dict[tuple[Any, ...], list[Any]] = {}
-        for cell in cells:
-            groups.setdefault((*fixed(cell), cell.rest), []).append(cell)
-        for own in groups.values():
-            first = own[0]
-            batch = "" if swept == "batch" else f", batch {first.batch_size}"
-            label = f"{swept}, {_shape(first, swept)}{batch}, {first.dtype}{_threads(first.threads)}"
-            yield from _sweep(label, swept, own, _fitted(own, swept, exponents))
+def _label(what: str, cell: Any, swept: str = "") -> str:
+    batch = "" if swept == "batch" else f", batch {cell.batch_size}"
+    threads = "" if cell.threads == 1 else f", {units.threads(cell.threads)}"
+    return f"{what}{batch}, {cell.dtype}{threads}"
 
 
-def _sweep(label: str, swept: str, cells: Sequence[Any], fitted: dict[str, str]) -> Iterator[Sweep]:
-    sizes = tuple(int(getattr(cell, swept)) for cell in cells)
-    if len(set(sizes)) > 1:
-        yield Sweep(label, swept, tuple(int(cell.Index) for cell in cells), sizes, fitted)
-
-
-def _shape(cell: Any, swept: str) -> str:
+def _shape(shape: Shape, swept: str) -> str:
     """784-h-10 where the width is swept, 196-64-…-10 where the depth is."""
     if swept == "depth":
-        return f"{cell.inputs}-{cell.width}-…-{cell.outputs}"
-    width = "h" if swept == "width" else str(cell.width)
-    return "-".join([str(cell.inputs), *[width] * cell.depth, str(cell.outputs)])
+        return f"{shape.inputs}-{shape.width}-…-{shape.outputs}"
+    width = "h" if swept == "width" else str(shape.width)
+    return "-".join([str(shape.inputs), *[width] * shape.depth, str(shape.outputs)])
 
 
-def _threads(count: int) -> str:
-    return "" if count == 1 else f", {units.threads(count)}"
-
-
-def _fitted(cells: Sequence[Any], swept: str, exponents: Sequence[Exponent]) -> dict[str, str]:
+def _fitted(places: set[int], swept: str, exponents: Sequence[Exponent]) -> dict[str, str]:
     """By strategy: time ~ size^0.93, memory ~ size^1.00, where they were fitted to these cells."""
     words: dict[str, list[str]] = {}
-    where = {int(cell.Index) for cell in cells}
     for one in exponents:
-        if one.swept == swept and set(one.cells) <= where:
+        if one.swept == swept and places.issuperset(one.cells):
             words.setdefault(one.strategy, []).append(f"{one.quantity} ~ size^{one.measured.value:z.2f}")
     return {strategy: ", ".join(found) for strategy, found in words.items()}
 
@@ -194,18 +179,21 @@ def agreement_groups(agreements: Iterable[Agreement]) -> list[Json]:
     ]
 
 
-def roofs(frame: pd.DataFrame) -> list[Json]:
-    """A roofline a dtype and thread count: the limits, and every right cell below them."""
-    known = frame[(frame.status == "ok") & frame.flops_share.notna() & frame.limit_flops_per_s.notna()]
+def roofs(cells: Iterable[Any]) -> list[Json]:
+    """A roofline a dtype, thread count and processor: the limits, and every right cell below them."""
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for cell in cells:
+        if cell.status == "ok" and positive(cell.limit_flops_per_s) and not units.missing(cell.flops_share):
+            cpu = cell.cpu if isinstance(cell.cpu, str) else ""
+            groups.setdefault((cell.dtype, cell.threads, cpu), []).append(cell)
     found = []
-    for (dtype, threads, _), cells in known.groupby(["dtype", "threads", known.cpu.fillna("")], sort=False):
-        peak, bandwidth = cells.limit_flops_per_s.median(), cells.limit_bytes_per_s.median()
-        points = list(filter(None, map(_roof_point, tuples(cells))))
-        if points and positive(bandwidth) is not None:
-            label = f"{dtype}, {units.threads(int(str(threads)))}"
-            found.append(
-                {"label": label, "peak": float(peak), "bandwidth": float(bandwidth), "points": points}
-            )
+    for (dtype, threads, _), own in groups.items():
+        peak = median(cell.limit_flops_per_s for cell in own)
+        bandwidth = median(cell.limit_bytes_per_s for cell in own)
+        points = list(filter(None, map(_roof_point, own)))
+        if points and positive(bandwidth):
+            label = f"{dtype}, {units.threads(threads)}"
+            found.append({"label": label, "peak": peak, "bandwidth": bandwidth, "points": points})
     return found
 
 

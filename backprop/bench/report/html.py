@@ -19,11 +19,9 @@ from typing import Any
 from backprop.bench.report import charts, data, tables
 from backprop.bench.report.accuracy import find_accuracy, page_curves
 from backprop.bench.report.frame import LoadedRun, tuples
-from backprop.bench.report.markdown import TEXT_COLUMNS
 from backprop.bench.report.pictures import NEEDED, available
-from backprop.bench.report.ranking import Lead, answer, by_scenario, ranking_note
+from backprop.bench.report.ranking import Lead, answer, ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
-from backprop.bench.report.tables import Figures
 from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
 from backprop.errors import BackpropError
 
@@ -69,7 +67,7 @@ def _raw(text: str) -> Any:
 def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
     """Everything that the template names."""
     cells = list(tuples(loaded.frame))
-    said, fitted = answer(cells), exponents(loaded.frame)
+    said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
     drawn = _charts(loaded, cells, said.lead, fitted, accuracy)
@@ -80,20 +78,23 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
         "notes": list(map(str, loaded.run.notes)),
-        "ranked": ranked_table(cells),
+        "ranked": list(tables.ranking(cells)),
+        "ranked_headers": _RANKED,
         "ranking_note": ranking_note(cells, loaded.run),
         "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
         "charts": drawn,
-        "text_columns": TEXT_COLUMNS,
+        "text_columns": tables.TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
         "limits": tables.limits_rows(cells),
         "targets": target_rows(targets(loaded.frame)),
         "targets_note": TARGETS_NOTE.replace("`", ""),
-        "left_out": left_out_table(cells),
+        "left_out": list(tables.left_out(cells)),
+        "left_out_headers": _LEFT_OUT,
+        "most_rows": MOST_ROWS,
         "floors": tables.floor_rows(cells),
         "measurements": tables.all_measurement_rows(cells),
         "hosts": tables.host_rows(cells),
@@ -139,30 +140,6 @@ _LEFT_OUT = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Headers, the first MOST_ROWS rows, and how many rows more there are. A row is a cell with its figures."""
-
-    headers: tuple[str, ...]
-    rows: list[tuple[Any, Figures]]
-    dropped: int
-
-
-def ranked_table(cells: Iterable[Any]) -> Table:
-    """Every cell, scenario by scenario, in the order of the ranking."""
-    groups = by_scenario(cells).values()
-    return _table(_RANKED, [row for group in groups for row in tables.ranking(group)])
-
-
-def left_out_table(cells: Iterable[Any]) -> Table:
-    """The cells without figures."""
-    return _table(_LEFT_OUT, list(tables.left_out(cells)))
-
-
-def _table(headers: tuple[str, ...], rows: list[tuple[Any, Figures]]) -> Table:
-    return Table(headers, rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS))
-
-
 # Charts -------------------------------------------------------------------------------------------------
 
 
@@ -174,7 +151,7 @@ def _charts(
     accuracy: Path | None,
 ) -> data.Json:
     """What page.js draws: the data of every chart, and the charts themselves."""
-    found = data.sweeps(loaded.frame, fitted)
+    found = data.sweeps(cells, fitted)
     curves = [] if accuracy is None else page_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
@@ -196,7 +173,7 @@ def _charts(
         "bars": data.bar_rows(lead) if lead else None,
         "sweeps": [dataclasses.asdict(sweep) for sweep in found],
         "agreement": data.agreement_groups(loaded.agreements),
-        "roofs": data.roofs(loaded.frame),
+        "roofs": data.roofs(cells),
         "curves": curves,
         "specs": specs,
     }

@@ -41,14 +41,14 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
         sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
         sections.append(ranked_table(group))
         sections += filter(None, [found_note(group)])
-        sections += _table(tables.measurement_rows(group))
+        sections += table_of(tables.measurement_rows(group))
     if found := targets(frame):
-        sections += ["## Targets", TARGETS_NOTE, *_table(target_rows(found))]
-    if fitted := exponents(frame):
-        sections += ["## Scaling", "value ~ size**exponent.", *_table(tables.exponent_rows(cells, fitted))]
+        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
+    if fitted := exponents(cells):
+        sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(cells)]
-    sections += ["## Machine and method", _machine(loaded.run), *_table(tables.limits_rows(cells))]
+    sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -163,23 +163,17 @@ def _short_left_out(cells: Iterable[Any]) -> str:
 
 # Tables -------------------------------------------------------------------------------------------------
 
-TEXT_COLUMNS = {
-    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
-    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class",
-}  # fmt: skip
-"""Headers of columns of text, which are set to the left; all others hold numbers."""
-
 
 def markdown_table(rows: Iterable[Mapping[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
+    rule = [":--" if header in tables.TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 
 
-def _table(rows: Iterable[Row]) -> list[str]:
+def table_of(rows: Iterable[Row]) -> list[str]:
     """The rows as a table whose values are text; nothing of no rows."""
     escaped = [{header: as_text(value) for header, value in row.items()} for row in rows]
     return [markdown_table(escaped)] if escaped else []

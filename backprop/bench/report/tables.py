@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from backprop.bench.record import MEASURED, Agreement, Description, Machine, one_line
 from backprop.bench.report import units
-from backprop.bench.report.ranking import by_scenario, is_predicted, rank, ranked
+from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:
     from backprop.bench.report.scaling import Exponent
 
 Row = dict[str, str]
 """A row of plain text, by header."""
+
+TEXT_COLUMNS = {
+    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
+    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class",
+}  # fmt: skip
+"""Headers of columns of text, which are set to the left; all others hold numbers."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +61,21 @@ def text(value: object, note: str = "") -> Figure:
 # Cells --------------------------------------------------------------------------------------------------
 
 
-def ranking(cells: Sequence[Any]) -> Iterator[tuple[Any, Figures]]:
-    """Every cell of one scenario in the order of its rank, with its figures.
+def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
+    """Every cell with its figures: scenario by scenario, and in each in the order of the ranking.
 
     A cell that did not run has its predicted time, ratio and memory, marked with ≈.
     """
-    ordered = ranked(cells)
-    short = next((_time(cell) for cell in ordered if cell.strategy == "short-form"), None)
-    for cell in ordered:
-        yield cell, _ranked(cell, short)
+    for group in by_scenario(cells).values():
+        short = next(
+            (_time(c) for c in group if c.strategy == "short-form" and (ran(c) or is_predicted(c))), None
+        )
+        for cell in ranked(group):
+            yield cell, _ranked(cell, short)
 
 
 def _time(cell: Any) -> Any:
-    """The time of a right cell, or the one that was predicted for a cell that did not run."""
+    """The measured time of a cell, or the one that was predicted for a cell that did not run."""
     return cell.time_median_s if cell.status in MEASURED else cell.predicted_time_s
 
 
@@ -282,14 +290,15 @@ def limits_rows(cells: Iterable[Any]) -> list[Row]:
         {
             "dtype": dtype,
             "threads": units.count(threads),
-            "GEMM peak": units.flops_rate(_median(cell.limit_flops_per_s for cell in own)),
-            "memory bandwidth": f"{units.data_size(_median(cell.limit_bytes_per_s for cell in own))}/s",
+            "GEMM peak": units.flops_rate(median(cell.limit_flops_per_s for cell in own)),
+            "memory bandwidth": f"{units.data_size(median(cell.limit_bytes_per_s for cell in own))}/s",
         }
         for (dtype, threads), own in groups.items()
     ]
 
 
-def _median(values: Iterable[Any]) -> float | None:
+def median(values: Iterable[Any]) -> float | None:
+    """The median of the numbers that are there; None where none is."""
     known = [float(value) for value in values if not units.missing(value)]
     return statistics.median(known) if known else None
 

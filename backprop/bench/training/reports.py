@@ -23,10 +23,10 @@ def write_training(folder: Path, outcome: Outcome, metrics: Metrics, dataset: Da
     Raises `OutputError` where the folder cannot be written.
     """
     trainer, picture = outcome.trainer, available()
-    header, *body = tables.confusion_rows(metrics)
+    confusion = tables.confusion_rows(metrics)
     files: dict[str, str | bytes] = {
         "metrics.csv": tables.metrics_csv(metrics),
-        "confusion.csv": tables.as_csv(header, body),
+        "confusion.csv": tables.as_csv(confusion[0], (row.values() for row in confusion)),
         "history.csv": tables.as_csv(Point._fields, trainer.history),
     }
     if picture:

@@ -66,7 +66,7 @@ def test_a_roof_has_the_limits_and_the_right_cells_below_them():
         "bandwidth_share": 0.5,
     }
     rows = [record(**limits), record("b", **limits | {"flops_share": 0.0}), wrong(**limits), record("c")]
-    (roof,) = data.roofs(to_frame(rows))
+    (roof,) = data.roofs(rows)
     assert (roof["peak"], roof["bandwidth"]) == (1e10, 1e9)
     (point,) = roof["points"]
     assert (point["strategy"], point["intensity"], point["speed"]) == ("short-form", 0.5, 2.5e9)
@@ -81,7 +81,7 @@ def test_hosts_of_another_processor_have_a_roof_of_their_own():
         "bandwidth_share": 0.5,
     }
     other = {"host": "b", "cpu": "slow", "limit_flops_per_s": 1e8}
-    found = data.roofs(to_frame([record(**limits), record("b", **limits | other)]))
+    found = data.roofs([record(**limits), record("b", **limits | other)])
     assert [(roof["peak"], len(roof["points"])) for roof in found] == [(1e10, 1), (1e8, 1)]
 
 
@@ -112,8 +112,7 @@ def test_everything_is_json():
 
 
 def swept(*rows):
-    frame = to_frame(list(rows))
-    return {sweep.label: sweep for sweep in data.sweeps(frame, exponents(frame))}
+    return {sweep.label: sweep for sweep in data.sweeps(rows, exponents(rows))}
 
 
 def batches(strategy="short-form", **changes):
@@ -167,10 +166,8 @@ def test_dtypes_threads_and_processors_are_kept_apart():
         for change in ({}, {"dtype": "float32"}, {"threads": 2}, {"host": "h", "cpu": "another"})
         for network, p in (("4-3-2 relu", 23), ("9-3-2 relu", 90))
     ]
-    frame = to_frame(rows)
-    for sweep in data.sweeps(frame, []):
-        cells = frame.loc[list(sweep.cells)]
-        assert cells.dtype.nunique() == cells.threads.nunique() == cells.cpu.nunique(dropna=False) == 1
+    for sweep in data.sweeps(rows, []):
+        assert len({(rows[k].dtype, rows[k].threads, rows[k].cpu) for k in sweep.cells}) == 1
 
 
 def test_predicted_cells_are_in_a_sweep_and_one_size_alone_is_none():

@@ -187,6 +187,13 @@ def test_a_thousand_predicted_cells_fit_into_three_megabytes(render):
     assert text.count("<tr data-scenario") == 2000
 
 
+def test_more_rows_than_a_page_has_room_for_are_counted(render, monkeypatch):
+    monkeypatch.setattr(html, "MOST_ROWS", 2)
+    text = render(*(record(f"s{k}") for k in range(5)))
+    assert text.count("<tr data-scenario") == 2
+    assert "3 more rows are in results.csv beside this page." in text
+
+
 def test_without_the_extra_it_is_one_sentence(render, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(html.PageError, match="pip install") as caught:

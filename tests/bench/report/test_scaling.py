@@ -21,7 +21,7 @@ def cell(sizes="784-64-10", batch=32, time=1e-3, memory=1000, strategy="short-fo
 
 
 def found(rows):
-    return {(e.strategy, e.swept, e.quantity): e for e in exponents(to_frame(rows))}
+    return {(e.strategy, e.swept, e.quantity): e for e in exponents(rows)}
 
 
 def width_sweep(power=2.0, predicted=1.0, widths=(16, 32, 64, 128)):
@@ -114,7 +114,7 @@ def test_times_that_scatter_make_a_wide_interval():
 
 def test_the_same_records_make_the_same_table():
     rows = width_sweep()
-    table, again = (exponent_rows(list(tuples(one)), exponents(one)) for one in map(to_frame, (rows, rows)))
+    table, again = (exponent_rows(one, exponents(one)) for one in (rows, list(tuples(to_frame(rows)))))
     assert table == again
     assert table[0]["against"] == "width 16 to 128, 4 sizes"
     assert table[0]["time, predicted"] == "1.00"
@@ -125,5 +125,5 @@ def test_the_same_records_make_the_same_table():
 
 
 def test_nothing_swept_is_no_table():
-    assert exponents(to_frame([record()])) == []
-    assert exponents(to_frame([])) == []
+    assert exponents([record()]) == []
+    assert exponents([]) == []
