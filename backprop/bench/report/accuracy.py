@@ -140,14 +140,20 @@ def find_accuracy(folder: Path) -> Path | None:
 
 
 def page_curves(path: Path) -> list[Json]:
-    """What each curve shows, one an experiment and dtype: caption, title, dtype, rows.
+    """What each curve shows, one an experiment and dtype: caption, title, dtype, rings, rows.
 
     Empty where the file holds something else.
     """
     try:
         frame = pd.read_csv(path)
         return [
-            {"caption": f"{dtype}; {curve.note}.", "title": curve.title, "dtype": dtype, "rows": rows}
+            {
+                "caption": f"{dtype}; {curve.note}.",
+                "title": curve.title,
+                "dtype": dtype,
+                "rings": any(row["bottom"] for row in rows),
+                "rows": rows,
+            }
             for curve in _CURVES
             for dtype, rows in curve.rows(frame).items()
         ]

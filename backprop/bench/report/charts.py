@@ -197,8 +197,8 @@ def _line(place: Spec, look: Spec, **parts: Any) -> Spec:
     }
 
 
-def _points(place: Spec, look: Spec, text: list[Spec], only: str, **mark: Any) -> Spec:
-    """The points for which the expression `only` holds."""
+def _points(place: Spec, look: Spec, text: list[Spec], only: str = "true", **mark: Any) -> Spec:
+    """The points for which the expression `only` holds; it holds for one at least, or Vega warns."""
     return {
         "transform": [{"filter": only}],
         "mark": {"type": "point", **mark},
@@ -319,11 +319,8 @@ def against_size(quantity: str, size: str, look: Spec, sizes: Spec = COUNTS) -> 
         strategy="strategy", cell="cell", time="time_text", memory="memory_text", error="error_text",
         status="status", fitted="fitted",
     )  # fmt: skip
-    layers = [
-        _line(place, look),
-        _points(place, look, text, "!datum.predicted", filled=True),
-        _points(place, look, text, "datum.predicted"),
-    ]
+    hollow = {"condition": {"test": "datum.predicted", "value": "var(--page)"}}
+    layers = [_line(place, look), _points(place, {**look, "fill": {**look["color"], **hollow}}, text)]
     if quantity == "time":
         ends = {**place, "y": {**place["y"], "field": "low"}, "y2": {"field": "high"}}
         rule = {"type": "rule", "strokeWidth": 3, "aria": False}
@@ -335,8 +332,8 @@ def against_size(quantity: str, size: str, look: Spec, sizes: Spec = COUNTS) -> 
     )
 
 
-def error_curve(title: str, dtype: str, look: Spec) -> Spec:
-    """Error against step or logit scale, one line a method; a ring where theory puts the bottom."""
+def error_curve(title: str, dtype: str, look: Spec, rings: bool) -> Spec:
+    """Error against step or logit scale, one line a method; with `rings` one where theory puts the bottom."""
     place = {
         "x": logarithmic("x", title, POWERS, **_BROAD),
         "y": logarithmic("error", f"relative error, {dtype}", POWERS),
@@ -350,7 +347,7 @@ def error_curve(title: str, dtype: str, look: Spec) -> Spec:
         layer=[
             _line(place, look, transform=[{"filter": measured}]),
             _points(place, look, text, measured, filled=True, size=40),
-            _points(place, {"color": look["color"]}, text, "datum.bottom", **ring),
+            *([_points(place, {"color": look["color"]}, text, "datum.bottom", **ring)] if rings else []),
         ],
     )
 
@@ -388,5 +385,5 @@ def learning_curve(x: Spec, look: Spec, nested: bool = False) -> Spec:
     y["scale"] = {"zero": False}
     place = {"x": x, "y": y}
     area = {"size": {"field": "area", "type": "quantitative", "scale": None}} if nested else {}
-    points = _points({**place, **area}, look, [], "true", filled=not nested)
+    points = _points({**place, **area}, look, [], filled=not nested)
     return chart("Test accuracy of every strategy.", 300, layer=[_line(place, look), points])

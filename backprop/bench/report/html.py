@@ -165,7 +165,7 @@ def _charts(
     if lead:
         specs["bars"] = charts.bars(lead)
     for curve in curves:
-        curve["spec"] = charts.error_curve(curve["title"], curve["dtype"], look)
+        curve["spec"] = charts.error_curve(curve["title"], curve["dtype"], look, curve["rings"])
     return {
         "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
         "first": f"{lead.scenario}, {lead.dtype}" if lead else "",

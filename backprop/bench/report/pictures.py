@@ -173,7 +173,7 @@ def draw_curves(name: str, title: str, panels: Mapping[str, list[Json]]) -> dict
     strategies = dict.fromkeys(row["strategy"] for rows in panels.values() for row in rows)
     look = charts.channels(strategies, legend("bottom", 4))
     shown = []
-    for dtype in panels:
-        chart = {**charts.error_curve(title, dtype, look), "width": 400, "height": 320}
-        shown.append({**chart, "data": {"name": dtype}})
+    for dtype, rows in panels.items():
+        chart = charts.error_curve(title, dtype, look, any(row["bottom"] for row in rows))
+        shown.append({**chart, "width": 400, "height": 320, "data": {"name": dtype}})
     return drawn(name, beside(*shown), **panels)

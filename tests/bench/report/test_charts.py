@@ -54,7 +54,7 @@ SPECS = {
     "learning": lambda: charts.learning_curve(
         charts.logarithmic("x", "steps", charts.PLAIN), LOOK, nested=True
     ),
-    "curve": lambda: charts.error_curve("step h", "float64", LOOK),
+    "curve": lambda: charts.error_curve("step h", "float64", LOOK, rings=True),
 } | {
     f"{quantity} {swept}": lambda quantity=quantity, swept=swept: charts.against_size(
         quantity, SIZES[swept], LOOK
