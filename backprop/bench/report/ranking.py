@@ -12,7 +12,6 @@ from typing import Any
 
 from backprop.bench.record import MEASURED, Description
 from backprop.bench.report import units
-from backprop.bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
@@ -161,10 +160,7 @@ def _lead(cells: Sequence[Any]) -> Lead:
     timed, left_out = list(filter(ran, cells)), list(filter(is_predicted, cells))
     base = _base(timed or left_out)
     unit = float(base.time_median_s if timed else base.predicted_time_s)
-    bars = [
-        *(_measured_bar(cell, base, unit) for cell in timed),
-        *(_predicted_bar(c, unit) for c in left_out),
-    ]
+    bars = [_bar(cell, base, unit) for cell in [*timed, *left_out]]
     usable = [bar for bar in bars if bar.ratio > 0 and math.isfinite(bar.ratio)]
     return Lead(
         str(base.scenario),
@@ -181,19 +177,15 @@ def _base(cells: Sequence[Any]) -> Any:
     return next((cell for cell in cells if cell.strategy == "short-form"), ranked(cells)[0])
 
 
-def _measured_bar(cell: Any, base: Any, unit: float) -> Bar:
-    """The ratio and interval that the turns gave; where the short form took none, the ratio of the times alone."""
-    seconds, ratio, low, high = cell.time_median_s, cell.ratio_to_short_form, cell.ratio_low, cell.ratio_high
-    if base.strategy != "short-form" or units.missing(ratio):
-        ratio, low, high = seconds / unit, None, None
-    if units.missing(low) or units.missing(high):
-        return Bar(str(cell.strategy), float(ratio), None, None, float(seconds), predicted=False)
-    return Bar(str(cell.strategy), float(ratio), float(low), float(high), float(seconds), predicted=False)
-
-
-def _predicted_bar(cell: Any, unit: float) -> Bar:
-    seconds = float(cell.predicted_time_s)
-    return Bar(str(cell.strategy), seconds / unit, None, None, seconds, predicted=True)
+def _bar(cell: Any, base: Any, unit: float) -> Bar:
+    """The ratio and interval that the turns gave; where they gave none, the time ÷ `unit`, both in seconds."""
+    predicted = not ran(cell)
+    seconds = float(cell.predicted_time_s if predicted else cell.time_median_s)
+    if predicted or base.strategy != "short-form" or units.missing(cell.ratio_to_short_form):
+        return Bar(str(cell.strategy), seconds / unit, None, None, seconds, predicted)
+    known = not (units.missing(cell.ratio_low) or units.missing(cell.ratio_high))
+    low, high = (float(cell.ratio_low), float(cell.ratio_high)) if known else (None, None)
+    return Bar(str(cell.strategy), float(cell.ratio_to_short_form), low, high, seconds, predicted)
 
 
 def _spread(bars: Sequence[Bar]) -> tuple[Bar, ...]:
@@ -249,6 +241,8 @@ def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
 
     It says also whether the run reached the precision and the smallest difference that it was asked for.
     """
+    from backprop.bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM  # loads NumPy
+
     timed = list(filter(ran, cells))
     several = [cell for cell in timed if _starts(cell) > 1 and not units.missing(cell.noise_floor)]
     if not several:

@@ -1,7 +1,7 @@
-"""How fast each rung should be: short form against libraries and its own products, Jacobians against theirs.
+"""How fast each strategy should be: the short form against libraries and against its own products, and so on.
 
-Formed from the cells that a run has; what it has not measured has no row. A ratio and its 95% interval are those of
-`backprop.bench.statistics`, as everywhere.
+Targets are formed from the cells of a run; a cell that was not measured gives no row. Every ratio and its
+95% interval are formed by `backprop.bench.statistics`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,19 @@ from backprop.bench.report.ranking import by_scenario
 from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
 
 TARGETS_NOTE = (
-    "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
-    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each once: "
-    "batched-jacobian leaves the zeros of digits as they are, and so can come to more than 1."
+    "What each strategy should reach on one thread, formed turn by turn from the cells of this run. "
+    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each counted "
+    "once. batched-jacobian does not write the zeros of a digit, and can therefore reach more than 1."
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """One figure beside what it must and should reach; None where it is only reported.
+    """One figure with the bound that it must reach and the one that it should reach (aim).
 
-    at_most: whether smaller is better. floor: the noise floor of its cell. mean: of the logarithms over starts, where
-    the figure is a ratio of times.
+    must, aim: None where the figure is only reported. at_most: whether smaller is better. floor: the noise floor of
+    its cell. mean: the mean of the logarithms over the starts, where the figure is a ratio of times. is_mean: whether
+    the figure is itself a mean over cells.
     """
 
     work: str
@@ -45,7 +46,7 @@ class Target:
 
     @property
     def verdict(self) -> str:
-        """aim, reached or missed; empty where nothing must be reached."""
+        """aim, reached or missed; empty where there is no bound."""
         for word, bound in (("aim", self.aim), ("reached", self.must)):
             if bound is not None and (self.figure.value <= bound) == self.at_most:
                 return word
@@ -53,7 +54,7 @@ class Target:
 
 
 def targets(frame: pd.DataFrame) -> list[Target]:
-    """Every target that the right cells of a run allow to form."""
+    """Every target that can be formed from the right cells of a run."""
     right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
     found = [target for group in _groups(right) for rule in _RULES for target in rule(group)]
     found += _geometric_means(found)
@@ -80,7 +81,7 @@ def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
 
 
 def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
-    """One row a kind of work: the range over its cells that have a bound, and how many of them reach it."""
+    """One row a kind of work: the range of the figures that have a bound, and how many of them reach it."""
     lines = []
     for work in dict.fromkeys(target.work for target in found if target.must is not None):
         bound = [target for target in found if target.work == work and target.must is not None]

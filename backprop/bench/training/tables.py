@@ -18,6 +18,8 @@ from backprop.bench.report.tables import Row
 from backprop.bench.training.compare import Learnt
 from backprop.training import Metrics, Point
 
+_NO_PICTURE = f"No picture: it needs `{NEEDED}`."
+
 # Rows ---------------------------------------------------------------------------------------------------
 
 
@@ -131,7 +133,7 @@ def metrics_markdown(
     sections = [
         "# Training report",
         f"**{_percent(metrics.accuracy)} of {metrics.samples:,} test images right.**",
-        shown if picture else f"No picture: it needs `{NEEDED}`.",
+        shown if picture else _NO_PICTURE,
         *table_of(summary_rows(metrics)),
     ]
     for title, rows in (
@@ -147,9 +149,12 @@ def metrics_markdown(
 
 def comparison_markdown(rows: Sequence[Learnt], batches_per_epoch: int, command: str, picture: bool) -> str:
     """The report of a comparison; `picture` says whether accuracy-against-time.svg stands beside it."""
-    shown = ["![Accuracy against time and against steps](accuracy-against-time.svg)"] if picture else []
-    table = table_of(compare_rows(rows, batches_per_epoch))
-    return "\n\n".join(["# Derivations compared by learning", f"`{command}`", *shown, *table]) + "\n"
+    sections = ["# Derivations compared by learning", f"`{command}`"]
+    if picture:
+        sections.append("![Accuracy against time and against steps](accuracy-against-time.svg)")
+    elif any(row.points for row in rows):
+        sections.append(_NO_PICTURE)
+    return "\n\n".join([*sections, *table_of(compare_rows(rows, batches_per_epoch))]) + "\n"
 
 
 # CSV ----------------------------------------------------------------------------------------------------
