@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 import backprop.bench
-from backprop.bench.report.accuracy import draw_accuracy
+from backprop.bench.report.accuracy import curves
 from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table
-from backprop.bench.report.pictures import draw_against_size, draw_headline
+from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
 from backprop.bench.report.targets import summary_rows, targets
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
@@ -59,7 +59,7 @@ def pictures() -> Iterator[tuple[str, dict[str, bytes]]]:
     yield "", draw_headline(reference) | draw_against_size(reference)
     for folder in ("scaling", "peers"):
         yield folder, draw_against_size(backprop.bench.load(REFERENCE / folder))
-    yield "accuracy", draw_accuracy(pd.read_csv(REFERENCE / "accuracy" / "accuracy.csv"))
+    yield "accuracy", draw_curves(curves(pd.read_csv(REFERENCE / "accuracy" / "accuracy.csv")))
     rows = json.loads((REFERENCE / "training" / "compare.json").read_text(encoding="utf-8"))
     yield "training", {"accuracy-against-time.svg": draw_comparison(list(map(learnt, rows)))}
 
@@ -71,9 +71,12 @@ def main() -> None:
     for folder, table in TABLES.items():
         text = updated(text, folder, table(backprop.bench.load(ROOT / folder)))
     readme.write_text(text, encoding="utf-8")
-    for folder, files in pictures():
+    for part, files in pictures():
+        folder = REFERENCE / part
+        same = {name for name, new in files.items() if (folder / name).read_bytes() == new}
         for name, content in files.items():
-            (REFERENCE / folder / name).write_bytes(content)
+            if Path(name).with_suffix(".svg").name not in same:  # a PDF of the same picture differs in its fonts' names
+                (folder / name).write_bytes(content)
 
 
 if __name__ == "__main__":

@@ -18,43 +18,6 @@ from backprop.bench.report.markdown import as_text, markdown_table
 _CSV = "accuracy.csv"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Curve:
-    """One experiment: its picture, and the column, the title and the sign in the title of its horizontal axis."""
-
-    experiment: str
-    picture: str
-    column: str
-    title: str
-    note: str
-    sign: str = ""
-
-    def rows(self, frame: pd.DataFrame) -> dict[str, list[Json]]:
-        """By dtype, the points of every method and the best step by theory; a dtype without points is left out."""
-        bottoms = predicted_bottoms() if self.column == "step" else {}
-        found = curve_rows(frame[frame.experiment == self.experiment], self.column, bottoms)
-        return {dtype: rows for dtype, rows in found.items() if rows}
-
-
-_CURVES = (
-    _Curve(
-        "step",
-        "error-against-step",
-        "step",
-        "step h, relative to the parameter",
-        "the ring is the bottom that theory predicts",
-        " (○: predicted bottom)",
-    ),
-    _Curve(
-        "logit-scale",
-        "error-against-logit-scale",
-        "logit_scale",
-        "factor on the logits",
-        "a line ends where a gradient is not finite",
-    ),
-)
-
-
 def accuracy_frame(rows: Sequence[ErrorRow]) -> pd.DataFrame:
     """One row a measured error; the column `within` says of a row of the grid whether its model is kept."""
     frame = pd.DataFrame([dataclasses.asdict(row) for row in rows], columns=list(FIELDS))
@@ -112,7 +75,7 @@ def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:
 
     Without the extra `report` there are no pictures, and those of an earlier report stay.
     """
-    drawn = draw_accuracy(frame) if pictures.available() else {}
+    drawn = pictures.draw_curves(curves(frame)) if pictures.available() else {}
     missing = "" if pictures.available() else f"\nNo pictures: they need `{pictures.NEEDED}`.\n"
     files: dict[str, str | bytes] = {
         _CSV: frame.to_csv(index=False, lineterminator="\n"),
@@ -122,15 +85,27 @@ def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:
     return write_files("The report", folder, files)
 
 
-def draw_accuracy(frame: pd.DataFrame) -> dict[str, bytes]:
-    """The curves of an accuracy frame as files by name."""
-    drawn: dict[str, bytes] = {}
-    for curve in _CURVES:
-        drawn |= pictures.draw_curves(curve.picture, curve.title + curve.sign, curve.rows(frame))
-    return drawn
+# Curves -------------------------------------------------------------------------------------------------
+
+_RING = "the ring is the bottom that theory predicts"
+_END = "a line ends where a gradient is not finite"
+_CURVES = (
+    ("step", "step", "error-against-step", "step h, relative to the parameter", _RING),
+    ("logit-scale", "logit_scale", "error-against-logit-scale", "factor on the logits", _END),
+)
+"""Experiment, column of the horizontal axis, name of the picture, title of the axis, and a note."""
 
 
-# For the page of a run ----------------------------------------------------------------------------------
+def curves(frame: pd.DataFrame) -> list[Json]:
+    """One chart an experiment and dtype: what it says, and its rows; a chart without rows is left out."""
+    found = []
+    for experiment, column, picture, title, note in _CURVES:
+        bottoms = predicted_bottoms() if column == "step" else {}
+        for dtype, rows in curve_rows(frame[frame.experiment == experiment], column, bottoms).items():
+            rings = any(row["bottom"] for row in rows)
+            said = {"picture": picture, "title": title, "dtype": dtype, "caption": f"{dtype}; {note}."}
+            found += [{**said, "rings": rings, "rows": rows}] if rows else []
+    return found
 
 
 def find_accuracy(folder: Path) -> Path | None:
@@ -139,23 +114,9 @@ def find_accuracy(folder: Path) -> Path | None:
     return next((place / _CSV for place in places if (place / _CSV).is_file()), None)
 
 
-def page_curves(path: Path) -> list[Json]:
-    """What each curve shows, one an experiment and dtype: caption, title, dtype, rings, rows.
-
-    Empty where the file holds something else.
-    """
+def read_curves(path: Path) -> list[Json]:
+    """The curves of an accuracy.csv for the page of a run; nothing of a file that holds something else."""
     try:
-        frame = pd.read_csv(path)
-        return [
-            {
-                "caption": f"{dtype}; {curve.note}.",
-                "title": curve.title,
-                "dtype": dtype,
-                "rings": any(row["bottom"] for row in rows),
-                "rows": rows,
-            }
-            for curve in _CURVES
-            for dtype, rows in curve.rows(frame).items()
-        ]
-    except (OSError, ValueError, LookupError, AttributeError, TypeError):  # a file of something else
+        return curves(pd.read_csv(path))
+    except (OSError, ValueError, LookupError, AttributeError, TypeError):
         return []

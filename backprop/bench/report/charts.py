@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -332,24 +332,26 @@ def against_size(quantity: str, size: str, look: Spec, sizes: Spec = COUNTS) -> 
     )
 
 
-def error_curve(title: str, dtype: str, look: Spec, rings: bool) -> Spec:
-    """Error against step or logit scale, one line a method; with `rings` one where theory puts the bottom."""
+def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
+    """Error against step or logit scale, one line a method; a ring where theory puts the bottom.
+
+    curve: title of the horizontal axis, dtype, and whether there are rings, as `accuracy.curves` has them.
+    """
+    title, dtype = curve["title"], curve["dtype"]
+    below = title + (" (○: predicted bottom)" if curve["rings"] else "")
     place = {
-        "x": logarithmic("x", title, POWERS, **_BROAD),
+        "x": logarithmic("x", below, POWERS, **_BROAD),
         "y": logarithmic("error", f"relative error, {dtype}", POWERS),
     }
     text = tooltip(strategy="strategy", **{title.split(",")[0]: "x_text"}, error="error_text")
-    ring = {"shape": "circle", "size": 300, "strokeWidth": 2.5}
-    measured = "!datum.bottom"
-    return chart(
-        f"Relative error against {title}, {dtype}, both logarithmic.",
-        300,
-        layer=[
-            _line(place, look, transform=[{"filter": measured}]),
-            _points(place, look, text, measured, filled=True, size=40),
-            *([_points(place, {"color": look["color"]}, text, "datum.bottom", **ring)] if rings else []),
-        ],
-    )
+    layers = [
+        _line(place, look, transform=[{"filter": "!datum.bottom"}]),
+        _points(place, look, text, "!datum.bottom", filled=True, size=40),
+    ]
+    if curve["rings"]:
+        ring = {"shape": "circle", "size": 300, "strokeWidth": 2.5}
+        layers.append(_points(place, {"color": look["color"]}, text, "datum.bottom", **ring))
+    return chart(f"Relative error against {title}, {dtype}, both logarithmic.", 300, layer=layers)
 
 
 def roofline(look: Spec) -> Spec:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench.report import units
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import HEADLINE
+from backprop.bench.report.tables import Figures, ranking
 
 
 def headline_cells(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,19 +31,22 @@ def headline_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def headline_table(frame: pd.DataFrame) -> str:
-    """Strategy, time, ratio, memory, error: a Markdown table."""
-    return markdown_table(map(_row, tuples(headline_cells(frame))))
+    """Strategy, time, ratio, noise floor, memory and error of these cells: a Markdown table."""
+    return markdown_table(
+        {
+            "strategy": f"`{cell.strategy}`",
+            "time of one gradient": figures["time"].text,
+            "÷ short form": figures["÷ short form"].text,
+            "noise floor": figures["noise floor"].text,
+            "memory": figures["peak memory"].text,
+            "error": _error(cell, figures),
+        }
+        for cell, figures in ranking(tuples(headline_cells(frame)))
+    )
 
 
-def _row(cell: Any) -> dict[str, str]:
-    ran = cell.status == "ok"
-    about = "" if ran else "≈ "
-    error = ("an estimate: " if cell.tolerance >= 1 else "") + units.error(cell.gradient_error)
-    return {
-        "strategy": f"`{cell.strategy}`",
-        "time of one gradient": about + units.seconds(cell.time_median_s if ran else cell.predicted_time_s),
-        "÷ short form": about + units.ratio(cell.ratio),
-        "noise floor": units.factor(cell.noise_floor),
-        "memory": about + units.data_size(cell.peak_bytes if ran else cell.predicted_peak_bytes),
-        "error": error if ran else "not run: " + cell.status.replace("-", " "),
-    }
+def _error(cell: Any, figures: Figures) -> str:
+    """The error, or why there is none; the error of an estimate that decides nothing is said to be one."""
+    if cell.status != "ok":
+        return "not run: " + str(cell.status).replace("-", " ")
+    return ("an estimate: " if cell.tolerance >= 1 else "") + figures["error"].text

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from backprop.bench.report import charts, data, tables
-from backprop.bench.report.accuracy import find_accuracy, page_curves
+from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.ranking import Lead, answer, ranking_note
@@ -152,7 +152,7 @@ def _charts(
 ) -> data.Json:
     """What page.js draws: the data of every chart, and the charts themselves."""
     found = data.sweeps(cells, fitted)
-    curves = [] if accuracy is None else page_curves(accuracy)
+    curves = [] if accuracy is None else read_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
     look = charts.channels(names)
@@ -165,7 +165,7 @@ def _charts(
     if lead:
         specs["bars"] = charts.bars(lead)
     for curve in curves:
-        curve["spec"] = charts.error_curve(curve["title"], curve["dtype"], look, curve["rings"])
+        curve["spec"] = charts.error_curve(curve, look)
     return {
         "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
         "first": f"{lead.scenario}, {lead.dtype}" if lead else "",

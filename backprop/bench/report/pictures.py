@@ -10,7 +10,7 @@ import functools
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Any
 
@@ -166,14 +166,18 @@ def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
 # The pictures of accuracy -------------------------------------------------------------------------------
 
 
-def draw_curves(name: str, title: str, panels: Mapping[str, list[Json]]) -> dict[str, bytes]:
-    """Error against step or logit scale, as name.svg and name.pdf; panels: the rows of `curve_rows` by dtype."""
-    if not panels:
-        return {}
-    strategies = dict.fromkeys(row["strategy"] for rows in panels.values() for row in rows)
-    look = charts.channels(strategies, legend("bottom", 4))
-    shown = []
-    for dtype, rows in panels.items():
-        chart = charts.error_curve(title, dtype, look, any(row["bottom"] for row in rows))
-        shown.append({**chart, "width": 400, "height": 320, "data": {"name": dtype}})
-    return drawn(name, beside(*shown), **panels)
+def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
+    """The curves of `accuracy.curves` as files by name: a picture an experiment, with a panel a dtype."""
+    experiments: dict[str, list[Json]] = {}
+    for curve in curves:
+        experiments.setdefault(curve["picture"], []).append(curve)
+    files: dict[str, bytes] = {}
+    for name, own in experiments.items():
+        strategies = dict.fromkeys(row["strategy"] for curve in own for row in curve["rows"])
+        look = charts.channels(strategies, legend("bottom", 4))
+        panels = [
+            {**charts.error_curve(curve, look), "width": 400, "height": 320, "data": {"name": curve["dtype"]}}
+            for curve in own
+        ]
+        files |= drawn(name, beside(*panels), **{curve["dtype"]: curve["rows"] for curve in own})
+    return files

@@ -54,7 +54,7 @@ SPECS = {
     "learning": lambda: charts.learning_curve(
         charts.logarithmic("x", "steps", charts.PLAIN), LOOK, nested=True
     ),
-    "curve": lambda: charts.error_curve("step h", "float64", LOOK, rings=True),
+    "curve": lambda: charts.error_curve({"title": "step h", "dtype": "float64", "rings": True}, LOOK),
 } | {
     f"{quantity} {swept}": lambda quantity=quantity, swept=swept: charts.against_size(
         quantity, SIZES[swept], LOOK
@@ -88,4 +88,4 @@ def test_no_file_is_no_curve(tmp_path):
 def test_a_file_of_something_else_is_no_curve(tmp_path, text):
     path = tmp_path / "accuracy.csv"
     path.write_text(text)
-    assert accuracy.page_curves(path) == []
+    assert accuracy.read_curves(path) == []

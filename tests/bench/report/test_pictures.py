@@ -179,13 +179,18 @@ def errors():
 
 @drawing
 def test_curves_of_errors_have_a_panel_a_dtype_and_a_ring_at_the_predicted_bottom():
-    drawn = pictures.draw_curves("curve", "step h", {"float32": errors()[:2], "float64": errors()})
+    said = {"picture": "curve", "title": "step h", "caption": ""}
+    panels = [
+        {**said, "dtype": "float32", "rings": False, "rows": errors()[:2]},
+        {**said, "dtype": "float64", "rings": True, "rows": errors()},
+    ]
+    drawn = pictures.draw_curves(panels)
     assert list(drawn) == ["curve.svg", "curve.pdf"]
     text = svg(drawn, "curve")
     assert "relative error, float32" in text
     assert "relative error, float64" in text
     assert len(re.findall(r'aria-roledescription="point"', text)) == 5
-    assert pictures.draw_curves("curve", "step h", {}) == {}
+    assert pictures.draw_curves([]) == {}
 
 
 # What drawing needs
