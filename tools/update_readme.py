@@ -73,9 +73,12 @@ def main() -> None:
     readme.write_text(text, encoding="utf-8")
     for part, files in pictures():
         folder = REFERENCE / part
-        same = {name for name, new in files.items() if (folder / name).read_bytes() == new}
+        old = {path.name: path.read_bytes() for path in folder.iterdir() if path.name in files}
         for name, content in files.items():
-            if Path(name).with_suffix(".svg").name not in same:  # a PDF of the same picture differs in its fonts' names
+            svg = (
+                Path(name).with_suffix(".svg").name
+            )  # of the same picture a PDF differs in the names of its fonts
+            if old.get(svg) != files[svg]:
                 (folder / name).write_bytes(content)
 
 

@@ -64,14 +64,7 @@ def beside(*panels: Spec, **parts: Any) -> Spec:
 
 def legend(orient: str, columns: int = 1) -> Spec:
     """A legend of strategies at this side of a picture, with so many columns."""
-    return {
-        "title": None,
-        "orient": orient,
-        "columns": columns,
-        "labelLimit": 0,
-        "symbolSize": 80,
-        "symbolType": None,
-    }
+    return {"title": None, "orient": orient, "columns": columns, "labelLimit": 0, "symbolSize": 80}
 
 
 @functools.cache
