@@ -113,7 +113,7 @@ def test_a_predicted_sweep_is_a_run_with_reports_and_goes_on_only_as_one(tmp_pat
         tmp_path / "run" / "report.md"
     ).read_text(encoding="utf-8")
     assert "24 cells predicted" in done.out
-    assert done.out.count("≈ ") == 2 * 24  # time and memory of every row
+    assert done.out.count("≈ ") == 3 * 24  # time, ratio and memory of every row
     assert run.notes == [NOTE]
     path = tmp_path / "run" / "records.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -95,12 +95,12 @@ def draw_against_size(frame: pd.DataFrame) -> dict[str, bytes]:
         ]
     networks = _networks(cells)
     look = charts.channels(names, legend("right"))
-    files: dict[str, bytes] = {}
+    made: dict[str, bytes] = {}
     for name, quantity in _AGAINST_SIZE.items():
         chart = charts.against_size(quantity, SIZES["parameters"], look, charts.PLAIN)
         chart = {**chart, "width": 520, "height": 400, "layer": [*chart["layer"], *_network_names()]}
-        files |= drawn(name, chart, cells=rows, networks=networks)
-    return files
+        made |= drawn(name, chart, cells=rows, networks=networks)
+    return made
 
 
 def comparable(frame: pd.DataFrame) -> pd.DataFrame:
@@ -164,7 +164,7 @@ def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
     experiments: dict[str, list[Json]] = {}
     for curve in curves:
         experiments.setdefault(curve["picture"], []).append(curve)
-    files: dict[str, bytes] = {}
+    made: dict[str, bytes] = {}
     for name, own in experiments.items():
         strategies = dict.fromkeys(row["strategy"] for curve in own for row in curve["rows"])
         look = charts.channels(strategies, legend("bottom", 4))
@@ -172,5 +172,5 @@ def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
             {**charts.error_curve(curve, look), "width": 400, "height": 320, "data": {"name": curve["dtype"]}}
             for curve in own
         ]
-        files |= drawn(name, beside(*panels), **{curve["dtype"]: curve["rows"] for curve in own})
-    return files
+        made |= drawn(name, beside(*panels), **{curve["dtype"]: curve["rows"] for curve in own})
+    return made
