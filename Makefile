@@ -6,7 +6,7 @@ BIN = $(VENV)/bin
 
 .PHONY: bench test lint lowest reference figures clean
 
-bench: $(VENV)/installed-report-html
+bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
 test: $(VENV)/installed-report+test
@@ -18,7 +18,7 @@ lint: $(VENV)/installed-report+test+lint
 	$(BIN)/mypy
 
 # The committed runs, in about an hour and a half; on a machine that does nothing else.
-reference: $(VENV)/installed-report-html-memory-peers
+reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
@@ -28,7 +28,7 @@ reference: $(VENV)/installed-report-html-memory-peers
 figures: $(VENV)/installed-report
 	$(BIN)/python tools/update_readme.py
 
-# A stamp per set of extras, joined by -, and dependency groups, each after a +: installed-report-html+test+lint.
+# A stamp per set of extras, joined by -, and dependency groups, each after a +: installed-report-memory+test+lint.
 # Pip knows dependency groups from 25.1 on.
 $(VENV)/installed-%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,7 +45,7 @@ lowest: LOWEST = .venv-lowest
 lowest:
 	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[report,html]' --group test
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[report]' --group test
 	$(LOWEST)/bin/backprop --help > /dev/null
 	$(LOWEST)/bin/backprop predict 784-512-10 > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null

@@ -21,6 +21,8 @@ from rich.table import Table
 
 from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
+from backprop.bench.report.ranking import answer, by_scenario, rank
+from backprop.bench.report.tables import TEXT_COLUMNS, Row, ranking
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -28,13 +30,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PIPED_WIDTH = 10_000  # a line that is read by a program must not be folded
+_PIPED_WIDTH = 10_000  # a program that reads a line needs it whole
 _MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
 def make_console() -> Console:
-    """A console on standard output; it takes no text of a user's for its own mark-up."""
+    """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji."""
     width = None if sys.stdout.isatty() else _PIPED_WIDTH
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
@@ -65,7 +67,10 @@ def _progress() -> Progress:
 
 @contextlib.contextmanager
 def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None], Callable[[], None]]]:
-    """A live display of a suite: what runs, how much is left, time to go. Gives `say` and `advance`."""
+    """A live display of a suite: what runs, how much is left, and the time to go.
+
+    It gives two functions: `say`, which shows what runs, and `advance`, which counts one turn.
+    """
     rounds = suite.schedule.starts * suite.schedule.turns
     with _progress() as progress:
         task = progress.add_task("starting", total=rounds * len(suite.scenarios))
@@ -82,7 +87,7 @@ def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None
 
 
 def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
-    """An empty table; the columns named in `numbers` are set to the right."""
+    """An empty table; the columns that `numbers` names are set to the right."""
     table = Table(
         title=title,
         title_justify="left",
@@ -95,36 +100,28 @@ def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) 
     return table
 
 
-def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
-    """One ranked table a scenario, with what was not as it should be when it was measured.
+_NUMBERS = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
 
-    Of a long sweep the first scenarios: nobody scrolls through the rest, which is in the report.
+
+def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
+    """The answer in words, then one ranked table a scenario, each with the notes on how it was measured.
+
+    A long sweep shows its first scenarios; the others are in the report.
     """
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.scenario, record.dtype), []).append(record)
-    numbers = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
+    said = answer(records)
+    if said.lead is not None and (said.lead.measured or not any(record.measured for record in records)):
+        console.print(f"{said.headline}. {said.sentence}")
+    groups = by_scenario(records)
     for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
-        first = cells[0]
-        title = f"{scenario}, {dtype}: {first.network}, batch {first.batch_size}"
-        has_ranks = any(cell.rank_best for cell in cells)
-        ranks = ("#",) if has_ranks else ()
-        table = make_table(title, (*ranks, "strategy", *numbers, "status", "reason"), (*ranks, *numbers))
-        for cell in sorted(cells, key=_rank):
-            table.add_row(
-                *([units.rank(cell.rank_best, cell.rank_worst)] if has_ranks else []),
-                one_line(cell.strategy),
-                _seen_or_predicted(units.seconds, cell.time_median_s, cell.predicted_time_s),
-                units.ratio(cell.ratio_to_short_form),
-                units.factor(cell.noise_floor),
-                _seen_or_predicted(units.data_size, cell.peak_bytes, cell.predicted_peak_bytes),
-                units.error(cell.gradient_error),
-                units.error(cell.tolerance),
-                units.percent(cell.test_accuracy),
-                cell.status,
-                cell.reason or (f"unstable: {cell.unstable}" if cell.unstable else ""),
-                style=_STYLES.get(cell.status, "dim") if cell.status != "ok" else None,
-            )
+        title = f"{scenario}, {dtype}: {cells[0].network}, batch {cells[0].batch_size}"
+        ranks = ("#",) if any(map(rank, cells)) else ()
+        headers = (*ranks, "strategy", *_NUMBERS, "status", "reason")
+        table = make_table(title, headers, (*ranks, *_NUMBERS))
+        for cell, figures in ranking(cells):
+            row = {header: figures[header].text for header in headers}
+            row["reason"] = row["reason"] or figures["status"].note
+            style = _STYLES.get(cell.status, "dim") if cell.status != "ok" else None
+            table.add_row(*row.values(), style=style)
         console.print(table)
         for note in notes:
             console.print(f"note: {note}")
@@ -132,46 +129,29 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
 
 
-def _seen_or_predicted(
-    text: Callable[[float | None], str], seen: float | None, predicted: float | None
-) -> str:
-    """What was measured, else what was predicted with a sign that says so."""
-    return text(seen) if seen is not None or predicted is None else f"≈ {text(predicted)}"
-
-
-def print_targets(console: Console, rows: Sequence[dict[str, str]]) -> None:
-    """The rows of `target_rows`; nothing where there are none."""
+def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
+    """A table of these rows, text to the left and numbers to the right; nothing where there are none."""
     if rows:
-        numbers = ("seen", "95% interval", "noise floor", "must", "aim")
-        table = make_table("Targets", list(rows[0]), numbers)
+        numbers = [header for header in rows[0] if header not in TEXT_COLUMNS]
+        table = make_table(title, rows[0], numbers)
         for row in rows:
             table.add_row(*row.values())
         console.print(table)
 
 
+def print_targets(console: Console, rows: Sequence[Row]) -> None:
+    """The rows of `target_rows`; nothing where there are none."""
+    print_rows(console, "Targets", rows)
+
+
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     """Every pair with its distance, the distance allowed, and the verdict."""
-    numbers = ("distance", "allowed")
-    table = make_table(
-        "Every pair of strategies: relative distance of their gradients",
-        ("scenario", "dtype", "first", "second", *numbers, "verdict"),
-        numbers,
-    )
+    headers = ("scenario", "dtype", "first", "second", "distance", "allowed", "verdict")
+    title = "Every pair of strategies: relative distance of their gradients"
+    table = make_table(title, headers, ("distance", "allowed"))
     for row in agreements:
-        table.add_row(
-            row.scenario,
-            row.dtype,
-            one_line(row.first),
-            one_line(row.second),
-            units.error(row.distance),
-            units.error(row.tolerance),
-            "agree" if row.agrees else "DISAGREE",
-            style=None if row.agrees else "bold red",
-        )
+        names = row.scenario, row.dtype, one_line(row.first), one_line(row.second)
+        figures = units.error(row.distance), units.error(row.tolerance)
+        verdict, style = ("agree", None) if row.agrees else ("DISAGREE", "bold red")
+        table.add_row(*names, *figures, verdict, style=style)
     console.print(table)
-
-
-def _rank(record: Record) -> tuple[int, float]:
-    """Right cells by time, then wrong ones, then those that did not run."""
-    group = {"ok": 0, "disagrees": 1}.get(record.status, 2)
-    return group, record.time_median_s or record.predicted_time_s or 0.0

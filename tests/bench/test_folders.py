@@ -11,7 +11,7 @@ from tables import sentence
 
 from backprop.bench.folders import LATEST, found, keep, lead_to, new_folder
 from backprop.bench.journal import make_room, read_journal
-from backprop.bench.report import html, older_files, plots, write_reports
+from backprop.bench.report import html, older_files, pictures, write_reports
 from backprop.errors import OutputError
 
 PREDICT = ("run", "--predict", "--scenario", "toy", "--strategy", "short-form")
@@ -72,11 +72,10 @@ def test_a_file_that_is_there_is_kept_unless_fresh(tmp_path, capsys):
 
 def test_a_report_keeps_what_it_cannot_make_again(tmp_path, monkeypatch):
     folder = write_journal(tmp_path, record())
-    old = {name: f"old {name}" for name in (*plots.NAMES, html.NAME)}
+    old = {name: f"old {name}" for name in (*pictures.NAMES, html.NAME)}
     for name, content in old.items():
         (folder / name).write_text(content)
-    monkeypatch.setattr(plots, "available", lambda: False)
-    monkeypatch.setattr(html, "available", lambda: False)
+    monkeypatch.setattr(pictures, "available", lambda: False)
     written = write_reports(folder)
     assert {path.name for path in written} == {"results.csv", "report.md"}
     assert {name: (folder / name).read_text() for name in old} == old

@@ -24,9 +24,9 @@ from backprop.bench.comparison import compare_runs
 from backprop.bench.journal import NAME, finished_groups, read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.record import to_json
-from backprop.bench.report import html, markdown
+from backprop.bench.report import html, markdown, pictures
 from backprop.bench.report.frame import load_run, to_csv
-from backprop.bench.report.summary import summary
+from backprop.bench.report.markdown import summary
 from backprop.bench.selftest import SHARES, resumed
 from backprop.bench.selftest import markdown as page_of
 from backprop.bench.suites import find_scenarios, find_suite, read_suite
@@ -167,7 +167,7 @@ def everything_of(folder):
     to_csv(loaded)
     markdown.render(loaded, [])
     summary(loaded)
-    if html.available():
+    if pictures.available():
         html._content(loaded, folder)
 
 

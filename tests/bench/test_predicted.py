@@ -109,9 +109,11 @@ def test_a_predicted_sweep_is_a_run_with_reports_and_goes_on_only_as_one(tmp_pat
     assert len(records) == 24
     assert {r.status for r in records} <= {"predicted", "over-memory-budget", "over-time-budget"}
     assert all(r.predicted_peak_bytes and r.predicted_time_s for r in records)
-    assert "**No cell was measured.**" in (tmp_path / "run" / "report.md").read_text(encoding="utf-8")
+    assert "**No cell was measured; predicted for the same gradient: " in (
+        tmp_path / "run" / "report.md"
+    ).read_text(encoding="utf-8")
     assert "24 cells predicted" in done.out
-    assert done.out.count("≈ ") == 2 * 24  # time and memory of every row
+    assert done.out.count("≈ ") == 3 * 24  # time, ratio and memory of every row
     assert run.notes == [NOTE]
     path = tmp_path / "run" / "records.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -84,7 +84,7 @@ def finish_run(
     """Print what was found and exit with its code; `again` is the command that goes on with an interrupted run."""
     from backprop.bench.console import make_console, print_agreements, print_records
     from backprop.bench.record import to_json
-    from backprop.bench.report import html, older_files
+    from backprop.bench.report import older_files, pictures
 
     if as_json:
         rows = {
@@ -107,8 +107,8 @@ def finish_run(
             console.print(f"written: {path}")
         if written and (older := older_files(written[0].parent, written)):
             console.print(older)
-        if written and not html.available():
-            console.print(html.MISSING)
+        if written and not pictures.available():
+            console.print(pictures.MISSING)
     if interrupted:
         kept = "nothing was measured"
         if done.records or again:

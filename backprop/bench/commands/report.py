@@ -20,8 +20,8 @@ def report(
     from backprop.bench.libraries import CONSTRAINTS, write_constraints
     from backprop.bench.report import older_files, write_page, write_reports
     from backprop.bench.report.frame import load_run
-    from backprop.bench.report.html import MISSING, available
-    from backprop.bench.report.summary import summary
+    from backprop.bench.report.markdown import summary
+    from backprop.bench.report.pictures import MISSING, available
 
     if markdown:
         print(summary(load_run(folder)), end="")

@@ -130,8 +130,7 @@ def measure_curves(folder: Path) -> bool:
     """Measure errors against step and logit scale, unless the folder has them; whether Ctrl-C interrupted that."""
     from backprop.bench.accuracy import curves
     from backprop.bench.console import tracked
-    from backprop.bench.report.accuracy import accuracy_frame, write_accuracy
-    from backprop.bench.report.page.curves import find_accuracy
+    from backprop.bench.report.accuracy import accuracy_frame, find_accuracy, write_accuracy
 
     if find_accuracy(folder) is None:
         try:

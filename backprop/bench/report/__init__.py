@@ -10,33 +10,33 @@ from backprop.bench.output import write_files, writing
 
 
 def write_reports(run: Path) -> list[Path]:
-    """Write results.csv, report.md and, with the extras `report` and `html`, the plots and report.html.
+    """Write results.csv, report.md and, with the extra `report`, the pictures and report.html.
 
-    Returns what was written. A file is there whole or, where its writing failed, as it was before; what cannot be
-    made here, because an extra is not installed, stays as it is.
+    Returns what was written. A file is written whole, or stays as it was. Without the extra the pictures and the page
+    of an earlier report stay.
     Raises `RecordError` where the run cannot be read and `OutputError` where its folder cannot be written.
     """
-    from backprop.bench.report import frame, html, markdown, plots
+    from backprop.bench.report import frame, html, markdown, pictures
 
     loaded, folder = frame.load_run(run), path_of(run).parent
-    pictures = plots.draw_plots(loaded.frame) if plots.available() else {}
-    shown = [name for name in pictures if name.endswith(".svg")]
+    can_draw = pictures.available()
+    drawn = pictures.draw_against_size(loaded.frame) if can_draw else {}
+    shown = [name for name in drawn if name.endswith(".svg")]
     files: dict[str, str | bytes] = {
         "results.csv": frame.to_csv(loaded),
-        "report.md": markdown.render(loaded, shown, plots.available()),
-        **pictures,
+        "report.md": markdown.render(loaded, shown, can_draw),
+        **drawn,
     }
-    if html.available():
+    if can_draw:
         files[html.NAME] = html.render(loaded, folder)
-    if plots.available():
         with writing("The report", folder):
-            for name in set(plots.NAMES) - set(pictures):  # of other figures: this journal gives none
+            for name in set(pictures.NAMES) - set(drawn):  # pictures of other figures: this run gives none
                 (folder / name).unlink(missing_ok=True)
     return write_files("The report", folder, files)
 
 
 def write_page(run: Path) -> Path:
-    """Write report.html alone; raises `PageError` without the extra `html`, and as `write_reports` does."""
+    """Write report.html alone; raises `PageError` without the extra `report`, and as `write_reports` does."""
     from backprop.bench.report import frame, html
 
     folder = path_of(run).parent
@@ -45,7 +45,7 @@ def write_page(run: Path) -> Path:
 
 
 def older_files(folder: Path, written: Sequence[Path]) -> str | None:
-    """One sentence on the reports in a folder that were not made again with those that were written."""
+    """One sentence that names the reports in a folder which an earlier report made and `written` does not hold."""
     older = [path.name for path in _reports(folder) if path.is_file() and path not in written]
     if not older:
         return None
@@ -60,6 +60,6 @@ def remove_reports(folder: Path) -> None:
 
 
 def _reports(folder: Path) -> list[Path]:
-    from backprop.bench.report import html, plots
+    from backprop.bench.report import html, pictures
 
-    return [folder / name for name in ("results.csv", "report.md", *plots.NAMES, html.NAME)]
+    return [folder / name for name in ("results.csv", "report.md", *pictures.NAMES, html.NAME)]

@@ -1,4 +1,4 @@
-"""The data frame that every report is made from: one row a cell, dtypes right, units in the names."""
+"""The data frame of a run: one row a cell, a dtype for every column, units in the names of the columns."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _DTYPES: dict[Any, str] = {
     Samples: "object",
     SamplesByName: "object",
 }
-"""The dtype of a column by the type of its field; `Predicted` is either, and all other numbers are floats."""
+"""The dtype of a column by the type of its field; other types become float64, and `_column` treats `Predicted`."""
 
 
 @dataclass(frozen=True)
 class LoadedRun:
-    """A run as read from its journal: its description, the frame of its cells, and the agreements."""
+    """A run as read from its journal: its description, the frame of its cells, and its agreements."""
 
     run: Description
     frame: pd.DataFrame
@@ -53,7 +53,7 @@ def load_run(folder: Path) -> LoadedRun:
 
 
 def load_frame(folder: Path) -> pd.DataFrame:
-    """The frame alone."""
+    """Read the frame of a run's cells; raises `RecordError` where that is not possible."""
     return load_run(folder).frame
 
 
@@ -74,9 +74,9 @@ def _column(values: list[Any], kind: Any) -> pd.Series:
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, whose fields pandas cannot type.
+    """The rows as named tuples, as `frame.itertuples()` gives them; their fields have no static types.
 
-    What `frame.itertuples()` gives, without a class made anew and fifty look-ups by position for every table.
+    `itertuples` makes a class at every call, which for small tables takes most of the time. Here the class is kept.
     """
     make = _row_class(tuple(frame.columns))._make
     return map(make, zip(frame.index, *(frame[name] for name in frame.columns), strict=True))
@@ -88,9 +88,9 @@ def _row_class(columns: tuple[str, ...]) -> Any:
 
 
 def to_csv(loaded: LoadedRun) -> str:
-    """The frame without the raw samples, which stay in the journal.
+    """The frame as CSV, without the raw samples, which stay in the journal.
 
-    Twelve digits of a float: in the last ones the logarithms of processors differ.
+    A float has twelve digits: its last ones differ between processors, whose logarithms differ.
     """
     figures = loaded.frame.drop(columns=["samples_s", "baselines_s"])
     return figures.to_csv(index=False, lineterminator="\n", float_format="%.12g")

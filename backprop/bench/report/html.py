@@ -1,49 +1,41 @@
 """A run as one HTML page that needs nothing else: the answer, sortable tables, charts; it makes no request.
 
-Everything that a run or its user has named is escaped, in the page by Jinja, in its data by JSON.
+Every name that a run or its user gave is escaped: in the page by Jinja, in its data by JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from backprop.bench.report import units
+from backprop.bench.report import charts, data, tables
+from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.frame import LoadedRun, tuples
-from backprop.bench.report.machine import machine_rows
-from backprop.bench.report.markdown import TEXT_COLUMNS, limits_rows
-from backprop.bench.report.measurement import measurement_rows, ranking_note
-from backprop.bench.report.page import bundle, curves, data, matrices, tables
-from backprop.bench.report.page.charts import agreement, bars
-from backprop.bench.report.page.lead import Lead, find_lead, headline, sentence, verdict
-from backprop.bench.report.page.lines import against_size, roofline
-from backprop.bench.report.page.series import series_of
-from backprop.bench.report.page.sweeps import LABELS, sweeps
+from backprop.bench.report.pictures import NEEDED, available
+from backprop.bench.report.ranking import Lead, answer, ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
 from backprop.errors import BackpropError
 
 NAME = "report.html"
-NEEDED = "pip install 'backprop-bench[html]'"
-MISSING = f"no report.html: it needs `{NEEDED}`"
 
 
 class PageError(BackpropError, RuntimeError):
     """A page that cannot be made here."""
 
 
-def available() -> bool:
-    """Whether the extra `html` is installed."""
-    return bundle.available()
-
-
 def render(loaded: LoadedRun, folder: Path) -> str:
     """The whole page; `folder` is where errors against the step are looked for, which `backprop accuracy` writes.
 
-    Raises `PageError` where the extra `html` is not installed.
+    Raises `PageError` where the extra `report` is not installed.
     """
     if not available():
         raise PageError(f"The HTML page needs Jinja and Vega, which are not installed; expected `{NEEDED}`.")
@@ -53,95 +45,79 @@ def render(loaded: LoadedRun, folder: Path) -> str:
     return environment.from_string(_own("page.html.jinja")).render(
         style=_raw(_own("page.css")),
         script=_raw(_own("page.js")),
-        library=_raw(bundle.chart_library()),
+        library=_raw(chart_library()),
         **_content(loaded, folder),
     )
 
 
+def _own(name: str) -> str:
+    return files("backprop.bench.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _raw(text: str) -> Any:
+    """Text of this package, which Jinja does not escape."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+# What the page says -------------------------------------------------------------------------------------
+
+
 def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
     """Everything that the template names."""
-    frame = loaded.frame
-    lead, fitted = find_lead(frame), exponents(frame)
-    shown = lead.bars if lead else ()
-    accuracy = curves.find_accuracy(folder)
-    charts = _charts(loaded, lead, fitted, accuracy)
+    cells = list(tuples(loaded.frame))
+    said, fitted = answer(cells), exponents(cells)
+    shown = said.lead.bars if said.lead else ()
+    accuracy = find_accuracy(folder)
+    drawn = _charts(loaded, cells, said.lead, fitted, accuracy)
     content = {
-        "lead": lead,
-        "headline": headline(lead, frame),
-        "sentence": sentence(lead) if lead else "",
-        "verdict": verdict(frame),
-        "tone": _tone(frame),
+        "answer": said,
+        "lead": said.lead,
+        "tone": _tone(cells),
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
         "notes": list(map(str, loaded.run.notes)),
-        "ranked": tables.ranked_table(frame),
-        "ranking_note": ranking_note(frame, loaded.run),
-        "scenarios": list(dict.fromkeys(map(str, frame.scenario))),
-        "dtypes": list(dict.fromkeys(map(str, frame.dtype))),
-        "statuses": list(dict.fromkeys(map(str, frame.status))),
-        "charts": charts,
-        "text_columns": TEXT_COLUMNS | {"host", "cpu"},
-        "exponents": matrices.exponent_table(frame, fitted),
-        "pairs": matrices.agreement_tables(loaded.agreements),
+        "ranked": list(tables.ranking(cells)),
+        "ranked_headers": _RANKED,
+        "ranking_note": ranking_note(cells, loaded.run),
+        "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
+        "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
+        "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
+        "charts": drawn,
+        "text_columns": tables.TEXT_COLUMNS,
+        "exponents": tables.exponent_rows(cells, fitted),
+        "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
-        "limits": limits_rows(frame),
-        "targets": target_rows(targets(frame)),
+        "limits": tables.limits_rows(cells),
+        "targets": target_rows(targets(loaded.frame)),
         "targets_note": TARGETS_NOTE.replace("`", ""),
-        "left_out": tables.left_out_table(frame),
-        "floors": _floors(frame),
-        "measurements": _measurements(frame),
-        "hosts": _hosts(frame),
-        "machine": machine_rows(loaded.run),
+        "left_out": list(tables.left_out(cells)),
+        "left_out_headers": _LEFT_OUT,
+        "most_rows": MOST_ROWS,
+        "floors": tables.floor_rows(cells),
+        "measurements": tables.all_measurement_rows(cells),
+        "hosts": tables.host_rows(cells),
+        "machine": tables.machine_rows(loaded.run),
     }
     return {**content, "contents": _contents(content)}
 
 
-def _tone(frame: pd.DataFrame) -> str:
+def _tone(cells: Iterable[Any]) -> str:
     """How the verdict is shown; a run in which nothing was measured is neither good nor bad."""
-    if (frame.status == "disagrees").any():
-        return "bad"
-    return "good" if (frame.status == "ok").any() else "plain"
-
-
-def _charts(loaded: LoadedRun, lead: Lead | None, fitted: list[Exponent], accuracy: Path | None) -> data.Json:
-    """What page.js draws: the data of every chart, and the charts themselves."""
-    frame = loaded.frame
-    found = sweeps(frame, fitted)
-    drawn = [] if accuracy is None else curves.curves(accuracy)
-    names = [*map(str, frame.strategy), *(row["strategy"] for curve in drawn for row in curve["rows"])]
-    specs = {
-        f"{quantity}-{swept}": against_size(quantity, swept)
-        for swept in LABELS
-        if any(sweep.swept == swept for sweep in found)
-        for quantity in ("time", "memory", "error")
-    }
-    specs |= {"agreement": agreement(), "roofline": roofline()} | ({"bars": bars(lead)} if lead else {})
-    return {
-        "series": {
-            name: {"colour": one.colour, "shape": one.shape, "sign": one.sign}
-            for name, one in series_of(names).items()
-        },
-        "first": f"{lead.scenario}, {lead.dtype}" if lead else "",
-        "columns": data.COLUMNS,
-        "cells": data.cell_rows(frame),
-        "bars": data.bar_rows(lead) if lead else None,
-        "sweeps": data.sweep_rows(found),
-        "agreement": data.agreement_groups(loaded.agreements),
-        "roofs": data.roofs(frame),
-        "curves": drawn,
-        "specs": specs,
-    }
+    statuses = {cell.status for cell in cells}
+    return "bad" if "disagrees" in statuses else "good" if "ok" in statuses else "plain"
 
 
 def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The sections that the page has, for its navigation."""
-    charts = content["charts"]
+    drawn = content["charts"]
     parts = (
         ("ranking", "Ranking", True),
-        ("size", "Against size", charts["sweeps"]),
-        ("agreement", "Agreement", charts["agreement"]),
+        ("size", "Against size", drawn["sweeps"]),
+        ("agreement", "Agreement", drawn["agreement"]),
         ("accuracy", "Error against step", True),
-        ("limits", "Machine's limits", charts["roofs"]),
+        ("limits", "Machine's limits", drawn["roofs"]),
         ("targets", "Targets", content["targets"]),
         ("left-out", "Left out", True),
         ("noise", "Noise floor", True),
@@ -150,48 +126,93 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
     return [(part, title) for part, title, there in parts if there]
 
 
-def _floors(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """The noise floor of every A/A pair: one a group of strategies that took turns together."""
-    known = frame[frame.noise_floor.notna()].drop_duplicates(["scenario", "dtype", "turns_group"])
-    return [
-        {
-            "scenario": f"{cell.scenario}, {cell.dtype}",
-            "group": units.count(cell.turns_group),
-            "noise floor": f"{cell.noise_floor:.3f}",
-            "starts": str(cell.starts),
-            "turns": str(cell.rounds),
-        }
-        for cell in tuples(known)
-    ]
+# Tables that sort and filter ----------------------------------------------------------------------------
+
+MOST_ROWS = 2000
+"""Rows of one table: more would make the page larger than 3 MB; results.csv has them all."""
+
+_RANKED = (
+    "strategy", "#", "scenario", "dtype", "time", "÷ short form", "÷ loss", "peak memory", "error", "tolerance",
+    "accuracy", "status",
+)  # fmt: skip
+_LEFT_OUT = (
+    "strategy", "scenario", "dtype", "status", "reason", "predicted time", "predicted memory", "forward passes",
+)  # fmt: skip
 
 
-def _hosts(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """The hosts of a run on several, with their processor and how many cells each had."""
-    known = frame[frame.host.notna()]
-    if known.host.nunique() < 2:
-        return []
-    return [
-        {"host": str(host), "cpu": str(cells.cpu.iloc[0]), "cells": f"{len(cells):,}"}
-        for host, cells in known.groupby("host", sort=False)
-    ]
+# Charts -------------------------------------------------------------------------------------------------
 
 
-def _measurements(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """The rows of report.md on how well a cell was measured, of all scenarios in one table."""
-    known = frame[frame.time_low_s.notna()]
-    return [
-        {"strategy": row["strategy"], "scenario": f"{scenario}, {dtype}"} | row
-        for (scenario, dtype), cells in known.groupby(["scenario", "dtype"], sort=False)
-        for row in measurement_rows(cells)
-    ]
+def _charts(
+    loaded: LoadedRun,
+    cells: Sequence[Any],
+    lead: Lead | None,
+    fitted: Sequence[Exponent],
+    accuracy: Path | None,
+) -> data.Json:
+    """What page.js draws: the data of every chart, and the charts themselves."""
+    found = data.sweeps(cells, fitted)
+    curves = [] if accuracy is None else read_curves(accuracy)
+    names = [str(cell.strategy) for cell in cells]
+    names += [row["strategy"] for curve in curves for row in curve["rows"]]
+    look = charts.channels(names)
+    specs = {
+        f"{quantity}-{swept}": charts.against_size(quantity, data.SIZES[swept], look)
+        for swept in dict.fromkeys(sweep.swept for sweep in found)
+        for quantity in charts.QUANTITIES
+    }
+    specs |= {"agreement": charts.agreement(), "roofline": charts.roofline(look)}
+    if lead:
+        specs["bars"] = charts.bars(lead)
+    for curve in curves:
+        curve["spec"] = charts.error_curve(curve, look)
+    return {
+        "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
+        "first": f"{lead.scenario}, {lead.dtype}" if lead else "",
+        "cells": [data.cell_row(cell) for cell in cells],
+        "bars": data.bar_rows(lead) if lead else None,
+        "sweeps": [dataclasses.asdict(sweep) for sweep in found],
+        "agreement": data.agreement_groups(loaded.agreements),
+        "roofs": data.roofs(cells),
+        "curves": curves,
+        "specs": specs,
+    }
 
 
-def _own(name: str) -> str:
-    return files("backprop.bench.report.page").joinpath(name).read_text(encoding="utf-8")
+@functools.cache
+def chart_library() -> str:
+    """Vega, Vega-Lite and vega-embed as one script, safe to stand between `<script>` and `</script>`.
+
+    vl-convert bundles them in some seconds, and gives the same script for the same version. The script is therefore
+    kept in the user's cache, with a checksum by which a file that was cut short is found out and made again.
+    """
+    kept = _cache()
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        checksum, _, script = kept.read_text(encoding="utf-8").partition("\n")
+        if checksum == _checksum(script):
+            return script
+    script = _bundled().replace("</script", "<\\/script").replace("<!--", "<\\!--")
+    with contextlib.suppress(OSError):  # without a cache that can be written the script is made again
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        beside = kept.with_suffix(f".{os.getpid()}")
+        beside.write_text(f"{_checksum(script)}\n{script}", encoding="utf-8", newline="\n")
+        beside.replace(kept)
+    return script
 
 
-def _raw(text: str) -> Any:
-    """Text of our own, not to be escaped."""
-    from markupsafe import Markup
+def _bundled() -> str:
+    import vl_convert
 
-    return Markup(text)
+    make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
+    return str(make())
+
+
+def _cache() -> Path:
+    import pooch
+
+    version = importlib.metadata.version("vl-convert-python")
+    return Path(pooch.os_cache("backprop-bench")) / f"vega-{version}.js"
+
+
+def _checksum(script: str) -> str:
+    return hashlib.sha256(script.encode()).hexdigest()

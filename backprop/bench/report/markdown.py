@@ -1,200 +1,110 @@
-"""The Markdown report: the answer first, then a ranked table per scenario, agreement, what was left out."""
+"""Markdown: the report of a run, the short text for a pull request, and the tables that both are made of."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
-
-import pandas as pd
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from backprop.bench.record import MEASURED, Agreement, Description
-from backprop.bench.report import units
+from backprop.bench.report import tables, units
 from backprop.bench.report.frame import LoadedRun, tuples
-from backprop.bench.report.machine import machine_rows
-from backprop.bench.report.measurement import exponent_rows, found_note, measurement_rows, ranking_note
+from backprop.bench.report.pictures import NEEDED
+from backprop.bench.report.ranking import Answer, Lead, answer, by_scenario, found_note, ranking_note
 from backprop.bench.report.scaling import exponents
+from backprop.bench.report.tables import Figures, Row
 from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
 
+# The report of a run ------------------------------------------------------------------------------------
 
-def render(loaded: LoadedRun, pictures: list[str], can_plot: bool = True) -> str:
+_RANKED = (
+    "#", "strategy", "time", "± IQR", "min", "÷ short form", "noise floor", "÷ loss", "÷ products", "prepare",
+    "peak memory", "predicted", "error", "tolerance", "accuracy", "status",
+)  # fmt: skip
+_SOMETIMES = ("#", "noise floor")
+"""Columns that a table has where a cell has a figure: a quick look has no A/A pair, and one start has no rank."""
+
+
+def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str:
     """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
-    frame = loaded.frame
-    sections = ["# Derivations of one gradient, compared", answer(frame)]
+    frame, cells = loaded.frame, list(tuples(loaded.frame))
+    sections = ["# Derivations of one gradient, compared", *_answer(answer(cells))]
     sections += [f"![{_caption(name)}]({name})" for name in pictures]
-    if not can_plot:
-        sections.append("No plots: matplotlib is not installed (`pip install matplotlib`).")
+    if not can_draw:
+        sections.append(f"No pictures: they need `{NEEDED}`.")
     elif not pictures:
-        sections.append("No plots: no right cell in float64 with more than one sample was measured.")
-    sections += filter(None, [as_text(ranking_note(frame, loaded.run))])
-    for (scenario, dtype), cells in frame.groupby(["scenario", "dtype"], sort=False):
-        sections += [f"## {as_text(str(scenario))}, {as_text(str(dtype))}", _subtitle(cells)]
+        sections.append("No pictures: no right cell in float64 with more than one sample was measured.")
+    sections += filter(None, [as_text(ranking_note(cells, loaded.run))])
+    for (scenario, dtype), group in by_scenario(cells).items():
+        sections += [f"## {as_text(scenario)}, {as_text(dtype)}", _subtitle(group[0])]
         sections += [f"> {as_text(str(note))}" for note in loaded.run.notes]
-        sections.append(ranked_table(cells))
-        sections += filter(None, [found_note(cells)])
-        if rows := measurement_rows(cells):
-            sections.append(markdown_table(_escaped(rows)))
+        sections.append(ranked_table(group))
+        sections += filter(None, [found_note(group)])
+        sections += table_of(tables.measurement_rows(group))
     if found := targets(frame):
-        sections += ["## Targets", TARGETS_NOTE, markdown_table(_escaped(target_rows(found)))]
-    if fitted := exponents(frame):
-        sections += ["## Scaling", "value ~ size**exponent.", markdown_table(_escaped(exponent_rows(fitted)))]
+        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
+    if fitted := exponents(cells):
+        sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
-    sections += ["## Left out", left_out_table(frame)]
-    sections += ["## Machine and method", _machine(loaded.run)]
-    if limits := limits_rows(frame):
-        sections.append(markdown_table(_escaped(limits)))
+    sections += ["## Left out", left_out_table(cells)]
+    sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
     return "\n\n".join(sections) + "\n"
 
 
-def answer(frame: pd.DataFrame) -> str:
-    """One sentence: what the derivations cost on the largest scenario that all measured ones share."""
-    measured = frame[(frame.status == "ok") & frame.ratio_to_short_form.notna()]
-    wrong = frame[frame.status == "disagrees"]
-    sentences = []
-    if len(measured):
-        counts = measured.groupby(["scenario", "dtype"], sort=False).agg(
-            strategies=("strategy", "size"), parameters=("parameters", "first")
-        )
-        headline = counts.sort_values(["parameters", "strategies"], kind="stable").index[-1]
-        cells = measured[(measured.scenario == headline[0]) & (measured.dtype == headline[1])]
-        cells = cells.sort_values("ratio_to_short_form")
-        costs = ", ".join(
-            f"{units.ratio(row.ratio_to_short_form)} by {as_text(row.strategy)}" for row in tuples(cells)
-        )
-        sentences.append(
-            f"**The same gradient of {as_code(cells.network.iloc[0])}, batch {cells.batch_size.iloc[0]}, "
-            f"{as_text(headline[1])}, costs in time: {costs}.**"
-        )
-    elif len(wrong):
-        sentences.append("**No right gradient was measured.**")
-    else:
-        sentences.append("**No cell was measured.**")
-    names = sorted({f"{row.strategy} ({row.scenario}, {row.dtype})" for row in tuples(wrong)})
-    if names:
-        sentences.append(
-            f"**Wrong gradients, marked `disagrees` and not ranked: {as_text(', '.join(names))}.**"
-        )
-    elif measured_count := int(frame.status.isin(MEASURED).sum()):
-        sentences.append(
-            f"All {measured_count} measured cells are within the tolerance of their error model; "
-            f"{len(frame) - measured_count} cells were left out, with reasons below."
-        )
-    return "\n\n".join(sentences)
+def _answer(said: Answer) -> list[str]:
+    """The answer as paragraphs; wrong gradients are as bold as the answer itself."""
+    lead = f"**{as_text(said.headline)}.**"
+    if said.lead is not None:
+        lead += f" {as_text(said.sentence)} Network: {as_text(said.lead.title)}."
+    wrong = said.verdict.startswith("Wrong")
+    return [lead, f"**{as_text(said.verdict)}**" if wrong else as_text(said.verdict)]
 
 
-def ranked_table(cells: pd.DataFrame) -> str:
-    """The cells of one scenario: right ones by time, then wrong ones, then those that did not run."""
-    order = {"ok": 0, "disagrees": 1}
-    ranked = cells.assign(group=[order.get(status, 2) for status in cells.status])
-    ranked = ranked.sort_values(["group", "time_median_s", "predicted_time_s"], kind="stable")
-    rows = []
-    for cell in tuples(ranked):
-        rows.append(
-            {
-                "#": units.rank(cell.rank_best, cell.rank_worst),
-                "strategy": as_text(cell.strategy),
-                "time": units.seconds(cell.time_median_s),
-                "± IQR": units.seconds(cell.time_iqr_s),
-                "min": units.seconds(cell.time_min_s),
-                "÷ short form": units.ratio(cell.ratio_to_short_form),
-                "noise floor": units.factor(cell.noise_floor),
-                "÷ loss": units.ratio(cell.ratio_to_loss),
-                "÷ products": units.ratio(cell.ratio_to_products),
-                "prepare": units.seconds(cell.prepare_s),
-                "peak memory": units.data_size(cell.peak_bytes),
-                "predicted": units.data_size(cell.predicted_peak_bytes),
-                "error": units.error(cell.gradient_error),
-                "tolerance": units.error(cell.tolerance),
-                "accuracy": units.percent(cell.test_accuracy),
-                "status": as_text(cell.status),
-            }
-        )
-    unused = {  # a quick look has no A/A pair, and one start has no rank
-        "noise floor": ranked.noise_floor.isna().all(),
-        "#": ranked.rank_best.isna().all(),
-    }
-    rows = [{header: row[header] for header in row if not unused.get(header)} for row in rows]
-    return markdown_table(rows)
+def ranked_table(cells: Sequence[Any]) -> str:
+    """The cells of one scenario, ranked."""
+    rows = [figures for _, figures in tables.ranking(cells)]
+    empty = ("", units.MISSING)
+    unused = {header for header in _SOMETIMES if all(row[header].text in empty for row in rows)}
+    return markdown_table(_texts(row, [header for header in _RANKED if header not in unused]) for row in rows)
 
 
-def agreement_matrix(rows: list[Agreement]) -> str:
+def agreement_matrix(matrix: tables.Matrix) -> str:
     """Every pair of one scenario: the relative distance, and ✗ where it is beyond both error models."""
-    names = list(dict.fromkeys(name for row in rows for name in (row.first, row.second)))
-    cells = {frozenset((row.first, row.second)): row for row in rows}
-    table = []
-    for name in names:
-        line = {"": as_text(name)}
-        for other in names:
-            pair = cells.get(frozenset((name, other)))
-            mark = "" if pair is None or pair.agrees else " ✗"
-            line[as_text(other)] = "" if pair is None else units.error(pair.distance) + mark
-        table.append(line)
-    return markdown_table(table)
-
-
-def left_out_table(frame: pd.DataFrame) -> str:
-    """The cells without figures, with their reason and what they would need."""
-    left_out = frame[~frame.status.isin(MEASURED)]
-    if left_out.empty:
-        return "Nothing: every cell was measured."
+    headers = ["", *map(as_text, matrix.names)]
     return markdown_table(
-        {
-            "strategy": as_text(cell.strategy),
-            "scenario": as_text(f"{cell.scenario}, {cell.dtype}"),
-            "status": as_text(cell.status),
-            "reason": as_text(cell.reason),
-            "predicted time of a call": units.seconds(cell.predicted_time_s),
-            "predicted memory": units.data_size(cell.predicted_peak_bytes),
-            "forward passes": units.count(cell.forward_calls),
-        }
-        for cell in tuples(left_out)
+        dict(zip(headers, [as_text(name), *distances], strict=True)) for name, distances in matrix.rows()
     )
 
 
-def limits_rows(frame: pd.DataFrame) -> list[dict[str, str]]:
-    """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
-    known = frame[frame.limit_flops_per_s.notna()]
-    limits = known.groupby(["dtype", "threads"], sort=False)[
-        ["limit_flops_per_s", "limit_bytes_per_s"]
-    ].median()
-    return [
-        {
-            "dtype": str(row.Index[0]),
-            "threads": units.count(row.Index[1]),
-            "GEMM peak": units.flops_rate(row.limit_flops_per_s),
-            "memory bandwidth": f"{units.data_size(row.limit_bytes_per_s)}/s",
-        }
-        for row in tuples(limits)
-    ]
+def left_out_table(cells: Iterable[Any]) -> str:
+    """The cells without figures, with their reason and what they would need."""
+    rows = [_texts(figures, list(figures)) for _, figures in tables.left_out(cells)]
+    return markdown_table(rows) if rows else "Nothing: every cell was measured."
 
 
-def _subtitle(cells: pd.DataFrame) -> str:
-    first = cells.iloc[0]
+def _subtitle(cell: Any) -> str:
     return (
-        f"{as_code(first.network)}, {first.parameters:,} parameters, batch {first.batch_size}, "
-        f"{first.threads} thread{'s' if first.threads > 1 else ''}"
+        f"{as_code(cell.network)}, {cell.parameters:,} parameters, batch {cell.batch_size}, "
+        + units.threads(cell.threads)
     )
 
 
 def _agreement_sections(agreements: list[Agreement]) -> str:
     if not agreements:
         return "Fewer than two gradients in every scenario."
-    text = [
+    sections = [
         "Relative distance ‖g - g'‖ / max(‖g‖, ‖g'‖) of every pair; ✗ marks one beyond both error models."
     ]
-    groups: dict[tuple[str, str], list[Agreement]] = {}
-    for row in agreements:
-        groups.setdefault((row.scenario, row.dtype), []).append(row)
-    for (scenario, dtype), rows in groups.items():
-        text += [f"**{as_text(scenario)}, {as_text(dtype)}**", agreement_matrix(rows)]
-    return "\n\n".join(text)
+    for matrix in tables.matrices(agreements):
+        sections += [f"**{as_text(matrix.label)}**", agreement_matrix(matrix)]
+    return "\n\n".join(sections)
 
 
 def _machine(run: Description) -> str:
-    rows = machine_rows(run)
     return markdown_table(
         {"": name, " ": as_code(value) if name == "command" else as_text(value)}
-        for name, value in rows.items()
+        for name, value in tables.machine_rows(run).items()
     )
 
 
@@ -202,35 +112,78 @@ def _caption(name: str) -> str:
     return name.removesuffix(".svg").replace("-", " ").capitalize()
 
 
-TEXT_COLUMNS = {"", " ", "strategy", "status", "reason", "scenario"}
-TEXT_COLUMNS |= {
-    "quantity",
-    "against",
-    "against short form",
-    "memory by",
-    "unstable",
-    "work",
-    "cell",
-    "dtype",
-    "tool",
-}
+# The text for a pull request ----------------------------------------------------------------------------
 
 
-def markdown_table(rows: Iterable[dict[str, str]]) -> str:
+def summary(loaded: LoadedRun) -> str:
+    """A run in a few lines: the answer, the ranking of its scenario, what was left out, and how to repeat it.
+
+    The scenario is the one that the page opens with; the others are in report.md. The text ends with a line break.
+    """
+    cells = list(tuples(loaded.frame))
+    said = answer(cells)
+    parts = [f"### {as_text(said.headline)}"]
+    if lead := said.lead:
+        group = by_scenario(cells)[lead.scenario, lead.dtype]
+        parts += [as_text(lead.title), _short_ranking(group, lead)]
+    parts += filter(None, [as_text(ranking_note(cells, loaded.run))])
+    parts.append(as_text(said.verdict.replace("reasons below", "reasons in the table below")))
+    if out := _short_left_out(cells):
+        parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
+    rows = tables.machine_rows(loaded.run)
+    parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, {as_text(rows['threads'])}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _short_ranking(cells: Sequence[Any], lead: Lead) -> str:
+    """The cells that were measured or predicted, with the ratio to the base of the answer."""
+    bars = {bar.strategy: bar for bar in lead.bars}
+    rows = []
+    for cell, figures in tables.ranking(cells):
+        bar = bars.get(str(cell.strategy))
+        if bar is not None or cell.status in MEASURED:
+            row = _texts(figures, ["#", "strategy", "time"])
+            row[f"÷ {as_text(lead.base)}"] = bar.text if bar else units.MISSING
+            rows.append(row | _texts(figures, ["95% interval", "peak memory", "error", "status"]))
+    return markdown_table(rows)
+
+
+def _short_left_out(cells: Iterable[Any]) -> str:
+    """One line a strategy and status: where first, in how many cells more, and why there."""
+    groups: dict[tuple[str, str], list[Figures]] = {}
+    for cell, figures in tables.left_out(cells):
+        groups.setdefault((cell.strategy, cell.status), []).append(figures)
+    rows = []
+    for first, *others in groups.values():
+        row = _texts(first, ["strategy", "status", "scenario", "reason"])
+        more = f" and {len(others):,} more" if others else ""
+        rows.append(row | {"scenario": f"{row['scenario']}, {as_text(first['dtype'].text)}{more}"})
+    return markdown_table(rows) if rows else ""
+
+
+# Tables -------------------------------------------------------------------------------------------------
+
+
+def markdown_table(rows: Iterable[Mapping[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
+    rule = [":--" if header in tables.TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 
 
+def table_of(rows: Iterable[Row]) -> list[str]:
+    """The rows as a table whose values are text; nothing of no rows."""
+    escaped = [{header: as_text(value) for header, value in row.items()} for row in rows]
+    return [markdown_table(escaped)] if escaped else []
+
+
+def _texts(figures: Figures, headers: Iterable[str]) -> Row:
+    return {header: as_text(figures[header].text) for header in headers}
+
+
 _MARKUP = re.compile(r"[\\`*|~]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-
-
-def _escaped(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The rows with every value as text of a table."""
-    return [{header: as_text(value) for header, value in row.items()} for row in rows]
 
 
 def as_text(value: str) -> str:

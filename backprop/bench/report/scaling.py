@@ -6,22 +6,26 @@ of it. value ~ size**k is fitted in logarithms to what was measured and to what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from backprop.bench.report.frame import tuples
+from backprop.bench.report import units
+from backprop.bench.report.ranking import ran
 from backprop.bench.statistics import Estimate, fit_exponent
 
 FEWEST_POINTS = 3
+SIZES = ("width", "batch", "depth")
+"""The sizes that may be swept; each is a field of `Shape`."""
 
 
 @dataclass(frozen=True)
 class Exponent:
-    """One fitted exponent. swept: width, batch or depth; quantity: time or memory."""
+    """One fitted exponent. swept: width, batch or depth; quantity: time or memory.
+
+    cells: the positions of the cells that it was fitted to.
+    """
 
     strategy: str
     swept: str
@@ -30,69 +34,93 @@ class Exponent:
     measured: Estimate
     predicted: float
     cells: tuple[int, ...] = ()
-    """Where in the frame the cells are that it was fitted to."""
 
 
-def exponents(frame: pd.DataFrame) -> list[Exponent]:
-    """Every exponent that the cells of a run allow to fit; nothing where nothing was swept."""
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a network whose hidden layers are all as wide. rest: what must be the same in a sweep besides."""
+
+    inputs: int
+    width: int
+    depth: int
+    outputs: int
+    batch: int
+    rest: tuple[Any, ...]
+
+    def without(self, swept: str) -> tuple[Any, ...]:
+        """All but the size that is swept."""
+        return tuple(value for name, value in vars(self).items() if name != swept)
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """A cell with its shape and its position among the cells of the run."""
+
+    cell: Any
+    shape: Shape
+    position: int
+
+    def size(self, swept: str) -> int:
+        """The size that is swept."""
+        return int(getattr(self.shape, swept))
+
+
+def shaped(cells: Iterable[Any]) -> list[Shaped]:
+    """The cells of networks whose hidden layers are all as wide."""
     found = []
-    for strategy, swept, cells in _sweeps(frame):
-        sizes = tuple(int(size) for size in cells[swept])
-        for quantity, measured, predicted in (
-            ("time", cells.time_median_s, cells.predicted_time_s),
-            ("memory", cells.peak_bytes, cells.predicted_peak_bytes),
-        ):
-            values = np.array([*predicted.astype(float), *measured.astype(float)])
-            if not (np.isfinite(values) & (values > 0)).all():
-                continue
-            fitted, model = (fit_exponent(sizes, values.astype(float)) for values in (measured, predicted))
-            places = tuple(map(int, cells.index))
-            found.append(Exponent(strategy, swept, sizes, quantity, fitted, model.value, places))
-    return found
-
-
-FIXED: dict[str, Callable[[Any], Any]] = {
-    "width": lambda shape: (shape.inputs, shape.outputs, shape.depth, shape.batch),
-    "batch": lambda shape: (shape.inputs, shape.outputs, shape.depth, shape.width),
-    "depth": lambda shape: (shape.inputs, shape.outputs, shape.width, shape.batch),
-}
-"""For each size that may be swept, what stays the same."""
-
-
-def _sweeps(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Strategy, what is swept, and the cells with columns width, batch and depth, in order of size."""
-    cells = with_shapes(frame[(frame.status == "ok") & frame.time_median_s.notna()])
-    for strategy, own in cells.groupby("strategy", sort=False):
-        for swept, fixed in FIXED.items():
-            keys = [(*fixed(shape), shape.rest) for shape in tuples(own)]
-            for _, sweep in own.groupby(pd.Series(keys, index=own.index), sort=False):
-                unique = sweep.drop_duplicates(swept).sort_values(swept)
-                if len(unique) >= FEWEST_POINTS:
-                    yield str(strategy), swept, unique
-
-
-def with_shapes(frame: pd.DataFrame) -> pd.DataFrame:
-    """The cells of networks whose hidden layers are all as wide, with their shape in columns.
-
-    inputs, outputs, width, depth, batch: sizes; rest: what must be the same in a sweep besides.
-    """
-    shapes = []
-    for cell in tuples(frame):
-        sizes_text, _, rest = str(cell.network).partition(" ")
+    for position, cell in enumerate(cells):
+        sizes_text, _, kind = str(cell.network).partition(" ")
         sizes = [int(size) for size in sizes_text.split("-") if size.isdecimal()]
         hidden = sizes[1:-1]
         if len(set(hidden)) == 1:
-            shapes.append(
-                {
-                    "index": cell.Index,
-                    "inputs": sizes[0],
-                    "outputs": sizes[-1],
-                    "width": hidden[0],
-                    "depth": len(hidden),
-                    "batch": cell.batch_size,
-                    "rest": (rest, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else ""),
-                }
-            )
-    columns = ["index", "inputs", "outputs", "width", "depth", "batch", "rest"]
-    described = pd.DataFrame(shapes, columns=columns).set_index("index")
-    return frame.join(described, how="inner")
+            rest = (kind, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
+            shape = Shape(sizes[0], hidden[0], len(hidden), sizes[-1], int(cell.batch_size), rest)
+            found.append(Shaped(cell, shape, position))
+    return found
+
+
+def families(cells: Iterable[Shaped]) -> Iterator[tuple[str, list[Shaped]]]:
+    """Every size that may be swept, with every set of cells that are alike but for this size."""
+    cells = list(cells)
+    for swept in SIZES:
+        groups: dict[tuple[Any, ...], list[Shaped]] = {}
+        for one in cells:
+            groups.setdefault(one.shape.without(swept), []).append(one)
+        for group in groups.values():
+            yield swept, group
+
+
+def exponents(cells: Iterable[Any]) -> list[Exponent]:
+    """Every exponent that the cells of a run allow to fit; nothing where nothing was swept."""
+    strategies: dict[str, list[Shaped]] = {}
+    for one in shaped(cells):
+        if ran(one.cell):
+            strategies.setdefault(str(one.cell.strategy), []).append(one)
+    return [
+        exponent
+        for strategy, own in strategies.items()
+        for swept, family in families(own)
+        for exponent in _fitted(strategy, swept, family)
+    ]
+
+
+def _fitted(strategy: str, swept: str, family: Iterable[Shaped]) -> Iterator[Exponent]:
+    """The exponents of time and memory over these cells; a size that was measured twice counts once."""
+    by_size: dict[int, Shaped] = {}
+    for one in family:
+        by_size.setdefault(one.size(swept), one)
+    sizes = tuple(sorted(by_size))
+    sweep = [by_size[size] for size in sizes]
+    if len(sizes) < FEWEST_POINTS:
+        return
+    for quantity, measured, predicted in (
+        ("time", "time_median_s", "predicted_time_s"),
+        ("memory", "peak_bytes", "predicted_peak_bytes"),
+    ):
+        values, model = ([getattr(one.cell, name) for one in sweep] for name in (measured, predicted))
+        if all(
+            not units.missing(value) and math.isfinite(value) and value > 0 for value in [*values, *model]
+        ):
+            fitted, expected = (fit_exponent(sizes, list(map(float, each))) for each in (values, model))
+            positions = tuple(one.position for one in sweep)
+            yield Exponent(strategy, swept, sizes, quantity, fitted, expected.value, positions)

@@ -1,36 +1,37 @@
-"""How fast each rung should be: short form against libraries and its own products, Jacobians against theirs.
+"""How fast each strategy should be: the short form against libraries and against its own products, and so on.
 
-Formed from the cells that a run has; what it has not measured has no row. A ratio and its 95% interval are those of
-`backprop.bench.statistics`, as everywhere.
+Targets are formed from the cells of a run; a cell that was not measured gives no row. Every ratio and its
+95% interval are formed by `backprop.bench.statistics`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from backprop.bench.report import units
 from backprop.bench.report.frame import tuples
+from backprop.bench.report.ranking import by_scenario
 from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
 
 TARGETS_NOTE = (
-    "What each rung should reach on one thread, formed turn by turn from the cells of this run. "
-    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each once: "
-    "batched-jacobian leaves the zeros of digits as they are, and so can come to more than 1."
+    "What each strategy should reach on one thread, formed turn by turn from the cells of this run. "
+    "`reached` and `aim` say which bound is met. The bytes of a Jacobian are those of its whole array, each counted "
+    "once. batched-jacobian does not write the zeros of a digit, and can therefore reach more than 1."
 )
-_GRADIENTS = ("torch-grad", "jax-grad", "autograd-grad")
-_JACOBIANS = ("torch-jacrev", "jax-jacrev")
 
 
 @dataclass(frozen=True)
 class Target:
-    """One figure beside what it must and should reach; None where it is only reported.
+    """One figure with the bound that it must reach and the one that it should reach (aim).
 
-    at_most: whether smaller is better. floor: the noise floor of its cell. mean: of the logarithms over starts, where
-    the figure is a ratio of times.
+    must, aim: None where the figure is only reported. at_most: whether smaller is better. floor: the noise floor of
+    its cell. mean: the mean of the logarithms over the starts, where the figure is a ratio of times. is_mean: whether
+    the figure is itself a mean over cells.
     """
 
     work: str
@@ -45,7 +46,7 @@ class Target:
 
     @property
     def verdict(self) -> str:
-        """aim, reached or missed; empty where nothing must be reached."""
+        """aim, reached or missed; empty where there is no bound."""
         for word, bound in (("aim", self.aim), ("reached", self.must)):
             if bound is not None and (self.figure.value <= bound) == self.at_most:
                 return word
@@ -53,7 +54,7 @@ class Target:
 
 
 def targets(frame: pd.DataFrame) -> list[Target]:
-    """Every target that the right cells of a run allow to form."""
+    """Every target that can be formed from the right cells of a run."""
     right = frame[(frame.status == "ok") & frame.time_median_s.notna()]
     found = [target for group in _groups(right) for rule in _RULES for target in rule(group)]
     found += _geometric_means(found)
@@ -80,7 +81,7 @@ def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
 
 
 def summary_rows(found: Sequence[Target]) -> list[dict[str, str]]:
-    """One row a kind of work: the range over its cells that have a bound, and how many of them reach it."""
+    """One row a kind of work: the range of the figures that have a bound, and how many of them reach it."""
     lines = []
     for work in dict.fromkeys(target.work for target in found if target.must is not None):
         bound = [target for target in found if target.work == work and target.must is not None]
@@ -110,93 +111,82 @@ def _bound(value: float | None, at_most: bool) -> str:
     return units.MISSING if value is None else f"{'≤' if at_most else '≥'} {units.small_ratio(value)}"
 
 
-# The cells of one scenario, by strategy ---------------------------------------------------------------
+# The rules ----------------------------------------------------------------------------------------------
 
 Group = dict[str, Any]
+"""The cells of one scenario and dtype, by strategy."""
 
 
 def _groups(frame: pd.DataFrame) -> Iterator[Group]:
-    for _, cells in frame.groupby(["scenario", "dtype"], sort=False):
-        yield {cell.strategy: cell for cell in tuples(cells)}
+    for cells in by_scenario(tuples(frame)).values():
+        yield {str(cell.strategy): cell for cell in cells}
 
 
-def _name(cell: Any) -> str:
+def _target(
+    work: str,
+    cell: Any,
+    figure: Estimate | LogMean,
+    must: float | None,
+    aim: float | None,
+    *,
+    where: bool = True,
+    everywhere: bool = False,
+    at_most: bool = True,
+) -> Target:
+    """A target of this cell; a figure of times comes as the mean of its logarithms.
+
+    The bounds hold on one thread for the network 784-512-10, and `where` the rule says so, or else `everywhere`.
+    Where they do not hold the figure is only reported.
+    """
     threads = "" if cell.threads == 1 else f", {cell.threads} threads"
-    return f"{str(cell.network).split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
+    name = f"{str(cell.network).split()[0]}, batch {cell.batch_size}, {cell.dtype}{threads}"
+    as_set = where and str(cell.network).startswith("784-512-10 ") and cell.threads == 1
+    if not (as_set or everywhere):
+        must = aim = None
+    mean = figure if isinstance(figure, LogMean) else None
+    estimate = figure.estimate if isinstance(figure, LogMean) else figure
+    return Target(work, name, estimate, must, aim, at_most, floor=cell.noise_floor, mean=mean)
 
 
-_Bounds = tuple[float | None, float | None]
-
-
-def _bounds(cell: Any, must: float, aim: float | None, *, where: bool = True) -> _Bounds:
-    """must and aim of a cell of the network for which they were set, on one thread; elsewhere it is reported."""
-    of_it = str(cell.network).startswith("784-512-10 ") and cell.threads == 1
-    return (must, aim) if of_it and where else (None, None)
-
-
-def _against_fastest(group: Group, own: str, others: Sequence[str]) -> LogMean | None:
-    """own ÷ the fastest of the others that were measured."""
-    measured = [group[name] for name in others if name in group]
-    if own not in group or not measured:
-        return None
-    fastest = min(measured, key=lambda cell: float(cell.time_median_s))
-    together = pd.notna(group[own].turns_group) and group[own].turns_group == fastest.turns_group
-    return ratio_of(group[own].samples_s, fastest.samples_s, bool(together))
-
-
-def _ratio(work: str, cell: Any, ratio: LogMean, must: float | None, aim: float | None) -> Target:
-    return Target(work, _name(cell), ratio.estimate, must, aim, floor=cell.noise_floor, mean=ratio)
-
-
-def _gradients(group: Group) -> Iterator[Target]:
-    ratio = _against_fastest(group, "short-form", _GRADIENTS)
-    if ratio is not None:
-        cell = group["short-form"]
-        must, aim = _bounds(cell, 0.95, 0.80)
-        yield _ratio(_GRADIENT_WORK, cell, ratio, must, aim)
+def _libraries(
+    name: str,
+    libraries: Sequence[str],
+    work: str,
+    must: float,
+    aim: float,
+    group: Group,
+    everywhere: bool = False,
+) -> Iterator[Target]:
+    """A strategy ÷ the fastest of the libraries that were measured."""
+    others = [group[library] for library in libraries if library in group]
+    if name in group and others:
+        own, fastest = group[name], min(others, key=lambda cell: float(cell.time_median_s))
+        together = pd.notna(own.turns_group) and own.turns_group == fastest.turns_group
+        ratio = ratio_of(own.samples_s, fastest.samples_s, bool(together))
+        yield _target(work, own, ratio, must, aim, everywhere=everywhere)
 
 
 def _products(group: Group) -> Iterator[Target]:
     cell = group.get("short-form")
     if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
-        must, aim = _bounds(cell, 0.95, 0.80, where=cell.batch_size >= 32)
         ratio = Estimate(float(cell.ratio_to_products))
-        yield Target(
-            "short-form ÷ its own dense products", _name(cell), ratio, must, aim, floor=cell.noise_floor
-        )
-
-
-def _jacobians(group: Group) -> Iterator[Target]:
-    ratio = _against_fastest(group, "batched-jacobian", _JACOBIANS)
-    if ratio is not None:
-        cell = group["batched-jacobian"]
-        must, aim = _bounds(cell, 0.6, 0.4)
-        yield _ratio("batched-jacobian ÷ the faster jacrev", cell, ratio, must, aim)
+        work = "short-form ÷ its own dense products"
+        yield _target(work, cell, ratio, 0.95, 0.80, where=cell.batch_size >= 32)
 
 
 def _bandwidth(group: Group) -> Iterator[Target]:
     for name in ("full-jacobian", "batched-jacobian"):
         cell = group.get(name)
         if cell is not None and pd.notna(cell.bandwidth_share) and cell.parameters > 100_000:
-            share = Estimate(float(cell.bandwidth_share))
-            must, aim = _bounds(cell, 0.5, 0.8)
             work = f"{name}: bytes of its Jacobian per second ÷ the memory's bandwidth"
-            yield Target(work, _name(cell), share, must, aim, at_most=False)
-
-
-def _forward_mode(group: Group) -> Iterator[Target]:
-    ratio = _against_fastest(group, "forward-mode", ("jax-jacfwd",))
-    if ratio is not None:
-        cell = group["forward-mode"]
-        yield _ratio("forward-mode ÷ jax.jacfwd", cell, ratio, 1.0, 0.5)
+            yield _target(work, cell, Estimate(float(cell.bandwidth_share)), 0.5, 0.8, at_most=False)
 
 
 def _sparse(group: Group) -> Iterator[Target]:
     sparse, full = group.get("sparse-jacobian"), group.get("full-jacobian")
     if sparse is not None and full is not None and sparse.parameters > 100_000:
         ratio = Estimate(float(sparse.peak_bytes) / float(full.peak_bytes))
-        must, aim = _bounds(sparse, 1 / 100, None)
-        yield Target("sparse-jacobian ÷ full-jacobian, peak memory", _name(sparse), ratio, must, aim)
+        yield _target("sparse-jacobian ÷ full-jacobian, peak memory", sparse, ratio, 1 / 100, None)
 
 
 def _local_differences(group: Group) -> Iterator[Target]:
@@ -207,18 +197,21 @@ def _local_differences(group: Group) -> Iterator[Target]:
     passes = 1 / float(black_box.predicted_time_s)
     ratio = Estimate(*(float(t) * passes for t in (local.time_median_s, local.time_low_s, local.time_high_s)))
     as_set = local.dtype == "float64" and local.batch_size == 32
-    must, aim = _bounds(local, 1 / 500, 1 / 1500, where=as_set)
     work = "local-finite-differences ÷ the black box, predicted from its pass"
-    yield Target(work, _name(local), ratio, must, aim)
+    yield _target(work, local, ratio, 1 / 500, 1 / 1500, where=as_set)
 
 
+_GRADIENTS = ("torch-grad", "jax-grad", "autograd-grad")
 _GRADIENT_WORK = "short-form ÷ the fastest of PyTorch, JAX and autograd"
+_JACOBIANS = ("torch-jacrev", "jax-jacrev")
 _RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
-    _gradients,
+    partial(_libraries, "short-form", _GRADIENTS, _GRADIENT_WORK, 0.95, 0.80),
     _products,
-    _jacobians,
+    partial(_libraries, "batched-jacobian", _JACOBIANS, "batched-jacobian ÷ the faster jacrev", 0.6, 0.4),
     _bandwidth,
-    _forward_mode,
+    partial(
+        _libraries, "forward-mode", ("jax-jacfwd",), "forward-mode ÷ jax.jacfwd", 1.0, 0.5, everywhere=True
+    ),
     _sparse,
 )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backprop.bench.output import write_files
-from backprop.bench.report import plots
+from backprop.bench.report.pictures import available
 from backprop.bench.training import tables
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.session import Outcome
@@ -17,15 +17,16 @@ from backprop.training import Metrics, Point
 
 
 def write_training(folder: Path, outcome: Outcome, metrics: Metrics, dataset: Dataset) -> list[Path]:
-    """metrics.csv, confusion.csv, history.csv, report.md, training.json and, with matplotlib, metrics.svg.
+    """Write metrics.csv, confusion.csv, history.csv, report.md, training.json and metrics.svg.
 
+    Without the extra `report` there is no metrics.svg. Returns what was written.
     Raises `OutputError` where the folder cannot be written.
     """
-    trainer, picture = outcome.trainer, plots.available()
-    header, *body = tables.confusion_rows(metrics)
+    trainer, picture = outcome.trainer, available()
+    confusion = tables.confusion_rows(metrics)
     files: dict[str, str | bytes] = {
         "metrics.csv": tables.metrics_csv(metrics),
-        "confusion.csv": tables.as_csv(header, body),
+        "confusion.csv": tables.as_csv(confusion[0], (row.values() for row in confusion)),
         "history.csv": tables.as_csv(Point._fields, trainer.history),
     }
     if picture:
@@ -40,13 +41,14 @@ def write_training(folder: Path, outcome: Outcome, metrics: Metrics, dataset: Da
 
 
 def write_comparison(folder: Path, rows: Sequence[Learnt], per_epoch: int, command: str) -> list[Path]:
-    """compare.csv, compare.json, compare.md and, with matplotlib, accuracy-against-time.svg.
+    """Write compare.csv, compare.json, compare.md and accuracy-against-time.svg.
 
+    Without the extra `report` there is no picture. Returns what was written.
     Raises `OutputError` where the folder cannot be written.
     """
     points = [(row.strategy, *point) for row in rows for point in row.points]
     files: dict[str, str | bytes] = {"compare.csv": tables.as_csv(("strategy", *Point._fields), points)}
-    picture = plots.available() and any(row.points for row in rows)
+    picture = available() and any(row.points for row in rows)
     if picture:
         from backprop.bench.training import pictures
 

@@ -10,135 +10,154 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop.bench.console import make_table
+from backprop.bench.console import print_rows
 from backprop.bench.report import units
+from backprop.bench.report.markdown import table_of
+from backprop.bench.report.pictures import NEEDED
+from backprop.bench.report.tables import Row
 from backprop.bench.training.compare import Learnt
 from backprop.training import Metrics, Point
 
-CLASS_COLUMNS = ("class", "precision", "recall", "F1", "samples")
-COMPARE_COLUMNS = (
-    "strategy",
-    "test accuracy",
-    "steps",
-    "time a step",
-    "training",
-    "epochs",
-    "status",
-    "reason",
-)
+_NO_PICTURE = f"No picture: it needs `{NEEDED}`."
+
+# Rows ---------------------------------------------------------------------------------------------------
 
 
-def class_rows(metrics: Metrics) -> list[tuple[str, str, str, str, str]]:
-    """Precision, recall, F1 and samples of every class, then the averages."""
-    rows = [
-        (str(c), *(_percent(float(values[c])) for values in _per_class(metrics)), units.count(support))
-        for c, support in enumerate(metrics.support)
-    ]
-    averages = {"macro mean": metrics.macro, "weighted mean": metrics.weighted}
-    rows += [
-        (name, *map(_percent, values), units.count(metrics.samples)) for name, values in averages.items()
-    ]
-    return [(a, b, c, d, e) for a, b, c, d, e in rows]
-
-
-def summary_rows(metrics: Metrics) -> list[tuple[str, str]]:
+def summary_rows(metrics: Metrics) -> list[Row]:
     """Accuracy, top-2, loss and calibration."""
     error = metrics.calibration_error
+    figures = {
+        "accuracy": _percent(metrics.accuracy),
+        "top-2 accuracy": _percent(metrics.top2),
+        "loss": f"{metrics.loss:.4f}",
+        "expected calibration error": units.MISSING if error is None else _percent(error),
+        "test samples": units.count(metrics.samples),
+    }
+    return [{"figure": name, "value": value} for name, value in figures.items()]
+
+
+def class_rows(metrics: Metrics) -> list[Row]:
+    """Precision, recall, F1 and samples of every class, then the averages."""
+    shares = zip(metrics.precision, metrics.recall, metrics.f1, strict=True)
+    rows = [
+        _class_row(str(c), own, support)
+        for c, (own, support) in enumerate(zip(shares, metrics.support, strict=True))
+    ]
+    averages = {"macro mean": metrics.macro, "weighted mean": metrics.weighted}
+    return rows + [_class_row(name, average, metrics.samples) for name, average in averages.items()]
+
+
+def _class_row(name: str, shares: Iterable[float], samples: int) -> Row:
+    precision, recall, f1 = (_percent(float(share)) for share in shares)
+    return {
+        "class": name,
+        "precision": precision,
+        "recall": recall,
+        "F1": f1,
+        "samples": units.count(samples),
+    }
+
+
+def confusion_rows(metrics: Metrics) -> list[Row]:
+    """A row for every true class; columns are predicted classes."""
     return [
-        ("accuracy", _percent(metrics.accuracy)),
-        ("top-2 accuracy", _percent(metrics.top2)),
-        ("loss", f"{metrics.loss:.4f}"),
-        ("expected calibration error", units.MISSING if error is None else _percent(error)),
-        ("test samples", units.count(metrics.samples)),
+        {"true \\ predicted": str(true)} | {str(c): str(count) for c, count in enumerate(counts)}
+        for true, counts in enumerate(metrics.confusion.tolist())
     ]
 
 
-def confusion_rows(metrics: Metrics) -> list[list[str]]:
-    """A header and a row for every true class; columns are predicted classes."""
-    classes = [str(c) for c in range(len(metrics.confusion))]
-    body = [[true, *map(str, row)] for true, row in zip(classes, metrics.confusion.tolist(), strict=True)]
-    return [["true \\ predicted", *classes], *body]
-
-
-def compare_rows(rows: Sequence[Learnt], batches_per_epoch: int) -> list[tuple[str, ...]]:
-    """What each derivation has learnt, in the order asked for; ± is the 95% interval of so many test images."""
+def compare_rows(rows: Sequence[Learnt], batches_per_epoch: int) -> list[Row]:
+    """What each strategy has learnt, in the order asked for; ± is the 95% interval of so many test images."""
     return [
-        (
-            row.strategy,
-            units.MISSING if row.test_accuracy is None else _interval(row.test_accuracy, row.test_samples),
-            units.count(row.steps),
-            units.seconds(row.seconds_per_step),
-            units.seconds(row.seconds) if row.steps else units.MISSING,
-            f"{row.steps / batches_per_epoch:.2f}",
-            row.status,
-            row.reason,
-        )
+        {
+            "strategy": row.strategy,
+            "test accuracy": _accuracy(row),
+            "steps": units.count(row.steps),
+            "time a step": units.seconds(row.seconds_per_step),
+            "training": units.seconds(row.seconds) if row.steps else units.MISSING,
+            "epochs": f"{row.steps / batches_per_epoch:.2f}",
+            "status": row.status,
+            "reason": row.reason,
+        }
         for row in rows
     ]
 
 
+def _history_rows(history: Iterable[Point]) -> list[Row]:
+    return [
+        {
+            "step": units.count(point.step),
+            "seconds": units.seconds(point.seconds),
+            "train_loss": f"{point.train_loss:.4f}",
+            "test_loss": f"{point.test_loss:.4f}",
+            "test_accuracy": _percent(point.test_accuracy),
+        }
+        for point in history
+    ]
+
+
+def _accuracy(row: Learnt) -> str:
+    """98.18% ± 0.26%: the normal approximation of the binomial."""
+    share = row.test_accuracy
+    if share is None:
+        return units.MISSING
+    half = 1.96 * math.sqrt(share * (1 - share) / max(1, row.test_samples))
+    return f"{_percent(share)} ± {_percent(half)}"
+
+
+def _percent(share: float) -> str:
+    """98.41%: two digits, since trainings differ in the second."""
+    return f"{100 * share:.2f}%"
+
+
+# Reports ------------------------------------------------------------------------------------------------
+
+
 def print_metrics(console: Console, metrics: Metrics, title: str) -> None:
-    """Two tables: the figures of the whole, and those of every class."""
-    whole = make_table(title, ("figure", "value"), ("value",))
-    for name, value in summary_rows(metrics):
-        whole.add_row(name, value)
-    console.print(whole)
-    classes = make_table("Per class", CLASS_COLUMNS, CLASS_COLUMNS[1:])
-    for row in class_rows(metrics):
-        classes.add_row(*row)
-    console.print(classes)
-    confusion = make_table("Confusion", (header := confusion_rows(metrics))[0], header[0][1:])
-    for line in header[1:]:
-        confusion.add_row(*line)
-    console.print(confusion)
+    """Three tables: the figures of the whole, those of every class, and the confusion matrix."""
+    print_rows(console, title, summary_rows(metrics))
+    print_rows(console, "Per class", class_rows(metrics))
+    print_rows(console, "Confusion", confusion_rows(metrics))
 
 
 def print_comparison(console: Console, rows: Sequence[Learnt], batches_per_epoch: int, title: str) -> None:
     """One row a strategy."""
-    table = make_table(title, COMPARE_COLUMNS, COMPARE_COLUMNS[1:6])
-    for row in compare_rows(rows, batches_per_epoch):
-        table.add_row(*row)
-    console.print(table)
+    print_rows(console, title, compare_rows(rows, batches_per_epoch))
 
 
 def metrics_markdown(
     metrics: Metrics, settings: dict[str, Any], history: Sequence[Point], picture: bool
 ) -> str:
-    """The report of a training: figures, classes, confusion, history, settings."""
+    """The report of a training as Markdown; `picture` says whether metrics.svg stands beside it."""
+    shown = "![Confusion matrix, reliability diagram and worst mistakes](metrics.svg)"
     sections = [
         "# Training report",
         f"**{_percent(metrics.accuracy)} of {metrics.samples:,} test images right.**",
+        shown if picture else _NO_PICTURE,
+        *table_of(summary_rows(metrics)),
     ]
-    if picture:
-        sections.append("![Confusion matrix, reliability diagram and worst mistakes](metrics.svg)")
-    sections += [markdown_table(("figure", "value"), summary_rows(metrics))]
-    sections += ["## Per class", markdown_table(CLASS_COLUMNS, class_rows(metrics))]
-    header, *body = confusion_rows(metrics)
-    sections += ["## Confusion", markdown_table(header, body)]
-    if history:
-        sections += ["## History", markdown_table(Point._fields, [_point_cells(point) for point in history])]
-    sections += [
-        "## Settings",
-        markdown_table(("setting", "value"), [(k, str(v)) for k, v in settings.items()]),
-    ]
+    for title, rows in (
+        ("Per class", class_rows(metrics)),
+        ("Confusion", confusion_rows(metrics)),
+        ("History", _history_rows(history)),
+        ("Settings", [{"setting": name, "value": str(value)} for name, value in settings.items()]),
+    ):
+        if rows:
+            sections += [f"## {title}", *table_of(rows)]
     return "\n\n".join(sections) + "\n"
 
 
 def comparison_markdown(rows: Sequence[Learnt], batches_per_epoch: int, command: str, picture: bool) -> str:
-    """The report of a comparison."""
+    """The report of a comparison; `picture` says whether accuracy-against-time.svg stands beside it."""
     sections = ["# Derivations compared by learning", f"`{command}`"]
     if picture:
         sections.append("![Accuracy against time and against steps](accuracy-against-time.svg)")
-    sections.append(markdown_table(COMPARE_COLUMNS, compare_rows(rows, batches_per_epoch)))
-    return "\n\n".join(sections) + "\n"
+    elif any(row.points for row in rows):
+        sections.append(_NO_PICTURE)
+    return "\n\n".join([*sections, *table_of(compare_rows(rows, batches_per_epoch))]) + "\n"
 
 
-def markdown_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """The first column to the left, the others to the right."""
-    names = list(header)
-    rule = [":--", *("--:" for _ in names[1:])]
-    lines = [names, rule, *(list(row) for row in rows)]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+# CSV ----------------------------------------------------------------------------------------------------
 
 
 def as_csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -158,7 +177,7 @@ def metrics_csv(metrics: Metrics) -> str:
     for kind, average in (("macro", metrics.macro), ("weighted", metrics.weighted)):
         rows += [(f"{kind}_{name}", "", value) for name, value in average._asdict().items()]
     names = ("precision", "recall", "f1")
-    for name, values in zip(names, _per_class(metrics), strict=True):
+    for name, values in zip(names, (metrics.precision, metrics.recall, metrics.f1), strict=True):
         rows += [(name, c, float(value)) for c, value in enumerate(values)]
     rows += [("support", c, int(value)) for c, value in enumerate(metrics.support)]
     if metrics.calibration is not None:
@@ -167,27 +186,3 @@ def metrics_csv(metrics: Metrics) -> str:
             rows += [(name, b, value) for b, value in enumerate(values)]
         rows += [("bin_accuracy", b, value) for b, value in enumerate(bins.accuracy)]
     return as_csv(("metric", "class", "value"), rows)
-
-
-def _per_class(metrics: Metrics) -> tuple[Any, Any, Any]:
-    return metrics.precision, metrics.recall, metrics.f1
-
-
-def _point_cells(point: Point) -> tuple[str, ...]:
-    return (
-        units.count(point.step),
-        units.seconds(point.seconds),
-        f"{point.train_loss:.4f}",
-        f"{point.test_loss:.4f}",
-        _percent(point.test_accuracy),
-    )
-
-
-def _interval(share: float, samples: int) -> str:
-    """98.18% ± 0.26%: the normal approximation of the binomial."""
-    return f"{_percent(share)} ± {_percent(1.96 * math.sqrt(share * (1 - share) / max(1, samples)))}"
-
-
-def _percent(share: float) -> str:
-    """98.41%: two digits, since trainings differ in the second."""
-    return f"{100 * share:.2f}%"

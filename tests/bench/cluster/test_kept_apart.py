@@ -3,7 +3,7 @@
 from rows import record
 
 from backprop.bench.report.frame import to_frame
-from backprop.bench.report.plots import lines
+from backprop.bench.report.pictures import lines
 from backprop.bench.report.scaling import exponents
 
 
@@ -20,10 +20,10 @@ def width_sweep(cpus):
 
 
 def test_exponents_are_fitted_to_cells_of_one_processor():
-    assert {one.sizes for one in exponents(to_frame(width_sweep(["A"] * 6)))} == {(16, 32, 64, 128, 256, 512)}
-    found = exponents(to_frame(width_sweep(["A", "B", "A", "B", "A", "B"])))
+    assert {one.sizes for one in exponents(width_sweep(["A"] * 6))} == {(16, 32, 64, 128, 256, 512)}
+    found = exponents(width_sweep(["A", "B", "A", "B", "A", "B"]))
     assert {one.sizes for one in found} == {(16, 64, 256), (32, 128, 512)}
-    assert exponents(to_frame(width_sweep(["A", "A", "B", "B", "C", "C"]))) == []
+    assert exponents(width_sweep(["A", "A", "B", "B", "C", "C"])) == []
 
 
 def test_a_line_of_a_picture_joins_cells_of_one_processor():

@@ -1,14 +1,13 @@
 """The headline: what every derivation costs against the short form, measured or predicted."""
 
-import re
-
 import pytest
 from rows import left_out, record, wrong
 
 from backprop.bench.report.frame import to_frame
-from backprop.bench.report.headline import SCENARIO, draw_headline, headline_cells, headline_table
+from backprop.bench.report.headline import headline_cells, headline_table
+from backprop.bench.report.ranking import HEADLINE
 
-PLACE = {"scenario": SCENARIO[0], "dtype": SCENARIO[1], "network": "784-512-10 relu cross-entropy"}
+PLACE = {"scenario": HEADLINE[0], "dtype": HEADLINE[1], "network": "784-512-10 relu cross-entropy"}
 
 
 def rows():
@@ -53,8 +52,6 @@ def test_without_the_short_form_there_is_nothing_to_show(missing):
     cells = headline_cells(to_frame(kept))
     assert cells.empty
     assert "ratio" in cells.columns
-    pytest.importorskip("matplotlib")
-    assert draw_headline(to_frame(kept)) == {}
 
 
 def test_the_frame_is_left_as_it_was():
@@ -63,22 +60,3 @@ def test_the_frame_is_left_as_it_was():
     headline_cells(frame)
     headline_table(frame)
     assert frame.drop(columns="samples_s").equals(before.drop(columns="samples_s"))
-
-
-def test_the_picture_has_a_bar_a_strategy_and_is_the_same_every_time():
-    pytest.importorskip("matplotlib")
-    drawn = draw_headline(to_frame(rows()))
-    assert drawn == draw_headline(to_frame(rows()))
-    assert list(drawn) == ["headline.svg", "headline.pdf"]
-    assert drawn["headline.pdf"].startswith(b"%PDF")
-    bars = re.findall(r'style="fill: (#0072b2|#9ecae1)', drawn["headline.svg"].decode())
-    assert (bars.count("#0072b2"), bars.count("#9ecae1")) == (2, 2)
-
-
-def test_the_interval_is_drawn_where_there_is_one():
-    pytest.importorskip("matplotlib")
-    short = [record("short-form", **PLACE), record("vjp", 3e-3, **PLACE)]
-    wide = [short[0], record("vjp", 3e-3, ratio_low=2.0, ratio_high=5.0, **PLACE)]
-    without, with_one = (draw_headline(to_frame(cells))["headline.svg"] for cells in (short, wide))
-    assert b"LineCollection" not in without
-    assert b"LineCollection" in with_one

@@ -8,11 +8,11 @@ import pytest
 from rows import RUN, agreement, described, left_out, record, write_journal, wrong
 from tables import sentence
 
-from backprop.bench.report import html, write_page
+from backprop.bench.report import html, pictures, write_page
 from backprop.bench.report.frame import LoadedRun, to_frame
 from backprop.errors import RecordError
 
-pytestmark = pytest.mark.skipif(not html.available(), reason=f"no page without {html.NEEDED}")
+pytestmark = pytest.mark.skipif(not pictures.available(), reason=f"no page without {pictures.NEEDED}")
 
 EVIL = "<script>alert(1)</script>"
 VOID = {"meta", "link", "input", "br"}
@@ -93,7 +93,7 @@ def test_a_name_is_text_wherever_it_stands(render):
     assert EVIL not in text
     assert text.count("<script") == Page(text).all("script").__len__() == 3
     assert EVIL in Page(text).all("th", scope="row")
-    assert data_of(text)["series"][EVIL]["colour"] == "var(--s1)"
+    assert data_of(text)["series"][EVIL]["colour"].startswith("var(--s")
 
 
 def test_the_same_run_makes_the_same_page(tmp_path):
@@ -185,6 +185,13 @@ def test_a_thousand_predicted_cells_fit_into_three_megabytes(render):
     text = render(*rows)
     assert len(text.encode()) < 3_000_000
     assert text.count("<tr data-scenario") == 2000
+
+
+def test_more_rows_than_a_page_has_room_for_are_counted(render, monkeypatch):
+    monkeypatch.setattr(html, "MOST_ROWS", 2)
+    text = render(*(record(f"s{k}") for k in range(5)))
+    assert text.count("<tr data-scenario") == 2
+    assert "3 more rows are in results.csv beside this page." in text
 
 
 def test_without_the_extra_it_is_one_sentence(render, monkeypatch):

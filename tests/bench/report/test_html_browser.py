@@ -5,7 +5,7 @@ import shutil
 import pytest
 from rows import agreement, described, left_out, record, wrong
 
-from backprop.bench.report import html
+from backprop.bench.report import html, pictures
 from backprop.bench.report.frame import LoadedRun, to_frame
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -15,7 +15,7 @@ playwright = pytest.importorskip(
 pytestmark = [
     pytest.mark.processes,
     pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-    pytest.mark.skipif(not html.available(), reason=f"no page without {html.NEEDED}"),
+    pytest.mark.skipif(not pictures.available(), reason=f"no page without {pictures.NEEDED}"),
 ]
 
 PHONE, SCREEN, PAPER = (390, 844), (1440, 1000), (718, 1000)

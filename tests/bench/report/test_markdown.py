@@ -10,6 +10,8 @@ from rows import ANY_AGREEMENT, ANY_RECORD, MANY_FIELDS, agreement, described, l
 
 from backprop.bench.report import markdown
 from backprop.bench.report.frame import LoadedRun, to_frame
+from backprop.bench.report.pictures import NEEDED
+from backprop.bench.report.tables import matrices
 
 MACHINE = {
     "cpu": "A|B <c>",
@@ -21,10 +23,10 @@ MACHINE = {
 }
 
 
-def render(records, agreements=(), pictures=(), can_plot=True, **run):
+def render(records, agreements=(), pictures=(), can_draw=True, **run):
     """The report of these rows."""
     loaded = LoadedRun(described(**{"machine": MACHINE} | run), to_frame(list(records)), list(agreements))
-    return markdown.render(loaded, list(pictures), can_plot)
+    return markdown.render(loaded, list(pictures), can_draw)
 
 
 def cells(line):
@@ -83,8 +85,8 @@ def test_the_report_leads_with_what_the_gradient_costs():
     report = render([record("short-form", 1e-3), record("dense", 1.08), record("small", 3e-3, parameters=5)])
     lead = report.split("\n\n")[1]
     assert lead == (
-        "**The same gradient of `4-3-2 relu cross-entropy`, batch 8, float64, costs in time: "
-        "1.00x by short-form, 3.00x by small, 1,080x by dense.**"
+        "**The same gradient: 1x, 3.00x, 1,080x the time.** 1x is short-form, 1 ms a gradient; 3.00x small, "
+        "1,080x dense. Network: 4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread."
     )
 
 
@@ -93,7 +95,7 @@ def test_the_answer_is_about_the_largest_network():
         record("short-form"),
         record("short-form", network="9-9 cross-entropy", scenario="big", parameters=90),
     ]
-    assert "`9-9 cross-entropy`" in markdown.answer(to_frame(rows))
+    assert "Network: 9-9 cross-entropy, 90 parameters" in render(rows).split("\n\n")[1]
 
 
 def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
@@ -101,20 +103,20 @@ def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
     first, second = report.split("\n\n")[1:3]
     assert "missing-mean" not in first
     assert second == (
-        "**Wrong gradients, marked `disagrees` and not ranked: "
-        "missing-mean (toy, float64), transposed (toy, float32).**"
+        "**Wrong gradients, marked “disagrees” and not ranked: missing-mean (toy, float64), "
+        "transposed (toy, float32). 0 cells were left out, with reasons below.**"
     )
 
 
 def test_all_right_is_said_with_how_many_were_left_out():
-    answer = markdown.answer(to_frame([record(), record("b"), left_out()]))
-    assert "All 2 measured cells are within the tolerance" in answer
-    assert "1 cells were left out" in answer
+    said = render([record(), record("b"), left_out()]).split("\n\n")[2]
+    assert "All 2 measured cells are within the tolerance" in said
+    assert "1 cell was left out" in said
 
 
 def test_a_run_without_a_measured_cell_says_so():
-    for rows in ([], [left_out()]):
-        assert "**No cell was measured.**" in render(rows)
+    assert "**No cell was measured.**" in render([])
+    assert "**No cell was measured; predicted for the same gradient: " in render([left_out()])
     only_wrong = render([wrong()])
     assert "No cell was measured" not in only_wrong
     assert "**No right gradient was measured.**" in only_wrong
@@ -128,14 +130,14 @@ def test_what_was_left_out_has_its_reason_and_its_predicted_figures():
     assert column(table, "reason") == ["needs 2 GB"]
     assert column(table, "status") == ["over-memory-budget"]
     assert column(table, "predicted memory") == ["2 GB"]
-    assert column(table, "predicted time of a call") == ["1 ms"]
+    assert column(table, "predicted time") == ["1 ms"]
     assert "Nothing: every cell was measured." in render([record()])
 
 
 def test_the_agreement_matrix_is_symmetric_and_marks_pairs_that_disagree():
     apart = {"distance": 0.5, "agrees": False}
     rows = [agreement("a", "b"), agreement("a", "c", **apart), agreement("b", "c", **apart)]
-    header, *body = tables(markdown.agreement_matrix(rows))[0]
+    header, *body = tables(markdown.agreement_matrix(*matrices(rows)))[0]
     assert header[1:] == [row[0] for row in body] == ["a", "b", "c"]
     matrix = [row[1:] for row in body]
     assert matrix == [list(transposed) for transposed in zip(*matrix, strict=True)]
@@ -144,7 +146,9 @@ def test_the_agreement_matrix_is_symmetric_and_marks_pairs_that_disagree():
 
 
 def test_a_distance_that_is_no_number_is_marked_too():
-    matrix = tables(markdown.agreement_matrix([agreement("a", "b", distance=None, agrees=False)]))[0]
+    matrix = tables(markdown.agreement_matrix(*matrices([agreement("a", "b", distance=None, agrees=False)])))[
+        0
+    ]
     assert matrix[1][2] == "- ✗"
 
 
@@ -155,14 +159,14 @@ def test_an_agreement_matrix_a_scenario():
     assert "Fewer than two gradients in every scenario." in render([record()])
 
 
-def test_plots_are_shown_or_it_is_said_why_there_are_none():
+def test_pictures_are_shown_or_it_is_said_why_there_are_none():
     assert "![Time against size](time-against-size.svg)" in render(
         [record()], pictures=["time-against-size.svg"]
     )
-    assert "`pip install matplotlib`" in render([record()], can_plot=False)
+    assert f"they need `{NEEDED}`" in render([record()], can_draw=False)
     without = render([left_out()])
-    assert "No plots" in without
-    assert "matplotlib" not in without
+    assert "No pictures" in without
+    assert "pip install" not in without
 
 
 NASTY = [

@@ -3,9 +3,9 @@
 import pytest
 from rows import record, wrong
 
-from backprop.bench.report.frame import to_frame
-from backprop.bench.report.measurement import exponent_rows
+from backprop.bench.report.frame import to_frame, tuples
 from backprop.bench.report.scaling import FEWEST_POINTS, exponents
+from backprop.bench.report.tables import exponent_rows
 
 
 def cell(sizes="784-64-10", batch=32, time=1e-3, memory=1000, strategy="short-form", **changes):
@@ -21,7 +21,7 @@ def cell(sizes="784-64-10", batch=32, time=1e-3, memory=1000, strategy="short-fo
 
 
 def found(rows):
-    return {(e.strategy, e.swept, e.quantity): e for e in exponents(to_frame(rows))}
+    return {(e.strategy, e.swept, e.quantity): e for e in exponents(rows)}
 
 
 def width_sweep(power=2.0, predicted=1.0, widths=(16, 32, 64, 128)):
@@ -114,16 +114,16 @@ def test_times_that_scatter_make_a_wide_interval():
 
 def test_the_same_records_make_the_same_table():
     rows = width_sweep()
-    frame = to_frame(rows)
-    table = exponent_rows(exponents(frame))
-    assert table == exponent_rows(exponents(to_frame(rows)))
-    assert table[0]["against"] == "width 16 to 128 (4 sizes)"
-    assert table[0]["exponent"] == "2.00"
-    assert table[0]["predicted"] == "1.00"
-    low, high = map(float, table[0]["95% interval"].split(" to "))
+    table, again = (exponent_rows(one, exponents(one)) for one in (rows, list(tuples(to_frame(rows)))))
+    assert table == again
+    assert table[0]["against"] == "width 16 to 128, 4 sizes"
+    assert table[0]["time, predicted"] == "1.00"
+    value, interval = table[0]["time"].removesuffix(")").split(" (")
+    assert value == "2.00"
+    low, high = map(float, interval.split(" to "))
     assert low <= 2 <= high
 
 
 def test_nothing_swept_is_no_table():
-    assert exponents(to_frame([record()])) == []
-    assert exponents(to_frame([])) == []
+    assert exponents([record()]) == []
+    assert exponents([]) == []

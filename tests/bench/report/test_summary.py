@@ -3,7 +3,7 @@
 from rows import described, left_out, record, wrong
 
 from backprop.bench.report.frame import LoadedRun, to_frame
-from backprop.bench.report.summary import summary
+from backprop.bench.report.markdown import summary
 
 
 def text_of(*rows, **run):
@@ -45,7 +45,7 @@ def test_right_cells_are_ranked_with_their_interval_then_wrong_and_predicted_one
     assert by_name["vjp"][0] == "2-3"
     assert by_name["vjp"][3:5] == ["1.70x", "1.60x to 1.80x"]
     assert (by_name["fast-but-wrong"][0], by_name["fast-but-wrong"][7]) == ("", "disagrees")
-    assert (by_name["black-box"][2], by_name["black-box"][7]) == ("≈ 500 s", "not run")
+    assert (by_name["black-box"][2], by_name["black-box"][7]) == ("≈ 500 s", "over-time-budget")
 
 
 def test_what_was_left_out_is_one_line_a_strategy_with_its_reason():

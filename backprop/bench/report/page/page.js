@@ -90,8 +90,6 @@
   }
   const chosen = (id) => Number(byId(id)?.value ?? 0);
 
-  const cells = data.cells.map((row) => Object.fromEntries(row.map((value, k) => [data.columns[k], value])));
-
   function withTicks(spec, sizes) {
     const own = structuredClone(spec); // a grid line where a size was measured, not where a decade begins
     const values = [...new Set(sizes)].sort((a, b) => a - b);
@@ -103,10 +101,8 @@
     const sweep = data.sweeps[chosen("sweep")];
     if (!sweep) return;
     const rows = sweep.cells.map((position, k) => {
-      const cell = cells[position];
-      const { colour, shape } = look(cell.strategy);
-      const fill = cell.predicted ? "var(--page)" : colour;
-      return { ...cell, size: sweep.sizes[k], fitted: sweep.fitted[cell.strategy] ?? "-", colour, shape, fill };
+      const cell = data.cells[position];
+      return { ...cell, size: sweep.sizes[k], fitted: sweep.fitted[cell.strategy] ?? "-" };
     });
     for (const quantity of ["time", "memory", "error"]) {
       const own = rows.filter((row) => row[quantity] !== null && visible(row));
@@ -140,7 +136,7 @@
   function drawRoof() {
     const roof = data.roofs[chosen("roof")];
     if (!roof) return;
-    const points = roof.points.filter(visible).map((point) => ({ ...point, ...look(point.strategy) }));
+    const points = roof.points.filter(visible);
     const ridge = roof.peak / roof.bandwidth;
     const at = points.map((point) => point.intensity);
     const line = [Math.min(ridge / 4, ...at), ridge, Math.max(ridge * 4, ...at)].map((intensity) =>
@@ -150,8 +146,7 @@
 
   function drawCurves() {
     data.curves.forEach((curve, k) => {
-      const rows = curve.rows.filter(visible).map((row) => ({ ...row, ...look(row.strategy) }));
-      draw(`curve-${k}`, curve.spec, rows);
+      draw(`curve-${k}`, curve.spec, curve.rows.filter(visible));
     });
   }
 
@@ -178,7 +173,7 @@
   choices("pair-group", data.agreement.map((group) => group.label), drawAgreement);
   choices("roof", data.roofs.map((roof) => roof.label), drawRoof);
   const swept = new Set(data.sweeps.flatMap((sweep) => sweep.cells));
-  legend("size-legend", strategies(cells.filter((_, k) => swept.has(k))), drawSweep);
+  legend("size-legend", strategies(data.cells.filter((_, k) => swept.has(k))), drawSweep);
   legend("roof-legend", strategies(data.roofs.flatMap((roof) => roof.points)), drawRoof);
   legend("curve-legend", strategies(data.curves.flatMap((curve) => curve.rows)), drawCurves);
   drawSweep();

@@ -1,4 +1,4 @@
-"""What charts are drawn from has no number that a logarithmic axis cannot place, and says what is predicted."""
+"""The rows of charts: every number has a place on a logarithmic axis; a sweep differs in one size alone."""
 
 import json
 import math
@@ -7,13 +7,14 @@ import pandas as pd
 import pytest
 from rows import agreement, left_out, record, wrong
 
-from backprop.bench.report.frame import to_frame
-from backprop.bench.report.page import data
-from backprop.bench.report.page.lead import find_lead
+from backprop.bench.report import data
+from backprop.bench.report.frame import to_frame, tuples
+from backprop.bench.report.ranking import find_lead
+from backprop.bench.report.scaling import exponents
 
 
 def cells(*rows):
-    return [dict(zip(data.COLUMNS, row, strict=True)) for row in data.cell_rows(to_frame(list(rows)))]
+    return list(map(data.cell_row, tuples(to_frame(list(rows)))))
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, 0, -1.0, pd.NA])
@@ -40,7 +41,7 @@ def test_the_time_of_a_wrong_gradient_is_not_drawn():
 
 
 def test_a_bar_without_an_interval_has_one_without_length():
-    bars = data.bar_rows(find_lead(to_frame([record(), record("vjp", 2e-3)])))
+    bars = data.bar_rows(find_lead([record(), record("vjp", 2e-3)]))
     assert [(bar["low"], bar["ratio"], bar["high"]) for bar in bars] == [(1, 1, 1), (2, 2, 2)]
 
 
@@ -52,7 +53,7 @@ def test_heat_maps_have_every_pair_and_no_zero():
             agreement("b", "c", distance=1e-9),
         ]
     )
-    assert group["names"] == ["a", "b", "c"]
+    assert group["names"] == ("a", "b", "c")
     assert [pair[:3] for pair in group["pairs"]] == [[0, 1, 1e-17], [0, 2, 1.0], [1, 2, 1e-9]]
     assert [pair[5] for pair in group["pairs"]] == [True, False, True]
 
@@ -65,7 +66,7 @@ def test_a_roof_has_the_limits_and_the_right_cells_below_them():
         "bandwidth_share": 0.5,
     }
     rows = [record(**limits), record("b", **limits | {"flops_share": 0.0}), wrong(**limits), record("c")]
-    (roof,) = data.roofs(to_frame(rows))
+    (roof,) = data.roofs(rows)
     assert (roof["peak"], roof["bandwidth"]) == (1e10, 1e9)
     (point,) = roof["points"]
     assert (point["strategy"], point["intensity"], point["speed"]) == ("short-form", 0.5, 2.5e9)
@@ -80,7 +81,7 @@ def test_hosts_of_another_processor_have_a_roof_of_their_own():
         "bandwidth_share": 0.5,
     }
     other = {"host": "b", "cpu": "slow", "limit_flops_per_s": 1e8}
-    found = data.roofs(to_frame([record(**limits), record("b", **limits | other)]))
+    found = data.roofs([record(**limits), record("b", **limits | other)])
     assert [(roof["peak"], len(roof["points"])) for roof in found] == [(1e10, 1), (1e8, 1)]
 
 
@@ -104,4 +105,77 @@ def test_a_curve_has_its_points_and_the_bottom_that_is_predicted():
 
 
 def test_everything_is_json():
-    json.dumps(data.cell_rows(to_frame([record(), left_out(), wrong()])), allow_nan=False)
+    json.dumps(cells(record(), left_out(), wrong()), allow_nan=False)
+
+
+# Sweeps
+
+
+def swept(*rows):
+    return {sweep.label: sweep for sweep in data.sweeps(rows, exponents(rows))}
+
+
+def batches(strategy="short-form", **changes):
+    return [
+        record(strategy, 1e-3 * n, batch_size=n, predicted_time_s=1e-3 * n, scenario=f"b{n}", **changes)
+        for n in (1, 4, 16)
+    ]
+
+
+def test_batches_of_one_network_are_a_sweep_with_its_exponents():
+    sweep = swept(*batches(), *batches("vjp"))["batch, 4-3-2, float64"]
+    assert sweep.sizes == (1, 4, 16, 1, 4, 16)
+    assert sweep.cells == (0, 1, 2, 3, 4, 5)
+    assert sweep.fitted == dict.fromkeys(("short-form", "vjp"), "time ~ size^1.00, memory ~ size^0.00")
+
+
+def test_an_exponent_is_shown_with_the_cells_that_it_was_fitted_to_alone():
+    slow = [
+        record(
+            "short-form", 1e-3 * n**2, batch_size=n, predicted_time_s=1e-3, scenario=f"b{n}", dtype="float32"
+        )
+        for n in (1, 4, 16)
+    ]
+    both = swept(*batches(), *slow)
+    assert both["batch, 4-3-2, float64"].fitted["short-form"].startswith("time ~ size^1.00,")
+    assert both["batch, 4-3-2, float32"].fitted["short-form"].startswith("time ~ size^2.00,")
+
+
+def test_networks_of_one_batch_are_drawn_against_their_parameters():
+    rows = [
+        record(),
+        record(network="9-9 relu cross-entropy", parameters=90),
+        record(batch_size=9, parameters=7),
+    ]
+    sweep = swept(*rows)["all networks, batch 8, float64"]
+    assert (sweep.swept, sweep.sizes) == ("parameters", (23, 90))
+
+
+def test_width_and_depth_are_told_by_the_shape():
+    rows = [
+        record(network=f"9-{sizes}-2 relu", parameters=k)
+        for k, sizes in enumerate(["4", "5", "4-4", "4-4-4"], 1)
+    ]
+    labels = set(swept(*rows))
+    assert {"width, 9-h-2, batch 8, float64", "depth, 9-4-…-2, batch 8, float64"} <= labels
+
+
+def test_dtypes_threads_and_processors_are_kept_apart():
+    rows = [
+        record(**change, network=network, parameters=p)
+        for change in ({}, {"dtype": "float32"}, {"threads": 2}, {"host": "h", "cpu": "another"})
+        for network, p in (("4-3-2 relu", 23), ("9-3-2 relu", 90))
+    ]
+    for sweep in data.sweeps(rows, []):
+        assert len({(rows[k].dtype, rows[k].threads, rows[k].cpu) for k in sweep.cells}) == 1
+
+
+def test_predicted_cells_are_in_a_sweep_and_one_size_alone_is_none():
+    assert swept(record(), record("b")) == {}
+    rows = [record(), left_out("short-form", parameters=90, predicted_time_s=1.0)]
+    assert swept(*rows)["all networks, batch 8, float64"].cells == (0, 1)
+
+
+def test_a_wrong_gradient_is_in_no_sweep():
+    rows = [record(), record(parameters=90), wrong(), wrong(parameters=90)]
+    assert swept(*rows)["all networks, batch 8, float64"].cells == (0, 1)

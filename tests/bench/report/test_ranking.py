@@ -1,24 +1,26 @@
-"""The page opens with one scenario, what every derivation costs there, and a headline that says it."""
+"""One ranking and one answer: for the records of a run and for the rows of a frame they are the same."""
 
 import itertools
 
 import pytest
-from rows import left_out, record, wrong
+from rows import described, left_out, record, timed, wrong
 
-from backprop.bench.report.frame import to_frame
-from backprop.bench.report.headline import SCENARIO
-from backprop.bench.report.page.lead import find_lead, headline, sentence, verdict
+from backprop.bench.report.frame import to_frame, tuples
+from backprop.bench.report.ranking import HEADLINE, answer, find_lead, found_note, rank, ranked, ranking_note
 
-PLACE = {"scenario": SCENARIO[0], "dtype": SCENARIO[1], "network": "784-512-10 relu", "parameters": 407_050}
+PLACE = {"scenario": HEADLINE[0], "dtype": HEADLINE[1], "network": "784-512-10 relu", "parameters": 407_050}
 
 
 def found(*rows):
-    return find_lead(to_frame(list(rows)))
+    return find_lead(rows)
 
 
 def said(*rows):
-    frame = to_frame(list(rows))
-    return headline(find_lead(frame), frame)
+    return answer(rows).headline
+
+
+def verdict(*rows):
+    return answer(rows).verdict
 
 
 def test_the_bars_are_ratios_to_the_short_form_the_cheapest_first():
@@ -67,7 +69,7 @@ def test_without_the_short_form_the_fastest_is_1x():
 def test_the_scenario_of_the_reference_comes_before_a_larger_one():
     larger = {"scenario": "huge", "parameters": 10**7}
     lead = found(record(**larger), record("b", **larger), record(**PLACE), record("vjp", **PLACE))
-    assert (lead.scenario, lead.dtype) == SCENARIO
+    assert (lead.scenario, lead.dtype) == HEADLINE
 
 
 def test_of_the_reference_scenario_one_strategy_alone_is_no_comparison():
@@ -104,9 +106,9 @@ def test_two_that_are_alike_are_still_both_named():
 
 
 def test_the_sentence_says_who_is_who():
-    lead = found(record(), record("vjp", 40e-3))
-    assert sentence(lead) == "1x is short-form, 1 ms a gradient; 40x vjp."
-    assert lead.title == "4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread"
+    said = answer([record(), record("vjp", 40e-3)])
+    assert said.sentence == "1x is short-form, 1 ms a gradient; 40x vjp."
+    assert said.lead.title == "4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread"
 
 
 def test_one_strategy_alone_is_told_by_its_time():
@@ -130,14 +132,80 @@ def test_a_run_that_was_only_predicted_says_so():
     ids=["empty", "crashed", "wrong"],
 )
 def test_nothing_to_open_with_is_said(rows, words):
-    assert find_lead(to_frame(rows)) is None
+    assert find_lead(rows) is None
     assert said(*rows) == words
 
 
 def test_the_verdict_names_wrong_gradients_and_counts_what_is_missing():
-    assert "wrong (toy, float64)" in verdict(to_frame([record(), wrong()]))
-    assert verdict(to_frame([record(), record("b"), left_out()])).startswith(
-        "All 2 measured cells are within"
+    assert "wrong (toy, float64)" in verdict(record(), wrong())
+    assert verdict(record(), record("b"), left_out()).startswith("All 2 measured cells are within")
+    assert "1 cell was left out" in verdict(record(), left_out())
+    assert verdict() == "The run holds no cell at all."
+
+
+def test_right_cells_by_time_then_wrong_ones_then_what_did_not_run_by_its_prediction():
+    rows = [
+        left_out("dear", predicted_time_s=9.0),
+        left_out("cheap", predicted_time_s=1.0),
+        left_out("unknown", "unsupported", predicted_time_s=None),
+        wrong("fast-but-wrong"),
+        record("slow", 2e-3),
+        record("untimed", time_median_s=None),
+        record("quick", 1e-3),
+    ]
+    names = ["quick", "slow", "untimed", "fast-but-wrong", "cheap", "dear", "unknown"]
+    assert [cell.strategy for cell in ranked(rows)] == names
+    assert [cell.strategy for cell in ranked(tuples(to_frame(rows)))] == names
+
+
+def test_a_rank_is_shared_and_a_wrong_cell_has_none():
+    assert rank(record(rank_best=1, rank_worst=3)) == "1-3"
+    assert rank(record(rank_best=2, rank_worst=2)) == "2"
+    assert rank(wrong(rank_best=1, rank_worst=1)) == ""
+    assert rank(record()) == ""
+
+
+def test_records_and_the_frame_of_them_give_the_same_answer():
+    rows = [record(), record("vjp", 40e-3), wrong(), left_out("dense", predicted_time_s=2.0)]
+    assert answer(rows) == answer(tuples(to_frame(rows)))
+
+
+def note(*cells):
+    return ranking_note(list(tuples(to_frame(list(cells)))))
+
+
+def test_the_note_says_how_many_pairs_are_compared_and_that_they_hold_together():
+    cells = [timed(f"s{k}", 1e-3, scenario=name) for name in ("a", "b") for k in range(4)]
+    assert note(*cells).startswith("12 pairs of cells compared.")
+    assert "among all pairs at once (Holm)" in note(*cells)
+
+
+def test_with_too_few_starts_the_note_says_why_there_are_no_ranks():
+    said = note(timed("a", 1e-3, starts=4), timed("b", 1e-3, starts=3))
+    assert said == "No ranks and no claims: 3 to 4 starts, expected at least 6."
+    assert "Cells with fewer than 6 starts, which have no rank: 1." in note(
+        timed("a", 1e-3), timed("b", 1e-3), timed("slow", 1, starts=3)
     )
-    assert "1 cell was left out" in verdict(to_frame([record(), left_out()]))
-    assert verdict(to_frame([])) == "The run holds no cell at all."
+
+
+def test_the_note_says_whether_what_was_asked_for_was_reached():
+    cells = list(
+        tuples(to_frame([timed("a", 1e-3), timed("b", 1e-3, ratio_low=0.9, ratio_high=1.1, detectable=1.2)]))
+    )
+    said = ranking_note(cells, described(settings={"precision": 0.03, "claim": 0.25}))
+    assert "Intervals were to reach 3% to either side: not reached in 1 of 2, as the time allowed." in said
+    assert "A difference of 25% was to be found: reached." in said
+
+
+def test_a_table_says_what_would_have_been_found():
+    cells = [timed("a", 1e-3), timed("b", 1e-3, detectable=1.2)]
+    assert found_note(cells).startswith("A difference from the short form of 3.1% to 20% would have")
+    assert found_note(cells[:1]).startswith("A difference from the short form of 3.1% would have")
+    assert found_note([record()]) == ""
+
+
+def test_of_one_process_the_note_says_that_nothing_can_be_concluded():
+    assert note(record("a", 1e-3), record("b", 1.0001e-3)).startswith(
+        "No intervals, no ranks and no claims: "
+    )
+    assert note(left_out()) == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backprop.bench.report.page import bundle
+from backprop.bench.report import html
 
 
 @pytest.fixture
@@ -14,16 +14,16 @@ def kept(tmp_path, monkeypatch):
         made.append(1)
         return "let a = '</script><!--';"
 
-    monkeypatch.setattr(bundle, "_cache", lambda: path)
-    monkeypatch.setattr(bundle, "_bundled", bundled)
-    bundle.chart_library.cache_clear()
+    monkeypatch.setattr(html, "_cache", lambda: path)
+    monkeypatch.setattr(html, "_bundled", bundled)
+    html.chart_library.cache_clear()
     yield path, made
-    bundle.chart_library.cache_clear()
+    html.chart_library.cache_clear()
 
 
 def again():
-    bundle.chart_library.cache_clear()
-    return bundle.chart_library()
+    html.chart_library.cache_clear()
+    return html.chart_library()
 
 
 def test_it_is_made_once_and_safe_inside_a_script(kept):

@@ -1,0 +1,244 @@
+"""The rows that charts are drawn from, as JSON.
+
+A number that is missing, not finite or not positive is null: a logarithmic axis has no place for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from backprop.bench.record import Agreement
+from backprop.bench.report import units
+from backprop.bench.report.frame import tuples
+from backprop.bench.report.ranking import Lead, about, is_predicted, ran
+from backprop.bench.report.scaling import Exponent, Shape, families, shaped
+from backprop.bench.report.tables import matrices, median
+
+Json = dict[str, Any]
+_SMALLEST = 1e-17
+"""Where a distance of zero is put on the logarithmic scale of the heat map."""
+
+
+def positive(value: Any) -> float | None:
+    """The number to four digits, or None where it is missing, not finite or not above zero."""
+    if units.missing(value) or not math.isfinite(value) or value <= 0:
+        return None
+    return float(f"{float(value):.4g}")
+
+
+# Cells --------------------------------------------------------------------------------------------------
+
+
+def cell_row(cell: Any) -> Json:
+    """What every chart shows of a cell: its measured figures where it is right, else the predicted ones."""
+    right = ran(cell)
+    seconds = cell.time_median_s if right else cell.predicted_time_s
+    memory = cell.peak_bytes if right else cell.predicted_peak_bytes
+    sign = "" if right else "≈ "
+    interval = units.interval(cell.time_low_s, cell.time_high_s, units.seconds) if right else ""
+    return {
+        "strategy": str(cell.strategy),
+        "cell": f"{cell.scenario}, {cell.dtype}",
+        "status": str(cell.status),
+        "predicted": not right,
+        "time": positive(seconds),
+        "low": positive(cell.time_low_s if interval else seconds),
+        "high": positive(cell.time_high_s if interval else seconds),
+        "memory": positive(memory),
+        "error": positive(cell.gradient_error) if right else None,
+        "time_text": sign + units.seconds(seconds) + (f" ({interval})" if interval else ""),
+        "memory_text": sign + units.data_size(memory),
+        "error_text": units.error(cell.gradient_error),
+    }
+
+
+def bar_rows(lead: Lead) -> list[Json]:
+    """The bars of the answer; a bar without an interval has one without length."""
+    rows = []
+    for bar in lead.bars:
+        low, high = (bar.ratio if end is None else end for end in (bar.low, bar.high))
+        rows.append(
+            {
+                "strategy": bar.strategy,
+                "ratio": bar.ratio,
+                "low": low,
+                "high": high,
+                "end": max(bar.ratio, high),
+                "text": bar.text,
+                "time": about(bar.predicted) + units.seconds(bar.seconds),
+                "interval": units.interval(bar.low, bar.high, units.ratio) or units.MISSING,
+                "status": "predicted, not run" if bar.predicted else "measured",
+                "predicted": bar.predicted,
+                "colour": "var(--predicted)" if bar.predicted else "var(--accent)",
+                "edge": "var(--accent)" if bar.predicted else "transparent",
+            }
+        )
+    return rows
+
+
+# Sweeps -------------------------------------------------------------------------------------------------
+
+SIZES = {
+    "parameters": "parameters p",
+    "batch": "samples of the batch n",
+    "width": "width of the hidden layers",
+    "depth": "hidden layers",
+}
+"""What can be swept, and the title of its axis."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Cells that differ in one size, by their position in the run, with the size of each.
+
+    fitted: by strategy, the exponents in words.
+    """
+
+    label: str
+    swept: str
+    cells: tuple[int, ...]
+    sizes: tuple[int, ...]
+    fitted: dict[str, str]
+
+
+def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
+    """Every sweep with two sizes or more, those with most cells first; predicted cells are in them, too.
+
+    Width, batch and depth are swept alone, as the exponents are fitted. Beside them stand all networks of one batch
+    size and dtype, against their parameters.
+    """
+    usable = {k for k, cell in enumerate(cells) if ran(cell) or is_predicted(cell)}
+    networks: dict[tuple[Any, ...], list[int]] = {}
+    for k in sorted(usable):
+        cell = cells[k]
+        key = (cell.batch_size, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
+        networks.setdefault(key, []).append(k)
+    found = [
+        Sweep(_label("all networks", cells[own[0]]), "parameters", tuple(own), sizes, {})
+        for own in networks.values()
+        for sizes in [tuple(int(cells[k].parameters) for k in own)]
+    ]
+    for swept, family in families(one for one in shaped(cells) if one.position in usable):
+        places = tuple(one.position for one in family)
+        sizes = tuple(one.size(swept) for one in family)
+        label = _label(f"{swept}, {_shape(family[0].shape, swept)}", family[0].cell, swept)
+        found.append(Sweep(label, swept, places, sizes, _fitted(set(places), swept, exponents)))
+    return sorted((one for one in found if len(set(one.sizes)) > 1), key=lambda one: -len(one.cells))
+
+
+def _label(what: str, cell: Any, swept: str = "") -> str:
+    batch = "" if swept == "batch" else f", batch {cell.batch_size}"
+    threads = "" if cell.threads == 1 else f", {units.threads(cell.threads)}"
+    return f"{what}{batch}, {cell.dtype}{threads}"
+
+
+def _shape(shape: Shape, swept: str) -> str:
+    """784-h-10 where the width is swept, 196-64-…-10 where the depth is."""
+    if swept == "depth":
+        return f"{shape.inputs}-{shape.width}-…-{shape.outputs}"
+    width = "h" if swept == "width" else str(shape.width)
+    return "-".join([str(shape.inputs), *[width] * shape.depth, str(shape.outputs)])
+
+
+def _fitted(places: set[int], swept: str, exponents: Sequence[Exponent]) -> dict[str, str]:
+    """By strategy: time ~ size^0.93, memory ~ size^1.00, where they were fitted to these cells."""
+    words: dict[str, list[str]] = {}
+    for one in exponents:
+        if one.swept == swept and places.issuperset(one.cells):
+            words.setdefault(one.strategy, []).append(f"{one.quantity} ~ size^{one.measured.value:z.2f}")
+    return {strategy: ", ".join(found) for strategy, found in words.items()}
+
+
+# Agreement, limits, errors ------------------------------------------------------------------------------
+
+
+def agreement_groups(agreements: Iterable[Agreement]) -> list[Json]:
+    """A heat map a scenario and dtype: the names, and every pair by the positions of its names."""
+    return [
+        {
+            "label": matrix.label,
+            "names": matrix.names,
+            "pairs": [
+                [
+                    matrix.names.index(pair.first),
+                    matrix.names.index(pair.second),
+                    max(positive(pair.distance) or (1.0 if pair.distance is None else 0.0), _SMALLEST),
+                    "not finite" if pair.distance is None else units.error(pair.distance),
+                    units.error(pair.tolerance),
+                    pair.agrees,
+                ]
+                for pair in matrix.pairs.values()
+            ],
+        }
+        for matrix in matrices(agreements)
+    ]
+
+
+def roofs(cells: Iterable[Any]) -> list[Json]:
+    """A roofline a dtype, thread count and processor: the limits, and every right cell below them."""
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for cell in cells:
+        if cell.status == "ok" and positive(cell.limit_flops_per_s) and not units.missing(cell.flops_share):
+            cpu = cell.cpu if isinstance(cell.cpu, str) else ""
+            groups.setdefault((cell.dtype, cell.threads, cpu), []).append(cell)
+    found = []
+    for (dtype, threads, _), own in groups.items():
+        peak = median(cell.limit_flops_per_s for cell in own)
+        bandwidth = median(cell.limit_bytes_per_s for cell in own)
+        points = list(filter(None, map(_roof_point, own)))
+        if points and positive(bandwidth):
+            label = f"{dtype}, {units.threads(threads)}"
+            found.append({"label": label, "peak": peak, "bandwidth": bandwidth, "points": points})
+    return found
+
+
+def _roof_point(cell: Any) -> Json | None:
+    """A cell below its roof; None where its speed or the bytes that it moves are not known."""
+    speed, moved = positive(cell.flops_share * cell.limit_flops_per_s), cell.predicted_bytes_moved
+    if speed is None or positive(moved) is None:
+        return None
+    return {
+        "strategy": str(cell.strategy),
+        "cell": f"{cell.scenario}, {cell.dtype}",
+        "intensity": positive(cell.predicted_flops / moved),
+        "speed": speed,
+        "speed_text": units.flops_rate(speed),
+        "flops_share": units.percent(cell.flops_share),
+        "bandwidth_share": units.percent(cell.bandwidth_share),
+    }
+
+
+def curve_rows(
+    cells: pd.DataFrame, column: str, bottoms: Mapping[tuple[str, str], tuple[float, float]]
+) -> dict[str, list[Json]]:
+    """By dtype, the points of every method, and a row `bottom` where theory puts the best step.
+
+    bottoms: by strategy and dtype, that step and the error there.
+    """
+    found = {}
+    for dtype, rows in cells.groupby("dtype", sort=False):
+        points = [
+            _point(str(row.strategy), float(getattr(row, column)), float(row.error), bottom=False)
+            for row in tuples(rows.sort_values(["strategy", column]))
+        ]
+        for strategy in dict.fromkeys(map(str, rows.strategy)):
+            if (strategy, str(dtype)) in bottoms:
+                points.append(_point(strategy, *bottoms[strategy, str(dtype)], bottom=True))
+        found[str(dtype)] = [point for point in points if None not in point.values()]
+    return found
+
+
+def _point(strategy: str, x: float, error: float, bottom: bool) -> Json:
+    return {
+        "strategy": strategy,
+        "x": positive(x),
+        "error": positive(error),
+        "x_text": f"{x:.1e}" + (" (predicted)" if bottom else ""),
+        "error_text": units.error(error),
+        "bottom": bottom,
+    }

@@ -1,0 +1,316 @@
+"""The tables that Markdown, page and terminal share: their rows as text, made once.
+
+A figure has the text that is read and, for the page, the number that it is sorted by.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backprop.bench.record import MEASURED, Agreement, Description, Machine, one_line
+from backprop.bench.report import units
+from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
+
+if TYPE_CHECKING:
+    from backprop.bench.report.scaling import Exponent
+
+Row = dict[str, str]
+"""A row of plain text, by header."""
+
+TEXT_COLUMNS = {
+    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
+    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class",
+}  # fmt: skip
+"""Headers of columns of text, which are set to the left; all others hold numbers."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a table: its text, what it is sorted by (None: last), and a smaller text below it."""
+
+    text: str
+    key: float | str | None = None
+    note: str = ""
+
+    @property
+    def sort(self) -> str:
+        """The key as an attribute of HTML."""
+        return "" if self.key is None else f"{self.key:.6g}" if isinstance(self.key, float) else self.key
+
+
+Figures = dict[str, Figure]
+"""The figures of a cell, by header."""
+
+
+def number(value: Any, words: Callable[[float | None], str], note: str = "", about: str = "") -> Figure:
+    """A number in words, with the sign `about` before it; the sign of a missing figure where there is none."""
+    if units.missing(value) or not math.isfinite(value):
+        return Figure(units.MISSING)
+    return Figure(about + words(value), float(value), note)
+
+
+def text(value: object, note: str = "") -> Figure:
+    """A text, which is sorted by itself."""
+    return Figure(one_line(value), str(value), note)
+
+
+# Cells --------------------------------------------------------------------------------------------------
+
+
+def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
+    """Every cell with its figures: scenario by scenario, and in each in the order of the ranking.
+
+    A cell that did not run has its predicted time, ratio and memory, marked with ≈.
+    """
+    for group in by_scenario(cells).values():
+        short = next(
+            (_time(c) for c in group if c.strategy == "short-form" and (ran(c) or is_predicted(c))), None
+        )
+        for cell in ranked(group):
+            yield cell, _ranked(cell, short)
+
+
+def _time(cell: Any) -> Any:
+    """The measured time of a cell, or the one that was predicted for a cell that did not run."""
+    return cell.time_median_s if cell.status in MEASURED else cell.predicted_time_s
+
+
+def _ranked(cell: Any, short: float | None) -> Figures:
+    """The figures of a cell; `short` is the time of the short form in seconds, or None."""
+    about = "" if cell.status in MEASURED else "≈ "
+    ratio, memory = cell.ratio_to_short_form, cell.peak_bytes
+    if about:
+        ratio = None if units.missing(short) or not is_predicted(cell) else cell.predicted_time_s / short
+        memory = cell.predicted_peak_bytes
+    place = rank(cell)
+    times = units.interval(cell.time_low_s, cell.time_high_s, units.seconds)
+    ratios = units.interval(cell.ratio_low, cell.ratio_high, units.ratio)
+    return {
+        "#": Figure(place, float(cell.rank_best) + float(cell.rank_worst) / 1e4 if place else None),
+        "strategy": text(cell.strategy),
+        "scenario": text(cell.scenario),
+        "dtype": text(cell.dtype),
+        "time": number(_time(cell), units.seconds, times, about),
+        "± IQR": number(cell.time_iqr_s, units.seconds),
+        "min": number(cell.time_min_s, units.seconds),
+        "÷ short form": number(ratio, units.ratio, ratios, about),
+        "95% interval": Figure(ratios or units.MISSING),
+        "noise floor": number(cell.noise_floor, units.factor),
+        "÷ loss": number(cell.ratio_to_loss, units.ratio),
+        "÷ products": number(cell.ratio_to_products, units.ratio),
+        "prepare": number(cell.prepare_s, units.seconds),
+        "peak memory": number(memory, units.data_size, about=about),
+        "predicted": number(cell.predicted_peak_bytes, units.data_size),
+        "error": number(cell.gradient_error, units.error),
+        "tolerance": number(cell.tolerance, units.error),
+        "accuracy": number(cell.test_accuracy, units.percent),
+        "status": text(cell.status, f"unstable: {cell.unstable}" if cell.unstable else ""),
+        "reason": text(cell.reason),
+    }
+
+
+def left_out(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
+    """Every cell without figures: the reason in words, and what the cell would need."""
+    for cell in cells:
+        if cell.status not in MEASURED:
+            yield (
+                cell,
+                {
+                    "strategy": text(cell.strategy),
+                    "scenario": text(cell.scenario),
+                    "dtype": text(cell.dtype),
+                    "status": text(cell.status),
+                    "reason": text(cell.reason),
+                    "predicted time": number(cell.predicted_time_s, units.seconds),
+                    "predicted memory": number(cell.predicted_peak_bytes, units.data_size),
+                    "forward passes": number(cell.forward_calls, units.count),
+                },
+            )
+
+
+# How well the cells were measured -----------------------------------------------------------------------
+
+
+def measurement_rows(cells: Iterable[Any]) -> list[Row]:
+    """One row a cell that was measured in several starts; nothing where none was.
+
+    Only `backprop run` measures so; a quick look under pytest-benchmark has one start.
+    """
+    known = ranked(cell for cell in cells if not units.missing(cell.time_low_s))
+    return [
+        {
+            "strategy": str(cell.strategy),
+            "95% of the time": f"{units.seconds(cell.time_low_s)} to {units.seconds(cell.time_high_s)}",
+            "95% of ÷ short form": units.interval(cell.ratio_low, cell.ratio_high, units.ratio)
+            or units.MISSING,
+            "noise floor": units.factor(cell.noise_floor),
+            "would be found": units.difference(cell.detectable),
+            "against short form": cell.verdict if isinstance(cell.verdict, str) else units.MISSING,
+            "starts": units.count(cell.starts),
+            "turns": units.count(cell.rounds),
+            "group": units.count(cell.turns_group),
+            "predicted time": units.seconds(cell.predicted_time_s),
+            "of GEMM peak": units.percent(cell.flops_share),
+            "of bandwidth": units.percent(cell.bandwidth_share),
+            "memory by": cell.memory_tracker if isinstance(cell.memory_tracker, str) else units.MISSING,
+            "unstable": str(cell.unstable or units.MISSING),
+        }
+        for cell in known
+    ]
+
+
+def all_measurement_rows(cells: Iterable[Any]) -> list[Row]:
+    """`measurement_rows` of every scenario in one table."""
+    return [
+        {"strategy": row["strategy"], "scenario": f"{scenario}, {dtype}"} | row
+        for (scenario, dtype), group in by_scenario(cells).items()
+        for row in measurement_rows(group)
+    ]
+
+
+def floor_rows(cells: Iterable[Any]) -> list[Row]:
+    """The noise floor of every A/A pair: one a group of strategies that took turns together."""
+    known: dict[tuple[Any, ...], Any] = {}
+    for cell in cells:
+        if not units.missing(cell.noise_floor):
+            known.setdefault((cell.scenario, cell.dtype, cell.turns_group), cell)
+    return [
+        {
+            "scenario": f"{cell.scenario}, {cell.dtype}",
+            "group": units.count(cell.turns_group),
+            "noise floor": units.factor(cell.noise_floor),
+            "starts": units.count(cell.starts),
+            "turns": units.count(cell.rounds),
+        }
+        for cell in known.values()
+    ]
+
+
+def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
+    """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
+    lines: dict[tuple[str, tuple[int, ...]], Row] = {}
+    for one in found:
+        first = cells[one.cells[0]]
+        batch = "" if one.swept == "batch" else f", batch {first.batch_size}"
+        line = lines.setdefault(
+            (one.strategy, one.cells),
+            {
+                "strategy": one.strategy,
+                "against": f"{one.swept} {one.sizes[0]} to {one.sizes[-1]}, {len(one.sizes)} sizes",
+                "cell": f"{str(first.network).split()[0]}{batch}, {first.dtype}",
+            },
+        )
+        line[one.quantity] = f"{one.measured.value:z.2f} ({units.ends(one.measured.low, one.measured.high)})"
+        line[f"{one.quantity}, predicted"] = f"{one.predicted:z.2f}"
+    return [dict.fromkeys(_EXPONENTS, units.MISSING) | line for line in lines.values()]
+
+
+_EXPONENTS = ("strategy", "against", "cell", "time", "time, predicted", "memory", "memory, predicted")
+
+
+# Agreement ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Every pair of one scenario and dtype. pairs: by the two names, in either order."""
+
+    label: str
+    names: tuple[str, ...]
+    pairs: dict[frozenset[str], Agreement]
+
+    def rows(self) -> Iterator[tuple[str, list[str]]]:
+        """Every name and its distances to all: empty for itself, with ✗ where it is beyond both error models."""
+        for name in self.names:
+            yield name, [self._distance(name, other) for other in self.names]
+
+    def _distance(self, name: str, other: str) -> str:
+        pair = self.pairs.get(frozenset((name, other)))
+        return "" if pair is None else units.error(pair.distance) + ("" if pair.agrees else " ✗")
+
+
+def matrices(agreements: Iterable[Agreement]) -> list[Matrix]:
+    """The matrix of every scenario and dtype, in the order of the run."""
+    return [
+        Matrix(
+            f"{scenario}, {dtype}",
+            tuple(dict.fromkeys(name for row in rows for name in (row.first, row.second))),
+            {frozenset((row.first, row.second)): row for row in rows},
+        )
+        for (scenario, dtype), rows in by_scenario(agreements).items()
+    ]
+
+
+# The machine --------------------------------------------------------------------------------------------
+
+
+def machine_rows(run: Description) -> Row:
+    """How a run was made, by name: command, data, machine, versions and budgets."""
+    machine = run.machine
+    blas = ", ".join(f"{pool.internal_api} {pool.version} ({pool.architecture})" for pool in machine.blas)
+    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
+    pinned = machine.pinned_to
+    return {
+        "command": str(run.command),
+        "started": str(run.started),
+        "data": str(run.data),
+        "reference": str(run.reference),
+        "CPU": f"{machine.cpu}, {machine.cores} cores",
+        "threads": f"{machine.threads}, "
+        + (f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"),
+        "memory": units.data_size(machine.memory_bytes),
+        "BLAS": blas or "none found",
+        "versions": f"Python {machine.python}, {versions}",
+        **_libraries(machine),
+        "platform": str(machine.platform),
+        "budgets a cell": f"{units.data_size(run.memory_budget_bytes)}, " + units.seconds(run.time_budget_s),
+    }
+
+
+def _libraries(machine: Machine) -> Row:
+    """The libraries that were measured, with version and threads; the journal has their build, too."""
+    said = []
+    for name, library in machine.libraries.items():
+        pools = {f"{pool.internal_api} {pool.num_threads}" for pool in library.pools}
+        said.append(f"{name} {library.version} (threads: {', '.join(sorted(pools)) or 'unknown'})")
+    return {"measured libraries": "; ".join(said)} if said else {}
+
+
+def limits_rows(cells: Iterable[Any]) -> list[Row]:
+    """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
+    groups: dict[tuple[str, int], list[Any]] = {}
+    for cell in cells:
+        if not units.missing(cell.limit_flops_per_s):
+            groups.setdefault((str(cell.dtype), int(cell.threads)), []).append(cell)
+    return [
+        {
+            "dtype": dtype,
+            "threads": units.count(threads),
+            "GEMM peak": units.flops_rate(median(cell.limit_flops_per_s for cell in own)),
+            "memory bandwidth": f"{units.data_size(median(cell.limit_bytes_per_s for cell in own))}/s",
+        }
+        for (dtype, threads), own in groups.items()
+    ]
+
+
+def median(values: Iterable[Any]) -> float | None:
+    """The median of the numbers that are there; None where none is."""
+    known = [float(value) for value in values if not units.missing(value)]
+    return statistics.median(known) if known else None
+
+
+def host_rows(cells: Iterable[Any]) -> list[Row]:
+    """The hosts of a run on several, with their processor and how many cells each had; nothing of one host."""
+    hosts: dict[str, list[Any]] = {}
+    for cell in cells:
+        if isinstance(cell.host, str):
+            hosts.setdefault(cell.host, []).append(cell)
+    if len(hosts) < 2:
+        return []
+    return [
+        {"host": host, "cpu": str(own[0].cpu), "cells": units.count(len(own))} for host, own in hosts.items()
+    ]

@@ -1,0 +1,69 @@
+"""The terminal says what the reports say: the same answer, the same ranking, the same figures."""
+
+import pytest
+from command import run_python
+from rows import left_out, record, wrong
+
+from backprop.bench.console import make_console, print_records
+from backprop.bench.report.markdown import ranked_table
+from backprop.bench.report.ranking import answer
+
+ROWS = [
+    left_out("dense", predicted_time_s=2.0, predicted_peak_bytes=3 * 10**9),
+    wrong("fast-but-wrong", rank_best=1, rank_worst=1),
+    record("slow", 2e-3, rank_best=2, rank_worst=3),
+    record("short-form", 1e-3, rank_best=1, rank_worst=1),
+]
+
+
+@pytest.fixture
+def printed(capsys):
+    def lines(rows):
+        print_records(make_console(), rows)
+        return capsys.readouterr().out.splitlines()
+
+    return lines
+
+
+def table(lines):
+    """The rows of a table, each by its headers."""
+    header, *body = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")
+    ]
+    return [dict(zip(header, row, strict=True)) for row in body]
+
+
+def test_the_answer_comes_first(printed):
+    said = answer(ROWS)
+    assert printed(ROWS)[0] == f"{said.headline}. {said.sentence}"
+
+
+def test_the_ranking_is_the_one_of_the_report(printed):
+    shown = table(printed(ROWS))
+    rows = table(ranked_table(ROWS).splitlines())[1:]
+    for header in ("#", "strategy", "time", "÷ short form", "peak memory", "status"):
+        assert [row[header] for row in shown] == [row[header] for row in rows], header
+    assert [row["#"] for row in shown] == ["1", "2-3", "", ""]
+
+
+def test_what_did_not_run_has_its_predicted_figures(printed):
+    last = table(printed(ROWS))[-1]
+    assert [last[name] for name in ("time", "÷ short form", "peak memory")] == ["≈ 2 s", "≈ 2,000x", "≈ 3 GB"]
+
+
+def test_a_verification_which_times_nothing_claims_no_times(printed):
+    rows = [record(time_median_s=None), left_out("dense", predicted_time_s=2.0)]
+    assert not any("time." in line for line in printed(rows) if not line.startswith("|"))
+
+
+def test_an_unstable_cell_says_why(printed):
+    (row,) = table(printed([record(unstable="start 2 differs by 30%")]))
+    assert row["reason"] == "unstable: start 2 differs by 30%"
+
+
+def test_printing_needs_no_numpy():
+    done = run_python(
+        "import sys, backprop.bench.console;"
+        "print([name for name in ('numpy', 'pandas', 'vl_convert') if name in sys.modules])"
+    )
+    assert done.out == "[]\n"
