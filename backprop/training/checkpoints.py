@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -30,7 +29,9 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import BackpropError, OutputError
+from backprop.finding import said
 from backprop.network import Network
+from backprop.npy import MemberError, read_member
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
@@ -128,7 +129,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     # zipfile, zlib, the .npy reader and a hostile `meta` raise a dozen kinds between them.
     except Exception as error:
         raise CheckpointError(
-            f"The weights file {name!r} is damaged: got {_sentence(error)}, expected an .npz file that "
+            f"The weights file {name!r} is damaged: got {said(error)}, expected an .npz file that "
             "`backprop train` wrote."
         ) from error
 
@@ -208,21 +209,10 @@ def _read_meta(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
 
 def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...], name: str) -> Array:
     """One array, whose header must say what is expected before memory is taken; all of it finite."""
-    with archive.open(f"{key}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise CheckpointError(f"{key} in {name!r} has the .npy version {version}; expected (1, 0).")
-        got_shape, fortran_order, got_dtype = np.lib.format.read_array_header_1_0(file)
-        if (got_shape, fortran_order, got_dtype) != (shape, False, dtype):
-            raise CheckpointError(
-                f"{key} in the weights file {name!r} is {got_dtype} of shape {got_shape}; expected {dtype} of "
-                f"shape {shape}."
-            )
-        size = math.prod(shape) * dtype.itemsize
-        content = file.read(size + 1)  # one byte more: at the end zipfile checks the CRC
-    if len(content) != size:
-        raise CheckpointError(f"{key} in the weights file {name!r} has not {size} bytes; expected as many.")
-    array = np.frombuffer(content, dtype).reshape(shape)
+    try:
+        array = read_member(archive, key, shape, dtype)
+    except MemberError as error:
+        raise CheckpointError(f"{key} in the weights file {name!r} {error}.") from error
     if not np.isfinite(array).all():
         raise CheckpointError(
             f"{key} in the weights file {name!r} holds a number that is not finite; expected finite numbers."
@@ -250,8 +240,3 @@ def _digest(meta: Mapping[str, Any], arrays: Iterable[Array]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _sentence(error: BaseException) -> str:
-    """The error's kind and message on one line, without a full stop."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")
