@@ -62,7 +62,7 @@ def _axes(what: str, factor: EinsumFactor, known: tuple[str, ...]) -> str:
 
 def _outside(network: Network) -> Iterator[tuple[Layer, int, int]]:
     """Every layer that is not of this package, with its i and o; of the package's own, tests prove every form."""
-    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
+    for layer, i, o in network.sized:
         if not layer.__class__.__module__.startswith("backprop.layers."):
             yield layer, i, o
 

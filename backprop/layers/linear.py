@@ -33,6 +33,8 @@ class Linear(Layer):
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
+    symbol: ClassVar[str] = "z"
+    letters = MappingProxyType({"W": "io", "b": "o"})
     formulas = MappingProxyType(
         {
             "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",

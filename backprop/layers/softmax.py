@@ -16,19 +16,20 @@ from typing import ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Layer, Tensors
+from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Softmax(Layer):
+class Softmax(WithoutParameters):
     """exp(z) / Σ exp(z)."""
 
     name: ClassVar[str] = "softmax"
     reads_input: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    last_symbol: ClassVar[str | None] = "p"
     flops_per_element: ClassVar[int] = 14
-    """Of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
+    """The operations of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
     formulas = MappingProxyType(
         {
             "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
@@ -57,18 +58,6 @@ class Softmax(Layer):
         """exp x / Σ exp x, each sample by itself."""
         shifted = x - x.real.max(axis=1)[:, None]
         return np.stack([np.exp(row) / np.exp(row).sum() for row in shifted])
-
-    def output_width(self, input_width: int) -> int:
-        """As many outputs as inputs."""
-        return input_width
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """`flops_per_element` for each of them."""
@@ -102,20 +91,10 @@ class Softmax(Layer):
         np.einsum("noo->no", jacobian)[...] += y
         return jacobian
 
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """p (δ - p): every class depends on every logit, so no axis can be spared."""
         identity = np.eye(y.shape[1], dtype=y.dtype)
         return EinsumFactor("noi", np.einsum("no,noi->noi", y, identity - y[:, None, :]))
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
 
     def vjp(
         self,

@@ -84,10 +84,9 @@ def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
     """What reverse mode needs at least: the forward pass, two products a layer, activations and a gradient."""
     n, size = batch_size, dtype.itemsize
     flops = network.forward_flops(n) + sum(
-        layer.vjp_flops(n, i, o, input_needed=k > 0)
-        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True))
+        layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, i, o) in enumerate(network.sized)
     )
-    activations = sum(n * o for _, o in network.widths)
+    activations = n * network.units
     weights = network.parameter_count
     moved = size * (3 * weights + 2 * n * network.inputs + 4 * activations)
     return Cost(flops, moved, size * (weights + 2 * activations), forward_calls=1)

@@ -42,13 +42,8 @@ class BlackBoxPeer(Peer[Plan]):
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """That of so many forward passes."""
-        n, size, weights, calls = (
-            batch_size,
-            dtype.itemsize,
-            network.parameter_count,
-            self.evaluations(network),
-        )
-        activations = sum(n * o for _, o in network.widths)
+        n, size, weights = batch_size, dtype.itemsize, network.parameter_count
+        calls, activations = self.evaluations(network), n * network.units
         return Cost(
             flops=calls * network.forward_flops(n),
             bytes_moved=calls * size * (weights + n * network.inputs + 2 * activations),

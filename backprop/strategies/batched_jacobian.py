@@ -79,14 +79,13 @@ class BatchedJacobian(Strategy[Plan]):
             for shape in layer.parameter_shapes().values()
             if self.route == "blas" and len(shape) == 2
         )
-        activations = sum(n * o for _, o in network.widths)
         chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
         # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
         transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
         return Cost(
             flops=network.forward_flops(n) + chain + 3 * n * c * weights,
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
-            peak_bytes=size * (n * c * weights + weights + activations + transient) + buffers,
+            peak_bytes=size * (n * c * weights + weights + n * network.units + transient) + buffers,
             forward_calls=1,
         )
 
@@ -113,14 +112,13 @@ class BatchedJacobian(Strategy[Plan]):
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Backwards through the layers: the Jacobian of the outputs, and its product with dL/d(outputs)."""
         network = plan.network
-        own = network.local(params)
-        values = network.activations(params, batch.inputs)
-        n, c = values[-1].shape
-        row = network.loss_function.gradient(values[-1], batch.labels)  # dL/d(outputs)
+        steps = network.evaluate(network.local(params), batch.inputs)
+        outputs = steps[-1].y
+        n, c = outputs.shape
+        row = network.loss_function.gradient(outputs, batch.labels)  # dL/d(outputs)
         jacobian = np.broadcast_to(np.eye(c, dtype=row.dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
-        for k in reversed(range(len(network.layers))):
-            layer, x, y = network.layers[k], values[k], values[k + 1]
-            for name, factor in layer.parameter_factors(own[k], x, y).items():
+        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+            for name, factor in layer.parameter_factors(own, x, y).items():
                 out = plan.local_gradient[k][name]
                 if name in plan.products[k] and factor.subscripts == "ni":
                     plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
@@ -128,8 +126,8 @@ class BatchedJacobian(Strategy[Plan]):
                     self._extend(jacobian, factor, plan.jacobians[k][name])
                     self._contract(row, plan.jacobians[k][name], out)
             if k > 0:
-                jacobian = self._chain(jacobian, layer.input_factor(own[k], x, y))
-        loss = network.loss_function.value(values[-1], batch.labels)
+                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
+        loss = network.loss_function.value(outputs, batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
     def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:

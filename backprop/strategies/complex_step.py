@@ -78,7 +78,7 @@ class ComplexStep(Strategy[Plan]):
         `forward_calls` counts complex passes, each of about four real ones: `flops` says so.
         """
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
-        numbers = weights + n * network.inputs + 2 * sum(n * o for _, o in network.widths)
+        numbers = weights + n * network.inputs + 2 * n * network.units
         return Cost(
             flops=weights * _FLOPS_OF_COMPLEX * network.forward_flops(n),
             bytes_moved=weights * 2 * size * numbers,

@@ -101,9 +101,7 @@ class FiniteDifferences(Strategy[Plan]):
         calls = _CALLS[self.kind] * weights + 1
         return Cost(
             flops=calls * network.forward_flops(n),
-            bytes_moved=calls
-            * size
-            * (weights + n * network.inputs + 2 * sum(n * o for _, o in network.widths)),
+            bytes_moved=calls * size * (weights + n * network.inputs + 2 * n * network.units),
             peak_bytes=size * 2 * weights + network.forward_bytes(n, size),
             forward_calls=calls,
         )

@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import OptionError
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Elementwise, Linear
+from backprop.network import Batch, Evaluated, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
@@ -48,15 +48,6 @@ class Plan:
     direction: Parameters
     gradient: Parameters
     standard_error: Parameters
-
-
-class _Step(NamedTuple):
-    """A layer with its own parameters, its input x (n, i) and output y (n, o)."""
-
-    layer: Layer
-    own: dict[str, Array]
-    x: Array
-    y: Array
 
 
 @final
@@ -110,14 +101,13 @@ class ForwardGradient(Strategy[Plan]):
         """
         network, n, size, weights = network.short, batch_size, dtype.itemsize, network.parameter_count
         k = min(self.directions or _USUAL_DIRECTIONS, weights)
-        sizes = list(zip(network.layers, network.widths, strict=True))
         push = sum(
             2 * layer.forward_flops(n, i, o)
             if isinstance(layer, Linear)
             else layer.vjp_flops(n, i, o, input_needed=True)
-            for layer, (i, o) in sizes
+            for layer, i, o in network.sized
         )
-        activations = n * (sum(o for _, (_, o) in sizes) + network.classes)
+        activations = n * (network.units + network.classes)
         return Cost(
             flops=network.forward_flops(n) + k * (push + weights * (_FLOPS_OF_A_NORMAL + 5)),
             bytes_moved=size * (weights + k * (10 * weights + n * network.inputs + 4 * activations)),
@@ -139,11 +129,9 @@ class ForwardGradient(Strategy[Plan]):
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One forward pass and ∂L/∂(outputs), then one direction after another."""
-        network, steps, y = plan.network, list[_Step](), batch.inputs
-        for layer, own in zip(network.layers, network.local(params), strict=True):
-            x, y = y, layer.forward(own, y)
-            steps.append(_Step(layer, own, x, y))
-        value, covector = network.loss_function.value_and_gradient(y, batch.labels)
+        network = plan.network
+        steps = network.evaluate(network.local(params), batch.inputs)
+        value, covector = network.loss_function.value_and_gradient(steps[-1].y, batch.labels)
 
         direction, mean, squares = (p.vector for p in (plan.direction, plan.gradient, plan.standard_error))
         tangents = network.local(plan.direction)
@@ -158,7 +146,7 @@ class ForwardGradient(Strategy[Plan]):
         return ValueAndGradient(float(value), plan.gradient)
 
 
-def _push(steps: Sequence[_Step], tangents: Sequence[Mapping[str, Array]]) -> Array:
+def _push(steps: Sequence[Evaluated], tangents: Sequence[Mapping[str, Array]]) -> Array:
     """The tangent of the outputs (n, c) along one direction of all parameters."""
     tangent = np.zeros((1, steps[0].x.shape[1]), steps[0].x.dtype)  # no input moves
     for step, dparams in zip(steps, tangents, strict=False):
@@ -182,7 +170,7 @@ def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
 def _push_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes of a JVP through the network: its tangents, and what a layer allocates."""
     numbers, before = [0], network.inputs * size
-    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
+    for layer, i, o in network.sized:
         if isinstance(layer, Linear):
             numbers.append(before + size * (2 * n * o + ufunc_buffer_bytes(n * o, 1)))
         elif isinstance(layer, Elementwise):

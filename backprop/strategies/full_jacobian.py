@@ -78,18 +78,17 @@ class FullJacobian(Strategy[Plan]):
         factors = sum(o * i for i, o in network.widths[1:])
         jacobians = sum(
             o * math.prod(shape)
-            for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+            for layer, _, o in network.sized
             for shape in layer.parameter_shapes().values()
         )
         weights = network.parameter_count
-        activations = sum(o for _, o in network.widths)
         flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
         if self.order == "matrices":
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
             bytes_moved=size * n * moved,
-            peak_bytes=size * (factors + jacobians + 2 * weights + activations + transient),
+            peak_bytes=size * (factors + jacobians + 2 * weights + network.units + transient),
             forward_calls=1,
         )
 
@@ -97,7 +96,7 @@ class FullJacobian(Strategy[Plan]):
         """Allocate every matrix of the chain and fill it with zeros."""
         inputs: list[Array | None] = []
         parameters: list[dict[str, Array]] = []
-        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+        for k, (layer, i, o) in enumerate(network.sized):
             inputs.append(aligned_zeros((1, o, i), dtype) if k > 0 else None)
             parameters.append(
                 {
@@ -120,21 +119,12 @@ class FullJacobian(Strategy[Plan]):
         return ValueAndGradient(loss / n, plan.gradient)
 
 
-def _activations(network: Network, tensors: list[dict[str, Array]], inputs: Array) -> list[Array]:
-    """One sample (1, i) and every layer's output of it."""
-    values = [inputs]
-    for layer, own in zip(network.layers, tensors, strict=True):
-        values.append(layer.forward(own, values[-1]))
-    return values
-
-
 def _add_by_rows(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
     """Add the gradient of one sample (1, i) to the plan's, from the left; returns its loss."""
     network = plan.network
-    values = _activations(network, tensors, inputs)
-    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
-    for k in reversed(range(len(network.layers))):
-        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
+    steps = network.evaluate(tensors, inputs)
+    row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp
+    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
         jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
         for name, jacobian in jacobians.items():
             product, gradient = plan.products[k][name], plan.local_gradient[k][name]
@@ -142,17 +132,16 @@ def _add_by_rows(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, lab
             gradient += product
         if k > 0:
             row = row @ layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
-    return float(network.loss_function.value(values[-1], label))
+    return float(network.loss_function.value(steps[-1].y, label))
 
 
 def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
     """Add the gradient of one sample (1, i) to the plan's, from the right; returns its loss."""
     network = plan.network
-    values = _activations(network, tensors, inputs)
-    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
+    steps = network.evaluate(tensors, inputs)
+    row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp
     factors: list[Array] = []  # of the layers that follow
-    for k in reversed(range(len(network.layers))):
-        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
+    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
         jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
         for name, jacobian in jacobians.items():
             matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
@@ -164,13 +153,13 @@ def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array,
             del matrix  # before the next chain asks for as much
         if k > 0:
             factors.insert(0, layer.input_jacobian(own, x, y, out=plan.inputs[k])[0])
-    return float(network.loss_function.value(values[-1], label))
+    return float(network.loss_function.value(steps[-1].y, label))
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:
     """Of the chains from the right, for one sample: operations, numbers moved, and numbers alive at once."""
     flops = moved = alive = 0
-    for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+    for k, (layer, _, o) in enumerate(network.sized):
         for shape in layer.parameter_shapes().values():
             columns, before = math.prod(shape), 0  # the first matrix lies in the plan
             moved += o * columns

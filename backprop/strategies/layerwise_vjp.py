@@ -42,14 +42,13 @@ class LayerwiseVJP(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Three matrix products a linear layer; all activations and two deltas in memory."""
         n, size = batch_size, dtype.itemsize
-        steps = list(zip(network.layers, network.widths, strict=True))
         flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=True) for layer, (i, o) in steps
+            layer.vjp_flops(n, i, o, input_needed=True) for layer, i, o in network.sized
         )
-        activations = sum(n * o for _, (_, o) in steps)
+        activations = n * network.units
         # all activations are kept; then the loss allocates, or a VJP does beside its dy
         loss = network.loss_function.temporaries * n * network.classes * size
-        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, (i, o) in steps)
+        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, i, o in network.sized)
         weights = network.parameter_count
         return Cost(
             flops=flops,
@@ -66,14 +65,11 @@ class LayerwiseVJP(Strategy[Plan]):
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward, the gradient of the loss, and one VJP a layer."""
         network = plan.network
-        values = network.activations(params, batch.inputs)
-        loss = network.loss_function.value(values[-1], batch.labels)
-        dy = network.loss_function.gradient(values[-1], batch.labels)
-        steps = zip(
-            network.layers, network.local(params), values[:-1], values[1:], plan.local_gradient, strict=True
-        )
-        for layer, own, x, y, dparams in reversed(list(steps)):
-            dx, _ = layer.vjp(own, x, y, dy, dparams=dparams)
+        steps = network.evaluate(network.local(params), batch.inputs)
+        loss = network.loss_function.value(steps[-1].y, batch.labels)
+        dy = network.loss_function.gradient(steps[-1].y, batch.labels)
+        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+            dx, _ = layer.vjp(own, x, y, dy, dparams=plan.local_gradient[k])
             assert dx is not None  # it was asked for
             dy = dx
         return ValueAndGradient(float(loss), plan.gradient)

@@ -19,6 +19,7 @@ from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
+from backprop.after_linear import AfterLinear, unknown_parameters
 from backprop.arrays import Array, DType
 from backprop.broadcasting import short_buffers
 from backprop.layers import Elementwise, Layer, Linear
@@ -26,7 +27,6 @@ from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import Tail, unknown_parameters
 
 SampleLoss = Callable[[Array, Array], Array]
 """The losses (n,) of outputs (n, c) and labels (n,)."""
@@ -107,11 +107,11 @@ class LocalFiniteDifferences(Strategy[Plan]):
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
         for k, layer in enumerate(layers):
             if isinstance(layer, Linear):
-                tail, rows = Tail.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
-                flops += rows * _row_flops(tail)
-                moved += 2 * size * rows * tail.width
+                after, rows = AfterLinear.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
+                flops += rows * _row_flops(after)
+                moved += 2 * size * rows * after.width
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = sum(2 * n * o for _, o in network.widths)
+        activations = 2 * n * network.units
         copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
         return Cost(
             flops=flops,
@@ -253,33 +253,33 @@ def _pairs_at_once(itemsize: int) -> int:
     return _rows(4, itemsize)
 
 
-def _row_flops(tail: Tail) -> int:
+def _row_flops(after: AfterLinear) -> int:
     """Operations for a disturbed row: one unit, its row of weights, what follows, and the loss."""
-    local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in tail.local)
-    full = sum(step.layer.forward_flops(1, step.i, step.o) for step in tail.evaluated)
-    return local + 2 * tail.entry + full + 14 * tail.classes
+    local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in after.local)
+    full = sum(step.layer.forward_flops(1, step.i, step.o) for step in after.evaluated)
+    return local + 2 * after.entry + full + 14 * after.classes
 
 
 def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of linear layer k at once: its steps and pairs, and the arrays of a block."""
-    (i, o), tail, index = network.widths[k], Tail.of(network, k), np.dtype(np.intp).itemsize
+    (i, o), after, index = network.widths[k], AfterLinear.of(network, k), np.dtype(np.intp).itemsize
     weights, pairs = (i + 1) * o * size, n * (i + 1)
     pairs_at_once = min(pairs, _pairs_at_once(size))
     rows = pairs_at_once * min(o, _rows(1, size) // pairs_at_once)
-    at_once = min(rows, _rows(2 * tail.width, size))
+    at_once = min(rows, _rows(2 * after.width, size))
 
     kept = 3 * weights + pairs * (index + size) + pairs_at_once * (3 * index + size)
     z = y = 2 * rows * size
     local = rows * size
-    for layer, *_ in tail.local:
+    for layer, *_ in after.local:
         local = max(local, layer.forward_bytes(2 * rows, 1, 1, size, out=False))
         y = 4 * rows * size
-    entry = at_once * tail.entry * size
+    entry = at_once * after.entry * size
     full = max(
         3 * entry,
         *(
             2 * at_once * w * size + layer.forward_bytes(2 * at_once, w, v, size, out=False)
-            for layer, w, v in tail.evaluated
+            for layer, w, v in after.evaluated
         ),
         _loss_bytes(network, 2 * at_once, size) + 2 * at_once * index,
     )

@@ -64,13 +64,12 @@ class ShortForm(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
         network, n, size = network.short, batch_size, dtype.itemsize
-        layers = list(zip(network.layers, network.widths, strict=True))
         flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(layers)
+            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, i, o) in enumerate(network.sized)
         )
         places = _in_place(network)
-        outputs = sum(n * o for (_, (_, o)), shared in zip(layers, places, strict=True) if not shared)
-        deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
+        outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
+        deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
         weights = network.parameter_count
         first = network.layers[0]
         buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
@@ -89,9 +88,7 @@ class ShortForm(Strategy[Plan]):
         network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
-        for k, (layer, shared, (i, o)) in enumerate(
-            zip(network.layers, _in_place(network), network.widths, strict=True)
-        ):
+        for k, ((layer, i, o), shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
             deltas.append(
                 aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
@@ -142,17 +139,16 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
 
     The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
     """
-    layers = list(zip(network.layers, network.widths, strict=True))
     output = n * network.classes
     if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max(k for k, (layer, _) in enumerate(layers) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in layers)
+    last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
+    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, i, o in network.sized)
     backward = (
         layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
-        for k, (layer, (i, o)) in enumerate(layers)
+        for k, (layer, i, o) in enumerate(network.sized)
     )
     return max(loss, *forward, *backward)
 
