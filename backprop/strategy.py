@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
@@ -72,7 +72,7 @@ class Accuracy:
         return float(self.factor * growth * eps**self.exponent)
 
     def standard_error(self, network: Network) -> float:
-        """√(E‖ĝ - g*‖² / ‖g*‖²) of an estimate, from at most p directions; 0 for what is none."""
+        """√(E‖ĝ - g*‖² / ‖g*‖²) of a random estimate, from at most p directions; 0 for every other strategy."""
         if self.directions is None:
             return 0.0
         p = network.parameter_count
@@ -98,6 +98,12 @@ class Strategy(ABC, Generic[PlanT]):
     """One line for tables: what it forms."""
     rung: ClassVar[float] = math.inf
     """Its place in lists, from dense to closed form and on to quotients and directions; the rest follow by name."""
+    shortcuts: ClassVar[Mapping[str, str] | None] = None
+    """How this strategy avoids what strategies on lower rungs form, by kind of matrix, in words for a reader.
+
+    The kinds are those of `backprop.explain.shortcuts`. An explanation compares every strategy with those that state
+    their shortcuts, be it none: {}. None keeps a strategy out of that comparison.
+    """
 
     @property
     @abstractmethod

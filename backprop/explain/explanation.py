@@ -11,20 +11,20 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import OptionError
-from backprop.explain.lineup import Row, line_up
-from backprop.explain.shortcuts import LADDER, Shortcut, shortcut_of
+from backprop.explain.shortcuts import Shortcut, shortcut_of
+from backprop.explain.side_by_side import Row, line_up
 from backprop.explain.step import Step, Trace
 from backprop.explain.trace import check_printable, trace
 from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
-from backprop.registry import find_strategy
+from backprop.registry import find_strategy, ladder
 from backprop.strategy import Strategy
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What is shown: the traces of the strategies asked for, and those of the ladder they are judged by."""
+    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with."""
 
     network: Network
     params: Parameters
@@ -44,7 +44,7 @@ class Explanation:
         return f"{self.network}, batch {n}, {self.params.dtype.name}"
 
     def shortcut(self, column: int, step: Step) -> Shortcut | None:
-        """What removes a step of that trace; see `shortcuts`."""
+        """Which strategy of the ladder avoids a step of that trace, and how; None where none does."""
         return shortcut_of(self.traces[column], step, self.ladder)
 
     @property
@@ -74,7 +74,7 @@ def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequ
         return trace(strategy, network, params, batch)
 
     traces = tuple(map(traced, chosen))
-    return Explanation(network, params, batch, traces, tuple(traced(find_strategy(name)) for name in LADDER))
+    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())))
 
 
 def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Parameters, Batch]:

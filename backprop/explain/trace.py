@@ -14,10 +14,11 @@ from backprop.explain.step import Step, Trace
 from backprop.explain.watched import watched
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
+from backprop.registry import ladder
 from backprop.strategy import Strategy
 
 MOST_NUMBERS = 4096
-"""Of one matrix that is to be read: more than that nobody reads."""
+"""The most numbers of a matrix that is printed: nobody reads more."""
 
 
 class TooLargeError(BackpropError, ValueError):
@@ -47,7 +48,7 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     if missing is not None:
         raise UnsupportedError(
             f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
-            "derivatives of the layers by NumPy; expected one that does, such as full-jacobian or short-form."
+            f"derivatives of the layers by NumPy; expected one that does, such as {' or '.join(ladder())}."
         )
     if recorder.samples.strange is not None:
         raise UnsupportedError(
@@ -55,18 +56,15 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
             "numbers, too; expected those of the batch and the parameters alone."
         )
     recorder.add_gradient(loss, gradient)
-    return Trace(
-        strategy.name, recorder.names, _given(recorder.names, network, params, batch), recorder.steps()
-    )
+    given = _given(recorder.names, network, params, batch)
+    return Trace(strategy.name, type(strategy), recorder.names, given, recorder.steps())
 
 
 def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> tuple[Step, ...]:
     """What the strategy is handed: x, t and every parameter."""
     one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
     arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
-    for parameters in names.parameters:
-        for name in parameters.values():
-            arrays.append((name, names.letters[name], params[plain_name(name)]))
+    arrays += [(name, letters, params[plain_name(name)]) for name, letters in names.letters.items()]
     return tuple(
         Step(k + 1, name, "given", "", "", letters, array.copy())
         for k, (name, letters, array) in enumerate(arrays)
@@ -77,7 +75,7 @@ def check_printable(network: Network, n: int) -> None:
     """Raise `TooLargeError` where a matrix of the network has more than `MOST_NUMBERS` numbers."""
     largest = max(
         n * o * math.prod(shape)
-        for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+        for layer, _, o in network.sized
         for shape in layer.parameter_shapes().values()
     )
     largest = max(largest, *(n * o * i for i, o in network.widths))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -58,6 +59,7 @@ class FullJacobian(Strategy[Plan]):
 
     summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
     rung: ClassVar[float] = 1
+    shortcuts = MappingProxyType({})
     accuracy: ClassVar[Accuracy] = EXACT
 
     def __post_init__(self) -> None:
