@@ -10,9 +10,9 @@ VJP: dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy        JVP: ẏ = ẋ W + x Ẇ +
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -34,22 +34,20 @@ class Linear(Layer):
     reads_input: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "z"
-    letters = MappingProxyType({"W": "io", "b": "o"})
-    formulas = MappingProxyType(
-        {
-            "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
-            "input_jacobian": "{W}[i,o]",
-            "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
-            "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
-            "parameter_jacobians b": "δ[o,o′]",
-            "parameter_factors W": "{x}[n,i]",
-            "parameter_factors b": "1",
-            "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
-            "vjp b": "Σn ∂{k}/∂{y}[n,o]",
-        }
-    )
-    peers = MappingProxyType(
-        dict.fromkeys(("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"])
+    letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
+        "input_jacobian": "{W}[i,o]",
+        "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
+        "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
+        "parameter_jacobians b": "δ[o,o′]",
+        "parameter_factors W": "{x}[n,i]",
+        "parameter_factors b": "1",
+        "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
+        "vjp b": "Σn ∂{k}/∂{y}[n,o]",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
+        ("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"]
     )
 
     def oracle(self, params: Tensors, x: Array) -> Array:

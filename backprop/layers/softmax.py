@@ -9,9 +9,9 @@ The largest logit is subtracted first, which changes nothing and keeps exp from 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -30,29 +30,23 @@ class Softmax(WithoutParameters):
     last_symbol: ClassVar[str | None] = "p"
     flops_per_element: ClassVar[int] = 14
     """The operations of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
-    formulas = MappingProxyType(
-        {
-            "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
-            "input_jacobian": "{y}[n,o] (δ[o,i] - {y}[n,i])",
-            "vjp": "{y}[n,i] (∂{k}/∂{y}[n,i] - Σo {y}[n,o] ∂{k}/∂{y}[n,o])",
-        }
-    )
-    cells = MappingProxyType(
-        {
-            "forward": "EXP({x}-MAX({xs}))/SUMPRODUCT(EXP({xs}-MAX({xs})))",
-            "input_jacobian": "{y}*({same}-{yi})",
-            "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
-        }
-    )
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: autograd.numpy.exp(
-                x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)
-            ),
-            "jax": lambda jax, own, x: jax.nn.softmax(x),
-            "torch": lambda torch, own, x: torch.softmax(x, dim=-1),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
+        "input_jacobian": "{y}[n,o] (δ[o,i] - {y}[n,i])",
+        "vjp": "{y}[n,i] (∂{k}/∂{y}[n,i] - Σo {y}[n,o] ∂{k}/∂{y}[n,o])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {
+        "forward": "EXP({x}-MAX({xs}))/SUMPRODUCT(EXP({xs}-MAX({xs})))",
+        "input_jacobian": "{y}*({same}-{yi})",
+        "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: autograd.numpy.exp(
+            x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)
+        ),
+        "jax": lambda jax, own, x: jax.nn.softmax(x),
+        "torch": lambda torch, own, x: torch.softmax(x, dim=-1),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """exp x / Σ exp x, each sample by itself."""

@@ -71,15 +71,6 @@ class Peer(Strategy[PlanT]):
             return None
 
 
-def without_form(network: Network, library: str) -> str | None:
-    """Why an automatic peer cannot do a network: a layer or loss that gives no form for the library."""
-    for layer in network.layers:
-        if library not in layer.peers:
-            return f"the layer {layer.name} has no form for {library}"
-    loss = network.short.loss_function
-    return None if library in loss.peers else f"the loss {loss.name} has no form for {library}"
-
-
 def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
     """What reverse mode needs at least: the forward pass, two products a layer, activations and a gradient."""
     n, size = batch_size, dtype.itemsize

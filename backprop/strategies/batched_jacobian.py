@@ -15,8 +15,8 @@ strings to np.einsum as they stand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -59,16 +59,14 @@ class BatchedJacobian(Strategy[Plan]):
 
     summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
     rung: ClassVar[float] = 3
-    shortcuts = MappingProxyType(
-        {
-            "sample loss": "it evaluates all samples at once",
-            "sample gradient": "its products contain the sum over n",
-            "parameter jacobian": "it is zero unless o = o′, so only the diagonal is multiplied",
-            "linear jacobian": "it is W for every sample, so W itself is multiplied",
-            "diagonal jacobian": "it is zero unless o = i, so only the diagonal is kept",
-            "inner product": "its chain starts from the outputs, so inner values are not multiplied with each other",
-        }
-    )
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "sample loss": "it evaluates all samples at once",
+        "sample gradient": "its products contain the sum over n",
+        "parameter jacobian": "it is zero unless o = o′, so only the diagonal is multiplied",
+        "linear jacobian": "it is W for every sample, so W itself is multiplied",
+        "diagonal jacobian": "it is zero unless o = i, so only the diagonal is kept",
+        "inner product": "its chain starts from the outputs, so inner values are not multiplied with each other",
+    }
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property

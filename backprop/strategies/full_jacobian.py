@@ -17,8 +17,8 @@ Walther 2008, section 3.3).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, Literal, final
 
 import numpy as np
@@ -59,7 +59,7 @@ class FullJacobian(Strategy[Plan]):
 
     summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
     rung: ClassVar[float] = 1
-    shortcuts = MappingProxyType({})
+    shortcuts: ClassVar[Mapping[str, str] | None] = {}
     accuracy: ClassVar[Accuracy] = EXACT
 
     def __post_init__(self) -> None:

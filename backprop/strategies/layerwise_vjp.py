@@ -7,8 +7,8 @@ No Jacobian is formed and nothing is fused: -1/p is multiplied by p (dp - Σ p d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, final
 
 from backprop.arrays import Array, DType
@@ -34,15 +34,13 @@ class LayerwiseVJP(Strategy[Plan]):
     name = "layerwise-vjp"
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
     rung: ClassVar[float] = 4
-    shortcuts = MappingProxyType(
-        {
-            "parameter jacobian": "the layer multiplies ∂L/∂y with it in closed form",
-            "linear jacobian": "the layer multiplies ∂L/∂y with W in closed form",
-            "diagonal jacobian": "∂L/∂y is multiplied element by element",
-            "softmax jacobian": "p ∘ (dp - Σ p dp) needs no matrix",
-            "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",
-        }
-    )
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "parameter jacobian": "the layer multiplies ∂L/∂y with it in closed form",
+        "linear jacobian": "the layer multiplies ∂L/∂y with W in closed form",
+        "diagonal jacobian": "∂L/∂y is multiplied element by element",
+        "softmax jacobian": "p ∘ (dp - Σ p dp) needs no matrix",
+        "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",
+    }
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:

@@ -12,8 +12,8 @@ pays is decided in `prepare`, by sizes and the threads of BLAS, and then for eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import ClassVar, final
 
 from backprop import zero_inputs
@@ -51,13 +51,11 @@ class ShortForm(Strategy[Plan]):
 
     summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
     rung: ClassVar[float] = 5
-    shortcuts = MappingProxyType(
-        {
-            "outputs": "p is formed on the way to p - t",
-            "first input": "no parameter's gradient needs it",
-            "loss by outputs": "-1/p cancels against the p of the softmax, which leaves p - t",
-        }
-    )
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "outputs": "p is formed on the way to p - t",
+        "first input": "no parameter's gradient needs it",
+        "loss by outputs": "-1/p cancels against the p of the softmax, which leaves p - t",
+    }
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property
