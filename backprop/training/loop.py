@@ -23,8 +23,7 @@ from backprop.training.batches import Batches, Position
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
 from backprop.training.evaluation import Evaluation, evaluate
 from backprop.training.optimizers import find_optimizer
-from backprop.training.schedule import find_schedule
-from backprop.training.settings import Settings
+from backprop.training.settings import Settings, find_schedule
 
 KEEP_EVERY = 100
 """Steps between two copies of the state to fall back on; a copy costs a third of one step."""
