@@ -1,9 +1,9 @@
-"""Numbers that a strategy could not hold: which layer lost them, and which derivation holds them.
+"""Numbers that overflow: in which layer, and which derivation keeps them finite.
 
     softmax     p[n, label] underflows to 0, or so far that 1/p overflows:  log p or 1/p is infinite, p · 1/p is NaN
     any layer   its output or its VJP overflows
 
-Asked only after a call has returned a loss or a gradient that is not finite, so it may take its time.
+This runs only after a call has returned a loss or a gradient that is not finite, so it may be slow.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from outside.layers import LayerNorm, LeakyReLU
 
-from backprop import Batch, Network, Parameters, installed_strategies
+from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
 
 DTYPES = ("float32", "float64")
@@ -38,9 +38,13 @@ PROPERTY = settings(
 
 
 LAYERS = {
-    "linear": lambda width: Linear(width, 2 * width - 1),
-    "linear-square": lambda width: Linear(width, width),
     **{name: find_activation("activation", name) for name in HIDDEN},
+    **{
+        name: lambda width, kind=kind: kind(width, 2 * width - 1)  # made of i and o
+        for name, kind in layers.LAYERS.items()
+        if name not in HIDDEN
+    },
+    "linear-square": lambda width: Linear(width, width),
     "leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }

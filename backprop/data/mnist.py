@@ -129,16 +129,17 @@ def read_folder(folder: Path) -> Dataset:
         for file in ORIGINALS
     ]
     classes = max(_CLASSES, *(int(labels.max()) + 1 for labels in (arrays[1], arrays[3])))
-    return Dataset(*arrays, classes, folder.resolve().name)
+    return _dataset(arrays, classes, folder.resolve().name)
 
 
 def read_originals(folder: Path) -> Dataset:
     """Read the original MNIST from a folder; raises `DataError` where a file is missing or not the original."""
-    return _originals(file.read(_find(folder, file.name)) for file in ORIGINALS)
+    return _dataset((file.read(_find(folder, file.name)) for file in ORIGINALS), _CLASSES, "mnist")
 
 
-def _originals(arrays: Iterable[npt.NDArray[np.uint8]]) -> Dataset:
-    return Dataset(*arrays, classes=_CLASSES, name="mnist")
+def _dataset(arrays: Iterable[npt.NDArray[np.uint8]], classes: int, name: str) -> Dataset:
+    train_images, train_labels, test_images, test_labels = arrays
+    return Dataset(train_images, train_labels, test_images, test_labels, classes, name)
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -169,7 +170,7 @@ def cache_folder() -> Path:
 def _load_cached() -> Dataset:
     folder = cache_folder()
     try:
-        return _originals(_read_cached(file, folder) for file in ORIGINALS)
+        return _dataset((_read_cached(file, folder) for file in ORIGINALS), _CLASSES, "mnist")
     except OSError as error:
         raise DataError(
             f"The cache {folder} cannot be used: got {str(error.strerror or error)!r}, expected a folder "

@@ -1,7 +1,7 @@
 """Numbers, small and aligned: arrays as tables of short texts, in which exact zeros are dots.
 
-An array of more than two axes is a list of matrices, one for every sample; what is left of its axes are the
-rows, its second, and the columns, all others.
+An array of more than two axes is a list of matrices, one for every sample: its second axis gives the rows, all other
+axes give the columns.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     ∂a/∂b · ∂b/∂c = ∂a/∂c
 
-A layer's Jacobian is handed to the strategy as such an array. What the strategy makes of it with NumPy, by
-matmul, einsum or a broadcast product, comes by here, whichever way it is computed.
+A layer's Jacobian is handed to the strategy as such an array. Every product that the strategy forms of it with NumPy,
+by matmul, einsum or broadcasting, is seen here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backprop.arrays import Array
 from backprop.explain.step import Derivative
 
 OnProduct = Callable[[Derivative, Derivative, Array], None]
-"""Told of a product: its two factors, and the result."""
+"""Called with each product: its two factors, and the result."""
 
 
 class Observer:

@@ -82,7 +82,7 @@ class Linear(Layer):
         return (0 if out else n * o * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The ones whose product with dy is db, or dx."""
+        """The vector of ones whose product with dy is db, or dx."""
         return n * (1 if out else i) * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

@@ -54,7 +54,7 @@ class Softmax(WithoutParameters):
         return np.stack([np.exp(row) / np.exp(row).sum() for row in shifted])
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
-        """`flops_per_element` for each of them."""
+        """`flops_per_element` operations for each output."""
         return self.flops_per_element * n * o
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:

@@ -41,7 +41,7 @@ class BlackBoxPeer(Peer[Plan]):
         return None if dtype.itemsize == 8 else "its steps are made for float64"
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """That of so many forward passes."""
+        """The cost of that many forward passes."""
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
         calls, activations = self.evaluations(network), n * network.units
         return Cost(

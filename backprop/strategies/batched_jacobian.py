@@ -5,8 +5,8 @@
     ∂(outputs)/∂θ                 nco,ni->ncio (W)       nco,->nco (b)
     dL/dθ = Σₙ Σ_c dL/d(outputs)  nc,nc…->…
 
-An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never
-written out. What is left is large enough, n·c numbers for every weight.
+An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never written out.
+What is left are n·c numbers for every weight.
 
 The same einsum is computed in two ways. `batched-jacobian` gives each to what is fastest for it: BLAS, and for W
 `outer_products`, which contracts what it writes while that is in the cache; `batched-jacobian-einsum` hands the
@@ -75,11 +75,11 @@ class BatchedJacobian(Strategy[Plan]):
         return "batched-jacobian" if self.route == "blas" else "batched-jacobian-einsum"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer whose local Jacobians are no operands of the einsum above; all others, given the memory."""
+        """A layer whose local Jacobians are not operands of the einsum above; all others can be done."""
         return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """n·c·p numbers once: by BLAS they are read while in the cache. Digits, mostly zero, need fewer written."""
+        """n·c·p numbers are written once, and by BLAS read while in the cache; digits, mostly zero, need fewer."""
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
         buffers = sum(

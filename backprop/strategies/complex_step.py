@@ -73,7 +73,7 @@ class ComplexStep(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """P complex forward passes; complex copies of parameters and inputs.
+        """The cost of p complex forward passes, and of complex copies of parameters and inputs.
 
         `forward_calls` counts complex passes, each of about four real ones: `flops` says so.
         """

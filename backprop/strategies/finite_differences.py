@@ -5,7 +5,7 @@
     richardson   (4 D(h/2) - D(h)) / 3              4p passes, error h⁴/480 L⁽⁵⁾ + eps L/h, best h ~ eps^(1/5)
 
 with D(h) the central quotient, whose error in h² cancels (Richardson 1911). One more pass gives the loss
-itself. The derivation of last resort: it needs no derivation. (Nocedal and Wright 2006, section 8.1.)
+itself. Nothing has to be derived, so this is the last resort. (Nocedal and Wright 2006, section 8.1.)
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class FiniteDifferences(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """P + 1, 2p + 1 or 4p + 1 forward passes; almost no memory."""
+        """The cost of p + 1, 2p + 1 or 4p + 1 forward passes; almost no memory."""
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
         calls = _CALLS[self.kind] * weights + 1
         return Cost(

@@ -2,13 +2,13 @@
 
     ĝ = 1/k Σ (v·∇L) v        v ~ N(0, I), v·∇L by one Jacobian-vector product through the whole network
 
-E[v vᵀ] = I makes E[ĝ] = ∇L. Its error is no rounding but chance, and large:
+E[v vᵀ] = I makes E[ĝ] = ∇L. The error of ĝ comes from chance, not from rounding, and is large:
 
     E‖ĝ - g‖² / ‖g‖² = (p + 1)/k
 
-so that with fewer directions than parameters a gradient of zero is nearer than the estimate; what it is for
-is stochastic descent, where the noise averages out over steps (Baydin, Pearlmutter, Syme, Wood and Torr
-2022, arXiv:2202.08587). Every element comes with its standard error, estimated from the spread of the k
+With fewer directions than parameters a gradient of zero is nearer to g than the estimate. The estimate is made for
+stochastic descent, where the noise averages out over steps (Baydin, Pearlmutter, Syme, Wood and Torr 2022,
+arXiv:2202.08587). Every element comes with its standard error, estimated from the spread of the k
 samples: s[p] = √(1/k · 1/(k - 1) · Σ (v·∇L v[p] - ĝ[p])²).
 """
 
@@ -74,9 +74,9 @@ class ForwardGradient(Strategy[Plan]):
 
     @property
     def accuracy(self) -> Accuracy:
-        """Statistical: the root of the mean square, with room for its own spread.
+        """The root of the mean square error, with room for its own spread.
 
-        Of a thousand estimates one lies outside for six parameters; of 100,000 one where there are twenty.
+        One estimate in a thousand lies outside for six parameters, and one in 100,000 for twenty.
         """
         return Accuracy(
             factor=6,
@@ -95,7 +95,7 @@ class ForwardGradient(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """K directions of p random numbers, each with the JVP of every layer.
+        """The cost of k directions of p random numbers, each with the JVP of every layer.
 
         `forward_calls` is 1: the k passes are of tangents and are counted in `flops`.
         """
@@ -162,7 +162,7 @@ def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
         return
     squares /= k
     squares -= np.square(mean, out=scratch)
-    np.maximum(squares, 0, out=squares)  # what rounding may have left below it
+    np.maximum(squares, 0, out=squares)  # rounding may leave a variance below zero
     squares /= k - 1
     np.sqrt(squares, out=squares)
 

@@ -28,7 +28,7 @@ from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 _BLOCK_BYTES = 1 << 18
-"""Of the widest tangent of a block of directions: two of them fit a second-level cache of 1 MB."""
+"""Bytes of the widest tangent of a block of directions: two such tangents fit a second-level cache of 1 MB."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _fill(slopes: Array, steps: Sequence[Evaluated], covector: Array, width: int
             block = slopes[first : first + inputs_at_once, units]
             tangents = _push(steps, inputs[first : first + inputs_at_once], units).reshape(-1, covector.size)
             block[...] = (tangents @ covector.reshape(-1)).reshape(block.shape)
-            del tangents  # before the next block asks for as much
+            del tangents  # the next block needs as much memory
 
 
 def _push(steps: Sequence[Evaluated], inputs: Array, units: slice) -> Array:
@@ -143,7 +143,7 @@ def _flops(after: AfterLinear, n: int) -> int:
 
 
 def _jvp_flops(step: Sized, n: int) -> int:
-    """As many as its transpose, without the parameters'."""
+    """As many operations as the VJP by the layer's input, which is the transposed product."""
     if isinstance(step.layer, Linear):
         return 2 * n * step.i * step.o
     return step.layer.vjp_flops(n, step.i, step.o, input_needed=True)

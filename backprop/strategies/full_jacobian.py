@@ -152,14 +152,14 @@ def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array,
             product, gradient = plan.products[k][name], plan.local_gradient[k][name]
             np.matmul(row, matrix, out=product.reshape(1, -1))
             gradient += product
-            del matrix  # before the next chain asks for as much
+            del matrix  # the next chain needs as much memory
         if k > 0:
             factors.insert(0, layer.input_jacobian(own, x, y, out=plan.inputs[k])[0])
     return float(network.loss_function.value(steps[-1].y, label))
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:
-    """Of the chains from the right, for one sample: operations, numbers moved, and numbers alive at once."""
+    """The chains from the right, for one sample: their operations, numbers moved, and numbers alive at once."""
     flops = moved = alive = 0
     for k, (layer, _, o) in enumerate(network.sized):
         for shape in layer.parameter_shapes().values():

@@ -32,7 +32,7 @@ SampleLoss = Callable[[Array, Array], Array]
 """The losses (n,) of outputs (n, c) and labels (n,)."""
 
 _BLOCK_BYTES = 1 << 18
-"""Of one array of a block: the handful that is in use stays in a second-level cache of 1 or 2 MB."""
+"""Bytes of one array of a block: the few arrays in use stay in a second-level cache of 1 or 2 MB."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
 class _Step(NamedTuple):
     """A layer undisturbed: its parameters, input x (n, i), output (o, n), and W (o, i) if it is linear.
 
-    One unit after another in memory, so that what is looked up for many pairs lies together.
+    Units lie one after another in memory, so that the numbers looked up for many pairs lie together.
     """
 
     layer: Layer
@@ -93,7 +93,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
         check_step(self.relative_step)
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Only of the weights of a linear layer it is known that they touch one unit."""
+        """A layer with parameters that is not linear: it is not known which units its parameters touch."""
         return unknown_parameters(network)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
@@ -156,7 +156,7 @@ def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, l
             units = slice(first, min(first + units_at_once, len(rise)))
             z = _disturb(steps[0].y_by_unit[units], above[units], below[units], touch)
             _add_rise(steps, loss, z, first, touch, rise[units])
-            del z  # before the next block asks for as much
+            del z  # the next block needs as much memory
     above -= below
     rise /= above
     rise /= rise.dtype.type(len(labels))
@@ -238,7 +238,7 @@ def _gain(
 
 
 def _take(array: Array, columns: Array) -> Array:
-    """`array[:, columns]`, which are known to be there."""
+    """`array[:, columns]`, for columns that are known to exist."""
     taken: Array = np.take(array, columns, axis=1, mode="clip")
     return taken
 
@@ -290,7 +290,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
 
 
 def _loss_bytes(network: Network, rows: int, size: int) -> int:
-    """Of the outputs, of what the loss allocates, and of its sums over them."""
+    """Bytes of the outputs, of what the loss allocates, and of its sums over the outputs."""
     return rows * (network.classes * (1 + network.loss_function.temporaries) + 1) * size
 
 

@@ -30,8 +30,8 @@ from backprop.zero_inputs import ZeroInputs
 class Plan:
     """Buffers: the outputs y of every layer, dL/dx of every layer but the first, and the gradient.
 
-    layers: those of the short form, the first of them without its zero inputs where that pays. `gradient` is what is
-    handed out and cannot be written to: that layer relies on what it left there.
+    layers: the layers of the short form; the first leaves out inputs that are zero, where that pays. gradient: what
+    is handed out; it is read-only, because the first layer relies on the zeros that it left there.
     """
 
     network: Network
@@ -129,7 +129,7 @@ class ShortForm(Strategy[Plan]):
 
 
 def _in_place(network: Network) -> list[bool]:
-    """Whether a layer writes its output over its input: after a linear layer, whose output nobody reads."""
+    """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
     layers = network.layers
     return [
         k > 0

@@ -29,14 +29,14 @@ from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 _BLOCK_NUMBERS = 1 << 16
-"""Non-zeros in ∂y/∂W of a block, unless those of one sample are more."""
+"""Non-zeros in ∂y/∂W of a block, unless one sample has more."""
 
 _BY_INPUT = ("io", "no", "noi")
 _BY_PARAMETER = ("ni", "no", "")
 """The axes of a local Jacobian by the layer's input and by its own parameters: their sparse structure is known."""
 
 _INDEX_BYTES = 4
-"""Of a sparse array's index: scipy's own choice below 2³¹ non-zeros."""
+"""Bytes of an index in a sparse array, as scipy chooses below 2³¹ non-zeros."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share:
 
 
 def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
-    """X ⊗ I (n·o, i·o) without its numbers: column (i, o) has one in row (n, o) of every sample."""
+    """The structure of x ⊗ I (n·o, i·o) without its numbers: column (i, o) has one in row (n, o) of every sample."""
     from scipy import sparse
 
     rows = np.empty((i, o, samples), np.int32)
@@ -137,7 +137,7 @@ def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
 
 
 def _renew(jacobian: Any, factor: EinsumFactor, o: int, samples: int) -> None:
-    """Write X (n, i) of X ⊗ I; of a bias, X is (n, 1) and holds ones. A block may have fewer samples.
+    """Write the numbers x (n, i) of x ⊗ I; for a bias, x is (n, 1) and holds ones. A block may have fewer samples.
 
     A parameter that scales every output has a diagonal (n, o) for each sample instead.
     """

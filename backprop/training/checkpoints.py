@@ -7,9 +7,9 @@
     np.load("weights.npz")["W1"]        # all that is needed to use the weights elsewhere
 
 A file is written beside its place and renamed into it when it is complete, so that no crash and no full disk
-harms the one that was there. What is read is a claim made by a stranger: every header is held against the
-network that the file names before memory is taken, and the SHA-256 of everything against the one in `meta`.
-It protects from damage, not from an attacker, who could compute it.
+harms the file that was there. A file may lie: every header is compared with the network that the file names before
+memory is allocated, and the SHA-256 of everything with the one in `meta`. The checksum protects from damage, not from
+an attacker, who could compute it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MOST_PARAMETERS = 1 << 31
 
 
 class CheckpointError(BackpropError, ValueError):
-    """A weights file that is missing, damaged, of another training, or not what it says it is."""
+    """A weights file that is missing, damaged, of another training, or not a weights file."""
 
 
 class Point(NamedTuple):
