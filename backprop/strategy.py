@@ -18,6 +18,7 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from backprop.arrays import DType
+from backprop.errors import UnsupportedError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -131,6 +132,12 @@ class Strategy(ABC, Generic[PlanT]):
     @abstractmethod
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Why this network or dtype cannot be done, in words; None where it can."""
+
+    def check_supported(self, network: Network, dtype: DType) -> None:
+        """Raise `UnsupportedError`, with the reason, where this network or dtype cannot be done."""
+        reason = self.unsupported(network, dtype)
+        if reason is not None:
+            raise UnsupportedError(f"The strategy {self.name} cannot do {network} in {dtype}: {reason}.")
 
     @abstractmethod
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> PlanT:

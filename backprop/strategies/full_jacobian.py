@@ -114,48 +114,34 @@ class FullJacobian(Strategy[Plan]):
         plan.gradient.vector.fill(0)
         tensors, loss = plan.network.local(params), 0.0
         for x, label in zip(batch.inputs[:, None, :], batch.labels[:, None], strict=True):
-            add_sample = _add_by_rows if self.order == "rows" else _add_by_matrices
-            loss += add_sample(plan, tensors, x, label)
+            loss += self._add_sample(plan, tensors, x, label)
         n = len(batch.inputs)
         plan.gradient.vector /= batch.inputs.dtype.type(n)
         return ValueAndGradient(loss / n, plan.gradient)
 
-
-def _add_by_rows(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
-    """Add the gradient of one sample (1, i) to the plan's, from the left; returns its loss."""
-    network = plan.network
-    steps = network.evaluate(tensors, inputs)
-    row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp
-    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
-        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
-        for name, jacobian in jacobians.items():
-            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
-            np.matmul(row, jacobian.reshape(row.shape[1], -1), out=product.reshape(1, -1))
-            gradient += product
-        if k > 0:
-            row = row @ layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
-    return float(network.loss_function.value(steps[-1].y, label))
-
-
-def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
-    """Add the gradient of one sample (1, i) to the plan's, from the right; returns its loss."""
-    network = plan.network
-    steps = network.evaluate(tensors, inputs)
-    row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp
-    factors: list[Array] = []  # of the layers that follow
-    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
-        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
-        for name, jacobian in jacobians.items():
-            matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
-            for factor in factors:
-                matrix = factor @ matrix
-            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
-            np.matmul(row, matrix, out=product.reshape(1, -1))
-            gradient += product
-            del matrix  # the next chain needs as much memory
-        if k > 0:
-            factors.insert(0, layer.input_jacobian(own, x, y, out=plan.inputs[k])[0])
-    return float(network.loss_function.value(steps[-1].y, label))
+    def _add_sample(self, plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
+        """Add the gradient of one sample (1, i) to the plan's; returns its loss."""
+        network = plan.network
+        steps = network.evaluate(tensors, inputs)
+        row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp, from the left dL/dy
+        factors: list[Array] = []  # from the right, the layers that follow
+        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+            jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
+            for name, jacobian in jacobians.items():
+                matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
+                for factor in factors:
+                    matrix = factor @ matrix
+                product = plan.products[k][name]
+                np.matmul(row, matrix, out=product.reshape(1, -1))
+                plan.local_gradient[k][name] += product
+                del matrix  # the next chain needs as much memory
+            if k > 0:
+                jacobian = layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
+                if self.order == "rows":
+                    row = row @ jacobian
+                else:
+                    factors.insert(0, jacobian)
+        return float(network.loss_function.value(steps[-1].y, label))
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:

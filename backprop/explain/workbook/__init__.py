@@ -12,9 +12,8 @@ Agreement   the largest difference of every gradient
 from __future__ import annotations
 
 from backprop.errors import OptionError, UnsupportedError
-from backprop.explain.explanation import Explanation
+from backprop.explain.explanation import Explanation, TooLargeError
 from backprop.explain.extras import need
-from backprop.explain.trace import TooLargeError
 from backprop.layers import Linear
 from backprop.registry import ladder
 
