@@ -1,4 +1,4 @@
-"""The shape of the code: which way imports point, what `import backprop` costs, what is final."""
+"""The structure of the code: imports point one way, `import backprop` loads little, concrete classes are final."""
 
 import ast
 import inspect

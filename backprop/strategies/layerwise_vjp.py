@@ -35,8 +35,8 @@ class LayerwiseVJP(Strategy[Plan]):
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
     rung: ClassVar[float] = 4
     shortcuts: ClassVar[Mapping[str, str] | None] = {
-        "parameter jacobian": "the layer multiplies ∂L/∂y with it in closed form",
-        "linear jacobian": "the layer multiplies ∂L/∂y with W in closed form",
+        "parameter jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
+        "linear jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
         "diagonal jacobian": "∂L/∂y is multiplied element by element",
         "softmax jacobian": "p ∘ (dp - Σ p dp) needs no matrix",
         "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",

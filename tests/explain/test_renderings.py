@@ -36,7 +36,7 @@ class Page(HTMLParser):
 
 
 def words_of(rendered, name):
-    """What can be read of it."""
+    """The text that a reader of a rendering sees."""
     if name == "html":
         return re.sub(r"\s+", " ", " ".join(Page(rendered).words))
     return re.sub(r"\s+", " ", rendered.replace("`", ""))

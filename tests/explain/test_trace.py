@@ -29,13 +29,13 @@ every_explained = pytest.mark.parametrize("name", EXPLAINED)
 
 
 def traced(name, scenario="toy-relu", dtype="float64"):
-    """A trace, and what it is a trace of."""
+    """A trace, with the network, the parameters and the batch that it was made from."""
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
     return trace(STRATEGIES[name], network, params, batch), network, params, batch
 
 
 def unambiguous(network):
-    """Whether sums over a mean of ℓ may be compared: the names of the network's parameters, printed."""
+    """The name of every parameter, by the name under which its gradient is printed."""
     return {
         f"∂L/∂{name}".translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")): name
         for name in network.layout.names
@@ -210,7 +210,7 @@ def test_a_stand_in_is_taken_for_its_layer():
 
 
 def test_nothing_is_left_of_a_watch():
-    """What is measured is the plain network: of its layers and strategies nothing has been changed."""
+    """The plain network is measured: its layers and strategies are unchanged."""
     network, (params, batch) = SCENARIOS["toy-relu"].network, SCENARIOS["toy-relu"].sample("float64")
     strategy = STRATEGIES["full-jacobian"]
     before = [dict(vars(thing)) for thing in (strategy, type(strategy), network, *network.layers, Linear)]
