@@ -191,6 +191,17 @@ class Network:
             layer.forward_flops(batch_size, i, o) for layer, i, o in self.sized
         )
 
+    def backward_flops(self, batch_size: int, *, first_input_needed: bool) -> int:
+        """Predicted floating-point operations of a VJP of every layer; that of the first may leave out its dx."""
+        return sum(
+            layer.vjp_flops(batch_size, i, o, input_needed=k > 0 or first_input_needed)
+            for k, (layer, i, o) in enumerate(self.sized)
+        )
+
+    def forward_traffic(self, batch_size: int, itemsize: int) -> int:
+        """Predicted bytes of `loss` that are read or written: parameters, inputs, and every output both ways."""
+        return itemsize * (self.parameter_count + batch_size * (self.inputs + 2 * self.units))
+
     def forward_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
         n, c, short = batch_size, self.classes, self.short

@@ -74,9 +74,7 @@ class Peer(Strategy[PlanT]):
 def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
     """What reverse mode needs at least: the forward pass, two products a layer, activations and a gradient."""
     n, size = batch_size, dtype.itemsize
-    flops = network.forward_flops(n) + sum(
-        layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, i, o) in enumerate(network.sized)
-    )
+    flops = network.forward_flops(n) + network.backward_flops(n, first_input_needed=False)
     activations = n * network.units
     weights = network.parameter_count
     moved = size * (3 * weights + 2 * n * network.inputs + 4 * activations)

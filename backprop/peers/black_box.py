@@ -43,11 +43,11 @@ class BlackBoxPeer(Peer[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """The cost of that many forward passes."""
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
-        calls, activations = self.evaluations(network), n * network.units
+        calls = self.evaluations(network)
         return Cost(
             flops=calls * network.forward_flops(n),
-            bytes_moved=calls * size * (weights + n * network.inputs + 2 * activations),
-            peak_bytes=size * (4 * weights + 2 * activations),
+            bytes_moved=calls * network.forward_traffic(n, size),
+            peak_bytes=size * (4 * weights + 2 * n * network.units),
             forward_calls=calls,
         )
 

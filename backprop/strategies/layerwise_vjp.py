@@ -50,16 +50,13 @@ class LayerwiseVJP(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Three matrix products a linear layer; all activations and two deltas in memory."""
         n, size = batch_size, dtype.itemsize
-        flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=True) for layer, i, o in network.sized
-        )
         activations = n * network.units
         # all activations are kept; then the loss allocates, or a VJP does beside its dy
         loss = network.loss_function.temporaries * n * network.classes * size
         vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, i, o in network.sized)
         weights = network.parameter_count
         return Cost(
-            flops=flops,
+            flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=True),
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
             peak_bytes=size * (activations + weights) + max(loss, vjp),
             forward_calls=1,

@@ -70,9 +70,6 @@ class ShortForm(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
         network, n, size = network.short, batch_size, dtype.itemsize
-        flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, i, o) in enumerate(network.sized)
-        )
         places = _in_place(network)
         outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
         deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
@@ -81,7 +78,7 @@ class ShortForm(Strategy[Plan]):
         buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
-            flops=flops,
+            flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=False),
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
             peak_bytes=size * (outputs + deltas + weights)
             + buffers
