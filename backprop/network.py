@@ -229,7 +229,8 @@ class Network:
 
     def evaluate(self, own: Sequence[Mapping[str, Array]], inputs: Array) -> list[Evaluated]:
         """A forward pass that keeps every layer's input and output; `own` is `local` of the parameters."""
-        passed, y = list[Evaluated](), inputs
+        passed: list[Evaluated] = []
+        y = inputs
         for layer, tensors in zip(self.layers, own, strict=True):
             x, y = y, layer.forward(tensors, y)
             passed.append(Evaluated(layer, tensors, x, y))

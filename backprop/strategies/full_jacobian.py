@@ -125,15 +125,16 @@ class FullJacobian(Strategy[Plan]):
         steps = network.evaluate(tensors, inputs)
         row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp, from the left dL/dy
         factors: list[Array] = []  # from the right, the layers that follow
-        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+        for k in reversed(range(len(steps))):
+            layer, own, x, y = steps[k]
             jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
             for name, jacobian in jacobians.items():
                 matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
                 for factor in factors:
                     matrix = factor @ matrix
-                product = plan.products[k][name]
+                product, gradient = plan.products[k][name], plan.local_gradient[k][name]
                 np.matmul(row, matrix, out=product.reshape(1, -1))
-                plan.local_gradient[k][name] += product
+                gradient += product
                 del matrix  # the next chain needs as much memory
             if k > 0:
                 jacobian = layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
