@@ -21,6 +21,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.errors import UnsupportedError
 from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor, Elementwise, Linear
 from backprop.network import Batch, Network
@@ -165,8 +166,12 @@ def _chain(row: Array, factor: EinsumFactor) -> Array:
     if factor.subscripts == "no":  # a diagonal is its own transpose, which scipy would make anew
         slopes: Any = operand.astype(row.dtype).reshape(1, -1)
         chained: Array = sparse.dia_array((slopes, [0]), shape=(row.size, row.size)) @ row.reshape(-1)
-    else:  # "noi": a dense block for every sample
+    elif factor.subscripts == "noi":  # a dense block for every sample
         chained = row.reshape(-1) @ sparse.bsr_array((operand, np.arange(n), np.arange(n + 1)))
+    else:
+        raise UnsupportedError(
+            f"A Jacobian has the axes {factor.subscripts!r}; expected io, no or noi, whose sparse structure is known."
+        )
     return chained.reshape(n, -1)
 
 
