@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from outside.layers import LayerNorm
 from outside.networks import NETWORKS, by_differences, sample
+from outside.strategies import Checkpointed
 from tables import STRATEGIES, sentence
 
-from backprop import find_strategy
+from backprop import Network, find_strategy, registry
 from backprop.errors import BackpropError
 from backprop.explain import explain, render_html, render_markdown, render_text
-from backprop.explain.names import plain_name
+from backprop.explain.names import Names, plain_name
+from backprop.layers import Linear, Softmax
+from backprop.losses import CrossEntropy
 from backprop.registry import ladder
 from backprop.training import Settings, Trainer
 from backprop.verify import gradient_error, reference_gradient
@@ -69,6 +73,34 @@ def test_a_strategy_from_outside_stands_beside_one_of_the_ladder(network):
     assert explanation.difference < 1e-14
 
 
+def test_a_layer_from_outside_is_shown_with_the_letters_of_its_file():
+    layer = LayerNorm(4)
+    layer.symbol, layer.letters = "h", {"g": "i", "b": "i"}
+    network = Network((Linear(5, 4), layer, Linear(4, 3), Softmax()), CrossEntropy())
+    names = Names.of(network)
+    assert names.values == ("x", "z₁", "h₁", "z₂", "p")
+    assert names.letters == {"W₁": "io", "b₁": "o", "g₂": "i", "b₂": "i", "W₃": "io", "b₃": "o"}
+    params, batch = sample(network, n=2)
+    assert "g₂  (i,) = 4" in render_text(explain(network, params, batch, ["short-form"]))
+
+
+def test_a_strategy_from_outside_that_states_its_shortcuts_joins_the_ladder(monkeypatch):
+    everybody = {**STRATEGIES, "checkpointed": Checkpointed()}
+    monkeypatch.setattr(registry, "installed_strategies", lambda: everybody)
+    monkeypatch.setattr(Checkpointed, "shortcuts", {"outputs": "it is recomputed"})
+    assert list(ladder()) == [
+        "full-jacobian",
+        "batched-jacobian",
+        "layerwise-vjp",
+        "short-form",
+        "checkpointed",
+    ]
+    network = NETWORKS["layer-norm"]
+    params, batch = sample(network, n=2)
+    explanation = explain(network, params, batch, ["full-jacobian"])
+    assert [trace.strategy for trace in explanation.ladder] == list(ladder())
+
+
 @every_layer
 def test_a_layer_from_outside_is_derived_and_proven(layer):
     pytest.importorskip("sympy")
@@ -80,12 +112,7 @@ def test_a_layer_from_outside_is_derived_and_proven(layer):
 
 def test_a_workbook_declines_a_layer_that_has_cells_and_parameters():
     pytest.importorskip("xlsxwriter")
-    from outside.layers import LayerNorm
-
-    from backprop import Network
     from backprop.explain.workbook import workbook
-    from backprop.layers import Linear, Softmax
-    from backprop.losses import CrossEntropy
 
     layer = LayerNorm(4)
     layer.cells = {"forward": "{x}", "input_jacobian": "{same}", "vjp": "{d}"}
