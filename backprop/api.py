@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backprop.errors import UnsupportedError
 from backprop.network import Network
 from backprop.overflow import check_finite
 from backprop.parameters import Parameters
@@ -34,9 +33,7 @@ def gradient(
     chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
     network.check_parameters(params)
     batch = network.batch(inputs, labels, params.dtype)
-    reason = chosen.unsupported(network, params.dtype)
-    if reason is not None:
-        raise UnsupportedError(f"The strategy {chosen.name} cannot do {network} in {params.dtype}: {reason}.")
+    chosen.check_supported(network, params.dtype)
     plan = chosen.prepare(network, len(batch.inputs), params.dtype)
     with np.errstate(all="ignore"):  # what overflows is found below, and in words
         loss, gradient = chosen.value_and_gradient(plan, params, batch)

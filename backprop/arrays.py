@@ -20,7 +20,7 @@ DType = np.dtype[Any]
 
 ALIGNMENT_BYTES = 64
 MOST_ENTRIES = 2**31 - 1
-"""Of an axis: beyond it the libraries below NumPy count wrong."""
+"""The most entries of an axis: beyond them the libraries below NumPy count wrong."""
 SUPPORTED_DTYPES = ("float32", "float64")
 
 
@@ -36,7 +36,7 @@ def check_dtype(dtype: DTypeLike) -> DType:
 
 
 def check_samples(n: int) -> int:
-    """The number of samples of a batch; raises `ShapeError` where it is none, or more than an array may have."""
+    """The number of samples of a batch; raises `ShapeError` for none, or more than an axis may have."""
     if not 1 <= n <= MOST_ENTRIES:
         raise ShapeError(
             f"The batch is {shown(n)}; expected at least one sample and at most {MOST_ENTRIES:,}."
@@ -47,7 +47,7 @@ def check_samples(n: int) -> int:
 def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """An uninitialised C-contiguous array whose first element lies on a 64-byte boundary.
 
-    Of objects, which are symbols in a proof and not measured, it is an ordinary one.
+    An array of objects, which are symbols in a proof and are not measured, is an ordinary one.
     """
     dtype = np.dtype(dtype)
     if dtype.hasobject:
@@ -59,7 +59,7 @@ def aligned_empty(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def ufunc_buffer_bytes(elements: int, itemsize: int) -> int:
-    """Bytes in which NumPy keeps a piece of an operand that it must cast or broadcast into an `out`."""
+    """Bytes of the buffer in which a ufunc keeps a piece of an operand that it has to cast or broadcast."""
     return min(elements, np.getbufsize()) * itemsize
 
 

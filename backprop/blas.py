@@ -1,4 +1,4 @@
-"""The BLAS that NumPy multiplies with, as far as a derivation must know it: how many threads it has."""
+"""How many threads the BLAS has with which NumPy multiplies."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def threads() -> int:
 
 
 def limited_to(threads: int) -> AbstractContextManager[object]:
-    """Within it BLAS has so many threads, and afterwards as many as before."""
+    """A context in which BLAS has that many threads; after it, BLAS has as many as before."""
     limited: AbstractContextManager[object] = _libraries().limit(limits=threads, user_api="blas")
     return limited
 
 
 @functools.cache
 def _libraries() -> ThreadpoolController:
-    """Found once: it takes some milliseconds to look through all that is loaded."""
+    """The loaded libraries, looked for once: the search takes some milliseconds."""
     return ThreadpoolController()

@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 
 _LONG_ROW = 256
-"""Elements from which multiplying a row takes longer than beginning it, and which NumPy's buffer then holds."""
+"""From this many elements on, multiplying a row takes longer than beginning it; a short buffer holds so many."""
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def outer_product(x: Array, y: Array, *, out: Array) -> None:
 
 
 def multiply_outer(x: Array, y: Array, *, out: Array) -> None:
-    """As `outer_product`, for whoever makes many of them within one `short_buffers`."""
+    """The same as `outer_product`, for a caller that makes many products within one `short_buffers`."""
     if out.shape[-1] < _LONG_ROW:
         np.einsum("i,...o->...io", x, y, out=out)
     else:

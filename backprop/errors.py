@@ -22,7 +22,7 @@ def shown(value: object) -> str:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Whether there is a file of that name; no name is too long or too odd to be asked for."""
+    """Whether there is a file of that name; False for a name that no file can have."""
     try:
         return os.path.isfile(path)  # noqa: PTH113  # which asks for any name, where Path raises
     except ValueError:
@@ -63,11 +63,11 @@ class NonFiniteError(BackpropError, ValueError):
 
 
 class OverflowedError(BackpropError, ArithmeticError):
-    """A loss or gradient that is not finite though parameters and inputs are: a strategy could not hold them."""
+    """A loss or gradient that is not finite although parameters and inputs are: a number overflowed on the way."""
 
 
 class NetworkError(BackpropError, ValueError):
-    """A description that makes no network."""
+    """A description of a network that cannot be built."""
 
 
 class UnsupportedError(BackpropError, NotImplementedError):
@@ -75,11 +75,11 @@ class UnsupportedError(BackpropError, NotImplementedError):
 
 
 class OptionError(BackpropError, ValueError):
-    """An option of a strategy that makes none: a step of zero, more directions than parameters."""
+    """An invalid option of a strategy, such as a step of zero or more directions than parameters."""
 
 
 class CheckError(BackpropError, ValueError):
-    """A gradient that cannot be checked: what was handed in, or what a function returned, are no numbers."""
+    """A gradient that cannot be checked: an argument, or the result of a function, does not consist of numbers."""
 
 
 class BudgetError(BackpropError, ValueError):

@@ -32,7 +32,7 @@ def strange_factors(
 ) -> str | None:
     """The first layer whose einsum factors are missing or have other axes than those named; None for no such layer.
 
-    A parameter's factor has to make up its parameter's shape, too: (i, o) where it holds an axis i, else (o,).
+    A parameter's factor also has to give the parameter's shape: (i, o) where it has an axis i, else (o,).
     """
     for layer, i, o in _outside(network):
         factor, reason = _asked(layer, "input_factor", i, o, dtype)
@@ -61,14 +61,14 @@ def _axes(what: str, factor: EinsumFactor, known: tuple[str, ...]) -> str:
 
 
 def _outside(network: Network) -> Iterator[tuple[Layer, int, int]]:
-    """Every layer that is not of this package, with its i and o; of the package's own, tests prove every form."""
-    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
+    """Every layer from outside this package, with its i and o; the package's own layers have every form."""
+    for layer, i, o in network.sized:
         if not layer.__class__.__module__.startswith("backprop.layers."):
             yield layer, i, o
 
 
 def _asked(layer: Layer, form: str, i: int, o: int, dtype: DType) -> tuple[Any, str | None]:
-    """What the layer answers for no samples, and why it does not answer."""
+    """What the layer returns for a batch of no samples, and the reason where it has no such form."""
     x, y = np.zeros((0, i), dtype), np.zeros((0, o), dtype)
     own = {name: np.zeros(shape, dtype) for name, shape in layer.parameter_shapes().items()}
     more: dict[str, tuple[Array | dict[str, Array], ...]] = {

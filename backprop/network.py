@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -33,6 +33,23 @@ class Batch(NamedTuple):
 
     inputs: Array
     labels: Array
+
+
+class Sized(NamedTuple):
+    """A layer and its widths i and o."""
+
+    layer: Layer
+    i: int
+    o: int
+
+
+class Evaluated(NamedTuple):
+    """A layer with its own parameters, its input x (n, i) and its output y (n, o)."""
+
+    layer: Layer
+    own: Mapping[str, Array]
+    x: Array
+    y: Array
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,11 @@ class Network:
             width = following
         return tuple(widths)
 
+    @cached_property
+    def sized(self) -> tuple[Sized, ...]:
+        """Every layer with its widths."""
+        return tuple(Sized(layer, i, o) for layer, (i, o) in zip(self.layers, self.widths, strict=True))
+
     @property
     def inputs(self) -> int:
         """i of the first layer: numbers per sample."""
@@ -154,6 +176,11 @@ class Network:
         return tuple(names)
 
     @property
+    def units(self) -> int:
+        """The outputs of all layers together: so many numbers a forward pass keeps of one sample."""
+        return sum(o for _, o in self.widths)
+
+    @property
     def parameter_count(self) -> int:
         """p."""
         return self.layout.size
@@ -161,16 +188,26 @@ class Network:
     def forward_flops(self, batch_size: int) -> int:
         """Predicted floating-point operations of one forward pass of n samples."""
         return self.loss_function.flops_of_layers * batch_size * self.classes + sum(
-            layer.forward_flops(batch_size, i, o)
-            for layer, (i, o) in zip(self.layers, self.widths, strict=True)
+            layer.forward_flops(batch_size, i, o) for layer, i, o in self.sized
         )
+
+    def backward_flops(self, batch_size: int, *, first_input_needed: bool) -> int:
+        """Predicted floating-point operations of a VJP of every layer; that of the first may leave out its dx."""
+        return sum(
+            layer.vjp_flops(batch_size, i, o, input_needed=k > 0 or first_input_needed)
+            for k, (layer, i, o) in enumerate(self.sized)
+        )
+
+    def forward_traffic(self, batch_size: int, itemsize: int) -> int:
+        """Predicted bytes of `loss` that are read or written: parameters, inputs, and every output both ways."""
+        return itemsize * (self.parameter_count + batch_size * (self.inputs + 2 * self.units))
 
     def forward_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
         n, c, short = batch_size, self.classes, self.short
         alive = [  # a layer's input, unless it is the batch, and what the layer allocates
             (n * i * itemsize if k > 0 else 0) + layer.forward_bytes(n, i, o, itemsize, out=False)
-            for k, (layer, (i, o)) in enumerate(zip(short.layers, short.widths, strict=True))
+            for k, (layer, i, o) in enumerate(short.sized)
         ]
         return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
 
@@ -179,7 +216,7 @@ class Network:
         return [{local: tensors[name] for local, name in names.items()} for names in self.names]
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
-        """Parameters as each layer has them to begin with: of a linear one random weights, and biases of zero.
+        """The values with which each layer begins: of a linear one, random weights and biases of zero.
 
         The same generator state gives the same numbers in every dtype, up to rounding.
         """
@@ -190,12 +227,18 @@ class Network:
                 tensor[...] = values[name]
         return params
 
+    def evaluate(self, own: Sequence[Mapping[str, Array]], inputs: Array) -> list[Evaluated]:
+        """A forward pass that keeps every layer's input and output; `own` is `local` of the parameters."""
+        passed: list[Evaluated] = []
+        y = inputs
+        for layer, tensors in zip(self.layers, own, strict=True):
+            x, y = y, layer.forward(tensors, y)
+            passed.append(Evaluated(layer, tensors, x, y))
+        return passed
+
     def activations(self, params: Mapping[str, Array], inputs: Array) -> list[Array]:
         """The inputs (n, i) and every layer's output (n, o), in order."""
-        values = [inputs]
-        for layer, tensors in zip(self.layers, self.local(params), strict=True):
-            values.append(layer.forward(tensors, values[-1]))
-        return values
+        return [inputs, *(step.y for step in self.evaluate(self.local(params), inputs))]
 
     def forward(self, params: Mapping[str, Array], inputs: Array) -> Array:
         """The network's outputs (n, c)."""

@@ -1,4 +1,4 @@
-"""Options of strategies: what each check of one has in common."""
+"""Checks of the options of strategies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_step(step: float | None) -> None:
 
 
 def check_step_shows(step: float, dtype: DType) -> None:
-    """Raise `OptionError` for a step relative to a parameter that rounding may swallow: θ + h = θ."""
+    """Raise `OptionError` for a relative step so small that rounding may swallow it: θ + h = θ."""
     eps = float(np.finfo(dtype).eps)
     if step < eps:
         raise OptionError(

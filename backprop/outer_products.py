@@ -24,7 +24,7 @@ _SHORTEST_ROW = 64
 """Below this o a run of rows is too short a piece of work, and the whole array is written, then contracted."""
 
 _BLOCK_BYTES = 2**19
-"""What is written at a time, so that it is still in a second-level cache of 1 MB when it is read."""
+"""Bytes that are written at a time, so that they are still in a second-level cache of 1 MB when they are read."""
 
 
 def buffer_bytes(shape: Shape, itemsize: int) -> int:
@@ -62,7 +62,7 @@ class OuterProducts:
             np.matmul(row.reshape(1, -1), self.array.reshape(row.size, -1), out=out.reshape(1, -1))
 
     def _contract_by_blocks(self, row: Array, x: Array, jacobian: Array, gradient: Array) -> None:
-        # Plain arrays: a block is a piece of a derivative, and must not be taken for one of them in an explanation.
+        # Plain arrays: an explanation must not take a block, which is a piece of a derivative, for the whole of it.
         row, x, jacobian = np.asarray(row), np.asarray(x), np.asarray(jacobian)
         o = jacobian.shape[2]
         gradient.fill(0)
@@ -75,7 +75,7 @@ class OuterProducts:
                 np.add(gradient[place], part, out=gradient[place])
 
     def _blocks(self, x: Array) -> Iterator[tuple[int, int, int]]:
-        """Sample, start and stop of the rows of inputs that are not zero; others are cleared."""
+        """Sample, start and stop of every run of inputs that are not zero; the rows of all others are cleared."""
         active = x != 0
         for n, start, stop in _runs(np.greater(self._written, active)):
             self.array[n, :, start:stop] = 0

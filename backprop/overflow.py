@@ -1,9 +1,9 @@
-"""Numbers that a strategy could not hold: which layer lost them, and which derivation holds them.
+"""Numbers that overflow: in which layer, and which derivation keeps them finite.
 
     softmax     p[n, label] underflows to 0, or so far that 1/p overflows:  log p or 1/p is infinite, p · 1/p is NaN
     any layer   its output or its VJP overflows
 
-Asked only after a call has returned a loss or a gradient that is not finite, so it may take its time.
+This runs only after a call has returned a loss or a gradient that is not finite, so it may be slow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import math
 
 import numpy as np
 
-from backprop.arrays import Array
 from backprop.errors import OverflowedError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -45,12 +44,12 @@ def check_finite(
 
 def _first_lost(network: Network, params: Parameters, batch: Batch) -> str:
     """The first step at which a number was lost, in words that follow "in float32"; "" where no layer lost any."""
-    values = network.activations(params, batch.inputs)
-    for k, (layer, y) in enumerate(zip(network.layers, values[1:], strict=True)):
+    steps = network.evaluate(network.local(params), batch.inputs)
+    for k, (layer, _, _, y) in enumerate(steps):
         if not np.isfinite(y).all():
             n, o = (int(i) for i in np.argwhere(~np.isfinite(y))[0])
             return f": output {o} of {_layer(k, layer.name)} is {y[n, o]} for sample {n}"
-    loss, y = network.loss_function, values[-1]
+    loss, y = network.loss_function, steps[-1].y
     last = len(network.layers) - 1
     if loss.needs_probabilities:
         chosen = y[np.arange(len(y)), batch.labels]
@@ -63,17 +62,10 @@ def _first_lost(network: Network, params: Parameters, batch: Batch) -> str:
             )
     if not np.isfinite(loss.value(y, batch.labels)):
         return f": the loss {loss.name} overflows"
-    return _first_lost_on_the_way_back(network, params, batch, values)
-
-
-def _first_lost_on_the_way_back(
-    network: Network, params: Parameters, batch: Batch, values: list[Array]
-) -> str:
-    dy, tensors = network.loss_function.gradient(values[-1], batch.labels), network.local(params)
-    for k in reversed(range(len(network.layers))):
-        layer = network.layers[k]
-        dx, own = layer.vjp(tensors[k], values[k], values[k + 1], dy)
-        if dx is None or not all(np.isfinite(array).all() for array in (dx, *own.values())):
+    dy = loss.gradient(y, batch.labels)
+    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+        dx, dparams = layer.vjp(own, x, y, dy)
+        if dx is None or not all(np.isfinite(array).all() for array in (dx, *dparams.values())):
             return f": the vector-Jacobian product of {_layer(k, layer.name)} overflows"
         dy = dx
     return ""

@@ -80,6 +80,15 @@ def select_strategies(names: Sequence[str], *, peers: bool = False) -> list[Stra
     return list(found.values())
 
 
+def ladder() -> dict[str, Strategy[Any]]:
+    """By name, the strategies that explanations compare with: those that state their shortcuts, one of each class."""
+    found: dict[type, Strategy[Any]] = {}
+    for strategy in installed_strategies().values():
+        if strategy.shortcuts is not None:
+            found.setdefault(type(strategy), strategy)
+    return {strategy.name: strategy for strategy in found.values()}
+
+
 @functools.cache
 def known_peers() -> dict[str, Peer[Any]]:
     """Every outside library's strategies by name, whether or not the library itself is installed."""

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from backprop.arrays import DType
+from backprop.errors import UnsupportedError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -72,7 +73,7 @@ class Accuracy:
         return float(self.factor * growth * eps**self.exponent)
 
     def standard_error(self, network: Network) -> float:
-        """√(E‖ĝ - g*‖² / ‖g*‖²) of an estimate, from at most p directions; 0 for what is none."""
+        """√(E‖ĝ - g*‖² / ‖g*‖²) of a random estimate, from at most p directions; 0 for every other strategy."""
         if self.directions is None:
             return 0.0
         p = network.parameter_count
@@ -98,6 +99,12 @@ class Strategy(ABC, Generic[PlanT]):
     """One line for tables: what it forms."""
     rung: ClassVar[float] = math.inf
     """Its place in lists, from dense to closed form and on to quotients and directions; the rest follow by name."""
+    shortcuts: ClassVar[Mapping[str, str] | None] = None
+    """How this strategy avoids what strategies on lower rungs form, by kind of matrix, in words for a reader.
+
+    The kinds are those of `backprop.explain.shortcuts`. An explanation compares every strategy with those that state
+    their shortcuts, be it none: {}. None keeps a strategy out of that comparison.
+    """
 
     @property
     @abstractmethod
@@ -125,6 +132,12 @@ class Strategy(ABC, Generic[PlanT]):
     @abstractmethod
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Why this network or dtype cannot be done, in words; None where it can."""
+
+    def check_supported(self, network: Network, dtype: DType) -> None:
+        """Raise `UnsupportedError`, with the reason, where this network or dtype cannot be done."""
+        reason = self.unsupported(network, dtype)
+        if reason is not None:
+            raise UnsupportedError(f"The strategy {self.name} cannot do {network} in {dtype}: {reason}.")
 
     @abstractmethod
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> PlanT:

@@ -9,8 +9,8 @@ in all but a few. An input of a batch is used
     rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
     never     it is left out, and its row of dL/dW is zero
 
-Nothing but zeros is left out: what is taken for rare decides on the time and on no number. The limits below are sizes
-of caches, or costs of one way as multiples of another, which were measured on digits with OpenBLAS.
+Only zeros are left out: which inputs count as rare changes the time and no result. The limits below are sizes of
+caches, or costs of one way as multiples of the cost of another, measured on digits with OpenBLAS.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _LARGEST_THREADED_BATCH = 8
 """Rows are gathered by one thread: beyond this batch several threads multiply all of them in less time."""
 
 _GATHERED_SAMPLES = 16
-"""Gathering a row takes as long as multiplying it with so many samples."""
+"""Gathering a row takes as long as multiplying the row with this many samples."""
 
 _GATHERED_SHARE = 0.55
-"""Of a small batch no larger share of the rows is gathered: its products are bound by reading and writing W."""
+"""The largest share of rows that is gathered for a small batch, whose products are bound by reading and writing W."""
 
 SMALLEST_BATCH_OF_ENTRIES = 128
-"""Below, finding the inputs that are used rarely takes the time that it saves."""
+"""In a smaller batch, finding the inputs that are used rarely takes as long as it saves."""
 
 _RARELY = 1 / 12
 """The share of samples up to which an input is used rarely.
@@ -55,7 +55,7 @@ Adding a row of W by itself takes as long as adding a dozen within a matrix prod
 """
 
 _MOST_COUNTED = 255
-"""Uses are counted in a byte, in so many samples."""
+"""The most samples in which uses are counted: a byte holds the count."""
 
 _SMALL_PRODUCT = 10**6
 """OpenBLAS multiplies matrices without packing them first where no more products than this are summed."""
@@ -111,8 +111,8 @@ def most_often(n: int, inputs: int) -> int:
 class ZeroInputs:
     """A linear layer for batches of n, with the `forward` and the `vjp` of a layer.
 
-    It keeps buffers, which inputs the batch of the last `forward` uses, and which rows of dL/dW are not zero. Of an
-    array that is handed in again only those rows are cleared, so nobody else may write to it in between.
+    It keeps buffers, and remembers which inputs the batch of the last `forward` uses and which rows of dL/dW are not
+    zero. Where the same array is handed in again, only those rows are cleared: nobody else may write to it meanwhile.
     """
 
     def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
@@ -177,7 +177,7 @@ class ZeroInputs:
 
 
 def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
-    """The rows of a block: of a large batch more, since every further block costs a sum over its outputs."""
+    """The rows of a block; a large batch has longer blocks, since every block costs a sum over the outputs."""
     fitting = _BLOCK_BYTES // (layer.outputs * itemsize)
     return min(layer.inputs + 1, max(fitting, 2 * n, 1))
 
@@ -186,8 +186,8 @@ def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
 class Gathered:
     """The inputs used often: their rows of W are gathered and multiplied, and their gradient is scattered.
 
-    A block of rows at a time, so that it is still in the cache when it is multiplied or scattered. The bias is
-    taken as one row more, of an input that is one in every sample: adding it, and summing its gradient over the
+    One block of rows is gathered at a time, so that it is still in the cache when it is multiplied or scattered. The
+    bias is one row more, of an input that is one in every sample: adding the bias, and summing its gradient over the
     samples, would each read the outputs once more.
     """
 
@@ -258,7 +258,7 @@ def _by_columns(array: Array) -> Array:
 
 
 def _samples_at_a_time(layer: Linear, itemsize: int) -> int:
-    """What is added to z is made for so many samples at a time, so that it is still in the cache when it is added."""
+    """For how many samples a part of z is computed at a time, so that it is still in the cache when it is added."""
     return max(1, _BLOCK_BYTES // (layer.outputs * itemsize))
 
 
@@ -271,7 +271,7 @@ class Entries:
     """
 
     def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
-        # Here, so that whoever does not need it does not wait a tenth of a second for it.
+        # Imported here, since the import takes a tenth of a second and only large batches need it.
         from scipy.sparse import csc_array, csr_array
 
         self._by_sample, self._by_input = csr_array, csc_array

@@ -23,5 +23,5 @@ def quick_collector() -> Iterator[None]:
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
-    """A benchmark collects no tests: it is to measure, and soon."""
+    """A run of the benchmark collects no tests."""
     return True if config.getoption("benchmark_only") else None

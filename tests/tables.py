@@ -1,8 +1,8 @@
-"""The tables that the tests of the core are crossed over, and the oracles they are held against.
+"""The cases of the tests of the core, as tables, and the oracles that results are compared with.
 
-The oracles share no code with what they judge. A layer is written a second time for tests, of complex numbers too,
-and a third time in the functions of HIPS autograd, which differentiates a whole network in float64. mpmath evaluates
-formulas with 50 digits where rounding is the question.
+The oracles share no code with what they judge. Each layer is written a second time for the tests, for complex numbers
+too, and a third time in the functions of HIPS autograd, which differentiates a whole network in float64. Where
+rounding is tested, mpmath evaluates formulas with 50 digits.
 """
 
 import functools
@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from outside.layers import LayerNorm, LeakyReLU
 
-from backprop import Batch, Network, Parameters, installed_strategies
+from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
 
 DTYPES = ("float32", "float64")
@@ -39,13 +39,17 @@ PROPERTY = settings(
 
 
 LAYERS = {
-    "linear": lambda width: Linear(width, 2 * width - 1),
-    "linear-square": lambda width: Linear(width, width),
     **{name: find_activation("activation", name) for name in HIDDEN},
+    **{
+        name: lambda width, kind=kind: kind(width, 2 * width - 1)  # made of i and o
+        for name, kind in layers.LAYERS.items()
+        if name not in HIDDEN
+    },
+    "linear-square": lambda width: Linear(width, width),
     "leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
-"""Every layer that has a file, and two from outside: one of f and f' alone, and one that has parameters."""
+"""Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def layer_case(name, x, seed=0):
 
 
 def random_input(n, i, dtype, seed=1):
-    """Numbers of the order of one (n, i)."""
+    """An array (n, i) of numbers of the order of one."""
     return (2 * np.random.default_rng(seed).standard_normal((n, i))).astype(dtype)
 
 
@@ -155,7 +159,7 @@ SCENARIOS = {
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
 }
-"""With every activation that has a file, and two layers from outside."""
+"""Networks of many shapes; among them one with every activation that has a file, and two with layers from outside."""
 
 STRATEGIES = installed_strategies()
 

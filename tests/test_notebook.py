@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, and prints what is kept in it."""
+"""The notebook runs from top to bottom, and prints the outputs that are stored in it."""
 
 from __future__ import annotations
 

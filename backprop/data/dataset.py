@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from backprop.arrays import check_dtype
+from backprop.arrays import DType, check_dtype
 from backprop.errors import DataError, DtypeError, ShapeError
 
 __all__ = ["Dataset", "as_inputs", "pool"]
@@ -20,17 +21,11 @@ _WHITE = 255  # the largest grey level of a uint8 image; it becomes the input 1
 class Dataset:
     """Training and test images with their labels, checked against each other when it is made.
 
-    Attributes:
-        train_images: grey levels 0 to 255, uint8, (n, height, width).
-        train_labels: class numbers, uint8, (n,).
-        test_images: as `train_images`, with the same height and width.
-        test_labels: as `train_labels`.
-        classes: how many classes there are; every label is below it.
-        name: what reports call the set, e.g. `mnist`.
+    train_images, test_images: grey levels 0 to 255, uint8 (n, height, width). train_labels, test_labels: class
+    numbers, uint8 (n,), all below `classes`. name: what reports call the set, such as `mnist`.
 
-    Raises:
-        DataError: an array of another type or shape, an empty one, counts that differ, or a label that
-            is no class.
+    Raises `DataError` for an array of another type or shape, an empty one, counts that differ, or a label that is
+    no class.
     """
 
     train_images: npt.NDArray[np.uint8]
@@ -69,47 +64,22 @@ class Dataset:
 
 
 def as_inputs(images: npt.NDArray[np.uint8], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Images as the inputs of a network: flattened, and scaled from 0..255 to [0, 1].
+    """Images, uint8 (n, height, width), as inputs (n, i) of a network in [0, 1]; i = height · width, row by row.
 
-    The quotients are formed in `dtype` itself, so each is the number of that dtype nearest to level/255,
-    and no float64 copy is made on the way to float32.
-
-    Args:
-        images: uint8, (n, height, width).
-        dtype: float32 or float64.
-
-    Returns:
-        A new C-contiguous array (n, i) of `dtype`, i = height · width, row by row.
-
-    Raises:
-        ShapeError: images that are not three-dimensional.
-        DtypeError: images that are not uint8, or another dtype asked for.
+    The result is a new C-contiguous array of `dtype`, float32 or float64. The quotients are formed in that dtype, so
+    each is its number nearest to level/255. Raises `ShapeError` or `DtypeError` for other images or another dtype.
     """
     wanted = check_dtype(dtype)
     _check_images(images)
-    count, height, width = images.shape
-    inputs = np.empty((count, height * width), dtype=wanted)
-    np.true_divide(images.reshape(inputs.shape), wanted.type(_WHITE), out=inputs, dtype=wanted)
-    return inputs
+    return _scaled(images, wanted, _WHITE)
 
 
 def pool(images: npt.NDArray[np.uint8], size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Average-pool images to `size` x `size` pixels, as the inputs of a small network.
+    """Average-pool images to `size` x `size` pixels, as inputs (n, i) of a small network; i = size · size.
 
-    Every pixel is the mean of a block of height/size x width/size: the block's exact integer sum, divided
-    once, in `dtype`.
-
-    Args:
-        images: uint8, (n, height, width).
-        size: height and width of the result in pixels; it divides those of the images (7 for 28 x 28).
-        dtype: float32 or float64.
-
-    Returns:
-        A new C-contiguous array (n, i) of `dtype` in [0, 1], i = size · size, row by row.
-
-    Raises:
-        ShapeError: images that are not three-dimensional, or a size that does not divide theirs.
-        DtypeError: images that are not uint8, or another dtype asked for.
+    Every pixel is the mean of a block of height/size x width/size: the block's exact integer sum, divided once, in
+    `dtype`. `size` divides the height and the width (7 for 28 x 28), or `ShapeError` is raised; for the rest see
+    `as_inputs`.
     """
     wanted = check_dtype(dtype)
     _check_images(images)
@@ -120,11 +90,16 @@ def pool(images: npt.NDArray[np.uint8], size: int, dtype: npt.DTypeLike) -> npt.
             f"expected a divisor of their height and width, {height} x {width}."
         )
     rows, columns = height // size, width // size
-    # The rows of a block first: added along memory, and far faster than both axes at once.
+    # The rows of a block first: they are added along memory, which is far faster than both axes at once.
     sums = images.reshape(count, size, rows, width).sum(axis=2, dtype=np.uint32)
     sums = sums.reshape(count, size, size, columns).sum(axis=3, dtype=np.uint32)
-    inputs = np.empty((count, size * size), dtype=wanted)
-    np.true_divide(sums.reshape(inputs.shape), wanted.type(_WHITE * rows * columns), out=inputs, dtype=wanted)
+    return _scaled(sums, wanted, _WHITE * rows * columns)
+
+
+def _scaled(levels: npt.NDArray[Any], dtype: DType, white: int) -> npt.NDArray[Any]:
+    """levels (n, …) / white as a new array (n, i); no float64 copy is made on the way to float32."""
+    inputs = np.empty((len(levels), math.prod(levels.shape[1:])), dtype=dtype)
+    np.true_divide(levels.reshape(inputs.shape), dtype.type(white), out=inputs, dtype=dtype)
     return inputs
 
 

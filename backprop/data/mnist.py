@@ -1,22 +1,22 @@
 """Finds MNIST: the shipped sample, the whole original set, or any folder of four files in its format.
 
-The whole set is taken from the folder that the environment variable BACKPROP_DATA names, else from the
-user's cache, into which it is fetched once. Whatever its way, its *decompressed* bytes must have the
-SHA-256 of the original, so that a recompressed or uncompressed copy is judged by its content.
+The whole set is taken from the folder that the environment variable BACKPROP_DATA names, else from the user's cache,
+into which pooch downloads it once. In either place the *decompressed* bytes must have the SHA-256 of the original, so
+that a recompressed or uncompressed copy is judged by its content.
 
 Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits".
 """
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import io
 import os
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,23 +40,20 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
 )
-"""Where the gzipped files are fetched from, tried in this order."""
+"""Where the gzipped files are downloaded from, tried in this order."""
 
 _VARIABLE = "BACKPROP_DATA"
 _CLASSES = 10
 _ELSEWHERE = "--data DIR"
-_TIMEOUT = 30  # seconds without an answer, after which the next mirror is tried
-_DOWNLOAD_CHUNK = 1 << 16
+_TIMEOUT_S = 30
+"""Seconds without an answer, after which the next mirror is tried."""
 
 
 @dataclass(frozen=True)
 class OriginalFile:
-    """One of the four files of the original set.
+    """One of the four files of the original set, uint8.
 
-    Attributes:
-        name: the file's name, without .gz.
-        shape: (n, height, width) of images or (n,) of labels; always uint8.
-        sha256: of the decompressed bytes.
+    name: without .gz. shape: (n, height, width) of images, (n,) of labels. sha256: of the decompressed bytes.
     """
 
     name: str
@@ -64,11 +61,7 @@ class OriginalFile:
     sha256: str
 
     def read(self, path: Path, name: str | None = None) -> npt.NDArray[np.uint8]:
-        """Read this file from `path`, whatever compression, and refuse anything but the original bytes.
-
-        Raises:
-            DataError: the file is not the original.
-        """
+        """Read this file from `path`, plain or gzipped; raises `DataError` for anything but the original bytes."""
         return read_idx(path, shape=self.shape, dtype=np.uint8, sha256=self.sha256, name=name)
 
 
@@ -100,21 +93,23 @@ ORIGINALS = (
 def load_mnist(source: str | Path) -> Dataset:
     """Load a set of labelled images.
 
-    Args:
-        source: `"sample"`, the 5,000 + 1,000 images shipped with the package; `"mnist"`, the whole
-            original set of 60,000 + 10,000, fetched on first use; or a folder that holds four IDX files
-            with the names of MNIST's, plain or gzipped (Fashion-MNIST, say). A `Path` is always a folder.
+    source: `"sample"`, the 5,000 + 1,000 images shipped with the package; `"mnist"`, the whole original set of
+    60,000 + 10,000, downloaded on first use; or a folder that holds four IDX files with the names of MNIST's,
+    plain or gzipped (Fashion-MNIST, say). A `Path` is always a folder.
 
-    Raises:
-        DataError: an unknown source, a file that is missing or not what it should be, or no mirror that
-            serves the whole set.
+    Raises `DataError` for an unknown source, for a file that is missing or not what it should be, and where no mirror
+    serves the whole set.
     """
     if source == "sample":
         return load_sample()
     if source == "mnist":
         folder = os.environ.get(_VARIABLE)
         return read_originals(Path(folder).expanduser()) if folder else _load_cached()
-    if not _is_folder(source):
+    try:
+        is_folder = bool(str(source)) and Path(source).expanduser().is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, no such user after ~, a NUL
+        is_folder = False
+    if not is_folder:
         raise DataError(
             f"There is no such data: got {str(source)!r}, expected 'sample', 'mnist' or a folder that "
             "holds the four files of MNIST."
@@ -125,47 +120,26 @@ def load_mnist(source: str | Path) -> Dataset:
 def read_folder(folder: Path) -> Dataset:
     """Read any set in MNIST's format: type and shapes are checked, checksums are not.
 
-    The set is named after the folder. It has ten classes, as MNIST and the sets made to replace it, or
-    more where a label asks for more.
-
-    Raises:
-        DataError: one of the four files is missing or no IDX file of uint8, or they do not fit together.
+    The set is named after the folder. It has ten classes, as MNIST and the sets made to replace it have, or more
+    where the largest label needs more. Raises `DataError` where one of the four files is missing or is no IDX file
+    of uint8, and where they do not fit together.
     """
     arrays = [
         read_idx(_find(folder, file.name), shape=(None,) * len(file.shape), dtype=np.uint8)
         for file in ORIGINALS
     ]
-    labels = (arrays[1], arrays[3])
-    classes = max(_CLASSES, *(int(part.max()) + 1 for part in labels))
+    classes = max(_CLASSES, *(int(labels.max()) + 1 for labels in (arrays[1], arrays[3])))
     return _dataset(arrays, classes, folder.resolve().name)
 
 
 def read_originals(folder: Path) -> Dataset:
-    """Read the original MNIST from a folder, each file checked by its SHA-256.
-
-    Raises:
-        DataError: one of the four files is missing or not the original.
-    """
-    return _dataset([file.read(_find(folder, file.name)) for file in ORIGINALS], _CLASSES, "mnist")
-
-
-def cache_folder() -> Path:
-    """The folder of this user and program that keeps the whole set, decompressed; it may not exist yet."""
-    import pooch  # not needed for the sample, and slow to import
-
-    return Path(pooch.os_cache("backprop-bench")) / "mnist"
+    """Read the original MNIST from a folder; raises `DataError` where a file is missing or not the original."""
+    return _dataset((file.read(_find(folder, file.name)) for file in ORIGINALS), _CLASSES, "mnist")
 
 
 def _dataset(arrays: Iterable[npt.NDArray[np.uint8]], classes: int, name: str) -> Dataset:
     train_images, train_labels, test_images, test_labels = arrays
     return Dataset(train_images, train_labels, test_images, test_labels, classes, name)
-
-
-def _is_folder(source: str | Path) -> bool:
-    try:
-        return bool(str(source)) and Path(source).expanduser().is_dir()
-    except (OSError, RuntimeError, ValueError):  # a name too long, no such user after ~, a NUL
-        return False
 
 
 def _find(folder: Path, name: str) -> Path:
@@ -186,25 +160,32 @@ def _find(folder: Path, name: str) -> Path:
     )
 
 
+def cache_folder() -> Path:
+    """The folder of this user and program that keeps the whole set, decompressed; it may not exist yet."""
+    import pooch  # not needed for the sample, and slow to import
+
+    return Path(pooch.os_cache("backprop-bench")) / "mnist"
+
+
 def _load_cached() -> Dataset:
     folder = cache_folder()
     try:
-        arrays = [_read_cached(file, folder / file.name) for file in ORIGINALS]
+        return _dataset((_read_cached(file, folder) for file in ORIGINALS), _CLASSES, "mnist")
     except OSError as error:
         raise DataError(
             f"The cache {folder} cannot be used: got {str(error.strerror or error)!r}, expected a folder "
             f"to keep MNIST in (or give a folder that holds its four files with {_ELSEWHERE})."
         ) from error
-    return _dataset(arrays, _CLASSES, "mnist")
 
 
-def _read_cached(file: OriginalFile, path: Path) -> npt.NDArray[np.uint8]:
+def _read_cached(file: OriginalFile, folder: Path) -> npt.NDArray[np.uint8]:
+    path = folder / file.name
     if not path.exists():
-        _fetch(file, path)
+        _fetch(file, folder)
     try:
         return file.read(path)
     except DataError as error:
-        # Whatever is wrong with a cached file, a fresh one is the remedy; nothing of the user's is lost.
+        # Whatever is wrong with a cached file, downloading it again is the remedy; no file of the user's own is lost.
         try:
             path.unlink()
             remedy = "it was removed from the cache, so the next load fetches it again"
@@ -213,78 +194,65 @@ def _read_cached(file: OriginalFile, path: Path) -> npt.NDArray[np.uint8]:
         raise DataError(f"{str(error).rstrip('.')}; {remedy}.") from error
 
 
-def _fetch(file: OriginalFile, target: Path) -> None:
+def _fetch(file: OriginalFile, folder: Path) -> None:
     """Put one file into the cache from the first mirror that serves the original bytes.
 
-    It is downloaded, verified and decompressed beside its place and only then renamed into it, so that
-    nobody ever sees a half or a wrong one there.
+    pooch downloads into a temporary file in the folder, compares the SHA-256 and only then renames the file, so that
+    the cache never holds half a file or a wrong one.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    import pooch
+    from requests import RequestException
+
+    pooch.get_logger().setLevel("WARNING")  # its progress bar says enough
     failures = []
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as temporary:
-        verified = Path(temporary) / file.name
-        for mirror in MIRRORS:
-            try:
-                _fetch_from(f"{mirror}{file.name}.gz", file, verified)
-            except (OSError, ValueError) as error:  # those of requests are OSErrors, DataError a ValueError
-                failures.append(f"{mirror}: {_reason(error)}")
-            else:
-                verified.replace(target)
-                return
+    for mirror in MIRRORS:
+        url, checksum, download = (
+            f"{mirror}{file.name}.gz",
+            f"sha256:{file.sha256}",
+            functools.partial(_download, file),
+        )
+        try:
+            pooch.retrieve(url, checksum, file.name, folder, downloader=download)
+            return
+        except (RequestException, DataError) as error:
+            failures.append(f"{mirror}: {_reason(error)}")
     raise DataError(
         f"MNIST's {file.name}.gz could not be fetched: got {'; '.join(failures)}; expected one mirror to "
         f"serve it (without a network, give a folder that holds the four files with {_ELSEWHERE})."
     )
 
 
-def _fetch_from(url: str, file: OriginalFile, verified: Path) -> None:
-    download = verified.with_suffix(".download")
-    with download.open("wb") as output:
-        _download(url, _Bounded(output, _most_bytes(file)))
-    write_idx(verified, file.read(download, name="the download"))
+def _download(file: OriginalFile, url: str, target: str, _: Any) -> None:
+    """What pooch calls: write the decompressed bytes of `url` to the path `target`.
 
-
-def _download(url: str, output: _Bounded) -> None:
+    Raises `DataError` where they are not the original, which says more than pooch's own check does.
+    """
     import pooch
 
-    fetch = pooch.HTTPDownloader(
-        progressbar=_progress_is_seen(), chunk_size=_DOWNLOAD_CHUNK, timeout=_TIMEOUT
-    )
-    fetch(url, output, None)
+    path = Path(target)
+    downloader = pooch.HTTPDownloader(progressbar=_progress_is_seen(), chunk_size=1 << 16, timeout=_TIMEOUT_S)
+    with _Bounded(path, file) as packed:
+        downloader(url, packed, None)
+    write_idx(path, file.read(path, name="the download"))
 
 
 def _progress_is_seen() -> bool:
-    """Whether to show a progress bar: it is for people, and noise in a log."""
-    watched = sys.stderr is not None and sys.stderr.isatty()
-    return watched and _tqdm_is_installed()
+    """Whether to show a progress bar: people read it, and in a log it is noise."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
-def _tqdm_is_installed() -> bool:
-    return importlib.util.find_spec("tqdm") is not None
+class _Bounded(io.FileIO):
+    """A file that refuses to grow beyond what a gzip of the original takes: a mirror may send without end."""
 
+    def __init__(self, path: Path, file: OriginalFile) -> None:
+        super().__init__(path, "wb")
+        size = int(np.prod(file.shape))
+        self._limit = size + size // 10 + 4096  # data that cannot be packed grows by far less than a tenth
 
-class _Bounded:
-    """A file that refuses to grow past a limit: a mirror may send without end."""
-
-    def __init__(self, file: BinaryIO, limit: int) -> None:
-        self._file = file
-        self._left = limit
-        self._limit = limit
-
-    def write(self, data: bytes) -> None:
-        self._left -= len(data)
-        if self._left < 0:
+    def write(self, data: Any) -> int:
+        if self.tell() + len(data) > self._limit:
             raise DataError(f"the download is too long: got more than {self._limit} bytes, expected fewer.")
-        self._file.write(data)
-
-    def flush(self) -> None:
-        self._file.flush()
-
-
-def _most_bytes(file: OriginalFile) -> int:
-    """More than any gzip of the file takes: data that cannot be packed grows by far less than a tenth."""
-    size = int(np.prod(file.shape))
-    return size + size // 10 + 4096
+        return super().write(data)
 
 
 def _reason(error: Exception) -> str:
@@ -293,7 +261,4 @@ def _reason(error: Exception) -> str:
     if response is not None:
         response.close()
         return f"HTTP status {response.status_code}"
-    if isinstance(error, DataError):
-        return str(error).rstrip(".")
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or type(error).__name__)
+    return str(error).rstrip(".") if isinstance(error, DataError) else type(error).__name__

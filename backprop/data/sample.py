@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.errors import DataError
+from backprop.npy import MemberError, read_member
 
 __all__ = ["CLASSES", "TEST_EACH", "TRAIN_EACH", "choose", "load_sample", "read_sample"]
 
@@ -34,8 +35,7 @@ _SHAPES = {
 def choose(labels: npt.NDArray[np.uint8], each: int) -> npt.NDArray[np.intp]:
     """Positions of the first `each` samples of every class, in ascending order.
 
-    Raises:
-        DataError: a class that has fewer samples.
+    Raises `DataError` for a class that has fewer samples.
     """
     chosen = [np.flatnonzero(labels == label)[:each] for label in range(CLASSES)]
     for label, positions in enumerate(chosen):
@@ -47,11 +47,7 @@ def choose(labels: npt.NDArray[np.uint8], each: int) -> npt.NDArray[np.intp]:
 
 
 def load_sample() -> Dataset:
-    """The shipped sample.
-
-    Raises:
-        DataError: the installed file is missing or damaged.
-    """
+    """The shipped sample; raises `DataError` where the installed file is missing or damaged."""
     try:
         with files("backprop.data").joinpath("sample.npz").open("rb") as file:
             return read_sample(file)
@@ -66,12 +62,11 @@ def load_sample() -> Dataset:
 def read_sample(file: IO[bytes]) -> Dataset:
     """Read a sample from an open .npz file, without unpickling and without trusting its headers.
 
-    Raises:
-        DataError: a damaged archive, or one that holds other arrays than the sample.
+    Raises `DataError` for a damaged archive, or one that holds other arrays than the sample.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            arrays = {name: _read_member(archive, name) for name in _SHAPES}
+            arrays = {name: _read(archive, name, shape) for name, shape in _SHAPES.items()}
     except DataError:
         raise
     # The zip, deflate and .npy readers raise a dozen kinds, bare RuntimeError and tokenizer errors included.
@@ -83,26 +78,8 @@ def read_sample(file: IO[bytes]) -> Dataset:
     return Dataset(**arrays, classes=CLASSES, name="sample")
 
 
-def _read_member(archive: zipfile.ZipFile, name: str) -> npt.NDArray[np.uint8]:
-    """One array of the archive; its .npy header must say what the sample holds before memory is taken."""
-    shape = _SHAPES[name]
-    with archive.open(f"{name}.npy") as stream:
-        version = np.lib.format.read_magic(stream)
-        if version != (1, 0):
-            raise DataError(f"{name} of the sample has another .npy version: got {version}, expected (1, 0).")
-        got_shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(stream)
-        if (got_shape, fortran_order, dtype) != (shape, False, np.dtype(np.uint8)):
-            order = " in Fortran order" if fortran_order else ""
-            raise DataError(
-                f"{name} of the sample is of the wrong kind: got {dtype} {got_shape}{order}, "
-                f"expected uint8 {shape}."
-            )
-        # One byte more: it shows trailing bytes, and at its end zipfile checks the CRC.
-        expected = int(np.prod(shape))
-        items = stream.read(expected + 1)
-    if len(items) != expected:
-        raise DataError(
-            f"{name} of the sample has the wrong length: got {'fewer' if len(items) < expected else 'more'} "
-            f"bytes, expected {expected}."
-        )
-    return np.frombuffer(bytearray(items), dtype=np.uint8).reshape(shape)
+def _read(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    try:
+        return read_member(archive, name, shape, np.dtype(np.uint8))
+    except MemberError as error:
+        raise DataError(f"{name} of the sample {error}.") from error

@@ -7,13 +7,12 @@ render_text, render_markdown, render_html          an explanation to read
 
 from __future__ import annotations
 
-from backprop.explain.explanation import Explanation, example, explain
+from backprop.explain.explanation import Explanation, TooLargeError, check_printable, example, explain, trace
 from backprop.explain.html import render_html
-from backprop.explain.lineup import Row, line_up
 from backprop.explain.markdown import render_markdown
+from backprop.explain.side_by_side import Row, line_up
 from backprop.explain.step import Derivative, Step, Trace
 from backprop.explain.text import render_text
-from backprop.explain.trace import TooLargeError, check_printable, trace
 
 __all__ = [
     "Derivative",

@@ -1,7 +1,11 @@
-"""The explanation: one or two strategies run on the same numbers, lined up, with the shortcut behind each step."""
+"""The explanation: one or two strategies run on the same numbers, lined up, with the shortcut behind each step.
+
+The trace of a strategy is one real call of it on a watched network, with every step kept.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,21 +14,23 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import OptionError
-from backprop.explain.lineup import Row, line_up
-from backprop.explain.shortcuts import LADDER, Shortcut, shortcut_of
+from backprop.errors import BackpropError, OptionError, UnsupportedError
+from backprop.explain.names import Names, plain_name
+from backprop.explain.recorder import Recorder
+from backprop.explain.shortcuts import Shortcut, shortcut_of
+from backprop.explain.side_by_side import Row, line_up
 from backprop.explain.step import Step, Trace
-from backprop.explain.trace import check_printable, trace
+from backprop.explain.watched import watched
 from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
-from backprop.registry import find_strategy
+from backprop.registry import find_strategy, ladder
 from backprop.strategy import Strategy
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What is shown: the traces of the strategies asked for, and those of the ladder they are judged by."""
+    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with."""
 
     network: Network
     params: Parameters
@@ -44,7 +50,7 @@ class Explanation:
         return f"{self.network}, batch {n}, {self.params.dtype.name}"
 
     def shortcut(self, column: int, step: Step) -> Shortcut | None:
-        """What removes a step of that trace; see `shortcuts`."""
+        """Which strategy of the ladder avoids a step of that trace, and how; None where none does."""
         return shortcut_of(self.traces[column], step, self.ladder)
 
     @property
@@ -74,7 +80,7 @@ def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequ
         return trace(strategy, network, params, batch)
 
     traces = tuple(map(traced, chosen))
-    return Explanation(network, params, batch, traces, tuple(traced(find_strategy(name)) for name in LADDER))
+    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())))
 
 
 def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Parameters, Batch]:
@@ -101,3 +107,71 @@ def _gradient(trace: Trace) -> Array:
         if step.name.startswith("∂L/∂") and trace.names.is_parameter(step.name[4:])
     }
     return np.concatenate([found[name].reshape(-1) for name in sorted(found)])
+
+
+MOST_NUMBERS = 4096
+"""The most numbers of a matrix that is printed: nobody reads more."""
+
+
+class TooLargeError(BackpropError, ValueError):
+    """A network whose matrices are too large to be printed."""
+
+
+def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: Batch) -> Trace:
+    """Run `strategy` once and record what it forms.
+
+    The strategy is the one that is measured, unchanged: it is handed a network whose layers report. Raises
+    `UnsupportedError` for a strategy that cannot do the network or that derives the gradient where the layers do
+    not see it.
+    """
+    n, dtype = len(batch.inputs), params.dtype
+    strategy.check_supported(network, dtype)
+    recorder = Recorder(network, params, batch)
+    seen = watched(network, recorder)
+    loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
+    if recorder.samples.parts is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it takes {recorder.samples.parts} of {n} samples "
+            "at once; expected all of them or one."
+        )
+    missing = recorder.missing()
+    if missing is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
+            f"derivatives of the layers by NumPy; expected one that does, such as {' or '.join(ladder())}."
+        )
+    if recorder.samples.strange is not None:
+        raise UnsupportedError(
+            f"The strategy {strategy.name} cannot be explained, for it computes {recorder.samples.strange} of other "
+            "numbers, too; expected those of the batch and the parameters alone."
+        )
+    recorder.add_gradient(loss, gradient)
+    given = _given(recorder.names, network, params, batch)
+    return Trace(strategy.name, type(strategy), recorder.names, given, recorder.steps())
+
+
+def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> tuple[Step, ...]:
+    """What the strategy is handed: x, t and every parameter."""
+    one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
+    arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
+    arrays += [(name, letters, params[plain_name(name)]) for name, letters in names.letters.items()]
+    return tuple(
+        Step(k + 1, name, "given", "", "", letters, array.copy())
+        for k, (name, letters, array) in enumerate(arrays)
+    )
+
+
+def check_printable(network: Network, n: int) -> None:
+    """Raise `TooLargeError` where a matrix of the network has more than `MOST_NUMBERS` numbers."""
+    largest = max(
+        n * o * math.prod(shape)
+        for layer, _, o in network.sized
+        for shape in layer.parameter_shapes().values()
+    )
+    largest = max(largest, *(n * o * i for i, o in network.widths))
+    if largest > MOST_NUMBERS:
+        raise TooLargeError(
+            f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
+            f"{MOST_NUMBERS:,} to print, so take fewer or smaller layers, such as 3-4-2, or samples here, and "
+            f"`backprop predict {network.sizes} --batch {n}` for the sizes of this one."
+        )

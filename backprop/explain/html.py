@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from backprop.explain import words
 from backprop.explain.explanation import Explanation
-from backprop.explain.lineup import Row
 from backprop.explain.numbers import ZERO, Matrix, matrices
+from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step
 
 
@@ -65,25 +65,20 @@ def _given(step: Step) -> str:
 
 
 def _row(explanation: Explanation, row: Row) -> str:
-    if words.same(row.steps):
-        steps = _step(explanation, 0, row.steps[0], "both")
-        return f'<section class="row"><h3>{escape(row.name)}</h3><div class="columns one">{steps}</div></section>'
-    steps = "".join(
-        _step(explanation, column, step, escape(trace.strategy))
-        for column, (trace, step) in enumerate(zip(explanation.traces, row.steps, strict=True))
-    )
-    columns = "two" if len(row.steps) > 1 else "one"
+    shown = words.entries(explanation, row)
+    columns = "two" if len(shown) > 1 else "one"
+    steps = "".join(map(_entry, shown))
     return f'<section class="row"><h3>{escape(row.name)}</h3><div class="columns {columns}">{steps}</div></section>'
 
 
-def _step(explanation: Explanation, column: int, step: Step | None, who: str) -> str:
+def _entry(entry: words.Entry) -> str:
+    step, who = entry.step, escape(entry.who)
     if step is None:
         return f'<div class="step none"><p class="who">{who}</p><p>not formed</p></div>'
-    note = words.removed_by(explanation, column, step)
     return (
         f'<div class="step {colour(step)}"><p class="who">{who}, step {step.number}</p>'
         f'<p class="formula">{escape(words.equation(step))}</p>{_facts(step)}'
-        + (f'<p class="note">{escape(note)}</p>' if note else "")
+        + (f'<p class="note">{escape(entry.note)}</p>' if entry.note else "")
         + f"{_numbers(step)}</div>"
     )
 

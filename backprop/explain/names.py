@@ -1,7 +1,7 @@
 """The names of what a network computes: x, z₁, a₁, z₂, p; W₁, b₁.
 
-zₖ is the output of the k-th linear layer, aₖ of an activation after it, p of a softmax at the end. L is the
-loss, the mean over n; ℓ is the loss of one sample.
+zₖ is the output of the k-th linear layer, aₖ the output of an activation after it, p the output of a softmax at the
+end: the letters that the layers' files give. ℓ is the loss of one sample, L the mean of ℓ over n.
 """
 
 from __future__ import annotations
@@ -38,18 +38,17 @@ class Names:
         """
         parameters = tuple({local: subscripted(name) for local, name in own.items()} for own in network.names)
         letters = {
-            own[local]: _letters(layer, local, shape, i, o)
-            for layer, own, (i, o) in zip(network.layers, parameters, network.widths, strict=True)
+            own[local]: layer.letters.get(local) or _letters(layer, local, shape, i, o)
+            for (layer, i, o), own in zip(network.sized, parameters, strict=True)
             for local, shape in layer.parameter_shapes().items()
         }
         values, number = ["x"], 0
         shapes: dict[str, tuple[int, ...]] = {"x": (network.inputs,)}
         shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
-        for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+        for k, (layer, _, o) in enumerate(network.sized):
             number += isinstance(layer, Linear)
-            letter = "z" if isinstance(layer, Linear) else "a"
-            last = k == len(network.layers) - 1
-            name = "p" if last and layer.name == "softmax" else subscripted(f"{letter}{number}")
+            is_last = k == len(network.layers) - 1
+            name = (is_last and layer.last_symbol) or subscripted(f"{layer.symbol}{number}")
             while name in shapes:
                 name += "′"
             values.append(name)
@@ -73,7 +72,7 @@ class Names:
 
 
 def _letters(layer: Layer, local: str, shape: tuple[int, ...], i: int, o: int) -> str:
-    """The axes of a layer's parameter, as its shape tells them."""
+    """The axes of a parameter of which the layer does not state them, as its shape tells them."""
     known = {(i, o): "io", (): "", (i,): "i", (o,): "o"}
     if shape not in known:
         raise UnsupportedError(

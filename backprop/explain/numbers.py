@@ -1,7 +1,7 @@
 """Numbers, small and aligned: arrays as tables of short texts, in which exact zeros are dots.
 
-An array of more than two axes is a list of matrices, one for every sample; what is left of its axes are the
-rows, its second, and the columns, all others.
+An array of more than two axes is a list of matrices, one for every sample: its second axis gives the rows, all other
+axes give the columns.
 """
 
 from __future__ import annotations
@@ -76,20 +76,12 @@ def _texts(array: Array) -> Array:
 
 
 def aligned(matrix: Matrix) -> list[str]:
-    """The matrix as lines, every column as wide as it must be."""
+    """The matrix as lines, every column as wide as it must be; rows without heads have no column for them."""
     head = [matrix.caption, *matrix.columns]
     body = [[name, *row] for name, row in zip(matrix.rows, matrix.cells, strict=True)]
     table = [head, *body] if any(head) else body
-    widths = [max(len(row[k]) for row in table) for k in range(len(head))]
-    lines = [
-        " ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in table
-    ]
-    return (
-        [line.rstrip() for line in lines] if widths[0] else [line.strip("\n")[1:].rstrip() for line in lines]
-    )
+    columns = list(zip(*table, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    padded = [[cell.rjust(width) for cell in column] for column, width in zip(columns, widths, strict=True)]
+    padded[0] = [cell.ljust(widths[0]) for cell in columns[0]]
+    return [" ".join(row).rstrip() for row in zip(*(padded if widths[0] else padded[1:]), strict=True)]

@@ -2,8 +2,8 @@
 
     ∂a/∂b · ∂b/∂c = ∂a/∂c
 
-A layer's Jacobian is handed to the strategy as such an array. What the strategy makes of it with NumPy, by
-matmul, einsum or a broadcast product, comes by here, whichever way it is computed.
+A layer's Jacobian is handed to the strategy as such an array. Every product that the strategy forms of it with NumPy,
+by matmul, einsum or broadcasting, is seen here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from backprop.arrays import Array
 from backprop.explain.step import Derivative
 
 OnProduct = Callable[[Derivative, Derivative, Array], None]
-"""Told of a product: its two factors, and the result."""
+"""Called with each product: its two factors, and the result."""
 
 
 class Observer:
@@ -46,7 +46,7 @@ class Observer:
         product = Derivative(left.of, right.by)
         self._on_product(left, right, result)
         if out is not None:
-            self._written[_address(out)] = (product, out)  # kept alive: no other array takes its address
+            self._written[address(out)] = (product, out)  # kept alive: no other array takes its address
             return out
         return self.named(result, product)
 
@@ -57,13 +57,8 @@ class Observer:
         if len(arrays) != 2:
             return None
         for k in (0, 1):
-            name = names[1 - k]
-            if (
-                names[k] is None
-                and name is not None
-                and self._outputs in name
-                and self._is_identity(arrays[k])
-            ):
+            named_outputs = self._outputs in (names[1 - k] or ())
+            if names[k] is None and named_outputs and self._is_identity(arrays[k]):
                 names[k] = Derivative(self._outputs, self._outputs)
         first, second = names
         if first is None or second is None:
@@ -75,7 +70,7 @@ class Observer:
     def _name(self, array: Array) -> Derivative | None:
         if isinstance(array, Observed) and array.derivative is not None:
             return array.derivative
-        known = self._written.get(_address(array))
+        known = self._written.get(address(array))
         return None if known is None else known[0]
 
     def _is_identity(self, array: Array) -> bool:
@@ -126,5 +121,6 @@ def _observer_of(*groups: Iterable[Any]) -> Observer:
     return Observer("", 1, lambda *_: None)
 
 
-def _address(array: Array) -> int:
+def address(array: Array) -> int:
+    """Where the first element of the array lies in memory."""
     return int(array.__array_interface__["data"][0])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.explain.draft import Draft
+from backprop.errors import UnsupportedError
 from backprop.explain.formulas import formula, of_one_sample
 from backprop.explain.names import LOSS, SAMPLE_LOSS, Names, plain_name
 from backprop.explain.observed import Observer, plain
@@ -24,15 +25,15 @@ class Recorder:
     """What a strategy forms for a batch, as steps."""
 
     def __init__(self, network: Network, params: Parameters, batch: Batch) -> None:
-        self._network, self._n = network, len(batch.inputs)
+        self._n = len(batch.inputs)
         self.names = Names.of(network)
         self._observer = Observer(self.names.outputs, network.classes, self._product)
-        self._drafts: list[Draft] = []
+        self._builders: list[StepBuilder] = []
         self.samples = Samples(network, params, batch)
 
     def steps(self) -> tuple[Step, ...]:
         """All steps so far, in the order in which each was first taken."""
-        return tuple(draft.finish(k + 1, self._n) for k, draft in enumerate(self._drafts))
+        return tuple(builder.build(k, self._n) for k, builder in enumerate(self._builders, 1))
 
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
@@ -43,46 +44,38 @@ class Recorder:
         return result if record is None or not self.samples.now else record(call, result)
 
     def add_gradient(self, loss: float, gradient: Parameters) -> None:
-        """What the strategy returned, where no step has formed it already."""
-        dtype = gradient.dtype
-        if not any(draft.quantity == LOSS for draft in self._drafts):
-            self._add(LOSS, "gradient", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", dtype.type(loss))
-        for parameters in self.names.parameters:
-            for name in parameters.values():
-                quantity = Derivative(LOSS, name)
-                if not any(draft.quantity == quantity for draft in self._drafts):
-                    letters = self.names.letters[name]
-                    array = gradient[plain_name(name)]
-                    mean = f"1/n Σn ∂{SAMPLE_LOSS}/∂{name}[n,{','.join(letters)}]"
-                    self._add(quantity, "gradient", "", mean, letters, array)
+        """Add what the strategy returned, where no step has formed it already."""
+        made = {builder.quantity for builder in self._builders}
+        if LOSS not in made:
+            self._add(LOSS, "gradient", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", np.asarray(loss, gradient.dtype))
+        for name, letters in self.names.letters.items():
+            quantity = Derivative(LOSS, name)
+            if quantity not in made:
+                mean = f"1/n Σn ∂{SAMPLE_LOSS}/∂{name}[n,{','.join(letters)}]"
+                self._add(quantity, "gradient", "", mean, letters, gradient[plain_name(name)])
 
     def missing(self) -> str | None:
-        """The name of a parameter's gradient that no recorded step produced; None if all were seen."""
-        made = {draft.quantity for draft in self._drafts}
-        for parameters in self.names.parameters:
-            for name in parameters.values():
-                if not {Derivative(LOSS, name), Derivative(SAMPLE_LOSS, name)} & made:
-                    return str(Derivative(LOSS, name))
+        """The name of a parameter gradient that no recorded step produced; None if all were seen."""
+        made = {builder.quantity for builder in self._builders}
+        for name in self.names.letters:
+            if not {Derivative(LOSS, name), Derivative(SAMPLE_LOSS, name)} & made:
+                return str(Derivative(LOSS, name))
         return None
 
     def _add(
         self, quantity: Quantity, kind: Kind, layer: str, formula: str, letters: str, array: Array
     ) -> None:
-        known = [draft for draft in self._drafts if (draft.quantity, draft.kind) == (quantity, kind)]
-        if not any(draft.add(array, self.samples.now) for draft in known):
-            self._drafts.append(Draft(quantity, kind, layer, formula, letters))
-            self._drafts[-1].add(array, self.samples.now)
-
-    def _named(self, array: Array, derivative: Derivative) -> Array:
-        return self._observer.named(array, derivative)
-
-    def _loss_name(self, samples: int) -> str:
-        """ℓ where the loss is that of one sample among several."""
-        return LOSS if samples == self._n else SAMPLE_LOSS
+        known = [
+            builder for builder in self._builders if (builder.quantity, builder.kind) == (quantity, kind)
+        ]
+        if not any(builder.add(array, self.samples.now) for builder in known):
+            self._builders.append(StepBuilder(quantity, kind, layer, formula, letters))
+            self._builders[-1].add(array, self.samples.now)
 
     def _words(self, call: Call, samples: int) -> dict[str, str]:
-        """What the formulas' braces stand for."""
-        names, k, loss = self.names, call.position, self._loss_name(samples)
+        """What the formulas' braces stand for; the loss is ℓ where it is that of one sample among several."""
+        names, k = self.names, call.position
+        loss = LOSS if samples == self._n else SAMPLE_LOSS
         if isinstance(call.subject, Loss):
             return {"y": names.values[k], "k": loss}
         return names.parameters[k] | {"x": names.values[k], "y": names.values[k + 1], "k": loss}
@@ -90,11 +83,11 @@ class Recorder:
     # Forward
 
     def _forward(self, call: Call, y: Array) -> Array:
-        words, layer = self._words(call, len(y)), call.subject.name
-        letters = "nc" if words["y"] == self.names.outputs else "no"
-        text = formula("forward", call.subject, words)
-        text = text.replace("o]", "c]") if letters == "nc" else text  # the outputs have an axis c
-        self._add(words["y"], "value", layer, text, letters, y)
+        words = self._words(call, len(y))
+        text, letters = formula("forward", call.subject, words), "no"
+        if words["y"] == self.names.outputs:  # the outputs have an axis c
+            text, letters = text.replace("o]", "c]"), "nc"
+        self._add(words["y"], "value", call.subject.name, text, letters, y)
         return y
 
     def _value(self, call: Call, value: Any) -> Any:
@@ -102,68 +95,58 @@ class Recorder:
         return value
 
     def _add_loss(self, call: Call, value: Any, samples: int) -> None:
-        words, loss = self._words(call, samples), call.subject.name
+        words = self._words(call, samples)
         text = formula("value", call.subject, words)
-        if samples != self._n:
-            text = of_one_sample(text)
-        self._add(words["k"], "loss", loss, text, "", np.asarray(value))
+        text = text if samples == self._n else of_one_sample(text)
+        self._add(words["k"], "loss", call.subject.name, text, "", np.asarray(value))
 
     # Local derivatives
 
     def _input_jacobian(self, call: Call, jacobian: Array) -> Array:
-        return self._local(call, "input_jacobian", "jacobian", "noi", jacobian)
+        return self._local(
+            call, "input_jacobian", "jacobian", self.names.values[call.position], "noi", jacobian
+        )
 
     def _input_factor(self, call: Call, factor: EinsumFactor) -> EinsumFactor:
-        operand = self._local(call, "input_factor", "factor", factor.subscripts, factor.operand)
-        return EinsumFactor(factor.subscripts, operand)
-
-    def _local(self, call: Call, form: str, kind: Kind, letters: str, array: Array) -> Array:
-        words, layer = self._words(call, self._n), call.subject.name
-        derivative = Derivative(words["y"], words["x"])
-        self._add(derivative, kind, layer, formula(form, call.subject, words), letters, array)
-        return self._named(array, derivative)
+        letters, operand = factor
+        by = self.names.values[call.position]
+        return EinsumFactor(letters, self._local(call, "input_factor", "factor", by, letters, operand))
 
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
         return {
-            local: self._own(
-                call, "parameter_jacobians", "jacobian", local, f"no{self._letters(call, local)}", array
+            local: self._local(
+                call, f"parameter_jacobians {local}", "jacobian", name, f"no{self.names.letters[name]}", array
             )
-            for local, array in jacobians.items()
+            for local, name, array in self._own(call, jacobians)
         }
 
     def _parameter_factors(self, call: Call, factors: dict[str, EinsumFactor]) -> dict[str, EinsumFactor]:
         return {
             local: EinsumFactor(
-                letters, self._own(call, "parameter_factors", "factor", local, letters, operand)
+                letters, self._local(call, f"parameter_factors {local}", "factor", name, letters, operand)
             )
-            for local, (letters, operand) in factors.items()
+            for local, name, (letters, operand) in self._own(call, factors)
         }
 
-    def _own(self, call: Call, form: str, kind: Kind, local: str, letters: str, array: Array) -> Array:
-        words, layer = self._words(call, self._n), call.subject.name
-        derivative = Derivative(words["y"], self._parameter(call, local))
-        self._add(derivative, kind, layer, formula(f"{form} {local}", call.subject, words), letters, array)
-        return self._named(array, derivative)
+    def _own(self, call: Call, arrays: dict[str, Any]) -> list[tuple[str, str, Any]]:
+        """Of each of the called layer's parameters: its local name, its name in the network, and its array."""
+        names = self.names.parameters[call.position]
+        return [(local, names[local], array) for local, array in arrays.items()]
 
-    def _parameter(self, call: Call, local: str) -> str:
-        """The name of one of the called layer's own parameters."""
-        return self.names.parameters[call.position][local]
-
-    def _letters(self, call: Call, local: str) -> str:
-        """The axes of one of the called layer's own parameters."""
-        return self.names.letters[self._parameter(call, local)]
+    def _local(self, call: Call, form: str, kind: Kind, by: str, letters: str, array: Array) -> Array:
+        words = self._words(call, self._n)
+        derivative = Derivative(words["y"], by)
+        self._add(derivative, kind, call.subject.name, formula(form, call.subject, words), letters, array)
+        return self._observer.named(array, derivative)
 
     # Backward
 
     def _gradient(self, call: Call, gradient: Array) -> Array:
-        words, loss = self._words(call, len(gradient)), call.subject.name
-        derivative = Derivative(words["k"], words["y"])
+        words = self._words(call, len(gradient))
         text = formula("gradient", call.subject, words)
-        if words["k"] == SAMPLE_LOSS:
-            text = of_one_sample(text)
+        text = of_one_sample(text) if words["k"] == SAMPLE_LOSS else text
         letters = "nc" if words["y"] == self.names.outputs else "ni"
-        self._add(derivative, "vjp", loss, text, letters, gradient)
-        return self._named(gradient, derivative)
+        return self._closed(call, words["k"], words["y"], text, letters, gradient)
 
     def _value_and_gradient(self, call: Call, result: tuple[Any, Array]) -> tuple[Any, Array]:
         value, gradient = result
@@ -172,33 +155,98 @@ class Recorder:
 
     def _vjp(self, call: Call, result: tuple[Array | None, dict[str, Array]]) -> Any:
         dx, own = result
-        words, layer = self._words(call, len(call.arguments["dy"])), call.subject.name
-        for local, array in own.items():
+        words = self._words(call, len(call.arguments["dy"]))
+        for local, name, array in self._own(call, own):
             text = formula(f"vjp {local}", call.subject, words)
-            derivative = Derivative(words["k"], self._parameter(call, local))
-            self._add(derivative, "vjp", layer, text, self._letters(call, local), array)
+            self._closed(call, words["k"], name, text, self.names.letters[name], array)
         if dx is None:
             return None, own
-        derivative = Derivative(words["k"], words["x"])
-        self._add(derivative, "vjp", layer, formula("vjp", call.subject, words), "ni", dx)
-        return self._named(dx, derivative), own
+        return self._closed(call, words["k"], words["x"], formula("vjp", call.subject, words), "ni", dx), own
+
+    def _closed(self, call: Call, of: str, by: str, text: str, letters: str, array: Array) -> Array:
+        """A derivative of the loss in closed form."""
+        self._add(Derivative(of, by), "vjp", call.subject.name, text, letters, array)
+        return self._observer.named(array, Derivative(of, by))
 
     def _product(self, left: Derivative, right: Derivative, result: Array) -> None:
         """A product of the chain, which the strategy has made by itself."""
-        product, names = Derivative(left.of, right.by), self.names
-        of_loss = product.of in (LOSS, SAMPLE_LOSS)
-        by_parameter = names.is_parameter(product.by)
-        letters = "n" + ("" if of_loss else "c" if product.of == names.outputs else "o")
-        letters += "i"
-        if by_parameter:
-            letters = (letters[1:-1] if of_loss else letters[:-1]) + names.letters[product.by]
-        shape = () if of_loss else names.shapes[product.of]
-        shape += names.shapes[product.by]
-        array = result.reshape(-1, *shape) if letters.startswith("n") else result.reshape(shape)
-        self._add(product, "product", "", f"{left} · {right}", letters, array)
+        (of, by), names = (left.of, right.by), self.names
+        of_loss = of in (LOSS, SAMPLE_LOSS)
+        letters = ("" if of_loss else "c" if of == names.outputs else "o") + names.letters.get(by, "i")
+        shape = (() if of_loss else names.shapes[of]) + names.shapes[by]
+        if not (of_loss and names.is_parameter(by)):  # a sum over n
+            letters, shape = f"n{letters}", (-1, *shape)
+        self._add(Derivative(of, by), "product", "", f"{left} · {right}", letters, result.reshape(shape))
+
+
+@dataclass
+class StepBuilder:
+    """A step in the making: a strategy that takes one sample at a time forms its quantity n times.
+
+    rows: the quantity of each sample that has been seen, where it has an axis n or belongs to the loss of one sample.
+    whole: the quantity itself, where it is the same for all samples.
+    """
+
+    quantity: Quantity
+    kind: Kind
+    layer: str
+    formula: str
+    letters: str
+    rows: dict[int, Array] = field(default_factory=dict)
+    whole: Array | None = None
+
+    def add(self, array: Array, samples: list[int]) -> bool:
+        """Take in what was formed for these samples; False where other numbers are known for one of them.
+
+        The same numbers once more, as of a strategy that recomputes activations on its way back, change nothing.
+        """
+        if not self._by_sample:
+            if self.whole is None:
+                self.whole = np.array(array)  # a copy: the strategy may write over it
+            return _equal(self.whole, array)
+        parts = list(array) if self.letters.startswith("n") else [array]
+        if len(parts) != len(samples):
+            raise UnsupportedError(
+                f"A strategy forms {self.quantity} with {len(parts)} rows for {len(samples)} samples; expected a row "
+                "for each sample."
+            )
+        pairs = list(zip(samples, parts, strict=True))
+        if not all(_equal(self.rows[sample], part) for sample, part in pairs if sample in self.rows):
+            return False
+        for sample, part in pairs:
+            self.rows.setdefault(sample, np.array(part))
+        return True
+
+    @property
+    def _by_sample(self) -> bool:
+        """Whether every sample has a part of its own."""
+        of = self.quantity.of if isinstance(self.quantity, Derivative) else self.quantity
+        return self.letters.startswith("n") or of == SAMPLE_LOSS
+
+    def build(self, number: int, n: int) -> Step:
+        """Assemble the recorded parts into one step; raises `UnsupportedError` where a sample has none."""
+        letters, array = self.letters, self.whole
+        if self._by_sample:
+            if len(self.rows) < n:
+                raise UnsupportedError(
+                    f"A strategy forms {self.quantity} of {len(self.rows)} of {n} samples; expected all of them."
+                )
+            letters = letters if letters.startswith("n") else f"n{letters}"
+            array = np.stack([self.rows[sample] for sample in range(n)])
+        assert array is not None  # a builder is made with its first numbers
+        return Step(number, self.quantity, self.kind, self.layer, self.formula, letters, array)
+
+
+def _equal(old: Array, new: Array) -> bool:
+    """Whether two arrays hold the same numbers up to rounding."""
+    if old.shape != np.shape(new):
+        return False
+    if old.dtype.kind != "f":
+        return bool(np.array_equal(old, new))
+    room = 1e3 * float(np.finfo(old.dtype).eps)
+    largest = float(np.max(np.abs(old), initial=0))
+    return bool(np.allclose(old, new, rtol=room, atol=room * largest))
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: plain(array) for name, array in value.items()}
-    return plain(value)
+    return {name: plain(array) for name, array in value.items()} if isinstance(value, dict) else plain(value)

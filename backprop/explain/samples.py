@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.explain.names import Names
+from backprop.explain.observed import address
 from backprop.explain.watched import Call
 from backprop.losses import Loss
 from backprop.network import Batch, Network
@@ -54,7 +55,7 @@ class Samples:
         if np.ndim(rows) != 2 or rows.shape[1] != values.shape[1]:
             return None
         if rows.base is self._inputs and len(rows) == 1 and rows.strides[1] == self._inputs.strides[1]:
-            first = (_address(rows) - _address(self._inputs)) // self._inputs.strides[0]
+            first = (address(rows) - address(self._inputs)) // self._inputs.strides[0]
             return [first]
         room = 1e3 * float(np.finfo(values.dtype).eps) * (1 + float(np.max(np.abs(values), initial=0)))
         near = np.max(np.abs(values[:, None] - rows[None]), axis=2, initial=0) <= room
@@ -67,7 +68,3 @@ class Samples:
                 return None
             found.append(min(free, key=lambda sample: sample in self._seen))
         return found
-
-
-def _address(array: Array) -> int:
-    return int(array.__array_interface__["data"][0])

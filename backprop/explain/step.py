@@ -55,17 +55,13 @@ class Step:
     @property
     def shape_letters(self) -> str:
         """(n, o, i), with a prime where a letter comes again: (n, o, i, o′)."""
-        return _tuple(primed(self.letters))
+        parts = primed(self.letters)
+        return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})"
 
     @property
     def shape_numbers(self) -> str:
         """2 × 4 × 3."""
         return " × ".join(str(size) for size in self.array.shape) or "1"
-
-    @property
-    def bytes(self) -> int:
-        """Of the array."""
-        return self.array.nbytes
 
     @property
     def zeros(self) -> float:
@@ -77,10 +73,12 @@ class Step:
 class Trace:
     """What one call of a strategy formed, in the order in which it did.
 
-    given: what it was handed, inputs, one-hot labels and parameters; the same for every strategy.
+    kind: the strategy's class. given: what it was handed, inputs, one-hot labels and parameters; the same for every
+    strategy.
     """
 
     strategy: str
+    kind: type
     names: Names
     given: tuple[Step, ...]
     steps: tuple[Step, ...]
@@ -96,7 +94,3 @@ class Trace:
     def numbers(self) -> int:
         """All numbers formed."""
         return sum(step.array.size for step in self.steps)
-
-
-def _tuple(parts: list[str]) -> str:
-    return f"({', '.join(parts)}{',' if len(parts) == 1 else ''})" if parts else "()"

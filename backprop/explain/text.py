@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from backprop.explain import words
 from backprop.explain.explanation import Explanation
-from backprop.explain.lineup import Row
 from backprop.explain.numbers import aligned, matrices
+from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step
 
 _BETWEEN = " │ "
@@ -21,13 +21,13 @@ def render_text(explanation: Explanation, width: int | None = None) -> str:
     lines = [explanation.title, "", *textwrap.wrap(words.legend(), prose), "", "GIVEN", ""]
     for step in explanation.traces[0].given:
         lines += [f"{step.name}  {words.facts(step)}", *_numbers(step), ""]
-    blocks = [_blocks(explanation, row) for row in explanation.rows]
-    widths = [
-        max((len(line) for block in blocks for line in block[k]), default=0) for k in range(len(blocks[0]))
-    ]
-    total = sum(widths) + len(_BETWEEN) * (len(widths) - 1)
-    beside = width is None or total <= width
-    lines += [*_headings(explanation, widths, beside), ""]
+    columns = range(len(explanation.traces))
+    blocks = [[list(_step(explanation, k, row.steps[k])) for k in columns] for row in explanation.rows]
+    widths = [max(len(line) for block in blocks for line in ["", *block[k]]) for k in columns]
+    beside = width is None or sum(widths) + len(_BETWEEN) * (len(widths) - 1) <= width
+    names = [trace.strategy.upper() for trace in explanation.traces]
+    lines += [_joined(names, widths), "─┼─".join("─" * w for w in widths)] if beside else [" / ".join(names)]
+    lines.append("")
     for row, block in zip(explanation.rows, blocks, strict=True):
         lines += [*(_beside(block, widths) if beside else _below(explanation, row, block)), ""]
     for trace in explanation.traces:
@@ -36,24 +36,12 @@ def render_text(explanation: Explanation, width: int | None = None) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _headings(explanation: Explanation, widths: list[int], beside: bool) -> list[str]:
-    names = [trace.strategy.upper() for trace in explanation.traces]
-    if not beside:
-        return [" / ".join(names)]
-    return [_joined(names, widths), "─┼─".join("─" * width for width in widths)]
-
-
-def _blocks(explanation: Explanation, row: Row) -> list[list[str]]:
-    return [
-        [] if step is None else list(_step(explanation, column, step))
-        for column, step in enumerate(row.steps)
-    ]
-
-
-def _step(explanation: Explanation, column: int, step: Step) -> Iterator[str]:
+def _step(explanation: Explanation, column: int, step: Step | None) -> Iterator[str]:
+    if step is None:
+        return
     yield f"{step.number}. {words.equation(step)}"
     yield f"   {words.facts(step)}"
-    if note := words.removed_by(explanation, column, step):
+    if note := words.avoided_by(explanation, column, step):
         yield f"   {note}"
     yield from _numbers(step)
 
@@ -72,9 +60,10 @@ def _joined(cells: list[str], widths: list[int]) -> str:
 
 
 def _below(explanation: Explanation, row: Row, block: list[list[str]]) -> list[str]:
-    if words.same(row.steps):
+    shown = words.entries(explanation, row)
+    if shown[0].who == "both":
         return [f"── {row.name}, both", *block[0]]
     lines = [f"── {row.name}"]
-    for trace, part in zip(explanation.traces, block, strict=True):
-        lines += [trace.strategy, *part] if part else [f"{trace.strategy}: not formed"]
+    for entry, part in zip(shown, block, strict=True):
+        lines += [entry.who, *part] if part else [f"{entry.who}: not formed"]
     return lines

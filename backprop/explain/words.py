@@ -1,13 +1,34 @@
-"""What every rendering says in the same words: about a step, a strategy, and the whole."""
+"""What every rendering says in the same words: about a step, a row of steps, a strategy, and the whole."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from backprop.explain.explanation import Explanation
 from backprop.explain.numbers import bytes_text
+from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step, Trace
 from backprop.legend import LEGEND
+
+
+class Entry(NamedTuple):
+    """A step in a row, or None where the strategy does not form it; who takes it; and what avoids it, or ""."""
+
+    who: str
+    step: Step | None
+    note: str
+
+
+def entries(explanation: Explanation, row: Row) -> list[Entry]:
+    """What stands in a row: an entry for each strategy, or one of "both" where they take the step in the same way."""
+    if _same(row.steps):
+        return [Entry("both", row.steps[0], avoided_by(explanation, 0, row.steps[0]))]
+    return [
+        Entry(trace.strategy, step, avoided_by(explanation, column, step))
+        for column, (trace, step) in enumerate(zip(explanation.traces, row.steps, strict=True))
+    ]
 
 
 def equation(step: Step) -> str:
@@ -19,7 +40,7 @@ def equation(step: Step) -> str:
 
 def facts(step: Step) -> str:
     """Shape, size and zeros: (n, o, i) = 2 × 4 × 3, 24 numbers, 192 B, 67% zero."""
-    parts = [f"{step.array.size} number{'s' if step.array.size != 1 else ''}", bytes_text(step.bytes)]
+    parts = [f"{step.array.size} number{'s' if step.array.size != 1 else ''}", bytes_text(step.array.nbytes)]
     if step.array.ndim:
         parts.insert(0, f"{step.shape_letters} = {step.shape_numbers}")
     if step.zeros:
@@ -27,16 +48,17 @@ def facts(step: Step) -> str:
     return ", ".join(parts)
 
 
-def removed_by(explanation: Explanation, column: int, step: Step) -> str:
-    """Which later shortcut removes the step; "" where none does."""
-    shortcut = explanation.shortcut(column, step)
-    if shortcut is None:
+def avoided_by(explanation: Explanation, column: int, step: Step | None) -> str:
+    """Which strategy avoids the step, and how; "" where none does."""
+    shortcut = None if step is None else explanation.shortcut(column, step)
+    if step is None or shortcut is None:
         return ""
-    return f"gone in {shortcut.strategy}" + (f": {shortcut.reason}" if shortcut.reason else "")
+    what = "matrix" if step.array.ndim > 1 else "step"
+    return f"{shortcut.strategy} avoids this {what}" + (f": {shortcut.reason}" if shortcut.reason else "")
 
 
-def same(steps: tuple[Step | None, ...]) -> bool:
-    """Whether two strategies do a step in the same way, up to rounding, so that it is shown once."""
+def _same(steps: tuple[Step | None, ...]) -> bool:
+    """Whether two strategies take a step in the same way, up to rounding."""
     first, *rest = steps
     return bool(rest) and all(
         first is not None
@@ -49,14 +71,23 @@ def same(steps: tuple[Step | None, ...]) -> bool:
     )
 
 
+def largest(trace: Trace) -> Step:
+    """The step with the most numbers."""
+    return max(trace.steps, key=lambda step: step.array.size)
+
+
+def memory(trace: Trace) -> str:
+    """The memory of all steps together."""
+    return bytes_text(sum(step.array.nbytes for step in trace.steps))
+
+
 def totals(trace: Trace) -> str:
     """What a strategy forms in all."""
-    largest = max(trace.steps, key=lambda step: step.array.size)
     zeros = sum(step.zeros * step.array.size for step in trace.steps) / trace.numbers
-    size = bytes_text(sum(step.bytes for step in trace.steps))
+    step = largest(trace)
     return (
-        f"{len(trace.steps)} steps, {trace.numbers:,} numbers, {size}, {zeros:.0%} of them zero; "
-        f"the largest is {largest.name} with {largest.array.size}"
+        f"{len(trace.steps)} steps, {trace.numbers:,} numbers, {memory(trace)}, {zeros:.0%} of them zero; "
+        f"the largest is {step.name} with {step.array.size}"
     )
 
 
@@ -71,11 +102,11 @@ def letters() -> str:
     """What the letters mean."""
     axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in LEGEND.items() if letter != "p")
     return (
-        f"{axes}. t: the labels, one-hot. L: the loss, the mean over n; ℓ: that of one sample, "
-        "whose gradient stands beside that of L, 1/n of it. δ[o,i]: 1 where o = i, else 0."
+        f"{axes}. t: the labels, one-hot. ℓ: the loss of one sample. L: the mean of ℓ over n, so ∂L is the sum of ∂ℓ "
+        "divided by n. δ[o,i]: 1 where o = i, else 0."
     )
 
 
 def legend() -> str:
-    """The letters, and what else is written."""
+    """What the letters and a dot mean."""
     return f"{letters()} A dot is a number that is exactly zero."

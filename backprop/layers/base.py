@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -44,19 +43,26 @@ class Layer(ABC):
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
 
-    formulas: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    symbol: ClassVar[str] = "a"
+    """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
+    last_symbol: ClassVar[str | None] = None
+    """The letter of the network's outputs where this is the last layer; None is `symbol` with its number."""
+    letters: ClassVar[Mapping[str, str]] = {}
+    """The axes of each parameter, by the legend: {"W": "io"}. Of one that is left out the shape has to tell them."""
+
+    formulas: ClassVar[Mapping[str, str]] = {}
     """The right-hand sides that a reader sees, by form; of a derivative by a parameter with its name, "vjp W".
 
     An activation states "forward" and "derivative", another layer "forward", "input_jacobian", "input_factor" where
-    that differs, "vjp", and by its parameters "parameter_jacobians", "parameter_factors" and "vjp". What stands in
-    braces is said in `backprop.explain.formulas`. A form that is left out is shown without a formula.
+    that differs, "vjp", and by its parameters "parameter_jacobians", "parameter_factors" and "vjp". In braces stand
+    the names of the network at hand, see `backprop.explain.formulas`. A form without a formula is shown without one.
     """
-    cells: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    cells: ClassVar[Mapping[str, str]] = {}
     """The same as a spreadsheet writes it: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".
 
-    What stands in braces is said in `backprop.explain.workbook.cells`. A workbook declines a layer that has no cells.
+    What the braces stand for is said in `backprop.explain.workbook.sheet`. A workbook declines a layer without cells.
     """
-    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = MappingProxyType({})
+    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """`forward` by outside libraries, "autograd", "jax" and "torch": y = peers["torch"](torch, params, x).
 
     The imported package is handed in. A peer declines a layer that has no form for its library.
@@ -155,3 +161,29 @@ class Layer(ABC):
 
     def __repr__(self) -> str:
         return self.name
+
+
+class WithoutParameters(Layer):
+    """A layer that has no parameters, and as many outputs as inputs."""
+
+    def output_width(self, input_width: int) -> int:
+        """As many outputs as inputs."""
+        return input_width
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """No parameters."""
+        return {}
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """No parameters."""
+        return {}

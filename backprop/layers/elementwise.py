@@ -11,10 +11,10 @@ from typing import ClassVar
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Layer, Tensors
+from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
 
 
-class Elementwise(Layer):
+class Elementwise(WithoutParameters):
     """A layer that is a function f of one number; a subclass states f and f'."""
 
     forward_flops_per_element: ClassVar[int]
@@ -29,18 +29,6 @@ class Elementwise(Layer):
     @abstractmethod
     def derivative(self, x: Array, y: Array) -> Array:
         """f'(x) (n, o); `x` is only read where `reads_input` says so."""
-
-    def output_width(self, input_width: int) -> int:
-        """As many outputs as inputs."""
-        return input_width
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """The operations of f for every element."""
@@ -69,19 +57,9 @@ class Elementwise(Layer):
         np.einsum("noo->no", out)[...] = self.derivative(x, y)  # a writeable view of the diagonal
         return out
 
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """f'(x), the diagonal alone."""
         return EinsumFactor("no", self.derivative(x, y))
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
 
     def vjp(
         self,

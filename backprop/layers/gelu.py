@@ -7,9 +7,9 @@ tanh approximation (Hendrycks and Gimpel, arXiv:1606.08415, section 2).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -31,19 +31,19 @@ class GELU(Elementwise):
     forward_temporaries: ClassVar[int] = 1
     derivative_temporaries: ClassVar[int] = 2
     derivative_is_mask: ClassVar[bool] = False
-    formulas = MappingProxyType(
-        {"forward": "{x}[n,o] Φ({x}[n,o])", "derivative": "(Φ({x}[n,o]) + {x}[n,o] φ({x}[n,o]))"}
-    )
-    cells = MappingProxyType(
-        {"forward": "{x}*NORMSDIST({x})", "derivative": "(NORMSDIST({x})+{x}*EXP(-({x}^2)/2)/SQRT(2*PI()))"}
-    )
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: x * (1 + autograd.scipy.special.erf(x / math.sqrt(2))) / 2,
-            "jax": lambda jax, own, x: jax.nn.gelu(x, approximate=False),
-            "torch": lambda torch, own, x: torch.nn.functional.gelu(x),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "{x}[n,o] Φ({x}[n,o])",
+        "derivative": "(Φ({x}[n,o]) + {x}[n,o] φ({x}[n,o]))",
+    }
+    cells: ClassVar[Mapping[str, str]] = {
+        "forward": "{x}*NORMSDIST({x})",
+        "derivative": "(NORMSDIST({x})+{x}*EXP(-({x}^2)/2)/SQRT(2*PI()))",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: x * (1 + autograd.scipy.special.erf(x / math.sqrt(2))) / 2,
+        "jax": lambda jax, own, x: jax.nn.gelu(x, approximate=False),
+        "torch": lambda torch, own, x: torch.nn.functional.gelu(x),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """x (1 + erf(x/√2)) / 2."""

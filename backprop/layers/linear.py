@@ -10,9 +10,9 @@ VJP: dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy        JVP: ẏ = ẋ W + x Ẇ +
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -33,21 +33,21 @@ class Linear(Layer):
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
-    formulas = MappingProxyType(
-        {
-            "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
-            "input_jacobian": "{W}[i,o]",
-            "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
-            "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
-            "parameter_jacobians b": "δ[o,o′]",
-            "parameter_factors W": "{x}[n,i]",
-            "parameter_factors b": "1",
-            "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
-            "vjp b": "Σn ∂{k}/∂{y}[n,o]",
-        }
-    )
-    peers = MappingProxyType(
-        dict.fromkeys(("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"])
+    symbol: ClassVar[str] = "z"
+    letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
+        "input_jacobian": "{W}[i,o]",
+        "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
+        "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
+        "parameter_jacobians b": "δ[o,o′]",
+        "parameter_factors W": "{x}[n,i]",
+        "parameter_factors b": "1",
+        "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
+        "vjp b": "Σn ∂{k}/∂{y}[n,o]",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
+        ("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"]
     )
 
     def oracle(self, params: Tensors, x: Array) -> Array:
@@ -82,7 +82,7 @@ class Linear(Layer):
         return (0 if out else n * o * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The ones whose product with dy is db, or dx."""
+        """The vector of ones whose product with dy is db, or dx."""
         return n * (1 if out else i) * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

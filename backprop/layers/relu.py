@@ -5,9 +5,9 @@ At x = 0 there is no derivative; like every library we take 0 (Bertoin et al., N
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -30,15 +30,13 @@ class ReLU(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = True
-    formulas = MappingProxyType({"forward": "max({x}[n,o], 0)", "derivative": "[{x}[n,o] > 0]"})
-    cells = MappingProxyType({"forward": "MAX({x},0)", "derivative": "IF({x}>0,1,0)"})
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: autograd.numpy.where(x > 0, x, 0.0),
-            "jax": lambda jax, own, x: jax.nn.relu(x),
-            "torch": lambda torch, own, x: torch.relu(x),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {"forward": "max({x}[n,o], 0)", "derivative": "[{x}[n,o] > 0]"}
+    cells: ClassVar[Mapping[str, str]] = {"forward": "MAX({x},0)", "derivative": "IF({x}>0,1,0)"}
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: autograd.numpy.where(x > 0, x, 0.0),
+        "jax": lambda jax, own, x: jax.nn.relu(x),
+        "torch": lambda torch, own, x: torch.relu(x),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """x where its real part is above zero, else 0."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -26,17 +26,16 @@ class Sigmoid(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = False
-    formulas = MappingProxyType(
-        {"forward": "1 / (1 + exp(-{x}[n,o]))", "derivative": "{y}[n,o] (1 - {y}[n,o])"}
-    )
-    cells = MappingProxyType({"forward": "1/(1+EXP(-{x}))", "derivative": "{y}*(1-{y})"})
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: autograd.scipy.special.expit(x),
-            "jax": lambda jax, own, x: jax.nn.sigmoid(x),
-            "torch": lambda torch, own, x: torch.sigmoid(x),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "1 / (1 + exp(-{x}[n,o]))",
+        "derivative": "{y}[n,o] (1 - {y}[n,o])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {"forward": "1/(1+EXP(-{x}))", "derivative": "{y}*(1-{y})"}
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: autograd.scipy.special.expit(x),
+        "jax": lambda jax, own, x: jax.nn.sigmoid(x),
+        "torch": lambda torch, own, x: torch.sigmoid(x),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """1 / (1 + e⁻ˣ)."""

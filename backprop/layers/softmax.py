@@ -9,69 +9,52 @@ The largest logit is subtracted first, which changes nothing and keeps exp from 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Layer, Tensors
+from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Softmax(Layer):
+class Softmax(WithoutParameters):
     """exp(z) / Σ exp(z)."""
 
     name: ClassVar[str] = "softmax"
     reads_input: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    last_symbol: ClassVar[str | None] = "p"
     flops_per_element: ClassVar[int] = 14
-    """Of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
-    formulas = MappingProxyType(
-        {
-            "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
-            "input_jacobian": "{y}[n,o] (δ[o,i] - {y}[n,i])",
-            "vjp": "{y}[n,i] (∂{k}/∂{y}[n,i] - Σo {y}[n,o] ∂{k}/∂{y}[n,o])",
-        }
-    )
-    cells = MappingProxyType(
-        {
-            "forward": "EXP({x}-MAX({xs}))/SUMPRODUCT(EXP({xs}-MAX({xs})))",
-            "input_jacobian": "{y}*({same}-{yi})",
-            "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
-        }
-    )
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: autograd.numpy.exp(
-                x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)
-            ),
-            "jax": lambda jax, own, x: jax.nn.softmax(x),
-            "torch": lambda torch, own, x: torch.softmax(x, dim=-1),
-        }
-    )
+    """The operations of `forward`: maximum, difference, exponential (counted as 10), sum and division."""
+    formulas: ClassVar[Mapping[str, str]] = {
+        "forward": "exp({x}[n,o]) / Σi exp({x}[n,i])",
+        "input_jacobian": "{y}[n,o] (δ[o,i] - {y}[n,i])",
+        "vjp": "{y}[n,i] (∂{k}/∂{y}[n,i] - Σo {y}[n,o] ∂{k}/∂{y}[n,o])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {
+        "forward": "EXP({x}-MAX({xs}))/SUMPRODUCT(EXP({xs}-MAX({xs})))",
+        "input_jacobian": "{y}*({same}-{yi})",
+        "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: autograd.numpy.exp(
+            x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)
+        ),
+        "jax": lambda jax, own, x: jax.nn.softmax(x),
+        "torch": lambda torch, own, x: torch.softmax(x, dim=-1),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """exp x / Σ exp x, each sample by itself."""
         shifted = x - x.real.max(axis=1)[:, None]
         return np.stack([np.exp(row) / np.exp(row).sum() for row in shifted])
 
-    def output_width(self, input_width: int) -> int:
-        """As many outputs as inputs."""
-        return input_width
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def forward_flops(self, n: int, i: int, o: int) -> int:
-        """`flops_per_element` for each of them."""
+        """`flops_per_element` operations for each output."""
         return self.flops_per_element * n * o
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
@@ -102,20 +85,10 @@ class Softmax(Layer):
         np.einsum("noo->no", jacobian)[...] += y
         return jacobian
 
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """p (δ - p): every class depends on every logit, so no axis can be spared."""
         identity = np.eye(y.shape[1], dtype=y.dtype)
         return EinsumFactor("noi", np.einsum("no,noi->noi", y, identity - y[:, None, :]))
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
 
     def vjp(
         self,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -26,15 +26,13 @@ class Tanh(Elementwise):
     forward_temporaries: ClassVar[int] = 0
     derivative_temporaries: ClassVar[int] = 1
     derivative_is_mask: ClassVar[bool] = False
-    formulas = MappingProxyType({"forward": "tanh {x}[n,o]", "derivative": "(1 - {y}[n,o]²)"})
-    cells = MappingProxyType({"forward": "TANH({x})", "derivative": "(1-{y}^2)"})
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, own, x: autograd.numpy.tanh(x),
-            "jax": lambda jax, own, x: jax.numpy.tanh(x),
-            "torch": lambda torch, own, x: torch.tanh(x),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {"forward": "tanh {x}[n,o]", "derivative": "(1 - {y}[n,o]²)"}
+    cells: ClassVar[Mapping[str, str]] = {"forward": "TANH({x})", "derivative": "(1-{y}^2)"}
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, own, x: autograd.numpy.tanh(x),
+        "jax": lambda jax, own, x: jax.numpy.tanh(x),
+        "torch": lambda torch, own, x: torch.tanh(x),
+    }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """(1 - e⁻²ˣ) / (1 + e⁻²ˣ)."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,11 +27,11 @@ class Loss(ABC):
     flops_of_layers: ClassVar[int] = 0
     """Floating-point operations per output of the layer that this loss replaces; a loss's own are not counted."""
 
-    formulas: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    formulas: ClassVar[Mapping[str, str]] = {}
     """What a reader sees as "value" and "gradient", as `Layer.formulas` has it."""
-    cells: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    cells: ClassVar[Mapping[str, str]] = {}
     """The loss of one sample and its gradient, as `Layer.cells` has it."""
-    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = MappingProxyType({})
+    peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """The value, peers[library](module, y, labels), as `Layer.peers` has it."""
 
     @abstractmethod

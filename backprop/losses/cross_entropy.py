@@ -7,8 +7,8 @@ It divides by a probability, and the softmax multiplies by it again; the short f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -28,15 +28,14 @@ class CrossEntropy(Loss):
     needs_probabilities: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
     temporaries: ClassVar[int] = 0
-    formulas = MappingProxyType({"value": "-1/n Σn log {y}[n,label]", "gradient": "-1/n t[n,c] / {y}[n,c]"})
-    cells = MappingProxyType({"value": "-LN(SUMPRODUCT({ys},{ts}))", "gradient": "-{t}/{y}"})
-    peers = MappingProxyType(
-        {
-            "jax": lambda jax, y, labels: (
-                -jax.numpy.mean(jax.numpy.log(y[jax.numpy.arange(len(labels)), labels]))
-            )
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "value": "-1/n Σn log {y}[n,label]",
+        "gradient": "-1/n t[n,c] / {y}[n,c]",
+    }
+    cells: ClassVar[Mapping[str, str]] = {"value": "-LN(SUMPRODUCT({ys},{ts}))", "gradient": "-{t}/{y}"}
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "jax": lambda jax, y, labels: -jax.numpy.mean(jax.numpy.log(y[jax.numpy.arange(len(labels)), labels]))
+    }
 
     def after(self, layer: Layer) -> Loss | None:
         """Of a softmax the loss of its logits."""

@@ -7,8 +7,8 @@ The mean is over samples and classes alike, as scikit-learn and PyTorch have it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -26,23 +26,22 @@ class MeanSquaredError(Loss):
     name: ClassVar[str] = "mean-squared-error"
     complex_safe: ClassVar[bool] = True
     temporaries: ClassVar[int] = 2
-    formulas = MappingProxyType(
-        {"value": "1/(n c) Σn Σc ({y}[n,c] - t[n,c])²", "gradient": "2/(n c) ({y}[n,c] - t[n,c])"}
-    )
-    cells = MappingProxyType({"value": "SUMXMY2({ys},{ts})/{c}", "gradient": "2/{c}*({y}-{t})"})
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, y, labels: autograd.numpy.mean(
-                (y - autograd.numpy.eye(y.shape[1], dtype=y.dtype)[labels]) ** 2
-            ),
-            "jax": lambda jax, y, labels: jax.numpy.mean(
-                (y - jax.nn.one_hot(labels, y.shape[1], dtype=y.dtype)) ** 2
-            ),
-            "torch": lambda torch, y, labels: torch.mean(
-                (y - torch.nn.functional.one_hot(labels, y.shape[1]).to(y.dtype)) ** 2
-            ),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "value": "1/(n c) Σn Σc ({y}[n,c] - t[n,c])²",
+        "gradient": "2/(n c) ({y}[n,c] - t[n,c])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {"value": "SUMXMY2({ys},{ts})/{c}", "gradient": "2/{c}*({y}-{t})"}
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, y, labels: autograd.numpy.mean(
+            (y - autograd.numpy.eye(y.shape[1], dtype=y.dtype)[labels]) ** 2
+        ),
+        "jax": lambda jax, y, labels: jax.numpy.mean(
+            (y - jax.nn.one_hot(labels, y.shape[1], dtype=y.dtype)) ** 2
+        ),
+        "torch": lambda torch, y, labels: torch.mean(
+            (y - torch.nn.functional.one_hot(labels, y.shape[1]).to(y.dtype)) ** 2
+        ),
+    }
 
     def after(self, layer: Layer) -> Loss | None:
         """None after any layer."""

@@ -7,8 +7,8 @@ Nothing is divided by a probability, so it keeps its digits where one is tiny (B
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -28,26 +28,23 @@ class SoftmaxCrossEntropy(Loss):
     temporaries: ClassVar[int] = 2
     writes_out: ClassVar[bool] = True
     flops_of_layers: ClassVar[int] = Softmax.flops_per_element
-    formulas = MappingProxyType(
-        {"value": "1/n Σn (log Σi exp {y}[n,i] - {y}[n,label])", "gradient": "1/n (p[n,i] - t[n,i])"}
-    )
-    cells = MappingProxyType(
-        {
-            "value": "LN(SUMPRODUCT(EXP({ys}-MAX({ys}))))+MAX({ys})-SUMPRODUCT({ys},{ts})",
-            "gradient": "(EXP({y}-MAX({ys}))/SUMPRODUCT(EXP({ys}-MAX({ys})))-{t})",
-        }
-    )
-    peers = MappingProxyType(
-        {
-            "autograd": lambda autograd, y, labels: autograd.numpy.mean(
-                autograd.scipy.special.logsumexp(y, axis=1) - y[autograd.numpy.arange(len(labels)), labels]
-            ),
-            "jax": lambda jax, y, labels: (
-                -jax.numpy.mean(jax.nn.log_softmax(y)[jax.numpy.arange(len(labels)), labels])
-            ),
-            "torch": lambda torch, y, labels: torch.nn.functional.cross_entropy(y, labels),
-        }
-    )
+    formulas: ClassVar[Mapping[str, str]] = {
+        "value": "1/n Σn (log Σi exp {y}[n,i] - {y}[n,label])",
+        "gradient": "1/n (p[n,i] - t[n,i])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {
+        "value": "LN(SUMPRODUCT(EXP({ys}-MAX({ys}))))+MAX({ys})-SUMPRODUCT({ys},{ts})",
+        "gradient": "(EXP({y}-MAX({ys}))/SUMPRODUCT(EXP({ys}-MAX({ys})))-{t})",
+    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, y, labels: autograd.numpy.mean(
+            autograd.scipy.special.logsumexp(y, axis=1) - y[autograd.numpy.arange(len(labels)), labels]
+        ),
+        "jax": lambda jax, y, labels: (
+            -jax.numpy.mean(jax.nn.log_softmax(y)[jax.numpy.arange(len(labels)), labels])
+        ),
+        "torch": lambda torch, y, labels: torch.nn.functional.cross_entropy(y, labels),
+    }
 
     def after(self, layer: Layer) -> Loss | None:
         """None after any layer."""

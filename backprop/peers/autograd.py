@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from backprop.arrays import DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
-from backprop.peers.base import Peer, Raw, reverse_mode_cost, without_form
-from backprop.peers.functional import Functional
-from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
-
-
-@dataclass(frozen=True)
-class Plan:
-    """value_and_grad of the loss by a list of tensors, and the gradient's memory."""
-
-    function: Callable[..., Any]
-    gradient: Parameters
+from backprop.peers.base import Raw, reverse_mode_cost
+from backprop.peers.functional import AutomaticPeer, Functional, Plan
+from backprop.strategy import Cost
 
 
 @final
-class AutogradGrad(Peer[Plan]):
+class AutogradGrad(AutomaticPeer):
     """autograd.value_and_grad of the loss."""
 
     name = "autograd-grad"
@@ -31,18 +22,13 @@ class AutogradGrad(Peer[Plan]):
     oldest: ClassVar[str] = "1.7"
     function: ClassVar[str] = "autograd.numpy for NumPy 2"
     summary: ClassVar[str] = "autograd: value_and_grad of the loss"
-    accuracy: Accuracy = EXACT
-
-    def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer or a loss that has no form for this library; all others can be done."""
-        return without_form(network, self.package)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """That of reverse mode."""
+        """The cost of reverse mode."""
         return reverse_mode_cost(network, batch_size, dtype)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
-        """Import autograd and build the network."""
+        """Import autograd and build value_and_grad of the loss by a list of tensors."""
         import autograd
         import autograd.numpy
         import autograd.scipy.special
@@ -59,13 +45,6 @@ class AutogradGrad(Peer[Plan]):
         """NumPy's arrays as they are."""
         tensors = list(params.values())
         return lambda: plan.function(tensors, batch.inputs, batch.labels)
-
-    def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
-        """Copy the gradients into one vector."""
-        loss, gradients = raw
-        for name, array in zip(plan.gradient, gradients, strict=True):
-            plan.gradient[name][...] = array
-        return ValueAndGradient(float(loss), plan.gradient)
 
 
 STRATEGIES = (AutogradGrad(),)

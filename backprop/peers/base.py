@@ -71,23 +71,11 @@ class Peer(Strategy[PlanT]):
             return None
 
 
-def without_form(network: Network, library: str) -> str | None:
-    """Why an automatic peer cannot do a network: a layer or loss that gives no form for the library."""
-    for layer in network.layers:
-        if library not in layer.peers:
-            return f"the layer {layer.name} has no form for {library}"
-    loss = network.short.loss_function
-    return None if library in loss.peers else f"the loss {loss.name} has no form for {library}"
-
-
 def reverse_mode_cost(network: Network, batch_size: int, dtype: DType) -> Cost:
     """What reverse mode needs at least: the forward pass, two products a layer, activations and a gradient."""
     n, size = batch_size, dtype.itemsize
-    flops = network.forward_flops(n) + sum(
-        layer.vjp_flops(n, i, o, input_needed=k > 0)
-        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True))
-    )
-    activations = sum(n * o for _, o in network.widths)
+    flops = network.forward_flops(n) + network.backward_flops(n, first_input_needed=False)
+    activations = n * network.units
     weights = network.parameter_count
     moved = size * (3 * weights + 2 * n * network.inputs + 4 * activations)
     return Cost(flops, moved, size * (weights + 2 * activations), forward_calls=1)

@@ -41,18 +41,13 @@ class BlackBoxPeer(Peer[Plan]):
         return None if dtype.itemsize == 8 else "its steps are made for float64"
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """That of so many forward passes."""
-        n, size, weights, calls = (
-            batch_size,
-            dtype.itemsize,
-            network.parameter_count,
-            self.evaluations(network),
-        )
-        activations = sum(n * o for _, o in network.widths)
+        """The cost of that many forward passes."""
+        n, size, weights = batch_size, dtype.itemsize, network.parameter_count
+        calls = self.evaluations(network)
         return Cost(
             flops=calls * network.forward_flops(n),
-            bytes_moved=calls * size * (weights + n * network.inputs + 2 * activations),
-            peak_bytes=size * (4 * weights + 2 * activations),
+            bytes_moved=calls * network.forward_traffic(n, size),
+            peak_bytes=size * (4 * weights + 2 * n * network.units),
             forward_calls=calls,
         )
 

@@ -1,4 +1,4 @@
-"""A network in the words of an automatic library: the forms that its layers and its loss give for that library.
+"""What the peers share that differentiate functions: a network in the words of a library, and its derivatives.
 
 outputs(tensors, x)           the network's outputs, for Jacobians of them
 loss(tensors, x, labels)      the scalar
@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
+
+from backprop.arrays import DType
 from backprop.network import Network
+from backprop.parameters import Parameters
+from backprop.peers.base import Peer, Raw
+from backprop.strategy import EXACT, Accuracy, ValueAndGradient
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Functional:
 
     @property
     def short(self) -> Functional:
-        """That of the short form."""
+        """The same of the network's short form."""
         return Functional(self.network.short, self.module)
 
     def outputs(self, tensors: Any, x: Any) -> Any:
@@ -40,3 +46,34 @@ class Functional:
     def loss(self, tensors: Any, x: Any, labels: Any) -> Any:
         """The loss, the mean over n."""
         return self.loss_of(self.outputs(tensors, x), labels)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the library calls, and the gradient's memory."""
+
+    function: Any
+    gradient: Parameters
+
+
+class AutomaticPeer(Peer[Plan]):
+    """A library that derives the gradient of functions written in its own words."""
+
+    accuracy: ClassVar[Accuracy] = EXACT
+
+    def unsupported(self, network: Network, dtype: DType) -> str | None:
+        """A layer or a loss that has no form for this library; all others can be done."""
+        for layer in network.layers:
+            if self.package not in layer.peers:
+                return f"the layer {layer.name} has no form for {self.package}"
+        loss = network.short.loss_function
+        return None if self.package in loss.peers else f"the loss {loss.name} has no form for {self.package}"
+
+    def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
+        """Copy the gradients, by name or in the order of the parameters, into one vector."""
+        loss, gradients = raw
+        named = gradients if isinstance(gradients, dict) else dict(zip(plan.gradient, gradients, strict=True))
+        for name, tensor in named.items():
+            plan.gradient[name][...] = np.asarray(tensor).reshape(plan.gradient[name].shape)
+        # PyTorch's loss carries the graph of its derivation along.
+        return ValueAndGradient(float(loss.detach() if hasattr(loss, "detach") else loss), plan.gradient)

@@ -13,22 +13,14 @@ from typing import Any, ClassVar, Literal, final
 from backprop.arrays import DType
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
-from backprop.peers.base import Peer, Raw, jacobian_cost, reverse_mode_cost, without_form
-from backprop.peers.functional import Functional
-from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The compiled function of (tensors, x, labels), and the gradient's memory."""
-
-    function: Callable[..., Any]
-    gradient: Parameters
+from backprop.peers.base import Raw, jacobian_cost, reverse_mode_cost
+from backprop.peers.functional import AutomaticPeer, Functional, Plan
+from backprop.strategy import Cost
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class JaxPeer(Peer[Plan]):
+class JaxPeer(AutomaticPeer):
     """One of JAX's routes to the gradient."""
 
     route: Literal["grad", "jacrev", "jacfwd"] = "grad"
@@ -38,19 +30,14 @@ class JaxPeer(Peer[Plan]):
     oldest: ClassVar[str] = "0.4.30"
     function: ClassVar[str] = "jax.block_until_ready for NumPy 2"
     summary: ClassVar[str] = "JAX: grad of the loss, jacrev of the outputs under vmap, or jacfwd of the loss"
-    accuracy: ClassVar[Accuracy] = EXACT
 
     @property
     def name(self) -> str:
         """jax- and the route."""
         return f"jax-{self.route}"
 
-    def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer or a loss that has no form for this library; all others can be done."""
-        return without_form(network, self.package)
-
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """That of reverse mode, of the Jacobian, or of p forward directions at once."""
+        """The cost of reverse mode, of the Jacobian, or of p forward directions at once."""
         if self.route == "grad":
             return reverse_mode_cost(network, batch_size, dtype)
         if self.route == "jacrev":
@@ -88,13 +75,6 @@ class JaxPeer(Peer[Plan]):
         tensors = {name: jnp.array(array) for name, array in params.items()}
         x, labels = jnp.array(batch.inputs), jnp.array(batch.labels)
         return lambda: jax.block_until_ready(plan.function(tensors, x, labels))  # type: ignore[no-untyped-call]
-
-    def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
-        """Copy the gradients into one vector."""
-        loss, gradients = raw
-        for name, tensor in gradients.items():
-            plan.gradient[name][...] = tensor
-        return ValueAndGradient(float(loss), plan.gradient)
 
 
 def _grad(functional: Functional) -> Callable[..., Any]:

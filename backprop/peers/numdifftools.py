@@ -11,7 +11,7 @@ from backprop.peers.black_box import BlackBoxPeer, Loss
 from backprop.strategy import Accuracy
 
 _STEP, _STEPS = 2e-6, 3
-"""The smallest step and the number of steps: its defaults begin so far out that they cross kinks of relu."""
+"""The smallest step and the number of steps: the library's defaults begin with steps that cross kinks of relu."""
 
 
 @final

@@ -20,7 +20,7 @@ _ADAPTIVE_CALLS = 30
 """Evaluations a parameter that the adaptive scheme was seen to need before it met its own tolerance."""
 
 _FIRST_STEP = 1e-3
-"""Its default of 0.5 crosses the kinks of relu, where no difference quotient is a derivative."""
+"""SciPy's default of 0.5 crosses the kinks of relu, where no difference quotient is a derivative."""
 
 
 @final
@@ -40,7 +40,7 @@ class ScipyApproxFprime(BlackBoxPeer):
     )
 
     def evaluations(self, network: Network) -> int:
-        """One a parameter, and two for the value: theirs and ours."""
+        """One a parameter, and two for the value: SciPy's and ours."""
         return network.parameter_count + 2
 
     def differentiate(self, loss: Loss) -> Callable[[Array], Any]:

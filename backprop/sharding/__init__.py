@@ -2,14 +2,13 @@
 
     L = Σₖ (nₖ/n) Lₖ        g = Σₖ (nₖ/n) gₖ        nₖ samples in shard k, Σₖ nₖ = n
 
-Exact, because the loss is the mean over n. It joins no run unasked: it starts processes. It is asked for by name,
-`sharded` or `sharded-<inner strategy>`, or made with a client of a cluster of yours: `Sharded(client=client)`.
+The result is exact, because the loss is the mean over n. The strategy starts processes, so it joins no run unasked:
+ask for it by name, `sharded` or `sharded-<inner strategy>`, or give it the client of your cluster,
+`Sharded(client=client)`.
 
-split.py      a batch size and shares -> sizes of the shards
-remote.py     the gradient of one shard; runs on the worker
-combine.py    the parts -> the mean
+shards.py     the sizes of the shards, the gradient of one shard on its worker, and the mean of all
 cluster.py    the cluster that is used where none is handed in; serve.py is its process
-sharded.py    all of it as a strategy
+sharded.py    the strategy
 """
 
 from backprop.sharding.sharded import Sharded

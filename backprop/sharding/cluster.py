@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backprop.child_process import ChildError, ChildProcess
-from backprop.sharding.combine import ShardError
+from backprop.sharding.shards import ShardError
 
 if TYPE_CHECKING:
     from distributed import Client

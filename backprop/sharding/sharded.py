@@ -1,11 +1,11 @@
-"""The sharded gradient: every worker derives the gradient of its share of the batch, and the mean is their sum.
+"""The sharded gradient: every worker derives the gradient of its share of the batch, and their mean is put together.
 
     L = Σₖ (nₖ/n) Lₖ        g = Σₖ (nₖ/n) gₖ
 
-A call sends the parameters and a shard to each worker and a gradient back: 2kp + ni numbers for k shards that are
-not empty. A shard whose worker is lost is computed again by another; after Dask has seen it lost four times, or
-when no answer comes in time, an error is raised and no sum returned. (Dean et al. 2012, "Large scale distributed
-deep networks", section 4, in its synchronous form.)
+A call sends the parameters and a shard to each worker, and each worker sends a gradient back: 2kp + ni numbers for k
+shards that are not empty. If a worker is lost, another computes its shard again. If that happens four times, or no
+answer comes in time, an error is raised and no sum returned. (Dean et al. 2012, "Large scale distributed deep
+networks", section 4, in its synchronous form.)
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ from backprop.options import check_count
 from backprop.parameters import Parameters
 from backprop.peers.base import Peer, Raw
 from backprop.sharding.cluster import open_client
-from backprop.sharding.combine import ShardError, combine
-from backprop.sharding.remote import Part, shard_gradient
-from backprop.sharding.split import check_shares, sizes_of
+from backprop.sharding.shards import Part, ShardError, check_shares, combine, shard_gradient, sizes_of
 from backprop.strategies.short_form import ShortForm
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
 
@@ -51,9 +49,9 @@ class Plan:
 class Sharded(Peer[Plan]):
     """The mean over shards of the batch, each by `inner` on a Dask worker.
 
-    client: of the cluster to use; None is Dask's own setting or, where that names no scheduler, a cluster of
-    `workers` processes that lives as long as the plan. shares: in which proportion the batch is split, one number a
-    shard, zero for an empty one; None is an equal shard a worker. timeout_s: how long a call waits for its shards.
+    client: the client of the cluster to use; None is Dask's own setting or, where that names no scheduler, a cluster
+    of `workers` processes that lives as long as the plan. shares: in which proportion the batch is split, one number
+    a shard, zero for an empty one; None is an equal shard a worker. timeout_s: how long a call waits for its shards.
     Raises `OptionError` for shares or a number of workers that make no split, and for an inner sharded strategy.
     """
 
@@ -81,7 +79,7 @@ class Sharded(Peer[Plan]):
 
     @property
     def accuracy(self) -> Accuracy:
-        """That of the inner strategy: a mean of k parts adds a rounding or two."""
+        """The accuracy of the inner strategy: a mean of k parts adds a rounding or two."""
         return self.inner.accuracy
 
     @property
@@ -90,7 +88,7 @@ class Sharded(Peer[Plan]):
         return getattr(self.inner, "relative_step", None)
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """What the inner strategy cannot do."""
+        """Why the inner strategy cannot do it."""
         return self.inner.unsupported(network, dtype)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost | None:

@@ -5,8 +5,8 @@
     ∂(outputs)/∂θ                 nco,ni->ncio (W)       nco,->nco (b)
     dL/dθ = Σₙ Σ_c dL/d(outputs)  nc,nc…->…
 
-An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never
-written out. What is left is large enough, n·c numbers for every weight.
+An index that appears twice spares an axis: the diagonal of an activation and the δ of ∂z/∂W are never written out.
+What is left are n·c numbers for every weight.
 
 The same einsum is computed in two ways. `batched-jacobian` gives each to what is fastest for it: BLAS, and for W
 `outer_products`, which contracts what it writes while that is in the cache; `batched-jacobian-einsum` hands the
@@ -15,6 +15,7 @@ strings to np.einsum as they stand.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -58,6 +59,14 @@ class BatchedJacobian(Strategy[Plan]):
 
     summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
     rung: ClassVar[float] = 3
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "sample loss": "it evaluates all samples at once",
+        "sample gradient": "its products contain the sum over n",
+        "parameter jacobian": "it is zero unless o = o′, so only the diagonal is multiplied",
+        "linear jacobian": "it is W for every sample, so W itself is multiplied",
+        "diagonal jacobian": "it is zero unless o = i, so only the diagonal is kept",
+        "inner product": "its chain starts from the outputs, so inner values are not multiplied with each other",
+    }
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property
@@ -66,11 +75,11 @@ class BatchedJacobian(Strategy[Plan]):
         return "batched-jacobian" if self.route == "blas" else "batched-jacobian-einsum"
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer whose local Jacobians are no operands of the einsum above; all others, given the memory."""
+        """A layer whose local Jacobians are not operands of the einsum above; all others can be done."""
         return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """n·c·p numbers once: by BLAS they are read while in the cache. Digits, mostly zero, need fewer written."""
+        """n·c·p numbers are written once, and by BLAS read while in the cache; digits, mostly zero, need fewer."""
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
         buffers = sum(
@@ -79,14 +88,13 @@ class BatchedJacobian(Strategy[Plan]):
             for shape in layer.parameter_shapes().values()
             if self.route == "blas" and len(shape) == 2
         )
-        activations = sum(n * o for _, o in network.widths)
         chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
         # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
         transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
         return Cost(
             flops=network.forward_flops(n) + chain + 3 * n * c * weights,
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
-            peak_bytes=size * (n * c * weights + weights + activations + transient) + buffers,
+            peak_bytes=size * (n * c * weights + weights + n * network.units + transient) + buffers,
             forward_calls=1,
         )
 
@@ -113,14 +121,13 @@ class BatchedJacobian(Strategy[Plan]):
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Backwards through the layers: the Jacobian of the outputs, and its product with dL/d(outputs)."""
         network = plan.network
-        own = network.local(params)
-        values = network.activations(params, batch.inputs)
-        n, c = values[-1].shape
-        row = network.loss_function.gradient(values[-1], batch.labels)  # dL/d(outputs)
+        steps = network.evaluate(network.local(params), batch.inputs)
+        outputs = steps[-1].y
+        n, c = outputs.shape
+        row = network.loss_function.gradient(outputs, batch.labels)  # dL/d(outputs)
         jacobian = np.broadcast_to(np.eye(c, dtype=row.dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
-        for k in reversed(range(len(network.layers))):
-            layer, x, y = network.layers[k], values[k], values[k + 1]
-            for name, factor in layer.parameter_factors(own[k], x, y).items():
+        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+            for name, factor in layer.parameter_factors(own, x, y).items():
                 out = plan.local_gradient[k][name]
                 if name in plan.products[k] and factor.subscripts == "ni":
                     plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
@@ -128,8 +135,8 @@ class BatchedJacobian(Strategy[Plan]):
                     self._extend(jacobian, factor, plan.jacobians[k][name])
                     self._contract(row, plan.jacobians[k][name], out)
             if k > 0:
-                jacobian = self._chain(jacobian, layer.input_factor(own[k], x, y))
-        loss = network.loss_function.value(values[-1], batch.labels)
+                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
+        loss = network.loss_function.value(outputs, batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
     def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:

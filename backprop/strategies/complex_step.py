@@ -73,15 +73,14 @@ class ComplexStep(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """P complex forward passes; complex copies of parameters and inputs.
+        """The cost of p complex forward passes, and of complex copies of parameters and inputs.
 
         `forward_calls` counts complex passes, each of about four real ones: `flops` says so.
         """
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
-        numbers = weights + n * network.inputs + 2 * sum(n * o for _, o in network.widths)
         return Cost(
             flops=weights * _FLOPS_OF_COMPLEX * network.forward_flops(n),
-            bytes_moved=weights * 2 * size * numbers,
+            bytes_moved=weights * network.forward_traffic(n, 2 * size),
             peak_bytes=size * (3 * weights + 2 * n * network.inputs) + network.forward_bytes(n, 2 * size),
             forward_calls=weights,
         )

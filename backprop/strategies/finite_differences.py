@@ -5,13 +5,13 @@
     richardson   (4 D(h/2) - D(h)) / 3              4p passes, error h⁴/480 L⁽⁵⁾ + eps L/h, best h ~ eps^(1/5)
 
 with D(h) the central quotient, whose error in h² cancels (Richardson 1911). One more pass gives the loss
-itself. The derivation of last resort: it needs no derivation. (Nocedal and Wright 2006, section 8.1.)
+itself. Nothing has to be derived, so this is the last resort. (Nocedal and Wright 2006, section 8.1.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import numpy as np
 
@@ -23,28 +23,22 @@ from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
 
 # p rounding errors of about eps L/h each add up as √p, while ‖g‖ itself grows as √i with the inputs. With
 # p = i·h, what is left is √h: p^(1/4) for a network about as wide as it has inputs.
-_ACCURACY = {
-    "central": Accuracy(
-        factor=30,
-        exponent=2 / 3,
-        parameter_exponent=1 / 4,
-        reason="h² and eps/h meet at eps^(2/3); √p rounding errors against a gradient of √i leave p^(1/4)",
-    ),
-    "forward": Accuracy(
-        factor=60,
-        exponent=1 / 2,
-        parameter_exponent=1 / 4,
-        reason="h and eps/h meet at eps^(1/2); √p rounding errors against a gradient of √i leave p^(1/4)",
-    ),
-    "richardson": Accuracy(
-        factor=30,
-        exponent=4 / 5,
-        parameter_exponent=1 / 4,
-        reason="h⁴ and eps/h meet at eps^(4/5); √p rounding errors against a gradient of √i leave p^(1/4)",
-    ),
+_ROUNDING = "√p rounding errors against a gradient of √i leave p^(1/4)"
+
+
+class _Kind(NamedTuple):
+    """A kind of quotient: how often it calls the loss for a parameter, and its best step, eps**step_exponent."""
+
+    calls: int
+    step_exponent: float
+    accuracy: Accuracy
+
+
+_KINDS = {
+    "central": _Kind(2, 1 / 3, Accuracy(30, 2 / 3, f"h² and eps/h meet at eps^(2/3); {_ROUNDING}", 1 / 4)),
+    "forward": _Kind(1, 1 / 2, Accuracy(60, 1 / 2, f"h and eps/h meet at eps^(1/2); {_ROUNDING}", 1 / 4)),
+    "richardson": _Kind(4, 1 / 5, Accuracy(30, 4 / 5, f"h⁴ and eps/h meet at eps^(4/5); {_ROUNDING}", 1 / 4)),
 }
-_STEP_EXPONENT = {"central": 1 / 3, "forward": 1 / 2, "richardson": 1 / 5}
-_CALLS = {"central": 2, "forward": 1, "richardson": 4}
 
 
 @dataclass(frozen=True)
@@ -75,7 +69,7 @@ class FiniteDifferences(Strategy[Plan]):
     rung: ClassVar[float] = 6
 
     def __post_init__(self) -> None:
-        check_choice("kind of quotient", self.kind, _ACCURACY)
+        check_choice("kind of quotient", self.kind, _KINDS)
         check_step(self.relative_step)
 
     @property
@@ -86,7 +80,7 @@ class FiniteDifferences(Strategy[Plan]):
     @property
     def accuracy(self) -> Accuracy:
         """The V of truncation and rounding, at its bottom."""
-        return _ACCURACY[self.kind]
+        return _KINDS[self.kind].accuracy
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Every network can be done, given the time; extrapolation only where the loss is smooth."""
@@ -96,21 +90,19 @@ class FiniteDifferences(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """P + 1, 2p + 1 or 4p + 1 forward passes; almost no memory."""
+        """The cost of p + 1, 2p + 1 or 4p + 1 forward passes; almost no memory."""
         n, size, weights = batch_size, dtype.itemsize, network.parameter_count
-        calls = _CALLS[self.kind] * weights + 1
+        calls = _KINDS[self.kind].calls * weights + 1
         return Cost(
             flops=calls * network.forward_flops(n),
-            bytes_moved=calls
-            * size
-            * (weights + n * network.inputs + 2 * sum(n * o for _, o in network.widths)),
+            bytes_moved=calls * network.forward_traffic(n, size),
             peak_bytes=size * 2 * weights + network.forward_bytes(n, size),
             forward_calls=calls,
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Choose the step, allocate the copy and the gradient."""
-        relative_step = self.relative_step or float(np.finfo(dtype).eps) ** _STEP_EXPONENT[self.kind]
+        relative_step = self.relative_step or float(np.finfo(dtype).eps) ** _KINDS[self.kind].step_exponent
         check_step_shows(relative_step / (2 if self.kind == "richardson" else 1), dtype)
         disturbed, gradient = (Parameters.empty(network.layout, dtype) for _ in range(2))
         return Plan(network, relative_step, disturbed, gradient)

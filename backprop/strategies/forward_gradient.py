@@ -2,13 +2,13 @@
 
     ĝ = 1/k Σ (v·∇L) v        v ~ N(0, I), v·∇L by one Jacobian-vector product through the whole network
 
-E[v vᵀ] = I makes E[ĝ] = ∇L. Its error is no rounding but chance, and large:
+E[v vᵀ] = I makes E[ĝ] = ∇L. The error of ĝ comes from chance, not from rounding, and is large:
 
     E‖ĝ - g‖² / ‖g‖² = (p + 1)/k
 
-so that with fewer directions than parameters a gradient of zero is nearer than the estimate; what it is for
-is stochastic descent, where the noise averages out over steps (Baydin, Pearlmutter, Syme, Wood and Torr
-2022, arXiv:2202.08587). Every element comes with its standard error, estimated from the spread of the k
+With fewer directions than parameters a gradient of zero is nearer to g than the estimate. The estimate is made for
+stochastic descent, where the noise averages out over steps (Baydin, Pearlmutter, Syme, Wood and Torr 2022,
+arXiv:2202.08587). Every element comes with its standard error, estimated from the spread of the k
 samples: s[p] = √(1/k · 1/(k - 1) · Σ (v·∇L v[p] - ĝ[p])²).
 """
 
@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import OptionError
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Elementwise, Linear
+from backprop.network import Batch, Evaluated, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
@@ -48,15 +48,6 @@ class Plan:
     direction: Parameters
     gradient: Parameters
     standard_error: Parameters
-
-
-class _Step(NamedTuple):
-    """A layer with its own parameters, its input x (n, i) and output y (n, o)."""
-
-    layer: Layer
-    own: dict[str, Array]
-    x: Array
-    y: Array
 
 
 @final
@@ -83,9 +74,9 @@ class ForwardGradient(Strategy[Plan]):
 
     @property
     def accuracy(self) -> Accuracy:
-        """Statistical: the root of the mean square, with room for its own spread.
+        """The root of the mean square error, with room for its own spread.
 
-        Of a thousand estimates one lies outside for six parameters; of 100,000 one where there are twenty.
+        One estimate in a thousand lies outside for six parameters, and one in 100,000 for twenty.
         """
         return Accuracy(
             factor=6,
@@ -104,20 +95,19 @@ class ForwardGradient(Strategy[Plan]):
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """K directions of p random numbers, each with the JVP of every layer.
+        """The cost of k directions of p random numbers, each with the JVP of every layer.
 
         `forward_calls` is 1: the k passes are of tangents and are counted in `flops`.
         """
         network, n, size, weights = network.short, batch_size, dtype.itemsize, network.parameter_count
         k = min(self.directions or _USUAL_DIRECTIONS, weights)
-        sizes = list(zip(network.layers, network.widths, strict=True))
         push = sum(
             2 * layer.forward_flops(n, i, o)
             if isinstance(layer, Linear)
             else layer.vjp_flops(n, i, o, input_needed=True)
-            for layer, (i, o) in sizes
+            for layer, i, o in network.sized
         )
-        activations = n * (sum(o for _, (_, o) in sizes) + network.classes)
+        activations = n * (network.units + network.classes)
         return Cost(
             flops=network.forward_flops(n) + k * (push + weights * (_FLOPS_OF_A_NORMAL + 5)),
             bytes_moved=size * (weights + k * (10 * weights + n * network.inputs + 4 * activations)),
@@ -139,11 +129,9 @@ class ForwardGradient(Strategy[Plan]):
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One forward pass and ∂L/∂(outputs), then one direction after another."""
-        network, steps, y = plan.network, list[_Step](), batch.inputs
-        for layer, own in zip(network.layers, network.local(params), strict=True):
-            x, y = y, layer.forward(own, y)
-            steps.append(_Step(layer, own, x, y))
-        value, covector = network.loss_function.value_and_gradient(y, batch.labels)
+        network = plan.network
+        steps = network.evaluate(network.local(params), batch.inputs)
+        value, covector = network.loss_function.value_and_gradient(steps[-1].y, batch.labels)
 
         direction, mean, squares = (p.vector for p in (plan.direction, plan.gradient, plan.standard_error))
         tangents = network.local(plan.direction)
@@ -158,7 +146,7 @@ class ForwardGradient(Strategy[Plan]):
         return ValueAndGradient(float(value), plan.gradient)
 
 
-def _push(steps: Sequence[_Step], tangents: Sequence[Mapping[str, Array]]) -> Array:
+def _push(steps: Sequence[Evaluated], tangents: Sequence[Mapping[str, Array]]) -> Array:
     """The tangent of the outputs (n, c) along one direction of all parameters."""
     tangent = np.zeros((1, steps[0].x.shape[1]), steps[0].x.dtype)  # no input moves
     for step, dparams in zip(steps, tangents, strict=False):
@@ -174,7 +162,7 @@ def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
         return
     squares /= k
     squares -= np.square(mean, out=scratch)
-    np.maximum(squares, 0, out=squares)  # what rounding may have left below it
+    np.maximum(squares, 0, out=squares)  # rounding may leave a variance below zero
     squares /= k - 1
     np.sqrt(squares, out=squares)
 
@@ -182,7 +170,7 @@ def _finish(k: int, mean: Array, squares: Array, scratch: Array) -> None:
 def _push_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes of a JVP through the network: its tangents, and what a layer allocates."""
     numbers, before = [0], network.inputs * size
-    for layer, (i, o) in zip(network.layers, network.widths, strict=True):
+    for layer, i, o in network.sized:
         if isinstance(layer, Linear):
             numbers.append(before + size * (2 * n * o + ufunc_buffer_bytes(n * o, 1)))
         elif isinstance(layer, Elementwise):

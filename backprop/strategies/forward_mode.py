@@ -15,20 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, final
 
 import numpy as np
 
+from backprop.after_linear import AfterLinear, unknown_parameters
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Elementwise, Linear
+from backprop.network import Batch, Evaluated, Network, Sized
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import Sized, Tail, unknown_parameters
 
 _BLOCK_BYTES = 1 << 18
-"""Of the widest tangent of a block of directions: two of them fit a second-level cache of 1 MB."""
+"""Bytes of the widest tangent of a block of directions: two such tangents fit a second-level cache of 1 MB."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,6 @@ class Plan:
     network: Network
     gradient: Parameters
     slopes: dict[int, Array]
-
-
-class _Step(NamedTuple):
-    """A layer with its own parameters, its input x (n, i) and output y (n, o)."""
-
-    layer: Layer
-    own: dict[str, Array]
-    x: Array
-    y: Array
 
 
 @final
@@ -72,11 +63,11 @@ class ForwardMode(Strategy[Plan]):
         flops, numbers, block = network.forward_flops(n), 0, 0
         for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
-                directions, tail = (layer.inputs + 1) * layer.outputs, Tail.of(network, k)
-                flops += directions * _flops(tail, n)
-                numbers += directions * n * (tail.entry + sum(step.o for step in tail.evaluated))
+                directions, after = (layer.inputs + 1) * layer.outputs, AfterLinear.of(network, k)
+                flops += directions * _flops(after, n)
+                numbers += directions * n * (after.entry + sum(step.o for step in after.evaluated))
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = n * (sum(o for _, o in network.widths) + network.classes)
+        activations = n * (network.units + network.classes)
         return Cost(
             flops=flops,
             bytes_moved=size * (2 * numbers + network.parameter_count),
@@ -97,17 +88,15 @@ class ForwardMode(Strategy[Plan]):
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """One forward pass and ∂L/∂(outputs), then the directions of one linear layer after another."""
-        network, steps, y = plan.network, list[_Step](), batch.inputs
-        for layer, own in zip(network.layers, network.local(params), strict=True):
-            x, y = y, layer.forward(own, y)
-            steps.append(_Step(layer, own, x, y))
-        value, covector = network.loss_function.value_and_gradient(y, batch.labels)
+        network = plan.network
+        steps = network.evaluate(network.local(params), batch.inputs)
+        value, covector = network.loss_function.value_and_gradient(steps[-1].y, batch.labels)
         for k, slopes in plan.slopes.items():
-            _fill(slopes, steps[k:], covector, Tail.of(network, k).width)
+            _fill(slopes, steps[k:], covector, AfterLinear.of(network, k).width)
         return ValueAndGradient(float(value), plan.gradient)
 
 
-def _fill(slopes: Array, steps: Sequence[_Step], covector: Array, width: int) -> None:
+def _fill(slopes: Array, steps: Sequence[Evaluated], covector: Array, width: int) -> None:
     """dL along every direction of the linear layer that comes first in `steps`, its biases last: (i + 1, o)."""
     n = len(covector)
     inputs = np.concatenate([steps[0].x.T, np.ones((1, n), covector.dtype)])
@@ -120,10 +109,10 @@ def _fill(slopes: Array, steps: Sequence[_Step], covector: Array, width: int) ->
             block = slopes[first : first + inputs_at_once, units]
             tangents = _push(steps, inputs[first : first + inputs_at_once], units).reshape(-1, covector.size)
             block[...] = (tangents @ covector.reshape(-1)).reshape(block.shape)
-            del tangents  # before the next block asks for as much
+            del tangents  # the next block needs as much memory
 
 
-def _push(steps: Sequence[_Step], inputs: Array, units: slice) -> Array:
+def _push(steps: Sequence[Evaluated], inputs: Array, units: slice) -> Array:
     """The tangents of the outputs (inputs, units, n, c) along the weights from `inputs` (…, n) to the units."""
     k, local = 1, inputs[:, :, None]  # ż of the unit itself, the same for every unit
     while k < len(steps) and isinstance(steps[k].layer, Elementwise):
@@ -146,15 +135,15 @@ def _directions(bytes_of_one: int) -> int:
     return max(1, _BLOCK_BYTES // bytes_of_one)
 
 
-def _flops(tail: Tail, n: int) -> int:
+def _flops(after: AfterLinear, n: int) -> int:
     """Operations for one direction: its unit, its row of weights, a JVP a layer, and the product with ∂L."""
-    local = n * (1 + sum(step.layer.vjp_flops(1, 1, 1, input_needed=True) for step in tail.local))
-    full = sum(_jvp_flops(step, n) for step in tail.evaluated)
-    return local + n * tail.entry + full + 2 * n * tail.classes
+    local = n * (1 + sum(step.layer.vjp_flops(1, 1, 1, input_needed=True) for step in after.local))
+    full = sum(_jvp_flops(step, n) for step in after.evaluated)
+    return local + n * after.entry + full + 2 * n * after.classes
 
 
 def _jvp_flops(step: Sized, n: int) -> int:
-    """As many as its transpose, without the parameters'."""
+    """As many operations as the VJP by the layer's input, which is the transposed product."""
     if isinstance(step.layer, Linear):
         return 2 * n * step.i * step.o
     return step.layer.vjp_flops(n, step.i, step.o, input_needed=True)
@@ -162,14 +151,14 @@ def _jvp_flops(step: Sized, n: int) -> int:
 
 def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of the directions of linear layer k at once."""
-    (i, o), tail = network.widths[k], Tail.of(network, k)
-    units = min(o, _directions(n * tail.width * size))
-    directions = units * min(i + 1, _directions(n * tail.width * size) // units)
-    local = directions * n if tail.local else 0
-    outer = directions * n * tail.entry
+    (i, o), after = network.widths[k], AfterLinear.of(network, k)
+    units = min(o, _directions(n * after.width * size))
+    directions = units * min(i + 1, _directions(n * after.width * size) // units)
+    local = directions * n if after.local else 0
+    outer = directions * n * after.entry
     buffers = 2 * ufunc_buffer_bytes(outer, 1)  # both factors of a product are broadcast
     numbers = [local + outer + buffers]
-    for step in tail.evaluated:
+    for step in after.evaluated:
         if isinstance(step.layer, (Linear, Elementwise)):
             numbers.append(local + directions * n * (step.i + step.o) + buffers)
         else:  # softmax: Σ y ∘ dx, dx less that, and their product

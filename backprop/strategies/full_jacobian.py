@@ -17,6 +17,7 @@ Walther 2008, section 3.3).
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
 
@@ -58,6 +59,7 @@ class FullJacobian(Strategy[Plan]):
 
     summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
     rung: ClassVar[float] = 1
+    shortcuts: ClassVar[Mapping[str, str] | None] = {}
     accuracy: ClassVar[Accuracy] = EXACT
 
     def __post_init__(self) -> None:
@@ -78,18 +80,17 @@ class FullJacobian(Strategy[Plan]):
         factors = sum(o * i for i, o in network.widths[1:])
         jacobians = sum(
             o * math.prod(shape)
-            for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+            for layer, _, o in network.sized
             for shape in layer.parameter_shapes().values()
         )
         weights = network.parameter_count
-        activations = sum(o for _, o in network.widths)
         flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
         if self.order == "matrices":
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
             bytes_moved=size * n * moved,
-            peak_bytes=size * (factors + jacobians + 2 * weights + activations + transient),
+            peak_bytes=size * (factors + jacobians + 2 * weights + network.units + transient),
             forward_calls=1,
         )
 
@@ -97,7 +98,7 @@ class FullJacobian(Strategy[Plan]):
         """Allocate every matrix of the chain and fill it with zeros."""
         inputs: list[Array | None] = []
         parameters: list[dict[str, Array]] = []
-        for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+        for k, (layer, i, o) in enumerate(network.sized):
             inputs.append(aligned_zeros((1, o, i), dtype) if k > 0 else None)
             parameters.append(
                 {
@@ -113,64 +114,41 @@ class FullJacobian(Strategy[Plan]):
         plan.gradient.vector.fill(0)
         tensors, loss = plan.network.local(params), 0.0
         for x, label in zip(batch.inputs[:, None, :], batch.labels[:, None], strict=True):
-            add_sample = _add_by_rows if self.order == "rows" else _add_by_matrices
-            loss += add_sample(plan, tensors, x, label)
+            loss += self._add_sample(plan, tensors, x, label)
         n = len(batch.inputs)
         plan.gradient.vector /= batch.inputs.dtype.type(n)
         return ValueAndGradient(loss / n, plan.gradient)
 
-
-def _activations(network: Network, tensors: list[dict[str, Array]], inputs: Array) -> list[Array]:
-    """One sample (1, i) and every layer's output of it."""
-    values = [inputs]
-    for layer, own in zip(network.layers, tensors, strict=True):
-        values.append(layer.forward(own, values[-1]))
-    return values
-
-
-def _add_by_rows(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
-    """Add the gradient of one sample (1, i) to the plan's, from the left; returns its loss."""
-    network = plan.network
-    values = _activations(network, tensors, inputs)
-    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
-    for k in reversed(range(len(network.layers))):
-        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
-        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
-        for name, jacobian in jacobians.items():
-            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
-            np.matmul(row, jacobian.reshape(row.shape[1], -1), out=product.reshape(1, -1))
-            gradient += product
-        if k > 0:
-            row = row @ layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
-    return float(network.loss_function.value(values[-1], label))
-
-
-def _add_by_matrices(plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
-    """Add the gradient of one sample (1, i) to the plan's, from the right; returns its loss."""
-    network = plan.network
-    values = _activations(network, tensors, inputs)
-    row = network.loss_function.gradient(values[-1], label)  # (1, c): dL/dp
-    factors: list[Array] = []  # of the layers that follow
-    for k in reversed(range(len(network.layers))):
-        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
-        jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
-        for name, jacobian in jacobians.items():
-            matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
-            for factor in factors:
-                matrix = factor @ matrix
-            product, gradient = plan.products[k][name], plan.local_gradient[k][name]
-            np.matmul(row, matrix, out=product.reshape(1, -1))
-            gradient += product
-            del matrix  # before the next chain asks for as much
-        if k > 0:
-            factors.insert(0, layer.input_jacobian(own, x, y, out=plan.inputs[k])[0])
-    return float(network.loss_function.value(values[-1], label))
+    def _add_sample(self, plan: Plan, tensors: list[dict[str, Array]], inputs: Array, label: Array) -> float:
+        """Add the gradient of one sample (1, i) to the plan's; returns its loss."""
+        network = plan.network
+        steps = network.evaluate(tensors, inputs)
+        row = network.loss_function.gradient(steps[-1].y, label)  # (1, c): dL/dp, from the left dL/dy
+        factors: list[Array] = []  # from the right, the layers that follow
+        for k in reversed(range(len(steps))):
+            layer, own, x, y = steps[k]
+            jacobians = layer.parameter_jacobians(own, x, y, out=plan.parameters[k])
+            for name, jacobian in jacobians.items():
+                matrix = jacobian.reshape(y.shape[1], -1)  # ∂y/∂θ, then ∂(later y)/∂θ up to the outputs
+                for factor in factors:
+                    matrix = factor @ matrix
+                product, gradient = plan.products[k][name], plan.local_gradient[k][name]
+                np.matmul(row, matrix, out=product.reshape(1, -1))
+                gradient += product
+                del matrix  # the next chain needs as much memory
+            if k > 0:
+                jacobian = layer.input_jacobian(own, x, y, out=plan.inputs[k])[0]
+                if self.order == "rows":
+                    row = row @ jacobian
+                else:
+                    factors.insert(0, jacobian)
+        return float(network.loss_function.value(steps[-1].y, label))
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:
-    """Of the chains from the right, for one sample: operations, numbers moved, and numbers alive at once."""
+    """The chains from the right, for one sample: their operations, numbers moved, and numbers alive at once."""
     flops = moved = alive = 0
-    for k, (layer, (_, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+    for k, (layer, _, o) in enumerate(network.sized):
         for shape in layer.parameter_shapes().values():
             columns, before = math.prod(shape), 0  # the first matrix lies in the plan
             moved += o * columns

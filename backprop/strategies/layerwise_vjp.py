@@ -7,6 +7,7 @@ No Jacobian is formed and nothing is fused: -1/p is multiplied by p (dp - Σ p d
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -33,6 +34,13 @@ class LayerwiseVJP(Strategy[Plan]):
     name = "layerwise-vjp"
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
     rung: ClassVar[float] = 4
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "parameter jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
+        "linear jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
+        "diagonal jacobian": "∂L/∂y is multiplied element by element",
+        "softmax jacobian": "p ∘ (dp - Σ p dp) needs no matrix",
+        "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",
+    }
     accuracy: Accuracy = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
@@ -42,17 +50,13 @@ class LayerwiseVJP(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Three matrix products a linear layer; all activations and two deltas in memory."""
         n, size = batch_size, dtype.itemsize
-        steps = list(zip(network.layers, network.widths, strict=True))
-        flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=True) for layer, (i, o) in steps
-        )
-        activations = sum(n * o for _, (_, o) in steps)
+        activations = n * network.units
         # all activations are kept; then the loss allocates, or a VJP does beside its dy
         loss = network.loss_function.temporaries * n * network.classes * size
-        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, (i, o) in steps)
+        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, i, o in network.sized)
         weights = network.parameter_count
         return Cost(
-            flops=flops,
+            flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=True),
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
             peak_bytes=size * (activations + weights) + max(loss, vjp),
             forward_calls=1,
@@ -66,14 +70,11 @@ class LayerwiseVJP(Strategy[Plan]):
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward, the gradient of the loss, and one VJP a layer."""
         network = plan.network
-        values = network.activations(params, batch.inputs)
-        loss = network.loss_function.value(values[-1], batch.labels)
-        dy = network.loss_function.gradient(values[-1], batch.labels)
-        steps = zip(
-            network.layers, network.local(params), values[:-1], values[1:], plan.local_gradient, strict=True
-        )
-        for layer, own, x, y, dparams in reversed(list(steps)):
-            dx, _ = layer.vjp(own, x, y, dy, dparams=dparams)
+        steps = network.evaluate(network.local(params), batch.inputs)
+        loss = network.loss_function.value(steps[-1].y, batch.labels)
+        dy = network.loss_function.gradient(steps[-1].y, batch.labels)
+        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
+            dx, _ = layer.vjp(own, x, y, dy, dparams=plan.local_gradient[k])
             assert dx is not None  # it was asked for
             dy = dx
         return ValueAndGradient(float(loss), plan.gradient)

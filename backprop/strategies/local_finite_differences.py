@@ -19,6 +19,7 @@ from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 
+from backprop.after_linear import AfterLinear, unknown_parameters
 from backprop.arrays import Array, DType
 from backprop.broadcasting import short_buffers
 from backprop.layers import Elementwise, Layer, Linear
@@ -26,13 +27,12 @@ from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.tail import Tail, unknown_parameters
 
 SampleLoss = Callable[[Array, Array], Array]
 """The losses (n,) of outputs (n, c) and labels (n,)."""
 
 _BLOCK_BYTES = 1 << 18
-"""Of one array of a block: the handful that is in use stays in a second-level cache of 1 or 2 MB."""
+"""Bytes of one array of a block: the few arrays in use stay in a second-level cache of 1 or 2 MB."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Plan:
 class _Step(NamedTuple):
     """A layer undisturbed: its parameters, input x (n, i), output (o, n), and W (o, i) if it is linear.
 
-    One unit after another in memory, so that what is looked up for many pairs lies together.
+    Units lie one after another in memory, so that the numbers looked up for many pairs lie together.
     """
 
     layer: Layer
@@ -93,7 +93,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
         check_step(self.relative_step)
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Only of the weights of a linear layer it is known that they touch one unit."""
+        """A layer with parameters that is not linear: it is not known which units its parameters touch."""
         return unknown_parameters(network)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
@@ -107,11 +107,11 @@ class LocalFiniteDifferences(Strategy[Plan]):
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
         for k, layer in enumerate(layers):
             if isinstance(layer, Linear):
-                tail, rows = Tail.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
-                flops += rows * _row_flops(tail)
-                moved += 2 * size * rows * tail.width
+                after, rows = AfterLinear.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
+                flops += rows * _row_flops(after)
+                moved += 2 * size * rows * after.width
                 block = max(block, _block_bytes(network, k, n, size))
-        activations = sum(2 * n * o for _, o in network.widths)
+        activations = 2 * n * network.units
         copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
         return Cost(
             flops=flops,
@@ -156,7 +156,7 @@ def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, l
             units = slice(first, min(first + units_at_once, len(rise)))
             z = _disturb(steps[0].y_by_unit[units], above[units], below[units], touch)
             _add_rise(steps, loss, z, first, touch, rise[units])
-            del z  # before the next block asks for as much
+            del z  # the next block needs as much memory
     above -= below
     rise /= above
     rise /= rise.dtype.type(len(labels))
@@ -238,7 +238,7 @@ def _gain(
 
 
 def _take(array: Array, columns: Array) -> Array:
-    """`array[:, columns]`, which are known to be there."""
+    """`array[:, columns]`, for columns that are known to exist."""
     taken: Array = np.take(array, columns, axis=1, mode="clip")
     return taken
 
@@ -253,33 +253,33 @@ def _pairs_at_once(itemsize: int) -> int:
     return _rows(4, itemsize)
 
 
-def _row_flops(tail: Tail) -> int:
+def _row_flops(after: AfterLinear) -> int:
     """Operations for a disturbed row: one unit, its row of weights, what follows, and the loss."""
-    local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in tail.local)
-    full = sum(step.layer.forward_flops(1, step.i, step.o) for step in tail.evaluated)
-    return local + 2 * tail.entry + full + 14 * tail.classes
+    local = 4 + sum(step.layer.forward_flops(1, 1, 1) for step in after.local)
+    full = sum(step.layer.forward_flops(1, step.i, step.o) for step in after.evaluated)
+    return local + 2 * after.entry + full + 14 * after.classes
 
 
 def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of linear layer k at once: its steps and pairs, and the arrays of a block."""
-    (i, o), tail, index = network.widths[k], Tail.of(network, k), np.dtype(np.intp).itemsize
+    (i, o), after, index = network.widths[k], AfterLinear.of(network, k), np.dtype(np.intp).itemsize
     weights, pairs = (i + 1) * o * size, n * (i + 1)
     pairs_at_once = min(pairs, _pairs_at_once(size))
     rows = pairs_at_once * min(o, _rows(1, size) // pairs_at_once)
-    at_once = min(rows, _rows(2 * tail.width, size))
+    at_once = min(rows, _rows(2 * after.width, size))
 
     kept = 3 * weights + pairs * (index + size) + pairs_at_once * (3 * index + size)
     z = y = 2 * rows * size
     local = rows * size
-    for layer, *_ in tail.local:
+    for layer, *_ in after.local:
         local = max(local, layer.forward_bytes(2 * rows, 1, 1, size, out=False))
         y = 4 * rows * size
-    entry = at_once * tail.entry * size
+    entry = at_once * after.entry * size
     full = max(
         3 * entry,
         *(
             2 * at_once * w * size + layer.forward_bytes(2 * at_once, w, v, size, out=False)
-            for layer, w, v in tail.evaluated
+            for layer, w, v in after.evaluated
         ),
         _loss_bytes(network, 2 * at_once, size) + 2 * at_once * index,
     )
@@ -290,7 +290,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
 
 
 def _loss_bytes(network: Network, rows: int, size: int) -> int:
-    """Of the outputs, of what the loss allocates, and of its sums over them."""
+    """Bytes of the outputs, of what the loss allocates, and of its sums over the outputs."""
     return rows * (network.classes * (1 + network.loss_function.temporaries) + 1) * size
 
 

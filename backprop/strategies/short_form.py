@@ -12,6 +12,7 @@ pays is decided in `prepare`, by sizes and the threads of BLAS, and then for eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -29,8 +30,8 @@ from backprop.zero_inputs import ZeroInputs
 class Plan:
     """Buffers: the outputs y of every layer, dL/dx of every layer but the first, and the gradient.
 
-    layers: those of the short form, the first of them without its zero inputs where that pays. `gradient` is what is
-    handed out and cannot be written to: that layer relies on what it left there.
+    layers: the layers of the short form; the first leaves out inputs that are zero, where that pays. gradient: what
+    is handed out; it is read-only, because the first layer relies on the zeros that it left there.
     """
 
     network: Network
@@ -50,6 +51,11 @@ class ShortForm(Strategy[Plan]):
 
     summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
     rung: ClassVar[float] = 5
+    shortcuts: ClassVar[Mapping[str, str] | None] = {
+        "outputs": "p is formed on the way to p - t",
+        "first input": "no parameter's gradient needs it",
+        "loss by outputs": "-1/p cancels against the p of the softmax, which leaves p - t",
+    }
     accuracy: ClassVar[Accuracy] = EXACT
 
     @property
@@ -64,19 +70,15 @@ class ShortForm(Strategy[Plan]):
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two or three matrix products a layer; activations, deltas and the gradient in memory."""
         network, n, size = network.short, batch_size, dtype.itemsize
-        layers = list(zip(network.layers, network.widths, strict=True))
-        flops = network.forward_flops(n) + sum(
-            layer.vjp_flops(n, i, o, input_needed=k > 0) for k, (layer, (i, o)) in enumerate(layers)
-        )
         places = _in_place(network)
-        outputs = sum(n * o for (_, (_, o)), shared in zip(layers, places, strict=True) if not shared)
-        deltas = sum(n * i for k, (layer, (i, _)) in enumerate(layers) if k > 0 and isinstance(layer, Linear))
+        outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
+        deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
         weights = network.parameter_count
         first = network.layers[0]
         buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
-            flops=flops,
+            flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=False),
             bytes_moved=size * (3 * weights + n * network.inputs * 2 + 3 * (outputs + deltas)),
             peak_bytes=size * (outputs + deltas + weights)
             + buffers
@@ -89,9 +91,7 @@ class ShortForm(Strategy[Plan]):
         network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
-        for k, (layer, shared, (i, o)) in enumerate(
-            zip(network.layers, _in_place(network), network.widths, strict=True)
-        ):
+        for k, ((layer, i, o), shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
             deltas.append(
                 aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
@@ -126,7 +126,7 @@ class ShortForm(Strategy[Plan]):
 
 
 def _in_place(network: Network) -> list[bool]:
-    """Whether a layer writes its output over its input: after a linear layer, whose output nobody reads."""
+    """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
     layers = network.layers
     return [
         k > 0
@@ -142,17 +142,16 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
 
     The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
     """
-    layers = list(zip(network.layers, network.widths, strict=True))
     output = n * network.classes
     if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max(k for k, (layer, _) in enumerate(layers) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, (i, o) in layers)
+    last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
+    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, i, o in network.sized)
     backward = (
         layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
-        for k, (layer, (i, o)) in enumerate(layers)
+        for k, (layer, i, o) in enumerate(network.sized)
     )
     return max(loss, *forward, *backward)
 

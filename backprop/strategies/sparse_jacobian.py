@@ -29,14 +29,14 @@ from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
 _BLOCK_NUMBERS = 1 << 16
-"""Non-zeros in ∂y/∂W of a block, unless those of one sample are more."""
+"""Non-zeros in ∂y/∂W of a block, unless one sample has more."""
 
 _BY_INPUT = ("io", "no", "noi")
 _BY_PARAMETER = ("ni", "no", "")
 """The axes of a local Jacobian by the layer's input and by its own parameters: their sparse structure is known."""
 
 _INDEX_BYTES = 4
-"""Of a sparse array's index: scipy's own choice below 2³¹ non-zeros."""
+"""Bytes of an index in a sparse array, as scipy chooses below 2³¹ non-zeros."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +73,16 @@ class SparseJacobian(Strategy[Plan]):
         blocks, weights = math.ceil(n / samples), network.parameter_count
         factors = sum(
             o * i if isinstance(layer, Linear) else o * (1 if isinstance(layer, Elementwise) else i)
-            for layer, (i, o) in zip(network.layers[1:], network.widths[1:], strict=True)
+            for layer, i, o in network.sized[1:]
         )
         # a number and the row it stands in for every sample; where each column begins
         jacobians = weights * (samples * (size + _INDEX_BYTES) + _INDEX_BYTES)
-        activations = samples * sum(o for _, o in network.widths)
         return Cost(
             flops=network.forward_flops(n) + 2 * n * (factors + weights) + blocks * weights,
             bytes_moved=n * size * factors + blocks * (2 * jacobians + 3 * size * weights),
-            peak_bytes=size * (weights + activations) + jacobians + _transient_bytes(network, samples, size),
+            peak_bytes=size * (weights + samples * network.units)
+            + jacobians
+            + _transient_bytes(network, samples, size),
             forward_calls=1,
         )
 
@@ -93,7 +94,7 @@ class SparseJacobian(Strategy[Plan]):
                 name: _structure(samples, math.prod(shape) // o, o, dtype)
                 for name, shape in layer.parameter_shapes().items()
             }
-            for layer, (_, o) in zip(network.layers, network.widths, strict=True)
+            for layer, _, o in network.sized
         ]
         gradient = Parameters.empty(network.layout, dtype)
         return Plan(network, samples, jacobians, gradient, network.local(gradient))
@@ -111,24 +112,21 @@ class SparseJacobian(Strategy[Plan]):
 def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share: float) -> float:
     """Add the gradient of a block of samples to the plan's; returns its share of the loss."""
     network = plan.network
-    values = [block.inputs]
-    for layer, own in zip(network.layers, tensors, strict=True):
-        values.append(layer.forward(own, values[-1]))
-    row = network.loss_function.gradient(values[-1], block.labels)  # (n, o) of all samples: one row vector
+    steps = network.evaluate(tensors, block.inputs)
+    row = network.loss_function.gradient(steps[-1].y, block.labels)  # (n, o) of all samples: one row vector
     row *= row.dtype.type(share)
-    for k in reversed(range(len(network.layers))):
-        layer, own, x, y = network.layers[k], tensors[k], values[k], values[k + 1]
+    for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
         for name, factor in layer.parameter_factors(own, x, y).items():
             jacobian, gradient = plan.jacobians[k][name], plan.local_gradient[k][name]
             _renew(jacobian, factor, y.shape[1], len(row))
             gradient += (_padded(row, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
         if k > 0:
             row = _chain(row, layer.input_factor(own, x, y))
-    return share * float(network.loss_function.value(values[-1], block.labels))
+    return share * float(network.loss_function.value(steps[-1].y, block.labels))
 
 
 def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
-    """X ⊗ I (n·o, i·o) without its numbers: column (i, o) has one in row (n, o) of every sample."""
+    """The structure of x ⊗ I (n·o, i·o) without its numbers: column (i, o) has one in row (n, o) of every sample."""
     from scipy import sparse
 
     rows = np.empty((i, o, samples), np.int32)
@@ -139,7 +137,7 @@ def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
 
 
 def _renew(jacobian: Any, factor: EinsumFactor, o: int, samples: int) -> None:
-    """Write X (n, i) of X ⊗ I; of a bias, X is (n, 1) and holds ones. A block may have fewer samples.
+    """Write the numbers x (n, i) of x ⊗ I; for a bias, x is (n, 1) and holds ones. A block may have fewer samples.
 
     A parameter that scales every output has a diagonal (n, o) for each sample instead.
     """
@@ -168,7 +166,7 @@ def _chain(row: Array, factor: EinsumFactor) -> Array:
     if factor.subscripts == "no":  # a diagonal is its own transpose, which scipy would make anew
         slopes: Any = operand.astype(row.dtype).reshape(1, -1)
         chained: Array = sparse.dia_array((slopes, [0]), shape=(row.size, row.size)) @ row.reshape(-1)
-    elif factor.subscripts == "noi":
+    elif factor.subscripts == "noi":  # a dense block for every sample
         chained = row.reshape(-1) @ sparse.bsr_array((operand, np.arange(n), np.arange(n + 1)))
     else:
         raise UnsupportedError(
@@ -186,7 +184,7 @@ def _samples(network: Network, batch_size: int) -> int:
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
     numbers = [network.loss_function.temporaries * n * network.classes]
-    for k, (layer, (i, o)) in enumerate(zip(network.layers, network.widths, strict=True)):
+    for k, (layer, i, o) in enumerate(network.sized):
         numbers += [n * o + math.prod(shape) for shape in layer.parameter_shapes().values()]
         if k == 0:
             continue

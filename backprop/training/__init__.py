@@ -16,12 +16,10 @@ from backprop.training.checkpoints import (
     load_checkpoint,
     save_checkpoint,
 )
-from backprop.training.evaluation import Evaluation, evaluate
+from backprop.training.evaluation import Calibration, Evaluation, Metrics, evaluate, measure, worst_mistakes
 from backprop.training.loop import DivergenceError, Trainer
-from backprop.training.metrics import Calibration, Metrics, measure, worst_mistakes
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
-from backprop.training.schedule import SCHEDULES, find_schedule
-from backprop.training.settings import Settings, SettingsError
+from backprop.training.settings import SCHEDULES, Settings, SettingsError, find_schedule
 
 __all__ = [
     "OPTIMIZERS",

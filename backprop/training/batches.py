@@ -3,7 +3,7 @@
 Only the order is shuffled, never the data set, which stays as it is: grey levels of one byte each. A batch's
 levels are gathered, then divided by 255 in its dtype, as `backprop.data.as_inputs` does with a whole set; both
 write into memory that is reused.
-The rest of an epoch that makes no whole batch is left out, another one each time.
+The samples that do not fill a whole batch are left out of an epoch; each epoch leaves out others.
 
 With `shift` s every batch is moved by a random -s to s pixels down and right, black coming in from the side:
 a digit is the same digit one pixel further, so the network sees nine times as many (LeCun et al. 1998, section

@@ -7,9 +7,9 @@
     np.load("weights.npz")["W1"]        # all that is needed to use the weights elsewhere
 
 A file is written beside its place and renamed into it when it is complete, so that no crash and no full disk
-harms the one that was there. What is read is a claim made by a stranger: every header is held against the
-network that the file names before memory is taken, and the SHA-256 of everything against the one in `meta`.
-It protects from damage, not from an attacker, who could compute it.
+harms the file that was there. A file may lie: every header is compared with the network that the file names before
+memory is allocated, and the SHA-256 of everything with the one in `meta`. The checksum protects from damage, not from
+an attacker, who could compute it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import io
 import json
-import math
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -30,7 +29,8 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import BackpropError, OutputError
-from backprop.network import Network
+from backprop.finding import said
+from backprop.npy import MemberError, read_member
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
@@ -43,7 +43,7 @@ _MOST_PARAMETERS = 1 << 31
 
 
 class CheckpointError(BackpropError, ValueError):
-    """A weights file that is missing, damaged, of another training, or not what it says it is."""
+    """A weights file that is missing, damaged, of another training, or not a weights file."""
 
 
 class Point(NamedTuple):
@@ -116,21 +116,25 @@ def load_checkpoint(path: Path) -> Checkpoint:
     name = str(path)
     try:
         if path.exists() and not path.is_file():
-            raise CheckpointError(f"The weights file {name!r} is a folder or a device; expected a file.")
+            raise _Refusal("is a folder or a device; expected a file")
         with zipfile.ZipFile(path) as archive:
-            return _read(archive, name)
+            return _read(archive)
+    except _Refusal as error:
+        raise CheckpointError(f"The weights file {name!r} {error}.") from error.__cause__
     except FileNotFoundError as error:
         raise CheckpointError(f"The weights file {name!r} is missing; expected an .npz file.") from error
-    except CheckpointError:
-        raise
     except BackpropError as error:  # settings that make no training
         raise CheckpointError(f"The weights file {name!r} cannot be used: {error}") from error
     # zipfile, zlib, the .npy reader and a hostile `meta` raise a dozen kinds between them.
     except Exception as error:
         raise CheckpointError(
-            f"The weights file {name!r} is damaged: got {_sentence(error)}, expected an .npz file that "
+            f"The weights file {name!r} is damaged: got {said(error)}, expected an .npz file that "
             "`backprop train` wrote."
         ) from error
+
+
+class _Refusal(Exception):
+    """What is wrong with a weights file; `load_checkpoint` puts its name before the message."""
 
 
 def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -147,32 +151,30 @@ def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
         raise
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> Checkpoint:
-    meta = _read_meta(archive, name)
+def _read(archive: zipfile.ZipFile) -> Checkpoint:
+    meta = _read_meta(archive)
     settings = Settings.from_json(meta["settings"])
     network, dtype = settings.build_network(), np.dtype(settings.dtype)
-    shapes = _shapes(network, settings.optimizer)
+    state = {
+        _STATE + name: (network.parameter_count,) for name in find_optimizer(settings.optimizer).state_names
+    }
+    shapes = dict(network.layout.shapes) | state
     if network.parameter_count > _MOST_PARAMETERS:
-        raise CheckpointError(f"The weights file {name!r} claims {network.parameter_count} parameters.")
+        raise _Refusal(f"claims {network.parameter_count} parameters; expected at most {_MOST_PARAMETERS}")
     names = sorted(member.removesuffix(".npy") for member in archive.namelist())
     if names != sorted([*shapes, "meta"]):
-        raise CheckpointError(
-            f"The weights file {name!r} holds {', '.join(names)}; expected {', '.join(sorted(shapes))} and "
-            f"meta for {network} and {settings.optimizer}."
-        )
-    arrays = {key: _read_array(archive, key, dtype, shape, name) for key, shape in shapes.items()}
+        expected = f"{', '.join(sorted(shapes))} and meta for {network} and {settings.optimizer}"
+        raise _Refusal(f"holds {', '.join(names)}; expected {expected}")
+    arrays = {key: _read_array(archive, key, dtype, shape) for key, shape in shapes.items()}
     got, expected = _digest(meta, arrays.values()), meta["sha256"]
     if got != expected:
-        raise CheckpointError(
-            f"The weights file {name!r} was changed after it was written: got the SHA-256 {got}, expected "
-            f"{expected}."
-        )
-    tensors = {key: arrays[key] for key in network.layout.names}
-    state = {key.removeprefix(_STATE): array for key, array in arrays.items() if key.startswith(_STATE)}
+        raise _Refusal(f"was changed after it was written: got the SHA-256 {got}, expected {expected}")
     return Checkpoint(
         settings=settings,
-        params=Parameters.from_mapping(network.layout, tensors, dtype),
-        optimizer_state=state,
+        params=Parameters.from_mapping(
+            network.layout, {key: arrays[key] for key in network.layout.names}, dtype
+        ),
+        optimizer_state={key.removeprefix(_STATE): arrays[key] for key in state},
         step=_count(meta["step"]),
         seconds=float(meta["seconds"]),
         position=_position(meta["position"]),
@@ -183,50 +185,27 @@ def _read(archive: zipfile.ZipFile, name: str) -> Checkpoint:
     )
 
 
-def _shapes(network: Network, optimizer: str) -> dict[str, tuple[int, ...]]:
-    """Every array of a file, by name."""
-    state = {_STATE + name: (network.parameter_count,) for name in find_optimizer(optimizer).state_names}
-    return dict(network.layout.shapes) | state
-
-
-def _read_meta(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+def _read_meta(archive: zipfile.ZipFile) -> dict[str, Any]:
     info = archive.getinfo("meta.npy")
     if info.file_size > _MOST_META_BYTES:
-        raise CheckpointError(
-            f"The weights file {name!r} has {info.file_size} bytes of meta; expected at most {_MOST_META_BYTES}."
-        )
+        raise _Refusal(f"has {info.file_size} bytes of meta; expected at most {_MOST_META_BYTES}")
     with archive.open(info) as file:
         stored = np.lib.format.read_array(io.BytesIO(file.read(_MOST_META_BYTES)), allow_pickle=False)
     meta: dict[str, Any] = json.loads(stored.tobytes().decode())
     if not isinstance(meta["format"], int) or meta["format"] > FORMAT:
-        raise CheckpointError(
-            f"The weights file {name!r} has format {meta['format']!r}; expected at most {FORMAT}: a newer "
-            "version wrote it."
-        )
+        got = repr(meta["format"])
+        raise _Refusal(f"has format {got}; expected at most {FORMAT}: a newer version wrote it")
     return meta
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...], name: str) -> Array:
-    """One array, whose header must say what is expected before memory is taken; all of it finite."""
-    with archive.open(f"{key}.npy") as file:
-        version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise CheckpointError(f"{key} in {name!r} has the .npy version {version}; expected (1, 0).")
-        got_shape, fortran_order, got_dtype = np.lib.format.read_array_header_1_0(file)
-        if (got_shape, fortran_order, got_dtype) != (shape, False, dtype):
-            raise CheckpointError(
-                f"{key} in the weights file {name!r} is {got_dtype} of shape {got_shape}; expected {dtype} of "
-                f"shape {shape}."
-            )
-        size = math.prod(shape) * dtype.itemsize
-        content = file.read(size + 1)  # one byte more: at the end zipfile checks the CRC
-    if len(content) != size:
-        raise CheckpointError(f"{key} in the weights file {name!r} has not {size} bytes; expected as many.")
-    array = np.frombuffer(content, dtype).reshape(shape)
+def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...]) -> Array:
+    """One array, all of it finite, whose header says what is expected."""
+    try:
+        array = read_member(archive, key, shape, dtype)
+    except MemberError as error:
+        raise _Refusal(f"cannot be used: its array {key} {error}") from error
     if not np.isfinite(array).all():
-        raise CheckpointError(
-            f"{key} in the weights file {name!r} holds a number that is not finite; expected finite numbers."
-        )
+        raise _Refusal(f"holds a number in {key} that is not finite; expected finite numbers")
     return array
 
 
@@ -250,8 +229,3 @@ def _digest(meta: Mapping[str, Any], arrays: Iterable[Array]) -> str:
     for array in arrays:
         digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
-
-
-def _sentence(error: BaseException) -> str:
-    """The error's kind and message on one line, without a full stop."""
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")

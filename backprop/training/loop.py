@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.errors import BackpropError, DataError, UnsupportedError
+from backprop.errors import BackpropError, DataError
 from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
 from backprop.training.batches import Batches, Position
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
 from backprop.training.evaluation import Evaluation, evaluate
 from backprop.training.optimizers import find_optimizer
-from backprop.training.schedule import find_schedule
-from backprop.training.settings import Settings
+from backprop.training.settings import Settings, find_schedule
 
 KEEP_EVERY = 100
 """Steps between two copies of the state to fall back on; a copy costs a third of one step."""
@@ -70,9 +69,7 @@ class Trainer:
         dtype = np.dtype(settings.dtype)
         check_data(settings, images, labels)
         self.strategy = find_strategy(settings.strategy)
-        reason = self.strategy.unsupported(self.network, dtype)
-        if reason is not None:
-            raise UnsupportedError(f"{self.strategy.name} cannot train {self.network} in {dtype}: {reason}.")
+        self.strategy.check_supported(self.network, dtype)
         weights_seed, order_seed = np.random.SeedSequence(settings.seed).spawn(2)
         order = np.random.default_rng(order_seed)
         self.batches = Batches(images, labels, settings.batch_size, dtype, order, settings.shift)

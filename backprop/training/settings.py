@@ -1,10 +1,21 @@
-"""Settings: everything that decides how a training goes, in one frozen record that JSON can hold."""
+"""Settings: everything that decides how a training goes, in one frozen record that JSON can hold.
+
+A schedule is the factor of the learning rate after the share u of the training, 0 ≤ u ≤ 1:
+
+    constant   1
+    linear     1 - u                      to nothing at an even pace (Defazio et al. 2023: hard to beat)
+    cosine     (1 + cos π u) / 2          Loshchilov and Hutter 2017, without restarts
+
+u is the share of the planned steps that have been taken or, where the training is planned in seconds, of the seconds
+that have been spent; where both are planned, the larger.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +23,22 @@ from backprop.arrays import MOST_ENTRIES, check_dtype
 from backprop.errors import BackpropError, UnknownNameError, shown
 from backprop.network import Network
 from backprop.training.optimizers import find_optimizer
-from backprop.training.schedule import find_schedule
+
+Schedule = Callable[[float], float]
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": lambda u: 1.0,
+    "linear": lambda u: 1.0 - u,
+    "cosine": lambda u: (1.0 + math.cos(math.pi * u)) / 2,
+}
+
+
+def find_schedule(name: str) -> Schedule:
+    """The schedule of that name; raises `UnknownNameError` for any other."""
+    if name not in SCHEDULES:
+        raise UnknownNameError("schedule", name, SCHEDULES)
+    return SCHEDULES[name]
 
 
 class SettingsError(BackpropError, ValueError):

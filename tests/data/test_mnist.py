@@ -3,6 +3,7 @@
 import gzip
 import subprocess
 import sys
+import tempfile
 import threading
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -314,7 +315,7 @@ def test_a_cache_that_cannot_be_written_is_not_blamed_on_the_mirrors(mirrors, mo
         raise PermissionError(13, "Permission denied")
 
     # Tests may run as root, whom no folder mode stops.
-    monkeypatch.setattr(mnist.tempfile, "TemporaryDirectory", refuse)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
     assert "cannot be used: got 'Permission denied'" in refusal("mnist")
     assert not mirrors[0].asked
 
@@ -341,7 +342,6 @@ def test_a_progress_bar_is_shown_to_people_only(mirrors, monkeypatch, terminal, 
             super().__init__(progressbar=False, **settings)
 
     monkeypatch.setattr(pooch, "HTTPDownloader", Downloader)
-    monkeypatch.setattr(mnist, "_tqdm_is_installed", lambda: True)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
     assert_is(load("mnist"), tiny_arrays)
     assert asked_for == [terminal] * 4

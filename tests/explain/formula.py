@@ -146,7 +146,7 @@ class Element:
         return int(self.labels[self.index["n"]]) if letter == "label" else self.index[letter]
 
     def length(self, letter, inside):
-        """Of the axis that a sum runs over, read from the arrays in it."""
+        """The length of the axis that a sum runs over, as the arrays in the sum have it."""
         lengths = {
             self.arrays[name].shape[letters.index(letter)]
             for name, letters in map(split, inside)

@@ -1,4 +1,4 @@
-"""What one form of output needs is asked for when it is needed, and its absence is one sentence."""
+"""A package that one form of output needs is imported only then, and one sentence says where it is missing."""
 
 import subprocess
 import sys

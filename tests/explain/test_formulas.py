@@ -5,7 +5,7 @@ import pytest
 from explain.explained import explained
 from explain.formula import Formula, computed
 
-from backprop.explain.shortcuts import LADDER
+from backprop.registry import ladder
 
 OPTIONS = {
     "relu": {},
@@ -19,7 +19,7 @@ OPTIONS = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("n", [1, 3])
-@pytest.mark.parametrize("strategy", LADDER)
+@pytest.mark.parametrize("strategy", ladder())
 def test_a_printed_formula_gives_the_printed_numbers(options, n, strategy):
     explanation = explained(strategy, n=n, seed=4, **OPTIONS[options])
     trace, network = explanation.traces[0], explanation.network

@@ -1,4 +1,4 @@
-"""Numbers are short, aligned, and never say zero where something is."""
+"""Numbers are short and aligned, and no number that is not zero is shown as zero."""
 
 import numpy as np
 import pytest

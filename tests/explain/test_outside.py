@@ -11,13 +11,15 @@ from outside.networks import NETWORKS, sample
 from outside.strategies import Checkpointed, HalfBatches
 from tables import SCENARIOS, STRATEGIES, sentence
 
-from backprop import Network, UnsupportedError
+from backprop import Network
+from backprop.errors import UnsupportedError
 from backprop.explain import Explanation, explain, render_html, render_markdown, render_text, trace
 from backprop.explain.names import Names, plain_name
 from backprop.layers import Linear, Softmax
 from backprop.losses import CrossEntropy
+from backprop.registry import ladder
 
-LADDER = ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form")
+LADDER = ladder()
 
 
 @pytest.mark.parametrize("by_sample", [False, True], ids=["whole batch", "sample by sample"])
@@ -125,7 +127,9 @@ def test_a_workbook_of_a_layer_that_it_does_not_know_is_refused():
 
     network = NETWORKS["layer-norm"]
     params, batch = sample(network, n=2)
-    with pytest.raises(UnsupportedError, match="no formula for layer-norm") as error:
+    with pytest.raises(
+        UnsupportedError, match="cannot show the layer layer-norm, which has parameters"
+    ) as error:
         workbook(explain(network, params, batch, ["full-jacobian", "short-form"]))
     sentence(error.value)
 

@@ -1,9 +1,9 @@
-"""A shortcut is read from the traces: it is the first rung from which on a matrix is formed no more."""
+"""A shortcut is read from the traces: the first rung of the ladder from which on no rung forms a matrix."""
 
 import pytest
 from explain.explained import explained
 
-GONE = {
+AVOIDED = {
     "full-jacobian": {
         "∂z₁/∂W₁": "batched-jacobian",
         "∂z₂/∂b₂": "batched-jacobian",
@@ -24,15 +24,15 @@ GONE = {
 }
 
 
-@pytest.mark.parametrize("strategy", GONE)
-def test_each_matrix_is_gone_where_the_ladder_says(strategy):
+@pytest.mark.parametrize("strategy", AVOIDED)
+def test_each_matrix_is_avoided_by_the_rung_that_the_ladder_names(strategy):
     explanation = explained(strategy)
-    for name, expected in GONE[strategy].items():
+    for name, expected in AVOIDED[strategy].items():
         shortcut = explanation.shortcut(0, explanation.traces[0].find(name))
         assert (shortcut and shortcut.strategy) == expected, name
 
 
-@pytest.mark.parametrize("strategy", GONE)
+@pytest.mark.parametrize("strategy", AVOIDED)
 @pytest.mark.parametrize("options", [{}, {"activation": "softmax"}, {"activation": "gelu"}], ids=str)
 def test_every_shortcut_has_a_reason_in_words(strategy, options):
     explanation = explained(strategy, **options)

@@ -48,7 +48,7 @@ class LeakyReLU(Elementwise):
 
 
 class UnawareLeakyReLU(LeakyReLU):
-    """The same, by somebody who did not say that it has a kink."""
+    """The same layer, whose author did not state that it has a kink."""
 
     name: ClassVar[str] = "unaware-leaky-relu"
     kinks: ClassVar[tuple[float, ...]] = ()
@@ -263,7 +263,7 @@ class PReLU(_Normalisation):
 
 
 class VJPOnly(_Normalisation):
-    """y = s x with a scale for every feature, by somebody who has written reverse mode and nothing else."""
+    """y = s x with a scale for every feature; its author has written reverse mode and nothing else."""
 
     name = "vjp-only"
 

@@ -11,9 +11,7 @@ from backprop import BackpropError, Batch, Network, find_strategy, gradient
 from backprop.errors import OptionError, UnsupportedError
 from backprop.sharding import Sharded
 from backprop.sharding.cluster import open_client
-from backprop.sharding.combine import ShardError, combine
-from backprop.sharding.remote import Part
-from backprop.sharding.split import sizes_of
+from backprop.sharding.shards import Part, ShardError, combine, sizes_of
 
 pytest.importorskip("distributed")
 

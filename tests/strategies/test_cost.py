@@ -34,7 +34,7 @@ def measured_peak_bytes(strategy, network, params, batch):
 
 
 def networks():
-    """Large enough that a few kB of Python objects are far less than a tenth."""
+    """The cases are so large that a few kB of Python objects are far less than a tenth of the memory."""
     squares = {"loss": "mean-squared-error"}
     return {
         "digits-relu": (Network.mlp(49, 32, 10), 256),
@@ -60,7 +60,7 @@ NETWORKS = networks()
 PREDICTED = {name: strategy for name, strategy in STRATEGIES.items() if strategy.cost is not None}
 
 TOO_SMALL = 50e3  # bytes: Python objects would count
-TOO_LARGE = 600e6  # bytes: a test shall not need a large machine
+TOO_LARGE = 600e6  # bytes: a test should run on any machine
 TOO_SLOW = 1e9  # operations
 
 

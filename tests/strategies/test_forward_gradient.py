@@ -56,7 +56,7 @@ def test_no_estimate_of_hundreds_is_outside_the_model_and_the_model_is_not_loose
 
 
 def test_the_standard_error_is_the_spread_of_the_estimates():
-    """Its square is unbiased, and one estimate in about 20 lies beyond two of it."""
+    """The square of the standard error is unbiased; one estimate in about 20 is off by more than two of them."""
     found, claimed, exact = estimates(ForwardGradient(32), 600)
     ratios = np.sqrt(np.mean(claimed**2, axis=0)) / found.std(axis=0, ddof=1)
     assert ratios == pytest.approx(1, abs=0.15)

@@ -47,7 +47,7 @@ def test_layers_may_follow_in_any_order(layers, loss):
 
 
 def test_it_never_goes_backwards(monkeypatch):
-    """The layers' vector-Jacobian products and Jacobians are out of reach."""
+    """A network whose layers raise where they are asked for a VJP or a Jacobian."""
 
     def refuse(*args, **kwargs):
         raise AssertionError("forward mode went backwards")

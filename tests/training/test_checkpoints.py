@@ -67,7 +67,7 @@ def test_numpy_reads_the_weights_by_name_without_unpickling(saved):
 TAMPERED = {
     "another shape": (
         lambda m: m.update({"W1.npy": npy(np.zeros((49, 31)))}),
-        r"W1 .* shape \(49, 31\); expected",
+        r"W1 .* got float64 \(49, 31\), expected",
     ),
     "another dtype": (lambda m: m.update({"b1.npy": npy(np.zeros(32, np.float32))}), "b1 .* float32"),
     "NaN": (lambda m: m.update({"b1.npy": npy(np.full(32, np.nan))}), "not finite"),
@@ -95,7 +95,10 @@ TAMPERED = {
         lambda m: with_meta(settings=settings_of(m) | {"network": "49-999999999-10"})(m),
         "claims",
     ),
-    "an array cut short": (lambda m: m.update({"b1.npy": m["b1.npy"][:-8]}), "has not 256 bytes"),
+    "an array cut short": (
+        lambda m: m.update({"b1.npy": m["b1.npy"][:-8]}),
+        "b1 .* got fewer bytes, expected 256",
+    ),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from backprop.training import measure, worst_mistakes
-from backprop.training.metrics import calibrate, confusion_matrix, top_k_accuracy
+from backprop.training.evaluation import calibrate, confusion_matrix, top_k_accuracy
 
 
 @pytest.fixture(params=["likely", "random", "a class never predicted", "a class without samples"])

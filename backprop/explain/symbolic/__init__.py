@@ -11,13 +11,10 @@ formula that they compute. Needs SymPy: `pip install 'backprop-bench[symbolic]'`
 from __future__ import annotations
 
 from backprop.explain.symbolic.arrays import UnderivableError
-from backprop.explain.symbolic.claim import Claim
-from backprop.explain.symbolic.derivation import Derivation
-from backprop.explain.symbolic.layers import prove_layer
-from backprop.explain.symbolic.losses import prove_loss
-from backprop.explain.symbolic.network import SymbolicNetwork
+from backprop.explain.symbolic.claim import Claim, Derivation
+from backprop.explain.symbolic.forms import prove_layer, prove_loss
+from backprop.explain.symbolic.network import SymbolicNetwork, prove_strategy
 from backprop.explain.symbolic.render import render_html, render_latex, render_text
-from backprop.explain.symbolic.strategies import prove_strategy
 from backprop.explain.symbolic.subjects import SUBJECTS, derive, derive_network
 from backprop.explain.symbolic.zero import UndecidedError
 

@@ -1,17 +1,17 @@
 """Arrays of SymPy expressions on which the library's own code runs, unchanged.
 
-A layer calls NumPy and SciPy: np.exp, np.maximum, expit, ndtr, … An array of this class answers each of them
-with the SymPy function of the same meaning, element by element, and leaves sums and products to NumPy, which
-adds and multiplies objects as they are. So what comes out is the formula that the code computes, not a copy.
+A layer calls NumPy and SciPy: np.exp, np.maximum, expit, ndtr, … An array of this class answers each call with the
+SymPy function of the same meaning, element by element, and leaves sums and products to NumPy, which adds and
+multiplies objects as they are. So the result is the formula that the code computes, not a copy of it.
 
     np.maximum(x, 0)  → Max(x, 0)         np.greater(y, 0)  → Heaviside(y, 0), 1 where y > 0 and else 0
-    x.max(axis=1)     → a symbol m        what is subtracted to keep exp small; it must cancel, whatever it is
+    x.max(axis=1)     → a symbol m        subtracted to keep exp small; it has to cancel, whatever its value
     np.where(y > 0, …) → Piecewise        of a condition that is a comparison, or several
     0.3989422804…     → 1/√(2π)           a float is taken for the constant, or the fraction of small numbers,
                                           that rounds to it
 
-A NumPy function that is not known here is refused with `UnderivableError`: on objects NumPy would ask an expression
-whether it is true, which it always is, and the formula would be another one than the code's.
+A NumPy function that is not known here is refused with `UnderivableError`: NumPy would ask an expression whether it
+is true, which every expression is, and the formula would be another one than the code's.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from backprop.arrays import Array
 from backprop.explain.symbolic.zero import UndecidedError
 
 _CONSTANTS = {1 / math.sqrt(2 * math.pi): 1 / sympy.sqrt(2 * sympy.pi)}
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 def _above(a: Any, b: Any) -> Any:
@@ -72,89 +76,23 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 _OF_MASKS = ("logical_and", "bitwise_and", "logical_or", "bitwise_or", "logical_not", "invert")
 
-_ARITHMETIC = (
-    "add",
-    "subtract",
-    "multiply",
-    "divide",
-    "negative",
-    "positive",
-    "power",
-    "square",
-    "reciprocal",
-    "matmul",
-)
+_ARITHMETIC = _names("add subtract multiply divide negative positive power square reciprocal matmul")
 """What NumPy does with the elements' own operators."""
 
-_MOVING = (
-    *(
-        "einsum",
-        "sum",
-        "mean",
-        "var",
-        "std",
-        "prod",
-        "cumsum",
-        "dot",
-        "vdot",
-        "inner",
-        "outer",
-        "tensordot",
-        "trace",
-    ),
-    *(
-        "reshape",
-        "ravel",
-        "transpose",
-        "swapaxes",
-        "moveaxis",
-        "expand_dims",
-        "squeeze",
-        "broadcast_to",
-        "diagonal",
-    ),
-    *(
-        "concatenate",
-        "stack",
-        "hstack",
-        "vstack",
-        "tile",
-        "repeat",
-        "roll",
-        "flip",
-        "split",
-        "copy",
-        "copyto",
-        "diff",
-    ),
-    *(
-        "zeros_like",
-        "ones_like",
-        "empty_like",
-        "full_like",
-        "shape",
-        "ndim",
-        "size",
-        "atleast_2d",
-        "broadcast_arrays",
-    ),
-    *(
-        "array_equal",
-        "iscomplexobj",
-        "isrealobj",
-        "result_type",
-        "may_share_memory",
-        "shares_memory",
-        "column_stack",
-    ),
-)
+_MOVING = _names("""
+    einsum sum mean var std prod cumsum dot vdot inner outer tensordot trace
+    reshape ravel transpose swapaxes moveaxis expand_dims squeeze broadcast_to diagonal
+    concatenate stack hstack vstack tile repeat roll flip split copy copyto diff
+    zeros_like ones_like empty_like full_like shape ndim size atleast_2d broadcast_arrays
+    array_equal iscomplexobj isrealobj result_type may_share_memory shares_memory column_stack
+""")
 """NumPy functions that add and multiply elements, or move them, and never ask what they are."""
 
 _MOST_COMPARISONS = 6
 
 
 class UnderivableError(UndecidedError):
-    """Code whose meaning on symbols is not known, so that no formula can be had from it."""
+    """Code of which it is not known what it computes on symbols, so that it gives no formula."""
 
 
 class Symbolic(np.ndarray[Any, Any]):
@@ -167,9 +105,8 @@ class Symbolic(np.ndarray[Any, Any]):
         if ufunc is np.maximum and method == "reduce":
             result = _shift(arrays[0], kwargs["axis"], kwargs.get("keepdims", False))
         elif ufunc.__name__ in _FUNCTIONS and method == "__call__":
-            if ufunc.__name__ in _OF_MASKS and not all(
-                _is_mask(value) for array in arrays for value in _each(array)
-            ):
+            of_masks = ufunc.__name__ in _OF_MASKS
+            if of_masks and not all(_is_mask(value) for array in arrays for value in np.ravel(array)):
                 raise UnderivableError(f"{ufunc.__name__} of symbols that are no comparison has no formula")
             function = np.frompyfunc(_FUNCTIONS[ufunc.__name__], len(arrays), 1)
             result = np.asarray(function(*arrays), object)
@@ -200,10 +137,6 @@ class Symbolic(np.ndarray[Any, Any]):
         if np.dtype(dtype).kind not in "fO":
             raise UnderivableError(f"astype({np.dtype(dtype).name}) of symbols has no formula")
         return self.copy()
-
-
-def _each(array: Any) -> Any:
-    return array.reshape(-1) if isinstance(array, np.ndarray) else [array]
 
 
 def _is_mask(expression: Any) -> bool:
@@ -237,13 +170,9 @@ def _by_case(condition: Any, yes: Any, no: Any) -> Any:
     comparisons = _comparisons(mask)
     if not comparisons:
         return yes if table[()] else no
+    edges = [comparison.args[0] for comparison in comparisons]
     cases = [
-        sympy.And(
-            *(
-                one.args[0] > 0 if holds else one.args[0] <= 0
-                for one, holds in zip(comparisons, said, strict=True)
-            )
-        )
+        sympy.And(*(edge > 0 if holds else edge <= 0 for edge, holds in zip(edges, said, strict=True)))
         for said, value in table.items()
         if value
     ]
@@ -296,7 +225,5 @@ def _shift(array: Array, axis: int, keepdims: bool) -> Array:
     shifts = np.empty(shape, object)
     for index in np.ndindex(*shape):
         row = tuple(np.moveaxis(array, axis, -1)[index[:axis] + index[axis + 1 :]])
-        shifts[index] = sympy.Dummy(
-            "m", dummy_index=hash(row), real=True
-        )  # one and the same for the same row
+        shifts[index] = sympy.Dummy("m", dummy_index=hash(row), real=True)  # the same for the same row
     return shifts if keepdims else shifts.squeeze(axis)

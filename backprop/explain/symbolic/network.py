@@ -1,12 +1,15 @@
 """The proof of a network: strategies, run on symbols, against the chain rule that SymPy derives and multiplies.
 
 Every value between two layers is a symbol of its own, z₁, a₁, z₂, p: a Jacobian is local, so it is proven for any
-value that its input may have. What an activation or the softmax gives is put back in before two gradients are
-compared, for closed forms are written with it: 1 - a² and not 1 - tanh² z.
+value that its input may have. Closed forms are written with the output of an activation, 1 - a² and not 1 - tanh² z,
+so the outputs are put in for their symbols before two gradients are compared.
+
+A strategy runs on symbols with its own code: its layers hand out the symbols of their outputs.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,13 +20,15 @@ import sympy
 
 from backprop.arrays import Array
 from backprop.explain.names import LOSS, Names, plain_name
-from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
+from backprop.explain.symbolic.arrays import Symbolic, symbols
 from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
-from backprop.explain.symbolic.layers import derivatives, tidy
-from backprop.explain.symbolic.zero import simplified
-from backprop.layers import Linear
+from backprop.explain.symbolic.forms import derivatives, tidy
+from backprop.explain.symbolic.zero import UndecidedError, simplified
+from backprop.explain.watched import Call, watched
+from backprop.layers import EinsumFactor, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
+from backprop.strategy import Strategy
 
 OBJECTS = np.dtype(object)
 
@@ -62,18 +67,9 @@ class SymbolicNetwork:
         params = Parameters.zeros(network.layout, OBJECTS)
         for name, tensor in params.items():
             tensor[...] = symbols(name, *tensor.shape)
-        values = tuple(
-            symbols(plain_name(name), n, width)
-            for name, width in zip(
-                names.values, [network.inputs, *(o for _, o in network.widths)], strict=True
-            )
-        )
+        values = tuple(symbols(plain_name(name), n, *names.shapes[name]) for name in names.values)
         outputs = tuple(
-            tidy(
-                on_symbols(
-                    partial(layer.forward, {name: symbolic(tensor) for name, tensor in own.items()}, x)
-                )
-            )
+            tidy(on_symbols(partial(layer.forward, _symbolic(own), x)))
             for layer, own, x in zip(network.layers, network.local(params), values, strict=False)
         )
         batch = Batch(np.asarray(values[0]), np.arange(n) % network.classes)
@@ -81,17 +77,15 @@ class SymbolicNetwork:
 
     def put_in(self, array: Array, layers: slice = slice(None)) -> Array:
         """The array with the symbols of activations replaced by what each is of its input; of `layers` alone."""
+        chosen = list(zip(self.network.layers, self.values[1:], self.outputs, strict=True))[layers]
         known = {
             symbol: output
-            for layer, y, outputs in list(
-                zip(self.network.layers, self.values[1:], self.outputs, strict=True)
-            )[layers]
+            for layer, y, outputs in chosen
             if not isinstance(layer, Linear)
             for symbol, output in zip(y.reshape(-1), outputs.reshape(-1), strict=True)
         }
-        replaced: Array = np.frompyfunc(lambda element: sympy.sympify(element).subs(known), 1, 1)(
-            np.asarray(array)
-        )
+        put_in = np.frompyfunc(lambda element: sympy.sympify(element).subs(known), 1, 1)
+        replaced: Array = put_in(np.asarray(array))
         return replaced
 
     def factors(self, sample: int) -> Iterator[Factor]:
@@ -101,7 +95,7 @@ class SymbolicNetwork:
         row = derivatives(loss, y[sample]).reshape(1, -1)
         yield Factor(LOSS, names.outputs, row, row)
         for k in reversed(range(len(self.network.layers))):
-            layer, own = self.network.layers[k], self._own(k)
+            layer, own = self.network.layers[k], _symbolic(self.network.local(self.params)[k])
             of, output = names.values[k + 1], np.asarray(self.outputs[k][sample])
             arguments = (own, self.values[k], self.values[k + 1])
             closed = layer.parameter_jacobians(*arguments)
@@ -110,9 +104,8 @@ class SymbolicNetwork:
                 yield Factor(of, name, derived, np.asarray(closed[local])[sample].reshape(derived.shape))
             if k > 0:
                 derived = derivatives(output, np.asarray(self.values[k][sample]))
-                yield Factor(
-                    of, names.values[k], derived, np.asarray(layer.input_jacobian(*arguments))[sample]
-                )
+                jacobian = np.asarray(layer.input_jacobian(*arguments))[sample]
+                yield Factor(of, names.values[k], derived, jacobian)
 
     def prove_factors(self, sample: int) -> list[Claim]:
         """Every closed form of the chain against what SymPy derives of the layer's forward."""
@@ -134,9 +127,6 @@ class SymbolicNetwork:
             if not self.names.is_parameter(factor.by):
                 row = product
 
-    def _own(self, k: int) -> dict[str, Symbolic]:
-        return {name: symbolic(tensor) for name, tensor in self.network.local(self.params)[k].items()}
-
     @property
     def gradient(self) -> dict[str, Array]:
         """∂L/∂θ by parameter, by the chain rule: the sum over the samples."""
@@ -152,3 +142,66 @@ def _cancelled(element: Any) -> Any:
     """The element in normal form where it holds a quotient: the 1/p of the loss and the p of the softmax."""
     powers = sympy.sympify(element).atoms(sympy.Pow)
     return simplified(element) if any(power.exp.is_negative for power in powers) else element
+
+
+def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
+    """The gradient of the strategy, its own code run on symbols."""
+
+    def around(call: Call) -> Any:
+        call.arguments.update({name: _symbolic(value) for name, value in call.arguments.items()})
+        if call.form == "forward":
+            return _written(_output(case, call), call.arguments.get("out"))
+        result = call.make()
+        if call.form == "value":
+            return math.nan  # a number is expected, and the loss is none
+        if call.form == "value_and_gradient":
+            return math.nan, np.asarray(result[1])
+        return _plain(result)
+
+    network, n = watched(case.network, around), len(case.batch.inputs)
+    plan = strategy.prepare(network, n, OBJECTS)
+    return strategy.value_and_gradient(plan, case.params, case.batch).gradient
+
+
+def prove_strategy(strategy: Strategy[Any], case: SymbolicNetwork) -> list[Claim]:
+    """The strategy's gradient by every parameter against the chain rule's."""
+    claims, last = [], slice(-1, None)  # p - t is written with logits
+    try:
+        gradient = on_symbols(lambda: run(strategy, case))
+    except UndecidedError as error:
+        return [Claim(f"∂L of {strategy.name}", None, str(error).rstrip("."))]
+    for name, expected in case.gradient.items():
+        got = case.put_in(np.asarray(gradient[plain_name(name)]), last)
+        claims.append(claim_equal(f"∂L/∂{name} of {strategy.name}", got, case.put_in(expected, last)))
+    return claims
+
+
+def _output(case: SymbolicNetwork, call: Call) -> Array:
+    """The symbols of a layer's output, of the samples whose symbols are its input."""
+    samples = {tuple(row): k for k, row in enumerate(case.values[call.position])}
+    chosen = [samples[tuple(row)] for row in call.arguments["x"]]
+    return np.asarray(case.values[call.position + 1])[chosen]
+
+
+def _written(values: Array, out: Any) -> Array:
+    if out is None:
+        return values
+    np.asarray(out)[...] = values
+    return np.asarray(out)
+
+
+def _symbolic(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _symbolic(array) for name, array in value.items()}
+    is_symbols = isinstance(value, np.ndarray) and value.dtype == object
+    return value.view(Symbolic) if is_symbols else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, EinsumFactor):
+        return EinsumFactor(value.subscripts, np.asarray(value.operand))
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(part) for part in value)
+    return np.asarray(value) if isinstance(value, np.ndarray) else value

@@ -10,8 +10,7 @@ import sympy
 from backprop.explain.html import page
 from backprop.explain.names import plain_name
 from backprop.explain.step import Derivative
-from backprop.explain.symbolic.claim import Claim
-from backprop.explain.symbolic.derivation import Derivation, Line
+from backprop.explain.symbolic.claim import Claim, Derivation, Line
 
 _WIDE = 100_000  # columns: a matrix is not folded
 

@@ -1,6 +1,6 @@
 """The workbook: a network in cells, every one a live formula; change a weight, an input or a label and all follows.
 
-Start       what it is, the colours, the loss and whether both ways agree
+Start       what the workbook is, the colours, the loss and whether both ways agree
 Inputs      x, labels, W, b                  the numbers to change
 Forward     z, a, p, ℓ, L
 Jacobians   ∂y/∂x and ∂y/∂θ of every layer, sample by sample, zeros included
@@ -11,28 +11,35 @@ Agreement   the largest difference of every gradient
 
 from __future__ import annotations
 
-from backprop.errors import OptionError
-from backprop.explain.explanation import Explanation
+from backprop.errors import OptionError, UnsupportedError
+from backprop.explain.explanation import Explanation, TooLargeError
 from backprop.explain.extras import need
-from backprop.explain.trace import TooLargeError
+from backprop.layers import Linear
+from backprop.registry import ladder
 
-_STRATEGIES = ("full-jacobian", "short-form")
 _MOST_TERMS = 100
-"""Of a sum that is written out in one cell."""
+"""The most terms of a sum, which is written out in one cell."""
 
 
 def workbook(explanation: Explanation) -> bytes:
     """The workbook of an explanation of full-jacobian beside short-form, as the bytes of a file.
 
-    Raises `OptionError` for other strategies, `TooLargeError` for a layer whose sums nobody would read,
-    `UnsupportedError` for a layer that a spreadsheet has no function for, and `MissingPackageError` where
-    XlsxWriter is not installed.
+    These are the first and the last rung of the ladder. Raises `OptionError` for other strategies, `TooLargeError`
+    for a layer whose sums nobody would read, `UnsupportedError` for a layer that a workbook cannot show: one without
+    cells, or one that has parameters and is not linear; and `MissingPackageError` where XlsxWriter is not installed.
     """
-    got = tuple(trace.strategy for trace in explanation.traces)
-    if got != _STRATEGIES:
+    got = [trace.strategy for trace in explanation.traces]
+    first, *_, last = ladder()
+    if got != [first, last]:
         raise OptionError(
-            f"The strategies are {', '.join(got)}; expected {','.join(_STRATEGIES)}, which a workbook shows."
+            f"The strategies are {', '.join(got)}; expected {first},{last}, which a workbook shows."
         )
+    for layer in explanation.network.layers:
+        if layer.parameter_shapes() and not isinstance(layer, Linear):
+            raise UnsupportedError(
+                f"A workbook cannot show the layer {layer.name}, which has parameters; expected parameters in linear "
+                "layers alone."
+            )
     terms = max(len(explanation.batch.inputs), *(max(widths) for widths in explanation.network.widths))
     if terms > _MOST_TERMS:
         raise TooLargeError(

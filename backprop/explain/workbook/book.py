@@ -3,33 +3,378 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
+import numpy as np
 from xlsxwriter import Workbook
 
+from backprop.arrays import Array
+from backprop.explain import words
 from backprop.explain.explanation import Explanation
-from backprop.explain.workbook.agreement import write_agreement, write_start
-from backprop.explain.workbook.chain import write_chain
-from backprop.explain.workbook.forward import write_forward, write_inputs
-from backprop.explain.workbook.jacobians import write_jacobians
-from backprop.explain.workbook.sheet import Sheet, formats_of
-from backprop.explain.workbook.short_form import write_short_form
-from backprop.explain.workbook.sources import Sources
+from backprop.explain.names import LOSS, SAMPLE_LOSS
+from backprop.explain.workbook.sheet import (
+    COLOURS,
+    Block,
+    Cell,
+    Heads,
+    Sheet,
+    formats_of,
+    formula,
+    heads,
+    total,
+)
+from backprop.layers import Elementwise, Linear
+
+TOLERANCE = "1E-12"
+AGREE, DIFFER = "both ways agree", "THE TWO WAYS DIFFER"
 
 
 def write(explanation: Explanation) -> bytes:
     """All sheets, as the bytes of a file."""
     memory = io.BytesIO()
-    with Workbook(memory, {"in_memory": True}) as book:
-        formats = formats_of(book)
+    with Workbook(memory, {"in_memory": True}) as file:
+        formats = formats_of(file)
         names = ("Start", "Inputs", "Forward", "Jacobians", "Chain", "ShortForm", "Agreement")
-        sheets = {name: Sheet(book, name, formats) for name in names}
-        sources = Sources.of(explanation)
-        inputs = write_inputs(sheets["Inputs"], sources)
-        forward = write_forward(sheets["Forward"], sources, inputs)
-        jacobians = write_jacobians(sheets["Jacobians"], sources, inputs, forward)
-        chain = write_chain(sheets["Chain"], sources, inputs, forward, jacobians)
-        short = write_short_form(sheets["ShortForm"], sources, inputs, forward)
-        _, verdict = write_agreement(sheets["Agreement"], sources, chain, short)
-        title = f"Every matrix of {explanation.title}"
-        write_start(sheets["Start"], title, chain, short, verdict, sources)
+        start, inputs, forward, jacobians, chain, short, agreement = (
+            Sheet(file, name, formats) for name in names
+        )
+        book = Book(explanation)
+        book.write_inputs(inputs)
+        book.write_forward(forward)
+        book.write_jacobians(jacobians)
+        ways = {"Chain": book.write_chain(chain), "ShortForm": book.write_short_form(short)}
+        verdict = book.write_agreement(agreement, *ways.values())
+        book.write_start(start, f"Every matrix of {explanation.title}", ways, verdict)
     return memory.getvalue()
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """Where the loss and its gradient by every parameter stand; a bias is one row."""
+
+    loss: Block
+    parameters: dict[str, Block]
+
+
+class Book:
+    """A network in cells.
+
+    Before anything is changed, the cells show the arrays of the two traces, full-jacobian and short-form. A sheet
+    refers to the blocks of the sheets before it: x, t, the parameters by name, every layer's output by position, the
+    loss, and for every sample and layer ∂y/∂x (o, i) and ∂y/∂θ (o, size of θ).
+    """
+
+    def __init__(self, explanation: Explanation) -> None:
+        self.full, self.short = explanation.traces
+        self.network, self.names = explanation.network, self.full.names
+        self.labels, self.n = explanation.batch.labels, len(explanation.batch.labels)
+        self.samples = heads("n", self.n)
+        self.parameters: dict[str, Block] = {}
+        self.values: list[Block] = []
+        self.by_input: list[list[Block | None]] = []
+        self.by_parameter: list[dict[str, Block]] = []
+
+    # Inputs
+
+    def write_inputs(self, sheet: Sheet) -> None:
+        """Numbers, not formulas: what a reader may change."""
+        classes = self.network.classes
+        sheet.say("Change any of the coloured numbers.")
+        sheet.say("")
+        self.values = [self._numbers(sheet, "x", "x (n, i): the inputs", "input")]
+        labels = self.labels.reshape(-1, 1).astype(float)
+        column = sheet.place(
+            f"labels (n,): classes, 0 to {classes - 1}",
+            labels,
+            "input whole",
+            lambda row, _: float(labels[row, 0]),
+            (self.samples, ["label"]),
+        )
+        sheet.only_classes(column, classes)
+        self.t = sheet.place(
+            "t (n, c): the labels, one-hot",
+            self._given("t"),
+            "intermediate whole",
+            lambda row, c: f"=IF({column.at(row, 0)}={c},1,0)",
+            (self.samples, heads("c", classes)),
+        )
+        for name, letters in self.names.letters.items():
+            title = f"{name} ({', '.join(letters)}{',' * (len(letters) == 1)})"
+            self.parameters[name] = self._numbers(sheet, name, title, "parameter")
+
+    def _given(self, name: str) -> Array:
+        """x, t or a parameter; a bias as one row."""
+        return np.atleast_2d(next(step.array for step in self.full.given if step.name == name))
+
+    def _numbers(self, sheet: Sheet, name: str, title: str, colour: str) -> Block:
+        array, letters = self._given(name), self.names.letters.get(name, "ni")
+        rows = heads(letters[0], len(array)) if len(letters) > 1 else [""]
+        columns = heads(letters[-1], array.shape[1])
+        return sheet.place(title, array, colour, lambda k, j: float(array[k, j]), (rows, columns))
+
+    # Forward
+
+    def write_forward(self, sheet: Sheet) -> None:
+        """z, a, p, ℓ and L."""
+        for k in range(len(self.network.layers)):
+            self.values.append(self._layer(sheet, k))
+        y, loss, classes = self.values[-1], self.network.loss_function, self.network.classes
+        losses = sheet.place(
+            f"ℓ (n,): {loss.name} of every sample",
+            self._sample_losses,
+            "intermediate",
+            lambda row, _: formula("value", loss, ys=y.line(row), ts=self.t.line(row), c=classes),
+            (self.samples, ["ℓ"]),
+        )
+        self.loss = self._mean(sheet, losses, self.full.find(LOSS).array)
+
+    def _layer(self, sheet: Sheet, k: int) -> Block:
+        """The output of layer k."""
+        layer, own, x = self.network.layers[k], self.names.parameters[k], self.values[k]
+        step = self.full.find(self.names.values[k + 1])
+
+        def cell(row: int, column: int) -> str:
+            if isinstance(layer, Linear):
+                weight, bias = self.parameters[own["W"]], self.parameters[own["b"]]
+                terms = total((x.at(row, i), weight.at(i, column)) for i in range(layer.inputs))
+                return f"{terms}+{bias.at(0, column)}"
+            return formula("forward", layer, x=x.at(row, column), xs=x.line(row))
+
+        title = f"{step.name} {step.shape_letters} = {step.formula}"
+        columns = heads(step.letters[1], step.array.shape[1])
+        return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
+
+    def _mean(self, sheet: Sheet, losses: Block, value: Array) -> Block:
+        return sheet.place_one("L: the mean over n", float(value), "gradient", f"=AVERAGE({losses.all})", "L")
+
+    @property
+    def _sample_losses(self) -> Array:
+        """ℓ as a column (n, 1); of a single sample, ℓ is L."""
+        return self.full.find(LOSS if self.n == 1 else SAMPLE_LOSS).array.reshape(self.n, 1)
+
+    # Jacobians
+
+    def write_jacobians(self, sheet: Sheet) -> None:
+        """From the last layer to the first, as the chain rule reads them; ∂z₁/∂x is not needed."""
+        for n in range(self.n):
+            sheet.say(f"Sample n={n}", "part")
+            own: dict[str, Block] = {}
+            factors: list[Block | None] = []
+            for k in reversed(range(len(self.network.layers))):
+                for local, name in self.names.parameters[k].items():
+                    own[name] = self._by_parameter(sheet, n, k, local)
+                factors.insert(0, self._by_input(sheet, n, k) if k > 0 else None)
+            self.by_input.append(factors)
+            self.by_parameter.append(own)
+
+    def _by_input(self, sheet: Sheet, n: int, k: int) -> Block:
+        layer, x, y = self.network.layers[k], self.values[k], self.values[k + 1]
+        step = self.full.find(f"∂{self.names.values[k + 1]}/∂{self.names.values[k]}")
+
+        def cell(o: int, i: int) -> str | float:
+            if isinstance(layer, Linear):
+                return "=" + self.parameters[self.names.parameters[k]["W"]].at(i, o)
+            places = {"x": x.at(n, o), "y": y.at(n, o)}
+            if isinstance(layer, Elementwise):
+                return formula("derivative", layer, **places) if o == i else 0.0
+            return formula("input_jacobian", layer, **places, yi=y.at(n, i), same=int(o == i))
+
+        rows, columns = step.array.shape[1:]
+        title = f"{step.name} (o, i) = {step.formula}"
+        return sheet.place(title, step.array[n], "jacobian", cell, (heads("o", rows), heads("i", columns)))
+
+    def _by_parameter(self, sheet: Sheet, n: int, k: int, local: str) -> Block:
+        """∂y/∂θ of a linear layer."""
+        name, x = self.names.parameters[k][local], self.values[k]
+        step = self.full.find(f"∂{self.names.values[k + 1]}/∂{name}")
+        matrix = step.array[n].reshape(step.array.shape[1], -1)
+        outputs = len(matrix)
+
+        def cell(o: int, column: int) -> str | float:
+            i, other = divmod(column, outputs)
+            if o != other:
+                return 0.0
+            return "=" + x.at(n, i) if local == "W" else 1.0
+
+        columns = [",".join(map(str, index)) for index in np.ndindex(*step.array.shape[2:])]
+        title = f"{step.name} (o, {'i,o′' if local == 'W' else 'o′'}) = {step.formula}"
+        return sheet.place(title, matrix, "jacobian", cell, (heads("o", outputs), columns))
+
+    # Chain: for every sample a row vector, multiplied with one Jacobian after the other; then the mean
+
+    def write_chain(self, sheet: Sheet) -> Gradient:
+        """∂ℓ/∂θ of every sample, and ∂L/∂θ."""
+        samples: list[dict[str, Block]] = []
+        for n in range(self.n):
+            sheet.say(f"Sample n={n}", "part")
+            samples.append(self._chain_of_sample(sheet, n))
+        sheet.say("Mean over n", "part")
+        parameters = {}
+        for name in self.names.letters:
+            blocks = [sample[name] for sample in samples]
+            values = np.atleast_2d(self.full.find(f"∂L/∂{name}").array)
+
+            def cell(row: int, column: int, blocks: list[Block] = blocks) -> str:
+                return f"=({'+'.join(block.at(row, column) for block in blocks)})/{self.n}"
+
+            title = f"∂L/∂{name} = 1/n Σn ∂ℓ/∂{name}"
+            parameters[name] = sheet.place(title, values, "gradient", cell, _parameter_heads(values))
+        return Gradient(self.loss, parameters)
+
+    def _chain_of_sample(self, sheet: Sheet, n: int) -> dict[str, Block]:
+        network, names, loss = self.network, self.names, self.network.loss_function
+        y, found = self.values[-1], {}
+
+        def of_loss(_: int, c: int) -> str:
+            return formula("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes)
+
+        def place(by: str, title: str, cell: Cell) -> Block:
+            values = np.atleast_2d(self._of_samples(by)[n])
+            columns = (
+                _parameter_heads(values) if names.is_parameter(by) else ([""], heads("o", values.shape[1]))
+            )
+            return sheet.place(title, values, "intermediate", cell, columns)
+
+        row = place(names.outputs, f"∂ℓ/∂{names.outputs}", of_loss)
+        for k in reversed(range(len(network.layers))):
+            before, after = names.values[k], names.values[k + 1]
+            for name in names.parameters[k].values():
+                title = f"∂ℓ/∂{name} = ∂ℓ/∂{after} · ∂{after}/∂{name}"
+                cell = _times(row, self.by_parameter[n][name], names.shapes[name][-1])
+                found[name] = place(name, title, cell)
+            factor = self.by_input[n][k]
+            if factor is not None:
+                title = f"∂ℓ/∂{before} = ∂ℓ/∂{after} · ∂{after}/∂{before}"
+                row = place(before, title, _times(row, factor, factor.columns))
+        return found
+
+    def _of_samples(self, by: str) -> Array:
+        """∂ℓ/∂by (n, …) of full-jacobian; of a single sample, ℓ is L."""
+        of = LOSS if self.n == 1 else SAMPLE_LOSS
+        return self.full.find(f"∂{of}/∂{by}").array.reshape(self.n, *self.names.shapes[by])
+
+    # Short form: closed forms all the way, no Jacobian
+
+    def write_short_form(self, sheet: Sheet) -> Gradient:
+        """δ from the last layer to the first; dL/dW = xᵀ δ, dL/db = Σ δ."""
+        network, names = self.network, self.names
+        last = len(network.short.layers)  # the position of the value by which the loss is derived
+        loss, y = network.short.loss_function, self.values[last]
+        mean = self._loss_of_logits(sheet) if network.short is not network else self.loss
+
+        def first(row: int, column: int) -> str:
+            here = {
+                "y": y.at(row, column),
+                "ys": y.line(row),
+                "t": self.t.at(row, column),
+                "c": network.classes,
+            }
+            return f"{formula('gradient', loss, **here)}/{self.n}"
+
+        delta, parameters = self._delta(sheet, names.values[last], first), {}
+        for k in reversed(range(last)):
+            for local, name in names.parameters[k].items():
+                parameters[name] = self._parameter(sheet, name, self.values[k], delta, local)
+            if k > 0:
+                delta = self._delta(sheet, names.values[k], self._vjp(delta, k))
+        return Gradient(mean, parameters)
+
+    def _loss_of_logits(self, sheet: Sheet) -> Block:
+        loss, z = self.network.short.loss_function, self.values[-2]
+        losses = sheet.place(
+            "ℓ (n,) = log Σi exp z[n,i] - z[n,label]",
+            self._sample_losses,
+            "intermediate",
+            lambda row, _: formula("value", loss, ys=z.line(row), ts=self.t.line(row)),
+            (self.samples, ["ℓ"]),
+        )
+        return self._mean(sheet, losses, self.short.find(LOSS).array)
+
+    def _vjp(self, d: Block, k: int) -> Cell:
+        """∂L/∂x of layer k, given where ∂L/∂y stands."""
+        layer, x, y = self.network.layers[k], self.values[k], self.values[k + 1]
+
+        def cell(row: int, i: int) -> str:
+            if isinstance(layer, Linear):
+                weight = self.parameters[self.names.parameters[k]["W"]]
+                return total((d.at(row, o), weight.at(i, o)) for o in range(layer.outputs))
+            places = {"x": x.at(row, i), "y": y.at(row, i), "d": d.at(row, i)}
+            return formula("vjp", layer, **places, ys=y.line(row), ds=d.line(row))
+
+        return cell
+
+    def _delta(self, sheet: Sheet, by: str, cell: Cell) -> Block:
+        step = self.short.find(f"∂L/∂{by}")
+        columns = heads(step.letters[1], step.array.shape[1])
+        title = f"{step.name} {step.shape_letters} = {step.formula}"
+        return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
+
+    def _parameter(self, sheet: Sheet, name: str, x: Block, delta: Block, local: str) -> Block:
+        step = self.short.find(f"∂L/∂{name}")
+        values = np.atleast_2d(step.array)
+
+        def cell(i: int, o: int) -> str:
+            if local == "b":
+                return "=" + "+".join(delta.at(n, o) for n in range(self.n))
+            return total((x.at(n, i), delta.at(n, o)) for n in range(self.n))
+
+        return sheet.place(
+            f"{step.name} = {step.formula}", values, "gradient", cell, _parameter_heads(values)
+        )
+
+    # Agreement and Start
+
+    def write_agreement(self, sheet: Sheet, chain: Gradient, short: Gradient) -> Block:
+        """The largest difference of every gradient, and the verdict; relative to 1 or the largest gradient."""
+        sheet.say(
+            "The largest difference between the sheets Chain and ShortForm, by parameter and of the loss"
+        )
+        pairs = {f"∂L/∂{name}": (block, short.parameters[name]) for name, block in chain.parameters.items()}
+        pairs[LOSS] = (chain.loss, short.loss)
+        blocks = list(pairs.values())
+        differences = [
+            np.max(np.abs(self.full.find(name).array - self.short.find(name).array)) for name in pairs
+        ]
+        block = sheet.place(
+            "max |Chain - ShortForm|",
+            np.array(differences)[:, None],
+            "small",
+            lambda row, _: "=SUMPRODUCT(MAX(ABS({}-{})))".format(*(block.all for block in blocks[row])),
+            (list(pairs), [""]),
+        )
+        largest = ",".join(f"SUMPRODUCT(MAX(ABS({first.all})))" for first, _ in blocks)
+        cell = f'=IF(MAX({block.all})<={TOLERANCE}*MAX(1,{largest}),"{AGREE}","{DIFFER}")'
+        return sheet.place_one(f"Agreement to {TOLERANCE} of 1 or the largest number", AGREE, "verdict", cell)
+
+    def write_start(self, sheet: Sheet, title: str, ways: dict[str, Gradient], verdict: Block) -> None:
+        """What the workbook is, the colours, L both ways, and the verdict."""
+        sheet.say(title, "name")
+        sheet.say(
+            "Change a number on the sheet Inputs: every other cell is a formula, and all of them follow."
+        )
+        sheet.say("")
+        sheet.place_one("Chain rule and short form", AGREE, "verdict", f"={verdict.at(0, 0)}")
+        for (way, gradient), trace in zip(ways.items(), (self.full, self.short), strict=True):
+            value = float(trace.find(LOSS).array)
+            sheet.place_one(f"L on the way of {way}", value, "gradient", f"={gradient.loss.at(0, 0)}")
+        sheet.say("Colours", "part")
+        for name in COLOURS:
+            sheet.say(name, name)
+        sheet.say("")
+        sheet.say("Letters", "part")
+        for sentence in words.letters().replace(". ", ".\n").replace("; ", "\n").splitlines():
+            sheet.say(sentence)
+
+
+def _times(row: Block, matrix: Block, width: int) -> Cell:
+    """The product of a row vector and a matrix, whose columns are folded into rows of `width`."""
+
+    def cell(folded: int, column: int) -> str:
+        return total((row.at(0, o), matrix.at(o, folded * width + column)) for o in range(matrix.rows))
+
+    return cell
+
+
+def _parameter_heads(values: Array) -> Heads:
+    """The heads of a weight's or bias's array (i, o)."""
+    return heads("i", len(values)) if len(values) > 1 else [""], heads("o", values.shape[1])

@@ -1,16 +1,26 @@
-"""Blocks of cells: an array on a sheet, with its name, its formula in words, its indices, and its colour."""
+"""Blocks of cells: an array on a sheet, with its name, its formula in words, its indices, and its colour.
+
+The formulas of layers and losses stand in their own files (`Layer.cells`). In braces stand the cells at hand: {x} and
+{y} are a layer's input and output in the same place, {xs} and {ys} their whole row. In a Jacobian {yi} is the output
+at i, and {same} is 1 where o is i and else 0. {t} and {ts} are the one-hot label and its row, {c} the number of
+classes, {d} and {ds} the derivative of the loss by the output and its row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from xlsxwriter.utility import xl_rowcol_to_cell
 from xlsxwriter.workbook import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.arrays import Array
+from backprop.errors import UnsupportedError
+from backprop.layers import Layer
+from backprop.losses import Loss
 
 COLOURS = {
     "input": "#FFE5CC",
@@ -19,10 +29,35 @@ COLOURS = {
     "jacobian": "#EADFF7",
     "gradient": "#D6F0DC",
 }
-"""Of the cells: what to change, what follows, and what is looked for."""
+"""The colours of cells: inputs and parameters can be changed, all others follow from them."""
 
 Cell = Callable[[int, int], str | float]
 """What stands in row and column of a block: a formula that begins with "=", or a number that never changes."""
+
+Heads = tuple[list[str], list[str]]
+"""The heads of a block's rows and of its columns."""
+
+
+def heads(letter: str, count: int) -> list[str]:
+    """i=0, i=1, …"""
+    return [f"{letter}={k}" for k in range(count)]
+
+
+def formula(form: str, subject: Layer | Loss, **cells: object) -> str:
+    """The formula of a form of a layer or loss; raises `UnsupportedError` where its file states none."""
+    known = dict(subject.cells)
+    if "derivative" in known:  # f' of an activation
+        known["vjp"] = f"{known['derivative']}*{{d}}"
+    if form not in known:
+        raise UnsupportedError(
+            f"A workbook has no formula for {subject.name}; expected one whose file gives the cells of {form!r}."
+        )
+    return "=" + known[form].format_map(cells)
+
+
+def total(terms: Iterable[tuple[str, str]]) -> str:
+    """A sum of products, written out so that it can be read."""
+    return "=" + "+".join(f"{first}*{second}" for first, second in terms)
 
 
 @dataclass(frozen=True)
@@ -62,16 +97,13 @@ class Sheet:
         self.page.set_column(1, 1, 22 if name == "Start" else 9)
         self.page.set_column(2, 200, 9)
         self.page.set_landscape()
-        self.page.fit_to_pages(1, 0)  # in print: one page wide, as long as it is
+        self.page.fit_to_pages(1, 0)  # in print: one page wide, and as long as needed
         self._row = 0
 
     def say(self, text: str, style: str = "text") -> None:
-        """A line of text."""
-        self.page.write_string(self._row, 0, text, self.formats[style])
-        self._row += 1
-
-    def space(self) -> None:
-        """An empty line."""
+        """A line of text; an empty one is a space."""
+        if text:
+            self.page.write_string(self._row, 0, text, self.formats[style])
         self._row += 1
 
     def only_classes(self, block: Block, classes: int) -> None:
@@ -81,18 +113,10 @@ class Sheet:
         rule = {"validate": "integer", "criteria": "between", "minimum": 0, "maximum": classes - 1}
         self.page.data_validation(block.row, block.column, *last, {**rule, "error_message": message})
 
-    def place(
-        self,
-        title: str,
-        values: Array,
-        colour: str,
-        cell: Cell,
-        heads: tuple[list[str], list[str]],
-        style: str = "title",
-    ) -> Block:
+    def place(self, title: str, values: Array, colour: str, cell: Cell, heads: Heads) -> Block:
         """An array of formulas, with its `values` (rows, columns) as they are before anything is changed."""
         rows, columns = values.shape
-        self.say(title, style)
+        self.say(title, "title")
         block = Block(self.name, self._row + 1, 1, rows, columns)
         for k, head in enumerate(heads[1]):
             self._write_head(self._row, k + 1, head)
@@ -102,6 +126,11 @@ class Sheet:
                 self._write(block, row, column, cell(row, column), values[row, column], colour)
         self._row = block.row + rows + 1
         return block
+
+    def place_one(self, title: str, value: Any, colour: str, formula: str, head: str = "") -> Block:
+        """A block of one cell."""
+        array: Array = np.array([[value]], dtype=object if isinstance(value, str) else None)
+        return self.place(title, array, colour, lambda *_: formula, ([""], [head]))
 
     def _write_head(self, row: int, column: int, text: str) -> None:
         if text:
@@ -121,17 +150,17 @@ class Sheet:
 def formats_of(workbook: Workbook) -> dict[str, Any]:
     """The styles of texts and colours of cells."""
     cell = {"num_format": "0.000;-0.000;0", "border": 1, "border_color": "#C8C8C8"}
-    formats = {
-        "text": workbook.add_format({}),
-        "name": workbook.add_format({"bold": True, "font_size": 16}),
-        "part": workbook.add_format({"bold": True, "font_size": 13}),
-        "title": workbook.add_format({"bold": True}),
-        "head": workbook.add_format({"font_color": "#707070", "align": "right"}),
-        "verdict": workbook.add_format({"bold": True, "border": 1, "bg_color": COLOURS["gradient"]}),
+    styles: dict[str, dict[str, Any]] = {
+        "text": {},
+        "name": {"bold": True, "font_size": 16},
+        "part": {"bold": True, "font_size": 13},
+        "title": {"bold": True},
+        "head": {"font_color": "#707070", "align": "right"},
+        "verdict": {"bold": True, "border": 1, "bg_color": COLOURS["gradient"]},
+        "small": {**cell, "bg_color": COLOURS["gradient"], "num_format": "0.0E+00"},
+        "jacobian zero": {**cell, "bg_color": "#F7F3FC", "font_color": "#A0A0A0"},
     }
     for name, colour in COLOURS.items():
-        formats[name] = workbook.add_format({**cell, "bg_color": colour})
-        formats[f"{name} whole"] = workbook.add_format({**cell, "bg_color": colour, "num_format": "0"})
-    formats["small"] = workbook.add_format({**cell, "bg_color": COLOURS["gradient"], "num_format": "0.0E+00"})
-    formats["jacobian zero"] = workbook.add_format({**cell, "bg_color": "#F7F3FC", "font_color": "#A0A0A0"})
-    return formats
+        styles[name] = {**cell, "bg_color": colour}
+        styles[f"{name} whole"] = {**cell, "bg_color": colour, "num_format": "0"}
+    return {name: workbook.add_format(style) for name, style in styles.items()}

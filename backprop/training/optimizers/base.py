@@ -5,8 +5,8 @@ It is therefore done block by block, each small enough that all its vectors stay
 one pass and the next: 0.28 ms instead of 0.42 ms for the 407,050 float32 parameters of 784-512-10.
 
 A state vector fades where the gradient is zero, as for a pixel that is black in every image of many batches:
-after some hundred steps its numbers are subnormal, multiplying keeps them so for ever, and a processor takes
-four times as long for them. Every 64 steps what is that small is set to zero, by (v + t) - t.
+after some hundred steps its numbers are subnormal, stay subnormal when multiplied, and take a processor four times as
+long. Every 64 steps numbers that small are set to zero, by (v + t) - t.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Optimizer(ABC):
     def _clean(self) -> None:
         """Zero what is below eps · t / 2 in the state vectors, with t = tiny / eps²: 5e-32 in float32.
 
-        Larger numbers change by as little, if at all; no weight could tell.
+        Larger numbers change by no more than that, which no weight can show.
         """
         limits = np.finfo(self.vector.dtype)
         threshold = self.vector.dtype.type(limits.tiny / limits.eps**2)

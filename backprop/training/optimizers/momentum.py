@@ -18,7 +18,7 @@ from backprop.training.optimizers.base import Optimizer
 
 @final
 class Momentum(Optimizer):
-    """v ← μ v - η g, θ ← θ + v. The state `velocity` is -v, what the next weights are lessened by."""
+    """v ← μ v - η g, θ ← θ + v. The state `velocity` is -v, which is subtracted from the weights."""
 
     name: ClassVar[str] = "momentum"
     summary: ClassVar[str] = "v ← 0.9 v - η g, θ ← θ + v"

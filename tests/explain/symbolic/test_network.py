@@ -8,8 +8,9 @@ from tables import STRATEGIES
 from backprop import Network
 from backprop.explain.symbolic import SymbolicNetwork, prove_strategy
 from backprop.layers import ReLU
+from backprop.registry import ladder
 
-PROVEN = ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form")
+PROVEN = tuple(ladder())
 VARIANTS = ("full-jacobian-naive", "batched-jacobian-einsum", "short-form-dense")
 MSE = {"loss": "mean-squared-error"}
 CASES = {

@@ -24,21 +24,21 @@ def line_up(*traces: Trace) -> list[Row]:
     A trace that forms a quantity twice, in two kinds, has two rows of it; one that does not form it has None.
     """
     names = traces[0].names
-    keys: dict[tuple[Key, int], list[Step | None]] = {}
+    rows: dict[tuple[Key, int], list[Step | None]] = {}  # by key, and how often the trace formed it before
     for k, trace in enumerate(traces):
         times: dict[Key, int] = {}
         for step in trace.steps:
             key = line_of(names, step)
             times[key] = times.get(key, -1) + 1
-            keys.setdefault((key, times[key]), [None] * len(traces))[k] = step
-    ordered = sorted(keys, key=lambda key: (*_place(names, key[0]), key[1]))
-    return [Row(_title(keys[key]), tuple(keys[key])) for key in ordered]
+            rows.setdefault((key, times[key]), [None] * len(traces))[k] = step
+    ordered = sorted(rows, key=lambda key: (*_place(names, key[0]), key[1]))
+    return [Row(_title(rows[key]), tuple(rows[key])) for key in ordered]
 
 
 def line_of(names: Names, step: Step) -> Key:
-    """What a step is lined up by: ∂ℓ/∂z of the samples stands beside ∂L/∂z, which is 1/n of it.
+    """What a step is lined up by: ∂ℓ/∂z of the samples stands in one line with ∂L/∂z, which is ∂ℓ/∂z divided by n.
 
-    ∂ℓ/∂W of the samples has a line of its own: ∂L/∂W is a sum of it over n.
+    ∂ℓ/∂W of the samples has a line of its own: ∂L/∂W is the sum of ∂ℓ/∂W over n, divided by n.
     """
     if isinstance(step.quantity, str):
         return ("", step.quantity)

@@ -7,7 +7,7 @@ import pytest
 from explain.explained import explained
 
 from backprop.explain import line_up
-from backprop.explain.shortcuts import LADDER
+from backprop.registry import ladder
 
 OPTIONS = {
     "relu": {},
@@ -16,7 +16,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("pair", list(itertools.combinations(LADDER, 2)), ids="-".join)
+@pytest.mark.parametrize("pair", list(itertools.combinations(ladder(), 2)), ids="-".join)
 @pytest.mark.parametrize("options", OPTIONS)
 def test_what_stands_side_by_side_is_equal_up_to_the_mean_over_n(pair, options):
     explanation = explained(*pair, **OPTIONS[options])

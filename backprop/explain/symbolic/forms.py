@@ -1,8 +1,10 @@
-"""The proofs of a layer: every closed form in its file against the derivatives of its own `forward`.
+"""The proofs of a layer or a loss: every closed form in its file against the derivatives of its own `forward`.
 
 y = layer.forward(x)                 the library's code, run on symbols
 J = ∂y/∂x, ∂y/∂θ                     by sympy.diff
 input_jacobian = J,  vjp = dy J,  jvp = J ẋ, …    proven for all numbers, at the given size
+
+The labels of a loss are no symbols: n = c samples are taken, and sample k has label k, so that every label is there.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from backprop.arrays import Array
 from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
 from backprop.explain.symbolic.claim import Claim, claim, claim_equal, on_symbols
 from backprop.explain.symbolic.zero import UndecidedError, simplified
-from backprop.layers import EinsumFactor, Elementwise, Layer
+from backprop.layers import ACTIVATIONS, EinsumFactor, Elementwise, Layer
+from backprop.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
     claims = [claim_equal("samples that do not mix", apart, np.zeros_like(apart))]
     given, shape = case.arguments, case.y.shape
     claims.append(claim("input_jacobian", lambda: layer.input_jacobian(*given), by_input))
-    claims.append(claim("input_factor", lambda: expanded(layer.input_factor(*given), *shape), by_input))
+    claims.append(claim("input_factor", lambda: _expanded(layer.input_factor(*given), *shape), by_input))
     if isinstance(layer, Elementwise):
         slopes = np.einsum("noo->no", by_input)
         claims.append(claim("derivative", lambda: symbolic(layer.derivative(case.x, case.y)), slopes))
@@ -80,7 +83,7 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
             return layer.parameter_jacobians(*given)[name]
 
         def factor(name: str = name) -> Array:
-            return _parameter_factor(layer.parameter_factors(*given)[name], *shape)
+            return _expanded(layer.parameter_factors(*given)[name], *shape, of_parameter=True)
 
         claims.append(claim(f"parameter_jacobians of {name}", dense, expected))
         claims.append(claim(f"parameter_factors of {name}", factor, expected))
@@ -131,18 +134,45 @@ def tidy(array: Any) -> Symbolic:
     return symbolic(np.frompyfunc(without_shift, 1, 1)(np.asarray(array)))
 
 
-def expanded(factor: EinsumFactor, n: int, o: int) -> Array:
-    """An operand of einsum with every axis written out, (n, o, i), by the rule of `EinsumFactor`."""
+def _expanded(factor: EinsumFactor, n: int, o: int, *, of_parameter: bool = False) -> Array:
+    """An operand of einsum with every axis written out, by the rule of `EinsumFactor`.
+
+    The axes are (n, o, i) of a factor by the input, and (n, o, *shape of θ) of one by a parameter θ.
+    """
     subscripts, operand = factor
-    last = "i" if "i" in subscripts else "o"
-    return np.asarray(np.einsum(f"nco,{subscripts}->nc{last}", _identity(n, o), symbolic(operand)))
+    axes = "i" if "i" in subscripts else ""
+    axes += "o" if of_parameter or not axes else ""
+    identity = np.array([np.eye(o, dtype=object)] * n)
+    return np.asarray(np.einsum(f"nco,{subscripts}->nc{axes}", identity, symbolic(operand)))
 
 
-def _parameter_factor(factor: EinsumFactor, n: int, o: int) -> Array:
-    subscripts, operand = factor
-    middle = "i" if "i" in subscripts else ""
-    return np.asarray(np.einsum(f"nco,{subscripts}->nc{middle}o", _identity(n, o), symbolic(operand)))
+def prove_loss(loss: Loss, c: int) -> list[Claim]:
+    """Every form of the loss for c classes, and of its short form after every layer that it has one for."""
+    y, labels = symbols("y", c, c), np.arange(c)
+    claims = _loss_claims(loss, y, labels, loss.sample_values(y, labels), "")
+    for layer in (activation() for activation in ACTIVATIONS.values()):
+        short = loss.after(layer)
+        if short is not None:
+            z = symbols("z", c, c)
+            samples = loss.sample_values(tidy(layer.forward({}, z)), labels)
+            without_logarithms = np.exp(short.sample_values(z, labels)), np.exp(samples)
+            claims.append(claim_equal(f"exp of sample_values of {short.name}", *without_logarithms))
+            claims += _loss_claims(short, z, labels, samples, f" of {short.name}")
+    return claims
 
 
-def _identity(n: int, o: int) -> Array:
-    return np.array([np.eye(o, dtype=object)] * n)
+def _loss_claims(loss: Loss, y: Array, labels: Array, samples: Array, of: str) -> list[Claim]:
+    """The value and the gradient of the loss, whose losses of the samples are `samples`."""
+    value, gradient = loss.value_and_gradient(y, labels)
+    mean = _mean(loss.sample_values(y, labels))
+    expected = derivatives(np.asarray(_mean(samples), object), y)
+    return [
+        claim_equal(f"value, the mean of sample_values{of}", loss.value(y, labels), mean),
+        claim_equal(f"gradient{of}", loss.gradient(y, labels), expected),
+        claim_equal(f"value of value_and_gradient{of}", value, mean),
+        claim_equal(f"gradient of value_and_gradient{of}", gradient, expected),
+    ]
+
+
+def _mean(samples: Array) -> Any:
+    return sum(np.asarray(samples)) / sympy.Integer(len(samples))
