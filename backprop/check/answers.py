@@ -12,7 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.points import Branch, Form, Leaf, describe, join
+from backprop.check.points import Branch, Leaf, Structure, describe, join
 from backprop.errors import CheckError
 
 # Collecting: the tensors of an answer by the names of the point's, however its containers are nested.
@@ -31,23 +31,23 @@ class Collected:
     notes: list[str] = field(default_factory=list)
 
 
-def collect(answer: Any, form: Form) -> Collected:
+def collect(answer: Any, structure: Structure) -> Collected:
     """Find every tensor of the point in the answer.
 
     Raises `CheckError` where the answer has another kind of container than the point.
     """
     collected = Collected()
-    _walk(form.tree, answer, "", form, collected)
+    _walk(structure.tree, answer, "", structure, collected)
     return collected
 
 
-def _walk(tree: Any, answer: Any, path: str, form: Form, collected: Collected) -> None:
+def _walk(tree: Any, answer: Any, path: str, structure: Structure, collected: Collected) -> None:
     if not isinstance(tree, Branch):
         if answer is None or isinstance(answer, str | bytes | Mapping):
             raise CheckError(
-                f"The gradient{_at(path)} is {describe(answer)}; expected {_wanted(form, tree)}."
+                f"The gradient{_at(path)} is {describe(answer)}; expected {_wanted(structure, tree)}."
             )
-        collected.raw[form.leaves[tree].name] = answer
+        collected.raw[structure.leaves[tree].name] = answer
         return
     given = _children(tree, answer, path)
     missing = [key for key in tree.keys if key not in given]
@@ -59,16 +59,16 @@ def _walk(tree: Any, answer: Any, path: str, form: Form, collected: Collected) -
     for key, child in zip(tree.keys, tree.children, strict=True):
         name = join(path, key, tree.is_mapping)
         if key in given:
-            _walk(child, given[key], name, form, collected)
+            _walk(child, given[key], name, structure, collected)
         elif key in same:
             collected.notes.append(
                 f"{join(path, same[key], tree.is_mapping)} was read as the gradient of {name}."
             )
-            _walk(child, given[same[key]], name, form, collected)
+            _walk(child, given[same[key]], name, structure, collected)
         elif key in near:
             evidence = f"There is no {name}, but {join(path, near[key], tree.is_mapping)}."
             collected.findings.append(found("wrong-name", name, evidence))
-            _walk(child, given[near[key]], name, form, collected)
+            _walk(child, given[near[key]], name, structure, collected)
         else:
             evidence = f"There is no {name}; got {_list(given)}."
             collected.findings.append(found("wrong-name", name, evidence))
@@ -138,8 +138,8 @@ def _at(path: str) -> str:
     return f" of {path}" if path else ""
 
 
-def _wanted(form: Form, number: int) -> str:
-    shape = form.leaves[number].shape
+def _wanted(structure: Structure, number: int) -> str:
+    shape = structure.leaves[number].shape
     return f"an array of shape {shape}" if shape else "a number"
 
 
@@ -173,19 +173,19 @@ class Answer:
 
 
 def read_answer(
-    answer: Any, form: Form, *, order: Sequence[str] | None = None, outputs: tuple[int, ...] = ()
+    answer: Any, structure: Structure, *, order: Sequence[str] | None = None, outputs: tuple[int, ...] = ()
 ) -> Answer:
     """Compare an answer with the point's form.
 
     order: the tensors' names as they are computed, for the first one that is not finite; by default the point's.
     outputs: the shape of the function's value; a tensor of a Jacobian has it before the parameter's own.
     """
-    collected = collect(answer, form)
+    collected = collect(answer, structure)
     raw, findings, notes = collected.raw, collected.findings, collected.notes
     tensors: dict[str, Array] = {}
     reshaped: dict[str, Array] = {}
     transposed: set[str] = set()
-    for leaf in form.leaves:
+    for leaf in structure.leaves:
         if leaf.name not in raw:
             continue
         array = _numbers(raw[leaf.name], leaf.name)
@@ -206,7 +206,7 @@ def read_answer(
         finding, note = _compare_dtype(raw[leaf.name], array, leaf)
         findings += finding
         notes += note
-    bad = [name for name in order or form.names if not _finite({**tensors, **reshaped}.get(name))]
+    bad = [name for name in order or structure.names if not _finite({**tensors, **reshaped}.get(name))]
     if bad:
         findings.append(_not_finite({**tensors, **reshaped}, bad))
     kept = {name: array for name, array in tensors.items() if name not in bad}
@@ -214,14 +214,14 @@ def read_answer(
     return Answer(kept, tuple(findings), refitted, frozenset(transposed), tuple(notes))
 
 
-def value_and_gradient(answer: Any, form: Form) -> tuple[Any, Any]:
+def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     """(loss, gradient) where the answer is such a pair, else (None, answer).
 
     A pair is a tuple of a number and something else, of which only the second can have the point's form.
     """
     if not isinstance(answer, tuple) or len(answer) != 2 or hasattr(answer, "_fields"):
         return None, answer
-    if isinstance(form.tree, Branch) and not form.tree.is_mapping and len(form.tree.keys) == 2:
+    if isinstance(structure.tree, Branch) and not structure.tree.is_mapping and len(structure.tree.keys) == 2:
         return None, answer  # a gradient of two tensors
     return (answer[0], answer[1]) if np.ndim(answer[0]) == 0 else (None, answer)
 

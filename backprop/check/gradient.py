@@ -15,15 +15,15 @@ import numpy as np
 
 from backprop.check.answers import read_answer, value_and_gradient
 from backprop.check.kinds import Finding, found
+from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.kinks import judge_slices, judge_together
+from backprop.check.numeric.method import Curve, accuracy_of, choose_method, widen, without_kinks
 from backprop.check.numeric.noise import ROOMY
-from backprop.check.numeric.search import by_directions, empty_table, every_entry
-from backprop.check.numeric.setting import Curve, accuracy_of, settle, widen, without_kinks
 from backprop.check.numeric.slopes import scales
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.tensors import by_directions, empty_table, every_entry
 from backprop.check.numeric.verdict import (
     NO_NOISE,
-    Judged,
+    TensorVerdict,
     agrees_on_symmetric_directions,
     as_right_on_symmetric_directions,
     judge_constant,
@@ -33,9 +33,9 @@ from backprop.check.numeric.verdict import (
 from backprop.check.oracle import (
     Behaviour,
     Budget,
-    Claimant,
     Claims,
-    Probe,
+    FunctionOracle,
+    GradientOracle,
     check_rtol,
     claims_of,
     copied,
@@ -43,7 +43,7 @@ from backprop.check.oracle import (
     first_difference,
     observe,
 )
-from backprop.check.points import Form, form_of
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import Case, result
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
@@ -117,57 +117,65 @@ def _check(
     *,
     is_jacobian: bool,
 ) -> GradientCheck:
-    form, x = form_of(point)
+    structure, x = structure_of(point)
     budget = Budget(max_calls)
-    probe = Probe(function, form, x, budget)
-    own = observe(function, [form.build(x)], called="function")
-    probe.count(own.calls)
-    probe.start(own.answer, jacobian=is_jacobian)
+    oracle = FunctionOracle(function, structure, x, budget)
+    own = observe(function, [structure.build(x)], called="function")
+    oracle.count(own.calls)
+    oracle.start(own.answer, jacobian=is_jacobian)
 
-    elsewhere = x + 1e-3 * scales(form, x).own * rng.uniform(0.5, 1.5, len(x))
-    asked = _ask(claim, form, x, elsewhere)
+    elsewhere = x + 1e-3 * scales(structure, x).own * rng.uniform(0.5, 1.5, len(x))
+    asked = _ask(claim, structure, x, elsewhere)
     budget.used += asked.calls
-    answer = read_answer(value_and_gradient(asked.answer, form)[1], form, outputs=probe.outputs)
-    since = _changed_since(probe, own, called="the gradient")
+    answer = read_answer(value_and_gradient(asked.answer, structure)[1], structure, outputs=oracle.outputs)
+    since = _changed_since(oracle, own, called="the gradient")
     changed = tuple(finding for finding in since if finding.kind == "changes-the-function")
-    case = Case(form, x, probe.outputs, answer, asked, own, batch_size, changed)
-    claims = claims_of(answer, form, probe.outputs)
+    case = Case(structure, x, oracle.outputs, answer, asked, own, batch_size, changed)
+    claims = claims_of(answer, structure, oracle.outputs)
     if not claims.names or changed or own.has_state:
-        return result(case, None, None, [], claims.rows, probe, asked.calls)
-    is_wide = widen(probe)
-    claimant = Claimant(claim, form, probe.outputs, budget) if callable(claim) and asked.repeatable else None
-    if claimant is not None and is_wide:
-        claims = _wider(claimant, claims, x)
+        return result(case, None, None, [], claims.rows, oracle, asked.calls)
+    is_wide = widen(oracle)
+    gradient_oracle = (
+        GradientOracle(claim, structure, oracle.outputs, budget)
+        if callable(claim) and asked.repeatable
+        else None
+    )
+    if gradient_oracle is not None and is_wide:
+        claims = _wider(gradient_oracle, claims, x)
     dtypes = {name: array.dtype for name, array in answer.tensors.items()}
-    is_wide = claimant is not None and claimant.wide
-    truth, steps = settle(probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng)
-    quiet = not truth.noisy or float(np.max(truth.noise)) <= NO_NOISE
-    if steps is not None and steps.still and quiet and truth.stays_still(steps.direction):
-        judged = judge_constant(truth, form, claims.names, probe.outputs)
-        return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
-    judged = _compare(truth, steps, form, claims, rng)
+    is_wide = gradient_oracle is not None and gradient_oracle.wide
+    check, steps = choose_method(
+        oracle, claims, gradient_oracle, accuracy_of(structure, claims, dtypes, rtol, wide=is_wide), rng
+    )
+    quiet = not check.noisy or float(np.max(check.noise)) <= NO_NOISE
+    if steps is not None and steps.still and quiet and check.stays_still(steps.direction):
+        verdicts = judge_constant(check, structure, claims.names, oracle.outputs)
+        return result(
+            case, check, steps, verdicts, claims.rows, oracle, asked.calls + _calls_of(gradient_oracle)
+        )
+    verdicts = _compare(check, steps, structure, claims, rng)
     symmetric = {
-        each.check.name
-        for each in judged
-        if each.wrong and agrees_on_symmetric_directions(truth, form, each.check.name, rng)
+        each.tensor.name
+        for each in verdicts
+        if each.wrong and agrees_on_symmetric_directions(check, structure, each.tensor.name, rng)
     }
     if symmetric:
-        judged = [
-            as_right_on_symmetric_directions(each) if each.check.name in symmetric else each
-            for each in judged
+        verdicts = [
+            as_right_on_symmetric_directions(each) if each.tensor.name in symmetric else each
+            for each in verdicts
         ]
         steps = None  # its direction is not symmetric
     if steps is not None and np.any(steps.slope.kink):
-        steps = without_kinks(truth, steps, judged, form, claims, rng)
-    late = since or _changed_since(probe, own, called="calls elsewhere")
-    if claimant is not None and any(each.wrong for each in judged):
-        case = replace(case, in_float32=claimant.tensors(x.astype(np.float32).astype(x.dtype)))
-    calls = asked.calls + _calls_of(claimant)
-    return result(case, truth, steps, judged, claims.rows, probe, calls, late)
+        steps = without_kinks(check, steps, verdicts, structure, claims, rng)
+    late = since or _changed_since(oracle, own, called="calls elsewhere")
+    if gradient_oracle is not None and any(each.wrong for each in verdicts):
+        case = replace(case, in_float32=gradient_oracle.tensors(x.astype(np.float32).astype(x.dtype)))
+    calls = asked.calls + _calls_of(gradient_oracle)
+    return result(case, check, steps, verdicts, claims.rows, oracle, calls, late)
 
 
-def _calls_of(claimant: Claimant | None) -> int:
-    return 0 if claimant is None else claimant.calls
+def _calls_of(gradient_oracle: GradientOracle | None) -> int:
+    return 0 if gradient_oracle is None else gradient_oracle.calls
 
 
 def _claim(gradient: Any, jacobian: Any) -> tuple[Any, bool]:
@@ -177,62 +185,71 @@ def _claim(gradient: Any, jacobian: Any) -> tuple[Any, bool]:
     return (gradient, False) if jacobian is None else (jacobian, True)
 
 
-def _ask(claim: Any, form: Form, x: Any, elsewhere: Any) -> Behaviour:
+def _ask(claim: Any, structure: Structure, x: Any, elsewhere: Any) -> Behaviour:
     """The gradient's answer, and how it behaves."""
     if not callable(claim):
         return Behaviour(copied(claim), (), 0)
-    return observe(claim, [form.build(x)], [form.build(elsewhere)])
+    return observe(claim, [structure.build(x)], [structure.build(elsewhere)])
 
 
-def _wider(claimant: Claimant, claims: Claims, x: Any) -> Claims:
+def _wider(gradient_oracle: GradientOracle, claims: Claims, x: Any) -> Claims:
     """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
-    claimant.wide = True
-    other = claimant.at(x)
+    gradient_oracle.wide = True
+    other = gradient_oracle.at(x)
     if other is not None and other[0].names == claims.names:
         wide, answer = other
-        if all(array.dtype == claimant.form.dtype for array in answer.tensors.values()):
+        if all(array.dtype == gradient_oracle.structure.dtype for array in answer.tensors.values()):
             return wide
-    claimant.wide = False
+    gradient_oracle.wide = False
     return claims
 
 
 def _compare(
-    truth: Truth, steps: Curve | None, form: Form, claims: Claims, rng: np.random.Generator
-) -> list[Judged]:
+    check: DirectionalCheck,
+    steps: Curve | None,
+    structure: Structure,
+    claims: Claims,
+    rng: np.random.Generator,
+) -> list[TensorVerdict]:
     """Every tensor that can be compared, by its entries or along directions."""
-    places = form.views(np.arange(form.size))
+    places = structure.views(np.arange(structure.size))
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
-    outputs, budget = truth.probe.outputs, truth.probe.budget
-    per_entry = _COMPLEX if truth.complex else _NOISY if truth.noisy else _CENTRAL
+    outputs, budget = check.function.outputs, check.function.budget
+    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
     if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
         per_entry = min(per_entry, _KINKED)
     if budget.limit < ROOMY:
-        per_entry = _FEW_COMPLEX if truth.complex else _FEW_CENTRAL
+        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
     signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
     if len(where) * per_entry <= budget.left:
-        table = every_entry(truth, where)
+        table = every_entry(check, where)
         if table is None:  # quotients take more calls: maybe more than there are for every entry
-            return _compare(truth, steps, form, claims, rng)
-        judge_together(truth, table, rng)
-        signal = max(signal, float(np.max(table.steep * truth.scales.own)))
-        return [judge_entries(name, form, truth, table, outputs, signal) for name in claims.names]
-    table = empty_table(len(claims.rows), form.size)
-    parts = by_directions(truth, form, list(claims.names), table, rng)
-    for part in parts:
-        judge_slices(truth, table, part.kinked, rng)
-    signal = max([signal, *(float(np.max(reading.steep)) for part in parts for reading in part.readings)])
-    return [judge_directions(part, form, truth, table, outputs, signal) for part in parts]
+            return _compare(check, steps, structure, claims, rng)
+        judge_together(check, table, rng)
+        signal = max(signal, float(np.max(table.steep * check.scales.own)))
+        return [judge_entries(name, structure, check, table, outputs, signal) for name in claims.names]
+    table = empty_table(len(claims.rows), structure.size)
+    searches = by_directions(check, structure, list(claims.names), table, rng)
+    for search in searches:
+        judge_slices(check, table, search.kinked, rng)
+    signal = max(
+        [
+            signal,
+            *(float(np.max(comparison.steep)) for search in searches for comparison in search.comparisons),
+        ]
+    )
+    return [judge_directions(search, structure, check, table, outputs, signal) for search in searches]
 
 
-def _changed_since(probe: Probe, own: Behaviour, *, called: str) -> list[Finding]:
+def _changed_since(oracle: FunctionOracle, own: Behaviour, *, called: str) -> list[Finding]:
     """Whether the function gives another value at the point now than at first, though not at random."""
-    if own.findings or not probe.room(1):
+    if own.findings or not oracle.room(1):
         return []
 
     def value() -> Any:
-        probe.count(1)
+        oracle.count(1)
         try:
-            return copied(probe.function(probe.form.build(probe.point)))
+            return copied(oracle.function(oracle.structure.build(oracle.point)))
         except Exception:  # it raised nothing at first
             return None
 
@@ -240,7 +257,7 @@ def _changed_since(probe: Probe, own: Behaviour, *, called: str) -> list[Finding
     seen = first_difference(own.answer, again)
     if seen is None:
         return []
-    if any(differing(again, value()) for _ in range(3) if probe.room(1)):
+    if any(differing(again, value()) for _ in range(3) if oracle.room(1)):
         return [found("not-repeatable", None, f"Equal calls of the function gave different values: {seen}.")]
     if called == "the gradient":
         evidence = f"The function gives another value after the gradient was called: {seen}."

@@ -19,7 +19,7 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.kinds import Finding, found
-from backprop.check.points import Form, describe, join
+from backprop.check.points import Structure, describe, join
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
@@ -260,23 +260,23 @@ class Claims:
     names: tuple[str, ...]
 
 
-def claims_of(answer: Answer, form: Form, outputs: tuple[int, ...]) -> Claims:
+def claims_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Claims:
     """The tensors that can be compared, side by side."""
     m = int(np.prod(outputs, dtype=int))
-    rows = np.full((m, form.size), np.nan, form.dtype)
+    rows = np.full((m, structure.size), np.nan, structure.dtype)
     tensors = {**answer.tensors, **answer.reshaped}
-    for name, places in form.views(np.arange(form.size)).items():
+    for name, places in structure.views(np.arange(structure.size)).items():
         if name in tensors:
             rows[:, places.reshape(-1)] = tensors[name].reshape(m, -1)
-    return Claims(rows, tuple(name for name in form.names if name in tensors))
+    return Claims(rows, tuple(name for name in structure.names if name in tensors))
 
 
 @dataclass
-class Claimant:
+class GradientOracle:
     """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
 
     gradient: Callable[[Any], Any]
-    form: Form
+    structure: Structure
     outputs: tuple[int, ...]
     budget: Budget
     wide: bool = False
@@ -291,13 +291,13 @@ class Claimant:
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                raw = self.gradient(self.form.build(point, self.form.dtype if self.wide else None))
+                raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
             answer = read_answer(
-                value_and_gradient(copied(raw), self.form)[1], self.form, outputs=self.outputs
+                value_and_gradient(copied(raw), self.structure)[1], self.structure, outputs=self.outputs
             )
         except Exception:  # of whatever kind: it is the user's
             return None
-        return claims_of(answer, self.form, self.outputs), answer
+        return claims_of(answer, self.structure, self.outputs), answer
 
     def tensors(self, point: Array) -> dict[str, Array] | None:
         """The tensors that it gives at a point (p,); None where it gives none."""
@@ -322,7 +322,7 @@ class OutOfCalls(Exception):
 
 
 @dataclass
-class Probe:
+class FunctionOracle:
     """The function at any point near the one that is checked.
 
     budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
@@ -332,7 +332,7 @@ class Probe:
     """
 
     function: Callable[[Any], Any]
-    form: Form
+    structure: Structure
     point: Array
     budget: Budget
     outputs: tuple[int, ...] = ()
@@ -383,7 +383,7 @@ class Probe:
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
         self.count(1)
-        value = _array(self._quietly(self.form.build(point, self.dtype)))
+        value = _array(self._quietly(self.structure.build(point, self.dtype)))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
         self.given = np.dtype(value.dtype)
@@ -396,7 +396,7 @@ class Probe:
         """The complex values (m,) at a complex point (p,); None where the function does not take complex numbers."""
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = _array(self._quietly(self.form.build(point, wide), refuse_casts=True))
+        value = _array(self._quietly(self.structure.build(point, wide), refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -417,11 +417,11 @@ class Probe:
     @property
     def eps(self) -> float:
         """The rounding of the dtype in which the function is called."""
-        return float(np.finfo(self.dtype or self.form.own_dtype).eps)
+        return float(np.finfo(self.dtype or self.structure.own_dtype).eps)
 
     @property
     def _wide(self) -> DType:
-        return self.form.dtype
+        return self.structure.dtype
 
     def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
         """Call the function near the point; an exception or a warning there counts as "no value"."""

@@ -9,12 +9,12 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.setting import Curve
-from backprop.check.numeric.truth import Truth
-from backprop.check.numeric.verdict import Judged
-from backprop.check.oracle import Behaviour, Probe
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.method import Curve
+from backprop.check.numeric.verdict import TensorVerdict
+from backprop.check.oracle import Behaviour, FunctionOracle
 from backprop.check.patterns import difference
-from backprop.check.points import Form
+from backprop.check.points import Structure
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import Suspect, signatures, unknown
 
@@ -27,7 +27,7 @@ class Case:
     rounded to float32, where it was asked because something is wrong.
     """
 
-    form: Form
+    structure: Structure
     point: Array
     outputs: tuple[int, ...]
     answer: Answer
@@ -40,11 +40,11 @@ class Case:
 
 def result(
     case: Case,
-    truth: Truth | None,
+    directional: DirectionalCheck | None,
     steps: Curve | None,
-    judged: list[Judged],
+    verdicts: list[TensorVerdict],
     rows: Array,
-    probe: Probe,
+    function: FunctionOracle,
     gradient_calls: int,
     late: list[Finding] | None = None,
 ) -> GradientCheck:
@@ -53,22 +53,22 @@ def result(
     A direction through all entries that contradicts the tensors' verdicts decides where they could not be compared
     wholly; where they are all right, the whole is undecided.
     """
-    tensors = [_tensor(name, case, judged) for name in case.form.names]
+    tensors = [_tensor(name, case, verdicts) for name in case.structure.names]
     findings = [*case.answer.findings, *case.asked.findings, *case.changed]
     is_wrong = bool(findings)
     if case.asked.repeatable and not case.changed:
-        findings = _diagnosed(case, judged, findings, rows)
+        findings = _diagnosed(case, verdicts, findings, rows)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or case.own.has_state
-    notes = [*case.answer.notes, *(each.note for each in judged if each.note)]
-    if truth is not None and steps is not None and not is_wrong and np.any(steps.reading.wrong):
-        is_wrong = is_open and any(not each.finished for each in judged)
+    notes = [*case.answer.notes, *(each.note for each in verdicts if each.note)]
+    if directional is not None and steps is not None and not is_wrong and np.any(steps.comparison.wrong):
+        is_wrong = is_open and any(not each.finished for each in verdicts)
         is_open = True
         notes.append(_contradiction(steps))
     verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
     if case.own.has_state:
         notes.append("The function gives different values for equal calls: there is nothing to compare with.")
-    if truth is not None and truth.disproved:
+    if directional is not None and directional.disproved:
         notes.append("Complex steps contradict real difference quotients here; the latter were used.")
     if verdict == "right":
         notes += _blind_spots(case, tensors)
@@ -76,11 +76,11 @@ def result(
         verdict,
         tuple(tensors),
         (*findings, *case.own.findings, *(late or [])),
-        _method(truth, probe, judged),
-        tuple(kink for each in judged for kink in each.kinks),
+        _method(directional, function, verdicts),
+        tuple(kink for each in verdicts for kink in each.kinks),
         steps.steps if steps else None,
         steps.taylor_slope if steps else None,
-        probe.calls,
+        function.calls,
         gradient_calls,
         tuple(notes),
     )
@@ -88,8 +88,8 @@ def result(
 
 def _contradiction(steps: Curve) -> str:
     """The slope along a direction through all entries beside what the gradient says of it."""
-    k = int(np.argmax(steps.reading.wrong))
-    found, claimed = float(steps.reading.value[k]), float(steps.reading.claimed[k])
+    k = int(np.argmax(steps.comparison.wrong))
+    found, claimed = float(steps.comparison.value[k]), float(steps.comparison.claimed[k])
     return (
         f"Along a random direction through all entries the slope of the function is {found:.6g}, and that of the "
         f"gradient is {claimed:.6g}."
@@ -98,7 +98,7 @@ def _contradiction(steps: Curve) -> str:
 
 def _blind_spots(case: Case, tensors: list[TensorCheck]) -> list[str]:
     """What a right verdict says nothing about, because of the point that was chosen."""
-    values = case.form.views(case.point)
+    values = case.structure.views(case.point)
     ones = [name for name, value in values.items() if value.size and np.all(value == 1)]
     zero = [
         tensor.name
@@ -121,32 +121,36 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:6] + ["…"] * (len(names) > 6))
 
 
-def _tensor(name: str, case: Case, judged: list[Judged]) -> TensorCheck:
+def _tensor(name: str, case: Case, verdicts: list[TensorVerdict]) -> TensorCheck:
     """The verdict of a tensor; one that cannot be compared, or has another shape, is wrong."""
-    for each in judged:
-        if each.check.name == name:
-            check = each.check
+    for each in verdicts:
+        if each.tensor.name == name:
+            check = each.tensor
             if name not in case.answer.reshaped:
                 return check
             return TensorCheck(
                 name, check.shape, "wrong", check.error, check.tolerance, check.compared, check.worst
             )
     if name in case.answer.tensors:  # it could be, but the function gives nothing to compare it with
-        return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "undecided", np.nan, np.nan, 0)
-    return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "wrong", np.inf, 0.0, 0)
+        return TensorCheck(
+            name, case.outputs + case.structure.leaf(name).shape, "undecided", np.nan, np.nan, 0
+        )
+    return TensorCheck(name, case.outputs + case.structure.leaf(name).shape, "wrong", np.inf, 0.0, 0)
 
 
-def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: Array) -> list[Finding]:
+def _diagnosed(
+    case: Case, verdicts: list[TensorVerdict], findings: list[Finding], rows: Array
+) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
-    known = {each.check.name: each.known for each in judged if each.known is not None}
+    known = {each.tensor.name: each.known for each in verdicts if each.known is not None}
     findings = list(findings)
-    for each in judged:
-        name = each.check.name
+    for each in verdicts:
+        name = each.tensor.name
         turned = name in case.answer.transposed
-        if each.known is None or (each.check.verdict != "wrong" and not turned):
+        if each.known is None or (each.tensor.verdict != "wrong" and not turned):
             continue
-        places = case.form.views(np.arange(case.form.size))[name].reshape(-1)
-        shape = each.check.shape
+        places = case.structure.views(np.arange(case.structure.size))[name].reshape(-1)
+        shape = each.tensor.shape
         raw = {**case.answer.tensors, **case.answer.reshaped}[name]
         suspect = Suspect(
             name,
@@ -171,10 +175,10 @@ def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: 
     return findings
 
 
-def _unknown(suspect: Suspect, judged: Judged) -> Finding:
+def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:
     """No known signature; of a large tensor, where the search found the error to lie."""
     finding = unknown(suspect)
-    worst = judged.check.worst
+    worst = judged.tensor.worst
     if suspect.known.directions is None or not worst:
         return finding
     lies = judged.note or "It is spread over the tensor, or what was looked at of it."
@@ -183,11 +187,13 @@ def _unknown(suspect: Suspect, judged: Judged) -> Finding:
     return found("unknown", suspect.name, seen, "possible")
 
 
-def _method(truth: Truth | None, probe: Probe, judged: list[Judged]) -> str:
+def _method(
+    directional: DirectionalCheck | None, function: FunctionOracle, verdicts: list[TensorVerdict]
+) -> str:
     """Where the truth came from, in words."""
-    if truth is None:
+    if directional is None:
         return "nothing was compared"
-    how = "complex step" if truth.complex else "central differences with Richardson extrapolation"
-    dtype = (probe.dtype or probe.form.own_dtype).name
-    whole = all(each.known is None or each.known.directions is None for each in judged)
+    how = "complex step" if directional.complex else "central differences with Richardson extrapolation"
+    dtype = (function.dtype or function.structure.own_dtype).name
+    whole = all(each.known is None or each.known.directions is None for each in verdicts)
     return f"{how} in {dtype}, {'every entry' if whole else 'random directions'}"

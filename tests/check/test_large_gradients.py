@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import backprop
-from backprop.check.numeric.search import locate
+from backprop.check.numeric.tensors import locate
 
 RNG = np.random.default_rng(7)
 P = 400_000

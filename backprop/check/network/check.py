@@ -18,11 +18,11 @@ from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.kinds import Finding
 from backprop.check.network.comparison import Truth, compare, hidden, kinks_of, truth_for
-from backprop.check.network.diagnosis import Diagnosis, better_shapes, diagnose_network, listed
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed, shape_mistakes
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.oracle import check_rtol, observe
-from backprop.check.points import describe, form_of
+from backprop.check.points import describe, structure_of
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -65,9 +65,9 @@ def check_network_gradient(
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    form, _ = form_of({name: np.asarray(params[name]) for name in params})
-    loss, gradient = value_and_gradient(seen.answer, form)
-    answer = read_answer(gradient, form, order=_backward_order(network))
+    structure, _ = structure_of({name: np.asarray(params[name]) for name in params})
+    loss, gradient = value_and_gradient(seen.answer, structure)
+    answer = read_answer(gradient, structure, order=_backward_order(network))
     got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
     truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
@@ -76,7 +76,7 @@ def check_network_gradient(
     comparable = {name: tensor for name, tensor in got.items() if name in decided}
     findings = [
         *map(_by_name, seen.findings),
-        *better_shapes(answer, gradient, network, params, batch, truth),
+        *shape_mistakes(answer, gradient, network, params, batch, truth),
     ]
     notes = [*answer.notes, *_blind_points(params, batch, tensors, truth)]
     if any(finding.kind == "not-repeatable" for finding in findings):

@@ -12,7 +12,7 @@ from backprop.arrays import Array
 from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.comparison import Truth, compare
-from backprop.check.network.mistakes import Explanation, Got, Mistake, Run, explain
+from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
 from backprop.check.patterns import entries
 from backprop.check.signatures import Suspect, diagnose, signatures, unknown
@@ -37,7 +37,7 @@ _ROUNDINGS = 100
 Tensors = Mapping[str, Array]
 
 
-def narrower_dtype(names: Sequence[str], got: Tensors, expected: Tensors, run: Run) -> Finding | None:
+def low_precision(names: Sequence[str], got: Tensors, expected: Tensors, run: Run) -> Finding | None:
     """The finding where the errors of all these tensors are those of a narrower dtype."""
     own = got[names[0]].dtype
     if own.kind != "f":
@@ -77,7 +77,7 @@ def _passes(run: Run, dtype: type) -> Iterator[tuple[str, Tensors]]:
         inputs=_rounded(run.inputs, dtype),
         weights=tuple(_rounded(weight, dtype) for weight in run.weights),
     )
-    yield "parameters and inputs", _backward(narrow.again(biases=[_rounded(b, dtype) for b in run.biases]))
+    yield "parameters and inputs", _backward(narrow.rerun(biases=[_rounded(b, dtype) for b in run.biases]))
     for words, inside in (("the products of the forward pass", False), ("the forward pass", True)):
         yield words, _backward(_forward(run, dtype, inside=inside))
     for k in range(1, run.depth):
@@ -131,7 +131,7 @@ def _norm(array: Array) -> float:
 _FEWEST = 12
 
 
-def difference_quotient(got: Mapping[str, Array], wrong: frozenset[str], truth: Truth) -> Finding | None:
+def quotient_mistake(got: Mapping[str, Array], wrong: frozenset[str], truth: Truth) -> Finding | None:
     """The finding where every tensor has such an error; None where any has another."""
     if set(wrong) < set(got):
         return None
@@ -171,7 +171,7 @@ def _rank_correlation(one: Array, other: Array) -> float:
 # Shapes that say what went wrong: a transpose, or a bias gradient with a row for every sample.
 
 
-def better_shapes(
+def shape_mistakes(
     answer: Answer,
     gradient: Mapping[str, Any],
     network: Network,
@@ -253,7 +253,7 @@ def diagnose_network(
     weight_decay: float = 0.0,
 ) -> Diagnosis:
     """What is wrong with the tensors `wrong` of `got`, which are finite and of the right shapes."""
-    quotient = difference_quotient(got, wrong, truth)
+    quotient = quotient_mistake(got, wrong, truth)
     if quotient is not None:
         return Diagnosis([quotient])
     runs = _runs(network, params, batch, truth, weight_decay)
@@ -267,21 +267,21 @@ def diagnose_network(
         {name: float(np.linalg.norm(wide[name] - expected[name])) for name in got},
         wrong,
     )
-    run, explanation = min(((each, explain(each, explained)) for each in runs), key=lambda pair: pair[1].cost)
-    findings = [_finding(group, explanation, explained, run) for group in _grouped(explanation.mistakes)]
-    rest = [mistake for mistake in explanation.mistakes if mistake.kind == "unknown"]
+    run, match = min(((each, find_mistakes(each, explained)) for each in runs), key=lambda pair: pair[1].cost)
+    findings = [_finding(group, match, explained, run) for group in _grouped(match.mistakes)]
+    rest = [mistake for mistake in match.mistakes if mistake.kind == "unknown"]
     findings += _unknown(rest, got, params, truth, run)
-    return Diagnosis(findings, _loss_of(explanation, run))
+    return Diagnosis(findings, _loss_of(match, run))
 
 
-def _loss_of(explanation: Explanation, run: Run) -> tuple[str, float] | None:
+def _loss_of(match: Match, run: Run) -> tuple[str, float] | None:
     """The loss of another forward pass, where that is the mistake, by its kind."""
-    other = explanation.run
+    other = match.run
     if other is run:
         return None
     with np.errstate(divide="ignore"):
         loss = float(run.network.loss_function.value(other.y, other.labels))
-    kinds = [mistake.kind for mistake in explanation.mistakes if mistake.layer == run.depth - 1]
+    kinds = [mistake.kind for mistake in match.mistakes if mistake.layer == run.depth - 1]
     return (kinds[0], loss) if kinds else None
 
 
@@ -328,7 +328,7 @@ def _grouped(mistakes: Sequence[Mistake]) -> list[list[Mistake]]:
     return list(groups.values())
 
 
-def _finding(group: list[Mistake], explanation: Explanation, got: Got, run: Run) -> Finding:
+def _finding(group: list[Mistake], match: Match, got: Got, run: Run) -> Finding:
     first = group[0]
     if first.layer is not None:
         below = [name for k in range(first.layer, -1, -1) for name in run.names(k)]
@@ -338,7 +338,7 @@ def _finding(group: list[Mistake], explanation: Explanation, got: Got, run: Run)
     everything = set(spoilt) >= set(got.tensors) and len(spoilt) > 1
     tensor = None if everything else spoilt[0] if spoilt else None
     verb = "equals" if len(spoilt) == 1 else "equal"
-    others = [kind for kind in _rivals(first, explanation) if kind != first.kind]
+    others = [kind for kind in _rivals(first, match) if kind != first.kind]
     confidence: Confidence = "likely" if others else "certain"
     evidence = f"{listed(spoilt)} {verb} {first.text}, to rounding."
     if others:
@@ -346,11 +346,11 @@ def _finding(group: list[Mistake], explanation: Explanation, got: Got, run: Run)
     return found(first.kind, tensor, evidence, confidence, first.fix)
 
 
-def _rivals(mistake: Mistake, explanation: Explanation) -> list[str]:
+def _rivals(mistake: Mistake, match: Match) -> list[str]:
     """Kinds that cannot be told from a mistake: they take its place in another explanation."""
-    own = {each.kind for each in explanation.mistakes}
+    own = {each.kind for each in match.mistakes}
     kinds = list(mistake.also)
-    for other in explanation.alternatives:
+    for other in match.alternatives:
         theirs = {each.kind for each in other}
         if mistake.kind not in theirs:
             kinds += sorted(theirs - own)
@@ -384,7 +384,7 @@ def _unknown(
             findings += own
             del suspects[name]
     if suspects:
-        narrower = narrower_dtype(list(suspects), got, expected, run)
+        narrower = low_precision(list(suspects), got, expected, run)
         findings += [narrower] if narrower else [_unnamed(unknown(suspect)) for suspect in suspects.values()]
     return _one_precision(findings)
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.search import Table
+from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.slopes import Direction, random_direction
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.tensors import Table
 from backprop.check.oracle import OutOfCalls
 
 _MOST = 200
@@ -29,7 +29,7 @@ TOGETHER = (
 )
 
 
-def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None:
+def judge_together(check: DirectionalCheck, table: Table, rng: np.random.Generator) -> None:
     """Mark the entries at kinks in the table that are no subgradient together.
 
     They are wrong where the function is convex along all directions that were tried, or concave. Elsewhere, and for a
@@ -38,21 +38,21 @@ def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None
     """
     where = np.flatnonzero(np.any(_corners(table), axis=0))
     if 2 <= len(where) <= _MOST:
-        _judge_groups(truth, table, where, rng)
+        _judge_groups(check, table, where, rng)
 
 
-def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> None:
+def judge_slices(check: DirectionalCheck, table: Table, where: Array, rng: np.random.Generator) -> None:
     """The same for entries of a large tensor that are all at kinks, of which only some were looked at.
 
     Those in groups; and all at once, where the function bends to the same side in each that was looked at.
     """
     seen = np.flatnonzero(np.any(_corners(table), axis=0))
     seen = seen[np.isin(seen, where)]
-    if len(seen) < 2 or not _judge_groups(truth, table, seen, rng):
+    if len(seen) < 2 or not _judge_groups(check, table, seen, rng):
         return
     bends = (table.right - table.left)[:, seen]
     if np.all(bends >= 0) or np.all(bends <= 0):
-        _judge(truth, table, where, rng)
+        _judge(check, table, where, rng)
 
 
 def _corners(table: Table) -> Array:
@@ -60,26 +60,26 @@ def _corners(table: Table) -> Array:
     return np.asarray(np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong)
 
 
-def _judge_groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> bool:
+def _judge_groups(check: DirectionalCheck, table: Table, where: Array, rng: np.random.Generator) -> bool:
     """Mark the entries `where` by the groups that share kinks; whether there are any such groups."""
     try:
-        groups = _groups(truth, table, where, rng)
+        groups = _groups(check, table, where, rng)
     except OutOfCalls:
         table.open[:, where] |= _corners(table)[:, where]
         return False
     for group in groups:
-        _judge(truth, table, group, rng)
+        _judge(check, table, group, rng)
     return bool(groups)
 
 
-def _judge(truth: Truth, table: Table, group: Array, rng: np.random.Generator) -> None:
+def _judge(check: DirectionalCheck, table: Table, group: Array, rng: np.random.Generator) -> None:
     """Mark the entries of a group that are no subgradient together, or all as open where the calls are used up."""
     try:
-        outside, one_sign = _outside(truth, table, group, rng)
+        outside, one_sign = _outside(check, table, group, rng)
     except OutOfCalls:
         table.open[:, group] |= table.kink[:, group]
         return
-    sure = one_sign & np.any(truth.claimed[:, group], axis=1)
+    sure = one_sign & np.any(check.claimed[:, group], axis=1)
     for index in group:
         here = outside & table.kink[:, index]
         table.wrong[:, index] |= here & sure
@@ -88,24 +88,24 @@ def _judge(truth: Truth, table: Table, group: Array, rng: np.random.Generator) -
             table.reasons[int(index)] = TOGETHER
 
 
-def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> list[Array]:
+def _groups(check: DirectionalCheck, table: Table, where: Array, rng: np.random.Generator) -> list[Array]:
     """The entries that share kinks: the function does not change by the sum of what each of them changes.
 
     Each entry is moved up together with each group so far, whose entries all move up, or all down.
     """
-    if not any(_share(truth, table, where, by) for by in _ways(truth, where, rng)):
+    if not any(_share(check, table, where, by) for by in _ways(check, where, rng)):
         return []
     groups: list[list[int]] = []
     moved: dict[tuple[float, tuple[int, ...]], Array] = {}  # what groups do by themselves is asked for again
     for index in where:
-        linked = _linked(truth, table, int(index), groups, moved)
+        linked = _linked(check, table, int(index), groups, moved)
         groups = [group for group in groups if group not in linked]
         groups.append([int(index), *(each for group in linked for each in group)])
     return [np.array(sorted(group)) for group in groups if len(group) > 1]
 
 
 def _linked(
-    truth: Truth,
+    check: DirectionalCheck,
     table: Table,
     index: int,
     groups: list[list[int]],
@@ -115,7 +115,7 @@ def _linked(
 
     Entries that share a kink tend to be neighbours, so the newest groups come apart first.
     """
-    if not groups or not _is_linked(truth, table, index, [each for group in groups for each in group], moved):
+    if not groups or not _is_linked(check, table, index, [each for group in groups for each in group], moved):
         return []
     if len(groups) == 1:
         return groups
@@ -123,20 +123,20 @@ def _linked(
     return [
         group
         for part in (groups[:older], groups[older:])
-        for group in _linked(truth, table, index, part, moved)
+        for group in _linked(check, table, index, part, moved)
     ]
 
 
-def _ways(truth: Truth, where: Array, rng: np.random.Generator) -> list[Array]:
+def _ways(check: DirectionalCheck, where: Array, rng: np.random.Generator) -> list[Array]:
     """Moves of all entries together: all up, all down, one up and the next down, and some at random."""
     up = np.ones(len(where))
     turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
     signs = [up, -up, turns, -turns, *rng.choice((-1.0, 1.0), (_SIGNS, len(where)))]
-    return [sign * truth.scales.own[where] for sign in signs]
+    return [sign * check.scales.own[where] for sign in signs]
 
 
 def _is_linked(
-    truth: Truth,
+    check: DirectionalCheck,
     table: Table,
     index: int,
     group: list[int],
@@ -144,46 +144,48 @@ def _is_linked(
 ) -> bool:
     """Whether an entry that moves up changes the function by something else where a group has moved, up or down."""
     alone, both = np.array([index]), np.array([index, *group])
-    own = truth.scales.own
+    own = check.scales.own
     for sign in (1.0, -1.0):
         by = sign * own[group]
         known = (sign, tuple(group))
         if known not in moved:
-            moved[known] = _moved(truth, both[1:], by)
-        change = _moved(truth, both, np.append(own[index], by)) - moved[known]
-        if _differ(truth, table, alone, change, own[alone]):
+            moved[known] = _moved(check, both[1:], by)
+        change = _moved(check, both, np.append(own[index], by)) - moved[known]
+        if _differ(check, table, alone, change, own[alone]):
             return True
     return False
 
 
-def _share(truth: Truth, table: Table, where: Array, by: Array) -> bool:
+def _share(check: DirectionalCheck, table: Table, where: Array, by: Array) -> bool:
     """Whether the function changes along a direction by something else than the sum over its entries."""
-    return _differ(truth, table, where, _moved(truth, where, by), by)
+    return _differ(check, table, where, _moved(check, where, by), by)
 
 
-def _moved(truth: Truth, where: Array, by: Array) -> Array:
-    if not truth.probe.room(1):
+def _moved(check: DirectionalCheck, where: Array, by: Array) -> Array:
+    if not check.function.room(1):
         raise OutOfCalls
-    moved = truth.probe.point.copy()
-    moved[where] += _STEP * truth.first * by
-    return truth.probe.at(moved) - truth.probe.value
+    moved = check.function.point.copy()
+    moved[where] += _STEP * check.first * by
+    return check.function.at(moved) - check.function.value
 
 
-def _differ(truth: Truth, table: Table, where: Array, change: Array, by: Array) -> bool:
+def _differ(check: DirectionalCheck, table: Table, where: Array, change: Array, by: Array) -> bool:
     """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
-    step = _STEP * truth.first
+    step = _STEP * check.first
     slopes = np.where(by > 0, table.right[:, where], table.left[:, where]) * by
-    slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * truth.noise
+    slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * check.noise
     return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
 
 
-def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+def _outside(
+    check: DirectionalCheck, table: Table, where: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
     """Which outputs (m,) have a claim outside of both slopes along some direction, and which bend with one sign."""
-    own = truth.scales.own[where]
-    claimed = truth.claimed[:, where]
+    own = check.scales.own[where]
+    claimed = check.claimed[:, where]
     # Towards the claim, as tells for a norm, and from the middle between the slopes of each entry towards it.
     ways = [*claimed, *np.nan_to_num(claimed - table.expected[:, where])]
-    beside = truth.claims_beside()
+    beside = check.claims_beside()
     if beside is not None:
         ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]
     directions = [Direction(where, own), Direction(where, own * rng.choice((-1.0, 1.0), len(where)))]
@@ -192,17 +194,17 @@ def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator)
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
     directions += [
-        random_direction(where, truth.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))
+        random_direction(where, check.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))
     ]
-    outside = np.zeros(len(truth.claimed), bool)
+    outside = np.zeros(len(check.claimed), bool)
     convex, concave = np.ones_like(outside), np.ones_like(outside)
     for direction in directions:
-        if not truth.probe.room(8):
+        if not check.function.room(8):
             raise OutOfCalls
-        slope = truth.quotients(direction, thorough=True)
-        along = direction.along(truth.claimed)
+        slope = check.quotients(direction, thorough=True)
+        along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
-        blur = truth.allowed(direction) + 10 * slope.side_error + 1e-6 * size
+        blur = check.allowed(direction) + 10 * slope.side_error + 1e-6 * size
         low, high = np.minimum(slope.left, slope.right) - blur, np.maximum(slope.left, slope.right) + blur
         outside |= (along < low) | (along > high)
         convex &= slope.right >= slope.left - blur

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.oracle import OutOfCalls, Probe
-from backprop.check.points import Form
+from backprop.check.oracle import FunctionOracle, OutOfCalls
+from backprop.check.points import Structure
 
 # Directions: which entries of the point move together, by how much, and by what scale each one goes.
 #
@@ -55,11 +55,11 @@ class Scales:
     tensor: Array
 
 
-def scales(form: Form, point: Array, factor: float = 1.0) -> Scales:
+def scales(structure: Structure, point: Array, factor: float = 1.0) -> Scales:
     """The scales (p,) of the entries of a point, times a factor."""
     own, tensor = np.abs(point), np.empty_like(point)
-    for name, view in form.views(tensor).items():
-        x = form.views(own)[name]
+    for name, view in structure.views(tensor).items():
+        x = structure.views(own)[name]
         largest = np.max(x, initial=0)
         mean = largest * np.sqrt(np.mean((x / largest) ** 2)) if largest > 0 else 1.0
         view[...] = np.maximum(x, mean)
@@ -248,7 +248,7 @@ class Slope:
 class Ladder:
     """The values on both sides of the point along one direction, from the largest step down."""
 
-    probe: Probe
+    function: FunctionOracle
     direction: Direction
     noise: Array
     first: float = FIRST_STEP
@@ -273,17 +273,17 @@ class Ladder:
         return bool(seen) and self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
 
     def _add(self, step: float, place: int) -> bool:
-        if not self.probe.room(2) or len(self.steps) >= MOST_LEVELS:
+        if not self.function.room(2) or len(self.steps) >= MOST_LEVELS:
             return False
-        x, where = self.probe.at_format(self.probe.point), self.direction.where
+        x, where = self.function.at_format(self.function.point), self.direction.where
         moved = step * self.direction.by
         forward, backward = x.copy(), x.copy()
         forward[where] += moved
         backward[where] -= moved
-        if self.probe.dtype is None or self.probe.dtype.itemsize < x.dtype.itemsize:
+        if self.function.dtype is None or self.function.dtype.itemsize < x.dtype.itemsize:
             forward, backward = self._rounded(forward), self._rounded(backward)
-        elif self.probe.coarse:
-            forward, backward = self.probe.at_format(forward), self.probe.at_format(backward)
+        elif self.function.coarse:
+            forward, backward = self.function.at_format(forward), self.function.at_format(backward)
         lost = (forward[where] == x[where]) | (backward[where] == x[where])
         if np.any(lost & (moved != 0)):
             return False
@@ -292,8 +292,8 @@ class Ladder:
             actual = float((forward[where] - backward[where])[0] / (2 * self.direction.by[0]))
         self.steps.insert(place, step)
         self.wide.insert(place, actual)
-        self.plus.insert(place, self.probe.at(forward))
-        self.minus.insert(place, self.probe.at(backward))
+        self.plus.insert(place, self.function.at(forward))
+        self.minus.insert(place, self.function.at(backward))
         return True
 
     def _most_noise(self, plus: Array, minus: Array) -> Array:
@@ -301,7 +301,7 @@ class Ladder:
 
         Of a function on stairs small steps change nothing, which tells nothing.
         """
-        changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.probe.value)
+        changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.function.value)
         tells = np.all(changes > 0, axis=0) & (len(self.steps) > _LEAST)
         return np.where(tells, _NOISIEST * np.max(changes, axis=0), np.inf)
 
@@ -313,7 +313,7 @@ class Ladder:
         last = shifts[-_BESIDE:]
         least, most = np.min(np.abs(last), axis=0), np.max(np.abs(last), axis=0)
         same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < 1.2 * least)
-        return np.asarray(same & (least > 10 * self.probe.eps * np.abs(self.probe.value)))
+        return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
 
     def _far_off(self, quotients: Array, noise: Array) -> Array:
         """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
@@ -327,7 +327,7 @@ class Ladder:
 
     def off_stairs(self) -> Ladder:
         """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
-        f = self.probe.value
+        f = self.function.value
         moved = [
             k
             for k in range(len(self.steps))
@@ -338,23 +338,26 @@ class Ladder:
         noise = np.where(np.isfinite(height), np.maximum(self.noise, height), self.noise)
         steps, wide = ([values[k] for k in moved] for values in (self.steps, self.wide))
         plus, minus = ([values[k] for k in moved] for values in (self.plus, self.minus))
-        return Ladder(self.probe, self.direction, noise, self.first, steps, plus, minus, wide)
+        return Ladder(self.function, self.direction, noise, self.first, steps, plus, minus, wide)
 
     def _rounded(self, point: Array) -> Array:
-        form = self.probe.form
-        views = form.views(point)
-        return form.vector(
-            {leaf.name: views[leaf.name].astype(self.probe.dtype or leaf.dtype) for leaf in form.leaves}
+        structure = self.function.structure
+        views = structure.views(point)
+        return structure.vector(
+            {
+                leaf.name: views[leaf.name].astype(self.function.dtype or leaf.dtype)
+                for leaf in structure.leaves
+            }
         )
 
     def slope(self) -> Slope:
         """Estimate the slope from the values collected so far."""
         h = np.asarray(self.wide)[:, None]
-        plus, minus, f = np.array(self.plus), np.array(self.minus), self.probe.value
+        plus, minus, f = np.array(self.plus), np.array(self.minus), self.function.value
         with np.errstate(all="ignore"):
             largest = np.maximum(np.abs(plus), np.abs(minus))
             noise = np.minimum(self.noise, self._most_noise(plus, minus))
-            noise = np.maximum(noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
+            noise = np.maximum(noise, 3 * self.function.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
             gaps = (plus - 2 * f + minus) / h
             rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off((plus - minus) / (2 * h), noise)
             central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
@@ -522,17 +525,19 @@ _STEP_IF_NARROW = (
 )  # the function may compute in float32, where a product of smaller parts would underflow
 
 
-def complex_slope(probe: Probe, direction: Direction) -> Array | None:
+def complex_slope(function: FunctionOracle, direction: Direction) -> Array | None:
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
-    if not probe.room(1):
+    if not function.room(1):
         return None
-    step = _STEP if probe.form.own_dtype == np.float64 else _STEP_IF_NARROW
-    point = probe.point.astype(np.result_type(probe.point, np.complex64))
+    step = _STEP if function.structure.own_dtype == np.float64 else _STEP_IF_NARROW
+    point = function.point.astype(np.result_type(function.point, np.complex64))
     point[direction.where] += 1j * step * direction.by
-    value = probe.at_complex(point)
+    value = function.at_complex(point)
     if value is None or not np.all(np.isfinite(value)):
         return None
-    if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the function itself comes out otherwise
+    if not np.allclose(
+        value.real, function.value, rtol=1e-3, atol=0
+    ):  # the function itself comes out otherwise
         return None
     return np.asarray(value.imag / step)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.path import Reading
-from backprop.check.numeric.search import Part, Table
+from backprop.check.numeric.comparison import Comparison
+from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.slopes import Direction
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.tensors import Table, TensorSearch
 from backprop.check.oracle import OutOfCalls
 from backprop.check.patterns import Known
-from backprop.check.points import Form
+from backprop.check.points import Structure
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict
 
 # Judge: a verdict for every tensor from what was measured of it.
@@ -25,13 +25,13 @@ _KINKS = 1000
 
 
 @dataclass(frozen=True)
-class Judged:
+class TensorVerdict:
     """A tensor with its verdict, what is known of its truth, and its kinks.
 
     note: for the reader, or empty. finished: whether the calls sufficed.
     """
 
-    check: TensorCheck
+    tensor: TensorCheck
     known: Known | None
     kinks: tuple[Kink, ...]
     note: str = ""
@@ -40,35 +40,40 @@ class Judged:
     @property
     def wrong(self) -> bool:
         """Whether the verdict is `wrong`."""
-        return self.check.verdict == "wrong"
+        return self.tensor.verdict == "wrong"
 
 
 def judge_entries(
-    name: str, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
-) -> Judged:
+    name: str,
+    structure: Structure,
+    check: DirectionalCheck,
+    table: Table,
+    outputs: tuple[int, ...],
+    signal: float,
+) -> TensorVerdict:
     """By its entries, all of which were to be compared.
 
     signal: the fastest change of the function that was seen anywhere, for a step of the scale of what moves.
     """
-    places = form.views(np.arange(form.size))[name].reshape(-1)
-    shape = outputs + form.leaf(name).shape
-    got, expected = truth.claimed[:, places], table.expected[:, places]
+    places = structure.views(np.arange(structure.size))[name].reshape(-1)
+    shape = outputs + structure.leaf(name).shape
+    got, expected = check.claimed[:, places], table.expected[:, places]
     tolerance, wrong = table.tolerance[:, places], table.wrong[:, places]
     use = np.isfinite(tolerance)
-    entries = worst(truth, table, places, shape)
+    entries = worst(check, table, places, shape)
     error = _ratio(_norm((got - expected)[use]), _norm(expected[use]))
     allowed = _ratio(_norm(tolerance[use]), _norm(expected[use]))
     if entries and not error > allowed:  # a small entry beside large ones: what it is off by itself
         error, allowed = _of_entry(entries[0], tolerance, got, expected, wrong)
     is_open = bool(np.any(table.open[:, places]) or not np.all(table.seen[places]))
-    own = np.broadcast_to(truth.scales.own[places], got.shape)
+    own = np.broadcast_to(check.scales.own[places], got.shape)
     blurred = _is_blurred(
         (own * got)[use],
         (own * tolerance)[use],
-        (own * truth.rounding[:, places])[use],
+        (own * check.rounding[:, places])[use],
         (own * table.steep[:, places])[use],
         signal,
-        truth.blurred,
+        check.blurred,
     )
     verdict: Verdict = "wrong" if np.any(wrong) else "undecided" if is_open or blurred else "right"
     note = ""
@@ -80,10 +85,10 @@ def judge_entries(
         note = f"{name}: of {len(unclear)} of {len(places)} entries nothing can be said: {reason}."
     elif blurred and verdict == "undecided":
         note = f"{name}: the function's own noise hides its gradient: {allowed:.1e} of it."
-    return Judged(
+    return TensorVerdict(
         TensorCheck(name, shape, verdict, error, allowed, int(use.sum()), entries),
         Known(expected.reshape(-1), tolerance.reshape(-1)),
-        kinks(name, form, table, places),
+        kinks(name, structure, table, places),
         note,
         bool(np.all(table.seen[places])),
     )
@@ -100,60 +105,71 @@ def _of_entry(
 
 
 def judge_directions(
-    part: Part, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
-) -> Judged:
+    search: TensorSearch,
+    structure: Structure,
+    check: DirectionalCheck,
+    table: Table,
+    outputs: tuple[int, ...],
+    signal: float,
+) -> TensorVerdict:
     """By directions in it, and a sample of its entries. signal: as for entries."""
-    shape = outputs + part.shape
-    seen = part.places[table.seen[part.places]]
+    shape = outputs + search.shape
+    seen = search.places[table.seen[search.places]]
     entries_wrong = bool(np.any(table.wrong[:, seen]))
     entries_open = bool(np.any(table.open[:, seen]))
-    error, allowed, blurred = _over(part.readings, truth, signal)
-    is_wrong = part.wrong or entries_wrong
+    error, allowed, blurred = _over(search.comparisons, check, signal)
+    is_wrong = search.wrong or entries_wrong
     verdict: Verdict = (
-        "wrong" if is_wrong else "undecided" if part.open or entries_open or blurred else "right"
+        "wrong" if is_wrong else "undecided" if search.open or entries_open or blurred else "right"
     )
     compared = int(np.sum(np.isfinite(table.tolerance[:, seen])))
     note = ""
-    if part.wrong and part.slices is not None and any(one is not None for one in part.slices.chosen):
-        note = f"{part.name}: the error lies in {part.name}{part.slices}."
-    if verdict == "undecided" and not part.finished:
-        note = f"{part.name}: the calls were used up; a larger max_calls decides it."
+    if search.wrong and search.slices is not None and any(one is not None for one in search.slices.chosen):
+        note = f"{search.name}: the error lies in {search.name}{search.slices}."
+    if verdict == "undecided" and not search.finished:
+        note = f"{search.name}: the calls were used up; a larger max_calls decides it."
     elif verdict == "undecided" and blurred:
-        note = f"{part.name}: the function's own noise hides its gradient: {allowed:.1e} of it."
-    if part.kinks is not None:
+        note = f"{search.name}: the function's own noise hides its gradient: {allowed:.1e} of it."
+    if search.kinks is not None:
         note = " ".join(
-            each for each in (note, f"{part.name}: at a kink are {part.name}{part.kinks}.") if each
+            each for each in (note, f"{search.name}: at a kink are {search.name}{search.kinks}.") if each
         )
-    return Judged(
+    return TensorVerdict(
         TensorCheck(
-            part.name, shape, verdict, error, allowed, compared, worst(truth, table, part.places, shape)
+            search.name,
+            shape,
+            verdict,
+            error,
+            allowed,
+            compared,
+            worst(check, table, search.places, shape),
         ),
-        _known(part) if part.readings else None,
-        kinks(part.name, form, table, part.places),
+        _known(search) if search.comparisons else None,
+        kinks(search.name, structure, table, search.places),
         note,
-        part.finished,
+        search.finished,
     )
 
 
 def judge_constant(
-    truth: Truth, form: Form, names: tuple[str, ...], outputs: tuple[int, ...]
-) -> list[Judged]:
+    check: DirectionalCheck, structure: Structure, names: tuple[str, ...], outputs: tuple[int, ...]
+) -> list[TensorVerdict]:
     """The verdict on every tensor where the function moves along none, beyond its noise.
 
     A gradient of zero, to its own rounding, is right then. Any other may be hidden by the rounding of the function's
     values, and so may be one that a claim of zero denies, where these values are large.
     """
-    places = form.views(np.arange(form.size))
-    noise = float(np.max(truth.noise))
-    judged = []
+    places = structure.views(np.arange(structure.size))
+    noise = float(np.max(check.noise))
+    verdicts = []
     for name in names:
         where = places[name].reshape(-1)
-        claimed = truth.claimed[:, where]
-        beside = truth.claims_beside() if np.any(claimed) else None
+        claimed = check.claimed[:, where]
+        beside = check.claims_beside() if np.any(claimed) else None
         # Of the rounding of a zero nothing is left at the next point.
         spread = 0.0 if beside is None else _norm(np.std(beside[:, :, where], axis=0))
-        is_zero = _norm(claimed) <= 4 * spread + _norm(truth.slack[:, where]) and noise <= NO_NOISE
-        value = float(np.max(np.abs(truth.probe.value)))
+        is_zero = _norm(claimed) <= 4 * spread + _norm(check.slack[:, where]) and noise <= NO_NOISE
+        value = float(np.max(np.abs(check.function.value)))
         note = (
             f"{name}: the function is constant here to its rounding, and so its gradient is 0: "
             "nothing of its formula is tested."
@@ -162,25 +178,25 @@ def judge_constant(
             f"{value:.3g}, which hides its gradient."
         )
         nothing = float("nan")
-        shape = outputs + form.leaf(name).shape
-        check = TensorCheck(name, shape, "right" if is_zero else "undecided", nothing, nothing, 0)
-        judged.append(Judged(check, None, (), note))
-    return judged
+        shape = outputs + structure.leaf(name).shape
+        tensor = TensorCheck(name, shape, "right" if is_zero else "undecided", nothing, nothing, 0)
+        verdicts.append(TensorVerdict(tensor, None, (), note))
+    return verdicts
 
 
-def as_right_on_symmetric_directions(judged: Judged) -> Judged:
+def as_right_on_symmetric_directions(one: TensorVerdict) -> TensorVerdict:
     """A tensor whose gradient is right along the symmetric directions: its point moves along no others."""
-    name = judged.check.name
+    name = one.tensor.name
     note = (
         f"{name} is symmetric, and the function reads one of its triangles: the gradients agree along every "
         "symmetric direction."
     )
-    return replace(judged, check=replace(judged.check, verdict="right", worst=()), known=None, note=note)
+    return replace(one, tensor=replace(one.tensor, verdict="right", worst=()), known=None, note=note)
 
 
-def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> tuple[Entry, ...]:
+def worst(check: DirectionalCheck, table: Table, places: Array, shape: tuple[int, ...]) -> tuple[Entry, ...]:
     """The wrong entries among `places`, those first that are farthest off."""
-    off = np.where(table.wrong[:, places], np.abs(truth.claimed[:, places] - table.expected[:, places]), -1)
+    off = np.where(table.wrong[:, places], np.abs(check.claimed[:, places] - table.expected[:, places]), -1)
     flat = off.reshape(-1)
     order = np.argsort(-np.where(np.isnan(flat), np.inf, flat))[:_WORST]
     chosen = []
@@ -191,7 +207,7 @@ def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> 
         chosen.append(
             Entry(
                 index,
-                float(truth.claimed[row, place]),
+                float(check.claimed[row, place]),
                 float(table.expected[row, place]),
                 float(table.error[row, place]),
             )
@@ -199,48 +215,53 @@ def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> 
     return tuple(chosen)
 
 
-def kinks(name: str, form: Form, table: Table, places: Array) -> tuple[Kink, ...]:
+def kinks(name: str, structure: Structure, table: Table, places: Array) -> tuple[Kink, ...]:
     """The entries of the parameter at which there is no derivative."""
     marked = places[np.any(table.kink[:, places], axis=0)]
     return tuple(
         Kink(
-            name, form.layout.locate(int(place))[1], table.reasons.get(int(place), "no derivative was found")
+            name,
+            structure.layout.locate(int(place))[1],
+            table.reasons.get(int(place), "no derivative was found"),
         )
         for place in marked[:_KINKS]
     )
 
 
-def _known(part: Part) -> Known:
+def _known(search: TensorSearch) -> Known:
     """The truth along the directions, output by output."""
-    start, size = int(part.places[0]), len(part.places)
-    directions = np.zeros((len(part.readings), size))
-    for row, reading in zip(directions, part.readings, strict=True):
-        inside = (reading.direction.where >= start) & (reading.direction.where < start + size)
-        row[reading.direction.where[inside] - start] = reading.direction.by[inside]
-    values = np.stack([reading.value for reading in part.readings], axis=1)
-    blind = [np.where(reading.open | reading.kink, np.inf, reading.tolerance) for reading in part.readings]
+    start, size = int(search.places[0]), len(search.places)
+    directions = np.zeros((len(search.comparisons), size))
+    for row, comparison in zip(directions, search.comparisons, strict=True):
+        inside = (comparison.direction.where >= start) & (comparison.direction.where < start + size)
+        row[comparison.direction.where[inside] - start] = comparison.direction.by[inside]
+    values = np.stack([comparison.value for comparison in search.comparisons], axis=1)
+    blind = [
+        np.where(comparison.open | comparison.kink, np.inf, comparison.tolerance)
+        for comparison in search.comparisons
+    ]
     return Known(values.reshape(-1), np.stack(blind, axis=1).reshape(-1), directions)
 
 
-def _over(readings: list[Reading], truth: Truth, signal: float) -> tuple[float, float, bool]:
+def _over(comparisons: list[Comparison], check: DirectionalCheck, signal: float) -> tuple[float, float, bool]:
     """Error and tolerance over all directions, relative to ‖g∘v‖, and whether the noise hides the gradient."""
-    if not readings:
+    if not comparisons:
         return float("nan"), float("nan"), True
-    use = [~(reading.open | reading.kink) for reading in readings]
+    use = [~(comparison.open | comparison.kink) for comparison in comparisons]
     if not any(np.any(one) for one in use):
         return float("nan"), float("nan"), False
 
     def joined(values: list[Array]) -> Array:
         return np.concatenate([value[one] for value, one in zip(values, use, strict=True)])
 
-    off = joined([r.value - r.claimed for r in readings])
-    allowed = joined([r.tolerance for r in readings])
-    own = joined([r.direction.size(np.nan_to_num(truth.claimed)) for r in readings])
-    values = joined([r.value for r in readings])
-    rounding = joined([r.direction.size(truth.rounding) for r in readings])
-    steep = joined([r.steep for r in readings])
+    off = joined([r.value - r.claimed for r in comparisons])
+    allowed = joined([r.tolerance for r in comparisons])
+    own = joined([r.direction.size(np.nan_to_num(check.claimed)) for r in comparisons])
+    values = joined([r.value for r in comparisons])
+    rounding = joined([r.direction.size(check.rounding) for r in comparisons])
+    steep = joined([r.steep for r in comparisons])
     size = _norm(own) if _norm(off) <= _norm(allowed) else _norm(values)
-    blurred = _is_blurred(own, allowed, rounding, steep, signal, truth.blurred)
+    blurred = _is_blurred(own, allowed, rounding, steep, signal, check.blurred)
     return _ratio(_norm(off), size), _ratio(_norm(allowed), size), blurred
 
 
@@ -276,23 +297,25 @@ def _ratio(numerator: float, denominator: float) -> float:
 _DIRECTIONS = 2
 
 
-def agrees_on_symmetric_directions(truth: Truth, form: Form, name: str, rng: np.random.Generator) -> bool:
+def agrees_on_symmetric_directions(
+    check: DirectionalCheck, structure: Structure, name: str, rng: np.random.Generator
+) -> bool:
     """Whether a gradient that seems wrong is symmetric, as its point is, and right along symmetric directions.
 
     Only where the function reads one triangle: elsewhere both triangles count, and the gradient is wrong.
     """
-    places = form.views(np.arange(form.size))[name]
-    if truth.probe.outputs or places.ndim != 2 or places.shape[0] != places.shape[1] or len(places) < 2:
+    places = structure.views(np.arange(structure.size))[name]
+    if check.function.outputs or places.ndim != 2 or places.shape[0] != places.shape[1] or len(places) < 2:
         return False
-    matrix, claim = truth.probe.point[places], truth.claimed[0][places]
+    matrix, claim = check.function.point[places], check.claimed[0][places]
     largest = np.max(np.abs(claim))
-    slack = largest * float(np.max(truth.relative[places]))
+    slack = largest * float(np.max(check.relative[places]))
     if not np.array_equal(matrix, matrix.T) or np.any(np.abs(claim - claim.T) > slack):
         return False
-    scale = float(np.max(truth.scales.tensor[places]))
+    scale = float(np.max(check.scales.tensor[places]))
     try:
         upper, lower = (
-            truth.quotients(
+            check.quotients(
                 Direction(places[triangle], _signs(len(places[triangle]), rng) * scale), thorough=True
             )
             for triangle in (np.triu_indices_from(matrix, 1), np.tril_indices_from(matrix, -1))
@@ -301,7 +324,7 @@ def agrees_on_symmetric_directions(truth: Truth, form: Form, name: str, rng: np.
         if all(moves):
             return False
         for _ in range(_DIRECTIONS):
-            if not truth.read(_symmetric(places, scale, rng)).clean:
+            if not check.compare(_symmetric(places, scale, rng)).clean:
                 return False
     except OutOfCalls:
         return False

@@ -231,7 +231,7 @@ def _between(low: float, high: float) -> str:
     return f"{high:g}"
 
 
-class Uncounted(Elementwise):
+class NoCost(Elementwise):
     """An activation used only inside the search for mistakes; it has no cost model."""
 
     reads_input: ClassVar[bool] = True

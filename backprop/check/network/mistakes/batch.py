@@ -80,14 +80,14 @@ def scaled(state: State, got: Got) -> Iterator[State]:
         return
     if k is None or k == 0 or abs(k - 1) < 1e-9 or not got.fits(bias, k * h):
         return
-    moved = state.but(delta=state.delta * k)
+    moved = state.with_mistake(delta=state.delta * k)
     if not got.fits(weights, moved.weight_gradient):
         return
     if np.count_nonzero(h) + np.count_nonzero(state.delta) < 2 or norm(h) == 0:
         return
     tolerance = max(got.tolerance.get(weights, 0.0), got.tolerance.get(bias, 0.0))
     for value, mistakes in factor_mistakes(k, tolerance, run, layer=state.k):
-        yield state.but(*mistakes, delta=state.delta * value)
+        yield state.with_mistake(*mistakes, delta=state.delta * value)
 
 
 def weighted(state: State, got: Got) -> Iterator[State]:
@@ -115,7 +115,7 @@ def weighted(state: State, got: Got) -> Iterator[State]:
 
 
 def _with(state: State, s: Array, kind: str, text: str) -> State:
-    return state.but(Mistake(kind, text, layer=state.k), delta=state.delta * s[:, None])
+    return state.with_mistake(Mistake(kind, text, layer=state.k), delta=state.delta * s[:, None])
 
 
 def _solved(state: State, got: Got) -> Array | None:

@@ -8,13 +8,13 @@ from typing import ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import Uncounted
+from backprop.check.network.mistakes.activation import NoCost
 from backprop.layers import Elementwise, Tensors
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class ForwardLinear(Uncounted):
+class ForwardLinear(NoCost):
     """Nothing on the way forward, and another activation's derivative on the way back."""
 
     other: Elementwise

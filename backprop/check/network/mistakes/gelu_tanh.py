@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import Uncounted, gelu_tanh, gelu_tanh_slope
+from backprop.check.network.mistakes.activation import NoCost, gelu_tanh, gelu_tanh_slope
 from backprop.layers import Tensors
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class GeluTanh(Uncounted):
+class GeluTanh(NoCost):
     """The approximation that most frameworks offer beside the exact gelu."""
 
     name: ClassVar[str] = "gelu by its tanh approximation"

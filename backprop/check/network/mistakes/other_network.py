@@ -36,15 +36,15 @@ def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
             if name not in own:
                 yield (
                     _ACTIVATION,
-                    run.again(activations=(*(layer for _ in hidden), output)),
+                    run.rerun(activations=(*(layer for _ in hidden), output)),
                     f"{name} throughout",
                 )
         for k in range(len(hidden) if len(hidden) > 1 else 0):
             without = (*hidden[:k], None, *hidden[k + 1 :], output)
-            yield _ACTIVATION, run.again(activations=without), f"no activation after layer {k + 1}"
+            yield _ACTIVATION, run.rerun(activations=without), f"no activation after layer {k + 1}"
         for k, layer in enumerate(hidden):
             if isinstance(layer, Elementwise):
-                half = run.again(activations=(*hidden[:k], ForwardLinear(layer), *hidden[k + 1 :], output))
+                half = run.rerun(activations=(*hidden[:k], ForwardLinear(layer), *hidden[k + 1 :], output))
                 text = (
                     f"no activation after layer {k + 1} on the way forward, while f' is taken on the way back"
                 )
@@ -54,9 +54,9 @@ def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
             if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
                 yield _ACTIVATION, _through_output(run, layer), f"{name} on the logits, before the softmax"
     for k in range(run.depth):
-        yield _BIAS, run.again(biases=_without(run.biases, [k])), f"b{k + 1} left out of the forward pass"
+        yield _BIAS, run.rerun(biases=_without(run.biases, [k])), f"b{k + 1} left out of the forward pass"
     if run.depth > 1:
-        yield _BIAS, run.again(biases=_without(run.biases, range(run.depth))), "no biases in the forward pass"
+        yield _BIAS, run.rerun(biases=_without(run.biases, range(run.depth))), "no biases in the forward pass"
 
 
 def _without(biases: Sequence[Array], left_out: Sequence[int]) -> list[Array]:

@@ -32,7 +32,7 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
     output = run.activations[-1]
     if isinstance(output, Softmax):
         for kind, delta, text in _softmax(run, right.delta):
-            yield right.but(Mistake(kind, text, layer=right.k), delta=delta)
+            yield right.with_mistake(Mistake(kind, text, layer=right.k), delta=delta)
         if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
@@ -81,10 +81,10 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
     dy = run.network.loss_function.gradient(run.y, run.labels)
     f, layer = output.name, k + 1
     text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield right.but(Mistake("activation-derivative-missing", text, layer=k), delta=dy)
+    yield right.with_mistake(Mistake("activation-derivative-missing", text, layer=k), delta=dy)
     slope = np.asarray(output.derivative(run.y, output.forward({}, run.y)), np.float64)
     text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
-    yield right.but(Mistake("activation-derivative-misplaced", text, layer=k), delta=dy * slope)
+    yield right.with_mistake(Mistake("activation-derivative-misplaced", text, layer=k), delta=dy * slope)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
@@ -96,7 +96,7 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     """δ of the last layer under other losses."""
     run = right.run
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
-        yield right.but(Mistake(_KIND, f"the gradient of {text}", layer=right.k), delta=delta)
+        yield right.with_mistake(Mistake(_KIND, f"the gradient of {text}", layer=right.k), delta=delta)
     yield from _stabilised(right, got)
 
 
@@ -168,7 +168,7 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
     mistake = Mistake(_KIND, text, layer=right.k, fitted=True)
-    yield right.but(mistake, delta=right.delta * own / (own + epsilon))
+    yield right.with_mistake(mistake, delta=right.delta * own / (own + epsilon))
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.
@@ -187,7 +187,7 @@ def other_labels(right: State, got: Got) -> Iterator[State]:
         if labels.tobytes() in seen:
             continue
         seen.add(labels.tobytes())
-        other = run.again(labels=labels)
+        other = run.rerun(labels=labels)
         # Where no class comes twice, any other labels are the classes in another order as well.
         twice = np.unique(run.labels).size < run.n
         also = () if twice or kind != _PERMUTED else (_SHIFTED,)

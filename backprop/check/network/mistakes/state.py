@@ -69,9 +69,9 @@ class Run:
             {sum(map(bool, network.names[:k])) - 1: slope for k, slope in (slopes or {}).items()},
             decay,
         )
-        return blank.again()
+        return blank.rerun()
 
-    def again(
+    def rerun(
         self,
         activations: Sequence[Layer | None] | None = None,
         biases: Sequence[Array] | None = None,
@@ -244,7 +244,7 @@ class State:
         """One layer down, with this δ."""
         return State(self.run, self.k - 1, delta, self.mistakes + mistakes, (self.handed, *self.above))
 
-    def but(self, *mistakes: Mistake, delta: Array | None = None) -> State:
+    def with_mistake(self, *mistakes: Mistake, delta: Array | None = None) -> State:
         """The same layer, with mistakes and perhaps another δ."""
         return replace(self, mistakes=self.mistakes + mistakes, delta=self.delta if delta is None else delta)
 

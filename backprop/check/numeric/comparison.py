@@ -27,7 +27,7 @@ _ROUNDED = 3e-3
 
 
 @dataclass(frozen=True)
-class Path:
+class LineIntegral:
     """quotient (m,): of one step. mean (m,): of the claim along it. error (m,): how far these may be apart.
 
     near: whether the step is short. jumps (m,): whether the claim jumps along it by more than the noise.
@@ -45,7 +45,7 @@ class Path:
         return np.asarray(np.abs(self.quotient - self.mean))
 
 
-def path(
+def line_integral(
     ladder: Ladder,
     claimed: Array,
     size: Array,
@@ -53,7 +53,7 @@ def path(
     *,
     least: float = 0.0,
     far: bool = False,
-) -> Path | None:
+) -> LineIntegral | None:
     """Along the smallest step that the noise leaves; on one side where there are values on one side only.
 
     least: the smallest step in whose pieces the claim sees other points: it may round what it is given.
@@ -67,7 +67,7 @@ def path(
     k = _step(ladder, size, finite, least, far)
     if k is None:
         return None
-    h, f = ladder.wide[k], ladder.probe.value
+    h, f = ladder.wide[k], ladder.function.value
     sides = [
         side for side, values in ((1, ladder.plus[k]), (-1, ladder.minus[k])) if np.all(np.isfinite(values))
     ]
@@ -75,7 +75,7 @@ def path(
     quotient = (ends[1] - ends[-1]) / (2 * h) if len(sides) == 2 else sides[0] * (ends[sides[0]] - f) / h
     pieces = []
     for middle in (np.arange(_PIECES) + 0.5) * h / _PIECES:
-        claims = [_claim(ladder.direction, ladder.probe.point, side * middle, rows_at) for side in sides]
+        claims = [_claim(ladder.direction, ladder.function.point, side * middle, rows_at) for side in sides]
         if any(claim is None for claim in claims):
             return None
         pieces.append(np.mean(np.array(claims), axis=0))
@@ -87,7 +87,7 @@ def path(
     bends = np.abs(np.diff(steps, axis=0)).sum(axis=0)
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (1 if len(sides) == 2 else 2) / h
-    return Path(
+    return LineIntegral(
         quotient, mean, np.maximum(uneven, 1.5 * jumps) + noise, ladder.steps[k] <= ladder.near, jumps > noise
     )
 
@@ -123,7 +123,7 @@ _AMONG = "kinks lie closer than the noise lets quotients see"
 
 
 @dataclass(frozen=True)
-class Reading:
+class Comparison:
     """The truth (m,) along a direction beside what is claimed, in the units of the direction.
 
     tolerance: how far a right gradient may be off. wrong: where the claim is farther. open: where nothing can be
@@ -151,16 +151,16 @@ class Reading:
         """Whether nothing is wrong, open or at a kink."""
         return not np.any(self.wrong | self.open | self.kink)
 
-    def left_open(self, where: Array, reason: str) -> Reading:
+    def left_open(self, where: Array, reason: str) -> Comparison:
         """This reading, in which nothing can be said at `where` (m,)."""
         if not np.any(where):
             return self
         return replace(self, wrong=self.wrong & ~where, open=self.open | where, reason=reason)
 
 
-def reading_of(
+def compare_with_quotients(
     direction: Direction, claimed: Array, slope: Slope, tolerance: Array, stairs: Array, negligible: Array
-) -> Reading:
+) -> Comparison:
     """The reading that difference quotients give. At a kink every slope between both sides is as good.
 
     Where the claim is off, and no step nearby shows it, nothing can be said. stairs (m,): the part of the tolerance
@@ -177,7 +177,7 @@ def reading_of(
     hidden = (
         off & among & (np.abs(slope.right - slope.left) > 5 * slope.side_error)
     )  # a corner that noise hides
-    return Reading(
+    return Comparison(
         direction,
         slope.value,
         claimed,
@@ -194,9 +194,9 @@ def reading_of(
     )
 
 
-def seen_along_path(
-    reading: Reading, slope: Slope, found: Path, tolerance: Array, vague: Array, noisy: bool
-) -> Reading:
+def corrected_by_integral(
+    comparison: Comparison, slope: Slope, found: LineIntegral, tolerance: Array, vague: Array, noisy: bool
+) -> Comparison:
     """The reading, with what the mean of the claim along a step says.
 
     A claim that is the quotient's mean is cleared, where that could have come out otherwise: of what seemed wrong, of
@@ -207,11 +207,11 @@ def seen_along_path(
     """
     error = found.error + tolerance + _PATH * np.abs(found.quotient)
     with np.errstate(all="ignore"):
-        factor = np.where(reading.claimed != 0, reading.value / reading.claimed, np.inf)
-        shift = np.abs(reading.value - reading.claimed)
+        factor = np.where(comparison.claimed != 0, comparison.value / comparison.claimed, np.inf)
+        shift = np.abs(comparison.value - comparison.claimed)
         change = np.where(found.mean != 0, np.abs(found.mean * (factor - 1)), 0)  # by a claim that is right
-        wrong_by = np.where(reading.claimed != 0, np.minimum(change, shift), shift)
-    apart = np.minimum(np.abs(found.quotient - reading.claimed), wrong_by)
+        wrong_by = np.where(comparison.claimed != 0, np.minimum(change, shift), shift)
+    apart = np.minimum(np.abs(found.quotient - comparison.claimed), wrong_by)
     largest = np.maximum(np.abs(found.quotient), np.abs(found.mean))
     same = found.off <= error
     unsure = (slope.kink | ~slope.settled) & (error <= _TELLING * largest)
@@ -219,31 +219,31 @@ def seen_along_path(
     close = (found.off <= _CLOSE * np.minimum(wrong_by, largest)) & (wrong_by > 0)
     cleared = (same & telling & found.near) | close
     convicted = (slope.corner | vague) & (found.off > 3 * error) & found.near
-    here = np.abs(found.mean - reading.claimed) <= 0.5 * np.maximum(
-        np.abs(found.mean), np.abs(reading.claimed)
+    here = np.abs(found.mean - comparison.claimed) <= 0.5 * np.maximum(
+        np.abs(found.mean), np.abs(comparison.claimed)
     )
-    sharper = vague & same & (error < reading.tolerance) & here
+    sharper = vague & same & (error < comparison.tolerance) & here
     blind = cleared & ~slope.settled & ~slope.kink & ~slope.edge
-    hidden = reading.wrong & same & ~cleared & found.jumps & noisy
-    use = (reading.wrong & cleared) | convicted | sharper | blind
+    hidden = comparison.wrong & same & ~cleared & found.jumps & noisy
+    use = (comparison.wrong & cleared) | convicted | sharper | blind
     # What would be right at the point, were the claim off there as it is on the step:
     with np.errstate(all="ignore"):
-        scaled = reading.claimed * found.quotient / found.mean
-    shifted = reading.claimed + found.quotient - found.mean
-    value = np.where((np.abs(found.mean) > error) & (reading.claimed != 0), scaled, shifted)
+        scaled = comparison.claimed * found.quotient / found.mean
+    shifted = comparison.claimed + found.quotient - found.mean
+    value = np.where((np.abs(found.mean) > error) & (comparison.claimed != 0), scaled, shifted)
     return replace(
-        reading,
-        value=np.where(use, value, reading.value),
-        error=np.where(use, np.maximum(error, found.off), reading.error),
-        tolerance=np.where(use, np.maximum(error, found.off), reading.tolerance),
-        wrong=(reading.wrong & ~cleared & ~hidden) | convicted,
-        open=(reading.open & ~(cleared & ~slope.kink) & ~convicted) | hidden,
-        kink=reading.kink & ~blind,
-        reason=_AMONG if np.any(hidden) else "" if np.all(blind | ~reading.kink) else reading.reason,
+        comparison,
+        value=np.where(use, value, comparison.value),
+        error=np.where(use, np.maximum(error, found.off), comparison.error),
+        tolerance=np.where(use, np.maximum(error, found.off), comparison.tolerance),
+        wrong=(comparison.wrong & ~cleared & ~hidden) | convicted,
+        open=(comparison.open & ~(cleared & ~slope.kink) & ~convicted) | hidden,
+        kink=comparison.kink & ~blind,
+        reason=_AMONG if np.any(hidden) else "" if np.all(blind | ~comparison.kink) else comparison.reason,
     )
 
 
-def at_kink(reading: Reading, slope: Slope, beside: Array | None) -> Reading:
+def at_kink(comparison: Comparison, slope: Slope, beside: Array | None) -> Comparison:
     """The reading at a corner, for a claim that is not between the slopes on both sides.
 
     beside (k, m): the claims at points next to this one, along the same direction; None where the claim is no
@@ -251,16 +251,16 @@ def at_kink(reading: Reading, slope: Slope, beside: Array | None) -> Reading:
     of this one line. A claim of 0 is left open: relu'(0) = 0 leaves a unit out, which need be no slope beside it. So
     is one along a direction in which many entries move, through many kinks.
     """
-    outside = reading.open & slope.corner
-    side = reading.tolerance + 3 * slope.side_error
+    outside = comparison.open & slope.corner
+    side = comparison.tolerance + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right), np.maximum(slope.left, slope.right)
-    far = (reading.claimed < low - side) | (reading.claimed > high + side)
+    far = (comparison.claimed < low - side) | (comparison.claimed > high + side)
     among = np.zeros_like(outside)
     if beside is not None:
         low, high = np.fmin(low, np.min(beside, axis=0)), np.fmax(high, np.max(beside, axis=0))
-        among = outside & (low - side <= reading.claimed) & (reading.claimed <= high + side)
-    wrong = outside & far & ~among & (reading.claimed != 0) & (len(reading.direction.where) == 1)
-    return replace(reading, wrong=reading.wrong | wrong, open=reading.open & ~wrong & ~among)
+        among = outside & (low - side <= comparison.claimed) & (comparison.claimed <= high + side)
+    wrong = outside & far & ~among & (comparison.claimed != 0) & (len(comparison.direction.where) == 1)
+    return replace(comparison, wrong=comparison.wrong | wrong, open=comparison.open & ~wrong & ~among)
 
 
 def _reason(slope: Slope, settled: Array, direction: Direction) -> str:

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.path import Reading, at_kink, path, reading_of, seen_along_path
+from backprop.check.numeric.comparison import (
+    Comparison,
+    at_kink,
+    compare_with_quotients,
+    corrected_by_integral,
+    line_integral,
+)
 from backprop.check.numeric.slopes import (
     FIRST_STEP,
     Direction,
@@ -19,7 +25,7 @@ from backprop.check.numeric.slopes import (
     complex_slope,
     measure,
 )
-from backprop.check.oracle import OutOfCalls, Probe
+from backprop.check.oracle import FunctionOracle, OutOfCalls
 
 _ROUNDINGS = 32.0
 _FINEST = 1e-9
@@ -57,7 +63,7 @@ _ASIDE = 2.0**-10  # √eps of the dtype of the calls, with some room: far enoug
 
 
 @dataclass
-class Truth:
+class DirectionalCheck:
     """How slopes near the point are found, and what a gradient (m, p) may be off from them.
 
     rounding (m, p): how far rounding moves its entries beyond what is `relative`. relative (p,): what they may be
@@ -66,13 +72,13 @@ class Truth:
     a closer look at the rounding, for when something seems wrong. first: the largest step inside the function's
     structure. complex: whether complex steps are trusted; disproved: whether they were, until quotients
     contradicted them. confirmed: how many slopes were found by both. rows_at: the claim at other points, which it
-    rounds to `rows_eps`, for `paths` paths at most, of which `corner_paths` at corners; in_vain: how many of the
+    rounds to `rows_eps`, for `integrals` at most, `corner_integrals` of them at corners; in_vain: how many of the
     last ones cleared nothing that had seemed wrong. elsewhere: the function's values far from the point, and
     beside: the claims (k, m, p) at points next to it, which lie on the `sides` (k, p) of it, once they were asked
     for.
     """
 
-    probe: Probe
+    function: FunctionOracle
     claimed: Array
     rounding: Array
     relative: Array
@@ -87,8 +93,8 @@ class Truth:
     confirmed: int = 0
     rows_at: Callable[[Array], Array | None] | None = None
     rows_eps: float = 0.0
-    paths: int = 24
-    corner_paths: int = 4
+    integrals: int = 24
+    corner_integrals: int = 4
     in_vain: int = 0
     elsewhere: Array | None = None
     beside: Array | None = None
@@ -97,30 +103,30 @@ class Truth:
 
     def __post_init__(self) -> None:
         self.largest = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
-        for places in self.probe.form.views(np.arange(len(self.scales.own))).values():
+        for places in self.function.structure.views(np.arange(len(self.scales.own))).values():
             where = places.reshape(-1)
             self.largest[:, where] = np.max(self.largest[:, where], axis=1, initial=0, keepdims=True)
 
     @property
     def noisy(self) -> bool:
         """Whether the values are noisier than float64's rounding makes them."""
-        eps = np.finfo(self.probe.form.dtype).eps
-        return bool(np.any(self.noise > _QUIET * eps * np.abs(self.probe.value)))
+        eps = np.finfo(self.function.structure.dtype).eps
+        return bool(np.any(self.noise > _QUIET * eps * np.abs(self.function.value)))
 
     @property
     def on_coarse_stairs(self) -> bool:
         """Whether the function rounds what it is given, or its values, to fewer digits than those of float32."""
-        return self.probe.coarse > _SINGLE or bool(np.any(self.probe.grid() > _SINGLE))
+        return self.function.coarse > _SINGLE or bool(np.any(self.function.grid() > _SINGLE))
 
-    def read(self, direction: Direction, *, thorough: bool = False, confirm: bool = True) -> Reading:
+    def compare(self, direction: Direction, *, thorough: bool = False, confirm: bool = True) -> Comparison:
         """Compare the claim along a direction; what seems wrong is looked at again before it is called so.
 
         Raises `OutOfCalls` where none are left.
         """
-        if not self.probe.room(1 if self.complex else 4):
+        if not self.function.room(1 if self.complex else 4):
             raise OutOfCalls
         if self.complex:
-            value = complex_slope(self.probe, direction)
+            value = complex_slope(self.function, direction)
             if value is not None and not self._loses_parts(direction, value):
                 return self._by_complex_step(direction, value, confirm)
             self._disprove()
@@ -131,7 +137,7 @@ class Truth:
         ladder = self.ladder(direction)
         return self._closer(self._measured(ladder, thorough), ladder)
 
-    def judge(self, direction: Direction, slope: Slope) -> Reading:
+    def judge(self, direction: Direction, slope: Slope) -> Comparison:
         """Compare the claim with a slope that was measured."""
         claimed = direction.along(self.claimed)
         room = _ROOM_IF_NOISY if self.noisy else _ROOM
@@ -139,36 +145,40 @@ class Truth:
             room = _ROOM_ON_STAIRS
         error = room * slope.error
         stairs = np.zeros_like(error)
-        if self.probe.coarse > _SINGLE:  # the values are those at a rounded point, and the claim need not be
+        if (
+            self.function.coarse > _SINGLE
+        ):  # the values are those at a rounded point, and the claim need not be
             stairs = np.abs(slope.right - slope.left) + self._spread(direction)
         tolerance = self._tolerance(direction, slope.value, claimed, error + stairs)
         largest = np.max(self.largest[:, direction.where], axis=1)
-        reading = reading_of(direction, claimed, slope, tolerance, stairs, _NEGLIGIBLE * largest)
+        comparison = compare_with_quotients(
+            direction, claimed, slope, tolerance, stairs, _NEGLIGIBLE * largest
+        )
         still = (slope.value == 0) & ~slope.moves
         if np.any(still):
-            reading = self._where_nothing_moves(reading, still)
+            comparison = self._where_nothing_moves(comparison, still)
         if float(np.max(self.relative[direction.where])) > _COARSE:
             sure = np.abs(slope.value - claimed) > _COARSELY_WRONG * np.maximum(
                 np.abs(slope.value), np.abs(claimed)
             )
-            reading = reading.left_open(
-                reading.wrong & ~sure, "its own few digits may hide an error of a per cent"
+            comparison = comparison.left_open(
+                comparison.wrong & ~sure, "its own few digits may hide an error of a per cent"
             )
-        return reading
+        return comparison
 
     def ladder(self, direction: Direction, first: float | None = None) -> Ladder:
         """Steps along a direction, none taken yet."""
-        noise = np.maximum(self.noise, self.probe.grid() * np.abs(self.probe.value))
+        noise = np.maximum(self.noise, self.function.grid() * np.abs(self.function.value))
         if len(direction.where) > 1:  # every entry that moves is rounded, and moves the value with it
-            noise = noise + max(self.probe.eps, self.probe.coarse / 2) * self._point_rounding(direction)
-        return Ladder(self.probe, direction, noise, self.first if first is None else first)
+            noise = noise + max(self.function.eps, self.function.coarse / 2) * self._point_rounding(direction)
+        return Ladder(self.function, direction, noise, self.first if first is None else first)
 
     def goal(self, direction: Direction) -> Array:
         """How well (m,) a slope need be known: beside ‖g∘v‖, and beside the largest entry of what moves."""
         size = np.maximum(
             direction.size(self.claimed), 1e-3 * np.max(self.largest[:, direction.where], axis=1)
         )
-        return np.asarray(max(_FINEST, 8 * self.probe.eps) * size)
+        return np.asarray(max(_FINEST, 8 * self.function.eps) * size)
 
     def allowed(self, direction: Direction) -> Array:
         """How far (m,) a right gradient may be off along a direction: its own rounding, and the rtol asked for."""
@@ -179,8 +189,8 @@ class Truth:
     def natural(self) -> Array:
         """The function's values (k, m) at the point and on the way from it to zero."""
         if self.elsewhere is None:
-            values = [self.probe.at(factor * self.probe.point) for factor in (0.5, 0.25)]
-            self.elsewhere = np.array([self.probe.value, *values])
+            values = [self.function.at(factor * self.function.point) for factor in (0.5, 0.25)]
+            self.elsewhere = np.array([self.function.value, *values])
         return self.elsewhere
 
     def _spread(self, direction: Direction) -> Array:
@@ -206,16 +216,16 @@ class Truth:
 
     def stays_still(self, direction: Direction) -> bool:
         """Whether long steps do not move the function either: its values may lie on stairs."""
-        by, f = direction.dense(len(self.probe.point)), self.probe.value
-        values = [self.probe.at(self.probe.point + step * by) for step in _LONG_STEPS]
+        by, f = direction.dense(len(self.function.point)), self.function.value
+        values = [self.function.at(self.function.point + step * by) for step in _LONG_STEPS]
         return all(not np.any(np.abs(value - f) > 5 * self.noise) for value in values)
 
     def claims_beside(self) -> Array | None:
         """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
-        if self.beside is None and self.rows_at is not None and self.probe.room(4 * _NEAR_POINTS):
+        if self.beside is None and self.rows_at is not None and self.function.room(4 * _NEAR_POINTS):
             rng = np.random.default_rng(0)
-            x, scale = self.probe.point, self.scales.tensor
-            aside = max(_ASIDE * (self.probe.eps / 2.0**-52) ** 0.25 * self.reach, self.probe.coarse)
+            x, scale = self.function.point, self.scales.tensor
+            aside = max(_ASIDE * (self.function.eps / 2.0**-52) ** 0.25 * self.reach, self.function.coarse)
             aside = max(aside, 4 * self.rows_eps)
             sides = rng.uniform(0.3, 1, (_NEAR_POINTS, len(x))) * rng.choice(
                 (-1.0, 1.0), (_NEAR_POINTS, len(x))
@@ -239,7 +249,7 @@ class Truth:
     def _closer(self, slope: Slope, ladder: Ladder) -> Slope:
         """The slope, with smaller steps where there seems to be a corner: a narrow bend looks like one from afar."""
         jump = np.abs(slope.right - slope.left)
-        if not np.any(slope.kink) or not self.probe.room(8):
+        if not np.any(slope.kink) or not self.function.room(8):
             return slope
         with np.errstate(all="ignore"):
             first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
@@ -265,8 +275,8 @@ class Truth:
         nearest = self.ladder(ladder.direction, step)
         if not nearest.down():
             return False
-        right = (nearest.plus[0] - self.probe.value) / nearest.wide[0]
-        left = (self.probe.value - nearest.minus[0]) / nearest.wide[0]
+        right = (nearest.plus[0] - self.function.value) / nearest.wide[0]
+        left = (self.function.value - nearest.minus[0]) / nearest.wide[0]
         with np.errstate(invalid="ignore"):
             off = np.maximum(np.abs(right - slope.right), np.abs(left - slope.left))
             same = off <= _SAME_CORNER * np.abs(slope.right - slope.left)
@@ -285,25 +295,25 @@ class Truth:
 
     def _loses_parts(self, direction: Direction, value: Array) -> bool:
         """Whether a complex step is 0 where the function moves: it takes complex numbers, and drops their parts."""
-        if np.all(value != 0) or len(direction.where) > 1 or not self.probe.room(2):
+        if np.all(value != 0) or len(direction.where) > 1 or not self.function.room(2):
             return False
         ladder = self.ladder(direction)
         if not ladder.down():
             return False
         off = np.abs(ladder.plus[0] - ladder.minus[0]) > 10 * np.asarray(ladder.noise)
-        even = np.abs(ladder.plus[0] + ladder.minus[0] - 2 * self.probe.value)
+        even = np.abs(ladder.plus[0] + ladder.minus[0] - 2 * self.function.value)
         odd = np.abs(ladder.plus[0] - ladder.minus[0]) > 0.5 * even
         return bool(np.any((value == 0) & off & odd)) and not agrees(
             value, self.quotients(direction, thorough=True), direction.size(self.claimed)
         )
 
-    def _by_complex_step(self, direction: Direction, value: Array, confirm: bool) -> Reading:
+    def _by_complex_step(self, direction: Direction, value: Array, confirm: bool) -> Comparison:
         claimed = direction.along(self.claimed)
         tolerance = self._tolerance(direction, value, claimed)
         wrong = ~(np.abs(value - claimed) <= tolerance)
         error = np.abs(value) * 64 * np.finfo(value.dtype).eps
         none, unknown = np.zeros(wrong.shape, bool), np.full(wrong.shape, np.nan)
-        if confirm and np.any(wrong) and self.probe.room(8):
+        if confirm and np.any(wrong) and self.function.room(8):
             real = self.quotients(direction, thorough=True)
             self.confirmed += 1
             if not agrees(value, real, direction.size(self.claimed)):
@@ -314,58 +324,60 @@ class Truth:
             strong = np.abs(value - claimed) > 10 * tolerance
             wrong &= ~blurred | strong
         steep = np.abs(value)
-        still = steep <= np.finfo(value.dtype).eps * np.abs(self.probe.value)
+        still = steep <= np.finfo(value.dtype).eps * np.abs(self.function.value)
         if np.any(still):
             steep = np.where(still, np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0), steep)
         moves = steep > 0
-        return Reading(
+        return Comparison(
             direction, value, claimed, tolerance, error, wrong, none, none, moves, steep, unknown, unknown
         )
 
-    def _by_quotients(self, direction: Direction, thorough: bool) -> Reading:
+    def _by_quotients(self, direction: Direction, thorough: bool) -> Comparison:
         ladder = self.ladder(direction)
         seen = self._measured(ladder, thorough)
         slope = self._closer(seen, ladder)
-        reading = self.judge(direction, slope)
-        known = thorough or reading.clean or (slope is seen and np.all(slope.sharp))
-        if not known and self.probe.room(6):
+        comparison = self.judge(direction, slope)
+        known = thorough or comparison.clean or (slope is seen and np.all(slope.sharp))
+        if not known and self.function.room(6):
             slope = self._closer(self._measured(ladder, True), ladder)
-            reading = self.judge(direction, slope)
-        return self.examine(reading, slope, ladder)
+            comparison = self.judge(direction, slope)
+        return self.examine(comparison, slope, ladder)
 
-    def examine(self, reading: Reading, slope: Slope, ladder: Ladder) -> Reading:
+    def examine(self, comparison: Comparison, slope: Slope, ladder: Ladder) -> Comparison:
         """The reading of a slope, with a closer look at what seems wrong, open or vague."""
-        size = reading.direction.size(self.claimed)
-        vague = (reading.tolerance > self.blurred / 2 * size) & (reading.tolerance < 100 * size)
+        size = comparison.direction.size(self.claimed)
+        vague = (comparison.tolerance > self.blurred / 2 * size) & (comparison.tolerance < 100 * size)
         flat = (slope.value == 0) & slope.moves
         if np.any(flat) and (self.on_coarse_stairs or self._on_stairs(ladder)):
             ladder = ladder.off_stairs()
             slope = ladder.slope()
-            reading = self.judge(reading.direction, slope)
+            comparison = self.judge(comparison.direction, slope)
             hidden = flat & (slope.value == 0)
-            reading = reading.left_open(hidden, _ON_STAIRS)
-        if np.any(reading.wrong & ~reading.kink & self._is_flatter(reading)) and self._aliased(slope, ladder):
-            ladder = self.ladder(reading.direction, _BETWEEN * ladder.steps[-1])
+            comparison = comparison.left_open(hidden, _ON_STAIRS)
+        if np.any(comparison.wrong & ~comparison.kink & self._is_flatter(comparison)) and self._aliased(
+            slope, ladder
+        ):
+            ladder = self.ladder(comparison.direction, _BETWEEN * ladder.steps[-1])
             slope = self._measured(ladder, True)
-            reading = self.judge(reading.direction, slope)
-        if reading.clean and not np.any(vague):
-            return reading
-        if self._is_plain_corner(reading, slope):
-            return reading
-        reading = self._along_path(reading, slope, ladder, vague)
+            comparison = self.judge(comparison.direction, slope)
+        if comparison.clean and not np.any(vague):
+            return comparison
+        if self._is_plain_corner(comparison, slope):
+            return comparison
+        comparison = self._along_line(comparison, slope, ladder, vague)
         if self.on_coarse_stairs:  # too flat for its claim: narrower than a stair, or wrong
-            flat = reading.wrong & (np.abs(slope.value) < _TOO_FLAT * np.abs(reading.claimed))
-            reading = reading.left_open(flat, _ON_STAIRS)
-        if np.any(reading.wrong) and (self.noisy or ladder.steps[0] > self.first):
-            reading = self._at_its_own_scale(reading, ladder)
-        reading = reading.left_open(self._may_be_narrower(reading, ladder), _TOO_NARROW)
-        if np.any(reading.open & slope.corner) and not self.on_coarse_stairs:
-            reading = at_kink(reading, slope, self._claims_along(reading.direction))
-        return reading
+            flat = comparison.wrong & (np.abs(slope.value) < _TOO_FLAT * np.abs(comparison.claimed))
+            comparison = comparison.left_open(flat, _ON_STAIRS)
+        if np.any(comparison.wrong) and (self.noisy or ladder.steps[0] > self.first):
+            comparison = self._at_its_own_scale(comparison, ladder)
+        comparison = comparison.left_open(self._may_be_narrower(comparison, ladder), _TOO_NARROW)
+        if np.any(comparison.open & slope.corner) and not self.on_coarse_stairs:
+            comparison = at_kink(comparison, slope, self._claims_along(comparison.direction))
+        return comparison
 
-    def _is_flatter(self, reading: Reading) -> Array:
+    def _is_flatter(self, comparison: Comparison) -> Array:
         """Where the function is flatter than the claim: a structure narrower than the steps would look so."""
-        return np.asarray(np.abs(reading.value) < _FLATTER * np.abs(reading.claimed))
+        return np.asarray(np.abs(comparison.value) < _FLATTER * np.abs(comparison.claimed))
 
     def _aliased(self, slope: Slope, ladder: Ladder) -> bool:
         """Whether a step between those of the ladder shows another slope: a period may hide from steps by four."""
@@ -379,14 +391,14 @@ class Truth:
             np.any(np.abs(new - slope.value) > 2 * np.abs(last - slope.value) + 10 * slope.error + noise)
         )
 
-    def _is_plain_corner(self, reading: Reading, slope: Slope) -> bool:
+    def _is_plain_corner(self, comparison: Comparison, slope: Slope) -> bool:
         """Whether the claim lies between the slopes of a corner, and is one of them on either side of it."""
-        direction = reading.direction
-        at_corner = reading.kink & ~reading.open & slope.corner
+        direction = comparison.direction
+        at_corner = comparison.kink & ~comparison.open & slope.corner
         if (
             len(direction.where) > 1
             or not np.any(at_corner)
-            or np.any((reading.kink | reading.wrong) & ~at_corner)
+            or np.any((comparison.kink | comparison.wrong) & ~at_corner)
         ):
             return False
         beside = self.claims_beside()
@@ -398,40 +410,46 @@ class Truth:
         expected = np.where(up, slope.right, slope.left)
         return bool(np.all((np.abs(claims - expected) <= slack) | ~at_corner))
 
-    def _along_path(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array) -> Reading:
+    def _along_line(self, comparison: Comparison, slope: Slope, ladder: Ladder, vague: Array) -> Comparison:
         """The reading with what the claim elsewhere on the step says of kinks that quotients cannot see through."""
         if self.on_coarse_stairs:  # a claim between two stairs is not the slope of either
-            return reading
-        in_vain = np.all(reading.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
-        if self.rows_at is None or self.paths < 1 or in_vain:
-            return reading
-        if np.all(reading.kink & ~reading.open & ~reading.wrong):  # at a corner, and between its slopes
-            if self.corner_paths < 1:
-                return reading
-            self.corner_paths -= 1
-        seen = self._seen(reading, slope, ladder, vague, far=False)
+            return comparison
+        in_vain = np.all(comparison.wrong) and self.in_vain >= (_IN_VAIN_IF_NOISY if self.noisy else _IN_VAIN)
+        if self.rows_at is None or self.integrals < 1 or in_vain:
+            return comparison
+        if np.all(
+            comparison.kink & ~comparison.open & ~comparison.wrong
+        ):  # at a corner, and between its slopes
+            if self.corner_integrals < 1:
+                return comparison
+            self.corner_integrals -= 1
+        seen = self._seen(comparison, slope, ladder, vague, far=False)
         if np.any(seen.wrong):  # a long step sees past noise that was taken for less than it is
-            farther = self._seen(reading, slope, ladder, vague, far=True)
+            farther = self._seen(comparison, slope, ladder, vague, far=True)
             seen = seen if np.any(farther.wrong | farther.open) else farther
-        if np.any(reading.wrong):
-            self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, reading.wrong) else 0
+        if np.any(comparison.wrong):
+            self.in_vain = self.in_vain + 1 if np.array_equal(seen.wrong, comparison.wrong) else 0
         return seen
 
-    def _seen(self, reading: Reading, slope: Slope, ladder: Ladder, vague: Array, *, far: bool) -> Reading:
+    def _seen(
+        self, comparison: Comparison, slope: Slope, ladder: Ladder, vague: Array, *, far: bool
+    ) -> Comparison:
         """The reading as one path shows it, along the smallest step that can be used, or the longest."""
         if self.rows_at is None:
-            return reading
-        self.paths -= 1
-        size = np.maximum(np.abs(reading.claimed), np.abs(slope.value))
-        found = path(ladder, reading.claimed, size, self.rows_at, least=_PIECE * self.rows_eps, far=far)
+            return comparison
+        self.integrals -= 1
+        size = np.maximum(np.abs(comparison.claimed), np.abs(slope.value))
+        found = line_integral(
+            ladder, comparison.claimed, size, self.rows_at, least=_PIECE * self.rows_eps, far=far
+        )
         if found is None:
-            return reading
-        tolerance = self._tolerance(reading.direction, found.quotient, found.mean)
-        return seen_along_path(reading, slope, found, tolerance, vague, self.noisy)
+            return comparison
+        tolerance = self._tolerance(comparison.direction, found.quotient, found.mean)
+        return corrected_by_integral(comparison, slope, found, tolerance, vague, self.noisy)
 
     def _on_stairs(self, ladder: Ladder) -> bool:
         """Whether small steps do not move the function, here and at places to which longer steps have moved it."""
-        f, x, direction = self.probe.value, self.probe.point, ladder.direction
+        f, x, direction = self.function.value, self.function.point, ladder.direction
         levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
         smallest, *values = levels[-1]
         moved = [
@@ -443,7 +461,7 @@ class Truth:
         if (
             not all(np.array_equal(value, f) for value in values)
             or not moved
-            or not self.probe.room(2 * _STAIRS)
+            or not self.function.room(2 * _STAIRS)
         ):
             return False
         small, same = smallest / 4, 0
@@ -451,71 +469,71 @@ class Truth:
             there, beside = x.copy(), x.copy()
             there[direction.where] += step * direction.by
             beside[direction.where] += (step + small) * direction.by
-            same += np.array_equal(self.probe.at(there), self.probe.at(beside))
+            same += np.array_equal(self.function.at(there), self.function.at(beside))
         return same >= _STAIRS - 1
 
-    def _at_its_own_scale(self, reading: Reading, ladder: Ladder) -> Reading:
+    def _at_its_own_scale(self, comparison: Comparison, ladder: Ladder) -> Comparison:
         """The reading, left open where quotients of shorter steps are nearer to the claim than to the slope found.
 
         Noise that was measured on longer steps may be a narrow structure. A claim that large would show above the
         values' rounding at much smaller steps.
         """
-        floor = 100 * self.probe.eps * np.abs(self.probe.value)
-        fits, level = np.zeros(reading.wrong.shape, int), 0
-        while np.any((fits < 2) & reading.wrong):
+        floor = 100 * self.function.eps * np.abs(self.function.value)
+        fits, level = np.zeros(comparison.wrong.shape, int), 0
+        while np.any((fits < 2) & comparison.wrong):
             smaller = self.noisy and np.any(
-                reading.wrong & (np.abs(reading.claimed) * ladder.steps[-1] > floor)
+                comparison.wrong & (np.abs(comparison.claimed) * ladder.steps[-1] > floor)
             )
             if level == len(ladder.steps) and not (smaller and ladder.down()):
                 break
             quotient = (ladder.plus[level] - ladder.minus[level]) / (2 * ladder.wide[level])
-            near = np.abs(quotient - reading.claimed) <= np.abs(quotient - reading.value) / 3
-            apart = np.abs(reading.value - reading.claimed) * ladder.wide[level]
+            near = np.abs(quotient - comparison.claimed) <= np.abs(quotient - comparison.value) / 3
+            apart = np.abs(comparison.value - comparison.claimed) * ladder.wide[level]
             near &= (ladder.plus[level] != ladder.minus[level]) & (np.asarray(ladder.noise) / 10 <= apart)
             fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
             level += 1
-        return reading.left_open(reading.wrong & (fits >= 2), _TOO_NARROW)
+        return comparison.left_open(comparison.wrong & (fits >= 2), _TOO_NARROW)
 
-    def _may_be_narrower(self, reading: Reading, ladder: Ladder) -> Array:
+    def _may_be_narrower(self, comparison: Comparison, ladder: Ladder) -> Array:
         """Where the function seems flat, and a structure with the claimed slope would be hidden by the noise.
 
         Not where the claim is about the same beside the point: that of such a structure would change, too.
         """
-        claimed = np.abs(reading.claimed)
-        flat = reading.wrong & ~reading.kink & (np.abs(reading.value) < _FLAT * claimed)
+        claimed = np.abs(comparison.claimed)
+        flat = comparison.wrong & ~comparison.kink & (np.abs(comparison.value) < _FLAT * claimed)
         hidden = flat & (10 * np.asarray(ladder.noise) > _NARROWEST * claimed)
         if np.any(hidden):
-            along = self._claims_along(reading.direction)
+            along = self._claims_along(comparison.direction)
             if along is not None:
                 hidden &= np.ptp(along, axis=0) > claimed / 2
         return np.asarray(hidden)
 
-    def _where_nothing_moves(self, reading: Reading, still: Array) -> Reading:
+    def _where_nothing_moves(self, comparison: Comparison, still: Array) -> Comparison:
         """The reading of a function that gives the same value at all steps (m,) that are `still`.
 
         Rounding may hide a slope of eps of the function's values there. It is no mistake where the function moves
         elsewhere, and by far more than that. Else nothing is known of it.
         """
         values = self.natural
-        hidden = self.probe.grid() * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
+        hidden = self.function.grid() * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
         moved = np.nan_to_num(np.ptp(values, axis=0), nan=0, posinf=0)
-        lost = still & (reading.claimed != 0) & (np.abs(reading.claimed) <= hidden)
-        dust = lost & (np.maximum(np.abs(reading.claimed), hidden) <= _DUST * moved)
+        lost = still & (comparison.claimed != 0) & (np.abs(comparison.claimed) <= hidden)
+        dust = lost & (np.maximum(np.abs(comparison.claimed), hidden) <= _DUST * moved)
         return replace(
-            reading,
-            wrong=reading.wrong & ~lost,
-            open=(reading.open & ~dust) | (lost & ~dust),
-            kink=reading.kink & ~dust,
-            tolerance=np.where(lost, reading.tolerance + hidden, reading.tolerance),
-            moves=reading.moves | (still & (moved > 0)),
-            steep=np.where(still, moved, reading.steep),
+            comparison,
+            wrong=comparison.wrong & ~lost,
+            open=(comparison.open & ~dust) | (lost & ~dust),
+            kink=comparison.kink & ~dust,
+            tolerance=np.where(lost, comparison.tolerance + hidden, comparison.tolerance),
+            moves=comparison.moves | (still & (moved > 0)),
+            steep=np.where(still, moved, comparison.steep),
             reason="the rounding of the function's values hides its slope"
             if np.any(lost & ~dust)
-            else reading.reason,
+            else comparison.reason,
         )
 
     def _point_rounding(self, direction: Direction) -> Array:
-        moving = Direction(direction.where, self.probe.point[direction.where])
+        moving = Direction(direction.where, self.function.point[direction.where])
         return moving.size(np.nan_to_num(self.claimed))
 
     def _disprove(self) -> None:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.check.numeric.comparison import Comparison
+from backprop.check.numeric.directional import BLURRED, DirectionalCheck
 from backprop.check.numeric.noise import ROOMY, noise
-from backprop.check.numeric.path import Reading
 from backprop.check.numeric.slopes import (
     FIRST_STEP,
     RATIO,
@@ -24,10 +25,9 @@ from backprop.check.numeric.slopes import (
     random_direction,
     scales,
 )
-from backprop.check.numeric.truth import BLURRED, Truth
-from backprop.check.numeric.verdict import Judged
-from backprop.check.oracle import Claimant, Claims, Probe
-from backprop.check.points import Form
+from backprop.check.numeric.verdict import TensorVerdict
+from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
+from backprop.check.points import Structure
 from backprop.check.result import StepCurve
 
 # Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
@@ -50,7 +50,7 @@ class Surroundings:
     structure, beside that of the point, at most 1.
     """
 
-    claimant: Claimant
+    gradient: GradientOracle
     claims: Claims
     point: Array
     scale: Array
@@ -59,7 +59,7 @@ class Surroundings:
     reach: float
 
 
-def rounding(at: Surroundings) -> Array:
+def measure_rounding(at: Surroundings) -> Array:
     """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers."""
     return np.maximum(_near(at), _cancelled(at))
 
@@ -75,13 +75,13 @@ def _near(at: Surroundings) -> Array:
 
     def change(by: Array) -> Array:
         side = by * at.rng.choice((-1.0, 1.0), len(at.point))
-        near, far = (at.claimant.rows((at.point + factor * side).astype(at.point.dtype)) for factor in (1, 2))
+        near, far = (at.gradient.rows((at.point + factor * side).astype(at.point.dtype)) for factor in (1, 2))
         return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
 
     near = [change(_ROUNDINGS * at.eps * at.scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
     level = np.asarray(np.maximum(least, np.max(near, axis=0)))
     far = change(at.reach * _FAR * at.scale)
-    for places in at.claimant.form.views(np.arange(len(at.point))).values():
+    for places in at.gradient.structure.views(np.arange(len(at.point))).values():
         where = places.reshape(-1)
         if len(where):
             largest = np.max(np.abs(np.nan_to_num(at.claims.rows[:, where])))
@@ -98,10 +98,10 @@ def _cancelled(at: Surroundings) -> Array:
     """
     size = np.abs(np.nan_to_num(at.claims.rows))
     for shrunk in (0.75, 0.98, at.rng.uniform(0.0, 0.9, len(at.point))):
-        rows = at.claimant.rows((at.point * (1 - at.reach * shrunk)).astype(at.point.dtype))
+        rows = at.gradient.rows((at.point * (1 - at.reach * shrunk)).astype(at.point.dtype))
         if rows is not None:
             size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    line = [at.claimant.rows(at.point + j * at.reach * _LINE * at.scale) for j in range(1, _POINTS + 1)]
+    line = [at.gradient.rows(at.point + j * at.reach * _LINE * at.scale) for j in range(1, _POINTS + 1)]
     seen = [rows for rows in line if rows is not None]
     level = _noise(np.array(seen)) if len(seen) == _POINTS else np.zeros_like(size)
     lost = at.claims.rows == 0
@@ -135,32 +135,32 @@ class Curve:
 
     direction: Direction
     slope: Slope
-    reading: Reading
+    comparison: Comparison
     steps: StepCurve
     taylor_slope: float | None
 
     @property
     def still(self) -> bool:
         """Whether no step shows that the function moves, beyond its noise, and the claim says nothing else."""
-        reading = self.reading
+        comparison = self.comparison
         return (
-            not np.any(reading.moves)
-            and not np.any(reading.wrong)
-            and bool(np.all(np.isfinite(reading.value)))
+            not np.any(comparison.moves)
+            and not np.any(comparison.wrong)
+            and bool(np.all(np.isfinite(comparison.value)))
         )
 
 
-def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | None:
+def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -> Curve | None:
     """Take many steps along `direction`, `levels` of them; None where none could be taken.
 
     The largest of them that is inside the function's structure is where later steps begin.
     """
-    ladder = truth.ladder(direction)
+    ladder = check.ladder(direction)
     while len(ladder.steps) < levels and ladder.down():
         pass
     if not ladder.steps:
         return None
-    claimed, f = direction.along(truth.claimed), truth.probe.value
+    claimed, f = direction.along(check.claimed), check.function.value
     h = np.asarray(ladder.wide)[:, None]
     plus, minus = np.array(ladder.plus), np.array(ladder.minus)
     slope = ladder.slope()
@@ -168,12 +168,12 @@ def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | N
         quotients = (plus - minus) / (2 * h)
         off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
         seen = 3 * np.min(off, axis=0)
-        noisier = (seen > truth.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
+        noisier = (seen > check.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
         if (
             np.any(noisier) and len(ladder.steps) > 2 * _SMALLEST
         ):  # the smallest steps show more than was measured
-            truth.noise = np.where(noisier, seen, truth.noise)
-            ladder.noise = np.maximum(ladder.noise, truth.noise)
+            check.noise = np.where(noisier, seen, check.noise)
+            ladder.noise = np.maximum(ladder.noise, check.noise)
             slope = ladder.slope()
         scale = max(_norm(claimed), _norm(slope.value)) or 1.0
         errors = [_norm(quotient - claimed) / scale for quotient in quotients]
@@ -182,12 +182,12 @@ def curve(truth: Truth, direction: Direction, levels: int = LEVELS) -> Curve | N
     steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
     wide = np.asarray(ladder.wide)
     with np.errstate(all="ignore"):
-        truth.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
+        check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
     slope = ladder.slope()
-    reading = truth.examine(truth.judge(direction, slope), slope, ladder)
-    rounding = 3 * _norm(reading.tolerance) * wide  # of the gradient: what a right one may leave
+    comparison = check.examine(check.judge(direction, slope), slope, ladder)
+    rounding = 3 * _norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
     floor = np.maximum(30 * _norm(np.asarray(ladder.noise)), rounding)
-    return Curve(direction, slope, reading, steps, _order(wide, remainders, floor))
+    return Curve(direction, slope, comparison, steps, _order(wide, remainders, floor))
 
 
 def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float:
@@ -238,18 +238,18 @@ def relative_tolerance(eps: float) -> float:
     return min(max(_FINEST, _SUMMED * eps), max(_COARSEST, eps))
 
 
-def widen(probe: Probe) -> bool:
+def widen(function: FunctionOracle) -> bool:
     """Evaluate in the wide dtype from now on where the function takes it and gives the same value."""
-    form = probe.form
-    if all(leaf.dtype == form.dtype for leaf in form.leaves):
+    structure = function.structure
+    if all(leaf.dtype == structure.dtype for leaf in structure.leaves):
         return False
-    own, probe.dtype = probe.dtype, form.dtype
-    value = probe.at(probe.point)
-    slack = 1e3 * float(np.finfo(form.own_dtype).eps)
-    if np.all(np.abs(value - probe.value) <= slack * np.maximum(np.abs(probe.value), np.abs(value))):
-        probe.value = value
+    own, function.dtype = function.dtype, structure.dtype
+    value = function.at(function.point)
+    slack = 1e3 * float(np.finfo(structure.own_dtype).eps)
+    if np.all(np.abs(value - function.value) <= slack * np.maximum(np.abs(function.value), np.abs(value))):
+        function.value = value
         return True
-    probe.dtype = own
+    function.dtype = own
     return False
 
 
@@ -266,17 +266,17 @@ class Accuracy:
 
 
 def accuracy_of(
-    form: Form, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
+    structure: Structure, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
 ) -> Accuracy:
     """By the dtype of the claims, or by the accuracy `rtol` that was asked for.
 
     wide: whether the claims were computed in the wide dtype of the form; else in the narrowest one of the point and
     of the answer. rtol is relative to an entry or to the root mean square of its tensor, whichever is larger.
     """
-    own = float(np.finfo(form.own_dtype).eps)
-    relative = np.full(form.size, _FINEST if wide else relative_tolerance(own))
+    own = float(np.finfo(structure.own_dtype).eps)
+    relative = np.full(structure.size, _FINEST if wide else relative_tolerance(own))
     slack = np.zeros(claims.rows.shape)
-    for name, places in form.views(np.arange(form.size)).items():
+    for name, places in structure.views(np.arange(structure.size)).items():
         where = places.reshape(-1)
         dtype = dtypes.get(name)
         eps = own
@@ -291,49 +291,60 @@ def accuracy_of(
     return Accuracy(relative, slack, max(BLURRED, 3 * (rtol or 0)))
 
 
-def settle(
-    probe: Probe,
+def choose_method(
+    function: FunctionOracle,
     claims: Claims,
-    claimant: Claimant | None,
+    gradient: GradientOracle | None,
     accuracy: Accuracy,
     rng: np.random.Generator,
-) -> tuple[Truth, Curve | None]:
+) -> tuple[DirectionalCheck, Curve | None]:
     """How slopes are found from here on, and the step curve along one direction through all tensors."""
-    form, point = probe.form, probe.point
-    scale = scales(form, point, _SHRUNK if float(np.max(np.abs(probe.value))) > _HUGE else 1.0)
+    structure, point = function.structure, function.point
+    scale = scales(structure, point, _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0)
     own = scale.own
-    eps = float(np.finfo(form.own_dtype if claimant is None or not claimant.wide else form.dtype).eps)
-    value = np.abs(probe.value)[:, None] / own  # what moves the value by less than its rounding is zero
+    eps = float(
+        np.finfo(structure.own_dtype if gradient is None or not gradient.wide else structure.dtype).eps
+    )
+    value = np.abs(function.value)[:, None] / own  # what moves the value by less than its rounding is zero
     level = np.where(claims.rows == 0, eps / 512 * value, 0)
-    places = form.views(np.arange(form.size))
+    places = structure.views(np.arange(structure.size))
     where = np.concatenate([places[name].reshape(-1) for name in claims.names])
     direction = random_direction(where, own, rng)
-    seen = noise(probe, direction.dense(form.size))
+    seen = noise(function, direction.dense(structure.size))
     relative = accuracy.relative
-    if probe.coarse:  # the slopes are those at a rounded point
-        relative = np.maximum(relative, relative_tolerance(probe.coarse))
-    truth = Truth(probe, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred)
-    if claimant is not None:
-        truth.rows_at, truth.rows_eps = claimant.rows, eps
-        truth.refine = lambda reach: rounding(Surroundings(claimant, claims, point, own, eps, rng, reach))
-    steps = curve(truth, direction, LEVELS if probe.budget.limit >= ROOMY else _FEW_LEVELS)
+    if function.coarse:  # the slopes are those at a rounded point
+        relative = np.maximum(relative, relative_tolerance(function.coarse))
+    check = DirectionalCheck(
+        function, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred
+    )
+    if gradient is not None:
+        check.rows_at, check.rows_eps = gradient.rows, eps
+        check.refine = lambda reach: measure_rounding(
+            Surroundings(gradient, claims, point, own, eps, rng, reach)
+        )
+    steps = curve(check, direction, LEVELS if function.budget.limit >= ROOMY else _FEW_LEVELS)
     if steps is not None:
-        slope = complex_slope(probe, direction)
-        truth.complex = agrees(slope, steps.slope, direction.size(claims.rows))
-    return truth, steps
+        slope = complex_slope(function, direction)
+        check.complex = agrees(slope, steps.slope, direction.size(claims.rows))
+    return check, steps
 
 
 def without_kinks(
-    truth: Truth, steps: Curve, judged: list[Judged], form: Form, claims: Claims, rng: np.random.Generator
+    check: DirectionalCheck,
+    steps: Curve,
+    verdicts: list[TensorVerdict],
+    structure: Structure,
+    claims: Claims,
+    rng: np.random.Generator,
 ) -> Curve:
     """The step curve along a direction in which no entry moves that was found to be at a kink."""
-    free = np.zeros(form.size, bool)
-    views = form.views(free)
+    free = np.zeros(structure.size, bool)
+    views = structure.views(free)
     for name in claims.names:
         views[name][...] = True
-    for kink in (kink for each in judged for kink in each.kinks):
+    for kink in (kink for each in verdicts for kink in each.kinks):
         views[kink.tensor][kink.index] = False
     where = np.flatnonzero(free)
-    if not len(where) or len(where) == form.size or not truth.probe.room(2 * LEVELS):
+    if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
         return steps
-    return curve(truth, random_direction(where, truth.scales.own, rng)) or steps
+    return curve(check, random_direction(where, check.scales.own, rng)) or steps

@@ -38,7 +38,7 @@ _MANY = 1000
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Match:
     """mistakes: of the state that has the fewest, in `run`. alternatives: of states with as many, of other kinds.
 
     cost: the weight of the mistakes.
@@ -50,7 +50,7 @@ class Explanation:
     alternatives: tuple[tuple[Mistake, ...], ...]
 
 
-def explain(run: Run, got: Got) -> Explanation:
+def find_mistakes(run: Run, got: Got) -> Match:
     """The mistakes that explain the tensors got."""
     right = State(run, run.depth - 1, run.output_delta())
     states = _judged([right], [right], OUTPUT, got)
@@ -65,7 +65,7 @@ def explain(run: Run, got: Got) -> Explanation:
         for state in states[1:]
         if _count(state) <= count and {m.kind for m in state.mistakes} != kinds
     ]
-    return Explanation(best.run, best.cost, best.mistakes, tuple(others))
+    return Match(best.run, best.cost, best.mistakes, tuple(others))
 
 
 def _count(state: State) -> int:
@@ -176,11 +176,11 @@ def _with_single(state: State, got: Got) -> State:
     if weights in got.tensors and not _fits_weights(state, got):
         right = state.weight_gradient
         found = min(weight_mistakes(state, right, got), key=_cost, default=None)
-        state = state.but(*(found or (Mistake("unknown", "", tensors=(weights,), expected=right),)))
+        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(weights,), expected=right),)))
     if bias in got.tensors and not got.fits(bias, state.bias_gradient):
         right = state.bias_gradient
         found = min(bias_mistakes(state, right, got), key=_cost, default=None)
-        state = state.but(*(found or (Mistake("unknown", "", tensors=(bias,), expected=right),)))
+        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(bias,), expected=right),)))
     return state
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.path import Reading
+from backprop.check.numeric.comparison import Comparison
+from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.slopes import Direction, entry_direction, random_direction
-from backprop.check.numeric.truth import Truth
 from backprop.check.oracle import OutOfCalls
-from backprop.check.points import Form
+from backprop.check.points import Structure
 
 # Entries: the whole gradient compared entry by entry, for as few parameters as that can be done for.
 
@@ -24,7 +24,7 @@ class Table:
     """The truth (m, p) of every entry beside the claim.
 
     tolerance: infinite where nothing can be said. error: how far the truth may be off. wrong, open, kink, steep,
-    left, right: as in `Reading`. reasons: of each entry of the point at a kink. seen (p,): which entries were
+    left, right: as in `Comparison`. reasons: of each entry of the point at a kink. seen (p,): which entries were
     looked at.
     """
 
@@ -59,37 +59,37 @@ def empty_table(outputs: int, size: int) -> Table:
     )
 
 
-def every_entry(truth: Truth, where: Array) -> Table | None:
+def every_entry(check: DirectionalCheck, where: Array) -> Table | None:
     """Compare the entries `where`; None where complex steps turn out to be no slopes, and all is to be done again."""
-    table = empty_table(*truth.claimed.shape)
-    trusted = truth.complex
+    table = empty_table(*check.claimed.shape)
+    trusted = check.complex
     for index in where:
         try:
-            look(truth, table, int(index))
+            look(check, table, int(index))
         except OutOfCalls:
             break
-        if trusted and not truth.complex:
+        if trusted and not check.complex:
             return None
     return table
 
 
-def look(truth: Truth, table: Table, index: int) -> None:
+def look(check: DirectionalCheck, table: Table, index: int) -> None:
     """Compare one entry and put it into the table."""
-    direction = entry_direction(index, truth.scales)
-    reading = truth.read(direction, confirm=truth.confirmed < _CONFIRMED)
+    direction = entry_direction(index, check.scales)
+    comparison = check.compare(direction, confirm=check.confirmed < _CONFIRMED)
     scale = direction.by[0]
-    at_kink = reading.kink | reading.open
-    table.expected[:, index] = reading.value / scale
-    table.error[:, index] = np.where(at_kink, np.inf, reading.error / scale)
-    table.tolerance[:, index] = np.where(at_kink, np.inf, reading.tolerance / scale)
-    table.wrong[:, index] = reading.wrong
-    table.open[:, index] = reading.open
-    table.kink[:, index] = reading.kink
-    table.steep[:, index] = reading.steep / abs(scale)
-    table.left[:, index], table.right[:, index] = reading.left / scale, reading.right / scale
+    at_kink = comparison.kink | comparison.open
+    table.expected[:, index] = comparison.value / scale
+    table.error[:, index] = np.where(at_kink, np.inf, comparison.error / scale)
+    table.tolerance[:, index] = np.where(at_kink, np.inf, comparison.tolerance / scale)
+    table.wrong[:, index] = comparison.wrong
+    table.open[:, index] = comparison.open
+    table.kink[:, index] = comparison.kink
+    table.steep[:, index] = comparison.steep / abs(scale)
+    table.left[:, index], table.right[:, index] = comparison.left / scale, comparison.right / scale
     table.seen[index] = True
-    if reading.reason:
-        table.reasons[index] = reading.reason
+    if comparison.reason:
+        table.reasons[index] = comparison.reason
 
 
 # Search: in which slices of a large tensor an error lies, by halving what moves, one axis after the other.
@@ -121,11 +121,11 @@ class Slices:
 
     def __str__(self) -> str:
         """Such as `[:, 3]`."""
-        parts = [
+        searches = [
             ":" if one is None else str(one[0]) if len(one) == 1 else "{" + ", ".join(map(str, one)) + "}"
             for one in self.chosen
         ]
-        return f"[{', '.join(parts)}]"
+        return f"[{', '.join(searches)}]"
 
 
 def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) -> Slices:
@@ -137,8 +137,8 @@ def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) ->
     chosen: list[tuple[int, ...] | None] = []
     for axis, length in enumerate(shape):
 
-        def fails(part: range, axis: int = axis) -> bool:
-            return test(np.take(places, part, axis=axis).reshape(-1))
+        def fails(slices: range, axis: int = axis) -> bool:
+            return test(np.take(places, slices, axis=axis).reshape(-1))
 
         chosen.append(_failing(length, fails))
     return Slices(tuple(chosen), shape)
@@ -175,7 +175,7 @@ RIGHT_CALLS = 110
 
 
 @dataclass
-class Part:
+class TensorSearch:
     """One tensor: its places in the vector, what was read along directions in it, and where it is wrong.
 
     kinks: the slices at kinks, which no later direction moves. finished: whether all was done that was to be done.
@@ -184,7 +184,7 @@ class Part:
     name: str
     shape: tuple[int, ...]
     places: Array
-    readings: list[Reading] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
     slices: Slices | None = None
     kinks: Slices | None = None
     kinked: Array = field(default_factory=lambda: np.zeros(0, int))
@@ -193,128 +193,140 @@ class Part:
     @property
     def wrong(self) -> bool:
         """Whether directions disagree: any of the first, and more than one where many were read."""
-        return self._disagreeing > (1 if len(self.readings) > _FOR_SIGNATURE else 0)
+        return self._disagreeing > (1 if len(self.comparisons) > _FOR_SIGNATURE else 0)
 
     @property
     def open(self) -> bool:
         """Whether any direction leaves it open, or contradicts the others."""
-        is_open = any(bool(np.any(reading.open)) for reading in self.readings)
+        is_open = any(bool(np.any(comparison.open)) for comparison in self.comparisons)
         return not self.finished or is_open or (self._disagreeing > 0 and not self.wrong)
 
     @property
     def _disagreeing(self) -> int:
-        return sum(bool(np.any(reading.wrong)) for reading in self.readings)
+        return sum(bool(np.any(comparison.wrong)) for comparison in self.comparisons)
 
 
 def by_directions(
-    truth: Truth, form: Form, names: list[str], table: Table, rng: np.random.Generator
-) -> list[Part]:
+    check: DirectionalCheck,
+    structure: Structure,
+    names: list[str],
+    table: Table,
+    rng: np.random.Generator,
+) -> list[TensorSearch]:
     """Compare the tensors `names` along random directions, and search where they fail; entries go into `table`."""
-    places = form.views(np.arange(form.size))
-    parts = [Part(name, form.leaf(name).shape, places[name].reshape(-1)) for name in names]
-    parts = [part for part in parts if len(part.places)]
-    suspected = _suspected(truth, parts, rng)
-    budget = truth.probe.budget
+    places = structure.views(np.arange(structure.size))
+    searches = [TensorSearch(name, structure.leaf(name).shape, places[name].reshape(-1)) for name in names]
+    searches = [search for search in searches if len(search.places)]
+    suspected = _suspected(check, searches, rng)
+    budget = check.function.budget
     most = budget.limit
-    for number, part in enumerate(suspected):
+    for number, search in enumerate(suspected):
         share = budget.left // (len(suspected) - number)
         budget.limit = budget.used + share
         try:
-            _examine(truth, part, table, rng)
-            part.finished = True
+            _examine(check, search, table, rng)
+            search.finished = True
         except OutOfCalls:
-            part.finished = bool(part.readings) and part.wrong  # enough for a verdict
+            search.finished = bool(search.comparisons) and search.wrong  # enough for a verdict
         finally:
             budget.limit = most
-    return parts
+    return searches
 
 
-def _suspected(truth: Truth, parts: list[Part], rng: np.random.Generator) -> list[Part]:
+def _suspected(
+    check: DirectionalCheck, searches: list[TensorSearch], rng: np.random.Generator
+) -> list[TensorSearch]:
     """The tensors to look at more closely, after two directions through each, or through groups where they are many.
 
     A tensor alone in its group keeps its readings, and so do all members of a group that is right.
     """
-    per_direction = 1 if truth.complex else 13 if truth.noisy else 8
-    groups = max(1, min(len(parts), RIGHT_CALLS // (2 * per_direction)))
-    suspected: list[Part] = []
-    start = truth.probe.calls
+    per_direction = 1 if check.complex else 13 if check.noisy else 8
+    groups = max(1, min(len(searches), RIGHT_CALLS // (2 * per_direction)))
+    suspected: list[TensorSearch] = []
+    start = check.function.calls
     for group in range(groups):
-        members = parts[group::groups]
-        where = np.concatenate([part.places for part in members])
+        members = searches[group::groups]
+        where = np.concatenate([search.places for search in members])
         try:
-            readings: list[Reading] = []
-            for direction in _two(truth, where, rng):
-                if not readings or truth.probe.calls - start <= RIGHT_CALLS * (group + 0.4) / groups:
-                    readings.append(truth.read(direction))  # the second, where the first was not too dear
+            comparisons: list[Comparison] = []
+            for direction in _two(check, where, rng):
+                if not comparisons or check.function.calls - start <= RIGHT_CALLS * (group + 0.4) / groups:
+                    comparisons.append(
+                        check.compare(direction)
+                    )  # the second, where the first was not too dear
         except OutOfCalls:
             suspected += members
             continue
-        if any(np.any(reading.wrong | reading.open | reading.kink) for reading in readings):
+        if any(np.any(comparison.wrong | comparison.open | comparison.kink) for comparison in comparisons):
             suspected += members
-        for part in members:
-            part.finished = True
+        for search in members:
+            search.finished = True
         if len(members) == 1 or members[0] not in suspected:
-            for part in members:
-                part.readings = list(readings)
-    for part in suspected:
-        part.finished = False
+            for search in members:
+                search.comparisons = list(comparisons)
+    for search in suspected:
+        search.finished = False
     return suspected
 
 
-def _two(truth: Truth, where: Array, rng: np.random.Generator) -> list[Direction]:
+def _two(check: DirectionalCheck, where: Array, rng: np.random.Generator) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
-    return [random_direction(where, scale, rng) for scale in (truth.scales.tensor, truth.scales.own)]
+    return [random_direction(where, scale, rng) for scale in (check.scales.tensor, check.scales.own)]
 
 
-def _examine(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -> None:
+def _examine(check: DirectionalCheck, search: TensorSearch, table: Table, rng: np.random.Generator) -> None:
     """Locate the error in a tensor that failed a direction test, alone or in a group."""
-    if not part.readings:
-        part.readings = [truth.read(direction) for direction in _two(truth, part.places, rng)]
-    if any(np.any(reading.kink | reading.open) for reading in part.readings):
-        _set_kinks_apart(truth, part, table, rng)
-    if not part.wrong:
+    if not search.comparisons:
+        search.comparisons = [check.compare(direction) for direction in _two(check, search.places, rng)]
+    if any(np.any(comparison.kink | comparison.open) for comparison in search.comparisons):
+        _set_kinks_apart(check, search, table, rng)
+    if not search.wrong:
         return
-    free = _without(part.places, part.kinked)
+    free = _without(search.places, search.kinked)
     if not len(free):
         return
     for _ in range(_FOR_SIGNATURE):
-        part.readings.append(
-            truth.read(random_direction(free, truth.scales.tensor, rng), thorough=True, confirm=False)
+        search.comparisons.append(
+            check.compare(random_direction(free, check.scales.tensor, rng), thorough=True, confirm=False)
         )
     sample = rng.choice(free, min(_SAMPLE, len(free)), replace=False)
     for place in sample:
-        look(truth, table, int(place))
+        look(check, table, int(place))
     if np.mean(np.any(table.wrong[:, sample], axis=0)) > 0.7:
         return
-    part.slices = locate(int(part.places[0]), part.shape, lambda where: _is_wrong(truth, where, part, rng))
-    inside = _without(part.slices.places(int(part.places[0])), part.kinked)
+    search.slices = locate(
+        int(search.places[0]), search.shape, lambda where: _is_wrong(check, where, search, rng)
+    )
+    inside = _without(search.slices.places(int(search.places[0])), search.kinked)
     for place in inside if len(inside) <= _LOOKED_AT else rng.choice(inside, _SAMPLE, replace=False):
         if not table.seen[place]:
-            look(truth, table, int(place))
+            look(check, table, int(place))
 
 
-def _is_wrong(truth: Truth, where: Array, part: Part, rng: np.random.Generator) -> bool:
-    free = _without(where, part.kinked)
+def _is_wrong(check: DirectionalCheck, where: Array, search: TensorSearch, rng: np.random.Generator) -> bool:
+    free = _without(where, search.kinked)
     if not len(free):
         return False
-    reading = truth.read(random_direction(free, truth.scales.tensor, rng), confirm=False)
-    return bool(np.any(reading.wrong))
+    comparison = check.compare(random_direction(free, check.scales.tensor, rng), confirm=False)
+    return bool(np.any(comparison.wrong))
 
 
-def _set_kinks_apart(truth: Truth, part: Part, table: Table, rng: np.random.Generator) -> None:
+def _set_kinks_apart(
+    check: DirectionalCheck, search: TensorSearch, table: Table, rng: np.random.Generator
+) -> None:
     """Find the slices whose entries sit at a kink, and compare the rest without them."""
 
     def at_kink(where: Array) -> bool:
-        reading = truth.read(random_direction(where, truth.scales.tensor, rng), thorough=True)
-        return bool(np.any(reading.kink))
+        comparison = check.compare(random_direction(where, check.scales.tensor, rng), thorough=True)
+        return bool(np.any(comparison.kink))
 
-    part.kinks = locate(int(part.places[0]), part.shape, at_kink)
-    part.kinked = part.kinks.places(int(part.places[0]))
-    for place in part.kinked[:_LOOKED_AT]:
-        look(truth, table, int(place))
-    free = _without(part.places, part.kinked)
+    search.kinks = locate(int(search.places[0]), search.shape, at_kink)
+    search.kinked = search.kinks.places(int(search.places[0]))
+    for place in search.kinked[:_LOOKED_AT]:
+        look(check, table, int(place))
+    free = _without(search.places, search.kinked)
     if len(free):
-        part.readings = [truth.read(direction) for direction in _two(truth, free, rng)]
+        search.comparisons = [check.compare(direction) for direction in _two(check, free, rng)]
 
 
 def _without(places: Array, kinked: Array) -> Array:
