@@ -325,13 +325,13 @@ class OutOfCalls(Exception):
 class FunctionOracle:
     """The function at any point near the one that is checked.
 
-    budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
-    own. outputs: the shape of its value. seen: its first different values beside the point. coarse: the eps of the
-    narrower format to which the function was seen to round its arguments; 0 where it was not. given: the dtype of
-    its last value.
+    code: as the user wrote it. budget: shared with the gradient. outputs: the shape of its value. dtype: of every
+    tensor that the function is called with; None for each one's own. given: the dtype of its last value.
+    coarse: the eps of the narrower format to which the function was seen to round its arguments; 0 where it was not.
+    seen: its first different values beside the point.
     """
 
-    function: Callable[[Any], Any]
+    code: Callable[[Any], Any]
     structure: Structure
     point: Array
     budget: Budget
@@ -379,6 +379,14 @@ class FunctionOracle:
     def at_format(self, point: Array) -> Array:
         """The point in numbers of the format to which the function rounds what it is given."""
         return round_to(point, 1 - round(math.log2(self.coarse))) if self.coarse else point
+
+    def as_given(self, point: Array) -> Array:
+        """The point in numbers that the function is given: rounded to its dtype, or to its own coarse format."""
+        if self.dtype is not None and self.dtype.itemsize >= point.dtype.itemsize:
+            return self.at_format(point)
+        views = self.structure.views(point)
+        rounded = {one.name: views[one.name].astype(self.dtype or one.dtype) for one in self.structure.leaves}
+        return self.structure.vector(rounded)
 
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
@@ -430,7 +438,7 @@ class FunctionOracle:
             if refuse_casts:  # complex numbers that silently lose their imaginary part
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                return self.function(argument)
+                return self.code(argument)
             except Exception:  # of whatever kind: it is the user's
                 return None
 

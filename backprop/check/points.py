@@ -153,6 +153,11 @@ class Structure:
         """Where each tensor lies in the vector."""
         return Layout(tuple((leaf.name, leaf.shape) for leaf in self.leaves))
 
+    @cached_property
+    def places(self) -> dict[str, Array]:
+        """Where the entries of each tensor lie in the vector, one after another."""
+        return {name: view.reshape(-1) for name, view in self.views(np.arange(self.size)).items()}
+
     @property
     def size(self) -> int:
         """p, the number of all entries."""

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+import numpy as np
+
+from backprop.arrays import Array
 from backprop.check.kinds import Finding
 
 Verdict = Literal["right", "wrong", "undecided"]
@@ -29,6 +32,26 @@ class Entry:
     got: float
     expected: float
     uncertainty: float = 0.0
+
+
+_WORST = 5
+"""Wrong entries that are shown of a tensor."""
+
+
+def worst_entries(
+    got: Array, expected: Array, uncertainty: Array, wrong: Array, shape: tuple[int, ...]
+) -> tuple[Entry, ...]:
+    """The entries of a tensor of this shape that are `wrong`, those first that are farthest off."""
+    off = np.where(wrong, np.abs(got - expected), -1).reshape(-1).astype(np.float64)
+    order = np.argsort(-np.where(np.isnan(off), np.inf, off))[:_WORST]
+    numbers = [each.reshape(-1) for each in (got, expected, uncertainty)]
+    return tuple(
+        Entry(
+            tuple(map(int, np.unravel_index(k, shape))) if shape else (),
+            *(float(each[k]) for each in numbers),
+        )
+        for k in order[off[order] >= 0]
+    )
 
 
 @dataclass(frozen=True)

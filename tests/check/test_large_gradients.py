@@ -175,5 +175,5 @@ def test_the_search_finds_the_slices_in_a_few_dozen_tests(wrong, chosen):
 
     slices = locate(100, (30, 20), test)
     assert str(slices) == chosen
-    assert bad <= set(slices.places(100).tolist())
+    assert bad <= set(slices.inside.tolist())
     assert len(tests) <= 60

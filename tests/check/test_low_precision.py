@@ -6,9 +6,9 @@ from planted.gradients.by_hand import CROSS_ENTROPY, compiled, edited, source
 from planted.gradients.networks import NETS
 
 from backprop.check.network import check_network_gradient
-from backprop.check.network.comparison import truth_for
 from backprop.check.network.diagnosis import low_precision
 from backprop.check.network.mistakes import Run
+from backprop.check.network.truth import truth_for
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()

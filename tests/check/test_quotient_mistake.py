@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from planted.gradients.networks import NETS
 
-from backprop.check.network.comparison import truth_for
 from backprop.check.network.diagnosis import quotient_mistake
+from backprop.check.network.truth import truth_for
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()

@@ -17,10 +17,10 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.kinds import Finding
-from backprop.check.network.comparison import Truth, compare, hidden, kinks_of, truth_for
 from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed, shape_mistakes
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
+from backprop.check.network.truth import Truth, compare, hidden, kinks_of, truth_for
 from backprop.check.oracle import check_rtol, observe
 from backprop.check.points import describe, structure_of
 from backprop.check.result import GradientCheck, TensorCheck, Verdict

@@ -11,9 +11,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
-from backprop.check.network.comparison import Truth, compare
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
+from backprop.check.network.truth import Truth, compare
 from backprop.check.patterns import entries
 from backprop.check.signatures import Suspect, diagnose, signatures, unknown
 from backprop.network import Batch, Network

@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.network.comparison import decayed
+from backprop.check.network.truth import decayed
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters

@@ -1,34 +1,33 @@
-"""Setting: how slopes are to be found near a point: the dtype, the noise and the rounding there, and the steps.
+"""Method: how slopes are to be found near a point: the dtype, the noise and the rounding there, and the steps.
 
 In the order of this file: how far rounding moves a gradient; the step curve along one direction; the choice itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.numeric.comparison import Comparison
-from backprop.check.numeric.directional import BLURRED, DirectionalCheck
-from backprop.check.numeric.noise import ROOMY, noise
-from backprop.check.numeric.slopes import (
+from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
+from backprop.check.numeric.directions import (
     FIRST_STEP,
     RATIO,
     Direction,
-    Ladder,
-    Slope,
-    agrees,
-    complex_slope,
     random_direction,
+    random_signs,
     scales,
 )
-from backprop.check.numeric.verdict import TensorVerdict
+from backprop.check.numeric.looks import examine
+from backprop.check.numeric.noise import ROOMY, deviation, noise
+from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
 from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
-from backprop.check.points import Structure
-from backprop.check.result import StepCurve
+from backprop.check.result import Kink, StepCurve
+from backprop.verify.agreement import norm
 
 # Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
 #
@@ -36,102 +35,88 @@ from backprop.check.result import StepCurve
 # roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
 # numbers, such as p - y, are off by more: by the rounding of those.
 
-_ROUNDINGS = 4.0
-_SAMPLES = 2
+_ROUNDINGS, _SAMPLES = 4.0, 2
+"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
 _FAR = 1e-3
+"""Of the scale: over so short a way a right gradient changes evenly."""
 _LINE, _POINTS = 1e-4, 16
+"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
+_TOWARDS_ZERO = (0.75, 0.98)
+"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """A gradient that can be asked near a point (p,), and its claims there.
-
-    scale (p,): of the entries. eps: of the dtype in which the gradient computes. reach: the size of the function's
-    structure, beside that of the point, at most 1.
-    """
-
-    gradient: GradientOracle
-    claims: Claims
-    point: Array
-    scale: Array
-    eps: float
-    rng: np.random.Generator
-    reach: float
-
-
-def measure_rounding(at: Surroundings) -> Array:
+def measure_rounding(check: DirectionalCheck) -> Array:
     """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers."""
-    return np.maximum(_near(at), _cancelled(at))
+    return np.maximum(_near(check), _cancelled(check))
 
 
-def _near(at: Surroundings) -> Array:
+def _rows(check: DirectionalCheck, point: Array) -> Array | None:
+    """The claim (m, p) at a point (p,); None where there is none."""
+    return None if check.rows_at is None else check.rows_at(point.astype(check.function.point.dtype))
+
+
+def _near(check: DirectionalCheck) -> Array:
     """How far (m, p) rounding moves each entry: by as much as the claims differ at points a few roundings apart.
 
     Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
     them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
     that goes on evenly for a thousandth of the point makes of it.
     """
-    least = at.eps * np.abs(np.nan_to_num(at.claims.rows))
+    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    least = eps * claimed
 
     def change(by: Array) -> Array:
-        side = by * at.rng.choice((-1.0, 1.0), len(at.point))
-        near, far = (at.gradient.rows((at.point + factor * side).astype(at.point.dtype)) for factor in (1, 2))
+        side = by * random_signs(len(point), check.rng)
+        near, far = (_rows(check, point + factor * side) for factor in (1, 2))
         return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
 
-    near = [change(_ROUNDINGS * at.eps * at.scale) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
     level = np.asarray(np.maximum(least, np.max(near, axis=0)))
-    far = change(at.reach * _FAR * at.scale)
-    for places in at.gradient.structure.views(np.arange(len(at.point))).values():
-        where = places.reshape(-1)
+    far = change(check.reach * _FAR * check.scales.own)
+    for where in check.function.structure.places.values():
         if len(where):
-            largest = np.max(np.abs(np.nan_to_num(at.claims.rows[:, where])))
-            most = max(np.sqrt(at.eps) * largest, 100 * at.eps / _FAR * np.max(far[:, where]))
+            most = max(np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _FAR * np.max(far[:, where]))
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
     return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
 
 
-def _cancelled(at: Surroundings) -> Array:
+def _cancelled(check: DirectionalCheck) -> Array:
     """How far (m, p) rounding moves entries that are small differences of larger numbers.
 
     Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
     the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
     """
-    size = np.abs(np.nan_to_num(at.claims.rows))
-    for shrunk in (0.75, 0.98, at.rng.uniform(0.0, 0.9, len(at.point))):
-        rows = at.gradient.rows((at.point * (1 - at.reach * shrunk)).astype(at.point.dtype))
+    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
+        rows = _rows(check, point * (1 - check.reach * shrunk))
         if rows is not None:
             size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    line = [at.gradient.rows(at.point + j * at.reach * _LINE * at.scale) for j in range(1, _POINTS + 1)]
+    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _POINTS + 1)]
+    line = [_rows(check, point + step) for step in steps]
     seen = [rows for rows in line if rows is not None]
-    level = _noise(np.array(seen)) if len(seen) == _POINTS else np.zeros_like(size)
-    lost = at.claims.rows == 0
-    return np.asarray(
-        np.minimum(np.where(lost, np.inf, level), np.where(lost, at.eps / 32, 2 * at.eps) * size)
-    )
-
-
-def _noise(rows: Array) -> Array:
-    """The noise of rows (k, m, p) along a line: the median of fourth differences, which a jump does not move."""
-    differences = np.abs(np.diff(np.nan_to_num(rows), n=4, axis=0))
-    return np.asarray(np.median(differences, axis=0) / 0.6745 * np.sqrt(576 / 40320))
+    level = deviation(np.nan_to_num(seen)) if len(seen) == _POINTS else np.zeros_like(size)
+    lost = check.claimed == 0
+    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))
 
 
 # Curves along one random direction: error against step, and the remainder of Taylor's theorem.
 #
-# error |D(h) - g·v| / |g·v| a V for a right gradient, a level for a wrong one remainder |f(x + hv) - f(x) - h
-# g·v| = O(h²) for a right gradient; O(h) for a wrong one
+#     error |D(h) - g·v| / |g·v|                          a V for a right gradient, a level for a wrong one
+#     remainder |f(x + hv) - f(x) - h g·v|                O(h²) for a right gradient, O(h) for a wrong one
 
-LEVELS = 11
-_SMALLEST = 3  # steps, at which noise is nearly all that is seen
-_ALIKE = 8.0  # what truncation would make of three steps falls by more than this
-_RESOLVED = (
-    0.05  # of the slope: a central quotient so near to it comes from a step inside the function's structure
-)
+LEVELS, _FEW_LEVELS = 11, 6
+"""Steps of the curve: eleven go down to a millionth of the first; six where there are few calls."""
+_SMALLEST = 3
+"""Steps, at which noise is nearly all that is seen."""
+_ALIKE = RATIO**2 / 2
+"""What truncation makes of three steps falls by more than this."""
+_RESOLVED = 0.05
+"""Of the slope: a central quotient so near to it comes from a step inside the function's structure."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What steps along one direction show. slope: the limit of the quotients. reading: the claim beside it."""
+    """What steps along one direction show. slope: the limit of the quotients. comparison: the claim beside it."""
 
     direction: Direction
     slope: Slope
@@ -142,12 +127,8 @@ class Curve:
     @property
     def still(self) -> bool:
         """Whether no step shows that the function moves, beyond its noise, and the claim says nothing else."""
-        comparison = self.comparison
-        return (
-            not np.any(comparison.moves)
-            and not np.any(comparison.wrong)
-            and bool(np.all(np.isfinite(comparison.value)))
-        )
+        finite = bool(np.all(np.isfinite(self.comparison.value)))
+        return finite and not np.any(self.comparison.moves | self.comparison.wrong)
 
 
 def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -> Curve | None:
@@ -156,37 +137,31 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
     The largest of them that is inside the function's structure is where later steps begin.
     """
     ladder = check.ladder(direction)
-    while len(ladder.steps) < levels and ladder.down():
-        pass
-    if not ladder.steps:
+    if not ladder.down_to(levels):
         return None
     claimed, f = direction.along(check.claimed), check.function.value
-    h = np.asarray(ladder.wide)[:, None]
-    plus, minus = np.array(ladder.plus), np.array(ladder.minus)
+    wide = np.asarray(ladder.wide)
+    h, plus, minus = wide[:, None], np.array(ladder.plus), np.array(ladder.minus)
     slope = ladder.slope()
     with np.errstate(all="ignore"):
         quotients = (plus - minus) / (2 * h)
         off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
         seen = 3 * np.min(off, axis=0)
         noisier = (seen > check.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
-        if (
-            np.any(noisier) and len(ladder.steps) > 2 * _SMALLEST
-        ):  # the smallest steps show more than was measured
+        if np.any(noisier) and len(wide) > 2 * _SMALLEST:  # the smallest steps show more than was measured
             check.noise = np.where(noisier, seen, check.noise)
             ladder.noise = np.maximum(ladder.noise, check.noise)
             slope = ladder.slope()
-        scale = max(_norm(claimed), _norm(slope.value)) or 1.0
-        errors = [_norm(quotient - claimed) / scale for quotient in quotients]
-        remainders = np.array([_norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])
+        scale = max(norm(claimed), norm(slope.value)) or 1.0
+        errors = [norm(quotient - claimed) / scale for quotient in quotients]
+        remainders = np.array([norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])
+        check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
     kept = [k for k, error in enumerate(errors) if np.isfinite(error)]
     steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
-    wide = np.asarray(ladder.wide)
-    with np.errstate(all="ignore"):
-        check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
     slope = ladder.slope()
-    comparison = check.examine(check.judge(direction, slope), slope, ladder)
-    rounding = 3 * _norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
-    floor = np.maximum(30 * _norm(np.asarray(ladder.noise)), rounding)
+    comparison = examine(check, check.judge(direction, slope), slope, ladder)
+    rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
+    floor = np.maximum(30 * norm(np.asarray(ladder.noise)), rounding)
     return Curve(direction, slope, comparison, steps, _order(wide, remainders, floor))
 
 
@@ -216,36 +191,35 @@ def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
     return float(fit[0])
 
 
-def _norm(values: Array) -> float:
-    return float(np.linalg.norm(values.astype(np.float64)))
-
-
-# Setting: in which dtype a function is evaluated, how noisy it is, and whether it takes complex steps.
+# The choice: in which dtype a function is evaluated, how noisy it is, and whether it takes complex steps.
 #
 # A float32 function that follows the dtype of what it is given is evaluated in float64, where difference
 # quotients see eight digits more. One that does not is evaluated as it is, and the noise in its values says what
 # can be seen.
 
-_FINEST = 1e-9
-_SUMMED = 256  # roundings that the order of long sums may add up to
-_COARSEST = 2.0**-8  # four roundings of float16
-_FEW_LEVELS = 6
-_HUGE, _SHRUNK = 1e280, 2.0**-24  # values whose slope for a step of the point's scale would overflow
+_SUMMED = 256
+"""Roundings that the order of long sums may add up to."""
+_COARSEST = 2.0**-8
+"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
+_SAME_VALUE = 1e3
+"""Roundings of the narrow dtype that the value may change by where the function is evaluated in a wide one."""
+_HUGE, _SHRUNK = 1e280, 2.0**-24
+"""Above such values a slope for a step of the point's scale would overflow: the scale is shrunk."""
 
 
 def relative_tolerance(eps: float) -> float:
     """What a right gradient may be off by the order of its sums alone, relative to an entry."""
-    return min(max(_FINEST, _SUMMED * eps), max(_COARSEST, eps))
+    return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
 
 
 def widen(function: FunctionOracle) -> bool:
     """Evaluate in the wide dtype from now on where the function takes it and gives the same value."""
-    structure = function.structure
-    if all(leaf.dtype == structure.dtype for leaf in structure.leaves):
+    wide = function.structure.dtype
+    if all(leaf.dtype == wide for leaf in function.structure.leaves):
         return False
-    own, function.dtype = function.dtype, structure.dtype
+    own, function.dtype = function.dtype, wide
     value = function.at(function.point)
-    slack = 1e3 * float(np.finfo(structure.own_dtype).eps)
+    slack = _SAME_VALUE * float(np.finfo(function.structure.own_dtype).eps)
     if np.all(np.abs(value - function.value) <= slack * np.maximum(np.abs(function.value), np.abs(value))):
         function.value = value
         return True
@@ -253,75 +227,37 @@ def widen(function: FunctionOracle) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Accuracy:
-    """What a right gradient may be off: relative (p,), to each entry; slack (m, p), beside that, absolute.
-
-    blurred: how well the truth need be known, relative to a tensor of the gradient.
-    """
-
-    relative: Array
-    slack: Array
-    blurred: float
-
-
-def accuracy_of(
-    structure: Structure, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
-) -> Accuracy:
-    """By the dtype of the claims, or by the accuracy `rtol` that was asked for.
-
-    wide: whether the claims were computed in the wide dtype of the form; else in the narrowest one of the point and
-    of the answer. rtol is relative to an entry or to the root mean square of its tensor, whichever is larger.
-    """
-    own = float(np.finfo(structure.own_dtype).eps)
-    relative = np.full(structure.size, _FINEST if wide else relative_tolerance(own))
-    slack = np.zeros(claims.rows.shape)
-    for name, places in structure.views(np.arange(structure.size)).items():
-        where = places.reshape(-1)
-        dtype = dtypes.get(name)
-        eps = own
-        if dtype is not None and dtype.kind == "f":
-            eps = max(own, float(np.finfo(dtype).eps))
-            relative[where] = _FINEST if wide else relative_tolerance(eps)
-            slack[:, where] = 0 if wide else float(np.finfo(dtype).smallest_subnormal)  # no number is nearer
-        if rtol is not None:
-            relative[where] = max(rtol, 0.0 if wide else eps)
-            rows = np.nan_to_num(claims.rows[:, where])
-            slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True)) if len(where) else 0
-    return Accuracy(relative, slack, max(BLURRED, 3 * (rtol or 0)))
-
-
 def choose_method(
     function: FunctionOracle,
     claims: Claims,
+    dtypes: Mapping[str, DType],
     gradient: GradientOracle | None,
-    accuracy: Accuracy,
+    rtol: float | None,
     rng: np.random.Generator,
 ) -> tuple[DirectionalCheck, Curve | None]:
-    """How slopes are found from here on, and the step curve along one direction through all tensors."""
+    """How slopes are found from here on, and the step curve along one direction through all tensors.
+
+    dtypes: of the tensors of the gradient. gradient: None where it cannot be asked again.
+    """
     structure, point = function.structure, function.point
+    wide = gradient is not None and gradient.wide
     scale = scales(structure, point, _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0)
-    own = scale.own
-    eps = float(
-        np.finfo(structure.own_dtype if gradient is None or not gradient.wide else structure.dtype).eps
-    )
-    value = np.abs(function.value)[:, None] / own  # what moves the value by less than its rounding is zero
-    level = np.where(claims.rows == 0, eps / 512 * value, 0)
-    places = structure.views(np.arange(structure.size))
-    where = np.concatenate([places[name].reshape(-1) for name in claims.names])
-    direction = random_direction(where, own, rng)
+    eps = float(np.finfo(structure.dtype if wide else structure.own_dtype).eps)
+    value = (
+        np.abs(function.value)[:, None] / scale.own
+    )  # what moves the value by less than its rounding is zero
+    rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
+    where = np.concatenate([structure.places[name] for name in claims.names])
+    direction = random_direction(where, scale.own, rng)
     seen = noise(function, direction.dense(structure.size))
-    relative = accuracy.relative
+    relative, slack = _allowed(function, claims, dtypes, rtol, wide=wide)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
-    check = DirectionalCheck(
-        function, claims.rows, level, relative, accuracy.slack, scale, seen, accuracy.blurred
-    )
+    blurred = max(BLURRED, 3 * (rtol or 0))
+    check = DirectionalCheck(function, claims.rows, rounding, relative, slack, scale, seen, rng, blurred)
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps
-        check.refine = lambda reach: measure_rounding(
-            Surroundings(gradient, claims, point, own, eps, rng, reach)
-        )
+        check.refine = partial(measure_rounding, check)
     steps = curve(check, direction, LEVELS if function.budget.limit >= ROOMY else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(function, direction)
@@ -329,22 +265,43 @@ def choose_method(
     return check, steps
 
 
+def _allowed(
+    function: FunctionOracle, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
+) -> tuple[Array, Array]:
+    """What a right gradient may be off: (p,) relative to each entry, and (m, p) beside that, absolute.
+
+    By the dtype of the claims, or by the accuracy `rtol` that was asked for, which is relative to an entry or to the
+    root mean square of its tensor, whichever is larger. wide: whether the claims were computed in the wide dtype of
+    the structure; else in the narrowest one of the point and of the answer.
+    """
+    own = float(np.finfo(function.structure.own_dtype).eps)
+    relative = np.full(function.structure.size, FINEST if wide else relative_tolerance(own))
+    slack = np.zeros(claims.rows.shape)
+    for name, where in function.structure.places.items():
+        dtype, eps = dtypes.get(name), own
+        if dtype is not None and dtype.kind == "f" and not wide:
+            eps = max(own, float(np.finfo(dtype).eps))
+            relative[where] = relative_tolerance(eps)
+            slack[:, where] = float(np.finfo(dtype).smallest_subnormal)  # no number is nearer
+        if rtol is not None and len(where):
+            relative[where] = rtol if wide else max(rtol, eps)
+            rows = np.nan_to_num(claims.rows[:, where])
+            slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
+    return relative, slack
+
+
 def without_kinks(
-    check: DirectionalCheck,
-    steps: Curve,
-    verdicts: list[TensorVerdict],
-    structure: Structure,
-    claims: Claims,
-    rng: np.random.Generator,
+    check: DirectionalCheck, steps: Curve, kinks: Iterable[Kink], names: tuple[str, ...]
 ) -> Curve:
     """The step curve along a direction in which no entry moves that was found to be at a kink."""
+    structure = check.function.structure
     free = np.zeros(structure.size, bool)
     views = structure.views(free)
-    for name in claims.names:
+    for name in names:
         views[name][...] = True
-    for kink in (kink for each in verdicts for kink in each.kinks):
+    for kink in kinks:
         views[kink.tensor][kink.index] = False
     where = np.flatnonzero(free)
     if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
         return steps
-    return curve(check, random_direction(where, check.scales.own, rng)) or steps
+    return curve(check, random_direction(where, check.scales.own, check.rng)) or steps

@@ -52,7 +52,7 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
     if np.count_nonzero(direction) <= _FEW and function.budget.limit >= ROOMY and not function.coarse:
         rays += [_values(function, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
     floor = _floor(function, rays[0])
-    found = np.fmax(np.fmax.reduce([_deviation(values) for values in rays]), floor)
+    found = np.fmax(np.fmax.reduce([deviation(values) for values in rays]), floor)
     with np.errstate(all="ignore"):
         near = (floor <= _FAR * _floor(function, function.value[None])) | (
             function.value == 0
@@ -62,7 +62,7 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
     nearer = [_values(function, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
     floor = np.fmin(floor, _floor(function, nearer[0]))  # the function may be larger farther away
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
-    found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
+    found = np.fmin(found, np.fmax(floor, np.fmax(*map(deviation, nearer))))
     for step in _NEAREST:
         loud = found > _QUIET * floor
         if not np.any(loud) or function.coarse or not function.room(4 * _POINTS):
@@ -70,7 +70,7 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
         before, values = found, _values(function, direction, eps**step)
         floor = np.fmin(floor, _floor(function, values))
         distinct = np.array([len(np.unique(column)) for column in values.T]) >= _DISTINCT
-        found = np.where(loud & distinct, np.fmin(found, np.fmax(_deviation(values), floor)), found)
+        found = np.where(loud & distinct, np.fmin(found, np.fmax(deviation(values), floor)), found)
         if np.all(found > before / _FALLS):  # noise is the same for all steps
             break
     return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
@@ -94,7 +94,7 @@ def _values(function: FunctionOracle, direction: Array, step: float) -> Array:
     return values
 
 
-def _deviation(values: Array) -> Array:
+def deviation(values: Array) -> Array:
     """σ (m,), NaN where there are no values."""
     differences = np.abs(np.diff(values, n=_ORDER, axis=0))
     return np.asarray(np.median(differences, axis=0) / _MEDIAN * math.sqrt(_GAMMA))

@@ -1,4 +1,4 @@
-"""Search: a whole gradient compared, entry by entry or along random directions, and the place of a mistake in it."""
+"""Tensors: a whole gradient compared, entry by entry or along random directions, and the place of a mistake in it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.slopes import Direction, entry_direction, random_direction
+from backprop.check.numeric.directions import Direction, entry_direction, random_direction
+from backprop.check.numeric.looks import compare
 from backprop.check.oracle import OutOfCalls
-from backprop.check.points import Structure
 
 # Entries: the whole gradient compared entry by entry, for as few parameters as that can be done for.
 
 _CONFIRMED = 12
+"""Complex steps that real quotients confirmed: later ones are trusted without."""
 
 
-@dataclass(frozen=True)
 class Table:
     """The truth (m, p) of every entry beside the claim.
 
@@ -28,44 +28,37 @@ class Table:
     looked at.
     """
 
-    expected: Array
-    tolerance: Array
-    error: Array
-    wrong: Array
-    open: Array
-    kink: Array
-    steep: Array
-    left: Array
-    right: Array
-    reasons: dict[int, str]
-    seen: Array
+    def __init__(self, outputs: int, size: int) -> None:
+        self.expected, self.left, self.right = np.full((3, outputs, size), np.nan)
+        self.tolerance, self.error = np.full((2, outputs, size), np.inf)
+        self.wrong, self.open, self.kink = np.zeros((3, outputs, size), bool)
+        self.steep = np.zeros((outputs, size))
+        self.seen = np.zeros(size, bool)
+        self.reasons: dict[int, str] = {}
 
-
-def empty_table(outputs: int, size: int) -> Table:
-    """A table in which nothing has been looked at."""
-    shape = (outputs, size)
-    return Table(
-        np.full(shape, np.nan),
-        np.full(shape, np.inf),
-        np.full(shape, np.inf),
-        np.zeros(shape, bool),
-        np.zeros(shape, bool),
-        np.zeros(shape, bool),
-        np.zeros(shape),
-        np.full(shape, np.nan),
-        np.full(shape, np.nan),
-        {},
-        np.zeros(size, bool),
-    )
+    def look(self, check: DirectionalCheck, index: int) -> None:
+        """Compare one entry and put it into the table."""
+        direction = entry_direction(index, check.scales)
+        found = compare(check, direction, confirm=check.confirmed < _CONFIRMED)
+        scale, unclear = direction.by[0], found.kink | found.open
+        self.expected[:, index] = found.value / scale
+        self.error[:, index] = np.where(unclear, np.inf, found.error / scale)
+        self.tolerance[:, index] = np.where(unclear, np.inf, found.tolerance / scale)
+        self.wrong[:, index], self.open[:, index], self.kink[:, index] = found.wrong, found.open, found.kink
+        self.steep[:, index] = found.steep / abs(scale)
+        self.left[:, index], self.right[:, index] = found.left / scale, found.right / scale
+        self.seen[index] = True
+        if found.reason:
+            self.reasons[index] = found.reason
 
 
 def every_entry(check: DirectionalCheck, where: Array) -> Table | None:
     """Compare the entries `where`; None where complex steps turn out to be no slopes, and all is to be done again."""
-    table = empty_table(*check.claimed.shape)
+    table = Table(*check.claimed.shape)
     trusted = check.complex
     for index in where:
         try:
-            look(check, table, int(index))
+            table.look(check, int(index))
         except OutOfCalls:
             break
         if trusted and not check.complex:
@@ -73,59 +66,40 @@ def every_entry(check: DirectionalCheck, where: Array) -> Table | None:
     return table
 
 
-def look(check: DirectionalCheck, table: Table, index: int) -> None:
-    """Compare one entry and put it into the table."""
-    direction = entry_direction(index, check.scales)
-    comparison = check.compare(direction, confirm=check.confirmed < _CONFIRMED)
-    scale = direction.by[0]
-    at_kink = comparison.kink | comparison.open
-    table.expected[:, index] = comparison.value / scale
-    table.error[:, index] = np.where(at_kink, np.inf, comparison.error / scale)
-    table.tolerance[:, index] = np.where(at_kink, np.inf, comparison.tolerance / scale)
-    table.wrong[:, index] = comparison.wrong
-    table.open[:, index] = comparison.open
-    table.kink[:, index] = comparison.kink
-    table.steep[:, index] = comparison.steep / abs(scale)
-    table.left[:, index], table.right[:, index] = comparison.left / scale, comparison.right / scale
-    table.seen[index] = True
-    if comparison.reason:
-        table.reasons[index] = comparison.reason
-
-
-# Search: in which slices of a large tensor an error lies, by halving what moves, one axis after the other.
+# In which slices of a large tensor an error lies, by halving what moves, one axis after the other.
 #
 # A subset of slices is tested along one random direction. Where it fails, both its halves are; a single wrong entry
 # of a (i, o) tensor costs about 2 log₂ i + 2 log₂ o tests. Where many slices of an axis fail, the error is spread
 # along it, and a sample of its entries says more.
 
 _MANY = 4
+"""More slices than this that fail are not told one by one."""
 
 
 @dataclass(frozen=True)
 class Slices:
-    """For every axis, the slices in which an error lies; None where they are many. size: of each axis."""
+    """For every axis, the slices in which an error lies; None where they are many.
+
+    places: all places of the tensor in the vector, in its shape.
+    """
 
     chosen: tuple[tuple[int, ...] | None, ...]
-    shape: tuple[int, ...]
+    places: Array
 
-    def places(self, start: int) -> Array:
-        """The flat places of all entries that lie in chosen slices of every axis."""
-        grid = np.ix_(
-            *(
-                range(length) if one is None else list(one)
-                for one, length in zip(self.chosen, self.shape, strict=True)
-            )
-        )
-        all_places = start + np.arange(int(np.prod(self.shape, dtype=int))).reshape(self.shape)
-        return np.asarray(all_places[grid] if self.shape else all_places).reshape(-1)
+    @property
+    def inside(self) -> Array:
+        """The places of all entries that lie in chosen slices of every axis."""
+        axes = zip(self.chosen, self.places.shape, strict=True)
+        grid = np.ix_(*(range(length) if one is None else list(one) for one, length in axes))
+        return np.asarray(self.places[grid] if self.places.ndim else self.places).reshape(-1)
 
     def __str__(self) -> str:
         """Such as `[:, 3]`."""
-        searches = [
+        parts = [
             ":" if one is None else str(one[0]) if len(one) == 1 else "{" + ", ".join(map(str, one)) + "}"
             for one in self.chosen
         ]
-        return f"[{', '.join(searches)}]"
+        return f"[{', '.join(parts)}]"
 
 
 def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) -> Slices:
@@ -134,27 +108,24 @@ def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) ->
     test: whether the entries at given places fail together.
     """
     places = start + np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
-    chosen: list[tuple[int, ...] | None] = []
+    chosen = []
     for axis, length in enumerate(shape):
 
-        def fails(slices: range, axis: int = axis) -> bool:
-            return test(np.take(places, slices, axis=axis).reshape(-1))
+        def fails(half: range, axis: int = axis) -> bool:
+            return test(np.take(places, half, axis=axis).reshape(-1))
 
         chosen.append(_failing(length, fails))
-    return Slices(tuple(chosen), shape)
+    return Slices(tuple(chosen), places)
 
 
 def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | None:
     """The slices of one axis that fail, by halving; None where they are many, or none fails alone."""
     nodes = [range(length)]
     while any(len(node) > 1 for node in nodes):
-        kept = []
+        kept: list[range] = []
         for node in nodes:
             middle = len(node) // 2
-            halves = (
-                [node] if middle == 0 else [half for half in (node[:middle], node[middle:]) if fails(half)]
-            )
-            kept += halves
+            kept += [half for half in (node[:middle], node[middle:]) if fails(half)] if middle else [node]
         nodes = kept
         if len(nodes) > _MANY:
             return None
@@ -167,16 +138,23 @@ def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | N
 # error in any of them shows, but for a chance of measure zero, as long as it is larger than the rounding of the
 # whole slope.
 
-_SAMPLE = 8
-_LOOKED_AT = 24
-_FOR_SIGNATURE = 6
 RIGHT_CALLS = 110
-"""What the directions of a right gradient may cost in calls, beside what comes before them."""
+"""Calls for the directions of a right gradient: with what comes before them, at most 200 as `check_gradient` says."""
+_PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": 8}
+"""Calls that a direction takes, as counted: one complex step, or steps on both sides of the point."""
+_SAMPLE, _LOOKED_AT = 8, 24
+"""Entries looked at in a tensor that is wrong: a sample of it, and all of the slices in which the error lies."""
+_FOR_SIGNATURE = 6
+"""Directions more in a tensor that is wrong, so that signatures have so many values to fit."""
+_SPREAD = 0.7
+"""Of the sample: where more entries are wrong the error is spread over the tensor."""
+_SECOND = 0.4
+"""Of the calls of a group: the second direction is taken where the first has used no more."""
 
 
 @dataclass
 class TensorSearch:
-    """One tensor: its places in the vector, what was read along directions in it, and where it is wrong.
+    """One tensor: its places in the vector, what was compared along directions in it, and where it is wrong.
 
     kinks: the slices at kinks, which no later direction moves. finished: whether all was done that was to be done.
     """
@@ -187,44 +165,44 @@ class TensorSearch:
     comparisons: list[Comparison] = field(default_factory=list)
     slices: Slices | None = None
     kinks: Slices | None = None
-    kinked: Array = field(default_factory=lambda: np.zeros(0, int))
     finished: bool = False
 
     @property
+    def kinked(self) -> Array:
+        """The places of the entries at kinks."""
+        return np.zeros(0, int) if self.kinks is None else self.kinks.inside
+
+    @property
     def wrong(self) -> bool:
-        """Whether directions disagree: any of the first, and more than one where many were read."""
+        """Whether directions disagree: any of the first, and more than one where many were compared."""
         return self._disagreeing > (1 if len(self.comparisons) > _FOR_SIGNATURE else 0)
 
     @property
     def open(self) -> bool:
         """Whether any direction leaves it open, or contradicts the others."""
-        is_open = any(bool(np.any(comparison.open)) for comparison in self.comparisons)
+        is_open = any(bool(np.any(each.open)) for each in self.comparisons)
         return not self.finished or is_open or (self._disagreeing > 0 and not self.wrong)
 
     @property
     def _disagreeing(self) -> int:
-        return sum(bool(np.any(comparison.wrong)) for comparison in self.comparisons)
+        return sum(bool(np.any(each.wrong)) for each in self.comparisons)
+
+    def without_kinks(self, places: Array) -> Array:
+        """Those places that are at no kink."""
+        return np.setdiff1d(places, self.kinked) if self.kinks is not None else places
 
 
-def by_directions(
-    check: DirectionalCheck,
-    structure: Structure,
-    names: list[str],
-    table: Table,
-    rng: np.random.Generator,
-) -> list[TensorSearch]:
+def by_directions(check: DirectionalCheck, names: tuple[str, ...], table: Table) -> list[TensorSearch]:
     """Compare the tensors `names` along random directions, and search where they fail; entries go into `table`."""
-    places = structure.views(np.arange(structure.size))
-    searches = [TensorSearch(name, structure.leaf(name).shape, places[name].reshape(-1)) for name in names]
+    structure, budget = check.function.structure, check.function.budget
+    searches = [TensorSearch(name, structure.leaf(name).shape, structure.places[name]) for name in names]
     searches = [search for search in searches if len(search.places)]
-    suspected = _suspected(check, searches, rng)
-    budget = check.function.budget
+    suspected = _suspected(check, searches)
     most = budget.limit
     for number, search in enumerate(suspected):
-        share = budget.left // (len(suspected) - number)
-        budget.limit = budget.used + share
+        budget.limit = budget.used + budget.left // (len(suspected) - number)
         try:
-            _examine(check, search, table, rng)
+            _examine(check, search, table)
             search.finished = True
         except OutOfCalls:
             search.finished = bool(search.comparisons) and search.wrong  # enough for a verdict
@@ -233,31 +211,28 @@ def by_directions(
     return searches
 
 
-def _suspected(
-    check: DirectionalCheck, searches: list[TensorSearch], rng: np.random.Generator
-) -> list[TensorSearch]:
+def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[TensorSearch]:
     """The tensors to look at more closely, after two directions through each, or through groups where they are many.
 
-    A tensor alone in its group keeps its readings, and so do all members of a group that is right.
+    A tensor alone in its group keeps its comparisons, and so do all members of a group that is right.
     """
-    per_direction = 1 if check.complex else 13 if check.noisy else 8
+    per_direction = _PER_DIRECTION["complex" if check.complex else "noisy" if check.noisy else "quiet"]
     groups = max(1, min(len(searches), RIGHT_CALLS // (2 * per_direction)))
     suspected: list[TensorSearch] = []
     start = check.function.calls
     for group in range(groups):
         members = searches[group::groups]
         where = np.concatenate([search.places for search in members])
+        comparisons: list[Comparison] = []
         try:
-            comparisons: list[Comparison] = []
-            for direction in _two(check, where, rng):
-                if not comparisons or check.function.calls - start <= RIGHT_CALLS * (group + 0.4) / groups:
-                    comparisons.append(
-                        check.compare(direction)
-                    )  # the second, where the first was not too dear
+            for direction in _two(check, where):
+                used = check.function.calls - start
+                if not comparisons or used <= RIGHT_CALLS * (group + _SECOND) / groups:
+                    comparisons.append(compare(check, direction))
         except OutOfCalls:
             suspected += members
             continue
-        if any(np.any(comparison.wrong | comparison.open | comparison.kink) for comparison in comparisons):
+        if not all(each.clean for each in comparisons):
             suspected += members
         for search in members:
             search.finished = True
@@ -269,65 +244,53 @@ def _suspected(
     return suspected
 
 
-def _two(check: DirectionalCheck, where: Array, rng: np.random.Generator) -> list[Direction]:
+def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
-    return [random_direction(where, scale, rng) for scale in (check.scales.tensor, check.scales.own)]
+    return [random_direction(where, scale, check.rng) for scale in (check.scales.tensor, check.scales.own)]
 
 
-def _examine(check: DirectionalCheck, search: TensorSearch, table: Table, rng: np.random.Generator) -> None:
+def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
     """Locate the error in a tensor that failed a direction test, alone or in a group."""
     if not search.comparisons:
-        search.comparisons = [check.compare(direction) for direction in _two(check, search.places, rng)]
-    if any(np.any(comparison.kink | comparison.open) for comparison in search.comparisons):
-        _set_kinks_apart(check, search, table, rng)
-    if not search.wrong:
-        return
-    free = _without(search.places, search.kinked)
-    if not len(free):
+        search.comparisons = [compare(check, direction) for direction in _two(check, search.places)]
+    if any(np.any(each.kink | each.open) for each in search.comparisons):
+        _set_kinks_apart(check, search, table)
+    free = search.without_kinks(search.places)
+    if not search.wrong or not len(free):
         return
     for _ in range(_FOR_SIGNATURE):
-        search.comparisons.append(
-            check.compare(random_direction(free, check.scales.tensor, rng), thorough=True, confirm=False)
-        )
-    sample = rng.choice(free, min(_SAMPLE, len(free)), replace=False)
+        direction = random_direction(free, check.scales.tensor, check.rng)
+        search.comparisons.append(compare(check, direction, thorough=True, confirm=False))
+    sample = check.rng.choice(free, min(_SAMPLE, len(free)), replace=False)
     for place in sample:
-        look(check, table, int(place))
-    if np.mean(np.any(table.wrong[:, sample], axis=0)) > 0.7:
+        table.look(check, int(place))
+    if np.mean(np.any(table.wrong[:, sample], axis=0)) > _SPREAD:
         return
-    search.slices = locate(
-        int(search.places[0]), search.shape, lambda where: _is_wrong(check, where, search, rng)
-    )
-    inside = _without(search.slices.places(int(search.places[0])), search.kinked)
-    for place in inside if len(inside) <= _LOOKED_AT else rng.choice(inside, _SAMPLE, replace=False):
+
+    def is_wrong(where: Array) -> bool:
+        free = search.without_kinks(where)
+        if not len(free):
+            return False
+        direction = random_direction(free, check.scales.tensor, check.rng)
+        return bool(np.any(compare(check, direction, confirm=False).wrong))
+
+    search.slices = locate(int(search.places[0]), search.shape, is_wrong)
+    inside = search.without_kinks(search.slices.inside)
+    for place in inside if len(inside) <= _LOOKED_AT else check.rng.choice(inside, _SAMPLE, replace=False):
         if not table.seen[place]:
-            look(check, table, int(place))
+            table.look(check, int(place))
 
 
-def _is_wrong(check: DirectionalCheck, where: Array, search: TensorSearch, rng: np.random.Generator) -> bool:
-    free = _without(where, search.kinked)
-    if not len(free):
-        return False
-    comparison = check.compare(random_direction(free, check.scales.tensor, rng), confirm=False)
-    return bool(np.any(comparison.wrong))
-
-
-def _set_kinks_apart(
-    check: DirectionalCheck, search: TensorSearch, table: Table, rng: np.random.Generator
-) -> None:
+def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
     """Find the slices whose entries sit at a kink, and compare the rest without them."""
 
     def at_kink(where: Array) -> bool:
-        comparison = check.compare(random_direction(where, check.scales.tensor, rng), thorough=True)
-        return bool(np.any(comparison.kink))
+        direction = random_direction(where, check.scales.tensor, check.rng)
+        return bool(np.any(compare(check, direction, thorough=True).kink))
 
     search.kinks = locate(int(search.places[0]), search.shape, at_kink)
-    search.kinked = search.kinks.places(int(search.places[0]))
     for place in search.kinked[:_LOOKED_AT]:
-        look(check, table, int(place))
-    free = _without(search.places, search.kinked)
+        table.look(check, int(place))
+    free = search.without_kinks(search.places)
     if len(free):
-        search.comparisons = [check.compare(direction) for direction in _two(check, free, rng)]
-
-
-def _without(places: Array, kinked: Array) -> Array:
-    return np.setdiff1d(places, kinked) if len(kinked) else places
+        search.comparisons = [compare(check, direction) for direction in _two(check, free)]

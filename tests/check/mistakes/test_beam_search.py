@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backprop import Network
-from backprop.check.network.comparison import truth_for
 from backprop.check.network.mistakes import Got, Run, find_mistakes
+from backprop.check.network.truth import truth_for
 
 SIZES = (12, 8, 8, 5)
 
