@@ -62,7 +62,7 @@ GLOBALS = {
 import backprop.check.network as network, backprop.verify as verify
 network.check_network_gradient = verify.reference = None
 import backprop.check.network.truth as truth
-truth.compare = lambda *_: (None, None)
+truth.Truth.compare = lambda *_: (None, None)
 import backprop.bench.check.wire as wire
 wire.unpack = wire._numbers_of = None
 """,

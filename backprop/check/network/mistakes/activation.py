@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.state import Got, Mistake, State
+from backprop.check.network.mistakes.state import Got, Mistake, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
 from backprop.layers.gelu import normal_distribution
 
 # Slopes: what is written by mistake for f'(z), one table an activation.
-
-
-def derivative_of(activation: Elementwise, at: Array) -> Array:
-    """f' of any array."""
-    return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
 
 
 def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tuple[Array, str]]:
@@ -229,14 +223,3 @@ def _between(low: float, high: float) -> str:
             if low <= candidate <= high:
                 return f"{candidate:g}"
     return f"{high:g}"
-
-
-class NoCost(Elementwise):
-    """An activation used only inside the search for mistakes; it has no cost model."""
-
-    reads_input: ClassVar[bool] = True
-    forward_flops_per_element: ClassVar[int] = 0
-    derivative_flops_per_element: ClassVar[int] = 0
-    forward_temporaries: ClassVar[int] = 0
-    derivative_temporaries: ClassVar[int] = 0
-    derivative_is_mask: ClassVar[bool] = False

@@ -8,7 +8,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State, norm
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.verify.agreement import norm
 
 # Factors: what a constant k with got = k · expected may stand for.
 

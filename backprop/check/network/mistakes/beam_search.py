@@ -19,8 +19,9 @@ from backprop.check.network.mistakes.batch import scaled, weighted
 from backprop.check.network.mistakes.chain import wrong_chain
 from backprop.check.network.mistakes.other_network import other_networks
 from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
-from backprop.check.network.mistakes.state import Got, Hypotheses, Mistake, Run, State, norm
+from backprop.check.network.mistakes.state import Got, Hypotheses, Mistake, Run, State
 from backprop.check.network.mistakes.tensor import bias_mistakes, weight_mistakes
+from backprop.verify.agreement import norm
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
 """The families of mistakes at the network's output: from the right state of the last layer to wrong ones.

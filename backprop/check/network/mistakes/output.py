@@ -114,7 +114,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
     yield (q - t) / n, "the binary cross-entropy of a sigmoid for every class"
     yield (q - t) / (n * c), "the binary cross-entropy of a sigmoid, averaged over the classes"
     dq = (q - t) * q * (1 - q)
-    for factor, words in _factors(n, c):
+    for factor, words in squared_errors(n, c):
         yield factor * dq, f"{words} of a sigmoid's outputs"
     gaps = np.where(t > 0, 0.0, z - z[np.arange(n), run.labels][:, None] + 1)
     hinge = np.where((t == 0) & (gaps > 0), 1.0, 0.0)
@@ -125,7 +125,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
 def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     y, t, n = run.y, run.targets, run.n
     c = y.shape[1]
-    losses = [(factor * (y - t), words) for factor, words in _factors(n, c)]
+    losses = [(factor * (y - t), words) for factor, words in squared_errors(n, c)]
     if run.network.loss_function.name == "mean-squared-error":
         losses += [(2 * y / (n * c), "the mean square of the outputs: the labels are not subtracted")]
     losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
@@ -134,13 +134,13 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
         if run.fused or "squared" not in words:  # in multiples of itself the loss is no other one
             yield run.through(run.depth - 1, dy), words
     if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
-        for factor, words in _factors(n, c):
+        for factor, words in squared_errors(n, c):
             if run.activations[-1] is not None:
                 yield factor * (run.z[-1] - t), f"{words} of the logits"
 
 
-def _factors(n: int, c: int) -> Iterator[tuple[float, str]]:
-    """The constants with which the squared error is written."""
+def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
+    """The ways to write the squared error: k of the gradient k (y - t), where the loss is k/2 Σ (y - t)²."""
     yield 2 / (n * c), "the mean squared error"
     yield 1 / (n * c), "half of the mean squared error"
     yield 2 / n, "the squared error"

@@ -10,6 +10,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Network
+from backprop.verify.agreement import norm
 
 # Run: a forward pass through a multi-layer perceptron in float64, kept for ways back through it, right and wrong.
 #
@@ -22,7 +23,7 @@ from backprop.network import Network
 class Run:
     """The values of one forward pass. `activations` are what follows each linear layer, None for nothing.
 
-    kinks: by layer, what f' is taken for at its kinks (n, o), NaN elsewhere. decay: the λ of λ/2 Σ W² in the loss.
+    slopes: by layer, what f' is taken for (n, o), NaN where it is f' itself. decay: the λ of λ/2 Σ W² in the loss.
     """
 
     network: Network
@@ -34,7 +35,7 @@ class Run:
     x: tuple[Array, ...]
     z: tuple[Array, ...]
     y: Array
-    kinks: Mapping[int, Array] = field(default_factory=dict)
+    slopes: Mapping[int, Array] = field(default_factory=dict)
     decay: float = 0.0
 
     @classmethod
@@ -89,7 +90,7 @@ class Run:
             labels=self.labels if labels is None else labels,
             biases=b,
             activations=chosen,
-            kinks=self.kinks if activations is None and biases is None else {},
+            slopes=self.slopes if activations is None and biases is None else {},
             x=tuple(x[:-1]),
             z=tuple(z),
             y=x[-1],
@@ -113,9 +114,7 @@ class Run:
     @property
     def targets(self) -> Array:
         """The labels one-hot, (n, c)."""
-        targets = np.zeros_like(self.y)
-        targets[np.arange(self.n), self.labels] = 1
-        return targets
+        return one_hot(self.labels, self.y)
 
     def names(self, k: int) -> tuple[str, str]:
         """The names of the weights and the bias of layer k."""
@@ -123,18 +122,17 @@ class Run:
         return own["W"], own["b"]
 
     def slope(self, k: int) -> Array:
-        """f'(z) of layer k, (n, o)."""
+        """f'(z) of layer k, (n, o), where nothing or a function of one element follows it."""
         activation = self.activations[k]
-        assert isinstance(activation, Elementwise)
-        slope = np.asarray(activation.derivative(self.z[k], activation.forward({}, self.z[k])), np.float64)
-        return np.where(np.isnan(self.kinks[k]), slope, self.kinks[k]) if k in self.kinks else slope
+        slope = np.ones_like(self.z[k])
+        if isinstance(activation, Elementwise):
+            slope = derivative_of(activation, self.z[k])
+        return np.where(np.isnan(self.slopes[k]), slope, self.slopes[k]) if k in self.slopes else slope
 
     def through(self, k: int, dy: Array) -> Array:
         """∂L/∂z of layer k from ∂L/∂f(z)."""
         activation = self.activations[k]
-        if activation is None:
-            return dy
-        if isinstance(activation, Elementwise):
+        if activation is None or isinstance(activation, Elementwise):
             return np.asarray(dy * self.slope(k))
         dz, _ = activation.vjp({}, self.z[k], activation.forward({}, self.z[k]), dy)
         assert dz is not None
@@ -146,6 +144,27 @@ class Run:
         if self.fused:
             return loss.gradient(self.z[-1], self.labels)
         return self.through(self.depth - 1, loss.gradient(self.y, self.labels))
+
+    def deltas(self, change: Callable[[int, Array], Array] | None = None) -> Iterator[tuple[int, Array]]:
+        """δ of every layer, from the last one back, each as `change` makes it."""
+        delta = self.output_delta()
+        for k in range(self.depth - 1, -1, -1):
+            delta = delta if change is None else change(k, delta)
+            yield k, delta
+            if k:
+                delta = self.through(k - 1, delta @ self.weights[k].T)
+
+
+def derivative_of(activation: Elementwise, at: Array) -> Array:
+    """f' of any array."""
+    return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
+
+
+def one_hot(labels: Array, like: Array) -> Array:
+    """The labels as rows (n, c) of zeros and a one."""
+    targets = np.zeros_like(like)
+    targets[np.arange(len(labels)), labels] = 1
+    return targets
 
 
 def _between(network: Network) -> tuple[Layer | None, ...] | None:
@@ -284,11 +303,6 @@ class Got:
         """The largest residual that counts as equal, for a hypothesis of norm `size`."""
         rounding = self.tolerance[name] * max(size, 1e-300)
         return min(rounding, 0.1 * self.error[name]) if name in self.wrong else rounding
-
-
-def norm(array: Array) -> float:
-    """The Euclidean norm of all entries."""
-    return float(np.linalg.norm(array.ravel()))
 
 
 Hypotheses = Callable[[State, Got], Iterator[State]]
