@@ -162,7 +162,8 @@ def _evidence(
             seen.steps = without_kinks(check, steps, kinks, claims.names)
         seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
         if gradient is not None and any(each.wrong for each in seen.verdicts):
-            seen.in_float32 = gradient.tensors(x.astype(np.float32).astype(x.dtype))
+            rounded = gradient.at(x.astype(np.float32).astype(x.dtype))
+            seen.in_float32 = None if rounded is None else rounded.comparable
     seen.gradient_calls += 0 if gradient is None else gradient.calls
     return seen
 
@@ -170,10 +171,11 @@ def _evidence(
 def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
     """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
     gradient.wide = True
-    other = gradient.at(x)
-    if other is not None and other[0].names == claims.names:
-        wide, answer = other
-        if all(array.dtype == gradient.structure.dtype for array in answer.tensors.values()):
+    answer = gradient.at(x)
+    if answer is not None:
+        wide = claims_of(answer, gradient.structure, gradient.outputs)
+        is_wide = all(array.dtype == gradient.structure.dtype for array in answer.tensors.values())
+        if is_wide and wide.names == claims.names:
             return wide
     gradient.wide = False
     return claims

@@ -51,7 +51,7 @@ def check_rtol(rtol: float | None) -> None:
 # Copies: arguments and answers in memory of their own, and whether two of them are equal to rounding.
 
 _ROUNDING = 1e-6
-"""Answers this close, against the largest entry, are equal.
+"""Of the largest entry: answers that are so close are equal.
 
 Where a copy happens to lie in memory changes the order of a sum, and an intermediate may be float32.
 """
@@ -59,34 +59,41 @@ Where a copy happens to lie in memory changes the order of a sum, and an interme
 
 def copied(value: Any) -> Any:
     """The same containers around copies of the same arrays; anything else as deeply as it can be copied."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return copy.deepcopy(value)
+    return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
+
+
+def _arrays(value: Any, path: str = "") -> dict[str, Array]:
+    """Every array or number in containers, by name; "" for a lone array."""
+    if not isinstance(value, Mapping | list | tuple):
+        return {} if value is None else {path: np.asarray(value)}
+    is_mapping = isinstance(value, Mapping)
+    found: dict[str, Array] = {}
+    for key, child in value.items() if isinstance(value, Mapping) else enumerate(value):
+        found |= _arrays(child, join(path, key, is_mapping))
+    return found
 
 
 def differing(one: Any, other: Any) -> list[str]:
-    """The names of the arrays that differ in any bit, or in NaN; "" for a lone array."""
-    first, second = dict(_arrays(one)), dict(_arrays(other))
-    names = [name for name in first if name not in second or not _same(first[name], second[name])]
-    return names + [name for name in second if name not in first]
+    """The names of the arrays that differ in any bit, or in NaN."""
+    first, second = _arrays(one), _arrays(other)
+    both = dict.fromkeys([*first, *second])
+    return [name for name in both if not _same(first.get(name), second.get(name))]
 
 
 def first_difference(one: Any, other: Any) -> str | None:
     """Where and how much two answers differ, in words; None where they are equal to rounding."""
-    first, second = dict(_arrays(one)), dict(_arrays(other))
+    first, second = _arrays(one), _arrays(other)
     if set(first) != set(second):
         return "it has other tensors"
     for name, a in first.items():
-        b = second[name]
-        where = f"{name} " if name else ""
+        b, where = second[name], f"{name} " if name else ""
         if a.shape != b.shape:
             return f"{where}of shape {a.shape}, then {b.shape}"
         if a.dtype.kind not in "iufcb" or _same(a, b) or a.size == 0:
             continue
         with np.errstate(all="ignore"):
             gap = np.abs(np.subtract(a, b, dtype=np.result_type(a, b, np.float64)))
-            scale = np.max(np.maximum(np.abs(a), np.abs(b)))
-            different = ~(gap <= _tolerance(a) * scale)
+            different = ~(gap <= _tolerance(a) * np.max(np.maximum(np.abs(a), np.abs(b))))
         if np.any(different & ~(np.isnan(a) & np.isnan(b))):
             worst = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), -1, gap))), a.shape)
             return f"{where}{[int(k) for k in worst]} was {a[worst]:.6g}, then {b[worst]:.6g}"
@@ -95,45 +102,28 @@ def first_difference(one: Any, other: Any) -> str | None:
 
 def is_sum(one: Any, two: Any, three: Any) -> bool:
     """Whether three answers are equally spaced and not equal: each call adds the same to the one before."""
-    a, b, c = (dict(_arrays(each)) for each in (one, two, three))
-    if not a.keys() == b.keys() == c.keys() or any(
-        not a[name].shape == b[name].shape == c[name].shape for name in a
-    ):
+    answers = [_arrays(each) for each in (one, two, three)]
+    shapes = [{name: array.shape for name, array in each.items()} for each in answers]
+    if not shapes[0] == shapes[1] == shapes[2]:
         return False
     grows = False
-    for name in a:
-        if a[name].dtype.kind not in "iuf":
-            continue
-        step, next_step = b[name] - a[name], c[name] - b[name]
-        scale = np.max(np.abs(c[name]), initial=0)
-        if not np.all(np.abs(next_step - step) <= 10 * _tolerance(a[name]) * scale):
-            return False
-        grows |= bool(np.any(np.abs(step) > 1e3 * _tolerance(a[name]) * scale))
+    for a, b, c in ([each[name] for each in answers] for name in answers[0]):
+        if a.dtype.kind in "iuf":
+            step, next_step, rounding = b - a, c - b, _tolerance(a) * np.max(np.abs(c), initial=0)
+            if not np.all(np.abs(next_step - step) <= 10 * rounding):
+                return False
+            grows |= bool(np.any(np.abs(step) > 1e3 * rounding))
     return grows
 
 
 def _tolerance(array: Array) -> float:
-    if array.dtype.kind not in "fc":
-        return 0.0
-    return max(_ROUNDING, 16 * float(np.finfo(array.dtype).eps))
+    return max(_ROUNDING, 16 * float(np.finfo(array.dtype).eps)) if array.dtype.kind in "fc" else 0.0
 
 
-def _same(one: Array, other: Array) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype:
+def _same(one: Array | None, other: Array | None) -> bool:
+    if one is None or other is None or one.shape != other.shape or one.dtype != other.dtype:
         return False
     return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-
-
-def _arrays(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """Every array or number in containers, by name."""
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from _arrays(child, join(path, key, True))
-    elif isinstance(value, list | tuple):
-        for key, child in enumerate(value):
-            yield from _arrays(child, join(path, key, False))
-    elif value is not None:
-        yield path, np.asarray(value)
 
 
 # Behaviour: whether a function leaves its arguments alone and gives the same answer to the same call.
@@ -149,20 +139,21 @@ def _arrays(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The first answer, in memory of its own, and what is amiss with the way in which it was given.
-
-    repeatable: whether equal calls gave equal answers, to rounding.
-    """
+    """The first answer, in memory of its own, and what is amiss with the way in which it was given."""
 
     answer: Any
     findings: tuple[Finding, ...]
     calls: int
-    repeatable: bool = True
 
     @property
     def has_state(self) -> bool:
         """Whether an answer depends on the call before."""
         return any(finding.kind == "state-from-last-call" for finding in self.findings)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether equal calls gave equal answers, to rounding."""
+        return not self.has_state and all(finding.kind != "not-repeatable" for finding in self.findings)
 
 
 def observe(
@@ -210,27 +201,18 @@ def observe(
         for _ in range(2):
             call_elsewhere()
             rounds.append([call(arguments) for _ in range(3)])
-        findings.append(_changing(first, second, rounds, seen, called, elsewhere is not None))
-    repeatable = not any(each.kind in ("not-repeatable", "state-from-last-call") for each in findings)
-    return Behaviour(first, tuple(findings), calls, repeatable)
-
-
-def _changing(
-    first: Any, second: Any, rounds: list[list[Any]], seen: str, called: str, has_elsewhere: bool
-) -> Finding:
-    """What answers to equal calls, which differ, depend on."""
-    if all(is_sum(*each) for each in rounds):
-        evidence = f"The answers to equal calls grow by the same amount each time: {seen}."
-        return found("state-from-last-call", None, evidence)
-    alike = all(first_difference(one, two) is None for one, two in zip(*rounds, strict=True))
-    if not (alike and has_elsewhere):
-        evidence = f"Equal calls of the {called} gave different answers: {seen}."
-        return found("not-repeatable", None, evidence)
-    if first_difference(first, second) is None:
-        evidence = f"A call at another point in between changed the answer: {seen}."
-    else:
-        evidence = f"The first of several equal calls gives another answer than those after it: {seen}."
-    return found("state-from-last-call", None, evidence)
+        alike = all(first_difference(*pair) is None for pair in zip(*rounds, strict=True))
+        kind = "state-from-last-call"
+        if all(is_sum(*each) for each in rounds):
+            evidence = "The answers to equal calls grow by the same amount each time"
+        elif not alike or elsewhere is None:
+            kind, evidence = "not-repeatable", f"Equal calls of the {called} gave different answers"
+        elif first_difference(first, second) is None:
+            evidence = "A call at another point in between changed the answer"
+        else:
+            evidence = "The first of several equal calls gives another answer than those after it"
+        findings.append(found(kind, None, f"{evidence}: {seen}."))
+    return Behaviour(first, tuple(findings), calls)
 
 
 def _modified(
@@ -264,11 +246,9 @@ def claims_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) ->
     """The tensors that can be compared, side by side."""
     m = int(np.prod(outputs, dtype=int))
     rows = np.full((m, structure.size), np.nan, structure.dtype)
-    tensors = {**answer.tensors, **answer.reshaped}
-    for name, places in structure.views(np.arange(structure.size)).items():
-        if name in tensors:
-            rows[:, places.reshape(-1)] = tensors[name].reshape(m, -1)
-    return Claims(rows, tuple(name for name in structure.names if name in tensors))
+    for name, tensor in answer.comparable.items():
+        rows[:, structure.places[name]] = tensor.reshape(m, -1)
+    return Claims(rows, tuple(name for name in structure.names if name in answer.comparable))
 
 
 @dataclass
@@ -282,32 +262,32 @@ class GradientOracle:
     wide: bool = False
     calls: int = 0
 
-    def at(self, point: Array) -> tuple[Claims, Answer] | None:
+    def at(self, point: Array) -> Answer | None:
         """What it says at a point (p,); None where it raises, gives no gradient, or no calls are left."""
         if not self.budget.room(1):
             return None
         self.calls += 1
         self.budget.used += 1
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with _quiet():
                 raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
-            answer = read_answer(
-                value_and_gradient(copied(raw), self.structure)[1], self.structure, outputs=self.outputs
-            )
+            answer = value_and_gradient(copied(raw), self.structure)[1]
+            return read_answer(answer, self.structure, outputs=self.outputs)
         except Exception:  # of whatever kind: it is the user's
             return None
-        return claims_of(answer, self.structure, self.outputs), answer
-
-    def tensors(self, point: Array) -> dict[str, Array] | None:
-        """The tensors that it gives at a point (p,); None where it gives none."""
-        other = self.at(point)
-        return None if other is None else {**other[1].tensors, **other[1].reshaped}
 
     def rows(self, point: Array) -> Array | None:
         """The rows (m, p) that it gives at a point (p,); None where it gives none."""
-        other = self.at(point)
-        return None if other is None else other[0].rows
+        answer = self.at(point)
+        return None if answer is None else claims_of(answer, self.structure, self.outputs).rows
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Call the user's code without warnings."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 # Evaluation: the user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
@@ -433,8 +413,7 @@ class FunctionOracle:
 
     def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
         """Call the function near the point; an exception or a warning there counts as "no value"."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with _quiet():
             if refuse_casts:  # complex numbers that silently lose their imaginary part
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:

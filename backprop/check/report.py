@@ -128,7 +128,7 @@ def _listed(names: list[str]) -> str:
 def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
     known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
-    tensors = {**seen.answer.tensors, **seen.answer.reshaped}
+    tensors = seen.answer.comparable
     for each in seen.verdicts:
         name = each.tensor.name
         turned = name in seen.answer.transposed
