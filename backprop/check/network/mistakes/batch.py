@@ -96,7 +96,7 @@ def scaled(state: State, got: Got) -> Iterator[State]:
 
 
 def sample_names(n: int, most: int) -> Iterator[tuple[int, str]]:
-    """The first and the last of n samples, and of up to `most` samples all, with their names; none of a single one."""
+    """The first and the last of n samples, and all of up to `most`, with their names; none of a single one."""
     names = {0: "the first sample", n - 1: "the last sample"}
     for k in dict.fromkeys((0, n - 1, *(range(n) if n <= most else ()))) if n > 1 else ():
         yield k, names.get(k, f"sample {k}")
