@@ -158,6 +158,8 @@ def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
 _AFTER = "|".join(["grad", "gradient", "bar"])
+_ALIKE = 0.6
+"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
 
 
 def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
@@ -191,7 +193,7 @@ def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
         if not isinstance(key, str):
             continue
         folded = {other.casefold(): other for other in left}
-        match = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.6)
+        match = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=_ALIKE)
         if match:
             near[key] = folded[match[0]]
             left.remove(near[key])

@@ -55,6 +55,8 @@ _ROUNDING = 1e-6
 
 Where a copy happens to lie in memory changes the order of a sum, and an intermediate may be float32.
 """
+_GROWS = 1e3
+"""Times that rounding: an answer that grows by less may have been rounded differently."""
 
 
 def copied(value: Any) -> Any:
@@ -112,7 +114,7 @@ def is_sum(one: Any, two: Any, three: Any) -> bool:
             step, next_step, rounding = b - a, c - b, _tolerance(a) * np.max(np.abs(c), initial=0)
             if not np.all(np.abs(next_step - step) <= 10 * rounding):
                 return False
-            grows |= bool(np.any(np.abs(step) > 1e3 * rounding))
+            grows |= bool(np.any(np.abs(step) > _GROWS * rounding))
     return grows
 
 
@@ -295,6 +297,7 @@ def _quiet() -> Iterator[None]:
 # m is 1 for a function to a number, the size of its value for a function to an array.
 
 _SEEN, _DISTINCT = 40, 4
+"""Values that are kept to see their format, and how many different ones it takes to tell a format."""
 
 
 class OutOfCalls(Exception):

@@ -104,6 +104,8 @@ _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
 _FINEST = 1e-9
 """A factor is told from another one no better than an entry from its truth."""
+_TINY = 1e-300
+"""Instead of a value of zero."""
 _USUAL = (2, 0.5, 3, 4, 0.25)
 """Factors that a single number must have to be called a multiple: it is always some multiple of another."""
 
@@ -144,7 +146,7 @@ def _multiple(known: Known, got: Array) -> float | None:
 def _name(suspect: Suspect, k: float) -> list[Finding]:
     """What the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
-    precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), 1e-300)))
+    precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
     near = max(4 * precision, _FINEST)
 
     def is_about(value: float) -> bool:
@@ -185,7 +187,7 @@ def _number(k: float, precision: float) -> str:
             return f"-{text}" if k < 0 else text
     if abs(k - round(k)) <= precision * abs(k):
         return str(round(k))
-    return f"{k:.6g}" if abs(k - 1) > 1e-3 else f"{k:.10g}"
+    return f"{k:.6g}" if abs(k - 1) > _BLURRED else f"{k:.10g}"
 
 
 def _transposed(suspect: Suspect) -> list[Finding]:

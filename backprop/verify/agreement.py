@@ -16,6 +16,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.parameters import Parameters
 
+_SQUARES_FIT = (1e-140, 1e150)
+"""Between these the squares of entries that matter are numbers of float64."""
+
 
 @dataclass(frozen=True)
 class GradientError:
@@ -89,11 +92,13 @@ def distance(first: Parameters, second: Parameters) -> float:
 
 def norm(array: Array) -> float:
     """The Euclidean norm of all entries in float64 or wider, without overflow or underflow of the squares."""
-    largest = np.max(np.abs(array), initial=0)
-    if largest == 0 or not np.isfinite(largest):
-        return float(largest)
-    scaled = (array / largest).astype(np.result_type(array, np.float64))
-    return float(largest * np.sqrt(np.sum(scaled * scaled)))
+    wide = np.ravel(array).astype(np.result_type(array, np.float64), copy=False)
+    with np.errstate(over="ignore", under="ignore"):
+        size = float(np.linalg.norm(wide))
+    if _SQUARES_FIT[0] < size < _SQUARES_FIT[1]:
+        return size
+    largest = np.max(np.abs(wide), initial=0)
+    return float(largest * np.linalg.norm(wide / largest)) if 0 < largest < np.inf else float(largest)
 
 
 def ratio(numerator: float, denominator: float) -> float:

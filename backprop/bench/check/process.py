@@ -18,8 +18,8 @@ from backprop.bench.threads import choose_cores, thread_variables
 from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
 
-_MOST_TREE_BYTES = 2**22
-_MOST_ANSWER_BYTES = 2**28
+_MOST_TREE_BYTES, _MOST_ANSWER_BYTES = 2**22, 2**28
+"""An answer may have so many bytes of text, and of numbers beside 16 times what it was asked about."""
 _NUMBERS = {field.name for field in dataclasses.fields(CostRow)} - {"name", "reason"}
 
 

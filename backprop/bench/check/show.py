@@ -17,6 +17,7 @@ from backprop.check import KINDS
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 _MOST_PRINTED = 20
+"""Lines of the user's own output that are shown."""
 
 
 def show(job: Job, answers: Answers) -> None:

@@ -29,6 +29,9 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
 
+_SHIFT, _SMALLER = 0.01, 0.8
+"""The other point of `observe`: a shift, which moves zeros as well, and a factor for the inputs."""
+
 GradientFunction = Callable[[dict[str, Array], Array, Array], Any]
 
 
@@ -134,9 +137,11 @@ def _elsewhere(
 ) -> tuple[dict[str, Array], Array, Array]:
     """Arguments of the same shapes in which every number is another one."""
     dtype = params.dtype
-    moved = {name: (params[name] * rng.uniform(0.5, 0.9) + 0.01).astype(dtype, copy=False) for name in params}
+    moved = {
+        name: (params[name] * rng.uniform(0.5, 0.9) + _SHIFT).astype(dtype, copy=False) for name in params
+    }
     shuffled = rng.permutation(len(batch.labels))
-    inputs = (batch.inputs[shuffled] * dtype.type(0.8)).astype(dtype, copy=False)
+    inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)
     return moved, inputs, (batch.labels[shuffled] + 1) % network.classes
 
 

@@ -267,8 +267,8 @@ def _joined(tensors: Tensors, names: Sequence[str]) -> Array:
 
 _FEWEST_OFF = 12
 """Entries that are off, at least: of fewer no correlation can be told from chance."""
-_UNEVEN = 6
-"""The tenth largest error of a hundred normal ones is 2.4 times their median; those of a quotient vary more."""
+_LARGE, _UNEVEN = 0.9, 6
+"""The tenth largest of a hundred normal errors is 2.4 times their median; those of a quotient vary more."""
 _CORRELATED = 0.3
 """A correlation beyond this is no chance: that of a few dozen independent numbers is about 0.2 or less."""
 
@@ -290,7 +290,7 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
         return None
     size, sign = np.abs(difference[moved]), np.sign(difference[moved])
     balanced = abs(float(np.mean(sign))) < max(_CORRELATED, 4 / np.sqrt(len(sign)))
-    even = float(np.quantile(size, 0.9) / np.median(size)) < _UNEVEN
+    even = float(np.quantile(size, _LARGE) / np.median(size)) < _UNEVEN
     first, second = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))
     follows = abs(float(np.corrcoef(first, second)[0, 1]))  # Spearman's correlation
     along = abs(float(difference @ expected)) / (norm(difference) * scale)
@@ -300,7 +300,7 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
         f"‖got - expected‖ / ‖expected‖ = {error:.1e}; the errors are of either sign and about {np.median(size):.1e} "
         "everywhere, however large the entry is, as cancellation leaves them."
     )
-    return found("difference-quotient", None, evidence, "likely" if eps < 1e-10 else "possible")
+    return found("difference-quotient", None, evidence, "likely" if eps < _ROUGHEST else "possible")
 
 
 # Shapes that say what went wrong: a transpose, or a bias gradient with a row for every sample.
@@ -330,7 +330,9 @@ def _named_shape(
         return finding
     run = Run.of(truth.network, truth.params, truth.batch.inputs, truth.batch.labels)
     deltas = {} if run is None else {run.names(k)[1]: delta for k, delta in run.deltas()}
-    right = any(np.allclose(got, scale * deltas[name], rtol=1e-4) for scale in (1, n)) if deltas else False
+    right = (
+        any(np.allclose(got, scale * deltas[name], rtol=_ROUGHEST) for scale in (1, n)) if deltas else False
+    )
     evidence = f"{name} has the shape {got.shape}, a row for every sample; its parameter has {shape}."
     evidence += " Each row is the δ of its sample." if right else ""
     return found("bias-not-summed", name, evidence, "certain" if right else "likely")

@@ -21,6 +21,7 @@ from backprop.parameters import Parameters
 CONVENTIONS = (0.0, 1.0, 0.5)
 """The share of the way from the slope on the left to that on the right."""
 _MOST_ONE_BY_ONE, _SWEEPS = 24, 3
+"""Kinks whose slopes are tried one by one, at most, and how often all of them: each trial is a backward pass."""
 
 
 def by_convention(bounds: Rounding, share: float) -> dict[int, Array]:

@@ -139,6 +139,8 @@ _MEAN = 1e-6
 """Of the quotient: how well the mean is known at best."""
 _TELLING = 0.3
 """Of what a wrong claim would make of the quotient: an error larger than this tells nothing."""
+_OUT_OF_PLACE = 1.5
+"""Times the mean that jumps may be out of place, by half a piece each: they need not average out."""
 _CLOSE = 0.02
 """Of the same: a quotient and a mean that are so near to each other are the same."""
 
@@ -203,7 +205,7 @@ def line_integral(
     bends = np.abs(np.diff(steps, axis=0)).sum(axis=0)
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (3 - len(ends)) / h
-    error = np.maximum(uneven, 1.5 * jumps) + noise
+    error = np.maximum(uneven, _OUT_OF_PLACE * jumps) + noise
     return LineIntegral(quotient, values.mean(axis=0), error, ladder.steps[k] <= ladder.near, jumps > noise)
 
 

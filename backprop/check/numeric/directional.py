@@ -14,7 +14,7 @@ from backprop.check.numeric.slopes import Ladder, Slope, measure
 from backprop.check.oracle import FunctionOracle
 
 FINEST = 1e-9
-"""Of an entry: no gradient in float64 is asked to be more exact; its sums may round in millions of places."""
+"""Of an entry: no gradient in float64 is asked to be more exact. It is some million roundings, for long sums."""
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 SINGLE = 2.0**-22
@@ -37,8 +37,12 @@ _DUST = 1e-6
 """Of how much a function moves elsewhere: a slope that small may be lost where it does not move."""
 _CORNER_STEPS, _CORNER_SPAN, _SAME_CORNER = 1e5, 64.0, 0.01
 """Steps of so many times the noise of a corner, down to a 64th of them, show its jump to a hundredth."""
-_NEAR_POINTS, _ASIDE = 12, 2.0**-10
-"""Points beside this one, at the fourth root of eps with some room: far enough to be off every edge."""
+_NEAR_POINTS, _ASIDE, _ASIDE_RANGE = 12, 2.0**-10, (0.3, 1)
+"""Points beside this one, at the fourth root of eps with some room, or a third of that: off every edge."""
+_SMALL = 1e-3
+"""Of the largest entry of a tensor: a smaller one need not be known better."""
+_TOWARDS_ZERO = (0.5, 0.25)
+"""Of the point: where a function that is flat at the point may move."""
 
 
 @dataclass
@@ -134,7 +138,7 @@ class DirectionalCheck:
             x, shape = self.function.point, (_NEAR_POINTS, len(self.function.point))
             eps = self.function.eps / 2.0**-52
             aside = max(_ASIDE * eps**0.25 * self.reach, self.function.coarse, 4 * self.rows_eps)
-            self.sides = rng.uniform(0.3, 1, shape) * random_signs(shape, rng)
+            self.sides = rng.uniform(*_ASIDE_RANGE, shape) * random_signs(shape, rng)
             rows = [self.rows_at(x + aside * self.scales.tensor * side) for side in self.sides]
             seen = [each for each in rows if each is not None]
             self.beside = np.array(seen) if len(seen) == len(rows) else np.zeros((0, *self.claimed.shape))
@@ -151,7 +155,7 @@ class DirectionalCheck:
     def natural(self) -> Array:
         """The function's values (k, m) at the point and on the way from it to zero."""
         if self.elsewhere is None:
-            values = [self.function.at(factor * self.function.point) for factor in (0.5, 0.25)]
+            values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
             self.elsewhere = np.array([self.function.value, *values])
         return self.elsewhere
 
@@ -199,7 +203,7 @@ class DirectionalCheck:
     def _goal(self, direction: Direction) -> Array:
         """How well (m,) a slope need be known: beside ‖g∘v‖, and beside the largest entry of what moves."""
         largest = np.max(self.largest[:, direction.where], axis=1)
-        size = np.maximum(direction.size(self.claimed), 1e-3 * largest)
+        size = np.maximum(direction.size(self.claimed), _SMALL * largest)
         return np.asarray(max(FINEST, 8 * self.function.eps) * size)
 
     def closer(self, slope: Slope, ladder: Ladder) -> Slope:

@@ -29,6 +29,8 @@ _STEP = 2.0**-4
 """Of the largest step inside the function's structure: one-sided changes are slopes there."""
 _EVEN = 0.02
 """Of these changes: what the curvature of the function may add over such a step."""
+_SLACK = 1e-6
+"""Of the slopes on both sides: a claim that is outside of them by less is not called so."""
 TOGETHER = (
     "moved together, these entries are no subgradient: the claim is outside of the slopes on both sides"
 )
@@ -176,7 +178,7 @@ def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array
         slope = check.quotients(direction, thorough=True)
         along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
-        blur = check.allowed(direction) + 10 * slope.side_error + 1e-6 * size
+        blur = check.allowed(direction) + 10 * slope.side_error + _SLACK * size
         low, high = np.minimum(slope.left, slope.right) - blur, np.maximum(slope.left, slope.right) + blur
         outside |= (along < low) | (along > high)
         convex &= slope.right >= slope.left - blur

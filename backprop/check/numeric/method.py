@@ -110,6 +110,8 @@ _SMALLEST = 3
 """Steps, at which noise is nearly all that is seen."""
 _ALIKE = RATIO**2 / 2
 """What truncation makes of three steps falls by more than this."""
+_TINY = 1e-300
+"""Remainders of less have no logarithm."""
 _RESOLVED = 0.05
 """Of the slope: a central quotient so near to it comes from a step inside the function's structure."""
 
@@ -184,7 +186,7 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
 
 def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
     """The slope in logarithms over the four smallest steps whose remainder is above the noise."""
-    seen = np.flatnonzero(np.isfinite(remainders) & (remainders > np.maximum(floor, 1e-300)))[-4:]
+    seen = np.flatnonzero(np.isfinite(remainders) & (remainders > np.maximum(floor, _TINY)))[-4:]
     if len(seen) < 3:
         return None
     fit = np.polyfit(np.log(steps[seen].astype(float)), np.log(remainders[seen].astype(float)), 1)

@@ -16,24 +16,36 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.oracle import FunctionOracle, round_to
 
-_POINTS = 11
 ROOMY = 200
 """With a budget of fewer calls than this, noise is measured in one place only."""
 
-_STEPS = (0.25, 0.4)  # powers of eps
-_NEAREST = (0.6, 0.8, 0.9)
-_FALLS = 30.0
-_ORDER = 4
+_POINTS, _ORDER = 11, 4
+"""Points on a line and the order of the differences of their values; the authors advise 6 to 8 points, or more."""
 _GAMMA = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
-_MEDIAN = 0.6745  # of the absolute value of a normal variable
+_MEDIAN = 0.6745
+"""The median of the absolute value of a normal variable, in units of its standard deviation."""
+_STEPS, _NEAREST = (0.25, 0.4), (0.6, 0.8, 0.9)
+"""The steps, as powers of eps: two that are always taken where needed, and those for fast functions."""
+_UNEVEN = 0.7390851332151607
+"""A factor of many bits (the fixed point of the cosine): a step of few bits would be rounded alike in all points."""
+_SINGLE, _FORMATS = 2.0**-23, (24, 8, 11)
+"""eps of float32; the bits of float32, bfloat16 and float16."""
+
+# The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _SAFETY = 3.0
-_UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
+"""Times the standard deviation: nearly all noise is smaller."""
 _QUIET = 30.0
+"""Roundings of the values: noise of no more is that of an ordinary computation."""
+_FALLS = 30.0
+"""Noise is the same for all steps: what falls by more than this with a smaller step is a fast function."""
 _FAR = 1e3
+"""Times the value at the point: values that are larger tell of another place."""
 _FEW = 8
-_DISTINCT = 9  # of 11 values: fewer lie on stairs, whose differences tell nothing
-_SINGLE = 2.0**-23
-_FORMATS = (24, 8, 11)  # bits of float32, bfloat16 and float16
+"""Of so few entries that move, equal steps may all be rounded alike."""
+_DISTINCT = 9
+"""Of 11 values: fewer lie on stairs, whose differences tell nothing."""
+_ASIDE = 2.0**-9
+"""A point beside this one, where no entry that moves is 0, nor the function on either side of an edge."""
 
 
 def noise(function: FunctionOracle, direction: Array) -> Array:
@@ -54,9 +66,8 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
     floor = _floor(function, rays[0])
     found = np.fmax(np.fmax.reduce([deviation(values) for values in rays]), floor)
     with np.errstate(all="ignore"):
-        near = (floor <= _FAR * _floor(function, function.value[None])) | (
-            function.value == 0
-        )  # else the function is larger there
+        # Elsewhere the function is larger than at the point.
+        near = (floor <= _FAR * _floor(function, function.value[None])) | (function.value == 0)
     if np.all((found <= _QUIET * floor) & near):
         return np.asarray(_SAFETY * found)
     nearer = [_values(function, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
@@ -101,7 +112,7 @@ def deviation(values: Array) -> Array:
 
 
 def _floor(function: FunctionOracle, values: Array) -> Array:
-    """Eps of the values (m,); float32's where they come in it, or are numbers of it."""
+    """Rounding of the values (m,): float32's eps if they are float32, or exactly representable in it."""
     given = float(np.finfo(function.given).eps) if function.given.kind == "f" else 0.0
     seen = np.concatenate([function.value[None], np.nan_to_num(values)])
     with np.errstate(all="ignore"):
@@ -124,13 +135,10 @@ def _is_coarse(function: FunctionOracle, direction: Array) -> float:
         if not function.room(10):
             break
         rounds, may_be_coarser = _rounds(function, function.point, bits)
-        for aside in (
-            2.0**-9,
-            -(2.0**-9),
-        ):  # where no entry that moves is 0, nor the function on either side of an edge
+        for aside in (_ASIDE, -_ASIDE):
             if not rounds and may_be_coarser:
                 rounds, may_be_coarser = _rounds(function, function.point + aside * direction, bits)
-        if rounds and (bits == 24 or _rounds(function, function.point - 2.0**-8 * direction, bits)[0]):
+        if rounds and (bits == 24 or _rounds(function, function.point - 2 * _ASIDE * direction, bits)[0]):
             found = 2.0 ** (1 - bits)
             if bits < 24:
                 break

@@ -112,6 +112,12 @@ _NOISIEST = 30.0
 """Noise is at most this many times what each of the `_LEAST` smallest steps changes the function by."""
 _LEAST, _BESIDE = 2, 3
 """The smallest steps that bound the noise, and those that show a kink beside the point."""
+_KNOWN, _LEVEL = 0.1, 1e-6
+"""A limit is one where it is known to its first digit, or to a millionth of what the smallest step alone shows."""
+_STAYS, _GROWS, _BENT = (0.9, 0.8), 1.4, 0.6
+"""By which factors the jump of the slope falls or grows from step to step at a kink; a smooth one falls to 1/4."""
+_SHIFTED = 1.2
+"""Shifts by one kink beside the point differ by less than this factor."""
 _SHARP = 1e-4
 """Of the jump of the slope: a corner whose one-sided slopes are known so well needs no further step."""
 
@@ -151,7 +157,9 @@ class Slope:
     @property
     def corner(self) -> Array:
         """Where both one-sided slopes have limits that differ; the function itself does not jump."""
-        return np.asarray(self.kink & ~self.jump & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
+        return np.asarray(
+            self.kink & ~self.jump & (self.side_error <= _KNOWN * np.abs(self.right - self.left))
+        )
 
     @property
     def sharp(self) -> Array:
@@ -260,7 +268,7 @@ class Ladder:
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
         scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
-        enough = np.maximum(np.maximum(0.1 * scale, 2 * value.rounding), 1e-6 * curved)
+        enough = np.maximum(np.maximum(_KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
         return Slope(
             *value,
             kink=kink & ~one_side,
@@ -294,7 +302,7 @@ class Ladder:
         """
         last = shifts[-_BESIDE:]
         least, most = np.min(np.abs(last), axis=0), np.max(np.abs(last), axis=0)
-        same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < 1.2 * least)
+        same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < _SHIFTED * least)
         return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
 
     def _far_off(self, quotients: Array, noise: Array) -> Array:
@@ -348,9 +356,9 @@ def _kinks(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
             continue
         limit = extrapolate(gaps[:end, [column]], rounding[:end, [column]], JUMP)
         last, before, first = np.abs(gaps[end - 3 : end, column])[::-1]
-        stays = last > 0.9 * before and before > 0.8 * first
+        stays = last > _STAYS[0] * before and before > _STAYS[1] * first
         converged = abs(limit.value[0]) > 5 * limit.error[0]
-        grows[column] = stays and last > 1.4 * before and end == len(gaps)
+        grows[column] = stays and last > _GROWS * before and end == len(gaps)
         found[column] = grows[column] or (stays and converged)
     return found, grows
 
@@ -360,7 +368,7 @@ def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     if len(gaps) < 2:
         return np.zeros(gaps.shape[1], bool)
     last = np.abs(gaps[-1])
-    bent: Array = (last > 0.6 * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], 1e-9 * scale))
+    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], _FLAT * scale))
     return bent
 
 
@@ -370,6 +378,10 @@ def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
 
 _FLAT = 1e-9
 """Of the slope: no slope need be known better, as no right gradient is asked for more (`method.FINEST`)."""
+_NEARLY_FLAT = 0.02
+"""Of the slope or its claim: an error that is worth no further step, however flat the function seems."""
+_LOOSE, _FOUR_DIGITS = 1e3, 1e-4
+"""A slope that agrees with its claim may be known so much worse than the goal; under noise, to four digits."""
 _MOSTLY = 0.3
 """Where rounding is more than this share of the error, smaller steps do not help."""
 
@@ -406,13 +418,15 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
     flat = _FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
     if np.any(claimed):
-        flat = np.minimum(flat, 0.02 * np.maximum(np.abs(claimed), np.abs(slope.value)))
+        flat = np.minimum(flat, _NEARLY_FLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders
         return np.asarray(slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat))
     off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
     good = slope.error <= np.maximum(goal, flat)
-    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= 1e3 * goal)
-    return np.asarray(good | ((off <= 3 * slope.error) & noisy & (slope.error <= 1e-4 * np.abs(claimed))))
+    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= _LOOSE * goal)
+    return np.asarray(
+        good | ((off <= 3 * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed)))
+    )
 
 
 # Complex step: the slope along a direction without a subtraction, Im f(x + ihv) / h (Squire and Trapp 1998).

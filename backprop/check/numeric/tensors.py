@@ -141,7 +141,7 @@ def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | N
 RIGHT_CALLS = 110
 """Calls for the directions of a right gradient: with what comes before them, at most 200 as `check_gradient` says."""
 _PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": 8}
-"""Calls that a direction takes, as counted: one complex step, or steps on both sides of the point."""
+"""Calls that a direction takes, about: one complex step, or steps on both sides of the point."""
 _SAMPLE, _LOOKED_AT = 8, 24
 """Entries looked at in a tensor that is wrong: a sample of it, and all of the slices in which the error lies."""
 _FOR_SIGNATURE = 6

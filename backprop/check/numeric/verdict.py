@@ -20,6 +20,8 @@ from backprop.verify.agreement import norm, ratio
 
 NO_NOISE = 1e-9
 """Noise of a function that moves nowhere: what a value of a few millions is rounded to."""
+_SAME = 1e-12
+"""Of a difference: the same one, computed twice."""
 _UNMOVED = 1e-3
 """Of how fast the function changes along the rest of the point: a slope of less beside it is none."""
 _MOST_KINKS = 1000
@@ -89,7 +91,7 @@ def _of_entry(
 ) -> tuple[float, float]:
     """Error and tolerance of the entry that is farthest off, relative to what is right."""
     off = abs(entry.got - entry.expected)
-    itself = wrong & np.isfinite(tolerance) & (np.abs(np.abs(got - expected) - off) <= 1e-12 * off)
+    itself = wrong & np.isfinite(tolerance) & (np.abs(np.abs(got - expected) - off) <= _SAME * off)
     allowed = float(np.min(tolerance[itself])) if np.any(itself) else 0.0
     return ratio(off, abs(entry.expected)), ratio(allowed, abs(entry.expected))
 

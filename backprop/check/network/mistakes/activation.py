@@ -41,22 +41,23 @@ def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tupl
         yield big + z * small * math.sqrt(2 * math.pi), "Φ(z) + z exp(-z²/2) (without 1/√(2π))"
         yield big * z, "z Φ(z)"
         yield gelu_tanh_slope(z), "the derivative of its approximation by tanh"
-        logistic = _logistic(1.702 * z)
-        yield logistic + 1.702 * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
+        logistic = _logistic(_STEEP * z)
+        yield logistic + _STEEP * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
 
 
 def gelu_tanh(z: Array) -> Array:
     """The approximation of gelu by tanh (Hendrycks and Gimpel, arXiv:1606.08415, section 2)."""
-    return np.asarray(0.5 * z * (1 + np.tanh(_INNER * (z + 0.044715 * z**3))))
+    return np.asarray(0.5 * z * (1 + np.tanh(_INNER * (z + _CUBIC * z**3))))
 
 
 def gelu_tanh_slope(z: Array) -> Array:
     """Its derivative."""
-    t = np.tanh(_INNER * (z + 0.044715 * z**3))
-    return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * 0.044715 * z * z))
+    t = np.tanh(_INNER * (z + _CUBIC * z**3))
+    return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * _CUBIC * z * z))
 
 
-_INNER = math.sqrt(2 / math.pi)
+_INNER, _CUBIC, _STEEP = math.sqrt(2 / math.pi), 0.044715, 1.702
+"""The constants of the approximations of gelu by tanh and by a sigmoid, by the same authors."""
 
 
 def _density(z: Array) -> Array:
@@ -66,6 +67,9 @@ def _density(z: Array) -> Array:
 def _logistic(z: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
 
+
+_SAME_SLOPE = 1e-3
+"""A slope so near to 1 on the left of an edge is that of its right side: then there is no edge."""
 
 LOOKALIKES: dict[str, Callable[[Array], Array]] = {
     **{
@@ -197,7 +201,7 @@ def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:
     yield wrong(np.sign(z), f"is the sign of z: -1 left of zero instead of {left:g}")
     yield wrong(np.where((z > 0) & (z < 1), 1.0, left), "is 1 only where 0 < z < 1")
     slope = leaky(state, dy, got)
-    if slope is not None and abs(slope - 1) > 1e-3:  # a slope of 1 on both sides is none at all
+    if slope is not None and abs(slope - 1) > _SAME_SLOPE:
         yield wrong(
             np.where(z > 0, 1.0, slope), f"is {slope:.4g} left of zero instead of {left:g}", fitted=True
         )

@@ -19,7 +19,7 @@ from backprop.check.network.mistakes.batch import scaled, weighted
 from backprop.check.network.mistakes.chain import wrong_chain
 from backprop.check.network.mistakes.other_network import other_networks
 from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
-from backprop.check.network.mistakes.state import Got, Hypotheses, Mistake, Run, State
+from backprop.check.network.mistakes.state import FITTED, UNKNOWN, Got, Hypotheses, Mistake, Run, State
 from backprop.check.network.mistakes.tensor import bias_mistakes, weight_mistakes
 from backprop.verify.agreement import norm
 
@@ -31,11 +31,14 @@ The last one makes forward passes of its own."""
 STEP: tuple[Hypotheses, ...] = (wrong_slopes, wrong_chain)
 """The families of mistakes on the way from a layer to the one below."""
 
-_MOST_STATES = 12
-_WORSE = 1.25
+_MOST_STATES, _WORSE = 12, 1.25
+"""States that are kept a layer: as many, and those that have one mistake more than the best at most."""
+_ONE_MISTAKE = FITTED
+"""The weight of one mistake, of whichever kind."""
 _SKETCH = 32
-_ONE_MISTAKE = 1.2
+"""Rows of a tensor by which most hypotheses are refused, before the whole of it is compared."""
 _MANY = 1000
+"""Entries of a layer from which on two mistakes do not look the same by chance."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def find_mistakes(run: Run, got: Got) -> Match:
 
 
 def _count(state: State) -> int:
-    return round(sum(4 if m.kind == "unknown" else 1 for m in state.merged))
+    return round(sum(UNKNOWN if m.kind == "unknown" else 1 for m in state.merged))
 
 
 def _judged(

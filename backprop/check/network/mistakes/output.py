@@ -90,6 +90,10 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
 
 _KIND = "other-loss"
+_LARGEST_EPSILON = 0.1
+"""An ε in the logarithm is tiny beside probabilities, which are at most 1."""
+_NEWTON, _CONVERGED = 20, 1e-14
+"""Steps of Newton's method at most; it doubles the digits of ε with each, up to those of float64."""
 
 
 def other_losses(right: State, got: Got) -> Iterator[State]:
@@ -157,13 +161,13 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
     epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
-    for _ in range(20):  # by Gauss and Newton: the factor is not linear
-        if epsilon is None or not 0 < epsilon < 0.1:
+    for _ in range(_NEWTON):  # by Gauss and Newton: the factor is not linear
+        if epsilon is None or not 0 < epsilon < _LARGEST_EPSILON:
             return
         factor = own / (own + epsilon)
         slope = -(right.delta * factor / (own + epsilon)).sum(axis=0)
         step = fit_line((right.delta * factor).sum(axis=0), slope, got.tensors[bias])
-        if step is None or abs(step) <= 1e-14 * epsilon:
+        if step is None or abs(step) <= _CONVERGED * epsilon:
             break
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
@@ -177,6 +181,8 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
 # samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
 
 _SHIFTED, _PERMUTED = "labels-shifted", "classes-permuted"
+_ONE_HOT = 0.1
+"""Solved labels are read where they are so near to 0 and 1."""
 
 
 def other_labels(right: State, got: Got) -> Iterator[State]:
@@ -232,7 +238,7 @@ def _read_off(run: Run, got: Got) -> Iterator[tuple[str, Array, str]]:
         return
     t = (delta - form[0]) / form[1]
     labels = t.argmax(axis=1).astype(run.labels.dtype)
-    if np.max(np.abs(t - np.eye(t.shape[1])[labels])) < 0.1:
+    if np.max(np.abs(t - np.eye(t.shape[1])[labels])) < _ONE_HOT:
         yield _told_apart(run, labels)
 
 

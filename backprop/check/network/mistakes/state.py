@@ -188,6 +188,17 @@ def _between(network: Network) -> tuple[Layer | None, ...] | None:
 # got.
 
 
+UNKNOWN, FITTED = 4.0, 1.2
+"""What a mistake weighs, where one that is known and has no fitted number weighs 1.
+
+Three known mistakes explain better than an unknown one; one more mistake explains worse than a fitted number.
+"""
+_BETTER = 0.1
+"""Of its error: a wrong tensor must be so much nearer to a hypothesis than it is to the truth."""
+_TINY = 1e-300
+"""Instead of a norm of zero."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One mistake in a backward pass.
@@ -210,7 +221,7 @@ class Mistake:
     @property
     def cost(self) -> float:
         """What it weighs against: fewer mistakes, and those without a fitted number, explain better."""
-        return 4.0 if self.kind == "unknown" else 1.2 if self.fitted else 1.0
+        return UNKNOWN if self.kind == "unknown" else FITTED if self.fitted else 1.0
 
 
 @dataclass(frozen=True)
@@ -301,8 +312,8 @@ class Got:
 
     def allowed(self, name: str, size: float) -> float:
         """The largest residual that counts as equal, for a hypothesis of norm `size`."""
-        rounding = self.tolerance[name] * max(size, 1e-300)
-        return min(rounding, 0.1 * self.error[name]) if name in self.wrong else rounding
+        rounding = self.tolerance[name] * max(size, _TINY)
+        return min(rounding, _BETTER * self.error[name]) if name in self.wrong else rounding
 
 
 Hypotheses = Callable[[State, Got], Iterator[State]]
