@@ -163,7 +163,7 @@ _ALIKE = 0.6
 
 
 def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Which unknown name is another way to write a missing one: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
+    """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
 
     A missing name that two unknown names could mean is left out.
     """
@@ -186,7 +186,7 @@ def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
 
 
 def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Which unknown name may be a misspelt missing one: `weigth` for `weight`."""
+    """Match each missing name with an unknown name that may be a misspelling of it: `weigth` for `weight`."""
     near: dict[Any, Any] = {}
     left = [key for key in extra if isinstance(key, str)]
     for key in missing:

@@ -27,14 +27,14 @@ from backprop.errors import CheckError, OptionError
 
 @dataclass
 class Budget:
-    """How many calls of the function and of the gradient together are allowed, and how many were made."""
+    """The number of calls of the function and the gradient together that are allowed, and that were made."""
 
     limit: int
     used: int = 0
 
     @property
     def left(self) -> int:
-        """How many calls are left."""
+        """The number of calls that are left."""
         return self.limit - self.used
 
     def room(self, calls: int) -> bool:
@@ -60,7 +60,7 @@ _GROWS = 1e3
 
 
 def copied(value: Any) -> Any:
-    """The same containers around copies of the same arrays; anything else as deeply as it can be copied."""
+    """Copy the arrays and the containers around them; copy anything else as deeply as possible."""
     return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
 
 
@@ -265,7 +265,7 @@ class GradientOracle:
     calls: int = 0
 
     def at(self, point: Array) -> Answer | None:
-        """What it says at a point (p,); None where it raises, gives no gradient, or no calls are left."""
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or no calls are left."""
         if not self.budget.room(1):
             return None
         self.calls += 1
@@ -301,7 +301,7 @@ _SEEN, _DISTINCT = 40, 4
 
 
 class OutOfCalls(Exception):
-    """That the function may not be called as often as a slope needs; never seen outside of a check."""
+    """The function may not be called as often as a slope needs. A check never lets this exception out."""
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Known:
     directions: Array | None = None
 
     def of(self, tensor: Array) -> Array:
-        """The same values (k,) of another tensor."""
+        """The entries or slopes (k,) of another tensor, in the same order."""
         flat = np.asarray(tensor, self.values.dtype).reshape(-1)
         if self.directions is None:
             return flat
@@ -38,7 +38,7 @@ class Known:
 
     @property
     def usable(self) -> Array:
-        """Which values can be compared (k,)."""
+        """A mask (k,) of the values that can be compared."""
         return np.isfinite(self.tolerance) & np.isfinite(self.values)
 
     def fits(self, values: Array, factor: float = 1.0) -> bool:
@@ -49,7 +49,7 @@ class Known:
         )
 
     def informative(self) -> int:
-        """How many values are clearly not zero."""
+        """The number of values that are clearly not zero."""
         use = self.usable
         return int(np.sum(np.abs(self.values[use]) > 20 * self.tolerance[use]))
 
@@ -128,7 +128,7 @@ def where(wrong: Array) -> str:
 
 
 def difference(got: Array, expected: Array) -> str:
-    """How the wrong entries differ from the true ones."""
+    """The difference of the wrong entries from the true ones, in words."""
     nonzero = expected != 0
     if not np.any(got):
         return "They are 0." if len(got) > 1 else "It is 0."

@@ -63,7 +63,7 @@ class Branch:
 
     @property
     def word(self) -> str:
-        """What to call it in a message."""
+        """The word for it in a message."""
         return "dict" if self.is_mapping else "tuple" if issubclass(self.kind, tuple) else "list"
 
     def rebuild(self, children: list[Any]) -> Any:
@@ -126,7 +126,7 @@ def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in a word or two, for a message."""
+    """Describe a value in a word or two, for a message."""
     if value is None:
         return "None"
     kind = type(value).__name__
@@ -143,7 +143,7 @@ def describe(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Structure:
-    """How a point is built: its tree of containers, and its tensors in the order in which they lie in the vector."""
+    """The structure of a point: its tree of containers, and its tensors in their order in the vector."""
 
     tree: Tree
     leaves: tuple[Leaf, ...]

@@ -105,7 +105,7 @@ def _tensor(name: str, seen: Evidence) -> TensorCheck:
 
 
 def _blind_spots(seen: Evidence) -> list[str]:
-    """What a right verdict says nothing about, because of the point that was chosen."""
+    """Sentences about what a right verdict cannot show at the point that was chosen."""
     values, tensors = seen.function.structure.views(seen.function.point), seen.answer.tensors
     ones = [name for name, value in values.items() if value.size and np.all(value == 1)]
     zero = [name for name in values if name in tensors and not np.any(tensors[name])]

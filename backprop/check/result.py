@@ -94,7 +94,7 @@ class StepCurve:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `check_gradient` and `backprop check` found out.
+    """The result of `check_gradient` and of `backprop check`.
 
     verdict: right, wrong or undecided; `ok` is whether it is right. method: where the truth came from, in words.
     taylor_slope: the slope of |f(x + hv) - f(x) - h g·v| against h in logarithms: 2 for a right gradient of a
@@ -149,7 +149,7 @@ Row = tuple[str, ...]
 
 
 def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequence[str]]]:
-    """What is printed below the verdict: the title of each section, and its table or its lines."""
+    """The sections that are printed below the verdict: the title of each, and its table or its lines."""
     yield "", list(_tensor_rows(check)), ()
     entries = list(_entry_rows(check))
     if len(entries) > 1:

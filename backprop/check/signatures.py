@@ -66,7 +66,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
 
 
 def unknown(suspect: Suspect) -> Finding:
-    """That no kind of mistake was recognised, and the pattern of the error."""
+    """The finding that no kind of mistake was recognised, with the pattern of the error."""
     evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
     return found("unknown", suspect.name, evidence, "possible")
 
@@ -144,7 +144,7 @@ def _multiple(known: Known, got: Array) -> float | None:
 
 
 def _name(suspect: Suspect, k: float) -> list[Finding]:
-    """What the factor k stands for."""
+    """Name the mistake that the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
     precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
     near = max(4 * precision, _FINEST)

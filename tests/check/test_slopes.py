@@ -4,20 +4,9 @@ import numpy as np
 import pytest
 
 from backprop.check.numeric.comparison import line_integral
+from backprop.check.numeric.directions import FIRST_STEP, RATIO, entry_direction, random_direction, scales
 from backprop.check.numeric.noise import noise
-from backprop.check.numeric.slopes import (
-    CENTRAL,
-    FIRST_STEP,
-    RATIO,
-    Ladder,
-    agrees,
-    complex_slope,
-    entry_direction,
-    extrapolate,
-    measure,
-    random_direction,
-    scales,
-)
+from backprop.check.numeric.slopes import CENTRAL, Ladder, agrees, complex_slope, extrapolate, measure
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import structure_of
 

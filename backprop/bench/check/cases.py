@@ -31,7 +31,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Mistake:
-    """What is done to a right gradient; None where it would change nothing, or nothing that matters."""
+    """A change that makes a right gradient wrong. `apply` gives None where it would make no difference."""
 
     name: str
     apply: Callable[[Array], Array | None]

@@ -65,7 +65,7 @@ def _bound(strategy: Any, plan: Any, params: Parameters, batch: Batch) -> Call:
 
 
 def _whole(strategy: Any, network: Network, params: Parameters, batch: Batch) -> Call:
-    """What it needs is the plan and a call."""
+    """A call with a fresh plan: the memory of both is what the strategy needs."""
 
     def call() -> object:
         plan = strategy.prepare(network, len(batch.labels), params.dtype)

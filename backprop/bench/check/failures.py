@@ -42,7 +42,7 @@ def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, with its type, on one line."""
+    """The type and the message of an exception, on one line."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:  # the message of a user's exception is made by the user's code

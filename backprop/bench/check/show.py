@@ -100,7 +100,7 @@ def _costs(console: Console, answers: Answers) -> None:
 
 
 def printed(console: Console, text: str) -> None:
-    """What the user's code has printed, apart from what we have to say."""
+    """Print the output of the user's code, marked as such."""
     lines = text.splitlines()
     if not lines:
         return

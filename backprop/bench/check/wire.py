@@ -40,7 +40,7 @@ _catch, _ignore = warnings.catch_warnings, warnings.simplefilter
 
 
 class WireError(BackpropError):
-    """What came from the other process is no value."""
+    """The other process sent something that is no value."""
 
 
 class Other:

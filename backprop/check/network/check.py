@@ -165,7 +165,7 @@ def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset
 
 
 def _blind_points(tensors: list[TensorCheck], truth: Truth) -> list[str]:
-    """What cannot be seen at this point, in sentences."""
+    """Sentences about mistakes that could not be seen at this point."""
     notes = []
     zero = [name for name in truth.params if not np.any(truth.gradient[name])]
     if zero:

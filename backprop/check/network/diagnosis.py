@@ -42,7 +42,7 @@ class Diagnosis:
 
 
 def diagnose_network(got: Tensors, wrong: frozenset[str], truth: Truth) -> Diagnosis:
-    """What is wrong with the tensors `wrong` of `got`, which are finite and of the right shapes."""
+    """Find what is wrong with the tensors `wrong` of `got`, which are finite and of the right shapes."""
     quotient = quotient_mistake(got, wrong, truth)
     if quotient is not None:
         return Diagnosis([quotient])
@@ -130,7 +130,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) -> list[Finding]:
-    """What the search left unexplained: another tensor's gradient, lower precision, or no known signature."""
+    """Name what the search left unexplained: another tensor's gradient, lower precision, or no known signature."""
     expected: dict[str, Array] = {}
     for mistake in mistakes:
         (name,) = mistake.tensors

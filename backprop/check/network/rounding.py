@@ -116,7 +116,7 @@ def _of_function(layer: Elementwise, x: Array) -> Array | float:
 def _forward(
     layer: Layer, own: Arrays, x: Array, y: Array, error: Array, unit: float, rng: np.random.Generator
 ) -> Array:
-    """How far a layer's output may be off, when its input may be off by `error`; NaN where nobody can tell."""
+    """How far a layer's output may be off, when its input may be off by `error`; NaN where it is unknown."""
     if isinstance(layer, Linear):
         squares = np.square(own["W"])
         terms = np.square(x) @ squares + np.square(own["b"])
@@ -202,7 +202,7 @@ class _Step:
         out["W"][...] = np.sqrt(variance + unit**2 * n * np.square(self.x.T @ delta))
         out["b"][...] = np.sqrt(e2.sum(axis=0) + _walk(unit, n, delta.sum(axis=0), d2.sum(axis=0)))
         if self.first:
-            return delta, error  # nobody asks for ∂L/∂x of the inputs
+            return delta, error  # ∂L/∂x of the inputs is not needed
         dx = delta @ weight.T
         return dx, np.sqrt(e2 @ w2 + _walk(unit, o, dx, d2 @ w2))
 

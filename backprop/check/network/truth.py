@@ -44,7 +44,7 @@ class Truth:
 
     @property
     def bound(self) -> Parameters:
-        """How far rounding may lead from the gradient, entry by entry."""
+        """The rounding that a right gradient may have, entry by entry."""
         return self.rounding.bound
 
     def compare(self, name: str, got: Array) -> tuple[TensorCheck, Array]:

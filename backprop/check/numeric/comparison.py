@@ -160,7 +160,7 @@ class LineIntegral:
 
     @property
     def off(self) -> Array:
-        """How far (m,) they are apart."""
+        """The distance (m,) between the quotient and the mean."""
         return np.asarray(np.abs(self.quotient - self.mean))
 
 

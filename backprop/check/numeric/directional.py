@@ -47,7 +47,7 @@ _TOWARDS_ZERO = (0.5, 0.25)
 
 @dataclass
 class DirectionalCheck:
-    """What is known of a function and of a claim (m, p) of its gradient near the point, and how slopes are found.
+    """A function and a claim (m, p) of its gradient near the point: what is known of both, and how slopes are found.
 
     rounding (m, p): how far rounding moves the claim's entries beyond what is `relative`. relative (p,): what they
     may be off, relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for.
@@ -110,14 +110,14 @@ class DirectionalCheck:
     # The claim ---------------------------------------------------------------------------------------
 
     def allowed(self, direction: Direction) -> Array:
-        """How far (m,) a right gradient may be off along a direction: its own rounding, and the rtol asked for."""
+        """The error (m,) that a right gradient may have along a direction: its rounding, and the rtol asked for."""
         own = direction.size(self.relative * self.claimed) + direction.size(self.slack)
         return own + _ROUNDINGS * direction.size(self.rounding)
 
     def tolerance(
         self, direction: Direction, value: Array, claimed: Array, error: Array | float = 0.0
     ) -> Array:
-        """How far (m,) a right claim may be off; before any is called wrong, its rounding is looked at closely."""
+        """The error (m,) that a right claim may have; before a claim is called wrong, its rounding is measured."""
         relative = float(np.max(self.relative[direction.where])) * np.abs(value)
         tolerance = np.maximum(self.allowed(direction), relative) + error
         if self.refine is not None and not np.all(np.abs(value - claimed) <= tolerance):
@@ -160,7 +160,7 @@ class DirectionalCheck:
         return self.elsewhere
 
     def natural_spread(self) -> Array:
-        """How much (m,) the function moves on the way from the point to zero."""
+        """The range (m,) of the function on the way from the point to zero."""
         return np.asarray(np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0))
 
     def stays_still(self, direction: Direction) -> bool:
@@ -201,7 +201,7 @@ class DirectionalCheck:
         return slope
 
     def _goal(self, direction: Direction) -> Array:
-        """How well (m,) a slope need be known: beside ‖g∘v‖, and beside the largest entry of what moves."""
+        """The accuracy (m,) to which a slope is needed, beside ‖g∘v‖ and the largest entry that moves."""
         largest = np.max(self.largest[:, direction.where], axis=1)
         size = np.maximum(direction.size(self.claimed), _SMALL * largest)
         return np.asarray(max(FINEST, 8 * self.function.eps) * size)

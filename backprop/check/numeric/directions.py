@@ -52,7 +52,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Scales:
-    """Of every entry (p,): its own scale, and that of its tensor, which is never smaller."""
+    """The scales of all entries (p,): each one's own, and that of its tensor, which is never smaller."""
 
     own: Array
     tensor: Array

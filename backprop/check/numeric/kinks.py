@@ -49,9 +49,9 @@ def judge_together(check: DirectionalCheck, table: Table) -> None:
 
 
 def judge_slices(check: DirectionalCheck, table: Table, where: Array) -> None:
-    """The same for entries of a large tensor that are all at kinks, of which only some were looked at.
+    """Mark entries of a large tensor that are all at kinks, of which only some were looked at, in the same way.
 
-    Those in groups; and all at once, where the function bends to the same side in each that was looked at.
+    First those that were looked at, in groups; then all at once, where the function bends to the same side in each.
     """
     seen = np.flatnonzero(np.any(_corners(table), axis=0))
     seen = seen[np.isin(seen, where)]
@@ -63,7 +63,7 @@ def judge_slices(check: DirectionalCheck, table: Table, where: Array) -> None:
 
 
 def _corners(table: Table) -> Array:
-    """Which entries (m, p) are at a corner and not wrong by themselves."""
+    """A mask (m, p) of the entries that are at a corner and not wrong by themselves."""
     return np.asarray(np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong)
 
 
@@ -97,7 +97,7 @@ def _judge(check: DirectionalCheck, table: Table, group: Array) -> None:
 
 @dataclass
 class _Sharing:
-    """Which entries share kinks: together they change the function by another sum than each by itself.
+    """Entries share kinks where together they change the function by another sum than each by itself.
 
     known: the change of the function by a group that was moved up (1) or down (-1), once it was asked for.
     """
@@ -127,7 +127,7 @@ class _Sharing:
         return [np.array(sorted(group)) for group in groups if len(group) > 1]
 
     def _linked(self, index: int, groups: list[list[int]]) -> list[list[int]]:
-        """Which groups share kinks with an entry: all are moved at once, and parts of them where that tells more.
+        """The groups that share kinks with an entry: all are moved at once, and then parts of them where one does.
 
         Entries that share a kink tend to be neighbours, so the newest groups come apart first.
         """
@@ -169,7 +169,7 @@ class _Sharing:
 
 
 def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array, Array]:
-    """Which outputs (m,) have a claim outside of both slopes along some direction, and which bend with one sign."""
+    """Masks (m,): outputs whose claim is outside of both slopes along some direction; outputs that bend one way."""
     outside = np.zeros(len(check.claimed), bool)
     convex, concave = np.ones_like(outside), np.ones_like(outside)
     for direction in _telling_directions(check, table, where):

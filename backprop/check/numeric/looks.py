@@ -110,9 +110,9 @@ def _by_complex_step(
 
 @dataclass(frozen=True)
 class View:
-    """What is seen along a direction so far. vague (m,): where the tolerance is too wide to tell a wrong claim.
+    """The comparison along a direction so far, with its slope and steps.
 
-    done: whether no further look is needed.
+    vague (m,): where the tolerance is too wide to tell a wrong claim. done: whether no further look is needed.
     """
 
     comparison: Comparison

@@ -46,7 +46,7 @@ _TOWARDS_ZERO = (0.75, 0.98)
 
 
 def measure_rounding(check: DirectionalCheck) -> Array:
-    """How far (m, p) rounding moves each entry: near the point, and as a small difference of larger numbers."""
+    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
     return np.maximum(_near(check), _cancelled(check))
 
 
@@ -56,7 +56,7 @@ def _rows(check: DirectionalCheck, point: Array) -> Array | None:
 
 
 def _near(check: DirectionalCheck) -> Array:
-    """How far (m, p) rounding moves each entry: by as much as the claims differ at points a few roundings apart.
+    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
 
     Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
     them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
@@ -81,7 +81,7 @@ def _near(check: DirectionalCheck) -> Array:
 
 
 def _cancelled(check: DirectionalCheck) -> Array:
-    """How far (m, p) rounding moves entries that are small differences of larger numbers.
+    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
 
     Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
     the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
@@ -118,7 +118,7 @@ _RESOLVED = 0.05
 
 @dataclass(frozen=True)
 class Curve:
-    """What steps along one direction show. slope: the limit of the quotients. comparison: the claim beside it."""
+    """Many steps along one direction. slope: the limit of the quotients. comparison: the claim beside it."""
 
     direction: Direction
     slope: Slope
@@ -210,7 +210,7 @@ _HUGE, _SHRUNK = 1e280, 2.0**-24
 
 
 def relative_tolerance(eps: float) -> float:
-    """What a right gradient may be off by the order of its sums alone, relative to an entry."""
+    """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
     return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
 
 
@@ -237,7 +237,7 @@ def choose_method(
     rtol: float | None,
     rng: np.random.Generator,
 ) -> tuple[DirectionalCheck, Curve | None]:
-    """How slopes are found from here on, and the step curve along one direction through all tensors.
+    """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
     dtypes: of the tensors of the gradient. gradient: None where it cannot be asked again.
     """
@@ -270,7 +270,7 @@ def choose_method(
 def _allowed(
     function: FunctionOracle, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
 ) -> tuple[Array, Array]:
-    """What a right gradient may be off: (p,) relative to each entry, and (m, p) beside that, absolute.
+    """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
 
     By the dtype of the claims, or by the accuracy `rtol` that was asked for, which is relative to an entry or to the
     root mean square of its tensor, whichever is larger. wide: whether the claims were computed in the wide dtype of

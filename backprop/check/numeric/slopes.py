@@ -75,7 +75,7 @@ def extrapolate(
 
 
 def roughness(gaps: Array, rounding: Array) -> Array:
-    """What kinks beside the point may do (k, m) to central quotients, from the gaps of their steps.
+    """The error (k, m) that kinks beside the point may make in central quotients, from the gaps of their steps.
 
     Of a smooth function, and of one with a kink at the point itself, G(h) - 5 G(h/4) + 4 G(h/16) = O(h³) falls by 64
     from step to step. Where it falls by less than four, and is no rounding, it sees kinks within the step.
@@ -194,7 +194,7 @@ class Ladder:
 
     @property
     def near(self) -> float:
-        """How long steps may be that tell of the point: as long as the function's structure, where one was seen."""
+        """The longest step that tells of the point: the size of the function's structure, where one was seen."""
         return NEAR if self.first == FIRST_STEP else self.first
 
     def quotient(self, level: int) -> Array:
@@ -287,7 +287,7 @@ class Ladder:
         )
 
     def _most_noise(self, plus: Array, minus: Array) -> Array:
-        """What the noise (m,) can be at most: more would have shown in the changes (k, m) of the smallest steps.
+        """The most that the noise (m,) can be: more would have shown in the changes (k, m) of the smallest steps.
 
         Of a function on stairs small steps change nothing, which tells nothing.
         """
@@ -306,7 +306,7 @@ class Ladder:
         return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
 
     def _far_off(self, quotients: Array, noise: Array) -> Array:
-        """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
+        """The difference (k, m) of quotients of long steps from the one of the largest step nearby, beyond noise."""
         far = np.asarray(self.steps) > self.near
         if np.all(far) or not np.any(far):
             return np.zeros_like(quotients)

@@ -94,7 +94,7 @@ class Slices:
         return np.asarray(self.places[grid] if self.places.ndim else self.places).reshape(-1)
 
     def __str__(self) -> str:
-        """Such as `[:, 3]`."""
+        """The slices as Python writes them, such as `[:, 3]`."""
         parts = [
             ":" if one is None else str(one[0]) if len(one) == 1 else "{" + ", ".join(map(str, one)) + "}"
             for one in self.chosen
@@ -188,7 +188,7 @@ class TensorSearch:
         return sum(bool(np.any(each.wrong)) for each in self.comparisons)
 
     def without_kinks(self, places: Array) -> Array:
-        """Those places that are at no kink."""
+        """The places among these that are at no kink."""
         return np.setdiff1d(places, self.kinked) if self.kinks is not None else places
 
 

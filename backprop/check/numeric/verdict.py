@@ -49,7 +49,7 @@ class TensorVerdict:
 
 
 def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: float) -> TensorVerdict:
-    """By its entries, all of which were to be compared.
+    """Judge a tensor by its entries, all of which were to be compared.
 
     signal: the fastest change of the function that was seen anywhere, for a step of the scale of what moves.
     """
@@ -99,7 +99,7 @@ def _of_entry(
 def judge_directions(
     search: TensorSearch, check: DirectionalCheck, table: Table, signal: float
 ) -> TensorVerdict:
-    """By directions in it, and a sample of its entries. signal: as for entries."""
+    """Judge a tensor by directions in it, and a sample of its entries. signal: as for entries."""
     name, shape = search.name, _shape(search.name, check)
     seen = search.places[table.seen[search.places]]
     error, allowed, blurred = _over(search.comparisons, check, signal)

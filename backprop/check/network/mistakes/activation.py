@@ -51,7 +51,7 @@ def gelu_tanh(z: Array) -> Array:
 
 
 def gelu_tanh_slope(z: Array) -> Array:
-    """Its derivative."""
+    """The derivative of the approximation of gelu by tanh."""
     t = np.tanh(_INNER * (z + _CUBIC * z**3))
     return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * _CUBIC * z * z))
 

@@ -74,7 +74,7 @@ _WHOLE = 0.01
 
 
 def scaled(state: State, got: Got) -> Iterator[State]:
-    """The same δ times a factor that both tensors of the layer ask for."""
+    """δ times the factor by which both tensors of the layer differ from it."""
     run, h = state.run, state.bias_gradient
     weights, bias = run.names(state.k)
     if bias in got.tensors:

@@ -103,7 +103,7 @@ class Run:
 
     @property
     def depth(self) -> int:
-        """How many linear layers there are."""
+        """The number of linear layers."""
         return len(self.weights)
 
     @property
@@ -220,7 +220,7 @@ class Mistake:
 
     @property
     def cost(self) -> float:
-        """What it weighs against: fewer mistakes, and those without a fitted number, explain better."""
+        """The weight of the mistake: fewer mistakes, and mistakes without a fitted number, explain better."""
         return UNKNOWN if self.kind == "unknown" else FITTED if self.fitted else 1.0
 
 
@@ -275,7 +275,7 @@ class State:
         return State(self.run, self.k - 1, delta, self.mistakes + mistakes, (self.handed, *self.above))
 
     def with_mistake(self, *mistakes: Mistake, delta: Array | None = None) -> State:
-        """The same layer, with mistakes and perhaps another δ."""
+        """This state with mistakes added, and perhaps another δ."""
         return replace(self, mistakes=self.mistakes + mistakes, delta=self.delta if delta is None else delta)
 
     def here_only(self, wrong: State) -> State:
@@ -287,7 +287,7 @@ class State:
 
 @dataclass(frozen=True)
 class Got:
-    """What is to be explained: the tensors got, by name, in float64; those that are right need no explanation.
+    """The tensors that the user's gradient returned, by name, in float64; those in `wrong` need an explanation.
 
     tolerance: the relative distance that is rounding, by name. error: ‖got - expected‖, by name.
     """

@@ -20,7 +20,7 @@ _MOST_OUTPUTS = 512
 
 
 def weight_mistakes(state: State, right: Array, got: Got) -> Iterator[Explained]:
-    """What explains dW, given what xᵀ δ is."""
+    """Mistakes that explain dW, where `right` is xᵀ δ."""
     name = state.run.names(state.k)[0]
     yield from _in_any_tensor(state, name, right, got)
     turned = right.T if right.shape[0] == right.shape[1] else right.T.reshape(right.shape)
@@ -34,7 +34,7 @@ def weight_mistakes(state: State, right: Array, got: Got) -> Iterator[Explained]
 
 
 def bias_mistakes(state: State, right: Array, got: Got) -> Iterator[Explained]:
-    """What explains db, given what Σₙ δ is."""
+    """Mistakes that explain db, where `right` is Σₙ δ."""
     name = state.run.names(state.k)[1]
     for mistakes in _in_any_tensor(state, name, right, got):
         last = mistakes[-1]
@@ -47,7 +47,7 @@ def bias_mistakes(state: State, right: Array, got: Got) -> Iterator[Explained]:
 
 
 def _in_any_tensor(state: State, name: str, right: Array, got: Got) -> Iterator[Explained]:
-    """What may be wrong with weights and biases alike."""
+    """Mistakes that may be in weights and biases alike."""
     if not np.any(got.tensors[name]):
         yield (Mistake("zero-gradient", "zero in every entry", tensors=(name,)),)
     yield from _scaled(state, name, right, got)
@@ -74,7 +74,7 @@ def _scaled(state: State, name: str, right: Array, got: Got) -> Iterator[Explain
 
 
 def decayed(state: State, name: str, right: Array, got: Got) -> Iterator[Explained]:
-    """What explains a tensor by a multiple of its parameter, or of the parameter's sign.
+    """Weight decay: a multiple of the parameter, or of its sign, that explains the tensor.
 
     L + λ/2 Σ W² has the gradient dL/dW + λ W: one of both has the term and the other has not.
     """
@@ -148,7 +148,7 @@ def _other_biases(state: State) -> Iterator[Candidate]:
 
 
 def _samples(n: int, of: Callable[[int], Array]) -> Iterator[tuple[str, Array]]:
-    """What one sample alone would give, as a share of the mean and as a gradient of its own."""
+    """The gradient of one sample alone, as its share of the mean and as a gradient of its own."""
     for k, words in sample_names(n, most=32):
         yield f"the gradient of {words} alone, divided by n", of(k)
         yield f"the gradient of {words} alone", n * of(k)
