@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.state import Got, Mistake, State, derivative_of
+from backprop.check.network.mistakes.state import Got, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
 from backprop.layers.gelu import normal_distribution
 
@@ -150,7 +150,7 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
         return
     dy = state.handed @ run.weights[state.k].T
     for kind, slope, text in _slopes(state, activation):
-        yield state.down(dy * slope, Mistake(kind, f"a backward pass in which {text}", layer=j))
+        yield state.wrong_below(kind, f"in which {text}", dy * slope)
     if not activation.smooth:
         yield from _edges(state, dy, got)
 
@@ -194,8 +194,7 @@ def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:
         return
 
     def wrong(slope: Array, text: str, *, fitted: bool = False) -> State:
-        evidence = f"a backward pass in which {f.name}'(z{layer}) {text}"
-        return state.down(dy * slope, Mistake(_EDGE, evidence, layer=j, fitted=fitted))
+        return state.wrong_below(_EDGE, f"in which {f.name}'(z{layer}) {text}", dy * slope, fitted=fitted)
 
     yield wrong(np.where(z < 0, 1.0, left), "is 1 where z < 0, on the wrong side")
     yield wrong(np.sign(z), f"is the sign of z: -1 left of zero instead of {left:g}")

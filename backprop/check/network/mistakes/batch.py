@@ -122,7 +122,7 @@ def weighted(state: State, got: Got) -> Iterator[State]:
 
 
 def _with(state: State, s: Array, kind: str, text: str) -> State:
-    return state.with_mistake(Mistake(kind, text, layer=state.k), delta=state.delta * s[:, None])
+    return state.wrong(kind, text, state.delta * s[:, None])
 
 
 def _solved(state: State, got: Got) -> Array | None:

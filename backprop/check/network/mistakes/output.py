@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
 from backprop.layers import Elementwise, Softmax
 
 # Mistakes between the loss and the last linear layer: the output's Jacobian cut down, doubled, left out, or
@@ -32,7 +32,7 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
     output = run.activations[-1]
     if isinstance(output, Softmax):
         for kind, delta, text in _softmax(run, right.delta):
-            yield right.with_mistake(Mistake(kind, text, layer=right.k), delta=delta)
+            yield right.wrong(kind, text, delta)
         if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
@@ -81,10 +81,10 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
     dy = run.network.loss_function.gradient(run.y, run.labels)
     f, layer = output.name, k + 1
     text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield right.with_mistake(Mistake("activation-derivative-missing", text, layer=k), delta=dy)
-    slope = np.asarray(output.derivative(run.y, output.forward({}, run.y)), np.float64)
+    yield right.wrong("activation-derivative-missing", text, dy)
+    slope = derivative_of(output, run.y)
     text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
-    yield right.with_mistake(Mistake("activation-derivative-misplaced", text, layer=k), delta=dy * slope)
+    yield right.wrong("activation-derivative-misplaced", text, dy * slope)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
@@ -100,7 +100,7 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     """δ of the last layer under other losses."""
     run = right.run
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
-        yield right.with_mistake(Mistake(_KIND, f"the gradient of {text}", layer=right.k), delta=delta)
+        yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
 
 
@@ -171,8 +171,7 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
             break
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
-    mistake = Mistake(_KIND, text, layer=right.k, fitted=True)
-    yield right.with_mistake(mistake, delta=right.delta * own / (own + epsilon))
+    yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.

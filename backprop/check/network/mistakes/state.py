@@ -278,6 +278,14 @@ class State:
         """This state with mistakes added, and perhaps another δ."""
         return replace(self, mistakes=self.mistakes + mistakes, delta=self.delta if delta is None else delta)
 
+    def wrong(self, kind: str, text: str, delta: Array, *, fitted: bool = False) -> State:
+        """This state with a wrong δ."""
+        return self.with_mistake(Mistake(kind, text, layer=self.k, fitted=fitted), delta=delta)
+
+    def wrong_below(self, kind: str, text: str, delta: Array, *, fitted: bool = False) -> State:
+        """One layer down, with a wrong δ; `text` says what is wrong with the backward pass."""
+        return self.down(delta, Mistake(kind, f"a backward pass {text}", layer=self.k - 1, fitted=fitted))
+
     def here_only(self, wrong: State) -> State:
         """`wrong`, a state of the same layer with one more δ, which is not handed down."""
         names = self.run.names(self.k)
