@@ -1,4 +1,4 @@
-"""What a gradient answered is compared with the point's form, and what is amiss is named."""
+"""A gradient's answer is compared with the structure of the point, and what differs is named."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ TOLERANCE = 1e-13 + 1e-10 * np.abs(TRUE)
 
 
 def found(got, expected=TRUE, parameter=PARAMETER, tolerance=TOLERANCE, batch_size=None, others=None):
-    """What is wrong with `got` where `expected` is right to `tolerance`."""
+    """The findings for `got`, where `expected` is right to `tolerance`."""
     known = entries(expected, tolerance)
     slack = float(np.max(known.tolerance[known.usable], initial=0))
     rest = {name: entries(values, slack) for name, values in (others or {}).items() if name != "W"}

@@ -1,4 +1,4 @@
-"""The pieces below a check: noise, quotients, complex steps and paths know what they know."""
+"""The pieces below a check: noise, quotients, complex steps and line integrals."""
 
 import numpy as np
 import pytest

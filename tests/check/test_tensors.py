@@ -1,4 +1,4 @@
-"""A point of any form becomes a vector and comes back in the same form."""
+"""A point of any structure becomes a vector and comes back in the same structure."""
 
 from collections import OrderedDict, namedtuple
 
