@@ -581,7 +581,7 @@ def largest(x, a):
 
 
 def largest_slope(x, a, at_kink):
-    """The slope of a row's maximum; tied entries share it by the weights `at_kink`, scaled to their sum in the row."""
+    """The slope of a row's maximum; tied entries share it by the weights `at_kink`, scaled to their sum."""
     rows = x.reshape(a.shape)
     tied = rows == np.max(rows.real, axis=1, keepdims=True)
     several = np.sum(tied, axis=1, keepdims=True) > 1
