@@ -129,7 +129,8 @@ class GradientCheck:
         parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_HEADLINES[self.verdict])}</b></p>']
         for title, table, lines in _sections(self):
             parts += [f"<p>{escape(title)}</p>"] if title else []
-            parts += [_html_table(table)] if table else [f"<p>{_html_line(line)}</p>" for line in lines]
+            lines = [_html_line(line, bold=title == "Findings") for line in lines]
+            parts += [_html_table(table)] if table else [f"<p>{line}</p>" for line in lines]
         return "<div>" + "".join(parts) + "</div>"
 
 
@@ -231,9 +232,11 @@ def _text_table(rows: Sequence[Row]) -> str:
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
-def _html_line(line: str) -> str:
-    """A line, escaped; every two spaces of its indent stay."""
-    return "&emsp;" * ((len(line) - len(line.lstrip())) // 2) + escape(line.lstrip())
+def _html_line(line: str, *, bold: bool) -> str:
+    """A line, escaped, with an em of space for every two of its indent; `bold`: where it is a head."""
+    indent = (len(line) - len(line.lstrip())) // 2
+    text = escape(line.lstrip())
+    return "&emsp;" * indent + (f"<b>{text}</b>" if bold and indent == 1 else text)
 
 
 def _html_table(rows: Sequence[Row]) -> str:
