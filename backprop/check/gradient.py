@@ -8,24 +8,23 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.check.answers import read_answer, value_and_gradient
 from backprop.check.kinds import Finding, found
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
+from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
 from backprop.check.numeric.noise import ROOMY
-from backprop.check.numeric.search import by_directions, empty_table, every_entry
-from backprop.check.numeric.setting import Curve, accuracy_of, settle, widen, without_kinks
-from backprop.check.numeric.slopes import scales
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.tensors import Table, by_directions, every_entry
 from backprop.check.numeric.verdict import (
     NO_NOISE,
-    Judged,
-    agrees_on_symmetric_directions,
-    as_right_on_symmetric_directions,
+    TensorVerdict,
+    forgive_symmetric,
     judge_constant,
     judge_directions,
     judge_entries,
@@ -33,9 +32,9 @@ from backprop.check.numeric.verdict import (
 from backprop.check.oracle import (
     Behaviour,
     Budget,
-    Claimant,
     Claims,
-    Probe,
+    FunctionOracle,
+    GradientOracle,
     check_rtol,
     claims_of,
     copied,
@@ -43,15 +42,21 @@ from backprop.check.oracle import (
     first_difference,
     observe,
 )
-from backprop.check.points import Form, form_of
-from backprop.check.report import Case, result
+from backprop.check.points import structure_of
+from backprop.check.report import Evidence, report
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
-_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18  # calls for an entry, with some to spare
-_KINKED = 14  # for an entry at a kink, which noise hides less
-_FEW_COMPLEX, _FEW_CENTRAL = 1, 4  # with a small budget
+"""Less than this does not suffice for the noise and the step curve."""
+_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
+"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
+_KINKED = 14
+"""Calls that an entry at a kink takes, which noise hides less."""
+_FEW_COMPLEX, _FEW_CENTRAL = 1, 4
+"""Calls of an entry with a small budget, which is used to its end."""
+_ELSEWHERE = 1e-3
+"""Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
 
 
 def check_gradient(
@@ -93,7 +98,9 @@ def check_gradient(
     value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
     1. What the functions raise at the point is passed on.
     """
-    claim, is_jacobian = _claim(gradient, jacobian)
+    if (gradient is None) == (jacobian is None):
+        got = "neither" if gradient is None else "both"
+        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.")
     if point is None:
         raise CheckError(
             "There is no point; expected the array, or dict, list or tuple of arrays, to check at."
@@ -102,137 +109,118 @@ def check_gradient(
         raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
     check_rtol(rtol)
     rng = np.random.default_rng(0) if rng is None else rng
+    claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
-        return _check(function, claim, point, rng, max_calls, batch_size, rtol, is_jacobian=is_jacobian)
+        structure, x = structure_of(point)
+        oracle = FunctionOracle(function, structure, x, Budget(max_calls))
+        return report(_evidence(oracle, claim, rng, batch_size, rtol, is_jacobian=jacobian is not None))
 
 
-def _check(
-    function: Callable[[Any], Any],
+def _evidence(
+    function: FunctionOracle,
     claim: Any,
-    point: Any,
     rng: np.random.Generator,
-    max_calls: int,
     batch_size: int | None,
     rtol: float | None,
     *,
     is_jacobian: bool,
-) -> GradientCheck:
-    form, x = form_of(point)
-    budget = Budget(max_calls)
-    probe = Probe(function, form, x, budget)
-    own = observe(function, [form.build(x)], called="function")
-    probe.count(own.calls)
-    probe.start(own.answer, jacobian=is_jacobian)
+) -> Evidence:
+    """All that there is to see of the function and of the claim."""
+    structure, x = function.structure, function.point
+    own = observe(function.code, [structure.build(x)], called="function")
+    function.count(own.calls)
+    function.start(own.answer, jacobian=is_jacobian)
 
-    elsewhere = x + 1e-3 * scales(form, x).own * rng.uniform(0.5, 1.5, len(x))
-    asked = _ask(claim, form, x, elsewhere)
-    budget.used += asked.calls
-    answer = read_answer(value_and_gradient(asked.answer, form)[1], form, outputs=probe.outputs)
-    since = _changed_since(probe, own, called="the gradient")
-    changed = tuple(finding for finding in since if finding.kind == "changes-the-function")
-    case = Case(form, x, probe.outputs, answer, asked, own, batch_size, changed)
-    claims = claims_of(answer, form, probe.outputs)
-    if not claims.names or changed or own.has_state:
-        return result(case, None, None, [], claims.rows, probe, asked.calls)
-    is_wide = widen(probe)
-    claimant = Claimant(claim, form, probe.outputs, budget) if callable(claim) and asked.repeatable else None
-    if claimant is not None and is_wide:
-        claims = _wider(claimant, claims, x)
+    elsewhere = x + _ELSEWHERE * scales(structure, x).own * rng.uniform(0.5, 1.5, len(x))
+    asked = Behaviour(copied(claim), (), 0)
+    if callable(claim):
+        asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
+    function.budget.used += asked.calls
+    answer = read_answer(value_and_gradient(asked.answer, structure)[1], structure, outputs=function.outputs)
+    changed = _changed_since(function, own, called="the gradient")
+    claims = claims_of(answer, structure, function.outputs)
+    seen = Evidence(function, own, asked, answer, claims, batch_size, changed, asked.calls)
+    if not claims.names or seen.changes_the_function or own.has_state:
+        return seen
+    is_wide = widen(function)
+    gradient = None
+    if callable(claim) and asked.repeatable:
+        gradient = GradientOracle(claim, structure, function.outputs, function.budget)
+        claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
     dtypes = {name: array.dtype for name, array in answer.tensors.items()}
-    is_wide = claimant is not None and claimant.wide
-    truth, steps = settle(probe, claims, claimant, accuracy_of(form, claims, dtypes, rtol, wide=is_wide), rng)
-    quiet = not truth.noisy or float(np.max(truth.noise)) <= NO_NOISE
-    if steps is not None and steps.still and quiet and truth.stays_still(steps.direction):
-        judged = judge_constant(truth, form, claims.names, probe.outputs)
-        return result(case, truth, steps, judged, claims.rows, probe, asked.calls + _calls_of(claimant))
-    judged = _compare(truth, steps, form, claims, rng)
-    symmetric = {
-        each.check.name
-        for each in judged
-        if each.wrong and agrees_on_symmetric_directions(truth, form, each.check.name, rng)
-    }
-    if symmetric:
-        judged = [
-            as_right_on_symmetric_directions(each) if each.check.name in symmetric else each
-            for each in judged
-        ]
-        steps = None  # its direction is not symmetric
-    if steps is not None and np.any(steps.slope.kink):
-        steps = without_kinks(truth, steps, judged, form, claims, rng)
-    late = since or _changed_since(probe, own, called="calls elsewhere")
-    if claimant is not None and any(each.wrong for each in judged):
-        case = replace(case, in_float32=claimant.tensors(x.astype(np.float32).astype(x.dtype)))
-    calls = asked.calls + _calls_of(claimant)
-    return result(case, truth, steps, judged, claims.rows, probe, calls, late)
+    seen.check, seen.steps = choose_method(function, claims, dtypes, gradient, rtol, rng)
+    check, steps = seen.check, seen.steps
+    if steps is not None and _is_constant(check, steps):
+        seen.verdicts = judge_constant(check, claims.names)
+    else:
+        verdicts = _compare(check, steps, claims.names)
+        seen.verdicts = forgive_symmetric(verdicts, check)
+        if any(new is not old for new, old in zip(seen.verdicts, verdicts, strict=True)):
+            seen.steps = None  # its direction is not symmetric
+        elif steps is not None and np.any(steps.slope.kink):
+            kinks = [kink for each in verdicts for kink in each.kinks]
+            seen.steps = without_kinks(check, steps, kinks, claims.names)
+        seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
+        if gradient is not None and any(each.wrong for each in seen.verdicts):
+            rounded = gradient.at(x.astype(np.float32).astype(x.dtype))
+            seen.in_float32 = None if rounded is None else rounded.comparable
+    seen.gradient_calls += 0 if gradient is None else gradient.calls
+    return seen
 
 
-def _calls_of(claimant: Claimant | None) -> int:
-    return 0 if claimant is None else claimant.calls
-
-
-def _claim(gradient: Any, jacobian: Any) -> tuple[Any, bool]:
-    if (gradient is None) == (jacobian is None):
-        got = "neither" if gradient is None else "both"
-        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.")
-    return (gradient, False) if jacobian is None else (jacobian, True)
-
-
-def _ask(claim: Any, form: Form, x: Any, elsewhere: Any) -> Behaviour:
-    """The gradient's answer, and how it behaves."""
-    if not callable(claim):
-        return Behaviour(copied(claim), (), 0)
-    return observe(claim, [form.build(x)], [form.build(elsewhere)])
-
-
-def _wider(claimant: Claimant, claims: Claims, x: Any) -> Claims:
+def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
     """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
-    claimant.wide = True
-    other = claimant.at(x)
-    if other is not None and other[0].names == claims.names:
-        wide, answer = other
-        if all(array.dtype == claimant.form.dtype for array in answer.tensors.values()):
+    gradient.wide = True
+    answer = gradient.at(x)
+    if answer is not None:
+        wide = claims_of(answer, gradient.structure, gradient.outputs)
+        is_wide = all(array.dtype == gradient.structure.dtype for array in answer.tensors.values())
+        if is_wide and wide.names == claims.names:
             return wide
-    claimant.wide = False
+    gradient.wide = False
     return claims
 
 
-def _compare(
-    truth: Truth, steps: Curve | None, form: Form, claims: Claims, rng: np.random.Generator
-) -> list[Judged]:
+def _is_constant(check: DirectionalCheck, steps: Curve) -> bool:
+    """Whether neither small nor large steps move the function."""
+    quiet = not check.noisy or float(np.max(check.noise)) <= NO_NOISE
+    return steps.still and quiet and check.stays_still(steps.direction)
+
+
+def _compare(check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...]) -> list[TensorVerdict]:
     """Every tensor that can be compared, by its entries or along directions."""
-    places = form.views(np.arange(form.size))
-    where = np.concatenate([places[name].reshape(-1) for name in claims.names])
-    outputs, budget = truth.probe.outputs, truth.probe.budget
-    per_entry = _COMPLEX if truth.complex else _NOISY if truth.noisy else _CENTRAL
+    structure, budget = check.function.structure, check.function.budget
+    where = np.concatenate([structure.places[name] for name in names])
+    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
     if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
         per_entry = min(per_entry, _KINKED)
     if budget.limit < ROOMY:
-        per_entry = _FEW_COMPLEX if truth.complex else _FEW_CENTRAL
+        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
     signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
     if len(where) * per_entry <= budget.left:
-        table = every_entry(truth, where)
+        table = every_entry(check, where)
         if table is None:  # quotients take more calls: maybe more than there are for every entry
-            return _compare(truth, steps, form, claims, rng)
-        judge_together(truth, table, rng)
-        signal = max(signal, float(np.max(table.steep * truth.scales.own)))
-        return [judge_entries(name, form, truth, table, outputs, signal) for name in claims.names]
-    table = empty_table(len(claims.rows), form.size)
-    parts = by_directions(truth, form, list(claims.names), table, rng)
-    for part in parts:
-        judge_slices(truth, table, part.kinked, rng)
-    signal = max([signal, *(float(np.max(reading.steep)) for part in parts for reading in part.readings)])
-    return [judge_directions(part, form, truth, table, outputs, signal) for part in parts]
+            return _compare(check, steps, names)
+        judge_together(check, table)
+        signal = max(signal, float(np.max(table.steep * check.scales.own)))
+        return [judge_entries(name, check, table, signal) for name in names]
+    table = Table(len(check.claimed), structure.size)
+    searches = by_directions(check, names, table)
+    for search in searches:
+        judge_slices(check, table, search.kinked)
+    signal = max([signal, *(float(np.max(each.steep)) for search in searches for each in search.comparisons)])
+    return [judge_directions(search, check, table, signal) for search in searches]
 
 
-def _changed_since(probe: Probe, own: Behaviour, *, called: str) -> list[Finding]:
+def _changed_since(function: FunctionOracle, own: Behaviour, *, called: str) -> list[Finding]:
     """Whether the function gives another value at the point now than at first, though not at random."""
-    if own.findings or not probe.room(1):
+    if own.findings or not function.room(1):
         return []
 
     def value() -> Any:
-        probe.count(1)
+        function.count(1)
         try:
-            return copied(probe.function(probe.form.build(probe.point)))
+            return copied(function.code(function.structure.build(function.point)))
         except Exception:  # it raised nothing at first
             return None
 
@@ -240,11 +228,9 @@ def _changed_since(probe: Probe, own: Behaviour, *, called: str) -> list[Finding
     seen = first_difference(own.answer, again)
     if seen is None:
         return []
-    if any(differing(again, value()) for _ in range(3) if probe.room(1)):
+    if any(differing(again, value()) for _ in range(3) if function.room(1)):
         return [found("not-repeatable", None, f"Equal calls of the function gave different values: {seen}.")]
-    if called == "the gradient":
-        evidence = f"The function gives another value after the gradient was called: {seen}."
-        return [found("changes-the-function", None, evidence)]
-    return [
-        found("state-from-last-call", None, f"The function gave another value after calls elsewhere: {seen}.")
-    ]
+    kind = "changes-the-function" if called == "the gradient" else "state-from-last-call"
+    verb = "gives" if called == "the gradient" else "gave"
+    after = "the gradient was called" if called == "the gradient" else "calls elsewhere"
+    return [found(kind, None, f"The function {verb} another value after {after}: {seen}.")]

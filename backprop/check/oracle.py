@@ -19,7 +19,7 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.kinds import Finding, found
-from backprop.check.points import Form, describe, join
+from backprop.check.points import Structure, describe, join
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
@@ -27,14 +27,14 @@ from backprop.errors import CheckError, OptionError
 
 @dataclass
 class Budget:
-    """How many calls of the function and of the gradient together are allowed, and how many were made."""
+    """The number of calls of the function and the gradient together that are allowed, and that were made."""
 
     limit: int
     used: int = 0
 
     @property
     def left(self) -> int:
-        """How many calls are left."""
+        """The number of calls that are left."""
         return self.limit - self.used
 
     def room(self, calls: int) -> bool:
@@ -51,42 +51,51 @@ def check_rtol(rtol: float | None) -> None:
 # Copies: arguments and answers in memory of their own, and whether two of them are equal to rounding.
 
 _ROUNDING = 1e-6
-"""Answers this close, against the largest entry, are equal.
+"""Of the largest entry: answers that are so close are equal.
 
 Where a copy happens to lie in memory changes the order of a sum, and an intermediate may be float32.
 """
+_GROWS = 1e3
+"""Times that rounding: an answer that grows by less may have been rounded differently."""
 
 
 def copied(value: Any) -> Any:
-    """The same containers around copies of the same arrays; anything else as deeply as it can be copied."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    return copy.deepcopy(value)
+    """Copy the arrays and the containers around them; copy anything else as deeply as possible."""
+    return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
+
+
+def _arrays(value: Any, path: str = "") -> dict[str, Array]:
+    """Every array or number in containers, by name; "" for a lone array."""
+    if not isinstance(value, Mapping | list | tuple):
+        return {} if value is None else {path: np.asarray(value)}
+    is_mapping = isinstance(value, Mapping)
+    found: dict[str, Array] = {}
+    for key, child in value.items() if isinstance(value, Mapping) else enumerate(value):
+        found |= _arrays(child, join(path, key, is_mapping))
+    return found
 
 
 def differing(one: Any, other: Any) -> list[str]:
-    """The names of the arrays that differ in any bit, or in NaN; "" for a lone array."""
-    first, second = dict(_arrays(one)), dict(_arrays(other))
-    names = [name for name in first if name not in second or not _same(first[name], second[name])]
-    return names + [name for name in second if name not in first]
+    """The names of the arrays that differ in any bit, or in NaN."""
+    first, second = _arrays(one), _arrays(other)
+    both = dict.fromkeys([*first, *second])
+    return [name for name in both if not _same(first.get(name), second.get(name))]
 
 
 def first_difference(one: Any, other: Any) -> str | None:
     """Where and how much two answers differ, in words; None where they are equal to rounding."""
-    first, second = dict(_arrays(one)), dict(_arrays(other))
+    first, second = _arrays(one), _arrays(other)
     if set(first) != set(second):
         return "it has other tensors"
     for name, a in first.items():
-        b = second[name]
-        where = f"{name} " if name else ""
+        b, where = second[name], f"{name} " if name else ""
         if a.shape != b.shape:
             return f"{where}of shape {a.shape}, then {b.shape}"
         if a.dtype.kind not in "iufcb" or _same(a, b) or a.size == 0:
             continue
         with np.errstate(all="ignore"):
             gap = np.abs(np.subtract(a, b, dtype=np.result_type(a, b, np.float64)))
-            scale = np.max(np.maximum(np.abs(a), np.abs(b)))
-            different = ~(gap <= _tolerance(a) * scale)
+            different = ~(gap <= _tolerance(a) * np.max(np.maximum(np.abs(a), np.abs(b))))
         if np.any(different & ~(np.isnan(a) & np.isnan(b))):
             worst = np.unravel_index(int(np.argmax(np.where(np.isnan(gap), -1, gap))), a.shape)
             return f"{where}{[int(k) for k in worst]} was {a[worst]:.6g}, then {b[worst]:.6g}"
@@ -95,45 +104,28 @@ def first_difference(one: Any, other: Any) -> str | None:
 
 def is_sum(one: Any, two: Any, three: Any) -> bool:
     """Whether three answers are equally spaced and not equal: each call adds the same to the one before."""
-    a, b, c = (dict(_arrays(each)) for each in (one, two, three))
-    if not a.keys() == b.keys() == c.keys() or any(
-        not a[name].shape == b[name].shape == c[name].shape for name in a
-    ):
+    answers = [_arrays(each) for each in (one, two, three)]
+    shapes = [{name: array.shape for name, array in each.items()} for each in answers]
+    if not shapes[0] == shapes[1] == shapes[2]:
         return False
     grows = False
-    for name in a:
-        if a[name].dtype.kind not in "iuf":
-            continue
-        step, next_step = b[name] - a[name], c[name] - b[name]
-        scale = np.max(np.abs(c[name]), initial=0)
-        if not np.all(np.abs(next_step - step) <= 10 * _tolerance(a[name]) * scale):
-            return False
-        grows |= bool(np.any(np.abs(step) > 1e3 * _tolerance(a[name]) * scale))
+    for a, b, c in ([each[name] for each in answers] for name in answers[0]):
+        if a.dtype.kind in "iuf":
+            step, next_step, rounding = b - a, c - b, _tolerance(a) * np.max(np.abs(c), initial=0)
+            if not np.all(np.abs(next_step - step) <= 10 * rounding):
+                return False
+            grows |= bool(np.any(np.abs(step) > _GROWS * rounding))
     return grows
 
 
 def _tolerance(array: Array) -> float:
-    if array.dtype.kind not in "fc":
-        return 0.0
-    return max(_ROUNDING, 16 * float(np.finfo(array.dtype).eps))
+    return max(_ROUNDING, 16 * float(np.finfo(array.dtype).eps)) if array.dtype.kind in "fc" else 0.0
 
 
-def _same(one: Array, other: Array) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype:
+def _same(one: Array | None, other: Array | None) -> bool:
+    if one is None or other is None or one.shape != other.shape or one.dtype != other.dtype:
         return False
     return np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-
-
-def _arrays(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
-    """Every array or number in containers, by name."""
-    if isinstance(value, Mapping):
-        for key, child in value.items():
-            yield from _arrays(child, join(path, key, True))
-    elif isinstance(value, list | tuple):
-        for key, child in enumerate(value):
-            yield from _arrays(child, join(path, key, False))
-    elif value is not None:
-        yield path, np.asarray(value)
 
 
 # Behaviour: whether a function leaves its arguments alone and gives the same answer to the same call.
@@ -149,20 +141,21 @@ def _arrays(value: Any, path: str = "") -> Iterator[tuple[str, Array]]:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """The first answer, in memory of its own, and what is amiss with the way in which it was given.
-
-    repeatable: whether equal calls gave equal answers, to rounding.
-    """
+    """The first answer, in memory of its own, and what is amiss with the way in which it was given."""
 
     answer: Any
     findings: tuple[Finding, ...]
     calls: int
-    repeatable: bool = True
 
     @property
     def has_state(self) -> bool:
         """Whether an answer depends on the call before."""
         return any(finding.kind == "state-from-last-call" for finding in self.findings)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether equal calls gave equal answers, to rounding."""
+        return not self.has_state and all(finding.kind != "not-repeatable" for finding in self.findings)
 
 
 def observe(
@@ -210,27 +203,18 @@ def observe(
         for _ in range(2):
             call_elsewhere()
             rounds.append([call(arguments) for _ in range(3)])
-        findings.append(_changing(first, second, rounds, seen, called, elsewhere is not None))
-    repeatable = not any(each.kind in ("not-repeatable", "state-from-last-call") for each in findings)
-    return Behaviour(first, tuple(findings), calls, repeatable)
-
-
-def _changing(
-    first: Any, second: Any, rounds: list[list[Any]], seen: str, called: str, has_elsewhere: bool
-) -> Finding:
-    """What answers to equal calls, which differ, depend on."""
-    if all(is_sum(*each) for each in rounds):
-        evidence = f"The answers to equal calls grow by the same amount each time: {seen}."
-        return found("state-from-last-call", None, evidence)
-    alike = all(first_difference(one, two) is None for one, two in zip(*rounds, strict=True))
-    if not (alike and has_elsewhere):
-        evidence = f"Equal calls of the {called} gave different answers: {seen}."
-        return found("not-repeatable", None, evidence)
-    if first_difference(first, second) is None:
-        evidence = f"A call at another point in between changed the answer: {seen}."
-    else:
-        evidence = f"The first of several equal calls gives another answer than those after it: {seen}."
-    return found("state-from-last-call", None, evidence)
+        alike = all(first_difference(*pair) is None for pair in zip(*rounds, strict=True))
+        kind = "state-from-last-call"
+        if all(is_sum(*each) for each in rounds):
+            evidence = "The answers to equal calls grow by the same amount each time"
+        elif not alike or elsewhere is None:
+            kind, evidence = "not-repeatable", f"Equal calls of the {called} gave different answers"
+        elif first_difference(first, second) is None:
+            evidence = "A call at another point in between changed the answer"
+        else:
+            evidence = "The first of several equal calls gives another answer than those after it"
+        findings.append(found(kind, None, f"{evidence}: {seen}."))
+    return Behaviour(first, tuple(findings), calls)
 
 
 def _modified(
@@ -260,54 +244,52 @@ class Claims:
     names: tuple[str, ...]
 
 
-def claims_of(answer: Answer, form: Form, outputs: tuple[int, ...]) -> Claims:
+def claims_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Claims:
     """The tensors that can be compared, side by side."""
     m = int(np.prod(outputs, dtype=int))
-    rows = np.full((m, form.size), np.nan, form.dtype)
-    tensors = {**answer.tensors, **answer.reshaped}
-    for name, places in form.views(np.arange(form.size)).items():
-        if name in tensors:
-            rows[:, places.reshape(-1)] = tensors[name].reshape(m, -1)
-    return Claims(rows, tuple(name for name in form.names if name in tensors))
+    rows = np.full((m, structure.size), np.nan, structure.dtype)
+    for name, tensor in answer.comparable.items():
+        rows[:, structure.places[name]] = tensor.reshape(m, -1)
+    return Claims(rows, tuple(name for name in structure.names if name in answer.comparable))
 
 
 @dataclass
-class Claimant:
+class GradientOracle:
     """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
 
     gradient: Callable[[Any], Any]
-    form: Form
+    structure: Structure
     outputs: tuple[int, ...]
     budget: Budget
     wide: bool = False
     calls: int = 0
 
-    def at(self, point: Array) -> tuple[Claims, Answer] | None:
-        """What it says at a point (p,); None where it raises, gives no gradient, or no calls are left."""
+    def at(self, point: Array) -> Answer | None:
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or no calls are left."""
         if not self.budget.room(1):
             return None
         self.calls += 1
         self.budget.used += 1
         try:
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                raw = self.gradient(self.form.build(point, self.form.dtype if self.wide else None))
-            answer = read_answer(
-                value_and_gradient(copied(raw), self.form)[1], self.form, outputs=self.outputs
-            )
+            with _quiet():
+                raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
+            answer = value_and_gradient(copied(raw), self.structure)[1]
+            return read_answer(answer, self.structure, outputs=self.outputs)
         except Exception:  # of whatever kind: it is the user's
             return None
-        return claims_of(answer, self.form, self.outputs), answer
-
-    def tensors(self, point: Array) -> dict[str, Array] | None:
-        """The tensors that it gives at a point (p,); None where it gives none."""
-        other = self.at(point)
-        return None if other is None else {**other[1].tensors, **other[1].reshaped}
 
     def rows(self, point: Array) -> Array | None:
         """The rows (m, p) that it gives at a point (p,); None where it gives none."""
-        other = self.at(point)
-        return None if other is None else other[0].rows
+        answer = self.at(point)
+        return None if answer is None else claims_of(answer, self.structure, self.outputs).rows
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Call the user's code without warnings."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 # Evaluation: the user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
@@ -315,24 +297,25 @@ class Claimant:
 # m is 1 for a function to a number, the size of its value for a function to an array.
 
 _SEEN, _DISTINCT = 40, 4
+"""Values that are kept to see their format, and how many different ones it takes to tell a format."""
 
 
 class OutOfCalls(Exception):
-    """That the function may not be called as often as a slope needs; never seen outside of a check."""
+    """The function may not be called as often as a slope needs. A check never lets this exception out."""
 
 
 @dataclass
-class Probe:
+class FunctionOracle:
     """The function at any point near the one that is checked.
 
-    budget: shared with the gradient. dtype: of every tensor that the function is called with; None for each one's
-    own. outputs: the shape of its value. seen: its first different values beside the point. coarse: the eps of the
-    narrower format to which the function was seen to round its arguments; 0 where it was not. given: the dtype of
-    its last value.
+    code: as the user wrote it. budget: shared with the gradient. outputs: the shape of its value. dtype: of every
+    tensor that the function is called with; None for each one's own. given: the dtype of its last value.
+    coarse: the eps of the narrower format to which the function was seen to round its arguments; 0 where it was not.
+    seen: its first different values beside the point.
     """
 
-    function: Callable[[Any], Any]
-    form: Form
+    code: Callable[[Any], Any]
+    structure: Structure
     point: Array
     budget: Budget
     outputs: tuple[int, ...] = ()
@@ -380,10 +363,18 @@ class Probe:
         """The point in numbers of the format to which the function rounds what it is given."""
         return round_to(point, 1 - round(math.log2(self.coarse))) if self.coarse else point
 
+    def as_given(self, point: Array) -> Array:
+        """The point in numbers that the function is given: rounded to its dtype, or to its own coarse format."""
+        if self.dtype is not None and self.dtype.itemsize >= point.dtype.itemsize:
+            return self.at_format(point)
+        views = self.structure.views(point)
+        rounded = {one.name: views[one.name].astype(self.dtype or one.dtype) for one in self.structure.leaves}
+        return self.structure.vector(rounded)
+
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
         self.count(1)
-        value = _array(self._quietly(self.form.build(point, self.dtype)))
+        value = _array(self._quietly(self.structure.build(point, self.dtype)))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
         self.given = np.dtype(value.dtype)
@@ -396,7 +387,7 @@ class Probe:
         """The complex values (m,) at a complex point (p,); None where the function does not take complex numbers."""
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = _array(self._quietly(self.form.build(point, wide), refuse_casts=True))
+        value = _array(self._quietly(self.structure.build(point, wide), refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -417,20 +408,19 @@ class Probe:
     @property
     def eps(self) -> float:
         """The rounding of the dtype in which the function is called."""
-        return float(np.finfo(self.dtype or self.form.own_dtype).eps)
+        return float(np.finfo(self.dtype or self.structure.own_dtype).eps)
 
     @property
     def _wide(self) -> DType:
-        return self.form.dtype
+        return self.structure.dtype
 
     def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
         """Call the function near the point; an exception or a warning there counts as "no value"."""
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
+        with _quiet():
             if refuse_casts:  # complex numbers that silently lose their imaginary part
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                return self.function(argument)
+                return self.code(argument)
             except Exception:  # of whatever kind: it is the user's
                 return None
 

@@ -11,6 +11,10 @@ from backprop.arrays import Array
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
 
 
+_LEAST = np.finfo(np.float64).tiny * 1e10
+"""The least tolerance, so that its inverse is a number."""
+
+
 @dataclass(frozen=True)
 class Known:
     """The truth about one tensor.
@@ -25,7 +29,7 @@ class Known:
     directions: Array | None = None
 
     def of(self, tensor: Array) -> Array:
-        """The same values (k,) of another tensor."""
+        """The entries or slopes (k,) of another tensor, in the same order."""
         flat = np.asarray(tensor, self.values.dtype).reshape(-1)
         if self.directions is None:
             return flat
@@ -34,7 +38,7 @@ class Known:
 
     @property
     def usable(self) -> Array:
-        """Which values can be compared (k,)."""
+        """A mask (k,) of the values that can be compared."""
         return np.isfinite(self.tolerance) & np.isfinite(self.values)
 
     def fits(self, values: Array, factor: float = 1.0) -> bool:
@@ -45,14 +49,14 @@ class Known:
         )
 
     def informative(self) -> int:
-        """How many values are clearly not zero."""
+        """The number of values that are clearly not zero."""
         use = self.usable
         return int(np.sum(np.abs(self.values[use]) > 20 * self.tolerance[use]))
 
     def fitted(self, others: list[Array]) -> Array:
         """The coefficients with which the sum of other values (k,) comes nearest, in units of the tolerance."""
         use = self.usable
-        weight = 1 / np.maximum(self.tolerance[use], np.finfo(np.float64).tiny * 1e10)
+        weight = 1 / np.maximum(self.tolerance[use], _LEAST)
         weight = weight / np.max(weight)
         columns = np.stack([other[use] * weight for other in others], axis=1).astype(np.float64)
         found, *_ = np.linalg.lstsq(columns, (self.values[use] * weight).astype(np.float64), rcond=None)
@@ -69,6 +73,13 @@ def entries(expected: Array, tolerance: Array | float) -> Known:
 # Patterns: where in a tensor the error sits, for an error that has no known signature.
 
 _FEW = 6
+"""Rows or columns that are listed."""
+_NEARLY_ALL = 0.9
+"""Of the entries of a row, a column or a block: by chance one of its wrong entries may be right."""
+_SAME, _NEAR_ONE = 1e-6, 1e-3
+"""Ratios that differ by less are one factor; those that are nearer to one are shown as their distance from it."""
+_BEYOND = 1e3
+"""Times the tolerance: errors of less may be no exchange of values."""
 
 
 def pattern(got: Array, known: Known) -> str:
@@ -96,7 +107,7 @@ def where(wrong: Array) -> str:
     for axis in range(wrong.ndim if wrong.ndim > 1 else 0):
         others = tuple(k for k in range(wrong.ndim) if k != axis)
         touched = np.flatnonzero(np.any(wrong, axis=others))
-        full = np.mean(np.take(wrong, touched, axis=axis)) > 0.9
+        full = np.mean(np.take(wrong, touched, axis=axis)) > _NEARLY_ALL
         if len(touched) < wrong.shape[axis] and full:
             word = ("row", "column")[axis] if wrong.ndim == 2 else f"axis {axis}, index"
             return f"{share}, all in {word}{'s' * (len(touched) > 1 and wrong.ndim == 2)} {_listed(touched)}."
@@ -111,13 +122,13 @@ def where(wrong: Array) -> str:
         for axis in range(wrong.ndim)
     ]
     block = np.prod([edges[-1] - edges[0] + 1 for edges in box])
-    if count > 0.9 * block:
+    if count > _NEARLY_ALL * block:
         return f"{share}, the block [{', '.join(f'{edges[0]}:{edges[-1] + 1}' for edges in box)}]."
     return f"{share}, spread over it."
 
 
 def difference(got: Array, expected: Array) -> str:
-    """How the wrong entries differ from the true ones."""
+    """The difference of the wrong entries from the true ones, in words."""
     nonzero = expected != 0
     if not np.any(got):
         return "They are 0." if len(got) > 1 else "It is 0."
@@ -126,11 +137,11 @@ def difference(got: Array, expected: Array) -> str:
     ratio = (got / expected).astype(np.float64)
     low, high = float(np.min(ratio)), float(np.max(ratio))
     one = len(got) == 1
-    if high != 1 and abs(high - low) <= 1e-6 * min(abs(high), abs(high - 1)):
-        if abs(high + 1) < 1e-6:
+    if high != 1 and abs(high - low) <= _SAME * min(abs(high), abs(high - 1)):
+        if abs(high + 1) < _SAME:
             return "Its sign is reversed." if one else "Their signs are reversed."
         return f"{'It is' if one else 'They are'} {high:.6g} times what {'it' if one else 'they'} should be."
-    if abs(low - 1) < 1e-3 and abs(high - 1) < 1e-3:
+    if max(abs(low - 1), abs(high - 1)) < _NEAR_ONE:
         return f"got / expected - 1 lies between {low - 1:.1e} and {high - 1:.1e}."
     return f"got / expected lies between {low:.3g} and {high:.3g}."
 
@@ -140,7 +151,7 @@ def _reordered(values: Array, got: Array, known: Known) -> str:
     if not np.all(known.usable) or values.size < 3:
         return ""
     slack = 2 * np.max(known.tolerance)
-    if np.max(np.abs(values - known.values)) < 1e3 * slack:
+    if np.max(np.abs(values - known.values)) < _BEYOND * slack:
         return ""
     if np.any(np.abs(np.sort(values) - np.sort(known.values)) > slack):
         return ""

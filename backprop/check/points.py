@@ -63,7 +63,7 @@ class Branch:
 
     @property
     def word(self) -> str:
-        """What to call it in a message."""
+        """The word for it in a message."""
         return "dict" if self.is_mapping else "tuple" if issubclass(self.kind, tuple) else "list"
 
     def rebuild(self, children: list[Any]) -> Any:
@@ -126,7 +126,7 @@ def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in a word or two, for a message."""
+    """Describe a value in a word or two, for a message."""
     if value is None:
         return "None"
     kind = type(value).__name__
@@ -142,8 +142,8 @@ def describe(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Form:
-    """How a point is built: its tree of containers, and its tensors in the order in which they lie in the vector."""
+class Structure:
+    """The structure of a point: its tree of containers, and its tensors in their order in the vector."""
 
     tree: Tree
     leaves: tuple[Leaf, ...]
@@ -152,6 +152,11 @@ class Form:
     def layout(self) -> Layout:
         """Where each tensor lies in the vector."""
         return Layout(tuple((leaf.name, leaf.shape) for leaf in self.leaves))
+
+    @cached_property
+    def places(self) -> dict[str, Array]:
+        """Where the entries of each tensor lie in the vector, one after another."""
+        return {name: view.reshape(-1) for name, view in self.views(np.arange(self.size)).items()}
 
     @property
     def size(self) -> int:
@@ -198,7 +203,7 @@ class Form:
         return ", ".join(names)
 
 
-def form_of(point: Any, name: str = "x") -> tuple[Form, Array]:
+def structure_of(point: Any, name: str = "x") -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
     `name` is what a point that is a single array is called. Whole numbers count as float64. Raises `CheckError`
@@ -206,16 +211,16 @@ def form_of(point: Any, name: str = "x") -> tuple[Form, Array]:
     """
     leaves: list[Leaf] = []
     arrays: list[Array] = []
-    form = Form(tree_of(point, "", name, leaves, arrays), tuple(leaves))
-    if len(set(form.names)) < len(form.names):
-        twice = next(each for each in form.names if form.names.count(each) > 1)
+    structure = Structure(tree_of(point, "", name, leaves, arrays), tuple(leaves))
+    if len(set(structure.names)) < len(structure.names):
+        twice = next(each for each in structure.names if structure.names.count(each) > 1)
         raise CheckError(f"Two tensors of the point are called {twice}; expected names that differ.")
-    if form.size == 0:
+    if structure.size == 0:
         raise CheckError("The point has no entries; expected at least one number.")
     for leaf, array in zip(leaves, arrays, strict=True):
         if not np.all(np.isfinite(array)):
             raise CheckError(f"The point has NaN or infinity in {leaf.name}; expected finite numbers.")
-    return form, form.vector(dict(zip(form.names, arrays, strict=True)))
+    return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
 
 
 def _build(tree: Tree, tensors: list[Any]) -> Any:

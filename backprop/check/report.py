@@ -2,109 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer
-from backprop.check.kinds import Finding, found
-from backprop.check.numeric.setting import Curve
-from backprop.check.numeric.truth import Truth
-from backprop.check.numeric.verdict import Judged
-from backprop.check.oracle import Behaviour, Probe
+from backprop.check.kinds import Finding
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.method import Curve
+from backprop.check.numeric.verdict import TensorVerdict
+from backprop.check.oracle import Behaviour, Claims, FunctionOracle
 from backprop.check.patterns import difference
-from backprop.check.points import Form
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import Suspect, signatures, unknown
 
 
-@dataclass(frozen=True)
-class Case:
-    """What is checked: the form and the point, the gradient's answer, and how both functions behave.
+@dataclass
+class Evidence:
+    """All that was seen of a function and of a claim of its gradient.
 
-    changed: a finding where a call of the gradient changes the function. in_float32: the gradient at the point
-    rounded to float32, where it was asked because something is wrong.
+    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
+    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
+    it was asked because something is wrong. check, steps, verdicts: what was compared, if anything was.
     """
 
-    form: Form
-    point: Array
-    outputs: tuple[int, ...]
-    answer: Answer
-    asked: Behaviour
+    function: FunctionOracle
     own: Behaviour
+    asked: Behaviour
+    answer: Answer
+    claims: Claims
     batch_size: int | None
-    changed: tuple[Finding, ...] = ()
+    changed: list[Finding]
+    gradient_calls: int
+    check: DirectionalCheck | None = None
+    steps: Curve | None = None
+    verdicts: list[TensorVerdict] = field(default_factory=list)
     in_float32: dict[str, Array] | None = None
 
+    @property
+    def changes_the_function(self) -> bool:
+        """Whether a call of the gradient changes the function."""
+        return any(finding.kind == "changes-the-function" for finding in self.changed)
 
-def result(
-    case: Case,
-    truth: Truth | None,
-    steps: Curve | None,
-    judged: list[Judged],
-    rows: Array,
-    probe: Probe,
-    gradient_calls: int,
-    late: list[Finding] | None = None,
-) -> GradientCheck:
+
+def report(seen: Evidence) -> GradientCheck:
     """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is.
 
     A direction through all entries that contradicts the tensors' verdicts decides where they could not be compared
     wholly; where they are all right, the whole is undecided.
     """
-    tensors = [_tensor(name, case, judged) for name in case.form.names]
-    findings = [*case.answer.findings, *case.asked.findings, *case.changed]
+    structure, steps = seen.function.structure, seen.steps
+    tensors = [_tensor(name, seen) for name in structure.names]
+    findings = [*seen.answer.findings, *seen.asked.findings]
+    later = [*seen.own.findings]
+    (findings if seen.changes_the_function else later).extend(seen.changed)
     is_wrong = bool(findings)
-    if case.asked.repeatable and not case.changed:
-        findings = _diagnosed(case, judged, findings, rows)
+    if seen.asked.repeatable and not seen.changes_the_function:
+        findings = _diagnosed(seen, findings)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
-    is_open = any(tensor.verdict == "undecided" for tensor in tensors) or case.own.has_state
-    notes = [*case.answer.notes, *(each.note for each in judged if each.note)]
-    if truth is not None and steps is not None and not is_wrong and np.any(steps.reading.wrong):
-        is_wrong = is_open and any(not each.finished for each in judged)
+    is_open = any(tensor.verdict == "undecided" for tensor in tensors) or seen.own.has_state
+    notes = [*seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
+    if steps is not None and not is_wrong and np.any(steps.comparison.wrong):
+        is_wrong = is_open and any(not each.finished for each in seen.verdicts)
         is_open = True
-        notes.append(_contradiction(steps))
+        k = int(np.argmax(steps.comparison.wrong))
+        notes.append(
+            f"Along a random direction through all entries the slope of the function is "
+            f"{float(steps.comparison.value[k]):.6g}, and that of the gradient is "
+            f"{float(steps.comparison.claimed[k]):.6g}."
+        )
     verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
-    if case.own.has_state:
+    if seen.own.has_state:
         notes.append("The function gives different values for equal calls: there is nothing to compare with.")
-    if truth is not None and truth.disproved:
+    if seen.check is not None and seen.check.disproved:
         notes.append("Complex steps contradict real difference quotients here; the latter were used.")
     if verdict == "right":
-        notes += _blind_spots(case, tensors)
+        notes += _blind_spots(seen)
     return GradientCheck(
         verdict,
         tuple(tensors),
-        (*findings, *case.own.findings, *(late or [])),
-        _method(truth, probe, judged),
-        tuple(kink for each in judged for kink in each.kinks),
+        (*findings, *later),
+        _method(seen),
+        tuple(kink for each in seen.verdicts for kink in each.kinks),
         steps.steps if steps else None,
         steps.taylor_slope if steps else None,
-        probe.calls,
-        gradient_calls,
+        seen.function.calls,
+        seen.gradient_calls,
         tuple(notes),
     )
 
 
-def _contradiction(steps: Curve) -> str:
-    """The slope along a direction through all entries beside what the gradient says of it."""
-    k = int(np.argmax(steps.reading.wrong))
-    found, claimed = float(steps.reading.value[k]), float(steps.reading.claimed[k])
-    return (
-        f"Along a random direction through all entries the slope of the function is {found:.6g}, and that of the "
-        f"gradient is {claimed:.6g}."
-    )
+def _tensor(name: str, seen: Evidence) -> TensorCheck:
+    """The verdict of a tensor; one that cannot be compared, or has another shape, is wrong."""
+    for each in seen.verdicts:
+        if each.tensor.name == name:
+            return replace(each.tensor, verdict="wrong") if name in seen.answer.reshaped else each.tensor
+    shape = seen.function.outputs + seen.function.structure.leaf(name).shape
+    if name in seen.answer.tensors:  # it could be, but the function gives nothing to compare it with
+        return TensorCheck(name, shape, "undecided", np.nan, np.nan, 0)
+    return TensorCheck(name, shape, "wrong", np.inf, 0.0, 0)
 
 
-def _blind_spots(case: Case, tensors: list[TensorCheck]) -> list[str]:
-    """What a right verdict says nothing about, because of the point that was chosen."""
-    values = case.form.views(case.point)
+def _blind_spots(seen: Evidence) -> list[str]:
+    """Sentences about what a right verdict cannot show at the point that was chosen."""
+    values, tensors = seen.function.structure.views(seen.function.point), seen.answer.tensors
     ones = [name for name, value in values.items() if value.size and np.all(value == 1)]
-    zero = [
-        tensor.name
-        for tensor in tensors
-        if tensor.name in case.answer.tensors and not np.any(case.answer.tensors[tensor.name])
-    ]
+    zero = [name for name in values if name in tensors and not np.any(tensors[name])]
     notes = []
     if ones:
         notes.append(
@@ -121,73 +125,51 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:6] + ["…"] * (len(names) > 6))
 
 
-def _tensor(name: str, case: Case, judged: list[Judged]) -> TensorCheck:
-    """The verdict of a tensor; one that cannot be compared, or has another shape, is wrong."""
-    for each in judged:
-        if each.check.name == name:
-            check = each.check
-            if name not in case.answer.reshaped:
-                return check
-            return TensorCheck(
-                name, check.shape, "wrong", check.error, check.tolerance, check.compared, check.worst
-            )
-    if name in case.answer.tensors:  # it could be, but the function gives nothing to compare it with
-        return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "undecided", np.nan, np.nan, 0)
-    return TensorCheck(name, case.outputs + case.form.leaf(name).shape, "wrong", np.inf, 0.0, 0)
-
-
-def _diagnosed(case: Case, judged: list[Judged], findings: list[Finding], rows: Array) -> list[Finding]:
+def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
-    known = {each.check.name: each.known for each in judged if each.known is not None}
-    findings = list(findings)
-    for each in judged:
-        name = each.check.name
-        turned = name in case.answer.transposed
-        if each.known is None or (each.check.verdict != "wrong" and not turned):
+    known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
+    tensors = seen.answer.comparable
+    for each in seen.verdicts:
+        name = each.tensor.name
+        turned = name in seen.answer.transposed
+        if each.known is None or (each.tensor.verdict != "wrong" and not turned):
             continue
-        places = case.form.views(np.arange(case.form.size))[name].reshape(-1)
-        shape = each.check.shape
-        raw = {**case.answer.tensors, **case.answer.reshaped}[name]
+        places, size = seen.function.structure.places[name], each.known.values.shape
         suspect = Suspect(
             name,
-            rows[:, places].reshape(shape),
+            seen.claims.rows[:, places].reshape(each.tensor.shape),
             each.known,
-            case.point[places] if not case.outputs else None,
-            case.batch_size,
-            {
-                other: one
-                for other, one in known.items()
-                if other != name and one.values.shape == each.known.values.shape
-            },
+            None if seen.function.outputs else seen.function.point[places],
+            seen.batch_size,
+            {other: one for other, one in known.items() if other != name and one.values.shape == size},
             turned,
-            raw.dtype,
-            None if case.in_float32 is None else case.in_float32.get(name),
+            tensors[name].dtype,
+            None if seen.in_float32 is None else seen.in_float32.get(name),
         )
         named = signatures(suspect)
         if turned and any(finding.kind == "transposed" for finding in named):
             findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
-        is_named = bool(named) or turned
-        findings += named if is_named else [_unknown(suspect, each)]
+        findings = findings + (named if named or turned else [_unknown(suspect, each)])
     return findings
 
 
-def _unknown(suspect: Suspect, judged: Judged) -> Finding:
+def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:
     """No known signature; of a large tensor, where the search found the error to lie."""
     finding = unknown(suspect)
-    worst = judged.check.worst
+    worst = judged.tensor.worst
     if suspect.known.directions is None or not worst:
         return finding
-    lies = judged.note or "It is spread over the tensor, or what was looked at of it."
+    lies = judged.note or "It is spread over the tensor, or over those of its entries that were looked at."
     got, expected = np.array([one.got for one in worst]), np.array([one.expected for one in worst])
-    seen = f"{finding.evidence} {lies} Of the worst entries: {difference(got, expected)}"
-    return found("unknown", suspect.name, seen, "possible")
+    evidence = f"{finding.evidence} {lies} Of the worst entries: {difference(got, expected)}"
+    return replace(finding, evidence=evidence)
 
 
-def _method(truth: Truth | None, probe: Probe, judged: list[Judged]) -> str:
+def _method(seen: Evidence) -> str:
     """Where the truth came from, in words."""
-    if truth is None:
+    if seen.check is None:
         return "nothing was compared"
-    how = "complex step" if truth.complex else "central differences with Richardson extrapolation"
-    dtype = (probe.dtype or probe.form.own_dtype).name
-    whole = all(each.known is None or each.known.directions is None for each in judged)
+    how = "complex step" if seen.check.complex else "central differences with Richardson extrapolation"
+    dtype = (seen.function.dtype or seen.function.structure.own_dtype).name
+    whole = all(each.known is None or each.known.directions is None for each in seen.verdicts)
     return f"{how} in {dtype}, {'every entry' if whole else 'random directions'}"

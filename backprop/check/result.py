@@ -1,10 +1,20 @@
-"""The result of a check: a verdict per tensor, the worst entries, the evidence, and what was found."""
+"""The result of a check: a verdict per tensor, the worst entries, the evidence, the findings; and how it is printed.
+
+`print(check)` writes the sections of a check as text, a notebook shows the same sections as HTML.
+"""
 
 from __future__ import annotations
 
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Literal
 
+import numpy as np
+
+from backprop.arrays import Array
 from backprop.check.kinds import Finding
 
 Verdict = Literal["right", "wrong", "undecided"]
@@ -24,11 +34,31 @@ class Entry:
     uncertainty: float = 0.0
 
 
+_WORST = 5
+"""Wrong entries that are shown of a tensor."""
+
+
+def worst_entries(
+    got: Array, expected: Array, uncertainty: Array, wrong: Array, shape: tuple[int, ...]
+) -> tuple[Entry, ...]:
+    """The entries of a tensor of this shape that are `wrong`, those first that are farthest off."""
+    off = np.where(wrong, np.abs(got - expected), -1).reshape(-1).astype(np.float64)
+    order = np.argsort(-np.where(np.isnan(off), np.inf, off))[:_WORST]
+    numbers = [each.reshape(-1) for each in (got, expected, uncertainty)]
+    return tuple(
+        Entry(
+            tuple(map(int, np.unravel_index(k, shape))) if shape else (),
+            *(float(each[k]) for each in numbers),
+        )
+        for k in order[off[order] >= 0]
+    )
+
+
 @dataclass(frozen=True)
 class TensorCheck:
     """One tensor of the gradient.
 
-    error: ‖g - g*‖ / ‖g*‖ over the entries that were compared; tolerance: up to where that is rounding.
+    error: ‖g - g*‖ / ‖g*‖ over the entries that were compared; an error up to `tolerance` is rounding.
     compared: how many entries were compared one by one; 0 where random directions alone were enough.
     worst: the entries that are most wrong, the worst first; empty where the tensor is right.
     """
@@ -55,7 +85,7 @@ class Kink:
 class StepCurve:
     """Error of a difference quotient along one direction, against its step: a V where the gradient is right.
 
-    A right gradient goes down with the step until rounding; a wrong one stays at a level, its error.
+    The error of a right gradient falls with the step until rounding; that of a wrong one stays at a level.
     """
 
     steps: tuple[float, ...]
@@ -64,7 +94,7 @@ class StepCurve:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What `check_gradient` and `backprop check` found out.
+    """The result of `check_gradient` and of `backprop check`.
 
     verdict: right, wrong or undecided; `ok` is whether it is right. method: where the truth came from, in words.
     taylor_slope: the slope of |f(x + hv) - f(x) - h g·v| against h in logarithms: 2 for a right gradient of a
@@ -89,11 +119,132 @@ class GradientCheck:
         return self.verdict == "right"
 
     def __str__(self) -> str:
-        from backprop.check.text import as_text
-
-        return as_text(self)
+        parts = [_HEADLINES[self.verdict]]
+        for title, table, lines in _sections(self):
+            body = [_text_table(table)] if table else [_wrapped(line) for line in lines]
+            parts.append("\n".join([title, *body] if title else body))
+        return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        from backprop.check.html import as_html
+        parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_HEADLINES[self.verdict])}</b></p>']
+        for title, table, lines in _sections(self):
+            parts += [f"<p>{escape(title)}</p>"] if title else []
+            lines = [_html_line(line, bold=title == "Findings") for line in lines]
+            parts += [_html_table(table)] if table else [f"<p>{line}</p>" for line in lines]
+        return "<div>" + "".join(parts) + "</div>"
 
-        return as_html(self)
+
+_HEADLINES = {
+    "right": "The gradient is right.",
+    "wrong": "The gradient is wrong.",
+    "undecided": "The gradient is undecided: nothing wrong was found, but not all could be compared.",
+}
+_COLOURS = {"right": "#1a7f37", "wrong": "#cf222e", "undecided": "#9a6700"}
+
+_WIDTH = 100
+"""Columns of a terminal that a printed check fills."""
+_SHOWN = 8
+"""Places that are listed of the entries at kinks of one tensor."""
+
+Row = tuple[str, ...]
+
+
+def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequence[str]]]:
+    """The sections that are printed below the verdict: the title of each, and its table or its lines."""
+    yield "", list(_tensor_rows(check)), ()
+    entries = list(_entry_rows(check))
+    if len(entries) > 1:
+        yield "Worst entries", entries, ()
+    if check.findings:
+        yield "Findings", (), [line for finding in check.findings for line in _finding_lines(finding)]
+    if check.kinks:
+        yield "Kinks: no derivative to compare with", (), list(_kink_lines(check))
+    if check.step_curve is not None and check.step_curve.steps:
+        yield "", (), [_curve_line(check.step_curve, check.taylor_slope)]
+    if check.notes:
+        yield "", (), [f"Note: {note}" for note in check.notes]
+    calls = f"{check.calls} calls of the function, {check.gradient_calls} of the gradient."
+    yield "", (), [f"Truth: {check.method}. {calls}"]
+
+
+def _tensor_rows(check: GradientCheck) -> Iterator[Row]:
+    yield "tensor", "shape", "verdict", "error", "tolerance", "compared"
+    for one in check.tensors:
+        shape = " × ".join(map(str, one.shape)) or "number"
+        compared = "along directions"
+        if one.compared:
+            compared = f"{one.compared} of {math.prod(one.shape)} entries"
+        elif one.verdict == "wrong" and not math.isfinite(one.error):
+            compared = "nothing"
+        yield one.name, shape, one.verdict, _small(one.error), _small(one.tolerance), compared
+
+
+def _entry_rows(check: GradientCheck) -> Iterator[Row]:
+    yield "entry", "got", "expected", "± at most"
+    for one in check.tensors:
+        for entry in one.worst:
+            place = f"{one.name}[{', '.join(map(str, entry.index))}]" if entry.index else one.name
+            sure = "rounding" if entry.uncertainty == 0 else f"{entry.uncertainty:.0e}"
+            yield place, f"{entry.got:.10g}", f"{entry.expected:.10g}", sure
+
+
+def _finding_lines(finding: Finding) -> Iterator[str]:
+    where = f"{finding.tensor}: " if finding.tensor else ""
+    yield f"  {where}{finding.kind} ({finding.confidence})"
+    yield f"    {finding.evidence}"
+    if finding.fix:
+        yield f"    → {finding.fix}"
+
+
+def _kink_lines(check: GradientCheck) -> Iterator[str]:
+    """The entries at kinks by tensor and reason."""
+    groups: dict[tuple[str, str], list[Kink]] = {}
+    for kink in check.kinks:
+        groups.setdefault((kink.tensor, kink.reason), []).append(kink)
+    for (tensor, reason), kinks in groups.items():
+        places = ", ".join(str(list(kink.index)) for kink in kinks[:_SHOWN])
+        more = f", … ({len(kinks)} in all)" if len(kinks) > _SHOWN else ""
+        yield f"  {tensor}{places}{more}: {reason}."
+
+
+def _curve_line(curve: StepCurve, slope: float | None) -> str:
+    """The lowest point of the step curve, and what the Taylor remainder says."""
+    error, step = min(zip(curve.errors, curve.steps, strict=True), key=lambda pair: pair[0])
+    line = f"Step curve: the error of a central quotient falls to {error:.1e} at the step {step:.1e}"
+    if slope is None:
+        return f"{line}."
+    return f"{line}; the Taylor remainder falls as h^{slope:.2f} (2: right, 1: wrong)."
+
+
+def _small(value: float) -> str:
+    return "-" if not math.isfinite(value) else "0" if value == 0 else f"{value:.1e}"
+
+
+def _wrapped(line: str) -> str:
+    """A line of at most `_WIDTH` columns a row, each of which keeps its indent."""
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line.lstrip(), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+
+
+def _text_table(rows: Sequence[Row]) -> str:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def _html_line(line: str, *, bold: bool) -> str:
+    """A line, escaped, with an em of space for every two of its indent; `bold`: where it is a head."""
+    indent = (len(line) - len(line.lstrip())) // 2
+    text = escape(line.lstrip())
+    return "&emsp;" * indent + (f"<b>{text}</b>" if bold and indent == 1 else text)
+
+
+def _html_table(rows: Sequence[Row]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
+    body = "".join("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in rows[1:])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _html_cell(cell: str) -> str:
+    style = f' style="color: {_COLOURS[cell]}"' if cell in _COLOURS else ""
+    return f"<td{style}>{escape(cell)}</td>"

@@ -16,6 +16,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.parameters import Parameters
 
+_SQUARES_FIT = (1e-140, 1e150)
+"""Between these the squares of entries that matter are numbers of float64."""
+
 
 @dataclass(frozen=True)
 class GradientError:
@@ -54,16 +57,16 @@ def gradient_error(gradient: Parameters, reference: Parameters) -> GradientError
     worst = int(np.argmax(np.where(np.isnan(difference), np.inf, difference)))
     name, index = reference.layout.locate(worst)
     return GradientError(
-        relative=_ratio(_norm(difference), _norm(reference.vector)),
+        relative=ratio(norm(difference), norm(reference.vector)),
         per_tensor={
-            tensor: _ratio(_norm(gradient[tensor] - reference[tensor]), _norm(reference[tensor]))
+            tensor: ratio(norm(gradient[tensor] - reference[tensor]), norm(reference[tensor]))
             for tensor in reference
         },
         largest=float(difference[worst]),
         worst=f"{name}{list(index)}",
-        cosine=_ratio(
+        cosine=ratio(
             float(np.dot(gradient.vector.astype(reference.dtype), reference.vector)),
-            _norm(gradient.vector) * _norm(reference.vector),
+            norm(gradient.vector) * norm(reference.vector),
         ),
     )
 
@@ -83,20 +86,22 @@ def pairs(gradients: Mapping[str, Parameters], tolerances: Mapping[str, float]) 
 
 def distance(first: Parameters, second: Parameters) -> float:
     """‖g - g'‖ / max(‖g‖, ‖g'‖): symmetric, and 0 for two gradients of zero."""
-    scale = max(_norm(first.vector), _norm(second.vector))
-    return _ratio(_norm(first.vector - second.vector), scale)
+    scale = max(norm(first.vector), norm(second.vector))
+    return ratio(norm(first.vector - second.vector), scale)
 
 
-def _norm(array: Array) -> float:
-    """The Euclidean norm without overflow or underflow of the squares, in the width of the array."""
-    largest = np.max(np.abs(array), initial=0)
-    if largest == 0 or not np.isfinite(largest):
-        return float(largest)
-    scaled = array / largest
-    return float(largest * np.sqrt(np.sum(scaled * scaled)))
+def norm(array: Array) -> float:
+    """The Euclidean norm of all entries in float64 or wider, without overflow or underflow of the squares."""
+    wide = np.ravel(array).astype(np.result_type(array, np.float64), copy=False)
+    with np.errstate(over="ignore", under="ignore"):
+        size = float(np.linalg.norm(wide))
+    if _SQUARES_FIT[0] < size < _SQUARES_FIT[1]:
+        return size
+    largest = np.max(np.abs(wide), initial=0)
+    return float(largest * np.linalg.norm(wide / largest)) if 0 < largest < np.inf else float(largest)
 
 
-def _ratio(numerator: float, denominator: float) -> float:
+def ratio(numerator: float, denominator: float) -> float:
     """numerator / denominator, with 0/0 = 0: two zeros do not differ."""
     if denominator == 0:
         return 0.0 if numerator == 0 else float("inf")

@@ -1,15 +1,15 @@
-"""What a gradient answered is compared with the point's form, and what is amiss is named."""
+"""A gradient's answer is compared with the structure of the point, and what differs is named."""
 
 import numpy as np
 import pytest
 import scipy.sparse
 
 from backprop.check.answers import read_answer, value_and_gradient
-from backprop.check.points import form_of
+from backprop.check.points import structure_of
 from backprop.errors import CheckError
 
 POINT = {"W1": np.ones((2, 3)), "b1": np.ones(3)}
-FORM, _ = form_of(POINT)
+FORM, _ = structure_of(POINT)
 
 
 def kinds(answer):
@@ -32,8 +32,8 @@ def test_another_way_to_write_a_name_is_no_mistake(other):
 
 
 def test_a_misspelt_name_is_offered_and_its_values_are_used():
-    form, _ = form_of({"weight": np.ones(2), "bias": np.ones(2)})
-    answer = read_answer({"weigth": np.full(2, 5.0), "bias": np.zeros(2)}, form)
+    structure, _ = structure_of({"weight": np.ones(2), "bias": np.ones(2)})
+    answer = read_answer({"weigth": np.full(2, 5.0), "bias": np.zeros(2)}, structure)
     assert kinds(answer) == [("wrong-name", "weight")]
     assert answer.tensors["weight"][0] == 5
 
@@ -65,8 +65,8 @@ def test_another_shape_is_a_finding_and_used_where_it_can_be_told(shape, reshape
     ("shape", "parameter"), [((1, 3), (3,)), ((3,), (1, 3)), ((), (1,)), ((1, 1, 3), (3,))]
 )
 def test_an_axis_of_length_one_that_changes_no_update_is_a_note(shape, parameter):
-    form, _ = form_of({"b": np.ones(parameter)})
-    answer = read_answer({"b": np.ones(shape)}, form)
+    structure, _ = structure_of({"b": np.ones(parameter)})
+    answer = read_answer({"b": np.ones(shape)}, structure)
     assert kinds(answer) == []
     assert str(shape) in answer.notes[0]
     assert answer.tensors["b"].shape == parameter
@@ -74,24 +74,24 @@ def test_an_axis_of_length_one_that_changes_no_update_is_a_note(shape, parameter
 
 @pytest.mark.parametrize(("shape", "parameter"), [((3, 1), (3,)), ((3,), (3, 1)), ((3, 1), (1, 3))])
 def test_an_axis_of_length_one_that_would_make_a_matrix_of_an_update_is_a_finding(shape, parameter):
-    form, _ = form_of({"b": np.ones(parameter)})
-    assert kinds(read_answer({"b": np.ones(shape)}, form))[0] == ("wrong-shape", "b")
+    structure, _ = structure_of({"b": np.ones(parameter)})
+    assert kinds(read_answer({"b": np.ones(shape)}, structure))[0] == ("wrong-shape", "b")
 
 
 def test_a_narrower_floating_dtype_is_a_finding_and_a_wider_one_a_note():
     answer = read_answer({"W1": np.zeros((2, 3), np.float32), "b1": np.zeros(3)}, FORM)
     assert kinds(answer) == [("wrong-dtype", "W1")]
-    form, _ = form_of({"W1": np.ones((2, 3), np.float32)})
-    answer = read_answer({"W1": np.zeros((2, 3))}, form)
+    structure, _ = structure_of({"W1": np.ones((2, 3), np.float32)})
+    answer = read_answer({"W1": np.zeros((2, 3))}, structure)
     assert kinds(answer) == []
     assert "wider" in answer.notes[0]
 
 
 def test_numbers_without_a_dtype_and_whole_numbers_are_none():
-    form, _ = form_of([1.0, np.zeros(2)])
-    assert kinds(read_answer([2.0, [1.0, 2.0]], form)) == []
-    assert kinds(read_answer([2, np.array([1, 2])], form)) == []
-    assert kinds(read_answer(np.float32(1), form_of(2.0)[0])) == []
+    structure, _ = structure_of([1.0, np.zeros(2)])
+    assert kinds(read_answer([2.0, [1.0, 2.0]], structure)) == []
+    assert kinds(read_answer([2, np.array([1, 2])], structure)) == []
+    assert kinds(read_answer(np.float32(1), structure_of(2.0)[0])) == []
 
 
 def test_the_first_tensor_that_is_not_finite_is_named_in_the_order_of_computation():
@@ -105,13 +105,13 @@ def test_the_first_tensor_that_is_not_finite_is_named_in_the_order_of_computatio
 
 
 def test_a_stack_of_arrays_is_a_list_of_them():
-    form, _ = form_of([np.zeros(2), np.zeros(2)])
-    answer = read_answer(np.arange(4.0).reshape(2, 2), form)
+    structure, _ = structure_of([np.zeros(2), np.zeros(2)])
+    answer = read_answer(np.arange(4.0).reshape(2, 2), structure)
     assert np.array_equal(answer.tensors["[1]"], [2, 3])
 
 
 def test_a_sparse_jacobian_is_a_jacobian():
-    answer = read_answer(scipy.sparse.eye_array(3).tocsr(), form_of(np.zeros(3))[0], outputs=(3,))
+    answer = read_answer(scipy.sparse.eye_array(3).tocsr(), structure_of(np.zeros(3))[0], outputs=(3,))
     assert np.array_equal(answer.tensors["x"], np.eye(3))
 
 
@@ -135,4 +135,4 @@ def test_a_pair_of_value_and_gradient_is_told_from_a_gradient_of_two_tensors():
     gradient = {"W1": np.zeros((2, 3)), "b1": np.zeros(3)}
     assert value_and_gradient((1.5, gradient), FORM) == (1.5, gradient)
     assert value_and_gradient(gradient, FORM) == (None, gradient)
-    assert value_and_gradient((1.0, 2.0), form_of((3.0, 4.0))[0]) == (None, (1.0, 2.0))
+    assert value_and_gradient((1.0, 2.0), structure_of((3.0, 4.0))[0]) == (None, (1.0, 2.0))

@@ -1,4 +1,4 @@
-"""A function that changes its arguments, keeps state or throws dice is found out, and a clean one is not."""
+"""A function that changes its arguments, keeps state or is random is found out, and a clean one is not."""
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ NETWORK = Network.mlp(6, 5, 4, 3)
 
 
 def sample(dtype="float64"):
-    """Zero biases, and a sample of zeros: all its pre-activations are 0, in every layer."""
+    """A network with biases of zero, and a batch with a sample of zeros: its pre-activations are 0 in every layer."""
     rng = np.random.default_rng(0)
     params = NETWORK.init(rng, dtype)
     inputs = rng.standard_normal((5, 6)).astype(dtype)
@@ -48,7 +48,7 @@ def above(z):
 
 
 def mixed(z):
-    """Another side for every other unit, as rounding may have it."""
+    """A slope that takes the left side for every other unit, and the right side for the rest, as rounding may."""
     side = np.arange(z.shape[1]) % 2
     return np.where(z == 0, side, z > 0)
 

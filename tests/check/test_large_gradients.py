@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import backprop
-from backprop.check.numeric.search import locate
+from backprop.check.numeric.tensors import locate
 
 RNG = np.random.default_rng(7)
 P = 400_000
@@ -175,5 +175,5 @@ def test_the_search_finds_the_slices_in_a_few_dozen_tests(wrong, chosen):
 
     slices = locate(100, (30, 20), test)
     assert str(slices) == chosen
-    assert bad <= set(slices.places(100).tolist())
+    assert bad <= set(slices.inside.tolist())
     assert len(tests) <= 60

@@ -237,7 +237,7 @@ def broyden_tridiagonal_jacobian(x):
 
 
 def band(x):
-    """Which unknowns enter an equation beside its own: five before it and one after."""
+    """The unknowns that enter an equation beside its own: five before it and one after."""
     return np.tri(len(x), k=1) - np.tri(len(x), k=-6) - np.eye(len(x))
 
 

@@ -8,7 +8,7 @@ from planted.gradients.networks import NETS
 from backprop import Network
 from backprop.check.answers import value_and_gradient
 from backprop.check.network.rounding import ROOM, rounding
-from backprop.check.points import form_of
+from backprop.check.points import structure_of
 from backprop.verify import reference_gradient
 
 
@@ -24,9 +24,9 @@ def bound_and_truth(name):
 def test_right_gradients_stay_far_below_it(case):
     bound, truth = bound_and_truth(case.net)
     params, batch = NETS[case.net].sample()
-    form, _ = form_of(dict(params))
+    structure, _ = structure_of(dict(params))
     with np.errstate(all="ignore"):
-        _, gradient = value_and_gradient(case.make()(dict(params), *batch), form)
+        _, gradient = value_and_gradient(case.make()(dict(params), *batch), structure)
     for name in truth:
         assert np.max(np.abs(np.asarray(gradient[name]) - truth[name]) / bound[name]) < 0.25
 

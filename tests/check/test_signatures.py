@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
-from backprop.check.signatures import diagnose
+from backprop.check.patterns import entries
+from backprop.check.signatures import Suspect, signatures, unknown
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))
@@ -16,8 +17,15 @@ PARAMETER = RNG.standard_normal((6, 6))
 TOLERANCE = 1e-13 + 1e-10 * np.abs(TRUE)
 
 
-def found(got, expected=TRUE, parameter=PARAMETER, tolerance=TOLERANCE, **more):
-    return diagnose("W", got, expected, parameter, tolerance=tolerance, **more)
+def found(got, expected=TRUE, parameter=PARAMETER, tolerance=TOLERANCE, batch_size=None, others=None):
+    """The findings for `got`, where `expected` is right to `tolerance`."""
+    known = entries(expected, tolerance)
+    slack = float(np.max(known.tolerance[known.usable], initial=0))
+    rest = {name: entries(values, slack) for name, values in (others or {}).items() if name != "W"}
+    rest = {name: one for name, one in rest.items() if one.values.size == np.size(got)}
+    got = np.asarray(got)
+    suspect = Suspect("W", got, known, parameter, batch_size, rest, False, got.dtype)
+    return signatures(suspect) or [unknown(suspect)]
 
 
 def kinds(*arguments, **more):
@@ -95,17 +103,15 @@ def test_a_symmetric_gradient_is_never_transposed():
 
 def test_a_decay_that_is_a_factor_as_well_is_only_likely():
     assert found(2 * TRUE, parameter=TRUE)[0].kind == "constant-factor"
-    (finding,) = diagnose(
-        "b", np.array([2.0, -1.0]), np.array([1.0, 3.0]), np.array([1.0, -4.0]), tolerance=1e-9
-    )
+    (finding,) = found(np.array([2.0, -1.0]), np.array([1.0, 3.0]), np.array([1.0, -4.0]), tolerance=1e-9)
     assert (finding.kind, finding.confidence) == ("weight-decay-extra", "likely")
 
 
 def test_of_a_single_number_only_a_telling_factor_is_named():
     one = np.array(3.0)
-    assert [f.kind for f in diagnose("b", np.array(-3.0), one, tolerance=1e-12)] == ["sign"]
-    assert [f.kind for f in diagnose("b", np.array(6.0), one, tolerance=1e-12)] == ["constant-factor"]
-    assert [f.kind for f in diagnose("b", np.array(2.1), one, tolerance=1e-12)] == ["unknown"]
+    assert [f.kind for f in found(np.array(-3.0), one, None, tolerance=1e-12)] == ["sign"]
+    assert [f.kind for f in found(np.array(6.0), one, None, tolerance=1e-12)] == ["constant-factor"]
+    assert [f.kind for f in found(np.array(2.1), one, None, tolerance=1e-12)] == ["unknown"]
 
 
 def test_entries_of_which_nothing_can_be_said_are_left_out():
@@ -136,7 +142,7 @@ def test_of_an_unknown_mistake_it_is_said_where_it_sits(where, said):
 def test_the_right_values_in_another_order_are_recognised_as_such():
     assert "axis 0 reversed" in found(TRUE[::-1])[0].evidence
     tall, size = RNG.standard_normal((2, 3)), 1e-10
-    (finding,) = diagnose("W", tall.ravel(order="F").reshape(2, 3), tall, tolerance=size)
+    (finding,) = found(tall.ravel(order="F").reshape(2, 3), tall, None, size)
     assert "column order" in finding.evidence
 
 
@@ -145,7 +151,7 @@ def test_noise_has_no_signature(seed):
     noise = np.random.default_rng(seed).standard_normal((5, 4))
     expected = np.random.default_rng(seed + 1).standard_normal((5, 4))
     parameter = np.random.default_rng(seed + 2).standard_normal((5, 4))
-    findings = diagnose("W", noise, expected, parameter, tolerance=1e-10, batch_size=8)
+    findings = found(noise, expected, parameter, 1e-10, batch_size=8)
     assert [finding.kind for finding in findings] == ["unknown"]
 
 

@@ -1,40 +1,29 @@
-"""The pieces below a check: noise, quotients, complex steps and paths know what they know."""
+"""The pieces below a check: noise, quotients, complex steps and line integrals."""
 
 import numpy as np
 import pytest
 
+from backprop.check.numeric.comparison import line_integral
+from backprop.check.numeric.directions import FIRST_STEP, RATIO, entry_direction, random_direction, scales
 from backprop.check.numeric.noise import noise
-from backprop.check.numeric.path import path
-from backprop.check.numeric.slopes import (
-    CENTRAL,
-    FIRST_STEP,
-    RATIO,
-    Ladder,
-    agrees,
-    complex_slope,
-    entry_direction,
-    extrapolate,
-    measure,
-    random_direction,
-    scales,
-)
-from backprop.check.oracle import Budget, Probe
-from backprop.check.points import form_of
+from backprop.check.numeric.slopes import CENTRAL, Ladder, agrees, complex_slope, extrapolate, measure
+from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.points import structure_of
 
 RNG = np.random.default_rng(11)
 
 
-def probe_of(function, point, max_calls=1000):
-    form, vector = form_of(point)
-    probe = Probe(function, form, vector, Budget(max_calls))
-    probe.start(function(form.build(vector)), jacobian=False)
-    return probe
+def oracle_of(function, point, max_calls=1000):
+    structure, vector = structure_of(point)
+    oracle = FunctionOracle(function, structure, vector, Budget(max_calls))
+    oracle.start(function(structure.build(vector)), jacobian=False)
+    return oracle
 
 
 def noise_of(function, point):
-    probe = probe_of(function, point)
-    direction = random_direction(np.arange(len(point)), scales(probe.form, probe.point).own, RNG)
-    return float(noise(probe, direction.dense(len(point)))[0])
+    oracle = oracle_of(function, point)
+    direction = random_direction(np.arange(len(point)), scales(oracle.structure, oracle.point).own, RNG)
+    return float(noise(oracle, direction.dense(len(point)))[0])
 
 
 POINT = np.array([0.3, -1.2, 2.0, 0.7])
@@ -59,11 +48,11 @@ def test_noise_is_measured_to_an_order_of_magnitude_or_two(function, low, high):
 
 def test_rounded_inputs_are_no_noise_where_the_steps_are_numbers_of_their_format():
     for dtype in (np.float32, np.float16):
-        probe = probe_of(
+        oracle = oracle_of(
             lambda x, dtype=dtype: np.sum(np.sin(x.astype(dtype).astype(float))), np.array([1.3, 2.7])
         )
-        assert noise(probe, np.array([1.0, 2.0])) <= 1e-10
-        assert probe.coarse == np.finfo(dtype).eps
+        assert noise(oracle, np.array([1.0, 2.0])) <= 1e-10
+        assert oracle.coarse == np.finfo(dtype).eps
 
 
 def test_a_function_that_rounds_its_input_to_float32_is_seen_to_do_so():
@@ -71,9 +60,9 @@ def test_a_function_that_rounds_its_input_to_float32_is_seen_to_do_so():
         (lambda x: np.sum(np.sin(x.astype(np.float32).astype(np.float64))), True),
         (lambda x: np.round(np.sum(np.sin(x)), 9), False),
     ):
-        probe = probe_of(function, POINT)
-        noise(probe, np.array([0.21, 0.9, -1.7, 0.55]))
-        assert (probe.coarse > 0) is coarse
+        oracle = oracle_of(function, POINT)
+        noise(oracle, np.array([0.21, 0.9, -1.7, 0.55]))
+        assert (oracle.coarse > 0) is coarse
 
 
 def test_extrapolation_takes_the_even_powers_away():
@@ -91,9 +80,9 @@ def test_smaller_steps_that_contradict_larger_ones_are_believed():
 
 @pytest.mark.parametrize("function", [np.exp, np.sin, np.tanh, lambda x: x**5, np.arctan])
 def test_the_error_of_a_slope_is_no_larger_than_it_says(function):
-    probe = probe_of(lambda x: function(x[0]), np.array([0.8]))
-    direction = entry_direction(0, scales(probe.form, probe.point))
-    ladder = Ladder(probe, direction, np.array([1e-15]))
+    oracle = oracle_of(lambda x: function(x[0]), np.array([0.8]))
+    direction = entry_direction(0, scales(oracle.structure, oracle.point))
+    ladder = Ladder(oracle, direction, np.array([1e-15]))
     slope = measure(ladder, np.array([0.0]), np.array([1e-12]), thorough=True)
     exact = function(0.8 + 1e-30j).imag / 1e-30 * direction.by[0]
     assert np.abs(slope.value - exact) <= 3 * slope.error
@@ -103,8 +92,8 @@ def test_the_error_of_a_slope_is_no_larger_than_it_says(function):
 
 
 def test_a_kink_has_two_slopes():
-    probe = probe_of(lambda x: abs(x[0]) + x[0] ** 2, np.array([0.0]))
-    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-16]))
+    oracle = oracle_of(lambda x: abs(x[0]) + x[0] ** 2, np.array([0.0]))
+    ladder = Ladder(oracle, entry_direction(0, scales(oracle.structure, oracle.point)), np.array([1e-16]))
     slope = measure(ladder, np.array([0.0]), np.array([1e-9]), thorough=True)
     assert slope.kink
     assert slope.left == pytest.approx(-1, abs=1e-6)
@@ -124,12 +113,12 @@ def test_a_kink_has_two_slopes():
     ],
 )
 def test_a_complex_step_is_believed_only_where_it_is_the_slope(function, believed):
-    probe = probe_of(function, POINT)
-    direction = random_direction(np.arange(4), scales(probe.form, probe.point).own, RNG)
+    oracle = oracle_of(function, POINT)
+    direction = random_direction(np.arange(4), scales(oracle.structure, oracle.point).own, RNG)
     real = measure(
-        Ladder(probe, direction, np.array([1e-15])), np.array([0.0]), np.array([1e-9]), thorough=True
+        Ladder(oracle, direction, np.array([1e-15])), np.array([0.0]), np.array([1e-9]), thorough=True
     )
-    assert agrees(complex_slope(probe, direction), real, np.array([1.0])) is believed
+    assert agrees(complex_slope(oracle, direction), real, np.array([1.0])) is believed
 
 
 def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are_kinks():
@@ -141,36 +130,36 @@ def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are
     def claim(x):
         return np.array([[np.sum(np.sign(x[0] - kinks))]])
 
-    probe = probe_of(function, np.array([0.5]))
-    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-3]))
+    oracle = oracle_of(function, np.array([0.5]))
+    ladder = Ladder(oracle, entry_direction(0, scales(oracle.structure, oracle.point)), np.array([1e-3]))
     for _ in range(3):
         ladder.up() if ladder.steps else ladder.down()
-    at = ladder.direction.along(claim(probe.point))
-    right = path(ladder, at, np.abs(at), claim)
-    wrong = path(ladder, 2 * at, np.abs(at), lambda x: 2 * claim(x))
+    at = ladder.direction.along(claim(oracle.point))
+    right = line_integral(ladder, at, np.abs(at), claim)
+    wrong = line_integral(ladder, 2 * at, np.abs(at), lambda x: 2 * claim(x))
     assert right.off <= right.error
     assert wrong.off > wrong.error
 
 
 @pytest.mark.parametrize("distance", np.linspace(-0.019, 0.019, 40))
 def test_one_jump_of_the_claim_anywhere_on_the_step_is_within_the_error_of_its_mean(distance):
-    probe = probe_of(lambda x: np.abs(x[0] - 1 - distance), np.array([1.0]))
-    ladder = Ladder(probe, entry_direction(0, scales(probe.form, probe.point)), np.array([1e-9]))
+    oracle = oracle_of(lambda x: np.abs(x[0] - 1 - distance), np.array([1.0]))
+    ladder = Ladder(oracle, entry_direction(0, scales(oracle.structure, oracle.point)), np.array([1e-9]))
     ladder.down()
 
     def claim(x):
         return np.array([[np.sign(x[0] - 1 - distance)]])
 
-    at = ladder.direction.along(claim(probe.point))
-    seen = path(ladder, at, np.array([1e-9]), claim)
+    at = ladder.direction.along(claim(oracle.point))
+    seen = line_integral(ladder, at, np.array([1e-9]), claim)
     assert seen.off <= seen.error
     assert seen.error <= 0.2
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 1e-9, 7e7, 0.0])
 def test_steps_from_zero_are_exact_in_float32(value):
-    form, point = form_of(np.array([value, 1.7]))
-    by = entry_direction(0, scales(form, point)).by[0]
+    structure, point = structure_of(np.array([value, 1.7]))
+    by = entry_direction(0, scales(structure, point)).by[0]
     for k in range(6):
         step = FIRST_STEP / RATIO**k * by
         assert np.float32(step) == step

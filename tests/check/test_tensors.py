@@ -1,4 +1,4 @@
-"""A point of any form becomes a vector and comes back in the same form."""
+"""A point of any structure becomes a vector and comes back in the same structure."""
 
 from collections import OrderedDict, namedtuple
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import backprop
-from backprop.check.points import form_of
+from backprop.check.points import structure_of
 from backprop.errors import CheckError
 
 Pair = namedtuple("Pair", "first second")
@@ -40,9 +40,9 @@ def equal(one, other):
 
 @given(POINTS)
 def test_a_point_comes_back_as_it_was(point):
-    form, vector = form_of(point)
-    assert vector.shape == (form.size,)
-    assert equal(form.build(vector), point)
+    structure, vector = structure_of(point)
+    assert vector.shape == (structure.size,)
+    assert equal(structure.build(vector), point)
 
 
 @pytest.mark.parametrize(
@@ -57,35 +57,35 @@ def test_a_point_comes_back_as_it_was(point):
     ],
 )
 def test_every_tensor_has_a_name(point, names):
-    assert form_of(point)[0].names == names
+    assert structure_of(point)[0].names == names
 
 
 def test_containers_keep_their_kind():
     network = backprop.Network.mlp(3, 2, 2)
     params = network.init(np.random.default_rng(0))
     for point in (Pair(1.0, np.zeros(2)), OrderedDict(b=np.ones(1)), params):
-        form, vector = form_of(point)
-        assert type(form.build(vector)) is type(point)
-    form, vector = form_of(params)
-    assert np.array_equal(form.build(vector).vector, params.vector)
+        structure, vector = structure_of(point)
+        assert type(structure.build(vector)) is type(point)
+    structure, vector = structure_of(params)
+    assert np.array_equal(structure.build(vector).vector, params.vector)
 
 
 def test_numbers_stay_numbers_and_whole_ones_become_floats():
-    form, vector = form_of([2, 1.5, np.float32(3), np.array([1, 2])])
-    built = form.build(vector)
+    structure, vector = structure_of([2, 1.5, np.float32(3), np.array([1, 2])])
+    built = structure.build(vector)
     assert [type(each) for each in built] == [float, float, np.float32, np.ndarray]
     assert built[3].dtype == np.float64
 
 
 def test_a_point_is_built_in_another_dtype_where_that_is_asked_for():
-    form, vector = form_of({"W": np.ones(2, np.float32)})
-    assert form.build(vector)["W"].dtype == np.float32
-    assert form.build(vector, np.dtype(np.complex128))["W"].dtype == np.complex128
+    structure, vector = structure_of({"W": np.ones(2, np.float32)})
+    assert structure.build(vector)["W"].dtype == np.float32
+    assert structure.build(vector, np.dtype(np.complex128))["W"].dtype == np.complex128
 
 
 def test_what_is_built_shares_no_memory():
-    form, vector = form_of({"W": np.ones(2)})
-    form.build(vector)["W"][0] = 7
+    structure, vector = structure_of({"W": np.ones(2)})
+    structure.build(vector)["W"][0] = 7
     assert vector[0] == 1
 
 
@@ -103,4 +103,4 @@ def test_what_is_built_shares_no_memory():
 )
 def test_a_point_that_is_none_is_refused_in_a_sentence(point, said):
     with pytest.raises(CheckError, match=said):
-        form_of(point)
+        structure_of(point)

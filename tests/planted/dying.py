@@ -29,7 +29,7 @@ class LeavesAtOnce(ByHand):
 
 
 class SegfaultsWhenTimed(ByHand):
-    """Right in the few calls that verify it, and dead after a hundred."""
+    """Its first calls, which verify it, are right; after a hundred calls it ends its process."""
 
     name = "segfaults-when-timed"
     calls = 0
@@ -66,7 +66,7 @@ class KilledByTheSystem(ByHand):
 
 
 class ClosesItsPipes(ByHand):
-    """Lives on, but can give no answer any more."""
+    """Closes its pipes: it lives on and cannot answer."""
 
     name = "closes-its-pipes"
 
@@ -84,7 +84,7 @@ class DiesOfARealTimeSignal(ByHand):
 
 
 class Chatty(ByHand):
-    """Prints to where the answers go, from Python and below it."""
+    """Prints to the pipe of the answers, from Python and from C."""
 
     name = "chatty"
 

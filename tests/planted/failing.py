@@ -14,7 +14,7 @@ from backprop import Parameters, ValueAndGradient
 
 
 class Raises(ByHand):
-    """An error with signs in it that mean something to a terminal, to Markdown and to a table."""
+    """Raises an error whose text has signs that mean something to a terminal, to Markdown and to a table."""
 
     name = "raises"
 
@@ -99,14 +99,14 @@ class LyingCost(ByHand):
 
 
 class EndlessTolerance(ByHand):
-    """An error model that allows everything."""
+    """States an error model that allows every error."""
 
     name = "endless-tolerance"
     accuracy = dataclasses.replace(ByHand.accuracy, factor=float("inf"))
 
 
 class NumpyNumbers(ByHand):
-    """NumPy's scalars where Python's are expected: right, and not what json can hold."""
+    """Returns NumPy's scalars where Python's are expected: they are right, and JSON cannot hold them."""
 
     name = "numpy-numbers"
 
@@ -147,7 +147,7 @@ class OtherDtype(ByHand):
 
 
 class OnlyToy(ByHand):
-    """Knows one network, and does not say so: it is never asked for another."""
+    """Supports one network only, and does not say so; the tests ask it for no other."""
 
     name = "only-toy"
 
@@ -181,7 +181,7 @@ class LoadsOnce(ByHand):
 
 
 class Spy(ByHand):
-    """Predicts what it is told to, and notes how often it is prepared and called."""
+    """Predicts the cost that it is given, and counts how often it is prepared and called."""
 
     name = "spy"
 
@@ -201,6 +201,6 @@ class Spy(ByHand):
 
 
 class OddName(ByHand):
-    """Its name holds what tables, HTML and Markdown take for their own."""
+    """A strategy whose name holds signs of tables, HTML and Markdown."""
 
     name = "odd|<b>`name`\n*two*"

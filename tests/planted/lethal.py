@@ -1,4 +1,4 @@
-"""Strategies that kill: the process that runs them, or the one that measures them for somebody, a Dask worker."""
+"""Strategies that kill the process that runs them, or the Dask worker that measures them."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """The user's process: it loads the user's file, calls the function when asked, and measures what a call costs.
 
-Nothing here judges. The user's code may change whatever this process holds, so that truth, bounds and diagnosis are
+Nothing here judges. The user's code may change whatever this process holds. So truth, bounds and diagnosis are
 computed in the command (`judge.py`), which sees only what the function returned. A question is a line of JSON and the
 bytes of the arguments; so is an answer. What the user's code prints goes to standard error, and it gets no input.
 """
@@ -81,7 +81,7 @@ class _User:
         return {}
 
     def call(self, arguments: tuple[Any, ...]) -> Answer:
-        """What the function returns, and what it left in its arguments."""
+        """Call the function; the answer is what it returned, and its arguments as they are after the call."""
         returned = self._function(*arguments)
         try:
             tree, parts = pack((returned, arguments))
@@ -105,7 +105,7 @@ class _User:
 
 
 def _heard_once(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What the function prints is heard at its first call; the others are ours. It returns in one process alone."""
+    """Wrap the function: only its first call may print, and a process that the function has forked ends here."""
     first, own = True, getpid()
 
     def call(*arguments: Any) -> Any:

@@ -20,7 +20,9 @@ BESIDE = ("short-form", "layerwise-vjp", "batched-jacobian")
 _NATIVE = ("torch", "jax", "numba", "tensorflow")
 """Libraries with memory of their own, which only the slower tracker sees; NumPy's is seen by both."""
 _TURNS, _TURN_S = 5, 0.008
+"""Turns of each contender, and their seconds: few and short, so that the verdict comes soon."""
 _SLOW_S = 0.2
+"""What takes longer is called once and takes no turns."""
 _MOST_BYTES = 200e6
 """A built-in strategy that is predicted to need more is skipped, so that the verdict comes soon."""
 
@@ -63,7 +65,7 @@ def _bound(strategy: Any, plan: Any, params: Parameters, batch: Batch) -> Call:
 
 
 def _whole(strategy: Any, network: Network, params: Parameters, batch: Batch) -> Call:
-    """What it needs is the plan and a call."""
+    """A call with a fresh plan: the memory of both is what the strategy needs."""
 
     def call() -> object:
         plan = strategy.prepare(network, len(batch.labels), params.dtype)

@@ -15,6 +15,7 @@ from backprop.errors import BackpropError
 _OURS = str(Path(__file__).resolve().parents[2])
 """The folder of the package."""
 _MOST_SAID, _MOST_LINES = 1000, 20_000
+"""Characters of a message and of a traceback that are passed on: a user's exception may hold whole arrays."""
 
 
 class UserError(BackpropError):
@@ -41,7 +42,7 @@ def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None
 
 
 def one_line(error: BaseException) -> str:
-    """What an exception says, with its type, on one line."""
+    """The type and the message of an exception, on one line."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception:  # the message of a user's exception is made by the user's code

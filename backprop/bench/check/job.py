@@ -17,6 +17,8 @@ _SOME = 200
 """Digits to choose from, at least; those that are made ready for nothing take time."""
 
 
+_BIAS = 0.1
+"""The standard deviation of the biases: smaller than pre-activations, which are about 1, and not 0."""
 _TIMES_THE_TRUTH = 4
 """What a check takes in all, as a multiple of the true gradient in extended precision: it bounds every entry."""
 
@@ -66,7 +68,7 @@ class Job:
         params = network.init(rng, dtype)
         for names in network.names:
             if "b" in names:
-                params[names["b"]][...] = 0.1 * rng.standard_normal(params[names["b"]].shape)
+                params[names["b"]][...] = _BIAS * rng.standard_normal(params[names["b"]].shape)
         scenario = Scenario.of(network, self.batch, dtype.name)
         dataset = load("sample")
         some = rng.permutation(len(dataset.train_labels))[: max(_SOME, 12 * self.batch)]

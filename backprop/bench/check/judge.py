@@ -32,7 +32,7 @@ _GRACE_S = 5.0  # a process that gives no answer is ended meanwhile, and that is
 
 @dataclass(frozen=True)
 class Answers:
-    """What was found out. error: why there is no check; traceback: the user's lines; printed: what their code said.
+    """The result. error: why there is no check; traceback: the user's lines; printed: the output of the user's code.
 
     without_costs: why there are no costs, though there is a verdict.
     """
@@ -93,7 +93,7 @@ def _refuse_wrong_names(check: GradientCheck, expected: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: no NaN and no infinity, but None."""
+    """The value as JSON can hold it: None in place of NaN and infinity."""
     if isinstance(value, dict):
         return {key: _plain(child) for key, child in value.items()}
     if isinstance(value, list | tuple):

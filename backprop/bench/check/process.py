@@ -18,8 +18,8 @@ from backprop.bench.workers import NO_MEMORY
 from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
 
-_MOST_TREE_BYTES = 2**22
-_MOST_ANSWER_BYTES = 2**28
+_MOST_TREE_BYTES, _MOST_ANSWER_BYTES = 2**22, 2**28
+"""An answer may have so many bytes of text, and of numbers beside 16 times what it was asked about."""
 _NUMBERS = {field.name for field in dataclasses.fields(CostRow)} - {"name", "reason"}
 
 
@@ -56,7 +56,7 @@ class UserProcess:
 
     @property
     def printed(self) -> str:
-        """What the user's code has printed so far, the middle of a long text left out."""
+        """The output of the user's code so far, without the middle of a long text."""
         return self._child.printed
 
     def wait_until_loaded(self) -> None:
@@ -64,7 +64,7 @@ class UserProcess:
         self._receive()
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
-        """What the function returns for these arguments; what it changes in them is changed here, too.
+        """Call the function with these arguments. A change that it makes in them is made here, too.
 
         Raises `UserError` where the function raises, `CheckError` where its process gives no answer.
         """

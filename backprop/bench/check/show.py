@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rich.console import Console
+
+from backprop.bench.check.job import Job
+from backprop.bench.check.judge import Answers
 from backprop.bench.console import make_console, make_table
 from backprop.bench.report import units
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from backprop.bench.check.job import Job
-    from backprop.bench.check.judge import Answers
+from backprop.check import KINDS
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 _MOST_PRINTED = 20
+"""Lines of the user's own output that are shown."""
 
 
 def show(job: Job, answers: Answers) -> None:
@@ -98,7 +100,7 @@ def _costs(console: Console, answers: Answers) -> None:
 
 
 def printed(console: Console, text: str) -> None:
-    """What the user's code has printed, apart from what we have to say."""
+    """Print the output of the user's code, marked as such."""
     lines = text.splitlines()
     if not lines:
         return
@@ -107,3 +109,14 @@ def printed(console: Console, text: str) -> None:
         console.print(f"  | {line}")
     if len(lines) > _MOST_PRINTED:
         console.print(f"  | … and {len(lines) - _MOST_PRINTED} lines more")
+
+
+def show_kinds(as_json: bool) -> None:
+    """Print all kinds of mistakes: how each is recognised, and what to do about it."""
+    if as_json:
+        print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
+        return
+    table = make_table("Kinds of mistakes", ("kind", "what it is", "its signature", "what to do"))
+    for kind in KINDS.values():
+        table.add_row(kind.name, kind.summary, kind.signature, kind.fix)
+    make_console().print(table)

@@ -28,6 +28,10 @@ class GaveUp(Exception):
     """A tool that takes more calls or seconds than it is given."""
 
 
+_ALLOWED = 1e-5
+"""Between the thresholds of 1e-6 to 1e-4 that scipy's own tests and examples take."""
+
+
 @dataclass
 class Counted:
     """A function whose calls are counted, and that stops a tool which takes too many or too long."""
@@ -76,7 +80,7 @@ def _scipy(function: Counted, gradient: Gradient, point: Array) -> Verdict:
         return gradient(x.reshape(shape)).reshape(-1)
 
     distance = check_grad(of_vector, gradient_of_vector, point.reshape(-1))
-    allowed = 1e-5 * max(1.0, float(np.linalg.norm(gradient(point))))
+    allowed = _ALLOWED * max(1.0, float(np.linalg.norm(gradient(point))))
     return "right" if distance <= allowed else "wrong"
 
 

@@ -26,10 +26,10 @@ from backprop.errors import BackpropError
 
 PIPES_CLOSED = 70
 """The user's process ends with this code where it can write no answer any more."""
-_DEEPEST = 32
-_MOST_TEXT = 1000
+_DEEPEST, _MOST_TEXT, _MOST_HOLLOW = 32, 1000, 2**24
+"""Limits of what is packed: nested containers, characters of a text, entries of an array that holds no numbers."""
 _MOST_DIGITS = 4000
-_MOST_HOLLOW = 2**24
+"""Python reads no whole number of more than 4,300 digits from text."""
 _NUMERIC = "iufb"
 _DTYPE = re.compile(r"[<>|=][a-zA-Z]\d{1,3}")
 
@@ -40,7 +40,7 @@ _catch, _ignore = warnings.catch_warnings, warnings.simplefilter
 
 
 class WireError(BackpropError):
-    """What came from the other process is no value."""
+    """The other process sent something that is no value."""
 
 
 class Other:

@@ -44,7 +44,7 @@ def check(
 ) -> None:
     """Check a gradient derived by hand: exit 0 right, 1 wrong, 2 where it cannot be checked."""
     if kinds:
-        from backprop.bench.check.kinds import show_kinds
+        from backprop.bench.check.show import show_kinds
 
         show_kinds(as_json)
         return

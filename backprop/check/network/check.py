@@ -17,17 +17,20 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.kinds import Finding
-from backprop.check.network.comparison import Truth, compare, hidden, kinks_of, truth_for
-from backprop.check.network.diagnosis import Diagnosis, better_shapes, diagnose_network, listed
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed, shape_mistakes
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
+from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
-from backprop.check.points import describe, form_of
+from backprop.check.points import describe, structure_of
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
+
+_SHIFT, _SMALLER = 0.01, 0.8
+"""The other point of `observe`: a shift, which moves zeros as well, and a factor for the inputs."""
 
 GradientFunction = Callable[[dict[str, Array], Array, Array], Any]
 
@@ -58,53 +61,48 @@ def check_network_gradient(
     check_rtol(rtol)
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
-    arguments = (dict(params), batch.inputs, batch.labels)
     seen = observe(
         _answering(function, params),
-        arguments,
+        (dict(params), batch.inputs, batch.labels),
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    form, _ = form_of({name: np.asarray(params[name]) for name in params})
-    loss, gradient = value_and_gradient(seen.answer, form)
-    answer = read_answer(gradient, form, order=_backward_order(network))
+    structure, _ = structure_of({name: np.asarray(params[name]) for name in params})
+    loss, gradient = value_and_gradient(seen.answer, structure)
+    backward_order = [names[local] for names in reversed(network.names) for local in names]
+    answer = read_answer(gradient, structure, order=backward_order)
     got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
     truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
-    tensors, wrong = _compare(params, answer, truth)
-    decided = {each.name for each in tensors if each.verdict != "undecided"}
-    comparable = {name: tensor for name, tensor in got.items() if name in decided}
-    findings = [
-        *map(_by_name, seen.findings),
-        *better_shapes(answer, gradient, network, params, batch, truth),
-    ]
-    notes = [*answer.notes, *_blind_points(params, batch, tensors, truth)]
+    tensors, wrong = _compare(answer, truth)
+    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth)]
+    notes = [*answer.notes, *_blind_points(tensors, truth)]
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
         )
     else:
-        found_out = (
-            diagnose_network(network, params, batch, comparable, wrong, truth, weight_decay)
-            if wrong
-            else Diagnosis([])
-        )
-        findings += found_out.findings
+        decided = {each.name for each in tensors if each.verdict != "undecided"}
+        comparable = {name: tensor for name, tensor in got.items() if name in decided}
+        diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
+        findings += diagnosis.findings
         if loss is not None:
-            finding, note = check_loss(
-                loss, network, params, batch, truth.rounding.loss, weight_decay, found_out.loss, rtol or 0.0
-            )
+            finding, note = check_loss(loss, truth, diagnosis.loss)
             findings = _with_loss(findings, finding)
             notes += [note] if note else []
-    kinks, count = kinks_of(network, truth)
+    kinks, count = truth.kinks()
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
+    verdicts = {tensor.verdict for tensor in tensors}
+    verdict: Verdict = (
+        "wrong" if findings or "wrong" in verdicts else "undecided" if "undecided" in verdicts else "right"
+    )
     return GradientCheck(
-        verdict=_verdict(tensors, findings, answer, params),
-        tensors=tuple(tensors),
-        findings=tuple(findings),
-        method=REFERENCE,
-        kinks=kinks,
+        verdict,
+        tuple(tensors),
+        tuple(findings),
+        REFERENCE,
+        kinks,
         gradient_calls=seen.calls,
         notes=tuple(notes),
     )
@@ -137,52 +135,50 @@ def _by_name(finding: Finding) -> Finding:
 def _elsewhere(
     network: Network, params: Parameters, batch: Batch, rng: np.random.Generator
 ) -> tuple[dict[str, Array], Array, Array]:
-    """Arguments of the same form with other numbers."""
+    """Arguments of the same shapes in which every number is another one."""
     dtype = params.dtype
-    moved = {name: (params[name] * rng.uniform(0.5, 0.9) + 0.01).astype(dtype, copy=False) for name in params}
+    moved = {
+        name: (params[name] * rng.uniform(0.5, 0.9) + _SHIFT).astype(dtype, copy=False) for name in params
+    }
     shuffled = rng.permutation(len(batch.labels))
-    inputs = (batch.inputs[shuffled] * dtype.type(0.8)).astype(dtype, copy=False)
+    inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)
     return moved, inputs, (batch.labels[shuffled] + 1) % network.classes
 
 
-def _backward_order(network: Network) -> list[str]:
-    """The tensors' names as a backward pass computes them."""
-    return [names[local] for names in reversed(network.names) for local in names]
-
-
-def _compare(params: Parameters, answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:
+def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:
     """Every tensor's verdict in the parameters' order, and the names of those with a wrong entry.
 
     A tensor that is missing or has another shape than its parameter is wrong, and has no error in the parameter's
     shape. Its values are compared nevertheless where they can be reshaped: they may be wrong, too.
     """
     tensors, wrong, nothing = [], set(), float("nan")
-    for name in params:
-        got = {**answer.tensors, **answer.reshaped}.get(name)
-        check, where = (None, None) if got is None else compare(name, got, truth)
-        if check is None or (name in answer.reshaped and check.verdict != "wrong"):
-            check = TensorCheck(name, params[name].shape, "wrong", nothing, nothing, 0)
+    got = {**answer.tensors, **answer.reshaped}
+    for name in truth.params:
+        check = TensorCheck(name, truth.params[name].shape, "wrong", nothing, nothing, 0)
+        if name in got:
+            compared, where = truth.compare(name, got[name])
+            wrong |= {name} if where.any() else set()
+            if name not in answer.reshaped or compared.verdict == "wrong":
+                check = compared
         tensors.append(check)
-        if where is not None and where.any():
-            wrong.add(name)
     return tensors, frozenset(wrong)
 
 
-def _blind_points(params: Parameters, batch: Batch, tensors: list[TensorCheck], truth: Truth) -> list[str]:
-    """What cannot be seen at this point, in sentences."""
+def _blind_points(tensors: list[TensorCheck], truth: Truth) -> list[str]:
+    """Sentences about mistakes that could not be seen at this point."""
     notes = []
-    zero = [name for name in params if not np.any(truth.gradient[name])]
+    zero = [name for name in truth.params if not np.any(truth.gradient[name])]
     if zero:
         notes.append(
             f"The true gradient of {listed(zero)} is 0 in every entry here, so that its formula is not tested: "
             "check at other parameters or inputs, too."
         )
-    if len(batch.labels) == 1:
+    if len(truth.batch.labels) == 1:
         notes.append(
             "With one sample a sum over the batch and a mean are the same: check a larger batch, too."
         )
-    reasons = {each.name: hidden(each.name, truth) for each in tensors if each.verdict == "undecided"}
-    return notes + [reason for reason in reasons.values() if reason]
+    reasons = [truth.hidden(each.name) for each in tensors if each.verdict == "undecided"]
+    return notes + [reason for reason in reasons if reason]
 
 
 def _with_loss(findings: list[Finding], finding: Finding | None) -> list[Finding]:
@@ -191,16 +187,6 @@ def _with_loss(findings: list[Finding], finding: Finding | None) -> list[Finding
         return findings
     for place, other in enumerate(findings):
         if other.kind == finding.kind and (other.tensor is None or "follows" in finding.evidence):
-            joined = Finding(
-                other.kind, other.tensor, f"{other.evidence} {finding.evidence}", other.confidence, other.fix
-            )
+            joined = replace(other, evidence=f"{other.evidence} {finding.evidence}")
             return [*findings[:place], joined, *findings[place + 1 :]]
     return [*findings, finding]
-
-
-def _verdict(
-    tensors: list[TensorCheck], findings: list[Finding], answer: Answer, params: Parameters
-) -> Verdict:
-    if findings or any(tensor.verdict == "wrong" for tensor in tensors):
-        return "wrong"
-    return "undecided" if any(tensor.verdict == "undecided" for tensor in tensors) else "right"

@@ -21,10 +21,11 @@ from backprop.parameters import Parameters
 CONVENTIONS = (0.0, 1.0, 0.5)
 """The share of the way from the slope on the left to that on the right."""
 _MOST_ONE_BY_ONE, _SWEEPS = 24, 3
+"""Kinks whose slopes are tried one by one, at most, and how often all of them: each trial is a backward pass."""
 
 
 def by_convention(bounds: Rounding, share: float) -> dict[int, Array]:
-    """By layer, the slope at every kink that one convention gives it, NaN elsewhere."""
+    """The slopes that one convention takes at kinks, by layer, NaN elsewhere."""
     return {
         k: np.where(mask, left + share * (right - left), np.nan)
         for k, mask in bounds.kinked.items()
@@ -88,7 +89,7 @@ def nearest_subgradient(
 
 
 def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> tuple[int, float]:
-    """How many entries are beyond their bounds, and the root mean square of the errors in units of them."""
+    """The number of entries beyond their bounds, and the root mean square of the errors in units of the bounds."""
     errors = [(np.abs(got[name] - truth[name]) / bound[name]).ravel() for name in truth if name in got]
     if not errors:
         return 0, 0.0

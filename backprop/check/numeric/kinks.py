@@ -11,25 +11,32 @@ for each subgradient g (Rockafellar 1970, Convex Analysis, theorem 23.2).
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.search import Table
-from backprop.check.numeric.slopes import Direction, random_direction
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import Direction, random_direction, random_signs
+from backprop.check.numeric.tensors import Table
 from backprop.check.oracle import OutOfCalls
 
 _MOST = 200
-_SIGNS = 3  # random ones, along which entries are moved together
-_STEP = 2.0**-4  # of the largest step inside the function's structure: one-sided changes are slopes there
-_EVEN = 0.02  # of these changes: what the curvature of the function may add
-_DIRECTIONS = 3
+"""Entries at kinks that are moved together: to tell who shares a kink takes some calls for each."""
+_SIGNS, _DIRECTIONS = 3, 3
+"""Random directions along which entries are moved, to see who shares kinks and whether the claim lies between."""
+_STEP = 2.0**-4
+"""Of the largest step inside the function's structure: one-sided changes are slopes there."""
+_EVEN = 0.02
+"""Of these changes: what the curvature of the function may add over such a step."""
+_SLACK = 1e-6
+"""Of the slopes on both sides: a claim that is outside of them by less is not called so."""
 TOGETHER = (
     "moved together, these entries are no subgradient: the claim is outside of the slopes on both sides"
 )
 
 
-def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None:
+def judge_together(check: DirectionalCheck, table: Table) -> None:
     """Mark the entries at kinks in the table that are no subgradient together.
 
     They are wrong where the function is convex along all directions that were tried, or concave. Elsewhere, and for a
@@ -38,48 +45,48 @@ def judge_together(truth: Truth, table: Table, rng: np.random.Generator) -> None
     """
     where = np.flatnonzero(np.any(_corners(table), axis=0))
     if 2 <= len(where) <= _MOST:
-        _judge_groups(truth, table, where, rng)
+        _judge_groups(check, table, where)
 
 
-def judge_slices(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> None:
-    """The same for entries of a large tensor that are all at kinks, of which only some were looked at.
+def judge_slices(check: DirectionalCheck, table: Table, where: Array) -> None:
+    """Mark entries of a large tensor that are all at kinks, of which only some were looked at, in the same way.
 
-    Those in groups; and all at once, where the function bends to the same side in each that was looked at.
+    First those that were looked at, in groups; then all at once, where the function bends to the same side in each.
     """
     seen = np.flatnonzero(np.any(_corners(table), axis=0))
     seen = seen[np.isin(seen, where)]
-    if len(seen) < 2 or not _judge_groups(truth, table, seen, rng):
+    if len(seen) < 2 or not _judge_groups(check, table, seen):
         return
     bends = (table.right - table.left)[:, seen]
     if np.all(bends >= 0) or np.all(bends <= 0):
-        _judge(truth, table, where, rng)
+        _judge(check, table, where)
 
 
 def _corners(table: Table) -> Array:
-    """Which entries (m, p) are at a corner and not wrong by themselves."""
+    """A mask (m, p) of the entries that are at a corner and not wrong by themselves."""
     return np.asarray(np.isfinite(table.left) & np.isfinite(table.right) & table.kink & ~table.wrong)
 
 
-def _judge_groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> bool:
+def _judge_groups(check: DirectionalCheck, table: Table, where: Array) -> bool:
     """Mark the entries `where` by the groups that share kinks; whether there are any such groups."""
     try:
-        groups = _groups(truth, table, where, rng)
+        groups = _Sharing(check, table).groups(where)
     except OutOfCalls:
         table.open[:, where] |= _corners(table)[:, where]
         return False
     for group in groups:
-        _judge(truth, table, group, rng)
+        _judge(check, table, group)
     return bool(groups)
 
 
-def _judge(truth: Truth, table: Table, group: Array, rng: np.random.Generator) -> None:
+def _judge(check: DirectionalCheck, table: Table, group: Array) -> None:
     """Mark the entries of a group that are no subgradient together, or all as open where the calls are used up."""
     try:
-        outside, one_sign = _outside(truth, table, group, rng)
+        outside, one_sign = _outside(check, table, group)
     except OutOfCalls:
         table.open[:, group] |= table.kink[:, group]
         return
-    sure = one_sign & np.any(truth.claimed[:, group], axis=1)
+    sure = one_sign & np.any(check.claimed[:, group], axis=1)
     for index in group:
         here = outside & table.kink[:, index]
         table.wrong[:, index] |= here & sure
@@ -88,123 +95,112 @@ def _judge(truth: Truth, table: Table, group: Array, rng: np.random.Generator) -
             table.reasons[int(index)] = TOGETHER
 
 
-def _groups(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> list[Array]:
-    """The entries that share kinks: the function does not change by the sum of what each of them changes.
+@dataclass
+class _Sharing:
+    """Entries share kinks where together they change the function by another sum than each by itself.
 
-    Each entry is moved up together with each group so far, whose entries all move up, or all down.
+    known: the change of the function by a group that was moved up (1) or down (-1), once it was asked for.
     """
-    if not any(_share(truth, table, where, by) for by in _ways(truth, where, rng)):
-        return []
-    groups: list[list[int]] = []
-    moved: dict[tuple[float, tuple[int, ...]], Array] = {}  # what groups do by themselves is asked for again
-    for index in where:
-        linked = _linked(truth, table, int(index), groups, moved)
-        groups = [group for group in groups if group not in linked]
-        groups.append([int(index), *(each for group in linked for each in group)])
-    return [np.array(sorted(group)) for group in groups if len(group) > 1]
 
+    check: DirectionalCheck
+    table: Table
+    known: dict[tuple[float, tuple[int, ...]], Array] = field(default_factory=dict)
 
-def _linked(
-    truth: Truth,
-    table: Table,
-    index: int,
-    groups: list[list[int]],
-    moved: dict[tuple[float, tuple[int, ...]], Array],
-) -> list[list[int]]:
-    """Which groups share kinks with an entry: all are moved at once, and parts of them only where that tells more.
+    def groups(self, where: Array) -> list[Array]:
+        """The entries in groups that share kinks.
 
-    Entries that share a kink tend to be neighbours, so the newest groups come apart first.
-    """
-    if not groups or not _is_linked(truth, table, index, [each for group in groups for each in group], moved):
-        return []
-    if len(groups) == 1:
-        return groups
-    older = len(groups) - max(1, len(groups) // 8)
-    return [
-        group
-        for part in (groups[:older], groups[older:])
-        for group in _linked(truth, table, index, part, moved)
-    ]
+        Each entry is moved up together with each group so far, whose entries all move up, or all down.
+        """
+        own = self.check.scales.own
+        up = np.ones(len(where))
+        turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
+        ways = [up, -up, turns, -turns, *random_signs((_SIGNS, len(where)), self.check.rng)]
+        if not any(
+            self._differs(where, self._change(where, way * own[where]), way * own[where]) for way in ways
+        ):
+            return []
+        groups: list[list[int]] = []
+        for index in map(int, where):
+            linked = self._linked(index, groups)
+            groups = [group for group in groups if group not in linked]
+            groups.append([index, *(each for group in linked for each in group)])
+        return [np.array(sorted(group)) for group in groups if len(group) > 1]
 
+    def _linked(self, index: int, groups: list[list[int]]) -> list[list[int]]:
+        """The groups that share kinks with an entry: all are moved at once, and then parts of them where one does.
 
-def _ways(truth: Truth, where: Array, rng: np.random.Generator) -> list[Array]:
-    """Moves of all entries together: all up, all down, one up and the next down, and some at random."""
-    up = np.ones(len(where))
-    turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
-    signs = [up, -up, turns, -turns, *rng.choice((-1.0, 1.0), (_SIGNS, len(where)))]
-    return [sign * truth.scales.own[where] for sign in signs]
+        Entries that share a kink tend to be neighbours, so the newest groups come apart first.
+        """
+        if not groups or not self._shares(index, [each for group in groups for each in group]):
+            return []
+        if len(groups) == 1:
+            return groups
+        older = len(groups) - max(1, len(groups) // 8)
+        return self._linked(index, groups[:older]) + self._linked(index, groups[older:])
 
+    def _shares(self, index: int, group: list[int]) -> bool:
+        """Whether an entry that moves up changes the function by something else where a group has moved."""
+        alone, both = np.array([index]), np.array([index, *group])
+        own = self.check.scales.own
+        for sign in (1.0, -1.0):
+            key, by = (sign, tuple(group)), sign * own[group]
+            if key not in self.known:
+                self.known[key] = self._change(both[1:], by)
+            change = self._change(both, np.append(own[index], by)) - self.known[key]
+            if self._differs(alone, change, own[alone]):
+                return True
+        return False
 
-def _is_linked(
-    truth: Truth,
-    table: Table,
-    index: int,
-    group: list[int],
-    moved: dict[tuple[float, tuple[int, ...]], Array],
-) -> bool:
-    """Whether an entry that moves up changes the function by something else where a group has moved, up or down."""
-    alone, both = np.array([index]), np.array([index, *group])
-    own = truth.scales.own
-    for sign in (1.0, -1.0):
-        by = sign * own[group]
-        known = (sign, tuple(group))
-        if known not in moved:
-            moved[known] = _moved(truth, both[1:], by)
-        change = _moved(truth, both, np.append(own[index], by)) - moved[known]
-        if _differ(truth, table, alone, change, own[alone]):
-            return True
-    return False
-
-
-def _share(truth: Truth, table: Table, where: Array, by: Array) -> bool:
-    """Whether the function changes along a direction by something else than the sum over its entries."""
-    return _differ(truth, table, where, _moved(truth, where, by), by)
-
-
-def _moved(truth: Truth, where: Array, by: Array) -> Array:
-    if not truth.probe.room(1):
-        raise OutOfCalls
-    moved = truth.probe.point.copy()
-    moved[where] += _STEP * truth.first * by
-    return truth.probe.at(moved) - truth.probe.value
-
-
-def _differ(truth: Truth, table: Table, where: Array, change: Array, by: Array) -> bool:
-    """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
-    step = _STEP * truth.first
-    slopes = np.where(by > 0, table.right[:, where], table.left[:, where]) * by
-    slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * truth.noise
-    return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
-
-
-def _outside(truth: Truth, table: Table, where: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Which outputs (m,) have a claim outside of both slopes along some direction, and which bend with one sign."""
-    own = truth.scales.own[where]
-    claimed = truth.claimed[:, where]
-    # Towards the claim, as tells for a norm, and from the middle between the slopes of each entry towards it.
-    ways = [*claimed, *np.nan_to_num(claimed - table.expected[:, where])]
-    beside = truth.claims_beside()
-    if beside is not None:
-        ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]
-    directions = [Direction(where, own), Direction(where, own * rng.choice((-1.0, 1.0), len(where)))]
-    for way in ways[: 3 * _DIRECTIONS]:
-        moves = way != 0
-        if np.any(moves) and np.all(np.isfinite(way)):
-            directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
-    directions += [
-        random_direction(where, truth.scales.own, rng) for _ in range(min(_DIRECTIONS, len(where) - 2))
-    ]
-    outside = np.zeros(len(truth.claimed), bool)
-    convex, concave = np.ones_like(outside), np.ones_like(outside)
-    for direction in directions:
-        if not truth.probe.room(8):
+    def _change(self, where: Array, by: Array) -> Array:
+        """The change (m,) of the function by moving the entries `where`."""
+        function = self.check.function
+        if not function.room(1):
             raise OutOfCalls
-        slope = truth.quotients(direction, thorough=True)
-        along = direction.along(truth.claimed)
+        return (
+            function.at(Direction(where, by).moved(function.point, _STEP * self.check.first)) - function.value
+        )
+
+    def _differs(self, where: Array, change: Array, by: Array) -> bool:
+        """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
+        step = _STEP * self.check.first
+        slopes = np.where(by > 0, self.table.right[:, where], self.table.left[:, where]) * by
+        slack = _EVEN * step * np.nansum(np.abs(slopes), axis=1) + 20 * self.check.noise
+        return bool(np.any(np.abs(change - step * np.nansum(slopes, axis=1)) > slack))
+
+
+def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array, Array]:
+    """Masks (m,): outputs whose claim is outside of both slopes along some direction; outputs that bend one way."""
+    outside = np.zeros(len(check.claimed), bool)
+    convex, concave = np.ones_like(outside), np.ones_like(outside)
+    for direction in _telling_directions(check, table, where):
+        if not check.function.room(8):
+            raise OutOfCalls
+        slope = check.quotients(direction, thorough=True)
+        along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
-        blur = truth.allowed(direction) + 10 * slope.side_error + 1e-6 * size
+        blur = check.allowed(direction) + 10 * slope.side_error + _SLACK * size
         low, high = np.minimum(slope.left, slope.right) - blur, np.maximum(slope.left, slope.right) + blur
         outside |= (along < low) | (along > high)
         convex &= slope.right >= slope.left - blur
         concave &= slope.right <= slope.left + blur
     return outside, convex | concave
+
+
+def _telling_directions(check: DirectionalCheck, table: Table, where: Array) -> list[Direction]:
+    """Directions that tell a claim from a subgradient: some at random, and those towards the claim.
+
+    Towards the claim is what tells for a norm; towards it from the middle between the slopes of each entry, and from
+    the mean of the claims beside the point, for other functions.
+    """
+    own, claimed = check.scales.own[where], check.claimed[:, where]
+    ways = [*claimed, *np.nan_to_num(claimed - table.expected[:, where])]
+    beside = check.claims_beside()
+    if beside is not None:
+        ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]
+    directions = [Direction(where, own), Direction(where, own * random_signs(len(where), check.rng))]
+    for way in ways[: 3 * _DIRECTIONS]:
+        moves = way != 0
+        if np.any(moves) and np.all(np.isfinite(way)):
+            directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
+    more = min(_DIRECTIONS, len(where) - 2)
+    return directions + [random_direction(where, check.scales.own, check.rng) for _ in range(more)]

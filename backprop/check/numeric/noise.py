@@ -14,29 +14,41 @@ import math
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.oracle import Probe, round_to
+from backprop.check.oracle import FunctionOracle, round_to
 
-_POINTS = 11
 ROOMY = 200
 """With a budget of fewer calls than this, noise is measured in one place only."""
 
-_STEPS = (0.25, 0.4)  # powers of eps
-_NEAREST = (0.6, 0.8, 0.9)
-_FALLS = 30.0
-_ORDER = 4
+_POINTS, _ORDER = 11, 4
+"""Points on a line and the order of the differences of their values; the authors advise 6 to 8 points, or more."""
 _GAMMA = math.factorial(_ORDER) ** 2 / math.factorial(2 * _ORDER)
-_MEDIAN = 0.6745  # of the absolute value of a normal variable
+_MEDIAN = 0.6745
+"""The median of the absolute value of a normal variable, in units of its standard deviation."""
+_STEPS, _NEAREST = (0.25, 0.4), (0.6, 0.8, 0.9)
+"""The steps, as powers of eps: two that are always taken where needed, and those for fast functions."""
+_UNEVEN = 0.7390851332151607
+"""A factor of many bits (the fixed point of the cosine): a step of few bits would be rounded alike in all points."""
+_SINGLE, _FORMATS = 2.0**-23, (24, 8, 11)
+"""eps of float32; the bits of float32, bfloat16 and float16."""
+
+# The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _SAFETY = 3.0
-_UNEVEN = 0.7390851332151607  # a step of few bits would be rounded alike in all points
+"""Times the standard deviation: nearly all noise is smaller."""
 _QUIET = 30.0
+"""Roundings of the values: noise of no more is that of an ordinary computation."""
+_FALLS = 30.0
+"""Noise is the same for all steps: what falls by more than this with a smaller step is a fast function."""
 _FAR = 1e3
+"""Times the value at the point: values that are larger tell of another place."""
 _FEW = 8
-_DISTINCT = 9  # of 11 values: fewer lie on stairs, whose differences tell nothing
-_SINGLE = 2.0**-23
-_FORMATS = (24, 8, 11)  # bits of float32, bfloat16 and float16
+"""Of so few entries that move, equal steps may all be rounded alike."""
+_DISTINCT = 9
+"""Of 11 values: fewer lie on stairs, whose differences tell nothing."""
+_ASIDE = 2.0**-9
+"""A point beside this one, where no entry that moves is 0, nor the function on either side of an edge."""
 
 
-def noise(probe: Probe, direction: Array) -> Array:
+def noise(function: FunctionOracle, direction: Array) -> Array:
     """The size (m,) of the noise near the point, at least eps · |f|.
 
     Steps of eps^(1/4) see intermediates of lower precision, too. Where they see more than rounding, steps of
@@ -44,73 +56,72 @@ def noise(probe: Probe, direction: Array) -> Array:
     function may change fast: smaller steps tell, as long as they see less, unless the function rounds its input so
     coarsely that it does not see them.
     """
-    eps = probe.eps
+    eps = function.eps
     step = eps ** _STEPS[0]
-    probe.coarse = _is_coarse(probe, direction)
-    rays = [_values(probe, direction, step)]
+    function.coarse = _is_coarse(function, direction)
+    rays = [_values(function, direction, step)]
     # Of a few numbers, equal steps may all be rounded alike.
-    if np.count_nonzero(direction) <= _FEW and probe.budget.limit >= ROOMY and not probe.coarse:
-        rays += [_values(probe, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
-    floor = _floor(probe, rays[0])
-    found = np.fmax(np.fmax.reduce([_deviation(values) for values in rays]), floor)
+    if np.count_nonzero(direction) <= _FEW and function.budget.limit >= ROOMY and not function.coarse:
+        rays += [_values(function, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
+    floor = _floor(function, rays[0])
+    found = np.fmax(np.fmax.reduce([deviation(values) for values in rays]), floor)
     with np.errstate(all="ignore"):
-        near = (floor <= _FAR * _floor(probe, probe.value[None])) | (
-            probe.value == 0
-        )  # else the function is larger there
+        # Elsewhere the function is larger than at the point.
+        near = (floor <= _FAR * _floor(function, function.value[None])) | (function.value == 0)
     if np.all((found <= _QUIET * floor) & near):
         return np.asarray(_SAFETY * found)
-    nearer = [_values(probe, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
-    floor = np.fmin(floor, _floor(probe, nearer[0]))  # the function may be larger farther away
+    nearer = [_values(function, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
+    floor = np.fmin(floor, _floor(function, nearer[0]))  # the function may be larger farther away
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
-    found = np.fmin(found, np.fmax(floor, np.fmax(*map(_deviation, nearer))))
+    found = np.fmin(found, np.fmax(floor, np.fmax(*map(deviation, nearer))))
     for step in _NEAREST:
         loud = found > _QUIET * floor
-        if not np.any(loud) or probe.coarse or not probe.room(4 * _POINTS):
+        if not np.any(loud) or function.coarse or not function.room(4 * _POINTS):
             break
-        before, values = found, _values(probe, direction, eps**step)
-        floor = np.fmin(floor, _floor(probe, values))
+        before, values = found, _values(function, direction, eps**step)
+        floor = np.fmin(floor, _floor(function, values))
         distinct = np.array([len(np.unique(column)) for column in values.T]) >= _DISTINCT
-        found = np.where(loud & distinct, np.fmin(found, np.fmax(_deviation(values), floor)), found)
+        found = np.where(loud & distinct, np.fmin(found, np.fmax(deviation(values), floor)), found)
         if np.all(found > before / _FALLS):  # noise is the same for all steps
             break
     return np.asarray(_SAFETY * np.where(np.isfinite(found), found, 10 * floor))
 
 
-def _values(probe: Probe, direction: Array, step: float) -> Array:
+def _values(function: FunctionOracle, direction: Array, step: float) -> Array:
     """The values (11, m) on one side of the point; on the other, where the function has none on the first.
 
     Of a function that rounds what it is given, the points are those of its format: their rounding is no noise.
     """
-    start = probe.at_format(probe.point)
+    start = function.at_format(function.point)
     for side in (direction, -direction, np.abs(direction), -np.abs(direction)):
         move = _UNEVEN * step * side
-        if probe.coarse:
-            grid = probe.coarse * 2.0 ** np.floor(np.log2(np.where(start == 0, 1, np.abs(start))))
+        if function.coarse:
+            grid = function.coarse * 2.0 ** np.floor(np.log2(np.where(start == 0, 1, np.abs(start))))
             whole = np.maximum(np.round(np.abs(move) / grid), 1)
-            move = np.where(start == 0, probe.at_format(move), np.sign(move) * whole * grid)
-        values = np.array([probe.at(start + j * move) for j in range(1, _POINTS + 1)])
-        if np.all(np.isfinite(values)) or not probe.room(4 * _POINTS):
+            move = np.where(start == 0, function.at_format(move), np.sign(move) * whole * grid)
+        values = np.array([function.at(start + j * move) for j in range(1, _POINTS + 1)])
+        if np.all(np.isfinite(values)) or not function.room(4 * _POINTS):
             break
     return values
 
 
-def _deviation(values: Array) -> Array:
+def deviation(values: Array) -> Array:
     """σ (m,), NaN where there are no values."""
     differences = np.abs(np.diff(values, n=_ORDER, axis=0))
     return np.asarray(np.median(differences, axis=0) / _MEDIAN * math.sqrt(_GAMMA))
 
 
-def _floor(probe: Probe, values: Array) -> Array:
-    """Eps of the values (m,); float32's where they come in it, or are numbers of it."""
-    given = float(np.finfo(probe.given).eps) if probe.given.kind == "f" else 0.0
-    seen = np.concatenate([probe.value[None], np.nan_to_num(values)])
+def _floor(function: FunctionOracle, values: Array) -> Array:
+    """Rounding of the values (m,): float32's eps if they are float32, or exactly representable in it."""
+    given = float(np.finfo(function.given).eps) if function.given.kind == "f" else 0.0
+    seen = np.concatenate([function.value[None], np.nan_to_num(values)])
     with np.errstate(all="ignore"):
         single = np.all(seen.astype(np.float32) == seen, axis=0) & (np.ptp(seen, axis=0) > 0)
-    eps = max(probe.eps, given)
+    eps = max(function.eps, given)
     return np.asarray(np.where(single, max(eps, _SINGLE), eps) * np.max(np.abs(seen), axis=0))
 
 
-def _is_coarse(probe: Probe, direction: Array) -> float:
+def _is_coarse(function: FunctionOracle, direction: Array) -> float:
     """The eps of the narrowest format to which the function rounds what it is given; 0 where it rounds to none.
 
     The function gives the same for a point of numbers of the format and for one less than half a rounding beside it.
@@ -119,18 +130,15 @@ def _is_coarse(probe: Probe, direction: Array) -> float:
     found = 0.0
     for bits in _FORMATS:
         unseen = 2.0 ** (-bits - 2)
-        if probe.eps > unseen:
+        if function.eps > unseen:
             continue
-        if not probe.room(10):
+        if not function.room(10):
             break
-        rounds, may_be_coarser = _rounds(probe, probe.point, bits)
-        for aside in (
-            2.0**-9,
-            -(2.0**-9),
-        ):  # where no entry that moves is 0, nor the function on either side of an edge
+        rounds, may_be_coarser = _rounds(function, function.point, bits)
+        for aside in (_ASIDE, -_ASIDE):
             if not rounds and may_be_coarser:
-                rounds, may_be_coarser = _rounds(probe, probe.point + aside * direction, bits)
-        if rounds and (bits == 24 or _rounds(probe, probe.point - 2.0**-8 * direction, bits)[0]):
+                rounds, may_be_coarser = _rounds(function, function.point + aside * direction, bits)
+        if rounds and (bits == 24 or _rounds(function, function.point - 2 * _ASIDE * direction, bits)[0]):
             found = 2.0 ** (1 - bits)
             if bits < 24:
                 break
@@ -139,7 +147,7 @@ def _is_coarse(probe: Probe, direction: Array) -> float:
     return found
 
 
-def _rounds(probe: Probe, beside: Array, bits: int) -> tuple[bool, bool]:
+def _rounds(function: FunctionOracle, beside: Array, bits: int) -> tuple[bool, bool]:
     """Whether the function rounds the numbers of `beside` to a format of so many bits.
 
     And whether it may do so to a coarser one: it does not see the roundings of this one.
@@ -149,12 +157,12 @@ def _rounds(probe: Probe, beside: Array, bits: int) -> tuple[bool, bool]:
     if not np.all(np.isfinite(beside)):
         return False, False
     ulp = 2.0 ** (1 - bits)
-    at, near = probe.at(beside), probe.at(beside * (1 + unseen))
+    at, near = function.at(beside), function.at(beside * (1 + unseen))
     same = near == at
     if not np.any(same):
         return False, False
-    farther = [probe.at(beside * (1 + k * ulp)) for k in (1, 2, 3)]
+    farther = [function.at(beside * (1 + k * ulp)) for k in (1, 2, 3)]
     # Each number of the format gives another value; on a level beside an edge, or of a rounded result, none does.
     values = np.sort([at, *farther], axis=0)
-    distinct = np.all(np.diff(values, axis=0) > 4 * probe.eps * np.abs(at), axis=0) & (at != 0)
+    distinct = np.all(np.diff(values, axis=0) > 4 * function.eps * np.abs(at), axis=0) & (at != 0)
     return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))

@@ -1,88 +1,19 @@
 """Slopes: the derivative of a black box along a direction, from difference quotients and from complex steps.
 
-In the order of this file: directions and their scales; quotients and their limits; the slope at the point, both its
-one-sided slopes, and whether it has any; how many steps are taken; and complex steps.
+In the order of this file: quotients and their limits; the slope at the point, with both one-sided slopes; how many
+steps are taken; complex steps.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.oracle import OutOfCalls, Probe
-from backprop.check.points import Form
-
-# Directions: which entries of the point move together, by how much, and by what scale each one goes.
-#
-# The scale of an entry is |x|; where that is 0, the root mean square of its tensor, or 1. Its reach is how many times
-# that scale a step may go, for a function of which small steps show only noise.
-
-_REACH = 2.0**14
-
-
-@dataclass(frozen=True)
-class Direction:
-    """Entries `where` (k,) of the point move by `by` (k,) for a step of one; steps up to `reach` make sense."""
-
-    where: Array
-    by: Array
-    reach: float = _REACH
-
-    def along(self, rows: Array) -> Array:
-        """The derivative (m,) along it that a gradient (m, p) claims."""
-        claimed: Array = rows[:, self.where] @ self.by
-        return claimed
-
-    def size(self, rows: Array) -> Array:
-        """‖g∘v‖ (m,): what the parts of that derivative amount to, whatever their signs."""
-        return np.asarray(np.linalg.norm((rows[:, self.where] * self.by).astype(np.float64), axis=1))
-
-    def dense(self, size: int) -> Array:
-        """The direction as a dense vector (p,)."""
-        vector = np.zeros(size, self.by.dtype)
-        vector[self.where] = self.by
-        return vector
-
-
-@dataclass(frozen=True)
-class Scales:
-    """Of every entry (p,): its own scale, and that of its tensor, which is never smaller."""
-
-    own: Array
-    tensor: Array
-
-
-def scales(form: Form, point: Array, factor: float = 1.0) -> Scales:
-    """The scales (p,) of the entries of a point, times a factor."""
-    own, tensor = np.abs(point), np.empty_like(point)
-    for name, view in form.views(tensor).items():
-        x = form.views(own)[name]
-        largest = np.max(x, initial=0)
-        mean = largest * np.sqrt(np.mean((x / largest) ** 2)) if largest > 0 else 1.0
-        view[...] = np.maximum(x, mean)
-    return Scales(factor * np.where(own > 0, own, tensor), factor * tensor)
-
-
-def random_direction(where: Array, scale: Array, rng: np.random.Generator) -> Direction:
-    """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance."""
-    sizes = rng.uniform(0.5, 1.5, len(where)) * rng.choice((-1.0, 1.0), len(where))
-    return Direction(where, _few_bits(sizes * scale[where]).astype(scale.dtype))
-
-
-def entry_direction(index: int, scale: Scales) -> Direction:
-    """One entry by its own scale."""
-    by = _few_bits(scale.own[[index]])
-    return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / by[0]))
-
-
-def _few_bits(values: Array) -> Array:
-    """The values with ten bits each: a step from zero is exact in any dtype, and its rounding not seen as slope."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(mantissa * 1024) / 1024, exponent))
-
+from backprop.check.numeric.directions import FIRST_STEP, RATIO, Direction
+from backprop.check.oracle import FunctionOracle, OutOfCalls
 
 # Quotients: the slope along a direction from difference quotients of many steps, and how sure it is.
 #
@@ -94,18 +25,24 @@ def _few_bits(values: Array) -> Array:
 # away with h is a kink at x, and D is no derivative there. SciPy and numdifftools give the first of both and throw
 # away the values that the second needs, which is why the table is written out here.
 
-RATIO = 4.0
-_ORDERS = 4
-_CAUTION = 8.0  # half of what the lowest even power falls by from step to step
+CENTRAL, ONE_SIDED, JUMP = (2, 4, 6, 8), (1, 2, 3, 4), (1, 3, 5, 7)
+"""The powers of h that central quotients, one-sided ones and the jump of the slope are off by."""
+_CAUTION = RATIO**2 / 2
+"""Half of what the lowest even power falls by from step to step."""
+_AMPLIFIED = 1.2
+"""Extrapolation of central quotients multiplies rounding by at most Π (4ᵖ + 1) / (4ᵖ - 1) = 1.15, p = 2, 4, 6, 8."""
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(NamedTuple):
     """The limit (m,) of a quotient for h → 0, how far it may be off, and which part of that is rounding."""
 
     value: Array
     error: Array
     rounding: Array
+
+    def where(self, mask: Array, other: Limit) -> Limit:
+        """This limit where `mask` (m,) holds, and the other one elsewhere."""
+        return Limit(*(np.where(mask, mine, theirs) for mine, theirs in zip(self, other, strict=True)))
 
 
 def extrapolate(
@@ -114,8 +51,8 @@ def extrapolate(
     """The limit of quotients (k, m), whose steps fall by `RATIO`, with the given powers of h in their truncation.
 
     rounding (k, m): of each quotient. rough (k, m): what kinks within each step may do to it. Of all extrapolations
-    the surest is taken, and a surer one of larger steps gives way to one of smaller steps that contradicts it: the
-    limit is at the small end.
+    the surest is taken. A surer one of larger steps gives way to one of smaller steps that contradicts it: the limit
+    is at the small end.
     """
     kinks = np.broadcast_to(rough, quotients.shape)
     best = Limit(quotients[0], np.full_like(quotients[0], np.inf), rounding[0])
@@ -123,33 +60,22 @@ def extrapolate(
     for k in range(1, len(quotients)):
         new = [quotients[k]]
         candidates = [(quotients[k], np.abs(quotients[k] - row[0]))]
-        for j, power in enumerate(powers[:_ORDERS]):
-            if j >= len(row):
-                break
-            better = new[j] + (new[j] - row[j]) / (RATIO**power - 1)
+        for old, power in zip(row, powers, strict=False):
+            better = new[-1] + (new[-1] - old) / (RATIO**power - 1)
             # Where the next power of h is what is left, the error is a RATIO**power-th of either of these.
-            truncation = np.maximum(np.abs(better - new[j]), np.abs(better - row[j]) / _CAUTION)
-            candidates.append((better, truncation))
+            candidates.append((better, np.maximum(np.abs(better - new[-1]), np.abs(better - old) / _CAUTION)))
             new.append(better)
         row = new
         for value, truncation in candidates:
-            best = _surer(best, Limit(value, truncation + 1.2 * rounding[k] + kinks[k], 1.2 * rounding[k]))
+            noise = _AMPLIFIED * rounding[k]
+            other = Limit(value, truncation + noise + kinks[k], noise)
+            contradicts = np.abs(other.value - best.value) > 2 * (other.error + best.error)
+            best = other.where((other.error < best.error) | contradicts, best)
     return best
 
 
-def _surer(best: Limit, other: Limit) -> Limit:
-    """The surer one of two, but the later one where they contradict each other."""
-    contradicts = np.abs(other.value - best.value) > 2 * (other.error + best.error)
-    take = (other.error < best.error) | contradicts
-    return Limit(
-        np.where(take, other.value, best.value),
-        np.where(take, other.error, best.error),
-        np.where(take, other.rounding, best.rounding),
-    )
-
-
 def roughness(gaps: Array, rounding: Array) -> Array:
-    """What kinks beside the point may do (k, m) to central quotients, from the gaps of their steps.
+    """The error (k, m) that kinks beside the point may make in central quotients, from the gaps of their steps.
 
     Of a smooth function, and of one with a kink at the point itself, G(h) - 5 G(h/4) + 4 G(h/16) = O(h³) falls by 64
     from step to step. Where it falls by less than four, and is no rounding, it sees kinks within the step.
@@ -165,30 +91,35 @@ def roughness(gaps: Array, rounding: Array) -> Array:
     return rough
 
 
-CENTRAL = (2, 4, 6, 8)
-ONE_SIDED = (1, 2, 3, 4)
-JUMP = (1, 3, 5, 7)
-
-
 # Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
 #
 # Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is
 # narrower than that, at the size of the structure.
 
-FIRST_STEP = 17 / 1024  # no power of two, where a period of the function might hide; few bits, to be exact
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
-
-_SHORT = 0.002  # of a quotient: noise of a short step that needs no longer one
-_SHORTER = 1 / 9  # of a step nearby
-_LONG = 0.05  # of a quotient: what the function may bend along a step that only noise makes so long
-_POWERS = 4  # of the step: a change falls by no more, as long as it is resolved
-_SHARP = 1e-4  # of the jump of the slope
-_BESIDE = 3  # steps that show a kink beside the point
-_SMALL = 1e-3
-_LEAST = 2  # of the smallest steps
-_NOISIEST = 30.0  # times what each of them changes the function by
 MOST_LEVELS = 40
+"""Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below any rounding."""
+
+# The numbers below are not derived: the campaign of tests/planted/functions holds with them.
+_SHORT, _SHORTER = 0.002, 1 / 9
+"""A step of a ninth of a nearby one is long enough where its rounding is below this share of its quotient."""
+_LONG = 0.05
+"""Of a quotient: what the function may bend along a step that only noise makes so long."""
+_SMALL = 1e-3
+"""A kink that noise hides at the smallest steps is still believed where the last step that shows it is below this."""
+_NOISIEST = 30.0
+"""Noise is at most this many times what each of the `_LEAST` smallest steps changes the function by."""
+_LEAST, _BESIDE = 2, 3
+"""The smallest steps that bound the noise, and those that show a kink beside the point."""
+_KNOWN, _LEVEL = 0.1, 1e-6
+"""A limit is one where it is known to its first digit, or to a millionth of what the smallest step alone shows."""
+_STAYS, _GROWS, _BENT = (0.9, 0.8), 1.4, 0.6
+"""By which factors the jump of the slope falls or grows from step to step at a kink; a smooth one falls to 1/4."""
+_SHIFTED = 1.2
+"""Shifts by one kink beside the point differ by less than this factor."""
+_SHARP = 1e-4
+"""Of the jump of the slope: a corner whose one-sided slopes are known so well needs no further step."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +157,9 @@ class Slope:
     @property
     def corner(self) -> Array:
         """Where both one-sided slopes have limits that differ; the function itself does not jump."""
-        return np.asarray(self.kink & ~self.jump & (self.side_error <= 0.1 * np.abs(self.right - self.left)))
+        return np.asarray(
+            self.kink & ~self.jump & (self.side_error <= _KNOWN * np.abs(self.right - self.left))
+        )
 
     @property
     def sharp(self) -> Array:
@@ -236,19 +169,21 @@ class Slope:
     def where(self, mask: Array, other: Slope) -> Slope:
         """This slope where `mask` (m,) holds, and the other one elsewhere."""
         chosen: dict[str, Any] = {}
-        for each in fields(self):
-            one, two = getattr(self, each.name), getattr(other, each.name)
-            chosen[each.name] = (
-                _choose(mask, one, two) if isinstance(one, Limit) else np.where(mask, one, two)
-            )
+        for name in (each.name for each in fields(self)):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            is_limit = isinstance(mine, Limit)
+            chosen[name] = mine.where(mask, theirs) if is_limit else np.where(mask, mine, theirs)
         return Slope(**chosen)
 
 
 @dataclass
 class Ladder:
-    """The values on both sides of the point along one direction, from the largest step down."""
+    """The values on both sides of the point along one direction, from the largest step down.
 
-    probe: Probe
+    steps: as they were asked for. wide: as they were taken, after rounding. plus, minus: the values (m,) there.
+    """
+
+    function: FunctionOracle
     direction: Direction
     noise: Array
     first: float = FIRST_STEP
@@ -259,8 +194,12 @@ class Ladder:
 
     @property
     def near(self) -> float:
-        """How long steps may be that tell of the point: as long as the function's structure, where one was seen."""
+        """The longest step that tells of the point: the size of the function's structure, where one was seen."""
         return NEAR if self.first == FIRST_STEP else self.first
+
+    def quotient(self, level: int) -> Array:
+        """The central quotient (m,) of one step."""
+        return np.asarray((self.plus[level] - self.minus[level]) / (2 * self.wide[level]))
 
     def down(self) -> bool:
         """One step more at the small end; False where rounding of the point or the budget forbids it."""
@@ -272,36 +211,87 @@ class Ladder:
         seen = np.all(np.isfinite(self.plus[0]) & np.isfinite(self.minus[0]))
         return bool(seen) and self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
 
+    def down_to(self, levels: int) -> int:
+        """Steps down until there are so many; how many there are."""
+        while len(self.steps) < levels and self.down():
+            pass
+        return len(self.steps)
+
     def _add(self, step: float, place: int) -> bool:
-        if not self.probe.room(2) or len(self.steps) >= MOST_LEVELS:
+        if not self.function.room(2) or len(self.steps) >= MOST_LEVELS:
             return False
-        x, where = self.probe.at_format(self.probe.point), self.direction.where
-        moved = step * self.direction.by
-        forward, backward = x.copy(), x.copy()
-        forward[where] += moved
-        backward[where] -= moved
-        if self.probe.dtype is None or self.probe.dtype.itemsize < x.dtype.itemsize:
-            forward, backward = self._rounded(forward), self._rounded(backward)
-        elif self.probe.coarse:
-            forward, backward = self.probe.at_format(forward), self.probe.at_format(backward)
+        x, where = self.function.at_format(self.function.point), self.direction.where
+        forward, backward = (self.function.as_given(self.direction.moved(x, by)) for by in (step, -step))
         lost = (forward[where] == x[where]) | (backward[where] == x[where])
-        if np.any(lost & (moved != 0)):
+        if np.any(lost & (step * self.direction.by != 0)):
             return False
         actual = step
         if len(self.direction.by) == 1:  # the step that was really taken, after rounding
             actual = float((forward[where] - backward[where])[0] / (2 * self.direction.by[0]))
         self.steps.insert(place, step)
         self.wide.insert(place, actual)
-        self.plus.insert(place, self.probe.at(forward))
-        self.minus.insert(place, self.probe.at(backward))
+        self.plus.insert(place, self.function.at(forward))
+        self.minus.insert(place, self.function.at(backward))
         return True
 
+    def off_stairs(self) -> Ladder:
+        """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
+        f = self.function.value
+        ends = enumerate(zip(self.plus, self.minus, strict=True))
+        moved = [k for k, values in ends if not all(np.array_equal(value, f) for value in values)]
+        steps, wide = ([values[k] for k in moved] for values in (self.steps, self.wide))
+        plus, minus = ([values[k] for k in moved] for values in (self.plus, self.minus))
+        changes = np.abs([value - f for value in (*plus, *minus)])
+        height = np.min(np.where(changes > 0, changes, np.inf), axis=0)
+        noise = np.where(np.isfinite(height), np.maximum(self.noise, height), self.noise)
+        return Ladder(self.function, self.direction, noise, self.first, steps, plus, minus, wide)
+
+    def slope(self) -> Slope:
+        """Estimate the slope from the values collected so far."""
+        steps, h = np.asarray(self.steps), np.asarray(self.wide)[:, None]
+        plus, minus, f = np.array(self.plus), np.array(self.minus), self.function.value
+        with np.errstate(all="ignore"):
+            largest = np.maximum(np.abs(plus), np.abs(minus))
+            noise = np.minimum(self.noise, self._most_noise(plus, minus))
+            noise = np.maximum(noise, 3 * self.function.eps * _finite(largest)) / h
+            gaps, quotients = (plus - 2 * f + minus) / h, (plus - minus) / (2 * h)
+            rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off(quotients, noise)
+            central = extrapolate(quotients, noise, CENTRAL, rough)
+            right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
+            left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
+            kink, jump = _kinks(steps, gaps, 4 * noise)
+            middle = (left.value + right.value) / 2
+            jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)
+            curved = _finite(np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1])
+            changes = _finite(np.fmax(np.abs(plus - f), np.abs(minus - f)))
+        seen = (changes > 5 * noise * h) & (steps[:, None] <= NEAR)
+        one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
+        value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
+        scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
+        enough = np.maximum(np.maximum(_KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
+        return Slope(
+            *value,
+            kink=kink & ~one_side,
+            jump=jump & ~one_side,
+            bent=_is_bent(gaps, 4 * noise, scale),
+            edge=one_side,
+            settled=np.isfinite(value.value) & (value.error <= enough),
+            left=left.value,
+            right=right.value,
+            side_error=np.maximum(left.error, right.error),
+            curved=curved,
+            moves=np.any(seen, axis=0),
+            steep=_steepest(h, changes, seen & (h <= RATIO * self.first)),
+            finest=noise[-1],
+            nearby=_nearby(self.steps, quotients, noise, self.near),
+        )
+
     def _most_noise(self, plus: Array, minus: Array) -> Array:
-        """What the noise (m,) can be at most: more would have shown in the changes (k, m) of the smallest steps.
+        """The most that the noise (m,) can be: more would have shown in the changes (k, m) of the smallest steps.
 
         Of a function on stairs small steps change nothing, which tells nothing.
         """
-        changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.probe.value)
+        changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.function.value)
         tells = np.all(changes > 0, axis=0) & (len(self.steps) > _LEAST)
         return np.where(tells, _NOISIEST * np.max(changes, axis=0), np.inf)
 
@@ -312,94 +302,32 @@ class Ladder:
         """
         last = shifts[-_BESIDE:]
         least, most = np.min(np.abs(last), axis=0), np.max(np.abs(last), axis=0)
-        same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < 1.2 * least)
-        return np.asarray(same & (least > 10 * self.probe.eps * np.abs(self.probe.value)))
+        same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < _SHIFTED * least)
+        return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
 
     def _far_off(self, quotients: Array, noise: Array) -> Array:
-        """By how much (k, m) quotients of long steps differ from the one of the largest step nearby, beyond noise."""
-        steps = np.asarray(self.steps)
-        near = np.flatnonzero(steps <= self.near)
-        if not len(near) or len(near) == len(steps):
+        """The difference (k, m) of quotients of long steps from the one of the largest step nearby, beyond noise."""
+        far = np.asarray(self.steps) > self.near
+        if np.all(far) or not np.any(far):
             return np.zeros_like(quotients)
-        k = near[0]
+        k = int(np.argmin(far))
         off = np.maximum(np.abs(quotients - quotients[k]) - 2 * (noise + noise[k]), 0)
-        return np.where((steps > self.near)[:, None], np.nan_to_num(off, nan=0, posinf=0), 0)
+        return np.where(far[:, None], _finite(off), 0)
 
-    def off_stairs(self) -> Ladder:
-        """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
-        f = self.probe.value
-        moved = [
-            k
-            for k in range(len(self.steps))
-            if not (np.array_equal(self.plus[k], f) and np.array_equal(self.minus[k], f))
-        ]
-        changes = np.abs([value[k] - f for value in (self.plus, self.minus) for k in moved])
-        height = np.min(np.where(changes > 0, changes, np.inf), axis=0)
-        noise = np.where(np.isfinite(height), np.maximum(self.noise, height), self.noise)
-        steps, wide = ([values[k] for k in moved] for values in (self.steps, self.wide))
-        plus, minus = ([values[k] for k in moved] for values in (self.plus, self.minus))
-        return Ladder(self.probe, self.direction, noise, self.first, steps, plus, minus, wide)
 
-    def _rounded(self, point: Array) -> Array:
-        form = self.probe.form
-        views = form.views(point)
-        return form.vector(
-            {leaf.name: views[leaf.name].astype(self.probe.dtype or leaf.dtype) for leaf in form.leaves}
-        )
-
-    def slope(self) -> Slope:
-        """Estimate the slope from the values collected so far."""
-        h = np.asarray(self.wide)[:, None]
-        plus, minus, f = np.array(self.plus), np.array(self.minus), self.probe.value
-        with np.errstate(all="ignore"):
-            largest = np.maximum(np.abs(plus), np.abs(minus))
-            noise = np.minimum(self.noise, self._most_noise(plus, minus))
-            noise = np.maximum(noise, 3 * self.probe.eps * np.nan_to_num(largest, nan=0, posinf=0)) / h
-            gaps = (plus - 2 * f + minus) / h
-            rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off((plus - minus) / (2 * h), noise)
-            central = extrapolate((plus - minus) / (2 * h), noise, CENTRAL, rough)
-            right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
-            left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
-            kink, jump = _kinks(np.asarray(self.steps), gaps, 4 * noise)
-            middle = (left.value + right.value) / 2
-            jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)
-            steepest = np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1]
-            curved = np.nan_to_num(steepest, nan=0, posinf=0)
-            changes = np.nan_to_num(np.fmax(np.abs(plus - f), np.abs(minus - f)), nan=0, posinf=0)
-        seen = (changes > 5 * noise * h) & (np.asarray(self.steps)[:, None] <= NEAR)
-        one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
-        side = _choose(~np.isfinite(minus[-1]), right, left)
-        value = _choose(one_side, side, central)
-        scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
-        enough = np.maximum(np.maximum(0.1 * scale, 2 * value.rounding), 1e-6 * curved)
-        settled = np.isfinite(value.value) & (value.error <= enough)
-        return Slope(
-            value.value,
-            value.error,
-            value.rounding,
-            kink & ~one_side,
-            jump & ~one_side,
-            _is_bent(gaps, 4 * noise, scale),
-            one_side,
-            settled,
-            left.value,
-            right.value,
-            np.maximum(left.error, right.error),
-            curved,
-            np.any(seen, axis=0),
-            _steepest(h, changes, seen & (h <= RATIO * self.first)),
-            noise[-1],
-            _nearby(self.steps, (plus - minus) / (2 * h), noise, self.near),
-        )
+def _finite(values: Array) -> Array:
+    """The values, 0 where they are NaN or infinite."""
+    return np.nan_to_num(values, nan=0, posinf=0)
 
 
 def _steepest(steps: Array, changes: Array, seen: Array) -> Array:
     """The largest change (m,) per step, of changes (k, m) beyond the noise that the next step shows as well.
 
-    A change that vanishes from one step to the next belongs to a structure that no step has resolved.
+    A resolved change falls from step to step by no more than the fourth power of `RATIO`. A change that vanishes
+    belongs to a structure that no step has resolved.
     """
     followed = seen.copy()
-    followed[:-1] &= seen[1:] & (changes[:-1] <= RATIO**_POWERS * changes[1:])
+    followed[:-1] &= seen[1:] & (changes[:-1] <= RATIO**4 * changes[1:])
     return np.asarray(np.max(np.where(followed, changes / steps, 0), axis=0))
 
 
@@ -416,10 +344,8 @@ def _nearby(steps: list[float], quotients: Array, rounding: Array, near: float) 
 def _kinks(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
     """Where the jump of the slope has a limit that is not zero, or grows; and where it grows.
 
-    The last three steps tell.
-
-    Of an output whose jump the noise hides at the smallest steps, from the last three that show it, if these are
-    small.
+    The last three steps tell. Where the noise hides the jump of an output at the smallest steps, the last three that
+    show it tell, if these are small.
     """
     found, grows = np.zeros((2, gaps.shape[1]), bool)
     seen = np.abs(gaps) > 5 * rounding
@@ -430,9 +356,9 @@ def _kinks(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
             continue
         limit = extrapolate(gaps[:end, [column]], rounding[:end, [column]], JUMP)
         last, before, first = np.abs(gaps[end - 3 : end, column])[::-1]
-        stays = last > 0.9 * before and before > 0.8 * first
+        stays = last > _STAYS[0] * before and before > _STAYS[1] * first
         converged = abs(limit.value[0]) > 5 * limit.error[0]
-        grows[column] = stays and last > 1.4 * before and end == len(gaps)
+        grows[column] = stays and last > _GROWS * before and end == len(gaps)
         found[column] = grows[column] or (stays and converged)
     return found, grows
 
@@ -442,16 +368,8 @@ def _is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     if len(gaps) < 2:
         return np.zeros(gaps.shape[1], bool)
     last = np.abs(gaps[-1])
-    bent: Array = (last > 0.6 * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], 1e-9 * scale))
+    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], _FLAT * scale))
     return bent
-
-
-def _choose(where: Array, one: Limit, other: Limit) -> Limit:
-    return Limit(
-        np.where(where, one.value, other.value),
-        np.where(where, one.error, other.error),
-        np.where(where, one.rounding, other.rounding),
-    )
 
 
 # Measuring: steps along one direction until its slope is known as well as it is needed.
@@ -459,6 +377,13 @@ def _choose(where: Array, one: Limit, other: Limit) -> Limit:
 # Steps go on falling as long as the truncation is what is seen, and grow where it is the noise.
 
 _FLAT = 1e-9
+"""Of the slope: no slope need be known better, as no right gradient is asked for more (`method.FINEST`)."""
+_NEARLY_FLAT = 0.02
+"""Of the slope or its claim: an error that is worth no further step, however flat the function seems."""
+_LOOSE, _FOUR_DIGITS = 1e3, 1e-4
+"""A slope that agrees with its claim may be known so much worse than the goal; under noise, to four digits."""
+_MOSTLY = 0.3
+"""Where rounding is more than this share of the error, smaller steps do not help."""
 
 
 def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = False) -> Slope:
@@ -467,18 +392,16 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
     thorough: go on until the noise is what limits it, for a verdict against a gradient. Raises `OutOfCalls` where not
     a single step can be taken.
     """
-    while len(ladder.steps) < 2 and ladder.down():
-        pass
-    if not ladder.steps:
+    if not ladder.down_to(2):
         raise OutOfCalls
     shrinking = growing = True
     while True:
         slope = ladder.slope()
-        good, noisy = _good(slope, claimed, goal, thorough) | slope.sharp, slope.rounding >= 0.3 * slope.error
-        few = len(ladder.steps) < (
-            5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
-        )
-        few |= bool(np.any((slope.bent & ~slope.corner) | slope.edge))  # a narrower structure, or domain
+        good = _good(slope, claimed, goal, thorough) | slope.sharp
+        noisy = slope.rounding >= _MOSTLY * slope.error
+        fewest = 5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
+        # A narrower structure or domain may lie within the smallest step.
+        few = len(ladder.steps) < fewest or bool(np.any((slope.bent & ~slope.corner) | slope.edge))
         if few and shrinking:
             shrinking = ladder.down()
         elif np.all(good):
@@ -495,19 +418,15 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
     flat = _FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
     if np.any(claimed):
-        flat = np.minimum(flat, 0.02 * np.maximum(np.abs(claimed), np.abs(slope.value)))
+        flat = np.minimum(flat, _NEARLY_FLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders
-        seen: Array = slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat)
-        return seen
-    off = np.abs(slope.value - claimed)
+        return np.asarray(slope.error <= np.maximum(_FLAT * np.abs(slope.value), flat))
+    off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
     good = slope.error <= np.maximum(goal, flat)
-    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= 1e3 * goal)
-    good |= (
-        (off <= 3 * slope.error)
-        & (slope.rounding >= 0.3 * slope.error)
-        & (slope.error <= 1e-4 * np.abs(claimed))
+    good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= _LOOSE * goal)
+    return np.asarray(
+        good | ((off <= 3 * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed)))
     )
-    return good
 
 
 # Complex step: the slope along a direction without a subtraction, Im f(x + ihv) / h (Squire and Trapp 1998).
@@ -516,23 +435,23 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
 # of parts make it another number, without an error: so it is believed only where it agrees with real difference
 # quotients.
 
-_STEP = 2.0**-100
-_STEP_IF_NARROW = (
-    2.0**-40
-)  # the function may compute in float32, where a product of smaller parts would underflow
+_STEP, _STEP_IF_NARROW = 2.0**-100, 2.0**-40
+"""No truncation is left of either: h² is far below eps. In float32 a product of smaller parts would underflow."""
+_SAME_VALUE = 1e-3
+"""Of the value: a function whose real part differs by more computes something else for complex numbers."""
 
 
-def complex_slope(probe: Probe, direction: Direction) -> Array | None:
+def complex_slope(function: FunctionOracle, direction: Direction) -> Array | None:
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
-    if not probe.room(1):
+    if not function.room(1):
         return None
-    step = _STEP if probe.form.own_dtype == np.float64 else _STEP_IF_NARROW
-    point = probe.point.astype(np.result_type(probe.point, np.complex64))
+    step = _STEP if function.structure.own_dtype == np.float64 else _STEP_IF_NARROW
+    point = function.point.astype(np.result_type(function.point, np.complex64))
     point[direction.where] += 1j * step * direction.by
-    value = probe.at_complex(point)
+    value = function.at_complex(point)
     if value is None or not np.all(np.isfinite(value)):
         return None
-    if not np.allclose(value.real, probe.value, rtol=1e-3, atol=0):  # the function itself comes out otherwise
+    if not np.allclose(value.real, function.value, rtol=_SAME_VALUE, atol=0):
         return None
     return np.asarray(value.imag / step)
 
@@ -544,5 +463,5 @@ def agrees(slope: Array | None, real: Slope, size: Array) -> bool:
     """
     if slope is None or np.any(real.kink | real.edge | ~real.settled):
         return False
-    slack = 3 * real.error + 1e-9 * np.maximum(np.abs(real.value), size)
+    slack = 3 * real.error + _FLAT * np.maximum(np.abs(real.value), size)
     return bool(np.all(np.abs(slope - real.value) <= slack))

@@ -1,37 +1,42 @@
-"""Verdict: a verdict for every tensor, from what was measured of it."""
+"""Verdict: right, wrong or undecided, for every tensor, from what was measured of it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.numeric.path import Reading
-from backprop.check.numeric.search import Part, Table
-from backprop.check.numeric.slopes import Direction
-from backprop.check.numeric.truth import Truth
+from backprop.check.numeric.comparison import Comparison
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import Direction, random_signs
+from backprop.check.numeric.looks import compare
+from backprop.check.numeric.tensors import Table, TensorSearch
 from backprop.check.oracle import OutOfCalls
 from backprop.check.patterns import Known
-from backprop.check.points import Form
-from backprop.check.result import Entry, Kink, TensorCheck, Verdict
+from backprop.check.result import Entry, Kink, TensorCheck, Verdict, worst_entries
+from backprop.verify.agreement import norm, ratio
 
-# Judge: a verdict for every tensor from what was measured of it.
-
-_WORST = 5
-NO_NOISE = 1e-9  # of a function: what a value of a few millions is rounded to
-_UNMOVED = 1e-3  # of how fast the function changes along the rest of the point
-_KINKS = 1000
+NO_NOISE = 1e-9
+"""Noise of a function that moves nowhere: what a value of a few millions is rounded to."""
+_SAME = 1e-12
+"""Of a difference: the same one, computed twice."""
+_UNMOVED = 1e-3
+"""Of how fast the function changes along the rest of the point: a slope of less beside it is none."""
+_MOST_KINKS = 1000
+"""Kinks that are listed of one tensor."""
+_NO_REASON = "no derivative was found"
 
 
 @dataclass(frozen=True)
-class Judged:
+class TensorVerdict:
     """A tensor with its verdict, what is known of its truth, and its kinks.
 
     note: for the reader, or empty. finished: whether the calls sufficed.
     """
 
-    check: TensorCheck
+    tensor: TensorCheck
     known: Known | None
     kinks: tuple[Kink, ...]
     note: str = ""
@@ -40,52 +45,44 @@ class Judged:
     @property
     def wrong(self) -> bool:
         """Whether the verdict is `wrong`."""
-        return self.check.verdict == "wrong"
+        return self.tensor.verdict == "wrong"
 
 
-def judge_entries(
-    name: str, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
-) -> Judged:
-    """By its entries, all of which were to be compared.
+def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: float) -> TensorVerdict:
+    """Judge a tensor by its entries, all of which were to be compared.
 
     signal: the fastest change of the function that was seen anywhere, for a step of the scale of what moves.
     """
-    places = form.views(np.arange(form.size))[name].reshape(-1)
-    shape = outputs + form.leaf(name).shape
-    got, expected = truth.claimed[:, places], table.expected[:, places]
+    places = check.function.structure.places[name]
+    got, expected = check.claimed[:, places], table.expected[:, places]
     tolerance, wrong = table.tolerance[:, places], table.wrong[:, places]
-    use = np.isfinite(tolerance)
-    entries = worst(truth, table, places, shape)
-    error = _ratio(_norm((got - expected)[use]), _norm(expected[use]))
-    allowed = _ratio(_norm(tolerance[use]), _norm(expected[use]))
+    use, seen = np.isfinite(tolerance), table.seen[places]
+    shape = _shape(name, check)
+    entries = _worst(check, table, places, shape)
+    error = ratio(norm((got - expected)[use]), norm(expected[use]))
+    allowed = ratio(norm(tolerance[use]), norm(expected[use]))
     if entries and not error > allowed:  # a small entry beside large ones: what it is off by itself
         error, allowed = _of_entry(entries[0], tolerance, got, expected, wrong)
-    is_open = bool(np.any(table.open[:, places]) or not np.all(table.seen[places]))
-    own = np.broadcast_to(truth.scales.own[places], got.shape)
-    blurred = _is_blurred(
-        (own * got)[use],
-        (own * tolerance)[use],
-        (own * truth.rounding[:, places])[use],
-        (own * table.steep[:, places])[use],
-        signal,
-        truth.blurred,
-    )
+    unclear = places[np.any(table.open[:, places], axis=0)]
+    own, rounding, steep = check.scales.own[places], check.rounding[:, places], table.steep[:, places]
+    got_use, allowed_use, rounding, steep = ((own * each)[use] for each in (got, tolerance, rounding, steep))
+    blurred = _is_blurred(got_use, allowed_use, rounding, steep, signal, check.blurred)
+    is_open = bool(len(unclear)) or not np.all(seen)
     verdict: Verdict = "wrong" if np.any(wrong) else "undecided" if is_open or blurred else "right"
     note = ""
-    if not np.all(table.seen[places]):
-        note = f"{name}: the calls were used up after {int(np.sum(table.seen[places]))} of {len(places)} entries."
-    elif verdict == "undecided" and is_open:
-        unclear = places[np.any(table.open[:, places], axis=0)]
-        reason = table.reasons.get(int(unclear[0]), "no derivative was found")
+    if not np.all(seen):
+        note = f"{name}: the calls were used up after {int(np.sum(seen))} of {len(places)} entries."
+    elif verdict == "undecided" and len(unclear):
+        reason = table.reasons.get(int(unclear[0]), _NO_REASON)
         note = f"{name}: of {len(unclear)} of {len(places)} entries nothing can be said: {reason}."
-    elif blurred and verdict == "undecided":
-        note = f"{name}: the function's own noise hides its gradient: {allowed:.1e} of it."
-    return Judged(
+    elif verdict == "undecided":
+        note = _hidden_by_noise(name, allowed)
+    return TensorVerdict(
         TensorCheck(name, shape, verdict, error, allowed, int(use.sum()), entries),
         Known(expected.reshape(-1), tolerance.reshape(-1)),
-        kinks(name, form, table, places),
+        _kinks(name, check, table, places),
         note,
-        bool(np.all(table.seen[places])),
+        bool(np.all(seen)),
     )
 
 
@@ -94,154 +91,124 @@ def _of_entry(
 ) -> tuple[float, float]:
     """Error and tolerance of the entry that is farthest off, relative to what is right."""
     off = abs(entry.got - entry.expected)
-    finite = wrong & np.isfinite(tolerance) & (np.abs(np.abs(got - expected) - off) <= 1e-12 * off)
-    allowed = float(np.min(tolerance[finite])) if np.any(finite) else 0.0
-    return _ratio(off, abs(entry.expected)), _ratio(allowed, abs(entry.expected))
+    itself = wrong & np.isfinite(tolerance) & (np.abs(np.abs(got - expected) - off) <= _SAME * off)
+    allowed = float(np.min(tolerance[itself])) if np.any(itself) else 0.0
+    return ratio(off, abs(entry.expected)), ratio(allowed, abs(entry.expected))
 
 
 def judge_directions(
-    part: Part, form: Form, truth: Truth, table: Table, outputs: tuple[int, ...], signal: float
-) -> Judged:
-    """By directions in it, and a sample of its entries. signal: as for entries."""
-    shape = outputs + part.shape
-    seen = part.places[table.seen[part.places]]
-    entries_wrong = bool(np.any(table.wrong[:, seen]))
-    entries_open = bool(np.any(table.open[:, seen]))
-    error, allowed, blurred = _over(part.readings, truth, signal)
-    is_wrong = part.wrong or entries_wrong
-    verdict: Verdict = (
-        "wrong" if is_wrong else "undecided" if part.open or entries_open or blurred else "right"
-    )
-    compared = int(np.sum(np.isfinite(table.tolerance[:, seen])))
-    note = ""
-    if part.wrong and part.slices is not None and any(one is not None for one in part.slices.chosen):
-        note = f"{part.name}: the error lies in {part.name}{part.slices}."
-    if verdict == "undecided" and not part.finished:
-        note = f"{part.name}: the calls were used up; a larger max_calls decides it."
+    search: TensorSearch, check: DirectionalCheck, table: Table, signal: float
+) -> TensorVerdict:
+    """Judge a tensor by directions in it, and a sample of its entries. signal: as for entries."""
+    name, shape = search.name, _shape(search.name, check)
+    seen = search.places[table.seen[search.places]]
+    error, allowed, blurred = _over(search.comparisons, check, signal)
+    is_open = search.open or bool(np.any(table.open[:, seen])) or blurred
+    is_wrong = search.wrong or bool(np.any(table.wrong[:, seen]))
+    verdict: Verdict = "wrong" if is_wrong else "undecided" if is_open else "right"
+    notes = []
+    if verdict == "undecided" and not search.finished:
+        notes.append(f"{name}: the calls were used up; a larger max_calls decides it.")
     elif verdict == "undecided" and blurred:
-        note = f"{part.name}: the function's own noise hides its gradient: {allowed:.1e} of it."
-    if part.kinks is not None:
-        note = " ".join(
-            each for each in (note, f"{part.name}: at a kink are {part.name}{part.kinks}.") if each
-        )
-    return Judged(
-        TensorCheck(
-            part.name, shape, verdict, error, allowed, compared, worst(truth, table, part.places, shape)
-        ),
-        _known(part) if part.readings else None,
-        kinks(part.name, form, table, part.places),
-        note,
-        part.finished,
+        notes.append(_hidden_by_noise(name, allowed))
+    elif search.wrong and search.slices is not None and any(one is not None for one in search.slices.chosen):
+        notes.append(f"{name}: the error lies in {name}{search.slices}.")
+    if search.kinks is not None:
+        notes.append(f"{name}: at a kink are {name}{search.kinks}.")
+    compared = int(np.sum(np.isfinite(table.tolerance[:, seen])))
+    entries = _worst(check, table, search.places, shape)
+    return TensorVerdict(
+        TensorCheck(name, shape, verdict, error, allowed, compared, entries),
+        _known(search) if search.comparisons else None,
+        _kinks(name, check, table, search.places),
+        " ".join(notes),
+        search.finished,
     )
 
 
-def judge_constant(
-    truth: Truth, form: Form, names: tuple[str, ...], outputs: tuple[int, ...]
-) -> list[Judged]:
+def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[TensorVerdict]:
     """The verdict on every tensor where the function moves along none, beyond its noise.
 
     A gradient of zero, to its own rounding, is right then. Any other may be hidden by the rounding of the function's
-    values, and so may be one that a claim of zero denies, where these values are large.
+    values. Where these values are large, so may be a slope that a claim of zero denies.
     """
-    places = form.views(np.arange(form.size))
-    noise = float(np.max(truth.noise))
-    judged = []
+    noise, value = float(np.max(check.noise)), float(np.max(np.abs(check.function.value)))
+    verdicts = []
     for name in names:
-        where = places[name].reshape(-1)
-        claimed = truth.claimed[:, where]
-        beside = truth.claims_beside() if np.any(claimed) else None
+        where = check.function.structure.places[name]
+        claimed = check.claimed[:, where]
+        beside = check.claims_beside() if np.any(claimed) else None
         # Of the rounding of a zero nothing is left at the next point.
-        spread = 0.0 if beside is None else _norm(np.std(beside[:, :, where], axis=0))
-        is_zero = _norm(claimed) <= 4 * spread + _norm(truth.slack[:, where]) and noise <= NO_NOISE
-        value = float(np.max(np.abs(truth.probe.value)))
-        note = (
-            f"{name}: the function is constant here to its rounding, and so its gradient is 0: "
-            "nothing of its formula is tested."
+        spread = 0.0 if beside is None else norm(np.std(beside[:, :, where], axis=0))
+        is_zero = norm(claimed) <= 4 * spread + norm(check.slack[:, where]) and noise <= NO_NOISE
+        note = f"{name}: the function is constant here to its rounding, "
+        note += (
+            "and so its gradient is 0: nothing of its formula is tested."
             if is_zero
-            else f"{name}: the function is constant here to its rounding, of {noise:.1e} beside a value of "
-            f"{value:.3g}, which hides its gradient."
+            else f"of {noise:.1e} beside a value of {value:.3g}, which hides its gradient."
         )
-        nothing = float("nan")
-        shape = outputs + form.leaf(name).shape
-        check = TensorCheck(name, shape, "right" if is_zero else "undecided", nothing, nothing, 0)
-        judged.append(Judged(check, None, (), note))
-    return judged
+        verdict: Verdict = "right" if is_zero else "undecided"
+        tensor = TensorCheck(name, _shape(name, check), verdict, float("nan"), float("nan"), 0)
+        verdicts.append(TensorVerdict(tensor, None, (), note))
+    return verdicts
 
 
-def as_right_on_symmetric_directions(judged: Judged) -> Judged:
-    """A tensor whose gradient is right along the symmetric directions: its point moves along no others."""
-    name = judged.check.name
-    note = (
-        f"{name} is symmetric, and the function reads one of its triangles: the gradients agree along every "
-        "symmetric direction."
-    )
-    return replace(judged, check=replace(judged.check, verdict="right", worst=()), known=None, note=note)
+def _shape(name: str, check: DirectionalCheck) -> tuple[int, ...]:
+    return check.function.outputs + check.function.structure.leaf(name).shape
 
 
-def worst(truth: Truth, table: Table, places: Array, shape: tuple[int, ...]) -> tuple[Entry, ...]:
+def _hidden_by_noise(name: str, share: float) -> str:
+    return f"{name}: the function's own noise hides its gradient: {share:.1e} of it."
+
+
+def _worst(check: DirectionalCheck, table: Table, places: Array, shape: tuple[int, ...]) -> tuple[Entry, ...]:
     """The wrong entries among `places`, those first that are farthest off."""
-    off = np.where(table.wrong[:, places], np.abs(truth.claimed[:, places] - table.expected[:, places]), -1)
-    flat = off.reshape(-1)
-    order = np.argsort(-np.where(np.isnan(flat), np.inf, flat))[:_WORST]
-    chosen = []
-    for k in order[flat[order] >= 0]:
-        row, column = divmod(int(k), len(places))
-        index = tuple(int(i) for i in np.unravel_index(int(k), shape)) if shape else ()
-        place = places[column]
-        chosen.append(
-            Entry(
-                index,
-                float(truth.claimed[row, place]),
-                float(table.expected[row, place]),
-                float(table.error[row, place]),
-            )
-        )
-    return tuple(chosen)
+    got, expected, error = (each[:, places] for each in (check.claimed, table.expected, table.error))
+    return worst_entries(got, expected, error, table.wrong[:, places], shape)
 
 
-def kinks(name: str, form: Form, table: Table, places: Array) -> tuple[Kink, ...]:
+def _kinks(name: str, check: DirectionalCheck, table: Table, places: Array) -> tuple[Kink, ...]:
     """The entries of the parameter at which there is no derivative."""
-    marked = places[np.any(table.kink[:, places], axis=0)]
+    layout = check.function.structure.layout
+    marked = map(int, places[np.any(table.kink[:, places], axis=0)][:_MOST_KINKS])
     return tuple(
-        Kink(
-            name, form.layout.locate(int(place))[1], table.reasons.get(int(place), "no derivative was found")
-        )
-        for place in marked[:_KINKS]
+        Kink(name, layout.locate(place)[1], table.reasons.get(place, _NO_REASON)) for place in marked
     )
 
 
-def _known(part: Part) -> Known:
+def _known(search: TensorSearch) -> Known:
     """The truth along the directions, output by output."""
-    start, size = int(part.places[0]), len(part.places)
-    directions = np.zeros((len(part.readings), size))
-    for row, reading in zip(directions, part.readings, strict=True):
-        inside = (reading.direction.where >= start) & (reading.direction.where < start + size)
-        row[reading.direction.where[inside] - start] = reading.direction.by[inside]
-    values = np.stack([reading.value for reading in part.readings], axis=1)
-    blind = [np.where(reading.open | reading.kink, np.inf, reading.tolerance) for reading in part.readings]
+    start, size = int(search.places[0]), len(search.places)
+    directions = np.zeros((len(search.comparisons), size))
+    for row, each in zip(directions, search.comparisons, strict=True):
+        where = each.direction.where - start
+        inside = (where >= 0) & (where < size)
+        row[where[inside]] = each.direction.by[inside]
+    values = np.stack([each.value for each in search.comparisons], axis=1)
+    blind = [np.where(each.open | each.kink, np.inf, each.tolerance) for each in search.comparisons]
     return Known(values.reshape(-1), np.stack(blind, axis=1).reshape(-1), directions)
 
 
-def _over(readings: list[Reading], truth: Truth, signal: float) -> tuple[float, float, bool]:
+def _over(comparisons: list[Comparison], check: DirectionalCheck, signal: float) -> tuple[float, float, bool]:
     """Error and tolerance over all directions, relative to ‖g∘v‖, and whether the noise hides the gradient."""
-    if not readings:
-        return float("nan"), float("nan"), True
-    use = [~(reading.open | reading.kink) for reading in readings]
+    nothing = float("nan")
+    if not comparisons:
+        return nothing, nothing, True
+    use = [~(each.open | each.kink) for each in comparisons]
     if not any(np.any(one) for one in use):
-        return float("nan"), float("nan"), False
+        return nothing, nothing, False
 
-    def joined(values: list[Array]) -> Array:
+    def joined(values: Sequence[Array]) -> Array:
         return np.concatenate([value[one] for value, one in zip(values, use, strict=True)])
 
-    off = joined([r.value - r.claimed for r in readings])
-    allowed = joined([r.tolerance for r in readings])
-    own = joined([r.direction.size(np.nan_to_num(truth.claimed)) for r in readings])
-    values = joined([r.value for r in readings])
-    rounding = joined([r.direction.size(truth.rounding) for r in readings])
-    steep = joined([r.steep for r in readings])
-    size = _norm(own) if _norm(off) <= _norm(allowed) else _norm(values)
-    blurred = _is_blurred(own, allowed, rounding, steep, signal, truth.blurred)
-    return _ratio(_norm(off), size), _ratio(_norm(allowed), size), blurred
+    off = joined([each.value - each.claimed for each in comparisons])
+    allowed = joined([each.tolerance for each in comparisons])
+    own = joined([each.direction.size(np.nan_to_num(check.claimed)) for each in comparisons])
+    rounding = joined([each.direction.size(check.rounding) for each in comparisons])
+    steep = joined([each.steep for each in comparisons])
+    size = norm(own) if norm(off) <= norm(allowed) else norm(joined([each.value for each in comparisons]))
+    blurred = _is_blurred(own, allowed, rounding, steep, signal, check.blurred)
+    return ratio(norm(off), size), ratio(norm(allowed), size), blurred
 
 
 def _is_blurred(
@@ -253,19 +220,9 @@ def _is_blurred(
     be told from zero is zero, as at a minimum. So is a claim of zero, to its own rounding, where other parts of the
     point move the function.
     """
-    size, allowed = max(_norm(got), _norm(steep)), _norm(tolerance)
-    is_zero = _norm(got) <= 32 * _norm(rounding)
+    size, allowed = max(norm(got), norm(steep)), norm(tolerance)
+    is_zero = norm(got) <= 32 * norm(rounding)
     return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)
-
-
-def _norm(values: Array) -> float:
-    return float(np.linalg.norm(values.astype(np.float64)))
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    if denominator == 0:
-        return 0.0 if numerator == 0 else float("inf")
-    return numerator / denominator
 
 
 # Symmetric: a function of a symmetric matrix that reads one of its triangles, as Cholesky's factorisation does.
@@ -274,47 +231,62 @@ def _ratio(numerator: float, denominator: float) -> float:
 # S⁻¹. Both say the same along every symmetric direction, and a symmetric matrix is moved along no other.
 
 _DIRECTIONS = 2
+"""Symmetric directions along which a gradient must be right: a wrong one is by chance along none."""
 
 
-def agrees_on_symmetric_directions(truth: Truth, form: Form, name: str, rng: np.random.Generator) -> bool:
+def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) -> list[TensorVerdict]:
+    """The verdicts, in which a tensor that is right along all symmetric directions is right.
+
+    Its point is symmetric, and moves along no other direction.
+    """
+    return [
+        _as_right(each) if each.wrong and _is_right_if_symmetric(check, each.tensor.name) else each
+        for each in verdicts
+    ]
+
+
+def _as_right(one: TensorVerdict) -> TensorVerdict:
+    note = (
+        f"{one.tensor.name} is symmetric, and the function reads one of its triangles: the gradients agree along "
+        "every symmetric direction."
+    )
+    return replace(one, tensor=replace(one.tensor, verdict="right", worst=()), known=None, note=note)
+
+
+def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
     """Whether a gradient that seems wrong is symmetric, as its point is, and right along symmetric directions.
 
     Only where the function reads one triangle: elsewhere both triangles count, and the gradient is wrong.
     """
-    places = form.views(np.arange(form.size))[name]
-    if truth.probe.outputs or places.ndim != 2 or places.shape[0] != places.shape[1] or len(places) < 2:
+    shape = check.function.structure.leaf(name).shape
+    if check.function.outputs or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
         return False
-    matrix, claim = truth.probe.point[places], truth.claimed[0][places]
-    largest = np.max(np.abs(claim))
-    slack = largest * float(np.max(truth.relative[places]))
+    places = check.function.structure.places[name].reshape(shape)
+    matrix, claim = check.function.point[places], check.claimed[0][places]
+    slack = np.max(np.abs(claim)) * float(np.max(check.relative[places]))
     if not np.array_equal(matrix, matrix.T) or np.any(np.abs(claim - claim.T) > slack):
         return False
-    scale = float(np.max(truth.scales.tensor[places]))
+    scale = float(np.max(check.scales.tensor[places]))
+
+    def moves(triangle: Array) -> bool:
+        direction = Direction(triangle, scale * _few_bits(len(triangle), check.rng))
+        slope = check.quotients(direction, thorough=True)
+        return abs(float(slope.value[0])) > 10 * float(slope.error[0])
+
+    triangles = places[np.triu_indices_from(matrix, 1)], places[np.tril_indices_from(matrix, -1)]
     try:
-        upper, lower = (
-            truth.quotients(
-                Direction(places[triangle], _signs(len(places[triangle]), rng) * scale), thorough=True
-            )
-            for triangle in (np.triu_indices_from(matrix, 1), np.tril_indices_from(matrix, -1))
-        )
-        moves = [abs(float(slope.value[0])) > 10 * float(slope.error[0]) for slope in (upper, lower)]
-        if all(moves):
+        if all(list(map(moves, triangles))):
             return False
         for _ in range(_DIRECTIONS):
-            if not truth.read(_symmetric(places, scale, rng)).clean:
+            by = scale * _few_bits(places.size, check.rng).reshape(shape)
+            by = np.triu(by) + np.triu(by, 1).T
+            if not compare(check, Direction(places.reshape(-1), by.reshape(-1))).clean:
                 return False
     except OutOfCalls:
         return False
     return True
 
 
-def _symmetric(places: Array, scale: float, rng: np.random.Generator) -> Direction:
-    """All entries, each by as much as the one on the other side of the diagonal."""
-    by = scale * _signs(places.size, rng).reshape(places.shape)
-    by = np.triu(by) + np.triu(by, 1).T
-    return Direction(places.reshape(-1), by.reshape(-1))
-
-
-def _signs(count: int, rng: np.random.Generator) -> Array:
+def _few_bits(count: int, rng: np.random.Generator) -> Array:
     """Random numbers of few bits between a half and one and a half, of either sign."""
-    return np.asarray(rng.integers(512, 1536, count) / 1024 * rng.choice((-1.0, 1.0), count))
+    return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

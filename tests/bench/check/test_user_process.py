@@ -1,4 +1,4 @@
-"""What a user's file does to its own process changes no verdict, and ends in one sentence where there can be none."""
+"""Whatever a user's file does to its process, no verdict changes; where none is possible, a sentence says why."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def in_the_function(line):
 
 
 def returning(expression):
-    """The right gradient, of which something else is returned: `loss`, `grads` and its parts are at hand."""
+    """The text of the right gradient with another return value, which may use `loss`, `grads` and its parts."""
     return RIGHT.replace("    return loss, {", "    grads = {") + f"    return {expression}\n"
 
 
@@ -61,8 +61,8 @@ GLOBALS = {
     "no checker": """
 import backprop.check.network as network, backprop.verify as verify
 network.check_network_gradient = verify.reference = None
-import backprop.check.network.comparison as comparison
-comparison.compare = lambda *_: (None, None)
+import backprop.check.network.truth as truth
+truth.Truth.compare = lambda *_: (None, None)
 import backprop.bench.check.wire as wire
 wire.unpack = wire._numbers_of = None
 """,
@@ -315,7 +315,7 @@ def test_what_the_users_code_has_started_ends_with_the_check(check, line, end):
 
 
 def started(folder):
-    """The living processes with this test's mark, but this one."""
+    """The living processes with this test's mark, without this process."""
     found = []
     for process in psutil.process_iter():
         try:

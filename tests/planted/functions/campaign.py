@@ -78,7 +78,7 @@ def seeds_of(first, count, family):
 
 
 def run(seeds, jobs, limit=None):
-    """All rows; with a limit in seconds those of the cases that were done by then."""
+    """Judge all cases and return their rows; with a limit in seconds, the rows of those that were done by then."""
     rows, start = [], time.monotonic()
     with get_context("fork").Pool(jobs, initializer=one_thread) as pool:
         for each in pool.imap_unordered(judged, seeds):
@@ -89,7 +89,7 @@ def run(seeds, jobs, limit=None):
 
 
 def one_thread():
-    """Of BLAS, in each process: the seconds are those of one core."""
+    """Use one thread of BLAS in each process, so that the seconds are those of one core."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
@@ -115,7 +115,7 @@ def share(part, whole):
 
 
 def table(rows):
-    """By family, by dtype, and in all. Each share of undecided ones is of those that values can tell."""
+    """The table by family, by dtype, and in all. Shares of undecided claims are of those that values can tell."""
     parts = defaultdict(list)
     for row in rows:
         parts[row["family"]].append(row)

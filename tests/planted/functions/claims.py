@@ -34,7 +34,7 @@ CLAIMS = 3  # of a case, where so many can be planted
 
 @dataclass(frozen=True)
 class Claim:
-    """What is handed to the checker as gradient: whether it is right, and whether values can tell."""
+    """A gradient that is handed to the checker: whether it is right, and whether values can tell."""
 
     name: str
     right: bool
@@ -64,7 +64,7 @@ class Case:
 
 
 class Form:
-    """How the point is handed over: one array, a dict, a list, a number, or numbers under names."""
+    """How the point is handed over: as one array, a dict, a list, a number, or numbers under names."""
 
     def __init__(self, rng, size):
         kinds = (
@@ -78,7 +78,7 @@ class Form:
         self.shape = (square, square) if square**2 == size > 1 and rng.random() < 0.5 else (size,)
 
     def build(self, x):
-        """The flat array (p,) as people hold it."""
+        """The flat array (p,) in this structure."""
         x = np.array(x)
         if self.kind == "array":
             return x.reshape(self.shape)
@@ -141,7 +141,7 @@ class Function:
         return value
 
     def is_wide(self):
-        """Whether values of float64 can be had from it."""
+        """Whether the function gives values of float64."""
         return self.inside in (None, np.float64) and self.surrounding != "stairs"
 
 
@@ -247,7 +247,7 @@ def drawn_case(seed, family, surrounding, rng, dtype):
 
 
 def variation(family, drawn):
-    """How much the function changes over a third of its lengths."""
+    """The change of the function over a third of its lengths."""
     x = drawn.point.astype(np.longdouble)
     with np.errstate(all="ignore"):
         here, there = (value_of(family, at, drawn.constants) for at in (x, x + 0.3 * drawn.lengths))

@@ -19,7 +19,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Axes:
-    """What is drawn for every family alike: p, |x|, the width of structures, and the dtype of the point.
+    """The draws that every family shares: p, |x|, the width of structures, and the dtype of the point.
 
     place / width is 0.1 to 1e5, and the width 1e-5 to 1e5; for float16 up to 300 of either.
     """
@@ -468,7 +468,7 @@ def largest_singular_value_slope(x, one):
 
 
 def wide(x):
-    """LAPACK knows two real dtypes."""
+    """The dtype in which LAPACK computes: it has two real ones."""
     return np.float32 if x.real.dtype in (np.float16, np.float32) else np.float64
 
 
@@ -496,7 +496,7 @@ def logistic_steps(x, h):
 
 
 def logistic_steps_slope(x, h):
-    """Backwards through the steps."""
+    """The gradient of `logistic_steps`, backwards through the steps."""
     r, capacity, y = x[0], x[1], x[2]
     path = [y]
     for _ in range(40):
@@ -581,7 +581,7 @@ def largest(x, a):
 
 
 def largest_slope(x, a, at_kink):
-    """Where entries are tied, by the weights `at_kink`, scaled to the sum that they have in the whole row."""
+    """The slope of a row's maximum; tied entries share it by the weights `at_kink`, scaled to their sum."""
     rows = x.reshape(a.shape)
     tied = rows == np.max(rows.real, axis=1, keepdims=True)
     several = np.sum(tied, axis=1, keepdims=True) > 1
@@ -636,7 +636,7 @@ def distance_slope(x, c, a, at_kink):
 
 
 def draw_distance(rng, axes):
-    """At the centre of a norm: right is every vector of length up to 1."""
+    """A point at the centre of a norm, where every vector of length up to 1 is right."""
     x = places(rng, axes)
     v = rng.standard_normal(axes.size)
     v = v / np.linalg.norm(v)
@@ -660,7 +660,7 @@ def ridge_slope(x, w, c, at_kink):
 
 
 def draw_ridge(rng, axes):
-    """relu(w·(x - c)) on its edge: right is t·w with t from 0 to 1.
+    """A point on the edge of relu(w·(x - c)), where t·w is right for every t from 0 to 1.
 
     Wrong, though every entry lies between its one-sided slopes: t of another size for every entry.
     """

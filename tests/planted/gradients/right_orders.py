@@ -38,7 +38,7 @@ def one_after_another(x, w):
 
 
 def backwards(x, w):
-    """The same from the last term to the first."""
+    """A product summed strictly in order, from the last term to the first."""
     return one_after_another(x[:, ::-1], w[::-1])
 
 
@@ -93,7 +93,7 @@ def bias_as_a_row(params, inputs, labels):
 
 
 def widened(dtype):
-    """Computed in a wider dtype and brought back."""
+    """The gradient computed in a wider dtype and rounded back."""
 
     def gradient(params, inputs, labels):
         wide = {k: v.astype(dtype) for k, v in params.items()}

@@ -5,21 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import ClassVar
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.state import Got, Mistake, State
+from backprop.check.network.mistakes.state import Got, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
 from backprop.layers.gelu import normal_distribution
 
 # Slopes: what is written by mistake for f'(z), one table an activation.
-
-
-def derivative_of(activation: Elementwise, at: Array) -> Array:
-    """f' of any array."""
-    return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
 
 
 def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tuple[Array, str]]:
@@ -47,22 +41,23 @@ def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tupl
         yield big + z * small * math.sqrt(2 * math.pi), "Φ(z) + z exp(-z²/2) (without 1/√(2π))"
         yield big * z, "z Φ(z)"
         yield gelu_tanh_slope(z), "the derivative of its approximation by tanh"
-        logistic = _logistic(1.702 * z)
-        yield logistic + 1.702 * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
+        logistic = _logistic(_STEEP * z)
+        yield logistic + _STEEP * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
 
 
 def gelu_tanh(z: Array) -> Array:
     """The approximation of gelu by tanh (Hendrycks and Gimpel, arXiv:1606.08415, section 2)."""
-    return np.asarray(0.5 * z * (1 + np.tanh(_INNER * (z + 0.044715 * z**3))))
+    return np.asarray(0.5 * z * (1 + np.tanh(_INNER * (z + _CUBIC * z**3))))
 
 
 def gelu_tanh_slope(z: Array) -> Array:
-    """Its derivative."""
-    t = np.tanh(_INNER * (z + 0.044715 * z**3))
-    return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * 0.044715 * z * z))
+    """The derivative of the approximation of gelu by tanh."""
+    t = np.tanh(_INNER * (z + _CUBIC * z**3))
+    return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * _CUBIC * z * z))
 
 
-_INNER = math.sqrt(2 / math.pi)
+_INNER, _CUBIC, _STEEP = math.sqrt(2 / math.pi), 0.044715, 1.702
+"""The constants of the approximations of gelu by tanh and by a sigmoid, by the same authors."""
 
 
 def _density(z: Array) -> Array:
@@ -72,6 +67,9 @@ def _density(z: Array) -> Array:
 def _logistic(z: Array) -> Array:
     return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
 
+
+_SAME_SLOPE = 1e-3
+"""A slope so near to 1 on the left of an edge is that of its right side: then there is no edge."""
 
 LOOKALIKES: dict[str, Callable[[Array], Array]] = {
     **{
@@ -152,7 +150,7 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
         return
     dy = state.handed @ run.weights[state.k].T
     for kind, slope, text in _slopes(state, activation):
-        yield state.down(dy * slope, Mistake(kind, f"a backward pass in which {text}", layer=j))
+        yield state.wrong_below(kind, f"in which {text}", dy * slope)
     if not activation.smooth:
         yield from _edges(state, dy, got)
 
@@ -196,14 +194,13 @@ def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:
         return
 
     def wrong(slope: Array, text: str, *, fitted: bool = False) -> State:
-        evidence = f"a backward pass in which {f.name}'(z{layer}) {text}"
-        return state.down(dy * slope, Mistake(_EDGE, evidence, layer=j, fitted=fitted))
+        return state.wrong_below(_EDGE, f"in which {f.name}'(z{layer}) {text}", dy * slope, fitted=fitted)
 
     yield wrong(np.where(z < 0, 1.0, left), "is 1 where z < 0, on the wrong side")
     yield wrong(np.sign(z), f"is the sign of z: -1 left of zero instead of {left:g}")
     yield wrong(np.where((z > 0) & (z < 1), 1.0, left), "is 1 only where 0 < z < 1")
     slope = leaky(state, dy, got)
-    if slope is not None and abs(slope - 1) > 1e-3:  # a slope of 1 on both sides is none at all
+    if slope is not None and abs(slope - 1) > _SAME_SLOPE:
         yield wrong(
             np.where(z > 0, 1.0, slope), f"is {slope:.4g} left of zero instead of {left:g}", fitted=True
         )
@@ -229,14 +226,3 @@ def _between(low: float, high: float) -> str:
             if low <= candidate <= high:
                 return f"{candidate:g}"
     return f"{high:g}"
-
-
-class Uncounted(Elementwise):
-    """An activation used only inside the search for mistakes; it has no cost model."""
-
-    reads_input: ClassVar[bool] = True
-    forward_flops_per_element: ClassVar[int] = 0
-    derivative_flops_per_element: ClassVar[int] = 0
-    forward_temporaries: ClassVar[int] = 0
-    derivative_temporaries: ClassVar[int] = 0
-    derivative_is_mask: ClassVar[bool] = False

@@ -11,7 +11,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
-from backprop.check.network.mistakes.state import Got, Mistake, State
+from backprop.check.network.mistakes.state import Got, State
 from backprop.layers import Softmax
 
 _WEIGHTS, _TERM = "wrong-layer-weights", "layer-term-missing"
@@ -20,16 +20,18 @@ _WEIGHTS, _TERM = "wrong-layer-weights", "layer-term-missing"
 def wrong_chain(state: State, got: Got) -> Iterator[State]:
     """One layer down, through something else than the layer's weights."""
     run, k = state.run, state.k
-    own, delta = run.weights[k], state.handed
-    layer = k + 1
     for kind, dy, text in (*_weights(state), *_terms(state)):
-        through = run.through(k - 1, dy)
-        yield state.down(through, Mistake(kind, f"a backward pass in which {text}", layer=k - 1))
+        yield state.wrong_below(kind, f"in which {text}", run.through(k - 1, dy))
     if isinstance(run.activations[k - 1], Softmax):
-        yield from _softmax_inside(state)
+        # A softmax between the layers, as if it acted on each element alone, or not at all.
+        dy, p = state.handed @ run.weights[k].T, run.x[k]
+        text = f"in which the softmax Jacobian of layer {k} is its diagonal p (1 - p) alone"
+        yield state.wrong_below("softmax-diagonal-only", text, dy * p * (1 - p))
+        text = f"in which δ of layer {k} is not multiplied by the softmax Jacobian"
+        yield state.wrong_below("activation-derivative-missing", text, dy)
     yield from _updated(state, got)
-    stopped = Mistake("zero-gradient", f"a backward pass that stops at layer {layer}", layer=k - 1)
-    yield state.down(np.zeros((len(delta), own.shape[0])), stopped)
+    nothing = np.zeros((run.n, run.weights[k].shape[0]))
+    yield state.wrong_below("zero-gradient", f"that stops at layer {k + 1}", nothing)
 
 
 def _weights(state: State) -> Iterator[tuple[str, Array, str]]:
@@ -63,25 +65,15 @@ def _terms(state: State) -> Iterator[tuple[str, Array, str]]:
             yield _TERM, above @ own.T, f"δ of layer {layer + up} stands for δ of layer {layer}"
 
 
-def _softmax_inside(state: State) -> Iterator[State]:
-    """A softmax between the layers, as if it acted on each element alone, or not at all."""
-    run, k = state.run, state.k
-    dy, p, layer = state.handed @ run.weights[k].T, run.x[k], k
-    text = f"a backward pass in which the softmax Jacobian of layer {layer} is its diagonal p (1 - p) alone"
-    yield state.down(dy * p * (1 - p), Mistake("softmax-diagonal-only", text, layer=k - 1))
-    text = f"a backward pass in which δ of layer {layer} is not multiplied by the softmax Jacobian"
-    yield state.down(dy, Mistake("activation-derivative-missing", text, layer=k - 1))
-
-
 def _updated(state: State, got: Got) -> Iterator[State]:
     """The weights after a step downhill, W - η dW: an update made too early. Linear in η."""
-    run, k, delta = state.run, state.k, state.handed
+    run, k = state.run, state.k
     bias = run.names(k - 1)[1]
     if bias not in got.tensors or bias not in got.wrong:
         return
-    right = run.through(k - 1, delta @ run.weights[k].T)
-    moved = run.through(k - 1, delta @ -state.weight_gradient.T)
+    ways = run.weights[k].T, -state.weight_gradient.T
+    right, moved = (run.through(k - 1, state.handed @ way) for way in ways)
     rate = fit_line(right.sum(axis=0), moved.sum(axis=0), got.tensors[bias])
     if rate is not None and rate > 0:
-        text = f"a backward pass through W{k + 1} after an update with the learning rate {rate:.4g}"
-        yield state.down(right + rate * moved, Mistake(_WEIGHTS, text, layer=k - 1, fitted=True))
+        text = f"through W{k + 1} after an update with the learning rate {rate:.4g}"
+        yield state.wrong_below(_WEIGHTS, text, right + rate * moved, fitted=True)

@@ -1,21 +1,38 @@
-"""Another network: the gradient is that of a network with another activation, another sum, or no activation."""
+"""Another network: the right gradient of one with another activation, without an activation, or without biases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import final
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.forward_linear import ForwardLinear
-from backprop.check.network.mistakes.gelu_tanh import GeluTanh
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State
-from backprop.layers import ACTIVATIONS, Elementwise, Layer
-
-# Another forward pass: the right gradient of a network with other activations, or without its biases.
+from backprop.check.network.mistakes.activation import gelu_tanh, gelu_tanh_slope
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
+from backprop.layers import ACTIVATIONS, Elementwise, Layer, Tensors
 
 _ACTIVATION, _BIAS = "other-activation", "bias-left-out"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class GeluTanh(Elementwise):
+    """The approximation of gelu that most frameworks offer beside the exact one; it has no cost model here."""
+
+    name = "gelu by its tanh approximation"
+    reads_input = True
+    forward_flops_per_element, derivative_flops_per_element = 0, 0
+    forward_temporaries, derivative_temporaries, derivative_is_mask = 0, 0, False
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """½ x (1 + tanh(√(2/π) (x + 0.044715 x³)))."""
+        return gelu_tanh(x)
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """The derivative of the approximation."""
+        return gelu_tanh_slope(x)
 
 
 def other_networks(right: State, got: Got) -> Iterator[State]:
@@ -24,62 +41,43 @@ def other_networks(right: State, got: Got) -> Iterator[State]:
     for kind, other, text in _networks(run):
         mistake = Mistake(kind, f"the gradient of a network with {text}", layer=right.k)
         yield State(other, right.k, other.output_delta(), (mistake,))
+    hidden = run.activations[:-1]
+    if run.activations[-1] is None or not run.fused:
+        return
+    for name, layer in _known().items():
+        if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
+            z, text = run.z[-1], f"the gradient of a network with {name} on the logits, before the softmax"
+            e = layer.forward({}, z)
+            e = np.exp(e - e.max(axis=1, keepdims=True))
+            p = e / e.sum(axis=1, keepdims=True)
+            delta = (p - run.targets) / run.n * derivative_of(layer, z)
+            yield State(replace(run, y=p), right.k, delta, (Mistake(_ACTIVATION, text, layer=right.k),))
+
+
+def _known() -> dict[str, Layer]:
+    return {name: layer() for name, layer in ACTIVATIONS.items() if name != "softmax"}
 
 
 def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
     hidden, output = run.activations[:-1], run.activations[-1]
-    known = {name: layer() for name, layer in ACTIVATIONS.items() if name != "softmax"}
-    others: dict[str, Layer | None] = {**known, "gelu by its tanh approximation": GeluTanh()}
-    if hidden:
-        own = {layer.name for layer in hidden if layer is not None}
-        for name, layer in {**others, "no activation": None}.items():
-            if name not in own:
-                yield (
-                    _ACTIVATION,
-                    run.again(activations=(*(layer for _ in hidden), output)),
-                    f"{name} throughout",
-                )
-        for k in range(len(hidden) if len(hidden) > 1 else 0):
-            without = (*hidden[:k], None, *hidden[k + 1 :], output)
-            yield _ACTIVATION, run.again(activations=without), f"no activation after layer {k + 1}"
-        for k, layer in enumerate(hidden):
-            if isinstance(layer, Elementwise):
-                half = run.again(activations=(*hidden[:k], ForwardLinear(layer), *hidden[k + 1 :], output))
-                text = (
-                    f"no activation after layer {k + 1} on the way forward, while f' is taken on the way back"
-                )
-                yield _ACTIVATION, half, text
-    if output is not None and run.fused:
-        for name, layer in known.items():
-            if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
-                yield _ACTIVATION, _through_output(run, layer), f"{name} on the logits, before the softmax"
+    others: dict[str, Layer | None] = {**_known(), GeluTanh.name: GeluTanh(), "no activation": None}
+    own = {layer.name for layer in hidden if layer is not None}
+    for name, layer in others.items() if hidden else ():
+        if name not in own:
+            yield _ACTIVATION, run.rerun((*(layer for _ in hidden), output)), f"{name} throughout"
+    without = [run.rerun((*hidden[:k], None, *hidden[k + 1 :], output)) for k in range(len(hidden))]
+    for k, other in enumerate(without if len(hidden) > 1 else ()):
+        yield _ACTIVATION, other, f"no activation after layer {k + 1}"
+    for k, (layer, other) in enumerate(zip(hidden, without, strict=True)):
+        if isinstance(layer, Elementwise):
+            half = replace(other, slopes={k: derivative_of(layer, other.z[k])})
+            text = f"no activation after layer {k + 1} on the way forward, while f' is taken on the way back"
+            yield _ACTIVATION, half, text
     for k in range(run.depth):
-        yield _BIAS, run.again(biases=_without(run.biases, [k])), f"b{k + 1} left out of the forward pass"
+        yield _BIAS, run.rerun(biases=_without(run.biases, [k])), f"b{k + 1} left out of the forward pass"
     if run.depth > 1:
-        yield _BIAS, run.again(biases=_without(run.biases, range(run.depth))), "no biases in the forward pass"
+        yield _BIAS, run.rerun(biases=_without(run.biases, range(run.depth))), "no biases in the forward pass"
 
 
 def _without(biases: Sequence[Array], left_out: Sequence[int]) -> list[Array]:
     return [np.zeros_like(b) if k in left_out else b for k, b in enumerate(biases)]
-
-
-def _through_output(run: Run, layer: Elementwise) -> Run:
-    """The run in which an activation stands between the logits and the softmax."""
-    z = run.z[-1]
-    y = layer.forward({}, z)
-    e = np.exp(y - y.max(axis=1, keepdims=True))
-    return _Squashed(**{**vars(replace(run, y=e / e.sum(axis=1, keepdims=True))), "between": layer})
-
-
-@dataclass(frozen=True)
-class _Squashed(Run):
-    """A run whose logits go through one more activation."""
-
-    between: Elementwise | None = None
-
-    def output_delta(self) -> Array:
-        """(p - t) / n through that activation."""
-        assert self.between is not None
-        z = self.z[-1]
-        slope = np.asarray(self.between.derivative(z, self.between.forward({}, z)), np.float64)
-        return np.asarray((self.y - self.targets) / self.n * slope)

@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
 from backprop.layers import Elementwise, Softmax
 
 # Mistakes between the loss and the last linear layer: the output's Jacobian cut down, doubled, left out, or
@@ -32,7 +32,7 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
     output = run.activations[-1]
     if isinstance(output, Softmax):
         for kind, delta, text in _softmax(run, right.delta):
-            yield right.but(Mistake(kind, text, layer=right.k), delta=delta)
+            yield right.wrong(kind, text, delta)
         if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
@@ -81,22 +81,26 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
     dy = run.network.loss_function.gradient(run.y, run.labels)
     f, layer = output.name, k + 1
     text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield right.but(Mistake("activation-derivative-missing", text, layer=k), delta=dy)
-    slope = np.asarray(output.derivative(run.y, output.forward({}, run.y)), np.float64)
+    yield right.wrong("activation-derivative-missing", text, dy)
+    slope = derivative_of(output, run.y)
     text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
-    yield right.but(Mistake("activation-derivative-misplaced", text, layer=k), delta=dy * slope)
+    yield right.wrong("activation-derivative-misplaced", text, dy * slope)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
 
 _KIND = "other-loss"
+_LARGEST_EPSILON = 0.1
+"""An ε in the logarithm is tiny beside probabilities, which are at most 1."""
+_NEWTON, _CONVERGED = 20, 1e-14
+"""Steps of Newton's method at most; it doubles the digits of ε with each, up to those of float64."""
 
 
 def other_losses(right: State, got: Got) -> Iterator[State]:
     """δ of the last layer under other losses."""
     run = right.run
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
-        yield right.but(Mistake(_KIND, f"the gradient of {text}", layer=right.k), delta=delta)
+        yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
 
 
@@ -114,7 +118,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
     yield (q - t) / n, "the binary cross-entropy of a sigmoid for every class"
     yield (q - t) / (n * c), "the binary cross-entropy of a sigmoid, averaged over the classes"
     dq = (q - t) * q * (1 - q)
-    for factor, words in _factors(n, c):
+    for factor, words in squared_errors(n, c):
         yield factor * dq, f"{words} of a sigmoid's outputs"
     gaps = np.where(t > 0, 0.0, z - z[np.arange(n), run.labels][:, None] + 1)
     hinge = np.where((t == 0) & (gaps > 0), 1.0, 0.0)
@@ -125,7 +129,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
 def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     y, t, n = run.y, run.targets, run.n
     c = y.shape[1]
-    losses = [(factor * (y - t), words) for factor, words in _factors(n, c)]
+    losses = [(factor * (y - t), words) for factor, words in squared_errors(n, c)]
     if run.network.loss_function.name == "mean-squared-error":
         losses += [(2 * y / (n * c), "the mean square of the outputs: the labels are not subtracted")]
     losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
@@ -134,13 +138,13 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
         if run.fused or "squared" not in words:  # in multiples of itself the loss is no other one
             yield run.through(run.depth - 1, dy), words
     if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
-        for factor, words in _factors(n, c):
+        for factor, words in squared_errors(n, c):
             if run.activations[-1] is not None:
                 yield factor * (run.z[-1] - t), f"{words} of the logits"
 
 
-def _factors(n: int, c: int) -> Iterator[tuple[float, str]]:
-    """The constants with which the squared error is written."""
+def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
+    """The ways to write the squared error: k of the gradient k (y - t), where the loss is k/2 Σ (y - t)²."""
     yield 2 / (n * c), "the mean squared error"
     yield 1 / (n * c), "half of the mean squared error"
     yield 2 / n, "the squared error"
@@ -157,18 +161,17 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
     epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
-    for _ in range(20):  # by Gauss and Newton: the factor is not linear
-        if epsilon is None or not 0 < epsilon < 0.1:
+    for _ in range(_NEWTON):  # by Gauss and Newton: the factor is not linear
+        if epsilon is None or not 0 < epsilon < _LARGEST_EPSILON:
             return
         factor = own / (own + epsilon)
         slope = -(right.delta * factor / (own + epsilon)).sum(axis=0)
         step = fit_line((right.delta * factor).sum(axis=0), slope, got.tensors[bias])
-        if step is None or abs(step) <= 1e-14 * epsilon:
+        if step is None or abs(step) <= _CONVERGED * epsilon:
             break
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
-    mistake = Mistake(_KIND, text, layer=right.k, fitted=True)
-    yield right.but(mistake, delta=right.delta * own / (own + epsilon))
+    yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.
@@ -177,6 +180,8 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
 # samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
 
 _SHIFTED, _PERMUTED = "labels-shifted", "classes-permuted"
+_ONE_HOT = 0.1
+"""Solved labels are read where they are so near to 0 and 1."""
 
 
 def other_labels(right: State, got: Got) -> Iterator[State]:
@@ -187,7 +192,7 @@ def other_labels(right: State, got: Got) -> Iterator[State]:
         if labels.tobytes() in seen:
             continue
         seen.add(labels.tobytes())
-        other = run.again(labels=labels)
+        other = run.rerun(labels=labels)
         # Where no class comes twice, any other labels are the classes in another order as well.
         twice = np.unique(run.labels).size < run.n
         also = () if twice or kind != _PERMUTED else (_SHIFTED,)
@@ -232,7 +237,7 @@ def _read_off(run: Run, got: Got) -> Iterator[tuple[str, Array, str]]:
         return
     t = (delta - form[0]) / form[1]
     labels = t.argmax(axis=1).astype(run.labels.dtype)
-    if np.max(np.abs(t - np.eye(t.shape[1])[labels])) < 0.1:
+    if np.max(np.abs(t - np.eye(t.shape[1])[labels])) < _ONE_HOT:
         yield _told_apart(run, labels)
 
 

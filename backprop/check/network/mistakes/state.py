@@ -10,6 +10,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Network
+from backprop.verify.agreement import norm
 
 # Run: a forward pass through a multi-layer perceptron in float64, kept for ways back through it, right and wrong.
 #
@@ -22,7 +23,7 @@ from backprop.network import Network
 class Run:
     """The values of one forward pass. `activations` are what follows each linear layer, None for nothing.
 
-    kinks: by layer, what f' is taken for at its kinks (n, o), NaN elsewhere. decay: the λ of λ/2 Σ W² in the loss.
+    slopes: by layer, what f' is taken for (n, o), NaN where it is f' itself. decay: the λ of λ/2 Σ W² in the loss.
     """
 
     network: Network
@@ -34,7 +35,7 @@ class Run:
     x: tuple[Array, ...]
     z: tuple[Array, ...]
     y: Array
-    kinks: Mapping[int, Array] = field(default_factory=dict)
+    slopes: Mapping[int, Array] = field(default_factory=dict)
     decay: float = 0.0
 
     @classmethod
@@ -69,9 +70,9 @@ class Run:
             {sum(map(bool, network.names[:k])) - 1: slope for k, slope in (slopes or {}).items()},
             decay,
         )
-        return blank.again()
+        return blank.rerun()
 
-    def again(
+    def rerun(
         self,
         activations: Sequence[Layer | None] | None = None,
         biases: Sequence[Array] | None = None,
@@ -89,7 +90,7 @@ class Run:
             labels=self.labels if labels is None else labels,
             biases=b,
             activations=chosen,
-            kinks=self.kinks if activations is None and biases is None else {},
+            slopes=self.slopes if activations is None and biases is None else {},
             x=tuple(x[:-1]),
             z=tuple(z),
             y=x[-1],
@@ -102,7 +103,7 @@ class Run:
 
     @property
     def depth(self) -> int:
-        """How many linear layers there are."""
+        """The number of linear layers."""
         return len(self.weights)
 
     @property
@@ -113,9 +114,7 @@ class Run:
     @property
     def targets(self) -> Array:
         """The labels one-hot, (n, c)."""
-        targets = np.zeros_like(self.y)
-        targets[np.arange(self.n), self.labels] = 1
-        return targets
+        return one_hot(self.labels, self.y)
 
     def names(self, k: int) -> tuple[str, str]:
         """The names of the weights and the bias of layer k."""
@@ -123,18 +122,17 @@ class Run:
         return own["W"], own["b"]
 
     def slope(self, k: int) -> Array:
-        """f'(z) of layer k, (n, o)."""
+        """f'(z) of layer k, (n, o), where nothing or a function of one element follows it."""
         activation = self.activations[k]
-        assert isinstance(activation, Elementwise)
-        slope = np.asarray(activation.derivative(self.z[k], activation.forward({}, self.z[k])), np.float64)
-        return np.where(np.isnan(self.kinks[k]), slope, self.kinks[k]) if k in self.kinks else slope
+        slope = np.ones_like(self.z[k])
+        if isinstance(activation, Elementwise):
+            slope = derivative_of(activation, self.z[k])
+        return np.where(np.isnan(self.slopes[k]), slope, self.slopes[k]) if k in self.slopes else slope
 
     def through(self, k: int, dy: Array) -> Array:
         """∂L/∂z of layer k from ∂L/∂f(z)."""
         activation = self.activations[k]
-        if activation is None:
-            return dy
-        if isinstance(activation, Elementwise):
+        if activation is None or isinstance(activation, Elementwise):
             return np.asarray(dy * self.slope(k))
         dz, _ = activation.vjp({}, self.z[k], activation.forward({}, self.z[k]), dy)
         assert dz is not None
@@ -146,6 +144,27 @@ class Run:
         if self.fused:
             return loss.gradient(self.z[-1], self.labels)
         return self.through(self.depth - 1, loss.gradient(self.y, self.labels))
+
+    def deltas(self, change: Callable[[int, Array], Array] | None = None) -> Iterator[tuple[int, Array]]:
+        """δ of every layer, from the last one back, each as `change` makes it."""
+        delta = self.output_delta()
+        for k in range(self.depth - 1, -1, -1):
+            delta = delta if change is None else change(k, delta)
+            yield k, delta
+            if k:
+                delta = self.through(k - 1, delta @ self.weights[k].T)
+
+
+def derivative_of(activation: Elementwise, at: Array) -> Array:
+    """f' of any array."""
+    return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
+
+
+def one_hot(labels: Array, like: Array) -> Array:
+    """The labels as rows (n, c) of zeros and a one."""
+    targets = np.zeros_like(like)
+    targets[np.arange(len(labels)), labels] = 1
+    return targets
 
 
 def _between(network: Network) -> tuple[Layer | None, ...] | None:
@@ -169,6 +188,17 @@ def _between(network: Network) -> tuple[Layer | None, ...] | None:
 # got.
 
 
+UNKNOWN, FITTED = 4.0, 1.2
+"""What a mistake weighs, where one that is known and has no fitted number weighs 1.
+
+Three known mistakes explain better than an unknown one; one more mistake explains worse than a fitted number.
+"""
+_BETTER = 0.1
+"""Of its error: a wrong tensor must be so much nearer to a hypothesis than it is to the truth."""
+_TINY = 1e-300
+"""Instead of a norm of zero."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """One mistake in a backward pass.
@@ -190,8 +220,8 @@ class Mistake:
 
     @property
     def cost(self) -> float:
-        """What it weighs against: fewer mistakes, and those without a fitted number, explain better."""
-        return 4.0 if self.kind == "unknown" else 1.2 if self.fitted else 1.0
+        """The weight of the mistake: fewer mistakes, and mistakes without a fitted number, explain better."""
+        return UNKNOWN if self.kind == "unknown" else FITTED if self.fitted else 1.0
 
 
 @dataclass(frozen=True)
@@ -244,9 +274,17 @@ class State:
         """One layer down, with this δ."""
         return State(self.run, self.k - 1, delta, self.mistakes + mistakes, (self.handed, *self.above))
 
-    def but(self, *mistakes: Mistake, delta: Array | None = None) -> State:
-        """The same layer, with mistakes and perhaps another δ."""
+    def with_mistake(self, *mistakes: Mistake, delta: Array | None = None) -> State:
+        """This state with mistakes added, and perhaps another δ."""
         return replace(self, mistakes=self.mistakes + mistakes, delta=self.delta if delta is None else delta)
+
+    def wrong(self, kind: str, text: str, delta: Array, *, fitted: bool = False) -> State:
+        """This state with a wrong δ."""
+        return self.with_mistake(Mistake(kind, text, layer=self.k, fitted=fitted), delta=delta)
+
+    def wrong_below(self, kind: str, text: str, delta: Array, *, fitted: bool = False) -> State:
+        """One layer down, with a wrong δ; `text` says what is wrong with the backward pass."""
+        return self.down(delta, Mistake(kind, f"a backward pass {text}", layer=self.k - 1, fitted=fitted))
 
     def here_only(self, wrong: State) -> State:
         """`wrong`, a state of the same layer with one more δ, which is not handed down."""
@@ -257,7 +295,7 @@ class State:
 
 @dataclass(frozen=True)
 class Got:
-    """What is to be explained: the tensors got, by name, in float64; those that are right need no explanation.
+    """The tensors that the user's gradient returned, by name, in float64; those in `wrong` need an explanation.
 
     tolerance: the relative distance that is rounding, by name. error: ‖got - expected‖, by name.
     """
@@ -282,13 +320,8 @@ class Got:
 
     def allowed(self, name: str, size: float) -> float:
         """The largest residual that counts as equal, for a hypothesis of norm `size`."""
-        rounding = self.tolerance[name] * max(size, 1e-300)
-        return min(rounding, 0.1 * self.error[name]) if name in self.wrong else rounding
-
-
-def norm(array: Array) -> float:
-    """The Euclidean norm of all entries."""
-    return float(np.linalg.norm(array.ravel()))
+        rounding = self.tolerance[name] * max(size, _TINY)
+        return min(rounding, _BETTER * self.error[name]) if name in self.wrong else rounding
 
 
 Hypotheses = Callable[[State, Got], Iterator[State]]

@@ -19,8 +19,9 @@ from backprop.check.network.mistakes.batch import scaled, weighted
 from backprop.check.network.mistakes.chain import wrong_chain
 from backprop.check.network.mistakes.other_network import other_networks
 from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
-from backprop.check.network.mistakes.state import Got, Hypotheses, Mistake, Run, State, norm
+from backprop.check.network.mistakes.state import FITTED, UNKNOWN, Got, Hypotheses, Mistake, Run, State
 from backprop.check.network.mistakes.tensor import bias_mistakes, weight_mistakes
+from backprop.verify.agreement import norm
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
 """The families of mistakes at the network's output: from the right state of the last layer to wrong ones.
@@ -30,15 +31,18 @@ The last one makes forward passes of its own."""
 STEP: tuple[Hypotheses, ...] = (wrong_slopes, wrong_chain)
 """The families of mistakes on the way from a layer to the one below."""
 
-_MOST_STATES = 12
-_WORSE = 1.25
+_MOST_STATES, _WORSE = 12, 1.25
+"""States that are kept a layer: as many, and those that have one mistake more than the best at most."""
+_ONE_MISTAKE = FITTED
+"""The weight of one mistake, of whichever kind."""
 _SKETCH = 32
-_ONE_MISTAKE = 1.2
+"""Rows of a tensor by which most hypotheses are refused, before the whole of it is compared."""
 _MANY = 1000
+"""Entries of a layer from which on two mistakes do not look the same by chance."""
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Match:
     """mistakes: of the state that has the fewest, in `run`. alternatives: of states with as many, of other kinds.
 
     cost: the weight of the mistakes.
@@ -50,7 +54,7 @@ class Explanation:
     alternatives: tuple[tuple[Mistake, ...], ...]
 
 
-def explain(run: Run, got: Got) -> Explanation:
+def find_mistakes(run: Run, got: Got) -> Match:
     """The mistakes that explain the tensors got."""
     right = State(run, run.depth - 1, run.output_delta())
     states = _judged([right], [right], OUTPUT, got)
@@ -65,11 +69,11 @@ def explain(run: Run, got: Got) -> Explanation:
         for state in states[1:]
         if _count(state) <= count and {m.kind for m in state.mistakes} != kinds
     ]
-    return Explanation(best.run, best.cost, best.mistakes, tuple(others))
+    return Match(best.run, best.cost, best.mistakes, tuple(others))
 
 
 def _count(state: State) -> int:
-    return round(sum(4 if m.kind == "unknown" else 1 for m in state.merged))
+    return round(sum(UNKNOWN if m.kind == "unknown" else 1 for m in state.merged))
 
 
 def _judged(
@@ -176,11 +180,11 @@ def _with_single(state: State, got: Got) -> State:
     if weights in got.tensors and not _fits_weights(state, got):
         right = state.weight_gradient
         found = min(weight_mistakes(state, right, got), key=_cost, default=None)
-        state = state.but(*(found or (Mistake("unknown", "", tensors=(weights,), expected=right),)))
+        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(weights,), expected=right),)))
     if bias in got.tensors and not got.fits(bias, state.bias_gradient):
         right = state.bias_gradient
         found = min(bias_mistakes(state, right, got), key=_cost, default=None)
-        state = state.but(*(found or (Mistake("unknown", "", tensors=(bias,), expected=right),)))
+        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(bias,), expected=right),)))
     return state
 
 

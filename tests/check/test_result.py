@@ -47,7 +47,7 @@ def test_the_verdict_of_every_tensor_comes_first():
     ],
 )
 def test_what_was_found_is_all_there(said):
-    assert said in " ".join(str(WRONG).split("\n"))
+    assert said in " ".join(line.strip() for line in str(WRONG).splitlines())
 
 
 def test_no_line_is_long():

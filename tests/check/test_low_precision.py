@@ -6,9 +6,9 @@ from planted.gradients.by_hand import CROSS_ENTROPY, compiled, edited, source
 from planted.gradients.networks import NETS
 
 from backprop.check.network import check_network_gradient
-from backprop.check.network.comparison import truth_for
-from backprop.check.network.diagnosis import narrower_dtype
+from backprop.check.network.diagnosis import low_precision
 from backprop.check.network.mistakes import Run
+from backprop.check.network.truth import truth_for
 
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()
@@ -45,7 +45,7 @@ def test_parameters_and_inputs_that_are_cast_are_named(dtype):
 
 def test_entries_that_are_numbers_of_float32_are_named():
     got = {name: EXACT[name].astype(np.float32).astype(float) for name in NAMES}
-    finding = narrower_dtype(NAMES, got, EXACT, RUN)
+    finding = low_precision(NAMES, got, EXACT, RUN)
     assert (finding.kind, finding.tensor, finding.confidence) == ("lower-precision", "W1", "likely")
     assert "every entry is a number of float32" in finding.evidence
 
@@ -66,11 +66,11 @@ NONE = {
 
 @pytest.mark.parametrize("name", NONE)
 def test_other_errors_of_the_same_size_are_not_called_lower_precision(name):
-    assert narrower_dtype(NAMES, off_by(NONE[name]), EXACT, RUN) is None
+    assert low_precision(NAMES, off_by(NONE[name]), EXACT, RUN) is None
 
 
 def test_a_few_numbers_decide_nothing():
     got = {**EXACT, "b2": EXACT["b2"].astype(np.float32).astype(float)}
     few = np.arange(len(got["b2"])) < 3
     got["b2"] = np.where(few, got["b2"], EXACT["b2"])
-    assert narrower_dtype(["b2"], got, EXACT, RUN) is None
+    assert low_precision(["b2"], got, EXACT, RUN) is None

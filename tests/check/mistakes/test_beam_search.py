@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backprop import Network
-from backprop.check.network.comparison import truth_for
-from backprop.check.network.mistakes import Got, Run, explain
+from backprop.check.network.mistakes import Got, Run, find_mistakes
+from backprop.check.network.truth import truth_for
 
 SIZES = (12, 8, 8, 5)
 
@@ -31,11 +31,11 @@ def explained(change, **options):
     wrong = frozenset(name for name in params if error[name] > 1e-10)
     got = Got(tensors, dict.fromkeys(tensors, 1e-12), error, wrong)
     run = Run.of(network, params, batch.inputs, batch.labels)
-    return explain(run, got)
+    return find_mistakes(run, got)
 
 
-def kinds(explanation):
-    return sorted((mistake.kind, mistake.tensors) for mistake in explanation.mistakes)
+def kinds(match):
+    return sorted((mistake.kind, mistake.tensors) for mistake in match.mistakes)
 
 
 def test_nothing_is_wrong_with_the_truth():

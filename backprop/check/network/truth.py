@@ -1,0 +1,152 @@
+"""The truth of a network's gradient, and a tensor beside it, each entry within its own bound of rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.network.rounding import Rounding, rounding
+from backprop.check.network.subgradients import nearest_subgradient
+from backprop.check.result import Kink, TensorCheck, Verdict, worst_entries
+from backprop.layers import Linear
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+from backprop.verify import reference_gradient
+from backprop.verify.agreement import norm, ratio
+
+_HIDDEN = 0.01
+"""The share of a tensor's size from which on its rounding hides mistakes of a per cent: nothing is called right."""
+_MOST_KINKS = 200
+"""Entries at kinks that are listed."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The gradient that is right for what was got, in longdouble, and how far rounding may lead from it.
+
+    network, params, batch: where. weight_decay: the λ of λ/2 Σ W² in the loss. rtol: the accuracy that was asked for,
+    0 for that of rounding. slopes: what f' was taken for at kinks, by layer, NaN elsewhere. sides: the bounds that
+    take in both sides of every kink; None where there are no kinks.
+    """
+
+    network: Network
+    params: Parameters
+    batch: Batch
+    weight_decay: float
+    rtol: float
+    gradient: Parameters
+    rounding: Rounding
+    slopes: Mapping[int, Array]
+    sides: Parameters | None
+
+    @property
+    def bound(self) -> Parameters:
+        """The rounding that a right gradient may have, entry by entry."""
+        return self.rounding.bound
+
+    def compare(self, name: str, got: Array) -> tuple[TensorCheck, Array]:
+        """The verdict on one tensor, and which of its entries are wrong.
+
+        A wrong tensor's tolerance is that of its wrong entries: those of much larger entries beside them say nothing.
+        """
+        expected, bound = self.gradient[name], self._bound(name, got)
+        difference = np.abs(got.astype(np.longdouble) - expected)
+        outside = difference > bound
+        open_ = np.zeros_like(outside)
+        if self.sides is not None:
+            open_ = outside & self._at_kink(name) & (difference <= self.sides[name])
+        wrong = outside & ~open_
+        undecided = open_.any() or self.hidden(name) is not None
+        verdict: Verdict = "wrong" if wrong.any() else "undecided" if undecided else "right"
+        size = norm(expected)
+        error, allowed = norm(np.where(open_, 0, difference)), norm(bound[wrong] if wrong.any() else bound)
+        if wrong.any() and size == 0:
+            allowed = 0.0
+        worst = worst_entries(got.astype(np.longdouble), expected, bound, wrong, expected.shape)
+        compared = int(np.sum(~open_))
+        check = TensorCheck(
+            name, expected.shape, verdict, ratio(error, size), ratio(allowed, size), compared, worst
+        )
+        return check, wrong
+
+    def _bound(self, name: str, got: Array) -> Array:
+        """The bound of each entry, plus eps times the largest one, so that underflow on the way is no mistake.
+
+        rtol is relative to the entry or to the root mean square of its tensor, whichever is larger. The bound is
+        wider for a tensor that was returned in a narrower dtype, which is a finding of its own.
+        """
+        size = np.abs(self.gradient[name]).astype(np.float64)
+        bound = self.bound[name] + float(np.finfo(self.params.dtype).eps) * np.max(size)
+        if self.rtol:
+            bound = bound + self.rtol * np.maximum(size, np.sqrt(np.mean(np.square(size))))
+        return np.asarray(bound + float(np.finfo(got.dtype).eps) * size if got.dtype.kind == "f" else bound)
+
+    def _at_kink(self, name: str) -> Array:
+        """The entries that a kink changes by more than rounding does."""
+        if self.sides is None:
+            return np.zeros(self.gradient[name].shape, bool)
+        return np.asarray(self.sides[name] > 2 * self.bound[name])
+
+    def hidden(self, name: str) -> str | None:
+        """Why rounding hides the truth of a tensor, in a sentence; None where it does not."""
+        bound, size = self.bound[name], norm(self.gradient[name])
+        if not np.all(np.isfinite(bound)):
+            return (
+                f"How far rounding moves the gradient of {name} could not be found out, "
+                "for a layer gives no numbers beside its input: nothing can be called right there."
+            )
+        share = ratio(norm(bound), size)
+        if size == 0 or share <= _HIDDEN:
+            return None
+        moved = f"Rounding may move the gradient of {name} by {share:.0%} of its size"
+        return f"{moved}, which hides what is wrong with it."
+
+    def kinks(self) -> tuple[tuple[Kink, ...], int]:
+        """The entries that a kink leaves open, at most some hundreds of them, and how many there are in all."""
+        if self.sides is None:
+            return (), 0
+        kinked, layers = self.rounding.kinked, self.network.layers
+        numbers = [sum(bool(names) for names in self.network.names[: k + 1]) for k in range(len(layers))]
+        units = [f"z{numbers[k]}[{n}, {o}]" for k, mask in kinked.items() for n, o in np.argwhere(mask)]
+        shown = ", ".join(units[:3]) + (f" and {len(units) - 3} more" if len(units) > 3 else "")
+        activation = layers[next(iter(kinked))].name
+        reason = f"{shown} on the edge of {activation}, where every slope between both sides is right"
+        places = [(name, place) for name in self.bound for place in np.argwhere(self._at_kink(name))]
+        kinks = (Kink(name, tuple(map(int, place)), reason) for name, place in places[:_MOST_KINKS])
+        return tuple(kinks), len(places)
+
+
+def truth_for(
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    got: Mapping[str, Array],
+    weight_decay: float = 0.0,
+    rtol: float = 0.0,
+) -> Truth:
+    """The gradient with the subgradient that `got` took where there is a choice."""
+    bounds = rounding(network, params, batch, params.dtype)
+    decay = {
+        name: weight_decay * params[name].astype(np.longdouble) if weight_decay else 0.0
+        for name in decayed(network)
+    }
+    slopes: Mapping[int, Array] = {}
+    sides = None
+    if bounds.kinked:
+        without = {name: tensor - decay.get(name, 0.0) for name, tensor in got.items()}
+        gradient, slopes = nearest_subgradient(network, params, batch, without, bounds)
+        sides = rounding(network, params, batch, params.dtype, sides=True).bound
+    else:
+        gradient = reference_gradient(network, params, batch)
+    for name, term in decay.items():
+        gradient[name][...] += term
+    return Truth(network, params, batch, weight_decay, rtol, gradient, bounds, slopes, sides)
+
+
+def decayed(network: Network) -> frozenset[str]:
+    """The names of the tensors that decay: the weights W of the linear layers, and nothing else."""
+    layers = zip(network.layers, network.names, strict=True)
+    return frozenset(names["W"] for layer, names in layers if isinstance(layer, Linear))

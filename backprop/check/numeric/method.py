@@ -1,0 +1,309 @@
+"""Method: how slopes are to be found near a point: the dtype, the noise and the rounding there, and the steps.
+
+In the order of this file: how far rounding moves a gradient; the step curve along one direction; the choice itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+from backprop.check.numeric.comparison import Comparison
+from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
+from backprop.check.numeric.directions import (
+    FIRST_STEP,
+    RATIO,
+    Direction,
+    random_direction,
+    random_signs,
+    scales,
+)
+from backprop.check.numeric.looks import examine
+from backprop.check.numeric.noise import ROOMY, deviation, noise
+from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
+from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
+from backprop.check.result import Kink, StepCurve
+from backprop.verify.agreement import norm
+
+# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
+#
+# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
+# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
+# numbers, such as p - y, are off by more: by the rounding of those.
+
+_ROUNDINGS, _SAMPLES = 4.0, 2
+"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
+_FAR = 1e-3
+"""Of the scale: over so short a way a right gradient changes evenly."""
+_LINE, _POINTS = 1e-4, 16
+"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
+_TOWARDS_ZERO = (0.75, 0.98)
+"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
+
+
+def measure_rounding(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
+    return np.maximum(_near(check), _cancelled(check))
+
+
+def _rows(check: DirectionalCheck, point: Array) -> Array | None:
+    """The claim (m, p) at a point (p,); None where there is none."""
+    return None if check.rows_at is None else check.rows_at(point.astype(check.function.point.dtype))
+
+
+def _near(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
+
+    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
+    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
+    that goes on evenly for a thousandth of the point makes of it.
+    """
+    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    least = eps * claimed
+
+    def change(by: Array) -> Array:
+        side = by * random_signs(len(point), check.rng)
+        near, far = (_rows(check, point + factor * side) for factor in (1, 2))
+        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
+
+    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
+    far = change(check.reach * _FAR * check.scales.own)
+    for where in check.function.structure.places.values():
+        if len(where):
+            most = max(np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _FAR * np.max(far[:, where]))
+            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
+    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
+
+
+def _cancelled(check: DirectionalCheck) -> Array:
+    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
+
+    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
+    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
+    """
+    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
+        rows = _rows(check, point * (1 - check.reach * shrunk))
+        if rows is not None:
+            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
+    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _POINTS + 1)]
+    line = [_rows(check, point + step) for step in steps]
+    seen = [rows for rows in line if rows is not None]
+    level = deviation(np.nan_to_num(seen)) if len(seen) == _POINTS else np.zeros_like(size)
+    lost = check.claimed == 0
+    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))
+
+
+# Curves along one random direction: error against step, and the remainder of Taylor's theorem.
+#
+#     error |D(h) - g·v| / |g·v|                          a V for a right gradient, a level for a wrong one
+#     remainder |f(x + hv) - f(x) - h g·v|                O(h²) for a right gradient, O(h) for a wrong one
+
+LEVELS, _FEW_LEVELS = 11, 6
+"""Steps of the curve: eleven go down to a millionth of the first; six where there are few calls."""
+_SMALLEST = 3
+"""Steps, at which noise is nearly all that is seen."""
+_ALIKE = RATIO**2 / 2
+"""What truncation makes of three steps falls by more than this."""
+_TINY = 1e-300
+"""Remainders of less have no logarithm."""
+_RESOLVED = 0.05
+"""Of the slope: a central quotient so near to it comes from a step inside the function's structure."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Many steps along one direction. slope: the limit of the quotients. comparison: the claim beside it."""
+
+    direction: Direction
+    slope: Slope
+    comparison: Comparison
+    steps: StepCurve
+    taylor_slope: float | None
+
+    @property
+    def still(self) -> bool:
+        """Whether no step shows that the function moves, beyond its noise, and the claim says nothing else."""
+        finite = bool(np.all(np.isfinite(self.comparison.value)))
+        return finite and not np.any(self.comparison.moves | self.comparison.wrong)
+
+
+def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -> Curve | None:
+    """Take many steps along `direction`, `levels` of them; None where none could be taken.
+
+    The largest of them that is inside the function's structure is where later steps begin.
+    """
+    ladder = check.ladder(direction)
+    if not ladder.down_to(levels):
+        return None
+    claimed, f = direction.along(check.claimed), check.function.value
+    wide = np.asarray(ladder.wide)
+    h, plus, minus = wide[:, None], np.array(ladder.plus), np.array(ladder.minus)
+    slope = ladder.slope()
+    with np.errstate(all="ignore"):
+        quotients = (plus - minus) / (2 * h)
+        off = (np.abs(quotients - slope.value) * h)[-_SMALLEST:]
+        seen = 3 * np.min(off, axis=0)
+        noisier = (seen > check.noise) & (np.max(off, axis=0) < _ALIKE * np.min(off, axis=0))
+        if np.any(noisier) and len(wide) > 2 * _SMALLEST:  # the smallest steps show more than was measured
+            check.noise = np.where(noisier, seen, check.noise)
+            ladder.noise = np.maximum(ladder.noise, check.noise)
+            slope = ladder.slope()
+        scale = max(norm(claimed), norm(slope.value)) or 1.0
+        errors = [norm(quotient - claimed) / scale for quotient in quotients]
+        remainders = np.array([norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])
+        check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
+    kept = [k for k, error in enumerate(errors) if np.isfinite(error)]
+    steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
+    slope = ladder.slope()
+    comparison = examine(check, check.judge(direction, slope), slope, ladder)
+    rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
+    floor = np.maximum(30 * norm(np.asarray(ladder.noise)), rounding)
+    return Curve(direction, slope, comparison, steps, _order(wide, remainders, floor))
+
+
+def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float:
+    """The largest step that is inside the function's structure, by every output.
+
+    There the central quotient (k, m) is near the slope, and the gap (k, m) between the quotients of both sides falls
+    with the step, by four from one to the next.
+    """
+    noise = np.asarray(ladder.noise) / np.asarray(ladder.wide)[:, None]
+    size = np.maximum(np.abs(slope.value), np.abs(gaps))
+    far = ~(np.abs(quotients - slope.value) <= np.maximum(_RESOLVED * size, 3 * (slope.error + noise)))
+    fall = np.abs(gaps[:-1] / gaps[1:])
+    even = (np.abs(gaps) > np.maximum(_RESOLVED * np.abs(slope.value), 10 * noise))[1:]
+    far[:-1] |= even & ((fall < RATIO / 2) | (fall > 2 * RATIO))
+    far &= slope.settled & ~slope.kink
+    k = next((k for k in range(len(far)) if not np.any(far[k])), 0)
+    return min(ladder.steps[k], FIRST_STEP)
+
+
+def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
+    """The slope in logarithms over the four smallest steps whose remainder is above the noise."""
+    seen = np.flatnonzero(np.isfinite(remainders) & (remainders > np.maximum(floor, _TINY)))[-4:]
+    if len(seen) < 3:
+        return None
+    fit = np.polyfit(np.log(steps[seen].astype(float)), np.log(remainders[seen].astype(float)), 1)
+    return float(fit[0])
+
+
+# The choice: in which dtype a function is evaluated, how noisy it is, and whether it takes complex steps.
+#
+# A float32 function that follows the dtype of what it is given is evaluated in float64, where difference
+# quotients see eight digits more. One that does not is evaluated as it is, and the noise in its values says what
+# can be seen.
+
+_SUMMED = 256
+"""Roundings that the order of long sums may add up to."""
+_COARSEST = 2.0**-8
+"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
+_SAME_VALUE = 1e3
+"""Roundings of the narrow dtype that the value may change by where the function is evaluated in a wide one."""
+_HUGE, _SHRUNK = 1e280, 2.0**-24
+"""Above such values a slope for a step of the point's scale would overflow: the scale is shrunk."""
+
+
+def relative_tolerance(eps: float) -> float:
+    """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
+    return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
+
+
+def widen(function: FunctionOracle) -> bool:
+    """Evaluate in the wide dtype from now on where the function takes it and gives the same value."""
+    wide = function.structure.dtype
+    if all(leaf.dtype == wide for leaf in function.structure.leaves):
+        return False
+    own, function.dtype = function.dtype, wide
+    value = function.at(function.point)
+    slack = _SAME_VALUE * float(np.finfo(function.structure.own_dtype).eps)
+    if np.all(np.abs(value - function.value) <= slack * np.maximum(np.abs(function.value), np.abs(value))):
+        function.value = value
+        return True
+    function.dtype = own
+    return False
+
+
+def choose_method(
+    function: FunctionOracle,
+    claims: Claims,
+    dtypes: Mapping[str, DType],
+    gradient: GradientOracle | None,
+    rtol: float | None,
+    rng: np.random.Generator,
+) -> tuple[DirectionalCheck, Curve | None]:
+    """Choose how slopes are found, and take the step curve along one direction through all tensors.
+
+    dtypes: of the tensors of the gradient. gradient: None where it cannot be asked again.
+    """
+    structure, point = function.structure, function.point
+    wide = gradient is not None and gradient.wide
+    scale = scales(structure, point, _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0)
+    eps = float(np.finfo(structure.dtype if wide else structure.own_dtype).eps)
+    value = (
+        np.abs(function.value)[:, None] / scale.own
+    )  # what moves the value by less than its rounding is zero
+    rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
+    where = np.concatenate([structure.places[name] for name in claims.names])
+    direction = random_direction(where, scale.own, rng)
+    seen = noise(function, direction.dense(structure.size))
+    relative, slack = _allowed(function, claims, dtypes, rtol, wide=wide)
+    if function.coarse:  # the slopes are those at a rounded point
+        relative = np.maximum(relative, relative_tolerance(function.coarse))
+    blurred = max(BLURRED, 3 * (rtol or 0))
+    check = DirectionalCheck(function, claims.rows, rounding, relative, slack, scale, seen, rng, blurred)
+    if gradient is not None:
+        check.rows_at, check.rows_eps = gradient.rows, eps
+        check.refine = partial(measure_rounding, check)
+    steps = curve(check, direction, LEVELS if function.budget.limit >= ROOMY else _FEW_LEVELS)
+    if steps is not None:
+        slope = complex_slope(function, direction)
+        check.complex = agrees(slope, steps.slope, direction.size(claims.rows))
+    return check, steps
+
+
+def _allowed(
+    function: FunctionOracle, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
+) -> tuple[Array, Array]:
+    """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
+
+    By the dtype of the claims, or by the accuracy `rtol` that was asked for, which is relative to an entry or to the
+    root mean square of its tensor, whichever is larger. wide: whether the claims were computed in the wide dtype of
+    the structure; else in the narrowest one of the point and of the answer.
+    """
+    own = float(np.finfo(function.structure.own_dtype).eps)
+    relative = np.full(function.structure.size, FINEST if wide else relative_tolerance(own))
+    slack = np.zeros(claims.rows.shape)
+    for name, where in function.structure.places.items():
+        dtype, eps = dtypes.get(name), own
+        if dtype is not None and dtype.kind == "f" and not wide:
+            eps = max(own, float(np.finfo(dtype).eps))
+            relative[where] = relative_tolerance(eps)
+            slack[:, where] = float(np.finfo(dtype).smallest_subnormal)  # no number is nearer
+        if rtol is not None and len(where):
+            relative[where] = rtol if wide else max(rtol, eps)
+            rows = np.nan_to_num(claims.rows[:, where])
+            slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
+    return relative, slack
+
+
+def without_kinks(
+    check: DirectionalCheck, steps: Curve, kinks: Iterable[Kink], names: tuple[str, ...]
+) -> Curve:
+    """The step curve along a direction in which no entry moves that was found to be at a kink."""
+    structure = check.function.structure
+    free = np.zeros(structure.size, bool)
+    views = structure.views(free)
+    for name in names:
+        views[name][...] = True
+    for kink in kinks:
+        views[kink.tensor][kink.index] = False
+    where = np.flatnonzero(free)
+    if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
+        return steps
+    return curve(check, random_direction(where, check.scales.own, check.rng)) or steps
