@@ -1,7 +1,10 @@
 """`backprop derive` as a user calls it."""
 
+from pathlib import Path
+
 import pytest
 from command import backprop, run_python
+from outside import layers
 
 from backprop.explain.symbolic import derive, render_html, render_latex, render_text
 
@@ -50,6 +53,18 @@ def test_a_wrong_formula_ends_with_exit_code_1(tmp_path):
     done = run_python(PLANTED)
     assert done.code == 1
     assert "REFUTED" in done.out
+
+
+OUTSIDE = Path(layers.__file__)
+
+
+def test_a_layer_of_a_file_is_derived(tmp_path):
+    done = backprop("derive", f"{OUTSIDE}:LeakyReLU", "--size", "2", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert "REFUTED" not in done.out
+    done = backprop("derive", f"{OUTSIDE}:Nothing", cwd=tmp_path)
+    assert done.code == 2
+    assert "Nothing" in done.error_sentence
 
 
 MISTAKES = {

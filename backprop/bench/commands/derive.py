@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from backprop.bench.commands.options import Fresh
-from backprop.errors import OptionError, UnknownNameError
+from backprop.errors import BackpropError, OptionError, UnknownNameError
 
 _FORMATS = ("text", "latex", "html")
 
@@ -39,9 +39,15 @@ def derive(
     need("sympy", "symbolic")
 
     from backprop.explain.symbolic import SUBJECTS
+    from backprop.layers import find_activation
 
     if what not in (*SUBJECTS, "network"):
-        raise UnknownNameError("layer", what, [*SUBJECTS, "network"])
+        try:
+            find_activation("layer", what)
+        except UnknownNameError:
+            if ":" in what:
+                raise
+            raise UnknownNameError("layer", what, [*SUBJECTS, "network"]) from None
     if format not in _FORMATS:
         raise UnknownNameError("format", format, _FORMATS)
     if what != "network" and sizes is not None:
@@ -64,8 +70,6 @@ def derive(
 
 def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
     """The derivation, made in a process of its own: SymPy cannot be interrupted where it is."""
-    from backprop.explain.symbolic import UndecidedError
-
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     worker = context.Process(target=_work, args=(sender, *arguments), daemon=True)
@@ -77,7 +81,7 @@ def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
                 f"SymPy has not finished within {timeout:g} s; expected a smaller size, fewer samples or a longer "
                 "--timeout."
             )
-        text, holds, undecided = receiver.recv()
+        text, holds, failed = receiver.recv()
     except EOFError:
         raise OptionError(
             "SymPy's process has ended without a result; expected a size that fits into memory."
@@ -85,8 +89,8 @@ def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
     finally:
         worker.kill()
         worker.join()
-    if undecided:
-        raise UndecidedError(text)
+    if failed:
+        raise BackpropError(text)
     return text, holds
 
 
@@ -103,5 +107,5 @@ def _work(sender: Connection, what: str, network: object, size: int, batch: int,
             format, symbolic.render_text
         )
         sender.send((render(derivation), derivation.holds, False))
-    except symbolic.UndecidedError as error:
+    except BackpropError as error:  # of code that symbols cannot run through, or that SymPy cannot decide
         sender.send((str(error), False, True))
