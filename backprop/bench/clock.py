@@ -6,16 +6,12 @@ two moments of the machine as much as two calls; within a turn the moment is the
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 Call = Callable[[], object]
-
-_BLOCK_S = 1e-4
-"""A thousand times what reading the clock takes."""
 
 
 def seconds_per_call(call: Call, least_s: float) -> float:
@@ -28,28 +24,6 @@ def seconds_per_call(call: Call, least_s: float) -> float:
         elapsed = clock() - start
         if elapsed >= least_s:
             return elapsed / calls
-
-
-def fastest_call(call: Call, least_s: float) -> float:
-    """The time of a call in the fastest block of calls within `least_s`: what the machine disturbed least.
-
-    Whatever else a machine does can only make a call longer, so the least time is the steadiest and the least biased
-    estimate of what the call itself takes (J. Chen and J. Revels, "Robust benchmarking in noisy environments", 2016,
-    section III). A block is long enough for the clock, and a long call is a block of its own.
-    """
-    clock = time.perf_counter
-    fastest, calls, start = math.inf, 1, clock()
-    while True:
-        began = clock()
-        for _ in range(calls):
-            call()
-        ended = clock()
-        if ended - began >= _BLOCK_S or ended - start >= least_s:
-            fastest = min(fastest, (ended - began) / calls)
-        else:
-            calls *= 2
-        if ended - start >= least_s:
-            return fastest
 
 
 def median_ratios(call: Call, others: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, float]:

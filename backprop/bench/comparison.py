@@ -37,8 +37,8 @@ from backprop.bench.statistics import (
 from backprop.errors import BackpropError
 
 OTHER_CPU = "measured on another processor"
-_MEAN = "the mean of some calls"
-"""What a sample is in pytest-benchmark, and was in the runs of version 0.1."""
+_MEAN = "the mean of the calls within 25 ms"
+"""What a sample was in the runs of version 0.1."""
 
 
 class ComparisonError(BackpropError, ValueError):
@@ -307,7 +307,7 @@ def _read_pytest_benchmark(path: Path) -> tuple[str, str, dict[tuple[Any, ...], 
         for one in file.benchmarks
     ]
     cpu = file.machine_info.cpu
-    return _machine(cpu.brand_raw, cpu.count), _MEAN, _by_cell(records)
+    return _machine(cpu.brand_raw, cpu.count), "a round of pytest-benchmark", _by_cell(records)
 
 
 _PYTEST_BENCHMARK = msgspec.json.Decoder(PytestBenchmark)

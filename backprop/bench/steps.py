@@ -3,7 +3,7 @@
     verify     one untimed call under the memory tracker: peak memory, the loss and the gradient
     learn      a few steps of gradient descent, and the accuracy that they lead to
     prepare    the plan, and calls until the first is over: ready for turns
-    turn       calls for some milliseconds, and the time of the fastest
+    turn       calls for some milliseconds, and their mean time
 
 A tracer slows what it watches, so nothing is timed while memory is tracked. Every step answers with what JSON can
 hold, since a worker process takes the same steps (`backprop.bench.worker`).
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop import Batch, Network, Parameters, Strategy, ValueAndGradient
-from backprop.bench.clock import Call, fastest_call, seconds_per_call
+from backprop.bench.clock import Call, seconds_per_call
 from backprop.bench.forecast import Speeds, StrategyError
 from backprop.bench.machine import measure_limits
 from backprop.bench.memory import measure_peak
@@ -146,11 +146,11 @@ class Steps:
         return {"prepare_s": prepare_s, "call_s": call_s}
 
     def turn(self, seconds: float, wake_up: bool) -> dict[str, Any]:
-        """The time of a call where a turn of at least `seconds`, by the clock, was disturbed least."""
+        """The mean time of a call in a turn of at least `seconds`, by the clock."""
         assert self.call is not None
         if wake_up:
             seconds_per_call(self.call, WAKE_UP_S)
-        return {"call_s": fastest_call(self.call, seconds)}
+        return {"call_s": seconds_per_call(self.call, seconds)}
 
     def _plan(self) -> Any:
         scenario = self.bench.scenario

@@ -15,8 +15,7 @@ from backprop.bench.memory import best_tracker
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 from backprop.errors import BackpropError
 
-_TICKS_OF_A_TURN = 30_000
-"""So that the blocks of calls in a turn, about a thirtieth of it each, are timed to a thousandth."""
+_TICKS_OF_A_TURN = 1000
 
 
 class ClockError(BackpropError, RuntimeError):
