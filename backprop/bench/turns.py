@@ -8,8 +8,8 @@ Many short turns see more than few long ones. Where other programs share a proce
 scale of time: neighbouring blocks of the short form (784-512-10, batch 32, float32) differed by 6 to 8%, whether a
 block took 0.6 or 229 ms. So the difference shrinks with the number of turns, not with their length.
 
-The sample of a turn is a mean. The fastest call of a turn is steadier, but a slow strategy makes fewer calls in a turn
-than a fast one, and the fastest of few is not as fast: a planted 10% was then seen as 11.8%.
+The sample of a turn is a mean. The fastest call of a turn is steadier, but a slow strategy makes fewer calls in a
+turn than a fast one, and the fastest of few is not as fast: a planted 10% was then seen as 11.8%.
 """
 
 from __future__ import annotations
