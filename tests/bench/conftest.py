@@ -78,6 +78,7 @@ def few_rounds(call):
 def measure(tmp_path, monkeypatch):
     """`measure(strategies, scenarios, …)`: a run of them, without a process or a second of its own."""
     monkeypatch.setattr("backprop.bench.quick_look.check_threads", lambda threads: None)
+    monkeypatch.setattr("backprop.bench.steps.WAKE_UP_S", 0.0)
     monkeypatch.setattr("backprop.bench.steps.measure_limits", lambda dtype: Limits(1e10, 1e10))
     monkeypatch.setattr(
         "backprop.bench.quick_look.median_ratios", lambda call, others, **_: dict.fromkeys(others, 2.0)

@@ -326,7 +326,7 @@ class ReachedError(Exception):
 WORK = {
     "backprop.bench.instrument.Instrument.run",
     "backprop.bench.commands.places.chosen_place",
-    "backprop.bench.quick_look.Run.verify",
+    "backprop.bench.quick_look.QuickLook.verify",
     "backprop.bench.accuracy.experiments",
     "backprop.bench.training.command.run_training",
     "backprop.bench.training.command.compare",

@@ -12,6 +12,8 @@ import pytest
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import check_target
 
+pytestmark = pytest.mark.processes
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
 RIGHT = (EXAMPLES / "right.py").read_text(encoding="utf-8")
 WRONG = RIGHT.replace("(p - y) / n", "(p - y)")
