@@ -1,4 +1,4 @@
-"""What watching a strategy costs: nothing where nobody watches, for then there is nothing that could be watched.
+"""What it costs that a strategy can be watched: nothing, as long as it is not watched.
 
     absent      the plain network: strategies have no hook, so this is the same code as ever
     afterwards  the same once it has been watched: nothing of it is left behind

@@ -82,7 +82,7 @@ def print_predictions(
     numbers = ("time", "memory", "flops", "bytes moved", "forward passes")
     title = (
         f"{network}, {network.parameter_count:,} parameters, batch {batch_size}, {dtype_name}: predicted, "
-        f"against {units.data_size(budget.memory_bytes)} and {units.seconds(budget.time_s)}"
+        f"not run; limits: {units.data_size(budget.memory_bytes)} of memory, {units.seconds(budget.time_s)} a call"
     )
     table = make_table(title, ("strategy", *numbers, "fits", "reason"), numbers)
     for row in rows:
