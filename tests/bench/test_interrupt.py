@@ -7,7 +7,7 @@ import time
 import pytest
 from command import BACKPROP, backprop, finish, start
 
-import backprop.bench
+from backprop.bench import load
 
 pytestmark = pytest.mark.processes
 
@@ -43,7 +43,7 @@ def test_what_was_measured_is_in_the_journal_and_valid(interrupted):
     lines = (folder / "out" / "records.jsonl").read_text(encoding="utf-8")
     assert lines.endswith("\n")
     assert all(json.loads(line, parse_constant=pytest.fail) for line in lines.splitlines())
-    frame = backprop.bench.load(folder / "out")
+    frame = load(folder / "out")
     assert list(frame.scenario) == ["toy"]
     assert list(frame.status) == ["ok"]
 
@@ -61,4 +61,4 @@ def test_a_torn_last_line_does_not_keep_the_report_away(interrupted, tmp_path):
     (tmp_path / "records.jsonl").write_bytes(content + b'{"kind": "record", "strat')
     done = backprop("report", ".", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert backprop.bench.load(tmp_path).equals(backprop.bench.load(folder / "out"))
+    assert load(tmp_path).equals(load(folder / "out"))

@@ -178,7 +178,8 @@ def test_the_report_names_them_first_and_ranks_them_never(measured):
     report = (folder / "report.md").read_text(encoding="utf-8")
     has_ranks = folder.name == "run"  # in a quick look one start has none
     named = ", ".join(f"{name} (toy, float64)" for name in sorted(wrong_in(folder)))
-    assert report.split("\n\n")[2] == f"**Wrong gradients, marked `disagrees` and not ranked: {named}.**"
+    said = f"**Wrong gradients, marked “disagrees” and not ranked: {named}."
+    assert report.split("\n\n")[2].startswith(said)
     assert not any(name in report.split("\n\n")[1] for name in wrong_in(folder))
     for name in wrong_in(folder):
         row = next(line for line in report.splitlines() if f"| {name} |" in line and "disagrees" in line)
@@ -197,16 +198,21 @@ def test_the_agreement_matrix_has_a_cross_for_each_wrong_pair(measured):
 def test_what_was_left_out_is_in_the_report_with_its_reason(measured):
     _, folder = measured
     section = (folder / "report.md").read_text(encoding="utf-8").partition("## Left out")[2]
-    assert re.search(r"^\| raises \| toy, float64 \| crashed \| ValueError: ", section, flags=re.MULTILINE)
+    assert re.search(r"^\| raises \| toy \| float64 \| crashed \| ValueError: ", section, flags=re.MULTILINE)
 
 
 def test_the_report_can_be_made_again_from_the_journal_alone(run):
     _, folder = run
-    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def contents():
+        """All files; of a PDF only the name, since its fonts are named at random."""
+        return {one.name: one.suffix == ".pdf" or one.read_bytes() for one in folder.iterdir()}
+
+    before = contents()
     for name in set(before) - {"records.jsonl", ".lock"}:
         (folder / name).unlink()
     done = backprop("report", "run", cwd=folder.parent)
     assert (done.code, done.err) == (0, "")
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert contents() == before
     written = sorted(word for word in done.out.split() if word.startswith("run/"))
     assert written == sorted(f"run/{name}" for name in set(before) - {"records.jsonl", ".lock"})
