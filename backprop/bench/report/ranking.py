@@ -181,6 +181,8 @@ def _bar(cell: Any, base: Any, unit: float) -> Bar:
     """The ratio and interval that the turns gave; where they gave none, the time ÷ `unit`, both in seconds."""
     predicted = not ran(cell)
     seconds = float(cell.predicted_time_s if predicted else cell.time_median_s)
+    if cell is base:
+        return Bar(str(cell.strategy), 1.0, None, None, seconds, predicted)
     if predicted or base.strategy != "short-form" or units.missing(cell.ratio_to_short_form):
         return Bar(str(cell.strategy), seconds / unit, None, None, seconds, predicted)
     known = not (units.missing(cell.ratio_low) or units.missing(cell.ratio_high))
