@@ -46,7 +46,7 @@ def test_an_element_is_located_where_it_lies(layout):
 def test_an_element_that_is_not_there_is_not_located(index):
     with pytest.raises(ShapeError) as caught:
         LAYOUT.locate(index)
-    assert str(index) in sentence(caught.value)
+    assert f"is {index}; expected 0 to 9." in sentence(caught.value)
 
 
 @every_dtype

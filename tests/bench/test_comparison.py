@@ -138,6 +138,16 @@ def test_the_page_is_markdown_with_what_changed_first(pair):
     assert "| slow-now | toy/float64 | " in table[2]
 
 
+def test_the_page_counts_the_cells_that_were_tested(tmp_path):
+    one, two = (
+        [timed(name, 1e-3) for name in names] for names in (["short-form"], ["short-form", "layerwise-vjp"])
+    )
+    for number, records in enumerate((one, two), 1):
+        old = run(tmp_path / f"old-{number}", *records)
+        said = "1 cell tested" if number == 1 else "2 cells tested"
+        assert f"\n{said}, claims held at 5% together" in render(compared(old, old), "old", "old")
+
+
 def test_names_that_are_markup_stay_names(tmp_path):
     old = run(tmp_path / "old", timed("a|b<i>*", 1e-3))
     page = render(compared(old, old), "old", "old")

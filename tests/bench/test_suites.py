@@ -164,6 +164,19 @@ MISTAKES = {
         5,
         "batches is [0]",
     ),
+    "a strategy of the first part": (
+        '[[parts]]\nnetworks = ["4-3-2"]\nstrategies = ["shortform"]\n'
+        '[[parts]]\nnetworks = ["4-3-2"]\nstrategies = ["short-form"]',
+        3,
+        "did you mean 'short-form'?",
+    ),
+    "a strategy of the second part": (
+        '[[parts]]\nnetworks = ["4-3-2"]\nstrategies = ["short-form"]\n'
+        '[[parts]]\nnetworks = ["4-3-2"]\nstrategies = ["shortform"]',
+        6,
+        "did you mean 'short-form'?",
+    ),
+    "a part in one line": ('parts = [{ networks = ["4x3"] }]', 1, "4x3"),
     "parts that are none": ("parts = 3", 1, "expected tables [[parts]]"),
     "a name with other fields": (GOOD + 'name = "{colour}"', 2, "{batch} and {threads} may stand"),
     "a name that is no format": (GOOD + 'name = "{"', 2, "{batch} and {threads} may stand"),

@@ -85,6 +85,16 @@ def test_a_network_without_probabilities_is_evaluated_too(make_trainer, small):
     assert math.isfinite(metrics.loss)
 
 
+def test_a_point_of_the_history_has_the_mean_loss_of_the_batches_since_the_last(make_trainer, small):
+    trainer = make_trainer()
+    assert trainer.mean_loss == 0
+    losses = [trainer.take_step() for _ in range(3)]
+    assert trainer.mean_loss == pytest.approx(sum(losses) / 3)
+    trainer.mark(*small)
+    assert trainer.history[-1].train_loss == pytest.approx(sum(losses) / 3)
+    assert trainer.mean_loss == 0
+
+
 def test_the_same_seed_gives_the_same_training_and_another_another(make_trainer):
     a, b, c = (run(make_trainer(seed=seed), 3).params.vector for seed in (1, 1, 2))
     np.testing.assert_array_equal(a, b)
