@@ -118,11 +118,9 @@ class QuickLook:
         """The rounds that `sample` gives, and turn by turn the ratios to the short form and to the baselines."""
         prepare_s = worker.ask("prepare", self.budget.time_s)["prepare_s"]
         samples = [float(one) for one in sample(worker.call)]
-        names = {
-            "ratio_to_loss": LOSS,
-            "ratio_to_products": PRODUCTS,
-            "ratio_to_short_form": SHORT_FORM,
-        }
+        names = {"ratio_to_loss": LOSS, "ratio_to_products": PRODUCTS}
+        if worker.strategy.name != SHORT_FORM:
+            names["ratio_to_short_form"] = SHORT_FORM
         others: dict[str, Call] = {}
         for name, target in names.items():
             other = WorkerHere(bench, find_target(target))
@@ -133,9 +131,7 @@ class QuickLook:
             ratios = {name: median_s / seconds_per_call(other, 0.05) for name, other in others.items()}
         else:
             ratios = median_ratios(worker.call, others, turns=11, turn_s=max(0.004, median_s))
-        if worker.strategy.name == SHORT_FORM:
-            ratios["ratio_to_short_form"] = 1.0
-        return Times([samples], prepare_s, ratios=ratios)
+        return Times([samples], prepare_s, ratios={"ratio_to_short_form": 1.0} | ratios)
 
     def _workbench(self, scenario: Scenario) -> Workbench:
         if self._bench is None or self._bench.scenario != scenario:
