@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from backprop.errors import BackpropError
+from backprop.sharding.serve import on_loopback
 
 if TYPE_CHECKING:
     from distributed import Client, Security
@@ -58,23 +59,12 @@ def connected(workers: int | None, address: str | None) -> Iterator[Client]:
 def _local(workers: int | None) -> Iterator[Client]:
     import tempfile
 
-    from distributed import Client, LocalCluster, Security
+    from distributed import Client, LocalCluster
 
-    security = Security()
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://" if security.require_encryption else "tcp://",
-            security=security,
-            dashboard_address="127.0.0.1:0",  # else two clusters on one host quarrel over a port
-            memory_limit=None,
-            local_directory=folder,
-            preload=["backprop.bench.cluster.preload"],
-            silence_logs=logging.CRITICAL,
+            **on_loopback(workers), local_directory=folder, preload=["backprop.bench.cluster.preload"]
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
