@@ -220,12 +220,18 @@ class ChildProcess:
         self._signal("SIGCONT")
 
     def pin(self, cores: Sequence[int]) -> bool:
-        """Pin the process to these cores. Returns whether that worked: some systems have no pinning or forbid it."""
+        """Pin the process and all its threads to these cores.
+
+        Returns whether that worked: some systems have no pinning or forbid it.
+        """
         if not cores or not hasattr(os, "sched_setaffinity"):
             return False
         try:
-            os.sched_setaffinity(self._process.pid, cores)
-        except ProcessLookupError:
+            os.sched_setaffinity(self._process.pid, cores)  # what it starts from now on is pinned as well
+            for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+                with contextlib.suppress(ProcessLookupError):  # a thread that has ended meanwhile
+                    os.sched_setaffinity(int(thread.name), cores)
+        except (ProcessLookupError, FileNotFoundError):
             return True  # it has died: the first question will say how
         except OSError:
             return False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backprop.bench.plugin import BUDGET, CORES, DATA, FOLDER, SCENARIOS, STRATEGIES, WRITTEN
+from backprop.bench.plugin import BUDGET, CELLS, CORES, DATA, FOLDER, RESULTS
 
 if TYPE_CHECKING:
     from backprop.bench.quick_look import QuickLook
@@ -25,10 +25,14 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where strategies or scenarios are named, nothing else is measured: no step of a training, no observer."""
-    if not (config.getoption("strategy") or config.getoption("scenario")):
-        return
-    asked = [item for item in items if "strategy" in getattr(item, "fixturenames", ())]
+    """The gradients alone; the step of a training and the observer where their file is named.
+
+    They would only delay the ranking.
+    """
+    named = {Path(argument.partition("::")[0]).name for argument in config.invocation_params.args}
+    asked = [
+        item for item in items if "strategy" in getattr(item, "fixturenames", ()) or item.path.name in named
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in asked])
     items[:] = asked
 
@@ -37,10 +41,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Strategy x scenario, scenario by scenario."""
     if "strategy" not in metafunc.fixturenames:
         return
-    scenarios, strategies = metafunc.config.stash[SCENARIOS], metafunc.config.stash[STRATEGIES]
+    cells = metafunc.config.stash[CELLS]
     metafunc.parametrize(
         ("strategy", "scenario"),
-        [pytest.param(one, other, id=f"{other.id}-{one.name}") for other in scenarios for one in strategies],
+        [pytest.param(one, other, id=f"{other.id}-{one.name}") for one, other in cells],
     )
 
 
@@ -54,14 +58,13 @@ def run(request: pytest.FixtureRequest) -> Iterator[QuickLook]:
 
     config = request.config
     folder = config.stash[FOLDER]
-    strategies = config.stash[STRATEGIES]
     measuring = QuickLook(
         folder=folder,
         budget=config.stash[BUDGET],
         threads=config.getoption("threads"),
         cores=config.stash[CORES],
         dataset=config.stash[DATA],
-        strategies=strategies,
+        strategies=list(dict.fromkeys(strategy for strategy, _ in config.stash[CELLS])),
         command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     )
     try:
@@ -72,4 +75,4 @@ def run(request: pytest.FixtureRequest) -> Iterator[QuickLook]:
         write_reports(folder)
     except OutputError as error:
         pytest.exit(str(error), returncode=2)
-    config.stash[WRITTEN] = folder
+    config.stash[RESULTS] = measuring.results

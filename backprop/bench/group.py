@@ -26,7 +26,7 @@ from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
-from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead
 from backprop.verify import pairs
 
 if TYPE_CHECKING:
@@ -63,13 +63,15 @@ class Group:
                 cell.fail(failure)
             return [cell.record() for cell in cells.values()], []
         calls = calls_of(self.scenario, self.schedule)
-        for target, cell in cells.items():
-            try:
-                if cell.predict(bench.speeds, self.budget, calls):
-                    say(f"verifying {cell.strategy.name}")
-                    self._verify(target, cell, bench)
-            except (Exception, SystemExit) as error:
-                cell.fail(error)
+        fitting = {target: cell for target, cell in cells.items() if self._fits(cell, bench.speeds, calls)}
+        with started_ahead(len(fitting), self.threads, self.cores) as workers:
+            for (target, cell), worker in zip(fitting.items(), workers, strict=True):
+                say(f"verifying {cell.strategy.name}")
+                try:
+                    with worker:
+                        self._verify(target, cell, bench, worker)
+                except (Exception, SystemExit) as error:
+                    cell.fail(error)
         gradients, tolerances = compared(list(cells.values()))
         fit = {target: cell for target, cell in cells.items() if cell.right_or_wrong}
         for number, batch in enumerate(self._fitting_together(fit)):
@@ -97,12 +99,19 @@ class Group:
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
         return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
 
-    def _verify(self, target: str, cell: Cell, bench: Workbench) -> None:
+    def _fits(self, cell: Cell, speeds: Speeds, calls: int) -> bool:
+        """Whether the cell is to be measured; what its strategy raises ends the cell."""
+        try:
+            return cell.predict(speeds, self.budget, calls)
+        except (Exception, SystemExit) as error:
+            cell.fail(error)
+            return False
+
+    def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""
-        with WorkerProcess(self.threads, self.cores) as worker:
-            load(worker, self.scenario, Participant(target, target), self._site, self.rng)
-            cell.verify(worker, bench, self.budget.time_s)
-            cell.verified |= worker.ask("learn", self.budget.time_s)
+        load(worker, self.scenario, Participant(target, target), self._site, self.rng)
+        cell.verify(worker, bench, self.budget.time_s)
+        cell.verified |= worker.ask("learn", self.budget.time_s)
 
     def _fitting_together(self, cells: dict[str, Cell]) -> list[list[str]]:
         """The strategies in batches whose predicted memory fits the budget together: all live at once."""

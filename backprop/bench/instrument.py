@@ -21,8 +21,11 @@ from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
+    from backprop.bench.scenarios import Scenario
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
+
+Announce = Callable[[dict["Scenario", float]], None]
 
 
 @dataclass
@@ -46,8 +49,11 @@ class Instrument:
         advance: Callable[[], None],
         resume: bool = False,
         fresh: bool = False,
+        announce: Announce = lambda _: None,
     ) -> None:
         """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
+
+        `announce` is told, before the first group, how many seconds each group that is left is expected to take.
 
         Raises `OutputError` where another run is at work in the folder, it cannot be written, or a run lies in
         it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
@@ -74,7 +80,7 @@ class Instrument:
                 if self.is_latest:
                     lead_to(self.folder)
                 try:
-                    self._measure(journal, done, say, advance)
+                    self._measure(journal, done, say, advance, announce)
                 finally:
                     claims(self.results.records)
 
@@ -84,8 +90,11 @@ class Instrument:
         done: set[str],
         say: Say,
         advance: Callable[[], None],
+        announce: Announce,
     ) -> None:
         left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
+        expected = self.place.expected_seconds(self.suite, self.budget)
+        announce({scenario: seconds for scenario, seconds in expected.items() if scenario in left})
         found = self.place.measure(self.suite, left, self.budget, say, advance)
         for scenario, records, agreements in found:
             journal.add_group(scenario.id, [*records, *agreements])

@@ -18,27 +18,16 @@ from backprop.errors import BackpropError
 if TYPE_CHECKING:
     from backprop import Strategy
     from backprop.bench.budget import Budget
+    from backprop.bench.results import Results
     from backprop.bench.scenarios import Scenario
     from backprop.data import Dataset
-
-QUICK_LOOK = (
-    "full-jacobian",
-    "batched-jacobian",
-    "batched-jacobian-einsum",
-    "layerwise-vjp",
-    "short-form",
-    "finite-differences",
-    "finite-differences-forward",
-)
-"""What is measured where no `--strategy` is given: the first rungs, in a few minutes."""
 
 CORES: pytest.StashKey[list[int]] = pytest.StashKey()
 BUDGET: pytest.StashKey[Budget] = pytest.StashKey()
 FOLDER: pytest.StashKey[Path] = pytest.StashKey()
 DATA: pytest.StashKey[Dataset] = pytest.StashKey()
-SCENARIOS: pytest.StashKey[list[Scenario]] = pytest.StashKey()
-STRATEGIES: pytest.StashKey[list[Strategy[Any]]] = pytest.StashKey()
-WRITTEN: pytest.StashKey[Path] = pytest.StashKey()
+CELLS: pytest.StashKey[list[tuple[Strategy[Any], Scenario]]] = pytest.StashKey()
+RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 
 
 @contextlib.contextmanager
@@ -67,11 +56,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fresh", action="store_true", help="replace a run that lies in the folder")
 
 
-def _chosen(names: list[str]) -> list[str]:
-    """The named strategies, the first rungs where none is named, or every one for `all`."""
-    if names == ["all"]:
-        return []
-    return names or list(QUICK_LOOK)
+def _cells(strategies: list[str], scenarios: list[str]) -> list[tuple[Strategy[Any], Scenario]]:
+    """The cells of the suite `quick`, with the named strategies, or all, and the named scenarios of the table.
+
+    Raises `UnknownNameError`.
+    """
+    from backprop.bench.suites import find_scenarios, find_suite
+    from backprop.registry import find_strategy, select_strategies
+
+    quick = find_suite("quick")
+    chosen = find_scenarios(scenarios) if scenarios else quick.scenarios
+    if strategies:
+        named = select_strategies([] if strategies == ["all"] else strategies)
+        return [(strategy, scenario) for scenario in chosen for strategy in named]
+    return [
+        (find_strategy(name), scenario)
+        for scenario in chosen
+        for name in quick.strategies_of(scenario) or quick.strategies
+    ]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,23 +86,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CORES] = fix_threads(config.getoption("threads"))
 
         from backprop.bench.budget import Budget
-        from backprop.bench.folders import RESULTS, new_folder
+        from backprop.bench.folders import RESULTS as FOLDERS
+        from backprop.bench.folders import new_folder
         from backprop.bench.journal import make_room
-        from backprop.bench.suites import find_scenarios
         from backprop.data import load
-        from backprop.registry import select_strategies
 
         config.stash[BUDGET] = Budget.parse(
             config.getoption("memory_budget"), config.getoption("time_budget")
         )
         out = config.getoption("out")
-        results = config.rootpath / RESULTS
+        results = config.rootpath / FOLDERS
         config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
         make_room(config.stash[FOLDER], config.getoption("fresh"))
         config.stash[DATA] = load(config.getoption("data"))
-        config.stash[SCENARIOS] = find_scenarios(config.getoption("scenario"))
-        config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))
-        for scenario in config.stash[SCENARIOS]:
+        config.stash[CELLS] = _cells(config.getoption("strategy"), config.getoption("scenario"))
+        for scenario in {scenario for _, scenario in config.stash[CELLS]}:
             scenario.check(config.stash[DATA])
     # pyproject.toml takes every warning for an error; of a benchmark, only those of this package.
     config.addinivalue_line("filterwarnings", "default")
@@ -114,10 +114,29 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_max_time = 0.25
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say before anything is measured what it will be, and how to get more."""
+    cells = config.stash.get(CELLS, None)
+    if cells is None:
+        return None
+    asked = config.getoption("strategy") or config.getoption("scenario")
+    takes = "" if asked else ", about a minute"
+    return (
+        f"backprop: {len(cells)} cells in one process{takes}; "
+        "every strategy in every scenario: `backprop run`, about 15 minutes"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after the tables of pytest-benchmark, so that the ranking is what is seen
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say where the report is."""
-    folder = config.stash.get(WRITTEN, None)
-    if folder is not None:
-        terminalreporter.write_line(f"report: {folder / 'report.md'}")
-        if (page := folder / "report.html").exists():
-            terminalreporter.write_line(f"page: {page}")
+    """Print the ranking, and say where the report is."""
+    results = config.stash.get(RESULTS, None)
+    if results is None:
+        return
+    from backprop.bench.console import make_console, print_records
+
+    print_records(make_console(), results.records)
+    folder = config.stash[FOLDER]
+    terminalreporter.write_line(f"report: {folder / 'report.md'}")
+    if (page := folder / "report.html").exists():
+        terminalreporter.write_line(f"page: {page}")

@@ -182,7 +182,7 @@ class Description(Row, tag="run"):
     memory_budget_bytes: Positive | None = None
     time_budget_s: Positive | None = None
     machine: Machine = msgspec.field(default_factory=Machine)
-    conditions: dict[str, bool | str] = {}
+    conditions: dict[str, bool | str | float] = {}
     hosts: dict[str, Machine] = {}
     notes: list[str] = []
     settings: dict[str, Any] | None = None

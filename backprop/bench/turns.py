@@ -25,7 +25,7 @@ import numpy as np
 from backprop.bench.machine import StealMeter, ThrottleMeter
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, Plan, plan, turn_ratios
-from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
+from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead
 
 _BALLAST_STEP = 16  # bytes: what NumPy aligns to, and by what a longer command line would move the heap
 _MOST_BALLAST_STEPS = 2**16
@@ -195,9 +195,9 @@ def _one_start(
     stopped, began = True, time.monotonic()
     with contextlib.ExitStack() as stack:
         ready: dict[str, tuple[WorkerProcess, float]] = {}
-        for k in rng.permutation(len(due)):
-            one = due[k]
-            worker = stack.enter_context(WorkerProcess(site.threads, site.cores))
+        workers = stack.enter_context(started_ahead(len(due), site.threads, site.cores))
+        for k, process in zip(rng.permutation(len(due)), workers, strict=True):
+            one, worker = due[k], stack.enter_context(process)
             try:
                 answer = load(worker, scenario, one, site, rng) | worker.ask("prepare", site.timeout_s)
             except WorkerError as failure:

@@ -12,12 +12,15 @@ import gc
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from backprop.bench.baselines import find_target
+from backprop.bench.memory import best_tracker, high_water_bytes
+from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import Steps, Workbench
+from backprop.bench.threads import check_threads
 from backprop.child_process import private_output, tie_to_parent
-
-if TYPE_CHECKING:
-    from backprop.bench.steps import Steps
+from backprop.data import load
 
 
 class Worker:
@@ -39,8 +42,6 @@ class Worker:
                 "is_memory_error": isinstance(error, MemoryError),
             }
         if do == "verify":
-            from backprop.bench.memory import high_water_bytes
-
             found["high_water_bytes"] = high_water_bytes()
         if do == "prepare":
             gc.disable()
@@ -60,19 +61,12 @@ class Worker:
         memory_limit_bytes: float | None,
         slower_by: float | None,
     ) -> dict[str, Any]:
-        """Import everything, make the data, check the threads; the strategy is found but not prepared.
+        """Make the data and check the threads; the strategy is found, and imported, but not prepared.
 
         `ballast_bytes` of memory are taken first, so that arrays lie elsewhere at every start.
         """
         self._ballast = bytearray(ballast_bytes)
         _limit_memory(memory_limit_bytes)
-
-        from backprop.bench.baselines import find_target
-        from backprop.bench.memory import best_tracker
-        from backprop.bench.scenarios import Scenario
-        from backprop.bench.steps import Steps, Workbench
-        from backprop.bench.threads import check_threads
-        from backprop.data import load
 
         bench = Workbench(Scenario.from_json(scenario), load(data), threads)
         self._steps = Steps(bench, find_target(strategy), best_tracker(), slower_by)

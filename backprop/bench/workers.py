@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from backprop.bench.clock import Call
@@ -40,12 +41,16 @@ class WorkerError(Exception):
 
 
 class WorkerProcess:
-    """A child process whose failures have the status of a cell. Leaving it as a context manager kills it."""
+    """A child process whose failures have the status of a cell. Leaving it as a context manager kills it.
+
+    It starts and imports on any core, and is pinned to its own cores when it is first asked for something.
+    """
 
     def __init__(self, threads: int, cores: Sequence[int]) -> None:
         variables = {**thread_variables(threads), "PYTHONHASHSEED": "0"}  # the same for every worker
         self._child = ChildProcess("backprop.bench.worker", variables=variables)
-        self.pinned = self._child.pin(cores)
+        self._cores = cores
+        self._pinned: bool | None = None
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -58,6 +63,8 @@ class WorkerProcess:
 
         Raises `WorkerError` where the worker raises, dies, or does not answer in time; it is dead then.
         """
+        if self._pinned is None:
+            self._pinned = self._child.pin(self._cores)
         try:
             answer = self._child.ask({"do": do, **message}, timeout_s)
         except ChildError as error:
@@ -82,6 +89,11 @@ class WorkerProcess:
         self._child.end()
 
     @property
+    def pinned(self) -> bool:
+        """Whether the process, which has been asked for something, is pinned to its cores."""
+        return bool(self._pinned)
+
+    @property
     def can_stop(self) -> bool:
         """Whether the process could be stopped so far, each time when it was tried."""
         return self._child.can_stop
@@ -103,6 +115,28 @@ class WorkerProcess:
         if NO_MEMORY.search(last):
             return WorkerError("out-of-memory", f"the process gave up{last}")
         return WorkerError("crashed", f"the process {error.reason}{last}")
+
+
+@contextlib.contextmanager
+def started_ahead(count: int, threads: int, cores: Sequence[int]) -> Iterator[Iterator[WorkerProcess]]:
+    """`count` workers one after another: while one is used, the next one starts and imports on another core.
+
+    Whoever takes a worker ends it; what nobody has taken is ended here.
+    """
+    waiting: list[WorkerProcess] = []
+
+    def one_by_one() -> Iterator[WorkerProcess]:
+        for number in range(count):
+            current = waiting.pop() if waiting else WorkerProcess(threads, cores)
+            if number + 1 < count:
+                waiting.append(WorkerProcess(threads, cores))
+            yield current
+
+    try:
+        yield one_by_one()
+    finally:
+        for worker in waiting:
+            worker.kill()
 
 
 class WorkerHere:

@@ -11,7 +11,7 @@ from rows import record, write_journal
 from backprop import installed_strategies
 from backprop.bench.record import Agreement, Record
 from backprop.bench.report import pictures
-from backprop.bench.suites import known_scenarios
+from backprop.bench.suites import find_suite, known_scenarios
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 
@@ -106,6 +106,20 @@ def test_benchmark_only_collects_benchmarks_and_no_tests():
     files = collected("--benchmark-only", "--scenario", "toy")
     assert "bench/test_gradients.py" in files
     assert all(file.startswith("bench/") for file in files)
+
+
+def test_benchmark_only_measures_the_quick_suite_and_says_so_first():
+    done = run_pytest("--benchmark-only", "--collect-only")
+    quick = find_suite("quick")
+    cells = sum(len(quick.strategies_of(scenario)) for scenario in quick.scenarios)
+    assert f"backprop: {cells} cells in one process" in done.out
+    assert f"{cells}/" in done.out  # of those that were collected
+    assert "test_training.py" not in done.out
+
+
+def test_the_step_of_a_training_is_measured_where_its_file_is_named():
+    done = run_pytest("--benchmark-only", "--collect-only", "-q", "bench/test_training.py")
+    assert "bench/test_training.py::test_step" in done.out
 
 
 def test_the_strategy_and_the_scenario_that_are_named_are_all_that_is_measured():

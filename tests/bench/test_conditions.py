@@ -10,7 +10,7 @@ from backprop.bench.report import write_reports
 from backprop.bench.threads import available_cores
 from backprop.bench.workers import WorkerError
 
-GOOD = Conditions(pinned=True, stops=True, memory_tracker="memray")
+GOOD = Conditions(pinned=True, stops=True, memory_tracker="memray", start_up_s=0.3)
 CORES = available_cores()[-1:]
 
 
@@ -21,9 +21,9 @@ def test_where_everything_works_nothing_is_said():
 @pytest.mark.parametrize(
     ("bad", "words"),
     [
-        (Conditions(True, False, "memray"), "could not be stopped"),
-        (Conditions(False, True, "memray"), "could not be pinned"),
-        (Conditions(True, True, "tracemalloc"), "memray is not installed"),
+        (Conditions(True, False, "memray", 0.3), "could not be stopped"),
+        (Conditions(False, True, "memray", 0.3), "could not be pinned"),
+        (Conditions(True, True, "tracemalloc", 0.3), "memray is not installed"),
     ],
 )
 def test_what_does_not_work_is_one_note(bad, words):
@@ -33,7 +33,7 @@ def test_what_does_not_work_is_one_note(bad, words):
 
 
 def test_every_table_says_what_did_not_work(tmp_path, capsys):
-    notes = Conditions(False, False, "tracemalloc").notes()
+    notes = Conditions(False, False, "tracemalloc", 0.3).notes()
     rows = [record(), record(scenario="small"), record(scenario="small", dtype="float32")]
     write_journal(tmp_path, *rows, run=RUN | {"notes": notes})
     write_reports(tmp_path)
@@ -65,7 +65,13 @@ def test_the_conditions_are_found_out_with_a_worker(monkeypatch):
     monkeypatch.setattr("os.sched_setaffinity", forbidden, raising=False)
     monkeypatch.setattr("backprop.bench.places.conditions.best_tracker", lambda: "tracemalloc")
     found = Conditions.of(1, CORES, 0.003)
-    assert found.to_json() == {"pinned": False, "stops": found.stops, "memory_tracker": "tracemalloc"}
+    assert found.to_json() == {
+        "pinned": False,
+        "stops": found.stops,
+        "memory_tracker": "tracemalloc",
+        "start_up_s": found.start_up_s,
+    }
+    assert found.start_up_s > 0
 
 
 def test_a_worker_that_cannot_start_is_one_sentence(monkeypatch):

@@ -1,5 +1,7 @@
 """A group's records, made from turns that are made up: ratios, noise floor, shares, and who fails."""
 
+import contextlib
+
 import numpy as np
 import pytest
 from planted import wrong
@@ -42,7 +44,7 @@ class Stage:
 
 @pytest.fixture
 def measure(monkeypatch):
-    def verify(group, target, cell, bench):
+    def verify(group, target, cell, bench, _):
         if target in group.deaths:
             raise WorkerError(*group.deaths[target])
         worker = WorkerHere(bench, cell.strategy)
@@ -51,6 +53,8 @@ def measure(monkeypatch):
 
     monkeypatch.setattr(Group, "_speeds", lambda group: Speeds(LIMITS, 1e-4))
     monkeypatch.setattr(Group, "_verify", verify)
+    nobody = contextlib.nullcontext
+    monkeypatch.setattr(module, "started_ahead", lambda count, *_: nobody(nobody() for _ in range(count)))
     monkeypatch.setattr(Group, "deaths", {}, raising=False)
 
     def run(targets, deaths=None, budget=None, scenario=SCENARIO, schedule=None, **stage):

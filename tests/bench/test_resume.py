@@ -253,7 +253,7 @@ def test_the_report_can_be_made_again_from_the_journal_alone(tmp_path, undisturb
 
 def test_the_description_says_how_it_was_measured(undisturbed):
     run = json.loads((undisturbed.folder / NAME).read_text(encoding="utf-8").splitlines()[0])
-    assert set(run["conditions"]) == {"pinned", "stops", "memory_tracker"}
+    assert set(run["conditions"]) == {"pinned", "stops", "memory_tracker", "start_up_s"}
     assert run["notes"] == undisturbed.rows["notes"]
     assert run["machine"]["threads"] == 1
     assert all(pool["num_threads"] == 1 for pool in run["machine"]["blas"])

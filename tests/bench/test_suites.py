@@ -265,8 +265,21 @@ def test_a_claim_needs_six_starts():
     sentence(caught.value)
 
 
-@pytest.mark.parametrize("name", built_in_suites())
-def test_built_in_suites_have_the_starts_that_a_claim_needs(name):
+def test_a_claim_that_is_asked_for_has_six_starts_by_itself():
+    assert restrict(find_suite("quick"), claim="5%").schedule.starts == STARTS_TO_CLAIM
+
+
+def test_the_quick_suite_has_every_derivation_of_the_card_on_real_digits():
+    quick = find_suite("quick")
+    card = {"full-jacobian", "batched-jacobian", "short-form", "finite-differences"}
+    assert card <= set(quick.strategies)
+    measured = {(str(one.network.sizes), one.batch_size) for one in quick.scenarios}
+    assert measured == {("784-512-10", 1), ("784-512-10", 32), ("49-32-10", 32)}
+    assert not any(one.synthetic for one in quick.scenarios)
+
+
+@pytest.mark.parametrize("name", sorted(set(built_in_suites()) - {"quick"}))
+def test_built_in_suites_have_the_starts_that_a_claim_needs_but_for_the_quick_one(name):
     assert find_suite(name).schedule.starts >= STARTS_TO_CLAIM
 
 

@@ -10,7 +10,7 @@ from backprop.bench import turns as module
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, ratio_of
 from backprop.bench.turns import Participant, Schedule, Site, take_turns
-from backprop.bench.workers import WorkerError
+from backprop.bench.workers import WorkerError, started_ahead
 
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 SITE = Site("sample", 1, [0], 1e9, 60.0)
@@ -67,6 +67,9 @@ class FakeWorker:
             call_s = self.stage.by_start.get(self.target, [call_s] * 1000)[self.number_of_start]
         return {"load": {}, "prepare": {"prepare_s": 0.5, "call_s": call_s}, "turn": {"call_s": call_s}}[do]
 
+    def kill(self):
+        self._note("end")
+
     def stop(self):
         self.awake = False
         self._note("stop")
@@ -80,7 +83,7 @@ class FakeWorker:
 def perform(monkeypatch):
     def run(names, schedule=None, seed=0, reference=None, compared=True, **behaviour):
         stage = Stage(**behaviour)
-        monkeypatch.setattr(module, "WorkerProcess", stage.make)
+        monkeypatch.setattr("backprop.bench.workers.WorkerProcess", stage.make)
         monkeypatch.setattr(module.time, "monotonic", lambda: stage.clock)
         advanced = []
         participants = [Participant(name, name, compared=compared) for name in names]
@@ -105,22 +108,33 @@ def test_every_participant_takes_every_turn_of_every_start(perform):
     assert result.stopped
 
 
-def test_workers_start_one_after_another_each_stopped_before_the_next_begins(perform):
+def test_workers_prepare_one_after_another_each_stopped_before_the_next_is_asked(perform):
     stage, _, _ = perform("abc", Schedule(starts=3, turns=2))
     for first in range(0, 9, 3):
-        own = [event for event in stage.events if event[0] in range(first, first + 3)]
-        starting = own[: own.index((first + 2, "stop")) + 1]
-        expected = [
-            (k, what) for k in range(first, first + 3) for what in ("start", "load", "prepare", "stop")
+        own = [
+            event for event in stage.said("load", "prepare", "stop") if event[0] in range(first, first + 3)
         ]
-        assert starting == expected
+        starting = own[: own.index((first + 2, "stop")) + 1]
+        assert starting == [
+            (k, what) for k in range(first, first + 3) for what in ("load", "prepare", "stop")
+        ]
     starts_and_ends = stage.said("start", "end")
     for first in range(0, 9, 3):  # a start's workers are all gone before the next start's begin
         chunk = starts_and_ends[2 * first : 2 * first + 6]
         assert {who for who, _ in chunk} == set(range(first, first + 3))
 
 
-def test_at_most_one_worker_is_awake(perform):
+def test_the_next_worker_and_no_other_imports_while_one_is_prepared(perform):
+    stage, _, _ = perform("abcd", Schedule(starts=3, turns=2))
+    for number, worker in enumerate(stage.workers):
+        before = stage.events.index((number, "load"))
+        begun = [who for who, what in stage.events[:before] if what == "start"]
+        last_of_the_start = number % 4 == 3
+        assert len(begun) == number + (1 if last_of_the_start else 2)
+        assert worker.target is not None
+
+
+def test_while_turns_are_taken_at_most_one_worker_is_awake(perform):
     stage, _, _ = perform("abcd")
     awake = set()
     for who, what in stage.events:
@@ -128,7 +142,15 @@ def test_at_most_one_worker_is_awake(perform):
             awake.add(who)
         elif what in ("stop", "end"):
             awake.discard(who)
-        assert len(awake) <= 1
+        assert len(awake) <= (1 if what == "turn" else 2)
+
+
+def test_a_worker_that_nobody_took_is_ended(monkeypatch):
+    stage = Stage()
+    monkeypatch.setattr("backprop.bench.workers.WorkerProcess", stage.make)
+    with started_ahead(3, 1, [0]) as workers:
+        next(workers)
+    assert stage.said("start", "end") == [(0, "start"), (1, "start"), (1, "end")]
 
 
 def test_a_turn_is_resume_measure_stop(perform):

@@ -25,6 +25,8 @@ from backprop.errors import RecordError
 
 if TYPE_CHECKING:
     from backprop.bench.results import Results
+    from backprop.bench.scenarios import Scenario
+    from backprop.bench.suites import Suite
 
 
 def run(
@@ -104,9 +106,14 @@ def run(
             print(f"Note: {note}", file=sys.stderr)
         command = ["backprop", *sys.argv[1:]]
         instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
+
+        def announce(expected: dict[Scenario, float]) -> None:
+            if expected and not as_json:
+                print(_announced(chosen, expected), file=sys.stderr)
+
         with group_display(chosen) as (say, advance):
             try:
-                instrument.run(say, advance, resume, fresh)
+                instrument.run(say, advance, resume, fresh, announce)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
@@ -117,6 +124,19 @@ def run(
         _print_targets(instrument.results)
     again = _going_on(sys.argv[1:], folder) if is_begun else None
     finish_run(instrument.results, as_json, written, interrupted, notes, again)
+
+
+def _announced(suite: Suite, expected: dict[Scenario, float]) -> str:
+    """What the run will do, and how long that takes, in one sentence."""
+    from backprop.bench.report import units
+
+    cells = _counted(sum(len(suite.strategies_of(scenario)) for scenario in expected), "cell")
+    scenarios = _counted(len(expected), "scenario")
+    return f"Suite {suite.name}: {cells} in {scenarios}, about {units.duration(sum(expected.values()))}."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _going_on(arguments: list[str], folder: Path) -> str:

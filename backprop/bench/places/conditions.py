@@ -24,11 +24,15 @@ class ClockError(BackpropError, RuntimeError):
 
 @dataclass(frozen=True)
 class Conditions:
-    """Whether workers could be pinned to their cores and stopped while they wait, and what tracks memory."""
+    """Whether workers could be pinned to their cores and stopped while they wait, and what tracks memory.
+
+    start_up_s: the seconds that a worker took until its first answer.
+    """
 
     pinned: bool
     stops: bool
     memory_tracker: str
+    start_up_s: float
 
     @classmethod
     def of(cls, threads: int, cores: Sequence[int], turn_s: float) -> Conditions:
@@ -37,8 +41,11 @@ class Conditions:
         A worker that cannot even start raises `BackpropError`.
         """
         check_clock(time.get_clock_info("perf_counter").resolution, turn_s)
+        began = time.monotonic()
         with WorkerProcess(threads, cores) as worker:
             try:
+                worker.ask("ping", START_UP_S)
+                start_up_s = time.monotonic() - began
                 worker.stop()
                 worker.resume()
                 worker.ask("ping", START_UP_S)
@@ -46,7 +53,7 @@ class Conditions:
                 raise BackpropError(
                     f"A worker cannot run here: {error.reason}; expected an answer."
                 ) from error
-            return cls(worker.pinned, worker.can_stop, best_tracker())
+            return cls(worker.pinned, worker.can_stop, best_tracker(), start_up_s)
 
     def notes(self) -> list[str]:
         """One sentence for everything that is not as it should be, for the user and for every table."""

@@ -10,11 +10,13 @@ import numpy as np
 
 from backprop import find_strategy
 from backprop.bench.budget import Budget
+from backprop.bench.duration import group_seconds
 from backprop.bench.group import Group
 from backprop.bench.libraries import measured_libraries
 from backprop.bench.machine import cpu_name, describe_machine
 from backprop.bench.places.conditions import Conditions
 from backprop.bench.places.place import Found, Place, Say
+from backprop.bench.places.predicted import Predicted
 from backprop.bench.threads import choose_cores
 
 if TYPE_CHECKING:
@@ -49,6 +51,17 @@ class Here(Place):
     def notes(self) -> list[str]:
         """The notes of the conditions."""
         return self.conditions.notes()
+
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[Scenario, float]:
+        """As predicted from the machine's limits, the time of the loss, and the time in which a worker starts."""
+        predicted = Predicted(self.threads).measure(
+            suite, suite.scenarios, budget, lambda *_: None, lambda: None
+        )
+        start_up_s = self.conditions.start_up_s
+        return {
+            scenario: group_seconds(records, scenario, suite.schedule, start_up_s)
+            for scenario, records, _ in predicted
+        }
 
     def check(self, suite: Suite) -> None:
         """Raise `ThreadError` or `DataError` where a scenario needs more cores, or other data."""

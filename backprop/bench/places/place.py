@@ -39,6 +39,10 @@ class Place(ABC):
     def notes(self) -> list[str]:
         """One sentence for everything that is not as it should be, for the user and for every table."""
 
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[Scenario, float]:
+        """How long the group of each scenario is expected to take; empty where that is not known beforehand."""
+        return {}
+
     @abstractmethod
     def check(self, suite: Suite) -> None:
         """Raise `BackpropError` where a scenario of the suite cannot be measured here."""

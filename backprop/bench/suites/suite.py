@@ -88,16 +88,18 @@ def restrict(
     """The suite with these strategies instead of its own, in these of its scenarios, and another schedule.
 
     What is empty or None stays as it is; with other strategies or fewer scenarios it goes without its curves.
-    precision, claim: texts such as `2%`.
+    precision, claim: texts such as `2%`; a claim has at least as many starts as every claim needs.
     Raises `SuiteError` for a schedule that gives no interval, and `UnknownNameError` for a strategy that is not
     installed or a scenario that the suite has not.
     """
+    asked = suite.schedule.claim if claim is None else parse_share("claim", claim)
+    fewest = STARTS_TO_CLAIM if claim is not None else 0
     schedule = replace(
         suite.schedule,
-        starts=suite.schedule.starts if starts is None else starts,
+        starts=max(suite.schedule.starts, fewest) if starts is None else starts,
         turns=suite.schedule.turns if turns is None else turns,
         precision=suite.schedule.precision if precision is None else parse_share("precision", precision),
-        claim=suite.schedule.claim if claim is None else parse_share("claim", claim),
+        claim=asked,
     )
     if schedule.turns < 1:
         raise SuiteError(f"The turns are {schedule.turns}; expected at least one in every start.")
