@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop import peers, strategies
-from backprop.bench.report.ranking import Lead
+from backprop.bench.report.answer import Lead
 from backprop.finding import modules
 
 Spec = dict[str, Any]

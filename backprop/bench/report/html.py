@@ -18,9 +18,10 @@ from typing import Any
 
 from backprop.bench.report import charts, data, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
+from backprop.bench.report.answer import Lead, answer
+from backprop.bench.report.claims import ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED, available
-from backprop.bench.report.ranking import Lead, answer, ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
 from backprop.errors import BackpropError

@@ -108,7 +108,7 @@ def _ranked(cell: Any, short: float | None) -> Figures:
         "error": number(cell.gradient_error, units.error),
         "tolerance": number(cell.tolerance, units.error),
         "accuracy": number(cell.test_accuracy, units.percent),
-        "status": text(cell.status, f"unstable: {cell.unstable}" if cell.unstable else ""),
+        "status": text(f"{cell.status}, unstable" if cell.unstable else cell.status, one_line(cell.unstable)),
         "reason": text(cell.reason),
     }
 
