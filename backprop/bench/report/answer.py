@@ -80,7 +80,7 @@ class Lead:
         measured = [bar for bar in self.bars if not bar.predicted]
         base = [bar for bar in measured if bar.strategy == self.base]
         others = [bar for bar in measured if bar.strategy != self.base]
-        return (*base, *sorted(others, key=lambda bar: (bar.exact, bar.ratio))[-1:])
+        return (*base[:1], *sorted(others, key=lambda bar: (bar.exact, bar.ratio))[-1:])
 
 
 @dataclass(frozen=True)
@@ -271,13 +271,14 @@ def _verdict(cells: Sequence[Any]) -> str:
     measured = sum(cell.status in MEASURED for cell in cells)
     out = len(cells) - measured
     left = f"{out:,} {'cell was' if out == 1 else 'cells were'} left out, with reasons below."
+    left = left if out else "No cell was left out."
     wrong = {f"{c.strategy} ({c.scenario}, {c.dtype})" for c in cells if c.status == "disagrees"}
     if wrong:
         return f"Wrong gradients, marked “disagrees” and not ranked: {', '.join(sorted(wrong))}. {left}"
     if measured == 0:
         return left if out else "The run holds no cell at all."
     said = "The one measured cell is" if measured == 1 else f"All {measured:,} measured cells are"
-    return f"{said} within the tolerance of the error model. {left if out else 'No cell was left out.'}"
+    return f"{said} within the tolerance of the error model. {left}"
 
 
 def _doubt(cells: Sequence[Any]) -> str:

@@ -215,12 +215,13 @@ _ROW = 38
 def bars(lead: Lead) -> Spec:
     """One bar a strategy on a logarithmic axis, its name above it and its ratio behind it; dashed where predicted."""
     left = 0.5 * min(bar.ratio if bar.low is None else min(bar.low, bar.ratio) for bar in lead.bars)
-    right = max(bar.ratio for bar in lead.bars)
+    right = max(bar.ratio if bar.high is None else max(bar.high, bar.ratio) for bar in lead.bars)
     axis = {
         "values": [10.0**k for k in range(-12, 16) if left <= 10.0**k <= 10 * right],
         "labelExpr": "format(datum.value, ',~r') + 'x'",
         "labelOverlap": True,
         "domain": False,
+        "grid": False,  # no line runs through the numbers
     }
     title = f"time ÷ that of {lead.base}, logarithmic"
     ratio = logarithmic("ratio", title, axis, domain=[left, right * (right / left) ** 0.45], nice=False)
@@ -244,7 +245,7 @@ def bars(lead: Lead) -> Spec:
     words = {"type": "text", "align": "left", "aria": False}
     name = {
         "mark": {**words, "dy": -_ROW / 4 + 2},
-        "encoding": {"x": {"value": 0}, "text": {"field": "strategy", "type": "nominal"}},
+        "encoding": {"x": {"value": 0}, "text": {"field": "name", "type": "nominal"}},
     }
     figure = {
         "mark": {**words, "dx": 7, "dy": down, "fontWeight": 600},

@@ -123,7 +123,7 @@ def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
     assert column(tables(ranking)[0], "status") == ["ok", "disagrees"]
     assert second == (
         "**Wrong gradients, marked “disagrees” and not ranked: missing-mean (toy, float64), "
-        "transposed (toy, float32). 0 cells were left out, with reasons below.**"
+        "transposed (toy, float32). No cell was left out.**"
     )
 
 
