@@ -244,7 +244,7 @@ def bars(lead: Lead) -> Spec:
     }
     words = {"type": "text", "align": "left", "aria": False}
     name = {
-        "mark": {**words, "dy": -_ROW / 4 + 2},
+        "mark": {**words, "dy": -_ROW / 4 + 2, "limit": {"expr": "width"}},
         "encoding": {"x": {"value": 0}, "text": {"field": "name", "type": "nominal"}},
     }
     figure = {
