@@ -118,7 +118,7 @@ def run(
         finish_run(instrument.results, as_json, written, interrupted, notes, again)
     finally:  # it may exit with a code; the bounds of the maintainers stand below everything that users ask for
         if not (as_json or predict):
-            _print_targets(instrument.results)
+            print_targets_of(instrument.results)
 
 
 def _going_on(arguments: list[str], folder: Path) -> str:
@@ -143,7 +143,7 @@ def measure_curves(folder: Path) -> bool:
     return False
 
 
-def _print_targets(results: Results) -> None:
+def print_targets_of(results: Results) -> None:
     """Print the maintainers' targets; nothing where the run does not measure what they are about."""
     from backprop.bench.console import make_console, print_targets
     from backprop.bench.report.frame import to_frame
