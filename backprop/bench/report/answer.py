@@ -277,8 +277,8 @@ def _verdict(cells: Sequence[Any]) -> str:
         return f"Wrong gradients, marked “disagrees” and not ranked: {', '.join(sorted(wrong))}. {left}"
     if measured == 0:
         return left if out else "The run holds no cell at all."
-    said = "The one measured cell is" if measured == 1 else f"All {measured:,} measured cells are"
-    return f"{said} within the tolerance of the error model. {left}"
+    said = "The one measured gradient is" if measured == 1 else f"All {measured:,} measured gradients are"
+    return f"{said} right, within the tolerance of the error model. {left}"
 
 
 def _doubt(cells: Sequence[Any]) -> str:

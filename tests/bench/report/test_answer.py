@@ -225,7 +225,7 @@ def test_nothing_to_open_with_is_said(rows, words):
 
 def test_the_verdict_names_wrong_gradients_and_counts_what_is_missing():
     assert "wrong (toy, float64)" in verdict(record(), wrong())
-    assert verdict(record(), record("b"), left_out()).startswith("All 2 measured cells are within")
+    assert verdict(record(), record("b"), left_out()).startswith("All 2 measured gradients are right, within")
     assert "1 cell was left out" in verdict(record(), left_out())
     assert verdict() == "The run holds no cell at all."
 

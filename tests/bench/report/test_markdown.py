@@ -92,7 +92,7 @@ def test_the_report_leads_with_what_the_gradient_costs_the_ranking_and_one_sente
     assert sentence == (
         "dense takes 1,080 times the time and 1.00 times the memory of short-form, for the same 16 digits."
     )
-    assert verdict.startswith("All 3 measured cells are within")
+    assert verdict.startswith("All 3 measured gradients are right, within")
 
 
 def test_a_busy_machine_is_said_in_the_headline_and_in_bold_below_the_verdict():
@@ -129,7 +129,7 @@ def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
 
 def test_all_right_is_said_with_how_many_were_left_out():
     said = render([record(), record("b"), left_out()]).split("\n\n")[4]
-    assert "All 2 measured cells are within the tolerance" in said
+    assert "All 2 measured gradients are right, within the tolerance" in said
     assert "1 cell was left out" in said
 
 
