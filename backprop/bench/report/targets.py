@@ -65,9 +65,10 @@ def targets(frame: pd.DataFrame) -> list[Target]:
 
 
 def maintainers_targets(frame: pd.DataFrame) -> list[Target]:
-    """The targets of a run that measured a library of every kind, as the suite `peers` does; of other runs none."""
+    """The targets of a run that has a bound against every kind of library, as the suite `peers` has; else none."""
     found = targets(frame)
-    return found if {target.work for target in found}.issuperset(_AGAINST_LIBRARIES) else []
+    bound = {target.work for target in found if target.must is not None}
+    return found if bound.issuperset(_AGAINST_LIBRARIES) else []
 
 
 def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:

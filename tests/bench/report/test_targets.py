@@ -1,9 +1,11 @@
 """Targets: ratios turn by turn, against the fastest of the others, and what may be said of them."""
 
+from pathlib import Path
+
 import pytest
 from rows import left_out, record
 
-from backprop.bench.report.frame import to_frame
+from backprop.bench.report.frame import load_frame, to_frame
 from backprop.bench.report.targets import maintainers_targets, summary_rows, target_rows, targets
 
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
@@ -172,3 +174,14 @@ def test_a_run_without_one_kind_of_library_shows_no_bounds(left):
     rows = [one for one in PEERS if not one.strategy.startswith(tuple(left.split(", ")))]
     assert found(*rows)
     assert maintainers_targets(to_frame(rows)) == []
+
+
+def test_a_run_of_another_network_shows_no_bounds_because_it_has_none():
+    rows = [cell(one.strategy, one.time_median_s, network="9-7-4 relu", parameters=102) for one in PEERS]
+    assert maintainers_targets(to_frame(rows)) == []
+
+
+def test_of_the_reference_runs_the_one_of_the_suite_peers_alone_shows_the_bounds():
+    reference = Path(__file__).parents[3] / "results" / "reference"
+    shown = [name for name in (".", "peers", "scaling") if maintainers_targets(load_frame(reference / name))]
+    assert shown == ["peers"]
