@@ -98,6 +98,7 @@ LOG: Spec = {"type": "log"}
 _DECADE = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 _DECADES: Spec = {
     "labelOverlap": True,
+    "labelSeparation": 4,
     "gridOpacity": {"condition": {"test": _DECADE, "value": 1}, "value": 0.3},
 }
 
@@ -119,8 +120,8 @@ POWERS: Spec = {**_DECADES, "labelExpr": f"{_DECADE} ? format(datum.value, '.0e'
 COUNTS: Spec = {"format": ".3~s", "labelOverlap": True}
 
 
-def logarithmic(field: str, title: str, axis: Spec, **scale: Any) -> Spec:
-    """A position on a logarithmic axis."""
+def logarithmic(field: str, title: str | list[str], axis: Spec, **scale: Any) -> Spec:
+    """A position on a logarithmic axis; a title may have several lines."""
     return {
         "field": field,
         "type": "quantitative",
@@ -339,7 +340,7 @@ def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
     curve: title of the horizontal axis, dtype, and whether there are rings, as `accuracy.curves` has them.
     """
     title, dtype = curve["title"], curve["dtype"]
-    below = title + (" (○: predicted bottom)" if curve["rings"] else "")
+    below = [title, "○: predicted bottom"] if curve["rings"] else title
     place = {
         "x": logarithmic("x", below, POWERS, **_BROAD),
         "y": logarithmic("error", f"relative error, {dtype}", POWERS),
@@ -358,9 +359,7 @@ def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
 def roofline(look: Spec) -> Spec:
     """Achieved speed against operations per byte, under the machine's two limits."""
     place = {
-        "x": logarithmic(
-            "intensity", "floating-point operations per byte moved, as predicted", PLAIN, **_BROAD
-        ),
+        "x": logarithmic("intensity", "operations per byte moved, predicted", PLAIN, **_BROAD),
         "y": logarithmic("speed", "operations per second", SPEEDS),
     }
     text = tooltip(

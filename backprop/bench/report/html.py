@@ -145,7 +145,7 @@ _RANKED = (
     "accuracy", "status",
 )  # fmt: skip
 _LEFT_OUT = (
-    "strategy", "scenario", "dtype", "status", "reason", "predicted time", "predicted memory", "forward passes",
+    "strategy", "scenario", "dtype", "reason", "status", "predicted time", "predicted memory", "forward passes",
 )  # fmt: skip
 
 

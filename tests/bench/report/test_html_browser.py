@@ -220,13 +220,24 @@ def test_at_a_screens_width_no_table_and_no_text_is_cut(opened, name):
             .filter(box => getComputedStyle(box).display !== 'inline').map(box => box.textContent.slice(0, 80))"""
     )
     assert cut == []
-    outside = page.evaluate(
+    assert outside_of_charts(page) == []
+
+
+@pytest.mark.parametrize("name", ["busy", "."])
+def test_on_a_phone_no_text_of_a_chart_is_cut(opened, name):
+    page = opened(name, PHONE)
+    unfold(page)
+    assert outside_of_charts(page) == []
+
+
+def outside_of_charts(page):
+    """The texts that are not wholly within their chart."""
+    return page.evaluate(
         """[...document.querySelectorAll('svg text')].filter(text => {
             const own = text.getBoundingClientRect(), svg = text.closest('svg').getBoundingClientRect();
             return own.width && (own.left < svg.left - 1 || own.right > svg.right + 1);
         }).map(text => text.textContent)"""
     )
-    assert outside == []
 
 
 @pytest.mark.parametrize("size", [PHONE, SCREEN], ids=["phone", "screen"])
