@@ -21,7 +21,8 @@ from rich.table import Table
 
 from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
-from backprop.bench.report.ranking import answer, by_scenario, rank
+from backprop.bench.report.answer import conclusion
+from backprop.bench.report.ranking import by_scenario, rank
 from backprop.bench.report.tables import TEXT_COLUMNS, Row, ranking
 
 if TYPE_CHECKING:
@@ -104,13 +105,10 @@ _NUMBERS = ("time", "÷ short form", "noise floor", "peak memory", "error", "tol
 
 
 def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
-    """The answer in words, then one ranked table a scenario, each with the notes on how it was measured.
+    """One ranked table a scenario, each with the notes on how it was measured, then the answer in words.
 
     A long sweep shows its first scenarios; the others are in the report.
     """
-    said = answer(records)
-    if said.lead is not None and (said.lead.measured or not any(record.measured for record in records)):
-        console.print(f"{said.headline}. {said.sentence}")
     groups = by_scenario(records)
     for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
         title = f"{scenario}, {dtype}: {cells[0].network}, batch {cells[0].batch_size}"
@@ -127,6 +125,8 @@ def print_records(console: Console, records: Sequence[Record], notes: Sequence[s
             console.print(f"note: {note}")
     if (more := len(groups) - _MOST_TABLES) > 0:
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
+    for line in conclusion(records):
+        console.print(line)
 
 
 def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:

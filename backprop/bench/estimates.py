@@ -31,6 +31,8 @@ from backprop.bench.statistics import (
     verdict,
 )
 
+BUSY = 1.5
+"""The noise floor from which on a machine was too busy to publish its times; an idle one stays below 1.15."""
 _NOT_RUN = ("over-memory-budget", "over-time-budget", "unsupported", "unavailable", "predicted")
 
 
@@ -62,6 +64,10 @@ def figures(records: Sequence[Record]) -> None:
                 _fill_in_time(cell)
                 if cell.turns_group is not None:
                     cell.noise_floor = floor
+                    if floor is not None and floor > BUSY:
+                        _is_unstable(
+                            cell, "busy machine", f"one strategy under two names differs by {floor:.2f}x"
+                        )
                     _fill_in_ratios(cell, turns)
 
 
@@ -80,9 +86,14 @@ def _fill_in_time(cell: Record) -> None:
     if cell.predicted_bytes_moved is not None and cell.limit_bytes_per_s:
         cell.bandwidth_share = cell.predicted_bytes_moved / estimate.value / cell.limit_bytes_per_s
     first = first_turns(cell.samples_s)
-    if first is not None and "warm-up" not in cell.unstable:
-        said = f"warm-up: the first turn of a start took {first:.2f} times the others"
-        cell.unstable = "; ".join(filter(None, [cell.unstable, said]))
+    if first is not None:
+        _is_unstable(cell, "warm-up", f"the first turn of a start took {first:.2f} times the others")
+
+
+def _is_unstable(cell: Record, kind: str, why: str) -> None:
+    """Note why the times of a cell are not to be trusted, once of every kind."""
+    if kind not in cell.unstable:
+        cell.unstable = "; ".join(filter(None, [cell.unstable, f"{kind}: {why}"]))
 
 
 def _fill_in_ratios(cell: Record, turns: Mapping[str, Starts]) -> None:

@@ -4,9 +4,11 @@ import pytest
 from command import run_python
 from rows import left_out, record, wrong
 
+from backprop.bench.commands.run import print_targets_of
 from backprop.bench.console import make_console, print_records
+from backprop.bench.report.answer import answer
 from backprop.bench.report.markdown import ranked_table
-from backprop.bench.report.ranking import answer
+from backprop.bench.results import Results
 
 ROWS = [
     left_out("dense", predicted_time_s=2.0, predicted_peak_bytes=3 * 10**9),
@@ -33,9 +35,23 @@ def table(lines):
     return [dict(zip(header, row, strict=True)) for row in body]
 
 
-def test_the_answer_comes_first(printed):
-    said = answer(ROWS)
-    assert printed(ROWS)[0] == f"{said.headline}. {said.sentence}"
+def test_the_answer_in_one_sentence_follows_the_ranking(printed):
+    lines = [line for line in printed(ROWS) if line]
+    assert lines[-1] == answer(ROWS).sentence
+    assert lines[-2].startswith(("+", "|"))
+    assert not [line for line in lines[:2] if "times" in line]
+
+
+def test_of_several_scenarios_the_sentence_names_its_own(printed):
+    rows = [*ROWS, record(scenario="small", parameters=5)]
+    assert printed(rows)[-1] == f"toy, float64: {answer(ROWS).sentence}"
+
+
+def test_a_busy_machine_is_said_before_the_answer_and_counted_after_it(printed):
+    rows = [record(unstable="steal"), record("vjp", 2e-3, unstable="steal"), record("b", 3e-3)]
+    *_, said, counted = printed(rows)
+    assert said.startswith("Unstable: do not publish. b takes 3.00 times the time")
+    assert counted.startswith("2 of 3 measured cells are unstable")
 
 
 def test_the_ranking_is_the_one_of_the_report(printed):
@@ -58,7 +74,17 @@ def test_a_verification_which_times_nothing_claims_no_times(printed):
 
 def test_an_unstable_cell_says_why(printed):
     (row,) = table(printed([record(unstable="start 2 differs by 30%")]))
-    assert row["reason"] == "unstable: start 2 differs by 30%"
+    assert (row["status"], row["reason"]) == ("ok, unstable", "start 2 differs by 30%")
+
+
+@pytest.mark.parametrize(("left_out_of_it", "printed_titles"), [((), 1), (("jax-jacfwd",), 0)])
+def test_the_targets_are_printed_of_a_run_that_measures_every_kind_of_library_alone(
+    capsys, left_out_of_it, printed_titles
+):
+    names = ("short-form", "torch-grad", "batched-jacobian", "torch-jacrev", "forward-mode", "jax-jacfwd")
+    place = {"network": "784-512-10 relu", "parameters": 407_050}
+    print_targets_of(Results([record(name, **place) for name in names if name not in left_out_of_it]))
+    assert capsys.readouterr().out.count("Targets") == printed_titles
 
 
 def test_printing_needs_no_numpy():

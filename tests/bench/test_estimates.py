@@ -146,6 +146,16 @@ def test_a_warm_up_is_said_once():
     )
 
 
+@pytest.mark.parametrize(("floor", "is_busy"), [(1.1, False), (1.4, False), (1.6, True), (3.0, True)])
+def test_a_noise_floor_of_a_busy_machine_makes_every_cell_of_its_turns_unstable_and_is_said_once(
+    floor, is_busy
+):
+    cells, _ = estimated(*group(timed(SHORT_FORM, 1e-3), timed("vjp", 2e-3), floor=floor))
+    estimated(*cells.values())
+    for cell in cells.values():
+        assert cell.unstable.count("busy machine: one strategy under two names differs by") == is_busy
+
+
 def test_a_quick_look_keeps_what_it_measured():
     quick = record("a", 1e-3, ratio_to_short_form=2.0)
     before = repr(quick)

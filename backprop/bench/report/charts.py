@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop import peers, strategies
-from backprop.bench.report.ranking import Lead
+from backprop.bench.report.answer import Lead
 from backprop.finding import modules
 
 Spec = dict[str, Any]
@@ -98,6 +98,7 @@ LOG: Spec = {"type": "log"}
 _DECADE = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 _DECADES: Spec = {
     "labelOverlap": True,
+    "labelSeparation": 4,
     "gridOpacity": {"condition": {"test": _DECADE, "value": 1}, "value": 0.3},
 }
 
@@ -119,8 +120,8 @@ POWERS: Spec = {**_DECADES, "labelExpr": f"{_DECADE} ? format(datum.value, '.0e'
 COUNTS: Spec = {"format": ".3~s", "labelOverlap": True}
 
 
-def logarithmic(field: str, title: str, axis: Spec, **scale: Any) -> Spec:
-    """A position on a logarithmic axis."""
+def logarithmic(field: str, title: str | list[str], axis: Spec, **scale: Any) -> Spec:
+    """A position on a logarithmic axis; a title may have several lines."""
     return {
         "field": field,
         "type": "quantitative",
@@ -215,12 +216,13 @@ _ROW = 38
 def bars(lead: Lead) -> Spec:
     """One bar a strategy on a logarithmic axis, its name above it and its ratio behind it; dashed where predicted."""
     left = 0.5 * min(bar.ratio if bar.low is None else min(bar.low, bar.ratio) for bar in lead.bars)
-    right = max(bar.ratio for bar in lead.bars)
+    right = max(bar.ratio if bar.high is None else max(bar.high, bar.ratio) for bar in lead.bars)
     axis = {
         "values": [10.0**k for k in range(-12, 16) if left <= 10.0**k <= 10 * right],
         "labelExpr": "format(datum.value, ',~r') + 'x'",
         "labelOverlap": True,
         "domain": False,
+        "grid": False,  # no line runs through the numbers
     }
     title = f"time ÷ that of {lead.base}, logarithmic"
     ratio = logarithmic("ratio", title, axis, domain=[left, right * (right / left) ** 0.45], nice=False)
@@ -243,8 +245,8 @@ def bars(lead: Lead) -> Spec:
     }
     words = {"type": "text", "align": "left", "aria": False}
     name = {
-        "mark": {**words, "dy": -_ROW / 4 + 2},
-        "encoding": {"x": {"value": 0}, "text": {"field": "strategy", "type": "nominal"}},
+        "mark": {**words, "dy": -_ROW / 4 + 2, "limit": {"expr": "width"}},
+        "encoding": {"x": {"value": 0}, "text": {"field": "name", "type": "nominal"}},
     }
     figure = {
         "mark": {**words, "dx": 7, "dy": down, "fontWeight": 600},
@@ -338,7 +340,7 @@ def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
     curve: title of the horizontal axis, dtype, and whether there are rings, as `accuracy.curves` has them.
     """
     title, dtype = curve["title"], curve["dtype"]
-    below = title + (" (○: predicted bottom)" if curve["rings"] else "")
+    below = [title, "○: predicted bottom"] if curve["rings"] else title
     place = {
         "x": logarithmic("x", below, POWERS, **_BROAD),
         "y": logarithmic("error", f"relative error, {dtype}", POWERS),
@@ -357,9 +359,7 @@ def error_curve(curve: Mapping[str, Any], look: Spec) -> Spec:
 def roofline(look: Spec) -> Spec:
     """Achieved speed against operations per byte, under the machine's two limits."""
     place = {
-        "x": logarithmic(
-            "intensity", "floating-point operations per byte moved, as predicted", PLAIN, **_BROAD
-        ),
+        "x": logarithmic("intensity", "operations per byte moved, predicted", PLAIN, **_BROAD),
         "y": logarithmic("speed", "operations per second", SPEEDS),
     }
     text = tooltip(

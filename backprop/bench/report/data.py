@@ -14,8 +14,9 @@ import pandas as pd
 
 from backprop.bench.record import Agreement
 from backprop.bench.report import units
+from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.frame import tuples
-from backprop.bench.report.ranking import Lead, about, is_predicted, ran
+from backprop.bench.report.ranking import is_predicted, ran
 from backprop.bench.report.scaling import Exponent, Shape, families, shaped
 from backprop.bench.report.tables import matrices, median
 
@@ -34,6 +35,11 @@ def positive(value: Any) -> float | None:
 # Cells --------------------------------------------------------------------------------------------------
 
 
+def place(cell: Any) -> str:
+    """Scenario and dtype of a cell, as every chart names them."""
+    return f"{cell.scenario}, {cell.dtype}"
+
+
 def cell_row(cell: Any) -> Json:
     """What every chart shows of a cell: its measured figures where it is right, else the predicted ones."""
     right = ran(cell)
@@ -43,7 +49,7 @@ def cell_row(cell: Any) -> Json:
     interval = units.interval(cell.time_low_s, cell.time_high_s, units.seconds) if right else ""
     return {
         "strategy": str(cell.strategy),
-        "cell": f"{cell.scenario}, {cell.dtype}",
+        "cell": place(cell),
         "status": str(cell.status),
         "predicted": not right,
         "time": positive(seconds),
@@ -72,7 +78,8 @@ def bar_rows(lead: Lead) -> list[Json]:
                 "text": bar.text,
                 "time": about(bar.predicted) + units.seconds(bar.seconds),
                 "interval": units.interval(bar.low, bar.high, units.ratio) or units.MISSING,
-                "status": "predicted, not run" if bar.predicted else "measured",
+                "status": "predicted, not run" if bar.predicted else "measured" + ", unstable" * bar.unstable,
+                "name": bar.strategy + ", unstable" * bar.unstable,
                 "predicted": bar.predicted,
                 "colour": "var(--predicted)" if bar.predicted else "var(--accent)",
                 "edge": "var(--accent)" if bar.predicted else "transparent",
@@ -204,7 +211,7 @@ def _roof_point(cell: Any) -> Json | None:
         return None
     return {
         "strategy": str(cell.strategy),
-        "cell": f"{cell.scenario}, {cell.dtype}",
+        "cell": place(cell),
         "intensity": positive(cell.predicted_flops / moved),
         "speed": speed,
         "speed_text": units.flops_rate(speed),

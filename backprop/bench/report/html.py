@@ -16,13 +16,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from backprop.bench.report import charts, data, tables
+from backprop.bench.record import MEASURED
+from backprop.bench.report import charts, data, tables, units
 from backprop.bench.report.accuracy import find_accuracy, read_curves
+from backprop.bench.report.answer import Lead, answer
+from backprop.bench.report.claims import ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED, available
-from backprop.bench.report.ranking import Lead, answer, ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
-from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
+from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
 from backprop.errors import BackpropError
 
 NAME = "report.html"
@@ -70,7 +72,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
     said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
-    drawn = _charts(loaded, cells, said.lead, fitted, accuracy)
+    ranked, left_out = list(tables.ranking(cells)), list(tables.left_out(cells))
     content = {
         "answer": said,
         "lead": said.lead,
@@ -78,25 +80,29 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "predicted_bars": any(bar.predicted for bar in shown),
         "intervals": any(bar.low is not None for bar in shown),
         "notes": list(map(str, loaded.run.notes)),
-        "ranked": list(tables.ranking(cells)),
-        "ranked_headers": _RANKED,
+        "ranked": ranked,
+        "ranked_headers": _filled(_RANKED, ranked),
         "ranking_note": ranking_note(cells, loaded.run),
         "scenarios": list(dict.fromkeys(str(cell.scenario) for cell in cells)),
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
-        "charts": drawn,
+        "charts": _charts(loaded, cells, said.lead, fitted, accuracy),
         "text_columns": tables.TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
         "limits": tables.limits_rows(cells),
-        "targets": target_rows(targets(loaded.frame)),
+        "targets": tables.by_first(target_rows(maintainers_targets(loaded.frame))),
         "targets_note": TARGETS_NOTE.replace("`", ""),
-        "left_out": list(tables.left_out(cells)),
-        "left_out_headers": _LEFT_OUT,
+        "left_out": left_out,
+        "left_out_headers": _filled(_LEFT_OUT, left_out),
+        "left_out_count": f"{len(left_out):,} cell{'s' if len(left_out) != 1 else ''}"
+        if left_out
+        else "nothing",
+        "measured": any(cell.status in MEASURED for cell in cells),
         "most_rows": MOST_ROWS,
         "floors": tables.floor_rows(cells),
-        "measurements": tables.all_measurement_rows(cells),
+        "measurements": tables.measurements(cells),
         "hosts": tables.host_rows(cells),
         "machine": tables.machine_rows(loaded.run),
     }
@@ -104,9 +110,12 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
 
 
 def _tone(cells: Iterable[Any]) -> str:
-    """How the verdict is shown; a run in which nothing was measured is neither good nor bad."""
+    """How the verdict is shown: with a green tick only where all is right and nothing unstable, or plain."""
     statuses = {cell.status for cell in cells}
-    return "bad" if "disagrees" in statuses else "good" if "ok" in statuses else "plain"
+    if "disagrees" in statuses:
+        return "bad"
+    unstable = any(cell.unstable for cell in cells if cell.status == "ok")
+    return "good" if "ok" in statuses and not unstable else "plain"
 
 
 def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
@@ -118,10 +127,10 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("agreement", "Agreement", drawn["agreement"]),
         ("accuracy", "Error against step", True),
         ("limits", "Machine's limits", drawn["roofs"]),
-        ("targets", "Targets", content["targets"]),
         ("left-out", "Left out", True),
         ("noise", "Noise floor", True),
         ("machine", "Machine and command", True),
+        ("targets", "Targets", content["targets"]),
     )
     return [(part, title) for part, title, there in parts if there]
 
@@ -136,8 +145,15 @@ _RANKED = (
     "accuracy", "status",
 )  # fmt: skip
 _LEFT_OUT = (
-    "strategy", "scenario", "dtype", "status", "reason", "predicted time", "predicted memory", "forward passes",
+    "strategy", "scenario", "dtype", "reason", "status", "predicted time", "predicted memory", "forward passes",
 )  # fmt: skip
+
+
+def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) -> list[str]:
+    """The headers of columns in which a row has something."""
+    return [
+        one for one in headers if any(figures[one].text not in ("", units.MISSING) for _, figures in rows)
+    ]
 
 
 # Charts -------------------------------------------------------------------------------------------------
@@ -151,7 +167,11 @@ def _charts(
     accuracy: Path | None,
 ) -> data.Json:
     """What page.js draws: the data of every chart, and the charts themselves."""
-    found = data.sweeps(cells, fitted)
+    found, pairs, roofs = (
+        data.sweeps(cells, fitted),
+        data.agreement_groups(loaded.agreements),
+        data.roofs(cells),
+    )
     curves = [] if accuracy is None else read_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
@@ -162,21 +182,32 @@ def _charts(
         for quantity in charts.QUANTITIES
     }
     specs |= {"agreement": charts.agreement(), "roofline": charts.roofline(look)}
-    if lead:
+    bars = data.bar_rows(lead) if lead and len(lead.bars) > 1 else None  # one bar alone compares nothing
+    if lead and bars:
         specs["bars"] = charts.bars(lead)
     for curve in curves:
         curve["spec"] = charts.error_curve(curve, look)
     return {
         "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
-        "first": f"{lead.scenario}, {lead.dtype}" if lead else "",
         "cells": [data.cell_row(cell) for cell in cells],
-        "bars": data.bar_rows(lead) if lead else None,
+        "bars": bars,
         "sweeps": [dataclasses.asdict(sweep) for sweep in found],
-        "agreement": data.agreement_groups(loaded.agreements),
-        "roofs": data.roofs(cells),
+        "agreement": pairs,
+        "roofs": roofs,
+        "first": {
+            "sweep": _first(lead, [{data.place(cells[k]) for k in sweep.cells} for sweep in found]),
+            "pair-group": _first(lead, [{group["label"]} for group in pairs]),
+            "roof": _first(lead, [{point["cell"] for point in roof["points"]} for roof in roofs]),
+        },
         "curves": curves,
         "specs": specs,
     }
+
+
+def _first(lead: Lead | None, groups: Iterable[set[str]]) -> int:
+    """Which of the groups, each given by the scenarios in it, a chart opens with: the first with the answer's."""
+    wanted = f"{lead.scenario}, {lead.dtype}" if lead else ""
+    return next((k for k, places in enumerate(groups) if wanted in places), 0)
 
 
 @functools.cache

@@ -9,12 +9,14 @@ from typing import Any
 
 from backprop.bench.record import MEASURED, Agreement, Description
 from backprop.bench.report import tables, units
+from backprop.bench.report.answer import Answer, Lead, answer
+from backprop.bench.report.claims import found_note, ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED
-from backprop.bench.report.ranking import Answer, Lead, answer, by_scenario, found_note, ranking_note
+from backprop.bench.report.ranking import by_scenario
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
-from backprop.bench.report.targets import TARGETS_NOTE, target_rows, targets
+from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
 
 # The report of a run ------------------------------------------------------------------------------------
 
@@ -22,14 +24,15 @@ _RANKED = (
     "#", "strategy", "time", "± IQR", "min", "÷ short form", "noise floor", "÷ loss", "÷ products", "prepare",
     "peak memory", "predicted", "error", "tolerance", "accuracy", "status",
 )  # fmt: skip
-_SOMETIMES = ("#", "noise floor")
+_SOMETIMES = ("#", "noise floor", "95% interval")
 """Columns that a table has where a cell has a figure: a quick look has no A/A pair, and one start has no rank."""
 
 
 def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str:
     """The whole report as Markdown that GitHub renders; `pictures` are file names beside it."""
-    frame, cells = loaded.frame, list(tuples(loaded.frame))
-    sections = ["# Derivations of one gradient, compared", *_answer(answer(cells))]
+    cells = list(tuples(loaded.frame))
+    said = answer(cells)
+    sections = ["# Derivations of one gradient, compared", *_opening(said, cells)]
     sections += [f"![{_caption(name)}]({name})" for name in pictures]
     if not can_draw:
         sections.append(f"No pictures: they need `{NEEDED}`.")
@@ -42,31 +45,46 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
         sections.append(ranked_table(group))
         sections += filter(None, [found_note(group)])
         sections += table_of(tables.measurement_rows(group))
-    if found := targets(frame):
-        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
     if fitted := exponents(cells):
         sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(cells)]
     sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
+    if found := maintainers_targets(loaded.frame):
+        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
     return "\n\n".join(sections) + "\n"
 
 
-def _answer(said: Answer) -> list[str]:
-    """The answer as paragraphs; wrong gradients are as bold as the answer itself."""
-    lead = f"**{as_text(said.headline)}.**"
-    if said.lead is not None:
-        lead += f" {as_text(said.sentence)} Network: {as_text(said.lead.title)}."
+def _opening(said: Answer, cells: Sequence[Any]) -> list[str]:
+    """The answer as paragraphs: headline, the ranking of its scenario, sentence, verdict, and what is unstable.
+
+    Wrong gradients and unstable times are as bold as the headline.
+    """
+    title = f"**{as_text(said.headline)}.**"
     wrong = said.verdict.startswith("Wrong")
-    return [lead, f"**{as_text(said.verdict)}**" if wrong else as_text(said.verdict)]
+    closing = [as_text(said.sentence), *_bold(said.verdict, wrong), *_bold(said.doubt, True)]
+    if said.lead is None:
+        return list(filter(None, [title, *closing]))
+    title += f" Network: {as_text(said.lead.title)}."
+    return list(filter(None, [title, _short_ranking(cells, said.lead), *closing]))
+
+
+def _bold(words: str, wanted: bool) -> list[str]:
+    """The words, in bold where that is wanted; nothing where there are none."""
+    return [] if not words else [f"**{as_text(words)}**" if wanted else as_text(words)]
 
 
 def ranked_table(cells: Sequence[Any]) -> str:
     """The cells of one scenario, ranked."""
-    rows = [figures for _, figures in tables.ranking(cells)]
+    return _used(_texts(figures, _RANKED) for _, figures in tables.ranking(cells))
+
+
+def _used(rows: Iterable[Row]) -> str:
+    """The rows as a table, without those of `_SOMETIMES` that no row has a figure in."""
+    lines = list(rows)
     empty = ("", units.MISSING)
-    unused = {header for header in _SOMETIMES if all(row[header].text in empty for row in rows)}
-    return markdown_table(_texts(row, [header for header in _RANKED if header not in unused]) for row in rows)
+    unused = {header for header in _SOMETIMES if all(line.get(header, "") in empty for line in lines)}
+    return markdown_table({key: line[key] for key in line if key not in unused} for line in lines)
 
 
 def agreement_matrix(matrix: tables.Matrix) -> str:
@@ -124,10 +142,11 @@ def summary(loaded: LoadedRun) -> str:
     said = answer(cells)
     parts = [f"### {as_text(said.headline)}"]
     if lead := said.lead:
-        group = by_scenario(cells)[lead.scenario, lead.dtype]
-        parts += [as_text(lead.title), _short_ranking(group, lead)]
-    parts += filter(None, [as_text(ranking_note(cells, loaded.run))])
-    parts.append(as_text(said.verdict.replace("reasons below", "reasons in the table below")))
+        parts += [as_text(lead.title), _short_ranking(cells, lead)]
+    verdict = said.verdict.replace("reasons below", "reasons in the table below")
+    words = (said.sentence, ranking_note(cells, loaded.run), verdict)
+    parts += [as_text(each) for each in words if each]
+    parts += _bold(said.doubt, True)
     if out := _short_left_out(cells):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
     rows = tables.machine_rows(loaded.run)
@@ -135,17 +154,17 @@ def summary(loaded: LoadedRun) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _short_ranking(cells: Sequence[Any], lead: Lead) -> str:
-    """The cells that were measured or predicted, with the ratio to the base of the answer."""
+def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
+    """The cells of the answer's scenario that were measured or predicted, with the ratio to its base."""
     bars = {bar.strategy: bar for bar in lead.bars}
     rows = []
-    for cell, figures in tables.ranking(cells):
+    for cell, figures in tables.ranking(by_scenario(cells)[lead.scenario, lead.dtype]):
         bar = bars.get(str(cell.strategy))
         if bar is not None or cell.status in MEASURED:
             row = _texts(figures, ["#", "strategy", "time"])
             row[f"÷ {as_text(lead.base)}"] = bar.text if bar else units.MISSING
             rows.append(row | _texts(figures, ["95% interval", "peak memory", "error", "status"]))
-    return markdown_table(rows)
+    return _used(rows)
 
 
 def _short_left_out(cells: Iterable[Any]) -> str:

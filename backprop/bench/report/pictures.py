@@ -17,10 +17,11 @@ from typing import Any
 import pandas as pd
 
 from backprop.bench.report import charts, units
+from backprop.bench.report.answer import find_lead
 from backprop.bench.report.charts import Spec
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
-from backprop.bench.report.ranking import HEADLINE, find_lead
+from backprop.bench.report.ranking import HEADLINE
 
 NEEDED = "pip install 'backprop-bench[report]'"
 MISSING = f"no pictures and no report.html: they need `{NEEDED}`"

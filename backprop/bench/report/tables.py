@@ -108,7 +108,7 @@ def _ranked(cell: Any, short: float | None) -> Figures:
         "error": number(cell.gradient_error, units.error),
         "tolerance": number(cell.tolerance, units.error),
         "accuracy": number(cell.test_accuracy, units.percent),
-        "status": text(cell.status, f"unstable: {cell.unstable}" if cell.unstable else ""),
+        "status": text(f"{cell.status}, unstable" if cell.unstable else cell.status, one_line(cell.unstable)),
         "reason": text(cell.reason),
     }
 
@@ -163,13 +163,13 @@ def measurement_rows(cells: Iterable[Any]) -> list[Row]:
     ]
 
 
-def all_measurement_rows(cells: Iterable[Any]) -> list[Row]:
-    """`measurement_rows` of every scenario in one table."""
-    return [
-        {"strategy": row["strategy"], "scenario": f"{scenario}, {dtype}"} | row
-        for (scenario, dtype), group in by_scenario(cells).items()
-        for row in measurement_rows(group)
+def measurements(cells: Iterable[Any]) -> list[tuple[str, list[Row]]]:
+    """By scenario and dtype the `measurement_rows` of its cells; nothing of a scenario that has none."""
+    found = [
+        (f"{scenario}, {dtype}", measurement_rows(own))
+        for (scenario, dtype), own in by_scenario(cells).items()
     ]
+    return [(label, rows) for label, rows in found if rows]
 
 
 def floor_rows(cells: Iterable[Any]) -> list[Row]:
@@ -188,6 +188,15 @@ def floor_rows(cells: Iterable[Any]) -> list[Row]:
         }
         for cell in known.values()
     ]
+
+
+def by_first(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    """The rows by the value of their first column, and without it; each value in the order of its first row."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        (_, first), *others = row.items()
+        groups.setdefault(first, []).append(dict(others))
+    return list(groups.items())
 
 
 def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
@@ -254,21 +263,26 @@ def machine_rows(run: Description) -> Row:
     blas = ", ".join(f"{pool.internal_api} {pool.version} ({pool.architecture})" for pool in machine.blas)
     versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
     pinned = machine.pinned_to
+    pinning = f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"
     return {
-        "command": str(run.command),
-        "started": str(run.started),
-        "data": str(run.data),
-        "reference": str(run.reference),
-        "CPU": f"{machine.cpu}, {machine.cores} cores",
-        "threads": f"{machine.threads}, "
-        + (f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"),
+        "command": run.command or units.MISSING,
+        "started": run.started or units.MISSING,
+        "data": run.data or units.MISSING,
+        "reference": run.reference or units.MISSING,
+        "CPU": _listed(machine.cpu, machine.cores and f"{machine.cores} cores"),
+        "threads": _listed(machine.threads, pinning),
         "memory": units.data_size(machine.memory_bytes),
         "BLAS": blas or "none found",
-        "versions": f"Python {machine.python}, {versions}",
+        "versions": _listed(machine.python and f"Python {machine.python}", versions),
         **_libraries(machine),
-        "platform": str(machine.platform),
+        "platform": machine.platform or units.MISSING,
         "budgets a cell": f"{units.data_size(run.memory_budget_bytes)}, " + units.seconds(run.time_budget_s),
     }
+
+
+def _listed(*parts: object) -> str:
+    """What is known, with commas between; a dash where nothing is."""
+    return ", ".join(str(part) for part in parts if part) or units.MISSING
 
 
 def _libraries(machine: Machine) -> Row:

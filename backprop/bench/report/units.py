@@ -54,6 +54,11 @@ def ratio(value: float | None) -> str:
     return f"{_three_digits(value):,.0f}x"
 
 
+def times(value: float) -> str:
+    """A ratio within a sentence: 4,520 times, 1.47 times; far below one 1/250 of."""
+    return f"{ratio(value).removesuffix('x')} times" if value >= _A_FIFTIETH else f"{small_ratio(value)} of"
+
+
 def small_ratio(value: float) -> str:
     """A ratio that may be far below one: 0.705, 12.3; below 1/50 as a fraction, 1/1,470."""
     return f"{value:.3g}" if value >= _A_FIFTIETH or value <= 0 else f"1/{_three_digits(1 / value):,.0f}"

@@ -6,8 +6,8 @@ import pytest
 from rows import record
 
 from backprop.bench.report import accuracy, charts
+from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES
-from backprop.bench.report.ranking import find_lead
 from backprop.registry import installed_strategies, known_peers
 
 OWN = [*installed_strategies(), *known_peers()]

@@ -8,8 +8,8 @@ import pytest
 from rows import agreement, left_out, record, wrong
 
 from backprop.bench.report import data
+from backprop.bench.report.answer import find_lead
 from backprop.bench.report.frame import to_frame, tuples
-from backprop.bench.report.ranking import find_lead
 from backprop.bench.report.scaling import exponents
 
 

@@ -5,7 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from rows import RUN, agreement, described, left_out, record, write_journal, wrong
+from rows import RUN, agreement, described, left_out, record, timed, write_journal, wrong
 from tables import sentence
 
 from backprop.bench.report import html, pictures, write_page
@@ -79,6 +79,80 @@ def test_it_opens_with_the_answer(render):
     assert page.all("h1") == page.all("title") == ["The same gradient: 1x, 40x, 9,000x the time"]
 
 
+def test_a_busy_machine_is_said_in_the_headline_and_never_beside_a_green_tick(render):
+    busy = {"unstable": "31% of the processor's time was stolen by the host"}
+    for rows in ([record(**busy)], [record(**busy), record("vjp", 2e-3, **busy)]):
+        page = Page(render(*rows))
+        assert page.all("h1")[0] == page.all("title")[0]
+        assert page.all("h1")[0].startswith("Unstable: do not publish. ")
+        assert page.all("p", **{"class": "verdict good"}) == []
+        assert page.all("p", **{"class": "verdict doubt"})[0].endswith("unstable: do not publish.")
+
+
+def test_one_unstable_cell_of_another_scenario_takes_the_tick_away_and_leaves_the_headline(render):
+    page = Page(render(record(), record("vjp", 2e-3), record(scenario="s", parameters=5, unstable="drift")))
+    assert page.all("h1") == ["The same gradient: 1x, 2.00x the time"]
+    assert page.all("p", **{"class": "verdict good"}) == []
+    assert page.all("p", **{"class": "verdict doubt"})[0].startswith("1 of 3 measured cells is unstable")
+
+
+def test_one_strategy_alone_has_no_bar_and_its_time_is_said_once_above_the_table(render):
+    text = render(record(time=7e-3))
+    assert data_of(text)["bars"] is None
+    header = Page(text).all("header")[0]
+    assert header.count("7 ms") == 1
+
+
+def test_the_targets_of_the_maintainers_are_the_last_part_and_of_the_suite_peers_alone(render):
+    place = {"network": "784-512-10 relu", "parameters": 407_050}
+    names = ("short-form", "torch-grad", "batched-jacobian", "torch-jacrev", "forward-mode", "jax-jacfwd")
+    assert Page(render(record(**place))).all("section", id="targets") == []
+    page = Page(render(*(record(name, **place) for name in names)))
+    assert [a["id"] for tag, a, _ in page.found if tag == "section"][-1] == "targets"
+    assert page.all("a", href="#targets") == ["Targets"]
+
+
+def test_every_chart_opens_with_the_scenario_of_the_answer(render):
+    limits = {"limit_flops_per_s": 1e10, "limit_bytes_per_s": 1e9, "flops_share": 0.2, "bandwidth_share": 0.5}
+    rows = [
+        record(name, dtype=dtype, parameters=parameters, **limits)
+        for dtype, parameters in (("float64", 23), ("float64", 90), ("float32", 23), ("float32", 91))
+        for name in ("short-form", "vjp")
+    ]
+    text = render(*rows, agreements=[agreement("short-form", "vjp", dtype=d) for d in ("float64", "float32")])
+    data = data_of(text)
+    first = data["first"]
+    assert data["roofs"][first["roof"]]["label"] == "float32, 1 thread"
+    assert data["agreement"][first["pair-group"]]["label"] == "toy, float32"
+    assert data["sweeps"][first["sweep"]]["label"] == "all networks, batch 8, float32"
+
+
+def test_every_row_of_every_table_is_as_wide_as_its_head(render):
+    text = render(
+        *(timed(name, 2e-3) for name in ("short-form", "b")), left_out(), agreements=[agreement("a", "b")]
+    )
+    for table in re.findall(r"(?s)<table.*?</table>", text.partition("</main>")[0]):
+        head, *rows = re.findall(r"(?s)<tr.*?</tr>", table)
+        widths = {len(re.findall(r"<t[hd][ >]", row)) for row in rows if "colspan" not in row}
+        assert widths == {len(re.findall(r"<t[hd][ >]", head))}
+
+
+def test_a_column_in_which_no_cell_has_anything_is_left_out(render):
+    heads = Page(render(record(test_accuracy=None))).all("th", scope="col")
+    assert "accuracy" not in heads
+    assert "#" not in heads
+    ranked = Page(render(record(rank_best=1, rank_worst=2))).all("th", scope="col")
+    assert {"#", "accuracy"} <= set(ranked)
+
+
+def test_what_was_left_out_is_open_where_nothing_else_is_there(render):
+    def is_open(*rows):
+        return re.search(r'<section id="left-out"><details class="part" open>', render(*rows)) is not None
+
+    assert is_open(left_out())
+    assert not is_open(record(), left_out())
+
+
 def test_a_name_is_text_wherever_it_stands(render):
     rows = [
         record(),
@@ -120,11 +194,14 @@ def test_a_run_whose_cells_were_all_left_out_says_so_with_the_reasons(render):
 
 def test_wrong_gradients_are_named_before_everything_else(render):
     page = Page(render(record(), wrong("missing-mean")))
-    (said,) = page.all("p", **{"class": "bad"})
+    (said,) = page.all("p", **{"class": "verdict bad"})
     assert "missing-mean (toy, float64)" in said
-    assert page.all("p", **{"class": "good"}) == []
-    (right,) = Page(render(record())).all("p", **{"class": "good"})
+    assert page.all("p", **{"class": "verdict good"}) == []
+    (right,) = Page(render(record())).all("p", **{"class": "verdict good"})
     assert "within the tolerance" in right
+    assert page.all("p", **{"class": "lede"}) == [
+        "short-form needs 9.3 kB of memory and gives a gradient with 16 right digits."
+    ]
 
 
 def test_every_table_has_a_caption_and_headers_with_a_scope(render):
@@ -152,7 +229,9 @@ def test_the_noise_floor_the_machine_and_the_notes_are_there(render):
     assert "1.034" in page.all("td")
     assert "A processor, 2 cores" in page.all("dd")
     assert page.all("p", **{"class": "note"})[0] == "It was not pinned."
-    assert "Unknown: only backprop run measures an A/A pair" in "".join(Page(render(record())).all("section"))
+    assert "Unknown: only backprop run measures one strategy under two names." in "".join(
+        Page(render(record())).all("section")
+    )
 
 
 def test_hosts_are_listed_where_there_are_several(render):

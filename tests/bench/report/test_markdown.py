@@ -81,13 +81,31 @@ def test_every_scenario_and_dtype_has_a_table_with_all_its_cells():
         assert f"\n{title}\n" in report
 
 
-def test_the_report_leads_with_what_the_gradient_costs():
+def test_the_report_leads_with_what_the_gradient_costs_the_ranking_and_one_sentence():
     report = render([record("short-form", 1e-3), record("dense", 1.08), record("small", 3e-3, parameters=5)])
-    lead = report.split("\n\n")[1]
+    lead, ranking, sentence, verdict = report.split("\n\n")[1:5]
     assert lead == (
-        "**The same gradient: 1x, 3.00x, 1,080x the time.** 1x is short-form, 1 ms a gradient; 3.00x small, "
-        "1,080x dense. Network: 4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread."
+        "**The same gradient: 1x, 3.00x, 1,080x the time.** "
+        "Network: 4-3-2 relu cross-entropy, 23 parameters, batch 8, float64, 1 thread."
     )
+    assert column(tables(ranking)[0], "strategy") == ["short-form", "small", "dense"]
+    assert sentence == (
+        "dense takes 1,080 times the time and 1.00 times the memory of short-form, for the same 16 digits."
+    )
+    assert verdict.startswith("All 3 measured gradients are right, within")
+
+
+def test_a_busy_machine_is_said_in_the_headline_and_in_bold_below_the_verdict():
+    parts = render([record(), record("vjp", 2e-3, unstable="9% was stolen")]).split("\n\n")
+    assert parts[1].startswith("**Unstable: do not publish. The same gradient: 1x, 2.00x the time.**")
+    assert parts[5].startswith("**1 of 2 measured cells is unstable")
+    assert column(tables(parts[2])[0], "status") == ["ok", "ok, unstable"]
+
+
+def test_the_targets_of_the_maintainers_are_last_and_of_the_suite_peers_alone():
+    assert "## Targets" not in render([record(network="784-512-10 relu", parameters=407_050)])
+    report = render(PEERS)
+    assert [line for line in report.splitlines() if line.startswith("## ")][-1] == "## Targets"
 
 
 def test_the_answer_is_about_the_largest_network():
@@ -100,17 +118,18 @@ def test_the_answer_is_about_the_largest_network():
 
 def test_wrong_gradients_are_named_at_the_top_and_never_in_the_ranking():
     report = render([record(), wrong("missing-mean"), wrong("transposed", dtype="float32")])
-    first, second = report.split("\n\n")[1:3]
+    first, ranking, _, second = report.split("\n\n")[1:5]
     assert "missing-mean" not in first
+    assert column(tables(ranking)[0], "status") == ["ok", "disagrees"]
     assert second == (
         "**Wrong gradients, marked “disagrees” and not ranked: missing-mean (toy, float64), "
-        "transposed (toy, float32). 0 cells were left out, with reasons below.**"
+        "transposed (toy, float32). No cell was left out.**"
     )
 
 
 def test_all_right_is_said_with_how_many_were_left_out():
-    said = render([record(), record("b"), left_out()]).split("\n\n")[2]
-    assert "All 2 measured cells are within the tolerance" in said
+    said = render([record(), record("b"), left_out()]).split("\n\n")[4]
+    assert "All 2 measured gradients are right, within the tolerance" in said
     assert "1 cell was left out" in said
 
 
@@ -169,6 +188,11 @@ def test_pictures_are_shown_or_it_is_said_why_there_are_none():
     assert "pip install" not in without
 
 
+PEERS = [
+    record(name, network="784-512-10 relu", parameters=407_050)
+    for name in ("short-form", "torch-grad", "batched-jacobian", "torch-jacrev", "forward-mode", "jax-jacfwd")
+]
+
 NASTY = [
     "a|b",
     "<script>alert(1)</script>",
@@ -192,7 +216,7 @@ def test_no_name_breaks_a_table_or_becomes_markup(name):
         data=name,
     )
     found = tables(report)
-    assert len(found) == 4
+    assert len(found) == 5
     assert "<script" not in report.replace("backprop run <script>", "")
     for cell in (cell for table in found for row in table for cell in row):
         visible = re.sub(r"<code>.*</code>|(?<!\\)`[^`]*`", "", cell)

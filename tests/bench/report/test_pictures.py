@@ -11,9 +11,10 @@ import pytest
 from rows import left_out, record, wrong
 
 from backprop.bench.report import charts, pictures
+from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import bar_rows
 from backprop.bench.report.frame import to_frame
-from backprop.bench.report.ranking import HEADLINE, find_lead
+from backprop.bench.report.ranking import HEADLINE
 from backprop.bench.training.pictures import _as_url
 
 LINE = [record("short-form"), record("short-form", network="9-9 softmax", parameters=90, time=2e-3)]

@@ -70,7 +70,7 @@ def test_a_measured_time_has_its_interval_and_a_predicted_one_its_sign():
 
 def test_an_unstable_cell_says_why():
     (status,) = column(tables.ranking([record(unstable="start 2 differs by 30%")]), "status")
-    assert status.note == "unstable: start 2 differs by 30%"
+    assert (status.text, status.note) == ("ok, unstable", "start 2 differs by 30%")
 
 
 def test_what_was_left_out_has_its_reason():

@@ -45,6 +45,7 @@
       }
       table.classList.toggle("one-scenario", scenario.value !== ""); // its column would say the same in every row
       table.classList.toggle("one-dtype", dtype.value !== "");
+      table.parentElement.classList.toggle("tall", shown > 40);
       byId("shown").textContent = `${shown.toLocaleString("en")} of ${rows.length.toLocaleString("en")} cells`;
     };
     form.addEventListener("input", show);
@@ -61,13 +62,32 @@
   document.querySelectorAll("#cells, #out").forEach(sortable);
   if (byId("cells")) filtered(byId("filters"), byId("cells"));
 
+  // Parts that fold ------------------------------------------------------------------------------------------------
+
+  if (matchMedia("(min-width: 60rem)").matches) {
+    document.querySelectorAll("details[data-wide]").forEach((part) => { part.open = true; });
+  }
+  function unfold() { // the part that a link leads to
+    const part = location.hash && byId(location.hash.slice(1))?.querySelector(".part");
+    if (part) part.open = true;
+  }
+  document.querySelectorAll("nav a").forEach((link) => link.addEventListener("click", () => setTimeout(unfold)));
+  window.addEventListener("hashchange", unfold);
+  unfold();
+
   // Charts ---------------------------------------------------------------------------------------------------------
 
   const drawn = new Map();
+  const waiting = new Map(); // charts in a part that is folded
 
   async function draw(id, spec, rows) {
     const place = byId(id);
     if (!place) return;
+    if (place.closest("details:not([open])")) { // it has no width there
+      waiting.set(id, [spec, rows]);
+      return;
+    }
+    waiting.delete(id);
     drawn.get(id)?.finalize();
     drawn.delete(id);
     place.closest("figure").hidden = place.hidden = rows.length === 0;
@@ -84,8 +104,7 @@
     const select = byId(id);
     if (!select) return;
     labels.forEach((label, k) => select.add(new Option(label, k)));
-    const first = labels.indexOf(data.first);
-    if (first >= 0) select.value = first;
+    select.value = data.first[id];
     select.addEventListener("change", () => change(Number(select.value)));
   }
   const chosen = (id) => Number(byId(id)?.value ?? 0);
@@ -180,5 +199,14 @@
   drawAgreement();
   drawRoof();
   drawCurves();
-  window.addEventListener("beforeprint", () => drawn.forEach(({ view }) => view.resize().run()));
+  document.querySelectorAll("details").forEach((part) => part.addEventListener("toggle", () => {
+    for (const [id, [spec, rows]] of [...waiting]) draw(id, spec, rows);
+  }));
+  const PAPER = 660; // pixels between the margins of A4
+  window.addEventListener("beforeprint", () => drawn.forEach(({ view }) => {
+    if (view.container().clientWidth > PAPER) view.width(PAPER).run();
+  }));
+  window.addEventListener("afterprint", () => drawn.forEach(({ view }) => {
+    view.width(view.container().clientWidth).run();
+  }));
 })();
