@@ -2,9 +2,9 @@
 
     make docs
 
-The pages are written for a reader of the repository, whose links lead to its files. For the site this tool copies what
-a browser shows, such as a picture of results/reference, and makes an address of every other link out of docs/. It also
-puts in what other places of the repository know: the commands, the kinds of mistakes, and results/README.md.
+The links of the pages are those of the repository. For the site this tool copies what a browser shows, such as a
+picture of results/reference, and makes an address of every other link that leaves docs/. It also puts in what other
+places of the repository know: the commands, the kinds of mistakes, and results/README.md.
 """
 
 from __future__ import annotations
@@ -33,7 +33,16 @@ PAGE_OF = {ROOT / "results" / "README.md": DOCS / "reference" / "results.md"}
 
 def commands() -> str:
     """Every command: a list of them, then each with its arguments and options, as Typer writes them down."""
-    command = [sys.executable, "-m", "typer", "backprop.bench.commands.app", "utils", "docs", "--name", "backprop"]
+    command = [
+        sys.executable,
+        "-m",
+        "typer",
+        "backprop.bench.commands.app",
+        "utils",
+        "docs",
+        "--name",
+        "backprop",
+    ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
     sections = html.unescape(printed).split("\n## ")[1:]
     listed = [section.split("\n", 3)[::2] for section in sections]
@@ -70,7 +79,7 @@ def completed(text: str) -> str:
 
 
 def for_the_site(page: Path, text: str) -> str:
-    """The Markdown of a page of docs/ with its links out of docs/ leading to where the site has, or finds, the file."""
+    """The Markdown of a page, whose links out of docs/ lead to where the site has, or finds, the file."""
 
     def led(link: re.Match[str]) -> str:
         target, part = link[1], link[2] or ""

@@ -14,6 +14,7 @@ The commands run in an empty folder, into which the titled code blocks above the
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import re
@@ -150,6 +151,13 @@ TABLES: dict[str, Callable[[Path], str]] = {
 }
 """By the folder or file that a mark names: what stands there."""
 
+
+@functools.cache
+def table_of(kind: str) -> str:
+    """The table of that name in TABLES."""
+    return TABLES[kind](ROOT / kind).strip()
+
+
 # Pages -----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +199,7 @@ def updated(text: str, run: Callable[[str, Path], str | None] = printed) -> str:
         def made(mark: re.Match[str]) -> str:
             kind, part, old = mark.groups()
             if kind != "output":
-                new = TABLES[kind](ROOT / kind)
+                new = table_of(kind)
             else:
                 said = output(text[: mark.start()])
                 new = old if said is None else excerpt(said, part)
