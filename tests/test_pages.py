@@ -265,3 +265,14 @@ def test_links_that_leave_the_docs_lead_to_a_copy_a_page_or_the_repository(tmp_p
     for written, expected in links.items():
         assert build_docs.for_the_site(page, f"[x]({written})") == f"[x]({expected})"
     assert (tmp_path / "results/reference/headline.svg").exists()
+
+
+def test_arguments_of_a_docstring_become_a_list_and_an_asterisk_stays_one():
+    pytest.importorskip("griffe", reason="the group docs brings it")
+    from docstrings import as_markdown
+
+    text = "What it does.\n\nx: where. y: ‖g - g*‖, of `a*b`.\nz: no argument.\n\n    code * code"
+    expected = (
+        "What it does.\n\n- `x`: where.\n- `y`: ‖g - g\\*‖, of `a*b`.\nz: no argument.\n\n    code * code"
+    )
+    assert as_markdown(text, {"x", "y"}) == expected

@@ -68,8 +68,12 @@ def answer(folder: Path) -> str:
 
 
 def comparison(folder: Path) -> str:
-    """The two runs in the folder, cell by cell: the table alone."""
-    text = render(compare_runs(folder / "before", folder / "after", False), "before", "after")
+    """The two runs in the folder, cell by cell."""
+    return only_table(render(compare_runs(folder / "before", folder / "after", False), "before", "after"))
+
+
+def only_table(text: str) -> str:
+    """The lines of a Markdown text that are a table."""
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
@@ -142,7 +146,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
         summary_rows(targets(backprop.bench.load(folder)))
     ),
     "results/reference/compare": comparison,
-    "results/reference/compare/after": lambda folder: summary(load_run(folder)).strip(),
+    "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,
