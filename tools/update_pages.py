@@ -5,7 +5,7 @@
 A page marks what is made:
 
     <!-- results/reference/peers -->  …  <!-- end -->      the table of that folder or file, see TABLES
-    <!-- output -->  …  <!-- end -->                        what the last `backprop` command above printed
+    <!-- output -->  …  <!-- end -->                        what the last command above printed, backprop or python
     <!-- output: ∂z₂/∂W₂ -->  …  <!-- end -->               of that, the paragraphs that hold this text
 
 The commands run in an empty folder, into which the titled code blocks above them are written first.
@@ -46,7 +46,7 @@ REFERENCE = ROOT / "results" / "reference"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MARK = re.compile(r"(?s)<!-- (results/\S+|output)(?:: (.*?))? -->\n(.*?)<!-- end -->")
 FILE = re.compile(r'(?ms)^```\w+ title="([\w.]+)"\n(.*?)^```$')
-COMMAND = re.compile(r"(?m)^(?: {4})?backprop [^#\n]*")
+COMMAND = re.compile(r"(?m)^(?: {4})?(?:backprop|python) [^#\n]*")
 
 # Tables of results/reference -------------------------------------------------------------------------------
 
@@ -166,8 +166,9 @@ def table_of(kind: str) -> str:
 
 
 def printed(command: str, folder: Path) -> str:
-    """What a `backprop` command prints in that folder."""
-    arguments = [sys.executable, "-m", "backprop", *shlex.split(command)[1:]]
+    """What `backprop …` or `python file.py` prints in that folder."""
+    program, *arguments = shlex.split(command)
+    arguments = [sys.executable, *(["-m", "backprop"] if program == "backprop" else []), *arguments]
     environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     environment.pop("COLUMNS", None)
     done = subprocess.run(
