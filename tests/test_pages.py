@@ -270,6 +270,14 @@ def test_links_that_leave_the_docs_lead_to_a_copy_a_page_or_the_repository(tmp_p
     assert (tmp_path / "results/reference/headline.svg").exists()
 
 
+def test_what_a_browser_would_fetch_elsewhere_is_seen():
+    page = '<a href="https://a.org">a</a> <img alt="" src="//b.org/b.png"> <link rel="x" href="https://c.org/c.css">'
+    assert build_docs.fetched(page) == ["//b.org/b.png", "https://c.org/c.css"]
+    assert (
+        build_docs.fetched('<script src="assets/own.js"></script><img src="data:image/png;base64,x">') == []
+    )
+
+
 def test_arguments_of_a_docstring_become_a_list_and_an_asterisk_stays_one():
     pytest.importorskip("griffe", reason="the group docs brings it")
     from docstrings import as_markdown

@@ -100,8 +100,15 @@ def for_the_site(page: Path, text: str) -> str:
     return LINK.sub(led, text)
 
 
+def fetched(page: str) -> list[str]:
+    """The addresses on other hosts that a browser would ask when it opens this HTML."""
+    return re.findall(
+        r"""<(?:script|img|link|iframe|source)\b[^>]* (?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""", page
+    )
+
+
 def main() -> None:
-    """Complete the pages, then build; a warning of the builder is an error."""
+    """Complete the pages, then build; a warning of the builder is an error, and so is what asks another host."""
     shutil.rmtree(PAGES, ignore_errors=True)
     for source in sorted(path for path in DOCS.rglob("*") if path.is_file()):
         target = PAGES / source.relative_to(DOCS)
@@ -112,6 +119,9 @@ def main() -> None:
         else:
             shutil.copy(source, target)
     built = subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=ROOT)
+    for path in sorted((ROOT / "build" / "site").rglob("*.html")):
+        if path.name != "report.html" and (found := fetched(path.read_text(encoding="utf-8"))):
+            sys.exit(f"{path} asks other hosts: {', '.join(found)}; expected a page that asks none.")
     sys.exit(built.returncode)
 
 

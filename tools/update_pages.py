@@ -59,8 +59,8 @@ def table(rows: Iterable[dict[str, str]]) -> str:
 def answer(folder: Path) -> str:
     """What the dense Jacobian costs beside the short form, as a sentence."""
     cells = headline_cells(backprop.bench.load(folder)).set_index("strategy")
-    dense, short = cells.loc["full-jacobian"], cells.loc["short-form"]
-    time, memory = (ratio(each).rstrip("x") for each in (dense.ratio, dense.peak_bytes / short.peak_bytes))
+    shown = cells.loc[["full-jacobian", "short-form"], ["ratio", "peak_bytes"]].to_numpy(float)
+    time, memory = (ratio(dense / short).rstrip("x") for dense, short in shown.T)
     return (
         f"The Jacobian way takes {time} times the time and {memory} times the memory of the short form, "
         "for the same digits."
