@@ -122,6 +122,8 @@ def main() -> None:
     for path in sorted((ROOT / "build" / "site").rglob("*.html")):
         if path.name != "report.html" and (found := fetched(path.read_text(encoding="utf-8"))):
             sys.exit(f"{path} asks other hosts: {', '.join(found)}; expected a page that asks none.")
+    if built.returncode == 0:
+        print("written: build/site/index.html")
     sys.exit(built.returncode)
 
 
