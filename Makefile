@@ -4,7 +4,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: bench test lint lowest reference figures clean
+.PHONY: bench test lint lowest docs reference figures clean
 
 bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
@@ -24,9 +24,13 @@ reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 
-# The tables and pictures of README, from the records in results/reference.
-figures: $(VENV)/installed-report
-	$(BIN)/python tools/update_readme.py
+# The tables, outputs and pictures of README and docs/, from results/reference and from the commands themselves.
+figures: $(VENV)/installed-report-symbolic
+	$(BIN)/python tools/update_pages.py
+
+# The site of docs/, in build/site; a link that leads nowhere is an error.
+docs: $(VENV)/installed-report+docs
+	$(BIN)/python tools/build_docs.py
 
 # A stamp per set of extras, joined by -, and dependency groups, each after a +: installed-report-memory+test+lint.
 # Pip knows dependency groups from 25.1 on.
@@ -53,4 +57,4 @@ lowest:
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build

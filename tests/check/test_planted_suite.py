@@ -1,11 +1,9 @@
-"""Planted mistakes are found and named, right gradients pass; the figures are those that README quotes."""
+"""Planted mistakes are found and named, right gradients pass; the figures are those that are kept and published."""
 
 import importlib.util
 import json
-import math
 from collections import Counter
 from functools import cache
-from pathlib import Path
 
 import pytest
 from planted.gradients.cases import RIGHT_CASES, UNKNOWN_CASES, WRONG_CASES
@@ -13,7 +11,6 @@ from planted.gradients.suite import REFERENCE, named
 
 from backprop.check import KINDS
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 BY_ID = {case.id: case for case in (*WRONG_CASES, *RIGHT_CASES, *UNKNOWN_CASES)}
 
 
@@ -74,19 +71,10 @@ def test_the_suite_is_as_large_and_as_mixed_as_it_says():
     assert sum(len(case.kinds) == 2 for case in WRONG_CASES) >= 10
 
 
-def test_the_figures_that_are_kept_and_quoted_are_those_of_the_suite():
+def test_the_figures_that_are_kept_are_those_of_the_suite():
     kept = json.loads(REFERENCE.read_text(encoding="utf-8"))
     assert kept["planted"] == kept["found"] == len(WRONG_CASES)
     assert kept["named"] == sum(named(case, check(case.id)) for case in WRONG_CASES)
     assert kept["without_signature"] == kept["without_signature_found"] == len(UNKNOWN_CASES)
     if all(importlib.util.find_spec(name) for name in ("torch", "jax")):
         assert kept["right"] == kept["passed"] == len(RIGHT_CASES)
-    share = math.floor(1000 * kept["named"] / kept["planted"]) / 10
-    for figure in (
-        f"| wrong gradients found | {kept['found']} of {kept['planted']} |",
-        f"| right gradients passed | {kept['passed']} of {kept['right']} |",
-        f"| kinds named rightly | {kept['named']} of {kept['planted']} ({share}%) |",
-    ):
-        assert figure in README
-    strange, named_all_the_same = kept["without_signature"], kept["without_signature_given_a_name"]
-    assert f"| {strange} of {strange} found, {named_all_the_same} given a name |" in README

@@ -1,7 +1,6 @@
 """The comparison of checkers counts what was found, missed and falsely alarmed."""
 
 import csv
-import re
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +70,6 @@ def test_the_summary_counts_what_each_tool_said(tmp_path, monkeypatch, capsys):
 
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def test_the_table_of_readme_is_the_one_of_the_reference_run():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (table,) = re.findall(r"(?s)<!-- results/reference/check -->\n(.*?)<!-- end -->", readme)
-    assert table == (ROOT / "results/reference/check/comparison.md").read_text(encoding="utf-8")
 
 
 def test_the_reference_run_has_every_case_and_mistake():
