@@ -7,8 +7,14 @@ import json
 from backprop.bench.commands.options import AsJson
 
 
-def list_names(as_json: AsJson = False) -> None:
-    """Strategies, layers, losses, scenarios and peers."""
+EXAMPLES = """
+  backprop list
+  backprop list --json                          for scripts
+"""
+
+
+def list(as_json: AsJson = False) -> None:
+    """List everything that has a name: strategies, layers, losses, scenarios, outside libraries."""
     from backprop.bench.console import make_console
     from backprop.bench.listing import listing, print_listing
 

@@ -22,7 +22,6 @@ of its own; what a part leaves out is as the file says above. `name = "mnist-{ba
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import itertools
 import re
@@ -43,7 +42,7 @@ from backprop.bench.scenarios import Scenario
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError, UnknownNameError, shown
-from backprop.registry import find_strategy, installed_strategies, known_peers
+from backprop.registry import strategies_meant
 
 T = TypeVar("T")
 Texts = Annotated[list[str], Meta(min_length=1)]
@@ -129,9 +128,9 @@ def _over(part: Product, file: SuiteFile) -> Product:
 
 def _part(source: _Source, number: int, of: Product) -> Part:
     """The part of that number, 0 for the file itself, as strategies and scenarios."""
-    patterns = source.each(number, "strategies", _strategies, of.strategies or ["*"])
+    patterns = source.each(number, "strategies", strategies_meant, of.strategies or ["*"])
     left_out = {
-        name for found in source.each(number, "leave_out", _strategies, of.leave_out or []) for name in found
+        name for found in source.each(number, "leave_out", strategies_meant, of.leave_out or []) for name in found
     }
     strategies = tuple(dict.fromkeys(name for found in patterns for name in found if name not in left_out))
     if of.networks is None:
@@ -156,16 +155,6 @@ def _part(source: _Source, number: int, of: Product) -> Part:
     if of.learning_steps is not None:
         scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
     return Part(strategies, tuple(dict.fromkeys(scenarios)))
-
-
-def _strategies(pattern: str) -> list[str]:
-    """The strategies that a name or a pattern means; raises as `find_strategy` does."""
-    if pattern == "peers":
-        return list(known_peers())
-    if "*" in pattern and ":" not in pattern:
-        return fnmatch.filter(installed_strategies(), pattern)
-    find_strategy(pattern)
-    return [pattern]
 
 
 def _scenarios(name: str) -> list[Scenario]:

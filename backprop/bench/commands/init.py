@@ -1,0 +1,3 @@
+EXAMPLES=""
+def init() -> None:
+    """x"""
