@@ -86,7 +86,9 @@ def select_strategies(names: Sequence[str], *, peers: bool = False) -> list[Stra
 
     Raises, besides what `find_strategy` does, `LoadError` where two that differ have one name.
     """
-    chosen = [one for name in [*(names or [ALL]), *([PEERS] if peers else [])] for one in strategies_meant(name)]
+    chosen = [
+        one for name in [*(names or [ALL]), *([PEERS] if peers else [])] for one in strategies_meant(name)
+    ]
     found: dict[str, Strategy[Any]] = {}
     for target in dict.fromkeys(chosen):
         strategy = find_strategy(target)

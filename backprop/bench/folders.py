@@ -69,7 +69,20 @@ def keep(what: str, files: Sequence[Path], fresh: bool) -> None:
         print(f"Note: --fresh replaces {', '.join(map(str, there))}.", file=sys.stderr)
 
 
-_OF_FILES = (".csv", ".html", ".json", ".jsonl", ".md", ".npz", ".pdf", ".png", ".svg", ".toml", ".txt", ".xlsx")
+_OF_FILES = (
+    ".csv",
+    ".html",
+    ".json",
+    ".jsonl",
+    ".md",
+    ".npz",
+    ".pdf",
+    ".png",
+    ".svg",
+    ".toml",
+    ".txt",
+    ".xlsx",
+)
 """Endings by which a name is that of a file; a folder of results is not to get such a name by mistake."""
 
 
@@ -79,11 +92,15 @@ def check_file(what: str, path: Path, endings: Sequence[str], fresh: bool) -> No
     endings: those that are allowed, such as ".md"; none where any is. Raises `OutputError`.
     """
     if path.is_dir():
-        raise OutputError(f"{what} cannot be written to {str(path)!r}, a folder; expected the name of a file.")
+        raise OutputError(
+            f"{what} cannot be written to {str(path)!r}, a folder; expected the name of a file."
+        )
     if path.exists() and not path.is_file():
         return  # a pipe or a terminal
     if endings and path.suffix.lower() not in endings:
-        raise OutputError(f"{what} is {str(path)!r}; expected a name that ends with {' or '.join(endings)}.")
+        raise OutputError(
+            f"{what} is {str(path)!r}; expected a name that ends with one of {', '.join(endings)}."
+        )
     if not path.parent.is_dir():
         raise OutputError(
             f"{what} cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "
@@ -96,7 +113,7 @@ def check_folder(what: str, folder: Path) -> None:
     """Check before anything is computed that the folder is there or can be made. Raises `OutputError`."""
     if not folder.exists() and folder.suffix.lower() in _OF_FILES:
         raise OutputError(
-            f"{what} go into a folder and got {str(folder)!r}, a file's name; expected the name of a folder."
+            f"{what} go into a folder; got {str(folder)!r}, which looks like a file, expected the name of a folder."
         )
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -121,6 +138,6 @@ def format_of(name: str | None, out: Path | None, endings: Mapping[str, str], de
     found = {ending: known for known, ending in endings.items()}
     if out.suffix.lower() not in found:
         raise OutputError(
-            f"The file is {str(out)!r}, whose ending names no format; expected {' or '.join(found)}, or --format."
+            f"The file is {str(out)!r}, whose ending names no format; expected one of {', '.join(found)}, or --format."
         )
     return found[out.suffix.lower()]

@@ -60,18 +60,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--threads", type=int, default=1, help="threads of the numerical libraries, 1 by default")
     group.addoption("--data", default="sample", help="sample, mnist, or a folder of IDX files")
     group.addoption(
-        "--strategy", action="append", default=[], help="only this strategy, or all; may be repeated"
+        "--strategy",
+        action="append",
+        default=[],
+        help="only these strategies, as `backprop run` takes them: may be repeated, or names with commas; all is every one",
     )
-    group.addoption("--scenario", action="append", default=[], help="only this scenario; may be repeated")
+    group.addoption(
+        "--scenario",
+        action="append",
+        default=[],
+        help="only these scenarios; may be repeated, or names with commas",
+    )
     group.addoption("--out", help="--out=FOLDER for records and reports; by default a new one, results/TIME")
     group.addoption("--fresh", action="store_true", help="replace a run that lies in the folder")
-
-
-def _chosen(names: list[str]) -> list[str]:
-    """The named strategies, the first rungs where none is named, or every one for `all`."""
-    if names == ["all"]:
-        return []
-    return names or list(QUICK_LOOK)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -84,8 +85,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[CORES] = fix_threads(config.getoption("threads"))
 
         from backprop.bench.budget import Budget
-        from backprop.bench.folders import RESULTS, new_folder
+        from backprop.bench.folders import RESULTS, check_folder, new_folder
         from backprop.bench.journal import make_room
+        from backprop.bench.names import split_names
         from backprop.bench.suites import find_scenarios
         from backprop.data import load
         from backprop.registry import select_strategies
@@ -96,10 +98,11 @@ def pytest_configure(config: pytest.Config) -> None:
         out = config.getoption("out")
         results = config.rootpath / RESULTS
         config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
+        check_folder("Records and reports", config.stash[FOLDER])
         make_room(config.stash[FOLDER], config.getoption("fresh"))
         config.stash[DATA] = load(config.getoption("data"))
-        config.stash[SCENARIOS] = find_scenarios(config.getoption("scenario"))
-        config.stash[STRATEGIES] = select_strategies(_chosen(config.getoption("strategy")))
+        config.stash[SCENARIOS] = find_scenarios(split_names(config.getoption("scenario")))
+        config.stash[STRATEGIES] = select_strategies(split_names(config.getoption("strategy")) or QUICK_LOOK)
         for scenario in config.stash[SCENARIOS]:
             scenario.check(config.stash[DATA])
     # pyproject.toml takes every warning for an error; of a benchmark, only those of this package.

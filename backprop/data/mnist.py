@@ -44,7 +44,9 @@ MIRRORS = (
 
 _VARIABLE = "BACKPROP_DATA"
 _CLASSES = 10
-_ELSEWHERE = "take the digits that are in the package, --data sample, or a folder with the four files, --data DIR"
+_ELSEWHERE = (
+    "take the digits that are in the package, --data sample, or a folder with the four files, --data DIR"
+)
 _TIMEOUT_S = 30
 """Seconds without an answer, after which the next mirror is tried."""
 

@@ -141,7 +141,7 @@ MISTAKES = {
     "a schedule": (["--schedule", "cosin"], "did you mean 'cosine'?"),
     "a strategy": (["--strategy", "short-from"], "did you mean 'short-form'?"),
     "a strategy to compare": (["--compare", "short-from"], "did you mean 'short-form'?"),
-    "nothing to compare": (["--compare", ","], "expected names with commas"),
+    "nothing to compare": (["--compare", ","], "Unknown strategy ''"),
     "a comparison with epochs": (["--compare", "short-form", "--epochs", "3"], "expected no"),
     "the image size": (
         ["--network", "49-8-10"],
@@ -158,7 +158,7 @@ MISTAKES = {
     "the data": (["--data", "nowhere"], "There is no such data"),
     "the memory": (["--memory-budget", "1kB"], "--memory-budget"),
     "the weights": (["--resume", "none.npz"], "is missing"),
-    "the folder": (["--out", "file/out"], "cannot be made"),
+    "the folder": (["--out", "file/out"], "is no folder"),
 }
 
 

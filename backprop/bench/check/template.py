@@ -98,8 +98,10 @@ def template(network: Network, function: str, command: str) -> str:
         value = result
     loss = short.loss_function.code
     if loss is None:
-        raise CheckError(f"The loss {short.loss_function.name} states no NumPy code; expected a loss that does.")
-    gap = "\nThe derivative of the activation is left for you, marked TODO: until then the check says \"wrong\".\n"
+        raise CheckError(
+            f"The loss {short.loss_function.name} states no NumPy code; expected a loss that does."
+        )
+    gap = '\nThe derivative of the activation is left for you, marked TODO: until then the check says "wrong".\n'
     text = _FILE.format(
         network=network,
         command=command,

@@ -75,7 +75,8 @@ def check(
     ] = 0,
     threads: Threads = 1,
     kinds: Annotated[
-        bool, typer.Option("--kinds", help="Check nothing; explain all kinds of mistakes that are recognised.")
+        bool,
+        typer.Option("--kinds", help="Check nothing; explain all kinds of mistakes that are recognised."),
     ] = False,
     template: Annotated[
         bool,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import typer
 from typer.core import TyperCommand, TyperGroup
+
+from backprop.errors import OptionError
 
 
 class _Helpful:
@@ -39,16 +40,16 @@ def paragraphs(docstring: str | None) -> str:
 
 
 class Command(_Helpful, TyperCommand):
-    """A command that refuses an option given twice, unless the option takes several values."""
+    """A command that refuses an option of one value that is given twice; Typer would take the last one in silence."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; Typer alone would silently take the last of two values."""
+        """Parse the arguments. Raises `OptionError` for an option of one value that is given more than once."""
         order = self.make_parser(ctx).parse_args(args=list(args))[2]
         for param, count in Counter(order).items():
             single = param.param_type_name == "option" and not (param.multiple or param.is_flag)
             if single and count > 1 and not ctx.resilient_parsing:
                 option = max(param.opts, key=len)
-                raise typer.BadParameter("it is given more than once", ctx=ctx, param_hint=f"'{option}'")
+                raise OptionError(f"{option} is given {count} times; expected it once.")
         return super().parse_args(ctx, args)
 
 

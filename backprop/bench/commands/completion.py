@@ -71,3 +71,10 @@ def dtypes(incomplete: str) -> list[str]:
     from backprop.arrays import SUPPORTED_DTYPES
 
     return [name for name in SUPPORTED_DTYPES if name.startswith(incomplete)]
+
+
+def starting_files(incomplete: str) -> list[str]:
+    """The kinds of files that `backprop init` writes."""
+    from backprop.bench.starting_files import STARTING_FILES
+
+    return [name for name in STARTING_FILES if name.startswith(incomplete)]

@@ -38,12 +38,15 @@ def derive(
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(metavar="N", show_default="3", help="The inputs of the layer, or the classes of the loss."),
+        typer.Option(
+            metavar="N", show_default="3", help="The inputs of the layer, or the classes of the loss."
+        ),
     ] = None,
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES", help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds."
+            metavar="SIZES",
+            help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds.",
         ),
     ] = None,
     activation: Annotated[

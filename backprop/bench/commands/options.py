@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Cells = list[tuple[Strategy[Any], Scenario]]
 
+
 def separated(values: list[str] | None) -> list[str] | None:
     """The names of an option that takes several."""
     return split_names(values) if values else None
@@ -151,7 +152,8 @@ Data = Annotated[
 Peers = Annotated[
     bool,
     typer.Option(
-        "--peers", help="Add the outside libraries: PyTorch, JAX, autograd, SciPy, ..., where they are installed."
+        "--peers",
+        help="Add the outside libraries: PyTorch, JAX, autograd, SciPy, ..., where they are installed.",
     ),
 ]
 Fresh = Annotated[
