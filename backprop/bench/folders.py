@@ -138,6 +138,6 @@ def format_of(name: str | None, out: Path | None, endings: Mapping[str, str], de
     found = {ending: known for known, ending in endings.items()}
     if out.suffix.lower() not in found:
         raise OutputError(
-            f"The file is {str(out)!r}, whose ending names no format; expected one of {', '.join(found)}, or --format."
+            f"The file is {str(out)!r}, whose ending names no format; expected {', '.join(found)} or --format."
         )
     return found[out.suffix.lower()]

@@ -1,4 +1,4 @@
-"""Names as a user gives them to an option: `-s a -s b`, `-s a,b`, or both; a file target `file.py:Class` among them."""
+"""Lists of names as a user gives them to an option: `-s a -s b`, `-s a,b`, or both. `file.py:Class` is one name."""
 
 from __future__ import annotations
 

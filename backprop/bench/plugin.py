@@ -63,13 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--strategy",
         action="append",
         default=[],
-        help="only these strategies, as `backprop run` takes them: may be repeated, or names with commas; all is every one",
+        help="only these strategies, as `backprop run` takes them: a list with commas, or repeated; all for all",
     )
     group.addoption(
         "--scenario",
         action="append",
         default=[],
-        help="only these scenarios; may be repeated, or names with commas",
+        help="only these scenarios: a list with commas, or repeated",
     )
     group.addoption("--out", help="--out=FOLDER for records and reports; by default a new one, results/TIME")
     group.addoption("--fresh", action="store_true", help="replace a run that lies in the folder")

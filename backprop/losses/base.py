@@ -32,7 +32,7 @@ class Loss(ABC):
     cells: ClassVar[Mapping[str, str]] = {}
     """The loss of one sample and its gradient, as `Layer.cells` has it."""
     code: ClassVar[str | None] = None
-    """Lines of Python that set `loss` and {d} = ∂L/∂{y} (n, c) from the outputs {y} (n, c), as `Elementwise.code` has it.
+    """Lines of Python, as of `Elementwise.code`: from the outputs {y} (n, c) they set `loss` and {d} = ∂L/∂{y}.
 
     They may use np, n, labels (n,), and t (n, c), the labels one-hot.
     """

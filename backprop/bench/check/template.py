@@ -1,4 +1,4 @@
-"""The file that `backprop check --template` writes: the gradient of a network in NumPy, but for the f' of activations.
+"""The file of `backprop check --template`: the gradient of a network in NumPy, without the activation's derivative.
 
 Forward pass, loss and backward pass stand there line by line. The derivative of every activation is left to the
 reader: until then the check says "wrong", and names what is missing.
@@ -62,7 +62,7 @@ def write_template(network: Network, target: str | None, options: str, fresh: bo
     """Write the starting file for the network, or print it where no target names a file.
 
     target: mine.py, or mine.py:function. options: those of the `backprop check` that fits the file. Raises
-    `OutputError` where the file is there or cannot be written, and `CheckError` for a network of which no file is made.
+    `OutputError` where the file is there or cannot be written, and `CheckError` for a network that has no such file.
     """
     path, function = target or "", _FUNCTION
     if ":" in path and not path.endswith(".py"):
@@ -80,10 +80,12 @@ def write_template(network: Network, target: str | None, options: str, fresh: bo
 
 
 def template(network: Network, function: str, command: str) -> str:
-    """The text of the file, in which `function` is checked by `command`; raises `CheckError` for layers without code."""
+    """The text of the file, whose `function` is checked by `command`; raises `CheckError` for layers without code."""
     short = network.short
     activations: dict[str, str] = {}
-    forward, backward, value, number = [], [], _INPUTS, 0
+    forward: list[str] = []
+    backward: list[str] = []
+    value, number = _INPUTS, 0
     for layer, names in zip(short.layers, short.names, strict=True):
         if isinstance(layer, Linear):
             number += 1
@@ -101,7 +103,9 @@ def template(network: Network, function: str, command: str) -> str:
         raise CheckError(
             f"The loss {short.loss_function.name} states no NumPy code; expected a loss that does."
         )
-    gap = '\nThe derivative of the activation is left for you, marked TODO: until then the check says "wrong".\n'
+    gap = (
+        "\nThe derivative of the activation is left for you, at TODO. Without it the check calls W1 wrong.\n"
+    )
     text = _FILE.format(
         network=network,
         command=command,

@@ -9,7 +9,6 @@ import typer
 
 from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Peers, Strategies
 
-
 EXAMPLES = """
   backprop accuracy -s short-form,finite-differences
   backprop accuracy --out results/accuracy      every strategy, with pictures

@@ -22,7 +22,6 @@ from backprop.bench.commands.options import (
 )
 from backprop.errors import CheckError
 
-
 EXAMPLES = """
   backprop check --template mine.py             write a file to start from
   backprop check mine.py:gradient

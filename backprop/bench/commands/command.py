@@ -45,7 +45,7 @@ class Command(_Helpful, TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. Raises `OptionError` for an option of one value that is given more than once."""
         order = self.make_parser(ctx).parse_args(args=list(args))[2]
-        for param, count in Counter(order).items():
+        for param, count in Counter[Any](order).items():
             single = param.param_type_name == "option" and not (param.multiple or param.is_flag)
             if single and count > 1 and not ctx.resilient_parsing:
                 option = max(param.opts, key=len)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop.bench.commands import completion
-from backprop.bench.commands.options import Fresh
+from backprop.bench.commands.options import ActivationIfGiven, Fresh, LossIfGiven
 from backprop.errors import BackpropError, OptionError, UnknownNameError
 
 if TYPE_CHECKING:
     from backprop import Network
 
 EXAMPLES = """
-  backprop derive                               softmax and cross-entropy together: p - t
+  backprop derive                        softmax and cross-entropy: p - t
   backprop derive gelu --size 2
   backprop derive --network 3-4-2 --out proof.html
 """
@@ -49,24 +50,8 @@ def derive(
             help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds.",
         ),
     ] = None,
-    activation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="relu",
-            autocompletion=completion.activations,
-            help="The activation after every hidden layer of --network.",
-        ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="cross-entropy",
-            autocompletion=completion.losses,
-            help="The loss of --network.",
-        ),
-    ] = None,
+    activation: ActivationIfGiven = None,
+    loss: LossIfGiven = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -132,7 +117,7 @@ def derive(
         raise typer.Exit(1)
 
 
-def _refuse(unfit: bool, options: dict[str, object], place: str) -> None:
+def _refuse(unfit: bool, options: Mapping[str, object], place: str) -> None:
     """Refuse what was given although it says nothing about what is derived."""
     given = [option for option, value in options.items() if value is not None]
     if unfit and given:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backprop.explain import Explanation
 
 EXAMPLES = """
-  backprop explain                              3-4-2, dense matrices beside the short form
+  backprop explain                       dense matrices beside the short form
   backprop explain -s batched-jacobian,layerwise-vjp --out page.html
   backprop explain --network 2-3-2 --activation tanh --out workbook.xlsx
 """

@@ -6,7 +6,6 @@ import json
 
 from backprop.bench.commands.options import AsJson
 
-
 EXAMPLES = """
   backprop list
   backprop list --json                          for scripts

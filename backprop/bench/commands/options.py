@@ -68,43 +68,83 @@ Scenarios = Annotated[
         metavar="NAMES",
         callback=separated,
         autocompletion=completion.scenarios,
-        help="Only these scenarios: one such as mnist-32/float32, both dtypes of mnist-32, or all of the family mnist. "
+        help="Only these scenarios: mnist-32/float32 is one, mnist-32 has both dtypes, mnist is a whole family. "
         f"{LIST}",
     ),
 ]
-NetworkSizes = Annotated[
-    str,
-    typer.Option(
+
+
+def _network(**more: Any) -> Any:
+    return typer.Option(
         metavar="SIZES",
         help="The network by its sizes: inputs, hidden layers, classes, with hyphens between.",
-    ),
-]
-Activation = Annotated[
-    str,
-    typer.Option(
+        **more,
+    )
+
+
+def _activation(**more: Any) -> Any:
+    return typer.Option(
         metavar="NAME",
         callback=single,
         autocompletion=completion.activations,
         help="The activation after every hidden layer: a layer that `backprop list` shows, or file.py:Class.",
-    ),
-]
-LossName = Annotated[
-    str,
-    typer.Option(
+        **more,
+    )
+
+
+def _loss(**more: Any) -> Any:
+    return typer.Option(
         metavar="NAME",
         callback=single,
         autocompletion=completion.losses,
         help="The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
-    ),
-]
-BatchSize = Annotated[int, typer.Option(metavar="N", help="The number of samples in the batch.")]
-Dtype = Annotated[
-    str,
-    typer.Option(
+        **more,
+    )
+
+
+def _dtype(**more: Any) -> Any:
+    return typer.Option(
         metavar="DTYPE",
         callback=single,
         autocompletion=completion.dtypes,
         help="The dtype of parameters and inputs: float32 or float64.",
+        **more,
+    )
+
+
+def _data(**more: Any) -> Any:
+    return typer.Option(
+        metavar="SOURCE",
+        help="The digits: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
+        "folder with four IDX files.",
+        **more,
+    )
+
+
+NetworkSizes = Annotated[str, _network()]
+Activation = Annotated[str, _activation()]
+LossName = Annotated[str, _loss()]
+Dtype = Annotated[str, _dtype()]
+Data = Annotated[str, _data()]
+# The same where None means that nothing was said: a resumed training has its own, a layer has none.
+NetworkIfGiven = Annotated[str | None, _network(show_default="784-512-10")]
+ActivationIfGiven = Annotated[str | None, _activation(show_default="relu")]
+LossIfGiven = Annotated[str | None, _loss(show_default="cross-entropy")]
+DtypeIfGiven = Annotated[str | None, _dtype(show_default="float32")]
+DataIfGiven = Annotated[str | None, _data(show_default="sample")]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="The number of samples in the batch.")]
+Starts = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default="as the suite says", help="How often every strategy's process is started."
+    ),
+]
+Turns = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="as the suite says",
+        help="How many turns every process takes after a start.",
     ),
 ]
 SuiteName = Annotated[
@@ -113,7 +153,7 @@ SuiteName = Annotated[
         metavar="NAME",
         callback=single,
         autocompletion=completion.suites,
-        help="The suite, which says what is measured: quick, default, scaling, peers, or a TOML file such as "
+        help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
         "`backprop init suite` writes.",
     ),
 ]
@@ -131,22 +171,14 @@ TimeBudget = Annotated[
     typer.Option(
         metavar="TIME",
         show_default="60s",
-        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What needs "
-        "more is predicted instead of measured.",
+        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What "
+        "needs more is predicted instead of measured.",
     ),
 ]
 Threads = Annotated[
     int,
     typer.Option(
         metavar="N", help="Threads of the numerical libraries. The process is pinned to as many cores."
-    ),
-]
-Data = Annotated[
-    str,
-    typer.Option(
-        metavar="SOURCE",
-        help="The digits: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a folder "
-        "with four IDX files.",
     ),
 ]
 Peers = Annotated[

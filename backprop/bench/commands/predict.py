@@ -17,7 +17,6 @@ from backprop.bench.commands.options import (
     TimeBudget,
 )
 
-
 EXAMPLES = """
   backprop predict                              784-512-10, batch 32, float64
   backprop predict --network 768-3072-768 --batch 8 --dtype float32

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-
 EXAMPLES = """
   backprop report results/latest                every report
   backprop report results/latest --html         the page alone

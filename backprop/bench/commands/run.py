@@ -16,10 +16,12 @@ from backprop.bench.commands.options import (
     Fresh,
     MemoryBudget,
     Scenarios,
+    Starts,
     Strategies,
     SuiteName,
     Threads,
     TimeBudget,
+    Turns,
     finish_run,
 )
 from backprop.errors import RecordError
@@ -29,12 +31,12 @@ if TYPE_CHECKING:
 
 
 EXAMPLES = """
-  backprop run --suite quick                        three strategies
+  backprop run --suite quick                     a short suite
   backprop run -s short-form,layerwise-vjp -c mnist-32
-  backprop run -s mine.py:Mine -s short-form        your own beside the short form
-  backprop run --suite mine.toml --precision 2%     a suite from `backprop init suite`
-  backprop run --predict                            measure nothing
-  backprop run --resume                             go on with the newest run
+  backprop run -s mine.py:Mine -s short-form     yours beside the short form
+  backprop run --suite mine.toml --precision 2%  a suite of your own
+  backprop run --predict                         measure nothing
+  backprop run --resume                          go on with the newest run
 """
 
 
@@ -45,22 +47,8 @@ def run(
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,
-    starts: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="as the suite says",
-            help="How often every strategy's process is started afresh.",
-        ),
-    ] = None,
-    turns: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="as the suite says",
-            help="How many turns every process takes after each start.",
-        ),
-    ] = None,
+    starts: Starts = None,
+    turns: Turns = None,
     precision: Annotated[
         str | None,
         typer.Option(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop.bench.commands import completion
-from backprop.bench.commands.options import AsJson, SuiteName, Threads, single
+from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
@@ -42,22 +42,8 @@ def selftest(
         ),
     ] = "mnist-32/float32",
     suite: SuiteName = "peers",
-    starts: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="as the suite says",
-            help="How often every strategy's process is started afresh.",
-        ),
-    ] = None,
-    turns: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            show_default="as the suite says",
-            help="How many turns every process takes after each start.",
-        ),
-    ] = None,
+    starts: Starts = None,
+    turns: Turns = None,
     runs: Annotated[
         int | None,
         typer.Option(

@@ -11,61 +11,34 @@ import typer
 from backprop.bench.commands import completion
 from backprop.bench.commands.options import (
     LIST,
+    ActivationIfGiven,
     AsJson,
+    DataIfGiven,
+    DtypeIfGiven,
     Fresh,
+    LossIfGiven,
     MemoryBudget,
+    NetworkIfGiven,
     OneStrategy,
     Threads,
     TimeBudget,
     separated,
 )
 
-
 EXAMPLES = """
-  backprop train                                5 epochs on the digits in the package
+  backprop train                         5 epochs on the digits in the package
   backprop train --data mnist --epochs 10 --out results/mine
   backprop train --compare short-form,full-jacobian --seconds 20
-  backprop train --resume results/mine          go on after an interrupt
+  backprop train --resume results/mine   go on after an interrupt
 """
 
 
 def train(
     strategy: OneStrategy = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SOURCE",
-            show_default="sample",
-            help="The digits: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
-            "folder with four IDX files.",
-        ),
-    ] = None,
-    network: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZES",
-            show_default="784-512-10",
-            help="The network by its sizes: inputs, hidden layers, classes, with hyphens between.",
-        ),
-    ] = None,
-    activation: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="relu",
-            autocompletion=completion.activations,
-            help="The activation after every hidden layer: a layer that `backprop list` shows, or file.py:Class.",
-        ),
-    ] = None,
-    loss: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            show_default="cross-entropy",
-            autocompletion=completion.losses,
-            help="The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
-        ),
-    ] = None,
+    data: DataIfGiven = None,
+    network: NetworkIfGiven = None,
+    activation: ActivationIfGiven = None,
+    loss: LossIfGiven = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -79,7 +52,8 @@ def train(
         typer.Option(
             metavar="N",
             show_default="128",
-            help="The samples of one step. More than the 32 of other commands: 128 learn faster.",
+            help="The samples of one step: more than the 32 of other commands, because a larger step takes less "
+            "time per sample.",
         ),
     ] = None,
     shift: Annotated[
@@ -113,15 +87,7 @@ def train(
             help="How the learning rate falls: constant (it does not), linear or cosine (to 0 at the end).",
         ),
     ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DTYPE",
-            show_default="float32",
-            autocompletion=completion.dtypes,
-            help="The dtype of parameters and inputs: float32 or float64.",
-        ),
-    ] = None,
+    dtype: DtypeIfGiven = None,
     seed: Annotated[
         int | None,
         typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from backprop.bench.commands.options import (
     AsJson,
     Data,
@@ -17,11 +18,10 @@ from backprop.bench.commands.options import (
     prepare_run,
 )
 
-
 EXAMPLES = """
-  backprop verify                               every strategy in every scenario
-  backprop verify -c toy -c small --peers       the small ones, with PyTorch, JAX, ...
-  backprop verify -s mine.py:Mine,short-form    your own strategy
+  backprop verify                              every strategy, every scenario
+  backprop verify -c toy,small --peers         PyTorch, JAX and others, too
+  backprop verify -s mine.py:Mine,short-form   your own strategy
 """
 
 

@@ -158,8 +158,8 @@ def _with_more_epochs(checkpoint: Checkpoint, said: dict[str, Any]) -> dict[str,
     if checkpoint.settings.schedule != "constant":
         raise CheckpointError(
             f"The training was begun with --epochs {old} and --schedule {checkpoint.settings.schedule}, which lowers "
-            f"the learning rate to 0 at the end, so no epochs can be added; expected a new training with --epochs {new}, "
-            "or one begun with --schedule constant."
+            "the learning rate to 0 at the end, so no epochs can be added; expected a new training with --epochs "
+            f"{new}, or one begun with --schedule constant."
         )
     checkpoint.settings = replace(checkpoint.settings, epochs=new)
     return {name: value for name, value in said.items() if name != "epochs"}
