@@ -44,7 +44,7 @@ def _run() -> None:
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], prog_name="backprop", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except usage_error as error:

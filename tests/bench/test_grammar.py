@@ -216,7 +216,7 @@ def test_every_example_is_of_its_command_and_can_be_parsed():
 
 def test_every_option_has_a_help_of_a_sentence():
     for name, command in COMMANDS.items():
-        for param in command.params:
+        for param in (one for one in command.params if one.param_type_name == "option"):
             assert param.help.rstrip("`").endswith("."), f"{name} {param.name}"
 
 

@@ -35,10 +35,7 @@ def check(
         str | None,
         typer.Argument(
             metavar="TARGET",
-            help="Your function, file.py:function or package.module:function. It is called with (params, inputs, "
-            "labels): params is a dict of the arrays W1 (i, o), b1 (o,), W2, ...; inputs is an array (n, i); labels "
-            "is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of gradients with the names "
-            "and shapes of params, or (loss, dict), for the mean loss over the n samples.",
+            help="Your function: file.py:function or package.module:function.",
         ),
     ] = None,
     network: NetworkSizes = "784-512-10",
@@ -89,6 +86,10 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check a gradient that you have derived by hand.
+
+    Your function is called with (params, inputs, labels): params is a dict of the arrays W1 (i, o), b1 (o,), W2, ...;
+    inputs is an array (n, i); labels is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of
+    gradients with the names and shapes of params, or (loss, dict), for the mean loss over the n samples.
 
     The verdict is computed on real digits where they fit the network. A wrong gradient gets its wrong tensors and
     entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that it cannot be checked.

@@ -24,8 +24,8 @@ def init(
         typer.Argument(
             metavar="KIND",
             autocompletion=completion.starting_files,
-            help="What to write: suite, a TOML file with every key, its meaning, default and unit; or strategy, a Python "
-            "file with a complete strategy.",
+            help="What to write: suite, a TOML file with every key, its meaning, default and unit; or strategy, a "
+            "Python file with a complete strategy.",
         ),
     ],
     file: Annotated[

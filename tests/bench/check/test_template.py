@@ -1,4 +1,4 @@
-"""The file of `backprop check --template`: it runs, is wrong only in what is left out, and right once that is filled in."""
+"""The file of `backprop check --template`: wrong only in what is left out, and right once that is filled in."""
 
 import json
 from pathlib import Path
