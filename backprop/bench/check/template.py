@@ -6,6 +6,7 @@ reader: until then the check says "wrong", and names what is missing.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from backprop import Network
@@ -69,7 +70,9 @@ def write_template(network: Network, target: str | None, options: str, fresh: bo
         path, _, function = path.rpartition(":")
     if not function.isidentifier():
         raise CheckError(f"The function is {function!r}; expected a name such as {_FUNCTION}.")
-    command = " ".join(filter(None, ["backprop check", f"{path or 'mine.py'}:{function}", options]))
+    command = " ".join(
+        filter(None, ["backprop check", shlex.quote(f"{path or 'mine.py'}:{function}"), options])
+    )
     text = template(network, function, command)
     if not path:
         print(text, end="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -55,4 +56,4 @@ def init(
         return
     check_file("The file", file, (starting.ending,), fresh)
     print(write_file("The file", file, starting.text()))
-    print(f"Use it: {starting.use.format(file)}")
+    print(f"Use it: {starting.use.format(shlex.quote(str(file)))}")

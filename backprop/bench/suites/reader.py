@@ -1,23 +1,11 @@
-"""A suite's file: TOML.
+"""Reading a suite's file, in TOML: parts, each a product of networks, batches, dtypes and threads.
 
-    strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out; *, finite-*, peers
-    leave_out  = ["finite-*"]
+    strategies = ["short-form", "layerwise-vjp"]
     networks   = ["784-512-10", "49-32-10"]
     batches    = [1, 32]
-    dtypes     = ["float64"]                         # the rest may be left out
-    threads    = [1]
-    activation = "relu"
-    loss       = "cross-entropy"
-    scenarios  = ["mnist-32/float32"]                # of the table, bench/suites/default.toml, instead of networks
-    starts     = 10
-    turns      = 24
-    slow       = "8s"                                # the most time in turns of what is longer than a turn
-    precision  = "2%"                                # more starts, until intervals reach 2% to either side
-    claim      = "5%"                                # more starts, until a difference of 5% would be found
 
 Every strategy is measured on every network x batch x dtype x threads. Tables `[[parts]]` may follow, each a product
-of its own; what a part leaves out is as the file says above. `name = "mnist-{batch}"` names a scenario, and
-`learning_steps` are the steps of gradient descent that lead to its test accuracy.
+of its own; what a part leaves out is as the file says above. All keys with meaning and default are in `keys`.
 """
 
 from __future__ import annotations
