@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import Activation, Fresh, LossName, NetworkSizes, Strategies
+from backprop.bench.commands.options import Activation, Fresh, LossName, NetworkSizes, OneOrTwoStrategies
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _FORMATS = {"text": ".txt", "markdown": ".md", "html": ".html", "xlsx": ".xlsx"}
 
 
 def explain(
-    strategy: Strategies = None,
+    strategy: OneOrTwoStrategies = None,
     network: NetworkSizes = "3-4-2",
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
@@ -58,7 +58,7 @@ def explain(
     """Show every matrix of a derivation on a small network.
 
     Every step of the forward and the backward pass has its formula, shape, numbers, size and share of zeros, and the
-    strategy that avoids it. Take one strategy, or two to see them side by side.
+    strategy that avoids it.
     """
     import numpy as np
 

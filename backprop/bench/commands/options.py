@@ -36,16 +36,34 @@ def single(param: typer.CallbackParam, value: str | None) -> str | None:
 LIST = "Repeat the option or put commas between the names."
 """What the help of an option that takes several names ends with."""
 
-Strategies = Annotated[
-    list[str] | None,
-    typer.Option(
+
+def _strategies(meaning: str, default: str) -> Any:
+    return typer.Option(
         "--strategy",
         "-s",
         metavar="NAMES",
+        show_default=default,
         callback=separated,
         autocompletion=completion.strategies,
-        help="Only these strategies: names that `backprop list` shows, a pattern such as 'finite-*', all, peers, or "
-        f"file.py:Class for your own. {LIST}",
+        help=f"{meaning} {LIST}",
+    )
+
+
+_EVERY = "all, or those of the suite"
+
+Strategies = Annotated[
+    list[str] | None,
+    _strategies(
+        "Only these strategies: names that `backprop list` shows, a pattern such as 'finite-*', all, peers, or "
+        "file.py:Class for your own.",
+        _EVERY,
+    ),
+]
+OneOrTwoStrategies = Annotated[
+    list[str] | None,
+    _strategies(
+        "One strategy, or two to see side by side: names that `backprop list` shows, or file.py:Class.",
+        "full-jacobian,short-form",
     ),
 ]
 OneStrategy = Annotated[
@@ -66,6 +84,7 @@ Scenarios = Annotated[
         "--scenario",
         "-c",
         metavar="NAMES",
+        show_default=_EVERY,
         callback=separated,
         autocompletion=completion.scenarios,
         help="Only these scenarios: mnist-32/float32 is one, mnist-32 has both dtypes, mnist is a whole family. "
