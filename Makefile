@@ -51,7 +51,7 @@ lowest:
 	$(LOWEST)/bin/python -m pip install --quiet uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[report]' --group test
 	$(LOWEST)/bin/backprop --help > /dev/null
-	$(LOWEST)/bin/backprop predict 784-512-10 > /dev/null
+	$(LOWEST)/bin/backprop predict > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
 	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes" $(TESTS)
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet

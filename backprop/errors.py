@@ -29,6 +29,11 @@ def is_file(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def install_line(extra: str) -> str:
+    """The command that installs an optional part, given in the project's folder: the package is on no index."""
+    return f"pip install -e '.[{extra}]'"
+
+
 class BackpropError(Exception):
     """Base of every error that this package raises on purpose."""
 

@@ -4,10 +4,14 @@ short-form              a file of this package
 sharded-short-form      that one, on the shards of a batch; also `sharded` alone
 my-strategy             an entry point of the group `backprop.strategies` in an installed package
 path/to/file.py:Class   a class in a file
+
+Where several are chosen, `all` and `*` mean all that are installed, `finite-*` those whose name fits, and `peers`
+every outside library.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
     from backprop.peers.base import Peer
 
 ENTRY_POINT_GROUP = "backprop.strategies"
+
+ALL, PEERS = "all", "peers"
+"""What means many strategies where several are chosen."""
 
 _SHARDED = "sharded"
 
@@ -61,14 +68,27 @@ def find_strategy(name: str) -> Strategy[Any]:
     return known[name]
 
 
+def strategies_meant(name: str) -> list[str]:
+    """The names of the strategies that a name, a pattern, `all` or `peers` means; raises as `find_strategy` does."""
+    if name == PEERS:
+        return list(known_peers())
+    pattern = "*" if name == ALL else name
+    if "*" in pattern and ":" not in pattern:
+        for known in (installed_strategies(), known_peers()):
+            if meant := fnmatch.filter(known, pattern):
+                return meant
+    find_strategy(name)
+    return [name]
+
+
 def select_strategies(names: Sequence[str], *, peers: bool = False) -> list[Strategy[Any]]:
-    """The named strategies without repetition, all where no name is given; with `peers`, those as well.
+    """The strategies that the names mean without repetition, all where no name is given; with `peers`, those as well.
 
     Raises, besides what `find_strategy` does, `LoadError` where two that differ have one name.
     """
-    chosen = list(names) or list(installed_strategies())
-    if peers:
-        chosen += known_peers()
+    chosen = [
+        one for name in [*(names or [ALL]), *([PEERS] if peers else [])] for one in strategies_meant(name)
+    ]
     found: dict[str, Strategy[Any]] = {}
     for target in dict.fromkeys(chosen):
         strategy = find_strategy(target)

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mis
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +15,8 @@ from typing import Any, NoReturn
 from backprop.errors import BackpropError, shown
 
 _INTERRUPTED = 130
+_LONGEST_SIZES = 40
+"""Characters of a network's sizes that a message repeats."""
 
 
 def main() -> None:
@@ -41,7 +44,7 @@ def _run() -> None:
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]  # click's, wherever Typer keeps it
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], prog_name="backprop", standalone_mode=False)
     except typer.Abort:
         raise KeyboardInterrupt from None
     except usage_error as error:
@@ -68,4 +71,7 @@ def _sentence(error: Any) -> str:
     """What Typer has to say about an option or argument, on one line, and where the right ones stand."""
     text = " ".join(error.format_message().split()).rstrip(".?").replace(". Did you", ", did you")
     command = error.ctx.command_path if error.ctx else "backprop"
+    sizes = re.search(r"extra argument.*\((\d+(?:-\d+)+)\)$", text)
+    if sizes and any("--network" in param.opts for param in error.ctx.command.params):
+        return f"The network {shown(sizes[1])} is an option; expected --network {sizes[1][:_LONGEST_SIZES]}."
     return f"{text}; expected what `{command} --help` lists."

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from backprop.bench.output import write_whole, writing
-from backprop.errors import OutputError, is_file
+from backprop.errors import OutputError, UnknownNameError, is_file
 
 RESULTS = Path("results")
 LATEST = "latest"
@@ -67,3 +67,77 @@ def keep(what: str, files: Sequence[Path], fresh: bool) -> None:
         )
     if there:
         print(f"Note: --fresh replaces {', '.join(map(str, there))}.", file=sys.stderr)
+
+
+_OF_FILES = (
+    ".csv",
+    ".html",
+    ".json",
+    ".jsonl",
+    ".md",
+    ".npz",
+    ".pdf",
+    ".png",
+    ".svg",
+    ".toml",
+    ".txt",
+    ".xlsx",
+)
+"""Endings by which a name is that of a file; a folder of results is not to get such a name by mistake."""
+
+
+def check_file(what: str, path: Path, endings: Sequence[str], fresh: bool) -> None:
+    """Check before anything is computed that the file can be written: ending, folder, and that nothing is replaced.
+
+    endings: those that are allowed, such as ".md"; none where any is. Raises `OutputError`.
+    """
+    if path.is_dir():
+        raise OutputError(
+            f"{what} cannot be written to {str(path)!r}, a folder; expected the name of a file."
+        )
+    if path.exists() and not path.is_file():
+        return  # a pipe or a terminal
+    if endings and path.suffix.lower() not in endings:
+        raise OutputError(
+            f"{what} is {str(path)!r}; expected a name that ends with one of {', '.join(endings)}."
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{what} cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "
+            "expected a folder that is there."
+        )
+    keep(what, [path], fresh)
+
+
+def check_folder(what: str, folder: Path) -> None:
+    """Check before anything is computed that the folder is there or can be made. Raises `OutputError`."""
+    if not folder.exists() and folder.suffix.lower() in _OF_FILES:
+        raise OutputError(
+            f"{what} go into a folder; got {str(folder)!r}, which looks like a file, expected the name of a folder."
+        )
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        problem = "cannot be written to" if there.is_dir() else "is no folder"
+        raise OutputError(
+            f"{what} cannot be written to {str(folder)!r}: {str(there)!r} {problem}; expected a writable folder."
+        )
+
+
+def format_of(name: str | None, out: Path | None, endings: Mapping[str, str], default: str) -> str:
+    """The format asked for by name; else that of the file's ending; else, where no file is named, the default.
+
+    endings: by the name of a format, the ending of its files. Raises `UnknownNameError` for a name that is not among
+    them, and `OutputError` for an ending that is not.
+    """
+    if name is not None:
+        if name not in endings:
+            raise UnknownNameError("format", name, endings)
+        return name
+    if out is None:
+        return default
+    found = {ending: known for known, ending in endings.items()}
+    if out.suffix.lower() not in found:
+        raise OutputError(
+            f"The file is {str(out)!r}, whose ending names no format; expected {', '.join(found)} or --format."
+        )
+    return found[out.suffix.lower()]

@@ -1,4 +1,4 @@
-"""The tables of `backprop list`: strategies, layers, losses, scenarios and peers."""
+"""The tables of `backprop list`: strategies, layers, losses, scenarios, suites and peers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.console import Console
 
 from backprop import installed_strategies
 from backprop.bench.console import make_table
-from backprop.bench.suites import known_scenarios
+from backprop.bench.suites import built_in_suites, known_scenarios
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 from backprop.registry import known_peers
@@ -32,6 +32,10 @@ def listing() -> dict[str, Any]:
                 "parameters": scenario.network.parameter_count,
             }
             for scenario in known_scenarios()
+        ],
+        "suites": [
+            {"name": name, "measures": path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")}
+            for name, path in built_in_suites().items()
         ],
         "peers": [
             {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}

@@ -49,9 +49,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--threads", type=int, default=1, help="threads of the numerical libraries, 1 by default")
     group.addoption("--data", default="sample", help="sample, mnist, or a folder of IDX files")
     group.addoption(
-        "--strategy", action="append", default=[], help="only this strategy, or all; may be repeated"
+        "--strategy",
+        action="append",
+        default=[],
+        help="only these strategies, as `backprop run` takes them: a list with commas, or repeated; all for all",
     )
-    group.addoption("--scenario", action="append", default=[], help="only this scenario; may be repeated")
+    group.addoption(
+        "--scenario",
+        action="append",
+        default=[],
+        help="only these scenarios: a list with commas, or repeated",
+    )
     group.addoption("--out", help="--out=FOLDER for records and reports; by default a new one, results/TIME")
     group.addoption("--fresh", action="store_true", help="replace a run that lies in the folder")
 
@@ -67,7 +75,7 @@ def _cells(strategies: list[str], scenarios: list[str]) -> list[tuple[Strategy[A
     quick = find_suite("quick")
     chosen = find_scenarios(scenarios) if scenarios else quick.scenarios
     if strategies:
-        named = select_strategies([] if strategies == ["all"] else strategies)
+        named = select_strategies(strategies)
         return [(strategy, scenario) for scenario in chosen for strategy in named]
     return [
         (find_strategy(name), scenario)
@@ -87,8 +95,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
         from backprop.bench.budget import Budget
         from backprop.bench.folders import RESULTS as FOLDERS
-        from backprop.bench.folders import new_folder
+        from backprop.bench.folders import check_folder, new_folder
         from backprop.bench.journal import make_room
+        from backprop.bench.names import split_names
         from backprop.data import load
 
         config.stash[BUDGET] = Budget.parse(
@@ -97,9 +106,11 @@ def pytest_configure(config: pytest.Config) -> None:
         out = config.getoption("out")
         results = config.rootpath / FOLDERS
         config.stash[FOLDER] = config.rootpath / out if out else new_folder(results=results)
+        check_folder("Records and reports", config.stash[FOLDER])
         make_room(config.stash[FOLDER], config.getoption("fresh"))
         config.stash[DATA] = load(config.getoption("data"))
-        config.stash[CELLS] = _cells(config.getoption("strategy"), config.getoption("scenario"))
+        strategies, scenarios = (split_names(config.getoption(name)) for name in ("strategy", "scenario"))
+        config.stash[CELLS] = _cells(strategies, scenarios)
         for scenario in {scenario for _, scenario in config.stash[CELLS]}:
             scenario.check(config.stash[DATA])
     # pyproject.toml takes every warning for an error; of a benchmark, only those of this package.

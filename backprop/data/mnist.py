@@ -44,7 +44,9 @@ MIRRORS = (
 
 _VARIABLE = "BACKPROP_DATA"
 _CLASSES = 10
-_ELSEWHERE = "--data DIR"
+_ELSEWHERE = (
+    "take the digits that are in the package, --data sample, or a folder with the four files, --data DIR"
+)
 _TIMEOUT_S = 30
 """Seconds without an answer, after which the next mirror is tried."""
 
@@ -174,7 +176,7 @@ def _load_cached() -> Dataset:
     except OSError as error:
         raise DataError(
             f"The cache {folder} cannot be used: got {str(error.strerror or error)!r}, expected a folder "
-            f"to keep MNIST in (or give a folder that holds its four files with {_ELSEWHERE})."
+            f"to keep MNIST in (or {_ELSEWHERE})."
         ) from error
 
 
@@ -218,7 +220,7 @@ def _fetch(file: OriginalFile, folder: Path) -> None:
             failures.append(f"{mirror}: {_reason(error)}")
     raise DataError(
         f"MNIST's {file.name}.gz could not be fetched: got {'; '.join(failures)}; expected one mirror to "
-        f"serve it (without a network, give a folder that holds the four files with {_ELSEWHERE})."
+        f"serve it (without a network, {_ELSEWHERE})."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from backprop.errors import BackpropError
+from backprop.errors import BackpropError, install_line
 
 
 class MissingPackageError(BackpropError, ImportError):
@@ -18,5 +18,6 @@ def need(package: str, extra: str) -> Any:
         return importlib.import_module(package)
     except ImportError as error:
         raise MissingPackageError(
-            f"The package {package} is not installed; expected what `pip install 'backprop-bench[{extra}]'` brings."
+            f"The package {package} is not installed; expected what `{install_line(extra)}` in the project's "
+            "folder brings."
         ) from error

@@ -39,6 +39,7 @@ class GELU(Elementwise):
         "forward": "{x}*NORMSDIST({x})",
         "derivative": "(NORMSDIST({x})+{x}*EXP(-({x}^2)/2)/SQRT(2*PI()))",
     }
+    code: ClassVar[str | None] = "from scipy.special import erf\n\nreturn z * (1 + erf(z / 2**0.5)) / 2"
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, own, x: x * (1 + autograd.scipy.special.erf(x / math.sqrt(2))) / 2,
         "jax": lambda jax, own, x: jax.nn.gelu(x, approximate=False),

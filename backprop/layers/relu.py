@@ -32,6 +32,7 @@ class ReLU(Elementwise):
     derivative_is_mask: ClassVar[bool] = True
     formulas: ClassVar[Mapping[str, str]] = {"forward": "max({x}[n,o], 0)", "derivative": "[{x}[n,o] > 0]"}
     cells: ClassVar[Mapping[str, str]] = {"forward": "MAX({x},0)", "derivative": "IF({x}>0,1,0)"}
+    code: ClassVar[str | None] = "return np.maximum(z, 0)"
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, own, x: autograd.numpy.where(x > 0, x, 0.0),
         "jax": lambda jax, own, x: jax.nn.relu(x),

@@ -31,6 +31,7 @@ class Sigmoid(Elementwise):
         "derivative": "{y}[n,o] (1 - {y}[n,o])",
     }
     cells: ClassVar[Mapping[str, str]] = {"forward": "1/(1+EXP(-{x}))", "derivative": "{y}*(1-{y})"}
+    code: ClassVar[str | None] = "return 1 / (1 + np.exp(-z))"
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, own, x: autograd.scipy.special.expit(x),
         "jax": lambda jax, own, x: jax.nn.sigmoid(x),

@@ -28,6 +28,7 @@ class Tanh(Elementwise):
     derivative_is_mask: ClassVar[bool] = False
     formulas: ClassVar[Mapping[str, str]] = {"forward": "tanh {x}[n,o]", "derivative": "(1 - {y}[n,o]²)"}
     cells: ClassVar[Mapping[str, str]] = {"forward": "TANH({x})", "derivative": "(1-{y}^2)"}
+    code: ClassVar[str | None] = "return np.tanh(z)"
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, own, x: autograd.numpy.tanh(x),
         "jax": lambda jax, own, x: jax.numpy.tanh(x),

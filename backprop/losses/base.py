@@ -31,6 +31,11 @@ class Loss(ABC):
     """What a reader sees as "value" and "gradient", as `Layer.formulas` has it."""
     cells: ClassVar[Mapping[str, str]] = {}
     """The loss of one sample and its gradient, as `Layer.cells` has it."""
+    code: ClassVar[str | None] = None
+    """Lines of Python, as of `Elementwise.code`: from the outputs {y} (n, c) they set `loss` and {d} = ∂L/∂{y}.
+
+    They may use np, n, labels (n,), and t (n, c), the labels one-hot.
+    """
     peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """The value, peers[library](module, y, labels), as `Layer.peers` has it."""
 

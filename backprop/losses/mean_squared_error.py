@@ -31,6 +31,10 @@ class MeanSquaredError(Loss):
         "gradient": "2/(n c) ({y}[n,c] - t[n,c])",
     }
     cells: ClassVar[Mapping[str, str]] = {"value": "SUMXMY2({ys},{ts})/{c}", "gradient": "2/{c}*({y}-{t})"}
+    code: ClassVar[str | None] = """\
+loss = np.mean(({y} - t) ** 2)
+{d} = 2 * ({y} - t) / {y}.size
+"""
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, y, labels: autograd.numpy.mean(
             (y - autograd.numpy.eye(y.shape[1], dtype=y.dtype)[labels]) ** 2

@@ -36,6 +36,12 @@ class SoftmaxCrossEntropy(Loss):
         "value": "LN(SUMPRODUCT(EXP({ys}-MAX({ys}))))+MAX({ys})-SUMPRODUCT({ys},{ts})",
         "gradient": "(EXP({y}-MAX({ys}))/SUMPRODUCT(EXP({ys}-MAX({ys})))-{t})",
     }
+    code: ClassVar[str | None] = """\
+e = np.exp({y} - {y}.max(axis=1, keepdims=True))
+p = e / e.sum(axis=1, keepdims=True)  # softmax
+loss = -np.mean(np.log(p[np.arange(n), labels]))
+{d} = (p - t) / n
+"""
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, y, labels: autograd.numpy.mean(
             autograd.scipy.special.logsumexp(y, axis=1) - y[autograd.numpy.arange(len(labels)), labels]

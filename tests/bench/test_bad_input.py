@@ -108,7 +108,7 @@ def test_a_journal_edited_by_hand_is_refused_by_its_line(name, tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_command_whose_pipes_the_shell_has_closed_ends_without_a_traceback(closed):
-    done = finish(start(["sh", "-c", f'"{BACKPROP}" predict 4-3-2 {closed}'], None))
+    done = finish(start(["sh", "-c", f'"{BACKPROP}" predict --network 4-3-2 {closed}'], None))
     assert (done.code, "Traceback" in done.out + done.err) == (0, False)
 
 

@@ -122,12 +122,14 @@ def test_the_step_of_a_training_is_measured_where_its_file_is_named():
     assert "bench/test_training.py::test_step" in done.out
 
 
-def test_the_strategy_and_the_scenario_that_are_named_are_all_that_is_measured():
-    done = run_pytest(
-        "--benchmark-only", "--collect-only", "-q", "--scenario", "toy", "--strategy", "short-form"
-    )
-    tests = [line for line in done.out.splitlines() if "::" in line]
-    assert tests == ["bench/test_gradients.py::test_gradient[toy/float64-short-form]"]
+def test_the_strategies_and_the_scenario_that_are_named_are_all_that_is_measured():
+    names = ["--scenario", "toy", "--strategy", "short-form,layerwise-vjp", "--strategy=short-form-dense"]
+    done = run_pytest("--benchmark-only", "--collect-only", "-q", *names)
+    tests = {line for line in done.out.splitlines() if "::" in line}
+    assert tests == {
+        f"bench/test_gradients.py::test_gradient[toy/float64-{name}]"
+        for name in ("short-form", "layerwise-vjp", "short-form-dense")
+    }
 
 
 @pytest.mark.parametrize(("module", "code"), [("pyparsing.core", 0), ("backprop.arrays", 1)])

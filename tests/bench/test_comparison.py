@@ -241,7 +241,7 @@ def test_the_command_prints_json(pair, tmp_path):
         (["old", "other"], "expected the same, or --across-machines"),
         (["old", "old", "--fail-above", "0.5"], "--fail-above is 0.5; expected a factor of at least 1"),
         (["old", "newer"], "a newer version wrote it"),
-        (["old", "old", "--out", "no/where.md"], "The comparison cannot be written"),
+        (["old", "old", "--out", "no/where.md"], "cannot be written to 'no/where.md'"),
     ],
 )
 def test_the_command_refuses_in_one_sentence(tmp_path, arguments, said):

@@ -21,7 +21,7 @@ class Sender:
         global text, holds
         text, holds, _ = what
 
-derive._work(Sender(), "tanh", None, 2, 1, "text")
+derive._work(Sender(), "tanh", 2, "text")
 derive._within = lambda *_: (text, holds)
 from backprop.bench.cli import main
 sys.argv = ["backprop", "derive", "tanh"]
@@ -43,7 +43,7 @@ def test_a_file_is_written_in_each_format(tmp_path, name, render):
 
 
 def test_a_network_is_derived(tmp_path):
-    done = backprop("derive", "network", "2-2-1", "--loss", "mean-squared-error", cwd=tmp_path)
+    done = backprop("derive", "--network", "2-2-1", "--loss", "mean-squared-error", cwd=tmp_path)
     assert done.code == 0
     assert "The network 2-2-1 relu mean-squared-error, 1 sample" in done.out
     assert "∂L/∂W₁ of short-form: equal" in done.out
@@ -69,15 +69,15 @@ def test_a_layer_of_a_file_is_derived(tmp_path):
 
 MISTAKES = {
     "unknown layer": (["relo"], "did you mean 'relu'"),
-    "far from any": (["everything"], "network"),
+    "far from any": (["everything"], "softmax-cross-entropy"),
     "format": (["relu", "--format", "pdf"], "format 'pdf'"),
-    "sizes of a layer": (["relu", "3-4"], "network alone"),
+    "sizes of a layer": (["relu", "--network", "3-4"], "the name was given"),
     "no inputs": (["relu", "--size", "0"], "inputs is 0"),
-    "no samples": (["network", "2-2", "--batch", "0"], "samples is 0"),
-    "no network": (["network", "3-x"], "'3-x'"),
-    "no time": (["relu", "--timeout", "0"], "more than zero"),
+    "no samples": (["--network", "2-2", "--batch", "0"], "samples is 0"),
+    "no network": (["--network", "3-x"], "'3-x'"),
+    "no time": (["relu", "--timeout", "0"], "The timeout is '0'"),
     "too little time": (
-        ["network", "9-9-9", "--batch", "4", "--timeout", "0.5"],
+        ["--network", "9-9-9", "--batch", "4", "--timeout", "0.5"],
         "not finished within 0.5 s",
     ),
     "no folder": (["relu", "--out", "nowhere/page"], "'nowhere/page'"),

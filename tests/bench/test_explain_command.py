@@ -66,7 +66,7 @@ MISTAKES = {
     "no folder": (["--out", "nowhere/page.md"], "cannot be written to 'nowhere/page.md'"),
     "a folder": (["--out", ".", "--format", "html"], "cannot be written to '.'"),
     "workbook without a file": (["--format", "xlsx"], "expected --out"),
-    "workbook over a folder": (["--out", ".", "--format", "xlsx"], "not open in another program"),
+    "workbook over a folder": (["--out", ".", "--format", "xlsx"], "a folder; expected the name of a file"),
     "workbook of others": (["--out", "w.xlsx", "--strategy", "short-form"], "full-jacobian,short-form"),
     "seed": (["--seed", "-1"], "--seed"),
 }

@@ -412,9 +412,9 @@ def test_any_value_of_any_option(options, idle, data):
 
 
 EXAMPLES = [
-    ["predict", "4-3-2", "--dtype", "4-3-2"],
-    ["predict", "9" * 400 + "-10"],
-    ["predict", "9" * 6000 + "-10"],
+    ["predict", "--network", "4-3-2", "--dtype", "4-3-2"],
+    ["predict", "--network", "9" * 400 + "-10"],
+    ["predict", "--network", "9" * 6000 + "-10"],
     ["run", "--strategy", "x" * 300],
     ["run", "--suite", "x" * 300 + ".toml"],
     ["run", "--data", "x" * 300],

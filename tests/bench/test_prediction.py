@@ -161,7 +161,15 @@ def test_the_table_names_units_a_person_would_take(network, capsys):
 
 def test_the_command_prints_json_of_any_network(tmp_path):
     done = backprop(
-        "predict", "12288-49152-12288", "--batch", "4", "--memory-budget", "20GB", "--json", cwd=tmp_path
+        "predict",
+        "--network",
+        "12288-49152-12288",
+        "--batch",
+        "4",
+        "--memory-budget",
+        "20GB",
+        "--json",
+        cwd=tmp_path,
     )
     assert done.code == 0, done.err
     rows = {row["strategy"]: row for row in json.loads(done.out)}
@@ -172,7 +180,12 @@ def test_the_command_prints_json_of_any_network(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["4x3"], "4x3"), (["4-3-2", "--batch", "0"], "The batch is 0"), (["4-3-2", "--dtype", "int8"], "int8")],
+    [
+        (["--network", "4x3"], "4x3"),
+        (["--batch", "0"], "The batch is 0"),
+        (["--dtype", "int8"], "int8"),
+        (["4-3-2"], "expected --network 4-3-2"),
+    ],
 )
 def test_the_command_refuses_in_one_sentence(tmp_path, arguments, said):
     done = backprop("predict", *arguments, cwd=tmp_path)

@@ -81,6 +81,27 @@ def test_a_finished_training_resumed_is_reported_again(trained):
     assert json.loads(done.out)["test_accuracy"] == values["test_accuracy"]
 
 
+def test_epochs_are_added_to_a_training_with_a_constant_rate_as_if_it_had_been_begun_with_them(tmp_path):
+    constant = [*QUICK, "--schedule", "constant", "--json"]
+    assert backprop(*constant, "--epochs", "2", "--out", "whole", cwd=tmp_path).code == 0
+    assert backprop(*constant, "--epochs", "1", "--out", "added", cwd=tmp_path).code == 0
+    done = backprop("train", "--threads", "1", "--resume", "added", "--epochs", "2", "--json", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    whole, added = (load_checkpoint(tmp_path / name / "weights.npz") for name in ("whole", "added"))
+    assert added.settings == whole.settings
+    np.testing.assert_array_equal(whole.params.vector, added.params.vector)
+    np.testing.assert_array_equal(whole.optimizer_state["velocity"], added.optimizer_state["velocity"])
+    assert [point.step for point in added.history] == [point.step for point in whole.history]
+
+
+def test_epochs_cannot_be_added_where_the_rate_has_come_to_nothing(trained):
+    folder, _ = trained
+    done = backprop("train", "--threads", "1", "--resume", "out", "--epochs", "8", cwd=folder)
+    assert done.code == 2
+    assert "begun with --epochs 2 and --schedule linear" in done.error_sentence
+    assert "a new training with --epochs 8" in done.error_sentence
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
 def test_an_interrupt_leaves_a_usable_model_and_exits_with_130(tmp_path):
     process = start([BACKPROP, *QUICK, "--epochs", "100000", "--out", "out", "--json"], tmp_path)
@@ -141,7 +162,7 @@ MISTAKES = {
     "a schedule": (["--schedule", "cosin"], "did you mean 'cosine'?"),
     "a strategy": (["--strategy", "short-from"], "did you mean 'short-form'?"),
     "a strategy to compare": (["--compare", "short-from"], "did you mean 'short-form'?"),
-    "nothing to compare": (["--compare", ","], "expected names with commas"),
+    "nothing to compare": (["--compare", ","], "Unknown strategy ''"),
     "a comparison with epochs": (["--compare", "short-form", "--epochs", "3"], "expected no"),
     "the image size": (
         ["--network", "49-8-10"],
@@ -158,7 +179,7 @@ MISTAKES = {
     "the data": (["--data", "nowhere"], "There is no such data"),
     "the memory": (["--memory-budget", "1kB"], "--memory-budget"),
     "the weights": (["--resume", "none.npz"], "is missing"),
-    "the folder": (["--out", "file/out"], "cannot be made"),
+    "the folder": (["--out", "file/out"], "is no folder"),
 }
 
 

@@ -94,6 +94,12 @@ def refusal(source):
     return message
 
 
+def test_a_network_that_is_down_is_told_of_the_digits_in_the_package(mirrors):
+    for mirror in mirrors:
+        mirror.content.clear()
+    assert "--data sample" in refusal("mnist")
+
+
 # Folders
 
 

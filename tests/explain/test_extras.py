@@ -28,7 +28,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(extra, tmp_path):
     done = run_python(WITHOUT.format(package=package, arguments=arguments), cwd=tmp_path)
     assert done.code == 2
     assert f"The package {package} is not installed" in done.error_sentence
-    assert f"backprop-bench[{extra}]" in done.error_sentence
+    assert f"pip install -e '.[{extra}]'" in done.error_sentence
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from backprop.errors import BackpropError
+from backprop.errors import BackpropError, install_line
 from backprop.sharding.serve import on_loopback
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def connected(workers: int | None, address: str | None) -> Iterator[Client]:
     if importlib.util.find_spec("distributed") is None:
         raise ClusterError(
             "Dask distributed is not installed; expected it for --workers and --cluster: "
-            "pip install 'backprop-bench[cluster]'."
+            f"`{install_line('cluster')}` in the project's folder."
         )
     import dask
 

@@ -7,20 +7,34 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Strategies
+from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Peers, Strategies
+
+EXAMPLES = """
+  backprop accuracy -s short-form,finite-differences
+  backprop accuracy --out results/accuracy      every strategy, with pictures
+"""
 
 
 def accuracy(
     strategy: Strategies = None,
-    peers: Annotated[bool, typer.Option("--peers", help="Outside libraries in the grid, too.")] = False,
+    peers: Peers = False,
     out: Annotated[
-        Path | None, typer.Option(help="A folder for accuracy.csv, accuracy.md and pictures.")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            show_default="no files",
+            help="The folder for accuracy.csv, accuracy.md and pictures.",
+        ),
     ] = None,
     memory_budget: MemoryBudget = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
+    """Measure every strategy's error beside its error model.
+
+    The error is measured over dtype, batch, width, depth, step and scale of the logits. Exit code 1 means that an
+    error is larger than its model allows.
+    """
     from backprop.bench.threads import fix_threads
 
     fix_threads(1)  # before NumPy loads
@@ -31,12 +45,14 @@ def accuracy(
     from backprop.bench.accuracy import experiments
     from backprop.bench.budget import Budget
     from backprop.bench.console import make_console, tracked
-    from backprop.bench.folders import keep
+    from backprop.bench.folders import check_folder, keep
     from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
     from backprop.registry import select_strategies
 
     chosen = select_strategies(strategy or [], peers=peers)
-    keep("The file", [out / "accuracy.csv"] if out else [], fresh)
+    if out is not None:
+        check_folder("Errors and pictures", out)
+        keep("The file", [out / "accuracy.csv"], fresh)
     budget = Budget.parse(memory_budget, None)
     planned = list(experiments(chosen, budget.memory_bytes))
     if left_out := len(list(experiments(chosen))) - len(planned):

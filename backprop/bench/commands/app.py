@@ -1,4 +1,4 @@
-"""The `backprop` command: the table of its commands."""
+"""The `backprop` command: the table of its commands, by purpose."""
 
 from __future__ import annotations
 
@@ -7,23 +7,34 @@ from typing import Annotated
 import typer
 
 from backprop import __version__
-from backprop.bench.commands.accuracy import accuracy
-from backprop.bench.commands.check import check
-from backprop.bench.commands.compare import compare
-from backprop.bench.commands.derive import derive
-from backprop.bench.commands.explain import explain
-from backprop.bench.commands.list import list_names
-from backprop.bench.commands.predict import predict
-from backprop.bench.commands.report import report
-from backprop.bench.commands.run import run
-from backprop.bench.commands.selftest import selftest
-from backprop.bench.commands.train import train
-from backprop.bench.commands.verify import verify
+from backprop.bench.commands import (
+    accuracy,
+    check,
+    compare,
+    derive,
+    explain,
+    init,
+    list,
+    predict,
+    report,
+    run,
+    selftest,
+    train,
+    verify,
+)
+from backprop.bench.commands.command import Command, Group, paragraphs
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""
+  backprop explain                      every matrix of a small network
+  backprop check mine.py:gradient       is this gradient right?
+  backprop run --suite quick            what does each derivation cost?
+  backprop COMMAND --help               options and examples of one command
+""",
 )
 
 
@@ -39,18 +50,26 @@ def _options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Derivations of the same gradient: measured, verified, reported."""
+    """Compare derivations of the same gradient: their time, memory and accuracy."""
 
 
-app.command()(run)
-app.command()(verify)
-app.command()(accuracy)
-app.command()(train)
-app.command()(check)
-app.command()(report)
-app.command()(compare)
-app.command()(explain)
-app.command()(derive)
-app.command()(predict)
-app.command()(selftest)
-app.command("list")(list_names)
+PURPOSES = {
+    "Measure and predict": (run, verify, accuracy, predict, selftest),
+    "Check your own gradient": (check,),
+    "Learn": (explain, derive, train),
+    "Read the results of runs": (report, compare),
+    "Names and starting files": (list, init),
+}
+"""By purpose, the modules of the commands. Each has a function of its own name and its EXAMPLES."""
+
+for _purpose, _modules in PURPOSES.items():
+    for _module in _modules:
+        _name = _module.__name__.rpartition(".")[2]
+        _function = getattr(_module, _name)
+        app.command(
+            _name,
+            cls=Command,
+            help=paragraphs(_function.__doc__),
+            epilog=_module.EXAMPLES,
+            rich_help_panel=_purpose,
+        )(_function)

@@ -4,51 +4,102 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Threads
+from backprop.bench.commands.options import (
+    Activation,
+    AsJson,
+    BatchSize,
+    Dtype,
+    Fresh,
+    LossName,
+    NetworkSizes,
+    Threads,
+)
 from backprop.errors import CheckError
+
+EXAMPLES = """
+  backprop check --template mine.py             write a file to start from
+  backprop check mine.py:gradient
+  backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
+  backprop check package.module:function --dtype float32 --json
+"""
 
 
 def check(
     target: Annotated[
         str | None,
         typer.Argument(
-            help="file.py:function or package.module:function, called with (params, inputs, labels)."
+            metavar="TARGET",
+            help="Your function: file.py:function or package.module:function.",
         ),
     ] = None,
-    network: Annotated[str, typer.Option(help="Its sizes.")] = "784-512-10",
-    activation: Annotated[str, typer.Option(help="After every hidden layer.")] = "relu",
-    loss: Annotated[str, typer.Option(help="cross-entropy or mean-squared-error.")] = "cross-entropy",
-    batch: Annotated[int, typer.Option(help="Samples of the batch.")] = 16,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
-    weight_decay: Annotated[float, typer.Option(help="λ, where the loss has λ/2 Σ W².")] = 0.0,
+    network: NetworkSizes = "784-512-10",
+    activation: Activation = "relu",
+    loss: LossName = "cross-entropy",
+    batch: BatchSize = 32,
+    dtype: Dtype = "float64",
+    weight_decay: Annotated[
+        float, typer.Option(metavar="λ", help="The factor λ, where your loss has the term λ/2 Σ W².")
+    ] = 0.0,
     rtol: Annotated[
         float | None,
-        typer.Option(help="How exact it need be, such as 1e-6; default: as exact as rounding allows."),
+        typer.Option(
+            metavar="ERROR",
+            show_default="what rounding allows",
+            help="The largest relative error that still counts as right, such as 1e-6.",
+        ),
     ] = None,
-    timeout: Annotated[str, typer.Option(help="The longest that it may take.")] = "60s",
+    timeout: Annotated[
+        str, typer.Option(metavar="TIME", help="The longest that your code may take.")
+    ] = "60s",
     memory_limit: Annotated[
         str | None,
         typer.Option(
-            help="The most memory that your code, and the check, may take, such as 2GB; default: what is free."
+            metavar="SIZE",
+            show_default="the free memory",
+            help="The most memory that your code, and the check, may take, such as 2GB.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the parameters and of the choice of samples.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="The seed of the parameters and of the choice of samples."),
+    ] = 0,
     threads: Threads = 1,
-    kinds: Annotated[bool, typer.Option("--kinds", help="List and explain all kinds of mistakes.")] = False,
+    kinds: Annotated[
+        bool,
+        typer.Option("--kinds", help="Check nothing; explain all kinds of mistakes that are recognised."),
+    ] = False,
+    template: Annotated[
+        bool,
+        typer.Option(
+            "--template",
+            help="Check nothing; write a starting file for the network into the file TARGET, or print it. One line "
+            "in it is left for you.",
+        ),
+    ] = False,
+    fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check a gradient derived by hand: exit 0 right, 1 wrong, 2 where it cannot be checked."""
+    """Check a gradient that you have derived by hand.
+
+    Your function is called with (params, inputs, labels): params is a dict of the arrays W1 (i, o), b1 (o,), W2, ...;
+    inputs is an array (n, i); labels is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of
+    gradients with the names and shapes of params, or (loss, dict), for the mean loss over the n samples.
+
+    The verdict is computed on real digits where they fit the network. A wrong gradient gets its wrong tensors and
+    entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that it cannot be checked.
+    """
     if kinds:
         from backprop.bench.check.show import show_kinds
 
         show_kinds(as_json)
         return
-    if target is None:
+    if target is None and not template:
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
     from backprop.bench.threads import thread_variables
@@ -64,7 +115,13 @@ def check(
     memory_bytes = (
         available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
     )
-    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
+    job = Job(target or "", network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
+    if template:
+        from backprop.bench.check.template import write_template
+
+        others = [one for one in sys.argv[2:] if one not in ("--template", "--fresh", target)]
+        write_template(job.network(), target, shlex.join(others), fresh)
+        return
     try:
         answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:

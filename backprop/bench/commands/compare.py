@@ -10,28 +10,49 @@ import typer
 
 from backprop.bench.commands.options import AsJson, Fresh
 
-Run = Annotated[Path, typer.Argument(help="A run's folder, or a JSON file of pytest-benchmark.")]
+EXAMPLES = """
+  backprop compare results/before results/after
+  backprop compare before.json after.json       two files of pytest-benchmark
+  backprop compare main/ branch/ --fail-above 1.10 --out comment.md
+"""
+
+_ENDINGS = (".md", ".markdown", ".txt")
+_RUN = "The folder of a run, or a JSON file of pytest-benchmark"
 
 
 def compare(
-    first: Run,
-    second: Run,
+    first: Annotated[Path, typer.Argument(metavar="FIRST", help=f"{_RUN}: the older one.")],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help=f"{_RUN}: the newer one.")],
     fail_above: Annotated[
-        float | None, typer.Option(help="Exit 1 where a cell is slower by more than this factor.")
+        float | None,
+        typer.Option(
+            metavar="FACTOR",
+            help="Exit with code 1 where a cell of the second run is slower by more than this factor, such as 1.1.",
+        ),
     ] = None,
-    across_machines: Annotated[bool, typer.Option(help="Compare runs of different machines.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write the Markdown into this file, too.")] = None,
+    across_machines: Annotated[
+        bool, typer.Option("--across-machines", help="Compare runs of different machines, too.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the comparison into this Markdown file (.md), too."),
+    ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two runs: ratio with interval and verdict of every cell; Markdown for a pull request."""
+    """Compare two runs cell by cell.
+
+    Every cell has its ratio, second run ÷ first run, with an interval and a verdict; the text is Markdown, for a pull
+    request.
+    """
     from backprop.bench.comparison import ComparisonError, cell_values, compare_runs, render
-    from backprop.bench.folders import keep
+    from backprop.bench.folders import check_file
     from backprop.bench.output import write_file
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
-    keep("The file", [out] if out else [], fresh)
+    if out is not None:
+        check_file("The file", out, _ENDINGS, fresh)
     comparison = compare_runs(first, second, across_machines)
     if fail_above is not None:
         comparison.check(fail_above)

@@ -3,62 +3,111 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import Fresh
+from backprop.bench.commands import completion
+from backprop.bench.commands.options import ActivationIfGiven, Fresh, LossIfGiven
 from backprop.errors import BackpropError, OptionError, UnknownNameError
 
-_FORMATS = ("text", "latex", "html")
+if TYPE_CHECKING:
+    from backprop import Network
+
+EXAMPLES = """
+  backprop derive                        softmax and cross-entropy: p - t
+  backprop derive gelu --size 2
+  backprop derive --network 3-4-2 --out proof.html
+"""
+
+_FORMATS = {"text": ".txt", "latex": ".tex", "html": ".html"}
 
 
 def derive(
     what: Annotated[
-        str, typer.Argument(help="A layer, softmax-cross-entropy, mean-squared-error, or network.")
-    ] = "softmax-cross-entropy",
-    sizes: Annotated[str | None, typer.Argument(help="Of a network: 3-4-2.")] = None,
-    size: Annotated[int, typer.Option(help="Inputs of a layer, classes of a loss.")] = 3,
-    batch: Annotated[int, typer.Option(help="Samples of a network.")] = 1,
-    activation: Annotated[str, typer.Option(help="Of a network, after every hidden layer.")] = "relu",
-    loss: Annotated[str, typer.Option(help="Of a network.")] = "cross-entropy",
-    format: Annotated[str, typer.Option(help="text, latex or html.")] = "text",
-    out: Annotated[Path | None, typer.Option(help="Write into this file.")] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds that SymPy may take.")] = 60.0,
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            show_default="softmax-cross-entropy",
+            autocompletion=completion.subjects,
+            help="A layer or a loss that `backprop list` shows, softmax-cross-entropy, or a layer of file.py:Class. "
+            "Leave it out where --network is given.",
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", show_default="3", help="The inputs of the layer, or the classes of the loss."
+        ),
+    ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds.",
+        ),
+    ] = None,
+    activation: ActivationIfGiven = None,
+    loss: LossIfGiven = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default="1",
+            help="The samples of --network: few, because every sample has symbols of its own.",
+        ),
+    ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT", show_default="by the ending of --out, else text", help="text, latex or html."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="print it",
+            help="Write into this file. Its ending names the format: .txt, .tex or .html.",
+        ),
+    ] = None,
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="The longest that SymPy may take.")] = "60s",
     fresh: Fresh = False,
 ) -> None:
-    """Derive a gradient step by step and prove that the library's code computes it; exit 1 where it does not."""
+    """Derive a gradient with SymPy, and prove the library's code.
+
+    The code of layers, losses and strategies runs on symbols, so the formula that is proven is the one that the code
+    computes. Exit code 1 means that a formula is refuted.
+    """
     from backprop import Network
-    from backprop.bench.folders import keep
+    from backprop.bench.budget import parse_seconds
+    from backprop.bench.folders import check_file, format_of
     from backprop.bench.output import write_file
     from backprop.explain.extras import need
     from backprop.options import check_count
 
     need("sympy", "symbolic")
 
-    from backprop.explain.symbolic import SUBJECTS
-    from backprop.layers import find_activation
-
-    if what not in (*SUBJECTS, "network"):
-        try:
-            find_activation("layer", what)
-        except UnknownNameError:
-            if ":" in what:
-                raise
-            raise UnknownNameError("layer", what, [*SUBJECTS, "network"]) from None
-    if format not in _FORMATS:
-        raise UnknownNameError("format", format, _FORMATS)
-    if what != "network" and sizes is not None:
-        raise OptionError(f"The sizes {sizes!r} were given for {what}; expected them after network alone.")
-    if not timeout > 0:
-        raise OptionError(f"The timeout is {timeout:g} s; expected more than zero.")
-    network = Network.parse(sizes or "3-4-2", activation=activation, loss=loss) if what == "network" else None
-    keep("The file", [out] if out else [], fresh)
+    if what == "network":
+        raise OptionError("The network is an option; expected --network 3-4-2 and no name.")
+    of_network = {"--activation": activation, "--loss": loss, "--batch": batch}
+    _refuse(network is None, of_network, "with --network")
+    _refuse(network is not None, {"the name": what, "--size": size}, "without --network")
+    chosen = format_of(format, out, _FORMATS, "text")
+    timeout_s = parse_seconds("timeout", timeout)
     check_count("inputs", size)
     check_count("samples", batch)
-    text, holds = _within(timeout, what, network, size, batch, format)
+    subject: str | Network
+    if network is None:
+        subject = _known(what or "softmax-cross-entropy")
+    else:
+        subject = Network.parse(network, activation=activation or "relu", loss=loss or "cross-entropy")
+    if out is not None:
+        check_file("The file", out, (), fresh)
+    text, holds = _within(timeout_s, subject, (size or 3) if network is None else (batch or 1), chosen)
     if out is None:
         print(text, end="")
     else:
@@ -68,11 +117,33 @@ def derive(
         raise typer.Exit(1)
 
 
-def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
+def _refuse(unfit: bool, options: Mapping[str, object], place: str) -> None:
+    """Refuse what was given although it says nothing about what is derived."""
+    given = [option for option, value in options.items() if value is not None]
+    if unfit and given:
+        raise OptionError(f"{' and '.join(given)} was given; expected it only {place}.")
+
+
+def _known(what: str) -> str:
+    """The name of a layer or loss, after a check that there is one; raises `UnknownNameError` or `LoadError`."""
+    from backprop.explain.symbolic import SUBJECTS
+    from backprop.layers import find_activation
+
+    if what not in SUBJECTS:
+        try:
+            find_activation("layer", what)
+        except UnknownNameError:
+            if ":" in what:
+                raise
+            raise UnknownNameError("layer or loss", what, SUBJECTS) from None
+    return what
+
+
+def _within(timeout: float, subject: str | Network, number: int, format: str) -> tuple[str, bool]:
     """The derivation, made in a process of its own: SymPy cannot be interrupted where it is."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(sender, *arguments), daemon=True)
+    worker = context.Process(target=_work, args=(sender, subject, number, format), daemon=True)
     worker.start()
     sender.close()
     try:
@@ -94,15 +165,15 @@ def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
     return text, holds
 
 
-def _work(sender: Connection, what: str, network: object, size: int, batch: int, format: str) -> None:
-    from backprop import Network
+def _work(sender: Connection, subject: str | Network, number: int, format: str) -> None:
+    """Send text, verdict and whether it failed; `number` counts a network's samples, or inputs or classes."""
     from backprop.explain import symbolic
 
     try:
-        if isinstance(network, Network):
-            derivation = symbolic.derive_network(network, batch)
+        if isinstance(subject, str):
+            derivation = symbolic.derive(subject, number)
         else:
-            derivation = symbolic.derive(what, size)
+            derivation = symbolic.derive_network(subject, number)
         render = {"latex": symbolic.render_latex, "html": symbolic.render_html}.get(
             format, symbolic.render_text
         )

@@ -9,61 +9,77 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import Fresh
-from backprop.errors import OutputError, UnknownNameError
+from backprop.bench.commands.options import Activation, Fresh, LossName, NetworkSizes, OneOrTwoStrategies
+from backprop.errors import OutputError
 
 if TYPE_CHECKING:
     from backprop.explain import Explanation
 
+EXAMPLES = """
+  backprop explain                       dense matrices beside the short form
+  backprop explain -s batched-jacobian,layerwise-vjp --out page.html
+  backprop explain --network 2-3-2 --activation tanh --out workbook.xlsx
+"""
+
+_SIDE_BY_SIDE = ["full-jacobian", "short-form"]
 _FORMATS = {"text": ".txt", "markdown": ".md", "html": ".html", "xlsx": ".xlsx"}
 
 
 def explain(
-    network: Annotated[str, typer.Option(help="Sizes, small ones.")] = "3-4-2",
-    batch: Annotated[int, typer.Option(help="Samples of the batch.")] = 2,
-    activation: Annotated[str, typer.Option(help="After every hidden layer.")] = "relu",
-    loss: Annotated[str, typer.Option(help="cross-entropy or mean-squared-error.")] = "cross-entropy",
-    strategy: Annotated[
-        str, typer.Option("--strategy", "-s", help="One strategy, or two with a comma between.")
-    ] = "full-jacobian,short-form",
+    strategy: OneOrTwoStrategies = None,
+    network: NetworkSizes = "3-4-2",
+    activation: Activation = "relu",
+    loss: LossName = "cross-entropy",
+    batch: Annotated[
+        int,
+        typer.Option(metavar="N", help="The number of samples: few, because every number is printed."),
+    ] = 2,
+    seed: Annotated[
+        int, typer.Option(metavar="N", min=0, help="The seed of the random parameters, inputs and labels.")
+    ] = 10,
     format: Annotated[
-        str | None, typer.Option(help="text, markdown, html or xlsx; default: by the file's name, or text.")
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            show_default="by the ending of --out, else text",
+            help="text, markdown, html or xlsx.",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write into this file.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers in it.")] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="print it",
+            help="Write into this file. Its ending names the format: .txt, .md, .html or .xlsx.",
+        ),
+    ] = None,
     fresh: Fresh = False,
 ) -> None:
-    """Show the forward and the backward pass step by step: formula, shape, numbers, size, zeros, shortcut."""
+    """Show every matrix of a derivation on a small network.
+
+    Every step of the forward and the backward pass has its formula, shape, numbers, size and share of zeros, and the
+    strategy that avoids it.
+    """
     import numpy as np
 
     from backprop import Network
-    from backprop.bench.folders import keep
+    from backprop.bench.folders import check_file, format_of
     from backprop.explain import example
     from backprop.explain import explain as explain_strategies
 
-    chosen = _format(format, out)
-    keep("The file", [out] if out else [], fresh)
+    chosen = format_of(format, out, _FORMATS, "text")
+    if chosen == "xlsx" and out is None:
+        raise OutputError("A workbook is no text to print and no file was named; expected --out FILE.xlsx.")
+    if out is not None:
+        check_file("The file", out, (), fresh)
     made = Network.parse(network, activation=activation, loss=loss)
     params, samples = example(made, batch, np.random.default_rng(seed))
-    explanation = explain_strategies(made, params, samples, [name.strip() for name in strategy.split(",")])
+    explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE)
     if out is None:
         print(_rendered(explanation, chosen, _terminal_width()), end="")
     else:
         _write(explanation, chosen, out)
         print(out)
-
-
-def _format(name: str | None, out: Path | None) -> str:
-    """The format asked for, or that of the file's name; checked before anything is computed."""
-
-    by_suffix = {suffix: known for known, suffix in _FORMATS.items()}
-    if name is None:
-        name = by_suffix.get(out.suffix if out else "", "text")
-    if name not in _FORMATS:
-        raise UnknownNameError("format", name, _FORMATS)
-    if name == "xlsx" and out is None:
-        raise OutputError("A workbook is no text to print and no file was named; expected --out FILE.xlsx.")
-    return name
 
 
 def _rendered(explanation: Explanation, chosen: str, width: int | None = None) -> str:

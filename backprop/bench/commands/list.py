@@ -6,9 +6,14 @@ import json
 
 from backprop.bench.commands.options import AsJson
 
+EXAMPLES = """
+  backprop list
+  backprop list --json                          for scripts
+"""
 
-def list_names(as_json: AsJson = False) -> None:
-    """Strategies, layers, losses, scenarios and peers."""
+
+def list(as_json: AsJson = False) -> None:
+    """List everything that has a name: strategies, layers, losses, scenarios, outside libraries."""
     from backprop.bench.console import make_console
     from backprop.bench.listing import listing, print_listing
 

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backprop.bench.commands import completion
+from backprop.bench.names import one_name, split_names
+
 if TYPE_CHECKING:
     from backprop import Strategy
     from backprop.bench.quick_look import QuickLook
@@ -19,21 +22,195 @@ if TYPE_CHECKING:
 
     Cells = list[tuple[Strategy[Any], Scenario]]
 
+
+def separated(values: list[str] | None) -> list[str] | None:
+    """The names of an option that takes several."""
+    return split_names(values) if values else None
+
+
+def single(param: typer.CallbackParam, value: str | None) -> str | None:
+    """The name of an option that takes one; raises `OptionError` for a list."""
+    return None if value is None else one_name(max(param.opts, key=len), value)
+
+
+LIST = "Repeat the option or put commas between the names."
+"""What the help of an option that takes several names ends with."""
+
+
+def _strategies(meaning: str, default: str) -> Any:
+    return typer.Option(
+        "--strategy",
+        "-s",
+        metavar="NAMES",
+        show_default=default,
+        callback=separated,
+        autocompletion=completion.strategies,
+        help=f"{meaning} {LIST}",
+    )
+
+
+_EVERY = "all, or those of the suite"
+
 Strategies = Annotated[
     list[str] | None,
-    typer.Option("--strategy", "-s", help="Only this strategy, or file.py:Class; may be repeated."),
+    _strategies(
+        "Only these strategies: names that `backprop list` shows, a pattern such as 'finite-*', all, peers, or "
+        "file.py:Class for your own.",
+        _EVERY,
+    ),
+]
+OneOrTwoStrategies = Annotated[
+    list[str] | None,
+    _strategies(
+        "One strategy, or two to see side by side: names that `backprop list` shows, or file.py:Class.",
+        "full-jacobian,short-form",
+    ),
+]
+OneStrategy = Annotated[
+    str | None,
+    typer.Option(
+        "--strategy",
+        "-s",
+        metavar="NAME",
+        callback=single,
+        autocompletion=completion.strategies,
+        show_default="short-form",
+        help="The strategy that computes the gradients: a name that `backprop list` shows, or file.py:Class.",
+    ),
 ]
 Scenarios = Annotated[
     list[str] | None,
-    typer.Option("--scenario", "-c", help="Only this scenario: mnist, mnist-32, mnist-32/float32."),
+    typer.Option(
+        "--scenario",
+        "-c",
+        metavar="NAMES",
+        show_default=_EVERY,
+        callback=separated,
+        autocompletion=completion.scenarios,
+        help="Only these scenarios: mnist-32/float32 is one, mnist-32 has both dtypes, mnist is a whole family. "
+        f"{LIST}",
+    ),
+]
+
+
+def _network(**more: Any) -> Any:
+    return typer.Option(
+        metavar="SIZES",
+        help="The network by its sizes: inputs, hidden layers, classes, with hyphens between.",
+        **more,
+    )
+
+
+def _activation(**more: Any) -> Any:
+    return typer.Option(
+        metavar="NAME",
+        callback=single,
+        autocompletion=completion.activations,
+        help="The activation after every hidden layer: a layer that `backprop list` shows, or file.py:Class.",
+        **more,
+    )
+
+
+def _loss(**more: Any) -> Any:
+    return typer.Option(
+        metavar="NAME",
+        callback=single,
+        autocompletion=completion.losses,
+        help="The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
+        **more,
+    )
+
+
+def _dtype(**more: Any) -> Any:
+    return typer.Option(
+        metavar="DTYPE",
+        callback=single,
+        autocompletion=completion.dtypes,
+        help="The dtype of parameters and inputs: float32 or float64.",
+        **more,
+    )
+
+
+def _data(**more: Any) -> Any:
+    return typer.Option(
+        metavar="SOURCE",
+        help="The digits: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
+        "folder with four IDX files.",
+        **more,
+    )
+
+
+NetworkSizes = Annotated[str, _network()]
+Activation = Annotated[str, _activation()]
+LossName = Annotated[str, _loss()]
+Dtype = Annotated[str, _dtype()]
+Data = Annotated[str, _data()]
+# The same where None means that nothing was said: a resumed training has its own, a layer has none.
+NetworkIfGiven = Annotated[str | None, _network(show_default="784-512-10")]
+ActivationIfGiven = Annotated[str | None, _activation(show_default="relu")]
+LossIfGiven = Annotated[str | None, _loss(show_default="cross-entropy")]
+DtypeIfGiven = Annotated[str | None, _dtype(show_default="float32")]
+DataIfGiven = Annotated[str | None, _data(show_default="sample")]
+BatchSize = Annotated[int, typer.Option(metavar="N", help="The number of samples in the batch.")]
+Starts = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", show_default="as the suite says", help="How often every strategy's process is started."
+    ),
+]
+Turns = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        show_default="as the suite says",
+        help="How many turns every process takes after a start.",
+    ),
+]
+SuiteName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        callback=single,
+        autocompletion=completion.suites,
+        help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
+        "`backprop init suite` writes.",
+    ),
 ]
 MemoryBudget = Annotated[
-    str | None, typer.Option(help="The most memory of a cell, such as 2GB; default: half of what is free.")
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        show_default="half of the free memory",
+        help="The most memory that one cell, a strategy in a scenario, may need, such as 2GB. What needs more is "
+        "predicted instead of measured.",
+    ),
 ]
-TimeBudget = Annotated[str | None, typer.Option(help="The most time of a cell, such as 60s, the default.")]
-Threads = Annotated[int, typer.Option(help="Threads of the numerical libraries; as many cores are pinned.")]
-Data = Annotated[str, typer.Option(help="sample (shipped), mnist (whole), or a folder of IDX files.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Replace what is there; what that is is said first.")]
+TimeBudget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        show_default="60s",
+        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What "
+        "needs more is predicted instead of measured.",
+    ),
+]
+Threads = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="Threads of the numerical libraries. The process is pinned to as many cores."
+    ),
+]
+Peers = Annotated[
+    bool,
+    typer.Option(
+        "--peers",
+        help="Add the outside libraries: PyTorch, JAX, autograd, SciPy, ..., where they are installed.",
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Replace the files that are there; their names are printed before."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 

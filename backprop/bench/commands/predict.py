@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
-import typer
+from backprop.bench.commands.options import (
+    Activation,
+    AsJson,
+    BatchSize,
+    Dtype,
+    LossName,
+    MemoryBudget,
+    NetworkSizes,
+    Strategies,
+    Threads,
+    TimeBudget,
+)
 
-from backprop.bench.commands.options import AsJson, MemoryBudget, Strategies, Threads, TimeBudget
+EXAMPLES = """
+  backprop predict                              784-512-10, batch 32, float64
+  backprop predict --network 768-3072-768 --batch 8 --dtype float32
+  backprop predict --memory-budget 20GB -s batched-jacobian
+"""
 
 
 def predict(
-    network: Annotated[str, typer.Argument(help="Sizes such as 784-512-10.")],
-    batch: Annotated[int, typer.Option(help="Samples of a batch.")] = 32,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
-    activation: Annotated[str, typer.Option(help="After every hidden layer.")] = "relu",
-    loss: Annotated[str, typer.Option(help="cross-entropy or mean-squared-error.")] = "cross-entropy",
+    network: NetworkSizes = "784-512-10",
+    activation: Activation = "relu",
+    loss: LossName = "cross-entropy",
+    batch: BatchSize = 32,
+    dtype: Dtype = "float64",
     strategy: Strategies = None,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Predict bytes and time of every derivation of a network on this machine, and which fit."""
+    """Predict memory and time of every strategy for a network.
+
+    Only the speed of this machine and one forward pass are measured. The table says which strategies fit the budgets.
+    """
     from backprop.bench.threads import fix_threads
 
     fix_threads(threads)  # before NumPy loads

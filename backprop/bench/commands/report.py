@@ -7,15 +7,25 @@ from typing import Annotated
 
 import typer
 
+EXAMPLES = """
+  backprop report results/latest                every report
+  backprop report results/latest --html         the page alone
+  backprop report results/latest --markdown     a short ranking, printed
+"""
+
 
 def report(
-    folder: Annotated[Path, typer.Argument(help="The folder of a run, with its records.jsonl.")],
-    html: Annotated[bool, typer.Option("--html", help="Only the HTML page, report.html.")] = False,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="The folder of a run, with its records.jsonl.")
+    ],
+    html: Annotated[
+        bool, typer.Option("--html", help="Write the page report.html and no other report.")
+    ] = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print a short ranking for a pull request; write nothing.")
+        bool, typer.Option("--markdown", help="Print a short ranking for a pull request; write no file.")
     ] = False,
 ) -> None:
-    """Rebuild the reports of a run from its records."""
+    """Make the reports of a run again from its records."""
     from backprop.bench.journal import path_of, read_journal
     from backprop.bench.libraries import CONSTRAINTS, write_constraints
     from backprop.bench.report import older_files, write_page, write_reports

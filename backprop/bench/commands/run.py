@@ -16,9 +16,12 @@ from backprop.bench.commands.options import (
     Fresh,
     MemoryBudget,
     Scenarios,
+    Starts,
     Strategies,
+    SuiteName,
     Threads,
     TimeBudget,
+    Turns,
     finish_run,
 )
 from backprop.errors import RecordError
@@ -29,45 +32,81 @@ if TYPE_CHECKING:
     from backprop.bench.suites import Suite
 
 
+EXAMPLES = """
+  backprop run --suite quick                     a short suite
+  backprop run -s short-form,layerwise-vjp -c mnist-32
+  backprop run -s mine.py:Mine -s short-form     yours beside the short form
+  backprop run --suite mine.toml --precision 2%  a suite of your own
+  backprop run --predict                         measure nothing
+  backprop run --resume                          go on with the newest run
+"""
+
+
 def run(
-    suite: Annotated[str, typer.Option(help="quick, default, scaling, peers, or a TOML file.")] = "default",
+    suite: SuiteName = "default",
     strategy: Strategies = None,
     scenario: Scenarios = None,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,
-    starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
-    turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
+    starts: Starts = None,
+    turns: Turns = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="More starts, until the 95% intervals reach so far to either side, such as 2%."),
+        typer.Option(
+            metavar="SHARE",
+            help="Make more starts until every 95% interval reaches at most this share, such as 2%, to either side.",
+        ),
     ] = None,
     claim: Annotated[
         str | None,
-        typer.Option(help="More starts, until a difference of so much would be found, such as 5%."),
+        typer.Option(
+            metavar="SHARE",
+            help="Make more starts until a difference of this share, such as 5%, would be found in nine of ten runs.",
+        ),
     ] = None,
     data: Data = "sample",
     out: Annotated[
         Path | None,
-        typer.Option(help="The folder for records and reports; by default a new one, results/TIME."),
+        typer.Option(
+            metavar="FOLDER",
+            show_default="a new folder, results/TIME",
+            help="The folder for records and reports.",
+        ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in the folder, by default the newest.")
+        bool,
+        typer.Option("--resume", help="Go on with the run in the folder --out, or with the newest run."),
     ] = False,
     fresh: Fresh = False,
     workers: Annotated[
-        int | None, typer.Option(help="Measure in so many processes of a local Dask cluster, side by side.")
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Measure in this many processes of a local Dask cluster at the same time. Their times disturb each "
+            "other, so they are not for publication.",
+        ),
     ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option(help="Measure on the hosts of the Dask cluster with this scheduler's address."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Measure on the hosts of a Dask cluster: the address of its scheduler, such as tcp://10.0.0.1:8786.",
+        ),
     ] = None,
     predict: Annotated[
-        bool, typer.Option("--predict", help="Measure nothing: predict time and memory of every cell.")
+        bool,
+        typer.Option(
+            "--predict", help="Measure nothing; predict time and memory of every strategy in every scenario."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure strategies x scenarios in processes that take turns, and write records and reports."""
+    """Measure strategies in scenarios, and write records and reports.
+
+    Every strategy runs in a process of its own; the processes take turns. Exit code 1 means that strategies disagree
+    or that one crashed.
+    """
     from backprop.bench.threads import choose_cores, thread_variables
 
     if cluster is None:
@@ -79,7 +118,7 @@ def run(
     from backprop.bench.budget import Budget
     from backprop.bench.commands.places import chosen_place
     from backprop.bench.console import group_display
-    from backprop.bench.folders import LATEST, RESULTS, found, new_folder
+    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun, locked, make_room
     from backprop.bench.report import write_reports
@@ -93,6 +132,7 @@ def run(
     folder = out or (found(RESULTS / LATEST) if resume else new_folder())
     if resume and out is None and not begun(folder):
         raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
+    check_folder("Records and reports", folder)
     if begun(folder) and not (resume or fresh):  # said before anything is measured, of the machine as well
         with locked(folder):
             make_room(folder, fresh)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Threads
+from backprop.bench.commands import completion
+from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
@@ -21,32 +22,64 @@ _EVERY_S = 5.0
 """Seconds between two lines of progress."""
 
 
+EXAMPLES = """
+  backprop selftest                             about two minutes
+  backprop selftest --runs 20 --out results/selftest
+  backprop selftest --out results/selftest --runs 40 --resume
+"""
+
+
 def selftest(
     scenario: Annotated[
-        str, typer.Option("--scenario", "-c", help="On which scenario.")
+        str,
+        typer.Option(
+            "--scenario",
+            "-c",
+            metavar="NAME",
+            callback=single,
+            autocompletion=completion.scenarios,
+            help="The scenario in which the short form is measured against itself.",
+        ),
     ] = "mnist-32/float32",
-    suite: Annotated[str, typer.Option(help="With the schedule of this suite.")] = "peers",
-    starts: Annotated[int | None, typer.Option(help="Fresh processes of every strategy.")] = None,
-    turns: Annotated[int | None, typer.Option(help="Turns of each of them.")] = None,
+    suite: SuiteName = "peers",
+    starts: Starts = None,
+    turns: Turns = None,
     runs: Annotated[
         int | None,
-        typer.Option(help="Runs, of five pairs of twins each; as many as fit into --seconds by default."),
+        typer.Option(
+            metavar="N",
+            show_default="as many as fit into --seconds",
+            help="The number of runs, each with five pairs of twins.",
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="About how long, where --runs is not given.")] = 110.0,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", help="About how long to measure, where --runs is not given.")
+    ] = 110.0,
     out: Annotated[
         Path | None,
-        typer.Option(help="The folder for selftest.json and selftest.md, written after every run."),
+        typer.Option(
+            metavar="FOLDER",
+            show_default="no files",
+            help="The folder for selftest.json and selftest.md, which are written after every run.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the self-test in the folder.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the self-test in the folder --out.")
+    ] = False,
     threads: Threads = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Plant twins and slow-downs of 2, 3, 5 and 10%, and say how often each is detected."""
+    """Show which differences this machine can detect.
+
+    Twins (one strategy under two names) and slow-downs of 2, 3, 5 and 10% are planted; the table says how often each
+    was called different.
+    """
     import dataclasses
 
     import numpy as np
 
     from backprop.bench.console import make_console, make_table
+    from backprop.bench.folders import check_folder
     from backprop.bench.machine import cpu_name
     from backprop.bench.places.conditions import Conditions
     from backprop.bench.selftest import (
@@ -71,7 +104,13 @@ def selftest(
         raise BackpropError(
             "--resume is given without --out; expected the folder of the self-test that goes on."
         )
-    chosen = find_scenarios([scenario])[0]
+    chosen, *more = find_scenarios([scenario])
+    if more:
+        raise BackpropError(
+            f"The scenario {scenario!r} means {1 + len(more)} of them; expected one, such as {chosen.id}."
+        )
+    if out is not None:
+        check_folder("The self-test's files", out)
     schedule = restrict(find_suite(suite), starts=starts, turns=turns).schedule
     site = Site("sample", threads, choose_cores(threads), memory_limit_bytes=8e9, timeout_s=60.0)
     settings = {

@@ -8,57 +8,138 @@ from typing import Annotated
 
 import typer
 
-from backprop.bench.commands.options import AsJson, Fresh, MemoryBudget, Threads, TimeBudget
+from backprop.bench.commands import completion
+from backprop.bench.commands.options import (
+    LIST,
+    ActivationIfGiven,
+    AsJson,
+    DataIfGiven,
+    DtypeIfGiven,
+    Fresh,
+    LossIfGiven,
+    MemoryBudget,
+    NetworkIfGiven,
+    OneStrategy,
+    Threads,
+    TimeBudget,
+    separated,
+)
+
+EXAMPLES = """
+  backprop train                         5 epochs on the digits in the package
+  backprop train --data mnist --epochs 10 --out results/mine
+  backprop train --compare short-form,full-jacobian --seconds 20
+  backprop train --resume results/mine   go on after an interrupt
+"""
 
 
 def train(
-    strategy: Annotated[
-        str | None, typer.Option("--strategy", "-s", help="short-form by default, or file.py:Class.")
+    strategy: OneStrategy = None,
+    data: DataIfGiven = None,
+    network: NetworkIfGiven = None,
+    activation: ActivationIfGiven = None,
+    loss: LossIfGiven = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default="5, or as many as --seconds allow",
+            help="How often every training image is used.",
+        ),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(help="sample (shipped, the default), mnist (whole), or a folder of IDX files."),
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default="128",
+            help="The samples of one step: more than the 32 of other commands, because a larger step takes less "
+            "time per sample.",
+        ),
     ] = None,
-    network: Annotated[str | None, typer.Option(help="Its sizes; 784-512-10 by default.")] = None,
-    activation: Annotated[str | None, typer.Option(help="relu by default.")] = None,
-    loss: Annotated[str | None, typer.Option(help="cross-entropy by default.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="5 by default, or as many as the seconds allow.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples of one step; 128 by default.")] = None,
     shift: Annotated[
         int | None,
-        typer.Option(help="Move each batch by so many pixels at random; 1 by default, 0 for none."),
+        typer.Option(
+            metavar="PIXELS",
+            show_default="1",
+            help="Move the images of every batch at random by up to this many pixels; 0 moves none.",
+        ),
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd, momentum (the default) or adam.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate; by default that of the optimizer.")] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="momentum",
+            autocompletion=completion.optimizers,
+            help="sgd, momentum or adam.",
+        ),
+    ] = None,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE", show_default="as the optimizer has it", help="The learning rate at the start."
+        ),
+    ] = None,
     schedule: Annotated[
         str | None,
-        typer.Option(help="constant, linear (the default: to nothing at the end) or cosine."),
+        typer.Option(
+            metavar="NAME",
+            show_default="linear",
+            help="How the learning rate falls: constant (it does not), linear or cosine (to 0 at the end).",
+        ),
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32 by default, or float64.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights and order; 0 by default.")] = None,
+    dtype: DtypeIfGiven = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default="0",
+            help="The seed of the first weights, of the order of the images, and of their shifts.",
+        ),
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Train so long, tests not counted; the schedule follows the clock.")
-    ] = None,
-    threads: Threads = 1,
-    resume: Annotated[
-        Path | None, typer.Option(help="Continue exactly: a weights.npz, or the folder with it.")
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Train for this time, tests not counted. The learning rate then follows the clock.",
+        ),
     ] = None,
     compare: Annotated[
-        str | None,
-        typer.Option(help="Strategies, with commas: what each has learnt after the same --seconds."),
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            callback=separated,
+            autocompletion=completion.strategies,
+            help="Compare what each of these strategies has learnt after the same --seconds, 20 by default. "
+            f"{LIST}",
+        ),
     ] = None,
+    threads: Threads = 1,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="For weights and reports: a new folder, results/TIME-training, or where --resume is."
+            metavar="FOLDER",
+            show_default="a new folder, results/TIME-training, or that of --resume",
+            help="The folder for weights, reports and pictures.",
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Go on with the training in this folder, or in this file weights.npz, as if it had not been "
+            "interrupted. With a constant --schedule a larger number of --epochs adds epochs.",
         ),
     ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a network on a data set, and report its accuracy."""
+    """Train the network on digits with any strategy.
+
+    The loss and the accuracy on the test images are reported. With --compare, several strategies train for the same
+    time.
+    """
     from backprop.bench.threads import fix_threads
 
     fix_threads(threads)  # before NumPy loads

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from backprop.bench.commands.options import (
     AsJson,
     Data,
     MemoryBudget,
+    Peers,
     Scenarios,
     Strategies,
     Threads,
@@ -20,6 +18,12 @@ from backprop.bench.commands.options import (
     prepare_run,
 )
 
+EXAMPLES = """
+  backprop verify                              every strategy, every scenario
+  backprop verify -c toy,small --peers         PyTorch, JAX and others, too
+  backprop verify -s mine.py:Mine,short-form   your own strategy
+"""
+
 
 def verify(
     strategy: Strategies = None,
@@ -28,10 +32,13 @@ def verify(
     time_budget: TimeBudget = None,
     threads: Threads = 1,
     data: Data = "sample",
-    peers: Annotated[bool, typer.Option("--peers", help="Outside libraries, too.")] = False,
+    peers: Peers = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every pair of strategies; exit 1 where any disagree."""
+    """Compare the gradients of every pair of strategies.
+
+    Exit code 1 means that two of them differ by more than their error models allow.
+    """
     import tempfile
 
     from backprop.bench.threads import fix_threads

@@ -22,8 +22,9 @@ from backprop.bench.report.charts import Spec
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.ranking import HEADLINE
+from backprop.errors import install_line
 
-NEEDED = "pip install 'backprop-bench[report]'"
+NEEDED = install_line("report")
 MISSING = f"no pictures and no report.html: they need `{NEEDED}`"
 SUFFIXES = (".svg", ".pdf")
 _FONT = "Liberation Sans, Arial, Helvetica, sans-serif"

@@ -1,28 +1,15 @@
-"""A suite's file: TOML.
+"""Reading a suite's file, in TOML: parts, each a product of networks, batches, dtypes and threads.
 
-    strategies = ["short-form", "layerwise-vjp"]     # all that are installed where left out; *, finite-*, peers
-    leave_out  = ["finite-*"]
+    strategies = ["short-form", "layerwise-vjp"]
     networks   = ["784-512-10", "49-32-10"]
     batches    = [1, 32]
-    dtypes     = ["float64"]                         # the rest may be left out
-    threads    = [1]
-    activation = "relu"
-    loss       = "cross-entropy"
-    scenarios  = ["mnist-32/float32"]                # of the table, bench/suites/default.toml, instead of networks
-    starts     = 10
-    turns      = 24
-    slow       = "8s"                                # the most time in turns of what is longer than a turn
-    precision  = "2%"                                # more starts, until intervals reach 2% to either side
-    claim      = "5%"                                # more starts, until a difference of 5% would be found
 
 Every strategy is measured on every network x batch x dtype x threads. Tables `[[parts]]` may follow, each a product
-of its own; what a part leaves out is as the file says above. `name = "mnist-{batch}"` names a scenario, and
-`learning_steps` are the steps of gradient descent that lead to its test accuracy.
+of its own; what a part leaves out is as the file says above. All keys with meaning and default are in `keys`.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import functools
 import itertools
 import re
@@ -30,54 +17,22 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Meta, Struct
 
 from backprop import Network
-from backprop.arrays import MOST_ENTRIES, check_dtype
+from backprop.arrays import check_dtype
 from backprop.bench.border import said
 from backprop.bench.budget import parse_seconds
 from backprop.bench.scenarios import Scenario
+from backprop.bench.suites.keys import DEFAULTS, Product, SuiteFile
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
 from backprop.errors import BackpropError, UnknownNameError, shown
-from backprop.registry import find_strategy, installed_strategies, known_peers
+from backprop.registry import strategies_meant
 
 T = TypeVar("T")
-Texts = Annotated[list[str], Meta(min_length=1)]
-Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
-Numbers = Annotated[list[Number], Meta(min_length=1)]
-
-
-class Product(Struct):
-    """The keys that a suite's file and each of its parts have; None is what is left out."""
-
-    networks: Texts | None = None
-    scenarios: Texts | None = None
-    strategies: Texts | None = None
-    leave_out: Texts | None = None
-    batches: Numbers | None = None
-    dtypes: Texts | None = None
-    threads: Numbers | None = None
-    activation: str | None = None
-    loss: str | None = None
-    name: str | None = None
-    learning_steps: Number | None = None
-
-
-class SuiteFile(Product):
-    """The keys of a suite's file."""
-
-    starts: Number = Schedule.starts
-    turns: Number = Schedule.turns
-    slow: str = ""
-    precision: str = ""
-    claim: str = ""
-    curves: bool = False
-    parts: list[Product] = []
-
 
 _EXPECTED = {
     "networks": "a list of one or more texts",
@@ -122,16 +77,21 @@ def read_suite(path: Path) -> Suite:
 
 
 def _over(part: Product, file: SuiteFile) -> Product:
-    """The part, with the file's values for what it leaves out."""
-    names = Product.__struct_fields__
-    return Product(*(getattr(file if getattr(part, name) is None else part, name) for name in names))
+    """The part, with the file's values for what it leaves out, and the defaults for what both leave out."""
+    values: dict[str, Any] = {}
+    for name in Product.__struct_fields__:
+        given = [value for table in (part, file) if (value := getattr(table, name)) is not None]
+        values[name] = given[0] if given else DEFAULTS[name]
+    return Product(**values)
 
 
 def _part(source: _Source, number: int, of: Product) -> Part:
     """The part of that number, 0 for the file itself, as strategies and scenarios."""
-    patterns = source.each(number, "strategies", _strategies, of.strategies or ["*"])
+    patterns = source.each(number, "strategies", strategies_meant, of.strategies or [])
     left_out = {
-        name for found in source.each(number, "leave_out", _strategies, of.leave_out or []) for name in found
+        name
+        for found in source.each(number, "leave_out", strategies_meant, of.leave_out or [])
+        for name in found
     }
     strategies = tuple(dict.fromkeys(name for found in patterns for name in found if name not in left_out))
     if of.networks is None:
@@ -142,11 +102,10 @@ def _part(source: _Source, number: int, of: Product) -> Part:
         found = source.each(number, "scenarios", _scenarios, of.scenarios)
         return Part(strategies, tuple(dict.fromkeys(one for scenarios in found for one in scenarios)))
     source.each(number, "dtypes", check_dtype, of.dtypes or [])
-    network = functools.partial(
-        Network.parse, activation=of.activation or "relu", loss=of.loss or "cross-entropy"
-    )
+    assert of.activation is not None and of.loss is not None  # noqa: PT018  # they have defaults
+    network = functools.partial(Network.parse, activation=of.activation, loss=of.loss)
     networks = source.each(number, "networks", network, of.networks)
-    made = itertools.product(networks, of.batches or [32], of.dtypes or ["float64"], of.threads or (None,))
+    made = itertools.product(networks, of.batches or [], of.dtypes or [], of.threads or (None,))
     scenarios = [Scenario.of(*row) for row in made]
     if of.name is not None:
         (name,) = source.each(number, "name", _checked_name, [of.name])
@@ -156,16 +115,6 @@ def _part(source: _Source, number: int, of: Product) -> Part:
     if of.learning_steps is not None:
         scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
     return Part(strategies, tuple(dict.fromkeys(scenarios)))
-
-
-def _strategies(pattern: str) -> list[str]:
-    """The strategies that a name or a pattern means; raises as `find_strategy` does."""
-    if pattern == "peers":
-        return list(known_peers())
-    if "*" in pattern and ":" not in pattern:
-        return fnmatch.filter(installed_strategies(), pattern)
-    find_strategy(pattern)
-    return [pattern]
 
 
 def _scenarios(name: str) -> list[Scenario]:

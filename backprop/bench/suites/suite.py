@@ -10,7 +10,7 @@ from backprop.bench.scenarios import Scenario, select_scenarios
 from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.turns import FEWEST_STARTS, Schedule
 from backprop.errors import BackpropError, shown
-from backprop.registry import find_strategy
+from backprop.registry import strategies_meant
 
 
 class SuiteError(BackpropError, ValueError):
@@ -111,12 +111,11 @@ def restrict(
         raise SuiteError(
             f"The starts are {schedule.starts}; expected at least {STARTS_TO_CLAIM} where something is to be claimed."
         )
-    for name in strategies:
-        find_strategy(name)
+    meant = tuple(dict.fromkeys(one for name in strategies for one in strategies_meant(name)))
     chosen = select_scenarios(scenarios, suite.scenarios)
     parts = [
         Part(
-            tuple(strategies) or part.strategies,
+            meant or part.strategies,
             tuple(scenario for scenario in part.scenarios if scenario in chosen),
         )
         for part in suite.parts

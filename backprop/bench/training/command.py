@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
-from backprop.bench.folders import TRAINING, found, keep, lead_to, new_folder
+from backprop.bench.folders import TRAINING, check_folder, found, keep, lead_to, new_folder
 from backprop.bench.report import units
 from backprop.bench.training import reports, tables
 from backprop.bench.training.compare import Learnt, compare
@@ -29,6 +29,7 @@ from backprop.bench.training.session import (
     stop_on_interrupt,
 )
 from backprop.data import Dataset, load
+from backprop.registry import strategies_meant
 from backprop.training import (
     Checkpoint,
     CheckpointError,
@@ -77,6 +78,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     """Train once; the exit code."""
     budget = Budget.parse(request.memory_budget, request.time_budget)
     settings, checkpoint, folder = _start(request, resume, out)
+    check_folder("Weights and reports", folder)
     source = request.data or (checkpoint.source if checkpoint else DEFAULT_DATA)
     dataset = load(source)
     check_memory(settings, find_strategy(settings.strategy), budget.memory_bytes)
@@ -94,7 +96,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     return INTERRUPTED if outcome.interrupted else 0
 
 
-def run_compare(request: Request, names: str, resume: Path | None, out: Path | None) -> int:
+def run_compare(request: Request, names: list[str], resume: Path | None, out: Path | None) -> int:
     """Train with each strategy for the same seconds; the exit code."""
     if resume is not None or "strategy" in request.said or "epochs" in request.said:
         raise SettingsError(
@@ -103,16 +105,15 @@ def run_compare(request: Request, names: str, resume: Path | None, out: Path | N
         )
     settings = request.settings(seconds=20.0, epochs=None, schedule="constant")
     budget = Budget.parse(request.memory_budget, request.time_budget)
-    wanted = [name for part in names.split(",") if (name := part.strip())]
+    wanted = list(dict.fromkeys(one for name in names for one in strategies_meant(name)))
     strategies = {name: find_strategy(name) for name in wanted}
-    if not strategies:
-        raise SettingsError(f"The strategies to compare are {names!r}; expected names with commas between.")
     dataset = load(request.data or DEFAULT_DATA)
     images, labels = dataset.train_images, dataset.train_labels
     check_data(settings, images, labels)
     dtype, rng = np.dtype(settings.dtype), np.random.default_rng()
     per_epoch = Batches(images, labels, settings.batch_size, dtype, rng, settings.shift).per_epoch
     folder = out or new_folder(TRAINING)
+    check_folder("Reports and pictures", folder)
     _make_room(folder, "compare.json", request)
     if out is None:
         lead_to(folder, TRAINING)
@@ -135,7 +136,7 @@ def _start(
     path = resume / WEIGHTS if os.path.isdir(resume) else resume  # noqa: PTH112  # Path raises for a name too long
     checkpoint = load_checkpoint(path)
     own = checkpoint.settings.to_json()
-    for name, value in request.said.items():
+    for name, value in _with_more_epochs(checkpoint, request.said).items():
         if own[name] != value:
             option = _OPTIONS.get(name, name)
             raise CheckpointError(
@@ -143,6 +144,25 @@ def _start(
                 f"--{option} {value}, expected the same: leave it out, or train anew without --resume."
             )
     return checkpoint.settings, checkpoint, out or path.parent
+
+
+def _with_more_epochs(checkpoint: Checkpoint, said: dict[str, Any]) -> dict[str, Any]:
+    """What was said besides epochs that can be added; those are put into the checkpoint's settings.
+
+    A constant learning rate does not know where the training ends, so the weights are those of a training that was
+    begun with as many epochs. Raises `CheckpointError` for another schedule.
+    """
+    old, new = checkpoint.settings.epochs, said.get("epochs")
+    if old is None or new is None or new <= old:
+        return said
+    if checkpoint.settings.schedule != "constant":
+        raise CheckpointError(
+            f"The training was begun with --epochs {old} and --schedule {checkpoint.settings.schedule}, which lowers "
+            "the learning rate to 0 at the end, so no epochs can be added; expected a new training with --epochs "
+            f"{new}, or one begun with --schedule constant."
+        )
+    checkpoint.settings = replace(checkpoint.settings, epochs=new)
+    return {name: value for name, value in said.items() if name != "epochs"}
 
 
 def _make_room(folder: Path, name: str, request: Request, resume: Path | None = None) -> None:

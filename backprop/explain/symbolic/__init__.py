@@ -5,7 +5,7 @@
     prove_layer, prove_loss, prove_strategy the claims alone
 
 The code of layers, losses and strategies runs unchanged on arrays of symbols (`arrays`), so what is proven is the
-formula that they compute. Needs SymPy: `pip install 'backprop-bench[symbolic]'`.
+formula that they compute. Needs SymPy: `pip install -e '.[symbolic]'`.
 """
 
 from __future__ import annotations

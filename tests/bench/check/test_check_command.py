@@ -87,6 +87,22 @@ def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_pre
     assert dense["predicted_peak_bytes"] > 1e9
 
 
+@pytest.mark.parametrize("name", ["W1", "W2"])
+def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(name, tmp_path):
+    text = (EXAMPLES / "right.py").read_text(encoding="utf-8").replace("def gradient(", "def right(")
+    turned = (
+        f"    loss, g = right(params, inputs, labels)\n    return loss, {{**g, {name!r}: g[{name!r}].T}}\n"
+    )
+    (tmp_path / "mine.py").write_text(f"{text}\n\ndef gradient(params, inputs, labels):\n{turned}")
+    for sizes in ("49-16-10", "10-10-10"):
+        done = backprop("check", "mine.py:gradient", "--network", sizes, "--batch", "8", cwd=tmp_path)
+        assert "mine.py:gradient is wrong" in done.out
+        assert f"transposed in {name} (certain)" in done.out
+        rows = [row.split("|")[1:4] for row in done.out.splitlines() if row.startswith(("| W", "| b"))]
+        verdicts = {tensor.strip(): verdict.strip() for tensor, _, verdict in rows if verdict.strip()}
+        assert {tensor for tensor, verdict in verdicts.items() if verdict == "wrong"} == {name}
+
+
 def test_the_seed_chooses_the_point(tmp_path):
     def entries(seed):
         found = parsed(check("forgotten_mean", *SMALL, "--seed", seed, "--json", cwd=tmp_path))

@@ -264,7 +264,7 @@ def test_a_late_host_with_another_processor_is_named(crew, capsys):
 
 def test_without_dask_the_line_that_brings_it_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ClusterError, match=r"pip install 'backprop-bench\[cluster\]'"), connected(2, None):
+    with pytest.raises(ClusterError, match=r"pip install -e '\.\[cluster\]'"), connected(2, None):
         pass
 
 

@@ -86,7 +86,7 @@ def test_without_vl_convert_nothing_is_removed_and_one_sentence_says_what_to_ins
     assert [path.name for path in written] == ["results.csv", "report.md"]
     assert {(folder / name).read_text() for name in pictures.NAMES} == {"of an earlier report"}
     (line,) = [line for line in (folder / "report.md").read_text().splitlines() if "pip install" in line]
-    assert line == "No pictures: they need `pip install 'backprop-bench[report]'`."
+    assert line == "No pictures: they need `pip install -e '.[report]'`."
 
 
 def test_a_full_disk_leaves_the_reports_as_they_were(folder, monkeypatch):

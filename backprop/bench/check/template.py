@@ -1,0 +1,159 @@
+"""The file of `backprop check --template`: the gradient of a network in NumPy, without the activation's derivative.
+
+Forward pass, loss and backward pass stand there line by line. The derivative of every activation is left to the
+reader: until then the check says "wrong", and names what is missing.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from backprop import Network
+from backprop.bench.folders import check_file
+from backprop.bench.output import write_file
+from backprop.errors import CheckError
+from backprop.layers import Elementwise, Layer, Linear
+
+_FUNCTION = "gradient"
+_INPUTS = "inputs"
+
+_FILE = '''"""The gradient of {network}, by hand.
+
+Check it:  {command}
+{gap}"""
+
+import numpy as np
+
+
+def {function}(params, inputs, labels):
+    """The mean loss over the n samples, and its gradient: an array for every array of params.
+
+{shapes}
+    """
+    n = len(inputs)
+    t = np.eye({classes}, dtype=inputs.dtype)[labels]  # the labels one-hot, (n, {classes})
+
+    # Forward pass, layer by layer.
+{forward}
+
+    # The loss, and its derivative.
+{loss}
+
+    # Backward pass: dz1 is ∂L/∂z1, dW1 is ∂L/∂W1, and so on.
+{backward}
+
+    return loss, {{{answer}}}
+'''
+
+_ACTIVATION = '''
+
+def {name}(z):
+    """The activation, entry by entry."""
+{code}
+
+
+def {name}_derivative(z):
+    """The derivative of {name} at every entry of z, an array of the shape of z."""
+    return np.ones_like(z)  # TODO: this is the derivative of f(z) = z; write that of {name}
+'''
+
+
+def write_template(network: Network, target: str | None, options: str, fresh: bool) -> None:
+    """Write the starting file for the network, or print it where no target names a file.
+
+    target: mine.py, or mine.py:function. options: those of the `backprop check` that fits the file. Raises
+    `OutputError` where the file is there or cannot be written, and `CheckError` for a network that has no such file.
+    """
+    path, function = target or "", _FUNCTION
+    if ":" in path and not path.endswith(".py"):
+        path, _, function = path.rpartition(":")
+    if not function.isidentifier():
+        raise CheckError(f"The function is {function!r}; expected a name such as {_FUNCTION}.")
+    command = " ".join(
+        filter(None, ["backprop check", shlex.quote(f"{path or 'mine.py'}:{function}"), options])
+    )
+    text = template(network, function, command)
+    if not path:
+        print(text, end="")
+        return
+    check_file("The file", Path(path), (".py",), fresh)
+    print(write_file("The file", Path(path), text))
+    print(f"Check it: {command}")
+
+
+def template(network: Network, function: str, command: str) -> str:
+    """The text of the file, whose `function` is checked by `command`; raises `CheckError` for layers without code."""
+    short = network.short
+    activations: dict[str, str] = {}
+    forward: list[str] = []
+    backward: list[str] = []
+    value, number = _INPUTS, 0
+    for layer, names in zip(short.layers, short.names, strict=True):
+        if isinstance(layer, Linear):
+            number += 1
+            result = f"z{number}"
+            formula, derivatives = _linear(names, value, f"d{result}")
+        else:
+            name, result = layer.name.replace("-", "_"), f"a{number}"
+            activations[name] = _code(layer)
+            formula, derivatives = f"{name}({value})", [f"d{value} = d{result} * {name}_derivative({value})"]
+        forward.append(f"{result} = {formula}")
+        backward = derivatives + backward
+        value = result
+    loss = short.loss_function.code
+    if loss is None:
+        raise CheckError(
+            f"The loss {short.loss_function.name} states no NumPy code; expected a loss that does."
+        )
+    gap = (
+        "\nThe derivative of the activation is left for you, at TODO. Without it the check calls W1 wrong.\n"
+    )
+    text = _FILE.format(
+        network=network,
+        command=command,
+        function=function,
+        gap=gap if activations else "",
+        shapes=_shapes(network),
+        classes=network.classes,
+        forward=_indented("\n".join(forward)),
+        loss=_indented(loss.format(y=value, d=f"d{value}").rstrip("\n")),
+        backward=_indented("\n".join(backward)),
+        answer=", ".join(f'"{name}": d{name}' for name, _ in network.layout.shapes),
+    )
+    parts = [_ACTIVATION.format(name=name, code=_indented(code)) for name, code in activations.items()]
+    return text + "".join(parts)
+
+
+def _linear(names: dict[str, str], x: str, dz: str) -> tuple[str, list[str]]:
+    """x W + b, and the lines of its backward pass; of the inputs no derivative is needed."""
+    weights, bias = names["W"], names.get("b")
+    formula, lines = f'{x} @ params["{weights}"]', [f"d{weights} = {x}.T @ {dz}"]
+    if bias:
+        formula += f' + params["{bias}"]'
+        lines.append(f"d{bias} = {dz}.sum(axis=0)")
+    if x != _INPUTS:
+        lines.append(f'd{x} = {dz} @ params["{weights}"].T')
+    return formula, lines
+
+
+def _code(layer: Layer) -> str:
+    if not isinstance(layer, Elementwise) or layer.code is None:
+        raise CheckError(
+            f"The layer {layer.name} states no NumPy code; expected an activation that does, such as relu or tanh."
+        )
+    return layer.code
+
+
+def _shapes(network: Network) -> str:
+    shapes = [f"{name} {shape}" for name, shape in network.layout.shapes]
+    return "\n".join(
+        [
+            f"    params: a dict of {', '.join(shapes)}.",
+            f"    inputs: (n, {network.inputs}). labels: (n,), the class numbers 0 to {network.classes - 1}.",
+        ]
+    )
+
+
+def _indented(lines: str) -> str:
+    return "\n".join(f"    {line}" if line else "" for line in lines.split("\n"))

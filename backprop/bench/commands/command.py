@@ -1,0 +1,57 @@
+"""What all commands of `backprop` have in common: help with examples, and options that are given once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from backprop.errors import OptionError
+
+
+class _Helpful:
+    """A command or a group of commands whose help shows flags without a type, and its examples line by line."""
+
+    epilog: str | None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters; a flag takes no value, so its help names no type."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, then the examples as they are: Typer would join their lines."""
+        examples, self.epilog = self.epilog, None
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        finally:
+            self.epilog = examples
+        if examples:
+            print(f" Examples:\n\n{examples.strip(chr(10))}\n")
+
+
+def paragraphs(docstring: str | None) -> str:
+    """The text of a help: every paragraph on one line, which the terminal breaks where it is full."""
+    return "\n\n".join(" ".join(one.split()) for one in (docstring or "").split("\n\n"))
+
+
+class Command(_Helpful, TyperCommand):
+    """A command that refuses an option of one value that is given twice; Typer would take the last one in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises `OptionError` for an option of one value that is given more than once."""
+        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        for param, count in Counter[Any](order).items():
+            single = param.param_type_name == "option" and not (param.multiple or param.is_flag)
+            if single and count > 1 and not ctx.resilient_parsing:
+                option = max(param.opts, key=len)
+                raise OptionError(f"{option} is given {count} times; expected it once.")
+        return super().parse_args(ctx, args)
+
+
+class Group(_Helpful, TyperGroup):
+    """The table of commands."""

@@ -1,0 +1,182 @@
+"""The keys of a suite's file: type, meaning, default and an example of each.
+
+`reader` reads a file by them, and `backprop init suite` writes a file that explains every one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_type_hints
+
+from msgspec import Meta, Struct
+
+from backprop.arrays import MOST_ENTRIES
+from backprop.bench.scenarios import Scenario
+from backprop.bench.statistics import STARTS_TO_CLAIM
+from backprop.bench.turns import FEWEST_STARTS, Schedule
+
+Texts = Annotated[list[str], Meta(min_length=1)]
+Number = Annotated[int, Meta(ge=1, le=MOST_ENTRIES)]
+Numbers = Annotated[list[Number], Meta(min_length=1)]
+
+
+def _key(meaning: str, default: Any = None, example: Any = None, without: str = "") -> Meta:
+    """What is known of a key.
+
+    default: what holds where the key is left out; None for what no value stands for, and `without` says it in words.
+    example: a value other than the default.
+    """
+    return Meta(description=meaning, extra={"default": default, "example": example, "without": without})
+
+
+class Product(Struct):
+    """The keys that a suite's file and each of its parts have; None is what is left out."""
+
+    networks: Annotated[
+        Texts | None,
+        _key(
+            "The networks, each by its sizes: inputs, hidden layers, classes. Real digits are the inputs where they "
+            "fit (784, 196, 49 or 16 inputs, at most 10 classes), else random numbers.",
+            example=["784-512-10"],
+            without="the file needs this key or `scenarios`",
+        ),
+    ] = None
+    scenarios: Annotated[
+        Texts | None,
+        _key(
+            "Scenarios that `backprop list` shows. They are used where no networks are given, and bring their own "
+            "batch, dtype, activation and loss.",
+            example=["toy", "mnist-32/float32"],
+            without="none",
+        ),
+    ] = None
+    strategies: Annotated[
+        Texts | None,
+        _key(
+            "The strategies: names that `backprop list` shows, a pattern such as finite-*, peers for the outside "
+            "libraries, or file.py:Class for your own.",
+            default=["*"],
+            example=["short-form", "layerwise-vjp", "batched-jacobian"],
+        ),
+    ] = None
+    leave_out: Annotated[
+        Texts | None,
+        _key(
+            "Strategies that are left out of those above: names or patterns.",
+            example=["finite-*", "complex-step"],
+            without="none",
+        ),
+    ] = None
+    batches: Annotated[
+        Numbers | None, _key("The numbers of samples in a batch.", default=[32], example=[1, 32])
+    ] = None
+    dtypes: Annotated[
+        Texts | None,
+        _key("The dtypes of parameters and inputs.", default=["float64"], example=["float32", "float64"]),
+    ] = None
+    threads: Annotated[
+        Numbers | None,
+        _key(
+            "The numbers of threads of the numerical libraries. The machine needs as many cores.",
+            example=[1],
+            without="as the option --threads says",
+        ),
+    ] = None
+    activation: Annotated[
+        str | None,
+        _key("The activation after every hidden layer: a layer, or file.py:Class.", default="relu"),
+    ] = None
+    loss: Annotated[
+        str | None,
+        _key(
+            "The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
+            default="cross-entropy",
+        ),
+    ] = None
+    name: Annotated[
+        str | None,
+        _key(
+            "The name of the scenarios; {batch} and {threads} in it stand for these numbers. The dtype follows the "
+            "name after a /.",
+            example="mine-{batch}",
+            without="made from the sizes and the batch, such as 784-512-10-batch-32",
+        ),
+    ] = None
+    learning_steps: Annotated[
+        Number | None,
+        _key(
+            "The steps of gradient descent after which the test accuracy is measured.",
+            default=Scenario.learning_steps,
+        ),
+    ] = None
+
+
+class SuiteFile(Product):
+    """The keys of a suite's file."""
+
+    starts: Annotated[
+        Number,
+        _key(
+            "How often every strategy's process is started afresh. Each start counts once: an interval needs at "
+            f"least {FEWEST_STARTS}, a claim of a difference at least {STARTS_TO_CLAIM}.",
+            default=Schedule.starts,
+        ),
+    ] = Schedule.starts
+    turns: Annotated[
+        Number,
+        _key(
+            "How many turns every process takes after each start; a turn lasts 3 ms or one call.",
+            default=Schedule.turns,
+        ),
+    ] = Schedule.turns
+    slow: Annotated[
+        str,
+        _key(
+            "The most time that a strategy spends in all of its turns where one call takes longer than a turn. A "
+            "number with a unit: ms, s, min or h.",
+            default=f"{Schedule.slow_s:g}s",
+        ),
+    ] = ""
+    precision: Annotated[
+        str,
+        _key(
+            "Make more starts until every 95% interval reaches at most this share of its value to either side.",
+            example="2%",
+            without="no more starts",
+        ),
+    ] = ""
+    claim: Annotated[
+        str,
+        _key(
+            "Make more starts until a difference of this share would be found in nine of ten runs.",
+            example="5%",
+            without="no more starts",
+        ),
+    ] = ""
+    curves: Annotated[
+        bool,
+        _key(
+            "Whether errors against step and scale of the logits are measured at the end, for the page of the run.",
+            default=False,
+        ),
+    ] = False
+    parts: Annotated[
+        list[Product],
+        _key(
+            "Parts of the suite, each measured on its own: a table [[parts]] has the keys above as far as `starts`, "
+            "and takes what it leaves out from the file.",
+            without="the file itself is the only part",
+        ),
+    ] = []
+
+
+def _meta(kind: type[Struct]) -> dict[str, Meta]:
+    """What is known of each key, the last annotation of its field."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hints[name].__metadata__[-1] for name in kind.__struct_fields__}
+
+
+KEYS = _meta(SuiteFile)
+"""By name, what is known of every key; those of a part come first."""
+
+DEFAULTS = {name: meta.extra["default"] for name, meta in KEYS.items() if meta.extra is not None}
+"""By name, what holds where neither a part nor the file has the key."""

@@ -1,0 +1,112 @@
+"""The file of `backprop check --template`: wrong only in what is left out, and right once that is filled in."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import backprop
+from outside import layers
+
+from backprop import Network, Parameters
+from backprop.bench.check.template import template
+from backprop.errors import CheckError
+from backprop.layers import ACTIVATIONS, Elementwise
+from backprop.losses import LOSSES
+from backprop.verify import gradient_error, reference_gradient
+
+HIDDEN = [name for name, kind in ACTIVATIONS.items() if issubclass(kind, Elementwise)]
+GAP = "np.ones_like(z)"
+
+
+def gradient_of(network, params, batch, **filled):
+    """Loss and gradient of the file for a network, whose activations' derivatives are `filled` in."""
+    names = {}
+    exec(template(network, "gradient", "backprop check mine.py:gradient"), names)
+    names.update(filled)
+    return names["gradient"](dict(params), batch.inputs, batch.labels)
+
+
+def point(network, dtype=np.float64):
+    rng = np.random.default_rng(3)
+    params = network.init(rng, dtype)
+    params.vector[...] += 0.1 * rng.standard_normal(params.vector.shape)
+    inputs = rng.standard_normal((6, network.inputs)).astype(dtype)
+    return params, network.batch(inputs, rng.integers(0, network.classes, 6), params.dtype)
+
+
+def error_of(network, params, batch, got):
+    gradient = Parameters.from_mapping(network.layout, got, params.dtype)
+    return gradient_error(gradient, reference_gradient(network, params, batch)).relative
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", HIDDEN)
+@pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3), (5, 4, 6, 3)])
+def test_only_the_derivative_of_the_activation_is_missing(sizes, activation, loss):
+    network = Network.mlp(*sizes, activation=activation, loss=loss)
+    params, batch = point(network)
+    layer = ACTIVATIONS[activation]()
+
+    def derivative(z):
+        return layer.derivative(z, layer.forward({}, z))
+
+    value, right = gradient_of(network, params, batch, **{f"{activation}_derivative": derivative})
+    assert value == pytest.approx(float(network.loss(params, batch.inputs, batch.labels)))
+    assert error_of(network, params, batch, right) < 1e-14
+    if len(sizes) > 2:
+        _, wrong = gradient_of(network, params, batch)
+        assert error_of(network, params, batch, wrong) > 1e-3
+
+
+def test_the_dtype_of_the_parameters_is_kept():
+    network = Network.mlp(5, 4, 3)
+    params, batch = point(network, np.float32)
+    _, got = gradient_of(network, params, batch)
+    assert {tensor.dtype.name for tensor in got.values()} == {"float32"}
+
+
+def test_the_check_finds_what_is_left_out_and_is_content_once_it_is_filled_in(tmp_path):
+    network = ["--network", "49-16-10", "--activation", "tanh", "--batch", "8"]
+    done = backprop("check", "--template", "mine.py", *network, cwd=tmp_path)
+    command = "backprop check mine.py:gradient --network 49-16-10 --activation tanh --batch 8"
+    assert (done.code, done.out) == (0, f"mine.py\nCheck it: {command}\n")
+    text = (tmp_path / "mine.py").read_text(encoding="utf-8")
+    assert command in text
+    assert text.count("TODO: ") == 1
+    found = backprop(*command.split()[1:], "--json", cwd=tmp_path)
+    assert found.code == 1
+    assert {one["kind"] for one in json.loads(found.out)["findings"]} == {"activation-derivative-missing"}
+    (tmp_path / "mine.py").write_text(text.replace(GAP, "1 - np.tanh(z) ** 2"), encoding="utf-8")
+    assert backprop(*command.split()[1:], cwd=tmp_path).code == 0
+
+
+def test_a_network_without_an_activation_is_right_as_it_is(tmp_path):
+    assert backprop("check", "mine.py:slope", "--template", "--network", "16-3", cwd=tmp_path).code == 0
+    assert "TODO" not in (tmp_path / "mine.py").read_text(encoding="utf-8")
+    assert backprop("check", "mine.py:slope", "--network", "16-3", cwd=tmp_path).code == 0
+
+
+def test_the_file_is_printed_where_no_name_is_given(tmp_path):
+    done = backprop("check", "--template", cwd=tmp_path)
+    assert done.code == 0
+    assert done.out == template(Network.mlp(784, 512, 10), "gradient", "backprop check mine.py:gradient")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "mine.py").write_text("mine", encoding="utf-8")
+    assert "is there" in backprop("check", "--template", "mine.py", cwd=tmp_path).error_sentence
+    assert (tmp_path / "mine.py").read_text(encoding="utf-8") == "mine"
+    assert backprop("check", "--template", "mine.py", "--fresh", cwd=tmp_path).code == 0
+
+
+def test_a_network_of_which_no_file_can_be_written_is_refused(tmp_path):
+    own = f"{Path(layers.__file__)}:LeakyReLU"
+    with pytest.raises(CheckError, match="states no NumPy code"):
+        template(Network.mlp(4, 3, 2, activation=own), "gradient", "")
+    done = backprop("check", "--template", "mine.py", "--activation", "softmax", cwd=tmp_path)
+    assert "The layer softmax states no NumPy code" in done.error_sentence
+    done = backprop("check", "--template", "mine.py:a b", cwd=tmp_path)
+    assert "The function is 'a b'" in done.error_sentence
+    assert list(tmp_path.iterdir()) == []
