@@ -30,13 +30,17 @@ from backprop.strategy import Strategy
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with."""
+    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with.
+
+    origin: where the numbers come from, in a sentence, or "".
+    """
 
     network: Network
     params: Parameters
     batch: Batch
     traces: tuple[Trace, ...]
     ladder: tuple[Trace, ...]
+    origin: str = ""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -62,8 +66,10 @@ class Explanation:
         return float(np.max(np.abs(first - second)))
 
 
-def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequence[str]) -> Explanation:
-    """Trace one or two strategies, by name, and the ladder.
+def explain(
+    network: Network, params: Parameters, batch: Batch, strategies: Sequence[str], origin: str = ""
+) -> Explanation:
+    """Trace one or two strategies, by name, and the ladder; `origin` says where the numbers come from.
 
     Raises `OptionError` for another number of strategies, `TooLargeError` for a network that nobody could
     read, `UnknownNameError` for a strategy that is not installed and `UnsupportedError` for one that cannot be
@@ -80,7 +86,7 @@ def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequ
         return trace(strategy, network, params, batch)
 
     traces = tuple(map(traced, chosen))
-    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())))
+    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())), origin)
 
 
 def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Parameters, Batch]:
@@ -155,10 +161,7 @@ def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> 
     one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
     arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
     arrays += [(name, letters, params[plain_name(name)]) for name, letters in names.letters.items()]
-    return tuple(
-        Step(k + 1, name, "given", "", "", letters, array.copy())
-        for k, (name, letters, array) in enumerate(arrays)
-    )
+    return tuple(Step(name, "given", "", "", letters, array.copy()) for name, letters, array in arrays)
 
 
 def check_printable(network: Network, n: int) -> None:

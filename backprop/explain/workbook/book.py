@@ -145,7 +145,9 @@ class Book:
         return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
 
     def _mean(self, sheet: Sheet, losses: Block, value: Array) -> Block:
-        return sheet.place_one("L: the mean over n", float(value), "gradient", f"=AVERAGE({losses.all})", "L")
+        return sheet.place_one(
+            "L: the mean over n", float(value), "intermediate", f"=AVERAGE({losses.all})", "L"
+        )
 
     @property
     def _sample_losses(self) -> Array:
@@ -356,7 +358,7 @@ class Book:
         sheet.place_one("Chain rule and short form", AGREE, "verdict", f"={verdict.at(0, 0)}")
         for (way, gradient), trace in zip(ways.items(), (self.full, self.short), strict=True):
             value = float(trace.find(LOSS).array)
-            sheet.place_one(f"L on the way of {way}", value, "gradient", f"={gradient.loss.at(0, 0)}")
+            sheet.place_one(f"L on the way of {way}", value, "intermediate", f"={gradient.loss.at(0, 0)}")
         sheet.say("Colours", "part")
         for name in COLOURS:
             sheet.say(name, name)
