@@ -46,7 +46,7 @@ def test_a_network_is_derived(tmp_path):
     done = backprop("derive", "network", "2-2-1", "--loss", "mean-squared-error", cwd=tmp_path)
     assert done.code == 0
     assert "The network 2-2-1 relu mean-squared-error, 1 sample" in done.out
-    assert "∂L/∂W₁ of short-form: equal" in done.out
+    assert "✓ ∂L/∂W₁ of short-form\n" in done.out
 
 
 def test_a_wrong_formula_ends_with_exit_code_1(tmp_path):

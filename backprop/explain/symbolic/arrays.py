@@ -188,11 +188,16 @@ def symbolic(array: Any) -> Symbolic:
 
 
 def symbols(name: str, *shape: int) -> Symbolic:
-    """Real symbols: name_0_1 for index (0, 1)."""
+    """Real symbols: name[0,1] for index (0, 1)."""
     array = np.empty(shape, object)
     for index in np.ndindex(*shape):
-        array[index] = sympy.Symbol("_".join([name, *map(str, index)]), real=True)
+        array[index] = sympy.Symbol(f"{name}[{','.join(map(str, index))}]" if index else name, real=True)
     return array.view(Symbolic)
+
+
+def of_samples(name: str, n: int, *shape: int) -> Symbolic:
+    """Real symbols of n samples (n, *shape): name[0,1] is element 1 of sample 0; of one sample alone, name[1]."""
+    return symbols(name, n, *shape) if n > 1 else symbols(name, *shape)[None].view(Symbolic)
 
 
 def plain(value: Any) -> Any:
