@@ -91,3 +91,13 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(name, tmp_path):
     assert named in done.error_sentence
     assert done.code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_a_wide_matrix_is_folded(tmp_path, monkeypatch):
+    whole = backprop("derive", "softmax", cwd=tmp_path).out
+    assert max(map(len, whole.splitlines())) > 100
+    monkeypatch.setattr("backprop.bench.output.terminal_width", lambda: 80)
+    folded = backprop("derive", "softmax", cwd=tmp_path).out
+    assert max(map(len, folded.splitlines())) <= 80
+    assert backprop("derive", "softmax", "--out", "page", cwd=tmp_path).code == 0
+    assert (tmp_path / "page").read_text(encoding="utf-8") == whole

@@ -32,7 +32,7 @@ def derive(
     """Derive a gradient step by step and prove that the library's code computes it; exit 1 where it does not."""
     from backprop import Network
     from backprop.bench.folders import keep
-    from backprop.bench.output import write_file
+    from backprop.bench.output import terminal_width, write_file
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -58,7 +58,8 @@ def derive(
     keep("The file", [out] if out else [], fresh)
     check_count("inputs", size)
     check_count("samples", batch)
-    text, holds = _within(timeout, what, network, size, batch, format)
+    width = terminal_width() if out is None else None
+    text, holds = _within(timeout, what, network, size, batch, format, width)
     if out is None:
         print(text, end="")
     else:
@@ -94,7 +95,15 @@ def _within(timeout: float, *arguments: object) -> tuple[str, bool]:
     return text, holds
 
 
-def _work(sender: Connection, what: str, network: object, size: int, batch: int, format: str) -> None:
+def _work(
+    sender: Connection,
+    what: str,
+    network: object,
+    size: int,
+    batch: int,
+    format: str,
+    width: int | None = None,
+) -> None:
     from backprop import Network
     from backprop.explain import symbolic
 
@@ -103,9 +112,10 @@ def _work(sender: Connection, what: str, network: object, size: int, batch: int,
             derivation = symbolic.derive_network(network, batch)
         else:
             derivation = symbolic.derive(what, size)
-        render = {"latex": symbolic.render_latex, "html": symbolic.render_html}.get(
-            format, symbolic.render_text
-        )
-        sender.send((render(derivation), derivation.holds, False))
+        if format == "text":
+            text = symbolic.render_text(derivation, width)
+        else:
+            text = (symbolic.render_latex if format == "latex" else symbolic.render_html)(derivation)
+        sender.send((text, derivation.holds, False))
     except BackpropError as error:  # of code that symbols cannot run through, or that SymPy cannot decide
         sender.send((str(error), False, True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +17,7 @@ _FORMATS = {"text": ".txt", "markdown": ".md", "html": ".html", "xlsx": ".xlsx"}
 
 
 def explain(
+    context: typer.Context,
     network: Annotated[str, typer.Option(help="Sizes, small ones.")] = "3-4-2",
     batch: Annotated[int, typer.Option(help="Samples of the batch.")] = 2,
     activation: Annotated[str, typer.Option(help="After every hidden layer.")] = "relu",
@@ -31,26 +30,45 @@ def explain(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write into this file.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers in it.")] = 10,
+    values: Annotated[
+        Path | None,
+        typer.Option(
+            help="Your own numbers: an .npz file of W1 (i, o), b1 (o,), W2, ..., inputs (n, i) and labels (n,), "
+            "the class numbers, or of some of these, as np.savez('mine.npz', W1=W1, inputs=x) writes it. The others "
+            "are drawn. The shapes give the network, up to the last W or b, and the batch, unless --network and "
+            "--batch do."
+        ),
+    ] = None,
     fresh: Fresh = False,
 ) -> None:
     """Show the forward and the backward pass step by step: formula, shape, numbers, size, zeros, shortcut."""
-    import numpy as np
-
     from backprop import Network
     from backprop.bench.folders import keep
-    from backprop.explain import example
+    from backprop.bench.output import terminal_width
+    from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
 
     chosen = _format(format, out)
     keep("The file", [out] if out else [], fresh)
-    made = Network.parse(network, activation=activation, loss=loss)
-    params, samples = example(made, batch, np.random.default_rng(seed))
-    explanation = explain_strategies(made, params, samples, [name.strip() for name in strategy.split(",")])
+    own = Values() if values is None else read_values(values)
+    sizes = network if _is_given(context, "network") else own.sizes()
+    made = Network.parse(sizes, activation=activation, loss=loss)
+    n = batch if _is_given(context, "batch") else own.samples or batch
+    params, samples, origin = own.complete(made, n, seed)
+    explanation = explain_strategies(
+        made, params, samples, [name.strip() for name in strategy.split(",")], origin
+    )
     if out is None:
-        print(_rendered(explanation, chosen, _terminal_width()), end="")
+        print(_rendered(explanation, chosen, terminal_width()), end="")
     else:
         _write(explanation, chosen, out)
         print(out)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether the user has written the option."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _format(name: str | None, out: Path | None) -> str:
@@ -83,8 +101,3 @@ def _write(explanation: Explanation, chosen: str, out: Path) -> None:
         write_file("The explanation", out, workbook(explanation))
     else:
         write_file("The explanation", out, _rendered(explanation, chosen))
-
-
-def _terminal_width() -> int | None:
-    """Of the terminal; None where the output goes elsewhere and lines may be long."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

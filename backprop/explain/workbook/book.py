@@ -67,6 +67,7 @@ class Book:
     def __init__(self, explanation: Explanation) -> None:
         self.full, self.short = explanation.traces
         self.network, self.names = explanation.network, self.full.names
+        self.origin = explanation.origin
         self.labels, self.n = explanation.batch.labels, len(explanation.batch.labels)
         self.samples = heads("n", self.n)
         self.parameters: dict[str, Block] = {}
@@ -354,6 +355,7 @@ class Book:
         sheet.say(
             "Change a number on the sheet Inputs: every other cell is a formula, and all of them follow."
         )
+        sheet.say(self.origin)
         sheet.say("")
         sheet.place_one("Chain rule and short form", AGREE, "verdict", f"={verdict.at(0, 0)}")
         for (way, gradient), trace in zip(ways.items(), (self.full, self.short), strict=True):

@@ -1,5 +1,6 @@
 """A derivation reads the same in text, LaTeX and HTML, step by step, and ends with its claims."""
 
+import functools
 import re
 from html import unescape
 from xml.etree import ElementTree
@@ -20,19 +21,26 @@ from backprop.explain.symbolic import (
 from backprop.layers import Tanh
 
 RENDERINGS = {"text": render_text, "latex": render_latex, "html": render_html}
-DERIVATIONS = {subject: lambda subject=subject: derive(subject, 2) for subject in SUBJECTS}
-DERIVATIONS["network"] = lambda: derive_network(Network.mlp(2, 2, 2), 1)
 every_rendering = pytest.mark.parametrize("render", RENDERINGS.values(), ids=RENDERINGS)
 
 
-@pytest.fixture(scope="module", params=DERIVATIONS)
+@functools.cache
+def derived(subject):
+    """Every derivation once."""
+    return derive_network(Network.mlp(3, 4, 2), 1) if subject == "network" else derive(subject, 3)
+
+
+two_samples = functools.cache(lambda: derive_network(Network.mlp(2, 2), 2))
+
+
+@pytest.fixture(params=[*SUBJECTS, "network"])
 def derivation(request):
-    return DERIVATIONS[request.param]()
+    return derived(request.param)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network():
-    return derive_network(Network.mlp(3, 4, 2), 1)
+    return derived("network")
 
 
 def words_of(rendered):
@@ -98,7 +106,7 @@ def test_html_draws_every_step_in_mathml_without_a_script(derivation):
 
 
 def test_softmax_and_cross_entropy_end_in_p_minus_t():
-    derivation = derive("softmax-cross-entropy", 3)
+    derivation = derived("softmax-cross-entropy")
     product = next(line for line in derivation.lines if line.words.startswith("The chain rule")).right[-1]
     assert [str(element) for element in product] == ["p[0] - 1", "p[1]", "p[2]"]
     last = derivation.lines[-1]
@@ -109,7 +117,7 @@ def test_softmax_and_cross_entropy_end_in_p_minus_t():
 
 @every_rendering
 def test_p_minus_t_is_the_closing_line_in_every_format(render):
-    derivation = derive("softmax-cross-entropy", 3)
+    derivation = derived("softmax-cross-entropy")
     shown = render(derivation).replace(r"$\partial$", "∂")
     closing = shown.rstrip().removesuffix("</main></body></html>").removesuffix(r"\end{document}")
     assert "∂L/∂x = p - t" in closing[-150:]
@@ -119,13 +127,13 @@ def test_p_minus_t_is_the_closing_line_in_every_format(render):
 @every_rendering
 @pytest.mark.parametrize("subject", ["softmax-cross-entropy", "mean-squared-error"])
 def test_the_label_is_stated(render, subject):
-    shown = render(derive(subject, 3))
+    shown = render(derived(subject))
     assert "The label of the sample is class 0; one-hot it is t = [1, 0, 0]." in shown
 
 
 @every_rendering
 def test_the_label_of_every_sample_of_a_network_is_stated(render):
-    shown = render(derive_network(Network.mlp(2, 2), 2))
+    shown = render(two_samples())
     assert "The label of sample 0 is class 0, of sample 1 is class 1. The lines show sample 0" in shown
 
 
@@ -142,8 +150,8 @@ def test_layers_are_numbered_and_named(render, network):
     assert len(set(words)) == len(words)
 
 
-def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled():
-    lines = [line for line in derive_network(Network.mlp(2, 2, 2), 1).lines if str(line.left) == "∂L/∂z₂"]
+def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled(network):
+    lines = [line for line in network.lines if str(line.left) == "∂L/∂z₂"]
     assert [str(element) for element in lines[0].right[0]] == ["p[0] - 1", "p[1]"]
 
 
@@ -161,7 +169,7 @@ def test_the_step_function_has_one_notation_which_the_legend_defines(render, net
 
 
 def test_no_step_function_is_explained_where_there_is_none():
-    assert "step function" not in render_text(derive("tanh", 2))
+    assert "step function" not in render_text(derived("tanh"))
 
 
 @every_rendering
@@ -176,7 +184,7 @@ def test_a_symbol_is_written_in_one_way(render, network):
 
 
 def test_of_several_samples_a_symbol_names_the_sample_too():
-    shown = render_text(derive_network(Network.mlp(2, 2), 2))
+    shown = render_text(two_samples())
     assert "x[0,1] is element 1 of sample 0." in shown
     assert "z₁ = Σi x[n,i] W₁[i,o] + b₁[o]" in shown
     assert "x[0,1]" in shown
