@@ -151,6 +151,16 @@ class _MathML(MathMLPresentationPrinter):  # type: ignore[misc]
             node.appendChild(child)
         return node
 
+    def _print_MatrixBase(self, m: Any) -> Any:
+        """Draw the brackets by the style sheet: few fonts have brackets that grow with the matrix."""
+        rows = [
+            self._node("mtr", *(self._node("mtd", self._print(m[i, j])) for j in range(m.cols)))
+            for i in range(m.rows)
+        ]
+        table = self._node("mtable", *rows)
+        table.setAttribute("class", "matrix")
+        return table
+
     def _call(self, name: str, arguments: list[Any]) -> Any:
         inner = [self._leaf("mo", name), self._leaf("mo", "(")]
         for k, argument in enumerate(arguments):

@@ -159,7 +159,8 @@ def render_html(derivation: Derivation) -> str:
         said += [f"<h2>{escape(heading)}</h2>"] if heading else []
         said.append(f'<div class="columns">{"".join(_section(*pair) for pair in lines)}</div>')
     claims = "".join(f"<li>{escape(claim.marked)}</li>" for claim in derivation.claims)
-    said.append(f"<h2>{escape(derivation.code)}</h2><p>{escape(derivation.forms)}</p><ul>{claims}</ul>")
+    said.append(f"<h2>{escape(derivation.code)}</h2><p>{escape(derivation.forms)}</p>")
+    said.append(f'<ul class="plain">{claims}</ul>')
     said.append(f"<p><b>{escape(derivation.verdict)}</b></p>")
     return page(escape(derivation.title), "".join(said))
 
