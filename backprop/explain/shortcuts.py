@@ -69,9 +69,9 @@ def _kinds(names: Names, step: Step) -> tuple[str, ...]:
     of, by = step.quantity
     if of == SAMPLE_LOSS and names.is_parameter(by):
         return ("sample gradient",)
-    if step.kind == "jacobian" and names.is_parameter(by):
-        return ("parameter jacobian",)
     if step.kind in ("jacobian", "factor"):
+        if names.is_parameter(by):
+            return ("parameter jacobian",)
         diagonal = ("diagonal jacobian",) if _is_diagonal(step) else ()
         return (f"{step.layer} jacobian", *diagonal, "jacobian")
     if by == "x":
