@@ -38,8 +38,8 @@ def drawn(expression: Any) -> list[str]:
 
 
 def on_one_line(expression: Any) -> str:
-    """The formula as NumPy would read it: a*b, a**2."""
-    return str(_OnOneLine().doprint(expression))
+    """The formula on one line: a⋅b, a^2."""
+    return str(_OnOneLine().doprint(expression)).replace("**", "^").replace("*", "⋅")
 
 
 def latex(expression: Any) -> str:

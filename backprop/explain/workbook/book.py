@@ -67,7 +67,7 @@ class Book:
     def __init__(self, explanation: Explanation) -> None:
         self.full, self.short = explanation.traces
         self.network, self.names = explanation.network, self.full.names
-        self.origin = explanation.origin
+        self.answer, self.origin = words.answer(explanation), explanation.origin
         self.labels, self.n = explanation.batch.labels, len(explanation.batch.labels)
         self.samples = heads("n", self.n)
         self.parameters: dict[str, Block] = {}
@@ -352,6 +352,7 @@ class Book:
     def write_start(self, sheet: Sheet, title: str, ways: dict[str, Gradient], verdict: Block) -> None:
         """What the workbook is, the colours, L both ways, and the verdict."""
         sheet.say(title, "name")
+        sheet.say(f"{self.answer}.")
         sheet.say(
             "Change a number on the sheet Inputs: every other cell is a formula, and all of them follow."
         )

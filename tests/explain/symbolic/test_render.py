@@ -77,7 +77,7 @@ def test_a_folded_matrix_has_all_of_its_columns(network):
     assert [int(first) for first, _ in headings] == [0] + [int(last) + 1 for _, last in headings[:-1]]
     assert headings[-1][1] == "11"
     for element in range(4):
-        assert f"∂L/∂a₁[{element}] = W₂[{element},0]*(p[0] - 1) + W₂[{element},1]*p[1]\n" in shown
+        assert f"∂L/∂a₁[{element}] = W₂[{element},0]⋅(p[0] - 1) + W₂[{element},1]⋅p[1]\n" in shown
     assert "∂z₁/∂W₁, column" not in render_text(network)  # where lines may be of any length
 
 
