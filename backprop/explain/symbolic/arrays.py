@@ -218,9 +218,14 @@ def exact(value: Any) -> Any:
 
 
 def _fraction(value: float) -> Any:
-    """The fraction of small numbers that rounds to the float, 2/9 for 0.2222222222222222; or the float itself."""
-    near = Fraction(value).limit_denominator(10_000)
-    return sympy.Rational(near if float(near) == value else Fraction(value))
+    """The fraction of small numbers that rounds to the float, 2/9 for 0.2222222222222222; or the float itself.
+
+    A short decimal is such a fraction, too: 1/100000 for 1e-5.
+    """
+    near, decimal = Fraction(value).limit_denominator(10_000), Fraction(repr(value))
+    if float(near) == value:
+        return sympy.Rational(near)
+    return sympy.Rational(decimal if decimal.denominator <= 10**12 else Fraction(value))
 
 
 def _shift(array: Array, axis: int, keepdims: bool) -> Array:

@@ -119,19 +119,20 @@ class Derivation:
         """How to read the symbols."""
         formulas = [part for line in self.lines for part in line.right]
         names = {symbol.name for part in formulas for symbol in part.free_symbols}
-        text = (
-            "x[0,1] is element 1 of sample 0."
-            if "x[0,0]" in names
-            else "x[1] is element 1 of the sample's x."
-        )
-        if any(name.startswith("W") for name in names):
-            text += " W[0,1] is the weight from input 0 to output 1."
-        steps = any(part.has(sympy.Heaviside) for part in formulas)
-        return text + (
-            " θ(z) is the step function: 1 where z > 0, 0 where z < 0; at z = 0 nothing is claimed."
-            if steps
-            else ""
-        )
+        several, stated = "x[0,0]" in names, " ".join(line.words for line in self.lines)
+        said = {
+            "x[0,1] is element 1 of sample 0, counted from 0.": several,
+            "x[1] is element 1 of the sample's x, counted from 0.": not several,
+            "W[0,1] is the weight from input 0 to output 1.": any(name.startswith("W") for name in names),
+            "δ[o,i] is 1 where o = i, else 0.": "δ" in stated,
+            "erf is the error function: Φ(x) = (1 + erf(x/√2))/2.": any(
+                part.has(sympy.erf) for part in formulas
+            ),
+            "θ(z) is the step function: 1 where z > 0, 0 where z < 0; at z = 0 nothing is claimed.": any(
+                part.has(sympy.Heaviside) for part in formulas
+            ),
+        }
+        return " ".join(sentence for sentence, needed in said.items() if needed)
 
     @property
     def verdict(self) -> str:

@@ -99,7 +99,7 @@ def render_latex(derivation: Derivation) -> str:
     """A document that LaTeX compiles as it stands."""
     parts = [
         r"\documentclass{article}",
-        r"\usepackage{amsmath}",
+        r"\usepackage{amsmath, amssymb}",
         r"\usepackage[landscape, margin=1cm]{geometry}",
         r"\setcounter{MaxMatrixCols}{100}",
         r"\begin{document}",
@@ -137,7 +137,8 @@ _LATEX = {
     "&": r"\&",
     "#": r"\#",
     "%": r"\%",
-    "✓": r"$\surd$",
+    "√": r"$\surd$",
+    "✓": r"$\checkmark$",
     "✗": r"$\times$",
 }
 _LATEX |= {subscript: f"$_{digit}$" for digit, subscript in enumerate("₀₁₂₃₄₅₆₇₈₉")}

@@ -81,8 +81,7 @@ def _of_layer(layer: Layer, size: int) -> Derivation:
     names = {"x": "x", "y": "y", "k": LOSS} | {name: name for name in case.params}
     lines = [
         Line(_forward(f"The layer {layer.name}", layer, names), "y", (matrix(case.y[0]),)),
-        Line(_jacobian("y", "x"), Derivative("y", "x"), (matrix(derived),)),
-        Line(_closed_form(layer, names, derived, closed), Derivative("y", "x"), (matrix(closed),)),
+        *_jacobian(layer, names, derived, closed),
     ]
     for name, jacobian in layer.parameter_jacobians(case.params, case.x, y).items():
         words = (
@@ -108,22 +107,31 @@ def _forward(who: str, layer: Layer, names: dict[str, str], *, several: bool = F
     return f"{who} computes {names['y']}{text and ' = '}{text}."
 
 
-def _jacobian(of: str, by: str) -> str:
-    return f"SymPy differentiates every element of {of} by every element of {by}: the Jacobian {Derivative(of, by)}."
+def _jacobian(
+    layer: Layer,
+    names: dict[str, str],
+    derived: Array,
+    closed: Array,
+    by: str = "x",
+    *,
+    several: bool = False,
+) -> Iterator[Line]:
+    """The Jacobian by SymPy and, where the library writes it in another way, that of the library.
 
-
-def _closed_form(
-    layer: Layer, names: dict[str, str], derived: Array, closed: Array, *, several: bool = False
-) -> str:
-    """The library's Jacobian, in a sentence; with the formula of the layer's file where the output is in it."""
+    The library's has the formula of the layer's file with it, where the output is in it.
+    """
+    of, output = names["y"], f"{names['y']}["
+    left = Derivative(of, by)
+    words = f"SymPy differentiates every element of {of} by every element of {by}: the Jacobian {left}."
+    yield Line(words, left, (matrix(derived),))
     if np.array_equal(derived, closed):
-        return "The library computes the same Jacobian."
-    output = f"{names['y']}["
-    if not any(symbol.name.startswith(output) for element in closed.flat for symbol in _symbols(element)):
-        return "The library writes the same Jacobian in another way."
-    text = _stated("input_jacobian", layer, names, several)
-    stated = f": {text}" if output in text else ""
-    return f"The library writes the same Jacobian with the output {names['y']}{stated}."
+        return
+    words = "The library writes the same Jacobian in another way."
+    if any(symbol.name.startswith(output) for element in closed.flat for symbol in _symbols(element)):
+        text = _stated("input_jacobian", layer, names, several)
+        stated = f": {text}" if output in text else ""
+        words = f"The library writes the same Jacobian with the output {of}{stated}."
+    yield Line(words, left, (matrix(closed),))
 
 
 def _symbols(element: object) -> set[sympy.Symbol]:
@@ -180,12 +188,11 @@ def _of_short(layer: Layer, loss: Loss, c: int) -> Derivation:
     assert short is not None  # it is in _SHORT
     logits = tidy(short.gradient(case.x, labels))
     names = {"x": "x", "y": "p", "k": LOSS}
-    of_loss, by_input = Derivative(LOSS, "x"), Derivative("p", "x")
+    of_loss = Derivative(LOSS, "x")
     forward = [Line(_forward(f"The layer {layer.name}", layer, names), "p", (matrix(case.y[0]),)), stated]
     backward = [
         Line(_BY_OUTPUT, Derivative(LOSS, "p"), (matrix(row),)),
-        Line(_jacobian("p", "x"), by_input, (matrix(derived),)),
-        Line(_closed_form(layer, names, derived, closed), by_input, (matrix(closed),)),
+        *_jacobian(layer, names, derived, closed),
         Line(
             "The chain rule multiplies ∂L/∂p · ∂p/∂x, and 1/p cancels.", of_loss, (factors, matrix(product))
         ),
@@ -214,7 +221,7 @@ def derive_network(network: Network, n: int) -> Derivation:
     labels = [f"{k} is class {label}" for k, label in enumerate(case.batch.labels)]
     given = f"The label of sample {', of sample '.join(labels)}."
     if n > 1:
-        given += f" The lines show sample 0; the gradient is the sum over all {n} samples."
+        given += f" The lines show sample 0; the gradient is the sum over the {n} samples."
     forms = (
         "✓: equal to what SymPy derives. First come the Jacobians, as the layers' own code writes them; then the "
         "gradients, as every strategy's own code computes them."
@@ -243,10 +250,8 @@ def _chain(case: SymbolicNetwork) -> Iterator[Line]:
             continue
         k = names.layer_of(factor.by)
         layer, part = network.layers[k], f"Backward: layer {k + 1}, {network.layers[k].name}"
-        yield Line(_jacobian(factor.of, factor.by), left, (matrix(factor.derived),), part)
-        if not np.array_equal(factor.derived, factor.closed):
-            words = _closed_form(layer, called[k], factor.derived, factor.closed, several=several)
-            yield Line(words, left, (matrix(factor.closed),), part)
+        lines = _jacobian(layer, called[k], factor.derived, factor.closed, factor.by, several=several)
+        yield from (replace(line, part=part) for line in lines)
         product = matrix(row.closed.reshape(names.shapes[factor.by]))
         words = f"The chain rule multiplies {Derivative(LOSS, factor.of)} · {left}."
         yield Line(words, Derivative(LOSS, factor.by), (product,), part)

@@ -185,9 +185,16 @@ def test_a_symbol_is_written_in_one_way(render, network):
 
 def test_of_several_samples_a_symbol_names_the_sample_too():
     shown = render_text(two_samples())
-    assert "x[0,1] is element 1 of sample 0." in shown
+    assert "x[0,1] is element 1 of sample 0, counted from 0." in shown
     assert "z₁ = Σi x[n,i] W₁[i,o] + b₁[o]" in shown
     assert "x[0,1]" in shown
+
+
+def test_a_letter_that_is_used_is_explained():
+    assert "δ[o,i] is 1 where o = i, else 0." in words_of(render_text(derived("softmax")))
+    assert "erf is the error function" in words_of(render_text(derived("gelu")))
+    assert "W[0,1] is the weight from input 0 to output 1." in words_of(render_text(derived("linear")))
+    assert not re.search("δ|erf|W", render_text(derived("relu")).split("computes")[0])
 
 
 # Mistakes
