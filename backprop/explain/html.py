@@ -94,7 +94,7 @@ def _entry(entry: words.Entry, names: Names) -> str:
     if step is None:
         return f'<div class="step none"><p class="who">{who}</p><p>not formed</p></div>'
     return (
-        f'<div class="step {colour(step, names)}"><p class="who">{who}</p>'
+        f'<div class="step {colour(step, names)}{" drawn" * (step.kind == "drawn")}"><p class="who">{who}</p>'
         f'<p class="formula">{escape(words.equation(step))}</p>{_facts(step)}'
         + (f'<p class="note">{escape(entry.note)}</p>' if entry.note else "")
         + f"{_numbers(step)}</div>"

@@ -136,7 +136,7 @@ def test_text_for_a_narrow_terminal_is_one_below_the_other():
     assert "short-form: not formed" in shown
 
 
-@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("width", [40, 80, 120])
 def test_no_line_of_text_is_longer_than_the_terminal_and_no_number_is_lost(width):
     explanation = explained(sizes=(12, 8, 3))
     lines = render_text(explanation, width).splitlines()
@@ -176,6 +176,7 @@ def test_how_many_numbers_each_way_forms_is_said_before_the_first_step(name):
 def test_what_a_strategy_does_not_form_is_drawn_as_such(name):
     shown = words_of(RENDERINGS[name](explained("full-jacobian", "short-form")), name)
     assert "∂L/∂z₂ = 1/n ∂ℓ/∂z₂[n,i]" in shown
+    shown = re.sub(r"[\s│]+", " ", shown)
     assert shown.count("drawn to be compared, full-jacobian does not form it: ∂L is 1/n of ∂ℓ") == 3
 
 
