@@ -137,19 +137,19 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
     if recorder.samples.parts is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it takes {recorder.samples.parts} of {n} samples "
+            f"The strategy {strategy.name} cannot be explained: it takes {recorder.samples.parts} of {n} samples "
             "at once; expected all of them or one."
         )
     missing = recorder.missing()
     if missing is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
-            f"derivatives of the layers by NumPy; expected one that does, such as {' or '.join(ladder())}."
+            f"The strategy {strategy.name} cannot be explained: it does not compute {missing} with NumPy from the "
+            f"derivatives that the layers give; expected one that does, such as {' or '.join(ladder())}."
         )
     if recorder.samples.strange is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it computes {recorder.samples.strange} of other "
-            "numbers, too; expected those of the batch and the parameters alone."
+            f"The strategy {strategy.name} cannot be explained: it computes {recorder.samples.strange} from other "
+            "numbers, too; expected it from those of the batch and the parameters alone."
         )
     recorder.add_gradient(loss, gradient)
     given = _given(recorder.names, network, params, batch)
@@ -175,6 +175,5 @@ def check_printable(network: Network, n: int) -> None:
     if largest > MOST_NUMBERS:
         raise TooLargeError(
             f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
-            f"{MOST_NUMBERS:,} to print, so take fewer or smaller layers, such as 3-4-2, or samples here, and "
-            f"`backprop predict {network.sizes} --batch {n}` for the sizes of this one."
+            f"{MOST_NUMBERS:,} to print, as of 3-4-2 with 2 samples (`backprop predict` gives the sizes of large ones)."
         )

@@ -43,7 +43,7 @@ def _top(explanation: Explanation, width: int | None) -> Iterator[str]:
 def _given(explanation: Explanation, width: int | None) -> Iterator[str]:
     yield from ("GIVEN", "")
     for step in explanation.traces[0].given:
-        yield f"{step.name}  {words.facts(step)}"
+        yield from textwrap.wrap(f"{step.name}  {words.facts(step)}", width or 100, subsequent_indent=_INDENT)
         yield from (*_numbers(step, width), "")
 
 
