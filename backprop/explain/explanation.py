@@ -175,5 +175,6 @@ def check_printable(network: Network, n: int) -> None:
     if largest > MOST_NUMBERS:
         raise TooLargeError(
             f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
-            f"{MOST_NUMBERS:,} to print, as of 3-4-2 with 2 samples (`backprop predict` gives the sizes of large ones)."
+            f"{MOST_NUMBERS:,} to print, as of 3-4-2 with 2 samples (`backprop predict` gives the sizes of large "
+            "ones)."
         )

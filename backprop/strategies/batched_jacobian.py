@@ -65,7 +65,7 @@ class BatchedJacobian(Strategy[Plan]):
         "parameter jacobian": "it is zero unless o = o′, so only the diagonal is multiplied",
         "linear jacobian": "it is W for every sample, so W itself is multiplied",
         "diagonal jacobian": "it is zero unless o = i, so only the diagonal is kept",
-        "inner product": "its chain starts from the outputs, so inner values are not multiplied with each other",
+        "inner product": "the chain is multiplied from the outputs on, so no two inner Jacobians are multiplied",
     }
     accuracy: ClassVar[Accuracy] = EXACT
 

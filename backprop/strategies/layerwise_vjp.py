@@ -38,7 +38,7 @@ class LayerwiseVJP(Strategy[Plan]):
         "parameter jacobian": "the layer's closed form makes the gradient of ∂L/∂y without a Jacobian",
         "jacobian": "the layer's closed form makes ∂L/∂x of ∂L/∂y without a Jacobian",
         "diagonal jacobian": "the matrix is diagonal, so ∂L/∂y is multiplied element by element",
-        "softmax jacobian": "with dp = ∂L/∂p, the closed form p ∘ (dp - Σ p dp) needs no matrix",
+        "softmax jacobian": "with dp = ∂L/∂p, the closed form p * (dp - sum(p * dp)) needs no matrix",
         "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",
     }
     accuracy: Accuracy = EXACT
