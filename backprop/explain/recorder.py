@@ -176,7 +176,8 @@ class Recorder:
         shape = (() if of_loss else names.shapes[of]) + names.shapes[by]
         if not (of_loss and names.is_parameter(by)):  # a sum over n
             letters, shape = f"n{letters}", (-1, *shape)
-        self._add(Derivative(of, by), "product", "", f"{left} · {right}", letters, result.reshape(shape))
+        text = f"{left} · {right}" + (f", where {left} is the identity" if left.of == left.by else "")
+        self._add(Derivative(of, by), "product", "", text, letters, result.reshape(shape))
 
 
 @dataclass

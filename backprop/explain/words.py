@@ -47,6 +47,8 @@ def facts(step: Step) -> str:
         parts.insert(0, f"shape {step.shape_letters} = {step.shape_numbers}")
     if step.zeros:
         parts.append(f"{step.zeros:.0%} zero")
+    if step.kind == "factor" and not (step.letters.startswith("no") and len(step.letters) > 2):
+        parts.append("without the axes along which it only repeats or is zero")
     return ", ".join(parts)
 
 
