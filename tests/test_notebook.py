@@ -1,22 +1,17 @@
-"""The notebook runs from top to bottom, and prints the outputs that are stored in it."""
-
-from __future__ import annotations
+"""The notebook runs from top to bottom, anywhere, and prints the outputs that are stored in it."""
 
 import re
 import warnings
-from pathlib import Path
 
 import pytest
+from execute_notebook import NOTEBOOK, code, execute, main, printed
 
 pytestmark = pytest.mark.processes
 
-nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed (pip install --group notebook)")
-nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed (pip install --group notebook)")
-pytest.importorskip("ipykernel", reason="ipykernel is not installed (pip install --group notebook)")
-pytest.importorskip("matplotlib", reason="matplotlib is not installed (pip install --group notebook)")
+for package in ("nbformat", "nbclient", "ipykernel", "matplotlib"):
+    pytest.importorskip(package, reason=f"{package} is not installed (pip install -e '.[notebook]')")
 
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOK = ROOT / "from-one-neuron-to-the-ladder.ipynb"
+import nbformat  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -25,42 +20,15 @@ def kept():
 
 
 @pytest.fixture(scope="module")
-def executed():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
+def executed(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Jupyter's own parts
-        nbclient.NotebookClient(notebook, timeout=110, resources={"metadata": {"path": str(ROOT)}}).execute()
-    return notebook
+        return execute(NOTEBOOK, tmp_path_factory.mktemp("elsewhere"))
 
 
-def code(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def texts(cell):
-    """What a cell prints or shows as text; of a picture, that there is one.
-
-    A slow kernel hands over what it prints in several pieces: they are one text.
-    """
-    found, printed = [], False
-    for output in cell.outputs:
-        data = output.get("data", {})
-        shown = output.get("text") or data.get("text/markdown") or data.get("text/plain")
-        text = "a picture" if "image/png" in data else re.sub(r"0x[0-9a-f]+", "", shown)
-        if printed and output.output_type == "stream":
-            found[-1] += text
-        else:
-            found.append(text)
-        printed = output.output_type == "stream"
-    return found
-
-
-def test_it_runs_and_prints_what_is_kept(kept, executed):
+def test_it_runs_outside_of_the_repository_and_prints_what_is_kept(kept, executed):
     """Where it does not: `python tools/execute_notebook.py`, after a look at what has changed."""
-    assert [texts(cell) for cell in code(executed)] == [texts(cell) for cell in code(kept)]
+    assert printed(executed) == printed(kept)
 
 
 def test_every_cell_has_been_executed_in_order(kept):
@@ -70,7 +38,7 @@ def test_every_cell_has_been_executed_in_order(kept):
 def test_it_leads_from_one_neuron_to_the_exercise(kept):
     headings = re.findall(r"^## .*", "\n".join(cell.source for cell in kept.cells), re.MULTILINE)
     assert [heading[3:5] for heading in headings] == ["1.", "2.", "3.", "4.", "5.", "6."]
-    shown = [text for cell in code(kept) for text in texts(cell)]
+    shown = [text for cell in printed(kept) for text in cell]
     assert shown.count("a picture") == 3
     assert any("exit code 1\nsum-instead-of-mean" in text for text in shown)
     assert shown[-1] == "exit code 0\n"
@@ -80,3 +48,53 @@ def test_nothing_of_the_machine_that_ran_it_is_kept(kept):
     whole = nbformat.writes(kept)
     assert not re.search(r"/(home|root|tmp|work)/", whole)
     assert kept.metadata.language_info == {"name": "python"}
+
+
+# The tool
+
+
+def test_help_helps_and_executes_nothing(capsys):
+    before = NOTEBOOK.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "--check" in capsys.readouterr().out
+    assert NOTEBOOK.read_bytes() == before
+
+
+def test_a_notebook_that_is_not_there_is_said(capsys, tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main([str(tmp_path / "nothing.ipynb")])
+    assert ended.value.code == 2
+    assert "there is no notebook" in capsys.readouterr().err
+
+
+@pytest.fixture
+def short(tmp_path):
+    """A notebook of one cell."""
+    path = tmp_path / "short.ipynb"
+    cell = nbformat.v4.new_code_cell("print(1 + 1)", id="one")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_check_compares_and_writes_nothing(short, capsys):
+    before = short.read_bytes()
+    assert main([str(short), "--check"]) == 1
+    assert "cells [0]" in capsys.readouterr().out
+    assert short.read_bytes() == before
+    assert main([str(short)]) == 0
+    assert printed(nbformat.read(short, as_version=4)) == [["2\n"]]
+    assert main([str(short), "--check"]) == 0
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_where_a_cell_raises_nothing_is_written(short, capsys):
+    notebook = nbformat.read(short, as_version=4)
+    notebook.cells[0].source = "1 / 0"
+    nbformat.write(notebook, short)
+    before = short.read_bytes()
+    assert main([str(short)]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    assert short.read_bytes() == before

@@ -2,6 +2,7 @@
 
 trace(strategy, network, params, batch)            what a strategy forms, step by step
 explain(network, params, batch, strategies)        one or two strategies, lined up, with their shortcuts
+read_values(path)                                  one's own numbers from an .npz file, completed by drawn ones
 render_text, render_markdown, render_html          an explanation to read
 """
 
@@ -13,6 +14,7 @@ from backprop.explain.markdown import render_markdown
 from backprop.explain.side_by_side import Row, line_up
 from backprop.explain.step import Derivative, Step, Trace
 from backprop.explain.text import render_text
+from backprop.explain.values import Values, read_values
 
 __all__ = [
     "Derivative",
@@ -21,10 +23,12 @@ __all__ = [
     "Step",
     "TooLargeError",
     "Trace",
+    "Values",
     "check_printable",
     "example",
     "explain",
     "line_up",
+    "read_values",
     "render_html",
     "render_markdown",
     "render_text",

@@ -30,13 +30,17 @@ from backprop.strategy import Strategy
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with."""
+    """What is shown: the traces of the strategies asked for, and those of the ladder they are compared with.
+
+    origin: where the numbers come from, in a sentence, or "".
+    """
 
     network: Network
     params: Parameters
     batch: Batch
     traces: tuple[Trace, ...]
     ladder: tuple[Trace, ...]
+    origin: str = ""
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -62,8 +66,10 @@ class Explanation:
         return float(np.max(np.abs(first - second)))
 
 
-def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequence[str]) -> Explanation:
-    """Trace one or two strategies, by name, and the ladder.
+def explain(
+    network: Network, params: Parameters, batch: Batch, strategies: Sequence[str], origin: str = ""
+) -> Explanation:
+    """Trace one or two strategies, by name, and the ladder; `origin` says where the numbers come from.
 
     Raises `OptionError` for another number of strategies, `TooLargeError` for a network that nobody could
     read, `UnknownNameError` for a strategy that is not installed and `UnsupportedError` for one that cannot be
@@ -80,7 +86,7 @@ def explain(network: Network, params: Parameters, batch: Batch, strategies: Sequ
         return trace(strategy, network, params, batch)
 
     traces = tuple(map(traced, chosen))
-    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())))
+    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())), origin)
 
 
 def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Parameters, Batch]:
@@ -131,19 +137,19 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
     if recorder.samples.parts is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it takes {recorder.samples.parts} of {n} samples "
+            f"The strategy {strategy.name} cannot be explained: it takes {recorder.samples.parts} of {n} samples "
             "at once; expected all of them or one."
         )
     missing = recorder.missing()
     if missing is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it does not get {missing} from the "
-            f"derivatives of the layers by NumPy; expected one that does, such as {' or '.join(ladder())}."
+            f"The strategy {strategy.name} cannot be explained: it does not compute {missing} with NumPy from the "
+            f"derivatives that the layers give; expected one that does, such as {' or '.join(ladder())}."
         )
     if recorder.samples.strange is not None:
         raise UnsupportedError(
-            f"The strategy {strategy.name} cannot be explained, for it computes {recorder.samples.strange} of other "
-            "numbers, too; expected those of the batch and the parameters alone."
+            f"The strategy {strategy.name} cannot be explained: it computes {recorder.samples.strange} from other "
+            "numbers, too; expected it from those of the batch and the parameters alone."
         )
     recorder.add_gradient(loss, gradient)
     given = _given(recorder.names, network, params, batch)
@@ -155,10 +161,7 @@ def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> 
     one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
     arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
     arrays += [(name, letters, params[plain_name(name)]) for name, letters in names.letters.items()]
-    return tuple(
-        Step(k + 1, name, "given", "", "", letters, array.copy())
-        for k, (name, letters, array) in enumerate(arrays)
-    )
+    return tuple(Step(name, "given", "", "", letters, array.copy()) for name, letters, array in arrays)
 
 
 def check_printable(network: Network, n: int) -> None:
@@ -172,6 +175,6 @@ def check_printable(network: Network, n: int) -> None:
     if largest > MOST_NUMBERS:
         raise TooLargeError(
             f"The largest matrix of {network} with batch {n} has {largest:,} numbers; expected at most "
-            f"{MOST_NUMBERS:,} to print, so take fewer or smaller layers, such as 3-4-2, or samples here, and "
-            f"`backprop predict {network.sizes} --batch {n}` for the sizes of this one."
+            f"{MOST_NUMBERS:,} to print, as of 3-4-2 with 2 samples (`backprop predict` gives the sizes of large "
+            "ones)."
         )

@@ -8,6 +8,7 @@ from importlib.resources import files
 
 from backprop.explain import words
 from backprop.explain.explanation import Explanation
+from backprop.explain.names import LOSS, Names
 from backprop.explain.numbers import ZERO, Matrix, matrices
 from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step
@@ -25,10 +26,13 @@ def render_html(explanation: Explanation) -> str:
     )
     return page(
         title,
-        f"<p>{escape(explanation.title)}.</p><ul>{totals}</ul><p>{escape(words.verdict(explanation))}</p>"
-        f'<p class="legend">{escape(words.legend())}</p>{_colours()}'
+        f"<p><b>{escape(words.answer(explanation))}.</b></p><ul>{totals}</ul>"
+        + "".join(
+            f"<p>{escape(said)}</p>" for said in (words.verdict(explanation), explanation.origin) if said
+        )
+        + f'<p class="legend">{escape(words.legend())}</p>{_colours()}'
         f'<h2>Given</h2><section class="given">{given}</section>'
-        f"<h2>Step by step</h2>{rows}",
+        f"<h2>Step by step</h2><p>{words.ORDER}</p>{rows}",
     )
 
 
@@ -45,19 +49,31 @@ def page(title: str, body: str) -> str:
 
 
 def _colours() -> str:
-    kinds = ("given", "value", "jacobian", "product", "gradient")
     return (
-        '<p class="legend">' + " ".join(f'<span class="key {kind}">{kind}</span>' for kind in kinds) + "</p>"
+        '<p class="legend">'
+        + " ".join(f'<span class="key {kind}">{escape(meaning)}</span>' for kind, meaning in COLOURS.items())
+        + "</p>"
     )
 
 
-def colour(step: Step) -> str:
-    """The colour of a step: an input, a value, a local Jacobian, a product of the chain, or a gradient."""
-    if step.kind in ("given", "value"):
-        return step.kind
+COLOURS = {
+    "given": "given",
+    "value": "value, loss",
+    "jacobian": "Jacobian of one layer",
+    "product": "derivative on the way back",
+    "gradient": "gradient: ∂L/∂ of a weight or bias",
+}
+"""What the colours mean, by the name that the style sheet gives them."""
+
+
+def colour(step: Step, names: Names) -> str:
+    """The colour of a step, by its name in the style sheet."""
+    if isinstance(step.quantity, str):
+        return "given" if step.kind == "given" else "value"
     if step.kind in ("jacobian", "factor"):
         return "jacobian"
-    return "gradient" if step.name.startswith(("∂L", "L")) else "product"
+    of, by = step.quantity
+    return "gradient" if of == LOSS and names.is_parameter(by) else "product"
 
 
 def _given(step: Step) -> str:
@@ -67,16 +83,18 @@ def _given(step: Step) -> str:
 def _row(explanation: Explanation, row: Row) -> str:
     shown = words.entries(explanation, row)
     columns = "two" if len(shown) > 1 else "one"
-    steps = "".join(map(_entry, shown))
-    return f'<section class="row"><h3>{escape(row.name)}</h3><div class="columns {columns}">{steps}</div></section>'
+    names = explanation.traces[0].names
+    steps = "".join(_entry(entry, names) for entry in shown)
+    heading = f"<h3>{row.number}. {escape(row.name)}</h3>"
+    return f'<section class="row">{heading}<div class="columns {columns}">{steps}</div></section>'
 
 
-def _entry(entry: words.Entry) -> str:
+def _entry(entry: words.Entry, names: Names) -> str:
     step, who = entry.step, escape(entry.who)
     if step is None:
         return f'<div class="step none"><p class="who">{who}</p><p>not formed</p></div>'
     return (
-        f'<div class="step {colour(step)}"><p class="who">{who}, step {step.number}</p>'
+        f'<div class="step {colour(step, names)}{" drawn" * (step.kind == "drawn")}"><p class="who">{who}</p>'
         f'<p class="formula">{escape(words.equation(step))}</p>{_facts(step)}'
         + (f'<p class="note">{escape(entry.note)}</p>' if entry.note else "")
         + f"{_numbers(step)}</div>"

@@ -1,4 +1,4 @@
-"""An explanation as Markdown: a section a quantity, numbers in code blocks, a table of sizes at the end."""
+"""An explanation as Markdown: a table of totals, then a section a quantity, with the numbers in code blocks."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from backprop.explain.step import Step
 
 
 def render_markdown(explanation: Explanation) -> str:
-    """The whole explanation."""
+    """The whole explanation, its totals first."""
     names = " and ".join(_code(trace.strategy) for trace in explanation.traces)
-    parts = [f"# Every matrix of {names}", f"{explanation.title}.", words.legend(), "## Given"]
+    parts = [f"# Every matrix of {names}", f"{words.answer(explanation)}.", _table(explanation)]
+    parts += [words.verdict(explanation), explanation.origin, words.legend(), words.ORDER, "## Given"]
     for step in explanation.traces[0].given:
         parts += [f"{_code(step.name)}, {words.facts(step)}", _numbers(step)]
     for row in explanation.rows:
-        parts.append(f"## {row.name}")
+        parts.append(f"## {row.number}. {row.name}")
         for entry in words.entries(explanation, row):
             parts += _entry(entry)
-    parts += ["## What was formed", _table(explanation), words.verdict(explanation)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -31,7 +31,7 @@ def _entry(entry: words.Entry) -> Iterator[str]:
     if step is None:
         yield f"**{who}**: not formed."
         return
-    yield f"**{who}**, step {step.number}: {_code(words.equation(step))}"
+    yield f"**{who}**: {_code(words.equation(step))}"
     yield words.facts(step) + (f"; *{entry.note}*" if entry.note else "")
     yield _numbers(step)
 
@@ -42,12 +42,12 @@ def _numbers(step: Step) -> str:
 
 
 def _table(explanation: Explanation) -> str:
-    lines = ["| strategy | steps | numbers | memory | largest |", "| :-- | --: | --: | --: | :-- |"]
+    lines = ["| strategy | numbers | steps | memory | largest step |", "| :-- | --: | --: | --: | :-- |"]
     for trace in explanation.traces:
         largest, strategy = words.largest(trace), _code(trace.strategy).replace("|", "\\|")
         lines.append(
-            f"| {strategy} | {len(trace.steps)} | {trace.numbers:,} | {words.memory(trace)} | "
-            f"{largest.name}, {largest.array.size} |"
+            f"| {strategy} | {trace.numbers:,} | {len(trace.steps)} | {words.memory(trace)} | "
+            f"{largest.name}, {largest.array.size} numbers |"
         )
     return "\n".join(lines)
 

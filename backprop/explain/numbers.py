@@ -7,6 +7,7 @@ axes give the columns.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -75,13 +76,29 @@ def _texts(array: Array) -> Array:
     return np.array(texts, dtype=object).reshape(array.shape)
 
 
-def aligned(matrix: Matrix) -> list[str]:
-    """The matrix as lines, every column as wide as it must be; rows without heads have no column for them."""
+def aligned(matrix: Matrix, width: int | None = None) -> list[str]:
+    """The matrix as lines, every column as wide as it must be; rows without heads have no column for them.
+
+    Where the lines would be longer than `width`, further columns stand below the first ones, with the heads again.
+    """
     head = [matrix.caption, *matrix.columns]
     body = [[name, *row] for name, row in zip(matrix.rows, matrix.cells, strict=True)]
     table = [head, *body] if any(head) else body
-    columns = list(zip(*table, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    padded = [[cell.rjust(width) for cell in column] for column, width in zip(columns, widths, strict=True)]
-    padded[0] = [cell.ljust(widths[0]) for cell in columns[0]]
-    return [" ".join(row).rstrip() for row in zip(*(padded if widths[0] else padded[1:]), strict=True)]
+    first, *others = (list(column) for column in zip(*table, strict=True))
+    heads = [[cell.ljust(max(map(len, first))) for cell in first]] if any(first) else []
+    columns = [[cell.rjust(max(map(len, column))) for cell in column] for column in others]
+    return [
+        " ".join(row).rstrip() for part in _folded(heads, columns, width) for row in zip(*part, strict=True)
+    ]
+
+
+def _folded(heads: list[list[str]], columns: list[list[str]], width: int | None) -> Iterator[list[list[str]]]:
+    """The columns in groups that fit into the width, each with the heads before it; a group has at least one."""
+    group: list[list[str]] = []
+    for column in columns:
+        wide = sum(len(one[0]) + 1 for one in [*heads, *group, column]) - 1
+        if group and width is not None and wide > width:
+            yield [*heads, *group]
+            group = []
+        group.append(column)
+    yield [*heads, *group]

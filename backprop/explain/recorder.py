@@ -33,7 +33,7 @@ class Recorder:
 
     def steps(self) -> tuple[Step, ...]:
         """All steps so far, in the order in which each was first taken."""
-        return tuple(builder.build(k, self._n) for k, builder in enumerate(self._builders, 1))
+        return tuple(builder.build(self._n) for builder in self._builders)
 
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
@@ -47,7 +47,7 @@ class Recorder:
         """Add what the strategy returned, where no step has formed it already."""
         made = {builder.quantity for builder in self._builders}
         if LOSS not in made:
-            self._add(LOSS, "gradient", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", np.asarray(loss, gradient.dtype))
+            self._add(LOSS, "loss", "", f"1/n Σn {SAMPLE_LOSS}[n]", "", np.asarray(loss, gradient.dtype))
         for name, letters in self.names.letters.items():
             quantity = Derivative(LOSS, name)
             if quantity not in made:
@@ -176,7 +176,8 @@ class Recorder:
         shape = (() if of_loss else names.shapes[of]) + names.shapes[by]
         if not (of_loss and names.is_parameter(by)):  # a sum over n
             letters, shape = f"n{letters}", (-1, *shape)
-        self._add(Derivative(of, by), "product", "", f"{left} · {right}", letters, result.reshape(shape))
+        text = f"{left} · {right}" + (f", where {left} is the identity" if left.of == left.by else "")
+        self._add(Derivative(of, by), "product", "", text, letters, result.reshape(shape))
 
 
 @dataclass
@@ -223,7 +224,7 @@ class StepBuilder:
         of = self.quantity.of if isinstance(self.quantity, Derivative) else self.quantity
         return self.letters.startswith("n") or of == SAMPLE_LOSS
 
-    def build(self, number: int, n: int) -> Step:
+    def build(self, n: int) -> Step:
         """Assemble the recorded parts into one step; raises `UnsupportedError` where a sample has none."""
         letters, array = self.letters, self.whole
         if self._by_sample:
@@ -234,7 +235,7 @@ class StepBuilder:
             letters = letters if letters.startswith("n") else f"n{letters}"
             array = np.stack([self.rows[sample] for sample in range(n)])
         assert array is not None  # a builder is made with its first numbers
-        return Step(number, self.quantity, self.kind, self.layer, self.formula, letters, array)
+        return Step(self.quantity, self.kind, self.layer, self.formula, letters, array)
 
 
 def _equal(old: Array, new: Array) -> bool:

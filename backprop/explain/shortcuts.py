@@ -7,7 +7,8 @@ own file (`Strategy.shortcuts`). The kinds:
     sample gradient        ∂ℓ/∂θ of every sample
     parameter jacobian     ∂y/∂θ of a layer, dense
     <layer> jacobian       ∂y/∂x of a layer of that name; where nothing is said of it and it is diagonal,
-    diagonal jacobian      ∂y/∂x of a layer that acts on each element alone
+    diagonal jacobian      ∂y/∂x of a layer that acts on each element alone; where nothing is said of that either,
+    jacobian               ∂y/∂x of any layer
     first input            products of the chain by x
     loss by outputs        ∂L/∂p
     outputs by something   ∂p/∂y of an inner value
@@ -21,9 +22,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop.explain.names import SAMPLE_LOSS, Names
-from backprop.explain.side_by_side import line_of
-from backprop.explain.step import Step, Trace
+from backprop.explain.names import LOSS, SAMPLE_LOSS, Names
+from backprop.explain.step import Derivative, Quantity, Step, Trace
 from backprop.registry import ladder
 
 
@@ -47,10 +47,19 @@ def shortcut_of(trace: Trace, step: Step, rungs: Sequence[Trace]) -> Shortcut | 
 
 
 def _forms(trace: Trace, step: Step) -> bool:
-    line = line_of(trace.names, step)
+    """Whether a rung forms the step's quantity, in as many numbers; ∂L/∂z stands for ∂ℓ/∂z, which is n times it."""
+    wanted = _up_to_n(trace.names, step.quantity)
     return any(
-        line_of(trace.names, other) == line and other.array.size >= step.array.size for other in trace.steps
+        _up_to_n(trace.names, other.quantity) == wanted and other.array.size >= step.array.size
+        for other in trace.steps
     )
+
+
+def _up_to_n(names: Names, quantity: Quantity) -> Quantity:
+    """∂L/∂z for ∂ℓ/∂z of a value z. ∂ℓ/∂W stays: the sum over n makes ∂L/∂W of it, in fewer numbers."""
+    if isinstance(quantity, str) or quantity.of != SAMPLE_LOSS or names.is_parameter(quantity.by):
+        return quantity
+    return Derivative(LOSS, quantity.by)
 
 
 def _kinds(names: Names, step: Step) -> tuple[str, ...]:
@@ -60,10 +69,11 @@ def _kinds(names: Names, step: Step) -> tuple[str, ...]:
     of, by = step.quantity
     if of == SAMPLE_LOSS and names.is_parameter(by):
         return ("sample gradient",)
-    if step.kind == "jacobian" and names.is_parameter(by):
-        return ("parameter jacobian",)
     if step.kind in ("jacobian", "factor"):
-        return (f"{step.layer} jacobian", *(("diagonal jacobian",) if _is_diagonal(step) else ()))
+        if names.is_parameter(by):
+            return ("parameter jacobian",)
+        diagonal = ("diagonal jacobian",) if _is_diagonal(step) else ()
+        return (f"{step.layer} jacobian", *diagonal, "jacobian")
     if by == "x":
         return ("first input",)
     if by == names.outputs:

@@ -11,9 +11,10 @@ from backprop.arrays import Array
 from backprop.explain.names import Names
 from backprop.explain.numbers import primed
 
-Kind = Literal["given", "value", "loss", "jacobian", "factor", "product", "vjp", "gradient"]
-"""How a quantity came about: handed in, a layer's output, a dense local Jacobian, an operand of einsum that
-leaves axes out, a product of the chain, a closed form, or what the strategy returned in the end."""
+Kind = Literal["given", "value", "loss", "jacobian", "factor", "product", "vjp", "gradient", "drawn"]
+"""How a quantity came about: handed in, a layer's output, a loss, a dense local Jacobian, an operand of einsum that
+leaves axes out, a product of the chain, a closed form, what the strategy returned in the end, or drawn to be
+compared with another strategy's, though the strategy does not form it."""
 
 
 class Derivative(NamedTuple):
@@ -34,12 +35,10 @@ Quantity = Derivative | str
 class Step:
     """One quantity that a strategy has formed.
 
-    number: in the order of the run, from 1. formula: element by element, with the letters of the legend.
-    letters: the axes of `array`, one letter each. layer: the name of the layer that was asked, or of the loss,
-    or "" for what the strategy did by itself.
+    formula: element by element, with the letters of the legend. letters: the axes of `array`, one letter each.
+    layer: the name of the layer that was asked, or of the loss, or "" for what the strategy did by itself.
     """
 
-    number: int
     quantity: Quantity
     kind: Kind
     layer: str

@@ -13,57 +13,100 @@ from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step
 
 _BETWEEN = " │ "
+_INDENT = "   "
+_PROSE = 72  # characters: sentences in a column are folded, so that two columns fit into more windows
 
 
 def render_text(explanation: Explanation, width: int | None = None) -> str:
-    """The whole explanation; `width` is that of a terminal, None where lines may be of any length."""
-    prose = min(width or 100, 100)
-    lines = [explanation.title, "", *textwrap.wrap(words.legend(), prose), "", "GIVEN", ""]
-    for step in explanation.traces[0].given:
-        lines += [f"{step.name}  {words.facts(step)}", *_numbers(step), ""]
-    columns = range(len(explanation.traces))
-    blocks = [[list(_step(explanation, k, row.steps[k])) for k in columns] for row in explanation.rows]
-    widths = [max(len(line) for block in blocks for line in ["", *block[k]]) for k in columns]
-    beside = width is None or sum(widths) + len(_BETWEEN) * (len(widths) - 1) <= width
-    names = [trace.strategy.upper() for trace in explanation.traces]
-    lines += [_joined(names, widths), "─┼─".join("─" * w for w in widths)] if beside else [" / ".join(names)]
-    lines.append("")
-    for row, block in zip(explanation.rows, blocks, strict=True):
-        lines += [*(_beside(block, widths) if beside else _below(explanation, row, block)), ""]
-    for trace in explanation.traces:
-        lines += textwrap.wrap(f"{trace.strategy}: {words.totals(trace)}.", prose)
-    lines += [words.verdict(explanation)]
+    """The whole explanation, totals first; `width` is that of a terminal, None where lines may be of any length."""
+    columns = _in_columns(explanation, width)
+    shown = columns if columns is not None else _below_each_other(explanation, width)
+    lines = [*_top(explanation, width), *_given(explanation, width), *shown]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _step(explanation: Explanation, column: int, step: Step | None) -> Iterator[str]:
-    if step is None:
-        return
-    yield f"{step.number}. {words.equation(step)}"
-    yield f"   {words.facts(step)}"
-    if note := words.avoided_by(explanation, column, step):
-        yield f"   {note}"
-    yield from _numbers(step)
+def _top(explanation: Explanation, width: int | None) -> Iterator[str]:
+    """The answer, and how to read the rest."""
+    prose = min(width or 100, 100)
+    yield from textwrap.wrap(words.answer(explanation), prose)
+    yield ""
+    for trace in explanation.traces:
+        yield from textwrap.wrap(f"{trace.strategy}: {words.totals(trace)}.", prose)
+    if said := words.verdict(explanation):
+        yield from textwrap.wrap(said, prose)
+    for part in (explanation.origin, words.legend(), words.ORDER):
+        if part:
+            yield from ("", *textwrap.wrap(part, prose))
+    yield ""
 
 
-def _numbers(step: Step) -> Iterator[str]:
-    for matrix in matrices(step.array, step.letters):
-        yield from (f"   {line}" for line in aligned(matrix))
+def _given(explanation: Explanation, width: int | None) -> Iterator[str]:
+    yield from ("GIVEN", "")
+    for step in explanation.traces[0].given:
+        yield from textwrap.wrap(f"{step.name}  {words.facts(step)}", width or 100, subsequent_indent=_INDENT)
+        yield from (*_numbers(step, width), "")
 
 
-def _beside(block: list[list[str]], widths: list[int]) -> list[str]:
-    return [_joined(list(line), widths) for line in itertools.zip_longest(*block, fillvalue="")]
+def _in_columns(explanation: Explanation, width: int | None) -> list[str] | None:
+    """The rows, a column for each strategy; None where that is wider than the terminal.
+
+    A row's number stands before the first column.
+    """
+    traces = explanation.traces
+    blocks = [
+        [list(_step(step, note, _PROSE)) for _, step, note in _cells(explanation, row)]
+        for row in explanation.rows
+    ]
+    widths = [
+        max(len(line) for line in [traces[k].strategy, *itertools.chain(*(block[k] for block in blocks))])
+        for k in range(len(traces))
+    ]
+    indent = len(f"{len(blocks)}. ")
+    if width is not None and indent + sum(widths) + len(_BETWEEN) * (len(widths) - 1) > width:
+        return None
+    names = _joined([trace.strategy.upper() for trace in traces], widths)
+    lines = [" " * indent + names, "─" * indent + "─┼─".join("─" * w for w in widths), ""]
+    for row, block in zip(explanation.rows, blocks, strict=True):
+        first, *rest = (_joined(list(line), widths) for line in itertools.zip_longest(*block, fillvalue=""))
+        lines += [f"{row.number}. ".rjust(indent) + first, *(" " * indent + line for line in rest), ""]
+    return lines
+
+
+def _cells(explanation: Explanation, row: Row) -> list[words.Entry]:
+    """An entry for each strategy, also where both take the step in the same way."""
+    shown = words.entries(explanation, row)
+    return shown if len(shown) == len(explanation.traces) else shown * len(explanation.traces)
 
 
 def _joined(cells: list[str], widths: list[int]) -> str:
     return _BETWEEN.join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
 
 
-def _below(explanation: Explanation, row: Row, block: list[list[str]]) -> list[str]:
-    shown = words.entries(explanation, row)
-    if shown[0].who == "both":
-        return [f"── {row.name}, both", *block[0]]
-    lines = [f"── {row.name}"]
-    for entry, part in zip(shown, block, strict=True):
-        lines += [entry.who, *part] if part else [f"{entry.who}: not formed"]
-    return lines
+def _below_each_other(explanation: Explanation, width: int | None) -> Iterator[str]:
+    prose = min(width or 100, 100) - len(_INDENT)
+    yield from textwrap.wrap(" / ".join(trace.strategy.upper() for trace in explanation.traces), prose)
+    yield ""
+    for row in explanation.rows:
+        yield f"── {row.number}. {row.name}"
+        for who, step, note in words.entries(explanation, row):
+            if len(explanation.traces) > 1:
+                yield f"{who}:" if step is not None else f"{who}: not formed"
+            if step is not None:
+                yield from (f"{_INDENT}{line}" for line in _step(step, note, prose, width))
+        yield ""
+
+
+def _step(step: Step | None, note: str, prose: int, width: int | None = None) -> Iterator[str]:
+    if step is None:
+        yield "not formed"
+        return
+    for line in (words.equation(step), words.facts(step), note):
+        if line:
+            yield from textwrap.wrap(line, prose)
+    yield from _numbers(step, width)
+
+
+def _numbers(step: Step, width: int | None) -> Iterator[str]:
+    room = None if width is None else width - 2 * len(_INDENT)
+    for matrix in matrices(step.array, step.letters):
+        yield from (f"{_INDENT}{line}" for line in aligned(matrix, room))

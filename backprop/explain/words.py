@@ -12,9 +12,11 @@ from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step, Trace
 from backprop.legend import LEGEND
 
+ORDER = "Steps are numbered in the order of reading: forward to the loss L, then back to the first layer."
+
 
 class Entry(NamedTuple):
-    """A step in a row, or None where the strategy does not form it; who takes it; and what avoids it, or ""."""
+    """A step in a row, or None where the strategy does not form it; whose step it is; and a remark on it, or ""."""
 
     who: str
     step: Step | None
@@ -24,34 +26,41 @@ class Entry(NamedTuple):
 def entries(explanation: Explanation, row: Row) -> list[Entry]:
     """What stands in a row: an entry for each strategy, or one of "both" where they take the step in the same way."""
     if _same(row.steps):
-        return [Entry("both", row.steps[0], avoided_by(explanation, 0, row.steps[0]))]
+        return [Entry("both", row.steps[0], _note(explanation, 0, row.steps[0]))]
     return [
-        Entry(trace.strategy, step, avoided_by(explanation, column, step))
+        Entry(trace.strategy, step, _note(explanation, column, step))
         for column, (trace, step) in enumerate(zip(explanation.traces, row.steps, strict=True))
     ]
 
 
 def equation(step: Step) -> str:
-    """The step's name and formula: z₁[n,o] = Σi x[n,i] W₁[i,o] + b₁[o]; or that the formula is not known."""
+    """The step's name and formula: z₁ = Σi x[n,i] W₁[i,o] + b₁[o]; or that the formula is not known."""
     if step.formula:
         return f"{step.name} = {step.formula}"
     return f"{step.name}: the formula of {step.layer} is not known here" if step.layer else step.name
 
 
 def facts(step: Step) -> str:
-    """Shape, size and zeros: (n, o, i) = 2 × 4 × 3, 24 numbers, 192 B, 67% zero."""
+    """Shape, size and zeros: shape (n, o, i) = 2 × 4 × 3, 24 numbers, 192 B, 67% zero."""
     parts = [f"{step.array.size} number{'s' if step.array.size != 1 else ''}", bytes_text(step.array.nbytes)]
     if step.array.ndim:
-        parts.insert(0, f"{step.shape_letters} = {step.shape_numbers}")
+        parts.insert(0, f"shape {step.shape_letters} = {step.shape_numbers}")
     if step.zeros:
         parts.append(f"{step.zeros:.0%} zero")
+    if step.kind == "factor" and not (step.letters.startswith("no") and len(step.letters) > 2):
+        parts.append("without the axes along which it only repeats or is zero")
     return ", ".join(parts)
 
 
-def avoided_by(explanation: Explanation, column: int, step: Step | None) -> str:
-    """Which strategy avoids the step, and how; "" where none does."""
-    shortcut = None if step is None else explanation.shortcut(column, step)
-    if step is None or shortcut is None:
+def _note(explanation: Explanation, column: int, step: Step | None) -> str:
+    """Which strategy avoids the step, and how; of a step that is only drawn, that it is; "" of any other."""
+    if step is None:
+        return ""
+    if step.kind == "drawn":
+        strategy = explanation.traces[column].strategy
+        return f"drawn to be compared, {strategy} does not form it: ∂L is 1/n of ∂ℓ"
+    shortcut = explanation.shortcut(column, step)
+    if shortcut is None:
         return ""
     what = "matrix" if step.array.ndim > 1 else "step"
     return f"{shortcut.strategy} avoids this {what}" + (f": {shortcut.reason}" if shortcut.reason else "")
@@ -81,13 +90,21 @@ def memory(trace: Trace) -> str:
     return bytes_text(sum(step.array.nbytes for step in trace.steps))
 
 
+def answer(explanation: Explanation) -> str:
+    """The totals in one line: 353 numbers against 67: full-jacobian and short-form on 3-4-2 …"""
+    numbers = " numbers against ".join(f"{trace.numbers:,}" for trace in explanation.traces)
+    strategies = " and ".join(trace.strategy for trace in explanation.traces)
+    one = "" if len(explanation.traces) > 1 else " numbers"
+    return f"{numbers}{one}: {strategies} on {explanation.title}"
+
+
 def totals(trace: Trace) -> str:
     """What a strategy forms in all."""
     zeros = sum(step.zeros * step.array.size for step in trace.steps) / trace.numbers
     step = largest(trace)
     return (
-        f"{len(trace.steps)} steps, {trace.numbers:,} numbers, {memory(trace)}, {zeros:.0%} of them zero; "
-        f"the largest is {step.name} with {step.array.size}"
+        f"{trace.numbers:,} numbers, {zeros:.0%} of them zero, in {len(trace.steps)} steps, {memory(trace)}; "
+        f"largest step: {step.name}, {step.array.size:,} numbers"
     )
 
 
@@ -102,8 +119,9 @@ def letters() -> str:
     """What the letters mean."""
     axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in LEGEND.items() if letter != "p")
     return (
-        f"{axes}. t: the labels, one-hot. ℓ: the loss of one sample. L: the mean of ℓ over n, so ∂L is the sum of ∂ℓ "
-        "divided by n. δ[o,i]: 1 where o = i, else 0."
+        f"{axes}; o′: a second index over the same axis as o. t: the labels, one-hot: t[n,c] is 1 where c is the "
+        "label of sample n, else 0. ℓ: the loss of one sample. L: the mean of ℓ over n, so ∂L is the sum of ∂ℓ "
+        "divided by n. δ[o,i]: 1 where o = i, else 0. [z > 0]: 1 where z > 0, else 0. Σi: the sum over i."
     )
 
 

@@ -60,12 +60,12 @@ class BatchedJacobian(Strategy[Plan]):
     summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
     rung: ClassVar[float] = 3
     shortcuts: ClassVar[Mapping[str, str] | None] = {
-        "sample loss": "it evaluates all samples at once",
-        "sample gradient": "its products contain the sum over n",
+        "sample loss": "the loss of all samples is computed at once",
+        "sample gradient": "one matrix product multiplies and sums over n, so no sample's own gradient is kept",
         "parameter jacobian": "it is zero unless o = o′, so only the diagonal is multiplied",
         "linear jacobian": "it is W for every sample, so W itself is multiplied",
         "diagonal jacobian": "it is zero unless o = i, so only the diagonal is kept",
-        "inner product": "its chain starts from the outputs, so inner values are not multiplied with each other",
+        "inner product": "the chain is multiplied from the outputs on, so no two inner Jacobians are multiplied",
     }
     accuracy: ClassVar[Accuracy] = EXACT
 

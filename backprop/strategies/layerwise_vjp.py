@@ -35,10 +35,10 @@ class LayerwiseVJP(Strategy[Plan]):
     summary: ClassVar[str] = "one vector-Jacobian product a layer, nothing fused, no Jacobian"
     rung: ClassVar[float] = 4
     shortcuts: ClassVar[Mapping[str, str] | None] = {
-        "parameter jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
-        "linear jacobian": "the layer's closed form takes ∂L/∂y and needs no Jacobian",
-        "diagonal jacobian": "∂L/∂y is multiplied element by element",
-        "softmax jacobian": "p ∘ (dp - Σ p dp) needs no matrix",
+        "parameter jacobian": "the layer's closed form makes the gradient of ∂L/∂y without a Jacobian",
+        "jacobian": "the layer's closed form makes ∂L/∂x of ∂L/∂y without a Jacobian",
+        "diagonal jacobian": "the matrix is diagonal, so ∂L/∂y is multiplied element by element",
+        "softmax jacobian": "with dp = ∂L/∂p, the closed form p * (dp - sum(p * dp)) needs no matrix",
         "outputs by something": "it starts from the one row ∂L/∂p, not from c rows, one for each output",
     }
     accuracy: Accuracy = EXACT

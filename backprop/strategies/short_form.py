@@ -52,7 +52,7 @@ class ShortForm(Strategy[Plan]):
     summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {
-        "outputs": "p is formed on the way to p - t",
+        "outputs": "p - t is computed at once, and p is not kept",
         "first input": "no parameter's gradient needs it",
         "loss by outputs": "-1/p cancels against the p of the softmax, which leaves p - t",
     }

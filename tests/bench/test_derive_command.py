@@ -46,7 +46,7 @@ def test_a_network_is_derived(tmp_path):
     done = backprop("derive", "--network", "2-2-1", "--loss", "mean-squared-error", cwd=tmp_path)
     assert done.code == 0
     assert "The network 2-2-1 relu mean-squared-error, 1 sample" in done.out
-    assert "∂L/∂W₁ of short-form: equal" in done.out
+    assert "✓ ∂L/∂W₁ of short-form\n" in done.out
 
 
 def test_a_wrong_formula_ends_with_exit_code_1(tmp_path):
@@ -91,3 +91,13 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(name, tmp_path):
     assert named in done.error_sentence
     assert done.code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_a_wide_matrix_is_folded(tmp_path, monkeypatch):
+    whole = backprop("derive", "softmax", cwd=tmp_path).out
+    assert max(map(len, whole.splitlines())) > 100
+    monkeypatch.setattr("backprop.bench.output.terminal_width", lambda: 80)
+    folded = backprop("derive", "softmax", cwd=tmp_path).out
+    assert max(map(len, folded.splitlines())) <= 80
+    assert backprop("derive", "softmax", "--out", "page", cwd=tmp_path).code == 0
+    assert (tmp_path / "page").read_text(encoding="utf-8") == whole

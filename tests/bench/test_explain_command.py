@@ -86,3 +86,11 @@ def test_a_file_that_must_not_be_written_is_said(tmp_path):
     (tmp_path / "page.md").touch(mode=0o400)
     done = backprop("explain", "--out", "page.md", "--fresh", cwd=tmp_path)
     assert "Permission denied" in done.err
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_on_a_terminal_no_line_is_longer_than_it(width, tmp_path, monkeypatch):
+    monkeypatch.setattr("backprop.bench.output.terminal_width", lambda: width)
+    done = backprop("explain", cwd=tmp_path)
+    assert max(map(len, done.out.splitlines())) <= width
+    assert done.out.startswith("353 numbers against 67: full-jacobian")

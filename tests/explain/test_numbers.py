@@ -36,6 +36,17 @@ def test_columns_are_aligned_to_the_right():
     assert lines == ["     o=0    o=1", "n=0 1.50 -22.25", "n=1    ·   3.00"]
 
 
+def test_columns_that_do_not_fit_stand_below_with_the_heads_again():
+    array = np.arange(1.0, 9.0).reshape(2, 4)
+    lines = aligned(matrices(array, "no")[0], 12)
+    assert lines == ["    o=0 o=1", "n=0   1   2", "n=1   5   6", "    o=2 o=3", "n=0   3   4", "n=1   7   8"]
+    assert aligned(matrices(array, "no")[0], 1)[:3] == [
+        "    o=0",
+        "n=0   1",
+        "n=1   5",
+    ]  # one column at least
+
+
 def test_a_tensor_is_a_matrix_for_every_sample_and_loses_no_number():
     array = np.arange(1, 49).reshape(2, 2, 3, 4)
     first, second = matrices(array, "noio")

@@ -2,6 +2,9 @@
 
 import pytest
 from explain.explained import explained
+from outside.networks import NETWORKS, sample
+
+from backprop.explain import explain
 
 AVOIDED = {
     "full-jacobian": {
@@ -44,3 +47,13 @@ def test_every_shortcut_has_a_reason_in_words(strategy, options):
 def test_without_a_fused_loss_nothing_cancels():
     explanation = explained("layerwise-vjp", loss="mean-squared-error")
     assert explanation.shortcut(0, explanation.traces[0].find("∂L/∂z₂")) is None
+
+
+@pytest.mark.parametrize("name", ["layer-norm", "named-layer-norm", "leaky-relu"])
+@pytest.mark.parametrize("strategy", ["full-jacobian", "batched-jacobian"])
+def test_a_shortcut_past_a_layer_from_outside_has_a_reason_too(name, strategy):
+    params, batch = sample(NETWORKS[name], n=2)
+    explanation = explain(NETWORKS[name], params, batch, [strategy])
+    for step in explanation.traces[0].steps:
+        shortcut = explanation.shortcut(0, step)
+        assert shortcut is None or shortcut.reason, step.name

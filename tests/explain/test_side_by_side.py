@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from explain.explained import explained
+from explain.formula import computed
 
 from backprop.explain import line_up
 from backprop.registry import ladder
@@ -18,15 +19,14 @@ OPTIONS = {
 
 @pytest.mark.parametrize("pair", list(itertools.combinations(ladder(), 2)), ids="-".join)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_what_stands_side_by_side_is_equal_up_to_the_mean_over_n(pair, options):
+def test_what_stands_side_by_side_is_equal(pair, options):
     explanation = explained(*pair, **OPTIONS[options])
     beside = 0
     for row in explanation.rows:
         first, second = row.steps
         if first is None or second is None or "factor" in (first.kind, second.kind):
             continue
-        n = 2 if first.name.startswith("∂ℓ") and second.name.startswith("∂L") else 1
-        np.testing.assert_allclose(first.array, n * second.array, rtol=1e-12, atol=1e-15, err_msg=row.name)
+        np.testing.assert_allclose(first.array, second.array, rtol=1e-12, atol=1e-15, err_msg=row.name)
         beside += 1
     assert beside >= 8  # z₁ a₁ z₂ L, four gradients
 
@@ -34,8 +34,41 @@ def test_what_stands_side_by_side_is_equal_up_to_the_mean_over_n(pair, options):
 def test_every_step_has_one_place_and_none_is_lost():
     explanation = explained("full-jacobian", "batched-jacobian")
     for column, trace in enumerate(explanation.traces):
-        shown = [row.steps[column] for row in explanation.rows if row.steps[column] is not None]
-        assert sorted(step.number for step in shown) == [step.number for step in trace.steps]
+        shown = [row.steps[column] for row in explanation.rows]
+        shown = [step for step in shown if step is not None and step.kind != "drawn"]
+        assert sorted(map(id, shown)) == sorted(map(id, trace.steps))
+
+
+@pytest.mark.parametrize("pair", list(itertools.permutations(["full-jacobian", "short-form"])), ids="-".join)
+def test_the_mean_over_n_is_a_step_of_its_own_between_the_gradient_of_a_sample_and_that_of_the_mean(pair):
+    explanation = explained(*pair)
+    full = pair.index("full-jacobian")
+    rows = {row.name: row for row in explanation.rows}
+    for value in ("z₂", "a₁", "z₁"):
+        of_sample, of_mean = rows[f"∂ℓ/∂{value}"], rows[f"∂L/∂{value}"]
+        assert of_mean.number == of_sample.number + 1
+        assert of_sample.steps[1 - full] is None
+        drawn = of_mean.steps[full]
+        assert drawn.kind == "drawn"
+        np.testing.assert_array_equal(drawn.array, of_sample.steps[full].array / 2)
+        shown = computed(
+            drawn, {drawn.name[0:1] + "ℓ" + drawn.name[2:]: of_sample.steps[full].array}, None, {"n": 2}
+        )
+        np.testing.assert_allclose(shown, drawn.array)
+        assert drawn not in explanation.traces[full].steps  # and so not in its totals
+
+
+@pytest.mark.parametrize(
+    "strategies", [["full-jacobian"], ["full-jacobian", "full-jacobian-naive"]], ids="-".join
+)
+def test_nothing_is_drawn_where_nothing_is_compared_with_the_mean(strategies):
+    steps = [step for row in explained(*strategies).rows for step in row.steps]
+    assert "drawn" not in {step.kind for step in steps if step is not None}
+
+
+def test_of_one_sample_nothing_is_drawn():
+    steps = [step for row in explained(n=1).rows for step in row.steps]
+    assert "drawn" not in {step.kind for step in steps if step is not None}
 
 
 def test_rows_go_forward_first_and_then_back_from_the_loss():
@@ -44,6 +77,7 @@ def test_rows_go_forward_first_and_then_back_from_the_loss():
     order = [
         "∂ℓ/∂p",
         "∂p/∂z₂",
+        "∂ℓ/∂z₂",
         "∂L/∂z₂",
         "∂z₂/∂W₂",
         "∂ℓ/∂W₂",

@@ -133,6 +133,16 @@ def test_the_outputs_have_an_axis_of_classes_and_other_values_one_of_outputs():
     assert [got.find(name).shape_letters for name in ("z₂", "p")] == ["(n, o)", "(n, c)"]
 
 
+def test_a_factor_that_leaves_axes_out_is_said_to_and_an_identity_is_named():
+    got = traced("batched-jacobian")[0]
+    left_out = "without the axes along which it only repeats or is zero"
+    for name in ("∂z₁/∂W₁", "∂z₁/∂b₁", "∂a₁/∂z₁", "∂z₂/∂a₁"):
+        assert left_out in facts(got.find(name)), name
+    assert left_out not in facts(got.find("∂p/∂z₂"))
+    assert left_out not in facts(traced("full-jacobian")[0].find("∂z₁/∂W₁"))
+    assert "∂p/∂p · ∂p/∂z₂, where ∂p/∂p is the identity" in {step.formula for step in got.steps}
+
+
 def test_the_naive_order_forms_products_between_inner_values_and_rows_do_not():
     assert {"∂z₂/∂W₁", "∂a₁/∂W₁"} <= names_in("full-jacobian-naive")
     assert not {"∂z₂/∂W₁", "∂a₁/∂W₁", "∂p/∂W₁"} & names_in("full-jacobian")

@@ -81,7 +81,7 @@ def test_a_layer_from_outside_is_shown_with_the_letters_of_its_file():
     assert names.values == ("x", "z₁", "h₁", "z₂", "p")
     assert names.letters == {"W₁": "io", "b₁": "o", "g₂": "i", "b₂": "i", "W₃": "io", "b₃": "o"}
     params, batch = sample(network, n=2)
-    assert "g₂  (i,) = 4" in render_text(explain(network, params, batch, ["short-form"]))
+    assert "g₂  shape (i,) = 4" in render_text(explain(network, params, batch, ["short-form"]))
 
 
 def test_a_strategy_from_outside_that_states_its_shortcuts_joins_the_ladder(monkeypatch):

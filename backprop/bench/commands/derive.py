@@ -85,7 +85,7 @@ def derive(
     from backprop import Network
     from backprop.bench.budget import parse_seconds
     from backprop.bench.folders import check_file, format_of
-    from backprop.bench.output import write_file
+    from backprop.bench.output import terminal_width, write_file
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -107,7 +107,9 @@ def derive(
         subject = Network.parse(network, activation=activation or "relu", loss=loss or "cross-entropy")
     if out is not None:
         check_file("The file", out, (), fresh)
-    text, holds = _within(timeout_s, subject, (size or 3) if network is None else (batch or 1), chosen)
+    number = (size or 3) if network is None else (batch or 1)
+    width = terminal_width() if out is None else None
+    text, holds = _within(timeout_s, subject, number, chosen, width)
     if out is None:
         print(text, end="")
     else:
@@ -139,11 +141,13 @@ def _known(what: str) -> str:
     return what
 
 
-def _within(timeout: float, subject: str | Network, number: int, format: str) -> tuple[str, bool]:
+def _within(
+    timeout: float, subject: str | Network, number: int, format: str, width: int | None
+) -> tuple[str, bool]:
     """The derivation, made in a process of its own: SymPy cannot be interrupted where it is."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(sender, subject, number, format), daemon=True)
+    worker = context.Process(target=_work, args=(sender, subject, number, format, width), daemon=True)
     worker.start()
     sender.close()
     try:
@@ -165,8 +169,11 @@ def _within(timeout: float, subject: str | Network, number: int, format: str) ->
     return text, holds
 
 
-def _work(sender: Connection, subject: str | Network, number: int, format: str) -> None:
-    """Send text, verdict and whether it failed; `number` counts a network's samples, or inputs or classes."""
+def _work(sender: Connection, subject: str | Network, number: int, format: str, width: int | None) -> None:
+    """Send text, verdict and whether it failed; text folds at `width`.
+
+    `number` counts a network's samples, or the inputs of a layer, or the classes of a loss.
+    """
     from backprop.explain import symbolic
 
     try:
@@ -174,9 +181,10 @@ def _work(sender: Connection, subject: str | Network, number: int, format: str) 
             derivation = symbolic.derive(subject, number)
         else:
             derivation = symbolic.derive_network(subject, number)
-        render = {"latex": symbolic.render_latex, "html": symbolic.render_html}.get(
-            format, symbolic.render_text
-        )
-        sender.send((render(derivation), derivation.holds, False))
+        if format == "text":
+            text = symbolic.render_text(derivation, width)
+        else:
+            text = (symbolic.render_latex if format == "latex" else symbolic.render_html)(derivation)
+        sender.send((text, derivation.holds, False))
     except BackpropError as error:  # of code that symbols cannot run through, or that SymPy cannot decide
         sender.send((str(error), False, True))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import Activation, Fresh, LossName, NetworkSizes, OneOrTwoStrategies
+from backprop.bench.commands.options import Activation, Fresh, LossName, OneOrTwoStrategies
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -19,21 +17,34 @@ EXAMPLES = """
   backprop explain                       dense matrices beside the short form
   backprop explain -s batched-jacobian,layerwise-vjp --out page.html
   backprop explain --network 2-3-2 --activation tanh --out workbook.xlsx
+  backprop explain --values mine.npz --out mine.html
 """
 
+_SAMPLES = 2
 _SIDE_BY_SIDE = ["full-jacobian", "short-form"]
 _FORMATS = {"text": ".txt", "markdown": ".md", "html": ".html", "xlsx": ".xlsx"}
 
 
 def explain(
     strategy: OneOrTwoStrategies = None,
-    network: NetworkSizes = "3-4-2",
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZES",
+            show_default="3-4-2, or as --values has it",
+            help="The sizes of the network, joined by hyphens: inputs, hidden layers, classes.",
+        ),
+    ] = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
     batch: Annotated[
-        int,
-        typer.Option(metavar="N", help="The number of samples: few, because every number is printed."),
-    ] = 2,
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default="2, or as --values has it",
+            help="The number of samples: few, because every number is printed.",
+        ),
+    ] = None,
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The seed of the random parameters, inputs and labels.")
     ] = 10,
@@ -53,6 +64,17 @@ def explain(
             help="Write into this file. Its ending names the format: .txt, .md, .html or .xlsx.",
         ),
     ] = None,
+    values: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default="random numbers",
+            help="Your own numbers: an .npz file of W1 (i, o), b1 (o,), W2, ..., inputs (n, i) and labels (n,), "
+            "the class numbers, or of some of these, as np.savez('mine.npz', W1=W1, inputs=x) writes it. The others "
+            "are drawn. The shapes give the network, up to the last W or b, and the batch, unless --network and "
+            "--batch do.",
+        ),
+    ] = None,
     fresh: Fresh = False,
 ) -> None:
     """Show every matrix of a derivation on a small network.
@@ -60,11 +82,10 @@ def explain(
     Every step of the forward and the backward pass has its formula, shape, numbers, size and share of zeros, and the
     strategy that avoids it.
     """
-    import numpy as np
-
     from backprop import Network
     from backprop.bench.folders import check_file, format_of
-    from backprop.explain import example
+    from backprop.bench.output import terminal_width
+    from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
 
     chosen = format_of(format, out, _FORMATS, "text")
@@ -72,11 +93,13 @@ def explain(
         raise OutputError("A workbook is no text to print and no file was named; expected --out FILE.xlsx.")
     if out is not None:
         check_file("The file", out, (), fresh)
-    made = Network.parse(network, activation=activation, loss=loss)
-    params, samples = example(made, batch, np.random.default_rng(seed))
-    explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE)
+    own = Values() if values is None else read_values(values)
+    made = Network.parse(own.sizes() if network is None else network, activation=activation, loss=loss)
+    n = (own.samples or _SAMPLES) if batch is None else batch
+    params, samples, origin = own.complete(made, n, seed)
+    explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
     if out is None:
-        print(_rendered(explanation, chosen, _terminal_width()), end="")
+        print(_rendered(explanation, chosen, terminal_width()), end="")
     else:
         _write(explanation, chosen, out)
         print(out)
@@ -99,8 +122,3 @@ def _write(explanation: Explanation, chosen: str, out: Path) -> None:
         write_file("The explanation", out, workbook(explanation))
     else:
         write_file("The explanation", out, _rendered(explanation, chosen))
-
-
-def _terminal_width() -> int | None:
-    """Of the terminal; None where the output goes elsewhere and lines may be long."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -188,11 +188,16 @@ def symbolic(array: Any) -> Symbolic:
 
 
 def symbols(name: str, *shape: int) -> Symbolic:
-    """Real symbols: name_0_1 for index (0, 1)."""
+    """Real symbols: name[0,1] for index (0, 1)."""
     array = np.empty(shape, object)
     for index in np.ndindex(*shape):
-        array[index] = sympy.Symbol("_".join([name, *map(str, index)]), real=True)
+        array[index] = sympy.Symbol(f"{name}[{','.join(map(str, index))}]" if index else name, real=True)
     return array.view(Symbolic)
+
+
+def of_samples(name: str, n: int, *shape: int) -> Symbolic:
+    """Real symbols of n samples (n, *shape): name[0,1] is element 1 of sample 0; of one sample alone, name[1]."""
+    return symbols(name, n, *shape) if n > 1 else symbols(name, *shape)[None].view(Symbolic)
 
 
 def plain(value: Any) -> Any:
@@ -213,9 +218,14 @@ def exact(value: Any) -> Any:
 
 
 def _fraction(value: float) -> Any:
-    """The fraction of small numbers that rounds to the float, 2/9 for 0.2222222222222222; or the float itself."""
-    near = Fraction(value).limit_denominator(10_000)
-    return sympy.Rational(near if float(near) == value else Fraction(value))
+    """The fraction of small numbers that rounds to the float, 2/9 for 0.2222222222222222; or the float itself.
+
+    A short decimal is such a fraction, too: 1/100000 for 1e-5.
+    """
+    near, decimal = Fraction(value).limit_denominator(10_000), Fraction(repr(value))
+    if float(near) == value:
+        return sympy.Rational(near)
+    return sympy.Rational(decimal if decimal.denominator <= 10**12 else Fraction(value))
 
 
 def _shift(array: Array, axis: int, keepdims: bool) -> Array:

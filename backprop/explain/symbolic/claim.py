@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import sympy
@@ -34,6 +34,11 @@ class Claim:
     def holds(self) -> bool:
         """Whether it is proven."""
         return self.fault is None and self.obstacle is None
+
+    @property
+    def marked(self) -> str:
+        """The claim in a list: ✓ before one that is proven, ✗ before a wrong one, ? before one that is not known."""
+        return f"✓ {self.what}" if self.holds else f"{'?' if self.fault is None else '✗'} {self}"
 
     def __str__(self) -> str:
         if self.obstacle is not None:
@@ -78,20 +83,31 @@ def _fault(index: tuple[int, ...], found: Difference) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """`left` = right₁ = right₂ …, and why, in words."""
+    """`left` = right₁ = right₂ …, and why, in a sentence. part: the heading that the line stands under."""
 
     words: str
     left: Derivative | str
     right: tuple[Any, ...]
+    part: str = ""
 
 
 @dataclass(frozen=True)
 class Derivation:
-    """What is derived, how, and what of the library is proven by it."""
+    """What is derived, how, and what of the library is proven by it.
+
+    given: what was chosen, such as the label, in sentences, or "". result: what the lines end in, such as
+    ∂L/∂x = p - t, or "". forms: what the names in the claims mean.
+    """
 
     title: str
     lines: tuple[Line, ...]
     claims: tuple[Claim, ...]
+    given: str = ""
+    result: str = ""
+    forms: str = ""
+
+    code: ClassVar[str] = "The library's code, run on symbols and compared with SymPy"
+    """The heading of the claims."""
 
     @property
     def holds(self) -> bool:
@@ -101,9 +117,22 @@ class Derivation:
     @property
     def letters(self) -> str:
         """How to read the symbols."""
-        text = "x_0_1 is x[0, 1]: sample 0, element 1."
-        steps = any(part.has(sympy.Heaviside) for line in self.lines for part in line.right)
-        return text + (" θ(z, 0) is 1 where z > 0 and else 0; at z = 0 nothing is claimed." if steps else "")
+        formulas = [part for line in self.lines for part in line.right]
+        names = {symbol.name for part in formulas for symbol in part.free_symbols}
+        several, stated = "x[0,0]" in names, " ".join(line.words for line in self.lines)
+        said = {
+            "x[0,1] is element 1 of sample 0, counted from 0.": several,
+            "x[1] is element 1 of the sample's x, counted from 0.": not several,
+            "W[0,1] is the weight from input 0 to output 1.": any(name.startswith("W") for name in names),
+            "δ[o,i] is 1 where o = i, else 0.": "δ" in stated,
+            "erf is the error function: Φ(x) = (1 + erf(x/√2))/2.": any(
+                part.has(sympy.erf) for part in formulas
+            ),
+            "θ(z) is the step function: 1 where z > 0, 0 where z < 0; at z = 0 nothing is claimed.": any(
+                part.has(sympy.Heaviside) for part in formulas
+            ),
+        }
+        return " ".join(sentence for sentence, needed in said.items() if needed)
 
     @property
     def verdict(self) -> str:
@@ -113,7 +142,8 @@ class Derivation:
         if unknown and not wrong:
             return f"NOT DERIVED: {len(unknown)} of {len(self.claims)} formulas; nothing is known of those."
         if not wrong:
-            return f"Proven: all {len(self.claims)} formulas of the library equal what SymPy derives."
+            result = f"{self.result}, and " if self.result else ""
+            return f"Proven: {result}all {len(self.claims)} formulas of the library equal what SymPy derives."
         return f"REFUTED: {len(wrong)} of {len(self.claims)} formulas of the library are wrong."
 
 

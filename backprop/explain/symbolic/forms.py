@@ -16,7 +16,7 @@ import numpy as np
 import sympy
 
 from backprop.arrays import Array
-from backprop.explain.symbolic.arrays import Symbolic, symbolic, symbols
+from backprop.explain.symbolic.arrays import Symbolic, of_samples, symbolic, symbols
 from backprop.explain.symbolic.claim import Claim, claim, claim_equal, on_symbols
 from backprop.explain.symbolic.zero import UndecidedError, simplified
 from backprop.layers import ACTIVATIONS, EinsumFactor, Elementwise, Layer
@@ -36,7 +36,7 @@ class SymbolicLayer:
     def of(cls, layer: Layer, n: int, i: int) -> SymbolicLayer:
         """Run the layer's forward on symbols; raises `UnderivableError` where that gives no formula."""
         params = {name: symbols(name, *shape) for name, shape in layer.parameter_shapes().items()}
-        x = symbols("x", n, i)
+        x = of_samples("x", n, i)
         return cls(layer, params, x, tidy(on_symbols(lambda: layer.forward(params, x))))
 
     @property
@@ -70,7 +70,7 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
     by_input, by_parameter = case.by_input, case.by_parameter
     apart = case.between_samples.copy()
     np.einsum("noni->noi", apart)[...] = 0
-    claims = [claim_equal("samples that do not mix", apart, np.zeros_like(apart))]
+    claims = [claim_equal("no sample changes the output of another", apart, np.zeros_like(apart))]
     given, shape = case.arguments, case.y.shape
     claims.append(claim("input_jacobian", lambda: layer.input_jacobian(*given), by_input))
     claims.append(claim("input_factor", lambda: _expanded(layer.input_factor(*given), *shape), by_input))
@@ -94,7 +94,7 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
 def _products(case: SymbolicLayer, by_input: Array, by_parameter: dict[str, Array]) -> list[Claim]:
     """VJP and JVP against products with the Jacobians."""
     layer, (n, i) = case.layer, case.x.shape
-    dy, dx = symbols("dy", *case.y.shape), symbols("dx", n, i)
+    dy, dx = of_samples("dy", *case.y.shape), of_samples("dx", n, i)
     own = {name: symbols(f"d{name}", *tensor.shape) for name, tensor in case.params.items()}
     claims = [
         claim("vjp", lambda: layer.vjp(*case.arguments, dy.copy())[0], np.einsum("no,noi->ni", dy, by_input))
@@ -149,29 +149,30 @@ def _expanded(factor: EinsumFactor, n: int, o: int, *, of_parameter: bool = Fals
 def prove_loss(loss: Loss, c: int) -> list[Claim]:
     """Every form of the loss for c classes, and of its short form after every layer that it has one for."""
     y, labels = symbols("y", c, c), np.arange(c)
-    claims = _loss_claims(loss, y, labels, loss.sample_values(y, labels), "")
+    claims = _loss_claims(loss, y, labels, loss.sample_values(y, labels))
     for layer in (activation() for activation in ACTIVATIONS.values()):
         short = loss.after(layer)
         if short is not None:
             z = symbols("z", c, c)
             samples = loss.sample_values(tidy(layer.forward({}, z)), labels)
             without_logarithms = np.exp(short.sample_values(z, labels)), np.exp(samples)
-            claims.append(claim_equal(f"exp of sample_values of {short.name}", *without_logarithms))
-            claims += _loss_claims(short, z, labels, samples, f" of {short.name}")
+            claims.append(claim_equal(f"{short.name}: exp of sample_values", *without_logarithms))
+            claims += _loss_claims(short, z, labels, samples)
     return claims
 
 
-def _loss_claims(loss: Loss, y: Array, labels: Array, samples: Array, of: str) -> list[Claim]:
+def _loss_claims(loss: Loss, y: Array, labels: Array, samples: Array) -> list[Claim]:
     """The value and the gradient of the loss, whose losses of the samples are `samples`."""
     value, gradient = loss.value_and_gradient(y, labels)
     mean = _mean(loss.sample_values(y, labels))
     expected = derivatives(np.asarray(_mean(samples), object), y)
-    return [
-        claim_equal(f"value, the mean of sample_values{of}", loss.value(y, labels), mean),
-        claim_equal(f"gradient{of}", loss.gradient(y, labels), expected),
-        claim_equal(f"value of value_and_gradient{of}", value, mean),
-        claim_equal(f"gradient of value_and_gradient{of}", gradient, expected),
+    claims = [
+        claim_equal("value, the mean of sample_values", loss.value(y, labels), mean),
+        claim_equal("gradient", loss.gradient(y, labels), expected),
+        claim_equal("value of value_and_gradient", value, mean),
+        claim_equal("gradient of value_and_gradient", gradient, expected),
     ]
+    return [replace(one, what=f"{loss.name}: {one.what}") for one in claims]
 
 
 def _mean(samples: Array) -> Any:

@@ -67,6 +67,7 @@ class Book:
     def __init__(self, explanation: Explanation) -> None:
         self.full, self.short = explanation.traces
         self.network, self.names = explanation.network, self.full.names
+        self.answer, self.origin = words.answer(explanation), explanation.origin
         self.labels, self.n = explanation.batch.labels, len(explanation.batch.labels)
         self.samples = heads("n", self.n)
         self.parameters: dict[str, Block] = {}
@@ -145,7 +146,9 @@ class Book:
         return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
 
     def _mean(self, sheet: Sheet, losses: Block, value: Array) -> Block:
-        return sheet.place_one("L: the mean over n", float(value), "gradient", f"=AVERAGE({losses.all})", "L")
+        return sheet.place_one(
+            "L: the mean over n", float(value), "intermediate", f"=AVERAGE({losses.all})", "L"
+        )
 
     @property
     def _sample_losses(self) -> Array:
@@ -349,14 +352,16 @@ class Book:
     def write_start(self, sheet: Sheet, title: str, ways: dict[str, Gradient], verdict: Block) -> None:
         """What the workbook is, the colours, L both ways, and the verdict."""
         sheet.say(title, "name")
+        sheet.say(f"{self.answer}.")
         sheet.say(
             "Change a number on the sheet Inputs: every other cell is a formula, and all of them follow."
         )
+        sheet.say(self.origin)
         sheet.say("")
         sheet.place_one("Chain rule and short form", AGREE, "verdict", f"={verdict.at(0, 0)}")
         for (way, gradient), trace in zip(ways.items(), (self.full, self.short), strict=True):
             value = float(trace.find(LOSS).array)
-            sheet.place_one(f"L on the way of {way}", value, "gradient", f"={gradient.loss.at(0, 0)}")
+            sheet.place_one(f"L on the way of {way}", value, "intermediate", f"={gradient.loss.at(0, 0)}")
         sheet.say("Colours", "part")
         for name in COLOURS:
             sheet.say(name, name)

@@ -97,7 +97,8 @@ class Sheet:
         self.page.set_column(1, 1, 22 if name == "Start" else 9)
         self.page.set_column(2, 200, 9)
         self.page.set_landscape()
-        self.page.fit_to_pages(1, 0)  # in print: one page wide, and as long as needed
+        # In print: one page wide, and as long as needed; the numbers that a reader may change are on one page.
+        self.page.fit_to_pages(1, 1 if name == "Inputs" else 0)
         self._row = 0
 
     def say(self, text: str, style: str = "text") -> None:

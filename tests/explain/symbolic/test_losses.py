@@ -20,7 +20,7 @@ MISTAKES = {
         SoftmaxCrossEntropy,
         "value_and_gradient",
         lambda form: lambda self, z, labels: (form(self, z, labels)[0], form(self, z, labels)[1] * len(z)),
-        "gradient of value_and_gradient of softmax-cross-entropy",
+        "softmax-cross-entropy: gradient of value_and_gradient",
     ),
     "p without y": (
         SoftmaxCrossEntropy,
@@ -31,31 +31,31 @@ MISTAKES = {
                 form(self, z, labels)[1] + np.eye(3, dtype=object),
             )
         ),
-        "gradient of value_and_gradient of softmax-cross-entropy",
+        "softmax-cross-entropy: gradient of value_and_gradient",
     ),
     "the value of the next label": (
         SoftmaxCrossEntropy,
         "sample_values",
         lambda form: lambda self, z, labels: form(self, z, (labels + 1) % 3),
-        "exp of sample_values of softmax-cross-entropy",
+        "softmax-cross-entropy: exp of sample_values",
     ),
     "a value that is halved": (
         CrossEntropy,
         "value",
         lambda form: lambda self, y, labels: form(self, y, labels) / 2,
-        "value, the mean of sample_values",
+        "cross-entropy: value, the mean of sample_values",
     ),
     "-1/p for every class": (
         CrossEntropy,
         "gradient",
         lambda form: lambda self, y, labels: -1 / (y * 3),
-        "gradient",
+        "cross-entropy: gradient",
     ),
     "a mean over samples alone": (
         MeanSquaredError,
         "gradient",
         lambda form: lambda self, y, labels: form(self, y, labels) * 3,
-        "gradient",
+        "mean-squared-error: gradient",
     ),
 }
 

@@ -1,6 +1,8 @@
 """A derivation reads the same in text, LaTeX and HTML, step by step, and ends with its claims."""
 
+import functools
 import re
+from html import unescape
 from xml.etree import ElementTree
 
 import pytest
@@ -18,27 +20,65 @@ from backprop.explain.symbolic import (
 )
 from backprop.layers import Tanh
 
-DERIVATIONS = {subject: lambda subject=subject: derive(subject, 2) for subject in SUBJECTS}
-DERIVATIONS["network"] = lambda: derive_network(Network.mlp(2, 2, 2), 1)
+RENDERINGS = {"text": render_text, "latex": render_latex, "html": render_html}
+every_rendering = pytest.mark.parametrize("render", RENDERINGS.values(), ids=RENDERINGS)
 
 
-@pytest.fixture(scope="module", params=DERIVATIONS)
+@functools.cache
+def derived(subject):
+    """Every derivation once."""
+    return derive_network(Network.mlp(3, 4, 2), 1) if subject == "network" else derive(subject, 3)
+
+
+two_samples = functools.cache(lambda: derive_network(Network.mlp(2, 2), 2))
+
+
+@pytest.fixture(params=[*SUBJECTS, "network"])
 def derivation(request):
-    return DERIVATIONS[request.param]()
+    return derived(request.param)
+
+
+@pytest.fixture
+def network():
+    return derived("network")
+
+
+def words_of(rendered):
+    """What a reader sees of a rendering, on one line."""
+    return " ".join(rendered.split())
 
 
 def test_all_of_it_is_proven(derivation):
     assert derivation.holds
-    assert derivation.verdict.startswith(f"Proven: all {len(derivation.claims)} formulas")
+    assert re.match(rf"Proven: .*all {len(derivation.claims)} formulas", derivation.verdict)
 
 
 def test_text_has_every_step_and_every_claim(derivation):
-    shown = render_text(derivation)
+    shown = words_of(render_text(derivation))
     for number, line in enumerate(derivation.lines, 1):
-        assert f"\n{number}. {line.words}:\n" in shown
+        assert f" {number}. {line.words} " in shown
     for claim in derivation.claims:
-        assert f"✓ {claim}" in shown
-    assert shown.endswith(f"{derivation.verdict}\n")
+        assert f"✓ {claim.what}" in shown
+    assert shown.endswith(derivation.verdict)
+    assert shown.index(derivation.verdict) < shown.index(" 1. ")  # the answer comes first, too
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_text_is_folded_at_the_width_of_the_terminal(derivation, width):
+    lines = render_text(derivation, width).splitlines()
+    if width >= 80:
+        assert max(map(len, lines)) <= width
+    assert not [line for line in lines if len(line) > width and " " not in line.strip()[width // 2 :]]
+
+
+def test_a_folded_matrix_has_all_of_its_columns(network):
+    shown = render_text(network, 80)
+    headings = re.findall(r"∂z₁/∂W₁, columns (\d+) to (\d+) = ", shown)
+    assert [int(first) for first, _ in headings] == [0] + [int(last) + 1 for _, last in headings[:-1]]
+    assert headings[-1][1] == "11"
+    for element in range(4):
+        assert f"∂L/∂a₁[{element}] = W₂[{element},0]⋅(p[0] - 1) + W₂[{element},1]⋅p[1]\n" in shown
+    assert "∂z₁/∂W₁, column" not in render_text(network)  # where lines may be of any length
 
 
 def test_latex_is_a_whole_document_whose_braces_and_environments_close(derivation):
@@ -48,8 +88,7 @@ def test_latex_is_a_whole_document_whose_braces_and_environments_close(derivatio
     for name in ("document", "enumerate", "itemize", "matrix"):
         assert shown.count(rf"\begin{{{name}}}") == shown.count(rf"\end{{{name}}}") > 0 or name == "matrix"
     assert shown.count(r"\item") == len(derivation.lines) + len(derivation.claims)
-    words = re.sub(r"\$[^$]*\$|\\\[.*?\\\]", "", shown, flags=re.DOTALL)
-    assert words.isascii(), re.findall(r"[^\x00-\x7f]", words)
+    assert shown.isascii(), re.findall(r"[^\x00-\x7f]", shown)
 
 
 def test_html_draws_every_step_in_mathml_without_a_script(derivation):
@@ -63,16 +102,102 @@ def test_html_draws_every_step_in_mathml_without_a_script(derivation):
     assert derivation.verdict in "".join(page.words)
 
 
+# Softmax and cross-entropy
+
+
 def test_softmax_and_cross_entropy_end_in_p_minus_t():
-    lines = {line.words: line.right for line in derive("softmax-cross-entropy", 3).lines}
-    product = lines["The chain rule: the 1/p cancels"][-1]
-    assert product == lines["That is p - t, with t the label one-hot"][0]
-    assert [str(element) for element in product] == ["p_0_0 - 1", "p_0_1", "p_0_2"]
+    derivation = derived("softmax-cross-entropy")
+    product = next(line for line in derivation.lines if line.words.startswith("The chain rule")).right[-1]
+    assert [str(element) for element in product] == ["p[0] - 1", "p[1]", "p[2]"]
+    last = derivation.lines[-1]
+    assert (str(last.left), str(last.right[0])) == ("∂L/∂x", "p - t")
+    assert last.right[1] == product
+    assert derivation.verdict.startswith("Proven: ∂L/∂x = p - t, and ")
 
 
-def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled():
-    lines = [line for line in derive_network(Network.mlp(2, 2, 2), 1).lines if str(line.left) == "∂L/∂z₂"]
-    assert [str(element) for element in lines[0].right[0]] == ["p_0_0 - 1", "p_0_1"]
+@every_rendering
+def test_p_minus_t_is_the_closing_line_in_every_format(render):
+    derivation = derived("softmax-cross-entropy")
+    shown = render(derivation).replace(r"$\partial$", "∂")
+    closing = shown.rstrip().removesuffix("</main></body></html>").removesuffix(r"\end{document}")
+    assert "∂L/∂x = p - t" in closing[-150:]
+    assert "So the gradient is the outputs minus the one-hot label." in shown
+
+
+@every_rendering
+@pytest.mark.parametrize("subject", ["softmax-cross-entropy", "mean-squared-error"])
+def test_the_label_is_stated(render, subject):
+    shown = render(derived(subject))
+    assert "The label of the sample is class 0; one-hot it is t = [1, 0, 0]." in shown
+
+
+@every_rendering
+def test_the_label_of_every_sample_of_a_network_is_stated(render):
+    shown = render(two_samples())
+    assert "The label of sample 0 is class 0, of sample 1 is class 1. The lines show sample 0" in shown
+
+
+# A network
+
+
+@every_rendering
+def test_layers_are_numbered_and_named(render, network):
+    shown = words_of(render(network)).replace("$_1$", "₁").replace("$_2$", "₂")
+    for k, name in enumerate(["linear", "relu", "linear", "softmax"], 1):
+        assert f"Layer {k}, {name}, computes" in shown
+        assert f"backward: layer {k}, {name}" in shown.lower()
+    words = [line.words for line in network.lines]
+    assert len(set(words)) == len(words)
+
+
+def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled(network):
+    lines = [line for line in network.lines if str(line.left) == "∂L/∂z₂"]
+    assert [str(element) for element in lines[0].right[0]] == ["p[0] - 1", "p[1]"]
+
+
+# One notation
+
+
+@every_rendering
+def test_the_step_function_has_one_notation_which_the_legend_defines(render, network):
+    shown = unescape(render(network))
+    assert not re.findall("Θ|Heaviside|Max\\W", shown)
+    theta = {render_latex: r"\\theta\\left\(z_\{1\}\[0\]\\right\)", render_html: "<mo>θ</mo><mo>\\(</mo>"}
+    assert re.search(theta.get(render, r"θ\(z₁\[0\]\)"), shown)
+    assert "is the step function: 1 where z" in words_of(shown)
+    assert not re.search(r"[θΘ]\([^()]*, *(0|1/2|½)\)", shown)
+
+
+def test_no_step_function_is_explained_where_there_is_none():
+    assert "step function" not in render_text(derived("tanh"))
+
+
+@every_rendering
+def test_a_symbol_is_written_in_one_way(render, network):
+    shown = unescape(render(network))
+    assert not re.search(r"[a-zA-Z]\d*_\d", shown)  # z1_0, as SymPy may write a symbol
+    larger = {
+        render_latex: r"\max\left(z_{1}[0], 0\right)",
+        render_html: "<mo>max</mo><mo>(</mo><mrow><msub><mi>z</mi><mn>1</mn></msub><mn>[0]</mn></mrow><mo>,</mo>",
+    }
+    assert larger.get(render, "max(z₁[0], 0)") in shown
+
+
+def test_of_several_samples_a_symbol_names_the_sample_too():
+    shown = render_text(two_samples())
+    assert "x[0,1] is element 1 of sample 0, counted from 0." in shown
+    assert "z₁ = Σi x[n,i] W₁[i,o] + b₁[o]" in shown
+    assert "x[0,1]" in shown
+
+
+def test_a_letter_that_is_used_is_explained():
+    assert "δ[o,i] is 1 where o = i, else 0." in words_of(render_text(derived("softmax")))
+    assert "erf is the error function" in words_of(render_text(derived("gelu")))
+    assert "W[0,1] is the weight from input 0 to output 1." in words_of(render_text(derived("linear")))
+    assert not re.search("δ|erf|W", render_text(derived("relu")).split("computes")[0])
+
+
+# Mistakes
 
 
 def test_what_is_refuted_is_said_everywhere(monkeypatch):

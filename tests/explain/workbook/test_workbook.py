@@ -181,6 +181,30 @@ def test_a_number_keeps_its_sign_and_a_label_has_no_decimals(books):
     assert book["Inputs"].cell(label + 2, 2).number_format == "0"
 
 
+def test_in_print_the_inputs_are_one_page_and_every_sheet_is_one_page_wide(books):
+    setups = {sheet.title: sheet.page_setup for sheet in opened(books["deep"][0])}
+    assert {setup.fitToWidth for setup in setups.values()} <= {1, None}  # None: the default, 1
+    assert setups["Inputs"].fitToHeight in (1, None)
+    assert {setups[name].fitToHeight for name in setups if name != "Inputs"} == {0}
+    assert all(sheet.sheet_properties.pageSetUpPr.fitToPage for sheet in opened(books["deep"][0]))
+
+
+def test_the_totals_stand_at_the_start(books):
+    start = [row[0].value for row in opened(books["example"][0])["Start"].iter_rows()]
+    assert any(str(text).startswith("353 numbers against 67: full-jacobian and short-form") for text in start)
+
+
+def test_a_loss_has_not_the_colour_of_a_gradient(books):
+    book = opened(books["relu"][0])
+
+    def colour(sheet, title):
+        (row,) = [row[0].row for row in book[sheet].iter_rows() if str(row[0].value or "").startswith(title)]
+        return book[sheet].cell(row + 2, 2).fill.fgColor.rgb
+
+    gradient = colour("ShortForm", "∂L/∂W₁")
+    assert gradient not in {colour("Forward", "L: the mean"), colour("Start", "L on the way of Chain")}
+
+
 def test_a_label_takes_class_numbers_alone(books):
     (rule,) = opened(books["deep"][0])["Inputs"].data_validations.dataValidation
     assert (rule.type, rule.formula1, rule.formula2) == ("whole", "0", "1")
