@@ -99,5 +99,5 @@ def test_on_a_terminal_a_wide_matrix_is_folded(tmp_path, monkeypatch):
     monkeypatch.setattr("backprop.bench.output.terminal_width", lambda: 80)
     folded = backprop("derive", "softmax", cwd=tmp_path).out
     assert max(map(len, folded.splitlines())) <= 80
-    assert backprop("derive", "softmax", "--out", "page", cwd=tmp_path).code == 0
-    assert (tmp_path / "page").read_text(encoding="utf-8") == whole
+    assert backprop("derive", "softmax", "--out", "page.txt", cwd=tmp_path).code == 0
+    assert (tmp_path / "page.txt").read_text(encoding="utf-8") == whole

@@ -169,7 +169,9 @@ def _within(
     return text, holds
 
 
-def _work(sender: Connection, subject: str | Network, number: int, format: str, width: int | None) -> None:
+def _work(
+    sender: Connection, subject: str | Network, number: int, format: str, width: int | None = None
+) -> None:
     """Send text, verdict and whether it failed; text folds at `width`.
 
     `number` counts a network's samples, or the inputs of a layer, or the classes of a loss.
