@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 import backprop.bench
+from backprop.bench.progress import working
 from backprop.bench.report.accuracy import curves
 from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table
@@ -64,7 +65,7 @@ def pictures() -> Iterator[tuple[str, dict[str, bytes]]]:
     yield "training", {"accuracy-against-time.svg": draw_comparison(list(map(learnt, rows)))}
 
 
-def main() -> None:
+def update() -> None:
     """Rewrite README.md and, as SVG and PDF, the pictures of results/reference."""
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -83,4 +84,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with working("reading the figures and drawing the pictures"):
+        update()

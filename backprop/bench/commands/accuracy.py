@@ -20,7 +20,10 @@ def accuracy(
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken."""
+    """Measure errors over dtype, batch, width, depth, step and logit scale; exit 1 where a model is broken.
+
+    A terminal shows a table; a pipe gets the Markdown of accuracy.md.
+    """
     from backprop.bench.threads import fix_threads
 
     fix_threads(1)  # before NumPy loads
@@ -30,9 +33,16 @@ def accuracy(
 
     from backprop.bench.accuracy import experiments
     from backprop.bench.budget import Budget
-    from backprop.bench.console import make_console, tracked
+    from backprop.bench.console import make_console
     from backprop.bench.folders import keep
-    from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+    from backprop.bench.progress import tracked, working
+    from backprop.bench.report.accuracy import (
+        accuracy_frame,
+        broken,
+        print_accuracy,
+        report_text,
+        write_accuracy,
+    )
     from backprop.registry import select_strategies
 
     chosen = select_strategies(strategy or [], peers=peers)
@@ -43,13 +53,17 @@ def accuracy(
         print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
     rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
     frame = accuracy_frame(rows)
-    written = write_accuracy(out, frame) if out else []
+    with working("writing the report"):
+        written = write_accuracy(out, frame) if out else []
     wrong = broken(frame)
     if as_json:
         print(json.dumps({"rows": json.loads(frame.to_json(orient="records")), "broken": len(wrong)}))
     else:
         console = make_console()
-        console.print(report_text(frame))
+        if sys.stdout.isatty():
+            print_accuracy(console, frame)
+        else:
+            console.print(report_text(frame))
         for path in written:
             console.print(f"written: {path}")
     if len(wrong):

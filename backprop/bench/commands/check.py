@@ -59,6 +59,7 @@ def check(
     from backprop.bench.check.job import Job
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
+    from backprop.bench.progress import working
 
     timeout_s = parse_seconds("timeout", timeout)
     memory_bytes = (
@@ -66,7 +67,8 @@ def check(
     )
     job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
     try:
-        answers = check_target(job, timeout_s, memory_bytes)
+        with working(f"checking {target}"):
+            answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)

@@ -33,6 +33,7 @@ def derive(
     from backprop import Network
     from backprop.bench.folders import keep
     from backprop.bench.output import write_file
+    from backprop.bench.progress import working
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -58,7 +59,8 @@ def derive(
     keep("The file", [out] if out else [], fresh)
     check_count("inputs", size)
     check_count("samples", batch)
-    text, holds = _within(timeout, what, network, size, batch, format)
+    with working(f"SymPy derives {what}"):
+        text, holds = _within(timeout, what, network, size, batch, format)
     if out is None:
         print(text, end="")
     else:

@@ -38,6 +38,7 @@ def explain(
 
     from backprop import Network
     from backprop.bench.folders import keep
+    from backprop.bench.progress import working
     from backprop.explain import example
     from backprop.explain import explain as explain_strategies
 
@@ -45,12 +46,16 @@ def explain(
     keep("The file", [out] if out else [], fresh)
     made = Network.parse(network, activation=activation, loss=loss)
     params, samples = example(made, batch, np.random.default_rng(seed))
-    explanation = explain_strategies(made, params, samples, [name.strip() for name in strategy.split(",")])
-    if out is None:
-        print(_rendered(explanation, chosen, _terminal_width()), end="")
-    else:
-        _write(explanation, chosen, out)
-        print(out)
+    with working("explaining"):
+        explanation = explain_strategies(
+            made, params, samples, [name.strip() for name in strategy.split(",")]
+        )
+        if out is None:
+            text = _rendered(explanation, chosen, _terminal_width())
+        else:
+            _write(explanation, chosen, out)
+            text = f"{out}\n"
+    print(text, end="")
 
 
 def _format(name: str | None, out: Path | None) -> str:

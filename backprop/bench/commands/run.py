@@ -76,10 +76,10 @@ def run(
 
     from backprop.bench.budget import Budget
     from backprop.bench.commands.places import chosen_place
-    from backprop.bench.console import group_display
     from backprop.bench.folders import LATEST, RESULTS, found, new_folder
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
     from backprop.bench.suites import SuiteError, find_suite, restrict
     from backprop.data import load
@@ -104,15 +104,16 @@ def run(
             print(f"Note: {note}", file=sys.stderr)
         command = ["backprop", *sys.argv[1:]]
         instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
-        with group_display(chosen) as (say, advance):
+        with group_display(chosen) as display:
             try:
-                instrument.run(say, advance, resume, fresh)
+                instrument.run(display, resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
         interrupted = measure_curves(folder)
     is_begun = begun(folder)
-    written = write_reports(folder) if is_begun else []
+    with working("writing the reports"):
+        written = write_reports(folder) if is_begun else []
     if not (as_json or predict):
         _print_targets(instrument.results)
     again = _going_on(sys.argv[1:], folder) if is_begun else None
@@ -129,7 +130,7 @@ def _going_on(arguments: list[str], folder: Path) -> str:
 def measure_curves(folder: Path) -> bool:
     """Measure errors against step and logit scale, unless the folder has them; whether Ctrl-C interrupted that."""
     from backprop.bench.accuracy import curves
-    from backprop.bench.console import tracked
+    from backprop.bench.progress import tracked
     from backprop.bench.report.accuracy import accuracy_frame, find_accuracy, write_accuracy
 
     if find_accuracy(folder) is None:
