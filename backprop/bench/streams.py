@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import os
 import sys
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,7 +81,8 @@ def readable(text: str, console: Console) -> str:
 def usable_streams() -> Iterator[None]:
     """While it lasts everything can be printed: what an encoding cannot take, and where a stream is closed.
 
-    Where the reader has gone (`backprop list | head -1`), the command ends in silence with the code `READER_GONE`.
+    Where the reader has gone (`backprop list | head -1`), the command ends in silence with the code `READER_GONE`;
+    where there is no room for the output, with a sentence and code 2.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
@@ -93,18 +95,23 @@ def usable_streams() -> Iterator[None]:
             yield
         finally:
             out.flush()
-    except (BrokenPipeError, SystemExit) as ended:
+    except (OSError, SystemExit) as ended:
         # Typer makes an exit with code 1 of a broken pipe.
-        if not isinstance(ended, BrokenPipeError) and not isinstance(ended.__context__, BrokenPipeError):
-            raise
-        _print_nowhere()
-        sys.exit(READER_GONE)
+        reason = ended if isinstance(ended, OSError) else ended.__context__
+        if isinstance(reason, BrokenPipeError):
+            _print_nowhere(sys.__stdout__, sys.__stderr__)
+            sys.exit(READER_GONE)
+        if isinstance(reason, OSError) and reason.errno == errno.ENOSPC and reason.filename is None:
+            _print_nowhere(sys.__stdout__)
+            print(f"Error: The output cannot be written: {reason.strerror}; expected more room.", file=sys.stderr)
+            sys.exit(2)
+        raise
 
 
-def _print_nowhere() -> None:
-    """Lead both streams nowhere, or Python would complain about the broken pipe at its end."""
+def _print_nowhere(*streams: TextIO | None) -> None:
+    """Lead the streams nowhere, or Python would try to write the rest at its end, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.__stdout__, sys.__stderr__):
+    for stream in streams:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]
     os.close(nowhere)

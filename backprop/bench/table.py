@@ -28,7 +28,7 @@ from backprop.bench.streams import readable
 
 _GAP = 2
 """Spaces between two columns."""
-_LEAST_PROSE = 24
+_LEAST_PROSE = 20
 """A narrower column of prose is hard to read: it goes under the rows."""
 _NOTHING = ("", "-")
 _NO_NEWS = (*_NOTHING, "ok", "yes")
@@ -128,18 +128,17 @@ def _layout(rows: Sequence[Mapping[str, str]], columns: Columns, width: int) -> 
     for header_width in (cell_len, _longest_word):
         widths = {header: max(texts[header], header_width(header)) for header in headers}
         if _total(widths) <= width:
-            return _Layout(widths)
+            return _Layout(_widened(widths, width))
     prose = {header: widths[header] for header in headers if header in columns.prose}
     free = (
         width - sum(widths[header] for header in headers if header not in prose) - _GAP * (len(headers) - 1)
     )
     if prose and free >= sum(min(wish, _LEAST_PROSE) for wish in prose.values()):
         return _Layout(widths | _shared(free, prose))
-    for header in prose:  # what is as short as its header stays
-        short = [
-            cell_len(text) for row in rows if cell_len(text := row.get(header, "")) <= _longest_word(header)
-        ]
-        widths[header] = _longest_word(header) if any(short) else 0
+    for header in prose:  # it stays where most of its texts are short, such as ok
+        lengths = [cell_len(row[header]) for row in rows if row.get(header, "") not in _NOTHING]
+        is_short = 2 * sum(length <= _longest_word(header) for length in lengths) > len(lengths)
+        widths[header] = _longest_word(header) if is_short else 0
     return _without_the_least(headers, widths, columns, width)
 
 
@@ -159,11 +158,22 @@ def _without_the_least(
             folded.append(header)
         elif header not in folded:
             left_out.append(header)
-    return _Layout({header: found[header] for header in headers if header in found}, folded, left_out)
+    shown = {header: found[header] for header in headers if header in found}
+    return _Layout(_widened(shown, width), folded, left_out)
 
 
 def _total(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + _GAP * (len(widths) - 1)
+
+
+def _widened(widths: Mapping[str, int], width: int) -> dict[str, int]:
+    """The same columns with whole headers for as many as have room, those that need the least first."""
+    whole = dict(widths)
+    for header in sorted(widths, key=lambda header: cell_len(header) - widths[header]):
+        wider = {**whole, header: max(widths[header], cell_len(header))}
+        if _total(wider) <= width:
+            whole = wider
+    return whole
 
 
 def _longest_word(header: str) -> int:

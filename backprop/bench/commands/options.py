@@ -112,7 +112,7 @@ def finish_run(
             console.print(pictures.MISSING)
     if interrupted:
         kept = "nothing was measured"
-        if done.records or again:
+        if done.records:
             kept = "what was measured is kept" if written else "what was measured is above"
         print(f"Interrupted; {kept}.", file=sys.stderr)
         if again:
