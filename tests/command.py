@@ -81,17 +81,19 @@ def without_notes(err):
 def backprop(*arguments, cwd, columns=None):
     """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was.
 
-    With `columns` its output is a terminal of this width, which has no colours.
+    With `columns` its output is a terminal of this width.
     """
     with contextlib.ExitStack() as stack:
-        out, err = (stack.enter_context(_piped(name)) for name in ("stdout", "stderr"))
-        terminal = {} if columns is None else {"COLUMNS": str(columns), "TERM": "dumb"}
-        if columns is not None:
-            stack.enter_context(patch.object(sys.stdout, "isatty", lambda: True))
+        out = stack.enter_context(terminal(columns) if columns else _piped("stdout"))
+        err = stack.enter_context(_piped("stderr"))
         stack.enter_context(patch.object(sys, "stdin", stack.enter_context(Path(os.devnull).open())))
         stack.enter_context(patch.object(sys, "argv", [BACKPROP, *map(str, arguments)]))
         stack.enter_context(patch.object(sys, "path", [*sys.path]))
-        stack.enter_context(patch.dict(os.environ, environment(**terminal), clear=True))
+        stack.enter_context(
+            patch.dict(
+                os.environ, environment(**(_terminal_variables(columns) if columns else {})), clear=True
+            )
+        )
         stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(threadpool_limits())  # as they are now, again at the end
@@ -107,11 +109,25 @@ def backprop(*arguments, cwd, columns=None):
 
 
 @contextlib.contextmanager
-def _piped(name):
+def _piped(name, encoding="utf-8"):
     """`sys.stdout` or `sys.stderr` into memory, as a pipe; gives what reads the text."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="", write_through=True)
     with patch.object(sys, name, stream):
-        yield lambda: stream.buffer.getvalue().decode("utf-8")
+        yield lambda: stream.buffer.getvalue().decode(encoding)
+
+
+def _terminal_variables(columns):
+    return {"COLUMNS": str(columns), "TERM": "dumb"}
+
+
+@contextlib.contextmanager
+def terminal(columns, encoding="utf-8"):
+    """A terminal of this width without colours as `sys.stdout`; gives what reads the text."""
+    with contextlib.ExitStack() as stack:
+        text = stack.enter_context(_piped("stdout", encoding))
+        stack.enter_context(patch.object(sys.stdout, "isatty", lambda: True))
+        stack.enter_context(patch.dict(os.environ, _terminal_variables(columns)))
+        yield text
 
 
 def backprop_process(*arguments, cwd):

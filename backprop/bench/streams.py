@@ -103,7 +103,10 @@ def usable_streams() -> Iterator[None]:
             sys.exit(READER_GONE)
         if isinstance(reason, OSError) and reason.errno == errno.ENOSPC and reason.filename is None:
             _print_nowhere(sys.__stdout__)
-            print(f"Error: The output cannot be written: {reason.strerror}; expected more room.", file=sys.stderr)
+            print(
+                f"Error: The output cannot be written: {reason.strerror}; expected more room.",
+                file=sys.stderr,
+            )
             sys.exit(2)
         raise
 

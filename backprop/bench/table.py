@@ -1,4 +1,4 @@
-"""Tables on a terminal of any width: names are never cut; what has no room goes under its row, or is left out.
+"""Tables on a terminal of any width: nothing is cut; what has no room goes under its row, or is left out.
 
 A table is printed whole where it fits, and in a pipe. Where it does not fit, in this order
 
@@ -194,12 +194,12 @@ def _print(console: Console, table: Table, layout: _Layout, numbers: Collection[
     for row, style in itertools.zip_longest(table.rows, table.styles):
         part.add_row(*(Text(layout.cell(row, header)) for header in layout.widths), style=style)
         if under := layout.under(row):
-            _print_part(console, part)
+            console.print(part)
             for text in under:
                 console.print(Padding(Text(text, style=style or ""), (0, 0, 0, 2 * _GAP)))
             part = _part(console, layout, numbers, show_header=False)
     if part.row_count:
-        _print_part(console, part)
+        console.print(part)
     if console.file.isatty():
         console.print()
 
@@ -218,9 +218,3 @@ def _part(console: Console, layout: _Layout, numbers: Collection[str], show_head
         justify: JustifyMethod = "right" if header in numbers else "left"
         part.add_column(Text(header), justify=justify, width=width, overflow="fold")
     return part
-
-
-def _print_part(console: Console, part: RichTable) -> None:
-    """A name that is wider than the terminal is printed all the same: the terminal breaks the line."""
-    wished = sum(column.width or 0 for column in part.columns) + 2 * _GAP * len(part.columns)
-    console.print(part, width=max(console.width, wished), crop=False)
