@@ -34,6 +34,8 @@ _LINE_S = 5.0
 """Seconds between two lines, where there is no terminal."""
 _DRAW_S = 0.5
 """Seconds between two pictures of the bar. Drawing is work: it must not disturb what is measured."""
+_LOOK_S = 0.5
+"""Seconds that the thread sleeps."""
 _OVERDUE = 1.5
 """By which factor a step may take longer than thought before that is said."""
 _TRUST = 0.1
@@ -161,7 +163,7 @@ class Progress:
         return f"{words}, {'at least' if is_least else 'about'} {duration(seconds)} to go"
 
     def _watch(self) -> None:
-        while not self._over.wait(_DRAW_S if self._bar else 1.0):
+        while not self._over.wait(_LOOK_S):
             self._draw_if_due()
 
     def _draw_if_due(self) -> None:
