@@ -160,7 +160,7 @@ class Progress:
         seconds, is_least = to_go
         if is_least and seconds < 1:
             return f"{words}, longer than thought"
-        return f"{words}, {'at least' if is_least else 'about'} {duration(seconds)} to go"
+        return f"{words}, {'at least' if is_least else 'about'} {duration(max(seconds, 1.0))} to go"
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_S):

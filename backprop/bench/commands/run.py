@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -96,9 +97,13 @@ def run(
             make_room(folder, fresh)
     dataset = load(data)
     interrupted = False
-    with chosen_place(
-        chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
-    ) as place:
+    with contextlib.ExitStack() as stack:
+        with working("starting"):
+            place = stack.enter_context(
+                chosen_place(
+                    chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
+                )
+            )
         notes = place.notes()
         for note in notes:
             print(f"Note: {note}", file=sys.stderr)
