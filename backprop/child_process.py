@@ -36,6 +36,7 @@ MOST_LINE_BYTES = 2**20
 _PIECE = 2**16
 _PIECES_AHEAD = 16  # of answers that nobody has asked for yet; then the child waits
 _HEAD_BYTES, _TAIL_BYTES = 100_000, 10_000
+_ROOM_S = 0.002
 _ASLEEP_S = 0.05
 _LOOK_S = 0.2
 _LAST_WORDS_S = 1.0
@@ -97,7 +98,7 @@ class ChildProcess:
         self._family.take_in(self._process.pid)
         self.can_stop = hasattr(signal, "SIGSTOP")
         self._questions: queue.SimpleQueue[Data | None] = queue.SimpleQueue()
-        self._pieces: queue.Queue[bytes] = queue.Queue(_PIECES_AHEAD)
+        self._pieces: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._unread = bytearray()
         self._printed = _Capped()
         self._is_over = False
@@ -106,7 +107,7 @@ class ChildProcess:
         assert self._process.stdout is not None
         self._threads = [
             _started(_write, self._process.stdin, self._questions),
-            _started(_read, self._process.stdout, self._pieces.put),
+            _started(_read, self._process.stdout, lambda piece: _put_where_room_is(self._pieces, piece)),
         ]
         if self._process.stderr is not None:
             self._threads.append(_started(_read, self._process.stderr, self._printed.add))
@@ -445,6 +446,17 @@ def _write(pipe: IO[bytes], questions: queue.SimpleQueue[Data | None]) -> None:
                     left = left[pipe.write(left) :]
     with contextlib.suppress(OSError):
         pipe.close()
+
+
+def _put_where_room_is(pieces: queue.SimpleQueue[bytes], piece: bytes) -> None:
+    """Wait while many pieces are ahead.
+
+    A `queue.Queue` of limited size could do that, but its lock stays taken for ever where Ctrl-C comes at the moment
+    in which it was taken: the next who looks into the queue would then wait for ever.
+    """
+    while piece and pieces.qsize() >= _PIECES_AHEAD:
+        time.sleep(_ROOM_S)
+    pieces.put(piece)
 
 
 def _read(pipe: IO[bytes], add: Callable[[bytes], None]) -> None:

@@ -19,7 +19,8 @@ from backprop.bench import cli
 
 ROOT = Path(__file__).parents[1]
 BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
-_NO_MEMRAY = "Note: memray is not installed"
+_NOTES = re.compile(r"Note: memray is not installed|.*, \d+ (s|min|h)( \d+ (s|min))? so far")
+"""Lines on stderr that depend on what is installed, and on how fast a machine is."""
 _OURS = ("BACKPROP_DATA", "COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 
@@ -69,22 +70,30 @@ def finish(process):
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()
-    return Done(process.returncode, out, without_note_on_memray(err))
+    return Done(process.returncode, out, without_notes(err))
 
 
-def without_note_on_memray(err):
-    """What a command said on stderr, where memray is installed and where it is not."""
-    return "".join(line for line in err.splitlines(keepends=True) if not line.startswith(_NO_MEMRAY))
+def without_notes(err):
+    """What a command said on stderr, whether memray is installed or not, and however long it took."""
+    return "".join(line for line in err.splitlines(keepends=True) if not _NOTES.match(line))
 
 
-def backprop(*arguments, cwd):
-    """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was."""
+def backprop(*arguments, cwd, columns=None):
+    """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was.
+
+    With `columns` its output is a terminal of this width.
+    """
     with contextlib.ExitStack() as stack:
-        out, err = (stack.enter_context(_piped(name)) for name in ("stdout", "stderr"))
+        out = stack.enter_context(terminal(columns) if columns else _piped("stdout"))
+        err = stack.enter_context(_piped("stderr"))
         stack.enter_context(patch.object(sys, "stdin", stack.enter_context(Path(os.devnull).open())))
         stack.enter_context(patch.object(sys, "argv", [BACKPROP, *map(str, arguments)]))
         stack.enter_context(patch.object(sys, "path", [*sys.path]))
-        stack.enter_context(patch.dict(os.environ, environment(), clear=True))
+        stack.enter_context(
+            patch.dict(
+                os.environ, environment(**(_terminal_variables(columns) if columns else {})), clear=True
+            )
+        )
         stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(threadpool_limits())  # as they are now, again at the end
@@ -96,15 +105,29 @@ def backprop(*arguments, cwd):
             cli.main()
         except SystemExit as ended:
             code = ended.code or 0
-        return Done(code, out(), without_note_on_memray(err()))
+        return Done(code, out(), without_notes(err()))
 
 
 @contextlib.contextmanager
-def _piped(name):
+def _piped(name, encoding="utf-8"):
     """`sys.stdout` or `sys.stderr` into memory, as a pipe; gives what reads the text."""
-    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="", write_through=True)
     with patch.object(sys, name, stream):
-        yield lambda: stream.buffer.getvalue().decode("utf-8")
+        yield lambda: stream.buffer.getvalue().decode(encoding)
+
+
+def _terminal_variables(columns):
+    return {"COLUMNS": str(columns), "TERM": "dumb"}
+
+
+@contextlib.contextmanager
+def terminal(columns, encoding="utf-8"):
+    """A terminal of this width without colours as `sys.stdout`; gives what reads the text."""
+    with contextlib.ExitStack() as stack:
+        text = stack.enter_context(_piped("stdout", encoding))
+        stack.enter_context(patch.object(sys.stdout, "isatty", lambda: True))
+        stack.enter_context(patch.dict(os.environ, _terminal_variables(columns)))
+        yield text
 
 
 def backprop_process(*arguments, cwd):

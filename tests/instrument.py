@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from command import BACKPROP, environment, without_note_on_memray
+from command import BACKPROP, environment, without_notes
 
 TINY = """\
 networks = ["4-3-2", "9-4-2"]
@@ -50,7 +50,7 @@ class Instrument:
             out, err = process.communicate(timeout=PATIENCE_S)
         finally:
             process.kill()
-        return process.returncode, out.decode(), without_note_on_memray(err.decode())
+        return process.returncode, out.decode(), without_notes(err.decode())
 
     def run_json(self, *arguments):
         """Run the command with --json; code and what it printed."""

@@ -1,17 +1,17 @@
 """The entry point of the `backprop` command, and what becomes of a user's mistake.
 
 Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
-(what was measured is kept). A command that has said so itself leaves by `sys.exit`.
+(what was measured is kept), 141 nobody reads the output any more (`backprop list | head -1`). A command that has
+said so itself leaves by `sys.exit`.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import sys
-from pathlib import Path
 from typing import Any, NoReturn
 
+from backprop.bench.streams import usable_streams
 from backprop.errors import BackpropError, shown
 
 _INTERRUPTED = 130
@@ -21,9 +21,11 @@ _LONGEST_SIZES = 40
 
 def main() -> None:
     """Run a command: a user's mistake is one sentence on stderr and exit code 2, never a traceback."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    with usable_streams():
+        _main()
+
+
+def _main() -> None:
     try:
         _run()
     except (KeyboardInterrupt, RuntimeError) as error:

@@ -10,7 +10,6 @@ second has no ratio.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,7 @@ from msgspec import Struct
 from backprop.bench.border import decoded_file
 from backprop.bench.estimates import read_run
 from backprop.bench.record import Positive, Record
-from backprop.bench.report import units
-from backprop.bench.report.markdown import as_code, as_text
 from backprop.bench.statistics import (
-    SAME,
     STARTS_TO_CLAIM,
     Estimate,
     LogMean,
@@ -115,73 +111,12 @@ def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Co
     return Comparison(cells, mean, (old_machine, new_machine), (old_turn, new_turn))
 
 
-def render(comparison: Comparison, first: str, second: str) -> str:
-    """The comparison as Markdown for a pull request: what changed first, then everything."""
-    mean = comparison.geometric_mean
-    lines = [
-        f"### {as_code(second)} against {as_code(first)}",
-        "",
-        *_warnings(comparison),
-        "No cell was measured in both runs."
-        if math.isnan(mean)
-        else f"Geometric mean of the ratios: **{mean:.3f}** ({_words(comparison)}).",
-        "",
-        *_tested(comparison),
-        "| strategy | scenario | before | after | ratio | 95% interval | noise floor | verdict |",
-        "| :-- | :-- | --: | --: | --: | --: | --: | :-- |",
-    ]
-    changed_first = sorted(comparison.cells, key=lambda cell: cell.verdict == SAME)
-    for cell in changed_first:
-        ratio = cell.ratio
-        values = [
-            cell.strategy,
-            cell.scenario,
-            units.seconds(cell.first_s),
-            units.seconds(cell.second_s),
-            f"{ratio.value:.3f}" if ratio else units.MISSING,
-            f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio and ratio.has_interval else units.MISSING,
-            units.factor(cell.noise_floor),
-            cell.verdict,
-        ]
-        lines.append("| " + " | ".join(as_text(value) for value in values) + " |")
-    return "\n".join(lines) + "\n"
-
-
 def cell_values(cell: CellComparison) -> dict[str, Any]:
     """The cell as JSON can hold it: ends of an interval that one start cannot give are None."""
     values = dataclasses.asdict(cell)
     if cell.ratio and not cell.ratio.has_interval:
         values["ratio"] |= {"low": None, "high": None}
     return values
-
-
-def _tested(comparison: Comparison) -> list[str]:
-    """The line that says how many cells were tested and how the claims are corrected for that."""
-    if not comparison.tested:
-        return []
-    count = comparison.tested
-    return [f"{count} cell{'s' if count > 1 else ''} tested, claims held at 5% together (Holm).", ""]
-
-
-def _warnings(comparison: Comparison) -> list[str]:
-    lines = []
-    first, second = map(as_text, comparison.machines)
-    if first != second:
-        lines += [
-            f"> **Different machines**, {first} before and {second} after: the ratios compare them, too."
-        ]
-    first, second = map(as_text, comparison.turns)
-    if first != second:
-        lines += [
-            f"> **Different samples**, {first} before and {second} after: the ratios compare them, too."
-        ]
-    return [text for line in lines for text in (line, "")]
-
-
-def _words(comparison: Comparison) -> str:
-    verdicts = [cell.verdict for cell in comparison.cells]
-    counted = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
-    return ", ".join(f"{count} {verdict}" for verdict, count in counted.items())
 
 
 def _compare(

@@ -1,157 +1,127 @@
-"""What commands print: rich tables and a progress bar on a terminal, plain text when piped."""
+"""What commands print: tables as wide as the terminal, whole lines in a pipe; the progress is in `progress`."""
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
+import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
 
-from rich import box
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 
 from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
 from backprop.bench.report.answer import conclusion
 from backprop.bench.report.ranking import by_scenario, rank
 from backprop.bench.report.tables import TEXT_COLUMNS, Row, ranking
-
-if TYPE_CHECKING:
-    from backprop.bench.scenarios import Scenario
-    from backprop.bench.suites import Suite
-
-T = TypeVar("T")
+from backprop.bench.table import Columns, Table, print_tables
 
 _PIPED_WIDTH = 10_000  # a program that reads a line needs it whole
 _MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process here; `usable_streams` does it for every command alike."""
+        raise BrokenPipeError
+
+
 def make_console() -> Console:
-    """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji."""
-    width = None if sys.stdout.isatty() else _PIPED_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji.
 
-
-def tracked(items: Sequence[T], describe: str, name: Callable[[T], str]) -> Iterator[T]:
-    """The items one by one, with a progress bar on standard error where that is a terminal."""
-    with _progress() as progress:
-        task = progress.add_task(describe, total=len(items))
-        for item in items:
-            progress.update(task, description=f"{describe} {name(item)}")
-            yield item
-            progress.advance(task)
-
-
-def _progress() -> Progress:
-    """A progress bar on standard error, where that is a terminal."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-
-
-@contextlib.contextmanager
-def group_display(suite: Suite) -> Iterator[tuple[Callable[[Scenario, str], None], Callable[[], None]]]:
-    """A live display of a suite: what runs, how much is left, and the time to go.
-
-    It gives two functions: `say`, which shows what runs, and `advance`, which counts one turn.
+    It is as wide as the terminal, or as COLUMNS says.
     """
-    rounds = suite.schedule.starts * suite.schedule.turns
-    with _progress() as progress:
-        task = progress.add_task("starting", total=rounds * len(suite.scenarios))
-
-        def say(scenario: Scenario, what: str) -> None:
-            number = suite.scenarios.index(scenario) + 1
-            progress.update(
-                task,
-                description=f"{number}/{len(suite.scenarios)} {scenario.id}: {what}",
-                completed=rounds * (number - 1),
-            )
-
-        yield say, lambda: progress.advance(task)
-
-
-def make_table(title: str, columns: Iterable[str], numbers: Iterable[str] = ()) -> Table:
-    """An empty table; the columns that `numbers` names are set to the right."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD if sys.stdout.isatty() else box.ASCII2,
-        header_style="bold",
-    )
-    right = set(numbers)
-    for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
-    return table
+    width, height = shutil.get_terminal_size() if sys.stdout.isatty() else (_PIPED_WIDTH, 25)
+    return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)
 
 
 _NUMBERS = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
+_RANKING = Columns(
+    numbers=("#", *_NUMBERS),
+    first=(
+        "strategy",
+        "time",
+        "÷ short form",
+        "peak memory",
+        "status",
+        "error",
+        "#",
+        "noise floor",
+        "accuracy",
+    ),
+    prose=("status", "reason"),
+)
 
 
-def print_records(console: Console, records: Sequence[Record], notes: Sequence[str] = ()) -> None:
-    """One ranked table a scenario, each with the notes on how it was measured, then the answer in words.
+def print_records(
+    console: Console,
+    records: Sequence[Record],
+    notes: Sequence[str] = (),
+    everything: str = Columns.everything,
+) -> None:
+    """One ranked table a scenario, the notes on how they were measured, then the answer in words.
 
-    A long sweep shows its first scenarios; the others are in the report.
+    A long sweep shows its first scenarios; the others are in the report. `everything` is what holds the columns for
+    which a terminal has no room.
     """
     groups = by_scenario(records)
-    for (scenario, dtype), cells in list(groups.items())[:_MOST_TABLES]:
+    shown = list(groups.items())[:_MOST_TABLES]
+    ranks = ("#",) if any(rank(cell) for _, cells in shown for cell in cells) else ()
+    headers = (*ranks, "strategy", *_NUMBERS, "status", "reason")
+    tables = []
+    for (scenario, dtype), cells in shown:
         title = f"{scenario}, {dtype}: {cells[0].network}, batch {cells[0].batch_size}"
-        ranks = ("#",) if any(map(rank, cells)) else ()
-        headers = (*ranks, "strategy", *_NUMBERS, "status", "reason")
-        table = make_table(title, headers, (*ranks, *_NUMBERS))
+        rows, styles = [], []
         for cell, figures in ranking(cells):
             row = {header: figures[header].text for header in headers}
-            row["reason"] = row["reason"] or figures["status"].note
-            style = _STYLES.get(cell.status, "dim") if cell.status != "ok" else None
-            table.add_row(*row.values(), style=style)
-        console.print(table)
-        for note in notes:
-            console.print(f"note: {note}")
+            rows.append(row | {"reason": row["reason"] or figures["status"].note})
+            styles.append(_STYLES.get(cell.status, "dim") if cell.status != "ok" else None)
+        tables.append(Table(title, rows, styles))
+    print_tables(console, tables, dataclasses.replace(_RANKING, everything=everything))
+    for note in notes:
+        console.print(f"note: {note}")
     if (more := len(groups) - _MOST_TABLES) > 0:
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
     for line in conclusion(records):
         console.print(line)
 
 
-def print_rows(console: Console, title: str, rows: Sequence[Row]) -> None:
+def print_rows(console: Console, title: str, rows: Sequence[Row], columns: Columns) -> None:
     """A table of these rows, text to the left and numbers to the right; nothing where there are none."""
-    if rows:
-        numbers = [header for header in rows[0] if header not in TEXT_COLUMNS]
-        table = make_table(title, rows[0], numbers)
-        for row in rows:
-            table.add_row(*row.values())
-        console.print(table)
+    numbers = [header for row in rows[:1] for header in row if header not in TEXT_COLUMNS]
+    print_tables(console, [Table(title, rows)], dataclasses.replace(columns, numbers=numbers))
+
+
+_TARGETS = Columns(first=("cell", "seen", "", "must", "aim"), prose=("work",), everything="report.md")
 
 
 def print_targets(console: Console, rows: Sequence[Row]) -> None:
     """The rows of `target_rows`; nothing where there are none."""
-    print_rows(console, "Targets", rows)
+    print_rows(console, "Targets", rows, _TARGETS)
+
+
+_PAIRS = Columns(
+    numbers=("distance", "allowed"),
+    first=("first", "second", "verdict", "distance"),
+    kept=("second",),
+)
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
     """Every pair with its distance, the distance allowed, and the verdict."""
-    headers = ("scenario", "dtype", "first", "second", "distance", "allowed", "verdict")
-    title = "Every pair of strategies: relative distance of their gradients"
-    table = make_table(title, headers, ("distance", "allowed"))
-    for row in agreements:
-        names = row.scenario, row.dtype, one_line(row.first), one_line(row.second)
-        figures = units.error(row.distance), units.error(row.tolerance)
-        verdict, style = ("agree", None) if row.agrees else ("DISAGREE", "bold red")
-        table.add_row(*names, *figures, verdict, style=style)
-    console.print(table)
+    tables = []
+    for (scenario, dtype), pairs in by_scenario(agreements).items():
+        rows = [
+            {
+                "first": one_line(pair.first),
+                "second": one_line(pair.second),
+                "distance": units.error(pair.distance),
+                "allowed": units.error(pair.tolerance),
+                "verdict": "agree" if pair.agrees else "DISAGREE",
+            }
+            for pair in pairs
+        ]
+        title = f"{scenario}, {dtype}: relative distance of the gradients of every pair of strategies"
+        tables.append(Table(title, rows, [None if pair.agrees else "bold red" for pair in pairs]))
+    print_tables(console, tables, _PAIRS)

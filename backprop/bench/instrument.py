@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,16 @@ from backprop.bench.estimates import claims, read_run
 from backprop.bench.folders import lead_to
 from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from backprop.bench.libraries import write_constraints
-from backprop.bench.places.place import Place, Say
+from backprop.bench.places.place import Place
 from backprop.bench.record import FORMAT, Description
 from backprop.bench.results import Results
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
-    from backprop.bench.scenarios import Scenario
+    from backprop.bench.progress import GroupDisplay
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
-
-Announce = Callable[[dict["Scenario", float]], None]
 
 
 @dataclass
@@ -43,17 +40,8 @@ class Instrument:
     """Whether `results/latest` is to lead to the folder."""
     results: Results = field(init=False, default_factory=Results)
 
-    def run(
-        self,
-        say: Say,
-        advance: Callable[[], None],
-        resume: bool = False,
-        fresh: bool = False,
-        announce: Announce = lambda _: None,
-    ) -> None:
-        """Measure every group that the journal does not hold yet; `say` and `advance` are for a display.
-
-        `announce` is told, before the first group, how many seconds each group that is left is expected to take.
+    def run(self, display: GroupDisplay, resume: bool = False, fresh: bool = False) -> None:
+        """Measure every group that the journal does not hold yet, and tell the display of it.
 
         Raises `OutputError` where another run is at work in the folder, it cannot be written, or a run lies in
         it and neither `resume` nor `fresh` says what becomes of it; `RecordError` where `resume` finds a folder
@@ -80,26 +68,19 @@ class Instrument:
                 if self.is_latest:
                     lead_to(self.folder)
                 try:
-                    self._measure(journal, done, say, advance, announce)
+                    self._measure(journal, done, display)
                 finally:
                     claims(self.results.records)
 
-    def _measure(
-        self,
-        journal: Journal,
-        done: set[str],
-        say: Say,
-        advance: Callable[[], None],
-        announce: Announce,
-    ) -> None:
+    def _measure(self, journal: Journal, done: set[str], display: GroupDisplay) -> None:
         left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
-        expected = self.place.expected_seconds(self.suite, self.budget)
-        announce({scenario: seconds for scenario, seconds in expected.items() if scenario in left})
-        found = self.place.measure(self.suite, left, self.budget, say, advance)
+        display.expect(left, self.place.expected_seconds(self.suite, self.budget))
+        found = self.place.measure(self.suite, left, self.budget, display.say, display.advance)
         for scenario, records, agreements in found:
             journal.add_group(scenario.id, [*records, *agreements])
             self.results.records += records
             self.results.agreements += agreements
+            display.finished(scenario)
         journal.end()
 
     def _settings(self) -> dict[str, Any]:

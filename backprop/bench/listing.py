@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 
 from backprop import installed_strategies
-from backprop.bench.console import make_table
 from backprop.bench.suites import built_in_suites, known_scenarios
+from backprop.bench.table import Columns, Table, print_tables
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
 from backprop.registry import known_peers
@@ -58,10 +58,13 @@ def print_listing(console: Console) -> None:
         if not rows:
             console.print(f"{kind}: none installed\n")
             continue
-        table = make_table(kind, rows[0], [key for key, value in rows[0].items() if isinstance(value, int)])
-        for row in rows:
-            table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
-        console.print(table)
+        texts = [
+            {key: f"{value:,}" if isinstance(value, int) else value for key, value in row.items()}
+            for row in rows
+        ]
+        numbers = [key for key, value in rows[0].items() if isinstance(value, int)]
+        prose = [key for key in rows[0] if key not in (*numbers, "name")]
+        print_tables(console, [Table(kind, texts)], Columns(numbers, prose=prose))
 
 
 def _first_line(cls: type) -> str:

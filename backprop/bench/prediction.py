@@ -15,13 +15,13 @@ from rich.console import Console
 from backprop import Network, Strategy, blas
 from backprop.arrays import check_dtype, check_samples
 from backprop.bench.budget import Budget
-from backprop.bench.console import make_table
 from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits, measure_limits
 from backprop.bench.places.predicted import predict
 from backprop.bench.record import Record
 from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario
+from backprop.bench.table import Columns, Table, print_tables
 
 FIGURES = (
     "strategy",
@@ -79,23 +79,30 @@ def print_predictions(
     rows: Sequence[dict[str, Any]],
 ) -> None:
     """The rows as a table."""
-    numbers = ("time", "memory", "flops", "bytes moved", "forward passes")
     title = (
         f"{network}, {network.parameter_count:,} parameters, batch {batch_size}, {dtype_name}: predicted, "
         f"not run; limits: {units.data_size(budget.memory_bytes)} of memory, {units.seconds(budget.time_s)} a call"
     )
-    table = make_table(title, ("strategy", *numbers, "fits", "reason"), numbers)
-    for row in rows:
-        flops = row.get("predicted_flops")
-        table.add_row(
-            row["strategy"],
-            units.seconds(row.get("predicted_time_s")),
-            units.data_size(row.get("predicted_peak_bytes")),
-            units.MISSING if flops is None else f"{flops:.3g}",
-            units.data_size(row.get("predicted_bytes_moved")),
-            units.count(row.get("forward_calls")),
-            row["fits"],
-            row["reason"],
-            style=None if row["fits"] == "yes" else "dim",
-        )
-    console.print(table)
+    styles = [None if row["fits"] == "yes" else "dim" for row in rows]
+    print_tables(console, [Table(title, list(map(_texts, rows)), styles)], _COLUMNS)
+
+
+_COLUMNS = Columns(
+    numbers=("time", "memory", "flops", "bytes moved", "forward passes"),
+    first=("strategy", "time", "memory", "fits"),
+    prose=("reason",),
+)
+
+
+def _texts(row: dict[str, Any]) -> dict[str, str]:
+    flops = row.get("predicted_flops")
+    return {
+        "strategy": row["strategy"],
+        "time": units.seconds(row.get("predicted_time_s")),
+        "memory": units.data_size(row.get("predicted_peak_bytes")),
+        "flops": units.MISSING if flops is None else f"{flops:.3g}",
+        "bytes moved": units.data_size(row.get("predicted_bytes_moved")),
+        "forward passes": units.count(row.get("forward_calls")),
+        "fits": row["fits"],
+        "reason": row["reason"],
+    }

@@ -10,7 +10,8 @@ from command import backprop
 from rows import RUN, left_out, record, write_journal
 from tables import sentence
 
-from backprop.bench.comparison import ComparisonError, compare_runs, render
+from backprop.bench.comparison import ComparisonError, compare_runs
+from backprop.bench.report.comparison import render
 from backprop.errors import RecordError
 
 CPU = {"cpu": "Fast 9000", "cores": 2}
@@ -129,7 +130,7 @@ def test_different_machines_are_compared_only_when_asked_and_the_page_says_so(tm
 def test_the_page_is_markdown_with_what_changed_first(pair):
     page = render(compared(*pair), "runs/o_l_d", "runs/new")
     assert page.startswith("### `runs/new` against `runs/o_l_d`\n")
-    assert re.search(r"Geometric mean of the ratios: \*\*\d\.\d{3}\*\* \(.*1 slower.*1 gone.*\)\.", page)
+    assert re.search(r"\*\*Geometric mean of the ratios: \d\.\d{3} \(.*1 slower.*1 gone.*\)\.\*\*", page)
     table = [line for line in page.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table}) == 1
     assert table[1] == "| :-- | :-- | --: | --: | --: | --: | --: | :-- |"

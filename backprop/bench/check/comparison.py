@@ -19,6 +19,7 @@ from backprop.bench.check.cases import CASES, MISTAKES, Case, Gradient, planted
 from backprop.bench.check.tools import TOOLS, Counted, GaveUp, Tool, Verdict
 from backprop.bench.folders import keep
 from backprop.bench.output import write_files
+from backprop.bench.progress import tracked
 from backprop.bench.report.markdown import markdown_table
 
 MOST_CALLS, SECONDS = 20_000, 20.0
@@ -56,7 +57,9 @@ def compare(tools: Sequence[Tool]) -> pd.DataFrame:
     """One row for every tool and gradient."""
     rows = []
     gave_up: set[tuple[str, str]] = set()
-    for case, mistake, gradient in gradients():
+    for case, mistake, gradient in tracked(
+        gradients(), "asking every tool about", lambda one: f"{one[0].name}, mistake: {one[1]}"
+    ):
         for tool in tools:
             if (tool.name, case.name) in gave_up:  # it would again
                 verdict, calls, seconds = "gave up", None, None

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
-from backprop.bench.console import make_console, make_table
+from backprop.bench.console import make_console
 from backprop.bench.report import units
+from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
@@ -37,29 +38,32 @@ def show(job: Job, answers: Answers) -> None:
 
 
 def _tensors(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
-    numbers = ("error", "rounding allows")
-    table = make_table("", ("tensor", "shape", "verdict", *numbers), numbers)
-    for each in tensors:
-        table.add_row(
-            each["name"],
-            " x ".join(map(str, each["shape"])),
-            each["verdict"],
-            units.error(each["error"]),
-            units.error(each["tolerance"]),
-            style=None if each["verdict"] == "right" else _STYLES[each["verdict"]],
-        )
-    console.print(table)
+    rows = [
+        {
+            "tensor": each["name"],
+            "shape": " x ".join(map(str, each["shape"])),
+            "verdict": each["verdict"],
+            "error": units.error(each["error"]),
+            "rounding allows": units.error(each["tolerance"]),
+        }
+        for each in tensors
+    ]
+    styles = [None if each["verdict"] == "right" else _STYLES[each["verdict"]] for each in tensors]
+    columns = Columns(("error", "rounding allows"), first=("tensor", "verdict", "error", "rounding allows"))
+    print_tables(console, [Table("", rows, styles)], columns)
 
 
 def _worst(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
-    if not any(each["worst"] for each in tensors):
-        return
-    table = make_table("The worst entries", ("entry", "got", "expected"), ("got", "expected"))
-    for each in tensors:
-        for entry in each["worst"][:3]:
-            index = ", ".join(map(str, entry["index"]))
-            table.add_row(f"{each['name']}[{index}]", f"{_number(entry['got'])}", _number(entry["expected"]))
-    console.print(table)
+    rows = [
+        {
+            "entry": f"{each['name']}[{', '.join(map(str, entry['index']))}]",
+            "got": _number(entry["got"]),
+            "expected": _number(entry["expected"]),
+        }
+        for each in tensors
+        for entry in each["worst"][:3]
+    ]
+    print_tables(console, [Table("The worst entries", rows)], Columns(("got", "expected")))
 
 
 def _number(value: float | None) -> str:
@@ -87,16 +91,20 @@ def _costs(console: Console, answers: Answers) -> None:
         if answers.without_costs:
             console.print(f"note: {answers.without_costs}")
         return
-    numbers = ("time", "÷ short form", "peak memory")
-    table = make_table("What it costs", ("gradient", *numbers, ""), numbers)
-    for row in answers.costs:
-        predicted = row["predicted_peak_bytes"]
-        memory = (
-            units.data_size(row["peak_bytes"]) if predicted is None else f"≈ {units.data_size(predicted)}"
-        )
-        times = units.seconds(row["time_s"]), units.ratio(row["ratio"])
-        table.add_row(row["name"], *times, memory, row["reason"] or "")
-    console.print(table)
+    rows = [
+        {
+            "gradient": row["name"],
+            "time": units.seconds(row["time_s"]),
+            "÷ short form": units.ratio(row["ratio"]),
+            "peak memory": units.data_size(row["peak_bytes"])
+            if row["predicted_peak_bytes"] is None
+            else f"≈ {units.data_size(row['predicted_peak_bytes'])}",
+            "reason": row["reason"] or "",
+        }
+        for row in answers.costs
+    ]
+    columns = Columns(("time", "÷ short form", "peak memory"), prose=("reason",))
+    print_tables(console, [Table("What it costs", rows)], columns)
 
 
 def printed(console: Console, text: str) -> None:
@@ -116,7 +124,14 @@ def show_kinds(as_json: bool) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
         return
-    table = make_table("Kinds of mistakes", ("kind", "what it is", "its signature", "what to do"))
-    for kind in KINDS.values():
-        table.add_row(kind.name, kind.summary, kind.signature, kind.fix)
-    make_console().print(table)
+    rows = [
+        {
+            "kind": kind.name,
+            "what it is": kind.summary,
+            "its signature": kind.signature,
+            "what to do": kind.fix,
+        }
+        for kind in KINDS.values()
+    ]
+    columns = Columns(prose=("what it is", "its signature", "what to do"))
+    print_tables(make_console(), [Table("Kinds of mistakes", rows)], columns)

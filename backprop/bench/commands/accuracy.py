@@ -33,7 +33,8 @@ def accuracy(
     """Measure every strategy's error beside its error model.
 
     The error is measured over dtype, batch, width, depth, step and scale of the logits. Exit code 1 means that an
-    error is larger than its model allows.
+    error is larger than its model allows. A terminal shows a table; a pipe gets the
+    Markdown of accuracy.md.
     """
     from backprop.bench.threads import fix_threads
 
@@ -44,9 +45,16 @@ def accuracy(
 
     from backprop.bench.accuracy import experiments
     from backprop.bench.budget import Budget
-    from backprop.bench.console import make_console, tracked
+    from backprop.bench.console import make_console
     from backprop.bench.folders import check_folder, keep
-    from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
+    from backprop.bench.progress import tracked, working
+    from backprop.bench.report.accuracy import (
+        accuracy_frame,
+        broken,
+        print_accuracy,
+        report_text,
+        write_accuracy,
+    )
     from backprop.registry import select_strategies
 
     chosen = select_strategies(strategy or [], peers=peers)
@@ -59,13 +67,17 @@ def accuracy(
         print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
     rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
     frame = accuracy_frame(rows)
-    written = write_accuracy(out, frame) if out else []
+    with working("writing the report"):
+        written = write_accuracy(out, frame) if out else []
     wrong = broken(frame)
     if as_json:
         print(json.dumps({"rows": json.loads(frame.to_json(orient="records")), "broken": len(wrong)}))
     else:
         console = make_console()
-        console.print(report_text(frame))
+        if sys.stdout.isatty():
+            print_accuracy(console, frame)
+        else:
+            console.print(report_text(frame))
         for path in written:
             console.print(f"written: {path}")
     if len(wrong):

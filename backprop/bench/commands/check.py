@@ -110,6 +110,7 @@ def check(
     from backprop.bench.check.job import Job
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
+    from backprop.bench.progress import working
 
     timeout_s = parse_seconds("timeout", timeout)
     memory_bytes = (
@@ -123,7 +124,8 @@ def check(
         write_template(job.network(), target, shlex.join(others), fresh)
         return
     try:
-        answers = check_target(job, timeout_s, memory_bytes)
+        with working(f"checking {target}"):
+            answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)

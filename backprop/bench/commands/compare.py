@@ -42,12 +42,16 @@ def compare(
 ) -> None:
     """Compare two runs cell by cell.
 
-    Every cell has its ratio, second run ÷ first run, with an interval and a verdict; the text is Markdown, for a pull
-    request.
+    Every cell has its ratio, second run ÷ first run, with an interval and a verdict. A terminal shows a table; a pipe
+    and --out get Markdown, for a pull request.
     """
-    from backprop.bench.comparison import ComparisonError, cell_values, compare_runs, render
+    import sys
+
+    from backprop.bench.comparison import ComparisonError, cell_values, compare_runs
+    from backprop.bench.console import make_console
     from backprop.bench.folders import check_file
     from backprop.bench.output import write_file
+    from backprop.bench.report.comparison import print_comparison, render
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
@@ -56,14 +60,16 @@ def compare(
     comparison = compare_runs(first, second, across_machines)
     if fail_above is not None:
         comparison.check(fail_above)
-    text = render(comparison, str(first), str(second))
+    names = str(first), str(second)
     if out is not None:
-        write_file("The comparison", out, text)
+        write_file("The comparison", out, render(comparison, *names))
     if as_json:
         mean = comparison.geometric_mean
         cells = [cell_values(cell) for cell in comparison.cells]
         print(json.dumps({"cells": cells, "geometric_mean": mean if mean == mean else None}, indent=2))
+    elif sys.stdout.isatty():
+        print_comparison(make_console(), comparison, *names)
     else:
-        print(text, end="")
+        print(render(comparison, *names), end="")
     if fail_above is not None and comparison.worst() > fail_above:
         raise typer.Exit(1)

@@ -86,6 +86,7 @@ def derive(
     from backprop.bench.budget import parse_seconds
     from backprop.bench.folders import check_file, format_of
     from backprop.bench.output import terminal_width, write_file
+    from backprop.bench.progress import working
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -109,7 +110,8 @@ def derive(
         check_file("The file", out, (), fresh)
     number = (size or 3) if network is None else (batch or 1)
     width = terminal_width() if out is None else None
-    text, holds = _within(timeout_s, subject, number, chosen, width)
+    with working(f"SymPy derives {subject if network is None else 'the network'}"):
+        text, holds = _within(timeout_s, subject, number, chosen, width)
     if out is None:
         print(text, end="")
     else:

@@ -85,6 +85,7 @@ def explain(
     from backprop import Network
     from backprop.bench.folders import check_file, format_of
     from backprop.bench.output import terminal_width
+    from backprop.bench.progress import working
     from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
 
@@ -97,12 +98,14 @@ def explain(
     made = Network.parse(own.sizes() if network is None else network, activation=activation, loss=loss)
     n = (own.samples or _SAMPLES) if batch is None else batch
     params, samples, origin = own.complete(made, n, seed)
-    explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
-    if out is None:
-        print(_rendered(explanation, chosen, terminal_width()), end="")
-    else:
-        _write(explanation, chosen, out)
-        print(out)
+    with working("explaining"):
+        explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
+        if out is None:
+            text = _rendered(explanation, chosen, terminal_width())
+        else:
+            _write(explanation, chosen, out)
+            text = f"{out}\n"
+    print(text, end="")
 
 
 def _rendered(explanation: Explanation, chosen: str, width: int | None = None) -> str:

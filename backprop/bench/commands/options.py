@@ -277,7 +277,8 @@ def finish_run(
         console = make_console()
         if not written and done.agreements:
             print_agreements(console, done.agreements)
-        print_records(console, done.records, notes)
+        seen = () if sys.stdout.isatty() else notes  # a terminal has shown them already
+        print_records(console, done.records, seen, "results.csv" if written else "the output of --json")
         if done.records:
             console.print(done.verdict())
         for path in written:
@@ -288,7 +289,7 @@ def finish_run(
             console.print(pictures.MISSING)
     if interrupted:
         kept = "nothing was measured"
-        if done.records or again:
+        if done.records:
             kept = "what was measured is kept" if written else "what was measured is above"
         print(f"Interrupted; {kept}.", file=sys.stderr)
         if again:

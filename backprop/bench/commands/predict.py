@@ -48,11 +48,14 @@ def predict(
     from backprop.bench.budget import Budget
     from backprop.bench.console import make_console
     from backprop.bench.prediction import predictions, print_predictions
+    from backprop.bench.progress import working
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)
     made = Network.parse(network, activation=activation, loss=loss)
-    rows = predictions(made, batch, dtype, select_strategies(strategy or []), budget)
+    chosen = select_strategies(strategy or [])
+    with working("measuring the limits of the machine"):
+        rows = predictions(made, batch, dtype, chosen, budget)
     if as_json:
         print(json.dumps(rows, indent=2))
     else:

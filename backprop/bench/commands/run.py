@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
@@ -28,8 +29,6 @@ from backprop.errors import RecordError
 
 if TYPE_CHECKING:
     from backprop.bench.results import Results
-    from backprop.bench.scenarios import Scenario
-    from backprop.bench.suites import Suite
 
 
 EXAMPLES = """
@@ -117,10 +116,10 @@ def run(
 
     from backprop.bench.budget import Budget
     from backprop.bench.commands.places import chosen_place
-    from backprop.bench.console import group_display
     from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
     from backprop.bench.suites import SuiteError, find_suite, restrict
     from backprop.data import load
@@ -138,47 +137,34 @@ def run(
             make_room(folder, fresh)
     dataset = load(data)
     interrupted = False
-    with chosen_place(
-        chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
-    ) as place:
+    with contextlib.ExitStack() as stack:
+        with working("starting"):
+            place = stack.enter_context(
+                chosen_place(
+                    chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
+                )
+            )
         notes = place.notes()
         for note in notes:
             print(f"Note: {note}", file=sys.stderr)
         command = ["backprop", *sys.argv[1:]]
         instrument = Instrument(folder, chosen, budget, threads, dataset, command, place, out is None)
-
-        def announce(expected: dict[Scenario, float]) -> None:
-            if expected and not as_json:
-                print(_announced(chosen, expected), file=sys.stderr)
-
-        with group_display(chosen) as (say, advance):
+        with group_display(chosen, is_told=not as_json) as display:
             try:
-                instrument.run(say, advance, resume, fresh, announce)
+                instrument.run(display, resume, fresh)
             except KeyboardInterrupt:
                 interrupted = True
     if chosen.curves and not (predict or interrupted):
         interrupted = measure_curves(folder)
     is_begun = begun(folder)
-    written = write_reports(folder) if is_begun else []
+    with working("writing the reports"):
+        written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
     try:
         finish_run(instrument.results, as_json, written, interrupted, notes, again)
     finally:  # it may exit with a code; the bounds of the maintainers stand below everything that users ask for
         if not (as_json or predict):
             print_targets_of(instrument.results)
-
-
-def _announced(suite: Suite, expected: dict[Scenario, float]) -> str:
-    """What the run will do, and how long that takes, in one sentence."""
-    from backprop.bench.report import units
-
-    cells = _counted(sum(len(suite.strategies_of(scenario)) for scenario in expected), "cell")
-    scenarios = _counted(len(expected), "scenario")
-    return f"Suite {suite.name}: {cells} in {scenarios}, about {units.duration(sum(expected.values()))}."
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _going_on(arguments: list[str], folder: Path) -> str:
@@ -191,7 +177,7 @@ def _going_on(arguments: list[str], folder: Path) -> str:
 def measure_curves(folder: Path) -> bool:
     """Measure errors against step and logit scale, unless the folder has them; whether Ctrl-C interrupted that."""
     from backprop.bench.accuracy import curves
-    from backprop.bench.console import tracked
+    from backprop.bench.progress import tracked
     from backprop.bench.report.accuracy import accuracy_frame, find_accuracy, write_accuracy
 
     if find_accuracy(folder) is None:

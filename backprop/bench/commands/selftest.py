@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from backprop.bench.commands import completion
 from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
-
-if TYPE_CHECKING:
-    from backprop.bench.selftest import SelfTest
-
-_EVERY_S = 5.0
-"""Seconds between two lines of progress."""
-
 
 EXAMPLES = """
   backprop selftest                             about two minutes
@@ -78,10 +69,11 @@ def selftest(
 
     import numpy as np
 
-    from backprop.bench.console import make_console, make_table
+    from backprop.bench.console import make_console
     from backprop.bench.folders import check_folder
     from backprop.bench.machine import cpu_name
     from backprop.bench.places.conditions import Conditions
+    from backprop.bench.progress import Pace, Progress
     from backprop.bench.selftest import (
         SelfTest,
         gain,
@@ -94,6 +86,7 @@ def selftest(
         steps_of,
     )
     from backprop.bench.suites import find_scenarios, find_suite, restrict
+    from backprop.bench.table import Columns, Table, print_tables
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
     from backprop.bench.workers import WorkerError
@@ -123,7 +116,20 @@ def selftest(
     }
     result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
-    rng, progress = np.random.default_rng(), _progress(result, runs, steps_of(schedule))
+    rng, steps = np.random.default_rng(), steps_of(schedule)
+    # As many runs as fit into the seconds: how many these are is not known, but the seconds are.
+    missing = None if runs is None else max(runs - len(result.trials), 0)
+    progress = Progress(Pace(1.0, seconds) if missing is None else Pace(missing * steps), "starting")
+    taken = 0
+
+    def alive() -> None:
+        nonlocal taken
+        taken += 1
+        number, step = len(result.trials) + 1, (taken - 1) % steps + 1
+        of = f" of {runs}" if runs is not None else ""
+        progress.say(f"run {number}{of}, step {step:,} of {steps:,}")
+        if missing is not None:
+            progress.advance()
 
     def told(result: SelfTest) -> None:
         if out is not None:
@@ -138,7 +144,8 @@ def selftest(
 
     interrupted = False
     try:
-        run_selftest(result, lambda: one_trial(chosen, site, schedule, rng, progress), runs, seconds, told)
+        with progress:
+            run_selftest(result, lambda: one_trial(chosen, site, schedule, rng, alive), runs, seconds, told)
     except WorkerError as error:
         raise BackpropError(f"A worker of the self-test failed: {error.reason}.") from error
     except KeyboardInterrupt:
@@ -167,10 +174,9 @@ def selftest(
         console = make_console()
         lines = rows(result)
         title = f"{chosen.id}, {schedule.starts} starts of {schedule.turns} turns, {len(result.trials)} runs"
-        table = make_table(title, list(lines[0]), list(lines[0])[1:])
-        for line in lines:
-            table.add_row(*line.values())
-        console.print(table)
+        found, called = list(lines[0])[2:4]
+        columns = Columns(numbers=list(lines[0])[1:], first=("planted", called, found))
+        print_tables(console, [Table(title, lines)], columns)
         console.print(gain(result))
         console.print(
             f"100 MB allocated: {tracker} saw "
@@ -183,20 +189,3 @@ def selftest(
         goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
         print(f"Interrupted; {goes_on}.", file=sys.stderr)
         sys.exit(130)
-
-
-def _progress(result: SelfTest, runs: int | None, steps: int) -> Callable[[], None]:
-    """Called after every step of a run: a line on standard error every few seconds."""
-    done, said = 0, time.monotonic()
-
-    def alive() -> None:
-        nonlocal done, said
-        done += 1
-        if time.monotonic() - said < _EVERY_S:
-            return
-        said = time.monotonic()
-        number = len(result.trials) + 1
-        of = f" of {runs}" if runs is not None else ""
-        print(f"run {number}{of}: {(done - 1) % steps + 1} of {steps} steps", file=sys.stderr, flush=True)
-
-    return alive

@@ -48,7 +48,7 @@ def verify(
         verifying, cells = prepare_run(
             Path(folder), strategy, scenario, memory_budget, time_budget, threads, data, peers
         )
-        from backprop.bench.console import tracked
+        from backprop.bench.progress import tracked
 
         interrupted = False
         with verifying:

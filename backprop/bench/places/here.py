@@ -52,14 +52,14 @@ class Here(Place):
         """The notes of the conditions."""
         return self.conditions.notes()
 
-    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[Scenario, float]:
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
         """As predicted from the machine's limits, the time of the loss, and the time in which a worker starts."""
         predicted = Predicted(self.threads).measure(
             suite, suite.scenarios, budget, lambda *_: None, lambda: None
         )
         start_up_s = self.conditions.start_up_s
         return {
-            scenario: group_seconds(records, scenario, suite.schedule, start_up_s)
+            scenario.id: group_seconds(records, scenario, suite.schedule, start_up_s)
             for scenario, records, _ in predicted
         }
 

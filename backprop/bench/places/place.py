@@ -39,8 +39,8 @@ class Place(ABC):
     def notes(self) -> list[str]:
         """One sentence for everything that is not as it should be, for the user and for every table."""
 
-    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[Scenario, float]:
-        """How long the group of each scenario is expected to take; empty where that is not known beforehand."""
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
+        """How long each group is expected to take, by the id of its scenario; empty where that is not known."""
         return {}
 
     @abstractmethod

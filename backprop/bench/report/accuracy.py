@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
 
 from backprop.bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
 from backprop.bench.output import write_files
 from backprop.bench.report import pictures, units
 from backprop.bench.report.data import Json, curve_rows
 from backprop.bench.report.frame import tuples
-from backprop.bench.report.markdown import as_text, markdown_table
+from backprop.bench.report.markdown import as_text, table_of
+from backprop.bench.report.tables import Row
+from backprop.bench.table import Columns, Table, print_tables
 
 _CSV = "accuracy.csv"
 
@@ -32,42 +35,61 @@ def broken(frame: pd.DataFrame) -> pd.DataFrame:
 
 def report_text(frame: pd.DataFrame, shown: Sequence[str] = ()) -> str:
     """Markdown: the answer and the grid as a table, where there is one, and the pictures named `shown`."""
-    wrong, grid = broken(frame), frame[frame.experiment == "grid"]
-    sections = ["# Accuracy"]
-    if len(grid):
-        answer = f"**{len(grid)} errors of {grid.strategy.nunique()} strategies over dtype, batch, width and depth: "
-        answer += f"{len(wrong)} beyond their model.**" if len(wrong) else "every one within its model.**"
-        sections.append(answer)
-        sections += [
-            f"- {row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(wrong)
-        ]
-        sections.append(_grid_table(grid))
-    else:
-        sections.append(
-            "The two curves alone; `backprop accuracy` measures every strategy against its model."
-        )
+    rows = _grid_rows(frame)
+    sections = ["# Accuracy", f"**{as_text(_answer(frame))}**" if rows else as_text(_answer(frame))]
+    sections += [f"- {as_text(line)}" for line in _wrong(frame)]
+    sections += table_of(rows)
     sections += [f"![{name.removesuffix('.svg').replace('-', ' ')}]({name})" for name in shown]
     return "\n\n".join(sections) + "\n"
 
 
-def _grid_table(grid: pd.DataFrame) -> str:
+def print_accuracy(console: Console, frame: pd.DataFrame) -> None:
+    """The same on a terminal: the answer, and the grid as a table as wide as the terminal."""
+    console.print(_answer(frame))
+    for line in _wrong(frame):
+        console.print(f"  {line}")
+    print_tables(console, [Table("", _grid_rows(frame))], _GRID)
+
+
+_GRID = Columns(
+    numbers=("cells", "smallest error", "largest error", "largest share of the model"),
+    first=("strategy", "dtype", "largest share of the model", "largest error"),
+)
+
+
+def _answer(frame: pd.DataFrame) -> str:
+    """One sentence: how many errors were measured, and how many are beyond their model."""
+    grid, wrong = frame[frame.experiment == "grid"], broken(frame)
+    if not len(grid):
+        return "The two curves alone; backprop accuracy measures every strategy against its model."
+    said = f"{len(grid)} errors of {grid.strategy.nunique()} strategies over dtype, batch, width and depth"
+    return (
+        f"{said}: {len(wrong)} beyond their model." if len(wrong) else f"{said}: every one within its model."
+    )
+
+
+def _wrong(frame: pd.DataFrame) -> list[str]:
+    return [f"{row.strategy} on {row.network}, {row.dtype}: {row.error:.1e}" for row in tuples(broken(frame))]
+
+
+def _grid_rows(frame: pd.DataFrame) -> list[Row]:
     """For every strategy and dtype, the largest error over the grid as a share of what its model allows."""
-    rows = []
+    grid, rows = frame[frame.experiment == "grid"], []
     for (strategy, dtype), cells in grid.groupby(["strategy", "dtype"], sort=False):
         shares = cells.error / cells.tolerance
         worst = next(tuples(cells.loc[[shares.idxmax()]]))
         rows.append(
             {
-                "strategy": as_text(str(strategy)),
+                "strategy": str(strategy),
                 "dtype": str(dtype),
                 "cells": units.count(len(cells)),
                 "smallest error": units.error(cells.error.min()),
                 "largest error": units.error(cells.error.max()),
                 "largest share of the model": units.percent(shares.max()),
-                "there": as_text(f"{worst.network}, batch {worst.batch_size}"),
+                "there": f"{worst.network}, batch {worst.batch_size}",
             }
         )
-    return markdown_table(rows)
+    return rows
 
 
 def write_accuracy(folder: Path, frame: pd.DataFrame) -> list[Path]:

@@ -23,7 +23,7 @@ Row = dict[str, str]
 
 TEXT_COLUMNS = {
     "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
-    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class",
+    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class", "verdict", "there",
 }  # fmt: skip
 """Headers of columns of text, which are set to the left; all others hold numbers."""
 

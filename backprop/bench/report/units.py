@@ -24,16 +24,6 @@ def seconds(value: float | None) -> str:
     return _scaled(value, _SECONDS)
 
 
-def duration(value: float) -> str:
-    """How long something takes that is known roughly: 5 s, 50 s, 2 min, 1 h 20 min."""
-    if value < 90:
-        return f"{max(5, 5 * round(value / 5))} s"
-    minutes = round(value / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
 def data_size(value: float | None) -> str:
     """A number of bytes: 1.64 GB."""
     return _scaled(value, _BYTES)

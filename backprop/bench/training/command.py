@@ -15,6 +15,7 @@ from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
 from backprop.bench.folders import TRAINING, check_folder, found, keep, lead_to, new_folder
+from backprop.bench.progress import working
 from backprop.bench.report import units
 from backprop.bench.training import reports, tables
 from backprop.bench.training.compare import Learnt, compare
@@ -24,9 +25,9 @@ from backprop.bench.training.session import (
     check_memory,
     check_room,
     make_folder,
-    progress_bar,
     run_training,
     stop_on_interrupt,
+    training_display,
 )
 from backprop.data import Dataset, load
 from backprop.registry import strategies_meant
@@ -90,8 +91,9 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     if out is None and resume is None:
         lead_to(folder, TRAINING)
     outcome = run_training(trainer, dataset, folder)
-    metrics = outcome.evaluation.metrics()
-    written = reports.write_training(folder, outcome, metrics, dataset)
+    with working("writing the report"):
+        metrics = outcome.evaluation.metrics()
+        written = reports.write_training(folder, outcome, metrics, dataset)
     _print_training(request, outcome, metrics, dataset, [outcome.weights, *written])
     return INTERRUPTED if outcome.interrupted else 0
 
@@ -117,10 +119,11 @@ def run_compare(request: Request, names: list[str], resume: Path | None, out: Pa
     _make_room(folder, "compare.json", request)
     if out is None:
         lead_to(folder, TRAINING)
-    with stop_on_interrupt() as stopped, progress_bar(", ".join(wanted)) as watch:
+    with stop_on_interrupt() as stopped, training_display(wanted) as watch:
         rows = compare(settings, strategies, dataset, budget, stopped, watch)
     command = shlex.join(["backprop", *sys.argv[1:]])
-    written = reports.write_comparison(folder, rows, per_epoch, command)
+    with working("writing the report"):
+        written = reports.write_comparison(folder, rows, per_epoch, command)
     interrupted = stopped()
     _print_comparison(request, settings, rows, per_epoch, written, interrupted)
     return INTERRUPTED if interrupted else 0

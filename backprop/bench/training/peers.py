@@ -101,10 +101,17 @@ class Epoch(Strategy[Run]):
 
 
 def measure_peers(
-    data: str, optimizer: str, batch_size: int, threads: int, schedule: Schedule, libraries: Sequence[str]
+    data: str,
+    optimizer: str,
+    batch_size: int,
+    threads: int,
+    schedule: Schedule,
+    libraries: Sequence[str],
+    advance: Callable[[], None] = lambda: None,
 ) -> SamplesByName:
     """Seconds of every epoch by library and start; the first epoch of a start is a warm-up.
 
+    `advance` is called after every turn of all libraries, for a display.
     Raises `WorkerError` where a library fails.
     """
     from backprop.data import load
@@ -118,6 +125,7 @@ def measure_peers(
         schedule,
         site,
         np.random.default_rng(),
+        advance,
     )
     for outcome in turns.outcomes.values():
         if outcome.failure is not None:
@@ -221,10 +229,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print a table, and write peers.json where a folder is given."""
     import msgspec
 
-    from backprop.bench.console import make_console, make_table
+    from backprop.bench.console import make_console
     from backprop.bench.folders import keep
     from backprop.bench.machine import describe_machine
+    from backprop.bench.progress import Pace, Progress
     from backprop.bench.report import units
+    from backprop.bench.table import Columns, Table, print_tables
     from backprop.peers.pytorch import TorchGrad
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -241,17 +251,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep("The file", [chosen.out / "peers.json"] if chosen.out else [], chosen.fresh)
     schedule = Schedule(chosen.starts, chosen.turns, slow_s=_EPOCH_S * chosen.starts * chosen.turns)
     results = []
-    columns = ("library", "seconds per epoch", "short-form ÷ library", "from", "to")
     counts = chosen.threads or [min(2, len(available_cores()))]
     for threads, optimizer in itertools.product(counts, chosen.optimizer or ("momentum", "adam")):
-        rows = summary(measure_peers(chosen.data, optimizer, chosen.batch, threads, schedule, installed()))
+        with Progress(Pace(chosen.starts * chosen.turns), f"{optimizer}, threads: {threads}") as progress:
+            samples = measure_peers(
+                chosen.data, optimizer, chosen.batch, threads, schedule, installed(), progress.advance
+            )
+        rows = summary(samples)
         results.append({"optimizer": optimizer, "threads": threads, "libraries": rows})
-        table = make_table(f"{optimizer}, {chosen.data}, threads: {threads}", columns, columns[1:])
-        for row in rows:
-            ratios = (row["ratio_short_form"], row["ratio_low"], row["ratio_high"])
-            seconds = units.seconds(row["seconds_per_epoch"])
-            table.add_row(row["library"], seconds, *map(units.ratio, ratios))
-        make_console().print(table)
+        texts = [
+            {
+                "library": row["library"],
+                "seconds per epoch": units.seconds(row["seconds_per_epoch"]),
+                "short-form ÷ library": units.ratio(row["ratio_short_form"]),
+                "from": units.ratio(row["ratio_low"]),
+                "to": units.ratio(row["ratio_high"]),
+            }
+            for row in rows
+        ]
+        columns = Columns(list(texts[0])[1:], everything="peers.json (--out)")
+        title = f"{optimizer}, {chosen.data}, threads: {threads}"
+        print_tables(make_console(), [Table(title, texts)], columns)
     if chosen.out:
         chosen.out.mkdir(parents=True, exist_ok=True)
         machine = msgspec.to_builtins(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +11,15 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from backprop import Strategy
+from backprop.bench.progress import Pace, Progress
 from backprop.bench.report import units
 from backprop.data import Dataset
 from backprop.errors import BudgetError, OutputError
 from backprop.training import DivergenceError, Evaluation, Settings, Trainer, find_optimizer, save_checkpoint
 
 WEIGHTS = "weights.npz"
-_REFRESH_S = 0.2
 
 Stopped = Callable[[], bool]
 Watch = Callable[[Trainer, float], None]
@@ -48,7 +44,7 @@ def run_training(trainer: Trainer, dataset: Dataset, folder: Path) -> Outcome:
     weights = folder / WEIGHTS
     test = dataset.test_images, dataset.test_labels
     try:
-        with stop_on_interrupt() as stopped, progress_bar(trainer.settings.strategy) as watch:
+        with stop_on_interrupt() as stopped, training_display([trainer.settings.strategy]) as watch:
             while not trainer.finished and not stopped():
                 watch(trainer, trainer.take_step())
                 if trainer.step % trainer.batches.per_epoch == 0 and not trainer.finished:
@@ -122,34 +118,21 @@ def stop_on_interrupt() -> Iterator[Stopped]:
 
 
 @contextmanager
-def progress_bar(name: str) -> Iterator[Watch]:
-    """Loss, accuracy and time to go on standard error, where that is a terminal.
-
-    It is drawn between steps, five times a second: a thread of its own would disturb what is measured.
-    """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[learnt]}"),
-        TimeRemainingColumn(),
-    )
-    if not sys.stderr.isatty():
-        yield lambda trainer, loss: None
-        return
-    with Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as progress:
-        task = progress.add_task(f"training by {name}", total=1.0, learnt="")
-        drawn = 0.0
+def training_display(names: Sequence[str]) -> Iterator[Watch]:
+    """The progress of trainings by these strategies, one after another, with what each has learnt so far."""
+    with Progress(Pace(len(names)), f"training by {names[0]}") as progress:
+        resumed_at: float | None = None
 
         def watch(trainer: Trainer, loss: float) -> None:
-            nonlocal drawn
-            now = time.monotonic()
-            if now - drawn < _REFRESH_S and not trainer.finished:
-                return
-            drawn = now
+            nonlocal resumed_at
+            name = trainer.settings.strategy
+            reached = names.index(name) + trainer.progress
+            if resumed_at is None:
+                resumed_at = reached
+                progress.pace.expect(len(names) - reached)
             accuracy = f"{trainer.history[-1].test_accuracy:.2%}" if trainer.history else "-"
-            learnt = f"step {trainer.step}, loss {trainer.mean_loss or loss:.4f}, test accuracy {accuracy}"
-            progress.update(task, completed=trainer.progress, learnt=learnt)
-            progress.refresh()
+            learnt = f"loss {trainer.mean_loss or loss:.4f}, test accuracy {accuracy}"
+            progress.say(f"training by {name}: step {trainer.step:,}, {learnt}")
+            progress.advance(reached - resumed_at - progress.pace.done)
 
         yield watch

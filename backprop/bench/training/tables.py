@@ -15,6 +15,7 @@ from backprop.bench.report import units
 from backprop.bench.report.markdown import table_of
 from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.tables import Row
+from backprop.bench.table import Columns
 from backprop.bench.training.compare import Learnt
 from backprop.training import Metrics, Point
 
@@ -115,14 +116,23 @@ def _percent(share: float) -> str:
 
 def print_metrics(console: Console, metrics: Metrics, title: str) -> None:
     """Three tables: the figures of the whole, those of every class, and the confusion matrix."""
-    print_rows(console, title, summary_rows(metrics))
-    print_rows(console, "Per class", class_rows(metrics))
-    print_rows(console, "Confusion", confusion_rows(metrics))
+    for name, rows in (
+        (title, summary_rows(metrics)),
+        ("Per class", class_rows(metrics)),
+        ("Confusion", confusion_rows(metrics)),
+    ):
+        print_rows(console, name, rows, Columns(everything="report.md"))
 
 
 def print_comparison(console: Console, rows: Sequence[Learnt], batches_per_epoch: int, title: str) -> None:
     """One row a strategy."""
-    print_rows(console, title, compare_rows(rows, batches_per_epoch))
+    print_rows(console, title, compare_rows(rows, batches_per_epoch), _COMPARED)
+
+
+_COMPARED = Columns(
+    first=("strategy", "test accuracy", "time a step", "steps"),
+    prose=("status", "reason"),
+)
 
 
 def metrics_markdown(

@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.bench.folders import keep
     from backprop.bench.machine import describe_machine
     from backprop.bench.output import write_files
+    from backprop.bench.progress import tracked, working
     from backprop.bench.training.tables import as_csv
     from backprop.data import load
     from backprop.training import Settings
@@ -94,10 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep("The file", [chosen.out / "targets.json"] if chosen.out else [], chosen.fresh)
     dataset = load(chosen.data)
     rows = []
-    for seed in SEEDS:
+    for seed in tracked(SEEDS, "training with the seed", str):
         rows.append(row_of_seed(Settings(epochs=chosen.epochs, seed=seed), dataset))
         print(rows[-1], flush=True)
-    peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
+    with working("tracing the memory of one epoch"):
+        peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     if chosen.out:
         values = {
