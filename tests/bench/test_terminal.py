@@ -95,7 +95,8 @@ def test_run_shows_every_strategy_with_its_time(width, results, tmp_path):
     said = one_line(text)
     assert "status: disagrees" in said or "disagrees" in lines[STRATEGIES[-3]]
     assert "over-memory-budget" in said
-    assert "unstable: start 2 differs by 30% from the others" in said
+    assert "unstable" in said
+    assert "start 2 differs by 30% from the others" in said
     assert ("All are in results.csv." in said) == ("left out at this width" in said)
     if width >= 80:
         assert {"1.0e-16", "9.3", "kB"} <= set(lines[STRATEGIES[1]].split())
@@ -127,7 +128,7 @@ def test_the_command_verify_fits_its_terminal(width, tmp_path):
 
 
 def test_the_width_is_that_of_the_terminal_and_a_pipe_has_none(tmp_path):
-    arguments = "predict", "784-512-10"
+    arguments = "predict", "--network", "784-512-10"
     widths = {
         max(map(len, backprop(*arguments, cwd=tmp_path, columns=w).out.splitlines())) for w in (60, 61, 62)
     }
@@ -140,7 +141,7 @@ def test_the_width_is_that_of_the_terminal_and_a_pipe_has_none(tmp_path):
 
 @every_width
 def test_predict_shows_every_strategy_with_its_time_and_why_it_does_not_fit(width, tmp_path):
-    text = backprop("predict", "784-512-10", "--memory-budget", "1GB", cwd=tmp_path, columns=width).out
+    text = backprop("predict", "--network", "784-512-10", "--memory-budget", "1GB", cwd=tmp_path, columns=width).out
     lines = rows_of(fitting(text, width), STRATEGIES)
     assert all(re.search(r"\d (µs|ms|s|min|h|days)|-", line) for line in lines.values())
     assert "the budget is 1 GB" in one_line(text)
