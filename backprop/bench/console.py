@@ -109,11 +109,16 @@ _PAIRS = Columns(
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
-    """Every pair with its distance, the distance allowed, and the verdict."""
+    """Every pair with its distance, the distance allowed, and the verdict.
+
+    A program that reads a line of a pipe needs the scenario in it; on a terminal it stands above the table.
+    """
     tables = []
     for (scenario, dtype), pairs in by_scenario(agreements).items():
+        place = {} if console.file.isatty() else {"scenario": scenario, "dtype": dtype}
         rows = [
             {
+                **place,
                 "first": one_line(pair.first),
                 "second": one_line(pair.second),
                 "distance": units.error(pair.distance),

@@ -7,8 +7,9 @@ import pytest
 from command import backprop, terminal
 from rows import RUN, agreement, left_out, record, write_journal, wrong
 
-from backprop import installed_strategies
+from backprop import Network, installed_strategies
 from backprop.bench.accuracy import ErrorRow
+from backprop.bench.budget import Budget
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.check.show import show, show_kinds
@@ -16,6 +17,7 @@ from backprop.bench.commands.options import finish_run
 from backprop.bench.console import make_console, print_targets
 from backprop.bench.listing import print_listing
 from backprop.bench.machine import Limits
+from backprop.bench.prediction import predictions, print_predictions
 from backprop.bench.report.accuracy import accuracy_frame, print_accuracy
 from backprop.bench.results import Results
 from backprop.bench.training.compare import Learnt
@@ -28,13 +30,6 @@ STRATEGIES = tuple(installed_strategies())
 LONGEST = sorted(STRATEGIES, key=len)[-2:]
 
 every_width = pytest.mark.parametrize("width", [40, 80, 120])
-
-
-@pytest.fixture(autouse=True)
-def limits(monkeypatch):
-    """A machine whose limits are known at once."""
-    monkeypatch.setattr("backprop.bench.prediction.measure_limits", lambda dtype: Limits(1e11, 1e10))
-    monkeypatch.setattr("backprop.bench.forecast._loss_seconds", lambda *_: 1e-3)
 
 
 def capture(width, show):
@@ -127,22 +122,30 @@ def test_the_command_verify_fits_its_terminal(width, tmp_path):
     assert "2 gradients and 1 pairs compared, 0 cells left out: all agree." in one_line(text)
 
 
-def test_the_width_is_that_of_the_terminal_and_a_pipe_has_none(tmp_path):
-    arguments = "predict", "--network", "784-512-10"
-    widths = {
-        max(map(len, backprop(*arguments, cwd=tmp_path, columns=w).out.splitlines())) for w in (60, 61, 62)
-    }
-    assert max(widths) <= 62
-    assert max(map(len, backprop(*arguments, cwd=tmp_path).out.splitlines())) > 120
+def test_the_width_is_that_of_the_terminal_and_a_pipe_has_none(capsys):
+    for width in (60, 61, 100):
+        text = capture(width, print_predicted)
+        assert max(map(len, text.splitlines())) > width - 10
+    print_predicted()
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 120
 
 
 # predict, list, check ---------------------------------------------------------------------------------
 
 
+def print_predicted():
+    """What `backprop predict` prints of the network of README, of which not everything fits."""
+    network, budget = Network.parse("784-512-10"), Budget(1e9, 60.0)
+    rows = predictions(
+        network, 32, "float64", list(installed_strategies().values()), budget, Limits(1e11, 1e10)
+    )
+    print_predictions(make_console(), network, 32, "float64", budget, rows)
+
+
 @every_width
-def test_predict_shows_every_strategy_with_its_time_and_why_it_does_not_fit(width, tmp_path):
-    text = backprop("predict", "--network", "784-512-10", "--memory-budget", "1GB", cwd=tmp_path, columns=width).out
-    lines = rows_of(fitting(text, width), STRATEGIES)
+def test_predict_shows_every_strategy_with_its_time_and_why_it_does_not_fit(width):
+    text = capture(width, print_predicted)
+    lines = rows_of(text, STRATEGIES)
     assert all(re.search(r"\d (µs|ms|s|min|h|days)|-", line) for line in lines.values())
     assert "the budget is 1 GB" in one_line(text)
     if width >= 80:
