@@ -29,14 +29,15 @@ from typing import Any
 import pandas as pd
 
 import backprop.bench
-from backprop.bench.comparison import compare_runs, render
+from backprop.bench.comparison import compare_runs
 from backprop.bench.report.accuracy import curves
-from backprop.bench.report.frame import load_run
-from backprop.bench.report.headline import headline_cells, headline_table
+from backprop.bench.report.answer import answer as find_answer
+from backprop.bench.report.comparison import render
+from backprop.bench.report.frame import load_run, tuples
+from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table, summary
 from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
 from backprop.bench.report.targets import summary_rows, targets
-from backprop.bench.report.units import ratio
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point
@@ -57,14 +58,8 @@ def table(rows: Iterable[dict[str, str]]) -> str:
 
 
 def answer(folder: Path) -> str:
-    """What the dense Jacobian costs beside the short form, as a sentence."""
-    cells = headline_cells(backprop.bench.load(folder)).set_index("strategy")
-    shown = cells.loc[["full-jacobian", "short-form"], ["ratio", "peak_bytes"]].to_numpy(float)
-    time, memory = (ratio(dense / short).rstrip("x") for dense, short in shown.T)
-    return (
-        f"The Jacobian way takes {time} times the time and {memory} times the memory of the short form, "
-        "for the same digits."
-    )
+    """What the dearest exact derivation costs beside the cheapest one, as a run says it."""
+    return find_answer(tuples(backprop.bench.load(folder))).sentence
 
 
 def comparison(folder: Path) -> str:
