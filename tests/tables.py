@@ -46,7 +46,7 @@ LAYERS = {
         if name not in HIDDEN
     },
     "linear-square": lambda width: Linear(width, width),
-    "leaky-relu": lambda width: LeakyReLU(),
+    "outside-leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""

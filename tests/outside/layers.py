@@ -16,7 +16,7 @@ LEAK = 0.1
 class LeakyReLU(Elementwise):
     """y = x where x > 0, and LEAK x elsewhere."""
 
-    name: ClassVar[str] = "leaky-relu"
+    name: ClassVar[str] = "outside-leaky-relu"
     reads_input: ClassVar[bool] = True
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
     forward_flops_per_element: ClassVar[int] = 2

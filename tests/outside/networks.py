@@ -16,7 +16,7 @@ def _classifier(*hidden, width=4):
 
 
 NETWORKS = {
-    "leaky-relu": _classifier(LeakyReLU()),
+    "outside-leaky-relu": _classifier(LeakyReLU()),
     "unaware-leaky-relu": _classifier(UnawareLeakyReLU()),
     "swish": _classifier(Swish()),
     "layer-norm": _classifier(LayerNorm(4)),

@@ -142,7 +142,7 @@ def _elsewhere(
     }
     shuffled = rng.permutation(len(batch.labels))
     inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)
-    return moved, inputs, (batch.labels[shuffled] + 1) % network.classes
+    return moved, inputs, (batch.labels[shuffled] + 1) % network.label_classes
 
 
 def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:

@@ -77,7 +77,6 @@ LOOKALIKES: dict[str, Callable[[Array], Array]] = {
         for name, kind in ACTIVATIONS.items()
         if issubclass(kind, Elementwise)
     },
-    "softplus": _logistic,
     "elu": lambda z: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0))),
 }
 """The derivatives of other activations."""
