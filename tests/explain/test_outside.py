@@ -59,7 +59,7 @@ def test_a_strategy_that_takes_parts_of_the_batch_is_refused():
 
 @pytest.mark.parametrize("render", [render_text, render_markdown, render_html])
 @pytest.mark.parametrize(
-    "name", sorted(set(NETWORKS) - {"prelu", "vjp-only", "outside-leaky-relu", "unaware-leaky-relu"})
+    "name", sorted(set(NETWORKS) - {"prelu", "vjp-only", "outside-leaky-relu", "unaware-outside-leaky-relu"})
 )
 def test_a_network_with_layers_from_outside_is_explained_without_a_formula_that_is_not_known(name, render):
     network = NETWORKS[name]

@@ -50,7 +50,7 @@ class LeakyReLU(Elementwise):
 class UnawareLeakyReLU(LeakyReLU):
     """The same layer, whose author did not state that it has a kink."""
 
-    name: ClassVar[str] = "unaware-leaky-relu"
+    name: ClassVar[str] = "unaware-outside-leaky-relu"
     kinks: ClassVar[tuple[float, ...]] = ()
 
 

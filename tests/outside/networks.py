@@ -17,7 +17,7 @@ def _classifier(*hidden, width=4):
 
 NETWORKS = {
     "outside-leaky-relu": _classifier(LeakyReLU()),
-    "unaware-leaky-relu": _classifier(UnawareLeakyReLU()),
+    "unaware-outside-leaky-relu": _classifier(UnawareLeakyReLU()),
     "swish": _classifier(Swish()),
     "layer-norm": _classifier(LayerNorm(4)),
     "layer-norm-tanh": _classifier(LayerNorm(4), Tanh()),

@@ -81,6 +81,8 @@ LOOKALIKES: dict[str, Callable[[Array], Array]] = {
 }
 """The derivatives of other activations."""
 
+_EDGED = frozenset(name for name, kind in ACTIVATIONS.items() if kind.kinks)
+
 
 # Edges: the slope left of a kink, and the place of the kink, that a tensor got would need.
 #
@@ -178,8 +180,9 @@ def _slopes(state: State, activation: Elementwise) -> Iterator[tuple[str, Array 
         yield _FORMULA, 1 / right, f"δ of layer {layer} is divided by {f}'(z{layer}) instead of multiplied"
     for slope, formula in wrong_formulas(activation, z, y):
         yield _FORMULA, slope, f"{f}'(z{layer}) is taken for {formula}"
+    edged = () if activation.smooth else _EDGED  # another slope left of an edge is told by the edges
     for other_name, derivative in LOOKALIKES.items():
-        if other_name != f:
+        if other_name != f and other_name not in edged:
             yield _FORMULA, derivative(z), f"{other_name}'(z{layer}) stands for {f}'(z{layer})"
 
 
