@@ -111,16 +111,16 @@ class Network:
                     f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
                 )
         loss_function = make_loss(loss)
-        is_one = isinstance(activation, str) or not isinstance(activation, Sequence)
-        between = [activation] * (len(sizes) - 2) if is_one else list(activation)
+        one = None if isinstance(activation, list | tuple) else str(activation)
+        between = list(activation) if one is None else [one] * (len(sizes) - 2)
         if len(between) != len(sizes) - 2:
             raise NetworkError(
                 f"The network has {len(between)} activations; expected one for each of its {len(sizes) - 2} hidden "
                 "layers, or a single name."
             )
         hidden = [find_activation("activation", name) for name in between]
-        if is_one and not hidden:
-            find_activation("activation", activation)  # a name that nobody needs must be known, too
+        if one is not None and not hidden:
+            find_activation("activation", one)  # a name that nobody needs must be known, too
         layers: list[Layer] = []
         for (i, o), make in itertools.zip_longest(itertools.pairwise(int(size) for size in sizes), hidden):
             layers.append(Linear(i, o, bias))
@@ -372,6 +372,11 @@ class Network:
         """The sizes alone: `784-512-10`."""
         linear = [layer for layer in self.layers if isinstance(layer, Linear)]
         return "-".join(str(size) for size in [linear[0].inputs, *(layer.outputs for layer in linear)])
+
+    @property
+    def all_sizes(self) -> tuple[int, ...]:
+        """The sizes alone: (784, 512, 10)."""
+        return tuple(int(size) for size in self.sizes.split("-"))
 
     @property
     def text(self) -> str:

@@ -149,7 +149,9 @@ class Scenario:
         def batch(n: int) -> Batch:
             inputs = rng.random((n, self.network.inputs), dtype=np.float32)
             inputs *= rng.random((n, self.network.inputs), dtype=np.float32) < _SYNTHETIC_DENSITY
-            return Batch(inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.label_classes, n))
+            return Batch(
+                inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.label_classes, n)
+            )
 
         return Samples(batch(max(self.batch_size, 2)), batch(100))
 

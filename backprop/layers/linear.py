@@ -73,8 +73,8 @@ class Linear(Layer):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (i, o) and b (o,)."""
-        weights = {"W": (self.inputs, self.outputs)}
-        return {**weights, "b": (self.outputs,)} if self.bias else weights
+        shapes: dict[str, tuple[int, ...]] = {"W": (self.inputs, self.outputs)}
+        return {**shapes, "b": (self.outputs,)} if self.bias else shapes
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """W normal with variance 2/i (He et al. 2015), b zero."""

@@ -38,13 +38,11 @@ class Hinge(Loss):
     }
     cells: ClassVar[Mapping[str, str]] = {
         "value": f"SUMPRODUCT(({_CELLS}>0)*({_CELLS}))",
-        "gradient": (
-            f"(IF({{y}}-SUMPRODUCT({{ys}},{{ts}})+1-{{t}}>0,1,0)-{{t}}*SUMPRODUCT(({_CELLS}>0)*1))"
-        ),
+        "gradient": (f"(IF({{y}}-SUMPRODUCT({{ys}},{{ts}})+1-{{t}}>0,1,0)-{{t}}*SUMPRODUCT(({_CELLS}>0)*1))"),
     }
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: (
-            _of_gaps(autograd.numpy.maximum, y, autograd.numpy.eye(y.shape[1])[labels])
+        "autograd": lambda autograd, y, labels: _of_gaps(
+            autograd.numpy.maximum, y, autograd.numpy.eye(y.shape[1])[labels]
         ),
         "jax": lambda jax, y, labels: _of_gaps(
             jax.numpy.maximum, y, jax.numpy.eye(y.shape[1], dtype=y.dtype)[labels]

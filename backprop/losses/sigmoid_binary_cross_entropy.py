@@ -44,7 +44,9 @@ class SigmoidBinaryCrossEntropy(Loss):
             / len(y)
         ),
         "jax": lambda jax, y, labels: (
-            jax.numpy.sum(jax.nn.softplus(y) - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels) * y)
+            jax.numpy.sum(
+                jax.nn.softplus(y) - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels) * y
+            )
             / len(y)
         ),
         "torch": lambda torch, y, labels: (

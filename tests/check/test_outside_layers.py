@@ -63,7 +63,9 @@ def checked(network, function, dtype="float64", n=6, seed=1, **options):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hidden", ["outside-leaky-relu", "unaware-outside-leaky-relu", "swish", "layer-norm"])
+@pytest.mark.parametrize(
+    "hidden", ["outside-leaky-relu", "unaware-outside-leaky-relu", "swish", "layer-norm"]
+)
 def test_a_right_gradient_through_a_layer_from_outside_is_right(hidden, dtype):
     for seed in range(8):
         found = checked(NETWORKS[hidden], by_hand(hidden.removeprefix("unaware-")), dtype, seed=seed)

@@ -22,7 +22,16 @@ def check(
     ] = None,
     network: Annotated[str, typer.Option(help="Its sizes.")] = "784-512-10",
     activation: Annotated[str, typer.Option(help="After every hidden layer.")] = "relu",
-    loss: Annotated[str, typer.Option(help="cross-entropy or mean-squared-error.")] = "cross-entropy",
+    loss: Annotated[
+        str, typer.Option(help="Such as cross-entropy, mean-squared-error, binary-cross-entropy, hinge.")
+    ] = "cross-entropy",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="After the last layer: softmax, sigmoid, tanh, none, …; default: what the loss needs."
+        ),
+    ] = None,
+    no_bias: Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")] = False,
     batch: Annotated[int, typer.Option(help="Samples of the batch.")] = 16,
     dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float64",
     weight_decay: Annotated[float, typer.Option(help="λ, where the loss has λ/2 Σ W².")] = 0.0,
@@ -64,7 +73,20 @@ def check(
     memory_bytes = (
         available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
     )
-    job = Job(target, network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
+    job = Job(
+        target,
+        network,
+        activation,
+        loss,
+        batch,
+        dtype,
+        seed,
+        weight_decay,
+        threads,
+        rtol,
+        output,
+        not no_bias,
+    )
     try:
         answers = check_target(job, timeout_s, memory_bytes)
     except KeyboardInterrupt:
