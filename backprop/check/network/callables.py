@@ -83,13 +83,20 @@ def _by_name(function: Function, by_name: Mapping[str, str], rest: Mapping[str, 
 
 
 def _taken(function: Function) -> list[str] | None:
-    """The names of the arguments that a call has to give; None where they cannot be known."""
+    """The names of the arguments that a call gives; None where they cannot be known.
+
+    Those without a default, and labels that have one, as in loss(X, y=None).
+    """
     try:
         parts = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
         return None
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [part.name for part in parts if part.kind in kinds and part.default is part.empty]
+    return [
+        part.name
+        for part in parts
+        if part.kind in kinds and (part.default is part.empty or _plain(part.name) in _ROLES["labels"])
+    ]
 
 
 def _in_roles(taken: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:

@@ -259,14 +259,14 @@ class Reading:
         every = orders(self._network)
         shapes = [np.shape(value) for value in values]
         wanted = {leaf.name: leaf.shape for leaf in self.structure(layout).leaves}
-        fitting = [
-            words
+        fits = {
+            words: sum(_alike(shape, wanted[name]) for shape, name in zip(shapes, names, strict=True))
             for words, names in every.items()
-            if all(_alike(shape, wanted[name]) for shape, name in zip(shapes, names, strict=True))
-        ]
-        self.order = fitting[0] if fitting else next(iter(every))
+        }
+        fitting = [words for words, count in fits.items() if count == max(fits.values())]
+        self.order, all_fit = fitting[0], max(fits.values()) == len(values)
         names = every[self.order]
-        if len(fitting) > 1:
+        if len(fitting) > 1 and all_fit:
             self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
         by_name = dict(zip(names, values, strict=True))
         return {name: by_name[name] for name in self._roles}

@@ -152,6 +152,9 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
     dy = state.handed @ run.weights[state.k].T
     for kind, slope, text in _slopes(state, activation):
         yield state.wrong_below(kind, f"in which {text}", dy * slope)
+    f, layer = activation.name, j + 1
+    text = f"in which {f} is applied to the gradient from above, which is not multiplied by {f}'(z{layer})"
+    yield state.wrong_below(_PLACE, text, activation.forward({}, dy))
     if not activation.smooth:
         yield from _edges(state, dy, got)
 

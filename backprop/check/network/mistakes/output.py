@@ -111,6 +111,7 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
         yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
+    yield from _divided(right, got)
 
 
 def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
@@ -188,6 +189,30 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
     yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
+
+
+def _divided(right: State, got: Got) -> Iterator[State]:
+    """The softmax exp z / (Σ exp z + ε), with the largest logit subtracted or not: p times S / (S + ε)."""
+    run, weights = right.run, right.run.names(right.k)[0]
+    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
+    if not is_softmax or weights not in got.tensors or weights not in got.wrong:
+        return
+    p, x, largest = run.y, run.x[-1], run.z[-1].max(axis=1, keepdims=True)
+    shifted = np.exp(run.z[-1] - largest).sum(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        sums = (shifted, ", the largest z subtracted"), (shifted * np.exp(largest), "")
+    for total, words in sums:
+        epsilon = 0.0
+        for _ in range(_NEWTON):  # by Gauss and Newton, as above
+            delta = (p * total / (total + epsilon) - run.targets) / run.n
+            slope = -p * total / np.square(total + epsilon) / run.n
+            step = fit_line(x.T @ delta, x.T @ slope, got.tensors[weights])
+            if step is None or abs(step) <= _CONVERGED * epsilon:
+                break
+            epsilon = max(epsilon + step, 0.0)
+        if 0 < epsilon < _LARGEST_EPSILON:
+            text = f"the gradient with exp z / (Σ exp z + ε) for the softmax, ε = {epsilon:.3g}{words}"
+            yield right.wrong(_KIND, text, (p * total / (total + epsilon) - run.targets) / run.n, fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.

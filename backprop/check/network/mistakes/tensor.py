@@ -137,6 +137,9 @@ def _other_biases(state: State) -> Iterator[Candidate]:
         yield kind, f"{text}: δ is not summed over the batch", other
     for text, number in one_number(delta):
         yield kind, text, np.full(o, number)
+    weights = state.weight_gradient
+    yield kind, "dW summed over the inputs, instead of δ summed over the batch", weights.sum(axis=0)
+    yield kind, "dW averaged over the inputs, instead of δ summed over the batch", weights.mean(axis=0)
     if n > 1:
         if n == o:
             yield kind, "δ summed over the outputs instead of the batch", delta.sum(axis=1)
