@@ -87,14 +87,13 @@ class Scenario:
         """Raise `DataError` where `samples` would, or where none of the digits is there; makes no samples."""
         if self.synthetic:
             return
-        height, width = dataset.train_images.shape[1:]
-        side = self.pooled_to
-        if side is not None and (height % side or width % side):
+        size, side = dataset.train_images.shape[1:], self.pooled_to
+        if side is not None and (len(size) != 2 or size[0] % side or size[1] % side):
             raise DataError(
-                f"The images of {dataset.name} are {height} x {width}; "
+                f"The images of {dataset.name} are {' x '.join(map(str, size))}; "
                 f"expected multiples of {side} for the scenario {self.name}."
             )
-        self._check_pixels(height * width if side is None else side * side)
+        self._check_pixels(dataset.pixels if side is None else side * side)
         for labels in (dataset.train_labels, dataset.test_labels):
             if not np.isin(labels, self.digits).any():
                 raise DataError(

@@ -32,7 +32,7 @@ MemoryBudget = Annotated[
 ]
 TimeBudget = Annotated[str | None, typer.Option(help="The most time of a cell, such as 60s, the default.")]
 Threads = Annotated[int, typer.Option(help="Threads of the numerical libraries; as many cores are pinned.")]
-Data = Annotated[str, typer.Option(help="sample (shipped), mnist (whole), or a folder of IDX files.")]
+Data = Annotated[str, typer.Option(help="sample (shipped), mnist (whole), or a folder or file of images.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Replace what is there; what that is is said first.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
@@ -55,7 +55,7 @@ def prepare_run(
     from backprop.bench.budget import Budget
     from backprop.bench.quick_look import QuickLook
     from backprop.bench.suites import find_scenarios
-    from backprop.data import load
+    from backprop.bench.dataset import load
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)

@@ -82,7 +82,7 @@ def run(
     from backprop.bench.journal import begun, locked, make_room
     from backprop.bench.report import write_reports
     from backprop.bench.suites import SuiteError, find_suite, restrict
-    from backprop.data import load
+    from backprop.bench.dataset import load
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)

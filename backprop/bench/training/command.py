@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from backprop.bench.training.session import (
     run_training,
     stop_on_interrupt,
 )
-from backprop.data import Dataset, load
+from backprop.bench.dataset import load
+from backprop.data import Dataset
 from backprop.training import (
     Checkpoint,
     CheckpointError,
@@ -72,6 +73,14 @@ class Request:
         optimizer = find_optimizer(said.get("optimizer", Settings.optimizer))
         return Settings(**{"learning_rate": optimizer.learning_rate, **defaults, **said})
 
+    def fitted(self, settings: Settings, dataset: Dataset) -> Settings:
+        """The settings with a network of the data's sizes, where the user gave none."""
+        if "network" in self.said:
+            return settings
+        _, *hidden, _ = settings.build_network().all_sizes
+        sizes = [dataset.pixels, *hidden, dataset.classes]
+        return replace(settings, network="-".join(map(str, sizes)))
+
 
 def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     """Train once; the exit code."""
@@ -79,6 +88,8 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     settings, checkpoint, folder = _start(request, resume, out)
     source = request.data or (checkpoint.source if checkpoint else DEFAULT_DATA)
     dataset = load(source)
+    if checkpoint is None:
+        settings = request.fitted(settings, dataset)
     check_memory(settings, find_strategy(settings.strategy), budget.memory_bytes)
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels, source)
     if checkpoint is not None:
@@ -108,6 +119,7 @@ def run_compare(request: Request, names: str, resume: Path | None, out: Path | N
     if not strategies:
         raise SettingsError(f"The strategies to compare are {names!r}; expected names with commas between.")
     dataset = load(request.data or DEFAULT_DATA)
+    settings = request.fitted(settings, dataset)
     images, labels = dataset.train_images, dataset.train_labels
     check_data(settings, images, labels)
     dtype, rng = np.dtype(settings.dtype), np.random.default_rng()
