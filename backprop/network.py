@@ -147,7 +147,7 @@ class Network:
         A hidden layer without a name has `activation`; a name after the last size is the output's. Raises
         `NetworkError` for any other form, or for an output that is named twice.
         """
-        parts = [part.partition(":") for part in re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)]
+        parts = [part.partition(":") for part in split_sizes(text)]
         try:
             sizes = [int(size) for size, _, _ in parts]
         except ValueError:
@@ -393,6 +393,11 @@ class Network:
         has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts) + ("" if has_bias else " without biases")
+
+
+def split_sizes(text: str) -> list[str]:
+    """The parts of a text that `Network.parse` reads: ["784", "64:tanh", "10"]; a name may have hyphens, too."""
+    return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
 
 
 _NO_OUTPUT = ("linear", "none")

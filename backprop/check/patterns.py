@@ -103,9 +103,9 @@ def _by_line(values: Array, got: Array, known: Known) -> str:
     ratio = (values / known.values).reshape(got.shape).astype(np.float64)
     for axis, word in ((1, "row"), (0, "column")):
         low, high = ratio.min(axis=axis), ratio.max(axis=axis)
-        if np.all(high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))) and np.ptp(high) > _SAME * np.max(
-            np.abs(high)
-        ):
+        if np.all(high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))) and np.ptp(
+            high
+        ) > _SAME * np.max(np.abs(high)):
             shown = ", ".join(f"{each:.6g}" for each in high[:_FEW]) + ", …" * (len(high) > _FEW)
             return f"got / expected is one number in each {word}: {shown}."
     return ""

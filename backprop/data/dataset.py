@@ -22,8 +22,8 @@ class Dataset:
     """Training and test images with their labels, checked against each other when it is made.
 
     train_images, test_images: grey levels 0 to 255, uint8 (n, height, width), or in colour (n, height, width, 3).
-    train_labels, test_labels: class numbers, uint8 (n,), all below `classes`. name: what reports call the set, such as
-    `mnist`. notes: what was done with the files beyond reading them, in sentences.
+    train_labels, test_labels: class numbers, uint8 (n,), all below `classes`. name: what reports call the set, such
+    as `mnist`. notes: what was done with the files beyond reading them, in sentences.
 
     Raises `DataError` for an array of another type or shape, an empty one, counts that differ, or a label that is
     no class.

@@ -1,8 +1,8 @@
 """Data sets that are one file: Keras' mnist.npz, and Kaggle's train.csv or a pair of such tables.
 
-    mnist.npz                           x_train, y_train, x_test, y_test
-    train.csv                           label, pixel0, pixel1, … with or without these names; it is split
-    mnist_train.csv, mnist_test.csv     both have labels: the other is found by its name
+mnist.npz                           x_train, y_train, x_test, y_test
+train.csv                           label, pixel0, pixel1, … with or without these names; it is split
+mnist_train.csv, mnist_test.csv     both have labels: the other is found by its name
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def read_file(path: Path) -> Dataset:
     """Read a set from one file, named after it; raises `DataError` for a file of another content."""
     if path.name.casefold().endswith(".npz"):
         arrays = read_npz(path, _KERAS)
-        train, test = (Part(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{path}, {part}") for part in ("train", "test"))
+        train, test = (
+            Part(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{path}, {part}") for part in ("train", "test")
+        )
         return dataset_of(train, test, path.stem)
     return _read_tables(path)
 
@@ -56,7 +58,9 @@ def _read_tables(path: Path) -> Dataset:
                 Part(images, labels, str(path)), Part(test_images, test_labels, str(other)), name, [note]
             )
     if len(labels) < _TEST_EVERY:
-        raise DataError(f"The table {path} has {len(labels)} rows; expected at least {_TEST_EVERY}, to be split.")
+        raise DataError(
+            f"The table {path} has {len(labels)} rows; expected at least {_TEST_EVERY}, to be split."
+        )
     is_test = np.arange(len(labels)) % _TEST_EVERY == _TEST_EVERY - 1
     count = int(is_test.sum())
     note = f"{path.name} was split: every sixth image, {count:,} of {len(labels):,}, is a test image."
@@ -74,12 +78,14 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         table = pd.read_csv(path, header=0 if has_names else None)
     except (OSError, ValueError, UnicodeError, EOFError) as error:
         said = " ".join(str(error).split()).rstrip(".")
-        raise DataError(f"The table {path} cannot be read: got {said!r}, expected rows of numbers.") from error
+        raise DataError(
+            f"The table {path} cannot be read: got {said!r}, expected rows of numbers."
+        ) from error
     names = [str(name).strip().casefold() for name in table.columns]
     if has_names and "label" not in names:
         raise DataError(
-            f"The table {path} has no labels: got the columns {', '.join(names[:3])}, …, expected label, pixel0, pixel1, …, "
-            "as Kaggle's train.csv has them."
+            f"The table {path} has no labels: got the columns {', '.join(names[:3])}, …, expected label, pixel0, "
+            "pixel1, …, as Kaggle's train.csv has them."
         )
     place = names.index("label") if has_names else 0
     kinds = {dtype.kind for dtype in table.dtypes}

@@ -48,9 +48,14 @@ def read_folder(folder: Path, names: tuple[str, ...]) -> Dataset:
     wanted = ""
     if not folder.is_dir():
         folder, wanted = folder.parent, folder.name
-    for place in (folder, *(inner for pattern in _ALSO_IN for inner in sorted(folder.glob(pattern)) if inner.is_dir())):
+    for place in (
+        folder,
+        *(inner for pattern in _ALSO_IN for inner in sorted(folder.glob(pattern)) if inner.is_dir()),
+    ):
         sets = {prefix: files for prefix, files in _sets(place).items() if len(files) == len(ROLES)}
-        chosen = {prefix: files for prefix, files in sets.items() if prefix.rstrip("-_") == wanted or not wanted}
+        chosen = {
+            prefix: files for prefix, files in sets.items() if prefix.rstrip("-_") == wanted or not wanted
+        }
         if len(chosen) > 1:
             known = ", ".join(prefix.rstrip("-_") or "(none)" for prefix in sorted(chosen))
             first = place / sorted(chosen)[-1].rstrip("-_")
@@ -98,7 +103,11 @@ def _missing(folder: Path, names: tuple[str, ...]) -> DataError:
 
 def _read(files: Set, name: str) -> Dataset:
     train, test = (
-        Part(_array(files[f"{part}-images"], (3, 4)), _array(files[f"{part}-labels"], (1, 2)), str(files[f"{part}-labels"]))
+        Part(
+            _array(files[f"{part}-images"], (3, 4)),
+            _array(files[f"{part}-labels"], (1, 2)),
+            str(files[f"{part}-labels"]),
+        )
         for part in ("train", "test")
     )
     notes = []

@@ -1,7 +1,7 @@
 """Forms: images and labels as files hold them, as grey levels 0 to 255 and class numbers from 0, and what was done.
 
-    images    whole numbers 0 to 255; floating-point numbers 0 to 1 or 0 to 255, rounded to levels
-    labels    whole numbers (n,); (n, 1); of QMNIST the first of eight columns
+images    whole numbers 0 to 255; floating-point numbers 0 to 1 or 0 to 255, rounded to levels
+labels    whole numbers (n,); (n, 1); of QMNIST the first of eight columns
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Part(NamedTuple):
     where: str
 
 
-def dataset_of(train: Part, test: Part, name: str, notes: Sequence[str] = (), *, from_one: bool = False) -> Dataset:
+def dataset_of(
+    train: Part, test: Part, name: str, notes: Sequence[str] = (), *, from_one: bool = False
+) -> Dataset:
     """The data set of both parts; `notes` and what is done here are in its notes.
 
     from_one: whether the labels are known to begin at 1. Raises `DataError` for what is no image or no label.
@@ -49,7 +51,9 @@ def dataset_of(train: Part, test: Part, name: str, notes: Sequence[str] = (), *,
             worst = each.min() if each.min() < 0 else each.max()
             raise DataError(f"The labels of {part.where} hold {worst}; expected classes from 0 to {_WHITE}.")
     classes = max(_FEWEST_CLASSES, largest + 1)
-    arrays = [part for pair in zip(images, [each.astype(np.uint8) for each in labels], strict=True) for part in pair]
+    arrays = [
+        part for pair in zip(images, [each.astype(np.uint8) for each in labels], strict=True) for part in pair
+    ]
     return Dataset(arrays[0], arrays[1], arrays[2], arrays[3], classes, name, tuple(dict.fromkeys(said)))
 
 
@@ -99,6 +103,6 @@ def _class_numbers(part: Part, said: list[str]) -> npt.NDArray[np.int64]:
 
 
 def _begin_at_one(labels: Sequence[npt.NDArray[np.int64]], largest: int) -> bool:
-    """Whether the classes are counted from 1: no label is 0, and every other up to the largest, beyond 9, is there."""
+    """Whether classes are counted from 1: no label is 0, and every other up to the largest, beyond 9, is there."""
     seen = np.unique(np.concatenate(list(labels)))
     return largest >= _FEWEST_CLASSES and np.array_equal(seen, np.arange(1, largest + 1))

@@ -97,10 +97,10 @@ def load_mnist(source: str | Path) -> Dataset:
     """Load a set of labelled images.
 
     source: `"sample"`, the 5,000 + 1,000 images shipped with the package; `"mnist"`, the whole original set of
-    60,000 + 10,000, downloaded on first use; a folder with images and labels as MNIST, Fashion-MNIST, Kuzushiji-MNIST,
-    EMNIST and QMNIST come, or as torchvision leaves them (`backprop.data.folder`); or one file, Keras' mnist.npz or
-    Kaggle's train.csv (`backprop.data.files`). A `Path` is always a folder or a file. What was done beyond reading, such
-    as images that were turned, is in the notes of the set.
+    60,000 + 10,000, downloaded on first use; a folder with images and labels as MNIST, Fashion-MNIST,
+    Kuzushiji-MNIST, EMNIST and QMNIST come, or as torchvision leaves them (`backprop.data.folder`); or one file,
+    Keras' mnist.npz or Kaggle's train.csv (`backprop.data.files`). A `Path` is always a folder or a file. What was
+    done beyond reading, such as images that were turned, is in the notes of the set.
 
     Raises `DataError` for an unknown source, for a file that is missing or not what it should be, and where no mirror
     serves the whole set.

@@ -32,7 +32,9 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
             missing = [name for name in names if name not in held]
             if missing:
                 listed = ", ".join(sorted(held)[:8]) or "nothing"
-                raise DataError(f"The file {path} has no array {missing[0]}: got {listed}, expected {', '.join(names)}.")
+                raise DataError(
+                    f"The file {path} has no array {missing[0]}: got {listed}, expected {', '.join(names)}."
+                )
             return {name: _read(archive, name, path) for name in names}
     except DataError:
         raise
@@ -53,20 +55,28 @@ def _read(archive: zipfile.ZipFile, name: str, path: Path) -> npt.NDArray[Any]:
         version = np.lib.format.read_magic(file)
         readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         if version not in readers:
-            raise DataError(f"The array {name} of {path} has the .npy version {version}; expected 1.0 or 2.0.")
+            raise DataError(
+                f"The array {name} of {path} has the .npy version {version}; expected 1.0 or 2.0."
+            )
         shape, fortran_order, dtype = readers[version](file)
         if dtype.kind not in _KINDS:
-            raise DataError(f"The array {name} of {path} is of {dtype}; expected numbers: nothing is unpickled.")
+            raise DataError(
+                f"The array {name} of {path} is of {dtype}; expected numbers: nothing is unpickled."
+            )
         size = math.prod(shape) * dtype.itemsize
         most = min(info.file_size, info.compress_size * _DEFLATE_LIMIT, path.stat().st_size * _DEFLATE_LIMIT)
         if size > most:
             raise DataError(
-                f"The array {name} of {path} is truncated or its header lies: got at most {most} bytes, expected {size} "
-                f"for {' x '.join(map(str, shape))} items of {dtype}."
+                f"The array {name} of {path} is truncated or its header lies: got at most {most} bytes, "
+                f"expected {size} for {' x '.join(map(str, shape))} items of {dtype}."
             )
-        content = file.read(size + 1)  # one byte more shows trailing bytes, and at the end zipfile checks the CRC
+        content = file.read(
+            size + 1
+        )  # one byte more shows trailing bytes, and at the end zipfile checks the CRC
     if len(content) != size:
-        raise DataError(f"The array {name} of {path} has the wrong length: got {len(content)} bytes, expected {size}.")
+        raise DataError(
+            f"The array {name} of {path} has the wrong length: got {len(content)} bytes, expected {size}."
+        )
     array = np.frombuffer(bytearray(content), dtype)
     array = array.reshape(shape, order="F" if fortran_order else "C")
     return np.ascontiguousarray(array, dtype.newbyteorder("="))

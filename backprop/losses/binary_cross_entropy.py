@@ -1,4 +1,4 @@
-"""The binary cross-entropy of every output, L = -1/n Σₙ Σ_c (t log y + (1 - t) log (1 - y)), with t the labels one-hot.
+"""The binary cross-entropy of every output, L = -1/n Σₙ Σ_c (t log y + (1 - t) log (1 - y)), t the labels one-hot.
 
     ∂L/∂y[n,c] = 1/n · (y[n,c] - t[n,c]) / (y[n,c] (1 - y[n,c]))
 

@@ -1,4 +1,4 @@
-"""Sigmoid and binary cross-entropy as one loss of the logits, L = 1/n Σₙ Σ_c log(1 + exp(∓z)), - where t = 1, + where 0.
+"""Sigmoid and binary cross-entropy as one loss of the logits, L = 1/n Σₙ Σ_c log(1 + exp(∓z)), - where t is 1.
 
     ∂L/∂z[n,c] = 1/n · (σ(z[n,c]) - t[n,c])        with t the labels one-hot
 

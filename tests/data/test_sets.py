@@ -194,8 +194,9 @@ def test_digits_without_a_zero_are_not_counted_from_one(tmp_path, tiny_arrays):
 def test_of_several_sets_in_a_folder_one_is_named(tmp_path, tiny_arrays):
     for split in ("digits", "mnist"):
         folder = emnist(tmp_path, tiny_arrays, split)
-    assert f"got emnist-digits, emnist-mnist, expected one, or one by its name, such as --data {folder}" in refusal(
-        folder
+    assert (
+        f"got emnist-digits, emnist-mnist, expected one, or one by its name, such as --data {folder}"
+        in refusal(folder)
     )
     for given in (folder / "emnist-digits", str(folder / "emnist-digits")):
         assert load(given).name == "emnist-digits"
@@ -203,7 +204,10 @@ def test_of_several_sets_in_a_folder_one_is_named(tmp_path, tiny_arrays):
 
 def test_qmnist_has_its_class_in_the_first_of_eight_columns(tmp_path, tiny_arrays):
     train, labels, test, test_labels = tiny_arrays
-    wide = [np.column_stack([each] + [np.full(len(each), 70_000)] * 7).astype(np.int32) for each in (labels, test_labels)]
+    wide = [
+        np.column_stack([each] + [np.full(len(each), 70_000)] * 7).astype(np.int32)
+        for each in (labels, test_labels)
+    ]
     arrays = [train, wide[0], test, wide[1]]
     dataset = load(write_set(tmp_path, arrays, "qmnist-", "test", "labels-idx2-int"))
     assert_is(dataset, tiny_arrays)
@@ -228,14 +232,19 @@ def test_levels_of_any_type_are_the_same_images(tmp_path, tiny_arrays, dtype):
 
 
 def test_images_from_zero_to_one_are_the_same_levels(tmp_path, tiny_arrays):
-    arrays = [(array / np.float32(255)).astype(np.float32) if array.ndim == 3 else array for array in tiny_arrays]
+    arrays = [
+        (array / np.float32(255)).astype(np.float32) if array.ndim == 3 else array for array in tiny_arrays
+    ]
     dataset = load(write_set(tmp_path, arrays))
     assert_is(dataset, tiny_arrays)
     assert dataset.notes == ()
 
 
 def test_images_between_the_levels_are_rounded_and_that_is_said(tmp_path, tiny_arrays):
-    arrays = [array.astype(np.float32) + np.float32(0.3) * (array < 200) if array.ndim == 3 else array for array in tiny_arrays]
+    arrays = [
+        array.astype(np.float32) + np.float32(0.3) * (array < 200) if array.ndim == 3 else array
+        for array in tiny_arrays
+    ]
     dataset = load(write_set(tmp_path, arrays))
     assert_is(dataset, tiny_arrays)
     assert dataset.notes == ("The images were rounded to 256 levels of grey.",)

@@ -53,9 +53,9 @@ def prepare_run(
     cores = fix_threads(threads)  # before NumPy loads
 
     from backprop.bench.budget import Budget
+    from backprop.bench.dataset import load
     from backprop.bench.quick_look import QuickLook
     from backprop.bench.suites import find_scenarios
-    from backprop.bench.dataset import load
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)

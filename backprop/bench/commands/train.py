@@ -19,7 +19,9 @@ def train(
         str | None,
         typer.Option(help="sample (shipped, the default), mnist (whole), or a folder or file of images."),
     ] = None,
-    network: Annotated[str | None, typer.Option(help="Its sizes; by default those of the data, with 512 hidden units.")] = None,
+    network: Annotated[
+        str | None, typer.Option(help="Its sizes; by default those of the data, with 512 hidden units.")
+    ] = None,
     activation: Annotated[str | None, typer.Option(help="relu by default.")] = None,
     loss: Annotated[str | None, typer.Option(help="cross-entropy by default.")] = None,
     epochs: Annotated[int | None, typer.Option(help="5 by default, or as many as the seconds allow.")] = None,

@@ -14,6 +14,7 @@ import numpy as np
 from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
+from backprop.bench.dataset import load
 from backprop.bench.folders import TRAINING, found, keep, lead_to, new_folder
 from backprop.bench.report import units
 from backprop.bench.training import reports, tables
@@ -28,7 +29,6 @@ from backprop.bench.training.session import (
     run_training,
     stop_on_interrupt,
 )
-from backprop.bench.dataset import load
 from backprop.data import Dataset
 from backprop.training import (
     Checkpoint,

@@ -173,7 +173,7 @@ def _mistake_rows(evaluation: Evaluation, images: Array) -> list[Json]:
 
 
 def _as_url(image: Array) -> str:
-    """The image (rows, columns), in grey, with values from 0 (white) to its largest (black), as the address of a PNG."""
+    """The image in grey, with values from 0 (white) to its largest (black), as the address of a PNG."""
     image = np.asarray(image, dtype=float)
     if image.ndim == 3:  # in colour
         image = image.mean(axis=-1)

@@ -21,8 +21,25 @@ Function = Callable[..., Any]
 ARGUMENTS = ("params", "inputs", "labels")
 _ROLES = {
     "params": frozenset(["params", "parameters", "param", "theta", "weights", "model", "p", "w"]),
-    "inputs": frozenset(["x", "xs", "inputs", "input", "data", "images", "features", "a0", "xbatch", "batchx", "xtrain"]),
-    "labels": frozenset(["y", "ys", "labels", "label", "targets", "target", "t", "ybatch", "batchy", "ytrain", "ytrue", "onehot"]),
+    "inputs": frozenset(
+        ["x", "xs", "inputs", "input", "data", "images", "features", "a0", "xbatch", "batchx", "xtrain"]
+    ),
+    "labels": frozenset(
+        [
+            "y",
+            "ys",
+            "labels",
+            "label",
+            "targets",
+            "target",
+            "t",
+            "ybatch",
+            "batchy",
+            "ytrain",
+            "ytrue",
+            "onehot",
+        ]
+    ),
 }
 """What people call the three arguments."""
 _DICTS = ("params", "parameters", "param", "theta")
@@ -223,7 +240,7 @@ def _key_of(kept: Mapping[str, Any], local: str, before: str) -> str | None:
 
 
 def _of_object(owner: Any, method: Function, names: Sequence[str]) -> Adapted:
-    """A method of an object: the parameters are put where the object holds them, then it is called with the samples."""
+    """A method of an object; the parameters are put where the object holds them before each call."""
     taken = _taken(method) or []
     forward = getattr(owner, "forward", None)
     first = (
@@ -275,6 +292,6 @@ def made(kind: type, sizes: Sequence[int]) -> Any:
     if not taken:
         return kind()
     raise CheckError(
-        f"The class {kind.__name__} takes ({', '.join(taken)}); expected the {len(sizes)} sizes of the network, a list "
-        "of them, or nothing."
+        f"The class {kind.__name__} takes ({', '.join(taken)}); expected the {len(sizes)} sizes of the network, "
+        "a list of them, or nothing."
     )

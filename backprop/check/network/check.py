@@ -53,8 +53,8 @@ def check_network_gradient(
     allows.
 
     Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
-    gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and `Network.check_parameters` for
-    arguments that do not fit, and whatever `function` raises.
+    gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
+    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     check_rtol(rtol)
     network.check_parameters(params)
@@ -112,7 +112,7 @@ def check_network_gradient(
 
 
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
-    """Raise `CheckError` where a gradient that is wrong in the layout that was found is right in another that fits."""
+    """Raise `CheckError` where a gradient that is wrong in the layout found is right in another that fits."""
     batch, decay, rtol = truth.batch, truth.weight_decay, truth.rtol
     own = (reading.layout or Layout()).words()
     for words, (layout, answer) in reading.others(truth.params, batch.inputs, batch.labels):

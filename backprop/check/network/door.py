@@ -1,4 +1,4 @@
-"""`backprop.check_network`: the check of a network's gradient as one call, of functions and methods as people have them."""
+"""`backprop.check_network`: the check of a network's gradient in one call, of functions and methods of any form."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ def check_network(
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
-        network = backprop.Network.mlp(784, 64, 10, activation="tanh", output="sigmoid", loss="half-squared-error")
-        check = backprop.check_network(backprop_by_hand, network)       # check.ok, check.findings, print(check)
+        network = backprop.Network.mlp(784, 64, 10, output="sigmoid", loss="half-squared-error")
+        check = backprop.check_network(my_gradient, network)       # check.ok, check.findings, print(check)
 
-    function: called with (params, inputs, labels), with the parameters one by one under their names, or a method of an
-    object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it wants
-    is found by trying and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class numbers or
-    one-hot labels. params: random by default, biases among them, drawn with `seed`. inputs (n, i) and labels (n,), class
-    numbers: by default sixteen random samples; both are given or none. weight_decay: the λ of λ/2 Σ W² in the loss.
+    function: called with (params, inputs, labels), with the parameters one by one under their names, or a method of
+    an object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it
+    wants is found by trying, and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class
+    numbers or one-hot labels.
+    params: by default random, biases among them, drawn with `seed`.
+    inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
+    weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the

@@ -34,8 +34,9 @@ CONTAINERS: dict[str, str] = {
 class Layout:
     """One way to hand over parameters, samples and labels; the defaults are those of this package.
 
-    weights: "io" or "oi". samples: "rows" or "columns". biases: "o", "1o" or "o1". labels: "classes" for class numbers
-    (n,), "targets" for what the loss compares with, one-hot (n, c) or in columns (c, n). container: of `CONTAINERS`.
+    weights: "io" or "oi". samples: "rows" or "columns". biases: "o", "1o" or "o1". labels: "classes" for class
+    numbers (n,), "targets" for what the loss compares with, one-hot (n, c) or in columns (c, n). container: one of
+    `CONTAINERS`.
     """
 
     weights: str = "io"

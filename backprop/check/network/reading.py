@@ -1,8 +1,8 @@
 """Reading: a user's function, called in the layout that it wants, and its answer as gradients by name.
 
-The layout of this package is tried first. Others are tried only where the function raises there, or returns shapes that
-say so, and one is taken only where no other orientation of weights and samples fits as well: what the sizes of the
-network do not tell is refused, never guessed.
+The layout of this package is tried first. Others are tried only where the function raises there, or returns shapes
+that say so, and one is taken only where no other orientation of weights and samples fits as well: what the sizes of
+the network do not tell is refused, never guessed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Reading:
         return self._named(answer, layout)
 
     def read(self, gradient: Mapping[str, Any], layout: Layout | None = None) -> Answer:
-        """The tensors of an answer in this package's layout; what is amiss with them in the layout of the function."""
+        """The tensors of an answer in this package's layout, and what is amiss with them in the function's own."""
         layout = layout or self.layout or Layout()
         backward_order = [names[local] for names in reversed(self._network.names) for local in names]
         answer = read_answer(gradient, self.structure(layout), order=backward_order)
@@ -201,8 +201,8 @@ class Reading:
         found = {each.layout.orientation: each.layout.words(has_biases) for each in chosen}
         if len(found) > 1:
             raise CheckError(
-                f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the sizes do "
-                "not tell which it is; expected a batch and sizes of the network that all differ."
+                f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the "
+                "sizes do not tell which it is; expected a batch and sizes of the network that all differ."
             )
 
     # Arguments and answers ----------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ class Reading:
         return all(hasattr(value, "__array__") or isinstance(value, int | float) for value in values)
 
     def _in_order(self, values: list[Any], layout: Layout) -> dict[str, Any]:
-        """Gradients that have no names, in the first order in which their shapes fit; else in that of the parameters."""
+        """Gradients that have no names by name, in the order in which the most of their shapes fit."""
         every = orders(self._network)
         shapes = [np.shape(value) for value in values]
         wanted = {leaf.name: leaf.shape for leaf in self.structure(layout).leaves}

@@ -98,7 +98,7 @@ class Run:
 
     @property
     def fused(self) -> bool:
-        """Whether the short form leaves out the last layer, a softmax or a sigmoid, so that the last δ is (y - t)/n."""
+        """Whether the short form leaves out the last layer, softmax or sigmoid, so that the last δ is (y - t)/n."""
         return self.network.short is not self.network
 
     @property
