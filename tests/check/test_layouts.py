@@ -1,5 +1,7 @@
 """The network door takes a gradient in the layout of its author, says which, and never guesses where two fit."""
 
+import itertools
+
 import numpy as np
 import pytest
 from tables import sentence
@@ -8,7 +10,6 @@ import backprop
 from backprop import Network
 from backprop.check.network.layouts import Layout, orders, roles
 from backprop.errors import CheckError
-import itertools
 
 NETWORK = Network.mlp(9, 7, 5)
 

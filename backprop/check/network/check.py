@@ -15,11 +15,12 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.kinds import Finding
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed, shape_mistakes
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
 from backprop.check.network.layouts import Layout
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading
+from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
 from backprop.check.result import GradientCheck, TensorCheck, Verdict

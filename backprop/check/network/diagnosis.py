@@ -1,6 +1,6 @@
 """Diagnosis: what is wrong with the gradient of a network, in findings.
 
-In the order of this file: the whole diagnosis; a narrower dtype; difference quotients; shapes.
+In the order of this file: the whole diagnosis; a narrower dtype; difference quotients.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
-from backprop.check.network.mistakes.tensor import one_number
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
 from backprop.check.network.truth import Truth
 from backprop.check.patterns import entries
@@ -30,8 +28,6 @@ _ROOM = 2.0
 """The tensors of a hypothesis round as the right ones do, or up to this much worse."""
 _ROUGHEST = 1e-3
 """Of a tensor: however coarse its rounding, a hypothesis must fit to this."""
-_TIGHT = 1e-3
-"""Of that, for a single number: it fits by chance far more often than an array does."""
 _LONE = ("lower-precision", "swapped-tensors")
 """Kinds that a tensor which the search could not explain may have by itself."""
 
@@ -304,68 +300,3 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
         "everywhere, however large the entry is, as cancellation leaves them."
     )
     return found("difference-quotient", None, evidence, "likely" if eps < _ROUGHEST else "possible")
-
-
-# Shapes that say what went wrong: a transpose, or a bias gradient with a row for every sample.
-
-
-def shape_mistakes(
-    answer: Answer, gradient: Mapping[str, Any], truth: Truth, shapes: Mapping[str, tuple[int, ...]]
-) -> list[Finding]:
-    """The findings of an answer; a `wrong-shape` that is a known mistake is named as that one.
-
-    shapes: those of the parameters in the layout of the user's function.
-    """
-    return [
-        _named_shape(finding, finding.tensor, answer, gradient, truth, shapes[finding.tensor])
-        if finding.kind == "wrong-shape" and finding.tensor is not None
-        else finding
-        for finding in answer.findings
-    ]
-
-
-def _named_shape(
-    finding: Finding,
-    name: str,
-    answer: Answer,
-    gradient: Mapping[str, Any],
-    truth: Truth,
-    shape: tuple[int, ...],
-) -> Finding:
-    if name in answer.transposed:
-        right = not truth.compare(name, answer.reshaped[name])[1].any()
-        values = "its values are those of expectedᵀ" if right else "its values are wrong beside that"
-        evidence = f"{name} has the shape {shape[::-1]}; its parameter has {shape}, and {values}."
-        return found("transposed", name, evidence, "certain" if right else "likely")
-    run = Run.of(truth.network, truth.params, truth.batch.inputs, truth.batch.labels)
-    deltas = {} if run is None else {run.names(k)[1]: delta for k, delta in run.deltas()}
-    got = _returned(name, gradient)
-    if got is None or name not in deltas:
-        return finding
-    delta, n = deltas[name], len(truth.batch.labels)
-    o = delta.shape[1]
-    if got.shape in ((n, o), (o, n)):
-        rows = got if got.shape == (n, o) else got.T
-        right = any(np.allclose(rows, scale * delta, rtol=_ROUGHEST) for scale in (1, n))
-        evidence = f"{name} has the shape {got.shape}, a value for every sample; its parameter has {shape}."
-        evidence += " They are the δ of the samples." if right else ""
-        return found("bias-not-summed", name, evidence, "certain" if right else "likely")
-    if got.size == 1 and o > 1:
-        room = _ROUGHEST * float(np.sum(np.abs(delta)))
-        for text, number in one_number(delta):
-            scales = [scale for scale in (1, n) if abs(float(got.item()) - scale * number) <= room * _TIGHT]
-            if scales:
-                evidence = f"{name} has the shape {got.shape}; its parameter has {shape}. It is {text}."
-                return found("bias-not-summed", name, evidence)
-    return finding
-
-
-def _returned(name: str, gradient: Mapping[str, Any]) -> Array | None:
-    """What was returned under a parameter's name, or the one that was read as it; None where it is no array."""
-    if name not in gradient:
-        keys = [key for key in gradient if isinstance(key, str) and key.casefold().endswith(name.casefold())]
-        name = keys[0] if len(keys) == 1 else name
-    try:
-        return np.asarray(gradient[name], np.float64)
-    except (KeyError, TypeError, ValueError):
-        return None
