@@ -74,7 +74,9 @@ def shortened(error: BaseException) -> str:
 
 def _near_key(error: BaseException, params: Mapping[str, Any] | None) -> str:
     """Where a parameter is looked up under a name that it has not: the names that there are."""
-    if not isinstance(error, KeyError) or not params or not error.args or error.args[0] in params:
+    if not isinstance(error, KeyError) or not isinstance(params, Mapping) or not error.args:
+        return ""
+    if error.args[0] in params:
         return ""
     key = str(error.args[0])
     folded = {name.casefold(): name for name in params}

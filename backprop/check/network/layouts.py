@@ -167,9 +167,12 @@ def layouts(network: Network) -> Iterator[list[Layout]]:
     Class numbers (n,) come after one-hot labels: p - y of (c, n) and (n,) is broadcast, where it should not be, but
     code that takes a label as an index raises for one-hot labels, which are floating-point numbers.
     """
-    plain = all(roles(network).values())
+    kinds = set(roles(network).values())
+    containers = ["dict", "flat"] if "" not in kinds else ["dict"]
+    if kinds == {"W", "b"}:
+        containers = list(CONTAINERS)
     orientations = [("io", "rows"), ("oi", "columns"), ("oi", "rows"), ("io", "columns")]
-    for container in CONTAINERS if plain else ("dict",):
+    for container in containers:
         for weights, samples in orientations:
             biases = ("o", "1o") if samples == "rows" else ("o1", "o")
             yield [

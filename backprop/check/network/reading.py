@@ -134,7 +134,9 @@ class Reading:
         first: _Tried | None = None
         try:
             answer = self.call(plain, params, inputs, labels)
-            first = _Tried(plain, answer, self._misfits(answer, plain))
+            misfits = self._misfits(answer, plain)
+            # Other calls may write to what this one returned.
+            first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
         except Exception as error:  # of whatever kind: it is the user's code
             if not _speaks_of_layout(error):
                 raise

@@ -9,6 +9,7 @@ import sympy
 
 from backprop.arrays import Array
 from backprop.errors import UnknownNameError
+from backprop.explain.formulas import formula
 from backprop.explain.names import LOSS
 from backprop.explain.step import Derivative
 from backprop.explain.symbolic.arrays import symbols
@@ -141,8 +142,7 @@ def _of_short(layer: Layer, loss: Loss, c: int) -> Derivation:
 
 def _closed_form(layer: Layer) -> str:
     """The layer's ∂p/∂x for one sample, as its file states it: p[o] (δ[o,i] - p[i])."""
-    stated = layer.formulas.get("input_jacobian", "").replace("n,", "")
-    return stated.format_map({"x": "x", "y": "p"})
+    return formula("input_jacobian", layer, {"x": "x", "y": "p"}).replace("n,", "")
 
 
 def derive_network(network: Network, n: int) -> Derivation:
