@@ -104,7 +104,8 @@ class Scenario:
     def _check_pixels(self, pixels: int) -> None:
         if pixels != self.network.inputs:
             raise DataError(
-                f"The images have {pixels} pixels; expected {self.network.inputs} for the scenario {self.name}."
+                f"The images have {pixels} pixels; expected {self.network.inputs} for the scenario {self.name}, or a "
+                f"suite of your own with a network of {pixels} inputs (run --suite file.toml)."
             )
 
     @classmethod

@@ -493,6 +493,20 @@ def test_a_slip_of_a_real_network_has_a_name(name):
     assert all(words in finding.evidence for finding in check.findings)
 
 
+def test_a_wrong_derivative_of_the_silu_is_named():
+    def gradient(params, x, y):
+        z = x @ params["W1"] + params["b1"]
+        s = sigmoid(z)
+        p = softmax((z * s) @ params["W2"] + params["b2"], 1)
+        d2 = (p - np.eye(5)[y]) / len(y)
+        d1 = d2 @ params["W2"].T * s
+        return {"W1": x.T @ d1, "b1": d1.sum(0), "W2": (z * s).T @ d2, "b2": d2.sum(0)}
+
+    (finding,) = backprop.check_network(gradient, Network.parse("9-7:silu-5")).findings
+    assert finding.kind == "activation-derivative-formula"
+    assert "σ(z) (without z σ'(z))" in finding.evidence
+
+
 def test_got_over_expected_that_is_one_number_a_row_is_said():
     rng = np.random.default_rng(0)
     x, t = rng.standard_normal(6), rng.random(4)

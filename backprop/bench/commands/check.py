@@ -17,7 +17,8 @@ def check(
     target: Annotated[
         str | None,
         typer.Argument(
-            help="file.py:function or package.module:function, called with (params, inputs, labels)."
+            help="file.py:function, file.py:Class.method, notebook.ipynb:function or package.module:function; "
+            "called with (params, inputs, labels), in the layout that it wants."
         ),
     ] = None,
     network: Annotated[str, typer.Option(help="Its sizes.")] = "784-512-10",

@@ -11,6 +11,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.network.mistakes.state import Got, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
+from backprop.layers.silu import SiLU
 from backprop.layers.gelu import normal_distribution
 
 # Slopes: what is written by mistake for f'(z), one table an activation.
@@ -43,6 +44,12 @@ def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tupl
         yield gelu_tanh_slope(z), "the derivative of its approximation by tanh"
         logistic = _logistic(_STEEP * z)
         yield logistic + _STEEP * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
+    elif isinstance(activation, SiLU):
+        logistic = _logistic(z)
+        yield logistic, "σ(z) (without z σ'(z))"
+        yield z * logistic * (1 - logistic), "z σ'(z) (without σ(z))"
+        yield logistic + logistic * (1 - logistic), "σ(z) + σ'(z) (without the factor z)"
+        yield logistic + y * logistic, "σ(z) + z σ²(z)"
 
 
 def gelu_tanh(z: Array) -> Array:
