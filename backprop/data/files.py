@@ -8,6 +8,7 @@ mnist_train.csv, mnist_test.csv     both have labels: the other is found by its 
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         first = pd.read_csv(path, header=None, nrows=1, dtype=str)
         has_names = not all(_is_number(cell) for cell in first.iloc[0])
         table = pd.read_csv(path, header=0 if has_names else None)
-    except (OSError, ValueError, UnicodeError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:
         said = " ".join(str(error).split()).rstrip(".")
         raise DataError(
             f"The table {path} cannot be read: got {said!r}, expected rows of numbers."

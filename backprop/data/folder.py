@@ -48,26 +48,27 @@ def read_folder(folder: Path, names: tuple[str, ...]) -> Dataset:
     wanted = ""
     if not folder.is_dir():
         folder, wanted = folder.parent, folder.name
-    for place in (
-        folder,
-        *(inner for pattern in _ALSO_IN for inner in sorted(folder.glob(pattern)) if inner.is_dir()),
-    ):
-        sets = {prefix: files for prefix, files in _sets(place).items() if len(files) == len(ROLES)}
+    for pattern in ("", *_ALSO_IN):
+        places = sorted(place for place in folder.glob(pattern) if place.is_dir()) if pattern else [folder]
         chosen = {
-            prefix: files for prefix, files in sets.items() if prefix.rstrip("-_") == wanted or not wanted
+            place / prefix.rstrip("-_"): files for place in places for prefix, files in _whole(place, wanted)
         }
         if len(chosen) > 1:
-            known = ", ".join(prefix.rstrip("-_") or "(none)" for prefix in sorted(chosen))
-            first = place / sorted(chosen)[-1].rstrip("-_")
             raise DataError(
-                f"The folder {place} holds several sets: got {known}, expected one, or one by its name, such as "
-                f"--data {first}."
+                f"The folder {folder} holds several sets: got {', '.join(map(str, chosen))}, expected one, or one by "
+                f"its name, such as --data {next(iter(chosen))}."
             )
-        if chosen:
-            prefix, files = next(iter(chosen.items()))
-            own = place.parent if place.name == "raw" else place
-            return _read(files, prefix.rstrip("-_") or own.resolve().name)
+        for path, files in chosen.items():
+            return _read(files, path.parent.name if path.name == "raw" else path.resolve().name)
     raise _missing(folder, names)
+
+
+def _whole(folder: Path, wanted: str) -> list[tuple[str, Set]]:
+    """The sets in a folder of which no file is missing: those of a name, else that without one, else all."""
+    sets = {prefix: files for prefix, files in _sets(folder).items() if len(files) == len(ROLES)}
+    if wanted:
+        return [(prefix, files) for prefix, files in sets.items() if prefix.rstrip("-_") == wanted]
+    return [("", sets[""])] if "" in sets else sorted(sets.items())
 
 
 def _sets(folder: Path) -> dict[str, Set]:

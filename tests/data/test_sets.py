@@ -127,6 +127,18 @@ def test_a_table_of_kaggle_is_split_and_that_is_said(tmp_path, tiny_arrays, name
     assert dataset.notes == ("train.csv was split: every sixth image, 2 of 12, is a test image.",)
 
 
+@pytest.mark.parametrize("cut", [0, 20])
+def test_a_gzipped_table_is_read_and_a_damaged_one_refused(tmp_path, tiny_arrays, cut):
+    write_table(tmp_path / "train.csv", *tiny_arrays[:2])
+    packed = gzip.compress((tmp_path / "train.csv").read_bytes())
+    file = tmp_path / "mnist.csv.gz"
+    file.write_bytes(packed[:-cut] if cut else packed)
+    if cut:
+        assert "cannot be read" in refusal(file)
+    else:
+        assert load(file).name == "mnist"
+
+
 def test_two_tables_with_labels_are_not_split(tmp_path, tiny_arrays):
     train, labels, test, test_labels = tiny_arrays
     write_table(tmp_path / "mnist_train.csv", train, labels)
@@ -194,12 +206,25 @@ def test_digits_without_a_zero_are_not_counted_from_one(tmp_path, tiny_arrays):
 def test_of_several_sets_in_a_folder_one_is_named(tmp_path, tiny_arrays):
     for split in ("digits", "mnist"):
         folder = emnist(tmp_path, tiny_arrays, split)
+    said = refusal(folder)
     assert (
-        f"got emnist-digits, emnist-mnist, expected one, or one by its name, such as --data {folder}"
-        in refusal(folder)
+        f"got {folder / 'emnist-digits'}, {folder / 'emnist-mnist'}, expected one, or one by its name" in said
     )
     for given in (folder / "emnist-digits", str(folder / "emnist-digits")):
         assert load(given).name == "emnist-digits"
+
+
+def test_of_several_folders_of_torchvision_one_is_named(tmp_path, tiny_arrays):
+    for name in ("FashionMNIST", "MNIST"):
+        write_set(tmp_path / name / "raw", tiny_arrays)
+    assert f"--data {tmp_path / 'FashionMNIST' / 'raw'}." in refusal(tmp_path)
+    assert load(tmp_path / "FashionMNIST").name == "FashionMNIST"
+
+
+def test_the_set_without_a_prefix_goes_before_those_with_one(tmp_path, tiny_arrays):
+    write_set(tmp_path, tiny_arrays)
+    write_set(tmp_path, tiny_arrays, "qmnist-")
+    assert load(tmp_path).name == tmp_path.name
 
 
 def test_qmnist_has_its_class_in_the_first_of_eight_columns(tmp_path, tiny_arrays):

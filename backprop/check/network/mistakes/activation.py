@@ -11,8 +11,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.network.mistakes.state import Got, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
-from backprop.layers.silu import SiLU
 from backprop.layers.gelu import normal_distribution
+from backprop.layers.silu import SiLU
 
 # Slopes: what is written by mistake for f'(z), one table an activation.
 
