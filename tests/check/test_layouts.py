@@ -334,10 +334,26 @@ def test_a_method_of_an_object_that_holds_the_parameters_is_checked(name):
     assert "which holds the parameters" in check.notes[0]
 
 
-def test_a_method_that_takes_something_else_is_refused():
-    owner = Params(9, 7, 5)
-    owner.step = Params.__init__.__get__(owner)
+def test_a_method_that_takes_the_parameters_is_called_with_them():
+    class Both(Params):
+        def gradient(self, params, X, y):
+            self.params = params
+            return self.loss(X, y)
 
+    assert backprop.check_network(Both(9, 7, 5).gradient, NETWORK).verdict == "right"
+
+
+def test_an_object_that_holds_no_parameters_is_refused():
+    class Empty:
+        def loss(self, X, y):
+            return None
+
+    with pytest.raises(CheckError) as caught:
+        backprop.check_network(Empty().loss, NETWORK)
+    assert "The object of Empty holds no W1, b1, W2, b2; expected them in a dict" in sentence(caught.value)
+
+
+def test_a_method_that_takes_something_else_is_refused():
     class Odd(Params):
         def step(self, rate):
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import json
 import linecache
 import os
@@ -35,7 +36,8 @@ def load_target(target: str, sizes: Sequence[int]) -> Callable[..., Any]:
     first, *inner = name.split(".")
     function = getattr(module, first, None)
     for attribute in inner:
-        if isinstance(function, type):
+        kept = inspect.getattr_static(function, attribute, None)
+        if isinstance(function, type) and not isinstance(kept, staticmethod | classmethod):
             function = _object(function, sizes)
         function = getattr(function, attribute, None)
     if function is None:

@@ -9,11 +9,11 @@ net.loss(X, y), Net.loss              a method of an object that holds the param
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backprop.check.network.objects import plain, slots
 from backprop.errors import CheckError
 
 Function = Callable[..., Any]
@@ -42,9 +42,6 @@ _ROLES = {
     ),
 }
 """What people call the three arguments."""
-_DICTS = ("params", "parameters", "param", "theta")
-_GRADIENTS = ("grads", "gradients", "grad", "gradient", "dparams")
-_SPELLINGS = {"W": ("w", "weight", "weights"), "b": ("b", "bias", "biases")}
 
 
 @dataclass(frozen=True)
@@ -60,19 +57,14 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
 
     Raises `CheckError` for one that takes other arguments.
     """
-    owner = getattr(function, "__self__", None)
-    if (
-        owner is not None
-        and not inspect.ismodule(owner)
-        and not inspect.isclass(owner)
-        and slots(owner, names)
-    ):
-        return _of_object(owner, function, names)
-    taken = _taken(function)
+    owner, taken = getattr(function, "__self__", None), _taken(function)
     if taken is None:  # built in C: the call itself will tell
         return Adapted(function)
+    is_method = owner is not None and not inspect.ismodule(owner) and not inspect.isclass(owner)
+    if is_method and not any(plain(part) in _ROLES["params"] for part in taken):
+        return _of_object(owner, function, names, taken)
     called = getattr(function, "__name__", "function")
-    by_name = {name: part for name in names for part in taken if _plain(part) == _plain(name)}
+    by_name = {name: part for name in names for part in taken if plain(part) == plain(name)}
     if len(by_name) == len(names):
         rest = [part for part in taken if part not in by_name.values()]
         if len(rest) == 2:
@@ -112,13 +104,13 @@ def _taken(function: Function) -> list[str] | None:
     return [
         part.name
         for part in parts
-        if part.kind in kinds and (part.default is part.empty or _plain(part.name) in _ROLES["labels"])
+        if part.kind in kinds and (part.default is part.empty or plain(part.name) in _ROLES["labels"])
     ]
 
 
 def _in_roles(taken: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
     """The arguments by what they are, where their names say so; else in the order in which they stand."""
-    found = {role: part for role in wanted for part in taken if _plain(part) in _ROLES[role]}
+    found = {role: part for role in wanted for part in taken if plain(part) in _ROLES[role]}
     is_clear = len(set(found.values())) == len(wanted)
     return found if is_clear else dict(zip(wanted, taken, strict=True))
 
@@ -136,112 +128,13 @@ def _check_arguments(function: Function, called: str) -> None:
         ) from None
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[_ ]", "", name.casefold())
-
-
-# Objects that hold the parameters, and perhaps the gradients.
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Where an object holds an array: an attribute, or an item of a list or a dict."""
-
-    holder: Any
-    key: Any
-    is_item: bool
-
-    def put(self, value: Any) -> None:
-        """Put an array there."""
-        if self.is_item:
-            self.holder[self.key] = value
-        else:
-            setattr(self.holder, self.key, value)
-
-    def get(self) -> Any:
-        """What is there."""
-        return self.holder[self.key] if self.is_item else getattr(self.holder, self.key)
-
-
-def slots(owner: Any, names: Sequence[str], before: str = "") -> dict[str, Slot]:
-    """Where an object holds the parameters, or with `before` = "d" their gradients; empty where it holds not all.
-
-    Looked for in this order: a dict such as `params`, attributes such as `W1`, a list of weights and one of biases,
-    and the objects in `layers`.
-    """
-    kept = vars(owner) if hasattr(owner, "__dict__") else {}
-    for word in _GRADIENTS if before else _DICTS:
-        holder = kept.get(word)
-        if isinstance(holder, Mapping):
-            found = {
-                name: Slot(holder, key, True)
-                for name in names
-                for key in holder
-                if _means(key, name, before) or _means(key, name, "")
-            }
-            if len(found) == len(names):
-                return found
-    found = {name: Slot(owner, key, False) for name in names for key in kept if _means(key, name, before)}
-    if len(found) == len(names):
-        return found
-    lists = {local: _list_of(kept, local, before) for local in "Wb"}
-    found = {}
-    for local in "Wb":
-        own = [name for name in names if name.startswith(local)]
-        if lists[local] is not None and len(lists[local]) == len(own):
-            found |= {name: Slot(lists[local], k, True) for k, name in enumerate(own)}
-    if len(found) == len(names):
-        return found
-    return _in_layers(kept.get("layers"), names, before)
-
-
-def _means(key: Any, name: str, before: str) -> bool:
-    if not isinstance(key, str):
-        return False
-    local, number = name[0], name[1:]
-    wanted = {f"{spelling}{number}" for spelling in _SPELLINGS.get(local, (local,))}
-    if not before:
-        return _plain(key) in wanted
-    return any(_plain(key) in _gradients_of(one) for one in wanted)
-
-
-def _gradients_of(name: str) -> tuple[str, ...]:
-    """What people call the gradient of something."""
-    return f"d{name}", f"grad{name}", f"{name}grad", f"delta{name}", f"nabla{name}"
-
-
-def _list_of(kept: Mapping[str, Any], local: str, before: str) -> Any:
-    key = _key_of({key: value for key, value in kept.items() if isinstance(value, list)}, local, before)
-    return None if key is None else kept[key]
-
-
-def _in_layers(layers: Any, names: Sequence[str], before: str) -> dict[str, Slot]:
-    """The arrays of the objects in a list, one a linear layer."""
-    found: dict[str, Slot] = {}
-    number = 0
-    for layer in layers if isinstance(layers, list | tuple) else ():
-        kept = vars(layer) if hasattr(layer, "__dict__") else {}
-        keys = {local: _key_of(kept, local, before) for local in "Wb"}
-        if keys["W"] is None:
-            continue
-        number += 1
-        found |= {
-            f"{local}{number}": Slot(layer, key, False) for local, key in keys.items() if key is not None
-        }
-    return found if all(name in found for name in names) else {}
-
-
-def _key_of(kept: Mapping[str, Any], local: str, before: str) -> str | None:
-    for key in kept:
-        for one in _SPELLINGS[local]:
-            if _plain(key) in (_gradients_of(one) if before else (one,)):
-                return key
-    return None
-
-
-def _of_object(owner: Any, method: Function, names: Sequence[str]) -> Adapted:
+def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequence[str]) -> Adapted:
     """A method of an object; the parameters are put where the object holds them before each call."""
-    taken = _taken(method) or []
+    if not slots(owner, names):
+        raise CheckError(
+            f"The object of {type(owner).__name__} holds no {', '.join(names)}; expected them in a dict such as "
+            "params, as attributes, in lists of weights and biases, or in its layers."
+        )
     forward = getattr(owner, "forward", None)
     first = (
         callable(forward) and getattr(method, "__name__", "") != "forward" and len(_taken(forward) or []) == 1

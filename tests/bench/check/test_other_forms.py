@@ -21,6 +21,12 @@ class Net:
         self.W2, self.b2 = np.zeros((sizes[2], sizes[1])), np.zeros((sizes[2], 1))
         print("made of", sizes)
 
+    @staticmethod
+    def by_itself(params, X, Y):
+        net = Net([49, 16, 10])
+        net.W1, net.b1, net.W2, net.b2 = params.values()
+        return net.gradients(X, Y)
+
     def gradients(self, X, Y):
         m = X.shape[1]
         A1 = np.tanh(self.W1 @ X + self.b1)
@@ -65,6 +71,12 @@ def test_a_method_of_a_class_or_of_an_object_in_a_file_is_checked(course, name):
         "The function was read as W (o, i), samples in columns, biases (o, 1)"
     )
     assert {row["name"] for row in found["costs"]} >= {f"{name}", "short-form"}
+
+
+def test_a_static_method_needs_no_object(course):
+    found = check("course.py:Net.by_itself", *OPTIONS, cwd=course)
+    assert found["verdict"] == "right"
+    assert found["notes"][0].startswith("The function was read as W (o, i)")
 
 
 def test_a_mistake_in_another_layout_is_named_in_the_shapes_of_its_author(course):
