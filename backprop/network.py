@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,23 +72,32 @@ class Network:
                 f"The loss {self.loss_function.name} is one of probabilities and the last layer is "
                 f"{self.layers[-1].name}; expected softmax."
             )
+        needed = self.loss_function.needs_output
+        if needed is not None and self.layers[-1].name != needed:
+            raise NetworkError(
+                f"The loss {self.loss_function.name} is one of the outputs of a {needed} and the last layer is "
+                f"{self.layers[-1].name}; expected {needed}."
+            )
         _ = self.widths  # raises where two layers do not fit
 
     @classmethod
     def mlp(
         cls,
         *sizes: int,
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         loss: str = "cross-entropy",
         output: str | None = None,
+        bias: bool = True,
     ) -> Network:
         """A multi-layer perceptron of the given sizes: inputs, hidden layers, classes.
 
-        `activation` follows every linear layer but the last. `output` names the activation after the
-        last one, or "linear" for none; by default softmax for the cross-entropy and none for the mean
-        squared error. Each of them, and the loss, is a name of this package or of another one's entry point, or a
-        class in a file, `path/to/file.py:Class`. Raises `NetworkError` for sizes that make no network,
-        `UnknownNameError` for a name that is not known, and `LoadError` for a class that cannot be loaded.
+        `activation` follows every linear layer but the last; a sequence names one for each hidden layer. `output`
+        names the activation after the last one, or "none" (or "linear") for none; by default it is what the loss
+        needs: softmax for the cross-entropy, sigmoid for the binary cross-entropy, none for other losses. Each of
+        them, and the loss, is a name of this package or of another one's entry point, or a class in a file,
+        `path/to/file.py:Class`. Without `bias` no linear layer has one. Raises `NetworkError` for sizes or
+        activations that make no network, `UnknownNameError` for a name that is not known, and `LoadError` for a
+        class that cannot be loaded.
         """
         if len(sizes) < 2:
             raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
@@ -101,24 +111,59 @@ class Network:
                     f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
                 )
         loss_function = make_loss(loss)
-        hidden = find_activation("activation", activation)
+        one = None if isinstance(activation, list | tuple) else str(activation)
+        between = list(activation) if one is None else [one] * (len(sizes) - 2)
+        if len(between) != len(sizes) - 2:
+            raise NetworkError(
+                f"The network has {len(between)} activations; expected one for each of its {len(sizes) - 2} hidden "
+                "layers, or a single name."
+            )
+        hidden = [find_activation("activation", name) for name in between]
+        if one is not None and not hidden:
+            find_activation("activation", one)  # a name that nobody needs must be known, too
         layers: list[Layer] = []
-        for i, o in itertools.pairwise(int(size) for size in sizes):
-            layers += [Linear(i, o), hidden(o)]
-        layers.pop()
-        last = output or ("softmax" if loss_function.needs_probabilities else "linear")
-        if last != "linear":
+        for (i, o), make in itertools.zip_longest(itertools.pairwise(int(size) for size in sizes), hidden):
+            layers.append(Linear(i, o, bias))
+            if make is not None:
+                layers.append(make(o))
+        needed = "softmax" if loss_function.needs_probabilities else loss_function.needs_output
+        last = output or needed or _NO_OUTPUT[0]
+        if last not in _NO_OUTPUT:
             layers.append(find_activation("output", last)(int(sizes[-1])))
         return cls(tuple(layers), loss_function)
 
     @classmethod
-    def parse(cls, text: str, *, activation: str = "relu", loss: str = "cross-entropy") -> Network:
-        """`Network.mlp` from a text such as `784-512-10`; raises `NetworkError` for any other form."""
+    def parse(
+        cls,
+        text: str,
+        *,
+        activation: str = "relu",
+        loss: str = "cross-entropy",
+        output: str | None = None,
+        bias: bool = True,
+    ) -> Network:
+        """`Network.mlp` from a text such as `784-512-10`, or `784-64:tanh-32:relu-10` with activations by name.
+
+        A hidden layer without a name has `activation`; a name after the last size is the output's. Raises
+        `NetworkError` for any other form, or for an output that is named twice.
+        """
+        parts = [part.partition(":") for part in split_sizes(text)]
         try:
-            sizes = [int(part) for part in text.split("-")]
+            sizes = [int(size) for size, _, _ in parts]
         except ValueError:
             raise NetworkError(f"The network is {shown(text)}; expected sizes such as 784-512-10.") from None
-        return cls.mlp(*sizes, activation=activation, loss=loss)
+        names = [name if colon else None for _, colon, name in parts]
+        if names[0] is not None or "" in names:
+            raise NetworkError(
+                f"The network is {shown(text)}; expected the name of an activation after the size of its layer, "
+                "such as 784-64:tanh-10."
+            )
+        if names[-1] is not None and output is not None and names[-1] != output:
+            raise NetworkError(
+                f"The network is {shown(text)} and its output {shown(output)}; expected one name for the output."
+            )
+        between = [name or activation for name in names[1:-1]] if any(names[1:-1]) else activation
+        return cls.mlp(*sizes, activation=between, loss=loss, output=names[-1] or output, bias=bias)
 
     @cached_property
     def widths(self) -> tuple[tuple[int, int], ...]:
@@ -145,6 +190,11 @@ class Network:
     def classes(self) -> int:
         """c, the network's outputs."""
         return self.widths[-1][1]
+
+    @property
+    def label_classes(self) -> int:
+        """The classes that labels may name: c, or two where one output tells two classes apart."""
+        return self.loss_function.label_classes(self.classes)
 
     @cached_property
     def short(self) -> Network:
@@ -252,8 +302,14 @@ class Network:
         return self.short.loss_function.value(self.short.forward(params, inputs), labels)
 
     def predict(self, params: Mapping[str, Array], inputs: Array) -> Array:
-        """The most probable class of every sample (n,)."""
-        classes: Array = self.forward(params, inputs).argmax(axis=1)
+        """The class of every sample (n,): that of the largest output, or of a single one, that of the lower loss."""
+        outputs = self.forward(params, inputs)
+        if self.label_classes == self.classes:
+            classes: Array = outputs.argmax(axis=1)
+        else:
+            each = [np.full(len(outputs), label) for label in range(self.label_classes)]
+            losses = [self.loss_function.sample_values(outputs, labels) for labels in each]
+            classes = np.argmin(losses, axis=0)
         return classes
 
     def batch(self, inputs: ArrayLike, labels: ArrayLike, dtype: DType) -> Batch:
@@ -277,10 +333,12 @@ class Network:
             )
         if not np.issubdtype(y.dtype, np.integer):
             raise DtypeError(f"The labels are {y.dtype.name}; expected integers, the class numbers.")
-        outside = np.flatnonzero((y < 0) | (y >= self.classes))
+        outside = np.flatnonzero((y < 0) | (y >= self.label_classes))
         if len(outside):
             k = int(outside[0])
-            raise LabelError(f"Label {y[k]} of sample {k} is no class; expected 0 to {self.classes - 1}.")
+            raise LabelError(
+                f"Label {y[k]} of sample {k} is no class; expected 0 to {self.label_classes - 1}."
+            )
         finite = np.isfinite(x)
         if not finite.all():
             n, i = (int(k) for k in np.argwhere(~finite)[0])
@@ -315,9 +373,35 @@ class Network:
         linear = [layer for layer in self.layers if isinstance(layer, Linear)]
         return "-".join(str(size) for size in [linear[0].inputs, *(layer.outputs for layer in linear)])
 
+    @property
+    def all_sizes(self) -> tuple[int, ...]:
+        """The sizes alone: (784, 512, 10)."""
+        return tuple(int(size) for size in self.sizes.split("-"))
+
+    @property
+    def text(self) -> str:
+        """The sizes and the activations as `parse` reads them; the loss and whether there are biases come beside."""
+        parts: list[str] = []
+        for layer in self.layers:
+            if isinstance(layer, Linear):
+                parts += [f"-{layer.outputs}"] if parts else [str(layer.inputs), f"-{layer.outputs}"]
+            elif parts:
+                parts[-1] += f":{layer.name}"
+        return "".join(parts)
+
     def __str__(self) -> str:
+        has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
-        return " ".join(parts)
+        return " ".join(parts) + ("" if has_bias else " without biases")
+
+
+def split_sizes(text: str) -> list[str]:
+    """The parts of a text that `Network.parse` reads: ["784", "64:tanh", "10"]; a name may have hyphens, too."""
+    return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
+
+
+_NO_OUTPUT = ("linear", "none")
+"""The names for no activation after the last linear layer."""
 
 
 def _as_array(kind: str, values: ArrayLike) -> Array:

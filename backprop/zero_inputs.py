@@ -95,7 +95,7 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 
 def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
-    if not isinstance(layer, Linear):
+    if not isinstance(layer, Linear) or not layer.bias:  # the bias is one row more of what is gathered
         return False
     row = layer.outputs * itemsize
     large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS

@@ -22,6 +22,7 @@ from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
+from backprop.losses import LOSSES
 
 DTYPES = ("float32", "float64")
 
@@ -46,7 +47,7 @@ LAYERS = {
         if name not in HIDDEN
     },
     "linear-square": lambda width: Linear(width, width),
-    "leaky-relu": lambda width: LeakyReLU(),
+    "outside-leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
@@ -127,7 +128,7 @@ class Scenario:
             if name.startswith("b"):  # zero biases would hide what happens to them
                 params[name][...] = 0.3 * rng.standard_normal(params[name].shape)
         inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
-        labels = rng.integers(0, self.network.classes, self.batch_size)
+        labels = rng.integers(0, self.network.label_classes, self.batch_size)
         freeze(params.vector)
         return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
 
@@ -155,11 +156,20 @@ SCENARIOS = {
         Scenario("one-layer-squares", (4, 3), batch_size=1, options=MSE),
         Scenario("one-of-each", (1, 1, 2), batch_size=3, options={"activation": "tanh"}),
         *(Scenario(f"any-{name}", (5, 4, 3), options={"activation": name}) for name in HIDDEN),
+        *(Scenario(f"any-{name}", (5, 4, 3), options={"loss": name}) for name in LOSSES),
+        Scenario("one-output", (5, 4, 1), options={"loss": "binary-cross-entropy", "activation": "tanh"}),
+        Scenario("no-bias", (5, 4, 3), options={"bias": False}),
+        Scenario(
+            "other-activations",
+            (5, 4, 4, 3),
+            options={**MSE, "activation": ("tanh", "silu"), "output": "sigmoid"},
+        ),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
 }
-"""Networks of many shapes; among them one with every activation that has a file, and two with layers from outside."""
+"""Networks of many shapes; among them one with every activation and every loss that has a file, and two with layers
+from outside."""
 
 STRATEGIES = installed_strategies()
 

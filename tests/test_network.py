@@ -172,7 +172,9 @@ def test_activations_end_with_the_forward_pass(scenario, dtype):
     assert {value.dtype for value in values} == {np.dtype(dtype)}
     outputs = network.forward(params, batch.inputs)
     np.testing.assert_array_equal(values[-1], outputs)
-    np.testing.assert_array_equal(network.predict(params, batch.inputs), outputs.argmax(axis=1))
+    is_binary = network.label_classes > network.classes
+    classes = outputs[:, 0] > 0.5 if is_binary else outputs.argmax(axis=1)
+    np.testing.assert_array_equal(network.predict(params, batch.inputs), classes)
     expected = network.loss_function.value(outputs, batch.labels)
     assert abs(network.loss(params, *batch) - expected) <= 16 * np.finfo(dtype).eps * max(1, expected)
 
@@ -226,12 +228,72 @@ def test_a_text_that_is_no_network_is_refused(text):
     sentence(caught.value)
 
 
+def test_a_text_may_name_an_activation_for_each_layer_and_the_output():
+    own = Network.parse(
+        "784-64:tanh-32:leaky-relu-16-10:sigmoid", activation="gelu", loss="half-squared-error"
+    )
+    names = [layer.name for layer in own.layers if layer.name != "linear"]
+    assert names == ["tanh", "leaky-relu", "gelu", "sigmoid"]
+    assert own.all_sizes == (784, 64, 32, 16, 10)
+    assert Network.parse(own.text, loss="half-squared-error") == own
+
+
+def test_a_sequence_names_an_activation_for_each_hidden_layer():
+    assert Network.mlp(5, 4, 3, 2, activation=("tanh", "relu")) == Network.parse("5-4:tanh-3:relu-2")
+    with pytest.raises(NetworkError) as caught:
+        Network.mlp(5, 4, 3, 2, activation=["tanh"])
+    assert "1 activations; expected one for each of its 2 hidden layers" in sentence(caught.value)
+
+
+@pytest.mark.parametrize("text", ["784:relu-10", "784-64:-10", "784-64:tanh-"])
+def test_a_name_in_the_wrong_place_of_a_text_is_refused(text):
+    with pytest.raises((NetworkError, UnknownNameError)) as caught:
+        Network.parse(text)
+    sentence(caught.value)
+
+
+def test_an_output_that_is_named_twice_is_refused():
+    with pytest.raises(NetworkError) as caught:
+        Network.parse("4-3-2:tanh", loss="hinge", output="sigmoid")
+    assert "expected one name for the output" in sentence(caught.value)
+
+
+def test_none_is_no_activation_after_the_last_layer():
+    assert Network.mlp(4, 3, 2, loss="hinge", output="none") == Network.mlp(4, 3, 2, loss="hinge")
+
+
+def test_a_network_without_biases_has_weights_alone():
+    network = Network.mlp(4, 3, 2, bias=False)
+    assert [name for name, _ in network.layout.shapes] == ["W1", "W2"]
+    assert str(network) == "4-3-2 relu cross-entropy without biases"
+    with_bias = Network.mlp(4, 3, 2)
+    assert (
+        network.init(np.random.default_rng(0))["W2"].tolist()
+        == with_bias.init(np.random.default_rng(0))["W2"].tolist()
+    )
+
+
+def test_the_binary_cross_entropy_needs_a_sigmoid_and_has_one_by_default():
+    assert Network.mlp(4, 2, loss="binary-cross-entropy").layers[-1].name == "sigmoid"
+    with pytest.raises(NetworkError) as caught:
+        Network.mlp(4, 2, loss="binary-cross-entropy", output="none")
+    assert "expected sigmoid" in sentence(caught.value)
+
+
+def test_one_output_of_a_binary_loss_tells_two_classes_apart():
+    network = Network.mlp(4, 3, 1, loss="binary-cross-entropy")
+    assert (network.classes, network.label_classes) == (1, 2)
+    network.batch(np.zeros((2, 4)), np.array([0, 1]), np.dtype(float))
+    with pytest.raises(LabelError):
+        network.batch(np.zeros((2, 4)), np.array([0, 2]), np.dtype(float))
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "near"),
     [
         ({"activation": "rellu"}, "activation", "relu"),
         ({"activation": "Tanh"}, "activation", "tanh"),
-        ({"activation": "softplus"}, "activation", "softmax"),
+        ({"activation": "softpls"}, "activation", "softplus"),
         ({"loss": "cross-entrpy"}, "loss", "cross-entropy"),
         ({"loss": "mean_squared_error"}, "loss", "mean-squared-error"),
         ({"output": "softmx", "loss": "mean-squared-error"}, "output", "softmax"),
@@ -246,7 +308,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(options, kind, near):
     assert message.startswith(f"Unknown {kind} {options[kind]!r}; did you mean {near!r}?")
 
 
-@pytest.mark.parametrize("name", ["xyzzy", "", None, 3, ["relu"]], ids=str)
+@pytest.mark.parametrize("name", ["xyzzy", "", None, 3, [["relu"]]], ids=str)
 def test_a_name_like_no_other_is_refused_with_all_that_are_known(name):
     with pytest.raises(UnknownNameError) as caught:
         Network.mlp(4, 3, 2, activation=name)
@@ -279,8 +341,8 @@ def test_the_cross_entropy_needs_a_softmax(output):
     assert output in sentence(caught.value)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_loss_goes_with_a_softmax(loss):
+@pytest.mark.parametrize("loss", [name for name, loss in LOSSES.items() if loss.needs_output is None])
+def test_every_loss_goes_with_a_softmax_but_those_of_another_output(loss):
     assert Network.mlp(4, 3, 2, loss=loss, output="softmax").layers[-1].name == "softmax"
 
 

@@ -87,14 +87,13 @@ class Scenario:
         """Raise `DataError` where `samples` would, or where none of the digits is there; makes no samples."""
         if self.synthetic:
             return
-        height, width = dataset.train_images.shape[1:]
-        side = self.pooled_to
-        if side is not None and (height % side or width % side):
+        size, side = dataset.train_images.shape[1:], self.pooled_to
+        if side is not None and (len(size) != 2 or size[0] % side or size[1] % side):
             raise DataError(
-                f"The images of {dataset.name} are {height} x {width}; "
+                f"The images of {dataset.name} are {' x '.join(map(str, size))}; "
                 f"expected multiples of {side} for the scenario {self.name}."
             )
-        self._check_pixels(height * width if side is None else side * side)
+        self._check_pixels(dataset.pixels if side is None else side * side)
         for labels in (dataset.train_labels, dataset.test_labels):
             if not np.isin(labels, self.digits).any():
                 raise DataError(
@@ -105,7 +104,8 @@ class Scenario:
     def _check_pixels(self, pixels: int) -> None:
         if pixels != self.network.inputs:
             raise DataError(
-                f"The images have {pixels} pixels; expected {self.network.inputs} for the scenario {self.name}."
+                f"The images have {pixels} pixels; expected {self.network.inputs} for the scenario {self.name}, or a "
+                f"suite of your own with a network of {pixels} inputs (run --suite file.toml)."
             )
 
     @classmethod
@@ -113,14 +113,14 @@ class Scenario:
         """The scenario of any network: on digits where they fit, pooled if need be, else on random numbers."""
         side = math.isqrt(network.inputs)
         square = side * side == network.inputs and _PIXELS % side == 0
-        digits = square and network.classes <= 10
+        digits = square and network.label_classes <= 10
         return cls(
             name=f"{network.sizes}-batch-{batch_size}" + (f"-threads-{threads}" if threads else ""),
             network=network,
             batch_size=batch_size,
             dtype_name=dtype_name,
             pooled_to=side if digits and side < _PIXELS else None,
-            digits=tuple(range(min(network.classes, 10))),
+            digits=tuple(range(min(network.label_classes, 10))),
             threads=threads,
             synthetic=not digits,
         )
@@ -128,18 +128,18 @@ class Scenario:
     def to_json(self) -> dict[str, Any]:
         """What another process needs to make this scenario again; the network must be an MLP."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "network"}
-        hidden = self.network.hidden_activations
+        network = self.network
         return values | {
-            "sizes": self.network.sizes,
-            "activation": hidden[0] if hidden else "relu",
-            "loss": self.network.loss_function.name,
+            "network": network.text,
+            "loss": network.loss_function.name,
+            "bias": any("b" in own for own in network.names),
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Scenario:
         """The scenario that `to_json` described."""
         rest = dict(values)
-        network = Network.parse(rest.pop("sizes"), activation=rest.pop("activation"), loss=rest.pop("loss"))
+        network = Network.parse(rest.pop("network"), loss=rest.pop("loss"), bias=rest.pop("bias"))
         return cls(network=network, **rest | {"digits": tuple(rest["digits"])})
 
     def _synthetic_samples(self) -> Samples:
@@ -149,7 +149,9 @@ class Scenario:
         def batch(n: int) -> Batch:
             inputs = rng.random((n, self.network.inputs), dtype=np.float32)
             inputs *= rng.random((n, self.network.inputs), dtype=np.float32) < _SYNTHETIC_DENSITY
-            return Batch(inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.classes, n))
+            return Batch(
+                inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.label_classes, n)
+            )
 
         return Samples(batch(max(self.batch_size, 2)), batch(100))
 

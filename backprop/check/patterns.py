@@ -92,7 +92,23 @@ def pattern(got: Array, known: Known) -> str:
     if not np.any(wrong):
         return "It is wrong at kinks alone: it is not between the slopes on both sides, or not as a whole."
     place = where(wrong.reshape(got.shape))
-    return f"{place} {difference(values[wrong], known.values[wrong])}{_reordered(values, got, known)}"
+    differ = _by_line(values, got, known) or difference(values[wrong], known.values[wrong])
+    return f"{place} {differ}{_reordered(values, got, known)}"
+
+
+def _by_line(values: Array, got: Array, known: Known) -> str:
+    """The one ratio of each row, or of each column, where a matrix is wrong by such: then a factor of δ is wrong."""
+    if got.ndim != 2 or min(got.shape) < 2 or not np.all(known.usable) or not np.all(known.values):
+        return ""
+    ratio = (values / known.values).reshape(got.shape).astype(np.float64)
+    for axis, word in ((1, "row"), (0, "column")):
+        low, high = ratio.min(axis=axis), ratio.max(axis=axis)
+        if np.all(high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))) and np.ptp(
+            high
+        ) > _SAME * np.max(np.abs(high)):
+            shown = ", ".join(f"{each:.6g}" for each in high[:_FEW]) + ", …" * (len(high) > _FEW)
+            return f"got / expected is one number in each {word}: {shown}."
+    return ""
 
 
 def where(wrong: Array) -> str:

@@ -1,4 +1,4 @@
-"""Labelled images to train and measure on: MNIST whole, its small shipped sample, or a folder of IDX files.
+"""Labelled images to train and measure on: MNIST whole, its small shipped sample, or files as people have them.
 
 `load` is the one door; `as_inputs` and `pool` turn its images into the inputs (n, i) of a network.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ _WHITE = 255  # the largest grey level of a uint8 image; it becomes the input 1
 class Dataset:
     """Training and test images with their labels, checked against each other when it is made.
 
-    train_images, test_images: grey levels 0 to 255, uint8 (n, height, width). train_labels, test_labels: class
-    numbers, uint8 (n,), all below `classes`. name: what reports call the set, such as `mnist`.
+    train_images, test_images: grey levels 0 to 255, uint8 (n, height, width), or in colour (n, height, width, 3).
+    train_labels, test_labels: class numbers, uint8 (n,), all below `classes`. name: what reports call the set, such
+    as `mnist`. notes: what was done with the files beyond reading them, in sentences.
 
     Raises `DataError` for an array of another type or shape, an empty one, counts that differ, or a label that is
     no class.
@@ -34,6 +35,7 @@ class Dataset:
     test_labels: npt.NDArray[np.uint8]
     classes: int
     name: str
+    notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -56,6 +58,11 @@ class Dataset:
                 f"got {_size(self.test_images)}, expected {_size(self.train_images)}."
             )
 
+    @property
+    def pixels(self) -> int:
+        """The numbers of an image, and so the inputs of a network: height · width, times 3 in colour."""
+        return math.prod(self.train_images.shape[1:])
+
     def __repr__(self) -> str:
         return (
             f"<Dataset {self.name}: {len(self.train_images)} training and {len(self.test_images)} test "
@@ -66,11 +73,13 @@ class Dataset:
 def as_inputs(images: npt.NDArray[np.uint8], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Images, uint8 (n, height, width), as inputs (n, i) of a network in [0, 1]; i = height · width, row by row.
 
+    Images in colour (n, height, width, 3) have three inputs for each pixel.
+
     The result is a new C-contiguous array of `dtype`, float32 or float64. The quotients are formed in that dtype, so
     each is its number nearest to level/255. Raises `ShapeError` or `DtypeError` for other images or another dtype.
     """
     wanted = check_dtype(dtype)
-    _check_images(images)
+    _check_images(images, (3, 4))
     return _scaled(images, wanted, _WHITE)
 
 
@@ -82,7 +91,7 @@ def pool(images: npt.NDArray[np.uint8], size: int, dtype: npt.DTypeLike) -> npt.
     `as_inputs`.
     """
     wanted = check_dtype(dtype)
-    _check_images(images)
+    _check_images(images, (3,))
     count, height, width = images.shape
     if size < 1 or height % size or width % size:
         raise ShapeError(
@@ -106,19 +115,20 @@ def _scaled(levels: npt.NDArray[Any], dtype: DType, white: int) -> npt.NDArray[A
 def _check_array(array: npt.NDArray[Any], dimensions: int, name: str) -> None:
     if array.dtype != np.uint8:
         raise DataError(f"The {name} have the wrong type: got {array.dtype}, expected uint8.")
-    if array.ndim != dimensions or 0 in array.shape:
+    in_colour = dimensions == 3 and array.ndim == 4
+    if (array.ndim != dimensions and not in_colour) or 0 in array.shape:
         expected = "(n, height, width)" if dimensions == 3 else "(n,)"
         raise DataError(
             f"The {name} have the wrong shape: got {array.shape}, expected {expected} with no size 0."
         )
 
 
-def _check_images(images: npt.NDArray[Any]) -> None:
+def _check_images(images: npt.NDArray[Any], dimensions: tuple[int, ...]) -> None:
     if images.dtype != np.uint8:
         raise DtypeError(f"Images have the wrong dtype: got {images.dtype}, expected uint8.")
-    if images.ndim != 3:
+    if images.ndim not in dimensions:
         raise ShapeError(f"Images have the wrong shape: got {images.shape}, expected (n, height, width).")
 
 
 def _size(images: npt.NDArray[np.uint8]) -> str:
-    return f"{images.shape[1]} x {images.shape[2]}"
+    return " x ".join(map(str, images.shape[1:]))

@@ -19,7 +19,7 @@ import hashlib
 import math
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -46,6 +46,8 @@ _DEFLATE_LIMIT = 1032  # deflate packs at most 1032 bytes into one (258 bytes in
 _CHUNK = 1 << 20
 
 Sizes = tuple[int | None, ...]
+Expected = tuple[Sizes | None, Sequence[int] | None, npt.DTypeLike | None]
+"""The shape, the numbers of dimensions and the dtype that a header must give, where they are known."""
 
 
 class _Refusal(Exception):
@@ -59,6 +61,7 @@ def read_idx(
     path: Path,
     *,
     shape: Sizes | None = None,
+    dimensions: Sequence[int] | None = None,
     dtype: npt.DTypeLike | None = None,
     sha256: str | None = None,
     name: str | None = None,
@@ -66,6 +69,7 @@ def read_idx(
     """Read one IDX file, plain or gzipped, into a new array in this machine's byte order.
 
     shape: the sizes that the header must give, `None` for a size that may be any: `(None, 28, 28)`.
+    dimensions: how many sizes there may be, where `shape` is not given; any by default.
     dtype: the type of the items; any of `TYPES` by default.
     sha256: the checksum of the decompressed bytes, header included, in lower-case hexadecimal.
     name: what messages call the file; the path by default.
@@ -78,7 +82,7 @@ def read_idx(
         if path.exists() and not path.is_file():
             raise _Refusal("cannot be read", "a folder or a device", "an IDX file")
         with path.open("rb") as file:
-            return _read(file, path.stat().st_size, shape, dtype, sha256)
+            return _read(file, path.stat().st_size, (shape, dimensions, dtype), sha256)
     except _Refusal as error:
         said, cause = str(error), error.__cause__
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -111,15 +115,13 @@ def write_idx(path: Path, array: npt.NDArray[Any]) -> None:
         file.write(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder(">")).data)
 
 
-def _read(
-    file: BinaryIO, file_size: int, wanted: Sizes | None, dtype: npt.DTypeLike | None, sha256: str | None
-) -> npt.NDArray[Any]:
+def _read(file: BinaryIO, file_size: int, expected: Expected, sha256: str | None) -> npt.NDArray[Any]:
     """The array of an open file of `file_size` bytes; raises `_Refusal` and the errors of gzip."""
     gzipped = file.read(2) == _GZIP_MAGIC
     file.seek(0)
     stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if gzipped else file
     header, stored, shape = _read_header(stream)
-    _check_expected(stored, shape, wanted, dtype)
+    _check_expected(stored, shape, *expected)
     item_bytes = math.prod(shape) * stored.itemsize  # Python integers: 4e9 x 4e9 items do not wrap around
     total = len(header) + item_bytes
     items_of = f"for {_by(shape)} items of {stored}"
@@ -165,13 +167,19 @@ def _read_header(stream: BinaryIO) -> tuple[bytes, np.dtype[Any], tuple[int, ...
 
 
 def _check_expected(
-    stored: np.dtype[Any], shape: tuple[int, ...], wanted: Sizes | None, dtype: npt.DTypeLike | None
+    stored: np.dtype[Any],
+    shape: tuple[int, ...],
+    wanted: Sizes | None,
+    dimensions: Sequence[int] | None,
+    dtype: npt.DTypeLike | None,
 ) -> None:
     """Compare the header with what the caller expects."""
     if dtype is not None and stored != np.dtype(dtype):
         raise _Refusal("holds the wrong type", stored, np.dtype(dtype))
     if wanted is not None and len(shape) != len(wanted):
         raise _Refusal("has a wrong number of dimensions", len(shape), len(wanted))
+    if dimensions is not None and len(shape) not in dimensions:
+        raise _Refusal("has a wrong number of dimensions", len(shape), " or ".join(map(str, dimensions)))
     wanted = wanted or (None,) * len(shape)
     if not all(got >= 1 and want in (None, got) for got, want in zip(shape, wanted, strict=True)):
         sizes = _by("any" if want is None else want for want in wanted)

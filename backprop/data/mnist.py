@@ -1,4 +1,4 @@
-"""Finds MNIST: the shipped sample, the whole original set, or any folder of four files in its format.
+"""Finds MNIST: the shipped sample, the whole original set, or any folder or file of such images.
 
 The whole set is taken from the folder that the environment variable BACKPROP_DATA names, else from the user's cache,
 into which pooch downloads it once. In either place the *decompressed* bytes must have the SHA-256 of the original, so
@@ -10,6 +10,7 @@ Source: Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten
 from __future__ import annotations
 
 import functools
+import glob
 import io
 import os
 import sys
@@ -22,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
+from backprop.data.files import is_data_file, read_file
+from backprop.data.folder import read_folder
 from backprop.data.idx import read_idx, write_idx
 from backprop.data.sample import load_sample
 from backprop.errors import DataError
@@ -96,8 +99,10 @@ def load_mnist(source: str | Path) -> Dataset:
     """Load a set of labelled images.
 
     source: `"sample"`, the 5,000 + 1,000 images shipped with the package; `"mnist"`, the whole original set of
-    60,000 + 10,000, downloaded on first use; or a folder that holds four IDX files with the names of MNIST's,
-    plain or gzipped (Fashion-MNIST, say). A `Path` is always a folder.
+    60,000 + 10,000, downloaded on first use; a folder with images and labels as MNIST, Fashion-MNIST,
+    Kuzushiji-MNIST, EMNIST and QMNIST come, or as torchvision leaves them (`backprop.data.folder`); or one file,
+    Keras' mnist.npz or Kaggle's train.csv (`backprop.data.files`). A `Path` is always a folder or a file. What was
+    done beyond reading, such as images that were turned, is in the notes of the set.
 
     Raises `DataError` for an unknown source, for a file that is missing or not what it should be, and where no mirror
     serves the whole set.
@@ -108,30 +113,24 @@ def load_mnist(source: str | Path) -> Dataset:
         folder = os.environ.get(_VARIABLE)
         return read_originals(Path(folder).expanduser()) if folder else _load_cached()
     try:
-        is_folder = bool(str(source)) and Path(source).expanduser().is_dir()
+        path = Path(source).expanduser()
+        is_file = bool(str(source)) and is_data_file(path)
+        is_folder = bool(str(source)) and (path.is_dir() or _begins_names(path))
     except (OSError, RuntimeError, ValueError):  # a name too long, no such user after ~, a NUL
-        is_folder = False
+        is_file = is_folder = False
+    if is_file:
+        return read_file(path)
     if not is_folder:
         raise DataError(
             f"There is no such data: got {str(source)!r}, expected 'sample', 'mnist' or a folder that "
-            "holds the four files of MNIST."
+            "holds the four files of MNIST, Keras' mnist.npz, or Kaggle's train.csv."
         )
-    return read_folder(Path(source).expanduser())
+    return read_folder(path, tuple(file.name for file in ORIGINALS))
 
 
-def read_folder(folder: Path) -> Dataset:
-    """Read any set in MNIST's format: type and shapes are checked, checksums are not.
-
-    The set is named after the folder. It has ten classes, as MNIST and the sets made to replace it have, or more
-    where the largest label needs more. Raises `DataError` where one of the four files is missing or is no IDX file
-    of uint8, and where they do not fit together.
-    """
-    arrays = [
-        read_idx(_find(folder, file.name), shape=(None,) * len(file.shape), dtype=np.uint8)
-        for file in ORIGINALS
-    ]
-    classes = max(_CLASSES, *(int(labels.max()) + 1 for labels in (arrays[1], arrays[3])))
-    return _dataset(arrays, classes, folder.resolve().name)
+def _begins_names(path: Path) -> bool:
+    """Whether files in the folder have names that begin so, such as `raw/emnist-letters`."""
+    return not path.exists() and path.parent.is_dir() and any(path.parent.glob(f"{glob.escape(path.name)}-*"))
 
 
 def read_originals(folder: Path) -> Dataset:

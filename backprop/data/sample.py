@@ -75,7 +75,8 @@ def read_sample(file: IO[bytes]) -> Dataset:
             f"The sample of MNIST is damaged: got {type(error).__name__} while reading it, "
             f"expected an .npz archive of {', '.join(_SHAPES)}."
         ) from error
-    return Dataset(**arrays, classes=CLASSES, name="sample")
+    train_images, train_labels, test_images, test_labels = (arrays[name] for name in _SHAPES)
+    return Dataset(train_images, train_labels, test_images, test_labels, CLASSES, "sample")
 
 
 def _read(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

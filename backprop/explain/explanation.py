@@ -102,7 +102,7 @@ def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Paramet
     for tensor in params.values():
         tensor[...] = short(tensor if tensor.ndim > 1 else rng.standard_normal(tensor.shape) / 4, 2)
     inputs = short(rng.standard_normal((n, network.inputs)), 1)
-    labels = rng.permutation(np.arange(n) % network.classes)
+    labels = rng.permutation(np.arange(n) % network.label_classes)
     return params, network.batch(inputs, labels, params.dtype)
 
 
@@ -158,8 +158,9 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
 
 def _given(names: Names, network: Network, params: Parameters, batch: Batch) -> tuple[Step, ...]:
     """What the strategy is handed: x, t and every parameter."""
-    one_hot = np.eye(network.classes, dtype=params.dtype)[batch.labels]
-    arrays = [("x", "ni", batch.inputs), ("t", "nc", one_hot)]
+    like = np.empty((len(batch.labels), network.classes), params.dtype)
+    targets = network.loss_function.targets(batch.labels, like)
+    arrays = [("x", "ni", batch.inputs), ("t", "nc", targets)]
     arrays += [(name, letters, params[plain_name(name)]) for name, letters in names.letters.items()]
     return tuple(Step(name, "given", "", "", letters, array.copy()) for name, letters, array in arrays)
 

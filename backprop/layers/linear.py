@@ -1,4 +1,4 @@
-"""The linear layer y = x W + b, with W (i, o) and b (o,).
+"""The linear layer y = x W + b, with W (i, o) and b (o,); or y = x W, without a bias.
 
 ∂y[n,o]/∂x[n,i]  = W[i,o]
 ∂y[n,o]/∂W[i,o'] = x[n,i] δ[o,o']
@@ -25,18 +25,22 @@ from backprop.layers.base import EinsumFactor, Layer, Tensors
 @final
 @dataclass(frozen=True, repr=False)
 class Linear(Layer):
-    """y = x W + b with `inputs` = i and `outputs` = o."""
+    """y = x W + b with `inputs` = i and `outputs` = o; without `bias`, y = x W."""
 
     inputs: int
     outputs: int
+    bias: bool = True
 
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "z"
     letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}
-    formulas: ClassVar[Mapping[str, str]] = {
-        "forward": "Σi {x}[n,i] {W}[i,o] + {b}[o]",
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
+        ("autograd", "jax", "torch"),
+        lambda _, own, x: x @ own["W"] + own["b"] if "b" in own else x @ own["W"],
+    )
+    _formulas: ClassVar[Mapping[str, str]] = {
         "input_jacobian": "{W}[i,o]",
         "vjp": "Σo ∂{k}/∂{y}[n,o] {W}[i,o]",
         "parameter_jacobians W": "{x}[n,i] δ[o,o′]",
@@ -46,13 +50,20 @@ class Linear(Layer):
         "vjp W": "Σn {x}[n,i] ∂{k}/∂{y}[n,o]",
         "vjp b": "Σn ∂{k}/∂{y}[n,o]",
     }
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = dict.fromkeys(
-        ("autograd", "jax", "torch"), lambda _, own, x: x @ own["W"] + own["b"]
-    )
+
+    @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # with a bias or without
+        """The right-hand sides that a reader sees, with the bias where there is one."""
+        return {"forward": "Σi {x}[n,i] {W}[i,o]" + " + {b}[o]" * self.bias, **self._formulas}
+
+    @property
+    def rows(self) -> int:
+        """The weights of one output: i, and one more for the bias."""
+        return self.inputs + self.bias
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Σi x[n,i] W[i,o] + b[o]."""
-        return np.asarray(np.einsum("ni,io->no", x, params["W"]) + params["b"])
+        return np.asarray(np.einsum("ni,io->no", x, params["W"]) + params.get("b", 0))
 
     def output_width(self, input_width: int) -> int:
         """o; raises `NetworkError` where `input_width` is not i."""
@@ -62,24 +73,26 @@ class Linear(Layer):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (i, o) and b (o,)."""
-        return {"W": (self.inputs, self.outputs), "b": (self.outputs,)}
+        shapes: dict[str, tuple[int, ...]] = {"W": (self.inputs, self.outputs)}
+        return {**shapes, "b": (self.outputs,)} if self.bias else shapes
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """W normal with variance 2/i (He et al. 2015), b zero."""
         weights = rng.standard_normal((self.inputs, self.outputs)) * math.sqrt(2 / self.inputs)
-        return {"W": weights, "b": np.zeros(self.outputs)}
+        return {"W": weights, "b": np.zeros(self.outputs)} if self.bias else {"W": weights}
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """One matrix product and the bias."""
-        return 2 * n * i * o + n * o
+        return 2 * n * i * o + n * o * self.bias
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """One matrix product for dW, one for dx where it is needed, and the sum for db."""
-        return (2 if input_needed else 1) * 2 * n * i * o + n * o
+        return (2 if input_needed else 1) * 2 * n * i * o + n * o * self.bias
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The bias is added in place, row by row."""
-        return (0 if out else n * o * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
+        added = ufunc_buffer_bytes(n * o, itemsize) if self.bias else 0
+        return (0 if out else n * o * itemsize) + added
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The vector of ones whose product with dy is db, or dx."""
@@ -87,8 +100,8 @@ class Linear(Layer):
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x W + b."""
-        y = np.matmul(x, params["W"], out=out)
-        return np.add(y, params["b"], out=y)
+        y: Array = np.matmul(x, params["W"], out=out)
+        return np.add(y, params["b"], out=y) if self.bias else y
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Wᵀ for every sample: (n, o, i)."""
@@ -103,13 +116,12 @@ class Linear(Layer):
         """∂y/∂W (n, o, i, o) holds x on the diagonal of its two output axes, ∂y/∂b (n, o, o) ones."""
         n, o = y.shape
         if out is None:
-            out = {
-                "W": np.zeros((n, o, self.inputs, o), x.dtype),
-                "b": np.zeros((n, o, o), x.dtype),
-            }
+            shapes = self.parameter_shapes().items()
+            out = {name: np.zeros((n, o, *shape), x.dtype) for name, shape in shapes}
         np.einsum("noio->noi", out["W"])[...] = x[:, None, :]  # a writeable view of the diagonal
-        np.einsum("noo->no", out["b"])[...] = 1
-        return {"W": out["W"], "b": out["b"]}
+        if self.bias:
+            np.einsum("noo->no", out["b"])[...] = 1
+        return dict(out)
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """W, the same for every sample."""
@@ -117,7 +129,8 @@ class Linear(Layer):
 
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
         """x for W and the number one for b: the δ of both is the axis o that the operands share."""
-        return {"W": EinsumFactor("ni", x), "b": EinsumFactor("", np.ones((), x.dtype))}
+        factors = {"W": EinsumFactor("ni", x)}
+        return {**factors, "b": EinsumFactor("", np.ones((), x.dtype))} if self.bias else factors
 
     def vjp(
         self,
@@ -134,7 +147,8 @@ class Linear(Layer):
         if dparams is None:
             dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
         self.weight_gradient(x, dy, out=dparams["W"])
-        self.bias_gradient(dy, out=dparams["b"])
+        if self.bias:
+            self.bias_gradient(dy, out=dparams["b"])
         dx = np.matmul(dy, params["W"].T, out=out) if input_needed else None
         return dx, dparams
 
@@ -161,6 +175,7 @@ class Linear(Layer):
         if not dparams:
             return pushed
         dy: Array = x @ dparams["W"]
-        dy += dparams["b"]
+        if self.bias:
+            dy += dparams["b"]
         dy += pushed
         return dy

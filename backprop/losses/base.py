@@ -18,6 +18,12 @@ class Loss(ABC):
     name: ClassVar[str]
     needs_probabilities: ClassVar[bool] = False
     """Whether the outputs must be probabilities, so that the last layer has to be a softmax."""
+    needs_output: ClassVar[str | None] = None
+    """The layer whose outputs this loss takes, by name, so that it has to be the last one; None for any."""
+    binary: ClassVar[bool] = False
+    """Whether a single output tells two classes apart: then its target is the label itself, 0 or 1."""
+    smooth: ClassVar[bool] = True
+    """Whether the loss is differentiable everywhere."""
     complex_safe: ClassVar[bool] = False
     """Whether `value` takes complex outputs too, as `Layer.complex_safe` has it."""
     temporaries: ClassVar[int]
@@ -38,6 +44,22 @@ class Loss(ABC):
     """
     peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """The value, peers[library](module, y, labels), as `Layer.peers` has it."""
+
+    def label_classes(self, outputs: int) -> int:
+        """The number of classes that labels may name, from 0 on, for so many outputs."""
+        return 2 if self.binary and outputs == 1 else outputs
+
+    def targets(self, labels: Array, like: Array) -> Array:
+        """The labels (n,) as targets t (n, c), zeros and ones of the shape and dtype of `like`.
+
+        They are one-hot: 1 at the label and 0 elsewhere. Of a single output of a binary loss they are the labels.
+        """
+        targets: Array = np.zeros_like(like)
+        if self.binary and like.shape[1] == 1:
+            targets[:, 0] = labels
+        else:
+            targets[np.arange(len(like)), labels] = 1
+        return targets
 
     @abstractmethod
     def after(self, layer: Layer) -> Loss | None:
@@ -61,3 +83,8 @@ class Loss(ABC):
     @abstractmethod
     def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
         """Both at once; the gradient may be written into `out` (n, c), which may be `y` itself."""
+
+
+def chosen_rows(identity: Any, labels: Any) -> Any:
+    """`Loss.targets` of a binary loss in another library, whose identity matrix (c, c) is handed in."""
+    return identity[labels] if len(identity) > 1 else labels[:, None] * identity

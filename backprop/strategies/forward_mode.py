@@ -63,7 +63,7 @@ class ForwardMode(Strategy[Plan]):
         flops, numbers, block = network.forward_flops(n), 0, 0
         for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
-                directions, after = (layer.inputs + 1) * layer.outputs, AfterLinear.of(network, k)
+                directions, after = layer.rows * layer.outputs, AfterLinear.of(network, k)
                 flops += directions * _flops(after, n)
                 numbers += directions * n * (after.entry + sum(step.o for step in after.evaluated))
                 block = max(block, _block_bytes(network, k, n, size))
@@ -81,7 +81,7 @@ class ForwardMode(Strategy[Plan]):
         slopes = {}
         for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
-                stop = start + (layer.inputs + 1) * layer.outputs
+                stop = start + layer.rows * layer.outputs
                 slopes[k] = gradient.vector[start:stop].reshape(-1, layer.outputs)
                 start = stop
         return Plan(network.short, gradient, slopes)
@@ -99,7 +99,8 @@ class ForwardMode(Strategy[Plan]):
 def _fill(slopes: Array, steps: Sequence[Evaluated], covector: Array, width: int) -> None:
     """dL along every direction of the linear layer that comes first in `steps`, its biases last: (i + 1, o)."""
     n = len(covector)
-    inputs = np.concatenate([steps[0].x.T, np.ones((1, n), covector.dtype)])
+    ones = np.ones((len(slopes) - steps[0].x.shape[1], n), covector.dtype)  # no row where there is no bias
+    inputs = np.concatenate([steps[0].x.T, ones])
     directions = _directions(n * width * covector.itemsize)
     units_at_once = min(slopes.shape[1], directions)
     inputs_at_once = directions // units_at_once

@@ -107,7 +107,7 @@ class LocalFiniteDifferences(Strategy[Plan]):
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
         for k, layer in enumerate(layers):
             if isinstance(layer, Linear):
-                after, rows = AfterLinear.of(network, k), 2 * n * (layer.inputs + 1) * layer.outputs
+                after, rows = AfterLinear.of(network, k), 2 * n * layer.rows * layer.outputs
                 flops += rows * _row_flops(after)
                 moved += 2 * size * rows * after.width
                 block = max(block, _block_bytes(network, k, n, size))
@@ -140,8 +140,10 @@ class LocalFiniteDifferences(Strategy[Plan]):
         for k, step in enumerate(steps):
             if isinstance(step.layer, Linear):
                 quotients = _quotients(steps[k:], loss, plan.relative_step, batch.labels)
-                plan.local_gradient[k]["W"][...] = quotients[:, :-1].T
-                plan.local_gradient[k]["b"][...] = quotients[:, -1]
+                own, inputs = plan.local_gradient[k], step.layer.inputs
+                own["W"][...] = quotients[:, :inputs].T
+                if step.layer.bias:
+                    own["b"][...] = quotients[:, inputs]
         return ValueAndGradient(float(np.mean(loss(x, batch.labels))), plan.gradient)
 
 
@@ -150,7 +152,7 @@ def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, l
     """∂L/∂(W, b) of the linear layer that comes first in `steps`, (o, i + 1) with the bias last."""
     above, below = _steps_taken(steps[0].own, relative_step)
     rise = np.zeros_like(above)
-    for touch in _touched(steps[0].x, labels):
+    for touch in _touched(steps[0].x, labels, bias="b" in steps[0].own):
         units_at_once = _rows(1, rise.itemsize) // len(touch.x)
         for first in range(0, len(rise), units_at_once):
             units = slice(first, min(first + units_at_once, len(rise)))
@@ -165,7 +167,8 @@ def _quotients(steps: Sequence[_Step], loss: SampleLoss, relative_step: float, l
 
 def _steps_taken(own: dict[str, Array], relative_step: float) -> tuple[Array, Array]:
     """By how much each of (W, b) moves up and down, (o, i + 1): what θ ± h rounds to, less θ."""
-    theta = np.concatenate([own["W"].T, own["b"][:, None]], axis=1)
+    bias = [own["b"][:, None]] if "b" in own else []
+    theta = np.concatenate([own["W"].T, *bias], axis=1)
     step = np.abs(theta)
     np.maximum(step, 1, out=step)
     step *= theta.dtype.type(relative_step)
@@ -175,9 +178,9 @@ def _steps_taken(own: dict[str, Array], relative_step: float) -> tuple[Array, Ar
     return above, below
 
 
-def _touched(x: Array, labels: Array) -> Iterator[_Touch]:
+def _touched(x: Array, labels: Array, *, bias: bool) -> Iterator[_Touch]:
     """The pairs of all samples in blocks, with the bias as one more input, which is one."""
-    x = np.concatenate([x, np.ones((len(x), 1), x.dtype)], axis=1)
+    x = np.concatenate([x, np.ones((len(x), int(bias)), x.dtype)], axis=1)
     touched, at_once = np.flatnonzero(x), _pairs_at_once(x.itemsize)
     for start in range(0, len(touched), at_once):
         pair = touched[start : start + at_once]

@@ -42,7 +42,8 @@ class Position:
 class Batches:
     """An endless stream of shuffled batches of n samples.
 
-    images: uint8 (samples, height, width), or inputs (samples, i) of `dtype`, which are taken as they are.
+    images: uint8 (samples, height, width), in colour with a last axis of three, or inputs (samples, i) of `dtype`,
+    which are taken as they are.
     labels: class numbers (samples,).
     shift: the most pixels by which a batch is moved in each direction; 0 for inputs that are no images.
 
@@ -65,6 +66,7 @@ class Batches:
                 f"The batch size is {batch_size}; expected 1 to {len(images)}, the training samples."
             )
         self._image_shape, self._shift = images.shape[1:], shift
+        self._channels = images.shape[3] if images.ndim == 4 else 1
         self._source = images.reshape(len(images), -1)
         self._labels = labels
         self._rng = rng
@@ -113,7 +115,7 @@ class Batches:
         In a flattened image a move is one offset; what it carries over the edge of a row is blackened after.
         """
         levels, inputs = self._levels, self._inputs
-        offset = down * self._image_shape[-1] + right
+        offset = (down * self._image_shape[1] + right) * self._channels if self._shift else 0
         if offset > 0:
             levels, inputs, uncovered = levels[:, :-offset], inputs[:, offset:], inputs[:, :offset]
         elif offset < 0:
@@ -144,9 +146,8 @@ class Batches:
 def _check_shift(shift: int, images: Array) -> None:
     if shift == 0:
         return
-    if images.ndim != 3 or images.dtype != np.uint8:
+    if images.ndim not in (3, 4) or images.dtype != np.uint8:
         raise ShapeError(f"The shift is {shift} for inputs of shape {images.shape}; expected 0: no images.")
-    if not 0 <= shift < min(images.shape[1:]):
-        raise ShapeError(
-            f"The shift is {shift} pixels; expected 0 to {min(images.shape[1:]) - 1}, less than an image."
-        )
+    side = min(images.shape[1:3])
+    if not 0 <= shift < side:
+        raise ShapeError(f"The shift is {shift} pixels; expected 0 to {side - 1}, less than an image.")

@@ -17,6 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import BackpropError, DataError
+from backprop.network import split_sizes
 from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
 from backprop.training.batches import Batches, Position
@@ -229,7 +230,7 @@ def check_data(settings: Settings, images: Array, labels: Array) -> None:
     classes = max(network.classes, int(labels.max()) + 1)
     if pixels == network.inputs and classes == network.classes:
         return
-    hidden = settings.network.split("-")[1:-1]
+    hidden = split_sizes(settings.network)[1:-1]
     fitting = "-".join([str(pixels), *hidden, str(classes)])
     if pixels != network.inputs:
         size = " x ".join(map(str, images.shape[1:]))

@@ -34,11 +34,12 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
         if not isinstance(layer, Linear) or j > kinked[-1]:
             continue
         room = _room(network, tensors, values, j, [k for k in kinked if k > j])
-        crossed = crossing[network.names[j]["W"]], crossing[network.names[j]["b"]]
-        steps = {name: _TO_SPARE * relative_step * np.maximum(1, np.abs(tensors[j][name])) for name in "Wb"}
+        own = {name: crossing[full] for name, full in network.names[j].items()}
+        steps = {name: _TO_SPARE * relative_step * np.maximum(1, np.abs(tensors[j][name])) for name in own}
         for x, free in zip(np.abs(values[j]), room, strict=True):
-            crossed[0][x > 0] |= x[x > 0, None] * steps["W"][x > 0] >= free  # the rest of W moves nothing
-            crossed[1][...] |= steps["b"] >= free
+            own["W"][x > 0] |= x[x > 0, None] * steps["W"][x > 0] >= free  # the rest of W moves nothing
+            if "b" in own:
+                own["b"][...] |= steps["b"] >= free
     return crossing.vector
 
 

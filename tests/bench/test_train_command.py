@@ -298,3 +298,16 @@ def test_no_room_for_the_weights_is_one_sentence_and_leaves_the_old_ones(trained
     assert "cannot be written" in done.error_sentence
     assert (tmp_path / "out" / "weights.npz").read_bytes() == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["weights.npz"]
+
+
+def test_the_sizes_follow_from_the_data_and_what_was_done_to_it_is_said(tmp_path):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (60, 4 * 4 * 3)), rng.integers(0, 3, 60)
+    (tmp_path / "mine.csv").write_text(
+        "\n".join(",".join(map(str, [label, *pixels])) for label, pixels in zip(labels, images, strict=True))
+    )
+    options = ("--epochs", "1", "--batch", "10", "--threads", "1", "--out", "out", "--json")
+    done = backprop("train", "--data", "mine.csv", *options, cwd=tmp_path)
+    assert done.code == 0
+    assert json.loads(done.out)["settings"]["network"] == "48-512-10"
+    assert done.err == "note: mine.csv was split: every sixth image, 10 of 60, is a test image.\n"

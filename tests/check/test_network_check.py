@@ -223,7 +223,7 @@ def test_a_layer_without_hidden_ones_and_a_hidden_softmax_can_be_checked():
 
 ANSWERS = {
     "None": (lambda loss, g: None, "None"),
-    "a list": (lambda loss, g: list(g.values()), "a list"),
+    "a list that is too short": (lambda loss, g: list(g.values())[:-1], "a list"),
     "a number": (lambda loss, g: loss, "float"),
     "complex numbers": (lambda loss, g: {name: value + 0j for name, value in g.items()}, "complex"),
     "texts": (lambda loss, g: {**g, "W1": "much"}, "W1"),

@@ -18,12 +18,12 @@ DTYPES = ("float64", "float32")
 
 def by_hand(hidden, slip=None, scale="g2", shift="b2"):
     """The gradient of linear, `hidden`, linear and softmax layers as a person writes it, perhaps with a slip."""
-    last = {"leaky-relu": "2", "swish": "2"}.get(hidden, "3")
+    last = {"outside-leaky-relu": "2", "swish": "2"}.get(hidden, "3")
 
     def gradient(params, inputs, labels):
         n, rows = len(labels), np.arange(len(labels))
         z = inputs @ params["W1"] + params["b1"]
-        if hidden == "leaky-relu":
+        if hidden == "outside-leaky-relu":
             a = np.maximum(z, LEAK * z)
         elif hidden == "swish":
             s = 1 / (1 + np.exp(-z))
@@ -41,7 +41,7 @@ def by_hand(hidden, slip=None, scale="g2", shift="b2"):
         delta /= n
         g = {"W" + last: a.T @ delta, "b" + last: delta.sum(axis=0)}
         da = delta @ params["W" + last].T
-        if hidden == "leaky-relu":
+        if hidden == "outside-leaky-relu":
             dz = da * np.where(z > 0, 1, 0 if slip == "leak" else LEAK).astype(z.dtype)
         elif hidden == "swish":
             dz = da * (s if slip == "half of the slope" else s * (1 + z * (1 - s)))
@@ -63,7 +63,9 @@ def checked(network, function, dtype="float64", n=6, seed=1, **options):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("hidden", ["leaky-relu", "unaware-leaky-relu", "swish", "layer-norm"])
+@pytest.mark.parametrize(
+    "hidden", ["outside-leaky-relu", "unaware-outside-leaky-relu", "swish", "layer-norm"]
+)
 def test_a_right_gradient_through_a_layer_from_outside_is_right(hidden, dtype):
     for seed in range(8):
         found = checked(NETWORKS[hidden], by_hand(hidden.removeprefix("unaware-")), dtype, seed=seed)
@@ -98,7 +100,7 @@ def test_every_tensor_of_every_network_is_right_and_one_that_is_a_little_too_lar
 
 
 SLIPS = {
-    "leak": ("leaky-relu", {"activation-derivative-formula", "activation-boundary"}),
+    "leak": ("outside-leaky-relu", {"activation-derivative-formula", "activation-boundary"}),
     "half of the slope": ("swish", {"activation-derivative-formula"}),
     "scale times y": ("layer-norm", set()),
     "mean of the shift": ("layer-norm", {"mean-instead-of-sum"}),
@@ -134,7 +136,7 @@ def test_names_such_as_gamma_and_beta_are_taken():
 
 def kinked(hidden):
     """Leaky ReLUs of which two pre-activations are exactly zero, whose slope is taken for `hidden`."""
-    network = NETWORKS["leaky-relu"]
+    network = NETWORKS["outside-leaky-relu"]
     params, batch = sample(network, n=6)
     params["b1"][...] = 0
     batch.inputs[2] = 0

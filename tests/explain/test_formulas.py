@@ -14,6 +14,11 @@ OPTIONS = {
     "gelu": {"activation": "gelu"},
     "softmax": {"activation": "softmax", "loss": "mean-squared-error", "output": "softmax"},
     "squares": {"activation": "gelu", "loss": "mean-squared-error", "output": "tanh"},
+    "half-squares": {"activation": "silu", "loss": "half-squared-error", "output": "sigmoid"},
+    "binary": {"activation": "softplus", "loss": "binary-cross-entropy"},
+    "one-output": {"sizes": (3, 4, 1), "activation": "tanh", "loss": "binary-cross-entropy"},
+    "hinge": {"activation": "leaky-relu", "loss": "hinge"},
+    "no-bias": {"bias": False},
 }
 
 

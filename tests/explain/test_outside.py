@@ -59,7 +59,7 @@ def test_a_strategy_that_takes_parts_of_the_batch_is_refused():
 
 @pytest.mark.parametrize("render", [render_text, render_markdown, render_html])
 @pytest.mark.parametrize(
-    "name", sorted(set(NETWORKS) - {"prelu", "vjp-only", "leaky-relu", "unaware-leaky-relu"})
+    "name", sorted(set(NETWORKS) - {"prelu", "vjp-only", "outside-leaky-relu", "unaware-outside-leaky-relu"})
 )
 def test_a_network_with_layers_from_outside_is_explained_without_a_formula_that_is_not_known(name, render):
     network = NETWORKS[name]
@@ -136,12 +136,12 @@ def test_a_workbook_of_a_layer_that_it_does_not_know_is_refused():
 
 @pytest.mark.parametrize("strategy", LADDER)
 def test_the_formulas_that_a_layer_from_outside_states_give_the_numbers_below_them(strategy):
-    network = NETWORKS["leaky-relu"]
+    network = NETWORKS["outside-leaky-relu"]
     params, batch = sample(network, n=2)
     got = trace(STRATEGIES[strategy], network, params, batch)
     arrays = {step.name: step.array for step in (*got.given, *got.steps)}
     arrays["p"] = network.forward(params, batch.inputs)
-    own = [step for step in got.steps if step.layer == "leaky-relu" and step.kind != "factor"]
+    own = [step for step in got.steps if step.layer == "outside-leaky-relu" and step.kind != "factor"]
     assert {str(step.name) for step in own} >= {"a₁"}
     for step in own:
         shown = computed(step, arrays, batch.labels, {"n": 2, "c": 3})
@@ -152,7 +152,7 @@ def test_the_cells_that_a_layer_from_outside_states_are_in_its_workbook():
     pytest.importorskip("xlsxwriter")
     from backprop.explain.workbook import workbook
 
-    network = NETWORKS["leaky-relu"]
+    network = NETWORKS["outside-leaky-relu"]
     params, batch = sample(network, n=2)
     book = openpyxl.load_workbook(
         io.BytesIO(workbook(explain(network, params, batch, ["full-jacobian", "short-form"])))

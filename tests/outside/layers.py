@@ -16,7 +16,7 @@ LEAK = 0.1
 class LeakyReLU(Elementwise):
     """y = x where x > 0, and LEAK x elsewhere."""
 
-    name: ClassVar[str] = "leaky-relu"
+    name: ClassVar[str] = "outside-leaky-relu"
     reads_input: ClassVar[bool] = True
     kinks: ClassVar[tuple[float, ...]] = (0.0,)
     forward_flops_per_element: ClassVar[int] = 2
@@ -50,7 +50,7 @@ class LeakyReLU(Elementwise):
 class UnawareLeakyReLU(LeakyReLU):
     """The same layer, whose author did not state that it has a kink."""
 
-    name: ClassVar[str] = "unaware-leaky-relu"
+    name: ClassVar[str] = "unaware-outside-leaky-relu"
     kinks: ClassVar[tuple[float, ...]] = ()
 
 

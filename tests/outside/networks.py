@@ -16,8 +16,8 @@ def _classifier(*hidden, width=4):
 
 
 NETWORKS = {
-    "leaky-relu": _classifier(LeakyReLU()),
-    "unaware-leaky-relu": _classifier(UnawareLeakyReLU()),
+    "outside-leaky-relu": _classifier(LeakyReLU()),
+    "unaware-outside-leaky-relu": _classifier(UnawareLeakyReLU()),
     "swish": _classifier(Swish()),
     "layer-norm": _classifier(LayerNorm(4)),
     "layer-norm-tanh": _classifier(LayerNorm(4), Tanh()),

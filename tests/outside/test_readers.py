@@ -27,7 +27,7 @@ LAYERS = {
     for name, kind in {"leaky": "LeakyReLU", "norm": "LayerNorm"}.items()
 }
 
-every_network = pytest.mark.parametrize("network", ["leaky-relu", "layer-norm", "layer-norm-tanh"])
+every_network = pytest.mark.parametrize("network", ["outside-leaky-relu", "layer-norm", "layer-norm-tanh"])
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
 
 

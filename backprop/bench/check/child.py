@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import asdict
 from json import dumps, loads
 from os import _exit, dup2, getpid
@@ -22,6 +23,8 @@ from backprop.bench.check.failures import UserError, one_line, user_error
 from backprop.bench.check.job import Job
 from backprop.bench.check.target import call_target, load_target
 from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
+from backprop.check.network.callables import adapted
+from backprop.check.network.layouts import Layout
 from backprop.child_process import tie_to_parent
 from backprop.errors import BackpropError
 
@@ -58,13 +61,16 @@ def _private_pipes() -> tuple[IO[bytes], IO[bytes]]:
 def _answer(user: _User, question: dict[str, Any], data: bytes) -> Answer:
     try:
         if question["do"] == "load":
-            return user.load(question["target"]), ()
+            return user.load(Job(**question["job"])), ()
         arguments = unpack(question["arguments"], bytearray(data))
         if question["do"] == "call":
             return user.call(arguments)
-        return user.costs(Job(**question["job"]), arguments, question["changes"]), ()
+        return user.costs(
+            Job(**question["job"]), arguments, question["changes"], Layout(**question["layout"])
+        ), ()
     except UserError as error:
-        return {"error": str(error), "lines": error.lines, "memory": error.is_memory_error}, ()
+        told = {"lines": error.lines, "memory": error.is_memory_error, "kinds": error.kinds}
+        return {"error": str(error), **told}, ()
     except BackpropError as error:
         return {"error": str(error)}, ()
     except Exception as error:  # of a built-in strategy, where the user's code has changed what it needs
@@ -74,11 +80,12 @@ def _answer(user: _User, question: dict[str, Any], data: bytes) -> Answer:
 class _User:
     """The user's function, once it is loaded."""
 
-    def load(self, target: str) -> dict[str, Any]:
-        """Run the user's file and find the function in it."""
-        self._name = target.rpartition(":")[2]
-        self._function = call_target(_heard_once(load_target(target)), self._name)
-        return {}
+    def load(self, job: Job) -> dict[str, Any]:
+        """Run the user's file and find the function in it; the answer says how it is called."""
+        self._name, network = job.target.rpartition(":")[2], job.network()
+        found = adapted(load_target(job.target, network.all_sizes), list(network.layout.names))
+        self._function = call_target(_heard_once(found.function), self._name)
+        return {"note": found.note}
 
     def call(self, arguments: tuple[Any, ...]) -> Answer:
         """Call the function; the answer is what it returned, and its arguments as they are after the call."""
@@ -89,17 +96,22 @@ class _User:
             raise user_error(error, f"What {self._name} returned could not be read") from error
         return {"value": tree}, parts
 
-    def costs(self, job: Job, arguments: tuple[Any, ...], changes: bool) -> dict[str, Any]:
-        """Time and memory of the function beside built-in strategies; with `changes` it gets copies at each call."""
+    def costs(self, job: Job, arguments: tuple[Any, ...], changes: bool, layout: Layout) -> dict[str, Any]:
+        """Time and memory of the function beside built-in strategies; with `changes` it gets copies at each call.
+
+        arguments: in this package's layout; the function is handed them in its own, made once.
+        """
         network = job.network()
         tensors, inputs, labels = arguments
         params = Parameters.from_mapping(network.layout, tensors, job.dtype)
         batch = network.batch(inputs, labels, params.dtype)
 
+        own = (tensors, inputs, labels)
+        if not layout.is_plain:
+            own = layout.arguments(network, tensors, inputs, labels)
+
         def call() -> object:
-            if changes:
-                return self._function({k: v.copy() for k, v in tensors.items()}, inputs.copy(), labels.copy())
-            return self._function(tensors, inputs, labels)
+            return self._function(*(deepcopy(own) if changes else own))
 
         return {"costs": [asdict(row) for row in measure_costs(self._name, call, network, params, batch)]}
 

@@ -6,7 +6,7 @@ import difflib
 import sys
 import sysconfig
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,19 @@ _MOST_SAID, _MOST_LINES = 1000, 20_000
 
 
 class UserError(BackpropError):
-    """An exception of the user's code. lines: its traceback, cut down; is_memory_error: it is a `MemoryError`."""
+    """An exception of the user's code.
 
-    def __init__(self, sentence: str, lines: str, is_memory_error: bool = False) -> None:
+    lines: its traceback, cut down; is_memory_error: it is a `MemoryError`; kinds: the names of its class and of those
+    above it.
+    """
+
+    def __init__(
+        self, sentence: str, lines: str, is_memory_error: bool = False, kinds: Sequence[str] = ()
+    ) -> None:
         super().__init__(sentence)
         self.lines = lines
         self.is_memory_error = is_memory_error
+        self.kinds = list(kinds)
 
 
 def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None = None) -> UserError:
@@ -38,6 +45,7 @@ def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None
         f"{what}: {said}; expected {hint or 'a gradient that runs to its end'}.",
         shortened(error)[-_MOST_LINES:],
         isinstance(error, MemoryError),
+        [kind.__name__ for kind in type(error).__mro__],
     )
 
 
@@ -66,7 +74,9 @@ def shortened(error: BaseException) -> str:
 
 def _near_key(error: BaseException, params: Mapping[str, Any] | None) -> str:
     """Where a parameter is looked up under a name that it has not: the names that there are."""
-    if not isinstance(error, KeyError) or not params or not error.args or error.args[0] in params:
+    if not isinstance(error, KeyError) or not isinstance(params, Mapping) or not error.args:
+        return ""
+    if error.args[0] in params:
         return ""
     key = str(error.args[0])
     folded = {name.casefold(): name for name in params}

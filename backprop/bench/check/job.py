@@ -37,12 +37,16 @@ class Job:
     weight_decay: float
     threads: int
     rtol: float | None = None
+    output: str | None = None
+    bias: bool = True
 
     def network(self) -> Network:
         """The network; raises as `Network.parse` does."""
         from backprop import Network
 
-        return Network.parse(self.sizes, activation=self.activation, loss=self.loss)
+        return Network.parse(
+            self.sizes, activation=self.activation, loss=self.loss, output=self.output, bias=self.bias
+        )
 
     def sample(
         self, network: Network, rng: np.random.Generator, memory_bytes: float

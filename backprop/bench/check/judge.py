@@ -21,6 +21,8 @@ from backprop.bench.check.failures import UserError
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
 from backprop.check.network import check_network_gradient
+from backprop.check.network.layouts import Layout
+from backprop.check.network.reading import Reading
 from backprop.errors import BackpropError, CheckError
 
 if TYPE_CHECKING:
@@ -67,17 +69,20 @@ def _check(job: Job, user: UserProcess, memory_bytes: float) -> dict[str, Any]:
     network = job.network()
     rng = np.random.default_rng(job.seed)
     params, batch = job.sample(network, rng, memory_bytes)
-    user.wait_until_loaded()
+    note = user.wait_until_loaded()
+    reading = Reading(user, network, params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would be of the check's own arithmetic
         check = check_network_gradient(
-            network, user, params, batch, rng, weight_decay=job.weight_decay, rtol=job.rtol
+            network, reading, params, batch, rng, weight_decay=job.weight_decay, rtol=job.rtol
         )
+    if note:
+        check = dataclasses.replace(check, notes=(note, *check.notes))
     _refuse_wrong_names(check, ", ".join(params))
     found = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
     changes = any(finding.kind == "modifies-arguments" for finding in check.findings)
     try:
-        rows = user.costs((dict(params), batch.inputs, batch.labels), changes)
+        rows = user.costs((dict(params), batch.inputs, batch.labels), changes, reading.layout or Layout())
     except LateError:
         return {**found, "without_costs": _LATE}
     except BackpropError as error:  # at a later call than those of the check; the verdict stands

@@ -15,6 +15,7 @@ from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, size_of, un
 from backprop.bench.report import units
 from backprop.bench.threads import choose_cores, thread_variables
 from backprop.bench.workers import NO_MEMORY
+from backprop.check.network.layouts import Layout
 from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
 
@@ -46,7 +47,7 @@ class UserProcess:
             adopts=True,
         )
         self._child.pin(cores)
-        self._child.send({"do": "load", "target": job.target, "bytes": 0})
+        self._child.send({"do": "load", "job": dataclasses.asdict(job), "bytes": 0})
 
     def __enter__(self) -> UserProcess:
         return self
@@ -59,12 +60,19 @@ class UserProcess:
         """The output of the user's code so far, without the middle of a long text."""
         return self._child.printed
 
-    def wait_until_loaded(self) -> None:
-        """Raises `CheckError` where there is no such function, `UserError` where the user's file fails."""
-        self._receive()
+    def wait_until_loaded(self) -> str | None:
+        """How the function is called, in a sentence; None where that is as it stands.
 
-    def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
+        Raises `CheckError` where there is no such function, `UserError` where the user's file fails.
+        """
+        answer, _ = self._receive()
+        note = answer.get("note")
+        return " ".join(str(note).split()) if note else None
+
+    def __call__(self, params: Any, inputs: Array, labels: Array) -> Any:
         """Call the function with these arguments. A change that it makes in them is made here, too.
+
+        params: a dict of arrays, or a list of arrays or of lists of them.
 
         Raises `UserError` where the function raises, `CheckError` where its process gives no answer.
         """
@@ -72,19 +80,23 @@ class UserProcess:
         try:
             returned, arguments = unpack(answer.get("value"), data)
             left, *arrays = arguments
-            left = dict(left)
+            if isinstance(params, dict):
+                left = dict(left)
+            elif not isinstance(left, list):
+                raise TypeError(left)
         except (WireError, ValueError, TypeError) as error:
             raise self._fail(self._unreadable("sent no value that can be read")) from error
         params.clear()
-        params.update(left)
+        params.update(left) if isinstance(params, dict) else params.extend(left)
         for given, after in zip((inputs, labels), arrays, strict=False):
             if getattr(after, "shape", None) == given.shape and after.dtype == given.dtype:
                 given[...] = after
         return returned
 
-    def costs(self, arguments: tuple[Any, ...], changes: bool) -> list[CostRow]:
-        """Time and memory of a call beside built-in strategies; raises as a call does."""
-        answer, _ = self._ask("costs", arguments, job=dataclasses.asdict(self._job), changes=changes)
+    def costs(self, arguments: tuple[Any, ...], changes: bool, layout: Layout) -> list[CostRow]:
+        """Time and memory of a call in a layout, beside built-in strategies; raises as a call does."""
+        job, own = dataclasses.asdict(self._job), dataclasses.asdict(layout)
+        answer, _ = self._ask("costs", arguments, job=job, changes=changes, layout=own)
         rows = answer.get("costs")
         try:
             return [_row(**row) for row in rows]  # type: ignore[union-attr]
@@ -140,7 +152,10 @@ class UserProcess:
             return CheckError(said)
         if answer.get("memory") is True:
             said = f"{said.rpartition(';')[0] or said}; expected to get along with {self._limit()}."
-        return UserError(said, str(answer["lines"]))
+        kinds = answer.get("kinds")
+        return UserError(
+            said, str(answer["lines"]), kinds=list(map(str, kinds)) if isinstance(kinds, list) else ()
+        )
 
     def _end(self, error: ChildError) -> CheckError:
         target = self._job.target

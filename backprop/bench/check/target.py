@@ -8,26 +8,38 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
+import linecache
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from backprop.bench.check.failures import UserError, user_error
+from backprop.check.network.callables import made
 from backprop.errors import CheckError, UnknownNameError, is_file, shown
 
 EXPECTED = "file.py:function or package.module:function"
-ARGUMENTS = ("params", "inputs", "labels")
 
 
-def load_target(target: str) -> Callable[..., Any]:
-    """The function; raises `CheckError` or `UnknownNameError` where there is none, `UserError` where a file fails."""
+def load_target(target: str, sizes: Sequence[int]) -> Callable[..., Any]:
+    """The function, or the method of `file.py:Class.method`; of a class an object is made, of the network's sizes.
+
+    Raises `CheckError` or `UnknownNameError` where there is none, `UserError` where a file fails.
+    """
     origin, _, name = target.rpartition(":")
     if not origin or not name:
         raise CheckError(f"The target is {target!r}; expected {EXPECTED}.")
-    module = _from_file(origin) if origin.endswith(".py") or is_file(origin) else _from_module(origin)
-    function = getattr(module, name, None)
+    module = _module(origin)
+    first, *inner = name.split(".")
+    function = getattr(module, first, None)
+    for attribute in inner:
+        kept = inspect.getattr_static(function, attribute, None)
+        if isinstance(function, type) and not isinstance(kept, staticmethod | classmethod):
+            function = _object(function, sizes)
+        function = getattr(function, attribute, None)
     if function is None:
         known = [
             key
@@ -39,8 +51,61 @@ def load_target(target: str) -> Callable[..., Any]:
         raise UnknownNameError(f"function in {origin}", name, known)
     if not callable(function):
         raise CheckError(f"{target} is a {type(function).__name__}; expected a function.")
-    _check_arguments(function, name)
     return function  # type: ignore[no-any-return]
+
+
+def _module(origin: str) -> ModuleType:
+    if origin.endswith(".ipynb"):
+        return _from_notebook(origin)
+    return _from_file(origin) if origin.endswith(".py") or is_file(origin) else _from_module(origin)
+
+
+def _object(kind: type, sizes: Sequence[int]) -> Any:
+    try:
+        return made(kind, sizes)
+    except CheckError:
+        raise
+    except BaseException as error:  # also SystemExit, and what else a user's code may raise
+        raise user_error(error, f"No object of the class {kind.__name__} could be made") from error
+
+
+def _from_notebook(origin: str) -> ModuleType:
+    """The names that a notebook's code cells define, run in order in its folder, without lines for IPython alone."""
+    path = Path(origin)
+    if not is_file(origin):
+        raise CheckError(f"There is no file {shown(origin)}; expected notebook.ipynb:function.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        cells = document["cells"] if "cells" in document else document["worksheets"][0]["cells"]
+        sources = [
+            "".join(cell.get("source", cell.get("input", "")))
+            for cell in cells
+            if cell["cell_type"] == "code"
+        ]
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise CheckError(f"The file {shown(origin)} is no notebook; expected the JSON of one.") from error
+    folder = path.resolve().parent
+    module = ModuleType(f"_user_{path.stem}")
+    sys.modules[module.__name__] = module  # dataclasses and pickle look their own module up
+    sys.path.insert(0, str(folder))
+    os.environ.setdefault("MPLBACKEND", "Agg")  # nobody looks at the figures
+    os.chdir(folder)
+    vars(module)["display"] = print
+    for number, source in enumerate(sources, start=1):
+        _run_cell(source, f"{path.name}, code cell {number}", module)
+    return module
+
+
+def _run_cell(source: str, name: str, module: ModuleType) -> None:
+    lines = source.splitlines(keepends=True)
+    if lines and lines[0].startswith("%%") and lines[0].split()[0] not in ("%%time", "%%timeit", "%%capture"):
+        return  # of another language, or text
+    kept = ["\n" if line.lstrip().startswith(("%", "!")) else line for line in lines]
+    linecache.cache[name] = (len(source), None, kept, name)  # for the lines of a traceback
+    try:
+        exec(compile("".join(kept), name, "exec"), vars(module))
+    except BaseException as error:  # also SystemExit, and what else a user's code may raise
+        raise user_error(error, f"The notebook could not be run at {name}") from error
 
 
 def _from_file(origin: str) -> ModuleType:
@@ -69,20 +134,6 @@ def _from_module(origin: str) -> ModuleType:
         if isinstance(error, ModuleNotFoundError) and error.name and origin.startswith(error.name):
             raise CheckError(f"There is no module {origin!r}; expected {EXPECTED}.") from error
         raise user_error(error, f"The module {origin!r} could not be imported") from error
-
-
-def _check_arguments(function: Callable[..., Any], name: str) -> None:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        return  # built in C: the call itself will tell
-    try:
-        signature.bind(*ARGUMENTS)
-    except TypeError:
-        taken = "" if str(signature) == "()" else str(signature)[1:-1]
-        raise CheckError(
-            f"The function {name} takes ({taken}); expected three arguments, ({', '.join(ARGUMENTS)})."
-        ) from None
 
 
 def call_target(function: Callable[..., Any], name: str) -> Callable[..., Any]:

@@ -32,7 +32,7 @@ def {function}(params, inputs, labels):
 {shapes}
     """
     n = len(inputs)
-    t = np.eye({classes}, dtype=inputs.dtype)[labels]  # the labels one-hot, (n, {classes})
+    {targets}
 
     # Forward pass, layer by layer.
 {forward}
@@ -115,7 +115,7 @@ def template(network: Network, function: str, command: str) -> str:
         function=function,
         gap=gap if activations else "",
         shapes=_shapes(network),
-        classes=network.classes,
+        targets=_targets(network),
         forward=_indented("\n".join(forward)),
         loss=_indented(loss.format(y=value, d=f"d{value}").rstrip("\n")),
         backward=_indented("\n".join(backward)),
@@ -137,6 +137,14 @@ def _linear(names: dict[str, str], x: str, dz: str) -> tuple[str, list[str]]:
     return formula, lines
 
 
+def _targets(network: Network) -> str:
+    """The line that makes targets (n, c) of the labels; of one output the label itself is the target."""
+    if network.classes == 1:
+        return "t = labels[:, None].astype(inputs.dtype)  # (n, 1)"
+    classes = network.classes
+    return f"t = np.eye({classes}, dtype=inputs.dtype)[labels]  # the labels one-hot, (n, {classes})"
+
+
 def _code(layer: Layer) -> str:
     if not isinstance(layer, Elementwise) or layer.code is None:
         raise CheckError(
@@ -150,7 +158,7 @@ def _shapes(network: Network) -> str:
     return "\n".join(
         [
             f"    params: a dict of {', '.join(shapes)}.",
-            f"    inputs: (n, {network.inputs}). labels: (n,), the class numbers 0 to {network.classes - 1}.",
+            f"    inputs: (n, {network.inputs}). labels: (n,), the class numbers 0 to {network.label_classes - 1}.",
         ]
     )
 

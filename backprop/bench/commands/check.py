@@ -35,12 +35,22 @@ def check(
         str | None,
         typer.Argument(
             metavar="TARGET",
-            help="Your function: file.py:function or package.module:function.",
+            help="Your function: file.py:function, file.py:Class.method, notebook.ipynb:function or "
+            "package.module:function.",
         ),
     ] = None,
     network: NetworkSizes = "784-512-10",
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="what the loss needs",
+            help="What follows the last layer: softmax, sigmoid, tanh, none, or another layer.",
+        ),
+    ] = None,
+    no_bias: Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")] = False,
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
     weight_decay: Annotated[
@@ -116,7 +126,20 @@ def check(
     memory_bytes = (
         available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
     )
-    job = Job(target or "", network, activation, loss, batch, dtype, seed, weight_decay, threads, rtol)
+    job = Job(
+        target or "",
+        network,
+        activation,
+        loss,
+        batch,
+        dtype,
+        seed,
+        weight_decay,
+        threads,
+        rtol,
+        output,
+        not no_bias,
+    )
     if template:
         from backprop.bench.check.template import write_template
 

@@ -96,7 +96,8 @@ Scenarios = Annotated[
 def _network(**more: Any) -> Any:
     return typer.Option(
         metavar="SIZES",
-        help="The network by its sizes: inputs, hidden layers, classes, with hyphens between.",
+        help="The network by its sizes: inputs, hidden layers, classes, with hyphens between; 784-64:tanh-32:relu-10 "
+        "names activations by layer.",
         **more,
     )
 
@@ -116,7 +117,8 @@ def _loss(**more: Any) -> Any:
         metavar="NAME",
         callback=single,
         autocompletion=completion.losses,
-        help="The loss: cross-entropy (after a softmax), mean-squared-error, or file.py:Class.",
+        help="The loss: cross-entropy (after a softmax), mean-squared-error, another that `backprop list` shows, or "
+        "file.py:Class.",
         **more,
     )
 
@@ -134,8 +136,8 @@ def _dtype(**more: Any) -> Any:
 def _data(**more: Any) -> Any:
     return typer.Option(
         metavar="SOURCE",
-        help="The digits: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
-        "folder with four IDX files.",
+        help="The images: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
+        "folder or file of images: IDX, .npz or CSV.",
         **more,
     )
 
@@ -230,9 +232,9 @@ def prepare_run(
     cores = fix_threads(threads)  # before NumPy loads
 
     from backprop.bench.budget import Budget
+    from backprop.bench.dataset import load
     from backprop.bench.quick_look import QuickLook
     from backprop.bench.suites import find_scenarios
-    from backprop.data import load
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)

@@ -116,13 +116,13 @@ def run(
 
     from backprop.bench.budget import Budget
     from backprop.bench.commands.places import chosen_place
+    from backprop.bench.dataset import load
     from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun, locked, make_room
     from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
     from backprop.bench.suites import SuiteError, find_suite, restrict
-    from backprop.data import load
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)

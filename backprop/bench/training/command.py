@@ -14,6 +14,7 @@ import numpy as np
 from backprop import find_strategy
 from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
+from backprop.bench.dataset import load
 from backprop.bench.folders import TRAINING, check_folder, found, keep, lead_to, new_folder
 from backprop.bench.progress import working
 from backprop.bench.report import units
@@ -29,7 +30,7 @@ from backprop.bench.training.session import (
     stop_on_interrupt,
     training_display,
 )
-from backprop.data import Dataset, load
+from backprop.data import Dataset
 from backprop.registry import strategies_meant
 from backprop.training import (
     Checkpoint,
@@ -74,6 +75,14 @@ class Request:
         optimizer = find_optimizer(said.get("optimizer", Settings.optimizer))
         return Settings(**{"learning_rate": optimizer.learning_rate, **defaults, **said})
 
+    def fitted(self, settings: Settings, dataset: Dataset) -> Settings:
+        """The settings with a network of the data's sizes, where the user gave none."""
+        if "network" in self.said:
+            return settings
+        _, *hidden, _ = settings.build_network().all_sizes
+        sizes = [dataset.pixels, *hidden, dataset.classes]
+        return replace(settings, network="-".join(map(str, sizes)))
+
 
 def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     """Train once; the exit code."""
@@ -82,6 +91,8 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     check_folder("Weights and reports", folder)
     source = request.data or (checkpoint.source if checkpoint else DEFAULT_DATA)
     dataset = load(source)
+    if checkpoint is None:
+        settings = request.fitted(settings, dataset)
     check_memory(settings, find_strategy(settings.strategy), budget.memory_bytes)
     trainer = Trainer(settings, dataset.train_images, dataset.train_labels, source)
     if checkpoint is not None:
@@ -110,6 +121,7 @@ def run_compare(request: Request, names: list[str], resume: Path | None, out: Pa
     wanted = list(dict.fromkeys(one for name in names for one in strategies_meant(name)))
     strategies = {name: find_strategy(name) for name in wanted}
     dataset = load(request.data or DEFAULT_DATA)
+    settings = request.fitted(settings, dataset)
     images, labels = dataset.train_images, dataset.train_labels
     check_data(settings, images, labels)
     dtype, rng = np.dtype(settings.dtype), np.random.default_rng()

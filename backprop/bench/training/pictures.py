@@ -173,8 +173,10 @@ def _mistake_rows(evaluation: Evaluation, images: Array) -> list[Json]:
 
 
 def _as_url(image: Array) -> str:
-    """The image (rows, columns), with values from 0 (white) to its largest (black), as the address of a PNG."""
+    """The image in grey, with values from 0 (white) to its largest (black), as the address of a PNG."""
     image = np.asarray(image, dtype=float)
+    if image.ndim == 3:  # in colour
+        image = image.mean(axis=-1)
     grey = (255 * (1 - image / max(float(image.max()), 1e-9))).astype(np.uint8)
     height, width = grey.shape
     lines = b"".join(b"\0" + line.tobytes() for line in grey)

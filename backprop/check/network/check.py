@@ -8,21 +8,21 @@ between it and a right gradient; how much that may be follows from the network, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.kinds import Finding
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed, shape_mistakes
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
+from backprop.check.network.layouts import Layout
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
+from backprop.check.network.reading import GradientFunction, Reading
+from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
-from backprop.check.points import describe, structure_of
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -32,12 +32,10 @@ from backprop.verify import REFERENCE
 _SHIFT, _SMALLER = 0.01, 0.8
 """The other point of `observe`: a shift, which moves zeros as well, and a factor for the inputs."""
 
-GradientFunction = Callable[[dict[str, Array], Array, Array], Any]
-
 
 def check_network_gradient(
     network: Network,
-    function: GradientFunction,
+    function: GradientFunction | Reading,
     params: Parameters,
     batch: Batch,
     rng: np.random.Generator,
@@ -48,35 +46,40 @@ def check_network_gradient(
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
 
     `function` is called with a dict of the parameters by name, the inputs (n, i) and the labels (n,), all of them
-    copies; it returns the gradients as such a dict, or a pair (loss, gradients). `rng` makes the other arguments of
+    copies; it returns the gradients as such a dict, or a pair (loss, gradients). A function that wants another layout
+    is called in that one (`Reading`), and the notes say so. `rng` makes the other arguments of
     the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of
     the linear layers; no other parameter decays. rtol: how exact the gradient need be, relative to each entry or to
     the root mean square of its tensor, whichever is larger; by default as exact as the rounding of its dtype
     allows.
 
     Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
-    gradient or a layer contradicts itself, the errors of `Network.batch` and `Network.check_parameters` for
-    arguments that do not fit, and whatever `function` raises.
+    gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
+    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     check_rtol(rtol)
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
+    reading = function if isinstance(function, Reading) else Reading(function, network, params)
     seen = observe(
-        _answering(function, params),
+        reading,
         (dict(params), batch.inputs, batch.labels),
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    structure, _ = structure_of({name: np.asarray(params[name]) for name in params})
+    layout = reading.layout or Layout()
+    structure = reading.structure(layout)
     loss, gradient = value_and_gradient(seen.answer, structure)
-    backward_order = [names[local] for names in reversed(network.names) for local in names]
-    answer = read_answer(gradient, structure, order=backward_order)
+    answer = reading.read(gradient)
     got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
     truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(answer, truth)
-    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth)]
-    notes = [*answer.notes, *_blind_points(tensors, truth)]
+    if wrong and not answer.findings and not seen.findings:
+        _refuse_other_layouts(reading, truth)
+    shapes = {leaf.name: leaf.shape for leaf in structure.leaves}
+    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth, shapes)]
+    notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
@@ -97,7 +100,7 @@ def check_network_gradient(
     verdict: Verdict = (
         "wrong" if findings or "wrong" in verdicts else "undecided" if "undecided" in verdicts else "right"
     )
-    return GradientCheck(
+    check = GradientCheck(
         verdict,
         tuple(tensors),
         tuple(findings),
@@ -106,24 +109,22 @@ def check_network_gradient(
         gradient_calls=seen.calls,
         notes=tuple(notes),
     )
+    return layout.shown(check, network)
 
 
-def _answering(function: GradientFunction, params: Parameters) -> GradientFunction:
-    """The function, whose answer is refused at once where it is neither gradients nor a pair with them."""
-
-    def call(*arguments: Any) -> Any:
-        answer = function(*arguments)
-        gradient = answer[1] if isinstance(answer, tuple) and len(answer) == 2 else answer
-        if isinstance(gradient, Mapping):
-            return answer
-        is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
-        got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
-        raise CheckError(
-            f"The function returns {got}; expected a dict of gradients by name, {', '.join(params)}, "
-            "or a pair of the loss and such a dict."
-        )
-
-    return call
+def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
+    """Raise `CheckError` where a gradient that is wrong in the layout found is right in another that fits."""
+    batch, decay, rtol = truth.batch, truth.weight_decay, truth.rtol
+    own = (reading.layout or Layout()).words()
+    for words, (layout, answer) in reading.others(truth.params, batch.inputs, batch.labels):
+        _, gradient = value_and_gradient(answer, reading.structure(layout))
+        read = reading.read(gradient, layout)
+        other = truth_for(truth.network, truth.params, batch, read.comparable, decay, rtol)
+        if not _compare(read, other)[1]:
+            raise CheckError(
+                f"The gradient is wrong with {own}, and right with {words}: the shapes do not tell which it is; "
+                "expected a batch and sizes of the network that all differ."
+            )
 
 
 def _by_name(finding: Finding) -> Finding:
@@ -142,7 +143,7 @@ def _elsewhere(
     }
     shuffled = rng.permutation(len(batch.labels))
     inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)
-    return moved, inputs, (batch.labels[shuffled] + 1) % network.classes
+    return moved, inputs, (batch.labels[shuffled] + 1) % network.label_classes
 
 
 def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:

@@ -1,6 +1,6 @@
 """Diagnosis: what is wrong with the gradient of a network, in findings.
 
-In the order of this file: the whole diagnosis; a narrower dtype; difference quotients; shapes.
+In the order of this file: the whole diagnosis; a narrower dtype; difference quotients.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
@@ -301,38 +300,3 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
         "everywhere, however large the entry is, as cancellation leaves them."
     )
     return found("difference-quotient", None, evidence, "likely" if eps < _ROUGHEST else "possible")
-
-
-# Shapes that say what went wrong: a transpose, or a bias gradient with a row for every sample.
-
-
-def shape_mistakes(answer: Answer, gradient: Mapping[str, Any], truth: Truth) -> list[Finding]:
-    """The findings of an answer; a `wrong-shape` that is a known mistake is named as that one."""
-    return [
-        _named_shape(finding, finding.tensor, answer, gradient, truth)
-        if finding.kind == "wrong-shape" and finding.tensor is not None
-        else finding
-        for finding in answer.findings
-    ]
-
-
-def _named_shape(
-    finding: Finding, name: str, answer: Answer, gradient: Mapping[str, Any], truth: Truth
-) -> Finding:
-    shape, n = truth.params[name].shape, len(truth.batch.labels)
-    if name in answer.transposed:
-        right = not truth.compare(name, answer.reshaped[name])[1].any()
-        values = "its values are those of expectedᵀ" if right else "its values are wrong beside that"
-        evidence = f"{name} has the shape {shape[::-1]}; its parameter has {shape}, and {values}."
-        return found("transposed", name, evidence, "certain" if right else "likely")
-    got = np.asarray(gradient[name]) if name in gradient else None
-    if got is None or len(shape) != 1 or got.shape != (n, *shape):
-        return finding
-    run = Run.of(truth.network, truth.params, truth.batch.inputs, truth.batch.labels)
-    deltas = {} if run is None else {run.names(k)[1]: delta for k, delta in run.deltas()}
-    right = (
-        any(np.allclose(got, scale * deltas[name], rtol=_ROUGHEST) for scale in (1, n)) if deltas else False
-    )
-    evidence = f"{name} has the shape {got.shape}, a row for every sample; its parameter has {shape}."
-    evidence += " Each row is the δ of its sample." if right else ""
-    return found("bias-not-summed", name, evidence, "certain" if right else "likely")

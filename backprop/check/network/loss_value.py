@@ -81,13 +81,12 @@ def _others(truth: Truth, y: Array, data: float, decay: float) -> Iterator[tuple
         both = f"the sum over batch and classes, n c = {n * c}"
         yield "sum-instead-of-mean", n * c * data, both
         yield "sum-instead-of-mean", n * c * data / 2, f"half of {both}"
-    target = np.zeros_like(y)
-    target[np.arange(n), labels] = 1
+    target = truth.network.loss_function.targets(labels, y)
     square = float(np.sum(np.square(y - target)))
     for factor, words in squared_errors(n, c):
         yield "other-loss", factor / 2 * square, words
     if truth.network.loss_function.name != "cross-entropy":
         shifted = y - y.max(axis=1, keepdims=True)
-        entropy = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(n), labels]
+        entropy = np.log(np.exp(shifted).sum(axis=1)) - np.sum(shifted * target, axis=1)
         yield "other-loss", float(np.mean(entropy)), "the cross-entropy of the softmax"
         yield "other-loss", float(np.sum(entropy)), "the summed cross-entropy of the softmax"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.network.mistakes.state import derivative_of, one_hot
+from backprop.check.network.mistakes.state import derivative_of
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -119,7 +119,7 @@ def _forward(
     """How far a layer's output may be off, when its input may be off by `error`; NaN where it is unknown."""
     if isinstance(layer, Linear):
         squares = np.square(own["W"])
-        terms = np.square(x) @ squares + np.square(own["b"])
+        terms = np.square(x) @ squares + np.square(own.get("b", 0.0))
         return np.asarray(np.sqrt(np.square(error) @ squares + _walk(unit, len(squares) + 1, y, terms)))
     if isinstance(layer, Softmax):
         return np.asarray(y * (_together(error, _row_norm(y * error)) + unit * (1 + _row_largest(x))))
@@ -147,10 +147,14 @@ def _output_error(
         z, moved = values[-2], errors[-2]
         samples = loss.sample_values(z, labels)
         spread = _together(moved.max(axis=1), unit * (1 + _row_largest(z)[:, 0]), unit * samples)
-        off = _together(error, unit * y, unit * one_hot(labels, y)) / n
+        off = _together(error, unit * y, unit * loss.targets(labels, y)) / n
         return loss.gradient(z, labels), off, float(np.mean(spread)) * math.sqrt(n)
     delta = loss.gradient(y, labels)
-    sides = [np.abs(loss.gradient(y + side, labels) - delta) for side in (error, -error)]
+    moves = [error, -error]
+    if not loss.smooth:  # its edges lie where outputs are a given distance apart
+        apart = error * (1 - 2 * loss.targets(labels, y))
+        moves += [apart, -apart]
+    sides = [np.abs(loss.gradient(y + side, labels) - delta) for side in moves]
     size = np.abs(delta) + np.abs(loss.gradient(np.zeros_like(y), labels))
     terms = abs(float(loss.value(y, labels))) + np.max(np.abs(delta * y))
     spread = np.sqrt(np.sum(np.square(delta * error))) + unit * math.sqrt(y.size) * terms
@@ -179,7 +183,7 @@ class _Step:
         """∂L/∂x and how far it may be off; the bounds of the layer's own tensors are written to `out`."""
         layer, x, y, unit = self.layer, self.x, self.y, self.unit
         if isinstance(layer, Linear):
-            return self._linear(delta, error, out)
+            return self._linear(layer, delta, error, out)
         if isinstance(layer, Softmax):
             centred = delta - np.sum(y * delta, axis=1, keepdims=True)
             spread = _row_norm(_together(y * error, unit * y * delta, self.y_error * delta))
@@ -193,14 +197,15 @@ class _Step:
             return delta * slope, _together(through, slope_change * delta, own * delta)
         return self._measured(delta, error, out, rng)
 
-    def _linear(self, delta: Array, error: Array, out: Arrays) -> tuple[Array, Array]:
+    def _linear(self, layer: Linear, delta: Array, error: Array, out: Arrays) -> tuple[Array, Array]:
         (n, o), unit, weight = delta.shape, self.unit, self.own["W"]
         d2, e2, w2 = np.square(delta), np.square(error), np.square(weight).T
         variance = np.square(self.x).T @ (e2 + unit**2 * n * d2)
         if not self.first:  # the inputs themselves are exact
             variance += np.square(self.x_error).T @ (d2 + e2)
         out["W"][...] = np.sqrt(variance + unit**2 * n * np.square(self.x.T @ delta))
-        out["b"][...] = np.sqrt(e2.sum(axis=0) + _walk(unit, n, delta.sum(axis=0), d2.sum(axis=0)))
+        if layer.bias:
+            out["b"][...] = np.sqrt(e2.sum(axis=0) + _walk(unit, n, delta.sum(axis=0), d2.sum(axis=0)))
         if self.first:
             return delta, error  # ∂L/∂x of the inputs is not needed
         dx = delta @ weight.T

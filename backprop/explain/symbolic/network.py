@@ -72,7 +72,7 @@ class SymbolicNetwork:
             tidy(on_symbols(partial(layer.forward, _symbolic(own), x)))
             for layer, own, x in zip(network.layers, network.local(params), values, strict=False)
         )
-        batch = Batch(np.asarray(values[0]), np.arange(n) % network.classes)
+        batch = Batch(np.asarray(values[0]), np.arange(n) % network.label_classes)
         return cls(network, names, params, batch, values, outputs)
 
     def put_in(self, array: Array, layers: slice = slice(None)) -> Array:

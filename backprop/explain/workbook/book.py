@@ -136,9 +136,9 @@ class Book:
 
         def cell(row: int, column: int) -> str:
             if isinstance(layer, Linear):
-                weight, bias = self.parameters[own["W"]], self.parameters[own["b"]]
+                weight = self.parameters[own["W"]]
                 terms = total((x.at(row, i), weight.at(i, column)) for i in range(layer.inputs))
-                return f"{terms}+{bias.at(0, column)}"
+                return f"{terms}+{self.parameters[own['b']].at(0, column)}" if layer.bias else terms
             return formula("forward", layer, x=x.at(row, column), xs=x.line(row))
 
         title = f"{step.name} {step.shape_letters} = {step.formula}"
@@ -229,7 +229,8 @@ class Book:
         y, found = self.values[-1], {}
 
         def of_loss(_: int, c: int) -> str:
-            return formula("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes)
+            lines = {"ys": y.line(n), "ts": self.t.line(n)}
+            return formula("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes, **lines)
 
         def place(by: str, title: str, cell: Cell) -> Block:
             values = np.atleast_2d(self._of_samples(by)[n])
@@ -270,6 +271,7 @@ class Book:
                 "y": y.at(row, column),
                 "ys": y.line(row),
                 "t": self.t.at(row, column),
+                "ts": self.t.line(row),
                 "c": network.classes,
             }
             return f"{formula('gradient', loss, **here)}/{self.n}"

@@ -138,7 +138,7 @@ import numpy as np
 """
 BODIES = {
     "returns None": ("def gradient(params, inputs, labels):\n    pass", "returns None"),
-    "returns a list": ("def gradient(params, inputs, labels):\n    return list(params.values())", "a list"),
+    "returns a list": ("def gradient(params, inputs, labels):\n    return [inputs]", "a list"),
     "returns complex numbers": (
         "def gradient(params, inputs, labels):\n    return {k: v + 0j for k, v in params.items()}",
         "The gradient of W1 is complex",

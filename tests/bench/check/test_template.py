@@ -40,6 +40,14 @@ def error_of(network, params, batch, got):
     return gradient_error(gradient, reference_gradient(network, params, batch)).relative
 
 
+def test_of_one_output_the_label_is_the_target():
+    network = Network.mlp(5, 1, loss="binary-cross-entropy")
+    params, batch = point(network)
+    batch = network.batch(batch.inputs, np.array([0, 1, 1, 0, 1, 0]), params.dtype)
+    _, right = gradient_of(network, params, batch)
+    assert error_of(network, params, batch, right) < 1e-14
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", HIDDEN)
 @pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3), (5, 4, 6, 3)])
@@ -51,7 +59,9 @@ def test_only_the_derivative_of_the_activation_is_missing(sizes, activation, los
     def derivative(z):
         return layer.derivative(z, layer.forward({}, z))
 
-    value, right = gradient_of(network, params, batch, **{f"{activation}_derivative": derivative})
+    value, right = gradient_of(
+        network, params, batch, **{f"{activation.replace('-', '_')}_derivative": derivative}
+    )
     assert value == pytest.approx(float(network.loss(params, batch.inputs, batch.labels)))
     assert error_of(network, params, batch, right) < 1e-14
     if len(sizes) > 2:

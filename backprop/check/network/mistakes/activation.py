@@ -12,6 +12,7 @@ from backprop.arrays import Array
 from backprop.check.network.mistakes.state import Got, State, derivative_of
 from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
 from backprop.layers.gelu import normal_distribution
+from backprop.layers.silu import SiLU
 
 # Slopes: what is written by mistake for f'(z), one table an activation.
 
@@ -43,6 +44,12 @@ def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tupl
         yield gelu_tanh_slope(z), "the derivative of its approximation by tanh"
         logistic = _logistic(_STEEP * z)
         yield logistic + _STEEP * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
+    elif isinstance(activation, SiLU):
+        logistic = _logistic(z)
+        yield logistic, "σ(z) (without z σ'(z))"
+        yield z * logistic * (1 - logistic), "z σ'(z) (without σ(z))"
+        yield logistic + logistic * (1 - logistic), "σ(z) + σ'(z) (without the factor z)"
+        yield logistic + y * logistic, "σ(z) + z σ²(z)"
 
 
 def gelu_tanh(z: Array) -> Array:
@@ -77,10 +84,11 @@ LOOKALIKES: dict[str, Callable[[Array], Array]] = {
         for name, kind in ACTIVATIONS.items()
         if issubclass(kind, Elementwise)
     },
-    "softplus": _logistic,
     "elu": lambda z: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0))),
 }
 """The derivatives of other activations."""
+
+_EDGED = frozenset(name for name, kind in ACTIVATIONS.items() if kind.kinks)
 
 
 # Edges: the slope left of a kink, and the place of the kink, that a tensor got would need.
@@ -151,6 +159,9 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
     dy = state.handed @ run.weights[state.k].T
     for kind, slope, text in _slopes(state, activation):
         yield state.wrong_below(kind, f"in which {text}", dy * slope)
+    f, layer = activation.name, j + 1
+    text = f"in which {f} is applied to the gradient from above, which is not multiplied by {f}'(z{layer})"
+    yield state.wrong_below(_PLACE, text, activation.forward({}, dy))
     if not activation.smooth:
         yield from _edges(state, dy, got)
 
@@ -179,8 +190,9 @@ def _slopes(state: State, activation: Elementwise) -> Iterator[tuple[str, Array 
         yield _FORMULA, 1 / right, f"δ of layer {layer} is divided by {f}'(z{layer}) instead of multiplied"
     for slope, formula in wrong_formulas(activation, z, y):
         yield _FORMULA, slope, f"{f}'(z{layer}) is taken for {formula}"
+    edged = () if activation.smooth else _EDGED  # another slope left of an edge is told by the edges
     for other_name, derivative in LOOKALIKES.items():
-        if other_name != f:
+        if other_name != f and other_name not in edged:
             yield _FORMULA, derivative(z), f"{other_name}'(z{layer}) stands for {f}'(z{layer})"
 
 

@@ -50,8 +50,10 @@ def _known(run: Run) -> Iterator[tuple[float, str, str]]:
         yield 1 / (n * c), less, f"expected / (n c), {both}"
         yield n * c / 2, more, f"n c / 2 · expected, {both}"
     if c > 1:
-        for factor, text in (c, "c · expected"), (1 / c, "expected / c"), (c / 2, "c/2 · expected"):
-            yield factor, constant, f"{text}, c = {c} classes"
+        summed, averaged = (f", as with a {word} over the outputs in the loss" for word in ("sum", "mean"))
+        yield c, constant, f"c · expected, c = {c} classes{summed}"
+        yield 1 / c, constant, f"expected / c, c = {c} classes{averaged}"
+        yield c / 2, constant, f"c/2 · expected, c = {c} classes"
         yield 2 / c, constant, f"2/c · expected, c = {c} classes"
     if n > 1:
         yield n / (n - 1), constant, f"n / (n - 1) · expected, n = {n}"

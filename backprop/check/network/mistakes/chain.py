@@ -57,6 +57,10 @@ def _terms(state: State) -> Iterator[tuple[str, Array, str]]:
         yield _TERM, delta, f"the factor W{layer}ᵀ is left out"
     total = np.broadcast_to(delta.sum(axis=1, keepdims=True), (len(delta), width))
     yield _TERM, total, f"ones stand for W{layer}ᵀ"
+    alone = (
+        f"δ of layer {k} is the derivative of its activation alone: the gradient from above is overwritten"
+    )
+    yield _TERM, np.ones((len(delta), width)), alone
     for up, above in enumerate(state.above, start=1):
         other = run.weights[k + up]
         if other.shape[0] == width:

@@ -11,7 +11,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import gelu_tanh, gelu_tanh_slope
 from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
-from backprop.layers import ACTIVATIONS, Elementwise, Layer, Tensors
+from backprop.layers import ACTIVATIONS, Elementwise, Layer, Softmax, Tensors
 
 _ACTIVATION, _BIAS = "other-activation", "bias-left-out"
 
@@ -42,7 +42,7 @@ def other_networks(right: State, got: Got) -> Iterator[State]:
         mistake = Mistake(kind, f"the gradient of a network with {text}", layer=right.k)
         yield State(other, right.k, other.output_delta(), (mistake,))
     hidden = run.activations[:-1]
-    if run.activations[-1] is None or not run.fused:
+    if not (run.fused and isinstance(run.activations[-1], Softmax)):
         return
     for name, layer in _known().items():
         if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import fit_line
+from backprop.check.network.mistakes.activation import fit_line, wrong_formulas
 from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
 from backprop.layers import Elementwise, Softmax
+from backprop.verify.agreement import norm
 
 # Mistakes between the loss and the last linear layer: the output's Jacobian cut down, doubled, left out, or
 # askew.
@@ -76,7 +77,7 @@ def _but_own(x: Array) -> Array:
 
 
 def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
-    """The output is an activation under a loss that has no short form with it."""
+    """The output is an activation that acts on each element alone."""
     run, k = right.run, right.k
     dy = run.network.loss_function.gradient(run.y, run.labels)
     f, layer = output.name, k + 1
@@ -85,6 +86,12 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
     slope = derivative_of(output, run.y)
     text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
     yield right.wrong("activation-derivative-misplaced", text, dy * slope)
+    formula = "activation-derivative-formula"
+    text = f"a backward pass in which δ of layer {layer} is multiplied by {f}'(z{layer}) twice"
+    yield right.wrong(formula, text, right.delta * run.slope(k))
+    for slope, written in wrong_formulas(output, run.z[k], run.y):
+        text = f"a backward pass in which {f}'(z{layer}) is taken for {written}"
+        yield right.wrong(formula, text, dy * slope)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
@@ -92,6 +99,8 @@ def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
 _KIND = "other-loss"
 _LARGEST_EPSILON = 0.1
 """An ε in the logarithm is tiny beside probabilities, which are at most 1."""
+_ROUNDING = 1e-12
+"""Relative: what the rounding of float64 leaves of a difference of two ways to write the same."""
 _NEWTON, _CONVERGED = 20, 1e-14
 """Steps of Newton's method at most; it doubles the digits of ε with each, up to those of float64."""
 
@@ -102,6 +111,7 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
         yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
+    yield from _divided(right, got)
 
 
 def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
@@ -110,7 +120,7 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
     e = np.exp(z - z.max(axis=1, keepdims=True))
     p = e / e.sum(axis=1, keepdims=True)
     q = 1 / (1 + np.exp(-z))
-    if not run.fused:
+    if not (run.fused and isinstance(run.activations[-1], Softmax)):
         yield (p - t) / n, "the cross-entropy of the softmax"
         yield (p - t) / (n * c), "the cross-entropy of the softmax, averaged over the classes, too"
     yield p / n, "log Σ exp z: the labels are not subtracted"
@@ -120,10 +130,9 @@ def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
     dq = (q - t) * q * (1 - q)
     for factor, words in squared_errors(n, c):
         yield factor * dq, f"{words} of a sigmoid's outputs"
-    gaps = np.where(t > 0, 0.0, z - z[np.arange(n), run.labels][:, None] + 1)
+    gaps = np.where(t > 0, 0.0, z - np.sum(z * t, axis=1, keepdims=True) + 1)
     hinge = np.where((t == 0) & (gaps > 0), 1.0, 0.0)
-    hinge[np.arange(n), run.labels] = -hinge.sum(axis=1)
-    yield hinge / n, "the multi-class hinge loss"
+    yield (hinge - t * hinge.sum(axis=1, keepdims=True)) / n, "the multi-class hinge loss"
 
 
 def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
@@ -135,12 +144,19 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
     losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:
-        if run.fused or "squared" not in words:  # in multiples of itself the loss is no other one
-            yield run.through(run.depth - 1, dy), words
+        delta = run.through(run.depth - 1, dy)
+        if "squared" not in words or not _is_multiple(delta, run.output_delta()):
+            yield delta, words
     if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
         for factor, words in squared_errors(n, c):
             if run.activations[-1] is not None:
                 yield factor * (run.z[-1] - t), f"{words} of the logits"
+
+
+def _is_multiple(delta: Array, right: Array) -> bool:
+    """Whether δ is k times another one: in multiples of itself a loss is no other one."""
+    k = fit_line(np.zeros_like(right), right, delta)
+    return k is not None and norm(delta - k * right) <= _ROUNDING * norm(delta)
 
 
 def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
@@ -157,7 +173,8 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
     """-log(p + ε), as it is written to keep the logarithm finite: a factor p / (p + ε) ≈ 1 - ε/p a sample."""
     run = right.run
     bias = run.names(right.k)[1]
-    if not run.fused or bias not in got.tensors or bias not in got.wrong:
+    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
+    if not is_softmax or bias not in got.tensors or bias not in got.wrong:
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
     epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
@@ -172,6 +189,30 @@ def _stabilised(right: State, got: Got) -> Iterator[State]:
         epsilon += step
     text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
     yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
+
+
+def _divided(right: State, got: Got) -> Iterator[State]:
+    """The softmax exp z / (Σ exp z + ε), with the largest logit subtracted or not: p times S / (S + ε)."""
+    run, weights = right.run, right.run.names(right.k)[0]
+    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
+    if not is_softmax or weights not in got.tensors or weights not in got.wrong:
+        return
+    p, x, largest = run.y, run.x[-1], run.z[-1].max(axis=1, keepdims=True)
+    shifted = np.exp(run.z[-1] - largest).sum(axis=1, keepdims=True)
+    with np.errstate(over="ignore"):
+        sums = (shifted, ", the largest z subtracted"), (shifted * np.exp(largest), "")
+    for total, words in sums:
+        epsilon = 0.0
+        for _ in range(_NEWTON):  # by Gauss and Newton, as above
+            delta = (p * total / (total + epsilon) - run.targets) / run.n
+            slope = -p * total / np.square(total + epsilon) / run.n
+            step = fit_line(x.T @ delta, x.T @ slope, got.tensors[weights])
+            if step is None or abs(step) <= _CONVERGED * epsilon:
+                break
+            epsilon = max(epsilon + step, 0.0)
+        if 0 < epsilon < _LARGEST_EPSILON:
+            text = f"the gradient with exp z / (Σ exp z + ε) for the softmax, ε = {epsilon:.3g}{words}"
+            yield right.wrong(_KIND, text, (p * total / (total + epsilon) - run.targets) / run.n, fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.
@@ -201,7 +242,7 @@ def other_labels(right: State, got: Got) -> Iterator[State]:
 
 
 def _enumerated(run: Run) -> Iterator[tuple[str, Array, str]]:
-    y, c = run.labels, run.y.shape[1]
+    y, c = run.labels, run.network.label_classes
     yield _SHIFTED, np.roll(y, 1), "the label of the sample before"
     yield _SHIFTED, np.roll(y, -1), "the label of the next sample"
     yield _SHIFTED, y[::-1].copy(), "the labels in reverse order"
@@ -219,6 +260,8 @@ def _enumerated(run: Run) -> Iterator[tuple[str, Array, str]]:
 
 def _one_hot_slope(run: Run) -> tuple[Array, float] | None:
     """(A, B) of δ = A + B t; None where δ is not of that form."""
+    if run.y.shape[1] == 1:
+        return None  # there is no other class
     if run.fused:
         return run.y / run.n, -1 / run.n
     if run.activations[-1] is None and run.network.loss_function.name == "mean-squared-error":

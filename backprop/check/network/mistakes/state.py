@@ -62,7 +62,7 @@ class Run:
             np.asarray(inputs, np.float64),
             labels,
             tuple(tensors["W"] for tensors in own),
-            tuple(tensors["b"] for tensors in own),
+            tuple(tensors.get("b", np.zeros(tensors["W"].shape[1])) for tensors in own),
             activations,
             (),
             (),
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def fused(self) -> bool:
-        """Whether the short form leaves out the last layer, a softmax, so that the last δ is (p - t)/n."""
+        """Whether the short form leaves out the last layer, softmax or sigmoid, so that the last δ is (y - t)/n."""
         return self.network.short is not self.network
 
     @property
@@ -113,13 +113,13 @@ class Run:
 
     @property
     def targets(self) -> Array:
-        """The labels one-hot, (n, c)."""
-        return one_hot(self.labels, self.y)
+        """The labels as targets t (n, c): one-hot."""
+        return self.network.loss_function.targets(self.labels, self.y)
 
     def names(self, k: int) -> tuple[str, str]:
-        """The names of the weights and the bias of layer k."""
+        """The names of the weights and the bias of layer k; that of a bias is empty where there is none."""
         own = [names for names in self.network.names if names][k]
-        return own["W"], own["b"]
+        return own["W"], own.get("b", "")
 
     def slope(self, k: int) -> Array:
         """f'(z) of layer k, (n, o), where nothing or a function of one element follows it."""
@@ -158,13 +158,6 @@ class Run:
 def derivative_of(activation: Elementwise, at: Array) -> Array:
     """f' of any array."""
     return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
-
-
-def one_hot(labels: Array, like: Array) -> Array:
-    """The labels as rows (n, c) of zeros and a one."""
-    targets = np.zeros_like(like)
-    targets[np.arange(len(labels)), labels] = 1
-    return targets
 
 
 def _between(network: Network) -> tuple[Layer | None, ...] | None:

@@ -135,16 +135,25 @@ def _other_biases(state: State) -> Iterator[Candidate]:
     n, o = delta.shape
     for text, other in _samples(n, lambda k: delta[k]):
         yield kind, f"{text}: δ is not summed over the batch", other
-    both = "one number, δ summed over batch and outputs"
-    yield kind, both, np.full(o, delta.sum())
-    yield kind, "one number, the mean of δ over batch and outputs", np.full(o, delta.mean())
-    yield kind, f"{both}, divided by n", np.full(o, delta.sum() / n)
+    for text, number in one_number(delta):
+        yield kind, text, np.full(o, number)
+    weights = state.weight_gradient
+    yield kind, "dW summed over the inputs, instead of δ summed over the batch", weights.sum(axis=0)
+    yield kind, "dW averaged over the inputs, instead of δ summed over the batch", weights.mean(axis=0)
     if n > 1:
         if n == o:
             yield kind, "δ summed over the outputs instead of the batch", delta.sum(axis=1)
         yield kind, "Σ |δ|", np.abs(delta).sum(axis=0)
         yield kind, "the largest δ of the batch", delta.max(axis=0)
         yield kind, "Σ δ²", np.square(delta).sum(axis=0)
+
+
+def one_number(delta: Array) -> Iterator[tuple[str, float]]:
+    """What is left of δ (n, o) where it is summed or averaged without an axis."""
+    both = "one number, δ summed over batch and outputs"
+    yield both, float(delta.sum())
+    yield "one number, the mean of δ over batch and outputs", float(delta.mean())
+    yield f"{both}, divided by n", float(delta.sum() / len(delta))
 
 
 def _samples(n: int, of: Callable[[int], Array]) -> Iterator[tuple[str, Array]]:

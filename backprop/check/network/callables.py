@@ -1,0 +1,190 @@
+"""Callables: the forms in which people have a gradient, each as a function of (params, inputs, labels).
+
+gradient(params, inputs, labels)      as it is; in another order where the names of its arguments say so
+backprop(X, Y, W1, b1, W2, b2)        the parameters one by one, under their names
+net.loss(X, y), Net.loss              a method of an object that holds the parameters, as params, as W1 and b1, as
+                                      weights and biases, or in its layers; its gradients are returned, or kept there
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backprop.check.network.objects import plain, slots
+from backprop.errors import CheckError
+
+Function = Callable[..., Any]
+
+ARGUMENTS = ("params", "inputs", "labels")
+_ROLES = {
+    "params": frozenset(["params", "parameters", "param", "theta", "weights", "model", "p", "w"]),
+    "inputs": frozenset(
+        ["x", "xs", "inputs", "input", "data", "images", "features", "a0", "xbatch", "batchx", "xtrain"]
+    ),
+    "labels": frozenset(
+        [
+            "y",
+            "ys",
+            "labels",
+            "label",
+            "targets",
+            "target",
+            "t",
+            "ybatch",
+            "batchy",
+            "ytrain",
+            "ytrue",
+            "onehot",
+        ]
+    ),
+}
+"""What people call the three arguments."""
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A function of (params, inputs, labels). note: how it is called, where that is not as it stands."""
+
+    function: Function
+    note: str | None = None
+
+
+def adapted(function: Function, names: Sequence[str]) -> Adapted:
+    """The function, or bound method, as one of (params, inputs, labels); `names` are those of the parameters.
+
+    Raises `CheckError` for one that takes other arguments.
+    """
+    owner, taken = getattr(function, "__self__", None), _taken(function)
+    if taken is None:  # built in C: the call itself will tell
+        return Adapted(function)
+    is_method = owner is not None and not inspect.ismodule(owner) and not inspect.isclass(owner)
+    if is_method and not any(plain(part) in _ROLES["params"] for part in taken):
+        return _of_object(owner, function, names, taken)
+    called = getattr(function, "__name__", "function")
+    by_name = {name: part for name in names for part in taken if plain(part) == plain(name)}
+    if len(by_name) == len(names):
+        rest = [part for part in taken if part not in by_name.values()]
+        if len(rest) == 2:
+            first = _in_roles(rest, ("inputs", "labels"))
+            return Adapted(
+                _by_name(function, by_name, first), f"It was called as {called}({', '.join(taken)})."
+            )
+    order = _in_roles(taken, ARGUMENTS) if len(taken) == 3 else None
+    if order is not None and [order[role] for role in ARGUMENTS] != list(taken):
+
+        def call(params: Any, inputs: Any, labels: Any) -> Any:
+            return function(**{order["params"]: params, order["inputs"]: inputs, order["labels"]: labels})
+
+        return Adapted(call, f"It was called as {called}({', '.join(taken)}).")
+    _check_arguments(function, called)
+    return Adapted(function)
+
+
+def _by_name(function: Function, by_name: Mapping[str, str], rest: Mapping[str, str]) -> Function:
+    def call(params: Mapping[str, Any], inputs: Any, labels: Any) -> Any:
+        own = {part: params[name] for name, part in by_name.items()}
+        return function(**own, **{rest["inputs"]: inputs, rest["labels"]: labels})
+
+    return call
+
+
+def _taken(function: Function) -> list[str] | None:
+    """The names of the arguments that a call gives; None where they cannot be known.
+
+    Those without a default, and labels that have one, as in loss(X, y=None).
+    """
+    try:
+        parts = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [
+        part.name
+        for part in parts
+        if part.kind in kinds and (part.default is part.empty or plain(part.name) in _ROLES["labels"])
+    ]
+
+
+def _in_roles(taken: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
+    """The arguments by what they are, where their names say so; else in the order in which they stand."""
+    found = {role: part for role in wanted for part in taken if plain(part) in _ROLES[role]}
+    is_clear = len(set(found.values())) == len(wanted)
+    return found if is_clear else dict(zip(wanted, taken, strict=True))
+
+
+def _check_arguments(function: Function, called: str) -> None:
+    try:
+        signature = inspect.signature(function)
+        signature.bind(*ARGUMENTS)
+    except ValueError:
+        return
+    except TypeError:
+        taken = "" if str(signature) == "()" else str(signature)[1:-1]
+        raise CheckError(
+            f"The function {called} takes ({taken}); expected three arguments, ({', '.join(ARGUMENTS)})."
+        ) from None
+
+
+def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequence[str]) -> Adapted:
+    """A method of an object; the parameters are put where the object holds them before each call."""
+    if not slots(owner, names):
+        raise CheckError(
+            f"The object of {type(owner).__name__} holds no {', '.join(names)}; expected them in a dict such as "
+            "params, as attributes, in lists of weights and biases, or in its layers."
+        )
+    forward = getattr(owner, "forward", None)
+    first = (
+        callable(forward) and getattr(method, "__name__", "") != "forward" and len(_taken(forward) or []) == 1
+    )
+    called, kind = getattr(method, "__name__", "method"), type(owner).__name__
+    if len(taken) not in ((1, 2, 3) if first else (2,)):
+        raise CheckError(
+            f"The method {called} of {kind} takes ({', '.join(taken)}); expected two arguments, (inputs, labels)."
+        )
+
+    def call(params: Mapping[str, Any], inputs: Any, labels: Any) -> Any:
+        places = slots(owner, names)
+        for name in names:
+            places[name].put(params[name])
+        output = forward(inputs) if first and forward is not None else None
+        given = {1: (labels,), 2: (inputs, labels), 3: (inputs, labels, output)}[len(taken)]
+        if len(taken) == 2:
+            roles = _in_roles(taken, ("inputs", "labels"))
+            answer = method(**{roles["inputs"]: inputs, roles["labels"]: labels})
+        else:
+            answer = method(*given)
+        if answer is not None and not _is_number(answer):
+            return answer
+        kept = slots(owner, names, before="d")
+        gradients = {name: kept[name].get() for name in names if name in kept}
+        return answer if not gradients else gradients if answer is None else (answer, gradients)
+
+    before = "forward(inputs), then " if first else ""
+    return Adapted(
+        call, f"It was called as {before}{called}({', '.join(taken)}) of {kind}, which holds the parameters."
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return getattr(value, "ndim", None) == 0 or isinstance(value, int | float)
+
+
+def made(kind: type, sizes: Sequence[int]) -> Any:
+    """An object of a class: made of the sizes of the network, of a list of them, or of nothing, as it takes.
+
+    Raises `CheckError` where the class takes something else, and whatever its constructor raises.
+    """
+    taken = _taken(kind) or []
+    if len(taken) == len(sizes):
+        return kind(*sizes)
+    if len(taken) == 1:
+        return kind(list(sizes))
+    if not taken:
+        return kind()
+    raise CheckError(
+        f"The class {kind.__name__} takes ({', '.join(taken)}); expected the {len(sizes)} sizes of the network, "
+        "a list of them, or nothing."
+    )

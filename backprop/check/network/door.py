@@ -1,0 +1,75 @@
+"""`backprop.check_network`: the check of a network's gradient in one call, of functions and methods of any form."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from backprop.arrays import check_dtype
+from backprop.check.network.callables import adapted
+from backprop.check.network.check import check_network_gradient
+from backprop.check.network.reading import GradientFunction
+from backprop.check.result import GradientCheck
+from backprop.errors import CheckError
+from backprop.network import Batch, Network
+from backprop.parameters import Parameters
+
+_SAMPLES = 16
+"""Samples of a batch that is drawn."""
+_BIAS = 0.1
+"""The standard deviation of biases that are drawn: with biases of zero what happens to them would go unseen."""
+
+
+def check_network(
+    function: GradientFunction,
+    network: Network,
+    params: Parameters | None = None,
+    inputs: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    *,
+    seed: int = 0,
+    weight_decay: float = 0.0,
+    rtol: float | None = None,
+) -> GradientCheck:
+    """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
+
+        network = backprop.Network.mlp(784, 64, 10, output="sigmoid", loss="half-squared-error")
+        check = backprop.check_network(my_gradient, network)       # check.ok, check.findings, print(check)
+
+    function: called with (params, inputs, labels), with the parameters one by one under their names, or a method of
+    an object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it
+    wants is found by trying, and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class
+    numbers or one-hot labels.
+    params: by default random, biases among them, drawn with `seed`.
+    inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
+    weight_decay: the λ of λ/2 Σ W² in the loss.
+    rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
+
+    The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
+    function runs in a process of its own).
+
+    Raises `CheckError` where the function returns no gradients, or where two layouts fit, `OptionError` for an `rtol`
+    that is no number between 0 and 1, the errors of `Network.batch` and `Network.check_parameters` for arguments that
+    do not fit, and whatever the function raises.
+    """
+    if (inputs is None) != (labels is None):
+        missing = "labels" if labels is None else "inputs"
+        raise CheckError(f"There are no {missing}; expected inputs and labels, or neither.")
+    rng = np.random.default_rng(seed)
+    if params is None:
+        dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
+        params = network.init(rng, check_dtype(dtype))
+        for names in network.names:
+            if "b" in names:
+                params[names["b"]][...] = _BIAS * rng.standard_normal(params[names["b"]].shape)
+    if inputs is None or labels is None:
+        inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
+        labels = rng.integers(0, network.label_classes, _SAMPLES)
+    batch: Batch = network.batch(inputs, labels, params.dtype)
+    found = adapted(function, list(network.layout.names))
+    check = check_network_gradient(
+        network, found.function, params, batch, rng, weight_decay=weight_decay, rtol=rtol
+    )
+    return replace(check, notes=(found.note, *check.notes)) if found.note else check

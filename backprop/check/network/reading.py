@@ -1,0 +1,290 @@
+"""Reading: a user's function, called in the layout that it wants, and its answer as gradients by name.
+
+The layout of this package is tried first. Others are tried only where the function raises there, or returns shapes
+that say so, and one is taken only where no other orientation of weights and samples fits as well: what the sizes of
+the network do not tell is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.network.layouts import Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.points import Structure, describe, structure_of
+from backprop.errors import CheckError
+from backprop.network import Network
+from backprop.parameters import Parameters
+
+GradientFunction = Callable[..., Any]
+
+_SPEAKS_OF_LAYOUT = frozenset(
+    ["ValueError", "TypeError", "IndexError", "KeyError", "AttributeError", "AssertionError", "RuntimeError"]
+)
+"""What code raises that is handed arrays, or a container, of another form than it expects."""
+_MISFITS = ("wrong-name", "wrong-shape")
+_SAME_ENTRIES = 1
+"""An axis of this length may be missing or added: the entries are the same."""
+
+
+class _NoGradients(CheckError):
+    """The function returns something that holds no gradients."""
+
+
+class _Tried(NamedTuple):
+    """A layout in which the function runs, its answer, and how many gradients do not fit."""
+
+    layout: Layout
+    answer: Any
+    misfits: int
+
+
+class Reading:
+    """The function of (params, inputs, labels) in this package's layout; what it returns is gradients by name, or a
+    pair of the loss and those.
+
+    layout: None until the first call has found it. order: the words for the order of gradients that come without
+    names; None where they have names.
+    """
+
+    def __init__(self, function: GradientFunction, network: Network, params: Parameters) -> None:
+        self._function, self._network = function, network
+        self._params, self._roles = params, roles(network)
+        self.layout: Layout | None = None
+        self.order: str | None = None
+
+    def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
+        """Call the function. Raises `CheckError` for what is no gradient, and whatever the function raises."""
+        if self.layout is None:
+            found = self._find(params, inputs, labels)
+            self.layout = found.layout
+            return found.answer
+        return self.call(self.layout, params, inputs, labels)
+
+    def call(self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
+        """Call the function in a layout; a change that it makes in its arguments is made in these, too."""
+        if layout.is_plain:
+            return self._named(self._function(params, inputs, labels), layout)
+        given = layout.arguments(self._network, params, inputs, labels)
+        before = copy.deepcopy(given)
+        answer = self._function(*given)
+        self._reflect(layout, before, given, (params, inputs, labels))
+        return self._named(answer, layout)
+
+    def read(self, gradient: Mapping[str, Any], layout: Layout | None = None) -> Answer:
+        """The tensors of an answer in this package's layout, and what is amiss with them in the function's own."""
+        layout = layout or self.layout or Layout()
+        backward_order = [names[local] for names in reversed(self._network.names) for local in names]
+        answer = read_answer(gradient, self.structure(layout), order=backward_order)
+        for tensors in (answer.tensors, answer.reshaped):
+            for name, tensor in tensors.items():
+                tensors[name] = layout.out_of(self._roles[name], tensor)
+        return answer
+
+    def structure(self, layout: Layout) -> Structure:
+        """The parameters as the function has them."""
+        params = self._params
+        return structure_of(
+            {name: layout.into(self._roles[name], np.asarray(params[name])) for name in params}
+        )[0]
+
+    @property
+    def note(self) -> str | None:
+        """How the function was read, in a sentence; None where it is as this package has it."""
+        layout = self.layout or Layout()
+        has_biases = "b" in self._roles.values()
+        parts = [] if layout.is_plain else [layout.words(has_biases)]
+        parts += [f"gradients without names as {self.order}"] if self.order else []
+        if not parts:
+            return None
+        said = f"The function was read as {'; '.join(parts)}."
+        has_shapes = layout.weights != "io" or layout.biases != "o"
+        return f"{said} Shapes and indices are those of this layout." if has_shapes else said
+
+    def others(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Iterator[tuple[str, Any]]:
+        """The layouts, in words, that fit as well as the one that was found, each with its answer.
+
+        They are asked where the answer is wrong. In the layout of this package, only where sizes coincide: elsewhere
+        no function for another layout runs in it.
+        """
+        own = self.layout or Layout()
+        sizes = [len(labels), *(size for pair in self._network.widths for size in pair)]
+        kinds = [layer.parameter_shapes().get("W") for layer in self._network.layers]
+        square = any(shape is not None and shape[0] == shape[1] for shape in kinds)
+        if own.is_plain and not square and len(labels) not in sizes[1:]:
+            return
+        for group in layouts(self._network):
+            for layout in group:
+                if layout == own or layout.container != own.container:
+                    continue
+                tried = self._try(layout, params, inputs, labels)
+                if tried is not None and not tried.misfits:
+                    yield layout.words("b" in self._roles.values()), (layout, tried.answer)
+                    break
+
+    # Which layout -------------------------------------------------------------------------------------------
+
+    def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> _Tried:
+        plain, failure = Layout(), None
+        first: _Tried | None = None
+        try:
+            answer = self.call(plain, params, inputs, labels)
+            misfits = self._misfits(answer, plain)
+            # Other calls may write to what this one returned.
+            first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
+        except Exception as error:  # of whatever kind: it is the user's code
+            if not _speaks_of_layout(error):
+                raise
+            failure = error
+        if first is not None and not first.misfits:
+            return first
+        found = self._run_in_others(params, inputs, labels, any_container=first is None)
+        fitting = [each for each in found if not each.misfits]
+        if first is not None and not fitting:
+            return first
+        best = min((each.misfits for each in found), default=0)
+        chosen = [each for each in found if each.misfits == best]
+        if not chosen:
+            assert failure is not None  # the function ran nowhere
+            raise failure
+        self._refuse_two(chosen)
+        return chosen[0]
+
+    def _run_in_others(
+        self, params: dict[str, Array], inputs: Array, labels: Array, *, any_container: bool
+    ) -> list[_Tried]:
+        """The layouts in which the function runs; those of the first container that it takes."""
+        found: list[_Tried] = []
+        for group in layouts(self._network):
+            container = group[0].container
+            if (container != "dict" and not any_container) or any(
+                each.layout.container != container for each in found
+            ):
+                break
+            for layout in group:
+                tried = None if layout.is_plain else self._try(layout, params, inputs, labels)
+                found += [tried] if tried is not None else []
+                if tried is not None and not tried.misfits:
+                    break
+        return found
+
+    def _try(
+        self, layout: Layout, params: Mapping[str, Array], inputs: Array, labels: Array
+    ) -> _Tried | None:
+        """The answer in a layout; None where the function does not run there, or returns no gradients."""
+        order = self.order
+        try:
+            given = {name: tensor.copy() for name, tensor in params.items()}
+            answer = copy.deepcopy(self.call(layout, given, inputs.copy(), labels.copy()))
+            return _Tried(layout, answer, self._misfits(answer, layout))
+        except _NoGradients:
+            return None
+        except Exception as error:  # of whatever kind: it is the user's code
+            if not _speaks_of_layout(error):
+                raise
+            return None
+        finally:
+            if self.layout is not None:
+                self.order = order
+
+    def _misfits(self, answer: Any, layout: Layout) -> int:
+        """How many gradients are missing or of another shape than their parameters."""
+        _, gradient = value_and_gradient(answer, self.structure(layout))
+        return sum(finding.kind in _MISFITS for finding in self.read(gradient, layout).findings)
+
+    def _refuse_two(self, chosen: list[_Tried]) -> None:
+        """Raise `CheckError` where two orientations of weights and samples fit."""
+        has_biases = "b" in self._roles.values()
+        found = {each.layout.orientation: each.layout.words(has_biases) for each in chosen}
+        if len(found) > 1:
+            raise CheckError(
+                f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the "
+                "sizes do not tell which it is; expected a batch and sizes of the network that all differ."
+            )
+
+    # Arguments and answers ----------------------------------------------------------------------------------
+
+    def _reflect(
+        self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Array], Array, Array]
+    ) -> None:
+        """Make the changes of the arguments that the function was handed in those of this package's layout."""
+        params, inputs, labels = ours
+        then, now = (layout.tensors_of(self._network, container[0]) for container in (before, given))
+        for name in [name for name in params if name not in now]:
+            del params[name]
+        for name, tensor in now.items():
+            if name not in then or tensor.shape != then[name].shape:
+                params[name] = tensor
+            elif not np.array_equal(tensor, then[name], equal_nan=True):
+                params[name][...] = tensor
+        if not np.array_equal(before[1], given[1], equal_nan=True):
+            inputs[...] = given[1] if layout.samples == "rows" else given[1].T
+        if not np.array_equal(before[2], given[2]):
+            labels[...] = -1  # they were changed; to what is not asked
+
+    def _named(self, answer: Any, layout: Layout) -> Any:
+        """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
+        loss, gradients = loss_apart(answer, len(self._roles))
+        if set(getattr(gradients, "_fields", ())) >= set(self._roles):
+            gradients = gradients._asdict()  # a named tuple
+        if isinstance(gradients, Mapping):
+            lists = list(gradients.values())
+            if len(lists) != 2 or not all(isinstance(each, list | tuple) for each in lists):
+                return gradients if loss is None else (loss, gradients)
+            gradients = lists  # one of weights and one of biases
+        values = list(leaves(gradients))
+        if (
+            not isinstance(gradients, str | bytes)
+            and len(values) == len(self._roles) > 1
+            and self._are_arrays(values)
+        ):
+            named = self._in_order(values, layout)
+            return named if loss is None else (loss, named)
+        is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
+        got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
+        raise _NoGradients(
+            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self._roles)}, "
+            "or a pair of the loss and such a dict."
+        )
+
+    @staticmethod
+    def _are_arrays(values: list[Any]) -> bool:
+        return all(hasattr(value, "__array__") or isinstance(value, int | float) for value in values)
+
+    def _in_order(self, values: list[Any], layout: Layout) -> dict[str, Any]:
+        """Gradients that have no names by name, in the order in which the most of their shapes fit."""
+        every = orders(self._network)
+        shapes = [np.shape(value) for value in values]
+        wanted = {leaf.name: leaf.shape for leaf in self.structure(layout).leaves}
+        fits = {
+            words: sum(_alike(shape, wanted[name]) for shape, name in zip(shapes, names, strict=True))
+            for words, names in every.items()
+        }
+        fitting = [words for words, count in fits.items() if count == max(fits.values())]
+        self.order, all_fit = fitting[0], max(fits.values()) == len(values)
+        names = every[self.order]
+        if len(fitting) > 1 and all_fit:
+            self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
+        by_name = dict(zip(names, values, strict=True))
+        return {name: by_name[name] for name in self._roles}
+
+
+def _alike(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether two shapes differ by axes of length one at most."""
+    return [k for k in shape if k != _SAME_ENTRIES] == [k for k in wanted if k != _SAME_ENTRIES]
+
+
+def _speaks_of_layout(error: Exception) -> bool:
+    """Whether an error may come from arguments of another form than the function expects.
+
+    An error of the user's process has the names of its kinds as `kinds`.
+    """
+    if isinstance(error, CheckError):
+        return False
+    kinds = getattr(error, "kinds", None) or [kind.__name__ for kind in type(error).__mro__]
+    return bool(_SPEAKS_OF_LAYOUT & set(kinds)) and "RecursionError" not in kinds

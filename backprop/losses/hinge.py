@@ -1,0 +1,92 @@
+"""The multi-class hinge loss L = 1/n Σₙ Σ_{c ≠ label} max(0, 1 + y[n,c] - y[n,label]), of Weston and Watkins (1999).
+
+    ∂L/∂y[n,c] = 1/n · [1 + y[n,c] - y[n,label] > 0]        for every other class
+    ∂L/∂y[n,label] = -Σ of those
+
+The mean is over samples and the sum over the other classes, as in the course CS231n; PyTorch's `MultiMarginLoss`
+divides by c, too. The loss of Crammer and Singer, which takes the largest term alone, is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers import Layer
+from backprop.losses.base import Loss
+
+_GAP = "{y}[n,c] - {y}[n,label] + 1 - t[n,c]"
+_CELLS = "{ys}-SUMPRODUCT({ys},{ts})+1-{ts}"
+
+
+@final
+@dataclass(frozen=True)
+class Hinge(Loss):
+    """1/n Σ max(0, 1 + y - y[n, label]) over the other classes."""
+
+    name: ClassVar[str] = "hinge"
+    complex_safe: ClassVar[bool] = True
+    smooth: ClassVar[bool] = False
+    temporaries: ClassVar[int] = 2
+    formulas: ClassVar[Mapping[str, str]] = {
+        "value": f"1/n Σn Σc max({_GAP}, 0)",
+        "gradient": f"1/n ([{_GAP} > 0] - t[n,c] Σi [{_GAP.replace('n,c', 'n,i')} > 0])",
+    }
+    cells: ClassVar[Mapping[str, str]] = {
+        "value": f"SUMPRODUCT(({_CELLS}>0)*({_CELLS}))",
+        "gradient": (f"(IF({{y}}-SUMPRODUCT({{ys}},{{ts}})+1-{{t}}>0,1,0)-{{t}}*SUMPRODUCT(({_CELLS}>0)*1))"),
+    }
+    code: ClassVar[str | None] = """\
+gap = ({y} - {y}[np.arange(n), labels][:, None] + 1) * (1 - t)  # of every other class
+loss = np.maximum(gap, 0).sum() / n
+inside = (gap > 0).astype({y}.dtype)
+{d} = (inside - t * inside.sum(axis=1, keepdims=True)) / n
+"""
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
+        "autograd": lambda autograd, y, labels: _of_gaps(
+            autograd.numpy.maximum, y, autograd.numpy.eye(y.shape[1])[labels]
+        ),
+        "jax": lambda jax, y, labels: _of_gaps(
+            jax.numpy.maximum, y, jax.numpy.eye(y.shape[1], dtype=y.dtype)[labels]
+        ),
+        "torch": lambda torch, y, labels: (
+            torch.nn.functional.multi_margin_loss(y, labels.long(), reduction="sum") * y.shape[1] / len(y)
+        ),
+    }
+
+    def after(self, layer: Layer) -> Loss | None:
+        """None after any layer."""
+        return None
+
+    def sample_values(self, y: Array, labels: Array) -> Array:
+        """Σ max(0, 1 + y - y[label]) over the other classes."""
+        values: Array = np.maximum(_gaps(y, labels), 0).sum(axis=1)
+        return values
+
+    def gradient(self, y: Array, labels: Array) -> Array:
+        """1/n for every class within the margin, and minus their number at the label."""
+        gradient: Array = (_gaps(y, labels) > 0).astype(y.dtype)
+        gradient[np.arange(len(y)), labels] -= gradient.sum(axis=1)
+        gradient /= y.dtype.type(len(y))
+        return gradient
+
+    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
+        """One after the other; `out` is not used."""
+        return self.value(y, labels), self.gradient(y, labels)
+
+
+def _gaps(y: Array, labels: Array) -> Array:
+    """1 + y - y[label] (n, c), and 0 at the label."""
+    rows = np.arange(len(y))
+    gaps: Array = y - y[rows, labels][:, None] + 1
+    gaps[rows, labels] = 0
+    return gaps
+
+
+def _of_gaps(maximum: Callable[[Any, float], Any], y: Any, t: Any) -> Any:
+    """The loss by another library's maximum."""
+    return (maximum(y - (y * t).sum(axis=1)[:, None] + 1, 0.0) * (1 - t)).sum() / len(y)

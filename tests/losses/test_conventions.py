@@ -1,0 +1,99 @@
+"""What each loss of targets means: where it is a mean, where a sum, and what it is in other libraries."""
+
+import mpmath
+import numpy as np
+import pytest
+from tables import DTYPES, exact, freeze
+
+from backprop.layers import ACTIVATIONS, Sigmoid
+from backprop.losses import LOSSES, make_loss
+
+OUTPUTS = freeze(np.array([[0.9, 0.2, 0.4], [0.3, 0.5, 0.1]]))
+LABELS = np.array([0, 2])
+HALF, BINARY, HINGE = (make_loss(name) for name in ("half-squared-error", "binary-cross-entropy", "hinge"))
+SHORT = BINARY.after(Sigmoid())
+
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def test_half_of_the_squared_error_is_a_mean_over_samples_and_a_sum_over_outputs():
+    squares = [0.1**2 + 0.2**2 + 0.4**2, 0.3**2 + 0.5**2 + 0.9**2]
+    assert HALF.value(OUTPUTS, LABELS) == pytest.approx(sum(squares) / 4, rel=1e-15)
+    t = np.eye(3)[LABELS]
+    np.testing.assert_allclose(HALF.gradient(OUTPUTS, LABELS), (OUTPUTS - t) / 2, rtol=1e-15)
+    mean = make_loss("mean-squared-error").value(OUTPUTS, LABELS)
+    assert HALF.value(OUTPUTS, LABELS) == pytest.approx(3 / 2 * mean, rel=1e-15)
+
+
+def test_the_binary_cross_entropy_is_a_mean_over_samples_and_a_sum_over_outputs():
+    own = [[0.9, 0.8, 0.6], [0.7, 0.5, 0.1]]  # the probability of every target
+    assert BINARY.value(OUTPUTS, LABELS) == pytest.approx(-np.log(own).sum() / 2, rel=1e-15)
+    torch = pytest.importorskip("torch")
+    y, t = torch.tensor(OUTPUTS.copy()), torch.eye(3, dtype=torch.float64)[torch.tensor(LABELS)]
+    theirs = torch.nn.functional.binary_cross_entropy(y, t)
+    assert BINARY.value(OUTPUTS, LABELS) == pytest.approx(3 * float(theirs), rel=1e-12)
+
+
+def test_a_single_output_has_the_label_itself_for_its_target():
+    y, labels = np.array([[0.8], [0.3]]), np.array([1, 0])
+    assert BINARY.value(y, labels) == pytest.approx(-(np.log(0.8) + np.log(0.7)) / 2, rel=1e-15)
+    assert HALF.value(y, labels) == pytest.approx((0.2**2 + 0.3**2) / 4, rel=1e-15)
+    np.testing.assert_allclose(HALF.gradient(y, labels), [[-0.1], [0.15]], rtol=1e-14)
+    z = np.array([[1.5], [-0.7]])
+    np.testing.assert_allclose(
+        SHORT.gradient(z, labels), (1 / (1 + np.exp(-z)) - labels[:, None]) / 2, rtol=1e-14
+    )
+    assert (BINARY.label_classes(1), BINARY.label_classes(3), HINGE.label_classes(1)) == (2, 3, 1)
+
+
+def test_the_hinge_loss_is_that_of_weston_and_watkins():
+    # 1 + y[c] - y[label] over the other classes
+    terms = [(0.3 + 0.5), (1.2 + 1.4)]
+    assert HINGE.value(OUTPUTS, LABELS) == pytest.approx(sum(terms) / 2, rel=1e-15)
+    far = np.array([[5.0, 4.5, 1.0]])  # one other class within the margin
+    assert HINGE.value(far, np.array([0])) == pytest.approx(0.5)
+    assert HINGE.gradient(far, np.array([0])).tolist() == [[-1, 1, 0]]
+
+
+@every_dtype
+def test_the_loss_of_a_sigmoid_matches_mpmath_for_logits_of_ten_thousand(dtype):
+    z = np.array([[1e4, -1e4, 0], [-1e4, 1e4, 88], [-3, 2, -40]], dtype)
+    labels = np.array([1, 1, 2])
+    value, delta = SHORT.value_and_gradient(z, labels)
+    eps = float(np.finfo(dtype).eps)
+    with mpmath.workdps(50):
+        losses = [
+            mpmath.log1p(mpmath.exp(-exact(z[n, c]) if labels[n] == c else exact(z[n, c])))
+            for n, c in np.ndindex(z.shape)
+        ]
+        expected = mpmath.fsum(losses) / len(z)
+        assert abs(exact(value) - expected) <= 4 * eps * expected
+        for n, c in np.ndindex(z.shape):
+            s = -1 if labels[n] == c else 1
+            slope = s / (1 + mpmath.exp(-s * exact(z[n, c]))) / len(z)
+            assert abs(exact(delta[n, c]) - slope) <= 8 * eps * abs(slope) + float(np.finfo(dtype).tiny)
+
+
+@every_dtype
+def test_the_short_form_of_a_sigmoid_is_the_chain(dtype):
+    z = (2 * np.random.default_rng(0).standard_normal((6, 4))).astype(dtype)
+    labels, sigmoid = np.array([0, 1, 2, 3, 0, 1]), Sigmoid()
+    y = sigmoid.forward({}, z)
+    close = {"rtol": 64 * np.finfo(dtype).eps}
+    np.testing.assert_allclose(SHORT.value(z, labels), BINARY.value(y, labels), **close)
+    chained, _ = sigmoid.vjp({}, z, y, BINARY.gradient(y, labels))
+    np.testing.assert_allclose(SHORT.gradient(z, labels), chained, **close)
+
+
+def test_a_probability_of_zero_costs_infinitely_much_without_a_warning():
+    y = np.array([[1.0, 0.0]])
+    assert BINARY.value(y, np.array([1])) == np.inf
+    assert BINARY.value(y, np.array([0])) == 0
+    assert np.isinf(BINARY.gradient(y, np.array([1]))).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_that_needs_an_output_has_a_closed_form_with_it(name):
+    loss = LOSSES[name]()
+    if loss.needs_output is not None:
+        assert loss.after(ACTIVATIONS[loss.needs_output]()) is not None
