@@ -376,6 +376,21 @@ def test_parameters_one_by_one_and_samples_in_any_order_are_called_by_their_name
         assert check.notes[0].startswith(f"It was called as {function.__name__}(X, Y")
 
 
+def test_a_single_layer_needs_no_number_in_its_names():
+    def propagate(
+        w, b, X, Y
+    ):  # logistic regression as a course has it: w (i, 1), samples in columns, b one number
+        m = X.shape[1]
+        A = sigmoid(w.T @ X + b)
+        cost = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+        return {"dw": X @ (A - Y).T / m, "db": np.sum(A - Y) / m}, cost
+
+    check = backprop.check_network(propagate, Network.mlp(9, 1, loss="binary-cross-entropy"))
+    assert (check.verdict, check.findings) == ("right", ())
+    assert check.notes[0] == "It was called as propagate(w, b, X, Y)."
+    assert "W (i, o), samples in columns, biases (o, 1), labels (1, n)." in check.notes[1]
+
+
 def test_a_function_of_two_arguments_is_refused():
     with pytest.raises(CheckError) as caught:
         backprop.check_network(lambda params, inputs: params, NETWORK)

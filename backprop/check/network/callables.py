@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.check.network.objects import plain, slots
+from backprop.check.network.objects import means, plain, slots
 from backprop.errors import CheckError
 
 Function = Callable[..., Any]
@@ -64,7 +64,7 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
     if is_method and not any(plain(part) in _ROLES["params"] for part in taken):
         return _of_object(owner, function, names, taken)
     called = getattr(function, "__name__", "function")
-    by_name = {name: part for name in names for part in taken if plain(part) == plain(name)}
+    by_name = {name: part for name in names for part in taken if means(part, name, names)}
     if len(by_name) == len(names):
         rest = [part for part in taken if part not in by_name.values()]
         if len(rest) == 2:

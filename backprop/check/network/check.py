@@ -115,7 +115,7 @@ def check_network_gradient(
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
     """Raise `CheckError` where a gradient that is wrong in the layout found is right in another that fits."""
     batch, decay, rtol = truth.batch, truth.weight_decay, truth.rtol
-    own = (reading.layout or Layout()).words()
+    own = (reading.layout or Layout()).words(truth.network)
     for words, (layout, answer) in reading.others(truth.params, batch.inputs, batch.labels):
         _, gradient = value_and_gradient(answer, reading.structure(layout))
         read = reading.read(gradient, layout)

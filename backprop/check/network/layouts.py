@@ -55,13 +55,14 @@ class Layout:
         """What decides between right and wrong: how weights and samples lie."""
         return self.weights, self.samples
 
-    def words(self, has_biases: bool = True) -> str:
+    def words(self, network: Network) -> str:
         """The layout as a report says it."""
         parts = [f"W ({', '.join(self.weights)})", f"samples in {self.samples}"]
-        if has_biases and self.biases != "o":
+        if "b" in roles(network).values() and self.biases != "o":
             parts.append(f"biases {'(1, o)' if self.biases == '1o' else '(o, 1)'}")
         if self.labels == "targets":
-            parts.append(f"one-hot labels {'(n, c)' if self.samples == 'rows' else '(c, n)'}")
+            one_hot, c = ("one-hot ", "c") if network.label_classes == network.classes else ("", "1")
+            parts.append(f"{one_hot}labels {f'(n, {c})' if self.samples == 'rows' else f'({c}, n)'}")
         if self.container != "dict":
             parts.append(CONTAINERS[self.container])
         return ", ".join(parts)

@@ -55,11 +55,13 @@ def slots(owner: Any, names: Sequence[str], before: str = "") -> dict[str, Slot]
                 name: Slot(holder, key, True)
                 for name in names
                 for key in holder
-                if _means(key, name, before) or _means(key, name, "")
+                if means(key, name, names, before) or means(key, name, names)
             }
             if len(found) == len(names):
                 return found
-    found = {name: Slot(owner, key, False) for name in names for key in kept if _means(key, name, before)}
+    found = {
+        name: Slot(owner, key, False) for name in names for key in kept if means(key, name, names, before)
+    }
     if len(found) == len(names):
         return found
     lists = {local: _list_of(kept, local, before) for local in "Wb"}
@@ -73,11 +75,16 @@ def slots(owner: Any, names: Sequence[str], before: str = "") -> dict[str, Slot]
     return _in_layers(kept.get("layers"), names, before)
 
 
-def _means(key: Any, name: str, before: str) -> bool:
+def means(key: Any, name: str, names: Sequence[str], before: str = "") -> bool:
+    """Whether a key is a way to write the parameter `name`, or with `before` = "d" its gradient.
+
+    names: of all parameters; where there is but one layer, its number may be left out.
+    """
     if not isinstance(key, str):
         return False
     local, number = name[0], name[1:]
-    wanted = {f"{spelling}{number}" for spelling in _SPELLINGS.get(local, (local,))}
+    numbers = (number, "") if len(names) > 1 and all(other[1:] == number for other in names) else (number,)
+    wanted = {f"{spelling}{k}" for spelling in _SPELLINGS.get(local, (local,)) for k in numbers}
     if not before:
         return plain(key) in wanted
     return any(plain(key) in _gradients_of(one) for one in wanted)

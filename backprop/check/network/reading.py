@@ -16,6 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.network.layouts import Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.network.objects import means
 from backprop.check.points import Structure, describe, structure_of
 from backprop.errors import CheckError
 from backprop.network import Network
@@ -97,8 +98,7 @@ class Reading:
     def note(self) -> str | None:
         """How the function was read, in a sentence; None where it is as this package has it."""
         layout = self.layout or Layout()
-        has_biases = "b" in self._roles.values()
-        parts = [] if layout.is_plain else [layout.words(has_biases)]
+        parts = [] if layout.is_plain else [layout.words(self._network)]
         parts += [f"gradients without names as {self.order}"] if self.order else []
         if not parts:
             return None
@@ -124,7 +124,7 @@ class Reading:
                     continue
                 tried = self._try(layout, params, inputs, labels)
                 if tried is not None and not tried.misfits:
-                    yield layout.words("b" in self._roles.values()), (layout, tried.answer)
+                    yield layout.words(self._network), (layout, tried.answer)
                     break
 
     # Which layout -------------------------------------------------------------------------------------------
@@ -199,8 +199,7 @@ class Reading:
 
     def _refuse_two(self, chosen: list[_Tried]) -> None:
         """Raise `CheckError` where two orientations of weights and samples fit."""
-        has_biases = "b" in self._roles.values()
-        found = {each.layout.orientation: each.layout.words(has_biases) for each in chosen}
+        found = {each.layout.orientation: each.layout.words(self._network) for each in chosen}
         if len(found) > 1:
             raise CheckError(
                 f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the "
@@ -235,6 +234,7 @@ class Reading:
         if isinstance(gradients, Mapping):
             lists = list(gradients.values())
             if len(lists) != 2 or not all(isinstance(each, list | tuple) for each in lists):
+                gradients = self._by_our_names(gradients)
                 return gradients if loss is None else (loss, gradients)
             gradients = lists  # one of weights and one of biases
         values = list(leaves(gradients))
@@ -251,6 +251,17 @@ class Reading:
             f"The function returns {got}; expected a dict of gradients by name, {', '.join(self._roles)}, "
             "or a pair of the loss and such a dict."
         )
+
+    def _by_our_names(self, gradients: Mapping[Any, Any]) -> Mapping[Any, Any]:
+        """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db."""
+        names = list(self._roles)
+        ours = {
+            key: name
+            for name in names
+            for key in gradients
+            if name not in gradients and _is_single(key) and means(key, name, names, "d")
+        }
+        return {ours.get(key, key): each for key, each in gradients.items()} if ours else gradients
 
     @staticmethod
     def _are_arrays(values: list[Any]) -> bool:
@@ -272,6 +283,11 @@ class Reading:
             self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
         by_name = dict(zip(names, values, strict=True))
         return {name: by_name[name] for name in self._roles}
+
+
+def _is_single(key: Any) -> bool:
+    """Whether a name has no number, as where there is but one layer; others are told in the notes of the answer."""
+    return isinstance(key, str) and not any(map(str.isdigit, key))
 
 
 def _alike(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
