@@ -13,50 +13,17 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import read_answer, value_and_gradient
-from backprop.check.kinds import Finding, found
-from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import scales
-from backprop.check.numeric.kinks import judge_slices, judge_together
-from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
-from backprop.check.numeric.noise import ROOMY
-from backprop.check.numeric.tensors import Table, by_directions, every_entry
-from backprop.check.numeric.verdict import (
-    NO_NOISE,
-    TensorVerdict,
-    forgive_symmetric,
-    judge_constant,
-    judge_directions,
-    judge_entries,
-)
-from backprop.check.oracle import (
-    Behaviour,
-    Budget,
-    Claims,
-    FunctionOracle,
-    GradientOracle,
-    check_rtol,
-    claims_of,
-    copied,
-    differing,
-    first_difference,
-    observe,
-)
-from backprop.check.points import structure_of
-from backprop.check.report import Evidence, report
+from backprop.check.answers import value_and_gradient
+from backprop.check.evidence import gather
+from backprop.check.leaves import read
+from backprop.check.oracle import Budget, FunctionOracle, check_rtol
+from backprop.check.points import Structure, ends_of, structure_of
+from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError, OptionError
 
 FEWEST_CALLS = 60
 """Less than this does not suffice for the noise and the step curve."""
-_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
-"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
-_KINKED = 14
-"""Calls that an entry at a kink takes, which noise hides less."""
-_FEW_COMPLEX, _FEW_CENTRAL = 1, 4
-"""Calls of an entry with a small budget, which is used to its end."""
-_ELSEWHERE = 1e-3
-"""Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
 
 
 def check_gradient(
@@ -112,125 +79,25 @@ def check_gradient(
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
+        moved = _claimed_whole_numbers(claim, structure, x)
+        if moved:
+            structure, x = structure_of(point, moved=moved)
         oracle = FunctionOracle(function, structure, x, Budget(max_calls))
-        return report(_evidence(oracle, claim, rng, batch_size, rtol, is_jacobian=jacobian is not None))
+        return report(
+            gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
+        )
 
 
-def _evidence(
-    function: FunctionOracle,
-    claim: Any,
-    rng: np.random.Generator,
-    batch_size: int | None,
-    rtol: float | None,
-    *,
-    is_jacobian: bool,
-) -> Evidence:
-    """All that there is to see of the function and of the claim."""
-    structure, x = function.structure, function.point
-    own = observe(function.code, [structure.build(x)], called="function")
-    function.count(own.calls)
-    function.start(own.answer, jacobian=is_jacobian)
-
-    elsewhere = x + _ELSEWHERE * scales(structure, x).own * rng.uniform(0.5, 1.5, len(x))
-    asked = Behaviour(copied(claim), (), 0)
-    if callable(claim):
-        asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
-    function.budget.used += asked.calls
-    answer = read_answer(value_and_gradient(asked.answer, structure)[1], structure, outputs=function.outputs)
-    changed = _changed_since(function, own, called="the gradient")
-    claims = claims_of(answer, structure, function.outputs)
-    seen = Evidence(function, own, asked, answer, claims, batch_size, changed, asked.calls)
-    if not claims.names or seen.changes_the_function or own.has_state:
-        return seen
-    is_wide = widen(function)
-    gradient = None
-    if callable(claim) and asked.repeatable:
-        gradient = GradientOracle(claim, structure, function.outputs, function.budget)
-        claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
-    dtypes = {name: array.dtype for name, array in answer.tensors.items()}
-    seen.check, seen.steps = choose_method(function, claims, dtypes, gradient, rtol, rng)
-    check, steps = seen.check, seen.steps
-    if steps is not None and _is_constant(check, steps):
-        seen.verdicts = judge_constant(check, claims.names)
-    else:
-        verdicts = _compare(check, steps, claims.names)
-        seen.verdicts = forgive_symmetric(verdicts, check)
-        if any(new is not old for new, old in zip(seen.verdicts, verdicts, strict=True)):
-            seen.steps = None  # its direction is not symmetric
-        elif steps is not None and np.any(steps.slope.kink):
-            kinks = [kink for each in verdicts for kink in each.kinks]
-            seen.steps = without_kinks(check, steps, kinks, claims.names)
-        seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
-        if gradient is not None and any(each.wrong for each in seen.verdicts):
-            rounded = gradient.at(x.astype(np.float32).astype(x.dtype))
-            seen.in_float32 = None if rounded is None else rounded.comparable
-    seen.gradient_calls += 0 if gradient is None else gradient.calls
-    return seen
+def _claimed_whole_numbers(claim: Any, structure: Structure, x: Array) -> set[str]:
+    """The whole numbers of the point that the gradient has floating ones for, other than 0: 1 may stand for 1.0."""
+    whole = {name: each for name, each in structure.constants.items() if np.asarray(each).dtype.kind in "iu"}
+    if not whole:
+        return set()
+    answer = claim(structure.build(x)) if callable(claim) else claim
+    given = dict(ends_of(value_and_gradient(answer, structure)[1]))
+    return {name for name, each in whole.items() if name in given and _moves(given[name], np.shape(each))}
 
 
-def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
-    """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
-    gradient.wide = True
-    answer = gradient.at(x)
-    if answer is not None:
-        wide = claims_of(answer, gradient.structure, gradient.outputs)
-        is_wide = all(array.dtype == gradient.structure.dtype for array in answer.tensors.values())
-        if is_wide and wide.names == claims.names:
-            return wide
-    gradient.wide = False
-    return claims
-
-
-def _is_constant(check: DirectionalCheck, steps: Curve) -> bool:
-    """Whether neither small nor large steps move the function."""
-    quiet = not check.noisy or float(np.max(check.noise)) <= NO_NOISE
-    return steps.still and quiet and check.stays_still(steps.direction)
-
-
-def _compare(check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...]) -> list[TensorVerdict]:
-    """Every tensor that can be compared, by its entries or along directions."""
-    structure, budget = check.function.structure, check.function.budget
-    where = np.concatenate([structure.places[name] for name in names])
-    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
-    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
-        per_entry = min(per_entry, _KINKED)
-    if budget.limit < ROOMY:
-        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
-    signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
-    if len(where) * per_entry <= budget.left:
-        table = every_entry(check, where)
-        if table is None:  # quotients take more calls: maybe more than there are for every entry
-            return _compare(check, steps, names)
-        judge_together(check, table)
-        signal = max(signal, float(np.max(table.steep * check.scales.own)))
-        return [judge_entries(name, check, table, signal) for name in names]
-    table = Table(len(check.claimed), structure.size)
-    searches = by_directions(check, names, table)
-    for search in searches:
-        judge_slices(check, table, search.kinked)
-    signal = max([signal, *(float(np.max(each.steep)) for search in searches for each in search.comparisons)])
-    return [judge_directions(search, check, table, signal) for search in searches]
-
-
-def _changed_since(function: FunctionOracle, own: Behaviour, *, called: str) -> list[Finding]:
-    """Whether the function gives another value at the point now than at first, though not at random."""
-    if own.findings or not function.room(1):
-        return []
-
-    def value() -> Any:
-        function.count(1)
-        try:
-            return copied(function.code(function.structure.build(function.point)))
-        except Exception:  # it raised nothing at first
-            return None
-
-    again = value()
-    seen = first_difference(own.answer, again)
-    if seen is None:
-        return []
-    if any(differing(again, value()) for _ in range(3) if function.room(1)):
-        return [found("not-repeatable", None, f"Equal calls of the function gave different values: {seen}.")]
-    kind = "changes-the-function" if called == "the gradient" else "state-from-last-call"
-    verb = "gives" if called == "the gradient" else "gave"
-    after = "the gradient was called" if called == "the gradient" else "calls elsewhere"
-    return [found(kind, None, f"The function {verb} another value after {after}: {seen}.")]
+def _moves(gradient: Any, shape: tuple[int, ...]) -> bool:
+    array, form = (None, None) if gradient is None else read(gradient)
+    return array is not None and form is not None and array.shape == shape and bool(np.any(array))

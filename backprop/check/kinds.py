@@ -137,6 +137,18 @@ _ALL = (
         "Exchange the two factors of the product, or transpose it.",
     ),
     Kind(
+        "conjugated",
+        "the gradient by a complex parameter is conjugated",
+        "got = the complex conjugate of expected",
+        "Return ∂L/∂x + i ∂L/∂y for the parameter x + iy, as PyTorch does; JAX's gradient is the conjugate of that.",
+    ),
+    Kind(
+        "not-symmetric",
+        "a Hessian is not symmetric",
+        "entries [i, j] and [j, i] differ",
+        "The second derivatives by two parameters are the same in either order: look at the smaller of both entries.",
+    ),
+    Kind(
         "swapped-tensors",
         "the tensor holds the gradient of another one",
         "got = expected of another tensor of the same shape",

@@ -2,127 +2,236 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import copy
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.check.leaves import (
+    Format,
+    Leaf,
+    back_to,
+    copied_leaf,
+    format_of,
+    is_jax,
+    is_torch,
+    library,
+    read,
+)
 from backprop.errors import CheckError
 from backprop.parameters import Layout, Parameters
 
-# Tree: the containers of a point, and its numbers at their ends.
-
-Tree = Any
-"""The number of a tensor, or a container of trees."""
+# Containers: dicts, lists, tuples, dataclasses, named tuples, pandas and JAX's registered classes, taken apart.
 
 
-@dataclass(frozen=True)
-class Leaf:
-    """A tensor of a point.
+class Parts(NamedTuple):
+    """A container taken apart.
 
-    scalar: the type of a number that is no array, None for an array. weak: a Python or whole number, whose gradient
-    may be of any floating dtype.
+    keys: the names or the places of its parts. values: its parts. together: the container of the same kind around
+    other parts. named: whether its keys are names. word: what it is called in a message.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: DType
-    scalar: type | None = None
-    weak: bool = False
-
-    @property
-    def size(self) -> int:
-        """The number of its entries."""
-        return math.prod(self.shape)
-
-    def build(self, values: Array, dtype: DType | None = None) -> Any:
-        """`values` as an array of its own, or as the number that it was."""
-        wanted = self.dtype if dtype is None else dtype
-        if self.scalar is None:
-            return np.array(values, wanted).reshape(self.shape)
-        number = values.astype(wanted).reshape(())[()]
-        return number.item() if self.scalar is float and wanted.itemsize <= 16 else number
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A container: its type, its keys (of a mapping) or places (of a sequence), and what lies there."""
-
-    kind: type
     keys: tuple[Any, ...]
-    children: tuple[Any, ...]
-
-    @property
-    def is_mapping(self) -> bool:
-        """Whether it is a dict or the like."""
-        return issubclass(self.kind, Mapping)
-
-    @property
-    def word(self) -> str:
-        """The word for it in a message."""
-        return "dict" if self.is_mapping else "tuple" if issubclass(self.kind, tuple) else "list"
-
-    def rebuild(self, children: list[Any]) -> Any:
-        """A container of the same kind around other children; a plain dict where its kind cannot be made of pairs."""
-        if issubclass(self.kind, Parameters):
-            tensors = [np.asarray(child) for child in children]
-            layout = Layout(
-                tuple((str(key), each.shape) for key, each in zip(self.keys, tensors, strict=True))
-            )
-            return Parameters(layout, np.concatenate([each.ravel() for each in tensors]))
-        if self.is_mapping:
-            pairs = list(zip(self.keys, children, strict=True))
-            try:
-                return self.kind(pairs)  # type: ignore[call-arg]
-            except TypeError:
-                return dict(pairs)
-        if hasattr(self.kind, "_make"):  # a named tuple
-            return self.kind._make(children)
-        return self.kind(children)  # type: ignore[call-arg]
+    values: tuple[Any, ...]
+    together: Callable[[list[Any]], Any]
+    named: bool
+    word: str
 
 
-def join(path: str, key: Any, is_mapping: bool) -> str:
+def parts_of(value: Any) -> Parts | None:
+    """The parts of a container; None for what is none."""
+    if isinstance(value, Parameters):
+        return Parts(value.layout.names, tuple(value.values()), _parameters(value), True, "dict")
+    if isinstance(value, Mapping):
+        return Parts(tuple(value), tuple(value.values()), _mapping(value), True, "dict")
+    kind = type(value)
+    if isinstance(value, list | tuple):
+        if hasattr(kind, "_fields"):
+            return Parts(kind._fields, tuple(value), lambda parts: kind(*parts), True, kind.__name__)
+        word = "tuple" if isinstance(value, tuple) else "list"
+        return Parts(tuple(range(len(value))), tuple(value), kind, False, word)
+    return _pandas(value) or _jax_tree(value) or _dataclass(value)
+
+
+def _parameters(value: Parameters) -> Callable[[list[Any]], Any]:
+    names = value.layout.names
+
+    def together(parts: list[Any]) -> Parameters:
+        tensors = [np.asarray(part) for part in parts]
+        layout = Layout(tuple((name, each.shape) for name, each in zip(names, tensors, strict=True)))
+        return Parameters(layout, np.concatenate([each.ravel() for each in tensors]))
+
+    return together
+
+
+def _mapping(value: Mapping[Any, Any]) -> Callable[[list[Any]], Any]:
+    kind, keys = type(value), tuple(value)
+
+    def together(parts: list[Any]) -> Any:
+        """A mapping of the same kind; a plain dict where its kind cannot be made of pairs."""
+        pairs = list(zip(keys, parts, strict=True))
+        try:
+            return kind(pairs)  # type: ignore[call-arg]
+        except TypeError:
+            return dict(pairs)
+
+    return together
+
+
+def _pandas(value: Any) -> Parts | None:
+    """A table by its columns, and a Series whose labels are words by its labels; others are arrays."""
+    pandas = library("pandas")
+    if pandas is None or not isinstance(value, pandas.Series | pandas.DataFrame):
+        return None
+    kind, keys, index = type(value), tuple(value.keys()), value.index
+    if isinstance(value, pandas.DataFrame):
+        columns = tuple(value[key] for key in keys)
+
+        def table(parts: list[Any]) -> Any:
+            return kind(dict(zip(keys, parts, strict=True)), index=index)
+
+        return Parts(keys, columns, table, True, "DataFrame")
+    if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+        return None
+    name = value.name
+    return Parts(keys, tuple(value.array), lambda parts: kind(parts, index=index, name=name), True, "Series")
+
+
+def _jax_tree(value: Any) -> Parts | None:
+    """A class that is registered with JAX as a container, one level of it."""
+    jax = library("jax")
+    tree = getattr(jax, "tree_util", None)
+    if tree is None or value is None or isinstance(value, np.ndarray | np.generic | str | int | float):
+        return None
+    if tree.all_leaves([value]):
+        return None
+    paths, form = tree.tree_flatten_with_path(value, is_leaf=lambda part: part is not value)
+    keys = [
+        getattr(path[0], "name", getattr(path[0], "idx", getattr(path[0], "key", k)))
+        for k, (path, _) in enumerate(paths)
+    ]
+    return Parts(
+        tuple(keys),
+        tuple(part for _, part in paths),
+        lambda parts: tree.tree_unflatten(form, parts),
+        all(isinstance(key, str) for key in keys),
+        type(value).__name__,
+    )
+
+
+def _dataclass(value: Any) -> Parts | None:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return None
+    names = tuple(field.name for field in dataclasses.fields(value))
+
+    def together(parts: list[Any]) -> Any:
+        made = copy.copy(value)
+        for name, part in zip(names, parts, strict=True):
+            object.__setattr__(made, name, part)  # the class may be frozen
+        return made
+
+    return Parts(names, tuple(getattr(value, name) for name in names), together, True, type(value).__name__)
+
+
+def join(path: str, key: Any, named: bool) -> str:
     """The name of what lies at `key` of the container called `path`."""
-    if is_mapping and isinstance(key, str):
+    if named and isinstance(key, str):
         return f"{path}.{key}" if path else key
     return f"{path}[{key!r}]"
 
 
-def tree_of(point: Any, path: str, lone: str, leaves: list[Leaf], arrays: list[Array]) -> Any:
-    """The tree below `path`; its tensors are appended to `leaves`, their values to `arrays`."""
-    if isinstance(point, Mapping):
-        items = list(point.items())
-    elif isinstance(point, list | tuple):
-        items = list(enumerate(point))
-    else:
-        leaf, array = _leaf(point, path or lone)
-        leaves.append(leaf)
-        arrays.append(array)
-        return len(leaves) - 1
-    is_mapping = isinstance(point, Mapping)
-    children = tuple(
-        tree_of(child, join(path, key, is_mapping), lone, leaves, arrays) for key, child in items
-    )
-    return Branch(type(point), tuple(key for key, _ in items), children)
+def copied(value: Any) -> Any:
+    """Copy the arrays and the containers around them; copy anything else as deeply as possible."""
+    parts = parts_of(value)
+    if parts is None:
+        return copied_leaf(value)
+    return parts.together([copied(part) for part in parts.values])
+
+
+def ends_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Whatever lies at the ends of a tree, with its name; "" for a lone value."""
+    parts = parts_of(value)
+    if parts is None:
+        yield path, value
+        return
+    for key, part in zip(parts.keys, parts.values, strict=True):
+        yield from ends_of(part, join(path, key, parts.named))
+
+
+# Tree: the containers of a point, and what lies at their ends: numbers that move, or anything that stays as it is.
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A container, with what lies in each of its parts: a branch, the number of a tensor, or a constant."""
+
+    keys: tuple[Any, ...]
+    children: tuple[Any, ...]
+    together: Callable[[list[Any]], Any]
+    named: bool
+    word: str
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A part that passes through untouched: None, a string, a truth value, or whole numbers."""
+
+    name: str
+    value: Any
+
+
+Tree = Branch | Constant | int
+"""A container of trees, a constant, or the number of a tensor."""
 
 
 def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    """The tensor that a value is, and its real numbers."""
+    is_number = isinstance(value, int | float | complex | np.number) and not isinstance(value, bool)
+    array, form = read(value)
+    if form is None:  # whole numbers
+        dtype, form = np.dtype(np.float64), format_of(np.dtype(np.float64))
+        array = array.astype(np.float64)
+        return Leaf(name, array.shape, dtype, form, float if is_number else None, weak=True), array
+    is_complex = array.dtype.kind == "c"
+    scalar: type | None = None
+    if is_number:
+        plain = not isinstance(value, np.number)
+        scalar = (complex if is_complex else float) if plain else array.dtype.type
+    array = array.astype(array.dtype.newbyteorder("="))
+    leaf = Leaf(
+        name,
+        (*array.shape, 2) if is_complex else array.shape,
+        array.real.dtype,
+        form,
+        scalar,
+        weak=scalar in (float, complex),
+        is_complex=is_complex,
+        conjugate=is_jax(value),
+        native=back_to(value, form),
+    )
+    return leaf, (dataclasses.replace(leaf, conjugate=False)).parts(array)
+
+
+def _kind(value: Any, name: str) -> str:
+    """Whether a value is floating, whole, or constant; raises `CheckError` for what is none of these."""
+    if value is None or isinstance(value, bool | str | bytes) or callable(value):
+        return "constant"
+    is_number = isinstance(value, int | float | complex | np.number)
     if not is_number and not hasattr(value, "__array__"):
         raise CheckError(f"The point has {describe(value)} at {name}; expected an array or a number.")
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
-    whole = array.dtype.kind != "f"
-    dtype = np.dtype(np.float64) if whole else array.dtype.newbyteorder("=")
-    scalar = None
-    if is_number:
-        scalar = float if isinstance(value, int | float) and not isinstance(value, np.number) else dtype.type
-    return Leaf(name, array.shape, dtype, scalar, weak=whole or scalar is float), array
+    array, form = read(value)
+    if form is not None:
+        return "floating"
+    if array.dtype.kind in "iu":
+        return "whole"
+    if array.dtype.kind in "bSUMmV":
+        return "constant"
+    raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
 
 
 def describe(value: Any) -> str:
@@ -135,7 +244,7 @@ def describe(value: Any) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-# Tensors: a point of any form, an array or nested dicts, lists and tuples of them, as one vector (p,) and back.
+# Structure: a point of any form, an array or nested containers of arrays, as one vector (p,) and back.
 #
 # Each array has a name: `x` for a point that is one array, the key of a dict (`W1`), the place in a list (`[0]`),
 # and the way to it where they are nested (`layers[1].W`).
@@ -174,9 +283,24 @@ class Structure:
         return np.result_type(np.float64, *(leaf.dtype for leaf in self.leaves))
 
     @cached_property
-    def own_dtype(self) -> DType:
-        """The narrowest dtype of the tensors: to its rounding the point is known."""
-        return min((leaf.dtype for leaf in self.leaves), key=lambda dtype: -np.finfo(dtype).eps)
+    def format(self) -> Format:
+        """The narrowest format of the tensors: to its rounding the point is known."""
+        return min((leaf.format for leaf in self.leaves), key=lambda form: form.bits)
+
+    @cached_property
+    def plain(self) -> Structure:
+        """This structure with NumPy arrays in place of those of other libraries."""
+        return Structure(self.tree, tuple(dataclasses.replace(leaf, native=None) for leaf in self.leaves))
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether arrays of other libraries are among its tensors."""
+        return any(leaf.native is not None for leaf in self.leaves)
+
+    @property
+    def takes_complex(self) -> bool:
+        """Whether its tensors can be moved along the imaginary axis: real ones of NumPy."""
+        return not any(leaf.is_complex or leaf.native is not None for leaf in self.leaves)
 
     def leaf(self, name: str) -> Leaf:
         """The tensor of that name."""
@@ -196,35 +320,96 @@ class Structure:
     def build(self, vector: Array, dtype: DType | None = None) -> Any:
         """A point of this form from `vector` (p,), in memory of its own; each tensor in `dtype`, or in its own."""
         views = self.views(vector)
-        return _build(self.tree, [leaf.build(views[leaf.name], dtype) for leaf in self.leaves])
+        return self.assemble([leaf.build(views[leaf.name], dtype) for leaf in self.leaves])
+
+    def assemble(self, tensors: list[Any], constant: Callable[[Any], Any] = copied) -> Any:
+        """The containers around the tensors. constant: what stands at the place of a constant."""
+        return _assembled(self.tree, tensors, constant)
+
+    def ends(self, point: Any) -> list[Any]:
+        """The tensors of a point of this form, as they are in it."""
+        found: dict[int, Any] = {}
+        _ends(self.tree, point, found)
+        return [found[number] for number in range(len(self.leaves))]
+
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        """The parts that pass through untouched, by name."""
+        return {each.name: each.value for each in _constants(self.tree)}
 
     def __str__(self) -> str:
         names = self.names if len(self.names) <= 12 else (*self.names[:11], f"… ({len(self.names)} in all)")
         return ", ".join(names)
 
 
-def structure_of(point: Any, name: str = "x") -> tuple[Structure, Array]:
+def structure_of(
+    point: Any, name: str = "x", *, moved: Collection[str] = (), what: str = "point"
+) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called. Whole numbers count as float64. Raises `CheckError`
-    where the point holds something else than real numbers, NaN or infinity, or nothing at all.
+    `name` is what a point that is a single array is called. None, strings, truth values and whole numbers beside
+    floating ones pass through untouched, but for the whole numbers called `moved`. Where all numbers are whole they
+    count as float64. Where a PyTorch tensor wants a gradient, those that do not are constants.
+
+    Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
+    how the message calls it.
     """
+    ends = {path or name: value for path, value in ends_of(point)}
+    if len(ends) < sum(1 for _ in ends_of(point)):
+        paths = [path for path, _ in ends_of(point)]
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise CheckError(f"Two tensors of the {what} are called {twice}; expected names that differ.")
+    kinds = {path: _kind(value, path) for path, value in ends.items()}
+    has_floating = "floating" in kinds.values()
+    recorded = any(is_torch(value) and value.requires_grad for value in ends.values())
     leaves: list[Leaf] = []
     arrays: list[Array] = []
-    structure = Structure(tree_of(point, "", name, leaves, arrays), tuple(leaves))
-    if len(set(structure.names)) < len(structure.names):
-        twice = next(each for each in structure.names if structure.names.count(each) > 1)
-        raise CheckError(f"Two tensors of the point are called {twice}; expected names that differ.")
+
+    def tree(value: Any, path: str) -> Tree:
+        parts = parts_of(value)
+        if parts is not None:
+            ways = [join(path, key, parts.named) for key in parts.keys]
+            children = tuple(tree(part, way) for part, way in zip(parts.values, ways, strict=True))
+            return Branch(parts.keys, children, parts.together, parts.named, parts.word)
+        path = path or name
+        stays = kinds[path] == "constant" or (kinds[path] == "whole" and has_floating and path not in moved)
+        if stays or (recorded and is_torch(value) and not value.requires_grad):
+            return Constant(path, value)
+        leaf, array = _leaf(value, path)
+        leaves.append(leaf)
+        arrays.append(array)
+        return len(leaves) - 1
+
+    structure = Structure(tree(point, ""), tuple(leaves))
+    if not leaves and structure.constants:
+        first, value = next(iter(structure.constants.items()))
+        raise CheckError(f"The {what} has {describe(value)} at {first}; expected an array or a number.")
     if structure.size == 0:
-        raise CheckError("The point has no entries; expected at least one number.")
+        raise CheckError(f"The {what} has no entries; expected at least one number.")
     for leaf, array in zip(leaves, arrays, strict=True):
         if not np.all(np.isfinite(array)):
-            raise CheckError(f"The point has NaN or infinity in {leaf.name}; expected finite numbers.")
+            raise CheckError(f"The {what} has NaN or infinity in {leaf.name}; expected finite numbers.")
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
 
 
-def _build(tree: Tree, tensors: list[Any]) -> Any:
-    """The containers around the tensors."""
+def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Any], Any]) -> Any:
     if isinstance(tree, Branch):
-        return tree.rebuild([_build(child, tensors) for child in tree.children])
-    return tensors[tree]
+        return tree.together([_assembled(child, tensors, constant) for child in tree.children])
+    return constant(tree.value) if isinstance(tree, Constant) else tensors[tree]
+
+
+def _constants(tree: Tree) -> Iterator[Constant]:
+    if isinstance(tree, Constant):
+        yield tree
+    elif isinstance(tree, Branch):
+        for child in tree.children:
+            yield from _constants(child)
+
+
+def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
+    parts = parts_of(point)
+    if isinstance(tree, Branch) and parts is not None:
+        for child, part in zip(tree.children, parts.values, strict=True):
+            _ends(child, part, found)
+    elif isinstance(tree, int):
+        found[tree] = point

@@ -62,7 +62,7 @@ def report(seen: Evidence) -> GradientCheck:
         findings = _diagnosed(seen, findings)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or seen.own.has_state
-    notes = [*seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
+    notes = [*_conventions(seen), *seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
     if steps is not None and not is_wrong and np.any(steps.comparison.wrong):
         is_wrong = is_open and any(not each.finished for each in seen.verdicts)
         is_open = True
@@ -102,6 +102,19 @@ def _tensor(name: str, seen: Evidence) -> TensorCheck:
     if name in seen.answer.tensors:  # it could be, but the function gives nothing to compare it with
         return TensorCheck(name, shape, "undecided", np.nan, np.nan, 0)
     return TensorCheck(name, shape, "wrong", np.inf, 0.0, 0)
+
+
+def _conventions(seen: Evidence) -> list[str]:
+    """How the gradient by a complex parameter is written."""
+    complex_ones = [leaf for leaf in seen.function.structure.leaves if leaf.is_complex]
+    if not complex_ones:
+        return []
+    sign, whose = ("-", "JAX") if complex_ones[0].conjugate else ("+", "PyTorch")
+    names = _listed([leaf.name for leaf in complex_ones])
+    return [
+        f"{names} is complex, x + iy: its gradient is ∂L/∂x {sign} i ∂L/∂y, as {whose} has it. Its last axis holds "
+        "the real and the imaginary part."
+    ]
 
 
 def _blind_spots(seen: Evidence) -> list[str]:
@@ -145,6 +158,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
             turned,
             tensors[name].dtype,
             None if seen.in_float32 is None else seen.in_float32.get(name),
+            seen.function.structure.leaf(name).is_complex,
         )
         named = signatures(suspect)
         if turned and any(finding.kind == "transposed" for finding in named):
@@ -170,6 +184,6 @@ def _method(seen: Evidence) -> str:
     if seen.check is None:
         return "nothing was compared"
     how = "complex step" if seen.check.complex else "central differences with Richardson extrapolation"
-    dtype = (seen.function.dtype or seen.function.structure.own_dtype).name
+    dtype = (seen.function.dtype or seen.function.structure.format).name
     whole = all(each.known is None or each.known.directions is None for each in seen.verdicts)
     return f"{how} in {dtype}, {'every entry' if whole else 'random directions'}"

@@ -11,7 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from backprop.arrays import Array, DType
+from backprop.arrays import Array
+from backprop.check.leaves import Format
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
 from backprop.check.numeric.directions import (
@@ -209,6 +210,10 @@ _HUGE, _SHRUNK = 1e280, 2.0**-24
 """Above such values a slope for a step of the point's scale would overflow: the scale is shrunk."""
 
 
+_LEAST = {form: float(np.finfo(form).smallest_subnormal) for form in ("float16", "float32", "float64")}
+"""The smallest number of each format."""
+
+
 def relative_tolerance(eps: float) -> float:
     """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
     return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
@@ -221,7 +226,7 @@ def widen(function: FunctionOracle) -> bool:
         return False
     own, function.dtype = function.dtype, wide
     value = function.at(function.point)
-    slack = _SAME_VALUE * float(np.finfo(function.structure.own_dtype).eps)
+    slack = _SAME_VALUE * function.structure.format.eps
     if np.all(np.abs(value - function.value) <= slack * np.maximum(np.abs(function.value), np.abs(value))):
         function.value = value
         return True
@@ -232,19 +237,19 @@ def widen(function: FunctionOracle) -> bool:
 def choose_method(
     function: FunctionOracle,
     claims: Claims,
-    dtypes: Mapping[str, DType],
+    formats: Mapping[str, Format],
     gradient: GradientOracle | None,
     rtol: float | None,
     rng: np.random.Generator,
 ) -> tuple[DirectionalCheck, Curve | None]:
     """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
-    dtypes: of the tensors of the gradient. gradient: None where it cannot be asked again.
+    formats: of the tensors of the gradient. gradient: None where it cannot be asked again.
     """
     structure, point = function.structure, function.point
     wide = gradient is not None and gradient.wide
     scale = scales(structure, point, _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0)
-    eps = float(np.finfo(structure.dtype if wide else structure.own_dtype).eps)
+    eps = float(np.finfo(structure.dtype).eps) if wide else structure.format.eps
     value = (
         np.abs(function.value)[:, None] / scale.own
     )  # what moves the value by less than its rounding is zero
@@ -252,7 +257,7 @@ def choose_method(
     where = np.concatenate([structure.places[name] for name in claims.names])
     direction = random_direction(where, scale.own, rng)
     seen = noise(function, direction.dense(structure.size))
-    relative, slack = _allowed(function, claims, dtypes, rtol, wide=wide)
+    relative, slack = _allowed(function, claims, formats, rtol, wide=wide)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
     blurred = max(BLURRED, 3 * (rtol or 0))
@@ -268,7 +273,7 @@ def choose_method(
 
 
 def _allowed(
-    function: FunctionOracle, claims: Claims, dtypes: Mapping[str, DType], rtol: float | None, *, wide: bool
+    function: FunctionOracle, claims: Claims, formats: Mapping[str, Format], rtol: float | None, *, wide: bool
 ) -> tuple[Array, Array]:
     """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
 
@@ -276,15 +281,15 @@ def _allowed(
     root mean square of its tensor, whichever is larger. wide: whether the claims were computed in the wide dtype of
     the structure; else in the narrowest one of the point and of the answer.
     """
-    own = float(np.finfo(function.structure.own_dtype).eps)
+    own = function.structure.format.eps
     relative = np.full(function.structure.size, FINEST if wide else relative_tolerance(own))
     slack = np.zeros(claims.rows.shape)
     for name, where in function.structure.places.items():
-        dtype, eps = dtypes.get(name), own
-        if dtype is not None and dtype.kind == "f" and not wide:
-            eps = max(own, float(np.finfo(dtype).eps))
+        form, eps = formats.get(name), own
+        if form is not None and not wide:
+            eps = max(own, form.eps)
             relative[where] = relative_tolerance(eps)
-            slack[:, where] = float(np.finfo(dtype).smallest_subnormal)  # no number is nearer
+            slack[:, where] = _LEAST.get(form.name, 0.0)  # no number is nearer
         if rtol is not None and len(where):
             relative[where] = rtol if wide else max(rtol, eps)
             rows = np.nan_to_num(claims.rows[:, where])

@@ -445,7 +445,7 @@ def complex_slope(function: FunctionOracle, direction: Direction) -> Array | Non
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
     if not function.room(1):
         return None
-    step = _STEP if function.structure.own_dtype == np.float64 else _STEP_IF_NARROW
+    step = _STEP if function.structure.format.bits == 53 else _STEP_IF_NARROW
     point = function.point.astype(np.result_type(function.point, np.complex64))
     point[direction.where] += 1j * step * direction.by
     value = function.at_complex(point)
