@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backprop.api import gradient
     from backprop.check.gradient import check_gradient
+    from backprop.check.vjp import check_vjp
     from backprop.errors import BackpropError
     from backprop.legend import LEGEND
     from backprop.network import Batch, Network
@@ -39,6 +40,7 @@ __all__ = [
     "Strategy",
     "ValueAndGradient",
     "check_gradient",
+    "check_vjp",
     "find_strategy",
     "gradient",
     "installed_strategies",
@@ -47,6 +49,7 @@ __all__ = [
 _MODULES = {
     "api": ("gradient",),
     "check.gradient": ("check_gradient",),
+    "check.vjp": ("check_vjp",),
     "errors": ("BackpropError",),
     "legend": ("LEGEND",),
     "network": ("Batch", "Network"),

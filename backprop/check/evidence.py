@@ -34,6 +34,7 @@ from backprop.check.oracle import (
     Claims,
     FunctionOracle,
     GradientOracle,
+    check_rtol,
     claims_of,
     differing,
     first_difference,
@@ -41,7 +42,10 @@ from backprop.check.oracle import (
 )
 from backprop.check.points import Structure, copied
 from backprop.check.report import Evidence
+from backprop.errors import OptionError
 
+FEWEST_CALLS = 60
+"""Less than this does not suffice for the noise and the step curve."""
 _COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
 """Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
 _KINKED = 14
@@ -50,6 +54,14 @@ _FEW_COMPLEX, _FEW_CENTRAL = 1, 4
 """Calls of an entry with a small budget, which is used to its end."""
 _ELSEWHERE = 1e-3
 """Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
+
+
+def settings(rng: np.random.Generator | None, max_calls: int, rtol: float | None) -> np.random.Generator:
+    """The generator of a check; raises `OptionError` for a `max_calls` below 60, or an `rtol` that is no accuracy."""
+    if max_calls < FEWEST_CALLS:
+        raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
+    check_rtol(rtol)
+    return np.random.default_rng(0) if rng is None else rng
 
 
 def gather(
@@ -92,7 +104,7 @@ def gather(
     is_wide = widen(function)
     gradient = None
     if callable(claim) and asked.repeatable:
-        gradient = GradientOracle(claim, structure, function.outputs, function.budget)
+        gradient = seen.gradient = GradientOracle(claim, structure, function.outputs, function.budget)
         claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
     seen.check, seen.steps = choose_method(function, claims, answer.formats, gradient, rtol, rng)
     check, steps = seen.check, seen.steps

@@ -14,16 +14,13 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import value_and_gradient
-from backprop.check.evidence import gather
+from backprop.check.evidence import gather, settings
 from backprop.check.leaves import read
-from backprop.check.oracle import Budget, FunctionOracle, check_rtol
+from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, ends_of, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
-from backprop.errors import CheckError, OptionError
-
-FEWEST_CALLS = 60
-"""Less than this does not suffice for the noise and the step curve."""
+from backprop.errors import CheckError
 
 
 def check_gradient(
@@ -72,10 +69,7 @@ def check_gradient(
         raise CheckError(
             "There is no point; expected the array, or dict, list or tuple of arrays, to check at."
         )
-    if max_calls < FEWEST_CALLS:
-        raise OptionError(f"max_calls is {max_calls}; expected at least {FEWEST_CALLS}.")
-    check_rtol(rtol)
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = settings(rng, max_calls, rtol)
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)

@@ -99,6 +99,31 @@ _ALL = (
         "The gradient changes an array that both use, such as an upstream gradient: copy it before changing it, "
         "or write d = d + ... instead of d += ....",
     ),
+    # The upstream gradient of a backward pass ----------------------------------------------------------
+    Kind(
+        "upstream-changed-in-place",
+        "a backward pass changes the upstream gradient that it is given",
+        "the upstream gradient differs after the call",
+        "Copy it before changing it, or write d = d + ... instead of d += ....",
+    ),
+    Kind(
+        "upstream-ignored",
+        "a backward pass does not use its upstream gradient, or not that of one output",
+        "equal for two different upstream gradients",
+        "Multiply the local derivative by the upstream gradient, of every output.",
+    ),
+    Kind(
+        "only-first-upstream",
+        "a backward pass uses the first part of its upstream gradient for all",
+        "equal for upstream gradients that agree in their first part alone",
+        "Use each part of the upstream gradient for the output that it belongs to: upstream, and not upstream[0].",
+    ),
+    Kind(
+        "not-linear-in-upstream",
+        "a backward pass is not linear in its upstream gradient",
+        "backward(u/2 + v) is not backward(u)/2 + backward(v)",
+        "Use the upstream gradient once, as a factor: look for clipping, a square, or a term without it.",
+    ),
     # The whole tensor is off in one way ----------------------------------------------------------------
     Kind(
         "zero-gradient",

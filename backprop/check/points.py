@@ -22,6 +22,7 @@ from backprop.check.leaves import (
     is_torch,
     library,
     read,
+    to_numpy,
 )
 from backprop.errors import CheckError
 from backprop.parameters import Layout, Parameters
@@ -147,10 +148,13 @@ def join(path: str, key: Any, named: bool) -> str:
 
 def copied(value: Any) -> Any:
     """Copy the arrays and the containers around them; copy anything else as deeply as possible."""
+    return mapped(copied_leaf, value)
+
+
+def mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """A tree of the same containers, with what lies at its ends changed."""
     parts = parts_of(value)
-    if parts is None:
-        return copied_leaf(value)
-    return parts.together([copied(part) for part in parts.values])
+    return change(value) if parts is None else parts.together([mapped(change, part) for part in parts.values])
 
 
 def ends_of(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -179,10 +183,21 @@ class Branch:
 
 @dataclass(frozen=True)
 class Constant:
-    """A part that passes through untouched: None, a string, a truth value, or whole numbers."""
+    """A part that passes through untouched: None, a string, a truth value, whole numbers, or a number that is fixed.
+
+    leaf, array: of a number that is fixed, which takes the dtype of those that move where these are widened.
+    """
 
     name: str
     value: Any
+    leaf: Leaf | None = None
+    array: Array | None = None
+
+    def build(self, dtype: DType | None) -> Any:
+        """It, in memory of its own."""
+        if dtype is None or self.leaf is None or self.array is None:
+            return copied(self.value)
+        return self.leaf.build(self.array, dtype)
 
 
 Tree = Branch | Constant | int
@@ -320,10 +335,11 @@ class Structure:
     def build(self, vector: Array, dtype: DType | None = None) -> Any:
         """A point of this form from `vector` (p,), in memory of its own; each tensor in `dtype`, or in its own."""
         views = self.views(vector)
-        return self.assemble([leaf.build(views[leaf.name], dtype) for leaf in self.leaves])
+        tensors = [leaf.build(views[leaf.name], dtype) for leaf in self.leaves]
+        return self.assemble(tensors, lambda constant: constant.build(dtype))
 
-    def assemble(self, tensors: list[Any], constant: Callable[[Any], Any] = copied) -> Any:
-        """The containers around the tensors. constant: what stands at the place of a constant."""
+    def assemble(self, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
+        """The containers around the tensors. constant: what stands in the place of a constant."""
         return _assembled(self.tree, tensors, constant)
 
     def ends(self, point: Any) -> list[Any]:
@@ -331,6 +347,16 @@ class Structure:
         found: dict[int, Any] = {}
         _ends(self.tree, point, found)
         return [found[number] for number in range(len(self.leaves))]
+
+    def constants_of(self, point: Any) -> dict[str, Any]:
+        """The parts of a point of this form that pass through untouched, by name, as they are in it."""
+        return {name: end for name, end in ends_of(point) if name in self.constants}
+
+    def read(self, point: Any) -> Array:
+        """The vector (p,) of a point of this form, complex where it is; raises `ValueError` for another form."""
+        tensors = zip(self.leaves, self.ends(point), strict=True)
+        arrays = {leaf.name: leaf.parts(to_numpy(end)) for leaf, end in tensors}
+        return self.vector(arrays, np.result_type(self.dtype, *arrays.values()))
 
     @cached_property
     def constants(self) -> dict[str, Any]:
@@ -343,25 +369,33 @@ class Structure:
 
 
 def structure_of(
-    point: Any, name: str = "x", *, moved: Collection[str] = (), what: str = "point"
+    point: Any,
+    name: str = "x",
+    *,
+    moved: Collection[str] = (),
+    fixed: Callable[[Any], bool] | None = None,
+    root: str = "",
+    what: str = "point",
 ) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called. None, strings, truth values and whole numbers beside
+    `name` is what a point that is a single array is called, and `root` what the names of the parts begin with. None, strings, truth values and whole numbers beside
     floating ones pass through untouched, but for the whole numbers called `moved`. Where all numbers are whole they
-    count as float64. Where a PyTorch tensor wants a gradient, those that do not are constants.
+    count as float64. fixed: whether a number passes through untouched, too; by default a PyTorch tensor that wants no
+    gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
     """
-    ends = {path or name: value for path, value in ends_of(point)}
+    ends = {path or name: value for path, value in ends_of(point, root)}
     if len(ends) < sum(1 for _ in ends_of(point)):
-        paths = [path for path, _ in ends_of(point)]
+        paths = [path for path, _ in ends_of(point, root)]
         twice = next(path for path in paths if paths.count(path) > 1)
         raise CheckError(f"Two tensors of the {what} are called {twice}; expected names that differ.")
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
-    recorded = any(is_torch(value) and value.requires_grad for value in ends.values())
+    if fixed is None:
+        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else _moves
     leaves: list[Leaf] = []
     arrays: list[Array] = []
 
@@ -373,14 +407,16 @@ def structure_of(
             return Branch(parts.keys, children, parts.together, parts.named, parts.word)
         path = path or name
         stays = kinds[path] == "constant" or (kinds[path] == "whole" and has_floating and path not in moved)
-        if stays or (recorded and is_torch(value) and not value.requires_grad):
+        if stays:
             return Constant(path, value)
         leaf, array = _leaf(value, path)
+        if fixed(value):
+            return Constant(path, value, leaf, array)
         leaves.append(leaf)
         arrays.append(array)
         return len(leaves) - 1
 
-    structure = Structure(tree(point, ""), tuple(leaves))
+    structure = Structure(tree(point, root), tuple(leaves))
     if not leaves and structure.constants:
         first, value = next(iter(structure.constants.items()))
         raise CheckError(f"The {what} has {describe(value)} at {first}; expected an array or a number.")
@@ -392,10 +428,22 @@ def structure_of(
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
 
 
-def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Any], Any]) -> Any:
+def _wants_gradient(value: Any) -> bool:
+    return is_torch(value) and bool(value.requires_grad)
+
+
+def _wants_no_gradient(value: Any) -> bool:
+    return is_torch(value) and not value.requires_grad
+
+
+def _moves(value: Any) -> bool:
+    return False
+
+
+def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
     if isinstance(tree, Branch):
         return tree.together([_assembled(child, tensors, constant) for child in tree.children])
-    return constant(tree.value) if isinstance(tree, Constant) else tensors[tree]
+    return constant(tree) if isinstance(tree, Constant) else tensors[tree]
 
 
 def _constants(tree: Tree) -> Iterator[Constant]:
@@ -407,8 +455,10 @@ def _constants(tree: Tree) -> Iterator[Constant]:
 
 
 def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
-    parts = parts_of(point)
-    if isinstance(tree, Branch) and parts is not None:
+    if isinstance(tree, Branch):
+        parts = parts_of(point)
+        if parts is None:
+            raise ValueError(f"{describe(point)} is no {tree.word}.")
         for child, part in zip(tree.children, parts.values, strict=True):
             _ends(child, part, found)
     elif isinstance(tree, int):

@@ -1,0 +1,188 @@
+"""Checking a backward pass: `backprop.check_vjp`, the vector-Jacobian product of any function to arrays.
+
+    L(x) = ⟨u, forward(x)⟩,    dL/dx = backward(u, …)          u: an upstream gradient drawn at random
+
+So a backward pass is checked as the gradient of a function to a number. A sum of the outputs, whose upstream
+gradient is 1 everywhere, would hide a backward pass that uses its upstream gradient wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.answers import read_answer
+from backprop.check.evidence import gather, settings
+from backprop.check.forms import Form, by_input, choose, forms_of_backward, named_inputs, outputs_of
+from backprop.check.leaves import (
+    as_jax,
+    autodiff_for,
+    is_jax,
+    is_torch,
+    module_as_function,
+    pull_back_in_jax,
+    pull_back_in_torch,
+    recorded_by_torch,
+)
+from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.points import Structure, ends_of, mapped, structure_of
+from backprop.check.product import Product, drawn, look_at_upstream, upstream_like
+from backprop.check.report import report
+from backprop.check.result import GradientCheck
+from backprop.errors import CheckError
+
+
+def check_vjp(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    cache: bool | None = None,
+    rng: np.random.Generator | None = None,
+    max_calls: int = 2000,
+    batch_size: int | None = None,
+    rtol: float | None = None,
+) -> GradientCheck:
+    """Whether `backward` is the vector-Jacobian product of `forward` at `inputs`, and what is wrong where it is not.
+
+    forward: from the inputs to y, to several outputs (y, z), or to (y, cache). Outputs that are None or hold whole
+    numbers have no upstream gradient.
+    backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream), to one gradient for each
+    input: in order, or by name. An input without a gradient has None. Which of these is meant is told by what works,
+    and said in the result. Without `backward` the derivative that PyTorch or JAX takes of `forward` is checked: of an
+    autograd.Function's apply, an nn.Module with its parameters, a custom_vjp or custom_jvp, a compiled function.
+    inputs: the arguments of `forward`, a tuple, a list, or a dict by name: NumPy arrays, PyTorch tensors, JAX arrays,
+    numbers, and containers of these. They are handed on as what they are. Whole numbers, truth values, strings and
+    None have no gradient.
+    cache: whether the last thing that `forward` returns is a cache, where both could be meant.
+    rng, max_calls, batch_size, rtol: as for `check_gradient`.
+
+    The upstream gradient u has the shape of the outputs and is drawn at random, several times. A backward pass is
+    right where it is the gradient of ⟨u, forward(x)⟩, linear in u, and leaves u as it is.
+
+    Raises `CheckError` where there is nothing to compare, or where `backward` works in two ways that differ;
+    `OptionError` as `check_gradient` does. What the functions raise at the inputs is passed on.
+
+        def forward(x, W): return x @ W                            # (n, i), (i, o) -> (n, o)
+        def backward(dy, x, W): return dy @ W.T, x.T @ dy          # (n, o) -> (n, i), (i, o)
+        backprop.check_vjp(forward, backward, (x, W))
+    """
+    rng = settings(rng, max_calls, rtol)
+    if inputs is None:
+        raise CheckError("There are no inputs; expected a tuple with one for each argument of forward.")
+    with np.errstate(all="ignore"):
+        product = _product(forward, backward, inputs, cache, rng)
+        oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
+        seen = gather(oracle, product.claim, rng, batch_size=batch_size, rtol=rtol)
+        look_at_upstream(seen, product, rng, rtol)
+        seen.answer.notes.insert(0, product.note)
+        return replace(report(seen), subject="backward pass")
+
+
+_PARAMETERS = "parameters"
+"""The input that holds the parameters of a module."""
+
+
+def _product(
+    forward: Any, backward: Any, inputs: Any, cache: bool | None, rng: np.random.Generator
+) -> Product:
+    """Everything that the inputs and one call of forward tell."""
+    module = module_as_function(forward)
+    named, by_keyword = named_inputs(forward if module is None else forward.forward, inputs)
+    if module is not None:
+        forward, parameters = module
+        named = {_PARAMETERS: parameters, **named}
+
+    def run(point: dict[str, Any]) -> Any:
+        return forward(**point) if by_keyword else forward(*point.values())
+
+    autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if backward is None else None
+    if backward is None and autodiff is None:
+        raise CheckError(
+            "There is no backward; expected one, or inputs that are PyTorch tensors or JAX arrays: their library "
+            "has a derivative of forward, which is checked then."
+        )
+    if autodiff == "jax":
+        named = mapped(as_jax, named)
+    structure, x = structure_of(named, fixed=_fixed(named, autodiff))
+    if autodiff is not None:
+        return _by_autodiff(run, autodiff, structure, x, rng)
+    returned = run(structure.build(x))
+    forms = forms_of_backward(returned, list(named), cache)
+
+    def arguments(form: Form, factor: float) -> Sequence[Any]:
+        point = structure.build(x)
+        back = run(point)
+        outputs = form.outputs(back)
+        vector = drawn(outputs_of(outputs).size, np.random.default_rng(0))
+        return form.arguments(upstream_like(outputs, factor * vector), back, list(point.values()))
+
+    def read(answer: Any) -> tuple[Any, bool]:
+        tensors = by_input(answer, named, structure, "backward")
+        seen = read_answer(tensors, structure)
+        return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
+
+    form = choose(forms, backward, arguments, read, "backward", "cache=True or cache=False")
+    output = outputs_of(form.outputs(returned))
+
+    def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
+        back = run(point)
+        answer = backward(*form.arguments(upstream(back), back, list(point.values())))
+        return by_input(answer, named, structure, "backward")
+
+    return Product(
+        run, form.outputs, pull, structure, x, output, drawn(output.size, rng), f"{form.words} is called."
+    )
+
+
+def _by_autodiff(
+    run: Callable[[dict[str, Any]], Any],
+    autodiff: str,
+    structure: Structure,
+    x: Array,
+    rng: np.random.Generator,
+) -> Product:
+    """The derivative that PyTorch or JAX takes of forward."""
+    point = structure.build(x)
+    output = outputs_of(run(point))
+    upstream = drawn(output.size, rng)
+    if autodiff == "torch":
+        back = recorded_by_torch(lambda: run(point), structure.ends(point))
+        for name, end in zip(output.names, output.ends(back), strict=True):
+            output.views(upstream)[name][...] *= end.requires_grad
+        if not np.any(upstream):
+            raise CheckError("PyTorch records no gradient of any output of forward; expected one.")
+
+    def pull(point: dict[str, Any], make: Callable[[Any], Any]) -> Any:
+        tensors, constants = structure.ends(point), structure.constants_of(point)
+        if autodiff == "jax":
+            grads = pull_back_in_jax(
+                lambda moved: run(structure.assemble(moved, lambda each: constants[each.name])), make, tensors
+            )
+        else:
+            back = recorded_by_torch(lambda: run(point), tensors)
+            grads = pull_back_in_torch(output.ends(back), output.ends(make(back)), tensors)
+        return structure.assemble(grads, lambda constant: None)
+
+    library = {"torch": "PyTorch", "jax": "JAX"}[autodiff]
+    note = f"The derivative is the one that {library} takes of forward."
+    return Product(run, _whole, pull, structure, x, output, upstream, note)
+
+
+def _whole(returned: Any) -> Any:
+    return returned
+
+
+def _fixed(named: dict[str, Any], autodiff: str | None) -> Callable[[Any], bool] | None:
+    """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
+    if autodiff is None:
+        return None
+    if autodiff == "jax":
+        return lambda value: not is_jax(value)
+    inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
+    wanted = any(is_torch(end) and end.requires_grad for end in inputs)
+    return lambda value: not is_torch(value) or (wanted and not value.requires_grad)
