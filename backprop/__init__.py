@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprop.api import gradient
-    from backprop.check.gradient import check_gradient
+    from backprop.check.gradient import check_gradient, check_step
     from backprop.check.vjp import check_vjp
     from backprop.errors import BackpropError
     from backprop.legend import LEGEND
@@ -40,6 +40,7 @@ __all__ = [
     "Strategy",
     "ValueAndGradient",
     "check_gradient",
+    "check_step",
     "check_vjp",
     "find_strategy",
     "gradient",
@@ -48,7 +49,7 @@ __all__ = [
 
 _MODULES = {
     "api": ("gradient",),
-    "check.gradient": ("check_gradient",),
+    "check.gradient": ("check_gradient", "check_step"),
     "check.vjp": ("check_vjp",),
     "errors": ("BackpropError",),
     "legend": ("LEGEND",),

@@ -117,7 +117,7 @@ def choose(
     is linear in the upstream gradient is meant. Raises `CheckError` where several are left, or none; an exception of
     the only way that takes so many arguments is passed on.
     """
-    usable = [form for form in forms if _takes(code, arguments(form, 1))]
+    usable = [form for form in forms if takes(code, *arguments(form, 1))]
     works: list[tuple[Form, Any, bool]] = []
     failed: list[tuple[Form, Exception]] = []
     for form in usable:
@@ -145,10 +145,10 @@ def choose(
     return different[0][0]
 
 
-def _takes(code: Callable[..., Any], arguments: Sequence[Any]) -> bool:
-    """Whether a function takes so many arguments, as far as it can be told."""
+def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
+    """Whether a function takes such arguments, as far as it can be told."""
     try:
-        inspect.signature(code).bind(*arguments)
+        inspect.signature(code).bind(*arguments, **named)
     except TypeError:
         return False
     except ValueError:  # it has no signature
@@ -178,13 +178,9 @@ def _doubles(
 
 def named_inputs(forward: Any, inputs: Any) -> tuple[dict[str, Any], bool]:
     """The inputs by name, and whether they are handed over by keyword: those of a dict whose names forward knows."""
-    if isinstance(inputs, dict) and inputs and all(isinstance(key, str) for key in inputs):
-        try:
-            inspect.signature(forward).bind(**inputs)
-        except (TypeError, ValueError):
-            pass
-        else:
-            return dict(inputs), True
+    is_named = isinstance(inputs, dict) and inputs and all(isinstance(key, str) for key in inputs)
+    if is_named and takes(forward, **inputs):
+        return dict(inputs), True
     is_many = isinstance(inputs, list | tuple) and not hasattr(inputs, "_fields")
     values = list(inputs) if is_many else [inputs]
     names = _argument_names(forward)[: len(values)]

@@ -1,4 +1,4 @@
-"""Checking the gradient of any function: `backprop.check_gradient`, from what is asked to the result.
+"""Checking the gradient of any function: `backprop.check_gradient`, and `backprop.check_step` for one with its loss.
 
 check = backprop.check_gradient(function, gradient, point)
 print(check)                    # a verdict per tensor, the worst entries, what kind of mistake it is
@@ -15,9 +15,10 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import value_and_gradient
 from backprop.check.evidence import gather, settings
+from backprop.check.forms import by_input, takes
 from backprop.check.leaves import read
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, ends_of, structure_of
+from backprop.check.points import Structure, describe, ends_of, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError
@@ -80,6 +81,55 @@ def check_gradient(
         return report(
             gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
         )
+
+
+def check_step(
+    step: Callable[..., Any],
+    point: Any,
+    *,
+    rng: np.random.Generator | None = None,
+    max_calls: int = 2000,
+    batch_size: int | None = None,
+    rtol: float | None = None,
+) -> GradientCheck:
+    """Whether a function that returns (loss, gradients) returns the gradients of its loss.
+
+    step: from the point, or from its parts as arguments, to (loss, gradients) or (loss, gradient, gradient, …). The
+    gradients are in the form of the point; those by the parts of a dict may be in order as well.
+    point, and the rest: as for `check_gradient`.
+
+    Raises `CheckError` where it returns something else, or there is nothing to compare, and `OptionError` as
+    `check_gradient` does. What it raises at the point is passed on.
+
+        def step(W, b):                                            # (i, o), (o,)
+            d = (x @ W + b - t) / len(x)
+            return 0.5 * np.sum(d * d) * len(x), x.T @ d, d.sum(axis=0)
+        backprop.check_step(step, {"W": W, "b": b})
+    """
+    rng = settings(rng, max_calls, rtol)
+    with np.errstate(all="ignore"):
+        structure, x = structure_of(point)
+        call = _with_point(step, point)
+
+        def both(at: Any) -> tuple[Any, Any]:
+            returned = call(at)
+            if not isinstance(returned, tuple | list) or len(returned) < 2:
+                raise CheckError(f"The step gave {describe(returned)}; expected (loss, gradients).")
+            gradients = returned[1] if len(returned) == 2 else tuple(returned[1:])
+            is_named = isinstance(point, dict) and not isinstance(gradients, dict)
+            return returned[0], by_input(gradients, point, structure, "The step") if is_named else gradients
+
+        oracle = FunctionOracle(lambda at: both(at)[0], structure, x, Budget(max_calls))
+        return report(gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol))
+
+
+def _with_point(step: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
+    """The step as a function of the point, which it may take in parts: by their names, or in order."""
+    if isinstance(point, dict) and not takes(step, point) and takes(step, **point):
+        return lambda at: step(**at)
+    if isinstance(point, list | tuple) and not takes(step, point) and takes(step, *point):
+        return lambda at: step(*at)
+    return step
 
 
 def _claimed_whole_numbers(claim: Any, structure: Structure, x: Array) -> set[str]:

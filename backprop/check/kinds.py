@@ -171,7 +171,7 @@ _ALL = (
         "not-symmetric",
         "a Hessian is not symmetric",
         "entries [i, j] and [j, i] differ",
-        "The second derivatives by two parameters are the same in either order: look at the smaller of both entries.",
+        "Compute the entries [i, j] and [j, i] alike: the order of two derivatives makes no difference.",
     ),
     Kind(
         "swapped-tensors",

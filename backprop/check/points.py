@@ -379,10 +379,10 @@ def structure_of(
 ) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called, and `root` what the names of the parts begin with. None, strings, truth values and whole numbers beside
-    floating ones pass through untouched, but for the whole numbers called `moved`. Where all numbers are whole they
-    count as float64. fixed: whether a number passes through untouched, too; by default a PyTorch tensor that wants no
-    gradient does where others want one.
+    `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
+    strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
+    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number passes through
+    untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
