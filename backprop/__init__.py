@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backprop.api import gradient
     from backprop.check.gradient import check_gradient, check_step
+    from backprop.check.jvp import check_jvp
     from backprop.check.vjp import check_vjp
     from backprop.errors import BackpropError
     from backprop.legend import LEGEND
@@ -40,6 +41,7 @@ __all__ = [
     "Strategy",
     "ValueAndGradient",
     "check_gradient",
+    "check_jvp",
     "check_step",
     "check_vjp",
     "find_strategy",
@@ -50,6 +52,7 @@ __all__ = [
 _MODULES = {
     "api": ("gradient",),
     "check.gradient": ("check_gradient", "check_step"),
+    "check.jvp": ("check_jvp",),
     "check.vjp": ("check_vjp",),
     "errors": ("BackpropError",),
     "legend": ("LEGEND",),

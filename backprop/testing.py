@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backprop.check.gradient import check_gradient, check_step
+from backprop.check.jvp import check_jvp
 from backprop.check.result import GradientCheck
 from backprop.check.vjp import check_vjp
 
@@ -48,6 +49,19 @@ def assert_vjp(
     """Raise `AssertionError` unless the backward pass is right: `assert_gradient` for `backprop.check_vjp`."""
     __tracebackhide__ = True
     return _passed(check_vjp(forward, backward, inputs, **options), allow_undecided)
+
+
+def assert_jvp(
+    forward: Callable[..., Any],
+    pushforward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    allow_undecided: bool = False,
+    **options: Any,
+) -> GradientCheck:
+    """Raise `AssertionError` unless the pushforward is right: `assert_gradient` for `backprop.check_jvp`."""
+    __tracebackhide__ = True
+    return _passed(check_jvp(forward, pushforward, inputs, **options), allow_undecided)
 
 
 def assert_step(

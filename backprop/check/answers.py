@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Branch, Constant, Structure, Tree, describe, join, parts_of
+from backprop.check.points import Branch, Constant, Structure, Tree, describe, join, numbers_of, parts_of
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
@@ -123,7 +123,7 @@ def _collect(
     if isinstance(tree, Constant):
         return
     if is_none(answer) and path:
-        raw.update({structure.leaves[number].name: None for number in _numbers_of(tree)})
+        raw.update({structure.leaves[number].name: None for number in numbers_of(tree)})
         return
     if isinstance(tree, int):
         if answer is None or isinstance(answer, str | bytes | Mapping):
@@ -185,14 +185,7 @@ def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
 
 def _moving(tree: Branch) -> list[Any]:
     """The keys of the parts that hold tensors."""
-    return [key for key, child in zip(tree.keys, tree.children, strict=True) if _numbers_of(child)]
-
-
-def _numbers_of(tree: Tree) -> list[int]:
-    """The numbers of the tensors in a tree."""
-    if isinstance(tree, Branch):
-        return [number for child in tree.children for number in _numbers_of(child)]
-    return [tree] if isinstance(tree, int) else []
+    return [key for key, child in zip(tree.keys, tree.children, strict=True) if numbers_of(child)]
 
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])

@@ -100,6 +100,30 @@ def _has_numbers(output: Any) -> bool:
     return any(end is not None and to_numpy(end).dtype.kind in "fc" for _, end in ends_of(output))
 
 
+def forms_of_pushforward(
+    names: Sequence[str], moving: Sequence[str], tangents_first: bool | None
+) -> list[Form]:
+    """Every way in which a pushforward may be meant to be called. moving: the names of the inputs with tangents."""
+    inputs, forms = ", ".join(names), []
+    if not tangents_first:
+        whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
+        forms.append(whole)
+    for with_tangents in [names] if len(moving) == len(names) else [names, moving]:
+        forms += _with_tangents(inputs, list(with_tangents), tangents_first)
+    return forms
+
+
+def _with_tangents(inputs: str, names: list[str], tangents_first: bool | None) -> list[Form]:
+    tangents = ", ".join(f"d{name}" for name in names)
+    after = Form(
+        f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *(v[name] for name in names)]
+    )
+    before = Form(
+        f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*(v[name] for name in names), *x]
+    )
+    return [after, before] if tangents_first is None else [before] if tangents_first else [after]
+
+
 def choose(
     forms: Sequence[Form],
     code: Callable[..., Any],

@@ -124,6 +124,12 @@ _ALL = (
         "backward(u/2 + v) is not backward(u)/2 + backward(v)",
         "Use the upstream gradient once, as a factor: look for clipping, a square, or a term without it.",
     ),
+    Kind(
+        "not-linear-in-tangent",
+        "a pushforward is not linear in its tangents",
+        "along v + w it is not the sum of those along v and along w",
+        "Multiply each input's derivative by its own tangent, once, and add them.",
+    ),
     # The whole tensor is off in one way ----------------------------------------------------------------
     Kind(
         "zero-gradient",

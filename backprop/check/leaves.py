@@ -273,6 +273,29 @@ def pull_back_in_jax(
     return list(pull(upstream(returned)))
 
 
+def push_forward_in_torch(
+    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
+) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
+    torch = library("torch")
+    forward_mode = torch.autograd.forward_ad
+    with forward_mode.dual_level():
+        duals = [
+            forward_mode.make_dual(tensor.detach(), tangent)
+            for tensor, tangent in zip(tensors, tangents, strict=True)
+        ]
+        found = [(output, forward_mode.unpack_dual(output).tangent) for output in run(duals)]
+        return [torch.zeros_like(output) if tangent is None else tangent for output, tangent in found]
+
+
+def push_forward_in_jax(
+    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
+) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by JAX's forward mode."""
+    pushed = library("jax").jvp(lambda *moved: run(list(moved)), tuple(tensors), tuple(tangents))
+    return list(pushed[1])
+
+
 def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
     """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module."""
     torch = library("torch")

@@ -348,9 +348,22 @@ class Structure:
         _ends(self.tree, point, found)
         return [found[number] for number in range(len(self.leaves))]
 
-    def constants_of(self, point: Any) -> dict[str, Any]:
-        """The parts of a point of this form that pass through untouched, by name, as they are in it."""
-        return {name: end for name, end in ends_of(point) if name in self.constants}
+    @cached_property
+    def inputs(self) -> dict[str, Array]:
+        """Where the entries of each part of the outermost container lie in the vector, by its key."""
+        if not isinstance(self.tree, Branch):
+            return {}
+        parts = {
+            key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.children, strict=True)
+        }
+        every = [self.places[leaf.name] for leaf in self.leaves]
+        none = np.zeros(0, int)
+        return {key: np.concatenate([none, *(every[k] for k in numbers)]) for key, numbers in parts.items()}
+
+    def with_ends(self, point: Any, tensors: list[Any]) -> Any:
+        """A point of this form with other tensors in it, and the parts that pass through untouched as they are."""
+        constants = dict(ends_of(point))
+        return self.assemble(tensors, lambda constant: constants[constant.name])
 
     def read(self, point: Any) -> Array:
         """The vector (p,) of a point of this form, complex where it is; raises `ValueError` for another form."""
@@ -438,6 +451,13 @@ def _wants_no_gradient(value: Any) -> bool:
 
 def _moves(value: Any) -> bool:
     return False
+
+
+def numbers_of(tree: Tree) -> list[int]:
+    """The numbers of the tensors in a tree."""
+    if isinstance(tree, Branch):
+        return [number for child in tree.children for number in numbers_of(child)]
+    return [tree] if isinstance(tree, int) else []
 
 
 def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:

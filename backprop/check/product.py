@@ -1,6 +1,6 @@
 """The vector-Jacobian product of a forward pass, and what is wrong with its use of the upstream gradient.
 
-In the order of this file: the product; the looks at the upstream gradient.
+In the order of this file: the forward pass; the product; the looks at the upstream gradient.
 """
 
 from __future__ import annotations
@@ -13,14 +13,23 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms import outputs_of
+from backprop.check.forms import named_inputs, outputs_of
 from backprop.check.kinds import Finding, found
-from backprop.check.leaves import as_upstream, no_upstream
+from backprop.check.leaves import (
+    as_jax,
+    as_upstream,
+    autodiff_for,
+    is_jax,
+    is_torch,
+    module_as_function,
+    no_upstream,
+)
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_signs
 from backprop.check.oracle import GradientOracle, differing
-from backprop.check.points import Structure, copied
+from backprop.check.points import Structure, copied, ends_of, mapped, structure_of
 from backprop.check.report import Evidence
+from backprop.errors import CheckError
 
 _LARGER = 1024.0
 """Times the upstream gradient: what a clipped gradient does not follow. It is a power of two, to round nothing."""
@@ -31,6 +40,71 @@ _ROUNDINGS = 32.0
 """Times the rounding that was measured of a gradient: what it may be for other upstream gradients."""
 _SUMMED, _LEAST = 256.0, 0.25
 """Roundings that the order of a long sum may add up to, of the largest entry, and no more than a share of it."""
+
+
+# Forward: the function of the inputs by name, and the library that differentiates it, where one is to do that.
+
+_PARAMETERS = "parameters"
+"""The input that holds the parameters of a module."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass at its inputs: `point` (p,) in a `structure`. run: from the inputs by name to what it returns.
+
+    inputs: by name. autodiff: "torch" or "jax", where the derivative is the one that this library takes; else None.
+    """
+
+    run: Callable[[dict[str, Any]], Any]
+    inputs: dict[str, Any]
+    autodiff: str | None
+    structure: Structure
+    point: Array
+
+    @property
+    def by_library(self) -> str:
+        """The sentence that says whose derivative it is."""
+        library = {"torch": "PyTorch", "jax": "JAX"}[str(self.autodiff)]
+        return f"The derivative is the one that {library} takes of forward."
+
+
+def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
+    """The forward pass, with the derivative that was written by hand, or none.
+
+    Raises `CheckError` where there are no inputs, or no derivative of any kind.
+    """
+    if inputs is None:
+        raise CheckError("There are no inputs; expected a tuple with one for each argument of forward.")
+    module = module_as_function(forward)
+    named, by_keyword = named_inputs(forward if module is None else forward.forward, inputs)
+    if module is not None:
+        forward, parameters = module
+        named = {_PARAMETERS: parameters, **named}
+
+    def run(point: dict[str, Any]) -> Any:
+        return forward(**point) if by_keyword else forward(*point.values())
+
+    autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if derivative is None else None
+    if derivative is None and autodiff is None:
+        raise CheckError(
+            "There is no derivative; expected one, or inputs that are PyTorch tensors or JAX arrays: their library "
+            "has a derivative of forward, which is checked then."
+        )
+    if autodiff == "jax":
+        named = mapped(as_jax, named)
+    structure, x = structure_of(named, fixed=_fixed(named, autodiff))
+    return Forward(run, named, autodiff, structure, x)
+
+
+def _fixed(named: dict[str, Any], autodiff: str | None) -> Callable[[Any], bool] | None:
+    """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
+    if autodiff is None:
+        return None
+    if autodiff == "jax":
+        return lambda value: not is_jax(value)
+    inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
+    wanted = any(is_torch(end) and end.requires_grad for end in inputs)
+    return lambda value: not is_torch(value) or (wanted and not value.requires_grad)
 
 
 # The product: the function to a number and the claim of its gradient, for an upstream gradient that may be replaced.

@@ -14,23 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from backprop.arrays import Array
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, by_input, choose, forms_of_backward, named_inputs, outputs_of
-from backprop.check.leaves import (
-    as_jax,
-    autodiff_for,
-    is_jax,
-    is_torch,
-    module_as_function,
-    pull_back_in_jax,
-    pull_back_in_torch,
-    recorded_by_torch,
-)
+from backprop.check.forms import Form, by_input, choose, forms_of_backward, outputs_of
+from backprop.check.leaves import pull_back_in_jax, pull_back_in_torch, recorded_by_torch
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, ends_of, mapped, structure_of
-from backprop.check.product import Product, drawn, look_at_upstream, upstream_like
+from backprop.check.product import Forward, Product, drawn, forward_pass, look_at_upstream, upstream_like
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError
@@ -72,8 +61,6 @@ def check_vjp(
         backprop.check_vjp(forward, backward, (x, W))
     """
     rng = settings(rng, max_calls, rtol)
-    if inputs is None:
-        raise CheckError("There are no inputs; expected a tuple with one for each argument of forward.")
     with np.errstate(all="ignore"):
         product = _product(forward, backward, inputs, cache, rng)
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
@@ -83,36 +70,16 @@ def check_vjp(
         return replace(report(seen), subject="backward pass")
 
 
-_PARAMETERS = "parameters"
-"""The input that holds the parameters of a module."""
-
-
 def _product(
     forward: Any, backward: Any, inputs: Any, cache: bool | None, rng: np.random.Generator
 ) -> Product:
     """Everything that the inputs and one call of forward tell."""
-    module = module_as_function(forward)
-    named, by_keyword = named_inputs(forward if module is None else forward.forward, inputs)
-    if module is not None:
-        forward, parameters = module
-        named = {_PARAMETERS: parameters, **named}
-
-    def run(point: dict[str, Any]) -> Any:
-        return forward(**point) if by_keyword else forward(*point.values())
-
-    autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if backward is None else None
-    if backward is None and autodiff is None:
-        raise CheckError(
-            "There is no backward; expected one, or inputs that are PyTorch tensors or JAX arrays: their library "
-            "has a derivative of forward, which is checked then."
-        )
-    if autodiff == "jax":
-        named = mapped(as_jax, named)
-    structure, x = structure_of(named, fixed=_fixed(named, autodiff))
-    if autodiff is not None:
-        return _by_autodiff(run, autodiff, structure, x, rng)
+    passed = forward_pass(forward, inputs, backward)
+    run, structure, x = passed.run, passed.structure, passed.point
+    if passed.autodiff is not None:
+        return _by_autodiff(passed, rng)
     returned = run(structure.build(x))
-    forms = forms_of_backward(returned, list(named), cache)
+    forms = forms_of_backward(returned, list(passed.inputs), cache)
 
     def arguments(form: Form, factor: float) -> Sequence[Any]:
         point = structure.build(x)
@@ -122,7 +89,7 @@ def _product(
         return form.arguments(upstream_like(outputs, factor * vector), back, list(point.values()))
 
     def read(answer: Any) -> tuple[Any, bool]:
-        tensors = by_input(answer, named, structure, "backward")
+        tensors = by_input(answer, passed.inputs, structure, "backward")
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
@@ -132,25 +99,19 @@ def _product(
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
         back = run(point)
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
-        return by_input(answer, named, structure, "backward")
+        return by_input(answer, passed.inputs, structure, "backward")
 
-    return Product(
-        run, form.outputs, pull, structure, x, output, drawn(output.size, rng), f"{form.words} is called."
-    )
+    note = f"{form.words} is called."
+    return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
 
 
-def _by_autodiff(
-    run: Callable[[dict[str, Any]], Any],
-    autodiff: str,
-    structure: Structure,
-    x: Array,
-    rng: np.random.Generator,
-) -> Product:
+def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:
     """The derivative that PyTorch or JAX takes of forward."""
+    run, structure, x = passed.run, passed.structure, passed.point
     point = structure.build(x)
     output = outputs_of(run(point))
     upstream = drawn(output.size, rng)
-    if autodiff == "torch":
+    if passed.autodiff == "torch":
         back = recorded_by_torch(lambda: run(point), structure.ends(point))
         for name, end in zip(output.names, output.ends(back), strict=True):
             output.views(upstream)[name][...] *= end.requires_grad
@@ -158,31 +119,16 @@ def _by_autodiff(
             raise CheckError("PyTorch records no gradient of any output of forward; expected one.")
 
     def pull(point: dict[str, Any], make: Callable[[Any], Any]) -> Any:
-        tensors, constants = structure.ends(point), structure.constants_of(point)
-        if autodiff == "jax":
-            grads = pull_back_in_jax(
-                lambda moved: run(structure.assemble(moved, lambda each: constants[each.name])), make, tensors
-            )
+        tensors = structure.ends(point)
+        if passed.autodiff == "jax":
+            grads = pull_back_in_jax(lambda moved: run(structure.with_ends(point, moved)), make, tensors)
         else:
             back = recorded_by_torch(lambda: run(point), tensors)
             grads = pull_back_in_torch(output.ends(back), output.ends(make(back)), tensors)
         return structure.assemble(grads, lambda constant: None)
 
-    library = {"torch": "PyTorch", "jax": "JAX"}[autodiff]
-    note = f"The derivative is the one that {library} takes of forward."
-    return Product(run, _whole, pull, structure, x, output, upstream, note)
+    return Product(run, _whole, pull, structure, x, output, upstream, passed.by_library)
 
 
 def _whole(returned: Any) -> Any:
     return returned
-
-
-def _fixed(named: dict[str, Any], autodiff: str | None) -> Callable[[Any], bool] | None:
-    """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
-    if autodiff is None:
-        return None
-    if autodiff == "jax":
-        return lambda value: not is_jax(value)
-    inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
-    wanted = any(is_torch(end) and end.requires_grad for end in inputs)
-    return lambda value: not is_torch(value) or (wanted and not value.requires_grad)
