@@ -283,6 +283,8 @@ def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
     """The real numbers that a value is, and their format; raises `CheckError` where it holds none."""
     if hasattr(value, "toarray"):  # a sparse matrix
         value = value.toarray()
+    elif hasattr(value, "matmat"):  # a linear operator
+        value = value @ np.eye(value.shape[1])
     try:
         array, form = read(value)
         if array.dtype.kind == "O" and value is not None:

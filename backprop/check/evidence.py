@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
@@ -40,7 +42,7 @@ from backprop.check.oracle import (
     first_difference,
     observe,
 )
-from backprop.check.points import Structure, copied
+from backprop.check.points import Structure, copied, ends_of
 from backprop.check.report import Evidence
 from backprop.errors import OptionError
 
@@ -86,15 +88,27 @@ def gather(
         function.start(own.answer, jacobian=is_jacobian)
 
     elsewhere = x + _ELSEWHERE * scales(structure, x).own * rng.uniform(0.5, 1.5, len(x))
-    asked = Behaviour(copied(claim), (), 0)
-    if callable(claim):
+    asked, is_function = Behaviour(copied(claim), (), 0), callable(claim) and not hasattr(claim, "matvec")
+    if is_function:
         asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
     function.budget.used += asked.calls
     claimed = value_and_gradient(asked.answer, structure)[1]
+    is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
-        function.start(own.answer, jacobian=np.shape(claimed) == 2 * structure.leaves[0].shape)
+        function.start(own.answer, jacobian=is_hessian)
+    notes = []
+    if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
+        some = Combinations.drawn(function.value.size, rng)
+        notes = [some.note]
+        claimed, claim = (
+            some.of_jacobian(claimed),
+            some.after(claim, some.of_jacobian) if is_function else claim,
+        )
+        function.code, own = some.after(function.code, some.of), replace(own, answer=some.of(own.answer))
+        function.start(own.answer, jacobian=True)
     answer = read_answer(claimed, structure, outputs=function.outputs)
-    if may_be_hessian:
+    answer.notes[:0] = notes
+    if is_hessian and not notes:
         answer.findings += _asymmetry(answer, structure)
     changed = _changed_since(function, own, called="the gradient")
     claims = claims_of(answer, structure, function.outputs)
@@ -103,7 +117,7 @@ def gather(
         return seen
     is_wide = widen(function)
     gradient = None
-    if callable(claim) and asked.repeatable:
+    if is_function and asked.repeatable:
         gradient = seen.gradient = GradientOracle(claim, structure, function.outputs, function.budget)
         claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
     seen.check, seen.steps = choose_method(function, claims, answer.formats, gradient, rtol, rng)
