@@ -16,7 +16,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Branch, Constant, Structure, Tree, describe, join, numbers_of, parts_of
+from backprop.check.points import Branch, Constant, Structure, Tree, describe, numbers_of
+from backprop.check.trees import join, parts_of
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.

@@ -42,8 +42,9 @@ from backprop.check.oracle import (
     first_difference,
     observe,
 )
-from backprop.check.points import Structure, copied, ends_of
+from backprop.check.points import Structure
 from backprop.check.report import Evidence
+from backprop.check.trees import copied, ends_of
 from backprop.errors import OptionError
 
 FEWEST_CALLS = 60
@@ -87,7 +88,9 @@ def gather(
     if not may_be_hessian:
         function.start(own.answer, jacobian=is_jacobian)
 
-    elsewhere = x + _ELSEWHERE * scales(structure, x).own * rng.uniform(0.5, 1.5, len(x))
+    scale = scales(structure, x, bounds=function.bounds)
+    away = _ELSEWHERE * scale.own * rng.uniform(0.5, 1.5, len(x))
+    elsewhere = x + np.where(scale.inward < 0, -away, away)
     asked, is_function = Behaviour(copied(claim), (), 0), callable(claim) and not hasattr(claim, "matvec")
     if is_function:
         asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
@@ -118,7 +121,9 @@ def gather(
     is_wide = widen(function)
     gradient = None
     if is_function and asked.repeatable:
-        gradient = seen.gradient = GradientOracle(claim, structure, function.outputs, function.budget)
+        gradient = seen.gradient = GradientOracle(
+            claim, structure, function.outputs, function.budget, bounds=function.bounds
+        )
         claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
     seen.check, seen.steps = choose_method(function, claims, answer.formats, gradient, rtol, rng)
     check, steps = seen.check, seen.steps

@@ -18,7 +18,8 @@ import numpy as np
 
 from backprop.check.leaves import is_none, to_numpy
 from backprop.check.oracle import first_difference
-from backprop.check.points import Structure, copied, ends_of, structure_of
+from backprop.check.points import Structure, structure_of
+from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2

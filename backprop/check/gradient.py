@@ -8,19 +8,23 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import value_and_gradient
+from backprop.check.bounds import bounds_of
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import by_input, takes
+from backprop.check.kinds import Finding
 from backprop.check.leaves import read
-from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, describe, ends_of, structure_of
+from backprop.check.oracle import Budget, FunctionOracle, observe
+from backprop.check.points import Structure, describe, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.trees import ends_of
 from backprop.errors import CheckError
 
 
@@ -30,6 +34,8 @@ def check_gradient(
     point: Any = None,
     *,
     jacobian: Any = None,
+    bounds: Any = None,
+    retract: Callable[[Any, Any], Any] | None = None,
     rng: np.random.Generator | None = None,
     max_calls: int = 2000,
     batch_size: int | None = None,
@@ -44,6 +50,10 @@ def check_gradient(
     gradient computes in float32, else to that of float64.
     jacobian: in place of `gradient`, for a function to an array: each tensor has the shape of the function's value
     before that of the parameter.
+    bounds: (lower, upper), each a number or in the form of the point; SciPy's Bounds; of a dict, {name: (lower,
+    upper)}. Neither function is called beyond them, and on an edge the slope to the inside is the truth.
+    retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
+    for a matrix that stays symmetric. δ has the form of the gradient.
     rng: for the random directions; by default the same ones in every call.
     max_calls: how often the function and the gradient together may be called at most. With few parameters, at most a
     tenth of this number or half of it where complex steps work, every entry is compared. With more, random
@@ -77,10 +87,40 @@ def check_gradient(
         moved = _claimed_whole_numbers(claim, structure, x)
         if moved:
             structure, x = structure_of(point, moved=moved)
-        oracle = FunctionOracle(function, structure, x, Budget(max_calls))
-        return report(
-            gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
-        )
+        budget = Budget(max_calls)
+        findings: tuple[Finding, ...] = ()
+        if retract is not None:
+            claim, findings, calls = _at_the_point(claim, structure, x)
+            function, structure, x = _on_tangents(function, structure, x, retract, claim)
+            budget.used += calls
+        oracle = FunctionOracle(function, structure, x, budget, bounds=bounds_of(bounds, structure, x))
+        seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
+        seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
+        return report(seen)
+
+
+def _at_the_point(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
+    """The gradient at the point alone, what is wrong with how it was given, and the calls that it took."""
+    if not callable(claim):
+        return claim, (), 0
+    asked = observe(claim, [structure.build(x)])
+    return value_and_gradient(asked.answer, structure)[1], asked.findings, asked.calls
+
+
+def _on_tangents(
+    function: Callable[[Any], Any],
+    structure: Structure,
+    x: Array,
+    retract: Callable[[Any, Any], Any],
+    claim: Any,
+) -> tuple[Callable[[Any], Any], Structure, Array]:
+    """The function of δ, with the structure of δ and its zero."""
+    tangents, at = structure_of(claim)
+
+    def of_tangent(delta: Any) -> Any:
+        return function(retract(structure.build(x), delta))
+
+    return of_tangent, tangents, np.zeros_like(at)
 
 
 def check_step(

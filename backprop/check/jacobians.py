@@ -16,7 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import to_numpy
-from backprop.check.points import mapped
+from backprop.check.trees import mapped
 
 _COMBINATIONS = 8
 _LARGE = 50_000

@@ -44,8 +44,8 @@ def check_jvp(
     """Whether `pushforward` is the Jacobian-vector product of `forward` at `inputs`, and what is wrong with it.
 
     forward: from the inputs to y, or to several outputs.
-    pushforward: pushforward(inputs, tangents) with two tuples, as JAX's rules have it, or
-    pushforward(*inputs, *tangents), or pushforward(*tangents, *inputs), to the tangent of the outputs, or to a pair of outputs and their tangent.
+    pushforward: pushforward(inputs, tangents) with two tuples, as JAX's rules have it, pushforward(*inputs,
+    *tangents), or pushforward(*tangents, *inputs), to the tangent of the outputs, or to outputs and tangent.
     Which of these is meant is told by what works, and said in the result. Without `pushforward` the forward mode of
     PyTorch or JAX is checked: the jvp of an autograd.Function, or a custom_jvp.
     tangents_first: whether the tangents come before the inputs, where both could be meant.

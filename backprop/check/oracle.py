@@ -17,9 +17,11 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.bounds import Bounds, is_within
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import float64_in_jax, format_of, read, round_to, to_numpy
-from backprop.check.points import Structure, copied, describe, ends_of
+from backprop.check.points import Structure, describe
+from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
@@ -252,10 +254,11 @@ class GradientOracle:
     budget: Budget
     wide: bool = False
     calls: int = 0
+    bounds: Bounds | None = None
 
     def at(self, point: Array) -> Answer | None:
-        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or no calls are left."""
-        if not self.budget.room(1):
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
+        if not self.budget.room(1) or not is_within(point, self.bounds):
             return None
         self.calls += 1
         self.budget.used += 1
@@ -300,7 +303,7 @@ class FunctionOracle:
     code: as the user wrote it. budget: shared with the gradient. outputs: the shape of its value. dtype: of every
     tensor that the function is called with; None for each one's own. given: the eps of its last value, 0 where that
     is not floating. coarse: the eps of the narrower format to which the function was seen to round its arguments;
-    0 where it was not. seen: its first different values beside the point.
+    0 where it was not. bounds: beyond which it is not called. seen: its first different values beside the point.
     """
 
     code: Callable[[Any], Any]
@@ -314,6 +317,7 @@ class FunctionOracle:
     given: float = 0.0
     seen: dict[bytes, Array] = field(default_factory=dict)
     value: Array = field(default_factory=lambda: np.zeros(0))
+    bounds: Bounds | None = None
 
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
@@ -366,7 +370,9 @@ class FunctionOracle:
         return self.structure.vector(rounded)
 
     def at(self, point: Array) -> Array:
-        """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
+        """The values (m,) at a point (p,); NaN where it raises, gives another shape, or may not be called."""
+        if not is_within(point, self.bounds):
+            return np.full(self.value.shape, np.nan, self._wide)
         self.count(1)
         raw = self._quietly(point, self.dtype)
         value = _array(raw)

@@ -27,8 +27,9 @@ from backprop.check.leaves import (
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_signs
 from backprop.check.oracle import GradientOracle, differing
-from backprop.check.points import Structure, copied, ends_of, mapped, structure_of
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import Evidence
+from backprop.check.trees import copied, ends_of, mapped
 from backprop.errors import CheckError
 
 _LARGER = 1024.0

@@ -248,14 +248,19 @@ def choose_method(
     """
     structure, point = function.structure, function.point
     wide = gradient is not None and gradient.wide
-    scale = scales(structure, point, _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0)
+    scale = scales(
+        structure,
+        point,
+        _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0,
+        function.bounds,
+    )
     eps = float(np.finfo(structure.dtype).eps) if wide else structure.format.eps
     value = (
         np.abs(function.value)[:, None] / scale.own
     )  # what moves the value by less than its rounding is zero
     rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
     where = np.concatenate([structure.places[name] for name in claims.names])
-    direction = random_direction(where, scale.own, rng)
+    direction = random_direction(where, scale.own, rng, scale.inward)
     seen = noise(function, direction.dense(structure.size))
     relative, slack = _allowed(function, claims, formats, rtol, wide=wide)
     if function.coarse:  # the slopes are those at a rounded point
@@ -311,4 +316,4 @@ def without_kinks(
     where = np.flatnonzero(free)
     if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
         return steps
-    return curve(check, random_direction(where, check.scales.own, check.rng)) or steps
+    return curve(check, random_direction(where, check.scales.own, check.rng, check.scales.inward)) or steps
