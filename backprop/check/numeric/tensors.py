@@ -41,12 +41,13 @@ class Table:
         direction = entry_direction(index, check.scales)
         found = compare(check, direction, confirm=check.confirmed < _CONFIRMED)
         scale, unclear = direction.by[0], found.kink | found.open
+        size, sides = abs(scale), (found.left, found.right) if scale > 0 else (found.right, found.left)
         self.expected[:, index] = found.value / scale
-        self.error[:, index] = np.where(unclear, np.inf, found.error / scale)
-        self.tolerance[:, index] = np.where(unclear, np.inf, found.tolerance / scale)
+        self.error[:, index] = np.where(unclear, np.inf, found.error / size)
+        self.tolerance[:, index] = np.where(unclear, np.inf, found.tolerance / size)
         self.wrong[:, index], self.open[:, index], self.kink[:, index] = found.wrong, found.open, found.kink
-        self.steep[:, index] = found.steep / abs(scale)
-        self.left[:, index], self.right[:, index] = found.left / scale, found.right / scale
+        self.steep[:, index] = found.steep / size
+        self.left[:, index], self.right[:, index] = (side / scale for side in sides)
         self.seen[index] = True
         if found.reason:
             self.reasons[index] = found.reason
