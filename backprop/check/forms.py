@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop.check.leaves import is_none, to_numpy
+from backprop.check.leaves import is_none, read, to_numpy
 from backprop.check.oracle import first_difference
 from backprop.check.points import Structure, structure_of
 from backprop.check.trees import copied, ends_of
@@ -49,8 +49,7 @@ def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -
         forms += _with_upstream(whole, _outputs_before_cache, "cache", lambda back, inputs: [back[-1]])
     if cache is not True:
         forms += _with_upstream(returned, _same, ", ".join(names), lambda back, inputs: list(inputs))
-        if cache is False or not _is_several(returned):  # else a cache would pass for an upstream gradient
-            forms += _with_upstream(returned, _same, "", lambda back, inputs: [])
+        forms.append(Form("backward(upstream)", _same, lambda u, back, inputs: [u]))
     return forms
 
 
@@ -68,28 +67,31 @@ def _same(returned: Any) -> Any:
 
 def _with_upstream(
     outputs: Any,
-    read: Callable[[Any], Any],
+    of_returned: Callable[[Any], Any],
     words: str,
     rest: Callable[[Any, Sequence[Any]], list[Any]],
 ) -> list[Form]:
     """The ways to hand over the upstream gradient: whole, one by one, and one by one without None."""
-    comma = ", " if words else ""
     forms = [
-        Form(f"backward(upstream{comma}{words})", read, lambda u, back, inputs: [u, *rest(back, inputs)])
+        Form(f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
     ]
     if _is_several(outputs):
         count = len(outputs)
         each = ", ".join(f"upstream_{k}" for k in range(count))
         forms.append(
-            Form(f"backward({each}{comma}{words})", read, lambda u, back, inputs: [*u, *rest(back, inputs)])
+            Form(
+                f"backward({each}, {words})",
+                of_returned,
+                lambda u, back, inputs: [*u, *rest(back, inputs)],
+            )
         )
         moving = [k for k in range(count) if _has_numbers(outputs[k])]
         if len(moving) < count:
             each = ", ".join(f"upstream_{k}" for k in moving)
             forms.append(
                 Form(
-                    f"backward({each}{comma}{words})",
-                    read,
+                    f"backward({each}, {words})",
+                    of_returned,
                     lambda u, back, inputs: [*(u[k] for k in moving), *rest(back, inputs)],
                 )
             )
@@ -98,7 +100,7 @@ def _with_upstream(
 
 def _has_numbers(output: Any) -> bool:
     """Whether an output has a gradient: floating numbers are in it."""
-    return any(end is not None and to_numpy(end).dtype.kind in "fc" for _, end in ends_of(output))
+    return any(end is not None and read(end)[1] is not None for _, end in ends_of(output))
 
 
 def forms_of_pushforward(
@@ -205,7 +207,8 @@ def named_inputs(forward: Any, inputs: Any) -> tuple[dict[str, Any], bool]:
     """The inputs by name, and whether they are handed over by keyword: those of a dict whose names forward knows."""
     is_named = isinstance(inputs, dict) and inputs and all(isinstance(key, str) for key in inputs)
     if is_named and takes(forward, **inputs):
-        return dict(inputs), True
+        order = [name for name in inspect.signature(forward).parameters if name in inputs]
+        return {name: inputs[name] for name in dict.fromkeys([*order, *inputs])}, True
     is_many = isinstance(inputs, list | tuple) and not hasattr(inputs, "_fields")
     values = list(inputs) if is_many else [inputs]
     names = _argument_names(forward)[: len(values)]
@@ -260,6 +263,6 @@ def _is_moving(name: str, structure: Structure) -> bool:
 def outputs_of(outputs: Any) -> Structure:
     """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
     structure, _ = structure_of(outputs, fixed=lambda value: False, root="y", what="output of forward")
-    if any(leaf.weak and leaf.scalar is None for leaf in structure.leaves):
+    if not _has_numbers(outputs):
         raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
     return structure

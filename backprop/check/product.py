@@ -178,7 +178,7 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     if seen.gradient is None or seen.check is None:
         return
     look = _Look(seen, product, np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0))
-    exact = 2.0**-52 if seen.gradient.wide else look.eps
+    exact = seen.check.rows_eps
     slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
@@ -195,12 +195,6 @@ class _Look:
     seen: Evidence
     product: Product
     other: Array
-
-    @property
-    def eps(self) -> float:
-        """The rounding of what goes in and of what comes out."""
-        formats = self.seen.answer.formats.values()
-        return max([self.seen.function.structure.format.eps, *(each.eps for each in formats)])
 
     def pulled(self, upstream: Array) -> Array | None:
         """The gradient (p,) for an upstream gradient; None where there is none."""
