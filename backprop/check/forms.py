@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -265,4 +265,4 @@ def outputs_of(outputs: Any) -> Structure:
     structure, _ = structure_of(outputs, fixed=lambda value: False, root="y", what="output of forward")
     if not _has_numbers(outputs):
         raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
-    return structure
+    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))

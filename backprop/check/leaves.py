@@ -10,6 +10,7 @@ import contextlib
 import copy
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -279,7 +280,8 @@ def push_forward_in_torch(
     """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
     torch = library("torch")
     forward_mode = torch.autograd.forward_ad
-    with forward_mode.dual_level():
+    with warnings.catch_warnings(), forward_mode.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
         duals = [
             forward_mode.make_dual(tensor.detach(), tangent)
             for tensor, tangent in zip(tensors, tangents, strict=True)

@@ -17,6 +17,7 @@ from backprop.check.leaves import (
     back_to,
     format_of,
     is_jax,
+    is_pandas,
     is_torch,
     read,
     to_numpy,
@@ -102,7 +103,7 @@ def _kind(value: Any, name: str) -> str:
         return "floating"
     if array.dtype.kind in "iu":
         return "whole"
-    if array.dtype.kind in "bSUMmV":
+    if array.dtype.kind in "bSUMmV" or is_pandas(value):
         return "constant"
     raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
 
