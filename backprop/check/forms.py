@@ -10,7 +10,7 @@ The upstream gradient of several outputs is handed over as one tuple, or as one 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from backprop.check.leaves import is_none, read, to_numpy
 from backprop.check.oracle import first_difference
-from backprop.check.points import Structure, structure_of
+from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
@@ -134,8 +134,8 @@ def choose(
     read: Callable[[Any], tuple[Any, bool]],
     called: str,
     keyword: str,
-) -> Form:
-    """The one way to call `code` that works.
+) -> tuple[Form, Any]:
+    """The one way to call `code` that works, and what it answered.
 
     arguments: for a way and a factor of the upstream gradient. read: an answer as what it stands for, and whether
     it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
@@ -169,7 +169,7 @@ def choose(
     if len(different) > 1:
         ways = " and ".join(form.words for form, *_ in different)
         raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
-    return different[0][0]
+    return different[0][0], different[0][1]
 
 
 def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
@@ -232,10 +232,10 @@ def _argument_names(forward: Any) -> list[str]:
 def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: str) -> dict[str, Any]:
     """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
 
-    Raises `CheckError` for another number of them.
+    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
     """
     names = list(inputs)
-    moving = [name for name in names if _is_moving(name, structure)]
+    moving = [name for name in names if is_moving(name, structure)]
     if len(names) == 1:
         lone = (
             isinstance(answer, list | tuple)
@@ -249,20 +249,26 @@ def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: 
     if len(moving) == 1 and not isinstance(answer, list | tuple):
         return {moving[0]: answer}
     given = list(answer) if isinstance(answer, list | tuple) else [answer]
-    for wanted in (names, moving):
+    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
         if len(given) == len(wanted):
             return dict(zip(wanted, given, strict=True))
     got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
     raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
 
 
-def _is_moving(name: str, structure: Structure) -> bool:
-    return any(leaf == name or leaf.startswith((f"{name}.", f"{name}[")) for leaf in structure.names)
+def is_moving(name: str, structure: Structure) -> bool:
+    """Whether an input holds numbers that move."""
+    return any(is_part(leaf, (name,)) for leaf in structure.names)
+
+
+def is_part(path: str, names: Collection[str]) -> bool:
+    """Whether a path is one of these names, or leads into what is called so."""
+    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
 
 
 def outputs_of(outputs: Any) -> Structure:
     """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
-    structure, _ = structure_of(outputs, fixed=lambda value: False, root="y", what="output of forward")
+    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
     if not _has_numbers(outputs):
         raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
     return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))

@@ -104,7 +104,7 @@ def _by_hand(
 
     moving = [key for key, places in structure.inputs.items() if len(places)]
     forms = forms_of_pushforward(list(passed.inputs), moving, tangents_first)
-    form = choose(
+    form, _ = choose(
         forms, pushforward, arguments, read, "pushforward", "tangents_first=True or tangents_first=False"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import math
 import sys
 import warnings
@@ -34,6 +35,7 @@ class Format(NamedTuple):
         return 2.0 ** (1 - self.bits)
 
 
+@functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
     return Format(dtype.name, 1 - round(math.log2(float(np.finfo(dtype).eps))))

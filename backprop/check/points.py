@@ -245,7 +245,7 @@ def structure_of(
     name: str = "x",
     *,
     moved: Collection[str] = (),
-    fixed: Callable[[Any], bool] | None = None,
+    fixed: Callable[[str, Any], bool] | None = None,
     root: str = "",
     what: str = "point",
 ) -> tuple[Structure, Array]:
@@ -253,8 +253,8 @@ def structure_of(
 
     `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
     strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
-    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number passes through
-    untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
+    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes
+    through untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
@@ -267,7 +267,7 @@ def structure_of(
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
-        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else _moves
+        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else nothing_fixed
     leaves: list[Leaf] = []
     arrays: list[Array] = []
 
@@ -282,7 +282,7 @@ def structure_of(
         if stays:
             return Constant(path, value)
         leaf, array = _leaf(value, path)
-        if fixed(value):
+        if fixed(path, value):
             return Constant(path, value, leaf, array)
         leaves.append(leaf)
         arrays.append(array)
@@ -304,11 +304,12 @@ def _wants_gradient(value: Any) -> bool:
     return is_torch(value) and bool(value.requires_grad)
 
 
-def _wants_no_gradient(value: Any) -> bool:
+def _wants_no_gradient(path: str, value: Any) -> bool:
     return is_torch(value) and not value.requires_grad
 
 
-def _moves(value: Any) -> bool:
+def nothing_fixed(path: str, value: Any) -> bool:
+    """No number passes through untouched."""
     return False
 
 

@@ -27,7 +27,7 @@ from backprop.check.leaves import (
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_signs
 from backprop.check.oracle import GradientOracle, differing
-from backprop.check.points import Structure, structure_of
+from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.report import Evidence
 from backprop.check.trees import copied, ends_of, mapped
 from backprop.errors import CheckError
@@ -69,9 +69,12 @@ class Forward:
         return f"The derivative is the one that {library} takes of forward."
 
 
-def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
+def forward_pass(
+    forward: Any, inputs: Any, derivative: Any, is_setting: Callable[[str, Any], bool] = nothing_fixed
+) -> Forward:
     """The forward pass, with the derivative that was written by hand, or none.
 
+    is_setting: which numbers have no gradient, of a derivative by hand.
     Raises `CheckError` where there are no inputs, or no derivative of any kind.
     """
     if inputs is None:
@@ -93,19 +96,20 @@ def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
         )
     if autodiff == "jax":
         named = mapped(as_jax, named)
-    structure, x = structure_of(named, fixed=_fixed(named, autodiff))
+    structure, x = structure_of(named, fixed=_fixed(named, autodiff, is_setting))
     return Forward(run, named, autodiff, structure, x)
 
 
-def _fixed(named: dict[str, Any], autodiff: str | None) -> Callable[[Any], bool] | None:
+def _fixed(
+    named: dict[str, Any], autodiff: str | None, is_setting: Callable[[str, Any], bool]
+) -> Callable[[str, Any], bool]:
     """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
-    if autodiff is None:
-        return None
     if autodiff == "jax":
-        return lambda value: not is_jax(value)
+        return lambda path, value: not is_jax(value)
     inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
     wanted = any(is_torch(end) and end.requires_grad for end in inputs)
-    return lambda value: not is_torch(value) or (wanted and not value.requires_grad)
+    alone = is_setting if autodiff is None else lambda path, value: not is_torch(value)
+    return lambda path, value: alone(path, value) or (wanted and is_torch(value) and not value.requires_grad)
 
 
 # The product: the function to a number and the claim of its gradient, for an upstream gradient that may be replaced.
@@ -117,7 +121,7 @@ class Product:
 
     run: from the inputs by name to what forward returns. outputs: of that, those that count. output: their structure.
     pull: from the inputs, and a function that makes the upstream gradient of what was returned, to the answer.
-    changed: the names of the outputs whose upstream gradient was changed in place.
+    changed: the names of the outputs whose upstream gradient was changed in place; changed_inputs: of such inputs.
     """
 
     run: Callable[[dict[str, Any]], Any]
@@ -129,23 +133,27 @@ class Product:
     upstream: Array
     note: str
     changed: set[str] = field(default_factory=set)
+    changed_inputs: set[str] = field(default_factory=set)
 
     def value(self, point: dict[str, Any]) -> Any:
         """⟨u, forward(x)⟩."""
         return self.upstream @ self.output.read(self.outputs(self.run(point)))
 
     def claim(self, point: dict[str, Any], upstream: Array | None = None) -> Any:
-        """What backward gives for the upstream gradient, this one's or another."""
-        given: list[tuple[Any, Any]] = []
+        """What backward gives for the upstream gradient, this one's or another; what it changes in place is noted.
+
+        The forward pass, which comes before it, may change its own inputs.
+        """
+        mine, before = copied(point), list[tuple[Any, Any]]()
 
         def make(returned: Any) -> Any:
             made = upstream_like(self.outputs(returned), self.upstream if upstream is None else upstream)
-            given.append((made, copied(made)))
+            before.extend([(made, copied(made)), (mine, copied(mine))])
             return made
 
-        answer = self.pull(point, make)
-        for after, before in given:
-            self.changed.update(f"y{name}" for name in differing(before, after))
+        answer = self.pull(mine, make)
+        for changed, (after, was) in zip((self.changed, self.changed_inputs), before, strict=True):
+            changed.update(differing(was, after))
         return answer
 
 
@@ -171,10 +179,15 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     B(u) is compared with B(v), B(u/2 + v) and B(1024 u), and where it is wrong with those of upstream gradients that
     agree with u in part. Each tensor counts by itself.
     """
-    if product.changed:
-        what = f"The backward pass changed the upstream gradient of {', '.join(sorted(product.changed))} in place."
-        changed = found("upstream-changed-in-place", None, what)
-        seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
+    for kind, what, names in (
+        ("upstream-changed-in-place", "the upstream gradient of ", {f"y{name}" for name in product.changed}),
+        ("modifies-arguments", "", product.changed_inputs),
+    ):
+        if names:
+            changed = found(
+                kind, None, f"The backward pass changed {what}{', '.join(sorted(names))} in place."
+            )
+            seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
     if seen.gradient is None or seen.check is None:
         return
     look = _Look(seen, product, np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0))

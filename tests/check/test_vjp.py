@@ -258,3 +258,65 @@ def test_a_step_gives_its_loss_with_its_gradients_in_any_of_several_ways():
     assert assert_step(step, named).ok
     with pytest.raises(AssertionError, match="The gradient is wrong"):
         assert_step(lambda W, b: (step(W, b)[0], 2 * step(W, b)[1], step(W, b)[2]), named)
+
+
+def batch_norm(x, gamma, beta, settings):
+    """As one course has it: the settings are a dict in which the forward pass keeps running statistics."""
+    scale = np.sqrt(x.var(axis=0) + settings.get("eps", 1e-5))
+    x_hat = (x - x.mean(axis=0)) / scale
+    settings["running_mean"] = 0.9 * settings.get("running_mean", 0) + 0.1 * x.mean(axis=0)
+    return gamma * x_hat + beta, (x_hat, gamma, scale)
+
+
+def batch_norm_backward(dout, cache):
+    x_hat, gamma, scale = cache
+    g = dout * gamma
+    return (g - g.mean(0) - x_hat * (g * x_hat).mean(0)) / scale, (dout * x_hat).sum(0), dout.sum(0)
+
+
+@pytest.mark.parametrize("settings", [{"mode": "train"}, {"eps": 1e-3}, {"running_mean": np.zeros(3)}])
+def test_settings_beside_the_inputs_have_no_gradient(settings):
+    given = dict(settings)
+    check = backprop.check_vjp(
+        batch_norm, batch_norm_backward, (X, RNG.normal(size=3), RNG.normal(size=3), given)
+    )
+    assert check.ok, check
+    assert [tensor.name for tensor in check.tensors] == ["x", "gamma", "beta"]
+    assert given.keys() == settings.keys()
+
+
+def test_a_number_beside_arrays_moves_where_the_answer_has_a_gradient_of_it():
+    inputs = (X, 0.5)
+    moved = backprop.check_vjp(lambda x, s: x * s, lambda u, x, s: (u * s, np.sum(u * x)), inputs)
+    still = backprop.check_vjp(lambda x, s: x * s, lambda u, x, s: (u * s, None), inputs)
+    alone = backprop.check_vjp(lambda a, b: a * b, lambda u, a, b: (u * b, u * a), (2.0, 3.0))
+    assert moved.ok
+    assert still.ok
+    assert alone.ok
+    assert [len(check.tensors) for check in (moved, still, alone)] == [2, 1, 2]
+
+
+def test_inputs_that_a_backward_pass_changes_through_its_cache_are_named():
+    def careless(dy, cache):
+        cache["x"] *= 2
+        return from_cache(dy, {**cache, "x": cache["x"] / 2})
+
+    check = backprop.check_vjp(with_cache, careless, (X, W))
+    (finding,) = check.findings
+    assert (finding.kind, finding.tensor) == ("modifies-arguments", None)
+    assert "The backward pass changed x in place" in finding.evidence
+
+
+def test_a_loss_of_scores_and_labels_is_a_step():
+    labels = np.array([0, 1, 2, 3, 0])
+
+    def hinge(scores, labels):
+        margins = np.maximum(0, scores - scores[np.arange(5), labels][:, None] + 1)
+        margins[np.arange(5), labels] = 0
+        dscores = (margins > 0).astype(float)
+        dscores[np.arange(5), labels] -= dscores.sum(1)
+        return margins.sum() / 5, dscores / 5
+
+    scores = RNG.normal(size=(5, 4))
+    assert backprop.check_step(hinge, (scores, labels)).ok
+    assert backprop.check_step(hinge, {"scores": scores, "labels": labels}).ok
