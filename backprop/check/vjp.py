@@ -20,10 +20,11 @@ from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_m
 from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import nothing_fixed
-from backprop.check.product import Forward, Product, drawn, forward_pass, look_at_upstream, upstream_like
+from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
+from backprop.check.upstream import look_at_upstream
 from backprop.errors import CheckError
 
 
