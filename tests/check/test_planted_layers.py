@@ -58,7 +58,7 @@ def in_jax(layer):
         given = layer.backward(dy, *kept)
         return given if isinstance(given, tuple) else (given,)
 
-    by_hand.defvjp(lambda *inputs: (layer.forward(*inputs), inputs), backward)
+    by_hand.defvjp(lambda *inputs: (layer.forward(*inputs), inputs), jax.jit(backward))
     return jax.jit(by_hand), lambda array, dtype: jax.numpy.asarray(array, dtype)
 
 
@@ -70,7 +70,7 @@ def test_a_right_layer_of_pytorch_or_jax_is_not_called_wrong(layer, library, dty
     forward, made = library(layer)
     with float64_in_jax(dtype == "float64"):
         inputs = [
-            made(array, dtype if array.dtype.kind == "f" else array.dtype.name)
+            made(array, dtype if array.dtype.kind == "f" else "bool" if array.dtype == bool else "int32")
             for array in map(np.asarray, inputs_of(layer))
         ]
         check = backprop.check_vjp(forward, inputs=inputs)
