@@ -62,7 +62,13 @@ def in_jax(layer):
     return jax.jit(by_hand), lambda array, dtype: jax.numpy.asarray(array, dtype)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+SLOW = pytest.mark.processes
+"""JAX compiles each layer anew for each dtype."""
+
+
+@pytest.mark.parametrize(
+    "dtype", [pytest.param("float64", marks=SLOW), "float32", pytest.param("bfloat16", marks=SLOW)]
+)
 @pytest.mark.parametrize("library", [in_torch, in_jax], ids=["torch", "jax"])
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_a_right_layer_of_pytorch_or_jax_is_not_called_wrong(layer, library, dtype):
