@@ -235,19 +235,17 @@ def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: 
     A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
     """
     names = list(inputs)
+    if answer is None:
+        raise CheckError(f"{called} gave None; expected one gradient for each of {', '.join(names)}.")
     moving = [name for name in names if is_moving(name, structure)]
-    if len(names) == 1:
-        lone = (
-            isinstance(answer, list | tuple)
-            and len(answer) == 1
-            and not isinstance(inputs[names[0]], list | tuple)
-        )
-        by_name = isinstance(answer, dict) and names[0] in answer
-        return {names[0]: answer[0] if lone else answer[names[0]] if by_name else answer}
-    if isinstance(answer, dict):
+    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
+    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
+    if isinstance(answer, dict) and not (is_container and lone not in answer):
         return answer
-    if len(moving) == 1 and not isinstance(answer, list | tuple):
-        return {moving[0]: answer}
+    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
+    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
+    if lone is not None and not is_several:
+        return {lone: answer}
     given = list(answer) if isinstance(answer, list | tuple) else [answer]
     for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
         if len(given) == len(wanted):

@@ -60,6 +60,12 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
         finding = look.unused(name, in_part=name in wrong) or nonlinear.get(name)
         if finding is not None:
             seen.named[name] = finding
+        elif name in wrong and len(product.output.names) > 1:
+            outputs = look.wrong_outputs(name)
+            if 0 < len(outputs) < len(product.output.names):
+                right = ", ".join(each for each in product.output.names if each not in outputs)
+                part = f"{name}: the part of its gradient that comes from {', '.join(outputs)} is wrong"
+                seen.answer.notes.append(f"{part}; that from {right} is right.")
 
 
 @dataclass
@@ -165,15 +171,32 @@ class _Look:
                 if self._is_truth_for(name, without):
                     yield found("upstream-ignored", name, f"{seen}; it is right where that is 0.")
 
-    def _is_truth_for(self, name: str, upstream: Array) -> bool:
-        """Whether the gradient by a tensor is right for another upstream gradient, along two directions."""
+    def wrong_outputs(self, name: str) -> list[str]:
+        """The outputs, of several, whose part of the gradient by a tensor is wrong."""
+        views, wrong = self.product.output.views, []
+        for output in self.product.output.names:
+            alone = np.zeros_like(self.product.upstream)
+            views(alone)[output][...] = views(self.product.upstream)[output]
+            gradient = self.pulled(alone) if np.any(alone) else None
+            if gradient is not None and not self._is_truth_for(name, alone, gradient[None]):
+                wrong.append(output)
+        return wrong
+
+    def _is_truth_for(self, name: str, upstream: Array, rows: Array | None = None) -> bool:
+        """Whether the gradient by a tensor, or other `rows` (1, p), is right for another upstream gradient.
+
+        It is compared along two directions.
+        """
         function, check = self.seen.function, self.seen.check
         if check is None:
             return False
         code = replace(self.product, upstream=upstream).value
         other = replace(function, code=code, calls=0, seen={}, budget=Budget(_TRUTH_CALLS))
         other.value = other.at(function.point)
-        beside = replace(check, function=other, rows_at=None, refine=None, elsewhere=None, beside=None)
+        claimed = check.claimed if rows is None else rows
+        beside = replace(
+            check, function=other, claimed=claimed, rows_at=None, refine=None, elsewhere=None, beside=None
+        )
         where = function.structure.places[name]
         try:
             return all(

@@ -92,6 +92,10 @@ def test_a_backward_pass_that_fits_no_form_is_refused_in_a_sentence():
         backprop.check_vjp(forward, lambda: None, (X, W))
     with pytest.raises(CheckError, match="backward gave 3 gradients; expected one for each of x, W"):
         backprop.check_vjp(forward, lambda dy, x, W: (1, 2, 3), (X, W))
+    with pytest.raises(CheckError, match="backward gave None; expected one gradient for each of x"):
+        backprop.check_vjp(np.sin, lambda dy, x: None, X)
+    with pytest.raises(CheckError, match="backward gave 2 gradients; expected one for each of x"):
+        backprop.check_vjp(np.sin, lambda dy, x: (dy, dy), X)
     with pytest.raises(ZeroDivisionError):
         backprop.check_vjp(forward, lambda dy, x, W: 1 / 0, (X, W))
 
@@ -174,6 +178,22 @@ def test_the_output_whose_upstream_gradient_is_left_out_is_named():
     (finding,) = check.findings
     assert finding.kind == "upstream-ignored"
     assert "y[1]" in finding.evidence
+
+
+def test_of_several_outputs_the_one_whose_part_is_wrong_is_named():
+    def two(x, h):
+        return np.tanh(x + h), x * h * h
+
+    def back(upstream, x, h):
+        dy, dz = upstream
+        d = dy * (1 - np.tanh(x + h) ** 2)
+        return d + dz * h * h, d + dz * x * h  # twice x h would be right
+
+    check = backprop.check_vjp(two, back, (X, RNG.normal(size=X.shape)))
+    assert kinds(check) == {"h": "unknown"}
+    assert (
+        "h: the part of its gradient that comes from y[1] is wrong; that from y[0] is right." in check.notes
+    )
 
 
 def test_only_the_inputs_that_have_gradients_may_be_answered():
