@@ -167,6 +167,18 @@ def float64_in_jax(needed: bool) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def seeded_torch(needed: bool) -> Iterator[None]:
+    """Let PyTorch draw the same random numbers in every call, such as those of dropout."""
+    if not needed:
+        yield
+        return
+    random = library("torch").random
+    with random.fork_rng():
+        random.manual_seed(0)
+        yield
+
+
 # Leaf: one tensor of a point.
 
 

@@ -337,9 +337,10 @@ def _constants(tree: Tree) -> Iterator[Constant]:
 def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
     if isinstance(tree, Branch):
         parts = parts_of(point)
-        if parts is None:
-            raise ValueError(f"{describe(point)} is no {tree.word}.")
-        for child, part in zip(tree.children, parts.values, strict=True):
-            _ends(child, part, found)
+        if parts is None or set(parts.keys) != set(tree.keys):
+            raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
+        given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
+        for key, child in zip(tree.keys, tree.children, strict=True):
+            _ends(child, given[key], found)
     elif isinstance(tree, int):
         found[tree] = point

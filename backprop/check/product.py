@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from backprop.check.leaves import (
     is_torch,
     module_as_function,
     no_upstream,
+    seeded_torch,
 )
 from backprop.check.numeric.directions import random_signs
 from backprop.check.oracle import differing
@@ -67,8 +68,11 @@ def forward_pass(
         forward, parameters = module
         named = {_PARAMETERS: parameters, **named}
 
+    has_torch = any(is_torch(end) for _, end in ends_of(named))
+
     def run(point: dict[str, Any]) -> Any:
-        return forward(**point) if by_keyword else forward(*point.values())
+        with seeded_torch(has_torch):
+            return forward(**point) if by_keyword else forward(*point.values())
 
     autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if derivative is None else None
     if derivative is None and autodiff is None:
@@ -129,7 +133,8 @@ class Product:
         mine, before = copied(point), list[tuple[Any, Any]]()
 
         def make(returned: Any) -> Any:
-            made = upstream_like(self.outputs(returned), self.upstream if upstream is None else upstream)
+            vector = self.upstream if upstream is None else upstream
+            made = upstream_like(self.outputs(returned), self.output.views(vector))
             before.extend([(made, copied(made)), (mine, copied(mine))])
             return made
 
@@ -139,11 +144,10 @@ class Product:
         return answer
 
 
-def upstream_like(outputs: Any, vector: Array) -> Any:
-    """An upstream gradient (k,) in the form of the outputs, each in the dtype and the library of its output."""
+def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
+    """An upstream gradient in the form of the outputs, each in the dtype and the library of its output."""
     structure = outputs_of(outputs)
-    views = structure.views(vector)
-    tensors = [as_upstream(leaf.build(views[leaf.name])) for leaf in structure.leaves]
+    tensors = [as_upstream(leaf.build(values[leaf.name])) for leaf in structure.leaves]
     return structure.assemble(tensors, lambda constant: no_upstream(constant.value))
 
 

@@ -52,7 +52,7 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     if seen.gradient is None or seen.check is None:
         return
     look = _Look(seen, product, np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0))
-    exact = seen.check.rows_eps
+    exact = max(seen.check.rows_eps, seen.function.coarse)
     slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)

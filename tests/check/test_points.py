@@ -112,6 +112,29 @@ def test_a_wrong_autograd_function_is_found_and_named(torch):
     assert [tensor.name for tensor in check.tensors] == ["x", "scale"]
 
 
+def test_dropout_drops_the_same_in_every_call(torch):
+    state = torch.random.get_rng_state()
+    assert backprop.check_vjp(torch.nn.Dropout(), inputs=(torch.randn(4, 3),)).ok
+    torch.random.set_rng_state(state)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+def test_a_kernel_that_computes_in_float32_is_judged_by_float32(torch, dtype):
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return (x.float() ** 2).to(x.dtype)
+
+        @staticmethod
+        def backward(ctx, dy):
+            (x,) = ctx.saved_tensors
+            return (2 * x.float() * dy.float()).to(x.dtype)
+
+    x = (torch.arange(1, 13).reshape(3, 4) / 7).to(getattr(torch, dtype))
+    assert backprop.check_vjp(Square.apply, inputs=(x,)).ok
+
+
 def test_a_compiled_function_works(torch):
     compiled = torch.compile(lambda x: torch.tanh(x) * x, backend="eager")
     assert backprop.check_vjp(compiled, inputs=(torch.randn(4),)).ok
@@ -183,6 +206,13 @@ def test_jitted_and_custom_derivatives_of_jax_are_checked(jax):
     doubled.defjvp(lambda p, v: (doubled(*p), p[0] * v[0]))
     assert kinds(backprop.check_jvp(doubled, inputs=(jnp.arange(1.0, 4.0),))) == {"x": "constant-factor"}
     assert backprop.check_jvp(jax.jit(jnp.sin), inputs=jnp.arange(3.0)).ok
+
+
+def test_outputs_in_a_dict_are_told_by_their_names(jax):
+    def two(p):
+        return {"b": jax.numpy.sin(p["x"]), "a": jax.numpy.sum(p["x"])}
+
+    assert backprop.check_vjp(two, inputs=({"x": jax.numpy.arange(3.0)},)).ok
 
 
 def test_a_class_that_is_registered_with_jax_is_a_container(jax):

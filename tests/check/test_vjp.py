@@ -248,6 +248,12 @@ def test_a_backward_pass_in_a_narrow_dtype_is_judged_by_its_own_rounding():
     assert set(kinds(backprop.check_vjp(forward, narrow, (X, W))).values()) == {"lower-precision"}
 
 
+def test_a_random_forward_pass_is_no_mistake_of_the_backward_pass():
+    rng = np.random.default_rng(0)
+    check = backprop.check_vjp(lambda x: x * rng.random(3), lambda u, x: u / 2, np.ones(3))
+    assert check.verdict == "undecided"
+
+
 def test_assert_vjp_fails_with_the_printed_check():
     assert assert_vjp(forward, backward, (X, W)).ok
     with pytest.raises(AssertionError, match="The backward pass is wrong"):
