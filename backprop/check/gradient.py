@@ -56,7 +56,7 @@ def check_gradient(
     jacobian: in place of `gradient`, for a function to an array: each tensor has the shape of the function's value
     before that of the parameter. A sparse matrix or a linear operator is not written out: of more than 50,000 entries
     random combinations of the values are compared.
-    bounds: (lower, upper), each a number or in the form of the point; SciPy's Bounds; of a dict, {name: (lower,
+    bounds: (lower, upper), each a number or in the form of the point; SciPy's Bounds; a list of pairs; {name: (lower,
     upper)}. Neither function is called beyond them, and on an edge the slope to the inside is the truth.
     retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
     for a matrix that stays symmetric. δ has the form of the gradient.

@@ -51,7 +51,8 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
             seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
     if seen.gradient is None or seen.check is None:
         return
-    look = _Look(seen, product, np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0))
+    other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
+    look = _Look(seen, product, np.where(other == product.upstream, -other, other))
     exact = max(seen.check.rows_eps, seen.function.coarse)
     slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
@@ -87,8 +88,13 @@ class _Look:
 
     @cached_property
     def pulled_other(self) -> Array | None:
-        """The gradient (p,) for the other upstream gradient."""
+        """The gradient (p,) for the other upstream gradient v."""
         return self.pulled(self.other)
+
+    @cached_property
+    def pulled_sum(self) -> Array | None:
+        """The gradient (p,) for u/2 + v."""
+        return self.pulled(self.product.upstream / 2 + self.other)
 
     def nonlinear(self, slack: float, factor: float) -> dict[str, Finding]:
         """The tensors that are not linear in the upstream gradient, beyond `slack` of their largest entry."""
@@ -97,7 +103,7 @@ class _Look:
         if other is None:
             return findings
         for words, got, expected in (
-            ("B(u/2 + v) is not B(u)/2 + B(v)", self.pulled(own / 2 + self.other), u / 2 + other),
+            ("B(u/2 + v) is not B(u)/2 + B(v)", self.pulled_sum, u / 2 + other),
             (f"B({factor:g} u) is not {factor:g} B(u)", self.pulled(factor * own), factor * u),
         ):
             if got is None:
@@ -132,8 +138,10 @@ class _Look:
         def is_same(gradient: Array | None) -> bool:
             return gradient is not None and np.array_equal(gradient[places], one)
 
-        if is_same(self.pulled_other):
-            seen = "The gradient is the same, to the last bit, for two upstream gradients drawn at random."
+        if is_same(self.pulled_other) and is_same(
+            self.pulled_sum
+        ):  # of a single number one may be so by chance
+            seen = "The gradient is the same, to the last bit, for three upstream gradients drawn at random."
             return found("upstream-ignored", name, seen) if np.any(one) else None
         return next(self._used_in_part(name, is_same), None) if in_part else None
 

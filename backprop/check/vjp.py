@@ -69,9 +69,7 @@ def check_vjp(
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
         seen = gather(oracle, product.claim, rng, batch_size=batch_size, rtol=rtol)
         if any(finding.kind == "not-repeatable" for finding in seen.own.findings):
-            seen.asked = replace(
-                seen.asked, findings=()
-            )  # the forward pass is random, which backward comes after
+            seen.asked = replace(seen.asked, findings=())  # it is the forward pass that is random
         look_at_upstream(seen, product, rng, rtol)
         seen.answer.notes.insert(0, product.note)
         return replace(report(seen), subject="backward pass")
