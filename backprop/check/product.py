@@ -121,6 +121,17 @@ class Product:
     changed: set[str] = field(default_factory=set)
     changed_inputs: set[str] = field(default_factory=set)
 
+    @property
+    def drawn_for(self) -> str:
+        """The sentence that says of which outputs there is an upstream gradient."""
+        views = self.output.views(self.upstream)
+        outputs = [
+            f"{leaf.name} ({' × '.join(map(str, leaf.shape)) or 'a number'})"
+            for leaf in self.output.leaves
+            if np.any(views[leaf.name])
+        ]
+        return f"The upstream gradient of {', '.join(outputs)} is drawn at random."
+
     def value(self, point: dict[str, Any]) -> Any:
         """⟨u, forward(x)⟩."""
         return self.upstream @ self.output.read(self.outputs(self.run(point)))

@@ -71,7 +71,7 @@ def check_vjp(
         if any(finding.kind == "not-repeatable" for finding in seen.own.findings):
             seen.asked = replace(seen.asked, findings=())  # it is the forward pass that is random
         look_at_upstream(seen, product, rng, rtol)
-        seen.answer.notes.insert(0, product.note)
+        seen.answer.notes[:0] = [product.note, product.drawn_for]
         return replace(report(seen), subject="backward pass")
 
 
