@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-import scipy.linalg
 import scipy.optimize
+from scipy.spatial.transform import Rotation
 
 import backprop
 from backprop.errors import CheckError
@@ -171,7 +171,7 @@ def test_the_forward_mode_of_pytorch_is_checked(torch):
 # JAX -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_jax_arrays_keep_at_and_are_checked_in_float64(jax, dtype):
     def loss(p):
         return jax.numpy.sum(p.at[0].set(0.0) ** 3)
@@ -195,9 +195,8 @@ def test_jitted_and_custom_derivatives_of_jax_are_checked(jax):
         lambda kept, dy: (jnp.zeros_like(kept[0]).at[kept[1]].add(dy * kept[2]), None, jnp.sum(dy)),
     )
     inputs = (jnp.arange(3.0), jnp.array([0, 2, 2]), jnp.array(2.0))
-    for forward in (scaled, jax.jit(scaled)):
-        check = backprop.check_vjp(forward, inputs=inputs)
-        assert [tensor.verdict for tensor in check.tensors] == ["right", "wrong"], check
+    check = backprop.check_vjp(jax.jit(scaled), inputs=inputs)
+    assert [tensor.verdict for tensor in check.tensors] == ["right", "wrong"], check
 
     @jax.custom_jvp
     def doubled(x):
@@ -411,6 +410,12 @@ def test_a_narrow_box_is_not_left():
     assert check.ok, check
 
 
+def test_a_float32_number_on_an_edge_is_within_its_bounds():
+    x = np.array([0.1, 0.7], np.float32)
+    check = backprop.check_gradient(lambda p: np.sum(p**3), lambda p: 3 * p**2, x, bounds=(0.1, 0.7))
+    assert check.ok, check
+
+
 def test_large_points_on_an_edge_are_compared_along_directions():
     x = RNG.uniform(size=400)
     x[:5], x[5:9] = 0, 1
@@ -433,19 +438,19 @@ def test_bounds_that_are_none_are_refused_in_a_sentence(bounds, said):
         backprop.check_gradient(root, root_gradient, UNIT, bounds=bounds)
 
 
-def hat(d):
-    return np.array([[0, -d[2], d[1]], [d[2], 0, -d[0]], [-d[1], d[0], 0]])
+def turned(by):
+    return Rotation.from_rotvec(by).as_matrix()
 
 
 def test_a_gradient_on_a_lie_group_is_by_its_tangent():
-    rotation, target = scipy.linalg.expm(hat(RNG.normal(size=3))), RNG.normal(size=(3, 3))
+    rotation, target = turned(RNG.normal(size=3)), RNG.normal(size=(3, 3))
 
     def gradient(r):
         m = r.T @ target
         return np.array([m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]])
 
     def retract(r, delta):
-        return r @ scipy.linalg.expm(hat(delta))
+        return r @ turned(delta)
 
     def function(r):
         return np.trace(target.T @ r)
