@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprop.api import gradient
-    from backprop.check.gradient import check_gradient
+    from backprop.check.gradient import check_gradient, check_step
+    from backprop.check.jvp import check_jvp
     from backprop.check.network.door import check_network
+    from backprop.check.vjp import check_vjp
     from backprop.errors import BackpropError
     from backprop.legend import LEGEND
     from backprop.network import Batch, Network
@@ -40,7 +42,10 @@ __all__ = [
     "Strategy",
     "ValueAndGradient",
     "check_gradient",
+    "check_jvp",
     "check_network",
+    "check_step",
+    "check_vjp",
     "find_strategy",
     "gradient",
     "installed_strategies",
@@ -48,8 +53,10 @@ __all__ = [
 
 _MODULES = {
     "api": ("gradient",),
-    "check.gradient": ("check_gradient",),
+    "check.gradient": ("check_gradient", "check_step"),
+    "check.jvp": ("check_jvp",),
     "check.network.door": ("check_network",),
+    "check.vjp": ("check_vjp",),
     "errors": ("BackpropError",),
     "legend": ("LEGEND",),
     "network": ("Batch", "Network"),

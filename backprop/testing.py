@@ -1,9 +1,12 @@
-"""For your own tests: `assert_gradient(function, gradient, point)` fails with what is wrong, and where.
+"""For your own tests: each function here fails with what is wrong with a derivative, and where.
 
-from backprop.testing import assert_gradient
+from backprop.testing import assert_gradient, assert_vjp
 
 def test_my_gradient():
     assert_gradient(loss, gradient, {"W": W, "b": b})
+
+def test_my_layer():
+    assert_vjp(forward, backward, (x, W))
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from backprop.check.gradient import check_gradient
+from backprop.check.gradient import check_gradient, check_step
+from backprop.check.jvp import check_jvp
 from backprop.check.result import GradientCheck
+from backprop.check.vjp import check_vjp
 
 
 def assert_gradient(
@@ -22,12 +25,8 @@ def assert_gradient(
     gradient: Any = None,
     point: Any = None,
     *,
-    jacobian: Any = None,
-    rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
-    batch_size: int | None = None,
-    rtol: float | None = None,
     allow_undecided: bool = False,
+    **options: Any,
 ) -> GradientCheck:
     """Raise `AssertionError`, with the printed check as its message, unless the gradient is right.
 
@@ -36,16 +35,45 @@ def assert_gradient(
     Returns the check.
     """
     __tracebackhide__ = True
-    check = check_gradient(
-        function,
-        gradient,
-        point,
-        jacobian=jacobian,
-        rng=rng,
-        max_calls=max_calls,
-        batch_size=batch_size,
-        rtol=rtol,
-    )
+    return _passed(check_gradient(function, gradient, point, **options), allow_undecided)
+
+
+def assert_vjp(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    allow_undecided: bool = False,
+    **options: Any,
+) -> GradientCheck:
+    """Raise `AssertionError` unless the backward pass is right: `assert_gradient` for `backprop.check_vjp`."""
+    __tracebackhide__ = True
+    return _passed(check_vjp(forward, backward, inputs, **options), allow_undecided)
+
+
+def assert_jvp(
+    forward: Callable[..., Any],
+    pushforward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    allow_undecided: bool = False,
+    **options: Any,
+) -> GradientCheck:
+    """Raise `AssertionError` unless the pushforward is right: `assert_gradient` for `backprop.check_jvp`."""
+    __tracebackhide__ = True
+    return _passed(check_jvp(forward, pushforward, inputs, **options), allow_undecided)
+
+
+def assert_step(
+    step: Callable[..., Any], point: Any, *, allow_undecided: bool = False, **options: Any
+) -> GradientCheck:
+    """Raise `AssertionError` unless the gradients are right: `assert_gradient` for `backprop.check_step`."""
+    __tracebackhide__ = True
+    return _passed(check_step(step, point, **options), allow_undecided)
+
+
+def _passed(check: GradientCheck, allow_undecided: bool) -> GradientCheck:
+    __tracebackhide__ = True
     if check.ok or (allow_undecided and check.verdict == "undecided"):
         return check
     raise AssertionError(str(check))

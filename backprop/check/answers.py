@@ -15,13 +15,15 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.points import Branch, Leaf, Structure, describe, join
+from backprop.check.leaves import Format, Leaf, is_none, read
+from backprop.check.points import Branch, Constant, Structure, Tree, describe, numbers_of
+from backprop.check.trees import join, parts_of
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
 #
-# Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. An answer that is no gradient at all, such
-# as None, a string or complex numbers, raises `CheckError`.
+# Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. None in the place of a tensor is a gradient of
+# zero. An answer that is no gradient at all, such as None, a string or complex numbers, raises `CheckError`.
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Answer:
     reshaped: those of a wrong shape whose values can be compared nevertheless, with the axes of length one dropped or
     added, or transposed: their `wrong-shape` is among the findings.
     transposed: the names of those that were transposed for it.
+    formats: of the tensors whose numbers are floating.
     notes: sentences about what differs from the point's structure and is no mistake, such as `dW1` for `W1`.
     """
 
@@ -39,6 +42,7 @@ class Answer:
     findings: list[Finding] = field(default_factory=list)
     reshaped: dict[str, Array] = field(default_factory=dict)
     transposed: set[str] = field(default_factory=set)
+    formats: dict[str, Format] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -56,36 +60,59 @@ def read_answer(
     outputs: the shape of the function's value; a tensor of a Jacobian has it before the parameter's own.
     Raises `CheckError` where the answer has another kind of container than the point.
     """
-    read, raw = Answer(), dict[str, Any]()
-    _collect(structure.tree, answer, "", structure, raw, read)
+    seen, raw = Answer(), dict[str, Any]()
+    _collect(structure.tree, answer, "", structure, raw, seen)
     for leaf in structure.leaves:
         if leaf.name in raw:
-            _read_tensor(raw[leaf.name], leaf, outputs + leaf.shape, read)
-    tensors = read.comparable
+            _read_tensor(raw[leaf.name], leaf, outputs + leaf.shape, seen)
+    tensors = seen.comparable
     bad = [
         name
         for name in order or structure.names
         if name in tensors and not np.all(np.isfinite(tensors[name]))
     ]
     if bad:
-        read.findings.append(_not_finite(tensors, bad))
+        seen.findings.append(_not_finite(tensors, bad))
     for name in bad:
-        read.tensors.pop(name, None)
-        read.reshaped.pop(name, None)
-    return read
+        seen.tensors.pop(name, None)
+        seen.reshaped.pop(name, None)
+    return seen
 
 
 def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     """(loss, gradient) where the answer is such a pair, else (None, answer).
 
-    A pair is a tuple of a number and something else, of which only the second can have the point's structure.
+    A pair is a tuple of a number and something else. Of a point of two tensors, of which the first is a number, it is
+    a gradient where it has their shapes, or where its second part is none of two tensors.
     """
     if not isinstance(answer, tuple) or len(answer) != 2 or hasattr(answer, "_fields"):
         return None, answer
+    if parts_of(answer[0]) is not None or is_none(answer[0]) or np.ndim(answer[0]) != 0:
+        return None, answer
     tree = structure.tree
-    if isinstance(tree, Branch) and not tree.is_mapping and len(tree.keys) == 2:
-        return None, answer  # a gradient of two tensors
-    return (answer[0], answer[1]) if np.ndim(answer[0]) == 0 else (None, answer)
+    if isinstance(tree, Branch) and not tree.named and len(_moving(tree)) == 2:
+        children, inner = [tree.children[key] for key in _moving(tree)], parts_of(answer[1])
+        fits = all(_fits(child, part, structure) for child, part in zip(children, answer, strict=True))
+        is_number = isinstance(children[0], int) and not structure.leaves[children[0]].shape
+        if fits or (is_number and (inner is None or len(inner.keys) != 2)):
+            return None, answer
+    return answer[0], answer[1]
+
+
+def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
+    """Whether an answer has the shapes of a tree of tensors."""
+    if isinstance(tree, int):
+        try:
+            return bool(np.shape(answer) == structure.leaves[tree].shape)
+        except ValueError:  # parts of different shapes
+            return False
+    parts = parts_of(answer)
+    if isinstance(tree, Constant) or parts is None:
+        return isinstance(tree, Constant)
+    children = [child for child in tree.children if numbers_of(child)]
+    return len(parts.values) == len(children) and all(
+        _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
+    )
 
 
 def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
@@ -102,7 +129,7 @@ def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
 
 
 def _collect(
-    tree: Any, answer: Any, path: str, structure: Structure, raw: dict[str, Any], read: Answer
+    tree: Tree, answer: Any, path: str, structure: Structure, raw: dict[str, Any], read: Answer
 ) -> None:
     """Put every tensor of the point that the answer has into `raw`; findings and notes about names into `read`.
 
@@ -110,20 +137,33 @@ def _collect(
     leaves no doubt, such as `dW1` for `W1`, and a name that was not used are notes.
     """
     where = f" of {path}" if path else ""
-    if not isinstance(tree, Branch):
+    if isinstance(tree, Constant):
+        return
+    if is_none(answer) and path:
+        raw.update({structure.leaves[number].name: None for number in numbers_of(tree)})
+        return
+    if isinstance(tree, int):
         if answer is None or isinstance(answer, str | bytes | Mapping):
             shape = structure.leaves[tree].shape
             wanted = f"an array of shape {shape}" if shape else "a number"
             raise CheckError(f"The gradient{where} is {describe(answer)}; expected {wanted}.")
         raw[structure.leaves[tree].name] = answer
         return
+    moving = numbers_of(tree)
+    if (
+        len(moving) == 1
+        and parts_of(answer) is None
+        and np.shape(answer) == structure.leaves[moving[0]].shape
+    ):
+        raw[structure.leaves[moving[0]].name] = answer  # beside parts that have no gradient
+        return
     given = _children(tree, answer)
     if given is None:
-        keys = f" with {_list(tree.keys)}" if tree.is_mapping else f" of {len(tree.keys)}"
+        keys = f" with {_list(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
         raise CheckError(
             f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
         )
-    missing = [key for key in tree.keys if key not in given]
+    missing = [key for key in _moving(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = _same_name(missing, extra)
     near = _near_name(
@@ -131,11 +171,11 @@ def _collect(
     )
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
     for key, child in zip(tree.keys, tree.children, strict=True):
-        name, used = join(path, key, tree.is_mapping), read_as.get(key)
+        name, used = join(path, key, tree.named), read_as.get(key)
         if key in same:
-            read.notes.append(f"{join(path, used, tree.is_mapping)} was read as the gradient of {name}.")
-        elif key not in given:
-            other = f"but {join(path, used, tree.is_mapping)}" if key in near else ""
+            read.notes.append(f"{join(path, used, tree.named)} was read as the gradient of {name}.")
+        elif key in missing:
+            other = f"but {join(path, used, tree.named)}" if key in near else ""
             evidence = (
                 f"There is no {name}, {other}." if other else f"There is no {name}; got {_list(given)}."
             )
@@ -144,16 +184,33 @@ def _collect(
             _collect(child, given[used], name, structure, raw, read)
     unused = [key for key in extra if key not in read_as.values()]
     if unused:
-        unknown = [join(path, key, tree.is_mapping) for key in unused]
+        unknown = [join(path, key, tree.named) for key in unused]
         read.notes.append(f"No parameter has the name {_list(unknown)}: not used.")
 
 
 def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
-    """The parts of an answer by key, where it has any; an array may stand for a list of its slices."""
-    if tree.is_mapping:
-        return dict(answer.items()) if isinstance(answer, Mapping) else None
-    is_array = isinstance(answer, np.ndarray) and answer.ndim > 0
-    return dict(enumerate(answer)) if is_array or isinstance(answer, list | tuple) else None
+    """The parts of an answer by key, where it has any; an array may stand for a list of its slices.
+
+    What has no names is read in order, with or without a place for each part that has no gradient.
+    """
+    parts = parts_of(answer)
+    if parts is not None and parts.named:
+        return dict(zip(parts.keys, parts.values, strict=True)) if tree.named else None
+    if tree.word == "dict":
+        return None
+    if parts is None and not (hasattr(answer, "__array__") and np.ndim(answer) > 0):
+        return None
+    columns = tree.word == "DataFrame" and parts is None
+    values = list(answer.T if columns else answer) if parts is None else list(parts.values)
+    keys = next((keys for keys in (tree.keys, _moving(tree)) if len(keys) == len(values)), None)
+    if keys is None:
+        return None if tree.named else dict(enumerate(values))
+    return dict(zip(keys, values, strict=True))
+
+
+def _moving(tree: Branch) -> list[Any]:
+    """The keys of the parts that hold tensors."""
+    return [key for key, child in zip(tree.keys, tree.children, strict=True) if numbers_of(child)]
 
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
@@ -208,54 +265,62 @@ def _list(keys: Any) -> str:
 # Shapes and dtypes of one tensor.
 
 
-def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], read: Answer) -> None:
+def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer) -> None:
     """Put a tensor where its values can be compared, with what is amiss with its shape and its dtype."""
-    name, array = leaf.name, _numbers(value, leaf.name)
+    name = leaf.name
+    if value is None:
+        seen.tensors[name] = np.zeros(expected, leaf.dtype)
+        seen.notes.append(f"The gradient of {name} is None, which stands for 0.")
+        return
+    array, form = _numbers(value, leaf)
+    if form is not None and hasattr(value, "dtype"):
+        seen.formats[name] = form
     same_axes = [k for k in array.shape if k != 1] == [k for k in expected if k != 1]
-    seen = f"Its shape is {array.shape}; its parameter's is {expected}."
+    differs = f"Its shape is {array.shape}; its parameter's is {expected}."
     if array.shape == expected:
-        read.tensors[name] = array
+        seen.tensors[name] = array
     elif same_axes and _updates(array, expected):
-        read.tensors[name] = array.reshape(expected)
-        read.notes.append(f"{name} has the shape {array.shape}, its parameter {expected}: the same entries.")
+        seen.tensors[name] = array.reshape(expected)
+        seen.notes.append(f"{name} has the shape {array.shape}, its parameter {expected}: the same entries.")
     elif array.ndim == len(expected) > 1 and array.shape == expected[::-1]:
-        read.reshaped[name] = array.T
-        read.transposed.add(name)
-        read.findings.append(found("wrong-shape", name, f"{seen} That is the shape of its transpose."))
+        seen.reshaped[name] = array.T
+        seen.transposed.add(name)
+        seen.findings.append(found("wrong-shape", name, f"{differs} That is the shape of its transpose."))
     elif same_axes:
-        read.reshaped[name] = array.reshape(expected)
-        read.findings.append(found("wrong-shape", name, f"{seen} They differ by axes of length one."))
+        seen.reshaped[name] = array.reshape(expected)
+        seen.findings.append(found("wrong-shape", name, f"{differs} They differ by axes of length one."))
     else:
         as_many = array.size == np.prod(expected, dtype=int)
         also = " It has as many entries, in another form." if as_many else ""
-        read.findings.append(found("wrong-shape", name, seen + also))
+        seen.findings.append(found("wrong-shape", name, differs + also))
     # Whole numbers may be right, such as those of a linear function. Python's numbers take the dtype that they meet.
-    floating = hasattr(value, "dtype") and array.dtype.kind == "f"
-    if leaf.weak or not floating or array.dtype.newbyteorder("=") == leaf.dtype:
+    if leaf.weak or name not in seen.formats or form is None or form.bits == leaf.format.bits:
         return
-    if np.finfo(array.dtype).eps < np.finfo(leaf.dtype).eps:
-        wider = f"The dtype of {name} is {array.dtype}, wider than its parameter's {leaf.dtype}."
-        read.notes.append(wider)
+    if form.bits > leaf.format.bits:
+        wider = f"The dtype of {name} is {form.name}, wider than its parameter's {leaf.format.name}."
+        seen.notes.append(wider)
     else:
-        seen = f"Its dtype is {array.dtype}; its parameter's is {leaf.dtype}."
-        read.findings.append(found("wrong-dtype", name, seen))
+        differs = f"Its dtype is {form.name}; its parameter's is {leaf.format.name}."
+        seen.findings.append(found("wrong-dtype", name, differs))
 
 
-def _numbers(value: Any, name: str) -> Array:
-    """The array that a value is; raises `CheckError` where it holds no real numbers."""
+def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
+    """The real numbers that a value is, and their format; raises `CheckError` where it holds none."""
     if hasattr(value, "toarray"):  # a sparse matrix
         value = value.toarray()
+    elif hasattr(value, "matmat"):  # a linear operator
+        value = value @ np.eye(value.shape[1])
     try:
-        array = np.asarray(value)
+        array, form = read(value)
         if array.dtype.kind == "O" and value is not None:
             array = array.astype(np.float64)
     except (TypeError, ValueError, RuntimeError):
-        array = np.asarray(None)
-    if array.dtype.kind == "c":
-        raise CheckError(f"The gradient of {name} is complex; expected real numbers.")
-    if array.dtype.kind not in "iufb":
-        raise CheckError(f"The gradient of {name} is {describe(value)}; expected numbers.")
-    return array
+        array, form = np.asarray(None), None
+    if array.dtype.kind == "c" and not leaf.is_complex:
+        raise CheckError(f"The gradient of {leaf.name} is complex; expected real numbers.")
+    if array.dtype.kind not in "iufbc":
+        raise CheckError(f"The gradient of {leaf.name} is {describe(value)}; expected numbers.")
+    return leaf.parts(array), form
 
 
 def _updates(array: Array, expected: tuple[int, ...]) -> bool:

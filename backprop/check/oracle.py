@@ -7,10 +7,9 @@ oracle; the function oracle.
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +17,11 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.bounds import Bounds, is_within
 from backprop.check.kinds import Finding, found
-from backprop.check.points import Structure, describe, join
+from backprop.check.leaves import float64_in_jax, format_of, read, round_to, to_numpy
+from backprop.check.points import Structure, describe
+from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
@@ -59,20 +61,9 @@ _GROWS = 1e3
 """Times that rounding: an answer that grows by less may have been rounded differently."""
 
 
-def copied(value: Any) -> Any:
-    """Copy the arrays and the containers around them; copy anything else as deeply as possible."""
-    return value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)
-
-
-def _arrays(value: Any, path: str = "") -> dict[str, Array]:
+def _arrays(value: Any) -> dict[str, Array]:
     """Every array or number in containers, by name; "" for a lone array."""
-    if not isinstance(value, Mapping | list | tuple):
-        return {} if value is None else {path: np.asarray(value)}
-    is_mapping = isinstance(value, Mapping)
-    found: dict[str, Array] = {}
-    for key, child in value.items() if isinstance(value, Mapping) else enumerate(value):
-        found |= _arrays(child, join(path, key, is_mapping))
-    return found
+    return {name: to_numpy(end) for name, end in ends_of(value) if end is not None}
 
 
 def differing(one: Any, other: Any) -> list[str]:
@@ -263,15 +254,16 @@ class GradientOracle:
     budget: Budget
     wide: bool = False
     calls: int = 0
+    bounds: Bounds | None = None
 
     def at(self, point: Array) -> Answer | None:
-        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or no calls are left."""
-        if not self.budget.room(1):
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
+        if not self.budget.room(1) or not is_within(point, self.bounds):
             return None
         self.calls += 1
         self.budget.used += 1
         try:
-            with _quiet():
+            with _quiet(wide=self.wide):
                 raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
             answer = value_and_gradient(copied(raw), self.structure)[1]
             return read_answer(answer, self.structure, outputs=self.outputs)
@@ -285,9 +277,9 @@ class GradientOracle:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Call the user's code without warnings."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+def _quiet(*, wide: bool) -> Iterator[None]:
+    """Call the user's code without warnings, and in float64 where its arguments are `wide`."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"), float64_in_jax(wide):
         warnings.simplefilter("ignore")
         yield
 
@@ -309,9 +301,9 @@ class FunctionOracle:
     """The function at any point near the one that is checked.
 
     code: as the user wrote it. budget: shared with the gradient. outputs: the shape of its value. dtype: of every
-    tensor that the function is called with; None for each one's own. given: the dtype of its last value.
-    coarse: the eps of the narrower format to which the function was seen to round its arguments; 0 where it was not.
-    seen: its first different values beside the point.
+    tensor that the function is called with; None for each one's own. given: the eps of its last value, 0 where that
+    is not floating. coarse: the eps of the narrower format to which the function was seen to round its arguments;
+    0 where it was not. bounds: beyond which it is not called. seen: its first different values beside the point.
     """
 
     code: Callable[[Any], Any]
@@ -322,9 +314,10 @@ class FunctionOracle:
     dtype: DType | None = None
     calls: int = 0
     coarse: float = 0.0
-    given: DType = field(default_factory=lambda: np.dtype(np.float64))
+    given: float = 0.0
     seen: dict[bytes, Array] = field(default_factory=dict)
     value: Array = field(default_factory=lambda: np.zeros(0))
+    bounds: Bounds | None = None
 
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
@@ -368,16 +361,25 @@ class FunctionOracle:
         if self.dtype is not None and self.dtype.itemsize >= point.dtype.itemsize:
             return self.at_format(point)
         views = self.structure.views(point)
-        rounded = {one.name: views[one.name].astype(self.dtype or one.dtype) for one in self.structure.leaves}
+        rounded = {
+            one.name: one.rounded(views[one.name])
+            if self.dtype is None
+            else views[one.name].astype(self.dtype)
+            for one in self.structure.leaves
+        }
         return self.structure.vector(rounded)
 
     def at(self, point: Array) -> Array:
-        """The values (m,) at a point (p,); NaN where the function raises or gives another shape."""
+        """The values (m,) at a point (p,); NaN where it raises, gives another shape, or may not be called."""
+        if not is_within(point, self.bounds):
+            return np.full(self.value.shape, np.nan, self._wide)
         self.count(1)
-        value = _array(self._quietly(self.structure.build(point, self.dtype)))
+        raw = self._quietly(point, self.dtype)
+        value = _array(raw)
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
-        self.given = np.dtype(value.dtype)
+        form = read(raw)[1]
+        self.given = 0.0 if form is None else form.eps
         found = value.astype(self._wide).reshape(-1)
         if len(self.seen) < _SEEN:
             self.seen.setdefault(found.tobytes(), found)
@@ -385,9 +387,11 @@ class FunctionOracle:
 
     def at_complex(self, point: Array) -> Array | None:
         """The complex values (m,) at a complex point (p,); None where the function does not take complex numbers."""
+        if not self.structure.takes_complex:
+            return None
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = _array(self._quietly(self.structure.build(point, wide), refuse_casts=True))
+        value = _array(self._quietly(point, wide, refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -408,33 +412,28 @@ class FunctionOracle:
     @property
     def eps(self) -> float:
         """The rounding of the dtype in which the function is called."""
-        return float(np.finfo(self.dtype or self.structure.own_dtype).eps)
+        return (self.structure.format if self.dtype is None else format_of(self.dtype)).eps
 
     @property
     def _wide(self) -> DType:
         return self.structure.dtype
 
-    def _quietly(self, argument: Any, refuse_casts: bool = False) -> Any:
+    def _quietly(self, point: Array, dtype: DType | None, refuse_casts: bool = False) -> Any:
         """Call the function near the point; an exception or a warning there counts as "no value"."""
-        with _quiet():
+        wide = dtype is not None and dtype.kind == "f"
+        with _quiet(wide=wide):
             if refuse_casts:  # complex numbers that silently lose their imaginary part
                 warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
-                return self.code(argument)
+                return self.code(self.structure.build(point, dtype))
             except Exception:  # of whatever kind: it is the user's
                 return None
-
-
-def round_to(point: Array, bits: int) -> Array:
-    """The point in numbers of so many bits."""
-    mantissa, exponent = np.frexp(point)
-    return np.asarray(np.ldexp(np.round(mantissa * 2.0**bits) * 2.0**-bits, exponent))
 
 
 def _array(raw: Any) -> Array | None:
     """A value as an array; None where it is none."""
     try:
-        array = np.asarray(raw)
+        array = to_numpy(raw)
         return array.astype(np.float64) if array.dtype.kind == "O" and raw is not None else array
     except (TypeError, ValueError, RuntimeError):
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,118 +11,101 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
+from backprop.check.leaves import (
+    Format,
+    Leaf,
+    back_to,
+    format_of,
+    is_jax,
+    is_pandas,
+    is_torch,
+    read,
+    to_numpy,
+)
+from backprop.check.trees import copied, ends_of, join, parts_of
 from backprop.errors import CheckError
-from backprop.parameters import Layout, Parameters
+from backprop.parameters import Layout
 
-# Tree: the containers of a point, and its numbers at their ends.
-
-Tree = Any
-"""The number of a tensor, or a container of trees."""
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A tensor of a point.
-
-    scalar: the type of a number that is no array, None for an array. weak: a Python or whole number, whose gradient
-    may be of any floating dtype.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: DType
-    scalar: type | None = None
-    weak: bool = False
-
-    @property
-    def size(self) -> int:
-        """The number of its entries."""
-        return math.prod(self.shape)
-
-    def build(self, values: Array, dtype: DType | None = None) -> Any:
-        """`values` as an array of its own, or as the number that it was."""
-        wanted = self.dtype if dtype is None else dtype
-        if self.scalar is None:
-            return np.array(values, wanted).reshape(self.shape)
-        number = values.astype(wanted).reshape(())[()]
-        return number.item() if self.scalar is float and wanted.itemsize <= 16 else number
+# Tree: the containers of a point, and what lies at their ends: numbers that move, or anything that stays as it is.
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A container: its type, its keys (of a mapping) or places (of a sequence), and what lies there."""
+    """A container, with what lies in each of its parts: a branch, the number of a tensor, or a constant."""
 
-    kind: type
     keys: tuple[Any, ...]
     children: tuple[Any, ...]
-
-    @property
-    def is_mapping(self) -> bool:
-        """Whether it is a dict or the like."""
-        return issubclass(self.kind, Mapping)
-
-    @property
-    def word(self) -> str:
-        """The word for it in a message."""
-        return "dict" if self.is_mapping else "tuple" if issubclass(self.kind, tuple) else "list"
-
-    def rebuild(self, children: list[Any]) -> Any:
-        """A container of the same kind around other children; a plain dict where its kind cannot be made of pairs."""
-        if issubclass(self.kind, Parameters):
-            tensors = [np.asarray(child) for child in children]
-            layout = Layout(
-                tuple((str(key), each.shape) for key, each in zip(self.keys, tensors, strict=True))
-            )
-            return Parameters(layout, np.concatenate([each.ravel() for each in tensors]))
-        if self.is_mapping:
-            pairs = list(zip(self.keys, children, strict=True))
-            try:
-                return self.kind(pairs)  # type: ignore[call-arg]
-            except TypeError:
-                return dict(pairs)
-        if hasattr(self.kind, "_make"):  # a named tuple
-            return self.kind._make(children)
-        return self.kind(children)  # type: ignore[call-arg]
+    together: Callable[[list[Any]], Any]
+    named: bool
+    word: str
 
 
-def join(path: str, key: Any, is_mapping: bool) -> str:
-    """The name of what lies at `key` of the container called `path`."""
-    if is_mapping and isinstance(key, str):
-        return f"{path}.{key}" if path else key
-    return f"{path}[{key!r}]"
+@dataclass(frozen=True)
+class Constant:
+    """A part that passes through untouched: None, a string, a truth value, whole numbers, or a number that is fixed.
+
+    leaf, array: of a number that is fixed, which takes the dtype of those that move where these are widened.
+    """
+
+    name: str
+    value: Any
+    leaf: Leaf | None = None
+    array: Array | None = None
+
+    def build(self, dtype: DType | None) -> Any:
+        """It, in memory of its own."""
+        if dtype is None or self.leaf is None or self.array is None:
+            return copied(self.value)
+        return self.leaf.build(self.array, dtype)
 
 
-def tree_of(point: Any, path: str, lone: str, leaves: list[Leaf], arrays: list[Array]) -> Any:
-    """The tree below `path`; its tensors are appended to `leaves`, their values to `arrays`."""
-    if isinstance(point, Mapping):
-        items = list(point.items())
-    elif isinstance(point, list | tuple):
-        items = list(enumerate(point))
-    else:
-        leaf, array = _leaf(point, path or lone)
-        leaves.append(leaf)
-        arrays.append(array)
-        return len(leaves) - 1
-    is_mapping = isinstance(point, Mapping)
-    children = tuple(
-        tree_of(child, join(path, key, is_mapping), lone, leaves, arrays) for key, child in items
-    )
-    return Branch(type(point), tuple(key for key, _ in items), children)
+Tree = Branch | Constant | int
+"""A container of trees, a constant, or the number of a tensor."""
 
 
 def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    """The tensor that a value is, and its real numbers."""
+    is_number = isinstance(value, int | float | complex | np.number) and not isinstance(value, bool)
+    array, form = read(value)
+    if form is None:  # whole numbers
+        dtype, form = np.dtype(np.float64), format_of(np.dtype(np.float64))
+        array = array.astype(np.float64)
+        return Leaf(name, array.shape, dtype, form, float if is_number else None, weak=True), array
+    is_complex = array.dtype.kind == "c"
+    scalar: type | None = None
+    if is_number:
+        plain = not isinstance(value, np.number)
+        scalar = (complex if is_complex else float) if plain else array.dtype.type
+    array = array.astype(array.dtype.newbyteorder("="))
+    leaf = Leaf(
+        name,
+        (*array.shape, 2) if is_complex else array.shape,
+        array.real.dtype,
+        form,
+        scalar,
+        weak=scalar in (float, complex),
+        is_complex=is_complex,
+        conjugate=is_jax(value),
+        native=back_to(value, form),
+    )
+    return leaf, (dataclasses.replace(leaf, conjugate=False)).parts(array)
+
+
+def _kind(value: Any, name: str) -> str:
+    """Whether a value is floating, whole, or constant; raises `CheckError` for what is none of these."""
+    if value is None or isinstance(value, bool | str | bytes) or callable(value):
+        return "constant"
+    is_number = isinstance(value, int | float | complex | np.number)
     if not is_number and not hasattr(value, "__array__"):
         raise CheckError(f"The point has {describe(value)} at {name}; expected an array or a number.")
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf":
-        raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
-    whole = array.dtype.kind != "f"
-    dtype = np.dtype(np.float64) if whole else array.dtype.newbyteorder("=")
-    scalar = None
-    if is_number:
-        scalar = float if isinstance(value, int | float) and not isinstance(value, np.number) else dtype.type
-    return Leaf(name, array.shape, dtype, scalar, weak=whole or scalar is float), array
+    array, form = read(value)
+    if form is not None:
+        return "floating"
+    if array.dtype.kind in "iu":
+        return "whole"
+    if array.dtype.kind in "bSUMmV" or is_pandas(value):
+        return "constant"
+    raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
 
 
 def describe(value: Any) -> str:
@@ -135,7 +118,7 @@ def describe(value: Any) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-# Tensors: a point of any form, an array or nested dicts, lists and tuples of them, as one vector (p,) and back.
+# Structure: a point of any form, an array or nested containers of arrays, as one vector (p,) and back.
 #
 # Each array has a name: `x` for a point that is one array, the key of a dict (`W1`), the place in a list (`[0]`),
 # and the way to it where they are nested (`layers[1].W`).
@@ -174,9 +157,24 @@ class Structure:
         return np.result_type(np.float64, *(leaf.dtype for leaf in self.leaves))
 
     @cached_property
-    def own_dtype(self) -> DType:
-        """The narrowest dtype of the tensors: to its rounding the point is known."""
-        return min((leaf.dtype for leaf in self.leaves), key=lambda dtype: -np.finfo(dtype).eps)
+    def format(self) -> Format:
+        """The narrowest format of the tensors: to its rounding the point is known."""
+        return min((leaf.format for leaf in self.leaves), key=lambda form: form.bits)
+
+    @cached_property
+    def plain(self) -> Structure:
+        """This structure with NumPy arrays in place of those of other libraries."""
+        return Structure(self.tree, tuple(dataclasses.replace(leaf, native=None) for leaf in self.leaves))
+
+    @cached_property
+    def is_native(self) -> bool:
+        """Whether arrays of other libraries are among its tensors."""
+        return any(leaf.native is not None for leaf in self.leaves)
+
+    @property
+    def takes_complex(self) -> bool:
+        """Whether its tensors can be moved along the imaginary axis: real ones of NumPy."""
+        return not any(leaf.is_complex or leaf.native is not None for leaf in self.leaves)
 
     def leaf(self, name: str) -> Leaf:
         """The tensor of that name."""
@@ -196,35 +194,153 @@ class Structure:
     def build(self, vector: Array, dtype: DType | None = None) -> Any:
         """A point of this form from `vector` (p,), in memory of its own; each tensor in `dtype`, or in its own."""
         views = self.views(vector)
-        return _build(self.tree, [leaf.build(views[leaf.name], dtype) for leaf in self.leaves])
+        tensors = [leaf.build(views[leaf.name], dtype) for leaf in self.leaves]
+        return self.assemble(tensors, lambda constant: constant.build(dtype))
+
+    def assemble(self, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
+        """The containers around the tensors. constant: what stands in the place of a constant."""
+        return _assembled(self.tree, tensors, constant)
+
+    def ends(self, point: Any) -> list[Any]:
+        """The tensors of a point of this form, as they are in it."""
+        found: dict[int, Any] = {}
+        _ends(self.tree, point, found)
+        return [found[number] for number in range(len(self.leaves))]
+
+    @cached_property
+    def inputs(self) -> dict[str, Array]:
+        """Where the entries of each part of the outermost container lie in the vector, by its key."""
+        if not isinstance(self.tree, Branch):
+            return {}
+        parts = {
+            key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.children, strict=True)
+        }
+        every = [self.places[leaf.name] for leaf in self.leaves]
+        none = np.zeros(0, int)
+        return {key: np.concatenate([none, *(every[k] for k in numbers)]) for key, numbers in parts.items()}
+
+    def with_ends(self, point: Any, tensors: list[Any]) -> Any:
+        """A point of this form with other tensors in it, and the parts that pass through untouched as they are."""
+        constants = dict(ends_of(point))
+        return self.assemble(tensors, lambda constant: constants[constant.name])
+
+    def read(self, point: Any) -> Array:
+        """The vector (p,) of a point of this form, complex where it is; raises `ValueError` for another form."""
+        tensors = zip(self.leaves, self.ends(point), strict=True)
+        arrays = {leaf.name: leaf.parts(to_numpy(end)) for leaf, end in tensors}
+        return self.vector(arrays, np.result_type(self.dtype, *arrays.values()))
+
+    @cached_property
+    def constants(self) -> dict[str, Any]:
+        """The parts that pass through untouched, by name."""
+        return {each.name: each.value for each in _constants(self.tree)}
 
     def __str__(self) -> str:
         names = self.names if len(self.names) <= 12 else (*self.names[:11], f"… ({len(self.names)} in all)")
         return ", ".join(names)
 
 
-def structure_of(point: Any, name: str = "x") -> tuple[Structure, Array]:
+def structure_of(
+    point: Any,
+    name: str = "x",
+    *,
+    moved: Collection[str] = (),
+    fixed: Callable[[str, Any], bool] | None = None,
+    root: str = "",
+    what: str = "point",
+) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called. Whole numbers count as float64. Raises `CheckError`
-    where the point holds something else than real numbers, NaN or infinity, or nothing at all.
+    `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
+    strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
+    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes
+    through untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
+
+    Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
+    how the message calls it.
     """
+    ends = {path or name: value for path, value in ends_of(point, root)}
+    if len(ends) < sum(1 for _ in ends_of(point)):
+        paths = [path for path, _ in ends_of(point, root)]
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise CheckError(f"Two tensors of the {what} are called {twice}; expected names that differ.")
+    kinds = {path: _kind(value, path) for path, value in ends.items()}
+    has_floating = "floating" in kinds.values()
+    if fixed is None:
+        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else nothing_fixed
     leaves: list[Leaf] = []
     arrays: list[Array] = []
-    structure = Structure(tree_of(point, "", name, leaves, arrays), tuple(leaves))
-    if len(set(structure.names)) < len(structure.names):
-        twice = next(each for each in structure.names if structure.names.count(each) > 1)
-        raise CheckError(f"Two tensors of the point are called {twice}; expected names that differ.")
+
+    def tree(value: Any, path: str) -> Tree:
+        parts = parts_of(value)
+        if parts is not None:
+            ways = [join(path, key, parts.named) for key in parts.keys]
+            children = tuple(tree(part, way) for part, way in zip(parts.values, ways, strict=True))
+            return Branch(parts.keys, children, parts.together, parts.named, parts.word)
+        path = path or name
+        stays = kinds[path] == "constant" or (kinds[path] == "whole" and has_floating and path not in moved)
+        if stays:
+            return Constant(path, value)
+        leaf, array = _leaf(value, path)
+        if fixed(path, value):
+            return Constant(path, value, leaf, array)
+        leaves.append(leaf)
+        arrays.append(array)
+        return len(leaves) - 1
+
+    structure = Structure(tree(point, root), tuple(leaves))
+    if not leaves and structure.constants:
+        first, value = next(iter(structure.constants.items()))
+        raise CheckError(f"The {what} has {describe(value)} at {first}; expected an array or a number.")
     if structure.size == 0:
-        raise CheckError("The point has no entries; expected at least one number.")
+        raise CheckError(f"The {what} has no entries; expected at least one number.")
     for leaf, array in zip(leaves, arrays, strict=True):
         if not np.all(np.isfinite(array)):
-            raise CheckError(f"The point has NaN or infinity in {leaf.name}; expected finite numbers.")
+            raise CheckError(f"The {what} has NaN or infinity in {leaf.name}; expected finite numbers.")
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
 
 
-def _build(tree: Tree, tensors: list[Any]) -> Any:
-    """The containers around the tensors."""
+def _wants_gradient(value: Any) -> bool:
+    return is_torch(value) and bool(value.requires_grad)
+
+
+def _wants_no_gradient(path: str, value: Any) -> bool:
+    return is_torch(value) and not value.requires_grad
+
+
+def nothing_fixed(path: str, value: Any) -> bool:
+    """No number passes through untouched."""
+    return False
+
+
+def numbers_of(tree: Tree) -> list[int]:
+    """The numbers of the tensors in a tree."""
     if isinstance(tree, Branch):
-        return tree.rebuild([_build(child, tensors) for child in tree.children])
-    return tensors[tree]
+        return [number for child in tree.children for number in numbers_of(child)]
+    return [tree] if isinstance(tree, int) else []
+
+
+def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
+    if isinstance(tree, Branch):
+        return tree.together([_assembled(child, tensors, constant) for child in tree.children])
+    return constant(tree) if isinstance(tree, Constant) else tensors[tree]
+
+
+def _constants(tree: Tree) -> Iterator[Constant]:
+    if isinstance(tree, Constant):
+        yield tree
+    elif isinstance(tree, Branch):
+        for child in tree.children:
+            yield from _constants(child)
+
+
+def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
+    if isinstance(tree, Branch):
+        parts = parts_of(point)
+        if parts is None or set(parts.keys) != set(tree.keys):
+            raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
+        given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
+        for key, child in zip(tree.keys, tree.children, strict=True):
+            _ends(child, given[key], found)
+    elif isinstance(tree, int):
+        found[tree] = point

@@ -12,10 +12,14 @@ from backprop.check.kinds import Finding
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.method import Curve
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.oracle import Behaviour, Claims, FunctionOracle
+from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import Suspect, signatures, unknown
+
+_NONLINEAR = "not-linear-in-upstream"
+_MAY_BE_NONLINEAR = ("lower-precision", "wrong-dtype", "weight-decay-extra", "weight-decay-missing")
+"""Mistakes that say why a gradient is not linear in its upstream gradient; beside others it is what is wrong."""
 
 
 @dataclass
@@ -24,7 +28,9 @@ class Evidence:
 
     own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
-    it was asked because something is wrong. check, steps, verdicts: what was compared, if anything was.
+    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. check,
+    steps, verdicts: what was compared, if anything was.
     """
 
     function: FunctionOracle
@@ -39,6 +45,8 @@ class Evidence:
     steps: Curve | None = None
     verdicts: list[TensorVerdict] = field(default_factory=list)
     in_float32: dict[str, Array] | None = None
+    gradient: GradientOracle | None = None
+    named: dict[str, Finding] = field(default_factory=dict)
 
     @property
     def changes_the_function(self) -> bool:
@@ -62,7 +70,7 @@ def report(seen: Evidence) -> GradientCheck:
         findings = _diagnosed(seen, findings)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or seen.own.has_state
-    notes = [*seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
+    notes = [*_conventions(seen), *seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
     if steps is not None and not is_wrong and np.any(steps.comparison.wrong):
         is_wrong = is_open and any(not each.finished for each in seen.verdicts)
         is_open = True
@@ -97,11 +105,25 @@ def _tensor(name: str, seen: Evidence) -> TensorCheck:
     """The verdict of a tensor; one that cannot be compared, or has another shape, is wrong."""
     for each in seen.verdicts:
         if each.tensor.name == name:
-            return replace(each.tensor, verdict="wrong") if name in seen.answer.reshaped else each.tensor
+            is_wrong = name in seen.answer.reshaped or name in seen.named
+            return replace(each.tensor, verdict="wrong") if is_wrong else each.tensor
     shape = seen.function.outputs + seen.function.structure.leaf(name).shape
     if name in seen.answer.tensors:  # it could be, but the function gives nothing to compare it with
         return TensorCheck(name, shape, "undecided", np.nan, np.nan, 0)
     return TensorCheck(name, shape, "wrong", np.inf, 0.0, 0)
+
+
+def _conventions(seen: Evidence) -> list[str]:
+    """How the gradient by a complex parameter is written."""
+    complex_ones = [leaf for leaf in seen.function.structure.leaves if leaf.is_complex]
+    if not complex_ones:
+        return []
+    sign, whose = ("-", "JAX") if complex_ones[0].conjugate else ("+", "PyTorch")
+    names = _listed([leaf.name for leaf in complex_ones])
+    return [
+        f"{names} is complex, x + iy: its gradient is ∂L/∂x {sign} i ∂L/∂y, as {whose} has it. Its last axis holds "
+        "the real and the imaginary part."
+    ]
 
 
 def _blind_spots(seen: Evidence) -> list[str]:
@@ -131,7 +153,10 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     tensors = seen.answer.comparable
     for each in seen.verdicts:
         name = each.tensor.name
-        turned = name in seen.answer.transposed
+        turned, proven = name in seen.answer.transposed, seen.named.get(name)
+        if proven is not None and (not each.wrong or proven.kind != _NONLINEAR):
+            findings = [*findings, proven]
+            continue
         if each.known is None or (each.tensor.verdict != "wrong" and not turned):
             continue
         places, size = seen.function.structure.places[name], each.known.values.shape
@@ -145,10 +170,13 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
             turned,
             tensors[name].dtype,
             None if seen.in_float32 is None else seen.in_float32.get(name),
+            seen.function.structure.leaf(name).is_complex,
         )
         named = signatures(suspect)
         if turned and any(finding.kind == "transposed" for finding in named):
             findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
+        if proven is not None:
+            named = [one for one in named if one.kind in _MAY_BE_NONLINEAR] or [proven]
         findings = findings + (named if named or turned else [_unknown(suspect, each)])
     return findings
 
@@ -170,6 +198,6 @@ def _method(seen: Evidence) -> str:
     if seen.check is None:
         return "nothing was compared"
     how = "complex step" if seen.check.complex else "central differences with Richardson extrapolation"
-    dtype = (seen.function.dtype or seen.function.structure.own_dtype).name
+    dtype = (seen.function.dtype or seen.function.structure.format).name
     whole = all(each.known is None or each.known.directions is None for each in seen.verdicts)
     return f"{how} in {dtype}, {'every entry' if whole else 'random directions'}"

@@ -99,7 +99,8 @@ class GradientCheck:
     verdict: right, wrong or undecided; `ok` is whether it is right. method: where the truth came from, in words.
     taylor_slope: the slope of |f(x + hv) - f(x) - h g·v| against h in logarithms: 2 for a right gradient of a
     smooth function, 1 for a wrong one; None where it was not measured.
-    calls: how often the function was called; gradient_calls: how often the gradient.
+    calls: how often the function was called; gradient_calls: how often the gradient. subject: what was checked, in
+    words: a gradient, or the backward pass of a function.
     """
 
     verdict: Verdict
@@ -112,6 +113,7 @@ class GradientCheck:
     calls: int = 0
     gradient_calls: int = 0
     notes: tuple[str, ...] = ()
+    subject: str = "gradient"
 
     @property
     def ok(self) -> bool:
@@ -119,14 +121,14 @@ class GradientCheck:
         return self.verdict == "right"
 
     def __str__(self) -> str:
-        parts = [_HEADLINES[self.verdict]]
+        parts = [_headline(self)]
         for title, table, lines in _sections(self):
             body = [_text_table(table)] if table else [_wrapped(line) for line in lines]
             parts.append("\n".join([title, *body] if title else body))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_HEADLINES[self.verdict])}</b></p>']
+        parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_headline(self))}</b></p>']
         for title, table, lines in _sections(self):
             parts += [f"<p>{escape(title)}</p>"] if title else []
             lines = [_html_line(line, bold=title == "Findings") for line in lines]
@@ -135,9 +137,9 @@ class GradientCheck:
 
 
 _HEADLINES = {
-    "right": "The gradient is right.",
-    "wrong": "The gradient is wrong.",
-    "undecided": "The gradient is undecided: nothing wrong was found, but not all could be compared.",
+    "right": "right",
+    "wrong": "wrong",
+    "undecided": "undecided: nothing wrong was found, but not all could be compared",
 }
 _COLOURS = {"right": "#1a7f37", "wrong": "#cf222e", "undecided": "#9a6700"}
 
@@ -147,6 +149,10 @@ _SHOWN = 8
 """Places that are listed of the entries at kinks of one tensor."""
 
 Row = tuple[str, ...]
+
+
+def _headline(check: GradientCheck) -> str:
+    return f"The {check.subject} is {_HEADLINES[check.verdict]}."
 
 
 def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequence[str]]]:
@@ -163,7 +169,7 @@ def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequen
         yield "", (), [_curve_line(check.step_curve, check.taylor_slope)]
     if check.notes:
         yield "", (), [f"Note: {note}" for note in check.notes]
-    calls = f"{check.calls} calls of the function, {check.gradient_calls} of the gradient."
+    calls = f"{check.calls} calls of the function, {check.gradient_calls} of the {check.subject}."
     yield "", (), [f"Truth: {check.method}. {calls}"]
 
 

@@ -4,6 +4,7 @@ Each signature is tried on its own, and is named only where it explains the whol
 
     zero           got = 0
     sign, factor   got = k · expected               k = -1, n, 1/n, or another number
+    conjugated     got = the conjugate of expected
     transposed     got = expectedᵀ                  or k · expectedᵀ
     weight decay   got - expected = λ · parameter
     swapped        got = the gradient of another tensor
@@ -30,7 +31,8 @@ class Suspect:
     got: in the parameter's shape (for a Jacobian, the outputs' before it). parameter: its values, None for a
     Jacobian. batch_size: n, where it is known. others: what is known of other tensors of the same shape. turned:
     whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
-    returns at the point rounded to float32, where it was asked.
+    returns at the point rounded to float32, where it was asked. is_complex: whether the last axis holds real and
+    imaginary parts.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Suspect:
     turned: bool = False
     raw_dtype: DType | None = None
     in_float32: Array | None = None
+    is_complex: bool = False
 
     @property
     def compared(self) -> tuple[Array, Array]:
@@ -58,7 +61,16 @@ def signatures(suspect: Suspect) -> list[Finding]:
     """The findings whose signature the error has; none where it has no known one."""
     if not np.any(suspect.known.usable):
         return []
-    for signature in (_zero, _factor, _transposed, _weight_decay, _swapped, _truncated, _lower_precision):
+    for signature in (
+        _zero,
+        _factor,
+        _conjugated,
+        _transposed,
+        _weight_decay,
+        _swapped,
+        _truncated,
+        _lower_precision,
+    ):
         findings = signature(suspect)
         if findings:
             return findings
@@ -188,6 +200,19 @@ def _number(k: float, precision: float) -> str:
     if abs(k - round(k)) <= precision * abs(k):
         return str(round(k))
     return f"{k:.6g}" if abs(k - 1) > _BLURRED else f"{k:.10g}"
+
+
+def _conjugated(suspect: Suspect) -> list[Finding]:
+    """got = the conjugate of expected, or a multiple of it, in a complex tensor."""
+    if not suspect.is_complex:
+        return []
+    k = _multiple(suspect.known, suspect.known.of(suspect.got * np.array([1, -1])))
+    if k is None:
+        return []
+    if abs(k - 1) <= _NEAR_ONE:
+        return suspect.finding("conjugated", "got = the complex conjugate of expected, to rounding.")
+    evidence = f"got = {_number(k, _NEAR_ONE)} · the complex conjugate of expected, to rounding."
+    return suspect.finding("conjugated", evidence) + _name(suspect, k)
 
 
 def _transposed(suspect: Suspect) -> list[Finding]:

@@ -120,7 +120,6 @@ def test_a_sparse_jacobian_is_a_jacobian():
     [
         (None, "The gradient is None; expected a dict with W1, b1"),
         ([np.zeros((2, 3)), np.zeros(3)], "The gradient is a list; expected a dict"),
-        ({"W1": None, "b1": np.zeros(3)}, "The gradient of W1 is None"),
         ({"W1": np.zeros((2, 3)) * 1j, "b1": np.zeros(3)}, "The gradient of W1 is complex"),
         ({"W1": "no", "b1": np.zeros(3)}, "The gradient of W1 is a str"),
         ({"W1": np.array(["a"]), "b1": np.zeros(3)}, "expected numbers"),
@@ -131,8 +130,18 @@ def test_an_answer_that_is_no_gradient_is_refused_in_a_sentence(answer, said):
         read_answer(answer, FORM)
 
 
+def test_none_in_the_place_of_a_tensor_is_a_gradient_of_zero():
+    answer = read_answer({"W1": None, "b1": np.ones(3)}, FORM)
+    assert kinds(answer) == []
+    assert not np.any(answer.tensors["W1"])
+    assert answer.notes == ["The gradient of W1 is None, which stands for 0."]
+
+
 def test_a_pair_of_value_and_gradient_is_told_from_a_gradient_of_two_tensors():
     gradient = {"W1": np.zeros((2, 3)), "b1": np.zeros(3)}
     assert value_and_gradient((1.5, gradient), FORM) == (1.5, gradient)
     assert value_and_gradient(gradient, FORM) == (None, gradient)
     assert value_and_gradient((1.0, 2.0), structure_of((3.0, 4.0))[0]) == (None, (1.0, 2.0))
+    two = structure_of((np.ones(2), np.ones(3)))[0]
+    assert value_and_gradient((1.0, ([1, 2], [1, 2, 3])), two) == (1.0, ([1, 2], [1, 2, 3]))
+    assert value_and_gradient(([1, 2], [1, 2, 3]), two) == (None, ([1, 2], [1, 2, 3]))

@@ -70,11 +70,36 @@ def test_containers_keep_their_kind():
     assert np.array_equal(structure.build(vector).vector, params.vector)
 
 
-def test_numbers_stay_numbers_and_whole_ones_become_floats():
-    structure, vector = structure_of([2, 1.5, np.float32(3), np.array([1, 2])])
+def test_numbers_stay_numbers_and_whole_ones_alone_become_floats():
+    structure, vector = structure_of([1.5, np.float32(3)])
+    assert [type(each) for each in structure.build(vector)] == [float, np.float32]
+    structure, vector = structure_of([2, np.array([1, 2])])
     built = structure.build(vector)
-    assert [type(each) for each in built] == [float, float, np.float32, np.ndarray]
-    assert built[3].dtype == np.float64
+    assert [type(each) for each in built] == [float, np.ndarray]
+    assert built[1].dtype == np.float64
+
+
+def test_what_has_no_gradient_passes_through_untouched():
+    labels = np.array([1, 0])
+    point = {"W": np.ones(2), "labels": labels, "mask": np.array([True]), "name": "x", "none": None, "n": 3}
+    structure, vector = structure_of(point)
+    assert structure.names == ("W",)
+    built = structure.build(vector, np.dtype(np.complex128))
+    assert {key: built[key] for key in ("name", "none", "n")} == {"name": "x", "none": None, "n": 3}
+    assert built["labels"].dtype == labels.dtype
+    built["labels"][0] = 7
+    assert structure.build(vector)["labels"][0] == 1
+    assert structure_of(point, moved={"n"})[0].names == ("W", "n")
+
+
+def test_a_complex_tensor_is_two_real_ones():
+    structure, vector = structure_of({"z": np.array([1 + 2j, 3j]), "w": 1 - 1j})
+    assert [leaf.shape for leaf in structure.leaves] == [(2, 2), (2,)]
+    assert np.array_equal(vector, [1, 2, 0, 3, 1, -1])
+    built = structure.build(vector)
+    assert np.array_equal(built["z"], [1 + 2j, 3j])
+    assert built["w"] == 1 - 1j
+    assert structure.build(vector, np.dtype(np.float64))["z"].dtype == np.complex128
 
 
 def test_a_point_is_built_in_another_dtype_where_that_is_asked_for():
@@ -93,8 +118,9 @@ def test_what_is_built_shares_no_memory():
     ("point", "said"),
     [
         ({"W": None}, "None at W"),
-        ([np.zeros(2), "text"], r"a str at \[1\]"),
-        (np.array([1j]), "complex128 at x"),
+        ([np.zeros(2), object()], r"an object at \[1\]"),
+        ([None, "text"], r"None at \[0\]"),
+        (np.array([np.nan + 1j]), "NaN or infinity in x"),
         (np.array([np.nan]), "NaN or infinity in x"),
         ({}, "no entries"),
         ([], "no entries"),

@@ -52,21 +52,39 @@ class Direction:
 
 @dataclass(frozen=True)
 class Scales:
-    """The scales of all entries (p,): each one's own, and that of its tensor, which is never smaller."""
+    """The scales of all entries (p,): each one's own, and that of its tensor, which is never smaller.
+
+    inward (p,): 1 or -1 for entries on the edge of their bounds, which move to this side alone; 0 for others.
+    """
 
     own: Array
     tensor: Array
+    inward: Array
 
 
-def scales(structure: Structure, point: Array, factor: float = 1.0) -> Scales:
-    """The scales (p,) of the entries of a point, times a factor."""
+_EDGE = 2.0**-7
+"""Of the room on the other side: an entry with less room on one side is on the edge of its bounds."""
+
+
+def scales(
+    structure: Structure, point: Array, factor: float = 1.0, bounds: tuple[Array, Array] | None = None
+) -> Scales:
+    """The scales (p,) of the entries of a point, times a factor, and no larger than the room within their bounds."""
     own, tensor = np.abs(point), np.empty_like(point)
     for name, view in structure.views(tensor).items():
         x = structure.views(own)[name]
         largest = np.max(x, initial=0)
         mean = largest * np.sqrt(np.mean((x / largest) ** 2)) if largest > 0 else 1.0
         view[...] = np.maximum(x, mean)
-    return Scales(factor * np.where(own > 0, own, tensor), factor * tensor)
+    own, tensor = factor * np.where(own > 0, own, tensor), factor * tensor
+    if bounds is None:
+        return Scales(own, tensor, np.zeros(len(point)))
+    down, up = point - bounds[0], bounds[1] - point
+    most = np.maximum(down, up)
+    at_edge = np.minimum(down, up) < _EDGE * np.minimum(most, own)
+    room = np.where(at_edge, most, np.minimum(down, up))
+    inward = np.where(at_edge, np.where(up >= down, 1.0, -1.0), 0.0)
+    return Scales(np.minimum(own, room), np.minimum(tensor, room), inward)
 
 
 def random_signs(count: int | tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -74,16 +92,24 @@ def random_signs(count: int | tuple[int, ...], rng: np.random.Generator) -> Arra
     return np.asarray(rng.choice((-1.0, 1.0), count))
 
 
-def random_direction(where: Array, scale: Array, rng: np.random.Generator) -> Direction:
-    """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance."""
-    sizes = rng.uniform(0.5, 1.5, len(where)) * random_signs(len(where), rng)
-    return Direction(where, _few_bits(sizes * scale[where]).astype(scale.dtype))
+def random_direction(
+    where: Array, scale: Array, rng: np.random.Generator, inward: Array | None = None
+) -> Direction:
+    """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance.
+
+    inward (p,): the sign of those that move to one side alone, as in `Scales`.
+    """
+    sizes, signs = rng.uniform(0.5, 1.5, len(where)), random_signs(len(where), rng)
+    if inward is not None:
+        signs = np.where(inward[where] != 0, inward[where], signs)
+    return Direction(where, _few_bits(sizes * signs * scale[where]).astype(scale.dtype))
 
 
 def entry_direction(index: int, scale: Scales) -> Direction:
     """One entry by its own scale."""
-    by = _few_bits(scale.own[[index]])
-    return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / by[0]))
+    sign = -1.0 if scale.inward[index] < 0 else 1.0
+    by = sign * _few_bits(scale.own[[index]])
+    return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / abs(by[0])))
 
 
 def _few_bits(values: Array) -> Array:

@@ -14,7 +14,8 @@ import math
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.oracle import FunctionOracle, round_to
+from backprop.check.leaves import round_to
+from backprop.check.oracle import FunctionOracle
 
 ROOMY = 200
 """With a budget of fewer calls than this, noise is measured in one place only."""
@@ -113,11 +114,10 @@ def deviation(values: Array) -> Array:
 
 def _floor(function: FunctionOracle, values: Array) -> Array:
     """Rounding of the values (m,): float32's eps if they are float32, or exactly representable in it."""
-    given = float(np.finfo(function.given).eps) if function.given.kind == "f" else 0.0
     seen = np.concatenate([function.value[None], np.nan_to_num(values)])
     with np.errstate(all="ignore"):
         single = np.all(seen.astype(np.float32) == seen, axis=0) & (np.ptp(seen, axis=0) > 0)
-    eps = max(function.eps, given)
+    eps = max(function.eps, function.given)
     return np.asarray(np.where(single, max(eps, _SINGLE), eps) * np.max(np.abs(seen), axis=0))
 
 

@@ -129,7 +129,8 @@ class Slope:
     rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where
     their difference grows as the step falls, or the kink lies a little beside the point; bent: where the largest
     steps look as if they might: the even part of the function does not fall with the step as that of a smooth
-    function does. edge: where the function has values on one side only. settled: whether the quotients have come
+    function does. edge: where the function has values on one side only,
+    and no bounds say why. settled: whether the quotients have come
     to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
     together. moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change
     of steps near the function's structure that the next smaller one shows as well, 0 where none is. finest: the
@@ -267,14 +268,16 @@ class Ladder:
         seen = (changes > 5 * noise * h) & (steps[:, None] <= NEAR)
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
-        scale = np.maximum(np.abs(value.value), np.maximum(np.abs(right.value), np.abs(left.value)))
+        # Beyond its bounds a function has no slope, and needs none.
+        larger = np.maximum if self.function.bounds is None else np.fmax
+        scale = np.maximum(np.abs(value.value), larger(np.abs(right.value), np.abs(left.value)))
         enough = np.maximum(np.maximum(_KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
         return Slope(
             *value,
             kink=kink & ~one_side,
             jump=jump & ~one_side,
             bent=_is_bent(gaps, 4 * noise, scale),
-            edge=one_side,
+            edge=one_side & (self.function.bounds is None),
             settled=np.isfinite(value.value) & (value.error <= enough),
             left=left.value,
             right=right.value,
@@ -445,7 +448,7 @@ def complex_slope(function: FunctionOracle, direction: Direction) -> Array | Non
     """The slope (m,) along `direction`; None where the function takes no complex numbers, or no calls are left."""
     if not function.room(1):
         return None
-    step = _STEP if function.structure.own_dtype == np.float64 else _STEP_IF_NARROW
+    step = _STEP if function.structure.format.bits == 53 else _STEP_IF_NARROW
     point = function.point.astype(np.result_type(function.point, np.complex64))
     point[direction.where] += 1j * step * direction.by
     value = function.at_complex(point)

@@ -41,12 +41,13 @@ class Table:
         direction = entry_direction(index, check.scales)
         found = compare(check, direction, confirm=check.confirmed < _CONFIRMED)
         scale, unclear = direction.by[0], found.kink | found.open
+        size, sides = abs(scale), (found.left, found.right) if scale > 0 else (found.right, found.left)
         self.expected[:, index] = found.value / scale
-        self.error[:, index] = np.where(unclear, np.inf, found.error / scale)
-        self.tolerance[:, index] = np.where(unclear, np.inf, found.tolerance / scale)
+        self.error[:, index] = np.where(unclear, np.inf, found.error / size)
+        self.tolerance[:, index] = np.where(unclear, np.inf, found.tolerance / size)
         self.wrong[:, index], self.open[:, index], self.kink[:, index] = found.wrong, found.open, found.kink
-        self.steep[:, index] = found.steep / abs(scale)
-        self.left[:, index], self.right[:, index] = found.left / scale, found.right / scale
+        self.steep[:, index] = found.steep / size
+        self.left[:, index], self.right[:, index] = (side / scale for side in sides)
         self.seen[index] = True
         if found.reason:
             self.reasons[index] = found.reason
@@ -246,7 +247,8 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
 
 def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
-    return [random_direction(where, scale, check.rng) for scale in (check.scales.tensor, check.scales.own)]
+    both = (check.scales.tensor, check.scales.own)
+    return [random_direction(where, scale, check.rng, check.scales.inward) for scale in both]
 
 
 def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
@@ -259,7 +261,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
     if not search.wrong or not len(free):
         return
     for _ in range(_FOR_SIGNATURE):
-        direction = random_direction(free, check.scales.tensor, check.rng)
+        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
         search.comparisons.append(compare(check, direction, thorough=True, confirm=False))
     sample = check.rng.choice(free, min(_SAMPLE, len(free)), replace=False)
     for place in sample:
@@ -271,7 +273,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
         free = search.without_kinks(where)
         if not len(free):
             return False
-        direction = random_direction(free, check.scales.tensor, check.rng)
+        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
         return bool(np.any(compare(check, direction, confirm=False).wrong))
 
     search.slices = locate(int(search.places[0]), search.shape, is_wrong)
@@ -285,7 +287,7 @@ def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table
     """Find the slices whose entries sit at a kink, and compare the rest without them."""
 
     def at_kink(where: Array) -> bool:
-        direction = random_direction(where, check.scales.tensor, check.rng)
+        direction = random_direction(where, check.scales.tensor, check.rng, check.scales.inward)
         return bool(np.any(compare(check, direction, thorough=True).kink))
 
     search.kinks = locate(int(search.places[0]), search.shape, at_kink)

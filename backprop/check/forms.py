@@ -1,0 +1,272 @@
+"""Forms: in which of several ways a backward pass or a pushforward is called, told by what works.
+
+    backward(upstream, cache)          forward returned (y, cache) or (y, z, cache)
+    backward(upstream, *inputs)        forward returned y or (y, z)
+    backward(upstream)                 the layer keeps what it needs
+
+The upstream gradient of several outputs is handed over as one tuple, or as one argument for each output.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from backprop.check.leaves import is_none, read, to_numpy
+from backprop.check.oracle import first_difference
+from backprop.check.points import Structure, nothing_fixed, structure_of
+from backprop.check.trees import copied, ends_of
+from backprop.errors import CheckError
+
+_LINEAR = 1e-2
+"""Of its size: what a derivative is twice as large where its upstream gradient is, however it rounds."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to call. words: as a reader writes it. outputs: of what forward returned, those that count.
+
+    arguments: from the upstream gradient, what forward returned and the inputs, to the arguments.
+    """
+
+    words: str
+    outputs: Callable[[Any], Any]
+    arguments: Callable[[Any, Any, Sequence[Any]], Sequence[Any]]
+
+
+def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -> list[Form]:
+    """Every way in which a backward pass may be meant to be called, after what forward returned.
+
+    cache: whether the last thing that forward returns is a cache, where that is known.
+    """
+    forms = []
+    if _is_several(returned) and cache is not False:
+        whole = _outputs_before_cache(returned)
+        forms += _with_upstream(whole, _outputs_before_cache, "cache", lambda back, inputs: [back[-1]])
+    if cache is not True:
+        forms += _with_upstream(returned, _same, ", ".join(names), lambda back, inputs: list(inputs))
+        forms.append(Form("backward(upstream)", _same, lambda u, back, inputs: [u]))
+    return forms
+
+
+def _is_several(returned: Any) -> bool:
+    return isinstance(returned, tuple) and len(returned) > 1 and not hasattr(returned, "_fields")
+
+
+def _outputs_before_cache(returned: Any) -> Any:
+    return returned[0] if len(returned) == 2 else returned[:-1]
+
+
+def _same(returned: Any) -> Any:
+    return returned
+
+
+def _with_upstream(
+    outputs: Any,
+    of_returned: Callable[[Any], Any],
+    words: str,
+    rest: Callable[[Any, Sequence[Any]], list[Any]],
+) -> list[Form]:
+    """The ways to hand over the upstream gradient: whole, one by one, and one by one without None."""
+    forms = [
+        Form(f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
+    ]
+    if _is_several(outputs):
+        count = len(outputs)
+        each = ", ".join(f"upstream_{k}" for k in range(count))
+        forms.append(
+            Form(
+                f"backward({each}, {words})",
+                of_returned,
+                lambda u, back, inputs: [*u, *rest(back, inputs)],
+            )
+        )
+        moving = [k for k in range(count) if _has_numbers(outputs[k])]
+        if len(moving) < count:
+            each = ", ".join(f"upstream_{k}" for k in moving)
+            forms.append(
+                Form(
+                    f"backward({each}, {words})",
+                    of_returned,
+                    lambda u, back, inputs: [*(u[k] for k in moving), *rest(back, inputs)],
+                )
+            )
+    return forms
+
+
+def _has_numbers(output: Any) -> bool:
+    """Whether an output has a gradient: floating numbers are in it."""
+    return any(end is not None and read(end)[1] is not None for _, end in ends_of(output))
+
+
+def forms_of_pushforward(
+    names: Sequence[str], moving: Sequence[str], tangents_first: bool | None
+) -> list[Form]:
+    """Every way in which a pushforward may be meant to be called. moving: the names of the inputs with tangents."""
+    inputs, forms = ", ".join(names), []
+    if not tangents_first:
+        whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
+        forms.append(whole)
+    for with_tangents in [names] if len(moving) == len(names) else [names, moving]:
+        forms += _with_tangents(inputs, list(with_tangents), tangents_first)
+    return forms
+
+
+def _with_tangents(inputs: str, names: list[str], tangents_first: bool | None) -> list[Form]:
+    tangents = ", ".join(f"d{name}" for name in names)
+    after = Form(
+        f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *(v[name] for name in names)]
+    )
+    before = Form(
+        f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*(v[name] for name in names), *x]
+    )
+    return [after, before] if tangents_first is None else [before] if tangents_first else [after]
+
+
+def choose(
+    forms: Sequence[Form],
+    code: Callable[..., Any],
+    arguments: Callable[[Form, float], Sequence[Any]],
+    read: Callable[[Any], tuple[Any, bool]],
+    called: str,
+    keyword: str,
+) -> tuple[Form, Any]:
+    """The one way to call `code` that works, and what it answered.
+
+    arguments: for a way and a factor of the upstream gradient. read: an answer as what it stands for, and whether
+    it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
+
+    A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
+    is linear in the upstream gradient is meant. Raises `CheckError` where several are left, or none; an exception of
+    the only way that takes so many arguments is passed on.
+    """
+    usable = [form for form in forms if takes(code, *arguments(form, 1))]
+    works: list[tuple[Form, Any, bool]] = []
+    failed: list[tuple[Form, Exception]] = []
+    for form in usable:
+        try:
+            works.append((form, *read(copied(code(*arguments(form, 1))))))
+        except Exception as error:  # of whatever kind: it is the user's
+            failed.append((form, error))
+    if not works:
+        if len(failed) == 1:
+            raise failed[0][1]
+        seen = "; ".join(f"{form.words}: {type(error).__name__}: {error}" for form, error in failed)
+        words = seen or f"it takes none of {'; '.join(form.words for form in forms)}"
+        raise CheckError(f"{called} could be called in no way: {words}")
+    works = [one for one in works if one[2]] or works
+    different = works[:1]
+    for one in works[1:]:
+        if all(first_difference(one[1], other[1]) is not None for other in different):
+            different.append(one)
+    if len(different) > 1:
+        linear = [one for one in different if _doubles(one[1], read, code, arguments(one[0], 2))]
+        different = linear or different
+    if len(different) > 1:
+        ways = " and ".join(form.words for form, *_ in different)
+        raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
+    return different[0][0], different[0][1]
+
+
+def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
+    """Whether a function takes such arguments, as far as it can be told."""
+    try:
+        inspect.signature(code).bind(*arguments, **named)
+    except TypeError:
+        return False
+    except ValueError:  # it has no signature
+        return True
+    return True
+
+
+def _doubles(
+    answer: Any, read: Callable[[Any], tuple[Any, bool]], code: Callable[..., Any], arguments: Sequence[Any]
+) -> bool:
+    """Whether the answer for an upstream gradient that is twice as large is twice as large."""
+    try:
+        twice = dict(ends_of(read(copied(code(*arguments)))[0]))
+    except Exception:  # of whatever kind: it is the user's
+        return False
+    for name, once in ends_of(answer):
+        if is_none(once) or is_none(twice.get(name)):
+            continue
+        one, two = to_numpy(once), to_numpy(twice[name])
+        if one.shape != two.shape or np.any(np.abs(two - 2 * one) > _LINEAR * np.max(np.abs(two), initial=0)):
+            return False
+    return True
+
+
+# Inputs: the arguments of forward, under the names that it has for them.
+
+
+def named_inputs(forward: Any, inputs: Any) -> tuple[dict[str, Any], bool]:
+    """The inputs by name, and whether they are handed over by keyword: those of a dict whose names forward knows."""
+    is_named = isinstance(inputs, dict) and inputs and all(isinstance(key, str) for key in inputs)
+    if is_named and takes(forward, **inputs):
+        order = [name for name in inspect.signature(forward).parameters if name in inputs]
+        return {name: inputs[name] for name in dict.fromkeys([*order, *inputs])}, True
+    is_many = isinstance(inputs, list | tuple) and not hasattr(inputs, "_fields")
+    values = list(inputs) if is_many else [inputs]
+    names = _argument_names(forward)[: len(values)]
+    names += [f"inputs[{k}]" for k in range(len(names), len(values))]
+    return dict(zip(names, values, strict=True)), False
+
+
+def _argument_names(forward: Any) -> list[str]:
+    """The names of the positional parameters; of a PyTorch function those of its forward pass."""
+    owner = getattr(forward, "__self__", None)
+    if isinstance(owner, type) and hasattr(owner, "forward"):
+        forward = owner.forward
+    try:
+        parameters = inspect.signature(forward).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [each.name for each in parameters if each.kind in positional and each.name != "ctx"]
+
+
+def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: str) -> dict[str, Any]:
+    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
+
+    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
+    """
+    names = list(inputs)
+    if answer is None:
+        raise CheckError(f"{called} gave None; expected one gradient for each of {', '.join(names)}.")
+    moving = [name for name in names if is_moving(name, structure)]
+    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
+    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
+    if isinstance(answer, dict) and not (is_container and lone not in answer):
+        return answer
+    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
+    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
+    if lone is not None and not is_several:
+        return {lone: answer}
+    given = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
+        if len(given) == len(wanted):
+            return dict(zip(wanted, given, strict=True))
+    got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
+    raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
+
+
+def is_moving(name: str, structure: Structure) -> bool:
+    """Whether an input holds numbers that move."""
+    return any(is_part(leaf, (name,)) for leaf in structure.names)
+
+
+def is_part(path: str, names: Collection[str]) -> bool:
+    """Whether a path is one of these names, or leads into what is called so."""
+    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
+
+
+def outputs_of(outputs: Any) -> Structure:
+    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
+    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
+    if not _has_numbers(outputs):
+        raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
+    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))

@@ -1,0 +1,332 @@
+"""Leaves: the numbers of a point as NumPy arrays, and back as the arrays of the library that they came from.
+
+The one place that knows PyTorch, JAX, pandas and ml_dtypes. None of them is imported here: who holds one of their
+arrays has loaded the library already.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import math
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backprop.arrays import Array, DType
+
+# Formats: in how many bits a number is kept. NumPy knows no bfloat16: such numbers are kept in float32.
+
+
+class Format(NamedTuple):
+    """The format of floating numbers: its name, and the bits of its significand, 53 for float64."""
+
+    name: str
+    bits: int
+
+    @property
+    def eps(self) -> float:
+        """The distance from 1 to the next number."""
+        return 2.0 ** (1 - self.bits)
+
+
+@functools.cache
+def format_of(dtype: DType) -> Format:
+    """The format of a NumPy dtype, real or complex."""
+    return Format(dtype.name, 1 - round(math.log2(float(np.finfo(dtype).eps))))
+
+
+def round_to(values: Array, bits: int) -> Array:
+    """The nearest numbers of so many bits."""
+    mantissa, exponent = np.frexp(values)
+    return np.asarray(np.ldexp(np.round(mantissa * 2.0**bits) * 2.0**-bits, exponent))
+
+
+# Arrays of other libraries.
+
+
+def library(name: str) -> Any:
+    """A library that the user has loaded, or None."""
+    return sys.modules.get(name)
+
+
+def is_torch(value: Any) -> bool:
+    """Whether it is a PyTorch tensor."""
+    torch = library("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def is_jax(value: Any) -> bool:
+    """Whether it is a JAX array."""
+    jax = library("jax")
+    return jax is not None and isinstance(value, jax.Array)
+
+
+def is_pandas(value: Any) -> bool:
+    """Whether it is a Series, whose numbers have labels."""
+    pandas = library("pandas")
+    return pandas is not None and isinstance(value, pandas.Series)
+
+
+def is_none(value: Any) -> bool:
+    """Whether it stands for no gradient: None, or JAX's float0."""
+    return value is None or (isinstance(value, np.ndarray) and value.dtype.names == ("float0",))
+
+
+def _is_narrow(dtype: DType) -> bool:
+    """Whether it is a dtype of ml_dtypes, such as bfloat16, of which NumPy does not know that it is floating."""
+    ml_dtypes = library("ml_dtypes")
+    if dtype.kind != "V" or dtype.fields is not None or ml_dtypes is None:
+        return False
+    return hasattr(ml_dtypes, dtype.name)
+
+
+def read(value: Any) -> tuple[Array, Format | None]:
+    """Any array or number as a NumPy array, and the format of its numbers; None where these are not floating.
+
+    Raises what NumPy raises for what is no array.
+    """
+    if is_torch(value):
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        value = value.to_dense() if value.layout is not library("torch").strided else value
+        bits = 1 - round(math.log2(library("torch").finfo(value.dtype).eps)) if _floats(value) else 0
+        if bits and bits < 11:  # NumPy has no such dtype
+            return value.float().numpy(), Format(str(value.dtype).removeprefix("torch."), bits)
+        value = value.numpy()
+    array = np.asarray(value)
+    if _is_narrow(array.dtype):
+        name, eps = array.dtype.name, float(library("ml_dtypes").finfo(array.dtype).eps)
+        return array.astype(np.float32), Format(name, 1 - round(math.log2(eps)))
+    return array, format_of(array.dtype) if array.dtype.kind in "fc" else None
+
+
+def _floats(tensor: Any) -> bool:
+    return bool(tensor.is_floating_point() or tensor.is_complex())
+
+
+def to_numpy(value: Any) -> Array:
+    """Any array or number as a NumPy array."""
+    return read(value)[0]
+
+
+def copied_leaf(value: Any) -> Any:
+    """An array in memory of its own; anything else copied as deeply as it can be."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if is_torch(value):
+        return value.detach().clone().requires_grad_(value.requires_grad)
+    if is_jax(value):  # it cannot be changed
+        return value
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # of whatever kind, such as a generator's
+        return value
+
+
+def back_to(like: Any, original: Format | None) -> Callable[[Array, bool], Any] | None:
+    """What turns a NumPy array into one of the library of `like`; None where that is NumPy with a dtype of its own.
+
+    The array is turned into the dtype of `like`, or keeps its own where it is to be `wide`. The device stays, and so
+    does whether PyTorch records a gradient.
+    """
+    if is_torch(like):
+        torch = library("torch")
+        device, dtype, wants = like.device, like.dtype, like.requires_grad
+
+        def tensor(array: Array, wide: bool) -> Any:
+            made = torch.from_numpy(array).to(device=device, dtype=None if wide else dtype)
+            return made.requires_grad_(wants)
+
+        return tensor
+    if is_jax(like):
+        jnp, dtype = library("jax").numpy, like.dtype
+        return lambda array, wide: jnp.asarray(array, None if wide else dtype)
+    if is_pandas(like):
+        index, name, kind = like.index, like.name, type(like)
+        return lambda array, wide: kind(array, index=index, name=name)
+    if original is not None and isinstance(like, np.ndarray | np.generic) and _is_narrow(like.dtype):
+        dtype = like.dtype
+        return lambda array, wide: array if wide else array.astype(dtype)
+    return None
+
+
+@contextlib.contextmanager
+def float64_in_jax(needed: bool) -> Iterator[None]:
+    """Let JAX compute in float64, which it does not unless it is told so."""
+    jax = library("jax")
+    if not needed or jax is None:
+        yield
+        return
+    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
+    with enable(True):
+        yield
+
+
+@contextlib.contextmanager
+def seeded_torch(needed: bool) -> Iterator[None]:
+    """Let PyTorch draw the same random numbers in every call, such as those of dropout."""
+    if not needed:
+        yield
+        return
+    random = library("torch").random
+    with random.fork_rng():
+        random.manual_seed(0)
+        yield
+
+
+# Leaf: one tensor of a point.
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A tensor of a point.
+
+    shape, dtype: of its real numbers; those of a complex tensor are pairs of real and imaginary part, along a last
+    axis of two. format: in which the point is known; that of bfloat16 is narrower than its dtype, float32.
+    scalar: the type of a number that is no array, None for an array. weak: a Python or whole number, whose gradient
+    may be of any floating dtype. is_complex: whether it is complex. conjugate: whether its gradient is written as
+    JAX does, ∂L/∂x - i ∂L/∂y, and not ∂L/∂x + i ∂L/∂y. native: into the array of another library.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    format: Format
+    scalar: type | None = None
+    weak: bool = False
+    is_complex: bool = False
+    conjugate: bool = False
+    native: Callable[[Array, bool], Any] | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of its entries."""
+        return math.prod(self.shape)
+
+    def build(self, values: Array, dtype: DType | None = None) -> Any:
+        """`values` as an array of its own, or as the number that it was."""
+        wanted = self.dtype if dtype is None else dtype
+        array = np.array(values, wanted).reshape(self.shape)
+        if self.is_complex:
+            array = array.view(np.result_type(wanted, np.complex64)).reshape(self.shape[:-1])
+        if self.native is not None:
+            return self.native(array, dtype is not None)
+        if self.scalar is None:
+            return array
+        number = array[()]
+        return number.item() if self.scalar in (float, complex) and wanted.itemsize <= 16 else number
+
+    def rounded(self, values: Array) -> Array:
+        """`values` in numbers of its own format."""
+        kept = values.astype(self.dtype)
+        return kept if self.format.bits >= format_of(self.dtype).bits else round_to(kept, self.format.bits)
+
+    def parts(self, array: Array) -> Array:
+        """The real numbers of an array that may be complex, as this tensor keeps them."""
+        if not self.is_complex:
+            return array
+        array = np.ascontiguousarray(array, np.result_type(array.dtype, np.complex64))
+        array = array.conj() if self.conjugate else array
+        return array.view(array.real.dtype).reshape(*array.shape, 2)
+
+
+# Derivatives by PyTorch and JAX themselves, which are the claim where there is no backward pass written by hand.
+
+
+def as_upstream(value: Any) -> Any:
+    """An upstream gradient as the library of the output takes it: JAX takes the conjugate of a complex one."""
+    if is_torch(value):
+        return value.detach()
+    return value.conj() if is_jax(value) else value
+
+
+def no_upstream(value: Any) -> Any:
+    """What stands in the place of an upstream gradient for an output without one."""
+    return np.zeros(value.shape, library("jax").dtypes.float0) if is_jax(value) else None
+
+
+def autodiff_for(forward: Any, values: Iterable[Any]) -> str | None:
+    """The library that differentiates `forward` at such inputs, "torch" or "jax"; None where none does."""
+    values = list(values)
+    if any(map(is_torch, values)):
+        return "torch"
+    is_from_jax = type(forward).__module__.partition(".")[0] in ("jax", "jaxlib")
+    return "jax" if is_from_jax or any(map(is_jax, values)) else None
+
+
+def as_jax(value: Any) -> Any:
+    """A NumPy array of floating numbers as a JAX array; anything else as it is."""
+    is_array = isinstance(value, np.ndarray | np.generic) and read(value)[1] is not None
+    return library("jax").numpy.asarray(value) if is_array else value
+
+
+def recorded_by_torch(run: Callable[[], Any], tensors: list[Any]) -> Any:
+    """What `run` returns, while PyTorch records what becomes of `tensors`."""
+    for tensor in tensors:
+        tensor.requires_grad_()
+    with library("torch").enable_grad():
+        return run()
+
+
+def pull_back_in_torch(outputs: list[Any], upstream: list[Any], tensors: list[Any]) -> list[Any]:
+    """The vector-Jacobian product of outputs that were recorded; None by a tensor that none of them depends on."""
+    pairs = [pair for pair in zip(outputs, upstream, strict=True) if pair[0].requires_grad]
+    recorded, given = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return list(library("torch").autograd.grad(recorded, tensors, given, allow_unused=True))
+
+
+def pull_back_in_jax(
+    run: Callable[[list[Any]], Any], upstream: Callable[[Any], Any], tensors: list[Any]
+) -> list[Any]:
+    """The vector-Jacobian product of `run` by `tensors`. upstream: from what it returns, to its upstream gradient."""
+    returned, pull = library("jax").vjp(lambda *moved: run(list(moved)), *tensors)
+    return list(pull(upstream(returned)))
+
+
+def push_forward_in_torch(
+    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
+) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
+    torch = library("torch")
+    forward_mode = torch.autograd.forward_ad
+    with warnings.catch_warnings(), forward_mode.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
+        duals = [
+            forward_mode.make_dual(tensor.detach(), tangent)
+            for tensor, tangent in zip(tensors, tangents, strict=True)
+        ]
+        found = [(output, forward_mode.unpack_dual(output).tangent) for output in run(duals)]
+        return [torch.zeros_like(output) if tangent is None else tangent for output, tangent in found]
+
+
+def push_forward_in_jax(
+    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
+) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by JAX's forward mode."""
+    pushed = library("jax").jvp(lambda *moved: run(list(moved)), tuple(tensors), tuple(tangents))
+    return list(pushed[1])
+
+
+def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module."""
+    torch = library("torch")
+    if torch is None or not isinstance(module, torch.nn.Module):
+        return None
+    parameters = {name: each for name, each in module.named_parameters() if each.requires_grad}
+    others = {name: each.detach() for name, each in module.named_parameters() if name not in parameters}
+    others |= dict(module.named_buffers())
+
+    def function(given: dict[str, Any], *inputs: Any) -> Any:
+        dtype = next((each.dtype for each in given.values()), None)
+        kept = {  # a module may change its buffers
+            name: each.detach().clone().to(dtype if each.is_floating_point() else None)
+            for name, each in others.items()
+        }
+        return torch.func.functional_call(module, {**given, **kept}, inputs)
+
+    return function, parameters

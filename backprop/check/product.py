@@ -1,0 +1,167 @@
+"""The vector-Jacobian product of a forward pass, for an upstream gradient that may be replaced by another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.forms import named_inputs, outputs_of
+from backprop.check.leaves import (
+    as_jax,
+    as_upstream,
+    autodiff_for,
+    is_jax,
+    is_torch,
+    module_as_function,
+    no_upstream,
+    seeded_torch,
+)
+from backprop.check.numeric.directions import random_signs
+from backprop.check.oracle import differing
+from backprop.check.points import Structure, nothing_fixed, structure_of
+from backprop.check.trees import copied, ends_of, mapped
+from backprop.errors import CheckError
+
+# Forward: the function of the inputs by name, and the library that differentiates it, where one is to do that.
+
+_PARAMETERS = "parameters"
+"""The input that holds the parameters of a module."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A forward pass at its inputs: `point` (p,) in a `structure`. run: from the inputs by name to what it returns.
+
+    inputs: by name. autodiff: "torch" or "jax", where the derivative is the one that this library takes; else None.
+    """
+
+    run: Callable[[dict[str, Any]], Any]
+    inputs: dict[str, Any]
+    autodiff: str | None
+    structure: Structure
+    point: Array
+
+    @property
+    def by_library(self) -> str:
+        """The sentence that says whose derivative it is."""
+        library = {"torch": "PyTorch", "jax": "JAX"}[str(self.autodiff)]
+        return f"The derivative is the one that {library} takes of forward."
+
+
+def forward_pass(
+    forward: Any, inputs: Any, derivative: Any, is_setting: Callable[[str, Any], bool] = nothing_fixed
+) -> Forward:
+    """The forward pass, with the derivative that was written by hand, or none.
+
+    is_setting: which numbers have no gradient, of a derivative by hand.
+    Raises `CheckError` where there are no inputs, or no derivative of any kind.
+    """
+    if inputs is None:
+        raise CheckError("There are no inputs; expected a tuple with one for each argument of forward.")
+    module = module_as_function(forward)
+    named, by_keyword = named_inputs(forward if module is None else forward.forward, inputs)
+    if module is not None:
+        forward, parameters = module
+        named = {_PARAMETERS: parameters, **named}
+
+    has_torch = any(is_torch(end) for _, end in ends_of(named))
+
+    def run(point: dict[str, Any]) -> Any:
+        with seeded_torch(has_torch):
+            return forward(**point) if by_keyword else forward(*point.values())
+
+    autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if derivative is None else None
+    if derivative is None and autodiff is None:
+        raise CheckError(
+            "There is no derivative; expected one, or inputs that are PyTorch tensors or JAX arrays: their library "
+            "has a derivative of forward, which is checked then."
+        )
+    if autodiff == "jax":
+        named = mapped(as_jax, named)
+    structure, x = structure_of(named, fixed=_fixed(named, autodiff, is_setting))
+    return Forward(run, named, autodiff, structure, x)
+
+
+def _fixed(
+    named: dict[str, Any], autodiff: str | None, is_setting: Callable[[str, Any], bool]
+) -> Callable[[str, Any], bool]:
+    """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
+    if autodiff == "jax":
+        return lambda path, value: not is_jax(value)
+    inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
+    wanted = any(is_torch(end) and end.requires_grad for end in inputs)
+    alone = is_setting if autodiff is None else lambda path, value: not is_torch(value)
+    return lambda path, value: alone(path, value) or (wanted and is_torch(value) and not value.requires_grad)
+
+
+# The product: the function to a number and the claim of its gradient, for an upstream gradient that may be replaced.
+
+
+@dataclass
+class Product:
+    """The vector-Jacobian product of a forward pass at inputs (p,), for an `upstream` gradient (k,) of its outputs.
+
+    run: from the inputs by name to what forward returns. outputs: of that, those that count. output: their structure.
+    pull: from the inputs, and a function that makes the upstream gradient of what was returned, to the answer.
+    changed: the names of the outputs whose upstream gradient was changed in place; changed_inputs: of such inputs.
+    """
+
+    run: Callable[[dict[str, Any]], Any]
+    outputs: Callable[[Any], Any]
+    pull: Callable[[dict[str, Any], Callable[[Any], Any]], Any]
+    structure: Structure
+    point: Array
+    output: Structure
+    upstream: Array
+    note: str
+    changed: set[str] = field(default_factory=set)
+    changed_inputs: set[str] = field(default_factory=set)
+
+    @property
+    def drawn_for(self) -> str:
+        """The sentence that says of which outputs there is an upstream gradient."""
+        views = self.output.views(self.upstream)
+        outputs = [
+            f"{leaf.name} ({' × '.join(map(str, leaf.shape)) or 'a number'})"
+            for leaf in self.output.leaves
+            if np.any(views[leaf.name])
+        ]
+        return f"The upstream gradient of {', '.join(outputs)} is drawn at random."
+
+    def value(self, point: dict[str, Any]) -> Any:
+        """⟨u, forward(x)⟩."""
+        return self.upstream @ self.output.read(self.outputs(self.run(point)))
+
+    def claim(self, point: dict[str, Any], upstream: Array | None = None) -> Any:
+        """What backward gives for the upstream gradient, this one's or another; what it changes in place is noted.
+
+        The forward pass, which comes before it, may change its own inputs.
+        """
+        mine, before = copied(point), list[tuple[Any, Any]]()
+
+        def make(returned: Any) -> Any:
+            vector = self.upstream if upstream is None else upstream
+            made = upstream_like(self.outputs(returned), self.output.views(vector))
+            before.extend([(made, copied(made)), (mine, copied(mine))])
+            return made
+
+        answer = self.pull(mine, make)
+        for changed, (after, was) in zip((self.changed, self.changed_inputs), before, strict=True):
+            changed.update(differing(was, after))
+        return answer
+
+
+def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
+    """An upstream gradient in the form of the outputs, each in the dtype and the library of its output."""
+    structure = outputs_of(outputs)
+    tensors = [as_upstream(leaf.build(values[leaf.name])) for leaf in structure.leaves]
+    return structure.assemble(tensors, lambda constant: no_upstream(constant.value))
+
+
+def drawn(count: int, rng: np.random.Generator) -> Array:
+    """Numbers of five bits, which every format holds, of either sign, between a half and one and a half."""
+    return np.asarray(rng.integers(8, 25, count) / 16 * random_signs(count, rng))

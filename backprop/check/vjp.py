@@ -1,0 +1,180 @@
+"""Checking a backward pass: `backprop.check_vjp`, the vector-Jacobian product of any function to arrays.
+
+    L(x) = ⟨u, forward(x)⟩,    dL/dx = backward(u, …)          u: an upstream gradient drawn at random
+
+So a backward pass is checked as the gradient of a function to a number. A sum of the outputs, whose upstream
+gradient is 1 everywhere, would hide a backward pass that uses its upstream gradient wrongly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backprop.check.answers import read_answer
+from backprop.check.evidence import gather, settings
+from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
+from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.points import nothing_fixed
+from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
+from backprop.check.report import report
+from backprop.check.result import GradientCheck
+from backprop.check.trees import ends_of
+from backprop.check.upstream import look_at_upstream
+from backprop.errors import CheckError
+
+
+def check_vjp(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    inputs: Any = None,
+    *,
+    cache: bool | None = None,
+    rng: np.random.Generator | None = None,
+    max_calls: int = 2000,
+    batch_size: int | None = None,
+    rtol: float | None = None,
+) -> GradientCheck:
+    """Whether `backward` is the vector-Jacobian product of `forward` at `inputs`, and what is wrong where it is not.
+
+    forward: from the inputs to y, to several outputs (y, z), or to (y, cache). Outputs that are None or hold whole
+    numbers have no upstream gradient.
+    backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream), to one gradient for each
+    input: in order, or by name. An input without a gradient has None. Which of these is meant is told by what works,
+    and said in the result. Without `backward` the derivative that PyTorch or JAX takes of `forward` is checked: of an
+    autograd.Function's apply, an nn.Module with its parameters, a custom_vjp or custom_jvp, a compiled function.
+    inputs: the arguments of `forward`, a tuple, a list, or a dict by name: NumPy arrays, PyTorch tensors, JAX arrays,
+    numbers, and containers of these. They are handed on as what they are. Whole numbers, truth values, strings and
+    None have no gradient.
+    cache: whether the last thing that `forward` returns is a cache, where both could be meant.
+    rng, max_calls, batch_size, rtol: as for `check_gradient`.
+
+    The upstream gradient u has the shape of the outputs and is drawn at random, several times. A backward pass is
+    right where it is the gradient of ⟨u, forward(x)⟩, linear in u, and leaves u as it is.
+
+    Raises `CheckError` where there is nothing to compare, or where `backward` works in two ways that differ;
+    `OptionError` as `check_gradient` does. What the functions raise at the inputs is passed on.
+
+        def forward(x, W): return x @ W                            # (n, i), (i, o) -> (n, o)
+        def backward(dy, x, W): return dy @ W.T, x.T @ dy          # (n, o) -> (n, i), (i, o)
+        backprop.check_vjp(forward, backward, (x, W))
+    """
+    rng = settings(rng, max_calls, rtol)
+    with np.errstate(all="ignore"):
+        product = _product(forward, backward, inputs, cache, rng)
+        oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
+        seen = gather(oracle, product.claim, rng, batch_size=batch_size, rtol=rtol)
+        if any(finding.kind == "not-repeatable" for finding in seen.own.findings):
+            seen.asked = replace(seen.asked, findings=())  # it is the forward pass that is random
+        look_at_upstream(seen, product, rng, rtol)
+        seen.answer.notes[:0] = [product.note, product.drawn_for]
+        return replace(report(seen), subject="backward pass")
+
+
+def _product(
+    forward: Any,
+    backward: Any,
+    inputs: Any,
+    cache: bool | None,
+    rng: np.random.Generator,
+    is_setting: Callable[[str, Any], bool] | None = None,
+) -> Product:
+    """Everything that the inputs and one call of forward tell.
+
+    is_setting: which numbers have no gradient. Python's own have none, unless the first answer has one for them.
+    """
+    passed = forward_pass(forward, inputs, backward, is_setting or _is_python_number(inputs))
+    run, structure, x = passed.run, passed.structure, passed.point
+    if passed.autodiff is not None:
+        return _by_autodiff(passed, rng)
+    returned = run(structure.build(x))
+    forms = forms_of_backward(returned, list(passed.inputs), cache)
+
+    def arguments(form: Form, factor: float) -> Sequence[Any]:
+        point = structure.build(x)
+        back = run(point)
+        outputs = form.outputs(back)
+        output = outputs_of(outputs)
+        vector = factor * drawn(output.size, np.random.default_rng(0))
+        return form.arguments(upstream_like(outputs, output.views(vector)), back, list(point.values()))
+
+    def read(answer: Any) -> tuple[Any, bool]:
+        tensors = by_input(answer, passed.inputs, structure, "backward")
+        seen = read_answer(tensors, structure)
+        return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
+
+    form, claimed = choose(forms, backward, arguments, read, "backward", "cache=True or cache=False")
+    if is_setting is None:
+        moved, still = _told_by(claimed, passed)
+        if moved or still:
+            known = _is_python_number(inputs)
+
+            def told(path: str, value: Any) -> bool:
+                return is_part(path, still) or (known(path, value) and path not in moved)
+
+            return _product(forward, backward, inputs, cache, rng, told)
+    output = outputs_of(form.outputs(returned))
+
+    def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
+        back = run(point)
+        answer = backward(*form.arguments(upstream(back), back, list(point.values())))
+        return by_input(answer, passed.inputs, structure, "backward")
+
+    note = f"{form.words} is called."
+    return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
+
+
+def _is_python_number(inputs: Any) -> Callable[[str, Any], bool]:
+    """Whether a number is one of Python's, beside arrays: a setting, such as ε, most of the time."""
+    if not any(hasattr(end, "dtype") for _, end in ends_of(inputs)):
+        return nothing_fixed
+    return lambda path, value: isinstance(value, float | complex) and not hasattr(value, "dtype")
+
+
+def _told_by(claimed: dict[str, Any], passed: Forward) -> tuple[set[str], set[str]]:
+    """The numbers that move after all, as the answer has gradients of them, and dicts that have none in it."""
+    given = {path for path, end in ends_of(claimed) if not is_none(end)}
+    moved = {path for path in passed.structure.constants if path in given}
+    whole = {
+        path for path, value in passed.structure.constants.items() if not isinstance(value, float | complex)
+    }
+    inputs = passed.inputs.items()
+    still = {
+        name
+        for name, value in inputs
+        if isinstance(value, dict) and is_moving(name, passed.structure) and name not in claimed
+    }
+    return moved - whole, still if len(claimed) < len(passed.inputs) else set()
+
+
+def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:
+    """The derivative that PyTorch or JAX takes of forward."""
+    run, structure, x = passed.run, passed.structure, passed.point
+    point = structure.build(x)
+    output = outputs_of(run(point))
+    upstream = drawn(output.size, rng)
+    if passed.autodiff == "torch":
+        back = recorded_by_torch(lambda: run(point), structure.ends(point))
+        for name, end in zip(output.names, output.ends(back), strict=True):
+            output.views(upstream)[name][...] *= end.requires_grad
+        if not np.any(upstream):
+            raise CheckError("PyTorch records no gradient of any output of forward; expected one.")
+
+    def pull(point: dict[str, Any], make: Callable[[Any], Any]) -> Any:
+        tensors = structure.ends(point)
+        if passed.autodiff == "jax":
+            grads = pull_back_in_jax(lambda moved: run(structure.with_ends(point, moved)), make, tensors)
+        else:
+            back = recorded_by_torch(lambda: run(point), tensors)
+            grads = pull_back_in_torch(output.ends(back), output.ends(make(back)), tensors)
+        return structure.assemble(grads, lambda constant: None)
+
+    return Product(run, _whole, pull, structure, x, output, upstream, passed.by_library)
+
+
+def _whole(returned: Any) -> Any:
+    return returned
