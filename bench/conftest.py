@@ -27,8 +27,10 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The gradients alone; the step of a training and the observer where their file is named.
 
-    They would only delay the ranking.
+    They would only delay the ranking. A run of the tests, which comes by here as well, is left as it is.
     """
+    if not config.getoption("benchmark_only"):
+        return
     named = {Path(argument.partition("::")[0]).name for argument in config.invocation_params.args}
     asked = [
         item for item in items if "strategy" in getattr(item, "fixturenames", ()) or item.path.name in named

@@ -97,9 +97,10 @@ def collected(*arguments):
     return {line.partition("::")[0] for line in done.out.splitlines() if "::" in line}
 
 
-def test_pytest_alone_collects_tests_and_no_benchmark():
-    files = collected("tests/bench/test_budget.py", "bench")
-    assert files == {"tests/bench/test_budget.py"}
+def test_pytest_alone_collects_every_test_and_no_benchmark():
+    done = run_pytest("--collect-only", "-q", "tests/data", "bench")
+    assert {line.partition("/test_")[0] for line in done.out.splitlines() if "::" in line} == {"tests/data"}
+    assert "deselected" not in done.out  # whether a file was named, as by `pytest tests/x.py`, or none
 
 
 def test_benchmark_only_collects_benchmarks_and_no_tests():
