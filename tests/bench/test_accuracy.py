@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from command import backprop
@@ -17,8 +18,10 @@ from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, 
 
 @pytest.fixture(scope="module")
 def frame():
-    """The step and scale curves whole, and the grid of the short form."""
-    rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
+    """The step and scale curves, with half of the points that the command measures, and the grid of the short form."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backprop.bench.accuracy._STEPS", np.logspace(-15, 0, 16))
+        rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
     return accuracy_frame(rows)
 
 
@@ -72,7 +75,8 @@ def test_the_same_rows_give_the_same_files(frame, tmp_path):
     assert len(read) == len(frame)
 
 
-def test_the_command_fails_where_a_strategy_is_wrong(tmp_path):
+def test_the_command_fails_where_a_strategy_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: itertools.islice(curves(), 0, None, 16))
     done = backprop("accuracy", "-s", f"{wrong.__file__}:MissingMean", "--json", cwd=tmp_path)
     assert done.code == 1
     assert json.loads(done.out)["broken"] > 0
