@@ -44,7 +44,7 @@ class ChildHere:
 
 @pytest.fixture
 def here(monkeypatch):
-    """The user's code runs in this process: for what it returns, raises or prints, and not for what it does to one."""
+    """The user's code runs in this process: for what it returns, raises or prints, not for what it does to one."""
     monkeypatch.setattr(process, "ChildProcess", ChildHere)
     monkeypatch.setattr(child, "dup2", lambda *_: None)  # which would silence this process
     monkeypatch.setattr(child, "open_file", lambda *_: None)
