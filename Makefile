@@ -3,14 +3,18 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+# Compiled modules are kept whatever the environment says: tests start hundreds of processes of this package.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: bench test lint lowest docs reference figures clean
 
 bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
+# The quick tier; `make test TIER=` runs all tests.
+TIER = not processes
 test: $(VENV)/installed-report+test
-	$(BIN)/pytest -n auto --dist worksteal -m "not processes"
+	$(BIN)/pytest -n auto --dist worksteal -m "$(TIER)"
 
 lint: $(VENV)/installed-report+test+lint
 	$(BIN)/ruff check .

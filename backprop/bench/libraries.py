@@ -6,6 +6,7 @@ disturb what is measured. `python -m backprop.bench.libraries torch version.cuda
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Iterable, Mapping
@@ -72,15 +73,17 @@ def _value(module: Any, attribute: str) -> str:
     return str(value() if callable(value) else value)
 
 
+@functools.cache
 def installed_packages() -> dict[str, str]:
-    """Name and version of every package that is installed, without this one."""
+    """Name and version of every package that is installed, without this one; looked up once in a process."""
     from packaging.utils import canonicalize_name
 
     found: dict[str, str] = {}
     for one in distributions():
-        name = one.metadata["Name"] if one.metadata else None
-        if name and one.version:
-            found.setdefault(canonicalize_name(name), one.version)
+        metadata = one.metadata  # each access reads and parses the whole file
+        name, version = (metadata["Name"], metadata["Version"]) if metadata else (None, None)
+        if name and version:
+            found.setdefault(canonicalize_name(name), version)
     found.pop(_OWN, None)
     return dict(sorted(found.items()))
 

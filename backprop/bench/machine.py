@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +40,7 @@ def describe_machine(
     import psutil
     from threadpoolctl import threadpool_info
 
+    packages = installed_packages()
     return Machine(
         cpu=cpu_name(),
         cores=os.cpu_count(),
@@ -55,9 +55,9 @@ def describe_machine(
             Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
             for pool in threadpool_info()
         ],
-        versions={"backprop": __version__, **{name: _version(name) for name in _PACKAGES}},
+        versions={"backprop": __version__, **{name: packages.get(name) for name in _PACKAGES}},
         libraries=describe_libraries(libraries or {}, threads),
-        packages=installed_packages(),
+        packages=packages,
     )
 
 
@@ -102,13 +102,6 @@ def _read(path: str) -> str | None:
     try:
         return Path(path).read_text().strip()
     except OSError:
-        return None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
         return None
 
 

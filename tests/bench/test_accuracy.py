@@ -4,21 +4,24 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from command import backprop
 from planted import wrong
 
 from backprop import find_strategy
-from backprop.bench.accuracy import curves, experiments, predicted_bottoms
+from backprop.bench.accuracy import FIELDS, ErrorRow, curves, experiments, predicted_bottoms
 from backprop.bench.commands.run import measure_curves
 from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
 
 @pytest.fixture(scope="module")
 def frame():
-    """The step and scale curves whole, and the grid of the short form."""
-    rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
+    """The step and scale curves, with half of the command's points, and the grid of the short form."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backprop.bench.accuracy._STEPS", np.logspace(-15, 0, 16))
+        rows = [measure() for _, measure in experiments([find_strategy("short-form")])]
     return accuracy_frame(rows)
 
 
@@ -29,6 +32,11 @@ def test_the_grid_covers_dtype_batch_width_and_depth(frame):
     assert {network.split()[0] for network in grid.network} >= {"49-8-10", "49-128-10", "49-16-16-16-16-10"}
     assert grid.within.all()
     assert (grid.error > 0).all()
+
+
+def test_a_row_is_within_its_model_or_beyond(frame):
+    row = dict(frame.iloc[0][list(FIELDS)]) | {"tolerance": 1e-3}
+    assert [ErrorRow(**row | {"error": error}).within for error in (1e-3, 2e-3)] == [True, False]
 
 
 def test_the_bottom_of_every_v_lies_where_theory_puts_it(frame):
@@ -72,7 +80,8 @@ def test_the_same_rows_give_the_same_files(frame, tmp_path):
     assert len(read) == len(frame)
 
 
-def test_the_command_fails_where_a_strategy_is_wrong(tmp_path):
+def test_the_command_fails_where_a_strategy_is_wrong(tmp_path, monkeypatch):
+    monkeypatch.setattr("backprop.bench.accuracy.curves", lambda: itertools.islice(curves(), 0, None, 16))
     done = backprop("accuracy", "-s", f"{wrong.__file__}:MissingMean", "--json", cwd=tmp_path)
     assert done.code == 1
     assert json.loads(done.out)["broken"] > 0

@@ -1,4 +1,7 @@
-"""`backprop check` as a user starts it: the examples, exit codes, JSON, what is printed, bad input."""
+"""`backprop check` as a user starts it: the examples, exit codes, JSON, what is printed, bad input.
+
+Where the process of the user's code is not what a test is about, this process plays it (the fixture `here`).
+"""
 
 import json
 import sys
@@ -46,7 +49,7 @@ def test_every_example_is_here():
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(name, tmp_path):
+def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(here, without_costs, name, tmp_path):
     done = check(name, *SMALL, "--json", cwd=tmp_path)
     found = parsed(done)
     assert {finding["kind"] for finding in found["findings"]} == set(FOUND[name])
@@ -88,7 +91,7 @@ def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_pre
 
 
 @pytest.mark.parametrize("name", ["W1", "W2"])
-def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(name, tmp_path):
+def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(here, without_costs, name, tmp_path):
     text = (EXAMPLES / "right.py").read_text(encoding="utf-8").replace("def gradient(", "def right(")
     turned = (
         f"    loss, g = right(params, inputs, labels)\n    return loss, {{**g, {name!r}: g[{name!r}].T}}\n"
@@ -103,7 +106,7 @@ def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(name, tmp
         assert {tensor for tensor, verdict in verdicts.items() if verdict == "wrong"} == {name}
 
 
-def test_the_seed_chooses_the_point(tmp_path):
+def test_the_seed_chooses_the_point(here, without_costs, tmp_path):
     def entries(seed):
         found = parsed(check("forgotten_mean", *SMALL, "--seed", seed, "--json", cwd=tmp_path))
         return [tensor["worst"] for tensor in found["tensors"]]
@@ -111,7 +114,7 @@ def test_the_seed_chooses_the_point(tmp_path):
     assert entries("1") == entries("1") != entries("2")
 
 
-def test_a_weight_decay_of_the_loss_is_told(tmp_path):
+def test_a_weight_decay_of_the_loss_is_told(here, without_costs, tmp_path):
     done = check("right", *SMALL, "--weight-decay", "0.01", "--json", cwd=tmp_path)
     assert done.code == 1
     assert {finding["kind"] for finding in parsed(done)["findings"]} == {"weight-decay-missing"}
@@ -157,9 +160,14 @@ BODIES = {
 }
 
 
+ITS_PROCESS = ("never returns", "ends its process", "kills its process")
+
+
 @pytest.mark.parametrize("name", BODIES)
-def test_what_cannot_be_checked_is_one_sentence_and_exit_code_2(name, tmp_path):
+def test_what_cannot_be_checked_is_one_sentence_and_exit_code_2(name, tmp_path, request):
     body, said = BODIES[name]
+    if name not in ITS_PROCESS:
+        request.getfixturevalue("here")
     (tmp_path / "mine.py").write_text(USER.format(body=body), encoding="utf-8")
     timeout = ("--timeout", "3s") if name == "never returns" else ()
     done = backprop("check", "mine.py:gradient", *SMALL, *timeout, cwd=tmp_path)
@@ -192,7 +200,7 @@ RAISING = {
 
 
 @pytest.mark.parametrize("name", RAISING)
-def test_what_raises_is_shown_with_the_users_lines_alone(name, tmp_path):
+def test_what_raises_is_shown_with_the_users_lines_alone(here, name, tmp_path):
     body, said, where = RAISING[name]
     (tmp_path / "mine.py").write_text(USER.format(body=body), encoding="utf-8")
     done = backprop("check", "mine.py:gradient", *SMALL, cwd=tmp_path)
@@ -286,7 +294,7 @@ def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_pa
     assert "The time was up before the cost was measured." in done.out
 
 
-def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(tmp_path):
+def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path):
     text = (EXAMPLES / "right.py").read_text(encoding="utf-8")
     failing = text.replace(
         "    n = len(inputs)", "    n = len(inputs)\n    CALLS.append(1)\n    assert len(CALLS) < 6"

@@ -1,4 +1,8 @@
-"""Whatever a user's file does to its process, no verdict changes; where none is possible, a sentence says why."""
+"""Whatever a user's file does to its process, no verdict changes; where none is possible, a sentence says why.
+
+What a function does to its process is tried in a real one. What it returns goes through the same functions of parent
+and child in this process (the fixture `here`), without the half second that a process costs.
+"""
 
 import os
 import signal
@@ -12,11 +16,10 @@ import pytest
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import check_target
 
-pytestmark = pytest.mark.processes
-
 EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
 RIGHT = (EXAMPLES / "right.py").read_text(encoding="utf-8")
 WRONG = RIGHT.replace("(p - y) / n", "(p - y)")
+processes = pytest.mark.processes
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits and signals of Linux")
 
 
@@ -75,26 +78,52 @@ wire.unpack = wire._numbers_of = None
 }
 
 
-@pytest.mark.parametrize("name", GLOBALS)
+TOGETHER = {
+    "numbers": [
+        "floating-point errors raise",
+        "the dot product is another",
+        "every absolute value is 0",
+        "everything is close",
+        "another seed",
+        "another directory",
+        "own decimals",
+        "few recursions",
+    ],
+    "reductions": ["other reductions", "other printing", "no JSON", "no checker", "something at exit"],
+    "arrays": ["nothing is finite", "no arrays", "no writing"],
+    "the process": ["no standard output", "warnings are errors", "a thread"],
+}
+"""Which globals one file changes at once: a verdict that any one of them changes is changed then, too."""
+
+
+def test_every_change_of_a_global_is_tried():
+    assert sorted(name for names in TOGETHER.values() for name in names) == sorted(GLOBALS)
+
+
+@processes
+@pytest.mark.parametrize("names", TOGETHER.values(), ids=TOGETHER)
 @pytest.mark.parametrize("verdict", ["right", "wrong"])
-def test_no_global_of_the_users_file_changes_a_verdict(check, name, verdict):
+def test_no_global_of_the_users_file_changes_a_verdict(check, names, verdict):
     own = "abs_, dot_, sum_, max_, zeros_ = np.abs, np.dot, np.sum, np.max, np.zeros\n"
     text = (RIGHT if verdict == "right" else WRONG).replace("np.zeros_like(p)", "0 * p")
-    answers = check(text + own + GLOBALS[name] + "\n")
+    answers = check(text + own + "\n".join(GLOBALS[name] for name in names) + "\n")
     assert answers.error is None
     assert answers.check["verdict"] == verdict
     assert not answers.printed
 
 
-def test_the_dtype_of_torch_changes_no_verdict(check):
+@processes
+@pytest.mark.parametrize("verdict", ["right", "wrong"])
+def test_the_dtype_of_torch_changes_no_verdict_and_its_tensors_are_read(check, without_costs, verdict):
     pytest.importorskip("torch")
     line = "import torch; torch.set_default_dtype(torch.float16); torch.set_num_threads(1)\n"
-    assert check(line + RIGHT).check["verdict"] == "right"
-    assert check(line + WRONG).check["verdict"] == "wrong"
+    text = returning("{k: torch.from_numpy(v).requires_grad_() for k, v in grads.items()}")
+    answers = check(line + (text if verdict == "right" else text.replace("(p - y) / n", "(p - y)")))
+    assert (answers.error, answers.check and answers.check["verdict"]) == (None, verdict)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_user_gets_the_dtype_that_was_asked_for(check, dtype):
+def test_the_user_gets_the_dtype_that_was_asked_for(here, without_costs, check, dtype):
     kinds = "assert {a.dtype.name for a in params.values()} | {inputs.dtype.name} == {'" + dtype + "'}"
     writes = "assert all(a.flags.writeable and a.flags.aligned for a in (*params.values(), inputs, labels))"
     answers = check(in_the_function(f"{kinds}; {writes}"), dtype=dtype)
@@ -124,17 +153,15 @@ RETURNED = {
 
 
 @pytest.mark.parametrize("name", RETURNED)
-def test_a_right_gradient_is_right_in_whatever_it_comes(check, name):
+def test_a_right_gradient_is_right_in_whatever_it_comes(here, without_costs, check, name):
     answers = check(returning(RETURNED[name]))
     assert (answers.error, answers.check and answers.check["verdict"]) == (None, "right")
 
 
-def test_tensors_of_torch_are_read(check):
+def test_tensors_of_torch_are_read(here, without_costs, check):
     pytest.importorskip("torch")
-    for more in ("", ".requires_grad_()"):
-        tensors = "{k: __import__('torch').from_numpy(v)" + more + " for k, v in grads.items()}"
-        answers = check(returning(tensors))
-        assert (answers.error, answers.check["verdict"]) == (None, "right")
+    answers = check(returning("{k: __import__('torch').from_numpy(v) for k, v in grads.items()}"))
+    assert (answers.error, answers.check["verdict"]) == (None, "right")
 
 
 REFUSED = {
@@ -178,7 +205,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_gradient_is_refused_in_a_sentence(check, name):
+def test_what_is_no_gradient_is_refused_in_a_sentence(here, without_costs, check, name):
     expression, words = REFUSED[name]
     answers = check(returning(expression))
     assert answers.check is None
@@ -242,9 +269,10 @@ FATES = {
 }
 
 
+@processes
 @linux
 @pytest.mark.parametrize("name", FATES)
-def test_whatever_a_function_does_to_its_process_is_said_in_one_sentence(check, name):
+def test_whatever_a_function_does_to_its_process_is_said_in_one_sentence(without_costs, check, name):
     line, words = FATES[name]
     answers = check(in_the_function(line))
     if words is None:
@@ -256,21 +284,24 @@ def test_whatever_a_function_does_to_its_process_is_said_in_one_sentence(check, 
     assert one_sentence(answers)
 
 
+@processes
 @linux
 @pytest.mark.parametrize("where", ["file", "function"])
-def test_an_endless_loop_is_ended(check, where):
+def test_an_endless_loop_is_ended(without_costs, check, where):
     text = RIGHT + "while True: pass" if where == "file" else in_the_function("while True: pass")
     answers = check(text, timeout_s=3.0)
     assert "gave no answer within 3 s" in answers.error
     assert one_sentence(answers)
 
 
-def test_a_function_that_dies_only_at_another_point_is_no_right_one(check):
+@processes
+def test_a_function_that_dies_only_at_another_point_is_no_right_one(without_costs, check):
     line = "import os; labels[0] != SEEN.setdefault('label', labels[0]) and os._exit(5)"
     answers = check("SEEN = {}\n" + in_the_function(line))
     assert "ended its process with code 5" in answers.error
 
 
+@processes
 @linux
 @pytest.mark.parametrize(
     "line",
@@ -280,7 +311,7 @@ def test_a_function_that_dies_only_at_another_point_is_no_right_one(check):
         "import ctypes; ctypes.CDLL(None).abort() if not np.ones(10**9).size else None",
     ],
 )
-def test_memory_has_a_limit_that_is_named(check, line):
+def test_memory_has_a_limit_that_is_named(without_costs, check, line):
     answers = check(in_the_function(line), memory_bytes=600e6)
     assert answers.check is None
     assert "MemoryError" in answers.error
@@ -288,13 +319,15 @@ def test_memory_has_a_limit_that_is_named(check, line):
     assert one_sentence(answers)
 
 
-def test_what_is_printed_is_kept_in_part(check):
+@processes
+def test_what_is_printed_is_kept_in_part(without_costs, check):
     answers = check(in_the_function("print(('x' * 59 + chr(10)) * 10**6)"))
     assert answers.check["verdict"] == "right"
     assert len(answers.printed) < 120_000
     assert "bytes left out" in answers.printed
 
 
+@processes
 @linux
 @pytest.mark.parametrize(
     "line",
@@ -307,7 +340,7 @@ def test_what_is_printed_is_kept_in_part(check):
     ids=["in the group", "in a session of its own", "a daemon"],
 )
 @pytest.mark.parametrize("end", ["", "\n    __import__('os')._exit(3)"], ids=["returns", "leaves"])
-def test_what_the_users_code_has_started_ends_with_the_check(check, line, end):
+def test_what_the_users_code_has_started_ends_with_the_check(without_costs, check, line, end):
     answers = check(in_the_function(line + end))
     assert (answers.check is None) == bool(end)
     deadline = time.monotonic() + 20
@@ -329,14 +362,16 @@ def started(folder):
     return found
 
 
+@processes
 @linux
-def test_a_function_that_forks_and_returns_twice_is_judged_once(check):
+def test_a_function_that_forks_and_returns_twice_is_judged_once(without_costs, check):
     answers = check(in_the_function("import os; os.fork()"))
     assert (answers.error, answers.check["verdict"]) == (None, "right")
 
 
+@processes
 @linux
-def test_a_dead_process_whose_pipes_are_held_open_by_another_is_noticed(check):
+def test_a_dead_process_whose_pipes_are_held_open_by_another_is_noticed(without_costs, check):
     line = "import os, time\n    if os.fork() == 0:\n        time.sleep(600)\n    os.kill(os.getpid(), 9)"
     begin = time.monotonic()
     answers = check(in_the_function(line), timeout_s=100.0)
@@ -353,18 +388,19 @@ CHANGED = {
 
 
 @pytest.mark.parametrize("name", CHANGED)
-def test_what_a_function_changes_in_its_arguments_is_seen(check, name):
+def test_what_a_function_changes_in_its_arguments_is_seen(here, without_costs, check, name):
     answers = check(in_the_function(CHANGED[name]))
     (finding,) = [each for each in answers.check["findings"] if each["kind"] == "modifies-arguments"]
     assert name.split()[0] in finding["evidence"]
 
 
-def test_state_between_calls_is_kept(check):
+def test_state_between_calls_is_kept(here, without_costs, check):
     answers = check("CALLS = []\n" + in_the_function("CALLS.append(0); inputs = inputs * len(CALLS)"))
     assert answers.check["verdict"] == "wrong"
     assert {each["kind"] for each in answers.check["findings"]} & {"state-from-last-call", "not-repeatable"}
 
 
+@processes
 def test_what_cannot_be_measured_leaves_the_verdict(check):
     answers = check(RIGHT + "import time; time.perf_counter = None\n")
     assert answers.check["verdict"] == "right"
@@ -372,7 +408,7 @@ def test_what_cannot_be_measured_leaves_the_verdict(check):
     assert answers.without_costs.startswith("The cost was not measured: ")
 
 
-def test_signals_of_the_parent_are_left_as_they_were(check):
+def test_signals_of_the_parent_are_left_as_they_were(here, without_costs, check):
     before = signal.getsignal(signal.SIGALRM)
     check(RIGHT)
     assert signal.getsignal(signal.SIGALRM) is before
