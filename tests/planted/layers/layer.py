@@ -77,6 +77,11 @@ def like(values: Any, x: Any) -> Any:
     return lib.asarray(values, dtype=x.dtype) if lib is not np else np.asarray(values, x.real.dtype)
 
 
+def one_hot(numbers: Any, count: int, x: Any) -> Any:
+    """1 at each of the whole numbers and 0 elsewhere (…, count), in the library and the dtype of `x`."""
+    return like(numbers[..., None] == library_of(numbers).arange(count), x)
+
+
 def largest(x: Any, axis: int = -1) -> Any:
     """The largest entries along an axis, which stays."""
     lib = library_of(x)
