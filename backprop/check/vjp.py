@@ -18,6 +18,7 @@ from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, by_input, choose, forms_of_backward, outputs_of
 from backprop.check.leaves import pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.product import Forward, Product, drawn, forward_pass, look_at_upstream, upstream_like
 from backprop.check.report import report
@@ -66,6 +67,7 @@ def check_vjp(
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
         seen = gather(oracle, product.claim, rng, batch_size=batch_size, rtol=rtol)
         look_at_upstream(seen, product, rng, rtol)
+        seen.look = lambda names: look_closer(seen, product, names)
         seen.answer.notes.insert(0, product.note)
         return replace(report(seen), subject="backward pass")
 

@@ -55,16 +55,43 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("kernel flipped in dx", "by_group(W, 0), d)", "library_of(x).flip(by_group(W, 0), (3, 4)), d)", ("?",)),
-        Slip("kernel flipped in dW", ", d).reshape(W.shape)", ", d)[..., ::-1, ::-1].reshape(W.shape)", ("?",)),
+        Slip(
+            "kernel flipped in dx",
+            "by_group(W, 0), d)",
+            "library_of(x).flip(by_group(W, 0), (3, 4)), d)",
+            ("?",),
+        ),
+        Slip(
+            "kernel flipped in dW", ", d).reshape(W.shape)", ", d)[..., ::-1, ::-1].reshape(W.shape)", ("?",)
+        ),
         Slip("kernel transposed", '"gocab,ngopq->ngcabpq"', '"gocba,ngopq->ngcabpq"', ("?",)),
         Slip("dW transposed", '"ngcabpq,ngopq->gocab"', '"ngcabpq,ngopq->gocba"', ("?",)),
         Slip("groups exchanged", "d = by_group(dy, 1)", "d = by_group(dy, 1)[:, [1, 0]]", ("?",)),
-        Slip("averaged over the batch", "dy.sum((0, 2, 3))", "dy.sum((0, 2, 3)) / len(dy)", ("constant-factor",)),
+        Slip(
+            "averaged over the batch",
+            "dy.sum((0, 2, 3))",
+            "dy.sum((0, 2, 3)) / len(dy)",
+            ("constant-factor",),
+        ),
         Slip("db of one position", "dy.sum((0, 2, 3))", "dy[:, :, 0, 0].sum(0)", ("?",)),
         Slip("db not summed over the image", "dy.sum((0, 2, 3))", "dy.sum(0)", ("?",)),
-        Slip("last row left out", "ngcabpq->ngchw\", rows,", "ngcabpq->ngchw\", rows * (rows.sum(2, keepdims=True) > 0) * like(np.arange(5) < 4, x),", ("?",)),
-        Slip("dx of the corner alone", "rows, columns, dpatches", "rows[:1], columns, dpatches[:, :, :, :1]", ("?",)),
-        Slip("padding forgotten in dx", "rows, columns =", "rows, columns = under(x.shape[2] + 1, x)[..., 1:], under(x.shape[3] + 1, x)[..., 1:]\n    _ =", ("?",)),
+        Slip(
+            "last row left out",
+            'ngcabpq->ngchw", rows,',
+            'ngcabpq->ngchw", rows * (rows.sum(2, keepdims=True) > 0) * like(np.arange(5) < 4, x),',
+            ("?",),
+        ),
+        Slip(
+            "dx of the corner alone",
+            "rows, columns, dpatches",
+            "rows[:1], columns, dpatches[:, :, :, :1]",
+            ("?",),
+        ),
+        Slip(
+            "padding forgotten in dx",
+            "rows, columns =",
+            "rows, columns = under(x.shape[2] + 1, x)[..., 1:], under(x.shape[3] + 1, x)[..., 1:]\n    _ =",
+            ("?",),
+        ),
     ),
 )

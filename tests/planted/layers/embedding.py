@@ -29,7 +29,9 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("the last of equal tokens wins", "places, dy", "places * is_last(tokens)[..., None], dy", ("?",)),
+        Slip(
+            "the last of equal tokens wins", "places, dy", "places * is_last(tokens)[..., None], dy", ("?",)
+        ),
         Slip("averaged over the batch", "dy), None", "dy) / len(dy), None", ("constant-factor",)),
         Slip("first sample alone", "places, dy", "places[:1], dy[:1]", ("only-first-upstream",)),
         Slip("last position left out", "places, dy", "places[:, :-1], dy[:, :-1]", ("?",)),

@@ -38,12 +38,19 @@ LAYER = Layer(
         Slip("statistics as constants", "(g - mean - x_hat * along)", "g", ("?",)),
         Slip("variance as a constant", " - x_hat * along", "", ("?",)),
         Slip("mean as a constant", " - mean", "", ("?",)),
-        Slip("statistics of the whole sample", "g.mean(-1, keepdims=True)", "g.mean((1, 2), keepdims=True)", ("?",)),
+        Slip(
+            "statistics of the whole sample",
+            "g.mean(-1, keepdims=True)",
+            "g.mean((1, 2), keepdims=True)",
+            ("?",),
+        ),
         Slip("gamma left out", "gamma[:, None] * dy", "dy", ("?",)),
         Slip("divided by the variance", " / scale)", " / scale**2)", ("?",)),
         Slip("beta summed over the batch alone", "dy.sum(-1).sum(0)", "dy.sum(0)", ("?",)),
         Slip("beta of one position", "dy.sum(-1).sum(0)", "dy[..., 0].sum(0)", ("?",)),
-        Slip("gamma in order of l", "(dy * x_hat.reshape(x.shape)).sum(-1).sum(0)", "dy.sum(-1).sum(0)", ("?",)),
+        Slip(
+            "gamma in order of l", "(dy * x_hat.reshape(x.shape)).sum(-1).sum(0)", "dy.sum(-1).sum(0)", ("?",)
+        ),
         Slip("sum for mean", "(g * x_hat).mean", "(g * x_hat).sum", ("?",)),
     ),
 )

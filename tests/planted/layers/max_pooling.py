@@ -44,7 +44,9 @@ LAYER = Layer(
         Slip("to every entry", "dy[..., None] * chosen(cut)", "dy[..., None] + 0 * cut", ("?",)),
         Slip("a mean's share", "dy[..., None] * chosen(cut)", "dy[..., None] + 0 * cut / 4", ("?",)),
         Slip("to the smallest", "chosen(cut)", "chosen(-cut)", ("?",)),
-        Slip("the mask alone", "dy[..., None] * chosen(cut)", "(0 * dy[..., None] + 1) * chosen(cut)", ("?",)),
+        Slip(
+            "the mask alone", "dy[..., None] * chosen(cut)", "(0 * dy[..., None] + 1) * chosen(cut)", ("?",)
+        ),
         Slip("to the first of each window", "chosen(cut)", "chosen(0 * cut)", ("?",)),
         Slip("times x", "chosen(cut)", "(chosen(cut) * cut)", ("?",)),
         Slip("one window for all channels", "dy[..., None] *", "dy[:, :1, :, :, None] *", ("?",)),

@@ -32,11 +32,28 @@ LAYER = Layer(
     (
         Slip("not divided", " / 4", "", ("constant-factor",)),
         Slip("divided by the width", "/ 4", "/ 2", ("constant-factor",)),
-        Slip("tiled, not repeated", "repeated(repeated(dy, 2), 3)", "repeated(dy[..., [0, 1, 0, 1]], 2)", ("?",)),
+        Slip(
+            "tiled, not repeated",
+            "repeated(repeated(dy, 2), 3)",
+            "repeated(dy[..., [0, 1, 0, 1]], 2)",
+            ("?",),
+        ),
         Slip("to the largest entry", "/ 4", "/ 4 * (x > 0)", ("?",)),
-        Slip("summed over the channels", "repeated(dy, 2)", "repeated(dy.sum(1, keepdims=True) + 0 * dy, 2)", ("?",)),
-        Slip("transposed windows", "repeated(dy, 2)", "repeated(library_of(dy).swapaxes(dy, 2, 3), 2)", ("?",)),
-        Slip("first sample for all", "repeated(dy, 2)", "repeated(dy[:1] + 0 * dy, 2)", ("only-first-upstream",)),
+        Slip(
+            "summed over the channels",
+            "repeated(dy, 2)",
+            "repeated(dy.sum(1, keepdims=True) + 0 * dy, 2)",
+            ("?",),
+        ),
+        Slip(
+            "transposed windows", "repeated(dy, 2)", "repeated(library_of(dy).swapaxes(dy, 2, 3), 2)", ("?",)
+        ),
+        Slip(
+            "first sample for all",
+            "repeated(dy, 2)",
+            "repeated(dy[:1] + 0 * dy, 2)",
+            ("only-first-upstream",),
+        ),
         Slip("times x", "/ 4", "/ 4 * x", ("?",)),
         Slip("sign", "/ 4", "/ -4", ("sign",)),
     ),
