@@ -392,16 +392,16 @@ _ALL = (
         "Differentiate the function again, with the product rule and the inner derivative.",
     ),
     Kind(
-        "mask-wrong",
-        "another mask is used than in the forward pass",
-        "every term that both have is right; some are left out, and some are there that should not be",
-        "Keep the mask of the forward pass, and use it unchanged.",
+        "other-terms",
+        "terms are left out and others too many, as with another mask or a sum over another axis",
+        "every term that both have is right; some are 0, and some should be",
+        "Use the mask of the forward pass unchanged, and sum over the axis over which the forward pass sums.",
     ),
     Kind(
         "terms-too-many",
-        "a mask is left out: upstream entries reach entries on which they do not depend",
+        "upstream entries reach entries that do not depend on them, as where a mask is left out",
         "terms that should be 0 are not, and the others are right",
-        "Multiply by the mask of the forward pass.",
+        "Multiply by the mask of the forward pass, and sum over no more than the forward pass does.",
     ),
     Kind(
         "terms-left-out",
@@ -454,7 +454,7 @@ _ALL = (
     Kind(
         "path-missing",
         "one of several paths is left out, or counted twice",
-        "got - expected = W δ, with the δ of another tensor's gradient",
+        "got - expected = W δ, with another tensor's δ; or each entry depends on itself alone",
         "Add up the gradients of all paths from the input: dx = dz Wᵀ + dv Vᵀ.",
     ),
     Kind(

@@ -60,7 +60,7 @@ def _first(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding
     return None
 
 
-_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term")
+_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
 """Kinds that say which equality holds, of which several mistakes may be the cause."""
 
 
@@ -93,6 +93,8 @@ def _element_wise(one: Local) -> tuple[str, str] | None:
 def _mask(one: Local) -> tuple[str, str] | None:
     """Where both are not zero they are equal."""
     off, there, claimed = one.off, one.is_there, one.is_claimed
+    if np.any(there) and not np.any(claimed):
+        return "terms-left-out", "All of it is 0, and should not be."
     left, extra = off & there & ~claimed, off & ~there & claimed
     if np.any(off & ~left & ~extra) or np.sum(there & claimed) < _EQUATIONS:
         return None
@@ -101,8 +103,12 @@ def _mask(one: Local) -> tuple[str, str] | None:
     count = f"{int(np.sum(off))} of {off.size} entries of the local Jacobian"
     if np.any(left) and np.any(extra):
         seen = f"{int(np.sum(left))} are 0 and should not be, {int(np.sum(extra))} should be 0; the rest is right."
-        return "mask-wrong", f"{count} are wrong: {seen}"
+        return "other-terms", f"{count} are wrong: {seen}"
     if np.any(extra):
+        if _is_diagonal(there | claimed) and not _are_among(
+            one.claimed[extra], one.true[there], float(np.max(one.slack))
+        ):
+            return None  # another slope
         return "terms-too-many", f"{count} should be 0; those that should not are right."
     if not np.any(claimed[np.any(left, 1)]):
         rows = np.any(left, 1).reshape(one.rows)
@@ -119,6 +125,11 @@ def _mask(one: Local) -> tuple[str, str] | None:
         columns = np.any(left, 0).reshape(one.columns)
         return "entries-left-out", f"{where(columns)} They are 0; every other one is right, to rounding."
     return "terms-left-out", f"{count} are 0 and should not be; the rest is right, to rounding."
+
+
+def _are_among(values: Array, others: Array, slack: float) -> bool:
+    """Whether each value is one of the others."""
+    return bool(np.all(np.min(np.abs(values[:, None] - others[None]), 1, initial=np.inf) <= slack))
 
 
 def _is_diagonal(mask: Array) -> bool:
@@ -211,11 +222,26 @@ def _as_constants(one: Local) -> tuple[str, str] | None:
     count = int(np.sum(one.is_there & ~np.eye(len(one.true), dtype=bool)))
     if count < _EQUATIONS:
         return None
-    seen = (
-        f"Each entry depends on its own upstream entry alone; in truth {count} pairs of different entries depend on "
-        "each other, by what they share."
-    )
-    return "statistics-as-constants", seen
+    seen = f"Each entry depends on its own upstream entry alone; in truth {count} pairs depend on each other"
+    if _is_shared_term(one):
+        return "statistics-as-constants", f"{seen}, by what they share: the rest is a + b {one.name} or b y."
+    return "path-missing", f"{seen}: the paths from an entry to other entries are left out."
+
+
+def _is_shared_term(one: Local) -> bool:
+    """Whether got - expected is a + b x, or b y, along the entries that depend on each other, in every row."""
+    if _shared_term(one) is not None:
+        return True
+    if one.true.shape[0] != one.true.shape[1]:
+        return False
+    difference = one.claimed - one.true
+    for k in np.flatnonzero(np.any(one.off, 1)):
+        support = one.is_there[k] | one.is_claimed[k]
+        d, y, slack = difference[k, support], one.output[support], one.slack[k, support]
+        share = (d / slack) @ (y / slack) / ((y / slack) @ (y / slack))
+        if np.sum(support) < 3 or np.any(np.abs(d - share * y) > 2 * slack):
+            return False
+    return True
 
 
 def _direct_term(one: Local) -> tuple[str, str] | None:
@@ -271,39 +297,57 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
 
 
 def _outer_product(one: Local) -> tuple[str, str] | None:
-    """Of x ⊗ δ in every row one factor is right and the other is not."""
-    if len(one.columns) != 2 or min(one.columns) < 2:
+    """Of a ⊗ b in every row one factor is right and the other is not, and the one that is right is known.
+
+    It is known as x where it is a row of an input, and as the upstream gradient where it is 1 at its own entry.
+    """
+    if len(one.columns) != 2 or min(one.columns) < 2 or not one.rows:
         return None
-    right = {"left": 0, "right": 0}
-    for k in np.flatnonzero(np.any(one.off, 1)):
+    wrong, right, words = np.flatnonzero(np.any(one.off, 1)), [0, 0], [set[str](), set[str]()]
+    for k in wrong:
         true, claimed = one.true[k].reshape(one.columns), one.claimed[k].reshape(one.columns)
         slack = float(np.max(one.slack[k]))
-        parts = [_factors_of(each, slack) for each in (true, claimed)]
-        if parts[0] is None or parts[1] is None:
+        parts, other = _factors_of(true, slack), _factors_of(claimed, slack)
+        if parts is None or other is None:
             return None
-        for side, name in enumerate(("left", "right")):
-            right[name] += _is_parallel(
-                parts[0][side], parts[1][side], slack / max(1e-300, float(np.max(np.abs(claimed))))
+        for axis in (0, 1):
+            blur = slack / max(1e-300, float(np.max(np.abs(claimed))))
+            if _is_parallel(parts[axis], other[axis], blur):
+                right[axis] += 1
+                words[axis].add(_known_vector(parts[axis], one, int(k)))
+    for axis in (0, 1):
+        if right[axis] < len(wrong) or right[1 - axis] == len(wrong) or len(words[axis]) != 1:
+            continue
+        word = words[axis].pop()
+        if word == _UPSTREAM:
+            return (
+                "wrong-layer-input",
+                "For every upstream entry it is x ⊗ δ with the right δ, and another x.",
             )
-    wrong = int(np.sum(np.any(one.off, 1)))
-    is_left, is_right = right["left"] == wrong, right["right"] == wrong
-    if is_left == is_right:  # neither, or a multiple
-        return None
-    own = _row_of_input(one)
-    if own is None:
-        index, other = ("first", "second") if is_left else ("second", "first")
-        seen = (
-            f"In every row it is a product a ⊗ b: the factor along its {index} axis is right, the one along its "
-            f"{other} axis is wrong."
-        )
-        return "factor-of-product", seen
-    input_is_right = is_left if own == 0 else is_right
-    if input_is_right:
-        return (
-            "delta-wrong",
-            "For every upstream entry it is x ⊗ δ with the right x, and another δ.",
-        )
-    return "wrong-layer-input", "For every upstream entry it is x ⊗ δ with the right δ, and another x."
+        if word:
+            seen = f"For every upstream entry it is x ⊗ δ with the right x, a row of {word}, and another δ."
+            return "delta-wrong", seen
+    return None
+
+
+_UPSTREAM = "the upstream gradient"
+
+
+def _known_vector(unit: Array, one: Local, k: int) -> str:
+    """Of what a vector of unit length is a multiple: a row of an input by name, or the upstream gradient; or ""."""
+    used = np.flatnonzero(np.abs(unit) > 1e-9)
+    index = np.unravel_index(k, one.rows)
+    if len(used) == 1:
+        is_own = one.rows[-1] == len(unit) and used[0] == index[-1] and len(one.rows) > 1
+        return _UPSTREAM if is_own else ""
+    for name, value in one.point.items():
+        if name == one.name or value.ndim == 0 or value.shape[-1] != len(unit):
+            continue
+        rows = value.reshape(-1, len(unit)).astype(np.float64)
+        size = np.linalg.norm(rows, axis=1)
+        if np.any((size > 0) & (np.abs(np.abs(rows @ unit) - size) <= 1e-9 * size)):
+            return name
+    return ""
 
 
 def _factors_of(matrix: Array, slack: float) -> tuple[Array, Array] | None:
@@ -317,17 +361,6 @@ def _factors_of(matrix: Array, slack: float) -> tuple[Array, Array] | None:
 def _is_parallel(one: Array, other: Array, relative: float) -> bool:
     """Whether two vectors of unit length have the same direction."""
     return bool(np.linalg.norm(one - (one @ other) * other) <= 1e-9 + 20 * relative * np.sqrt(len(one)))
-
-
-def _row_of_input(one: Local) -> int | None:
-    """Which axis of a weight is that of its input: the one whose factor is spread, while δ is that of few outputs."""
-    axes = [0, 0]
-    for k in range(len(one.true)):
-        parts = _factors_of(one.true[k].reshape(one.columns), float(np.max(one.slack[k])))
-        if parts is not None:
-            for side in (0, 1):
-                axes[side] += int(np.sum(np.abs(parts[side]) > 1e-9))
-    return None if axes[0] == axes[1] else int(axes[0] < axes[1])
 
 
 def _path(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
@@ -393,6 +426,8 @@ def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
     for axis, size in enumerate(one.rows):
         if size < 2 or len(one.rows) < 2:
             continue
+        if not any(_is_causal(each, axis) for each in (one, *others.values())):
+            continue  # no step follows from the one before
         first = one.at(axis, 0)
         if not np.any(first.off):
             finding = _after_the_first(one, others, axis)
@@ -409,9 +444,6 @@ def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
 def _after_the_first(one: Local, others: Mapping[str, Local], axis: int) -> Finding | None:
     """Right at step 0 and wrong after it, where later outputs depend on what earlier ones depend on."""
     if not all(np.any(one.at(axis, t).off) for t in range(1, one.rows[axis])):
-        return None
-    everything = [one, *others.values()]
-    if not any(_is_causal(each, axis) for each in everything):
         return None
     right = [each.name for each in others.values() if not np.any(each.off) and _is_shared(each, axis)]
     if right:

@@ -25,8 +25,10 @@ _DIRECTIONS = 3
 """Along so many directions the right gradient is compared: by chance none fits in all."""
 _STEP = 1e-30
 """Of the complex step, relative to 1: its square is nothing beside any number."""
-_SAME, _OTHER = 1e-9, 1e-4
+_SAME, _OTHER = 1e-9, 1e-7
 """Relative differences: what is equal to rounding, and what has clearly changed."""
+_MOVED = 1e-4
+"""Of its values: how far an input is moved."""
 _MOST_INPUTS = 12
 """Inputs of which other values are tried."""
 
@@ -133,21 +135,21 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
         if rows is None or not np.array_equal(rows[0, places], seen.claims.rows[0, places]):
             continue
         after = _slope(seen, other, {}, places, along[0])
-        if after is not None and abs(after - before) > _OTHER * max(abs(after), abs(before)):
+        if after is not None and before != 0 and abs(after - before) > _OTHER * max(abs(after), abs(before)):
             evidence = (
                 f"It is the same, to the last bit, for another {leaf.name}; the right gradient along a direction "
-                f"changes from {before:.6g} to {after:.6g}."
+                f"changes by {abs(after / before - 1):.1e} of itself."
             )
             return found("input-ignored", name, evidence)
     return None
 
 
 def _elsewhere(point: Array, places: Array) -> Array:
-    """The point with other values of one tensor: each a tenth to a third larger or smaller."""
+    """The point with slightly other values of one tensor, so that no mask changes."""
     rng = np.random.default_rng(0)
     other = point.copy()
-    factor = 1 + rng.uniform(0.1, 0.3, len(places)) * rng.choice((-1.0, 1.0), len(places))
-    other[places] = np.where(point[places] == 0, factor - 1, point[places] * factor)
+    moved = _MOVED * rng.uniform(0.5, 1.5, len(places)) * rng.choice((-1.0, 1.0), len(places))
+    other[places] += moved * np.where(point[places] == 0, 1, point[places])
     return other
 
 

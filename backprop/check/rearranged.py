@@ -58,7 +58,7 @@ def summed(suspect: Suspect) -> list[Finding]:
                 shape = suspect.raw_shape
                 form = f"Its shape is {shape}: it" if shape is not None else "It is the same along that: it"
                 seen = f"{form} is the {words} of the right gradient over {over}, to rounding."
-                return suspect.finding("summed-over-too-many-axes", seen)
+                return suspect.finding("summed-over-too-many-axes", seen, "certain" if shape else "likely")
     return []
 
 

@@ -16,7 +16,7 @@ from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures import signatures, unknown
+from backprop.check.signatures import signatures, sum_not_zero, unknown
 from backprop.check.suspect import Suspect
 from backprop.verify.agreement import norm
 
@@ -204,7 +204,10 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
         if not named and not reshaped:
             left.append((suspect, each))
     more = seen.look([suspect.name for suspect, _ in left]) if left and seen.look is not None else {}
-    return findings + [more.get(suspect.name) or _unknown(suspect, each) for suspect, each in left]
+    for suspect, each in left:
+        finding = more.get(suspect.name)
+        findings = findings + ([finding] if finding else sum_not_zero(suspect) or [_unknown(suspect, each)])
+    return findings
 
 
 def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:

@@ -56,7 +56,6 @@ def signatures(suspect: Suspect) -> list[Finding]:
         penalty,
         along_an_axis,
         moved,
-        _sum_not_zero,
     ):
         findings = signature(suspect)
         if findings:
@@ -121,7 +120,7 @@ def _swapped(suspect: Suspect) -> list[Finding]:
     return []
 
 
-def _sum_not_zero(suspect: Suspect) -> list[Finding]:
+def sum_not_zero(suspect: Suspect) -> list[Finding]:
     """The truth sums to zero over some axes, in every slice, and what was got does not."""
     if not suspect.is_whole or suspect.got.ndim == 0:
         return []

@@ -46,7 +46,7 @@ def backward(dy, x, W, b):
 
 
 def inputs(rng):
-    return rng.normal(size=(2, 4, 5, 5)), rng.normal(size=(4, 2, 3, 3)), rng.normal(size=4)
+    return rng.normal(size=(2, 2, 4, 4)), rng.normal(size=(4, 1, 3, 3)), rng.normal(size=4)
 
 
 LAYER = Layer(
@@ -59,39 +59,47 @@ LAYER = Layer(
             "kernel flipped in dx",
             "by_group(W, 0), d)",
             "library_of(x).flip(by_group(W, 0), (3, 4)), d)",
-            ("?",),
+            ("other-input",),
         ),
         Slip(
-            "kernel flipped in dW", ", d).reshape(W.shape)", ", d)[..., ::-1, ::-1].reshape(W.shape)", ("?",)
+            "kernel flipped in dW",
+            ", d).reshape(W.shape)",
+            ", d)[..., ::-1, ::-1].reshape(W.shape)",
+            ("reordered",),
         ),
-        Slip("kernel transposed", '"gocab,ngopq->ngcabpq"', '"gocba,ngopq->ngcabpq"', ("?",)),
-        Slip("dW transposed", '"ngcabpq,ngopq->gocab"', '"ngcabpq,ngopq->gocba"', ("?",)),
-        Slip("groups exchanged", "d = by_group(dy, 1)", "d = by_group(dy, 1)[:, [1, 0]]", ("?",)),
+        Slip("kernel transposed", '"gocab,ngopq->ngcabpq"', '"gocba,ngopq->ngcabpq"', ("other-input",)),
+        Slip("dW transposed", '"ngcabpq,ngopq->gocab"', '"ngcabpq,ngopq->gocba"', ("reordered",)),
+        Slip(
+            "groups exchanged",
+            "d = by_group(dy, 1)",
+            "d = by_group(dy, 1)[:, [1, 0]]",
+            ("upstream-reordered",),
+        ),
         Slip(
             "averaged over the batch",
             "dy.sum((0, 2, 3))",
             "dy.sum((0, 2, 3)) / len(dy)",
             ("constant-factor",),
         ),
-        Slip("db of one position", "dy.sum((0, 2, 3))", "dy[:, :, 0, 0].sum(0)", ("?",)),
-        Slip("db not summed over the image", "dy.sum((0, 2, 3))", "dy.sum(0)", ("?",)),
+        Slip("db of one position", "dy.sum((0, 2, 3))", "dy[:, :, 0, 0].sum(0)", ("only-first-upstream",)),
+        Slip("db not summed over the image", "dy.sum((0, 2, 3))", "dy.sum(0)", ("axes-not-summed",)),
         Slip(
             "last row left out",
             'ngcabpq->ngchw", rows,',
-            'ngcabpq->ngchw", rows * (rows.sum(2, keepdims=True) > 0) * like(np.arange(5) < 4, x),',
-            ("?",),
+            'ngcabpq->ngchw", rows * (rows.sum(2, keepdims=True) > 0) * like(np.arange(4) < 3, x),',
+            ("entries-left-out",),
         ),
         Slip(
             "dx of the corner alone",
             "rows, columns, dpatches",
             "rows[:1], columns, dpatches[:, :, :, :1]",
-            ("?",),
+            ("terms-left-out",),
         ),
         Slip(
             "padding forgotten in dx",
             "rows, columns =",
             "rows, columns = under(x.shape[2] + 1, x)[..., 1:], under(x.shape[3] + 1, x)[..., 1:]\n    _ =",
-            ("?",),
+            ("unknown",),
         ),
     ),
 )

@@ -26,12 +26,12 @@ LAYER = Layer(
     (
         Slip("not scaled", " / KEPT", "", ("constant-factor",)),
         Slip("scaled the other way", "/ KEPT", "* KEPT", ("constant-factor",)),
-        Slip("mask left out", "dy * mask", "dy", ("?",)),
-        Slip("mask of the first sample", "dy * mask", "dy * mask[:1]", ("?",)),
-        Slip("the other mask", "dy * mask", "dy * (mask == 0)", ("?",)),
-        Slip("mask of y", "dy * mask", "dy * (x > 0)", ("?",)),
+        Slip("mask left out", "dy * mask", "dy", ("terms-too-many",)),
+        Slip("mask of the first sample", "dy * mask", "dy * mask[:1]", ("other-terms",)),
+        Slip("the other mask", "dy * mask", "dy * (mask == 0)", ("local-derivative",)),
+        Slip("mask of y", "dy * mask", "dy * (x > 0)", ("other-terms",)),
         Slip("upstream left out", "dy * mask", "(0 * dy + 1) * mask", ("upstream-ignored",)),
-        Slip("times x", "dy * mask", "dy * mask * x", ("?",)),
+        Slip("times x", "dy * mask", "dy * mask * x", ("log-parameter",)),
         Slip("sign", "dy * mask", "-dy * mask", ("sign",)),
     ),
 )

@@ -30,14 +30,22 @@ LAYER = Layer(
     inputs,
     (
         Slip(
-            "the last of equal tokens wins", "places, dy", "places * is_last(tokens)[..., None], dy", ("?",)
+            "the last of equal tokens wins",
+            "places, dy",
+            "places * is_last(tokens)[..., None], dy",
+            ("upstream-left-out",),
         ),
         Slip("averaged over the batch", "dy), None", "dy) / len(dy), None", ("constant-factor",)),
         Slip("first sample alone", "places, dy", "places[:1], dy[:1]", ("only-first-upstream",)),
-        Slip("last position left out", "places, dy", "places[:, :-1], dy[:, :-1]", ("?",)),
-        Slip("tokens from one", "one_hot(tokens,", "one_hot((tokens - 1) % len(E),", ("?",)),
-        Slip("averaged over equal tokens", "places, dy", "places / (places.sum((0, 1)) + 1e-30), dy", ("?",)),
-        Slip("times the embedding", "places, dy", "places, dy * E[tokens]", ("?",)),
+        Slip("last position left out", "places, dy", "places[:, :-1], dy[:, :-1]", ("upstream-left-out",)),
+        Slip("tokens from one", "one_hot(tokens,", "one_hot((tokens - 1) % len(E),", ("reordered",)),
+        Slip(
+            "averaged over equal tokens",
+            "places, dy",
+            "places / (places.sum((0, 1)) + 1e-30), dy",
+            ("factor-along-axis",),
+        ),
+        Slip("times the embedding", "places, dy", "places, dy * E[tokens]", ("log-parameter",)),
         Slip("upstream left out", "places, dy", "places, 0 * dy + 1", ("upstream-ignored",)),
         Slip("sign", "dy), None", "-dy), None", ("sign",)),
     ),

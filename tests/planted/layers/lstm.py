@@ -64,17 +64,26 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("no gradient from the later step", "dh = dh + dy[t]", "dh = dy[t]", ("?",)),
-        Slip("cell's gradient not kept", "dc = dc + dh *", "dc = dh *", ("?",)),
-        Slip("forget gate left out of dc", "dc = dc * f\n", "dc = dc\n", ("?",)),
-        Slip("sigmoid' of i left out", "g * i * (1 - i)", "g", ("?",)),
-        Slip("new cell for old in df", "dc * c * f", "dc * new * f", ("?",)),
-        Slip("tanh' of g by its input", "(1 - g**2)", "(1 - g)", ("?",)),
-        Slip("tanh of the cell left out", "o * (1 - tanh**2)", "o", ("?",)),
-        Slip("tanh left out of do", "dh * tanh * o", "dh * o", ("?",)),
-        Slip("gates in another order", "[di, df, do, dg]", "[df, di, do, dg]", ("?",)),
-        Slip("dV of the last step alone", "dV = dV + h.T", "dV = h.T", ("?",)),
-        Slip("sign of df", "df = dc", "df = -dc", ("?",)),
-        Slip("output gate's path left out", "do = dh * tanh * o * (1 - o)", "do = 0 * dh", ("?",)),
+        Slip("no gradient from the later step", "dh = dh + dy[t]", "dh = dy[t]", ("between-steps",)),
+        Slip("cell's gradient not kept", "dc = dc + dh *", "dc = dh *", ("between-steps",)),
+        Slip(
+            "forget gate left out of dc", "dc = dc * f\n", "dc = dc\n", ("between-steps", "local-derivative")
+        ),
+        Slip("sigmoid' of i left out", "g * i * (1 - i)", "g", ("between-steps", "delta-wrong")),
+        Slip("new cell for old in df", "dc * c * f", "dc * new * f", ("between-steps", "delta-wrong")),
+        Slip("tanh' of g by its input", "(1 - g**2)", "(1 - g)", ("between-steps", "delta-wrong")),
+        Slip("tanh of the cell left out", "o * (1 - tanh**2)", "o", ("local-derivative", "delta-wrong")),
+        Slip("tanh left out of do", "dh * tanh * o", "dh * o", ("between-steps", "delta-wrong")),
+        Slip(
+            "gates in another order", "[di, df, do, dg]", "[df, di, do, dg]", ("between-steps", "reordered")
+        ),
+        Slip("dV of the last step alone", "dV = dV + h.T", "dV = h.T", ("steps-not-summed",)),
+        Slip("sign of df", "df = dc", "df = -dc", ("between-steps", "factor-along-axis")),
+        Slip(
+            "output gate's path left out",
+            "do = dh * tanh * o * (1 - o)",
+            "do = 0 * dh",
+            ("between-steps", "entries-left-out"),
+        ),
     ),
 )

@@ -32,7 +32,7 @@ def backward(dy, x):
 
 
 def inputs(rng):
-    return (rng.normal(size=(2, 2, 4, 4)),)
+    return (rng.normal(size=(2, 2, 4, 2)),)
 
 
 LAYER = Layer(
@@ -41,16 +41,29 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("to every entry", "dy[..., None] * chosen(cut)", "dy[..., None] + 0 * cut", ("?",)),
-        Slip("a mean's share", "dy[..., None] * chosen(cut)", "dy[..., None] + 0 * cut / 4", ("?",)),
-        Slip("to the smallest", "chosen(cut)", "chosen(-cut)", ("?",)),
+        Slip("to every entry", "dy[..., None] * chosen(cut)", "dy[..., None] + 0 * cut", ("terms-too-many",)),
         Slip(
-            "the mask alone", "dy[..., None] * chosen(cut)", "(0 * dy[..., None] + 1) * chosen(cut)", ("?",)
+            "a mean's share",
+            "dy[..., None] * chosen(cut)",
+            "(dy[..., None] + 0 * cut) / 4",
+            ("terms-too-many",),
         ),
-        Slip("to the first of each window", "chosen(cut)", "chosen(0 * cut)", ("?",)),
-        Slip("times x", "chosen(cut)", "(chosen(cut) * cut)", ("?",)),
-        Slip("one window for all channels", "dy[..., None] *", "dy[:, :1, :, :, None] *", ("?",)),
-        Slip("mask of positive entries", "chosen(cut)", "(cut > 0)", ("?",)),
+        Slip("to the smallest", "chosen(cut)", "chosen(-cut)", ("reordered",)),
+        Slip(
+            "the mask alone",
+            "dy[..., None] * chosen(cut)",
+            "(0 * dy[..., None] + 1) * chosen(cut)",
+            ("upstream-ignored",),
+        ),
+        Slip("to the first of each window", "chosen(cut)", "chosen(0 * cut)", ("reordered",)),
+        Slip("times x", "chosen(cut)", "(chosen(cut) * cut)", ("log-parameter",)),
+        Slip(
+            "one window for all channels",
+            "dy[..., None] *",
+            "dy[:, :1, :, :, None] *",
+            ("only-first-upstream",),
+        ),
+        Slip("mask of positive entries", "chosen(cut)", "(cut > 0)", ("other-terms",)),
         Slip("sign", "dy[..., None] *", "-dy[..., None] *", ("sign",)),
     ),
 )
