@@ -96,10 +96,10 @@ LAYER = Layer(
             ("terms-left-out",),
         ),
         Slip(
-            "padding forgotten in dx",
-            "rows, columns =",
-            "rows, columns = under(x.shape[2] + 1, x)[..., 1:], under(x.shape[3] + 1, x)[..., 1:]\n    _ =",
-            ("unknown",),
+            "padding forgotten in the rows of dx",
+            "rows, columns = under(x.shape[2], x)",
+            "rows, columns = under(x.shape[2], x)[:, :, [1, 2, 3, 0]]",
+            ("reordered",),
         ),
     ),
 )

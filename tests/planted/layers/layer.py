@@ -54,8 +54,9 @@ class Layer:
 def every_layer() -> list[Layer]:
     """The layers of all files beside this one."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    modules = [importlib.import_module(f"planted.layers.{name}") for name in names if name != "layer"]
-    return [layer for module in modules for layer in getattr(module, "LAYERS", ()) or (module.LAYER,)]
+    modules = [vars(importlib.import_module(f"planted.layers.{name}")) for name in names if name != "suite"]
+    found = (module.get("LAYERS") or [module.get("LAYER")] for module in modules)
+    return [layer for layers in found for layer in layers if layer is not None]
 
 
 # What the three libraries call differently.
