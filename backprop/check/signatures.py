@@ -39,8 +39,8 @@ def signatures(suspect: Suspect) -> list[Finding]:
     if not np.any(suspect.known.usable):
         return []
     for signature in (
-        _zero,
         summed,
+        _zero,
         factor,
         conjugated,
         transposed,

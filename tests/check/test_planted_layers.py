@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from planted.layers.layer import every_layer
-from planted.layers.libraries import checked_in
+from planted.layers.libraries import LIBRARIES, checked_in
 
 import backprop
 
@@ -44,15 +44,11 @@ def test_every_slip_is_found_and_called_what_it_is(layer):
         assert kinds <= {*slip.kinds, "unknown"}, (slip.name, check)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@every_one
-def test_a_right_layer_of_pytorch_is_not_called_wrong(layer, dtype):
-    pytest.importorskip("torch")
-    assert checked_in("torch", layer, dtype).ok
-
-
-@pytest.mark.parametrize(("number", "layer"), list(enumerate(LAYERS)), ids=lambda each: getattr(each, "name", ""))
-def test_a_right_layer_of_jax_is_not_called_wrong(number, layer):
-    pytest.importorskip("jax")
-    dtype = DTYPES[number % 3]  # compiling takes a second a layer; suite.py --libraries asks for all
-    assert checked_in("jax", layer, dtype).ok
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize(
+    ("number", "layer"), list(enumerate(LAYERS)), ids=lambda each: getattr(each, "name", "")
+)
+def test_a_right_layer_of_pytorch_or_jax_is_not_called_wrong(number, layer, library):
+    pytest.importorskip(library)
+    dtype = DTYPES[(number + len(library)) % 3]  # compiling takes a second; suite.py --libraries asks for all
+    assert checked_in(library, layer, dtype).ok

@@ -327,6 +327,11 @@ def _named_shape(
         evidence = f"{name} has the shape {shape[::-1]}; its parameter has {shape}, and {values}."
         return found("transposed", name, evidence, "certain" if right else "likely")
     got = np.asarray(gradient[name]) if name in gradient else None
+    if got is not None and got.size == 1 and truth.gradient[name].size > 1:
+        total, slack = np.sum(truth.gradient[name]), 2 * np.sum(truth.bound[name])
+        if abs(float(got.reshape(-1)[0]) - total) <= slack:
+            evidence = f"{name} is one number, the sum of the right gradient over all of its {np.prod(shape)} entries."
+            return found("summed-over-too-many-axes", name, evidence)
     if got is None or len(shape) != 1 or got.shape != (n, *shape):
         return finding
     run = Run.of(truth.network, truth.params, truth.batch.inputs, truth.batch.labels)
