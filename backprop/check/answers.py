@@ -87,21 +87,37 @@ def read_answer(
 def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     """(loss, gradient) where the answer is such a pair, else (None, answer).
 
-    A pair is a tuple of a number and something else. It is a gradient of two tensors where both have the shape of
-    theirs, or where the second is no gradient of two tensors either.
+    A pair is a tuple of a number and something else. Of a point of two tensors, of which the first is a number, it is
+    a gradient where it has their shapes, or where its second part is none of two tensors.
     """
     if not isinstance(answer, tuple) or len(answer) != 2 or hasattr(answer, "_fields"):
         return None, answer
-    if parts_of(answer[0]) is not None or np.ndim(answer[0]) != 0 or is_none(answer[0]):
+    if parts_of(answer[0]) is not None or is_none(answer[0]) or np.ndim(answer[0]) != 0:
         return None, answer
     tree = structure.tree
     if isinstance(tree, Branch) and not tree.named and len(_moving(tree)) == 2:
-        first, second = (tree.children[key] for key in _moving(tree))
-        inner = parts_of(answer[1])
-        may_be_gradient = isinstance(first, int) and not structure.leaves[first].shape
-        if may_be_gradient and (isinstance(second, Branch) or inner is None or len(inner.keys) != 2):
+        children, inner = [tree.children[key] for key in _moving(tree)], parts_of(answer[1])
+        fits = all(_fits(child, part, structure) for child, part in zip(children, answer, strict=True))
+        is_number = isinstance(children[0], int) and not structure.leaves[children[0]].shape
+        if fits or (is_number and (inner is None or len(inner.keys) != 2)):
             return None, answer
     return answer[0], answer[1]
+
+
+def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
+    """Whether an answer has the shapes of a tree of tensors."""
+    if isinstance(tree, int):
+        try:
+            return bool(np.shape(answer) == structure.leaves[tree].shape)
+        except ValueError:  # parts of different shapes
+            return False
+    parts = parts_of(answer)
+    if isinstance(tree, Constant) or parts is None:
+        return isinstance(tree, Constant)
+    children = [child for child in tree.children if numbers_of(child)]
+    return len(parts.values) == len(children) and all(
+        _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
+    )
 
 
 def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
@@ -137,6 +153,14 @@ def _collect(
             wanted = f"an array of shape {shape}" if shape else "a number"
             raise CheckError(f"The gradient{where} is {describe(answer)}; expected {wanted}.")
         raw[structure.leaves[tree].name] = answer
+        return
+    moving = numbers_of(tree)
+    if (
+        len(moving) == 1
+        and parts_of(answer) is None
+        and np.shape(answer) == structure.leaves[moving[0]].shape
+    ):
+        raw[structure.leaves[moving[0]].name] = answer  # beside parts that have no gradient
         return
     given = _children(tree, answer)
     if given is None:

@@ -31,6 +31,11 @@ def bounds_of(bounds: Any, structure: Structure, x: Array) -> Bounds | None:
         low[where], high[where] = (_of_tensor(side, structure.leaf(name)) for side in _sides(bounds[name]))
     if not by_name:
         low, high = (_of_point(side, structure) for side in _sides(bounds))
+    rounding = (
+        4 * structure.format.eps * np.abs(x)
+    )  # a float32 number on an edge may lie beyond it in float64
+    low = np.where(np.abs(x - low) <= rounding, np.minimum(low, x), low)
+    high = np.where(np.abs(x - high) <= rounding, np.maximum(high, x), high)
     for k in np.flatnonzero(~((low <= x) & (x <= high)) | (low == high)):
         name, index = structure.layout.locate(int(k))
         place = f"{name}[{', '.join(map(str, index))}]" if index else name

@@ -11,6 +11,7 @@ from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
+from backprop.check.leaves import format_of
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
@@ -125,7 +126,8 @@ def gather(
             claim, structure, function.outputs, function.budget, bounds=function.bounds
         )
         claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
-    seen.check, seen.steps = choose_method(function, claims, answer.formats, gradient, rtol, rng)
+    eps = {name: _eps(name, claims, answer, structure, gradient) for name in claims.names}
+    seen.check, seen.steps = choose_method(function, claims, eps, gradient, rtol, rng)
     check, steps = seen.check, seen.steps
     if steps is not None and _is_constant(check, steps):
         seen.verdicts = judge_constant(check, claims.names)
@@ -197,6 +199,21 @@ def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
             return wide
     gradient.wide = False
     return claims
+
+
+def _eps(
+    name: str, claims: Claims, answer: Answer, structure: Structure, gradient: GradientOracle | None
+) -> float:
+    """The rounding of the claim by a tensor: of the narrower of its own format and that of the point.
+
+    A claim in the wide dtype whose numbers are all numbers of float32 was computed in float32.
+    """
+    if gradient is not None and gradient.wide:
+        rows = claims.rows[:, structure.places[name]]
+        with np.errstate(all="ignore"):
+            is_single = bool(np.all(rows.astype(np.float32) == rows))
+        return format_of(np.dtype(np.float32) if is_single else structure.dtype).eps
+    return max(structure.format.eps, answer.formats.get(name, structure.format).eps)
 
 
 def _is_constant(check: DirectionalCheck, steps: Curve) -> bool:

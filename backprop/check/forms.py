@@ -10,15 +10,15 @@ The upstream gradient of several outputs is handed over as one tuple, or as one 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from backprop.check.leaves import is_none, to_numpy
+from backprop.check.leaves import is_none, read, to_numpy
 from backprop.check.oracle import first_difference
-from backprop.check.points import Structure, structure_of
+from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
@@ -49,8 +49,7 @@ def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -
         forms += _with_upstream(whole, _outputs_before_cache, "cache", lambda back, inputs: [back[-1]])
     if cache is not True:
         forms += _with_upstream(returned, _same, ", ".join(names), lambda back, inputs: list(inputs))
-        if cache is False or not _is_several(returned):  # else a cache would pass for an upstream gradient
-            forms += _with_upstream(returned, _same, "", lambda back, inputs: [])
+        forms.append(Form("backward(upstream)", _same, lambda u, back, inputs: [u]))
     return forms
 
 
@@ -68,28 +67,31 @@ def _same(returned: Any) -> Any:
 
 def _with_upstream(
     outputs: Any,
-    read: Callable[[Any], Any],
+    of_returned: Callable[[Any], Any],
     words: str,
     rest: Callable[[Any, Sequence[Any]], list[Any]],
 ) -> list[Form]:
     """The ways to hand over the upstream gradient: whole, one by one, and one by one without None."""
-    comma = ", " if words else ""
     forms = [
-        Form(f"backward(upstream{comma}{words})", read, lambda u, back, inputs: [u, *rest(back, inputs)])
+        Form(f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
     ]
     if _is_several(outputs):
         count = len(outputs)
         each = ", ".join(f"upstream_{k}" for k in range(count))
         forms.append(
-            Form(f"backward({each}{comma}{words})", read, lambda u, back, inputs: [*u, *rest(back, inputs)])
+            Form(
+                f"backward({each}, {words})",
+                of_returned,
+                lambda u, back, inputs: [*u, *rest(back, inputs)],
+            )
         )
         moving = [k for k in range(count) if _has_numbers(outputs[k])]
         if len(moving) < count:
             each = ", ".join(f"upstream_{k}" for k in moving)
             forms.append(
                 Form(
-                    f"backward({each}{comma}{words})",
-                    read,
+                    f"backward({each}, {words})",
+                    of_returned,
                     lambda u, back, inputs: [*(u[k] for k in moving), *rest(back, inputs)],
                 )
             )
@@ -98,7 +100,7 @@ def _with_upstream(
 
 def _has_numbers(output: Any) -> bool:
     """Whether an output has a gradient: floating numbers are in it."""
-    return any(end is not None and to_numpy(end).dtype.kind in "fc" for _, end in ends_of(output))
+    return any(end is not None and read(end)[1] is not None for _, end in ends_of(output))
 
 
 def forms_of_pushforward(
@@ -132,8 +134,8 @@ def choose(
     read: Callable[[Any], tuple[Any, bool]],
     called: str,
     keyword: str,
-) -> Form:
-    """The one way to call `code` that works.
+) -> tuple[Form, Any]:
+    """The one way to call `code` that works, and what it answered.
 
     arguments: for a way and a factor of the upstream gradient. read: an answer as what it stands for, and whether
     it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
@@ -167,7 +169,7 @@ def choose(
     if len(different) > 1:
         ways = " and ".join(form.words for form, *_ in different)
         raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
-    return different[0][0]
+    return different[0][0], different[0][1]
 
 
 def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
@@ -205,7 +207,8 @@ def named_inputs(forward: Any, inputs: Any) -> tuple[dict[str, Any], bool]:
     """The inputs by name, and whether they are handed over by keyword: those of a dict whose names forward knows."""
     is_named = isinstance(inputs, dict) and inputs and all(isinstance(key, str) for key in inputs)
     if is_named and takes(forward, **inputs):
-        return dict(inputs), True
+        order = [name for name in inspect.signature(forward).parameters if name in inputs]
+        return {name: inputs[name] for name in dict.fromkeys([*order, *inputs])}, True
     is_many = isinstance(inputs, list | tuple) and not hasattr(inputs, "_fields")
     values = list(inputs) if is_many else [inputs]
     names = _argument_names(forward)[: len(values)]
@@ -229,37 +232,41 @@ def _argument_names(forward: Any) -> list[str]:
 def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: str) -> dict[str, Any]:
     """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
 
-    Raises `CheckError` for another number of them.
+    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
     """
     names = list(inputs)
-    moving = [name for name in names if _is_moving(name, structure)]
-    if len(names) == 1:
-        lone = (
-            isinstance(answer, list | tuple)
-            and len(answer) == 1
-            and not isinstance(inputs[names[0]], list | tuple)
-        )
-        by_name = isinstance(answer, dict) and names[0] in answer
-        return {names[0]: answer[0] if lone else answer[names[0]] if by_name else answer}
-    if isinstance(answer, dict):
+    if answer is None:
+        raise CheckError(f"{called} gave None; expected one gradient for each of {', '.join(names)}.")
+    moving = [name for name in names if is_moving(name, structure)]
+    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
+    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
+    if isinstance(answer, dict) and not (is_container and lone not in answer):
         return answer
-    if len(moving) == 1 and not isinstance(answer, list | tuple):
-        return {moving[0]: answer}
+    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
+    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
+    if lone is not None and not is_several:
+        return {lone: answer}
     given = list(answer) if isinstance(answer, list | tuple) else [answer]
-    for wanted in (names, moving):
+    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
         if len(given) == len(wanted):
             return dict(zip(wanted, given, strict=True))
     got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
     raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
 
 
-def _is_moving(name: str, structure: Structure) -> bool:
-    return any(leaf == name or leaf.startswith((f"{name}.", f"{name}[")) for leaf in structure.names)
+def is_moving(name: str, structure: Structure) -> bool:
+    """Whether an input holds numbers that move."""
+    return any(is_part(leaf, (name,)) for leaf in structure.names)
+
+
+def is_part(path: str, names: Collection[str]) -> bool:
+    """Whether a path is one of these names, or leads into what is called so."""
+    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
 
 
 def outputs_of(outputs: Any) -> Structure:
     """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
-    structure, _ = structure_of(outputs, fixed=lambda value: False, root="y", what="output of forward")
-    if any(leaf.weak and leaf.scalar is None for leaf in structure.leaves):
+    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
+    if not _has_numbers(outputs):
         raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
-    return structure
+    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))

@@ -44,14 +44,20 @@ def check_gradient(
 ) -> GradientCheck:
     """Whether `gradient` is the gradient of `function` at `point`, and what is wrong with it where it is not.
 
-    function: from an array, a number, or nested dicts, lists and tuples of them, to a number.
+    function: from the point to a number.
     gradient: a function from the same to the gradient, in the form of the point, or to a pair (value, gradient);
-    or the gradient at the point itself, where it is no function.
-    point: where; finite numbers. A float32 point is checked to the precision of float32 where the function or the
-    gradient computes in float32, else to that of float64.
+    or the gradient at the point itself, where it is no function. None in the place of a tensor stands for 0. Of a
+    function that is a gradient itself, it is the Hessian, which must be symmetric.
+    point: where; an array, a number, or nested dicts, lists, tuples, dataclasses, pandas Series and tables, and
+    containers that are registered with JAX, of NumPy arrays, PyTorch tensors or JAX arrays. Both functions are handed
+    the same form. Strings, None, truth values, and whole numbers beside floating ones pass through untouched. Complex
+    numbers are pairs of real ones: the gradient by x + iy is ∂L/∂x + i ∂L/∂y, by JAX arrays its conjugate. A float32
+    point is checked to the precision of float32 where the function or the gradient computes in float32, else to that
+    of float64; narrower formats likewise.
     jacobian: in place of `gradient`, for a function to an array: each tensor has the shape of the function's value
-    before that of the parameter.
-    bounds: (lower, upper), each a number or in the form of the point; SciPy's Bounds; of a dict, {name: (lower,
+    before that of the parameter. A sparse matrix or a linear operator is not written out: of more than 50,000 entries
+    random combinations of the values are compared.
+    bounds: (lower, upper), each a number or in the form of the point; SciPy's Bounds; a list of pairs; {name: (lower,
     upper)}. Neither function is called beyond them, and on an edge the slope to the inside is the truth.
     retract: retract(point, δ) is a point beside it, and the gradient is by δ at δ = 0: on a Lie group, a manifold, or
     for a matrix that stays symmetric. δ has the form of the gradient.

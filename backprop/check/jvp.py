@@ -104,7 +104,7 @@ def _by_hand(
 
     moving = [key for key, places in structure.inputs.items() if len(places)]
     forms = forms_of_pushforward(list(passed.inputs), moving, tangents_first)
-    form = choose(
+    form, _ = choose(
         forms, pushforward, arguments, read, "pushforward", "tangents_first=True or tangents_first=False"
     )
 
@@ -210,9 +210,8 @@ class _Line:
 
 def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     """Whether the derivative along the sum of all tangents is the sum of those along each, and half along a half."""
-    if seen.gradient is None or len(seen.claims.names) < len(line.names):
+    if seen.gradient is None or seen.check is None or len(seen.claims.names) < len(line.names):
         return
-    wide = seen.function.structure.dtype if seen.gradient.wide else None
     oracle = replace(
         seen.gradient,
         gradient=lambda at: dict.fromkeys(line.names, line.along(at, dict.fromkeys(line.names, 0.5))),
@@ -220,10 +219,9 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     rows = oracle.rows(seen.function.point)
     if rows is None or not np.all(np.isfinite(rows)):
         return
-    eps = 2.0**-52 if wide is not None else seen.function.structure.format.eps
     together, each = rows[:, 0], seen.claims.rows / 2
     off = float(np.max(np.abs(together - each.sum(axis=1))))
-    if off > max(min(256 * eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
+    if off > max(min(256 * seen.check.rows_eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
         words = "Along half of the sum of all tangents it is not half of the sum of those along each"
         kind = found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}.")
         seen.asked = replace(seen.asked, findings=(*seen.asked.findings, kind))

@@ -16,12 +16,16 @@ likely: it fits to rounding, and another mistake would look the same here. possi
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of mistake: its kebab-case name, what it is, how it is recognised, and what to do about it."""
+    """A kind of mistake: its kebab-case name, what it is, how it is recognised, and what to do about it.
+
+    functions_only: whether it is a mistake in the derivative of a function, and of no network's gradient.
+    """
 
     name: str
     summary: str
     signature: str
     fix: str
+    functions_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ _ALL = (
         "the function gives another value after a call of the gradient",
         "The gradient changes an array that both use, such as an upstream gradient: copy it before changing it, "
         "or write d = d + ... instead of d += ....",
+        functions_only=True,
     ),
     # The upstream gradient of a backward pass ----------------------------------------------------------
     Kind(
@@ -117,30 +122,35 @@ _ALL = (
         "a backward pass changes the upstream gradient that it is given",
         "the upstream gradient differs after the call",
         "Copy it before changing it, or write d = d + ... instead of d += ....",
+        functions_only=True,
     ),
     Kind(
         "upstream-ignored",
         "a backward pass does not use its upstream gradient, or not that of one output",
         "equal for two different upstream gradients",
         "Multiply the local derivative by the upstream gradient, of every output.",
+        functions_only=True,
     ),
     Kind(
         "only-first-upstream",
         "a backward pass uses the first part of its upstream gradient for all",
         "equal for upstream gradients that agree in their first part alone",
         "Use each part of the upstream gradient for the output that it belongs to: upstream, and not upstream[0].",
+        functions_only=True,
     ),
     Kind(
         "not-linear-in-upstream",
         "a backward pass is not linear in its upstream gradient",
         "backward(u/2 + v) is not backward(u)/2 + backward(v)",
         "Use the upstream gradient once, as a factor: look for clipping, a square, or a term without it.",
+        functions_only=True,
     ),
     Kind(
         "not-linear-in-tangent",
         "a pushforward is not linear in its tangents",
         "along v + w it is not the sum of those along v and along w",
         "Multiply each input's derivative by its own tangent, once, and add them.",
+        functions_only=True,
     ),
     # The whole tensor is off in one way ----------------------------------------------------------------
     Kind(
@@ -238,12 +248,14 @@ _ALL = (
         "the gradient by a complex parameter is conjugated",
         "got = the complex conjugate of expected",
         "Return ∂L/∂x + i ∂L/∂y for the parameter x + iy, as PyTorch does; JAX's gradient is the conjugate of that.",
+        functions_only=True,
     ),
     Kind(
         "not-symmetric",
         "a Hessian is not symmetric",
         "entries [i, j] and [j, i] differ",
         "Compute the entries [i, j] and [j, i] alike: the order of two derivatives makes no difference.",
+        functions_only=True,
     ),
     Kind(
         "swapped-tensors",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import math
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -33,6 +35,7 @@ class Format(NamedTuple):
         return 2.0 ** (1 - self.bits)
 
 
+@functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
     return Format(dtype.name, 1 - round(math.log2(float(np.finfo(dtype).eps))))
@@ -164,6 +167,18 @@ def float64_in_jax(needed: bool) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def seeded_torch(needed: bool) -> Iterator[None]:
+    """Let PyTorch draw the same random numbers in every call, such as those of dropout."""
+    if not needed:
+        yield
+        return
+    random = library("torch").random
+    with random.fork_rng():
+        random.manual_seed(0)
+        yield
+
+
 # Leaf: one tensor of a point.
 
 
@@ -279,7 +294,8 @@ def push_forward_in_torch(
     """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
     torch = library("torch")
     forward_mode = torch.autograd.forward_ad
-    with forward_mode.dual_level():
+    with warnings.catch_warnings(), forward_mode.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
         duals = [
             forward_mode.make_dual(tensor.detach(), tangent)
             for tensor, tangent in zip(tensors, tangents, strict=True)

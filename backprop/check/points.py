@@ -17,6 +17,7 @@ from backprop.check.leaves import (
     back_to,
     format_of,
     is_jax,
+    is_pandas,
     is_torch,
     read,
     to_numpy,
@@ -102,7 +103,7 @@ def _kind(value: Any, name: str) -> str:
         return "floating"
     if array.dtype.kind in "iu":
         return "whole"
-    if array.dtype.kind in "bSUMmV":
+    if array.dtype.kind in "bSUMmV" or is_pandas(value):
         return "constant"
     raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
 
@@ -244,7 +245,7 @@ def structure_of(
     name: str = "x",
     *,
     moved: Collection[str] = (),
-    fixed: Callable[[Any], bool] | None = None,
+    fixed: Callable[[str, Any], bool] | None = None,
     root: str = "",
     what: str = "point",
 ) -> tuple[Structure, Array]:
@@ -252,8 +253,8 @@ def structure_of(
 
     `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
     strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
-    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number passes through
-    untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
+    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes
+    through untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
@@ -266,7 +267,7 @@ def structure_of(
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
-        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else _moves
+        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else nothing_fixed
     leaves: list[Leaf] = []
     arrays: list[Array] = []
 
@@ -281,7 +282,7 @@ def structure_of(
         if stays:
             return Constant(path, value)
         leaf, array = _leaf(value, path)
-        if fixed(value):
+        if fixed(path, value):
             return Constant(path, value, leaf, array)
         leaves.append(leaf)
         arrays.append(array)
@@ -303,11 +304,12 @@ def _wants_gradient(value: Any) -> bool:
     return is_torch(value) and bool(value.requires_grad)
 
 
-def _wants_no_gradient(value: Any) -> bool:
+def _wants_no_gradient(path: str, value: Any) -> bool:
     return is_torch(value) and not value.requires_grad
 
 
-def _moves(value: Any) -> bool:
+def nothing_fixed(path: str, value: Any) -> bool:
+    """No number passes through untouched."""
     return False
 
 
@@ -335,9 +337,10 @@ def _constants(tree: Tree) -> Iterator[Constant]:
 def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
     if isinstance(tree, Branch):
         parts = parts_of(point)
-        if parts is None:
-            raise ValueError(f"{describe(point)} is no {tree.word}.")
-        for child, part in zip(tree.children, parts.values, strict=True):
-            _ends(child, part, found)
+        if parts is None or set(parts.keys) != set(tree.keys):
+            raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
+        given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
+        for key, child in zip(tree.keys, tree.children, strict=True):
+            _ends(child, given[key], found)
     elif isinstance(tree, int):
         found[tree] = point

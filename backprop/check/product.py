@@ -1,20 +1,15 @@
-"""The vector-Jacobian product of a forward pass, and what is wrong with its use of the upstream gradient.
-
-In the order of this file: the forward pass; the product; the looks at the upstream gradient.
-"""
+"""The vector-Jacobian product of a forward pass, for an upstream gradient that may be replaced by another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.forms import named_inputs, outputs_of
-from backprop.check.kinds import Finding, found
 from backprop.check.leaves import (
     as_jax,
     as_upstream,
@@ -23,25 +18,13 @@ from backprop.check.leaves import (
     is_torch,
     module_as_function,
     no_upstream,
+    seeded_torch,
 )
-from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_signs
-from backprop.check.oracle import GradientOracle, differing
-from backprop.check.points import Structure, structure_of
-from backprop.check.report import Evidence
+from backprop.check.oracle import differing
+from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of, mapped
 from backprop.errors import CheckError
-
-_LARGER = 1024.0
-"""Times the upstream gradient: what a clipped gradient does not follow. It is a power of two, to round nothing."""
-_NARROW = 2.0**-12
-"""Formats with a larger eps reach so far less that `_LARGER_IF_NARROW` is all that they are asked for."""
-_LARGER_IF_NARROW = 8.0
-_ROUNDINGS = 32.0
-"""Times the rounding that was measured of a gradient: what it may be for other upstream gradients."""
-_SUMMED, _LEAST = 256.0, 0.25
-"""Roundings that the order of a long sum may add up to, of the largest entry, and no more than a share of it."""
-
 
 # Forward: the function of the inputs by name, and the library that differentiates it, where one is to do that.
 
@@ -69,9 +52,12 @@ class Forward:
         return f"The derivative is the one that {library} takes of forward."
 
 
-def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
+def forward_pass(
+    forward: Any, inputs: Any, derivative: Any, is_setting: Callable[[str, Any], bool] = nothing_fixed
+) -> Forward:
     """The forward pass, with the derivative that was written by hand, or none.
 
+    is_setting: which numbers have no gradient, of a derivative by hand.
     Raises `CheckError` where there are no inputs, or no derivative of any kind.
     """
     if inputs is None:
@@ -82,8 +68,11 @@ def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
         forward, parameters = module
         named = {_PARAMETERS: parameters, **named}
 
+    has_torch = any(is_torch(end) for _, end in ends_of(named))
+
     def run(point: dict[str, Any]) -> Any:
-        return forward(**point) if by_keyword else forward(*point.values())
+        with seeded_torch(has_torch):
+            return forward(**point) if by_keyword else forward(*point.values())
 
     autodiff = autodiff_for(forward, [end for _, end in ends_of(named)]) if derivative is None else None
     if derivative is None and autodiff is None:
@@ -93,19 +82,20 @@ def forward_pass(forward: Any, inputs: Any, derivative: Any) -> Forward:
         )
     if autodiff == "jax":
         named = mapped(as_jax, named)
-    structure, x = structure_of(named, fixed=_fixed(named, autodiff))
+    structure, x = structure_of(named, fixed=_fixed(named, autodiff, is_setting))
     return Forward(run, named, autodiff, structure, x)
 
 
-def _fixed(named: dict[str, Any], autodiff: str | None) -> Callable[[Any], bool] | None:
+def _fixed(
+    named: dict[str, Any], autodiff: str | None, is_setting: Callable[[str, Any], bool]
+) -> Callable[[str, Any], bool]:
     """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
-    if autodiff is None:
-        return None
     if autodiff == "jax":
-        return lambda value: not is_jax(value)
+        return lambda path, value: not is_jax(value)
     inputs = [end for name, part in named.items() if name != _PARAMETERS for _, end in ends_of(part)]
     wanted = any(is_torch(end) and end.requires_grad for end in inputs)
-    return lambda value: not is_torch(value) or (wanted and not value.requires_grad)
+    alone = is_setting if autodiff is None else lambda path, value: not is_torch(value)
+    return lambda path, value: alone(path, value) or (wanted and is_torch(value) and not value.requires_grad)
 
 
 # The product: the function to a number and the claim of its gradient, for an upstream gradient that may be replaced.
@@ -117,7 +107,7 @@ class Product:
 
     run: from the inputs by name to what forward returns. outputs: of that, those that count. output: their structure.
     pull: from the inputs, and a function that makes the upstream gradient of what was returned, to the answer.
-    changed: the names of the outputs whose upstream gradient was changed in place.
+    changed: the names of the outputs whose upstream gradient was changed in place; changed_inputs: of such inputs.
     """
 
     run: Callable[[dict[str, Any]], Any]
@@ -129,167 +119,49 @@ class Product:
     upstream: Array
     note: str
     changed: set[str] = field(default_factory=set)
+    changed_inputs: set[str] = field(default_factory=set)
+
+    @property
+    def drawn_for(self) -> str:
+        """The sentence that says of which outputs there is an upstream gradient."""
+        views = self.output.views(self.upstream)
+        outputs = [
+            f"{leaf.name} ({' × '.join(map(str, leaf.shape)) or 'a number'})"
+            for leaf in self.output.leaves
+            if np.any(views[leaf.name])
+        ]
+        return f"The upstream gradient of {', '.join(outputs)} is drawn at random."
 
     def value(self, point: dict[str, Any]) -> Any:
         """⟨u, forward(x)⟩."""
         return self.upstream @ self.output.read(self.outputs(self.run(point)))
 
     def claim(self, point: dict[str, Any], upstream: Array | None = None) -> Any:
-        """What backward gives for the upstream gradient, this one's or another."""
-        given: list[tuple[Any, Any]] = []
+        """What backward gives for the upstream gradient, this one's or another; what it changes in place is noted.
+
+        The forward pass, which comes before it, may change its own inputs.
+        """
+        mine, before = copied(point), list[tuple[Any, Any]]()
 
         def make(returned: Any) -> Any:
-            made = upstream_like(self.outputs(returned), self.upstream if upstream is None else upstream)
-            given.append((made, copied(made)))
+            vector = self.upstream if upstream is None else upstream
+            made = upstream_like(self.outputs(returned), self.output.views(vector))
+            before.extend([(made, copied(made)), (mine, copied(mine))])
             return made
 
-        answer = self.pull(point, make)
-        for after, before in given:
-            self.changed.update(f"y{name}" for name in differing(before, after))
+        answer = self.pull(mine, make)
+        for changed, (after, was) in zip((self.changed, self.changed_inputs), before, strict=True):
+            changed.update(differing(was, after))
         return answer
 
 
-def upstream_like(outputs: Any, vector: Array) -> Any:
-    """An upstream gradient (k,) in the form of the outputs, each in the dtype and the library of its output."""
+def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
+    """An upstream gradient in the form of the outputs, each in the dtype and the library of its output."""
     structure = outputs_of(outputs)
-    views = structure.views(vector)
-    tensors = [as_upstream(leaf.build(views[leaf.name])) for leaf in structure.leaves]
+    tensors = [as_upstream(leaf.build(values[leaf.name])) for leaf in structure.leaves]
     return structure.assemble(tensors, lambda constant: no_upstream(constant.value))
 
 
 def drawn(count: int, rng: np.random.Generator) -> Array:
     """Numbers of five bits, which every format holds, of either sign, between a half and one and a half."""
     return np.asarray(rng.integers(8, 25, count) / 16 * random_signs(count, rng))
-
-
-# The upstream gradient: changed in place, ignored, used in its first part alone, or not as a factor.
-
-
-def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator, rtol: float | None) -> None:
-    """Put into the evidence what is wrong with the use that the backward pass B makes of its upstream gradient u.
-
-    B(u) is compared with B(v), B(u/2 + v) and B(1024 u), and where it is wrong with those of upstream gradients that
-    agree with u in part. Each tensor counts by itself.
-    """
-    if product.changed:
-        what = f"The backward pass changed the upstream gradient of {', '.join(sorted(product.changed))} in place."
-        changed = found("upstream-changed-in-place", None, what)
-        seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
-    if seen.gradient is None or seen.check is None:
-        return
-    look = _Look(seen, product, np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0))
-    exact = 2.0**-52 if seen.gradient.wide else look.eps
-    slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
-    wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
-    nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
-    for name in seen.claims.names:
-        finding = look.unused(name, in_part=name in wrong) or nonlinear.get(name)
-        if finding is not None:
-            seen.named[name] = finding
-
-
-@dataclass
-class _Look:
-    """A backward pass with other upstream gradients than its own: `other` is drawn as that was."""
-
-    seen: Evidence
-    product: Product
-    other: Array
-
-    @property
-    def eps(self) -> float:
-        """The rounding of what goes in and of what comes out."""
-        formats = self.seen.answer.formats.values()
-        return max([self.seen.function.structure.format.eps, *(each.eps for each in formats)])
-
-    def pulled(self, upstream: Array) -> Array | None:
-        """The gradient (p,) for an upstream gradient; None where there is none."""
-        seen, wide = self.seen, self.seen.gradient is not None and self.seen.gradient.wide
-        structure, budget = seen.function.structure, seen.function.budget
-        oracle = GradientOracle(lambda at: self.product.claim(at, upstream), structure, (), budget, wide)
-        rows = oracle.rows(seen.function.point)
-        seen.gradient_calls += oracle.calls
-        return None if rows is None else rows[0]
-
-    @cached_property
-    def pulled_other(self) -> Array | None:
-        """The gradient (p,) for the other upstream gradient."""
-        return self.pulled(self.other)
-
-    def nonlinear(self, slack: float, factor: float) -> dict[str, Finding]:
-        """The tensors that are not linear in the upstream gradient, beyond `slack` of their largest entry."""
-        own, other, u = self.product.upstream, self.pulled_other, self.seen.claims.rows[0]
-        findings: dict[str, Finding] = {}
-        if other is None:
-            return findings
-        for words, got, expected in (
-            ("B(u/2 + v) is not B(u)/2 + B(v)", self.pulled(own / 2 + self.other), u / 2 + other),
-            (f"B({factor:g} u) is not {factor:g} B(u)", self.pulled(factor * own), factor * u),
-        ):
-            if got is None:
-                continue
-            for name in self.seen.claims.names:
-                off = self._apart(name, got, expected, slack)
-                if off is not None:
-                    seen = f"{words}, for upstream gradients u and v: it is off by up to {off:.3g}."
-                    findings.setdefault(name, self._named_nonlinear(name, seen))
-        return findings
-
-    def _named_nonlinear(self, name: str, seen: str) -> Finding:
-        """A relu of the upstream gradient, or a term without it, by what is got for parts of it."""
-        own, places = self.product.upstream, self.seen.function.structure.places[name]
-        one = self.seen.claims.rows[0, places]
-        positive, nothing = (self.pulled(each) for each in (np.maximum(own, 0), 0 * own))
-        if positive is not None and np.any(own < 0) and np.array_equal(positive[places], one):
-            negative = self.pulled(np.minimum(own, 0))
-            if negative is not None and not np.any(negative[places]):
-                return found(
-                    "relu-of-delta", name, "B(u) = B(max(u, 0)) for an upstream gradient u of either sign."
-                )
-        if nothing is not None and np.any(nothing[places]):
-            seen = f"{seen} It is not 0 for an upstream gradient of 0: a term of it is not multiplied by u."
-        return found("not-linear-in-upstream", name, seen)
-
-    def _apart(self, name: str, got: Array, expected: Array, slack: float) -> float | None:
-        """How far two gradients by a tensor are apart; None where rounding may be all."""
-        places, check = self.seen.function.structure.places[name], self.seen.check
-        one, two = got[places], expected[places]
-        if check is None or not len(places) or not np.all(np.isfinite([one, two])):
-            return None
-        off, size = float(np.max(np.abs(one - two))), float(np.max(np.maximum(np.abs(one), np.abs(two))))
-        if off <= slack * size:
-            return None
-        check.look_at_rounding()
-        return off if off > slack * size + _ROUNDINGS * float(np.max(check.rounding[0, places])) else None
-
-    def unused(self, name: str, *, in_part: bool) -> Finding | None:
-        """The part of the upstream gradient that a tensor does not see: all; all but the first; an output's.
-
-        in_part: whether more than all of it is looked at, which proves something only of a tensor that is wrong.
-        """
-        places, own = self.seen.function.structure.places[name], self.product.upstream
-        one = self.seen.claims.rows[0, places]
-
-        def is_same(gradient: Array | None) -> bool:
-            return gradient is not None and np.array_equal(gradient[places], one)
-
-        if is_same(self.pulled_other):
-            seen = "The gradient is the same, to the last bit, for two upstream gradients drawn at random."
-            return found("upstream-ignored", name, seen) if np.any(one) else None
-        views = self.product.output.views
-        leaves = [leaf for leaf in self.product.output.leaves if np.any(views(own)[leaf.name])]
-        for axis in range(max(len(leaf.shape) for leaf in leaves) if in_part else 0):
-            mixed, first = self.other.copy(), (*axis * (slice(None),), slice(0, 1))
-            long = [leaf for leaf in leaves if axis < len(leaf.shape)]
-            for leaf in long:
-                views(mixed)[leaf.name][first] = views(own)[leaf.name][first]
-            if max(leaf.shape[axis] for leaf in long) > 1 and is_same(self.pulled(mixed)):
-                seen = f"The gradient changes with index 0 of axis {axis} of the upstream gradient, and no other."
-                return found("only-first-upstream", name, seen)
-        for leaf in leaves if in_part and len(leaves) > 1 else ():
-            mixed = own.copy()
-            views(mixed)[leaf.name][...] = views(self.other)[leaf.name]
-            if is_same(self.pulled(mixed)):
-                seen = f"The gradient does not change with the upstream gradient of {leaf.name}."
-                return found("upstream-ignored", name, seen)
-        return None

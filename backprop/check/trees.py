@@ -27,8 +27,13 @@ class Parts(NamedTuple):
     word: str
 
 
+_ENDS = frozenset((np.ndarray, np.float64, np.float32, float, int, bool, str, complex, type(None)))
+
+
 def parts_of(value: Any) -> Parts | None:
     """The parts of a container; None for what is none."""
+    if type(value) in _ENDS:  # most values are these
+        return None
     if isinstance(value, Parameters):
         return Parts(value.layout.names, tuple(value.values()), _parameters(value), True, "dict")
     if isinstance(value, Mapping):

@@ -16,13 +16,16 @@ import numpy as np
 
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, by_input, choose, forms_of_backward, outputs_of
-from backprop.check.leaves import pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
+from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.product import Forward, Product, drawn, forward_pass, look_at_upstream, upstream_like
+from backprop.check.points import nothing_fixed
+from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.trees import ends_of
+from backprop.check.upstream import look_at_upstream
 from backprop.errors import CheckError
 
 
@@ -66,17 +69,27 @@ def check_vjp(
         product = _product(forward, backward, inputs, cache, rng)
         oracle = FunctionOracle(product.value, product.structure, product.point, Budget(max_calls))
         seen = gather(oracle, product.claim, rng, batch_size=batch_size, rtol=rtol)
+        if any(finding.kind == "not-repeatable" for finding in seen.own.findings):
+            seen.asked = replace(seen.asked, findings=())  # it is the forward pass that is random
         look_at_upstream(seen, product, rng, rtol)
         seen.look = lambda names: look_closer(seen, product, names)
-        seen.answer.notes.insert(0, product.note)
+        seen.answer.notes[:0] = [product.note, product.drawn_for]
         return replace(report(seen), subject="backward pass")
 
 
 def _product(
-    forward: Any, backward: Any, inputs: Any, cache: bool | None, rng: np.random.Generator
+    forward: Any,
+    backward: Any,
+    inputs: Any,
+    cache: bool | None,
+    rng: np.random.Generator,
+    is_setting: Callable[[str, Any], bool] | None = None,
 ) -> Product:
-    """Everything that the inputs and one call of forward tell."""
-    passed = forward_pass(forward, inputs, backward)
+    """Everything that the inputs and one call of forward tell.
+
+    is_setting: which numbers have no gradient. Python's own have none, unless the first answer has one for them.
+    """
+    passed = forward_pass(forward, inputs, backward, is_setting or _is_python_number(inputs))
     run, structure, x = passed.run, passed.structure, passed.point
     if passed.autodiff is not None:
         return _by_autodiff(passed, rng)
@@ -87,15 +100,25 @@ def _product(
         point = structure.build(x)
         back = run(point)
         outputs = form.outputs(back)
-        vector = drawn(outputs_of(outputs).size, np.random.default_rng(0))
-        return form.arguments(upstream_like(outputs, factor * vector), back, list(point.values()))
+        output = outputs_of(outputs)
+        vector = factor * drawn(output.size, np.random.default_rng(0))
+        return form.arguments(upstream_like(outputs, output.views(vector)), back, list(point.values()))
 
     def read(answer: Any) -> tuple[Any, bool]:
         tensors = by_input(answer, passed.inputs, structure, "backward")
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
-    form = choose(forms, backward, arguments, read, "backward", "cache=True or cache=False")
+    form, claimed = choose(forms, backward, arguments, read, "backward", "cache=True or cache=False")
+    if is_setting is None:
+        moved, still = _told_by(claimed, passed)
+        if moved or still:
+            known = _is_python_number(inputs)
+
+            def told(path: str, value: Any) -> bool:
+                return is_part(path, still) or (known(path, value) and path not in moved)
+
+            return _product(forward, backward, inputs, cache, rng, told)
     output = outputs_of(form.outputs(returned))
 
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
@@ -105,6 +128,29 @@ def _product(
 
     note = f"{form.words} is called."
     return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
+
+
+def _is_python_number(inputs: Any) -> Callable[[str, Any], bool]:
+    """Whether a number is one of Python's, beside arrays: a setting, such as ε, most of the time."""
+    if not any(hasattr(end, "dtype") for _, end in ends_of(inputs)):
+        return nothing_fixed
+    return lambda path, value: isinstance(value, float | complex) and not hasattr(value, "dtype")
+
+
+def _told_by(claimed: dict[str, Any], passed: Forward) -> tuple[set[str], set[str]]:
+    """The numbers that move after all, as the answer has gradients of them, and dicts that have none in it."""
+    given = {path for path, end in ends_of(claimed) if not is_none(end)}
+    moved = {path for path in passed.structure.constants if path in given}
+    whole = {
+        path for path, value in passed.structure.constants.items() if not isinstance(value, float | complex)
+    }
+    inputs = passed.inputs.items()
+    still = {
+        name
+        for name, value in inputs
+        if isinstance(value, dict) and is_moving(name, passed.structure) and name not in claimed
+    }
+    return moved - whole, still if len(claimed) < len(passed.inputs) else set()
 
 
 def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:

@@ -1,8 +1,11 @@
 """Jacobians of functions to arrays are checked as gradients are."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import backprop
 from backprop.errors import CheckError
@@ -89,3 +92,80 @@ def test_a_large_jacobian_is_checked_along_directions():
 def test_a_function_to_an_array_needs_a_jacobian():
     with pytest.raises(CheckError, match="or jacobian= in place of the gradient"):
         backprop.check_gradient(function, jacobian, X)
+
+
+N = 1000
+TRIDIAGONAL = scipy.sparse.diags_array(
+    [np.ones(N - 1), np.full(N, 3.0), -np.ones(N - 1)], offsets=[-1, 0, 1]
+).tocsr()
+LONG = RNG.standard_normal(N)
+
+
+def equations(x):
+    return np.sin(TRIDIAGONAL @ x)
+
+
+def sparse(x):
+    return scipy.sparse.diags_array(np.cos(TRIDIAGONAL @ x)) @ TRIDIAGONAL
+
+
+def with_one_entry_missing(x):
+    found = sparse(x).tocsr()
+    found[7, 8] = 0
+    return found
+
+
+def without_adjoint(x):
+    matrix = sparse(x)
+    return LinearOperator(matrix.shape, matvec=lambda v: matrix @ v, dtype=float)
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        sparse,
+        lambda x: aslinearoperator(sparse(x)),
+        without_adjoint,
+        lambda x: sparse(x).toarray(),
+        sparse(LONG),
+        aslinearoperator(sparse(LONG)),
+    ],
+    ids=["sparse", "operator", "no adjoint", "dense", "sparse value", "operator value"],
+)
+def test_a_million_entries_are_compared_along_combinations_of_the_values(by_hand):
+    check = backprop.check_gradient(equations, point=LONG, jacobian=by_hand)
+    assert check.ok, check
+    assert check.notes[0] == "The function has 1000 values: 8 random combinations of them were compared."
+    assert check.calls + check.gradient_calls <= 200
+
+
+def test_one_entry_that_is_missing_of_a_million_is_found_in_its_column():
+    check = backprop.check_gradient(equations, point=LONG, jacobian=with_one_entry_missing)
+    assert check.verdict == "wrong"
+    assert {entry.index[1] for entry in check.tensors[0].worst} == {8}
+    check = backprop.check_gradient(equations, point=LONG, jacobian=lambda x: -sparse(x))
+    assert [finding.kind for finding in check.findings] == ["sign"]
+
+
+def test_a_sparse_jacobian_is_never_written_out():
+    tracemalloc.start()
+    try:
+        assert backprop.check_gradient(equations, point=LONG, jacobian=sparse).ok
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_small_linear_operator_is_compared_entry_by_entry():
+    check = backprop.check_gradient(function, point=X, jacobian=lambda x: aslinearoperator(jacobian(x)))
+    assert check.ok, check
+    assert check.tensors[0].shape == (3, 4)
+    assert check.tensors[0].compared == 12
+
+
+def test_a_sparse_hessian_is_checked_by_its_gradient():
+    matrix = (TRIDIAGONAL @ TRIDIAGONAL.T).tocsr()
+    check = backprop.check_gradient(
+        lambda x: matrix @ x + x**3, lambda x: matrix + scipy.sparse.diags_array(3 * x**2), LONG
+    )
+    assert check.ok, check

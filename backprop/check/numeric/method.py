@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.leaves import Format
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
 from backprop.check.numeric.directions import (
@@ -210,8 +209,8 @@ _HUGE, _SHRUNK = 1e280, 2.0**-24
 """Above such values a slope for a step of the point's scale would overflow: the scale is shrunk."""
 
 
-_LEAST = {form: float(np.finfo(form).smallest_subnormal) for form in ("float16", "float32", "float64")}
-"""The smallest number of each format."""
+_LEAST = {float(np.finfo(form).eps): float(np.finfo(form).smallest_subnormal) for form in ("f2", "f4", "f8")}
+"""The smallest number of the format that has this eps."""
 
 
 def relative_tolerance(eps: float) -> float:
@@ -237,24 +236,23 @@ def widen(function: FunctionOracle) -> bool:
 def choose_method(
     function: FunctionOracle,
     claims: Claims,
-    formats: Mapping[str, Format],
+    roundings: Mapping[str, float],
     gradient: GradientOracle | None,
     rtol: float | None,
     rng: np.random.Generator,
 ) -> tuple[DirectionalCheck, Curve | None]:
     """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
-    formats: of the tensors of the gradient. gradient: None where it cannot be asked again.
+    roundings: the eps of each tensor of the gradient. gradient: None where it cannot be asked again.
     """
     structure, point = function.structure, function.point
-    wide = gradient is not None and gradient.wide
     scale = scales(
         structure,
         point,
         _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0,
         function.bounds,
     )
-    eps = float(np.finfo(structure.dtype).eps) if wide else structure.format.eps
+    eps = max(roundings.values())
     value = (
         np.abs(function.value)[:, None] / scale.own
     )  # what moves the value by less than its rounding is zero
@@ -262,7 +260,7 @@ def choose_method(
     where = np.concatenate([structure.places[name] for name in claims.names])
     direction = random_direction(where, scale.own, rng, scale.inward)
     seen = noise(function, direction.dense(structure.size))
-    relative, slack = _allowed(function, claims, formats, rtol, wide=wide)
+    relative, slack = _allowed(function, claims, roundings, rtol)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
     blurred = max(BLURRED, 3 * (rtol or 0))
@@ -278,25 +276,21 @@ def choose_method(
 
 
 def _allowed(
-    function: FunctionOracle, claims: Claims, formats: Mapping[str, Format], rtol: float | None, *, wide: bool
+    function: FunctionOracle, claims: Claims, roundings: Mapping[str, float], rtol: float | None
 ) -> tuple[Array, Array]:
     """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
 
-    By the dtype of the claims, or by the accuracy `rtol` that was asked for, which is relative to an entry or to the
-    root mean square of its tensor, whichever is larger. wide: whether the claims were computed in the wide dtype of
-    the structure; else in the narrowest one of the point and of the answer.
+    By the rounding of each tensor, or by the accuracy `rtol` that was asked for, which is relative to an entry or to
+    the root mean square of its tensor, whichever is larger.
     """
-    own = function.structure.format.eps
-    relative = np.full(function.structure.size, FINEST if wide else relative_tolerance(own))
+    relative = np.full(function.structure.size, relative_tolerance(function.structure.format.eps))
     slack = np.zeros(claims.rows.shape)
-    for name, where in function.structure.places.items():
-        form, eps = formats.get(name), own
-        if form is not None and not wide:
-            eps = max(own, form.eps)
-            relative[where] = relative_tolerance(eps)
-            slack[:, where] = _LEAST.get(form.name, 0.0)  # no number is nearer
+    for name, eps in roundings.items():
+        where = function.structure.places[name]
+        relative[where] = relative_tolerance(eps)
+        slack[:, where] = _LEAST.get(eps, 0.0)  # no number is nearer
         if rtol is not None and len(where):
-            relative[where] = rtol if wide else max(rtol, eps)
+            relative[where] = max(rtol, eps)
             rows = np.nan_to_num(claims.rows[:, where])
             slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
     return relative, slack
