@@ -24,6 +24,8 @@ _CLEAR = 20
 """Times the tolerance: an entry that is larger than that has a ratio worth a look."""
 _SURPLUS = 2
 """A pattern has so many more values to explain than numbers that were chosen to explain them, at least."""
+_EPSILON_CLEAR = 5
+"""Times its uncertainty: an ε that is found alike in three entries or more is there."""
 _LARGEST_EPSILON = 0.1
 """An ε that is larger is none."""
 _SHOWN = 4
@@ -91,7 +93,7 @@ def _one_value(values: Array, blur: Array) -> float | None:
     weight = 1 / blur[usable] ** 2
     value = float(np.sum(values[usable] * weight) / np.sum(weight))
     fits = np.all(np.abs(values - value) <= 4 * np.maximum(blur, 0))
-    return value if fits and abs(value) > _CLEAR * float(np.min(blur[usable])) else None
+    return value if fits and abs(value) > _EPSILON_CLEAR * float(np.min(blur[usable])) else None
 
 
 def penalty(suspect: Suspect) -> list[Finding]:

@@ -156,8 +156,12 @@ def clipped(suspect: Suspect) -> list[Finding]:
         seen = f"{count} of {got.size} entries are ±{bound:.6g} where the truth is larger; the rest is right."
         return suspect.finding("clipped", seen)
     k = multiple(suspect.known, suspect.known.of(got))
+    if (
+        k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7)
+    ):  # a half is a factor, whatever the norm is
+        return []
     for size, what in ((norm(got), "its norm"), (suspect.total, "the norm of the whole gradient")):
-        if k is not None and 0 < k < 1 - 1e-6 and size is not None and _is_round(size):
+        if size is not None and _is_round(size):
             seen = f"got = {k:.6g} · expected, and {what} is {size:.6g}: it was scaled to that norm."
             return suspect.finding("clipped", seen, "likely")
     return []

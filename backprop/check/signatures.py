@@ -41,6 +41,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
     for signature in (
         summed,
         _zero,
+        clipped,
         factor,
         conjugated,
         transposed,
@@ -49,7 +50,6 @@ def signatures(suspect: Suspect) -> list[Finding]:
         truncated,
         lower_precision,
         sum_of_another,
-        clipped,
         left_out,
         log_parameter,
         epsilon,

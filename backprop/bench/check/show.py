@@ -112,11 +112,11 @@ def printed(console: Console, text: str) -> None:
 
 
 def show_kinds(as_json: bool) -> None:
-    """Print all kinds of mistakes: how each is recognised, and what to do about it."""
+    """Print all kinds of mistakes: how each is recognised, what to do about it, and an example."""
     if as_json:
         print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
         return
-    table = make_table("Kinds of mistakes", ("kind", "what it is", "its signature", "what to do"))
+    table = make_table("Kinds of mistakes", ("kind", "what it is", "its signature", "what to do", "example"))
     for kind in KINDS.values():
-        table.add_row(kind.name, kind.summary, kind.signature, kind.fix)
+        table.add_row(kind.name, kind.summary, kind.signature, kind.fix, kind.example)
     make_console().print(table)

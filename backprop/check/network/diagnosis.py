@@ -330,7 +330,9 @@ def _named_shape(
     if got is not None and got.size == 1 and truth.gradient[name].size > 1:
         total, slack = np.sum(truth.gradient[name]), 2 * np.sum(truth.bound[name])
         if abs(float(got.reshape(-1)[0]) - total) <= slack:
-            evidence = f"{name} is one number, the sum of the right gradient over its {np.prod(shape)} entries."
+            evidence = (
+                f"{name} is one number, the sum of the right gradient over its {np.prod(shape)} entries."
+            )
             return found("summed-over-too-many-axes", name, evidence)
     if got is None or len(shape) != 1 or got.shape != (n, *shape):
         return finding
