@@ -81,7 +81,7 @@ LAYER = Layer(
             "dy.sum((0, 2, 3)) / len(dy)",
             ("constant-factor",),
         ),
-        Slip("db of one position", "dy.sum((0, 2, 3))", "dy[:, :, 0, 0].sum(0)", ("only-first-upstream",)),
+        Slip("db of one position", "dy.sum((0, 2, 3))", "dy[:, :, 0, 0].sum(0)", ("upstream-left-out",)),
         Slip("db not summed over the image", "dy.sum((0, 2, 3))", "dy.sum(0)", ("axes-not-summed",)),
         Slip(
             "last row left out",
