@@ -6,6 +6,7 @@ In the order of this file: the answer, tensor by tensor; names; shapes and dtype
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Answer:
     reshaped: those of a wrong shape whose values can be compared nevertheless, with the axes of length one dropped or
     added, or transposed: their `wrong-shape` is among the findings.
     transposed: the names of those that were transposed for it.
+    summed: the axes over which those of more axes were summed to fit; none for those that were spread over theirs.
+    shapes: the own shapes of those.
     formats: of the tensors whose numbers are floating.
     notes: sentences about what differs from the point's structure and is no mistake, such as `dW1` for `W1`.
     """
@@ -42,6 +45,8 @@ class Answer:
     findings: list[Finding] = field(default_factory=list)
     reshaped: dict[str, Array] = field(default_factory=dict)
     transposed: set[str] = field(default_factory=set)
+    summed: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     formats: dict[str, Format] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -290,6 +295,7 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
         seen.reshaped[name] = array.reshape(expected)
         seen.findings.append(found("wrong-shape", name, f"{differs} They differ by axes of length one."))
     else:
+        _sum_or_spread(name, array, expected, seen)
         as_many = array.size == np.prod(expected, dtype=int)
         also = " It has as many entries, in another form." if as_many else ""
         seen.findings.append(found("wrong-shape", name, differs + also))
@@ -302,6 +308,20 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     else:
         differs = f"Its dtype is {form.name}; its parameter's is {leaf.format.name}."
         seen.findings.append(found("wrong-dtype", name, differs))
+
+
+def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Answer) -> None:
+    """Make a tensor comparable by summing it over the axes that are too many, or spreading it over those it lacks."""
+    extra = max(0, array.ndim - len(expected))
+    for axes in itertools.combinations(range(array.ndim), extra) if extra else ():
+        if tuple(size for k, size in enumerate(array.shape) if k not in axes) == expected:
+            seen.reshaped[name], seen.summed[name], seen.shapes[name] = array.sum(axes), axes, array.shape
+            return
+    try:
+        spread = np.broadcast_to(array, expected)
+    except ValueError:
+        return
+    seen.reshaped[name], seen.summed[name], seen.shapes[name] = spread.copy(), (), array.shape
 
 
 def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:

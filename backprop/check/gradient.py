@@ -22,6 +22,7 @@ from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.oracle import Budget, FunctionOracle, observe
 from backprop.check.points import Structure, describe, structure_of
+from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
@@ -101,6 +102,7 @@ def check_gradient(
             budget.used += calls
         oracle = FunctionOracle(function, structure, x, budget, bounds=bounds_of(bounds, structure, x))
         seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
+        seen.look = lambda names: probe(seen, names)
         seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
         return report(seen)
 
@@ -166,7 +168,9 @@ def check_step(
             return returned[0], by_input(gradients, point, structure, "The step") if is_named else gradients
 
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, Budget(max_calls))
-        return report(gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol))
+        seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
+        seen.look = lambda names: probe(seen, names)
+        return report(seen)
 
 
 def _with_point(step: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,10 +16,21 @@ from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures import Suspect, signatures, unknown
+from backprop.check.signatures import signatures, sum_not_zero, unknown
+from backprop.check.suspect import Suspect
+from backprop.verify.agreement import norm
 
+_SHAPES = ("transposed", "axes-not-summed", "summed-over-too-many-axes")
+"""Mistakes that say why a shape is wrong."""
 _NONLINEAR = "not-linear-in-upstream"
-_MAY_BE_NONLINEAR = ("lower-precision", "wrong-dtype", "weight-decay-extra", "weight-decay-missing")
+_MAY_BE_NONLINEAR = (
+    "lower-precision",
+    "wrong-dtype",
+    "weight-decay-extra",
+    "weight-decay-missing",
+    "clipped",
+    "relu-of-delta",
+)
 """Mistakes that say why a gradient is not linear in its upstream gradient; beside others it is what is wrong."""
 
 
@@ -29,8 +41,9 @@ class Evidence:
     own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. check,
-    steps, verdicts: what was compared, if anything was.
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. look: from
+    the tensors that have no known signature to what more calls tell of them. check, steps, verdicts: what was
+    compared, if anything was.
     """
 
     function: FunctionOracle
@@ -47,6 +60,7 @@ class Evidence:
     in_float32: dict[str, Array] | None = None
     gradient: GradientOracle | None = None
     named: dict[str, Finding] = field(default_factory=dict)
+    look: Callable[[list[str]], dict[str, Finding]] | None = None
 
     @property
     def changes_the_function(self) -> bool:
@@ -151,13 +165,17 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
     known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
     tensors = seen.answer.comparable
+    point = seen.function.structure.views(seen.function.point)
+    total = norm(seen.claims.rows) if seen.verdicts else None
+    left: list[tuple[Suspect, TensorVerdict]] = []
     for each in seen.verdicts:
         name = each.tensor.name
         turned, proven = name in seen.answer.transposed, seen.named.get(name)
         if proven is not None and (not each.wrong or proven.kind != _NONLINEAR):
             findings = [*findings, proven]
             continue
-        if each.known is None or (each.tensor.verdict != "wrong" and not turned):
+        reshaped = turned or name in seen.answer.summed
+        if each.known is None or (each.tensor.verdict != "wrong" and not reshaped):
             continue
         places, size = seen.function.structure.places[name], each.known.values.shape
         suspect = Suspect(
@@ -171,13 +189,24 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
             tensors[name].dtype,
             None if seen.in_float32 is None else seen.in_float32.get(name),
             seen.function.structure.leaf(name).is_complex,
+            point,
+            {other: one for other, one in known.items() if other != name},
+            total,
+            seen.answer.summed.get(name, ()),
+            seen.answer.shapes.get(name),
         )
         named = signatures(suspect)
-        if turned and any(finding.kind == "transposed" for finding in named):
+        if reshaped and any(finding.kind in _SHAPES for finding in named):
             findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
         if proven is not None:
             named = [one for one in named if one.kind in _MAY_BE_NONLINEAR] or [proven]
-        findings = findings + (named if named or turned else [_unknown(suspect, each)])
+        findings = findings + named
+        if not named and not reshaped:
+            left.append((suspect, each))
+    more = seen.look([suspect.name for suspect, _ in left]) if left and seen.look is not None else {}
+    for suspect, each in left:
+        finding = more.get(suspect.name)
+        findings = findings + ([finding] if finding else sum_not_zero(suspect) or [_unknown(suspect, each)])
     return findings
 
 

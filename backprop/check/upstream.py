@@ -112,8 +112,22 @@ class _Look:
                 off = self._apart(name, got, expected, slack)
                 if off is not None:
                     seen = f"{words}, for upstream gradients u and v: it is off by up to {off:.3g}."
-                    findings.setdefault(name, found("not-linear-in-upstream", name, seen))
+                    findings.setdefault(name, self._named_nonlinear(name, seen))
         return findings
+
+    def _named_nonlinear(self, name: str, seen: str) -> Finding:
+        """A relu of the upstream gradient, or a term without it, by what is got for parts of it."""
+        own, places = self.product.upstream, self.seen.function.structure.places[name]
+        one = self.seen.claims.rows[0, places]
+        positive, nothing = (self.pulled(each) for each in (np.maximum(own, 0), 0 * own))
+        if positive is not None and np.any(own < 0) and np.array_equal(positive[places], one):
+            negative = self.pulled(np.minimum(own, 0))
+            if negative is not None and not np.any(negative[places]):
+                same = "B(u) = B(max(u, 0)) for an upstream gradient u of either sign."
+                return found("relu-of-delta", name, same)
+        if nothing is not None and np.any(nothing[places]):
+            seen = f"{seen} It is not 0 for an upstream gradient of 0: a term of it is not multiplied by u."
+        return found("not-linear-in-upstream", name, seen)
 
     def _apart(self, name: str, got: Array, expected: Array, slack: float) -> float | None:
         """How far two gradients by a tensor are apart; None where rounding may be all."""

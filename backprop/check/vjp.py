@@ -18,6 +18,7 @@ from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
 from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import nothing_fixed
 from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
@@ -71,6 +72,7 @@ def check_vjp(
         if any(finding.kind == "not-repeatable" for finding in seen.own.findings):
             seen.asked = replace(seen.asked, findings=())  # it is the forward pass that is random
         look_at_upstream(seen, product, rng, rtol)
+        seen.look = lambda names: look_closer(seen, product, names)
         seen.answer.notes[:0] = [product.note, product.drawn_for]
         return replace(report(seen), subject="backward pass")
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
 from backprop.check.patterns import entries
-from backprop.check.signatures import Suspect, signatures, unknown
+from backprop.check.signatures import signatures, unknown
+from backprop.check.suspect import Suspect
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))
@@ -50,8 +51,8 @@ def kinds(*arguments, **more):
         (TRUE.astype(np.float16).astype(np.float64), None, ["lower-precision"]),
         (np.trunc(3 * TRUE).astype(int), None, ["unknown"]),
         (np.trunc(TRUE).astype(int), None, ["wrong-dtype"]),
-        (TRUE * PARAMETER, None, ["unknown"]),
-        (TRUE[::-1], None, ["unknown"]),
+        (TRUE * PARAMETER, None, ["log-parameter"]),
+        (TRUE[::-1], None, ["reordered"]),
     ],
 )
 def test_each_signature_is_recognised(got, batch_size, expected):

@@ -193,7 +193,7 @@ def test_of_several_outputs_the_one_whose_part_is_wrong_is_named():
         return d + dz * h * h, d + dz * x * h  # twice x h would be right
 
     check = backprop.check_vjp(two, back, (X, RNG.normal(size=X.shape)))
-    assert kinds(check) == {"h": "unknown"}
+    assert kinds(check) == {"h": "local-derivative"}
     assert (
         "h: the part of its gradient that comes from y[1] is wrong; that from y[0] is right." in check.notes
     )

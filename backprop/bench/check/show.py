@@ -120,7 +120,7 @@ def printed(console: Console, text: str) -> None:
 
 
 def show_kinds(as_json: bool) -> None:
-    """Print all kinds of mistakes: how each is recognised, and what to do about it."""
+    """Print all kinds of mistakes: how each is recognised, what to do about it, and an example."""
     if as_json:
         print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
         return
@@ -130,8 +130,9 @@ def show_kinds(as_json: bool) -> None:
             "what it is": kind.summary,
             "its signature": kind.signature,
             "what to do": kind.fix,
+            "example": kind.example,
         }
         for kind in KINDS.values()
     ]
-    columns = Columns(prose=("what it is", "its signature", "what to do"))
+    columns = Columns(prose=("what it is", "its signature", "what to do", "example"))
     print_tables(make_console(), [Table("Kinds of mistakes", rows)], columns)

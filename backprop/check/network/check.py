@@ -88,7 +88,7 @@ def check_network_gradient(
         decided = {each.name for each in tensors if each.verdict != "undecided"}
         comparable = {name: tensor for name, tensor in got.items() if name in decided}
         diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
-        findings += diagnosis.findings
+        findings += [each for each in diagnosis.findings if not _is_by_shape(each, answer)]
         if loss is not None:
             finding, note = check_loss(loss, truth, diagnosis.loss)
             findings = _with_loss(findings, finding)
@@ -144,6 +144,11 @@ def _elsewhere(
     shuffled = rng.permutation(len(batch.labels))
     inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)
     return moved, inputs, (batch.labels[shuffled] + 1) % network.label_classes
+
+
+def _is_by_shape(finding: Finding, answer: Answer) -> bool:
+    """Whether the values of a tensor are unknown because they had to be spread over its shape."""
+    return finding.kind == "unknown" and finding.tensor in answer.shapes
 
 
 def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:

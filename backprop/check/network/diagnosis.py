@@ -17,7 +17,8 @@ from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mista
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
 from backprop.check.network.truth import Truth
 from backprop.check.patterns import entries
-from backprop.check.signatures import Suspect, signatures, unknown
+from backprop.check.signatures import signatures, unknown
+from backprop.check.suspect import Suspect
 from backprop.verify.agreement import norm
 
 Tensors = Mapping[str, Array]

@@ -1,32 +1,22 @@
-"""Cross-entropy of logits, sample by sample: l = log Σ exp z - z[label], with z (n, c), labels (n,) and l (n,)."""
+"""Cross-entropy of logits: L = mean of -log softmax(z)[label], with z (n, c), labels (n,)."""
 
 import numpy as np
-from planted.layers.layer import Layer, Slip, largest, library_of
+from planted.layers.layer import Layer, Slip, largest, library_of, one_hot
 
 
-def shifted(z):
-    return z - largest(z.real if z.dtype == complex else z)
-
-
-def chosen(z, labels):
-    return labels[:, None] == library_of(z).arange(z.shape[-1])
+def probabilities(z):
+    e = library_of(z).exp(z - largest(z.real if z.dtype == complex else z))
+    return e / e.sum(-1, keepdims=True)
 
 
 def forward(z, labels):
-    lib, s = library_of(z), shifted(z)
-    return lib.log(lib.exp(s).sum(-1)) - (s * chosen(z, labels)).sum(-1)
+    return -(one_hot(labels, z.shape[-1], z) * library_of(z).log(probabilities(z))).sum() / len(z)
 
 
-def backward(dl, z, labels):
-    lib = library_of(z)
-    e = lib.exp(shifted(z))
-    p = e / e.sum(-1, keepdims=True)
-    d = lib.where(chosen(z, labels), p - 1, p)
-    return dl[:, None] * d, None
-
-
-def through_softmax(p, d):
-    return p * (d - (d * p).sum(-1, keepdims=True))
+def backward(dloss, z, labels):
+    p = probabilities(z)
+    t = one_hot(labels, z.shape[-1], z)
+    return dloss * (p - t) / len(z), None
 
 
 def inputs(rng):
@@ -39,24 +29,16 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip(
-            "one softmax derivative too many",
-            "* d,",
-            "* through_softmax(p, d),",
-            ("softmax-applied-twice", "unknown"),
-        ),
-        Slip("averaged", "* d,", "* d / len(z),", ("constant-factor",)),
-        Slip("the upstream is left out", "dl[:, None] * d", "d", ("upstream-ignored",)),
-        Slip("the first upstream for all", "dl[:, None]", "dl[0]", ("only-first-upstream",)),
-        Slip("the mean upstream for all", "dl[:, None]", "dl.mean()", ("unknown",)),
-        Slip("the label is left out", "* d,", "* p,", ("unknown",)),
-        Slip("labels count from one", "labels), p - 1", "labels - 1), p - 1", ("labels-shifted", "unknown")),
-        Slip(
-            "normalised over the batch",
-            "e.sum(-1, keepdims=True)",
-            "e.sum(0)",
-            ("softmax-wrong-axis", "unknown"),
-        ),
-        Slip("sign", "* d,", "* -d,", ("sign",)),
+        Slip("sum for mean", " / len(z)", "", ("constant-factor",)),
+        Slip("averaged over the classes", "len(z)", "z.shape[1]", ("constant-factor",)),
+        Slip("averaged twice", "len(z)", "len(z) ** 2", ("constant-factor",)),
+        Slip("sign", "(p - t)", "(t - p)", ("sign",)),
+        Slip("upstream left out", "dloss *", "0 * dloss +", ("upstream-ignored",)),
+        Slip("labels left out", "(p - t)", "p", ("sum-not-zero",)),
+        Slip("probabilities left out", "(p - t)", "(1 - t)", ("sum-not-zero",)),
+        Slip("softmax on top", "p - t", "p * (1 - p) * (p - t)", ("sum-not-zero",)),
+        Slip("labels of the neighbour", "(p - t)", "(p - t[[1, 2, 3, 0]])", ("other-input",)),
+        Slip("softmax over the batch", "p = probabilities(z)", "p = probabilities(z.T).T", ("sum-not-zero",)),
+        Slip("divided by p", "(p - t)", "(-t / p)", ("sum-not-zero",)),
     ),
 )

@@ -1,9 +1,9 @@
-"""Dropout with a mask that is given: y = x mask / k, where the share k is kept; x (n, i)."""
+"""Dropout with a mask that is given: y = x m / q, with x (n, d), m (n, d) of 0 and 1, q the share that is kept."""
 
 import numpy as np
 from planted.layers.layer import Layer, Slip
 
-KEPT = 0.75
+KEPT = 0.8
 
 
 def forward(x, mask):
@@ -15,9 +15,7 @@ def backward(dy, x, mask):
 
 
 def inputs(rng):
-    mask = np.ones((3, 4), bool)
-    mask[[0, 1, 2], [1, 3, 0]] = False
-    return rng.normal(size=(3, 4)), mask
+    return rng.normal(size=(4, 6)), np.asarray(rng.random((4, 6)) < KEPT)
 
 
 LAYER = Layer(
@@ -27,11 +25,13 @@ LAYER = Layer(
     inputs,
     (
         Slip("not scaled", " / KEPT", "", ("constant-factor",)),
-        Slip("multiplied by the share", "/ KEPT", "* KEPT", ("constant-factor",)),
-        Slip("the mask is left out", "dy * mask", "dy", ("unknown",)),
-        Slip("the mask of what is dropped", "dy * mask", "dy * ~mask", ("unknown",)),
-        Slip("the first sample's mask", "dy * mask", "dy * mask[:1]", ("unknown",)),
-        Slip("x for the upstream", "dy * mask", "x * mask", ("upstream-ignored",)),
-        Slip("x beside the upstream", "dy * mask", "dy * x * mask", ("unknown",)),
+        Slip("scaled the other way", "/ KEPT", "* KEPT", ("constant-factor",)),
+        Slip("mask left out", "dy * mask", "dy", ("terms-too-many",)),
+        Slip("mask of the first sample", "dy * mask", "dy * mask[:1]", ("other-terms",)),
+        Slip("the other mask", "dy * mask", "dy * (mask == 0)", ("local-derivative",)),
+        Slip("mask of y", "dy * mask", "dy * (x > 0)", ("other-terms",)),
+        Slip("upstream left out", "dy * mask", "(0 * dy + 1) * mask", ("upstream-ignored",)),
+        Slip("times x", "dy * mask", "dy * mask * x", ("log-parameter",)),
+        Slip("sign", "dy * mask", "-dy * mask", ("sign",)),
     ),
 )

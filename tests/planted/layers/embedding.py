@@ -1,20 +1,26 @@
-"""Embedding: y = table[index], with table (k, d) and index (n,), in which numbers occur twice."""
+"""Embedding: y = E[tokens], with E (v, d), tokens (n, t), of which some come twice."""
 
 import numpy as np
-from planted.layers.layer import Layer, Slip, like
+from planted.layers.layer import Layer, Slip, library_of, one_hot
 
 
-def forward(table, index):
-    return table[index]
+def forward(E, tokens):
+    return E[tokens]
 
 
-def backward(dy, table, index):
-    rows = like(np.eye(len(table)), table)[index]
-    return rows.T @ dy, None
+def is_last(tokens):
+    """Whether a token does not come again."""
+    flat = np.asarray(tokens).reshape(-1)
+    return np.array([token not in flat[k + 1 :] for k, token in enumerate(flat)]).reshape(tokens.shape)
+
+
+def backward(dy, E, tokens):
+    places = one_hot(tokens, len(E), E)
+    return library_of(dy).einsum("ntv,ntd->vd", places, dy), None
 
 
 def inputs(rng):
-    return rng.normal(size=(5, 3)), np.array([0, 2, 2, 4, 0, 1])
+    return rng.normal(size=(6, 3)), np.array([[0, 2, 2, 5], [4, 0, 5, 0]])
 
 
 LAYER = Layer(
@@ -24,16 +30,23 @@ LAYER = Layer(
     inputs,
     (
         Slip(
-            "averaged over equal numbers",
-            "rows.T @ dy",
-            "(rows / rows.sum(0)[index][:, None]).T @ dy",
-            ("unknown",),
+            "the last of equal tokens wins",
+            "places, dy",
+            "places * is_last(tokens)[..., None], dy",
+            ("upstream-left-out",),
         ),
-        Slip("averaged", "rows.T @ dy", "rows.T @ dy / len(index)", ("constant-factor",)),
-        Slip("numbers count from one", ")[index]", ")[index - 1]", ("unknown",)),
-        Slip("the upstream is left out", "rows.T @ dy", "rows.T @ (0 * dy + 1)", ("upstream-ignored",)),
-        Slip("the table beside it", "rows.T @ dy", "rows.T @ dy + 0.1 * table", ("weight-decay-extra",)),
-        Slip("each number once", "rows.T @ dy", "rows[:4].T @ dy[:4]", ("unknown",)),
-        Slip("sign", "rows.T @ dy", "-rows.T @ dy", ("sign",)),
+        Slip("averaged over the batch", "dy), None", "dy) / len(dy), None", ("constant-factor",)),
+        Slip("first sample alone", "places, dy", "places[:1], dy[:1]", ("only-first-upstream",)),
+        Slip("last position left out", "places, dy", "places[:, :-1], dy[:, :-1]", ("upstream-left-out",)),
+        Slip("tokens from one", "one_hot(tokens,", "one_hot((tokens - 1) % len(E),", ("reordered",)),
+        Slip(
+            "averaged over equal tokens",
+            "places, dy",
+            "places / (places.sum((0, 1)) + 1e-30), dy",
+            ("factor-along-axis",),
+        ),
+        Slip("times the embedding", "places, dy", "places, dy * E[tokens]", ("log-parameter",)),
+        Slip("upstream left out", "places, dy", "places, 0 * dy + 1", ("upstream-ignored",)),
+        Slip("sign", "dy), None", "-dy), None", ("sign",)),
     ),
 )

@@ -1,70 +1,76 @@
-"""Gelu: y = x Φ(x), and its form by tanh: y = x (1 + tanh c(x + a x³)) / 2, with x (n, i)."""
+"""GELU in both forms: y = x Φ(x), and y = x (1 + tanh u) / 2 with u = √(2/π) (x + 0.044715 x³)."""
 
-import math
-
+import numpy as np
 from planted.layers.layer import Layer, Slip, erf, library_of
 
-C, A = math.sqrt(2 / math.pi), 0.044715
+ROOT = float(np.sqrt(2 / np.pi))
+CUBIC = 0.044715
 
 
-def exact(x):
-    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+def forward(x):
+    return x * (1 + erf(x / 2**0.5)) / 2
 
 
-def exact_backward(dy, x):
-    cumulative = 0.5 * (1 + erf(x / math.sqrt(2)))
-    density = library_of(x).exp(-x * x / 2) / math.sqrt(2 * math.pi)
-    return dy * (cumulative + x * density)
+def backward(dy, x):
+    phi = library_of(x).exp(-x * x / 2) / (2 * np.pi) ** 0.5
+    cdf = (1 + erf(x / 2**0.5)) / 2
+    return dy * (cdf + x * phi)
 
 
-def by_tanh(x):
-    return 0.5 * x * (1 + library_of(x).tanh(C * (x + A * x * x * x)))
+def forward_tanh(x):
+    return x * (1 + library_of(x).tanh(ROOT * (x + CUBIC * x**3))) / 2
 
 
-def by_tanh_backward(dy, x):
-    t = library_of(x).tanh(C * (x + A * x * x * x))
-    inner = C * (1 + 3 * A * x * x)
-    return dy * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+def backward_tanh(dy, x):
+    t = library_of(x).tanh(ROOT * (x + CUBIC * x**3))
+    inner = ROOT * (1 + 3 * CUBIC * x**2)
+    return dy * ((1 + t) / 2 + x * (1 - t**2) * inner / 2)
 
 
 def inputs(rng):
-    return (rng.normal(size=(3, 4)),)
+    return (rng.normal(size=(4, 5)),)
 
 
 LAYERS = (
     Layer(
         "gelu",
-        exact,
-        exact_backward,
+        forward,
+        backward,
         inputs,
         (
-            Slip("the second term is left out", " + x * density", "", ("unknown",)),
-            Slip("the density without x", "x * density", "density", ("unknown",)),
-            Slip("the first term is left out", "cumulative + x", "x", ("unknown",)),
-            Slip("the density is not normalised", " / math.sqrt(2 * math.pi)", "", ("unknown",)),
-            Slip("half left out of the exponent", "x * x / 2", "x * x", ("unknown",)),
-            Slip("the root of two left out", "erf(x / math.sqrt(2))", "erf(x)", ("unknown",)),
-            Slip("sign of the second term", "+ x * density", "- x * density", ("unknown",)),
-            Slip("the upstream of the first sample", "dy * (", "dy[:1] * (", ("only-first-upstream",)),
+            Slip("no derivative", "dy * (cdf + x * phi)", "1 * dy", ("activation-derivative-missing",)),
+            Slip("second term left out", "cdf + x * phi", "cdf", ("local-derivative",)),
+            Slip("first term left out", "cdf + x * phi", "x * phi", ("local-derivative",)),
+            Slip("density without x", "cdf + x * phi", "cdf + phi", ("local-derivative",)),
+            Slip("density without its square", "-x * x / 2", "-x / 2", ("local-derivative",)),
+            Slip("density without its half", "-x * x / 2", "-x * x", ("local-derivative",)),
+            Slip("sign of the second term", "cdf + x", "cdf - x", ("local-derivative",)),
+            Slip(
+                "upstream left out of a term",
+                "dy * (cdf + x * phi)",
+                "dy * cdf + x * phi",
+                ("not-linear-in-upstream",),
+            ),
+            Slip("relu's derivative", "(cdf + x * phi)", "(x > 0)", ("local-derivative",)),
         ),
     ),
     Layer(
         "gelu by tanh",
-        by_tanh,
-        by_tanh_backward,
+        forward_tanh,
+        backward_tanh,
         inputs,
         (
-            Slip("three left out", "1 + 3 * A", "1 + A", ("unknown",)),
-            Slip("the inner derivative is left out", " * inner", "", ("unknown",)),
-            Slip("c left out", "C * (1 + 3", "(1 + 3", ("unknown",)),
-            Slip("the second term is left out", " + 0.5 * x * (1 - t * t) * inner", "", ("unknown",)),
-            Slip("tanh' without its square", "(1 - t * t)", "(1 - t)", ("unknown",)),
-            Slip("a half left out", "0.5 * x * (1 - t", "x * (1 - t", ("unknown",)),
+            Slip("tanh' without its square", "1 - t**2", "1 - t", ("local-derivative",)),
+            Slip("inner derivative left out", " * inner / 2", " / 2", ("local-derivative",)),
+            Slip("cubic without its 3", "1 + 3 * CUBIC", "1 + CUBIC", ("local-derivative",)),
+            Slip("second term left out", " + x * (1 - t**2) * inner / 2", "", ("local-derivative",)),
+            Slip("half of the first term left out", "(1 + t) / 2", "(1 + t)", ("local-derivative",)),
+            Slip("square for cube", "CUBIC * x**3", "CUBIC * x**2", ("local-derivative",)),
             Slip(
-                "the derivative of the exact form",
-                "dy * (0.5",
-                "exact_backward(dy, x) + 0 * (0.5",
-                ("unknown",),
+                "no derivative",
+                "dy * ((1 + t) / 2 + x * (1 - t**2) * inner / 2)",
+                "1 * dy",
+                ("activation-derivative-missing",),
             ),
         ),
     ),

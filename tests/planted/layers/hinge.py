@@ -1,28 +1,30 @@
-"""Hinge loss, sample by sample: l = Σ max(0, z - z[label] + 1) over the other classes, with z (n, c) and l (n,)."""
+"""Hinge loss of Crammer and Singer: L = mean over n of Σ_c max(0, s_c - s_label + 1), scores s = x W."""
 
 import numpy as np
-from planted.layers.layer import Layer, Slip, library_of
+from planted.layers.layer import Layer, Slip, one_hot
 
 
-def margins(z, labels):
-    right = labels[:, None] == library_of(z).arange(z.shape[-1])
-    return right, library_of(z).where(right, 0 * z, z - (z * right).sum(-1, keepdims=True) + 1)
+def margins(x, W, labels):
+    scores = x @ W
+    own = one_hot(labels, W.shape[1], W)
+    return (scores - (scores * own).sum(-1, keepdims=True) + 1) * (1 - own), own
 
 
-def forward(z, labels):
-    m = margins(z, labels)[1]
-    return (m * (m > 0)).sum(-1)
+def forward(x, W, labels):
+    m, _ = margins(x, W, labels)
+    return (m * (m.real > 0)).sum() / len(x)
 
 
-def backward(dl, z, labels):
-    right, m = margins(z, labels)
-    above = 0 * z + (m > 0)
-    count = above.sum(-1, keepdims=True)
-    return dl[:, None] * library_of(z).where(right, -count, above), None
+def backward(dloss, x, W, labels):
+    m, own = margins(x, W, labels)
+    ds = (m.real > 0) * (0 * m + 1)
+    ds = ds - own * ds.sum(-1, keepdims=True)
+    ds = dloss * ds / len(x)
+    return ds @ W.T, x.T @ ds, None
 
 
 def inputs(rng):
-    return rng.normal(size=(4, 5)), np.array([0, 3, 1, 3])
+    return rng.normal(size=(5, 3)), rng.normal(size=(3, 4)), np.array([0, 3, 1, 2, 1])
 
 
 LAYER = Layer(
@@ -31,18 +33,15 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("the right class is left out", "right, -count, above", "right, 0 * above, above", ("unknown",)),
-        Slip(
-            "the right class counts once",
-            "right, -count, above",
-            "right, -1 + 0 * above, above",
-            ("unknown",),
-        ),
-        Slip("sign of the right class", "right, -count", "right, count", ("unknown",)),
-        Slip("the margin for its mask", "+ (m > 0)", "+ m * (m > 0)", ("unknown",)),
-        Slip("every class counts", "+ (m > 0)", "+ 1", ("unknown",)),
-        Slip("averaged", "dl[:, None] *", "dl[:, None] / len(z) *", ("constant-factor",)),
-        Slip("the first upstream for all", "dl[:, None]", "dl[0]", ("only-first-upstream",)),
-        Slip("counted over the batch", "above.sum(-1, keepdims=True)", "above.sum(0)", ("unknown",)),
+        Slip("own class left out", " - own * ds.sum(-1, keepdims=True)", "", ("sum-not-zero",)),
+        Slip("own class counted once", "own * ds.sum(-1, keepdims=True)", "own", ("sum-not-zero",)),
+        Slip("margins for their mask", "(m.real > 0) * (0 * m + 1)", "m * (m.real > 0)", ("unknown",)),
+        Slip("sum for mean", " / len(x)", "", ("constant-factor",)),
+        Slip("margin of zero", "m.real > 0", "m.real > 1", ("unknown",)),
+        Slip("sign", "x.T @ ds", "-x.T @ ds", ("sign",)),
+        Slip("every margin", "(m.real > 0) * (0 * m + 1)", "(1 - own)", ("unknown",)),
+        Slip("own class added", "ds - own", "ds + own", ("sum-not-zero",)),
+        Slip("regularised", "x.T @ ds", "x.T @ ds + 0.1 * W", ("weight-decay-extra",)),
+        Slip("upstream left out", "dloss * ds", "ds", ("upstream-ignored",)),
     ),
 )

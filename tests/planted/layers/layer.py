@@ -54,8 +54,9 @@ class Layer:
 def every_layer() -> list[Layer]:
     """The layers of all files beside this one."""
     names = sorted(path.stem for path in Path(__file__).parent.glob("*.py"))
-    modules = [importlib.import_module(f"planted.layers.{name}") for name in names if name != "layer"]
-    return [layer for module in modules for layer in getattr(module, "LAYERS", ()) or (module.LAYER,)]
+    modules = [vars(importlib.import_module(f"planted.layers.{name}")) for name in names if name != "suite"]
+    found = (module.get("LAYERS") or [module.get("LAYER")] for module in modules)
+    return [layer for layers in found for layer in layers if layer is not None]
 
 
 # What the three libraries call differently.
@@ -75,6 +76,11 @@ def like(values: Any, x: Any) -> Any:
     """NumPy values as an array of the library and the dtype of `x`."""
     lib = library_of(x)
     return lib.asarray(values, dtype=x.dtype) if lib is not np else np.asarray(values, x.real.dtype)
+
+
+def one_hot(numbers: Any, count: int, x: Any) -> Any:
+    """1 at each of the whole numbers and 0 elsewhere (…, count), in the library and the dtype of `x`."""
+    return like(numbers[..., None] == library_of(numbers).arange(count), x)
 
 
 def largest(x: Any, axis: int = -1) -> Any:

@@ -34,14 +34,19 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("statistics as constants", "(g - mean - x_hat * along) / scale", "g / scale", ("unknown",)),
-        Slip("variance as a constant", "(g - mean - x_hat * along)", "(g - mean)", ("unknown",)),
-        Slip("mean as a constant", "(g - mean - x_hat * along)", "(g - x_hat * along)", ("unknown",)),
-        Slip("gamma left out", "g = gamma * dy", "g = dy", ("unknown",)),
-        Slip("divided by the variance", "/ scale\n", "/ scale**2\n", ("unknown",)),
-        Slip("not divided by the scale", ") / scale\n", ")\n", ("unknown",)),
-        Slip("x for x_hat in dgamma", "(dy * x_hat)", "(dy * x)", ("unknown",)),
-        Slip("dgamma not summed", "(dy * x_hat).sum(0)", "dy * x_hat", ("wrong-shape",)),
+        Slip(
+            "statistics as constants",
+            "(g - mean - x_hat * along) / scale",
+            "g / scale",
+            ("statistics-as-constants",),
+        ),
+        Slip("variance as a constant", "(g - mean - x_hat * along)", "(g - mean)", ("shared-term",)),
+        Slip("mean as a constant", "(g - mean - x_hat * along)", "(g - x_hat * along)", ("shared-term",)),
+        Slip("gamma left out", "g = gamma * dy", "g = dy", ("factor-along-axis",)),
+        Slip("divided by the variance", "/ scale\n", "/ scale**2\n", ("factor-along-axis",)),
+        Slip("not divided by the scale", ") / scale\n", ")\n", ("factor-along-axis",)),
+        Slip("x for x_hat in dgamma", "(dy * x_hat)", "(dy * x)", ("local-derivative",)),
+        Slip("dgamma not summed", "(dy * x_hat).sum(0)", "dy * x_hat", ("axes-not-summed",)),
         Slip(
             "dgamma of the first sample", "(dy * x_hat).sum(0)", "(dy * x_hat)[0]", ("only-first-upstream",)
         ),

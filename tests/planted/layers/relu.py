@@ -1,10 +1,10 @@
-"""Relu: y = max(x, 0), with x (n, i)."""
+"""ReLU: y = max(x, 0), with x of any shape."""
 
-from planted.layers.layer import Layer, Slip
+from planted.layers.layer import Layer, Slip, library_of
 
 
 def forward(x):
-    return x * (x > 0)
+    return x * (x.real > 0) if library_of(x).__name__ == "numpy" else x * (x > 0)
 
 
 def backward(dy, x):
@@ -12,7 +12,7 @@ def backward(dy, x):
 
 
 def inputs(rng):
-    return (rng.normal(size=(3, 4)),)
+    return (rng.normal(size=(4, 5)),)
 
 
 LAYER = Layer(
@@ -21,13 +21,14 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip("the mask is left out", "dy * (x > 0)", "dy", ("unknown",)),
-        Slip("the mask of the upstream", "(x > 0)", "(dy > 0)", ("not-linear-in-upstream",)),
-        Slip("the other side", "(x > 0)", "(x < 0)", ("unknown",)),
-        Slip("x for its mask", "(x > 0)", "x", ("unknown",)),
-        Slip("the mask is added", "dy * (x > 0)", "dy + (x > 0)", ("not-linear-in-upstream",)),
-        Slip("an edge at one half", "(x > 0)", "(x > 0.5)", ("unknown",)),
-        Slip("the first sample's mask", "(x > 0)", "(x[:1] > 0)", ("unknown",)),
-        Slip("sign", "dy * (x > 0)", "-dy * (x > 0)", ("sign",)),
+        Slip("relu of the upstream", "dy * (x > 0)", "dy * (dy > 0)", ("relu-of-delta",)),
+        Slip("no mask", "dy * (x > 0)", "1 * dy", ("terms-too-many",)),
+        Slip("the mask alone", "dy * (x > 0)", "(0 * dy + 1) * (x > 0)", ("upstream-ignored",)),
+        Slip("the mask of the other side", "x > 0", "x < 0", ("local-derivative",)),
+        Slip("mask of the first row", "x > 0", "x[:1] > 0", ("other-terms",)),
+        Slip("a leak", "(x > 0)", "((x > 0) + 0.01 * (x <= 0))", ("local-derivative",)),
+        Slip("times y", "(x > 0)", "(x > 0) * x", ("log-parameter",)),
+        Slip("edge at one", "x > 0", "x > 1", ("zero-gradient",)),
+        Slip("sign", "dy *", "-dy *", ("sign",)),
     ),
 )

@@ -17,29 +17,29 @@ def backward(dy, x, gamma):
     r = root(x)
     g = gamma * dy
     along = (g * x).mean(-1, keepdims=True)
-    return g / r - x * along / r**3, (dy * x / r).sum(0)
+    dx = g / r - x * along / r**3
+    return dx, (dy * x / r).sum(0)
 
 
 def inputs(rng):
-    return rng.normal(size=(4, 5)), rng.normal(size=5)
+    return rng.normal(size=(4, 6)), rng.normal(size=6)
 
 
 LAYER = Layer(
-    "RMS normalisation",
+    "rms normalisation",
     forward,
     backward,
     inputs,
     (
-        Slip("the root as a constant", " - x * along / r**3", "", ("unknown",)),
-        Slip("a square for the cube", "r**3", "r**2", ("unknown",)),
-        Slip("sum for mean", "(g * x).mean(", "(g * x).sum(", ("unknown",)),
-        Slip("gamma left out", "g = gamma * dy", "g = dy", ("unknown",)),
-        Slip("gamma left out of one term", "along = (g * x)", "along = (dy * x)", ("unknown",)),
-        Slip("sign of the second term", "- x * along", "+ x * along", ("unknown",)),
-        Slip("x not normalised in dgamma", "(dy * x / r)", "(dy * x)", ("unknown",)),
-        Slip("no gradient by gamma", "(dy * x / r).sum(0)", "None", ("zero-gradient",)),
-        Slip(
-            "dgamma of the first sample", "(dy * x / r).sum(0)", "(dy * x / r)[0]", ("only-first-upstream",)
-        ),
+        Slip("root as a constant", " - x * along / r**3", "", ("statistics-as-constants",)),
+        Slip("power of the root", "r**3", "r**2", ("shared-term",)),
+        Slip("sum for mean", "(g * x).mean", "(g * x).sum", ("shared-term",)),
+        Slip("gamma left out", "g = gamma * dy", "g = dy", ("factor-along-axis",)),
+        Slip("gamma left out of the second term", "(g * x)", "(dy * x)", ("shared-term",)),
+        Slip("sign of the second term", "g / r - x", "g / r + x", ("shared-term",)),
+        Slip("dgamma without the root", "(dy * x / r)", "(dy * x)", ("local-derivative",)),
+        Slip("dgamma not summed", "(dy * x / r).sum(0)", "dy * x / r", ("axes-not-summed",)),
+        Slip("not divided", "g / r - x * along / r**3", "g - x * along / r**2", ("factor-along-axis",)),
+        Slip("mean subtracted", "g / r -", "(g - g.mean(-1, keepdims=True)) / r -", ("shared-term",)),
     ),
 )

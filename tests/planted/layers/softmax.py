@@ -24,20 +24,20 @@ LAYER = Layer(
     backward,
     inputs,
     (
-        Slip(
-            "the diagonal alone", "p * (dp - inner)", "p * (1 - p) * dp", ("softmax-diagonal-only", "unknown")
-        ),
-        Slip("no second term", "p * (dp - inner)", "p * dp", ("unknown",)),
+        Slip("the diagonal alone", "p * (dp - inner)", "p * (1 - p) * dp", ("softmax-diagonal-only",)),
+        Slip("no second term", "p * (dp - inner)", "p * dp", ("statistics-as-constants",)),
         Slip("sign", "p * (dp - inner)", "p * (inner - dp)", ("sign",)),
-        Slip("summed over everything", "(dp * p).sum(-1, keepdims=True)", "(dp * p).sum()", ("unknown",)),
+        Slip(
+            "summed over everything", "(dp * p).sum(-1, keepdims=True)", "(dp * p).sum()", ("terms-too-many",)
+        ),
         Slip(
             "summed over the batch",
             "(dp * p).sum(-1, keepdims=True)",
             "(dp * p).sum(0)",
-            ("softmax-wrong-axis", "unknown"),
+            ("other-terms",),
         ),
-        Slip("p left out of the sum", "(dp * p).sum", "dp.sum", ("unknown",)),
-        Slip("mean for sum", "(dp * p).sum(", "(dp * p).mean(", ("unknown",)),
+        Slip("p left out of the sum", "(dp * p).sum", "dp.sum", ("sum-not-zero",)),
+        Slip("mean for sum", "(dp * p).sum(", "(dp * p).mean(", ("sum-not-zero",)),
         Slip(
             "upstream of the first sample",
             "p * (dp - inner)",

@@ -1,0 +1,142 @@
+"""Factors: a gradient that is a multiple of the true one, or of its transpose or conjugate.
+
+k = <got, expected> / <expected, expected>, in units of the tolerance
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.kinds import Confidence, Finding
+from backprop.check.patterns import Known
+from backprop.check.suspect import Suspect
+from backprop.verify.agreement import norm
+
+_NEAR_ONE = 1e-6
+"""Of a factor so near to one, rounding in a narrower dtype is the better explanation."""
+_SOLVED = 1e-6
+"""The relative error of an adjoint through an iterative solver."""
+_BLURRED = 1e-3
+"""A factor that is known to no more than this does not fit to rounding."""
+_FINEST = 1e-9
+"""A factor is told from another one no better than an entry from its truth."""
+_TINY = 1e-300
+"""Instead of a value of zero."""
+_USUAL = (2, 0.5, 3, 4, 0.25)
+"""Factors that a single number must have to be called a multiple: it is always some multiple of another."""
+
+
+def factor(suspect: Suspect) -> list[Finding]:
+    """got = k · expected: sign, sum or mean over the batch, or another factor."""
+    k = multiple(suspect.known, suspect.known.of(suspect.got))
+    if k is None:
+        return _nearly_opposite(suspect)
+    if suspect.turned:  # its shape was that of the transpose, its values are a multiple
+        return [*_turned(suspect), *name_factor(suspect, k)]
+    return name_factor(suspect, k)
+
+
+def _nearly_opposite(suspect: Suspect) -> list[Finding]:
+    """got = -expected to the accuracy of a solver: beside a wrong sign its error is small."""
+    got, expected = suspect.compared
+    size, off = norm(expected), norm(got + expected)
+    if suspect.known.informative() < 2 or off > _SOLVED * size:
+        return []
+    evidence = f"got = -expected to {off / size:.0e} of its norm, as a solver that stops early leaves it."
+    return suspect.finding("sign", evidence, "likely")
+
+
+def multiple(known: Known, got: Array) -> float | None:
+    """The k for which `got` is k times what is known, to rounding; None where there is none, or it is about zero."""
+    if not known.informative():
+        return None
+    (inverse,) = known.fitted([got])
+    if not np.isfinite(inverse) or inverse == 0:
+        return None
+    k = 1 / float(inverse)
+    with np.errstate(all="ignore"):
+        fits = np.abs(got - k * known.values) <= 2 * max(1.0, abs(k)) * known.tolerance
+    return k if np.all(fits[known.usable]) else None
+
+
+def name_factor(suspect: Suspect, k: float) -> list[Finding]:
+    """Name the mistake that the factor k stands for."""
+    known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
+    precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
+    near = max(4 * precision, _FINEST)
+
+    def is_about(value: float) -> bool:
+        return abs(k - value) <= near * abs(value)
+
+    count = known.informative()
+    values = f"in {count} {'entry' if count == 1 else 'values'}."
+    plain: Confidence = "possible" if near > _BLURRED else "certain" if count >= 3 else "likely"
+    seen = f"got = {number(k, near)} · expected, to {near:.0e}, {values}"
+    if is_about(1) or abs(k - 1) < _NEAR_ONE:
+        return []
+    if is_about(-1):
+        return suspect.finding("sign", f"got = -expected, {values}", plain)
+    size, sign = abs(k), "-" * (k < 0)
+    if n is not None and n > 1 and (is_about(np.sign(k) * n) or is_about(np.sign(k) / n)):
+        kind, text = (
+            ("sum-instead-of-mean", "n · expected") if size > 1 else ("mean-instead-of-sum", "expected / n")
+        )
+        batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
+        findings = suspect.finding(kind, f"got = {sign}{text} with n = {n}, the batch size.", batch)
+        return findings + (suspect.finding("sign", f"k is negative: {seen}", plain) if k < 0 else [])
+    if count == 1 and not any(is_about(np.sign(k) * value) for value in _USUAL):
+        return []
+    hint = ""
+    whole = round(size) if size > 1 else round(1 / size)
+    if n is None and whole > 2 and (is_about(np.sign(k) * whole) or is_about(np.sign(k) / whole)):
+        way = "summed over a batch of" if size > 1 else "averaged twice over a batch of"
+        hint = f" Is it {way} {whole}?"
+    return suspect.finding("constant-factor", seen + hint, plain)
+
+
+def number(k: float, precision: float) -> str:
+    """A factor as one would write it: 2, 1/32, or its digits."""
+    for top in (1, 2, 3):
+        bottom = round(abs(top / k)) if k else 0
+        if 1 <= bottom <= 100000 and abs(abs(k) - top / bottom) <= precision * abs(k):
+            text = f"{top}/{bottom}" if bottom > 1 else f"{top}"
+            return f"-{text}" if k < 0 else text
+    if abs(k - round(k)) <= precision * abs(k):
+        return str(round(k))
+    return f"{k:.6g}" if abs(k - 1) > _BLURRED else f"{k:.10g}"
+
+
+def conjugated(suspect: Suspect) -> list[Finding]:
+    """got = the conjugate of expected, or a multiple of it, in a complex tensor."""
+    if not suspect.is_complex:
+        return []
+    k = multiple(suspect.known, suspect.known.of(suspect.got * np.array([1, -1])))
+    if k is None:
+        return []
+    if abs(k - 1) <= _NEAR_ONE:
+        return suspect.finding("conjugated", "got = the complex conjugate of expected, to rounding.")
+    evidence = f"got = {number(k, _NEAR_ONE)} · the complex conjugate of expected, to rounding."
+    return suspect.finding("conjugated", evidence) + name_factor(suspect, k)
+
+
+def transposed(suspect: Suspect) -> list[Finding]:
+    """got = expectedᵀ, or a multiple of it, in a square tensor that is not symmetric."""
+    known, got = suspect.known, suspect.got
+    if suspect.turned:
+        return _turned(suspect) if known.fits(known.of(got), 2) else []
+    if got.ndim < 2 or got.shape != got.shape[::-1] or known.informative() < 2:
+        return []
+    k = multiple(known, known.of(got.T))
+    if k is None:
+        return []
+    if abs(k - 1) <= _NEAR_ONE:
+        return suspect.finding("transposed", "got = expectedᵀ, to rounding; expected is not symmetric.")
+    evidence = f"got = {number(k, _NEAR_ONE)} · expectedᵀ, to rounding."
+    return suspect.finding("transposed", evidence, "likely") + name_factor(suspect, k)
+
+
+def _turned(suspect: Suspect) -> list[Finding]:
+    shape = suspect.got.shape
+    seen = f"Its shape is {shape[::-1]}, its parameter's {shape}, and its values are those of the transpose."
+    return suspect.finding("transposed", seen)

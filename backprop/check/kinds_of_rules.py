@@ -1,0 +1,163 @@
+"""Kinds of mistakes in a rule of differentiation, seen in a network whose layers are known."""
+
+from __future__ import annotations
+
+from backprop.check.kind import Kind
+
+RULES = (
+    # A rule of differentiation --------------------------------------------------------------------------
+    Kind(
+        "activation-derivative-missing",
+        "the activation's derivative is left out",
+        "equal to a backward pass without f'(z)",
+        "Multiply δ by f'(z) element by element.",
+        "dz = dh    # in place of dh * (1 - h**2)",
+    ),
+    Kind(
+        "activation-derivative-misplaced",
+        "the activation's derivative is taken at the wrong place",
+        "equal to a backward pass with f' of the output y, or of another layer",
+        "Take f' at the pre-activation z (or write it in terms of y).",
+        "dz = dh * (1 - np.tanh(h)**2)    # in place of tanh(z)",
+    ),
+    Kind(
+        "activation-boundary",
+        "the derivative has its edge at the wrong place",
+        "equal to a backward pass with a shifted or one-sided edge",
+        "relu'(z) = 1 where z > 0, else 0.",
+        "dz = dh * (z > 1)    # in place of z > 0",
+    ),
+    Kind(
+        "activation-derivative-formula",
+        "the activation's derivative is another function",
+        "equal to a backward pass with that function",
+        "Use f'(z) of this activation: relu z > 0, tanh 1 - y², sigmoid y(1 - y), gelu Φ(z) + z φ(z).",
+        "dz = dh * (1 - h)    # in place of 1 - h**2",
+    ),
+    Kind(
+        "softmax-diagonal-only",
+        "the softmax Jacobian without its off-diagonal",
+        "equal to a backward pass with diag(p(1 - p))",
+        "∂p_c/∂z_k = p_c (δ_ck - p_k): the off-diagonal is -p_c p_k.",
+        "dz = dp * p * (1 - p)    # in place of p * (dp - (dp * p).sum(1, keepdims=True))",
+    ),
+    Kind(
+        "softmax-applied-twice",
+        "a softmax derivative on top of p - y",
+        "equal to a backward pass with J_softmax (p - y)",
+        "p - y is the derivative by the logits already: leave the softmax Jacobian out.",
+        "dz = p * (1 - p) * (p - t)    # in place of p - t",
+    ),
+    Kind(
+        "softmax-wrong-axis",
+        "the softmax is taken over the batch, or over batch and classes",
+        "equal to the gradient with such probabilities",
+        "Normalise over the classes of each sample: axis=1, keepdims=True.",
+        "p = e / e.sum(axis=0)    # in place of axis=1, keepdims=True",
+    ),
+    Kind(
+        "bias-not-summed",
+        "the bias gradient is not summed or averaged over the batch as the weights are",
+        "equal to one sample's, or to the mean where W is summed",
+        "Sum δ over the batch axis, with the same 1/n as the weights.",
+        "db = delta[0]    # in place of delta.sum(0)",
+    ),
+    Kind(
+        "one-sample-only",
+        "only the first or the last sample is used",
+        "equal to the gradient of that sample, or of it over n",
+        "Sum over all samples.",
+        "dW = np.outer(x[-1], delta[-1])    # the loop over samples writes =, and not +=",
+    ),
+    Kind(
+        "samples-missing",
+        "some samples are left out, or counted more than once",
+        "equal to the gradient with those samples weighted so",
+        "Check where the loop over the batch begins and ends.",
+        "for k in range(1, n): dW += ...    # the first sample is left out",
+    ),
+    Kind(
+        "layer-term-missing",
+        "one layer's factor is left out of the chain",
+        "equal to a backward pass without that factor",
+        "Multiply by every layer's Jacobian on the way back.",
+        "d1 = d3 @ W2.T    # in place of d3 @ W3.T * slope @ W2.T",
+    ),
+    Kind(
+        "wrong-layer-weights",
+        "another layer's weights, or weights that are not the layer's own, are used",
+        "equal to a backward pass with those weights",
+        "Use the layer's own W on the way back.",
+        "d1 = d2 @ W1.T    # in place of W2.T",
+    ),
+    Kind(
+        "wrong-layer-input",
+        "dW is formed with something else than the layer's own input",
+        "equal to xᵀδ with another array for x",
+        "dW = xᵀδ, where x is what the layer was given: the activations below it, not z.",
+        "dW2 = z1.T @ d2    # in place of h1.T @ d2",
+    ),
+    Kind(
+        "labels-shifted",
+        "the labels belong to other samples, or count from one",
+        "equal to the gradient with shifted labels",
+        "Keep every label beside its sample, and classes from 0.",
+        "p[rows, labels - 1] -= 1    # the labels count from 0",
+    ),
+    Kind(
+        "classes-permuted",
+        "the classes are in another order",
+        "equal to the gradient with the classes permuted",
+        "Use the order of the network's outputs.",
+        "t = one_hot(labels)[:, ::-1]",
+    ),
+    Kind(
+        "weight-decay-extra",
+        "a weight-decay term that the loss has not",
+        "got - expected = λ · parameter",
+        "Leave out λ·W, or add λ/2·‖W‖² to the loss.",
+        "dW += decay * W    # the loss has no such term",
+    ),
+    Kind(
+        "weight-decay-missing",
+        "the weight-decay term of the loss is missing",
+        "expected - got = λ · parameter",
+        "Add λ·W.",
+        "dW = x.T @ delta    # the loss has + decay / 2 * W**2",
+    ),
+    Kind(
+        "other-loss",
+        "the gradient of another loss",
+        "equal to the gradient of that loss",
+        "Differentiate the loss that is used.",
+        "delta = y - t    # of the squared error, for a cross-entropy",
+    ),
+    Kind(
+        "other-activation",
+        "the gradient of a network with another activation",
+        "equal to the gradient of that network",
+        "Use the network's activation, in the forward pass too, or check against --activation.",
+        "dz = dh * h * (1 - h)    # of the sigmoid, for a tanh",
+    ),
+    Kind(
+        "bias-left-out",
+        "the biases are left out of the forward pass",
+        "equal to the gradient of the network without biases",
+        "z = x W + b.",
+        "z = x @ W    # in place of x @ W + b",
+    ),
+    Kind(
+        "lower-precision",
+        "an intermediate in lower precision",
+        "an error of the size of a narrower dtype's rounding, without a pattern",
+        "Keep every intermediate in the parameters' dtype: look for float32 and float16 arrays.",
+        "delta = delta.astype(np.float32)",
+    ),
+    Kind(
+        "difference-quotient",
+        "a difference quotient, or an approximation as good as one",
+        "an error of about the same size in every entry, as cancellation leaves it",
+        "Derive the gradient exactly, or take the complex step.",
+        "dW[i, j] = (loss(W + step) - loss(W)) / 1e-6",
+    ),
+)

@@ -1,0 +1,156 @@
+"""The local Jacobian of a small function: what a backward pass takes it for, against what it is.
+
+    claimed (k, …)   backward(e_k) of every unit upstream gradient e_k, for a tensor of shape …
+    true    (k, …)   ∂y_k / ∂tensor
+
+One upstream gradient mixes all rows; row by row it is seen which terms are there, and which are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.evidence import gather
+from backprop.check.oracle import FunctionOracle, GradientOracle
+from backprop.check.product import Product
+from backprop.check.report import Evidence
+
+_MOST_NUMBERS = 50_000
+"""Entries of a Jacobian by one tensor that is compared entry by entry."""
+_COMPLEX, _CENTRAL = 1, 12
+"""Calls that the true Jacobian takes for each entry of the point, by complex steps and by central quotients."""
+_STEP = 1e-30
+"""Of a complex step, relative to 1: its square is nothing beside any number."""
+_RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
+"""Of an entry, and of the largest one: what rounding in float64 leaves."""
+_CLEAR = 10
+"""Times the slack: an entry that is larger is not zero."""
+
+
+@dataclass(frozen=True)
+class Local:
+    """The local Jacobian by one tensor, as claimed and as it is.
+
+    claimed, true, slack (k, p): rows are the entries of the output, of shape `rows`, columns those of the tensor, of
+    shape `columns`; slack: how far a right entry may be off. value (p,): of the tensor. output (k,): of the function.
+    point: the values of every tensor.
+    """
+
+    name: str
+    claimed: Array
+    true: Array
+    slack: Array
+    rows: tuple[int, ...]
+    columns: tuple[int, ...]
+    value: Array
+    output: Array
+    point: Mapping[str, Array]
+
+    @property
+    def off(self) -> Array:
+        """Where the claim is wrong (k, p)."""
+        return np.asarray(np.abs(self.claimed - self.true) > self.slack)
+
+    @property
+    def is_there(self) -> Array:
+        """Where the true Jacobian is clearly not zero (k, p)."""
+        return np.asarray(np.abs(self.true) > _CLEAR * self.slack)
+
+    @property
+    def is_claimed(self) -> Array:
+        """Where the claimed Jacobian is not zero (k, p)."""
+        return np.asarray(np.abs(self.claimed) > self.slack)
+
+    def at(self, axis: int, index: int) -> Local:
+        """The rows at one index of an axis of the output alone."""
+        chosen = np.take(np.arange(len(self.true)).reshape(self.rows), index, axis).reshape(-1)
+        rows = tuple(size for k, size in enumerate(self.rows) if k != axis)
+        claimed, true, slack = (each[chosen] for each in (self.claimed, self.true, self.slack))
+        return replace(self, claimed=claimed, true=true, slack=slack, rows=rows, output=self.output[chosen])
+
+
+def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
+    """The local Jacobians by every tensor that can be compared; none where there is no room for the calls."""
+    function, structure = seen.function, seen.function.structure
+    k = product.output.size
+    calls = _COMPLEX if seen.check is not None and seen.check.complex else _CENTRAL
+    largest = k * max(leaf.size for leaf in structure.leaves)
+    if (
+        seen.gradient is None
+        or largest > _MOST_NUMBERS
+        or not function.room(k + calls * (structure.size + 50))
+    ):
+        return {}
+    rows = [_pulled(seen, product, unit) for unit in np.eye(k)]
+    if any(row is None for row in rows):
+        return {}
+    claimed, point = np.array(rows), structure.views(function.point)
+    whole = FunctionOracle(
+        lambda at: product.output.read(product.outputs(product.run(at))),
+        structure,
+        function.point,
+        function.budget,
+        dtype=function.dtype,
+    )
+    true = _by_complex_step(seen, whole) if calls == _COMPLEX else _by_quotients(whole, claimed)
+    function.calls += whole.calls
+    outputs, found = product.output.leaves, {}
+    for leaf in structure.leaves:
+        places = structure.places[leaf.name]
+        if leaf.name in true and np.all(np.isfinite([claimed[:, places], *true[leaf.name]])):
+            shape = outputs[0].shape if len(outputs) == 1 else (k,)
+            value, output = point[leaf.name].reshape(-1), whole.value.astype(np.float64)
+            found[leaf.name] = Local(
+                leaf.name, claimed[:, places], *true[leaf.name], shape, leaf.shape, value, output, point
+            )
+    return found
+
+
+def _by_complex_step(seen: Evidence, whole: FunctionOracle) -> dict[str, tuple[Array, Array]]:
+    """The true local Jacobian and its slack by each tensor, by complex steps, which were confirmed before."""
+    structure, x = whole.structure, whole.point
+    formats = [each.eps for each in seen.answer.formats.values()]
+    eps = 2.0**-52 if seen.gradient is not None and seen.gradient.wide else max([2.0**-52, *formats])
+    whole.value = np.asarray(whole.code(structure.build(x)), structure.dtype).reshape(-1)
+    columns = []
+    for i in range(structure.size):
+        moved = x.astype(np.complex128)
+        moved[i] += 1j * _STEP
+        value = whole.at_complex(moved)
+        columns.append(np.full(whole.value.shape, np.nan) if value is None else value.imag / _STEP)
+    jacobian = np.array(columns, np.float64).T
+    size = np.abs(jacobian)
+    found = {}
+    for name, places in structure.places.items():
+        true, largest = jacobian[:, places], np.max(size[:, places], initial=0)
+        slack = max(_RELATIVE, 256 * eps) * size[:, places] + max(_OF_LARGEST, 64 * eps) * largest
+        found[name] = (true, np.maximum(slack, _LEAST))
+    return found
+
+
+def _by_quotients(whole: FunctionOracle, claimed: Array) -> dict[str, tuple[Array, Array]]:
+    """The true local Jacobian and its slack by each tensor, as a check of a Jacobian measures it."""
+    structure, k = whole.structure, len(claimed)
+    tensors = [claimed[:, structure.places[leaf.name]].reshape(k, *leaf.shape) for leaf in structure.leaves]
+    claim = structure.assemble(tensors, lambda _: None)
+    seen = gather(whole, claim, np.random.default_rng(0), is_jacobian=True)
+    return {
+        each.tensor.name: (each.known.values.reshape(k, -1), 2 * each.known.tolerance.reshape(k, -1))
+        for each in seen.verdicts
+        if each.known is not None and each.known.directions is None
+    }
+
+
+def _pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
+    """The gradient (p,) that the backward pass gives for an upstream gradient."""
+    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
+    oracle = GradientOracle(
+        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
+    )
+    rows = oracle.rows(function.point)
+    seen.gradient_calls += oracle.calls
+    return None if rows is None else rows[0]

@@ -1,0 +1,479 @@
+"""Patterns of a wrong local Jacobian, each an equality to rounding that holds in every row.
+
+element-wise      both have one entry a row, in the same place: the slope is another one
+mask              where both are not zero they are equal: terms left out, terms too many, or both
+reordered         each row has the right values, in other places; or the rows are another upstream entry's
+factors           row k is r_k times the right one, or column i c_i times
+as constants      the claimed one is diagonal, the true one is not
+direct term       only the diagonal is wrong
+shared term       got - expected = a + b x along every row, on the entries that the row depends on
+outer product     of x ⊗ δ in every row x is right and δ is not, or the other way round
+path              got - expected is W δ, with the δ of another tensor's gradient
+invariance        the true row sums to zero over some axes, the claimed one does not
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.kinds import Confidence, Finding, found
+from backprop.check.local import Local
+from backprop.check.patterns import where
+from backprop.check.ratios import known_as, slice_factors, statistics
+from backprop.check.rearranged import sentence_of_sum, subsets
+from backprop.check.slope_names import named_slope
+
+_EQUATIONS = 3
+"""A pattern has so many more numbers to explain than it has of its own, at least."""
+
+
+def recognised(one: Local, others: Mapping[str, Local]) -> Finding | None:
+    """What the whole local Jacobian shows, or the part of it at one index of an axis of the output."""
+    finding = _first(one, others)
+    return finding or _in_steps(one, others)
+
+
+def _first(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding | None:
+    """The first pattern that the rows have."""
+    patterns: tuple[Callable[[Local], tuple[str, str] | None], ...] = (
+        _mask,
+        _element_wise,
+        _reordered,
+        _factors,
+        _as_constants,
+        _direct_term,
+        _shared_term,
+        _outer_product,
+        lambda local: _path(local, others),
+        _invariance,
+    )
+    for pattern in patterns:
+        seen = pattern(one)
+        if seen is not None:
+            kind, evidence = seen
+            sure: Confidence = "likely" if kind in _LIKELY or prefix else "certain"
+            return found(kind, one.name, f"{prefix}{evidence}", sure)
+    return None
+
+
+_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
+"""Kinds that say which equality holds, of which several mistakes may be the cause."""
+
+
+def _element_wise(one: Local) -> tuple[str, str] | None:
+    """Each output entry depends on one entry of the tensor, and the slope there is wrong."""
+    place = np.argmax(np.abs(one.true) + np.abs(one.claimed), 1)
+    row = np.arange(len(place))
+    rest = np.ones(one.true.shape, bool)
+    rest[row, place] = False
+    if len(row) < 2 or np.any((one.is_there | one.is_claimed)[rest]):
+        return None
+    claimed, true = one.claimed[row, place], one.true[row, place]
+    x, off = one.value[place], one.off[row, place]
+    one_each = len(np.unique(place)) == len(place)
+    if one_each and np.all(np.abs(claimed - 1) <= one.slack[row, place]):
+        return (
+            "activation-derivative-missing",
+            "Each entry is its upstream entry: the slope there is taken for 1.",
+        )
+    worst = int(np.argmax(np.where(off, np.abs(claimed - true), -1)))
+    what = named_slope(claimed, x, one.output, {**_aligned(one)})
+    is_slope = f" Everywhere it is {what}." if what else ""
+    seen = (
+        f"Each upstream entry is multiplied by one number, and {int(off.sum())} of {len(off)} of these are wrong: "
+        f"{claimed[worst]:.6g} in place of {true[worst]:.6g} where {one.name} is {x[worst]:.4g}.{is_slope}"
+    )
+    return "local-derivative", seen
+
+
+def _mask(one: Local) -> tuple[str, str] | None:
+    """Where both are not zero they are equal."""
+    off, there, claimed = one.off, one.is_there, one.is_claimed
+    if np.any(there) and not np.any(claimed):
+        return "terms-left-out", "All of it is 0, and should not be."
+    left, extra = off & there & ~claimed, off & ~there & claimed
+    if np.any(off & ~left & ~extra) or np.sum(there & claimed) < _EQUATIONS:
+        return None
+    if np.any(off & ~there & (np.abs(one.true) > one.slack)):
+        return None
+    count = f"{int(np.sum(off))} of {off.size} entries of the local Jacobian"
+    if np.any(left) and np.any(extra):
+        seen = f"{int(np.sum(left))} are 0 and should not be, {int(np.sum(extra))} should be 0; the rest is right."
+        return "other-terms", f"{count} are wrong: {seen}"
+    if np.any(extra):
+        if _is_diagonal(there | claimed) and not _are_among(
+            one.claimed[extra], one.true[there], float(np.max(one.slack))
+        ):
+            return None  # another slope
+        return "terms-too-many", f"{count} should be 0; those that should not are right."
+    if not np.any(claimed[np.any(left, 1)]):
+        rows = np.any(left, 1).reshape(one.rows)
+        seen = f"The gradient does not use all of the upstream gradient. Of its entries: {where(rows)}"
+        return "upstream-left-out", seen
+    if _is_diagonal(claimed):
+        own = np.diag(one.true)
+        if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack) + 1e-12):
+            seen = (
+                "The local Jacobian is diag(y (1 - y)): its diagonal is right and the rest, -y_i y_j, is 0."
+            )
+            return "softmax-diagonal-only", seen
+    if not np.any(claimed[:, np.any(left, 0)] & there[:, np.any(left, 0)]):
+        columns = np.any(left, 0).reshape(one.columns)
+        return "entries-left-out", f"{where(columns)} They are 0; every other one is right, to rounding."
+    return "terms-left-out", f"{count} are 0 and should not be; the rest is right, to rounding."
+
+
+def _are_among(values: Array, others: Array, slack: float) -> bool:
+    """Whether each value is one of the others."""
+    return bool(np.all(np.min(np.abs(values[:, None] - others[None]), 1, initial=np.inf) <= slack))
+
+
+def _is_diagonal(mask: Array) -> bool:
+    return mask.shape[0] == mask.shape[1] > 1 and not np.any(mask & ~np.eye(len(mask), dtype=bool))
+
+
+def _reordered(one: Local) -> tuple[str, str] | None:
+    """The right values in other places, in each row; or the right rows for other upstream entries."""
+    slack = float(np.max(one.slack))
+    if np.max(np.abs(one.claimed - one.true)) < 1e3 * slack:
+        return None
+    there = one.is_there
+    if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
+        place = _same_columns(one, slack)
+        if place is not None:
+            return "reordered", f"The entries are the right ones, in another order: {place}."
+        return (
+            "reordered",
+            "Each upstream entry arrives with the right values at other entries than it should.",
+        )
+    if len(one.true) > 1 and np.all(np.any(there, 1)):
+        apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
+        if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
+            order = [int(k) for k in np.argmax(apart, 1)]
+            seen = f"Upstream entry k is taken for another one: {order[:8]}{', …' if len(order) > 8 else ''}."
+            return "upstream-reordered", seen
+    return None
+
+
+def _same_columns(one: Local, slack: float) -> str | None:
+    """Which column stands in the place of which, where the columns are the right ones."""
+    if one.true.shape[1] > 400:
+        return None
+    apart = np.max(np.abs(one.claimed.T[:, None] - one.true.T[None]), 2) <= slack
+    if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
+        return None
+    order = np.argmax(apart, 1)
+    moved = [(k, int(order[k])) for k in range(len(order)) if not apart[k, k]][:4]
+    return ", ".join(f"entry {k} is that of {j}" for k, j in moved) + (", …" if len(moved) == 4 else "")
+
+
+def _factors(one: Local) -> tuple[str, str] | None:
+    """Every row, or every column, is a multiple of the right one."""
+    for axis, of in ((0, "upstream entry"), (1, "entry of the gradient")):
+        k = slice_factors(one.claimed, one.true, one.slack / 2, axis)
+        if k is None:
+            continue
+        shape = one.rows if axis == 0 else one.columns
+        what = known_as(k, _aligned(one) if axis == 0 else {one.name: one.value}, _moments(one, shape))
+        far = int(np.argmax(np.abs(k - 1)))
+        index = [int(j) for j in np.unravel_index(far, shape)] if shape else []
+        are = f"; the factors are {what}" if what else ""
+        return (
+            "factor-along-axis",
+            f"Every {of} has a factor of its own, such as {k[far]:.6g} at {index}{are}.",
+        )
+    return None
+
+
+def _aligned(one: Local) -> dict[str, Array]:
+    """Every tensor that can be broadcast to the output, and the output, each (k,)."""
+    found = {"y": one.output}
+    for name, value in one.point.items():
+        if len(value.shape) > len(one.rows) or not value.shape:
+            continue
+        try:
+            found[name] = np.broadcast_to(value, one.rows).reshape(-1)
+        except ValueError:
+            continue
+    return found
+
+
+def _moments(one: Local, shape: tuple[int, ...]) -> dict[str, Array]:
+    """Statistics of the tensor over each axis, where it has the shape of the output, each (k,)."""
+    if one.columns != shape:
+        return {}
+    value, found = one.value.reshape(shape), {}
+    for axis in range(len(shape)):
+        rows = np.moveaxis(value, axis, -1)
+        for name, each in statistics(rows.reshape(-1, shape[axis]), f"{one.name} over axis {axis}").items():
+            spread = np.broadcast_to(each.reshape(*rows.shape[:-1], 1), rows.shape)
+            found[name] = np.moveaxis(spread, -1, axis).reshape(-1)
+    return found
+
+
+def _as_constants(one: Local) -> tuple[str, str] | None:
+    """The claimed Jacobian is diagonal, and the true one is not."""
+    if not _is_diagonal(one.is_claimed) or np.sum(one.is_claimed) < _EQUATIONS:
+        return None
+    count = int(np.sum(one.is_there & ~np.eye(len(one.true), dtype=bool)))
+    if count < _EQUATIONS:
+        return None
+    seen = f"Each entry depends on its own upstream entry alone; in truth {count} pairs depend on each other"
+    if _is_shared_term(one):
+        return "statistics-as-constants", f"{seen}, by what they share: the rest is a + b {one.name} or b y."
+    return "path-missing", f"{seen}: the paths from an entry to other entries are left out."
+
+
+def _is_shared_term(one: Local) -> bool:
+    """Whether got - expected is a + b x, or b y, along the entries that depend on each other, in every row."""
+    if _shared_term(one) is not None:
+        return True
+    if one.true.shape[0] != one.true.shape[1]:
+        return False
+    difference = one.claimed - one.true
+    for k in np.flatnonzero(np.any(one.off, 1)):
+        support = one.is_there[k] | one.is_claimed[k]
+        d, y, slack = difference[k, support], one.output[support], one.slack[k, support]
+        share = (d / slack) @ (y / slack) / ((y / slack) @ (y / slack))
+        if np.sum(support) < 3 or np.any(np.abs(d - share * y) > 2 * slack):
+            return False
+    return True
+
+
+def _direct_term(one: Local) -> tuple[str, str] | None:
+    """Only the diagonal is wrong."""
+    if one.true.shape[0] != one.true.shape[1] or len(one.true) < 2:
+        return None
+    rest = one.is_there & ~np.eye(len(one.true), dtype=bool)
+    if not _is_diagonal(one.off) or np.sum(rest) < _EQUATIONS:
+        return None
+    return "direct-term", "What an entry does to itself is wrong, and what it does to the others is right."
+
+
+def _shared_term(one: Local) -> tuple[str, str] | None:
+    """got - expected = a + b x in every row, on the entries that the row depends on."""
+    difference = one.claimed - one.true
+    wrong = np.flatnonzero(np.any(one.off, 1))
+    needs = set()
+    surplus = 0
+    for k in wrong:
+        support = one.is_there[k] | one.is_claimed[k]
+        if np.any(one.off[k] & ~support) or np.sum(support) < 3:
+            return None
+        d, x, slack = difference[k, support], one.value[support], one.slack[k, support]
+        for words, columns in (
+            ("the same number", [np.ones_like(x)]),
+            (f"a multiple of {one.name}", [x]),
+            (f"a multiple of {one.name} minus its mean", [x - np.mean(x)]),
+            (f"a number and a multiple of {one.name}", [np.ones_like(x), x]),
+        ):
+            base = np.stack(columns, 1) / slack[:, None]
+            found, *_ = np.linalg.lstsq(base, d / slack, rcond=None)
+            if np.sum(support) - len(columns) >= 2 and np.all(np.abs(base @ found - d / slack) <= 2):
+                needs.add(words)
+                surplus += int(np.sum(support)) - len(columns)
+                break
+        else:
+            return None
+    if not needs or surplus < 2 * _EQUATIONS:
+        return None
+    what = needs.pop() if len(needs) == 1 else f"a number and a multiple of {one.name}"
+    term = (
+        "the mean"
+        if what == "the same number"
+        else "the variance or the norm"
+        if "number" not in what
+        else "both"
+    )
+    seen = (
+        f"got - expected is {what} along the entries that depend on each other: the term that comes through what "
+        f"they share ({term}) is left out or wrong."
+    )
+    return "shared-term", seen
+
+
+def _outer_product(one: Local) -> tuple[str, str] | None:
+    """Of a ⊗ b in every row one factor is right and the other is not, and the one that is right is known.
+
+    It is known as x where it is a row of an input, and as the upstream gradient where it is 1 at its own entry.
+    """
+    if len(one.columns) != 2 or min(one.columns) < 2 or not one.rows:
+        return None
+    wrong, right, words = np.flatnonzero(np.any(one.off, 1)), [0, 0], [set[str](), set[str]()]
+    for k in wrong:
+        true, claimed = one.true[k].reshape(one.columns), one.claimed[k].reshape(one.columns)
+        slack = float(np.max(one.slack[k]))
+        parts, other = _factors_of(true, slack), _factors_of(claimed, slack)
+        if parts is None or other is None:
+            return None
+        for axis in (0, 1):
+            blur = slack / max(1e-300, float(np.max(np.abs(claimed))))
+            if _is_parallel(parts[axis], other[axis], blur):
+                right[axis] += 1
+                words[axis].add(_known_vector(parts[axis], one, int(k)))
+    for axis in (0, 1):
+        if right[axis] < len(wrong) or right[1 - axis] == len(wrong) or len(words[axis]) != 1:
+            continue
+        word = words[axis].pop()
+        if word == _UPSTREAM:
+            return (
+                "wrong-layer-input",
+                "For every upstream entry it is x ⊗ δ with the right δ, and another x.",
+            )
+        if word:
+            seen = f"For every upstream entry it is x ⊗ δ with the right x, a row of {word}, and another δ."
+            return "delta-wrong", seen
+    return None
+
+
+_UPSTREAM = "the upstream gradient"
+
+
+def _known_vector(unit: Array, one: Local, k: int) -> str:
+    """Of what a vector of unit length is a multiple: a row of an input by name, or the upstream gradient; or ""."""
+    used = np.flatnonzero(np.abs(unit) > 1e-9)
+    index = np.unravel_index(k, one.rows)
+    if len(used) == 1:
+        is_own = one.rows[-1] == len(unit) and used[0] == index[-1] and len(one.rows) > 1
+        return _UPSTREAM if is_own else ""
+    for name, value in one.point.items():
+        if name == one.name or value.ndim == 0 or value.shape[-1] != len(unit):
+            continue
+        rows = value.reshape(-1, len(unit)).astype(np.float64)
+        size = np.linalg.norm(rows, axis=1)
+        if np.any((size > 0) & (np.abs(np.abs(rows @ unit) - size) <= 1e-9 * size)):
+            return name
+    return ""
+
+
+def _factors_of(matrix: Array, slack: float) -> tuple[Array, Array] | None:
+    """a, b of unit length with matrix ∝ a ⊗ b; None where it is no such product."""
+    u, s, v = np.linalg.svd(matrix.astype(np.float64))
+    if s[0] <= 20 * slack or (len(s) > 1 and s[1] > 4 * slack * max(matrix.shape)):
+        return None
+    return u[:, 0], v[0]
+
+
+def _is_parallel(one: Array, other: Array, relative: float) -> bool:
+    """Whether two vectors of unit length have the same direction."""
+    return bool(np.linalg.norm(one - (one @ other) * other) <= 1e-9 + 20 * relative * np.sqrt(len(one)))
+
+
+def _path(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
+    """got - expected is W δ in every row, with a weight W and the δ of its gradient x ⊗ δ."""
+    if not one.columns:
+        return None
+    width, difference = one.columns[-1], one.claimed - one.true
+    wrong = np.flatnonzero(np.any(one.off, 1))
+    for name, weight in others.items():
+        if len(weight.columns) != 2 or len(weight.true) != len(one.true):
+            continue
+        matrix = weight.value.reshape(weight.columns).astype(np.float64)
+        for side in (0, 1):
+            through = matrix if side == 0 else matrix.T
+            if through.shape[0] != width or width < 2:
+                continue
+            if (
+                all(_is_through(one, difference[k], through, weight, int(k), side) for k in wrong)
+                and len(wrong) > 1
+            ):
+                seen = f"What is missing or too much is {name} δ, with the δ of the gradient by {name}, in every row."
+                return "path-missing", seen
+    return None
+
+
+def _is_through(one: Local, difference: Array, through: Array, weight: Local, k: int, side: int) -> bool:
+    """Whether one row's difference is a multiple of W δ, in one place along the other axes."""
+    slack = float(np.max(weight.slack[k]))
+    parts = _factors_of(weight.true[k].reshape(weight.columns), slack)
+    if parts is None:
+        return False
+    direction = through @ parts[1 - side]
+    size = float(np.linalg.norm(direction))
+    places = difference.reshape(-1, len(through))
+    used = places[np.any(np.abs(places) > np.max(one.slack[k]), 1)].astype(np.float64)
+    if size < 1e-9 or not len(used):
+        return False
+    unit = direction / size
+    rest = used - np.outer(used @ unit, unit)
+    return bool(np.max(np.abs(rest)) <= 20 * float(np.max(one.slack[k])) + 1e-8 * float(np.max(np.abs(used))))
+
+
+def _invariance(one: Local) -> tuple[str, str] | None:
+    """Every true row sums to zero over some axes of the tensor, and the claimed one does not."""
+    for axes in subsets(len(one.columns)):
+        count = int(np.prod([one.columns[axis] for axis in axes]))
+        if count < 3:
+            continue
+        over = tuple(axis + 1 for axis in axes)
+        true, claimed, slack = (
+            each.reshape(len(each), *one.columns).sum(over) for each in (one.true, one.claimed, one.slack)
+        )
+        size = np.abs(one.true).reshape(len(one.true), *one.columns).sum(over)
+        if np.any(np.abs(true) > slack) or np.sum(size > 20 * slack) < 2:
+            continue
+        if np.any(np.abs(claimed) > 20 * slack):
+            return "sum-not-zero", sentence_of_sum(one.name, axes, float(np.max(np.abs(claimed))))
+    return None
+
+
+def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
+    """Rows that are right at the first index of an axis and wrong after it; or a pattern of the first alone."""
+    for axis, size in enumerate(one.rows):
+        if size < 2 or len(one.rows) < 2:
+            continue
+        if not any(_is_causal(each, axis) for each in (one, *others.values())):
+            continue  # no step follows from the one before
+        first = one.at(axis, 0)
+        if not np.any(first.off):
+            finding = _after_the_first(one, others, axis)
+            if finding is not None:
+                return finding
+            continue
+        rest = {name: other.at(axis, 0) for name, other in others.items() if other.rows == one.rows}
+        finding = _first(first, rest, f"For the upstream gradient at index 0 of axis {axis} alone: ")
+        if finding is not None:
+            return finding
+    return None
+
+
+def _after_the_first(one: Local, others: Mapping[str, Local], axis: int) -> Finding | None:
+    """Right at step 0 and wrong after it, where later outputs depend on what earlier ones depend on."""
+    if not all(np.any(one.at(axis, t).off) for t in range(1, one.rows[axis])):
+        return None
+    right = [each.name for each in others.values() if not np.any(each.off) and _is_shared(each, axis)]
+    if right:
+        seen = (
+            f"It is right for the upstream gradient at index 0 of axis {axis}, where its sum has one term, and wrong "
+            f"after it; the gradient of {', '.join(right[:3])} is right, and so is δ."
+        )
+        return found("steps-not-summed", one.name, seen)
+    seen = (
+        f"It is right for the upstream gradient at index 0 of axis {axis}, and wrong for every later index: what one "
+        "step hands to the one before it is wrong."
+    )
+    return found("between-steps", one.name, seen)
+
+
+def _blocks(one: Local, axis: int) -> Iterator[tuple[int, Array]]:
+    """For each step the entries of the tensor (p,) on which the output of that step depends."""
+    for t in range(one.rows[axis]):
+        yield t, np.any(one.at(axis, t).is_there, 0)
+
+
+def _is_causal(one: Local, axis: int) -> bool:
+    """Whether each step depends on more entries than the step before, and on all of that one's."""
+    masks = [mask for _, mask in _blocks(one, axis)]
+    pairs = list(itertools.pairwise(masks))
+    grows = all(not np.any(before & ~after) for before, after in pairs)
+    return grows and all(np.sum(after) > np.sum(before) for before, after in pairs) and bool(np.any(masks[0]))
+
+
+def _is_shared(one: Local, axis: int) -> bool:
+    """Whether all steps depend on the same entries."""
+    masks = [mask for _, mask in _blocks(one, axis)]
+    return bool(np.any(masks[0])) and all(np.array_equal(masks[0], mask) for mask in masks)

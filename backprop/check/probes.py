@@ -1,0 +1,184 @@
+"""Probes: a few calls with another value of one input, for a gradient whose error has no known signature.
+
+    other input     got = the right gradient where one input is transposed, reversed, moved by one or exchanged
+    input ignored   got is the same, to the last bit, where one input is another one, and the right gradient is not
+
+The right gradient is compared along random directions of the tensor: one complex step for each.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.kinds import Finding, found
+from backprop.check.leaves import to_numpy
+from backprop.check.points import Constant
+from backprop.check.rearranged import subsets
+from backprop.check.report import Evidence
+
+_DIRECTIONS = 3
+"""Along so many directions the right gradient is compared: by chance none fits in all."""
+_STEP = 1e-30
+"""Of the complex step, relative to 1: its square is nothing beside any number."""
+_SAME, _OTHER = 1e-9, 1e-7
+"""Relative differences: what is equal to rounding, and what has clearly changed."""
+_MOVED = 1e-4
+"""Of its values: how far an input is moved."""
+_MOST_INPUTS = 12
+"""Inputs of which other values are tried."""
+
+_Change = tuple[str, Callable[[Array], Array]]
+
+
+def probe(seen: Evidence, names: Sequence[str]) -> dict[str, Finding]:
+    """What other values of the inputs tell of the gradients by the tensors `names`, by name."""
+    if seen.check is None or not seen.check.complex or seen.function.outputs:
+        return {}
+    findings: dict[str, Finding] = {}
+    for name in names:
+        finding = _other_input(seen, name) or _input_ignored(seen, name)
+        if finding is not None:
+            findings[name] = finding
+    return findings
+
+
+def _other_input(seen: Evidence, name: str) -> Finding | None:
+    """The gradient is right for another value of one input."""
+    places = seen.function.structure.places[name]
+    along = _directions(len(places))
+    if len(places) < 2:
+        return None
+    got = along @ seen.claims.rows[0, places].astype(np.float64)
+    size = float(np.max(np.abs(got)))
+    for words, point, constants in _others(seen):
+        if not seen.function.room(len(along) + 1):
+            return None
+        for direction, slope in zip(along, got, strict=True):
+            true = _slope(seen, point, constants, places, direction)
+            if true is None or not abs(true - slope) <= _SAME * size:
+                break
+        else:
+            return found("other-input", name, f"It is the right gradient with {words}, to rounding.")
+    return None
+
+
+def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
+    """Points at which one input is another one, in words: (words, point (p,), constants)."""
+    structure, x = seen.function.structure, seen.function.point
+    leaves = structure.leaves[:_MOST_INPUTS]
+    for leaf in leaves:
+        value = structure.views(x)[leaf.name]
+        for words, change in _changes(value):
+            other = x.copy()
+            structure.views(other)[leaf.name][...] = change(value)
+            if not np.array_equal(other, x):
+                yield f"{leaf.name} {words}", other, {}
+    for one, two in itertools.combinations(leaves, 2):
+        if one.shape == two.shape and one.shape:
+            other = x.copy()
+            structure.views(other)[one.name][...] = structure.views(x)[two.name]
+            structure.views(other)[two.name][...] = structure.views(x)[one.name]
+            yield f"{one.name} and {two.name} exchanged", other, {}
+    for name, constant in structure.constants.items():
+        if not isinstance(constant, np.ndarray) and not hasattr(constant, "__array__"):
+            continue
+        array = to_numpy(constant)
+        if array.dtype.kind not in "iub" or array.size < 2 or type(constant) is not np.ndarray:
+            continue
+        for words, change in _changes(array):
+            changed = change(array)
+            if not np.array_equal(changed, array):
+                yield f"{name} {words}", x, {name: changed}
+
+
+def _changes(value: Array) -> Iterator[_Change]:
+    """What may be put in the place of an array of this shape, in words."""
+    if value.ndim == 0 or value.size < 2:
+        return
+    for order in itertools.permutations(range(value.ndim)) if value.ndim <= 4 else ():
+        same_shape = tuple(value.shape[k] for k in order) == value.shape
+        if same_shape and order != tuple(range(value.ndim)):
+            words = "transposed" if value.ndim == 2 else f"with its axes in the order {order}"
+            yield words, lambda array, order=order: array.transpose(order)  # type: ignore[misc]
+    for axes in subsets(value.ndim):
+        yield f"reversed along axis {axes}", lambda array, axes=axes: np.flip(array, axes)  # type: ignore[misc]
+    for axis, step in itertools.product(range(value.ndim), (1, -1)):
+        words = f"moved by {step} along axis {axis}"
+        yield words, lambda array, axis=axis, step=step: np.roll(array, step, axis)  # type: ignore[misc]
+    if value.dtype.kind in "iu":
+        for step in (1, -1):
+            count = int(np.max(value)) + 1
+            yield f"counted from {step}", lambda array, step=step, count=count: (array + step) % count  # type: ignore[misc]
+    elif value.dtype.kind == "b":
+        yield "left out", np.ones_like
+        yield "the other way round", np.logical_not
+
+
+def _input_ignored(seen: Evidence, name: str) -> Finding | None:
+    """The gradient does not change with an input, and the right one does."""
+    function, structure = seen.function, seen.function.structure
+    places = structure.places[name]
+    along = _directions(len(places))[:1]
+    if seen.gradient is None:
+        return None
+    before = _slope(seen, function.point, {}, places, along[0])
+    for leaf in structure.leaves[:_MOST_INPUTS]:
+        if not function.room(3) or before is None:
+            return None
+        other = _elsewhere(function.point, structure.places[leaf.name])
+        rows = seen.gradient.rows(other)
+        if rows is None or not np.array_equal(rows[0, places], seen.claims.rows[0, places]):
+            continue
+        after = _slope(seen, other, {}, places, along[0])
+        if after is not None and before != 0 and abs(after - before) > _OTHER * max(abs(after), abs(before)):
+            evidence = (
+                f"It is the same, to the last bit, for another {leaf.name}; the right gradient along a direction "
+                f"changes by {abs(after / before - 1):.1e} of itself."
+            )
+            return found("input-ignored", name, evidence)
+    return None
+
+
+def _elsewhere(point: Array, places: Array) -> Array:
+    """The point with slightly other values of one tensor, so that no mask changes."""
+    rng = np.random.default_rng(0)
+    other = point.copy()
+    moved = _MOVED * rng.uniform(0.5, 1.5, len(places)) * rng.choice((-1.0, 1.0), len(places))
+    other[places] += moved * np.where(point[places] == 0, 1, point[places])
+    return other
+
+
+def _directions(count: int) -> Array:
+    """Directions (k, count) without any zero."""
+    rng = np.random.default_rng(1)
+    return np.asarray(
+        rng.uniform(0.5, 1.5, (_DIRECTIONS, count)) * rng.choice((-1.0, 1.0), (_DIRECTIONS, count))
+    )
+
+
+def _slope(
+    seen: Evidence, point: Array, constants: dict[str, Any], places: Array, direction: Array
+) -> float | None:
+    """The slope of the function at a point along a direction of one tensor, by a complex step; None without one."""
+    function, structure = seen.function, seen.function.structure
+    moved = point.astype(np.complex128)
+    moved[places] += 1j * _STEP * direction
+    if not constants:
+        value = function.at_complex(moved)
+        return None if value is None or not np.all(np.isfinite(value)) else float(value[0].imag / _STEP)
+    function.count(1)
+    tensors = structure.ends(structure.build(moved, np.dtype(np.complex128)))
+
+    def constant(each: Constant) -> Any:
+        return constants.get(each.name, each.value)
+
+    try:
+        raw = to_numpy(function.code(structure.assemble(tensors, constant)))
+        return float(np.imag(raw) / _STEP) if np.size(raw) == 1 and np.all(np.isfinite(raw)) else None
+    except Exception:  # of whatever kind: it is the user's
+        return None

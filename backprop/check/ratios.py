@@ -1,0 +1,238 @@
+"""Ratios: a gradient that is the true one times something that is not the same number everywhere.
+
+    along an axis    got = expected · k_j           in every slice j of one axis: a factor of the product is off there
+    log parameter    got = expected · θ             or / θ, · exp θ, / exp θ: the gradient by log θ, or by exp θ
+    ε                got = expected · (1 + ε/θ)^q   q = ±1, ±1/2, with one ε for all entries
+    data and penalty got = k (expected - λθ) + λθ   the data term is k times too large, the penalty is right
+
+Of the factors k_j it is said what they are where they are known numbers of the point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.factors import number
+from backprop.check.kinds import Confidence, Finding
+from backprop.check.patterns import entries
+from backprop.check.suspect import Suspect
+
+_CLEAR = 20
+"""Times the tolerance: an entry that is larger than that has a ratio worth a look."""
+_SURPLUS = 2
+"""A pattern has so many more values to explain than numbers that were chosen to explain them, at least."""
+_EPSILON_CLEAR = 5
+"""Times its uncertainty: an ε that is found alike in three entries or more is there."""
+_LARGEST_EPSILON = 0.1
+"""An ε that is larger is none."""
+_SHOWN = 4
+"""Factors that are listed."""
+
+
+def log_parameter(suspect: Suspect) -> list[Finding]:
+    """got = expected · θ, / θ, · exp θ or / exp θ, entry by entry."""
+    theta = suspect.parameter
+    if theta is None or not suspect.is_whole or suspect.got.size == 0:
+        return []
+    theta = theta.reshape(suspect.got.shape).astype(np.float64)
+    if len(np.unique(np.abs(theta))) < min(2, theta.size) or (
+        theta.size == 1 and _is_usual(float(theta.flat[0]))
+    ):
+        return []
+    with np.errstate(all="ignore"):
+        ways = {"· θ": theta, "/ θ": 1 / theta, "· exp θ": np.exp(theta), "/ exp θ": np.exp(-theta)}
+    for words, factor in ways.items():
+        if _explains(suspect, factor):
+            count = suspect.known.informative()
+            sure: Confidence = "certain" if count >= 3 else "likely"
+            seen = f"got = expected {words}, to rounding, with θ = {suspect.name}, in {_counted(count)}."
+            return suspect.finding("log-parameter", seen, sure)
+    return []
+
+
+def epsilon(suspect: Suspect) -> list[Finding]:
+    """got / expected = ((v + ε) / v)^q with one ε, where v is the parameter, or its square."""
+    if suspect.parameter is None or not suspect.is_whole or suspect.known.informative() < 3:
+        return []
+    theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
+    for words, v in ((f"{suspect.name}", theta), (f"{suspect.name}²", theta * theta)):
+        seen = _epsilon_in(suspect, v, words)
+        if seen:
+            return suspect.finding("epsilon", seen)
+    return []
+
+
+def _epsilon_in(suspect: Suspect, v: Array, words: str) -> str:
+    """The sentence about an ε beside v, or nothing."""
+    clear = np.abs(suspect.expected) > _CLEAR * suspect.tolerance
+    for q, power in ((1, ""), (-1, ""), (0.5, "^(1/2)"), (-0.5, "^(1/2)")):
+        with np.errstate(all="ignore"):
+            ratio = (suspect.got / suspect.expected)[clear].astype(np.float64)
+            found = v[clear] * (ratio ** (1 / q) - 1)
+            blur = np.abs(v * suspect.tolerance / suspect.expected)[clear].astype(np.float64) * 2 / abs(q)
+        value = _one_value(found, blur)
+        if value is None or not 0 < abs(value) < _LARGEST_EPSILON:
+            continue
+        side = "expected has it, got has not" if (value > 0) == (q > 0) else "got has it, expected has not"
+        if _explains(suspect, (1 + value / v) ** q):
+            return (
+                f"got / expected = (1 + ε / {words}){power if q > 0 else power + ', inverted,'} with "
+                f"ε = {abs(value):.4g}: {side}."
+            )
+    return ""
+
+
+def _one_value(values: Array, blur: Array) -> float | None:
+    """The number that all values are, each to its blur; None where they differ, or are about zero."""
+    usable = np.isfinite(values) & np.isfinite(blur) & (blur > 0)
+    if usable.sum() < 3 or not np.all(np.isfinite(values)):
+        return None
+    weight = 1 / blur[usable] ** 2
+    value = float(np.sum(values[usable] * weight) / np.sum(weight))
+    fits = np.all(np.abs(values - value) <= 4 * np.maximum(blur, 0))
+    return value if fits and abs(value) > _EPSILON_CLEAR * float(np.min(blur[usable])) else None
+
+
+def penalty(suspect: Suspect) -> list[Finding]:
+    """got = k · (expected - λθ) + λθ: a data term that is k times too large beside a right penalty."""
+    if suspect.parameter is None or suspect.known.informative() < 2 + _SURPLUS:
+        return []
+    known = suspect.known
+    got, theta = known.of(suspect.got), known.of(suspect.parameter)
+    if not np.any(theta[known.usable]):
+        return []
+    difference = entries(got, known.tolerance)
+    k, rest = (float(each) for each in difference.fitted([known.values, theta]))
+    fits = difference.fits(k * known.values + rest * theta, 2 * max(1.0, abs(k)))
+    if not fits or abs(k - 1) < 1e-6 or abs(k) < 1e-9:
+        return []
+    rate = rest / (1 - k)
+    if np.all(np.abs(rest * theta)[known.usable] <= _CLEAR * known.tolerance[known.usable]):
+        return []
+    seen = (
+        f"got = k · (expected - λ · {suspect.name}) + λ · {suspect.name} with k = {number(k, 1e-8)} and "
+        f"λ = {rate:.4g}, to rounding: the data term is k times too large and the penalty is right; or all is k "
+        f"times too large and {rest:.4g} · {suspect.name} is added."
+    )
+    return suspect.finding("data-term-factor", seen, "likely")
+
+
+def along_an_axis(suspect: Suspect) -> list[Finding]:
+    """got = expected · k_j in every slice j of one axis."""
+    if not suspect.is_whole or suspect.got.ndim < 2:
+        return []
+    for axis in range(suspect.got.ndim):
+        k = slice_factors(suspect.got, suspect.expected, suspect.tolerance, axis)
+        if k is None:
+            continue
+        word = ("row", "column")[axis] if suspect.got.ndim == 2 else f"slice of axis {axis}"
+        off = np.flatnonzero(np.abs(k - 1) > 1e-9)
+        what = known_as(k, suspect.point, other_axes(suspect, axis))
+        listed = ", ".join(f"{j}: {k[j]:.6g}" for j in off[:_SHOWN]) + (", …" if len(off) > _SHOWN else "")
+        are = f" They are {what}." if what else ""
+        seen = (
+            f"got / expected is one number in each {word} ({listed}), to rounding.{are} In a product such as xᵀδ "
+            f"the factor that has an entry for each {word} is off by these numbers."
+        )
+        return suspect.finding("factor-along-axis", seen)
+    return []
+
+
+def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> Array | None:
+    """The k_j (m,) with got = k_j expected in slice j of an axis; None where there are none, or nothing proves them.
+
+    A slice in which nothing is clear has the factor 1.
+    """
+    each, true, slack = (
+        np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1) for array in (got, expected, tolerance)
+    )
+    clear = np.abs(true) > _CLEAR * slack
+    with np.errstate(all="ignore"):
+        weight = np.where(clear, (1 / np.maximum(slack, 1e-300)) ** 2, 0)
+        weight = weight / np.max(weight, initial=1e-300)
+        k = np.sum(weight * true * each, 1) / np.sum(weight * true * true, 1)
+    k = np.where(np.any(clear, 1), k, 1.0).astype(np.float64)
+    if not np.all(np.isfinite(k)):
+        return None
+    fits = np.abs(each - k[:, None] * true) <= 2 * np.maximum(1, np.abs(k[:, None])) * slack
+    off = np.abs(each - true) > 2 * slack
+    moved = np.any(off, 1)
+    proven = np.all(clear.sum(1)[moved] >= 2) and np.sum(clear[moved]) - np.sum(moved) >= _SURPLUS
+    return k if np.all(fits) and proven and np.any(moved) and np.any(k[moved] != 0) else None
+
+
+def other_axes(suspect: Suspect, axis: int) -> Mapping[str, Array]:
+    """Statistics of the parameter over all axes but one, by their names."""
+    if suspect.parameter is None:
+        return {}
+    values = np.moveaxis(suspect.parameter.reshape(suspect.got.shape), axis, 0).reshape(
+        suspect.got.shape[axis], -1
+    )
+    return statistics(values, suspect.name)
+
+
+def statistics(values: Array, name: str) -> dict[str, Array]:
+    """Statistics of each row of values (m, k), by their names."""
+    return {
+        f"the standard deviation of {name}": np.std(values, 1),
+        f"the variance of {name}": np.var(values, 1),
+        f"the root mean square of {name}": np.sqrt(np.mean(values * values, 1)),
+        f"the mean square of {name}": np.mean(values * values, 1),
+        f"the norm of {name}": np.sqrt(np.sum(values * values, 1)),
+        f"the sum of {name}": np.sum(values, 1),
+    }
+
+
+def known_as(k: Array, point: Mapping[str, Array], more: Mapping[str, Array] | None = None) -> str:
+    """What the factors k (m,) are, in words: a tensor of the point, its square, its inverse; or nothing.
+
+    An ε beside a statistic is allowed for, and said.
+    """
+    for words, values in _candidates(k, point):
+        if np.all(np.abs(values - k) <= 1e-8 * np.abs(k)):
+            return words
+    for name, values in (more or {}).items():
+        for sign, how in ((1, name), (-1, f"1 / {name}")):
+            with np.errstate(all="ignore"):
+                beside = (k**sign) ** 2 - values**2
+            room = 1e-9 * np.max(values**2, initial=0)
+            if (
+                np.all(np.isfinite(beside))
+                and np.max(beside) - np.min(beside) <= room
+                and abs(beside[0]) < 0.01
+            ):
+                value = float(np.mean(beside))
+                return how if abs(value) <= room else f"{how}, with ε = {value:.3g} in its square"
+    return ""
+
+
+def _candidates(k: Array, point: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
+    for name, tensor in point.items():
+        values = np.asarray(tensor, np.float64).reshape(-1)
+        if values.shape != k.shape or len(np.unique(values)) < 2:
+            continue
+        with np.errstate(all="ignore"):
+            yield name, values
+            yield f"1 / {name}", 1 / values
+            yield f"{name}²", values**2
+            yield f"1 / {name}²", values**-2.0
+
+
+def _explains(suspect: Suspect, factor: Array) -> bool:
+    """Whether got = expected · factor, to rounding, where the factor is not 1."""
+    with np.errstate(all="ignore"):
+        off = np.abs(suspect.got - suspect.expected * factor)
+        fits = off <= 2 * np.maximum(1, np.abs(factor)) * suspect.tolerance
+    return bool(np.all(fits)) and suspect.known.informative() > 0
+
+
+def _is_usual(value: float) -> bool:
+    """Whether a number is one by which a gradient may be off for other reasons."""
+    return any(abs(abs(value) * k - round(abs(value) * k)) < 1e-9 for k in (1, 2, 3))
+
+
+def _counted(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"

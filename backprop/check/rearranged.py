@@ -1,0 +1,193 @@
+"""Rearranged: a gradient whose entries are those of the truth, summed, moved, cut off or left out.
+
+sums          got = Σ expected over axes that should stay, or not summed over axes that should not
+b from dW     got = Σ of another tensor's gradient over an axis
+moved         got = expected with an axis reversed, axes exchanged, or entries in another order
+left out      every entry is right or 0
+clipped       got = max(-c, min(c, expected)), or c · expected / ‖expected‖
+cut           got = max(0, expected): a relu of the gradient
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.factors import multiple, number
+from backprop.check.kinds import Finding
+from backprop.check.patterns import where
+from backprop.check.suspect import Suspect
+from backprop.verify.agreement import norm
+
+_MOST_AXES = 4
+"""Orders of more axes are not tried."""
+_ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 8)
+"""First digits of a bound that people choose."""
+_CLEAR = 20
+"""Times the tolerance: an entry that is larger is not zero."""
+
+
+def summed(suspect: Suspect) -> list[Finding]:
+    """Axes that were not summed over, or summed over too many."""
+    if suspect.summed:
+        words = _listed(suspect.summed)
+        if suspect.known.fits(suspect.known.of(suspect.got), 2):
+            seen = f"Its shape is {suspect.raw_shape}; its sum over axis {words} is the right gradient, to rounding."
+            return suspect.finding("axes-not-summed", seen)
+        k = multiple(suspect.known, suspect.known.of(suspect.got))
+        if k is not None:
+            seen = f"Its shape is {suspect.raw_shape}; summed over axis {words} it is {number(k, 1e-9)} · expected."
+            return suspect.finding("axes-not-summed", seen)
+        return []
+    if not suspect.is_whole or suspect.got.size < 2:
+        return []
+    expected, got = suspect.expected, suspect.got
+    for axes in subsets(expected.ndim):
+        total = np.sum(expected, axes, keepdims=True)
+        slack = 2 * np.sum(suspect.tolerance, axes, keepdims=True)
+        count = int(np.prod([expected.shape[axis] for axis in axes]))
+        is_nothing = np.max(np.abs(total)) <= _CLEAR * np.max(slack)
+        if count < 2 or (is_nothing and suspect.raw_shape is None):
+            continue
+        for factor, words in ((1, "sum"), (count, "mean")):
+            if np.all(np.abs(got - total / factor) <= slack / factor):
+                every = len(axes) == expected.ndim
+                over = "all of it" if every else f"axis {_listed(axes)}"
+                shape = suspect.raw_shape
+                form = f"Its shape is {shape}: it" if shape is not None else "It is the same along that: it"
+                seen = f"{form} is the {words} of the right gradient over {over}, to rounding."
+                return suspect.finding("summed-over-too-many-axes", seen, "certain" if shape else "likely")
+    return []
+
+
+def sum_of_another(suspect: Suspect) -> list[Finding]:
+    """The gradient of another tensor, summed over one of its axes, as a bias gradient from dW."""
+    if not suspect.is_whole or suspect.known.informative() < 2:
+        return []
+    for name, known in suspect.truths.items():
+        shape = np.shape(suspect.point.get(name, 0.0))
+        if known.directions is not None or known.values.size != np.prod(shape) or not np.all(known.usable):
+            continue
+        tensor, slack = known.values.reshape(shape), known.tolerance.reshape(shape)
+        for axis in range(len(shape)):
+            for words, total in (("sum", tensor.sum(axis)), ("mean", tensor.mean(axis))):
+                close = np.shape(total) == suspect.got.shape and np.all(
+                    np.abs(suspect.got - total) <= 2 * slack.sum(axis) + suspect.tolerance
+                )
+                if close:
+                    seen = f"It is the {words} of the right gradient of {name} over its axis {axis}, to rounding."
+                    return suspect.finding("bias-from-weights", seen)
+    return []
+
+
+def moved(suspect: Suspect) -> list[Finding]:
+    """The right values in another order."""
+    if not suspect.is_whole or suspect.got.ndim == 0 or suspect.known.informative() < 3:
+        return []
+    got, expected, slack = suspect.got, suspect.expected, 2 * float(np.max(suspect.tolerance))
+    if np.max(np.abs(got - expected)) < 1e3 * slack:  # errors so small may be no exchange
+        return []
+    if np.any(np.abs(np.sort(got, None) - np.sort(expected, None)) > slack):
+        return []
+    for words, order in _orders(expected):
+        if order.shape == got.shape and np.all(np.abs(order - got) <= slack):
+            return suspect.finding("reordered", f"The values are the right ones, {words}.")
+    if len(np.unique(np.round(expected / max(slack, 1e-300)))) < min(4, expected.size):
+        return []
+    return suspect.finding("reordered", "The values are the right ones, in another order.")
+
+
+def _orders(expected: Array) -> Iterator[tuple[str, Array]]:
+    """Ways to put entries in another order, in words."""
+    for axes in subsets(expected.ndim):
+        yield f"with axis {_listed(axes)} reversed", np.flip(expected, axes)
+    if 2 < expected.ndim <= _MOST_AXES:
+        for order in itertools.permutations(range(expected.ndim)):
+            yield f"with the axes in the order {_listed(order)}", expected.transpose(order)
+    if expected.ndim > 1:
+        yield (
+            "read in column order instead of row order",
+            expected.reshape(-1, order="F").reshape(expected.shape),
+        )
+    for axis in range(expected.ndim):
+        for step in (1, -1):
+            yield f"moved by {step} along axis {axis}", np.roll(expected, step, axis)
+
+
+def left_out(suspect: Suspect) -> list[Finding]:
+    """Every entry is right, or 0 where it should not be."""
+    if not suspect.is_whole or suspect.got.size < 3:
+        return []
+    got, expected, slack = suspect.got, suspect.expected, 2 * suspect.tolerance
+    wrong = np.abs(got - expected) > slack
+    kept = ~wrong & (np.abs(expected) > _CLEAR * slack)
+    if not np.any(wrong) or np.any(got[wrong] != 0) or np.sum(kept) < 2:
+        return []
+    if suspect.got.size - np.sum(wrong) < 2 or np.any(np.abs(expected[wrong]) <= _CLEAR * slack[wrong]):
+        return []
+    signs = set(np.sign(expected[wrong])), set(np.sign(expected[kept]))
+    if signs in (({-1.0}, {1.0}), ({1.0}, {-1.0})) and min(np.sum(wrong), np.sum(kept)) >= 3:
+        side = "negative" if signs[0] == {-1.0} else "positive"
+        seen = f"Every {side} entry is 0, and every other one is right, to rounding."
+        return suspect.finding("relu-of-delta", seen)
+    return suspect.finding(
+        "entries-left-out", f"{where(wrong)} They are 0; every other one is right, to rounding."
+    )
+
+
+def clipped(suspect: Suspect) -> list[Finding]:
+    """Entries cut off at ±c, or the gradient scaled to a norm that people choose."""
+    if not suspect.is_whole or suspect.got.size < 2:
+        return []
+    got, expected, slack = suspect.got, suspect.expected, 2 * suspect.tolerance
+    wrong = np.abs(got - expected) > slack
+    bound = float(np.max(np.abs(got)))
+    cut = np.where(wrong, np.sign(expected) * bound, expected)
+    if (
+        bound > 0
+        and np.sum(wrong) >= 2
+        and np.all(np.abs(expected[wrong]) > bound)
+        and np.all(np.abs(got - cut) <= slack + 1e-12 * bound)
+    ):
+        count = int(np.sum(wrong))
+        seen = f"{count} of {got.size} entries are ±{bound:.6g} where the truth is larger; the rest is right."
+        return suspect.finding("clipped", seen)
+    k = multiple(suspect.known, suspect.known.of(got))
+    if (
+        k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7)
+    ):  # a half is a factor, whatever the norm is
+        return []
+    for size, what in ((norm(got), "its norm"), (suspect.total, "the norm of the whole gradient")):
+        if size is not None and _is_round(size):
+            seen = f"got = {k:.6g} · expected, and {what} is {size:.6g}: it was scaled to that norm."
+            return suspect.finding("clipped", seen, "likely")
+    return []
+
+
+def _is_round(size: float) -> bool:
+    """Whether a norm is a number that a person chooses: one or two digits."""
+    if not np.isfinite(size) or size <= 0:
+        return False
+    digits = size / 10 ** np.floor(np.log10(size * (1 + 1e-12)))
+    return any(abs(digits - each) < 1e-7 * each for each in _ROUND)
+
+
+def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
+    """Every choice of axes that is not empty."""
+    for count in range(1, ndim + 1):
+        yield from itertools.combinations(range(ndim), count)
+
+
+def _listed(axes: tuple[int, ...]) -> str:
+    return ", ".join(map(str, axes[:-1])) + " and " + str(axes[-1]) if len(axes) > 1 else str(axes[0])
+
+
+def sentence_of_sum(name: str, axes: tuple[int, ...], size: float) -> str:
+    """That a sum over axes should be zero, in words."""
+    return (
+        f"The right gradient sums to 0 over axis {_listed(axes)}: the function does not change when the same number "
+        f"is added to {name} there. What was got sums to up to {size:.3g}."
+    )

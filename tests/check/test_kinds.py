@@ -1,0 +1,161 @@
+"""Every kind of mistake is planted somewhere and named, and is explained with an example."""
+
+import numpy as np
+import pytest
+from planted.gradients.cases import WRONG_CASES
+from planted.layers.layer import every_layer
+
+import backprop
+from backprop.check import KINDS
+
+RNG = np.random.default_rng(3)
+X, T = RNG.normal(size=(7, 4)), RNG.normal(size=(7, 3))
+POINT = {"W": RNG.normal(size=(4, 3)), "b": RNG.normal(size=3), "s": RNG.uniform(0.5, 2, 3)}
+DECAY = 0.01
+
+
+def parts(p):
+    h = np.tanh(X @ p["W"] + p["b"])
+    return h, (h * p["s"] - T) / len(X)
+
+
+def function(p):
+    h, _ = parts(p)
+    return 0.5 * np.sum((h * p["s"] - T) ** 2) / len(X) + 0.5 * DECAY * np.sum(p["W"] ** 2)
+
+
+def gradient(p, *, data=1.0, decay=DECAY):
+    h, d = parts(p)
+    dz = data * d * p["s"] * (1 - h * h)
+    return {"W": X.T @ dz + decay * p["W"], "b": dz.sum(0), "s": data * (d * h).sum(0)}
+
+
+def with_scale_left_out(p):
+    h, _ = parts(p)
+    return {**gradient(p), "b": ((h - T) * (1 - h * h)).sum(0)}
+
+
+def scaled(p, size):
+    """The gradient, scaled to a norm of all tensors together."""
+    g = gradient(p)
+    norm = np.sqrt(sum(np.sum(each**2) for each in g.values()))
+    return {name: size * each / norm for name, each in g.items()}
+
+
+SLIPS = {
+    "right": (lambda p: gradient(p), {}),
+    "clipped at 0.05": (
+        lambda p: {**gradient(p), "W": np.clip(gradient(p)["W"], -0.05, 0.05)},
+        {"W": "clipped"},
+    ),
+    "clipped by norm": (lambda p: scaled(p, 0.1), dict.fromkeys("Wbs", "clipped")),
+    "data term three times": (
+        lambda p: gradient(p, data=3),
+        {"W": "data-term-factor", "b": "constant-factor"},
+    ),
+    "one column too large": (
+        lambda p: {**gradient(p), "W": gradient(p)["W"] * np.array([1, 1, 1.5])},
+        {"W": "factor-along-axis"},
+    ),
+    "by the logarithm": (lambda p: {**gradient(p), "s": p["s"] * gradient(p)["s"]}, {"s": "log-parameter"}),
+    "b from dW": (lambda p: {**gradient(p), "b": gradient(p)["W"].sum(0)}, {"b": "bias-from-weights"}),
+    "axes reversed": (lambda p: {**gradient(p), "W": gradient(p)["W"][::-1]}, {"W": "reordered"}),
+    "read in columns": (
+        lambda p: {**gradient(p), "W": gradient(p)["W"].reshape(-1, order="F").reshape(4, 3)},
+        {"W": "reordered"},
+    ),
+    "a row left out": (
+        lambda p: {**gradient(p), "W": gradient(p)["W"] * np.array([[1], [1], [0], [1]])},
+        {"W": "entries-left-out"},
+    ),
+    "relu of the gradient": (
+        lambda p: {**gradient(p), "W": np.maximum(gradient(p)["W"], 0)},
+        {"W": "relu-of-delta"},
+    ),
+    "b not summed": (lambda p: {**gradient(p), "b": parts(p)[1] * p["s"]}, {"b": "wrong-shape"}),
+    "s is one number": (
+        lambda p: {**gradient(p), "s": gradient(p)["s"].sum()},
+        {"s": "summed-over-too-many-axes"},
+    ),
+    "s is ignored": (with_scale_left_out, {"b": "input-ignored"}),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_in_a_function_s_gradient_is_called_what_it_is(slip):
+    wrong, kinds = SLIPS[slip]
+    found = {
+        finding.tensor: finding.kind for finding in backprop.check_gradient(function, wrong, POINT).findings
+    }
+    assert {name: found.get(name) for name in kinds} == kinds, found
+    assert bool(found) == bool(kinds)
+
+
+def test_a_norm_that_a_gradient_was_scaled_to_is_told():
+    g = gradient(POINT)["W"]
+    cut = g * 0.1 / np.linalg.norm(g)
+    check = backprop.check_gradient(function, {**gradient(POINT), "W": cut}, POINT)
+    (finding,) = check.findings
+    assert finding.kind == "clipped"
+    assert "its norm is 0.1" in finding.evidence
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-5, 1e-3])
+def test_an_epsilon_of_a_logarithm_is_recovered(size):
+    p, t = RNG.uniform(0.1, 0.9, 6), RNG.uniform(0.1, 0.9, 6)
+    check = backprop.check_gradient(lambda p: -np.sum(t * np.log(p + size)), -t / p, p)
+    (finding,) = check.findings
+    assert finding.kind == "epsilon"
+    assert f"ε = {size:.4g}" in finding.evidence
+    assert "expected has it" in finding.evidence
+
+
+def test_another_value_of_an_input_is_told():
+    point = {"A": RNG.normal(size=(4, 4)), "x": RNG.normal(size=4), "y": RNG.normal(size=4)}
+
+    def form(p):
+        return p["y"] @ p["A"] @ p["x"]
+
+    def wrong(p):
+        return {"A": np.outer(p["y"], p["x"]), "x": p["A"] @ p["y"], "y": p["A"] @ p["x"]}
+
+    (finding,) = backprop.check_gradient(form, wrong, point).findings
+    assert (finding.tensor, finding.kind) == ("x", "other-input")
+    assert "A transposed" in finding.evidence
+
+
+def test_a_hand_made_mixture_of_errors_has_no_name():
+    def wrong(p):
+        return {**gradient(p), "W": gradient(p)["W"] * RNG.uniform(0.5, 2, (4, 3)) + 0.1}
+
+    fixed = wrong(POINT)
+    (finding,) = backprop.check_gradient(function, fixed, POINT).findings
+    assert finding.kind == "unknown"
+
+
+HERE = {kind for _, kinds in SLIPS.values() for kind in kinds.values()} | {
+    "epsilon",
+    "clipped",
+    "other-input",
+}
+ELSEWHERE = {
+    "changes-the-function",  # test_check_gradient
+    "conjugated",  # test_tensors
+    "not-symmetric",  # test_jacobians
+    "not-linear-in-tangent",  # test_jvp
+    "upstream-changed-in-place",  # test_vjp
+}
+
+
+def test_every_kind_is_planted_somewhere():
+    in_networks = {kind for case in WRONG_CASES for kind in case.kinds}
+    in_layers = {kind for layer in every_layer() for slip in layer.slips for kind in slip.kinds}
+    planted = in_networks | in_layers | HERE | ELSEWHERE
+    assert planted == set(KINDS)
+
+
+def test_every_kind_is_explained_with_an_example():
+    for kind in KINDS.values():
+        assert kind.summary
+        assert kind.signature
+        assert kind.name == "unknown" or (kind.fix.endswith(".") and kind.example)
