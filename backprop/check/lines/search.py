@@ -1,0 +1,288 @@
+"""The search: which line's value, replaced by the truth in all its executions, makes wrong tensors right.
+
+Let b be a value of the backward pass and k one of the forward pass. The gradient of a tensor is affine in b:
+
+    g(b) = g(0) + A b
+
+The truth dL/dk in the place of b makes g right if and only if what follows b is the adjoint of what leads to k, and
+the rest is right as well. With random r, and random directions v of the tensor, whose tangent at k is J v:
+
+    <A r, v> = <r, J v>                          A = Jᵀ
+    <g(0), v> + <dL/dk, J v> = <dL/dθ, v>        the rest
+
+Neither needs dL/dk itself, so that a large array costs no more than a small one. A factor s with A = s Jᵀ is allowed:
+`dlogits` may be divided by n a line later; the truth is dL/dk / s then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Group, Pair, alignments
+from backprop.check.lines.naming import is_gradient_of
+from backprop.check.lines.program import Outcome
+from backprop.check.lines.sites import stem
+from backprop.check.lines.truth import DIRECTIONS, Truth, put, rms
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a value is to be the derivative by: a forward line, or a tensor of the point (without a group)."""
+
+    name: str
+    group: Group | None = None
+
+
+@dataclass
+class Response:
+    """What the gradient becomes where a group is replaced: by zeros, and by random arrays r, one for each event."""
+
+    random: dict[Event, Array]
+    at_zero: dict[str, Array]
+    at_random: dict[str, Array]
+
+    def change(self, name: str) -> Array:
+        """A r, for one tensor."""
+        return self.at_random[name] - self.at_zero[name]
+
+    def moves(self, name: str) -> bool:
+        """Whether the tensor depends on the group."""
+        if name not in self.at_zero or name not in self.at_random:
+            return False
+        scale = max(rms(self.at_random[name]), rms(self.at_zero[name]))
+        return bool(np.max(np.abs(self.change(name)), initial=0) > 1e-12 * scale)
+
+
+@dataclass
+class Repair:
+    """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
+
+    factor: s, by which the code multiplies the value later. first: the place in `pairs` of the first wrong execution.
+    """
+
+    group: Group
+    target: Target
+    pairs: tuple[Pair, ...]
+    tensors: frozenset[str]
+    factor: float
+    first: int = 0
+
+    @property
+    def event(self) -> Event:
+        """The first execution whose value is wrong."""
+        return self.pairs[self.first][0]
+
+
+@dataclass
+class Search:
+    """The search for repairs. order: of all events."""
+
+    truth: Truth
+    groups: list[Group]
+    wrong: frozenset[str]
+    order: dict[Event, int] = field(default_factory=dict)
+    backward: list[Group] = field(default_factory=list)
+    forward: list[Group] = field(default_factory=list)
+    _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
+        default_factory=dict
+    )
+    _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = field(
+        default_factory=dict
+    )
+    _is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = {event: k for k, event in enumerate(self.truth.base.values)}
+
+    # Which groups are of the forward pass, which of the backward pass ---------------------------------------
+
+    def split(self) -> None:
+        """Tell the groups that move the loss from those that do not."""
+        for group in self.groups:
+            if group.site.role == "use":
+                self.forward.append(group)
+            elif not self._moves_loss(group.events):
+                self.backward.append(group)
+            else:
+                back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
+                for found, is_back in ((self.backward, True), (self.forward, False)):
+                    events = tuple(event for event in group.events if (event in back) is is_back)
+                    if events:
+                        found.append(Group(group.site, events))
+        self.forward.sort(key=lambda group: group.site.role == "use")
+        self.truth.singles = frozenset(g.events[0] for g in self.forward if len(g.events) == 1)
+
+    def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
+        """The executions of a helper function, apart by the lines from which it was called."""
+        parts: dict[tuple[int, ...], list[Event]] = {}
+        for event in group.events:
+            parts.setdefault(self.truth.base.recorder.callers[event], []).append(event)
+        return [tuple(each) for each in parts.values()] if len(parts) > 1 else []
+
+    def _moves_loss(self, events: tuple[Event, ...]) -> bool:
+        """Whether other values of these events give another loss."""
+        if events not in self._is_forward:
+            outcome, loss = self._random_run(events, self.shapes(events))[1], self.truth.base.loss
+            self._is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
+        return self._is_forward[events]
+
+    # What the gradient becomes -------------------------------------------------------------------------------
+
+    def shapes(self, events: tuple[Event, ...]) -> tuple[tuple[int, ...], ...]:
+        """The shapes that the events have."""
+        return tuple(self.truth.base.values[event].shape for event in events)
+
+    def _replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+        changes = {event: put(array) for event, array in zip(events, new, strict=True)}
+        return self.truth.program.run(changes=changes)
+
+    def _random_run(
+        self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]
+    ) -> tuple[list[Array], Outcome | None]:
+        """Random arrays of these shapes, and the run with them in the place of the events."""
+        if (events, shapes) not in self._runs:
+            sizes = [rms(self.truth.base.values[event]) for event in events]
+            normal = self.truth.rng.standard_normal
+            new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
+            self._runs[events, shapes] = new, self._replaced(events, new)
+        return self._runs[events, shapes]
+
+    def response(self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]) -> Response | None:
+        """The response to a group that is replaced by arrays of these shapes; None where no wrong tensor has any."""
+        key = events, shapes
+        if key not in self._responses:
+            new, ahead = self._random_run(events, shapes)
+            self._responses[key] = None
+            if ahead and any(self._differs(ahead, name) for name in self.wrong):
+                zero = self._replaced(events, [np.zeros(shape) for shape in shapes])
+                if zero:
+                    random = dict(zip(events, new, strict=True))
+                    self._responses[key] = Response(random, zero.gradient, ahead.gradient)
+        return self._responses[key]
+
+    def _differs(self, outcome: Outcome, name: str) -> bool:
+        old, new = self.truth.base.gradient.get(name), outcome.gradient.get(name)
+        return new is not None and (old is None or not np.array_equal(old, new))
+
+    # Repairs -------------------------------------------------------------------------------------------------
+
+    def repairs(self) -> Iterator[Repair]:
+        """Every group whose truth makes wrong tensors right and no right one wrong, one target each."""
+        for group in self.backward:
+            best: Repair | None = None
+            for target in self._targets(group):
+                for pairs in self._pairs(group, target):
+                    found = self._repair(group, target, pairs)
+                    if found and (best is None or _rank(found) > _rank(best)):
+                        best = found
+            if best is not None:
+                yield best
+
+    def _targets(self, group: Group) -> Iterator[Target]:
+        """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
+        own = self.truth.base.values[group.events[-1]].shape
+        touches = self.response(group.events, self.shapes(group.events)) is not None
+        for name in self.wrong:
+            is_lost = name not in self.truth.base.gradient
+            is_alike = touches and own == self.truth.program.structure.leaf(name).shape
+            if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
+                yield Target(name)
+        for each in self.forward:
+            shape = self.truth.base.values[each.events[-1]].shape
+            if touches and shape == own:
+                yield Target(each.site.name or each.site.text, each)
+            elif shape != own and is_gradient_of(group.site.stem, each.site.stem):
+                yield Target(each.site.name or each.site.text, each)
+
+    def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
+        if target.group is None:
+            yield ((group.events[-1], (-1, 0)),)
+        elif self._is_open(target.group):
+            yield from alignments(group.events, target.group.events, self.order)
+
+    def _is_open(self, group: Group) -> bool:
+        """Whether a group is of the forward pass; of a single reading this shows later, at no cost."""
+        is_many = group.site.role == "use" and len(group.events) > 1
+        return not is_many or self._moves_loss(group.events)
+
+    def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
+        if target.group is None:
+            return self.truth.program.structure.leaf(target.name).shape
+        return self.truth.base.values[forward].shape
+
+    def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...]) -> Repair | None:
+        """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
+        events = tuple(back for back, _ in pairs)
+        shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
+        response = self.response(events, shapes)
+        if response is None:
+            return None
+        names = [name for name in self.truth.program.structure.names if response.moves(name)]
+        factor: float | None = None
+        repaired = set()
+        for name in sorted(names, key=lambda each: each not in self.wrong):
+            fits = self._fits(name, target, pairs, response, factor)
+            if fits is not None:
+                factor = fits
+                repaired.add(name)
+            elif name not in self.wrong or not repaired:
+                return None
+        repaired &= self.wrong
+        return Repair(group, target, pairs, frozenset(repaired), factor) if repaired and factor else None
+
+    def _fits(
+        self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
+    ) -> float | None:
+        """The factor s with which both equations hold for one tensor; None where they do not."""
+        truth = self.truth
+        change = response.change(name)
+        ratios: list[tuple[float, float, float]] = []
+        for j in range(DIRECTIONS):
+            moved = self._tangents(target, pairs, name, j)
+            if moved is None:
+                return None
+            got = truth.along(change, name, j)
+            wanted = sum(float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
+            size = float(np.linalg.norm(change)) * rms(truth.directions[name][j])
+            ratios.append((got, wanted, truth.rtol * size))
+        is_free = factor is None and change.size > 1
+        for s in [1.0 if factor is None else factor, *([ratios[0][0] / ratios[0][1]] if is_free and ratios[0][1] else [])]:
+            if all(abs(got - s * wanted) <= slack for got, wanted, slack in ratios):
+                rest = all(self._rest(name, target, pairs, response, j) for j in range(DIRECTIONS))
+                return s if rest else None
+        return None
+
+    def _tangents(
+        self, target: Target, pairs: tuple[Pair, ...], name: str, j: int
+    ) -> list[Array] | None:
+        if target.group is None:
+            places = self.truth.program.structure.places[target.name]
+            return [self.truth.directions[name][j][places].reshape(self._shape(target, pairs[0][1]))]
+        return self.truth.tangents(tuple(ahead for _, ahead in pairs), name, j)
+
+    def _rest(self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, j: int) -> bool:
+        """<g(0), v> + <dL/dk, J v> = <dL/dθ, v>."""
+        truth = self.truth
+        zero = response.at_zero[name]
+        rest, true = truth.along(zero, name, j), truth.slope(name, j)
+        if target.group is None:
+            through = true if name == target.name else 0.0
+        else:
+            moved = self._tangents(target, pairs, name, j)
+            assert moved is not None
+            through = truth.slope_along([ahead for _, ahead in pairs], moved)
+        size = float(np.linalg.norm(zero)) * rms(truth.directions[name][j]) if np.any(zero) else 0.0
+        return abs(rest + through - true) <= 3 * truth.slack(size, rest, through, true)
+
+
+def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
+    """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
+    name = repair.target.name
+    is_named = is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
+    is_value = repair.target.group is None or repair.target.group.site.role != "use"
+    return len(repair.tensors), repair.factor == 1, is_named, is_value
