@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from backprop.check.lines.choose import chosen
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import NoSourceError, Program, instrumented
-from backprop.check.lines.result import Line, Lines, listed
+from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import Truth
@@ -70,10 +71,7 @@ def _found(program: Program, sites: Sequence[Site], rng: np.random.Generator) ->
             return Lines((), calls=budget.used)
         search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), frozenset(wrong))
         search.split()
-        candidates = []
-        for repair in search.repairs():
-            candidates.append(_first_wrong(repair, truth))
-        repairs = _chosen(candidates, search)
+        repairs = chosen(list(search.repairs()), search)
     except OutOfCalls:
         note = f"The search took all its {budget.limit} calls; expected a larger max_calls to end it."
     budget.limit += _EXPLAINED
@@ -94,69 +92,3 @@ def _groups(unchanged: set[Any], values: dict[Any, Any], sites: Sequence[Site]) 
         found.setdefault(event[0], []).append(event)
     groups = [Group(sites[number], tuple(events)) for number, events in found.items()]
     return [group for group in groups if not unchanged.issuperset(group.events)]
-
-
-def _first_wrong(repair: Repair, truth: Truth) -> Repair:
-    """The repair with the first execution whose value is not the truth."""
-    if repair.target.group is None:
-        return repair
-    for k, (back, forward) in enumerate(repair.pairs):
-        value = repair.factor * truth.base.values[back]
-        if truth.factor(value, forward) != 1:
-            repair.first = k
-            return repair
-    return repair
-
-
-def _chosen(candidates: list[Repair], search: Search) -> list[Repair]:
-    """For every wrong tensor the repair whose first wrong value comes first."""
-    order = search.order
-    chosen: list[Repair] = []
-    ranked = sorted(candidates, key=lambda each: order[each.event])
-    left = set(search.wrong)
-    for repair in ranked:
-        if repair.tensors & left and not _is_compensation(repair, search):
-            last = _last_alias(repair, ranked, search)
-            chosen.append(last)
-            left -= repair.tensors
-    return chosen
-
-
-def recognised(repair: Repair, search: Search) -> list[tuple[Group, Any, float]]:
-    """The forward events of which the first wrong value is the derivative, or a multiple of it."""
-    truth = search.truth
-    value = truth.base.values[repair.event]
-    found = []
-    for group in search.forward:
-        if truth.base.values[group.events[-1]].shape != value.shape or group.site.role == "use":
-            continue
-        for event in group.events:
-            factor = truth.factor(value, event)
-            if factor is not None:
-                found.append((group, event, factor))
-    return found
-
-
-def _is_compensation(repair: Repair, search: Search) -> bool:
-    """Whether a factor would only make up for one that a later line has wrong: the value is right but for a factor."""
-    return repair.factor != 1 and bool(recognised(repair, search))
-
-
-def _last_alias(repair: Repair, ranked: list[Repair], search: Search) -> Repair:
-    """Where the value is right as the derivative by something else, the last line that hands it on as it is."""
-    if not any(factor == 1 for _, _, factor in recognised(repair, search)):
-        return repair
-    value = search.truth.base.values[repair.event]
-    aliases = [
-        each
-        for each in ranked
-        if each.tensors >= repair.tensors
-        and np.array_equal(search.truth.base.values[each.event], value)
-        and search.order[each.event] >= search.order[repair.event]
-    ]
-    return aliases[-1]
-
-
-def summary(lines: Lines) -> str:
-    """One sentence for a list of checks."""
-    return listed([f"line {line.line}" for line in lines]) if lines else "no line"

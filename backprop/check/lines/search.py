@@ -63,6 +63,7 @@ class Repair:
     """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
 
     factor: s, by which the code multiplies the value later. first: the place in `pairs` of the first wrong execution.
+    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
     """
 
     group: Group
@@ -71,6 +72,7 @@ class Repair:
     tensors: frozenset[str]
     factor: float
     first: int = 0
+    is_right: bool = False
 
     @property
     def event(self) -> Event:
@@ -115,7 +117,7 @@ class Search:
                     if events:
                         found.append(Group(group.site, events))
         self.forward.sort(key=lambda group: group.site.role == "use")
-        self.truth.singles = frozenset(g.events[0] for g in self.forward if len(g.events) == 1)
+        self.truth.watched = frozenset(event for group in self.forward for event in group.events)
 
     def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
         """The executions of a helper function, apart by the lines from which it was called."""
@@ -202,13 +204,22 @@ class Search:
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
         if target.group is None:
             yield ((group.events[-1], (-1, 0)),)
-        elif self._is_open(target.group):
+        else:
             yield from alignments(group.events, target.group.events, self.order)
 
-    def _is_open(self, group: Group) -> bool:
-        """Whether a group is of the forward pass; of a single reading this shows later, at no cost."""
-        is_many = group.site.role == "use" and len(group.events) > 1
-        return not is_many or self._moves_loss(group.events)
+    def _may_fit(self, target: Target, pairs: tuple[Pair, ...]) -> bool:
+        """Whether A = s Jᵀ holds for one execution alone, whose tangents cost nothing more.
+
+        It is the last one that has any effect: what follows it does not lead through the same line again.
+        """
+        if target.group is None or len(pairs) == 1:
+            return True
+        for back, ahead in reversed(pairs):
+            response = self.response((back,), (self._shape(target, ahead),))
+            if response is not None:
+                name = next(name for name in self.wrong if response.moves(name))
+                return self._factor(name, target, ((back, ahead),), response, None) is not None
+        return False
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
         if target.group is None:
@@ -217,6 +228,8 @@ class Search:
 
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...]) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
+        if not self._may_fit(target, pairs):
+            return None
         events = tuple(back for back, _ in pairs)
         shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
         response = self.response(events, shapes)
@@ -226,11 +239,13 @@ class Search:
         factor: float | None = None
         repaired = set()
         for name in sorted(names, key=lambda each: each not in self.wrong):
+            if name not in self.wrong and not repaired:
+                return None
             fits = self._fits(name, target, pairs, response, factor)
             if fits is not None:
                 factor = fits
                 repaired.add(name)
-            elif name not in self.wrong or not repaired:
+            elif name not in self.wrong:
                 return None
         repaired &= self.wrong
         return Repair(group, target, pairs, frozenset(repaired), factor) if repaired and factor else None
@@ -239,22 +254,30 @@ class Search:
         self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
     ) -> float | None:
         """The factor s with which both equations hold for one tensor; None where they do not."""
-        truth = self.truth
-        change = response.change(name)
-        ratios: list[tuple[float, float, float]] = []
+        found = self._factor(name, target, pairs, response, factor)
+        if found is None or not all(self._rest(name, target, pairs, response, j) for j in range(DIRECTIONS)):
+            return None
+        return found
+
+    def _factor(
+        self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
+    ) -> float | None:
+        """The s with which A = s Jᵀ; None where there is none, or another one than `factor`."""
+        truth, change = self.truth, response.change(name)
+        size = float(np.linalg.norm(change))
+        sides = []
         for j in range(DIRECTIONS):
             moved = self._tangents(target, pairs, name, j)
             if moved is None:
                 return None
-            got = truth.along(change, name, j)
             wanted = sum(float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
-            size = float(np.linalg.norm(change)) * rms(truth.directions[name][j])
-            ratios.append((got, wanted, truth.rtol * size))
-        is_free = factor is None and change.size > 1
-        for s in [1.0 if factor is None else factor, *([ratios[0][0] / ratios[0][1]] if is_free and ratios[0][1] else [])]:
-            if all(abs(got - s * wanted) <= slack for got, wanted, slack in ratios):
-                rest = all(self._rest(name, target, pairs, response, j) for j in range(DIRECTIONS))
-                return s if rest else None
+            sides.append((truth.along(change, name, j), wanted, truth.rtol * size * rms(truth.directions[name][j])))
+        candidates = [1.0 if factor is None else factor]
+        if factor is None and change.size > 1 and sides[0][1]:
+            candidates.append(sides[0][0] / sides[0][1])
+        for s in candidates:
+            if all(abs(got - s * wanted) <= slack for got, wanted, slack in sides):
+                return s
         return None
 
     def _tangents(
@@ -275,7 +298,7 @@ class Search:
         else:
             moved = self._tangents(target, pairs, name, j)
             assert moved is not None
-            through = truth.slope_along([ahead for _, ahead in pairs], moved)
+            through = truth.slope_through(tuple(ahead for _, ahead in pairs), name, j, moved)
         size = float(np.linalg.norm(zero)) * rms(truth.directions[name][j]) if np.any(zero) else 0.0
         return abs(rest + through - true) <= 3 * truth.slack(size, rest, through, true)
 

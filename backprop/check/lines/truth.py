@@ -54,9 +54,10 @@ class Truth:
     rng: np.random.Generator
     directions: dict[str, list[Array]] = field(default_factory=dict)
     slopes: dict[tuple[str, int], float] = field(default_factory=dict)
-    singles: frozenset[Event] = frozenset()
+    watched: frozenset[Event] = frozenset()
     _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
     _tangents: dict[tuple[tuple[Event, ...], str, int], list[Array] | None] = field(default_factory=dict)
+    _through: dict[tuple[tuple[Event, ...], str, int], float] = field(default_factory=dict)
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,15 +116,16 @@ class Truth:
         """How each of the events moves along the j-th direction of a tensor while the others are held."""
         key = events, name, j
         if key not in self._tangents:
-            if len(events) == 1 and events[0] in self.singles:
+            if len(events) == 1:
                 if (name, j) not in self._free:
-                    self._free[name, j] = self._moved(self.singles, name, j, {}) or {}
+                    self._free[name, j] = self._moved(self.watched, name, j, {}) or {}
                 found = self._free[name, j].get(events[0])
                 self._tangents[key] = None if found is None else [found]
             else:
                 held = {each: put(self.base.values[each]) for each in events}
                 moved = self._moved(frozenset(events), name, j, held)
-                self._tangents[key] = None if moved is None else [moved[each] for each in events]
+                has_all = moved is not None and all(each in moved for each in events)
+                self._tangents[key] = [moved[each] for each in events] if moved and has_all else None
         return self._tangents[key]
 
     def _moved(
@@ -133,12 +135,12 @@ class Truth:
         up, down = (
             self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1)
         )
-        if not up or not down or not up.values.keys() == down.values.keys() == events:
+        if not up or not down:
             return None
         found = {}
-        for each in events:
+        for each in events & up.values.keys() & down.values.keys():
             if not up.values[each].shape == down.values[each].shape == self.base.values[each].shape:
-                return None
+                continue
             found[each] = (up.values[each].astype(np.float64) - down.values[each]) / (2 * self.step)
         return found
 
@@ -151,6 +153,12 @@ class Truth:
             return outcome.loss if outcome else np.nan
 
         return (loss(self.step) - loss(-self.step)) / (2 * self.step)
+
+    def slope_through(self, events: tuple[Event, ...], name: str, j: int, moves: Sequence[Array]) -> float:
+        """<dL/dk, J v>: the part of the slope along the j-th direction of a tensor that leads through the events."""
+        if (events, name, j) not in self._through:
+            self._through[events, name, j] = self.slope_along(events, moves)
+        return self._through[events, name, j]
 
     def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
         """A random direction of an event, and the slope of the loss along it."""
