@@ -10,6 +10,8 @@ what a later, wrong line needs:
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from backprop.check.lines.events import Event
@@ -26,19 +28,51 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     """For every wrong tensor the repair that comes first, in the order of their first wrong values."""
     for repair in repairs:
         _mark_first_wrong(repair, search)
+    repairs = [each for each in repairs if each.tensors or not each.is_right]
     ranked = sorted(repairs, key=lambda each: search.order[each.event])
-    cuts = {name: _last_right(name, ranked, search) for name in search.wrong}
     found: list[Repair] = []
-    left = set(search.wrong)
-    for repair in ranked:
-        place = search.order[repair.event]
-        if not any(place > cuts[name] for name in repair.tensors & left):
-            continue
-        own = _where_it_turns_wrong(repair, ranked, search)
-        if own is not None:
-            found.append(own)
-            left -= own.tensors
+    for name in sorted(search.wrong, key=list(search.truth.program.structure.names).index):
+        if not any(name in each.tensors for each in found):
+            found += [each for each in _culprits(name, ranked, search) if each not in found]
     return sorted(found, key=lambda each: search.order[each.event])
+
+
+def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
+    """The first repair of one tensor; or, where several mistakes come together only at its line, the repairs of these."""
+    order = search.order
+    cut = max((order[r.pairs[0][0]] for r in ranked if r.is_right and name in r.tensors), default=-1)
+    alone: Repair | None = None
+    for repair in ranked:
+        if name in repair.tensors and order[repair.event] > cut:
+            alone = _where_it_turns_wrong(repair, ranked, search)
+            if alone is not None:
+                break
+    end = np.inf if alone is None else order[alone.event]
+    pool = [r for r in ranked if name in r.rest and r.factor == 1 and cut < order[r.event] < end]
+    together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
+    return together or ([alone] if alone is not None else [])
+
+
+_MOST = 60
+"""Repairs of which some are taken together: the first ones."""
+
+
+def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
+    """The first two or three repairs that make a tensor right together; none where there are none."""
+    error = search.error(name)
+    pool = [r for r in pool if not search.is_zero(name, error - r.rest[name])][:_MOST]
+    known: dict[Event, bool] = {}
+    for size in (2, 3):
+        for some in itertools.combinations(pool, size):
+            if len({each.group.site.line for each in some}) < size:
+                continue
+            if search.is_zero(name, error - sum(error - each.rest[name] for each in some)):
+                for each in some:
+                    if each.event not in known:
+                        known[each.event] = bool(recognised(each, search, uses=True))
+                if not any(known[each.event] for each in some):
+                    return list(some)
+    return []
 
 
 def _mark_first_wrong(repair: Repair, search: Search) -> None:
@@ -56,16 +90,14 @@ def _mark_first_wrong(repair: Repair, search: Search) -> None:
     repair.is_right = all(each == 1 for each in factors)
 
 
-def _last_right(name: str, ranked: list[Repair], search: Search) -> int:
-    """The last place at which all that the tensor depends on is right: its mistake comes later."""
-    return max((search.order[each.pairs[0][0]] for each in ranked if each.is_right and name in each.tensors), default=-1)
+def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recognised]:
+    """The forward events of which the first wrong value is the derivative, or a multiple of it.
 
-
-def recognised(repair: Repair, search: Search) -> list[Recognised]:
-    """The forward events of which the first wrong value is the derivative, or a multiple of it."""
+    uses: whether parts of a derivative count, which come from one of several places where a variable is used.
+    """
     truth, value, found = search.truth, search.truth.base.values[repair.event], []
     for group in search.forward:
-        if truth.base.values[group.events[-1]].shape == value.shape and group.site.role != "use":
+        if truth.base.values[group.events[-1]].shape == value.shape and (uses or group.site.role != "use"):
             for event in group.events:
                 factor = truth.factor(value, event)
                 if factor is not None:

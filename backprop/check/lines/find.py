@@ -15,11 +15,12 @@ import numpy as np
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
-from backprop.check.lines.program import NoSourceError, Program, instrumented
+from backprop.check.lines.events import Event
+from backprop.check.lines.program import NoSourceError, Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import Truth
+from backprop.check.lines.truth import Truth, put
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
 
@@ -60,29 +61,62 @@ def _found(program: Program, sites: Sequence[Site], rng: np.random.Generator) ->
     if again.loss != base.loss and abs(again.loss - base.loss) > 1e-9 * abs(base.loss):
         seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
         return Lines((), note=f"{seen}; expected one loss, to look for the wrong line.", calls=budget.used)
-    truth = Truth(program, base, rng)
-    wrong: tuple[str, ...] = ()
-    repairs: list[Repair] = []
-    note = ""
-    lines: list[Line] = []
+    wrong, lines, note = (), [], ""
     try:
-        wrong = tuple(name for name in program.structure.names if truth.is_wrong(name))
-        if not wrong:
-            return Lines((), calls=budget.used)
-        search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), frozenset(wrong))
-        search.split()
-        repairs = chosen(list(search.repairs()), search)
-    except OutOfCalls:
+        wrong, lines = _rounds(program, base, sites, rng)
+    except OutOfCalls as stopped:
         note = f"The search took all its {budget.limit} calls; expected a larger max_calls to end it."
-    budget.limit += _EXPLAINED
-    for repair in repairs:
-        lines.append(explain(repair, search, linecache.getline(repair.group.site.path, repair.group.site.line)))
-    placed = {name for repair in repairs for name in repair.tensors}
+        wrong, lines = stopped.args or ((), [])
+    placed = {name for line in lines for name in line.tensors}
     return Lines(tuple(lines), wrong, tuple(n for n in wrong if n not in placed), note, budget.used)
 
 
-_EXPLAINED = 200
-"""Calls beyond the limit, to say what is wrong with the lines that were found."""
+def _rounds(
+    program: Program, base: Outcome, sites: Sequence[Site], rng: np.random.Generator
+) -> tuple[tuple[str, ...], list[Line]]:
+    """The wrong tensors and the wrong lines: where there are several, the truth is put into the first, and so on."""
+    lines: dict[Event, Line] = {}
+    wrong: tuple[str, ...] = ()
+    try:
+        for turn in range(_MOST_ROUNDS):
+            truth = Truth(program, base, rng)
+            left = frozenset(name for name in program.structure.names if truth.is_wrong(name))
+            wrong = tuple(name for name in program.structure.names if name in left) if turn == 0 else wrong
+            if not left:
+                break
+            search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
+            search.split()
+            repairs = chosen(list(search.repairs()), search)
+            inner = [each for each in repairs if each.target.group is not None]
+            is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
+            for repair in repairs if is_last else inner[:1]:
+                source = linecache.getline(repair.group.site.path, repair.group.site.line)
+                lines[repair.event] = explain(repair, search, source)
+            again = None if is_last else program.run(wanted=None)
+            if again is None:
+                break
+            base = again
+    except OutOfCalls:
+        raise OutOfCalls(wrong, [lines[event] for event in lines]) from None
+    order = {event: k for k, event in enumerate(base.values)}
+    return wrong, [lines[event] for event in sorted(lines, key=lambda event: order.get(event, 0))]
+
+
+_MOST_ROUNDS = 4
+_MOST_ENTRIES = 400
+"""Entries of the truth that are asked for one by one, to go on with it."""
+
+
+def _put_right(repair: Repair, truth: Truth) -> bool:
+    """Put the truth in the place of a wrong value, in every run from now on; False where that takes too many calls."""
+    sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
+    if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
+        return False
+    for back, ahead in repair.pairs:
+        shape = truth.base.values[ahead].shape
+        entries = truth.entries(ahead, range(truth.base.values[ahead].size)).reshape(shape)
+        truth.program.repaired[back] = put(entries / repair.factor)
+    return True
 
 
 def _groups(unchanged: set[Any], values: dict[Any, Any], sites: Sequence[Site]) -> list[Group]:

@@ -16,7 +16,7 @@ import linecache
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -79,9 +79,9 @@ def instrumented(function: Callable[..., Any]) -> Iterator[list[Site]]:
 
 def _plain(function: Callable[..., Any]) -> FunctionType:
     """The function of Python that is called."""
-    found: Any = function
+    found: Any = inspect.unwrap(function)
     while isinstance(found, functools.partial):
-        found = found.func
+        found = inspect.unwrap(found.func)
     if isinstance(found, MethodType):
         found = found.__func__
     if not isinstance(found, FunctionType) and isinstance(getattr(type(found), "__call__", None), FunctionType):
@@ -139,7 +139,10 @@ class Outcome:
 
 @dataclass
 class Program:
-    """A function `(point, *arguments) -> (loss, gradient)` with probes in it, and the budget of its runs."""
+    """A function `(point, *arguments) -> (loss, gradient)` with probes in it, and the budget of its runs.
+
+    repaired: what is put in the place of values that are known to be wrong, in every run.
+    """
 
     function: Callable[..., Any]
     structure: Structure
@@ -148,6 +151,7 @@ class Program:
     budget: Budget
     form: Any = None
     wide: bool = False
+    repaired: dict[Event, Change] = field(default_factory=dict)
 
     def run(
         self,
@@ -159,7 +163,7 @@ class Program:
         if not self.budget.room(1):
             raise OutOfCalls
         self.budget.used += 1
-        recorder = Recorder(changes or {}, wanted)
+        recorder = Recorder({**self.repaired, **(changes or {})}, wanted)
         dtype = self.structure.dtype if self.wide else None
         built = self.structure.build(self.point if point is None else point, dtype)
         with _alone():

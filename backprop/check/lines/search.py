@@ -62,7 +62,8 @@ class Response:
 class Repair:
     """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
 
-    factor: s, by which the code multiplies the value later. first: the place in `pairs` of the first wrong execution.
+    factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
+    for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
     is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
     """
 
@@ -71,6 +72,7 @@ class Repair:
     pairs: tuple[Pair, ...]
     tensors: frozenset[str]
     factor: float
+    rest: dict[str, Array]
     first: int = 0
     is_right: bool = False
 
@@ -174,16 +176,11 @@ class Search:
     # Repairs -------------------------------------------------------------------------------------------------
 
     def repairs(self) -> Iterator[Repair]:
-        """Every group whose truth makes wrong tensors right and no right one wrong, one target each."""
+        """Every group whose truth would change wrong tensors, and no right one alone; the best target of each first."""
         for group in self.backward:
-            best: Repair | None = None
-            for target in self._targets(group):
-                for pairs in self._pairs(group, target):
-                    found = self._repair(group, target, pairs)
-                    if found and (best is None or _rank(found) > _rank(best)):
-                        best = found
-            if best is not None:
-                yield best
+            tried = [(target, pairs) for target in self._targets(group) for pairs in self._pairs(group, target)]
+            found = [each for each in (self._repair(group, *one) for one in tried) if each is not None]
+            yield from sorted(found, key=_rank, reverse=True)
 
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
@@ -217,8 +214,9 @@ class Search:
         for back, ahead in reversed(pairs):
             response = self.response((back,), (self._shape(target, ahead),))
             if response is not None:
-                name = next(name for name in self.wrong if response.moves(name))
-                return self._factor(name, target, ((back, ahead),), response, None) is not None
+                moved = [name for name in self.truth.program.structure.names if response.moves(name)]
+                tried = [name for name in moved if name in self.wrong]
+                return any(self._factor(name, target, ((back, ahead),), response, None) for name in tried)
         return False
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
@@ -237,27 +235,33 @@ class Search:
             return None
         names = [name for name in self.truth.program.structure.names if response.moves(name)]
         factor: float | None = None
-        repaired = set()
+        rest: dict[str, Array] = {}
         for name in sorted(names, key=lambda each: each not in self.wrong):
-            if name not in self.wrong and not repaired:
-                return None
-            fits = self._fits(name, target, pairs, response, factor)
+            fits = self._factor(name, target, pairs, response, factor) if name in self.wrong or rest else None
             if fits is not None:
                 factor = fits
-                repaired.add(name)
+                rest[name] = self._rest(name, target, pairs, response)
             elif name not in self.wrong:
                 return None
-        repaired &= self.wrong
-        return Repair(group, target, pairs, frozenset(repaired), factor) if repaired and factor else None
-
-    def _fits(
-        self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
-    ) -> float | None:
-        """The factor s with which both equations hold for one tensor; None where they do not."""
-        found = self._factor(name, target, pairs, response, factor)
-        if found is None or not all(self._rest(name, target, pairs, response, j) for j in range(DIRECTIONS)):
+        if factor is None:
             return None
-        return found
+        tensors = frozenset(name for name in rest if name in self.wrong and self.is_zero(name, rest[name]))
+        breaks = any(name not in self.wrong and not self.is_zero(name, rest[name]) for name in rest)
+        return Repair(group, target, pairs, frozenset() if breaks else tensors, factor, rest)
+
+    def error(self, name: str) -> Array:
+        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
+        truth, got = self.truth, self.truth.base.gradient.get(name)
+        if got is None:
+            return np.full(DIRECTIONS, np.nan)
+        return np.array([truth.slope(name, j) - truth.along(got, name, j) for j in range(DIRECTIONS)])
+
+    def is_zero(self, name: str, rest: Array) -> bool:
+        """Whether what is left of the error of a tensor is rounding."""
+        truth, got = self.truth, self.truth.base.gradient.get(name)
+        norm = 0.0 if got is None or not np.all(np.isfinite(got)) else float(np.linalg.norm(got))
+        size = norm * rms(truth.directions[name][0])
+        return all(abs(rest[j]) <= 3 * truth.slack(size, truth.slope(name, j)) for j in range(DIRECTIONS))
 
     def _factor(
         self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
@@ -288,19 +292,19 @@ class Search:
             return [self.truth.directions[name][j][places].reshape(self._shape(target, pairs[0][1]))]
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), name, j)
 
-    def _rest(self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, j: int) -> bool:
-        """<g(0), v> + <dL/dk, J v> = <dL/dθ, v>."""
-        truth = self.truth
-        zero = response.at_zero[name]
-        rest, true = truth.along(zero, name, j), truth.slope(name, j)
-        if target.group is None:
-            through = true if name == target.name else 0.0
-        else:
-            moved = self._tangents(target, pairs, name, j)
-            assert moved is not None
-            through = truth.slope_through(tuple(ahead for _, ahead in pairs), name, j, moved)
-        size = float(np.linalg.norm(zero)) * rms(truth.directions[name][j]) if np.any(zero) else 0.0
-        return abs(rest + through - true) <= 3 * truth.slack(size, rest, through, true)
+    def _rest(self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
+        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
+        truth, found = self.truth, []
+        for j in range(DIRECTIONS):
+            true = truth.slope(name, j)
+            if target.group is None:
+                through = true if name == target.name else 0.0
+            else:
+                moved = self._tangents(target, pairs, name, j)
+                assert moved is not None
+                through = truth.slope_through(tuple(ahead for _, ahead in pairs), name, j, moved)
+            found.append(true - truth.along(response.at_zero[name], name, j) - through)
+        return np.array(found)
 
 
 def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
