@@ -18,7 +18,7 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.sites import stem
+from backprop.check.lines.truth import DIRECTIONS
 
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
@@ -60,13 +60,13 @@ _MOST = 60
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
     error = search.error(name)
-    pool = [r for r in pool if not search.is_zero(name, error - r.rest[name])][:_MOST]
+    pool = [r for r in pool if not search.is_zero((name,), error - r.rest[name])][:_MOST]
     known: dict[Event, bool] = {}
     for size in (2, 3):
         for some in itertools.combinations(pool, size):
             if len({each.group.site.line for each in some}) < size:
                 continue
-            if search.is_zero(name, error - sum(error - each.rest[name] for each in some)):
+            if search.is_zero((name,), error - sum(error - each.rest[name] for each in some)):
                 for each in some:
                     if each.event not in known:
                         known[each.event] = bool(recognised(each, search, uses=True))
@@ -108,33 +108,44 @@ def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recog
 def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) -> Repair | None:
     """The line that is wrong of those that have this very value; None where all of them are right.
 
-    Where the value is the derivative of something else than it is to be, it is right in the lines whose variable is
-    named after that, and wrong in the first other one.
+    A value that is right but for a factor, which a later line should have made up for, is wrong only where no later
+    line explains as much. Where the value is the derivative of something else than it is to be, it is right in the
+    lines whose variable is named after that, and wrong in the first other one.
     """
-    seen = recognised(repair, search)
-    own = {forward for _, forward in repair.pairs}
-    if repair.factor != 1 and seen:
-        return None  # a value that is right but for a factor, which a later line makes up for
-    if any(event in own or _is_same(group, repair) for group, event, _ in seen) or not seen:
+    order, value = search.order, search.truth.base.values[repair.event]
+    later = [each for each in ranked if order[each.event] > order[repair.event] and each.tensors >= repair.tensors]
+    if _is_multiple(repair, search):
+        return None if later and repair.factor != 1 else repair
+    if later and not np.any(value):  # a container that is still empty
+        return None
+    seen = [group.site.stem for group, _, _ in recognised(repair, search)]
+    if not seen:
         return repair
-    value, order = search.truth.base.values[repair.event], search.order
-    alike = [
-        each
-        for each in ranked
-        if order[each.event] >= order[repair.event]
-        and each.tensors & repair.tensors
-        and np.array_equal(search.truth.base.values[each.event], value)
-    ]
+    alike = [each for each in ranked if order[each.event] >= order[repair.event] and each.tensors & repair.tensors]
+    alike = [each for each in alike if np.array_equal(search.truth.base.values[each.event], value)]
     for each in alike:
         name = each.group.site.stem or _name_of_line(each, alike)
-        if not any(is_gradient_of(name, group.site.stem) for group, _, _ in seen):
+        if not any(is_gradient_of(name, other) for other in seen):
             return each
-    return None
+    others = [each for each in later if each not in alike]
+    return None if others else alike[-1]
 
 
-def _is_same(group: Group, repair: Repair) -> bool:
-    """Whether a forward line is only another place of what the repair is to be the derivative by."""
-    return repair.target.group is None and group.site.stem == stem(repair.target.name)
+def _is_multiple(repair: Repair, search: Search) -> bool:
+    """Whether the first wrong value is a multiple of what it is to be."""
+    truth = search.truth
+    back, ahead = repair.pairs[repair.first]
+    value = truth.base.values[back]
+    if repair.target.group is not None:
+        return truth.factor(value, ahead) is not None
+    name = repair.target.name
+    if value.size != len(truth.point_of(name)) or value.size == 1:
+        return False
+    slopes = [truth.slope((name,), j) for j in range(DIRECTIONS)]
+    if not all(slopes):
+        return False
+    ratios = [truth.along({name: value}, (name,), j) / slope for j, slope in enumerate(slopes)]
+    return bool(np.ptp(ratios) <= truth.rtol * np.max(np.abs(ratios)))
 
 
 def _name_of_line(repair: Repair, alike: list[Repair]) -> str:

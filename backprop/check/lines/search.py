@@ -27,7 +27,7 @@ from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome
 from backprop.check.lines.sites import stem
-from backprop.check.lines.truth import DIRECTIONS, Truth, put, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,16 @@ class Response:
     at_zero: dict[str, Array]
     at_random: dict[str, Array]
 
-    def change(self, name: str) -> Array:
-        """A r, for one tensor."""
-        return self.at_random[name] - self.at_zero[name]
+    def change(self, names: Names) -> dict[str, Array]:
+        """A r, by tensor."""
+        return {name: self.at_random[name] - self.at_zero[name] for name in names}
 
     def moves(self, name: str) -> bool:
         """Whether the tensor depends on the group."""
         if name not in self.at_zero or name not in self.at_random:
             return False
         scale = max(rms(self.at_random[name]), rms(self.at_zero[name]))
-        return bool(np.max(np.abs(self.change(name)), initial=0) > 1e-12 * scale)
+        return bool(np.max(np.abs(self.at_random[name] - self.at_zero[name]), initial=0) > 1e-12 * scale)
 
 
 @dataclass
@@ -214,9 +214,8 @@ class Search:
         for back, ahead in reversed(pairs):
             response = self.response((back,), (self._shape(target, ahead),))
             if response is not None:
-                moved = [name for name in self.truth.program.structure.names if response.moves(name)]
-                tried = [name for name in moved if name in self.wrong]
-                return any(self._factor(name, target, ((back, ahead),), response, None) for name in tried)
+                moved = [name for name in self.wrong if response.moves(name)]
+                return any(self._factor((name,), target, ((back, ahead),), response) for name in moved)
         return False
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
@@ -233,77 +232,81 @@ class Search:
         response = self.response(events, shapes)
         if response is None:
             return None
-        names = [name for name in self.truth.program.structure.names if response.moves(name)]
-        factor: float | None = None
+        moved = [name for name in self.truth.program.structure.names if response.moves(name)]
+        wrong = tuple(name for name in moved if name in self.wrong)
+        right = tuple(name for name in moved if name not in self.wrong)
+        factor = self._factor(wrong, target, pairs, response) if wrong else None
         rest: dict[str, Array] = {}
-        for name in sorted(names, key=lambda each: each not in self.wrong):
-            fits = self._factor(name, target, pairs, response, factor) if name in self.wrong or rest else None
-            if fits is not None:
-                factor = fits
-                rest[name] = self._rest(name, target, pairs, response)
-            elif name not in self.wrong:
-                return None
-        if factor is None:
+        if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
+            rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
+        else:  # not all at once: one by one
+            for name in wrong:
+                fits = self._factor((name,), target, pairs, response, factor)
+                if fits is not None:
+                    factor = fits
+                    rest[name] = self._rest((name,), target, pairs, response)
+        if not rest or factor is None:
             return None
-        tensors = frozenset(name for name in rest if name in self.wrong and self.is_zero(name, rest[name]))
-        breaks = any(name not in self.wrong and not self.is_zero(name, rest[name]) for name in rest)
-        return Repair(group, target, pairs, frozenset() if breaks else tensors, factor, rest)
+        tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
+        if right:
+            if self._factor(right, target, pairs, response, factor) is None:
+                return None
+            if not self.is_zero(right, self._rest(right, target, pairs, response)):
+                tensors = frozenset()
+        return Repair(group, target, pairs, tensors, factor, rest)
 
     def error(self, name: str) -> Array:
         """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
-        truth, got = self.truth, self.truth.base.gradient.get(name)
-        if got is None:
+        truth, got = self.truth, self.truth.base.gradient
+        if name not in got:
             return np.full(DIRECTIONS, np.nan)
-        return np.array([truth.slope(name, j) - truth.along(got, name, j) for j in range(DIRECTIONS)])
+        return np.array([truth.slope((name,), j) - truth.along(got, (name,), j) for j in range(DIRECTIONS)])
 
-    def is_zero(self, name: str, rest: Array) -> bool:
-        """Whether what is left of the error of a tensor is rounding."""
-        truth, got = self.truth, self.truth.base.gradient.get(name)
-        norm = 0.0 if got is None or not np.all(np.isfinite(got)) else float(np.linalg.norm(got))
-        size = norm * rms(truth.directions[name][0])
-        return all(abs(rest[j]) <= 3 * truth.slack(size, truth.slope(name, j)) for j in range(DIRECTIONS))
+    def is_zero(self, names: Names, rest: Array) -> bool:
+        """Whether what is left of the error of tensors is rounding."""
+        truth = self.truth
+        size = truth.size(truth.base.gradient, tuple(name for name in names if name in truth.base.gradient))
+        size = size if np.isfinite(size) else 0.0
+        return all(abs(rest[j]) <= 3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS))
 
     def _factor(
-        self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None
+        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None = None
     ) -> float | None:
-        """The s with which A = s Jᵀ; None where there is none, or another one than `factor`."""
-        truth, change = self.truth, response.change(name)
-        size = float(np.linalg.norm(change))
+        """The s with which A = s Jᵀ for these tensors; None where there is none, or another one than `factor`."""
+        truth, change = self.truth, response.change(names)
+        slack = truth.rtol * truth.size(change, names)
         sides = []
         for j in range(DIRECTIONS):
-            moved = self._tangents(target, pairs, name, j)
+            moved = self._tangents(target, pairs, names, j)
             if moved is None:
                 return None
             wanted = sum(float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
-            sides.append((truth.along(change, name, j), wanted, truth.rtol * size * rms(truth.directions[name][j])))
+            sides.append((truth.along(change, names, j), wanted))
         candidates = [1.0 if factor is None else factor]
-        if factor is None and change.size > 1 and sides[0][1]:
+        if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:
             candidates.append(sides[0][0] / sides[0][1])
         for s in candidates:
-            if all(abs(got - s * wanted) <= slack for got, wanted, slack in sides):
+            if all(abs(got - s * wanted) <= slack for got, wanted in sides):
                 return s
         return None
 
-    def _tangents(
-        self, target: Target, pairs: tuple[Pair, ...], name: str, j: int
-    ) -> list[Array] | None:
+    def _tangents(self, target: Target, pairs: tuple[Pair, ...], names: Names, j: int) -> list[Array] | None:
         if target.group is None:
-            places = self.truth.program.structure.places[target.name]
-            return [self.truth.directions[name][j][places].reshape(self._shape(target, pairs[0][1]))]
-        return self.truth.tangents(tuple(ahead for _, ahead in pairs), name, j)
+            own = self.truth.program.structure.places[target.name]
+            return [self.truth.direction(names, j)[own].reshape(self._shape(target, pairs[0][1]))]
+        return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
-    def _rest(self, name: str, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
+    def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
         """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
         truth, found = self.truth, []
         for j in range(DIRECTIONS):
-            true = truth.slope(name, j)
             if target.group is None:
-                through = true if name == target.name else 0.0
+                through = truth.slope((target.name,), j) if target.name in names else 0.0
             else:
-                moved = self._tangents(target, pairs, name, j)
+                moved = self._tangents(target, pairs, names, j)
                 assert moved is not None
-                through = truth.slope_through(tuple(ahead for _, ahead in pairs), name, j, moved)
-            found.append(true - truth.along(response.at_zero[name], name, j) - through)
+                through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
+            found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
         return np.array(found)
 
 

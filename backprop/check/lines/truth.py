@@ -9,7 +9,7 @@ None of them costs more for a large array than for a small one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +18,8 @@ from backprop.arrays import Array
 from backprop.check.lines.events import Change, Event
 from backprop.check.lines.program import Outcome, Program
 
+Names = tuple[str, ...]
+"""Tensors whose directions are taken together."""
 DIRECTIONS = 2
 """Random directions of each tensor: one for a factor that is not known, one for the test."""
 _STEP, _FINER = 1 / 6, 1 / 8
@@ -56,8 +58,8 @@ class Truth:
     slopes: dict[tuple[str, int], float] = field(default_factory=dict)
     watched: frozenset[Event] = frozenset()
     _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
-    _tangents: dict[tuple[tuple[Event, ...], str, int], list[Array] | None] = field(default_factory=dict)
-    _through: dict[tuple[tuple[Event, ...], str, int], float] = field(default_factory=dict)
+    _tangents: dict[tuple[tuple[Event, ...], Names, int], list[Array] | None] = field(default_factory=dict)
+    _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,7 +68,7 @@ class Truth:
         self.noise = _ROUNDS * self.base.eps * (abs(self.base.loss) + 1e-3) / self.step
         structure = self.program.structure
         for name, places in structure.places.items():
-            size = rms(self.program.point[places])
+            size = rms(self.point_of(name))
             self.directions[name] = []
             for _ in range(DIRECTIONS):
                 v = np.zeros(structure.size)
@@ -75,20 +77,37 @@ class Truth:
 
     # Tensors ---------------------------------------------------------------------------------------------
 
-    def slope(self, name: str, j: int) -> float:
-        """The slope of the loss along the j-th direction of a tensor; NaN where there is none."""
-        if (name, j) not in self.slopes:
-            self.slopes[name, j] = self._tensor_slope(name, j, self.step)
-        return self.slopes[name, j]
+    def direction(self, names: Names, j: int) -> Array:
+        """The j-th direction of several tensors together, (p,)."""
+        return sum((self.directions[name][j] for name in names), np.zeros(self.program.structure.size))
+
+    def slope(self, names: Names, j: int) -> float:
+        """The slope of the loss along the j-th direction of tensors; NaN where there is none."""
+        for name in names:
+            if (name, j) not in self.slopes:
+                self.slopes[name, j] = self._tensor_slope(name, j, self.step)
+        return sum(self.slopes[name, j] for name in names)
 
     def _tensor_slope(self, name: str, j: int, step: float) -> float:
         moved = step * self.directions[name][j]
         up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
         return (up.loss - down.loss) / (2 * step) if up and down else np.nan
 
-    def along(self, gradient: Array, name: str, j: int) -> float:
-        """The slope that a gradient of a tensor promises along its j-th direction."""
-        return float(np.dot(gradient.reshape(-1), self.directions[name][j][self.program.structure.places[name]]))
+    def along(self, gradient: Mapping[str, Array], names: Names, j: int) -> float:
+        """The slope that a gradient promises along the j-th direction of tensors."""
+        places = self.program.structure.places
+        return sum(
+            float(np.dot(gradient[name].reshape(-1), self.directions[name][j][places[name]])) for name in names
+        )
+
+    def size(self, gradient: Mapping[str, Array], names: Names) -> float:
+        """The size that a slope along a random direction has by chance."""
+        sizes = [np.linalg.norm(gradient[name]) * rms(self.point_of(name)) for name in names]
+        return float(np.linalg.norm(sizes))
+
+    def point_of(self, name: str) -> Array:
+        """The values of a tensor."""
+        return self.program.point[self.program.structure.places[name]]
 
     def slack(self, size: float, *values: float) -> float:
         """What a slope may be off that is put together from these values."""
@@ -100,9 +119,8 @@ class Truth:
         if got is None or not np.all(np.isfinite(got)):
             return True
         for j in range(DIRECTIONS):
-            promised, size = self.along(got, name, j), rms(got) * rms(self.directions[name][j])
-            true = self.slope(name, j)
-            slack = self.slack(size, promised, true)
+            promised, true = self.along(self.base.gradient, (name,), j), self.slope((name,), j)
+            slack = self.slack(self.size(self.base.gradient, (name,)), promised, true)
             if not abs(promised - true) > slack:
                 continue
             finer = self._tensor_slope(name, j, self.step * _FINER)  # a kink, or noise, shows otherwise with it
@@ -112,32 +130,34 @@ class Truth:
 
     # Events ----------------------------------------------------------------------------------------------
 
-    def tangents(self, events: tuple[Event, ...], name: str, j: int) -> list[Array] | None:
-        """How each of the events moves along the j-th direction of a tensor while the others are held."""
-        key = events, name, j
+    def tangents(self, events: tuple[Event, ...], names: Names, j: int) -> list[Array] | None:
+        """How each of the events moves along the j-th direction of tensors while the others are held."""
+        if len(events) == 1:  # nothing is held: the same runs tell it of all events
+            found = [self._free_tangents(name, j).get(events[0]) for name in names]
+            return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
+        key = events, names, j
         if key not in self._tangents:
-            if len(events) == 1:
-                if (name, j) not in self._free:
-                    self._free[name, j] = self._moved(self.watched, name, j, {}) or {}
-                found = self._free[name, j].get(events[0])
-                self._tangents[key] = None if found is None else [found]
-            else:
-                held = {each: put(self.base.values[each]) for each in events}
-                moved = self._moved(frozenset(events), name, j, held)
-                has_all = moved is not None and all(each in moved for each in events)
-                self._tangents[key] = [moved[each] for each in events] if moved and has_all else None
+            held = {each: put(self.base.values[each]) for each in events}
+            moved = self._moved(frozenset(events), self.direction(names, j), held)
+            has_all = all(each in moved for each in events)
+            self._tangents[key] = [moved[each] for each in events] if has_all else None
         return self._tangents[key]
 
+    def _free_tangents(self, name: str, j: int) -> dict[Event, Array]:
+        if (name, j) not in self._free:
+            self._free[name, j] = self._moved(self.watched, self.directions[name][j], {})
+        return self._free[name, j]
+
     def _moved(
-        self, events: frozenset[Event], name: str, j: int, changes: dict[Event, Change]
-    ) -> dict[Event, Array] | None:
-        moved = self.step * self.directions[name][j]
+        self, events: frozenset[Event], direction: Array, changes: dict[Event, Change]
+    ) -> dict[Event, Array]:
+        moved = self.step * direction
         up, down = (
             self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1)
         )
+        found: dict[Event, Array] = {}
         if not up or not down:
-            return None
-        found = {}
+            return found
         for each in events & up.values.keys() & down.values.keys():
             if not up.values[each].shape == down.values[each].shape == self.base.values[each].shape:
                 continue
@@ -154,11 +174,11 @@ class Truth:
 
         return (loss(self.step) - loss(-self.step)) / (2 * self.step)
 
-    def slope_through(self, events: tuple[Event, ...], name: str, j: int, moves: Sequence[Array]) -> float:
-        """<dL/dk, J v>: the part of the slope along the j-th direction of a tensor that leads through the events."""
-        if (events, name, j) not in self._through:
-            self._through[events, name, j] = self.slope_along(events, moves)
-        return self._through[events, name, j]
+    def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
+        """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
+        if (events, names, j) not in self._through:
+            self._through[events, names, j] = self.slope_along(events, moves)
+        return self._through[events, names, j]
 
     def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
         """A random direction of an event, and the slope of the loss along it."""
@@ -195,5 +215,3 @@ class Truth:
             found.append(self.slope_along([event], [w.reshape(value.shape)]) / w[k])
         return np.array(found)
 
-
-Measure = Callable[[str, int], float]
