@@ -40,15 +40,14 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
 def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes come together only at its line, the repairs of these."""
     order = search.order
-    cut = max((order[r.pairs[0][0]] for r in ranked if r.is_right and name in r.tensors), default=-1)
     alone: Repair | None = None
     for repair in ranked:
-        if name in repair.tensors and order[repair.event] > cut:
+        if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
                 break
     end = np.inf if alone is None else order[alone.event]
-    pool = [r for r in ranked if name in r.rest and r.factor == 1 and cut < order[r.event] < end]
+    pool = [r for r in ranked if name in r.rest and r.factor == 1 and order[r.event] < end]
     together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
     return together or ([alone] if alone is not None else [])
 
@@ -108,14 +107,23 @@ def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recog
 def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) -> Repair | None:
     """The line that is wrong of those that have this very value; None where all of them are right.
 
-    A value that is right but for a factor, which a later line should have made up for, is wrong only where no later
-    line explains as much. Where the value is the derivative of something else than it is to be, it is right in the
-    lines whose variable is named after that, and wrong in the first other one.
+    Of a value that is right but for a factor, a later line is to make up for it if one explains as much without a
+    factor. Where the value is the derivative of something else than it is to be, it is right in the lines whose
+    variable is named after that, and wrong in the first other one.
     """
     order, value = search.order, search.truth.base.values[repair.event]
-    later = [each for each in ranked if order[each.event] > order[repair.event] and each.tensors >= repair.tensors]
+    later = [
+        each
+        for each in ranked
+        if order[each.event] > order[repair.event]
+        and each.tensors >= repair.tensors
+        and len(each.pairs) == len(each.group.events)
+    ]
+    rights = [order[each.event] for each in ranked if each.is_right and each.tensors >= repair.tensors]
+    if any(order[repair.event] <= right < order[each.event] for right in rights for each in later):
+        return None
     if _is_multiple(repair, search):
-        return None if later and repair.factor != 1 else repair
+        return None if repair.factor != 1 and any(each.factor == 1 for each in later) else repair
     if later and not np.any(value):  # a container that is still empty
         return None
     seen = [group.site.stem for group, _, _ in recognised(repair, search)]

@@ -87,6 +87,8 @@ def _rounds(
             search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
             search.split()
             repairs = chosen(list(search.repairs()), search)
+            if left - {name for repair in repairs for name in repair.tensors}:
+                repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
             is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:

@@ -54,8 +54,17 @@ class Response:
         """Whether the tensor depends on the group."""
         if name not in self.at_zero or name not in self.at_random:
             return False
-        scale = max(rms(self.at_random[name]), rms(self.at_zero[name]))
-        return bool(np.max(np.abs(self.at_random[name] - self.at_zero[name]), initial=0) > 1e-12 * scale)
+        change = np.abs(self.at_random[name] - self.at_zero[name])
+        return bool(np.max(change, initial=0) > _DUST * self.scale)
+
+    @property
+    def scale(self) -> float:
+        """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
+        both = [self.at_random, self.at_zero]
+        return max(float(np.max(np.abs(each), initial=0)) for gradient in both for each in gradient.values())
+
+
+_DUST = 1e-11
 
 
 @dataclass
@@ -175,27 +184,29 @@ class Search:
 
     # Repairs -------------------------------------------------------------------------------------------------
 
-    def repairs(self) -> Iterator[Repair]:
-        """Every group whose truth would change wrong tensors, and no right one alone; the best target of each first."""
+    def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
+        """Every group whose truth makes all wrong tensors right that depend on it, and no right one wrong.
+
+        apart: also those that make only some right, or none without another one; this takes more calls.
+        """
         for group in self.backward:
             tried = [(target, pairs) for target in self._targets(group) for pairs in self._pairs(group, target)]
-            found = [each for each in (self._repair(group, *one) for one in tried) if each is not None]
+            found = [each for each in (self._repair(group, *one, apart) for one in tried) if each is not None]
             yield from sorted(found, key=_rank, reverse=True)
 
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
-        own = self.truth.base.values[group.events[-1]].shape
-        touches = self.response(group.events, self.shapes(group.events)) is not None
+        shapes = self.shapes(group.events)
+        own = shapes[-1]
+        touches = self.response(group.events, shapes) is not None
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
             is_alike = touches and own == self.truth.program.structure.leaf(name).shape
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
-            shape = self.truth.base.values[each.events[-1]].shape
-            if touches and shape == own:
-                yield Target(each.site.name or each.site.text, each)
-            elif shape != own and is_gradient_of(group.site.stem, each.site.stem):
+            is_alike = touches and set(shapes) <= set(self.shapes(each.events))
+            if is_alike or is_gradient_of(group.site.stem, each.site.stem):
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
@@ -223,7 +234,9 @@ class Search:
             return self.truth.program.structure.leaf(target.name).shape
         return self.truth.base.values[forward].shape
 
-    def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...]) -> Repair | None:
+    def _repair(
+        self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool
+    ) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
         if not self._may_fit(target, pairs):
             return None
@@ -239,7 +252,7 @@ class Search:
         rest: dict[str, Array] = {}
         if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
             rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
-        else:  # not all at once: one by one
+        elif apart:
             for name in wrong:
                 fits = self._factor((name,), target, pairs, response, factor)
                 if fits is not None:

@@ -69,7 +69,7 @@ def example(rng):
     params = {
         "scale": rng.standard_normal((2, 1, 1)),
         "K": rng.standard_normal((3, 2, 2, 2)),
-        "kb": rng.standard_normal(3),
+        "kb": 1 + rng.random(3),
         "V": rng.standard_normal((3, 2)),
         "vb": rng.standard_normal(2),
     }
