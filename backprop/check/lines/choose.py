@@ -41,7 +41,7 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes come together only at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
-    for repair in ranked:
+    for repair in sorted(ranked, key=lambda each: each.is_right):  # a right value only where nothing else is found
         if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
@@ -96,11 +96,10 @@ def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recog
     """
     truth, value, found = search.truth, search.truth.base.values[repair.event], []
     for group in search.forward:
-        if truth.base.values[group.events[-1]].shape == value.shape and (uses or group.site.role != "use"):
-            for event in group.events:
-                factor = truth.factor(value, event)
-                if factor is not None:
-                    found.append((group, event, factor))
+        for event in group.events if uses or group.site.role != "use" else ():
+            factor = truth.factor(value, event)
+            if factor is not None:
+                found.append((group, event, factor))
     return found
 
 
@@ -120,7 +119,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         and len(each.pairs) == len(each.group.events)
     ]
     rights = [order[each.event] for each in ranked if each.is_right and each.tensors >= repair.tensors]
-    if any(order[repair.event] <= right < order[each.event] for right in rights for each in later):
+    if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
         return None
     if _is_multiple(repair, search):
         return None if repair.factor != 1 and any(each.factor == 1 for each in later) else repair

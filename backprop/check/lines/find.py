@@ -87,7 +87,7 @@ def _rounds(
             search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
             search.split()
             repairs = chosen(list(search.repairs()), search)
-            if left - {name for repair in repairs for name in repair.tensors}:
+            if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
             is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)

@@ -171,7 +171,8 @@ class Search:
         if key not in self._responses:
             new, ahead = self._random_run(events, shapes)
             self._responses[key] = None
-            if ahead and any(self._differs(ahead, name) for name in self.wrong):
+            keeps = ahead is not None and self.truth.base.gradient.keys() <= ahead.gradient.keys()
+            if ahead and keeps and any(self._differs(ahead, name) for name in self.wrong):
                 zero = self._replaced(events, [np.zeros(shape) for shape in shapes])
                 if zero:
                     random = dict(zip(events, new, strict=True))
