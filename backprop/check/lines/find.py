@@ -6,7 +6,6 @@ print(lines)
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,8 +91,7 @@ def _rounds(
             inner = [each for each in repairs if each.target.group is not None]
             is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
-                source = linecache.getline(repair.group.site.path, repair.group.site.line)
-                lines[repair.event] = explain(repair, search, source)
+                lines[repair.event] = explain(repair, search)
             again = None if is_last else program.run(wanted=None)
             if again is None:
                 break
@@ -115,9 +113,9 @@ def _put_right(repair: Repair, truth: Truth) -> bool:
     if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
         return False
     for back, ahead in repair.pairs:
-        shape = truth.base.values[ahead].shape
-        entries = truth.entries(ahead, range(truth.base.values[ahead].size)).reshape(shape)
-        truth.program.repaired[back] = put(entries / repair.factor)
+        shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
+        entries = [truth.slope_of("", ahead, v, is_tensor=False) for v in np.eye(size)]
+        truth.program.repaired[back] = put(np.reshape(entries, shape) / repair.factor)
     return True
 
 

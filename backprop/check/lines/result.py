@@ -108,4 +108,4 @@ def _block(line: Line) -> str:
         f"{' ' * 8}{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst
     ]
     head = f"  {line.line:>4}  {line.source}{times}"
-    return "\n".join([head, body, *worst, f"{' ' * 8}{line.kind}: {line.evidence}", ""])
+    return "\n".join([head, body, *worst, f"{' ' * 8}({line.kind})", ""])

@@ -205,13 +205,15 @@ class Truth:
             return 1.0
         return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None
 
-    def entries(self, event: Event, flat: Sequence[int]) -> Array:
-        """The derivative of the loss by single entries of an event."""
-        value = self.base.values[event]
-        found = []
-        for k in flat:
-            w = np.zeros(value.size)
-            w[k] = rms(value)
-            found.append(self.slope_along([event], [w.reshape(value.shape)]) / w[k])
-        return np.array(found)
-
+    def slope_of(self, name: str, event: Event, direction: Array, *, is_tensor: bool) -> float:
+        """The slope of the loss along one direction (size,) of a tensor, or of an event."""
+        if not is_tensor:
+            value = self.base.values[event]
+            size = rms(value)
+            return self.slope_along([event], [size * direction.reshape(value.shape)]) / size
+        places = self.program.structure.places[name]
+        size = rms(self.point_of(name))
+        moved = np.zeros(self.program.structure.size)
+        moved[places] = self.step * size * direction
+        up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
+        return (up.loss - down.loss) / (2 * self.step * size) if up and down else np.nan
