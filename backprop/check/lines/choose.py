@@ -79,14 +79,15 @@ def _mark_first_wrong(repair: Repair, search: Search) -> None:
     if repair.target.group is None:
         return
     truth = search.truth
-    factors = []
-    for back, forward in repair.pairs:
-        factors.append(truth.factor(truth.base.values[back], forward))
-        if factors[-1] is None:
-            break
-    wrong = [k for k, each in enumerate(factors) if each is None or abs(each * repair.factor - 1) > truth.rtol]
-    repair.first = wrong[0] if wrong else 0
-    repair.is_right = all(each == 1 for each in factors)
+    wrong: int | None = None
+    repair.is_right = True
+    for k, (back, forward) in enumerate(repair.pairs):
+        factor = truth.factor(truth.base.values[back], forward)
+        if wrong is None and (factor is None or abs(factor * repair.factor - 1) > truth.rtol):
+            wrong = repair.first = k
+        repair.is_right &= factor == 1
+        if wrong is not None and not repair.is_right:
+            return
 
 
 def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recognised]:

@@ -191,8 +191,11 @@ class Search:
         apart: also those that make only some right, or none without another one; this takes more calls.
         """
         for group in self.backward:
-            tried = [(target, pairs) for target in self._targets(group) for pairs in self._pairs(group, target)]
-            found = [each for each in (self._repair(group, *one, apart) for one in tried) if each is not None]
+            found = []
+            for target in self._targets(group):
+                tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
+                first = next((each for each in tried if each is not None), None)
+                found += [] if first is None else [first]
             yield from sorted(found, key=_rank, reverse=True)
 
     def _targets(self, group: Group) -> Iterator[Target]:
