@@ -41,7 +41,9 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes come together only at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
-    for repair in sorted(ranked, key=lambda each: each.is_right):  # a right value only where nothing else is found
+    for repair in sorted(
+        ranked, key=lambda each: each.is_right
+    ):  # a right value only where nothing else is found
         if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
@@ -129,7 +131,9 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     seen = [group.site.stem for group, _, _ in recognised(repair, search)]
     if not seen:
         return repair
-    alike = [each for each in ranked if order[each.event] >= order[repair.event] and each.tensors & repair.tensors]
+    alike = [
+        each for each in ranked if order[each.event] >= order[repair.event] and each.tensors & repair.tensors
+    ]
     alike = [each for each in alike if np.array_equal(search.truth.base.values[each.event], value)]
     for each in alike:
         name = each.group.site.stem or _name_of_line(each, alike)

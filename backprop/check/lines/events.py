@@ -132,16 +132,27 @@ _HERE = __file__
 
 
 @contextlib.contextmanager
-def probes(recorder: Recorder) -> Iterator[None]:
-    """Let the probes of instrumented code be those of `recorder`."""
-    found = {AT: recorder.at, AFTER: recorder.after, INSIDE: recorder.inside}
+def probes(recorder: Recorder | None) -> Iterator[None]:
+    """Let the probes of instrumented code be those of `recorder`; None: let them hand on what they are given."""
+    if recorder is None:
+        found: dict[str, Any] = {AT: _hand_on, AFTER: _hand_on, INSIDE: _hand_on}
+    else:
+        found = {AT: recorder.at, AFTER: recorder.after, INSIDE: recorder.inside}
+    before = {name: getattr(builtins, name, None) for name in found}
     for name, probe in found.items():
         setattr(builtins, name, probe)
     try:
         yield
     finally:
-        for name in found:
-            delattr(builtins, name)
+        for name, probe in before.items():
+            if probe is None:
+                delattr(builtins, name)
+            else:
+                setattr(builtins, name, probe)
+
+
+def _hand_on(_: int, value: Any = None, *__: Any) -> Any:
+    return value
 
 
 def call(function: Callable[..., Any], arguments: tuple[Any, ...], recorder: Recorder) -> Any:

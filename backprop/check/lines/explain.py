@@ -97,7 +97,9 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
     few = size <= _ENTRIES
     directions = np.eye(size) if few else truth.rng.standard_normal((_ALONG, size))
-    values = np.array([truth.slope_of(target.name, ahead, v, is_tensor=target.group is None) for v in directions])
+    values = np.array(
+        [truth.slope_of(target.name, ahead, v, is_tensor=target.group is None) for v in directions]
+    )
     values = values / repair.factor
     tolerance = np.full(len(values), truth.rtol * max(float(np.max(np.abs(values))), 1e-300) + truth.noise)
     name = target.name if target.group is None else (stem(target.group.site.name) or target.name)
@@ -116,7 +118,9 @@ def _shape(seen: _Wrong) -> Iterator[Finding]:
             summed = seen.got.sum(axis=axis, keepdims=keep)
             if summed.shape == seen.shape and seen.known.fits(seen.known.of(summed), 2):
                 said = axis[0] if len(axis) == 1 else axis
-                yield found("wrong-shape", None, f"{text} Its sum over axis {said} is right: the sum is missing.")
+                yield found(
+                    "wrong-shape", None, f"{text} Its sum over axis {said} is right: the sum is missing."
+                )
                 return
     if seen.got.shape == seen.shape[::-1] and seen.known.fits(seen.known.of(seen.got.T), 2):
         yield found("transposed", None, f"{text} Its transpose is right.")
@@ -128,15 +132,23 @@ def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator
     """A value that is the derivative by another variable: the derivative of the lines between is missing."""
     order = search.order
     own = repair.pairs[repair.first][1]
-    later = [(g, e) for g, e, factor in others if factor == 1 and g.site.name and order[e] > order.get(own, -1)]
+    later = [
+        (g, e) for g, e, factor in others if factor == 1 and g.site.name and order[e] > order.get(own, -1)
+    ]
     if not later or any(event == own for _, event in later):
         return
     site = min(later, key=lambda each: order[each[1]])[0].site
     function = re.match(r"(?:\w+\.)*(\w+)\(", site.text)
     slope = _SLOPES.get(function[1] if function else "")
-    said = f"the slope {slope.format(y=site.stem)}" if slope else f"the derivative of `{site.name} = {site.text}`"
+    said = (
+        f"the slope {slope.format(y=site.stem)}"
+        if slope
+        else f"the derivative of `{site.name} = {site.text}`"
+    )
     kind = "activation-derivative-missing" if slope else "layer-term-missing"
-    yield found(kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing.")
+    yield found(
+        kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing."
+    )
 
 
 def _mask(seen: _Wrong) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from backprop.check.lines.choose import chosen
+from backprop.check.lines.events import Event
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
-from backprop.check.lines.events import Event
 from backprop.check.lines.program import NoSourceError, Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
@@ -60,7 +60,9 @@ def _found(program: Program, sites: Sequence[Site], rng: np.random.Generator) ->
     if again.loss != base.loss and abs(again.loss - base.loss) > 1e-9 * abs(base.loss):
         seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
         return Lines((), note=f"{seen}; expected one loss, to look for the wrong line.", calls=budget.used)
-    wrong, lines, note = (), [], ""
+    wrong: tuple[str, ...] = ()
+    lines: list[Line] = []
+    note = ""
     try:
         wrong, lines = _rounds(program, base, sites, rng)
     except OutOfCalls as stopped:

@@ -35,7 +35,7 @@ def alignments(
     Of a sum over several executions, such as `dW += …`, the last one has the whole.
     """
     seen: set[tuple[Pair, ...]] = set()
-    found = [((back[-1], forward[0]),)] if len(forward) == 1 else []
+    found: list[tuple[Pair, ...]] = [((back[-1], forward[0]),)] if len(forward) == 1 else []
     if len(back) <= len(forward):
         lags = range(min(len(forward) - len(back) + 1, _MOST_LAGS))
         found += [_nested(back, forward, order, lag) for lag in lags]

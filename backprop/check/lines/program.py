@@ -24,7 +24,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import read_answer
-from backprop.check.lines.events import Change, Event, Recorder, array_of, call, like
+from backprop.check.lines.events import Change, Event, Recorder, array_of, call, like, probes
 from backprop.check.lines.sites import Site, instrument
 from backprop.check.oracle import Budget, OutOfCalls, copied
 from backprop.check.points import Structure
@@ -71,7 +71,8 @@ def instrumented(function: Callable[..., Any]) -> Iterator[list[Site]]:
                 if old[key].co_code == each.__code__.co_code:
                     exchanged.append((each, each.__code__))
                     each.__code__ = new[key]
-        yield sites
+        with probes(None):  # of functions that something else calls meanwhile
+            yield sites
     finally:
         for each, code in exchanged:
             each.__code__ = code
@@ -84,7 +85,9 @@ def _plain(function: Callable[..., Any]) -> FunctionType:
         found = inspect.unwrap(found.func)
     if isinstance(found, MethodType):
         found = found.__func__
-    if not isinstance(found, FunctionType) and isinstance(getattr(type(found), "__call__", None), FunctionType):
+    if not isinstance(found, FunctionType) and isinstance(
+        getattr(type(found), "__call__", None), FunctionType
+    ):
         found = type(found).__call__
     if not isinstance(found, FunctionType):
         name = getattr(function, "__name__", type(function).__name__)

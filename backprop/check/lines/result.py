@@ -105,7 +105,8 @@ def _block(line: Line) -> str:
     body = textwrap.fill(line.message, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     times = f" (first in execution {line.call} of {line.calls})" if line.calls > 1 else ""
     worst = [
-        f"{' ' * 8}{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst
+        f"{' ' * 8}{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}"
+        for each in line.worst
     ]
     head = f"  {line.line:>4}  {line.source}{times}"
     return "\n".join([head, body, *worst, f"{' ' * 8}({line.kind})", ""])

@@ -104,8 +104,8 @@ class Search:
     _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
         default_factory=dict
     )
-    _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = field(
-        default_factory=dict
+    _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = (
+        field(default_factory=dict)
     )
     _is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
 
@@ -238,9 +238,7 @@ class Search:
             return self.truth.program.structure.leaf(target.name).shape
         return self.truth.base.values[forward].shape
 
-    def _repair(
-        self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool
-    ) -> Repair | None:
+    def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
         if not self._may_fit(target, pairs):
             return None
@@ -287,7 +285,12 @@ class Search:
         return all(abs(rest[j]) <= 3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS))
 
     def _factor(
-        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response, factor: float | None = None
+        self,
+        names: Names,
+        target: Target,
+        pairs: tuple[Pair, ...],
+        response: Response,
+        factor: float | None = None,
     ) -> float | None:
         """The s with which A = s Jᵀ for these tensors; None where there is none, or another one than `factor`."""
         truth, change = self.truth, response.change(names)
@@ -297,7 +300,9 @@ class Search:
             moved = self._tangents(target, pairs, names, j)
             if moved is None:
                 return None
-            wanted = sum(float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True))
+            wanted = sum(
+                float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
+            )
             sides.append((truth.along(change, names, j), wanted))
         candidates = [1.0 if factor is None else factor]
         if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:

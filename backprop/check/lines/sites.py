@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 AT, AFTER, INSIDE = "__backprop_at__", "__backprop_after__", "__backprop_inside__"
 
@@ -215,7 +215,8 @@ class _Probes(ast.NodeTransformer):
             changed.append(call.func.value)
         text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
         assert isinstance(text, ast.stmt)
-        after = [self._changed(text, each) for each in changed if self._is_place(each)]
+        changed = [each for each in changed if self._is_place(each)]
+        after = [self._changed(text, each) for each in changed]
         for each in changed:  # the call is to be given the very array
             each._is_changed = True  # type: ignore[attr-defined]
         node.value = self._inner(call)
@@ -225,7 +226,7 @@ class _Probes(ast.NodeTransformer):
         is_place = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
         return is_place and not self._is_plain(node)
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         """Visit a node, unless it is an array that a call changes."""
         return node if getattr(node, "_is_changed", False) else super().visit(node)
 

@@ -86,7 +86,7 @@ class Truth:
         for name in names:
             if (name, j) not in self.slopes:
                 self.slopes[name, j] = self._tensor_slope(name, j, self.step)
-        return sum(self.slopes[name, j] for name in names)
+        return float(sum(self.slopes[name, j] for name in names))
 
     def _tensor_slope(self, name: str, j: int, step: float) -> float:
         moved = step * self.directions[name][j]
@@ -97,7 +97,8 @@ class Truth:
         """The slope that a gradient promises along the j-th direction of tensors."""
         places = self.program.structure.places
         return sum(
-            float(np.dot(gradient[name].reshape(-1), self.directions[name][j][places[name]])) for name in names
+            float(np.dot(gradient[name].reshape(-1), self.directions[name][j][places[name]]))
+            for name in names
         )
 
     def size(self, gradient: Mapping[str, Array], names: Names) -> float:
@@ -123,7 +124,9 @@ class Truth:
             slack = self.slack(self.size(self.base.gradient, (name,)), promised, true)
             if not abs(promised - true) > slack:
                 continue
-            finer = self._tensor_slope(name, j, self.step * _FINER)  # a kink, or noise, shows otherwise with it
+            finer = self._tensor_slope(
+                name, j, self.step * _FINER
+            )  # a kink, or noise, shows otherwise with it
             if abs(finer - true) <= slack + 2 * self.noise / _FINER < abs(promised - true):
                 return True
         return False
@@ -152,9 +155,7 @@ class Truth:
         self, events: frozenset[Event], direction: Array, changes: dict[Event, Change]
     ) -> dict[Event, Array]:
         moved = self.step * direction
-        up, down = (
-            self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1)
-        )
+        up, down = (self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1))
         found: dict[Event, Array] = {}
         if not up or not down:
             return found
@@ -200,7 +201,9 @@ class Truth:
                 return None
             ratios.append((float(np.vdot(value, w)) / slope, size / abs(slope)))
         (first, width), (last, _) = ratios[0], ratios[-1]
-        slack = self.rtol * (width + abs(first)) + self.noise * abs(first) / abs(self.event_slope(event, 0)[1])
+        slack = self.rtol * (width + abs(first)) + self.noise * abs(first) / abs(
+            self.event_slope(event, 0)[1]
+        )
         if abs(first - 1) <= slack and abs(last - 1) <= slack:
             return 1.0
         return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None

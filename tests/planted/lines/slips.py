@@ -5,6 +5,7 @@ piece begins. A statement that is left out has nothing wrong in its own place: o
 `near`, what the variable was before, is the one to be named.
 """
 
+# ruff: noqa: E501  # one slip a line
 from __future__ import annotations
 
 OMITTED = "pass"

@@ -1,7 +1,7 @@
 """Every planted slip through the finder of lines: `python tests/planted/lines/suite.py [PASS …]`.
 
-Prints what was not placed, and the figures: how often the first line named is a planted one, how many of all lines named
-are, how many planted lines are named, calls and times. Slips are planted one at a time, and two or three together.
+Prints what was not placed, and the figures: how often the first line named is a planted one, how many of all lines
+named are, how many planted lines are named, calls and times. Slips are planted one at a time, and two or three together.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ class Case:
     def planted(self) -> list[int]:
         """The lines to be named."""
         source = PASSES[self.name]
-        return sorted(source[: source.index(slip[-1] if len(slip) == 3 else slip[0])].count("\n") + 1 for slip in self.slips)
+        return sorted(
+            source[: source.index(slip[-1] if len(slip) == 3 else slip[0])].count("\n") + 1
+            for slip in self.slips
+        )
 
     def __str__(self) -> str:
         return f"{self.name}: " + "; ".join(f"{slip[0]} -> {slip[1]}" for slip in self.slips)
@@ -140,14 +143,16 @@ def main() -> None:
             if not ok or set(got) != set(case.planted):
                 mark = "WRONG" if not ok or not set(got) <= set(case.planted) else "PART "
                 seen = [(line.line, line.source, line.should_be, line.tensors) for line in lines]
-                print(f"{mark} {case} | planted {case.planted} | {seen} | wrong {lines.wrong} unplaced {lines.unplaced} {lines.note}")
+                left = f"wrong {lines.wrong} unplaced {lines.unplaced} {lines.note}"
+                print(f"{mark} {case} | planted {case.planted} | {seen} | {left}")
     if wrong_cases:
         print(f"{wrong_cases} cases with {planted} slips, {options.dtype}, seed {options.seed}")
         print(f"first line named is planted: {first} ({first / wrong_cases:.1%})")
         print(f"lines named that are planted: {true} of {named} ({true / max(named, 1):.1%})")
         print(f"planted lines that are named: {found} ({found / planted:.1%})")
         print(f"named in right code: {named_in_right}")
-        print(f"calls: median {statistics.median(calls)}, most {max(calls)}; seconds: median {statistics.median(times):.2f}, most {max(times):.2f}")
+        print(f"calls: median {statistics.median(calls)}, most {max(calls)}")
+        print(f"seconds: median {statistics.median(times):.2f}, most {max(times):.2f}")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ def step(params, Xb, Yb):
 
 
 def example(rng):
-    shapes = {"C": (6, 2), "W1": (6, 8), "b1": (8,), "bngain": (1, 8), "bnbias": (1, 8), "W2": (8, 6), "b2": (6,)}
+    shapes = {
+        "C": (6, 2),
+        "W1": (6, 8),
+        "b1": (8,),
+        "bngain": (1, 8),
+        "bnbias": (1, 8),
+        "W2": (8, 6),
+        "b2": (6,),
+    }
     params = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
     return params, (rng.integers(0, 6, (7, 3)), rng.integers(0, 6, 7))
