@@ -1,8 +1,8 @@
 """The choice: of all repairs that are proven, those that name the lines with the mistakes.
 
 A mistake has many repairs: every value between its line and the tensor can be put right. The first wrong value is the
-mistake's own, with two exceptions, where an earlier line has a right value that the truth of another one would turn into
-what a later, wrong line needs:
+mistake's own, with two exceptions, where an earlier line has a right value that the truth of another one would turn
+into what a later, wrong line needs:
 
     dh = dlogits @ W2.T      right as dL/dh; with dL/dz in its place, dz = dh would be right as well
     dmu = -ddiff.sum(0)      right; with its sign reversed, dpre = ddiff - dmu / n would be right as well
@@ -38,7 +38,7 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
 
 
 def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
-    """The first repair of one tensor; or, where several mistakes come together only at its line, the repairs of these."""
+    """The first repair of one tensor; or, where several mistakes meet at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
     for repair in sorted(

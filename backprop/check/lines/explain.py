@@ -1,4 +1,4 @@
-"""Explaining a line that was found: what its value is to be, what it is instead, and which kind of mistake that is."""
+"""Explaining a line that was found: what its value is to be, what it is instead, and which kind of mistake it is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SLOPES = {
 
 @dataclass(frozen=True)
 class _Wrong:
-    """The first wrong value of a repair: got, and what is known of the truth. of: the forward line, 0 for a tensor."""
+    """The first wrong value of a repair: got, and what is known of the truth. of: the forward line, or 0."""
 
     name: str
     got: Array
@@ -159,7 +159,8 @@ def _mask(seen: _Wrong) -> Iterator[Finding]:
     zero = np.abs(known.values) <= known.tolerance
     off = np.abs(seen.got.reshape(-1) - known.values) > known.tolerance
     if np.any(off) and np.any(~zero) and not np.any(off & ~zero):
-        text = f"{int(off.sum())} of {off.size} entries are to be 0 and are not; all others are right: a mask is missing."
+        count = f"{int(off.sum())} of {off.size} entries"
+        text = f"{count} are to be 0 and are not; all others are right: a mask is missing."
         yield found("activation-derivative-missing", None, text)
 
 

@@ -110,7 +110,7 @@ _MOST_ENTRIES = 400
 
 
 def _put_right(repair: Repair, truth: Truth) -> bool:
-    """Put the truth in the place of a wrong value, in every run from now on; False where that takes too many calls."""
+    """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
     sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
     if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
         return False

@@ -1,6 +1,6 @@
 """Groups: all executions of one line, and which execution of a backward line belongs to which of a forward line.
 
-A loop runs forward over t = 1 … T and back over t = T … 1; a helper function is called for layer 1, 2 and then for 2, 1;
+A loop runs forward over t = 1 … T and back over t = T … 1; a helper function is called for layer 1, 2, then for 2, 1;
 a loop over samples runs forward and back in each turn. In all three the last execution that is still open is the
 first to be answered, as brackets are closed.
 """

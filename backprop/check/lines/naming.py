@@ -9,7 +9,7 @@ _AFTER = "grad|gradient|bar|delta"
 
 
 def is_gradient_of(name: str, of: str) -> bool:
-    """Whether `name` is a usual name for the derivative by `of`: dh, d_h, grad_h, h_grad, dL_dh; h itself in a dict."""
+    """Whether `name` is a usual name for the derivative by `of`: dh, d_h, grad_h, h_grad, dL_dh; or h itself."""
     if not name or not of:
         return False
     wanted = re.escape(of)

@@ -65,7 +65,8 @@ def instrumented(function: Callable[..., Any]) -> Iterator[list[Site]]:
         )
     exchanged: list[tuple[FunctionType, CodeType]] = []
     try:
-        for each in gc.get_objects():
+        # Closures and functions in containers are found as well; those that are frozen are not among the objects.
+        for each in [*_own_functions(plain), *gc.get_objects()]:
             if type(each) is FunctionType and _key(each.__code__) in new:
                 key = _key(each.__code__)
                 if old[key].co_code == each.__code__.co_code:
@@ -85,10 +86,8 @@ def _plain(function: Callable[..., Any]) -> FunctionType:
         found = inspect.unwrap(found.func)
     if isinstance(found, MethodType):
         found = found.__func__
-    if not isinstance(found, FunctionType) and isinstance(
-        getattr(type(found), "__call__", None), FunctionType
-    ):
-        found = type(found).__call__
+    if not isinstance(found, FunctionType):  # an object that can be called
+        found = inspect.getattr_static(type(found), "__call__", None)
     if not isinstance(found, FunctionType):
         name = getattr(function, "__name__", type(function).__name__)
         raise NoSourceError(
@@ -97,16 +96,20 @@ def _plain(function: Callable[..., Any]) -> FunctionType:
     return found
 
 
+def _own_functions(plain: FunctionType) -> list[FunctionType]:
+    """A function, and all others of its module: also those of its classes."""
+    found = [plain]
+    for value in list(plain.__globals__.values()):
+        for each in list(vars(value).values()) if isinstance(value, type) else [value]:
+            own = inspect.unwrap(getattr(each, "__func__", each)) if callable(each) else each
+            if isinstance(own, FunctionType) and own.__module__ == plain.__module__:
+                found.append(own)
+    return found
+
+
 def _files(plain: FunctionType) -> list[str]:
     """The file of a function, and those of other functions of its module: the other cells of its notebook."""
-    paths = [plain.__code__.co_filename]
-    for value in plain.__globals__.values():
-        members = vars(value).values() if isinstance(value, type) else [value]
-        for each in members:
-            own = inspect.unwrap(each) if callable(each) else each
-            if isinstance(own, FunctionType) and own.__module__ == plain.__module__:
-                paths.append(own.__code__.co_filename)
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(each.__code__.co_filename for each in _own_functions(plain)))
 
 
 def _key(code: CodeType) -> tuple[str, str, int]:

@@ -162,11 +162,12 @@ class _Probes(ast.NodeTransformer):
     def _unpacked(self, node: ast.Assign, targets: ast.Tuple | ast.List) -> list[ast.stmt]:
         """`a, b = …`: each name has its value probed."""
         values = node.value
-        if isinstance(values, ast.Tuple) and len(values.elts) == len(targets.elts):
-            if not any(isinstance(each, ast.Starred) for each in [*values.elts, *targets.elts]):
-                pairs = zip(values.elts, targets.elts, strict=True)
-                values.elts = [self._assigned(value, ast.unparse(target)) for value, target in pairs]
-                return [node]
+        both = [*values.elts, *targets.elts] if isinstance(values, ast.Tuple) else []
+        is_paired = len(both) == 2 * len(targets.elts) and not any(isinstance(e, ast.Starred) for e in both)
+        if isinstance(values, ast.Tuple) and is_paired:
+            pairs = zip(values.elts, targets.elts, strict=True)
+            values.elts = [self._assigned(value, ast.unparse(target)) for value, target in pairs]
+            return [node]
         node.value = self.visit(values)
         names = [each for each in targets.elts if isinstance(each, ast.Name)]
         return [node, *(self._again(node, each, AT, "value") for each in names)]
@@ -206,7 +207,7 @@ class _Probes(ast.NodeTransformer):
         return [node, after]
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
-        """A call for its own sake, such as `np.add.at(dE, i, d)` or `np.multiply(a, b, out=c)`, may change an array."""
+        """A call for its own sake, such as `np.add.at(dE, i, d)` or `np.exp(a, out=b)`, may change an array."""
         call = node.value
         if not isinstance(call, ast.Call):
             return node if isinstance(call, ast.Constant) else self.generic_visit(node)  # type: ignore[return-value]

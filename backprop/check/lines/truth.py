@@ -191,8 +191,11 @@ class Truth:
 
     def factor(self, value: Array, event: Event) -> float | None:
         """The k for which `value` is k times the derivative of the loss by an event; None where there is none."""
-        if value.shape != self.base.values[event].shape or not np.all(np.isfinite(value)):
+        shape = self.base.values[event].shape
+        is_alike = [k for k in value.shape if k != 1] == [k for k in shape if k != 1]
+        if not is_alike or not np.all(np.isfinite(value)):
             return None
+        value = value.reshape(shape)
         ratios = []
         for j in range(DIRECTIONS if value.size > 1 else 1):
             w, slope = self.event_slope(event, j)

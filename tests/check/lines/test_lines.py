@@ -76,7 +76,10 @@ def rnn(W, xs):
 
 def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
     rng = np.random.default_rng(0)
-    (line,) = find_lines(rnn, rng.standard_normal((2, 2)), rng.standard_normal((4, 2)))
+    lines = find_lines(rnn, rng.standard_normal((2, 2)), rng.standard_normal((4, 2)))
+    assert lines.note == ""
+    assert len(lines) == 1, repr(lines)
+    (line,) = lines
     assert line.source == "dh_next = dh @ W.T"
     assert line.calls == 4
 
@@ -107,6 +110,7 @@ def test_an_operation_inside_a_line_is_named_with_its_column(tmp_path):
 
 def test_a_line_is_printed_as_editors_read_it_and_as_json(tmp_path):
     lines = suite.find(slip("two_layers", "dz1 = da1"), tmp_path)
+    assert len(lines) == 1, repr(lines)
     (line,) = lines
     assert lines.annotations.startswith(f"{line.file}:24:11: dz1 is to be")
     assert json.loads(json.dumps(lines.to_dict()))["lines"][0]["line"] == 24

@@ -1,7 +1,7 @@
 """Every planted slip through the finder of lines: `python tests/planted/lines/suite.py [PASS …]`.
 
 Prints what was not placed, and the figures: how often the first line named is a planted one, how many of all lines
-named are, how many planted lines are named, calls and times. Slips are planted one at a time, and two or three together.
+named are, how many planted lines are named, calls and times. Slips are planted alone, and two or three together.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """A long short-term memory over time: gates in one matrix, caches in a list of dicts, gradients summed over time."""
 
+# ruff: noqa: C408  # as people write it
 import numpy as np
 
 

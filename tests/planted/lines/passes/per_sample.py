@@ -1,5 +1,6 @@
 """A loop over the samples, forward and back in each turn; gradients summed in lists of layers."""
 
+# ruff: noqa: B905, E741, RUF007  # as people write it
 import numpy as np
 
 
