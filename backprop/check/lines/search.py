@@ -255,11 +255,7 @@ class Search:
         if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
             rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
         elif apart:
-            for name in wrong:
-                fits = self._factor((name,), target, pairs, response, factor)
-                if fits is not None:
-                    factor = fits
-                    rest[name] = self._rest((name,), target, pairs, response)
+            factor, rest = self._one_by_one(wrong, target, pairs, response)
         if not rest or factor is None:
             return None
         tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
@@ -269,6 +265,24 @@ class Search:
             if not self.is_zero(right, self._rest(right, target, pairs, response)):
                 tensors = frozenset()
         return Repair(group, target, pairs, tensors, factor, rest)
+
+    def _one_by_one(
+        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response
+    ) -> tuple[float | None, dict[str, Array]]:
+        """The factor, and by tensor what is left of its error, for the tensors of which A = s Jᵀ holds.
+
+        A later mistake may look like a factor: s = 1 is tried on all of them first.
+        """
+        factor: float | None = 1.0
+        fitting = [name for name in names if self._factor((name,), target, pairs, response, 1.0)]
+        if not fitting:
+            factor = None
+            for name in names:
+                found = self._factor((name,), target, pairs, response, factor)
+                if found is not None:
+                    factor = found
+                    fitting.append(name)
+        return factor, {name: self._rest((name,), target, pairs, response) for name in fitting}
 
     def error(self, name: str) -> Array:
         """How far the slopes of a tensor are off; NaN where its values cannot be compared."""

@@ -63,8 +63,8 @@ class Truth:
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.step = _STEP * self.base.eps ** (1 / 3)
-        self.rtol = max(_ROUGHEST, _LOSES * self.base.eps ** (2 / 3))
+        self.step = _STEP * float(np.cbrt(self.base.eps))
+        self.rtol = max(_ROUGHEST, _LOSES * float(np.cbrt(self.base.eps)) ** 2)
         self.noise = _ROUNDS * self.base.eps * (abs(self.base.loss) + 1e-3) / self.step
         structure = self.program.structure
         for name, places in structure.places.items():
