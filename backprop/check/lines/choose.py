@@ -41,9 +41,7 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     """The first repair of one tensor; or, where several mistakes meet at its line, the repairs of these."""
     order = search.order
     alone: Repair | None = None
-    for repair in sorted(
-        ranked, key=lambda each: each.is_right
-    ):  # a right value only where nothing else is found
+    for repair in sorted(ranked, key=lambda each: each.is_right):  # a right value where nothing else is found
         if name in repair.tensors:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
@@ -60,19 +58,17 @@ _MOST = 60
 
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
-    error = search.error(name)
-    pool = [r for r in pool if not search.is_zero((name,), error - r.rest[name])][:_MOST]
-    known: dict[Event, bool] = {}
+    error, slack = search.error(name), search.slack((name,))
+    shares = [(r, error - r.rest[name]) for r in pool]
+    shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
-        for some in itertools.combinations(pool, size):
-            if len({each.group.site.line for each in some}) < size:
+        for some in itertools.combinations(shares, size):
+            if abs(error[0] - sum(share[0] for _, share in some)) > slack[0]:
                 continue
-            if search.is_zero((name,), error - sum(error - each.rest[name] for each in some)):
-                for each in some:
-                    if each.event not in known:
-                        known[each.event] = bool(recognised(each, search, uses=True))
-                if not any(known[each.event] for each in some):
-                    return list(some)
+            explained = np.all(np.abs(error - sum(share for _, share in some)) <= slack)
+            is_apart = len({r.group.site.line for r, _ in some}) == size
+            if explained and is_apart and not any(recognised(r, search, uses=True) for r, _ in some):
+                return [r for r, _ in some]
     return []
 
 

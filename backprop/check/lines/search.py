@@ -293,10 +293,14 @@ class Search:
 
     def is_zero(self, names: Names, rest: Array) -> bool:
         """Whether what is left of the error of tensors is rounding."""
+        return bool(np.all(np.abs(rest) <= self.slack(names)))
+
+    def slack(self, names: Names) -> Array:
+        """What may be left of the error of tensors along each direction."""
         truth = self.truth
         size = truth.size(truth.base.gradient, tuple(name for name in names if name in truth.base.gradient))
         size = size if np.isfinite(size) else 0.0
-        return all(abs(rest[j]) <= 3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS))
+        return np.array([3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS)])
 
     def _factor(
         self,
