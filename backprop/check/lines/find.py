@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from backprop.check.answers import value_and_gradient
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Event
 from backprop.check.lines.explain import explain
@@ -20,7 +21,7 @@ from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import Truth, put
-from backprop.check.oracle import Budget, OutOfCalls
+from backprop.check.oracle import Budget, OutOfCalls, copied
 from backprop.check.points import structure_of
 
 
@@ -41,12 +42,48 @@ def find_lines(
     A line is named only where the true derivative in the place of its value makes wrong tensors right, in all its
     executions at once. Where nothing is wrong, no line is named.
     """
-    rng = np.random.default_rng(0) if rng is None else rng
+    return _search((function,), function, point, arguments, max_calls, rng)
+
+
+def find_lines_of_gradient(
+    function: Callable[[Any], Any],
+    gradient: Callable[[Any], Any],
+    point: Any,
+    *,
+    max_calls: int = 2000,
+    rng: np.random.Generator | None = None,
+) -> Lines:
+    """The lines of `gradient` that are wrong, where it is to be the gradient of `function`: both are one program.
+
+    The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
+    function, since its own forward pass is the one that its backward pass belongs to.
+    """
+
+    structure, x = structure_of(point)
+    value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
+    if value is not None:
+        return _search((gradient,), gradient, point, (), max_calls, rng)
+
+    def both(x: Any) -> tuple[Any, Any]:
+        return function(copied(x)), gradient(x)
+
+    return _search((function, gradient), both, point, (), max_calls, rng)
+
+
+def _search(
+    sources: tuple[Callable[..., Any], ...],
+    function: Callable[..., Any],
+    point: Any,
+    arguments: tuple[Any, ...],
+    max_calls: int,
+    rng: np.random.Generator | None,
+) -> Lines:
+    """Put probes into the sources, and look for the wrong lines of the function that calls them."""
     structure, x = structure_of(point)
     program = Program(function, structure, x, arguments, Budget(max_calls), form=point)
     try:
-        with instrumented(function) as sites:
-            return _found(program, sites, rng)
+        with instrumented(*sources) as sites:
+            return _found(program, sites, np.random.default_rng(0) if rng is None else rng)
     except NoSourceError as error:
         return Lines((), note=str(error))
 

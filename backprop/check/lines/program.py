@@ -39,34 +39,38 @@ class NoSourceError(CheckError):
 
 
 @contextlib.contextmanager
-def instrumented(function: Callable[..., Any]) -> Iterator[list[Site]]:
-    """Put probes into the function and into all functions of its module that Python can read; the sites of these.
+def instrumented(*functions: Callable[..., Any]) -> Iterator[list[Site]]:
+    """Put probes into functions and into all functions of their modules that Python can read; the sites of these.
 
-    Raises `NoSourceError` where the function is not written in Python, or its source is not what runs.
+    Raises `NoSourceError` where one is not written in Python, or its source is not what runs.
     """
-    plain = _plain(function)
+    plain = [_plain(function) for function in functions]
     sites: list[Site] = []
     new: dict[tuple[str, str, int], CodeType] = {}
     old: dict[tuple[str, str, int], CodeType] = {}
-    for path in _files(plain):
-        source = "".join(linecache.getlines(path, plain.__globals__))
+    own = [each for one in plain for each in _own_functions(one)]
+    for path in dict.fromkeys(
+        each.__code__.co_filename for each in own
+    ):  # a notebook's cell is a file of its own
+        source = "".join(linecache.getlines(path))
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
             old |= _codes(compile(source, path, "exec"))
             new |= _codes(compile(instrument(source, path, sites), path, "exec"))
-    if _key(plain.__code__) not in new:
-        raise NoSourceError(
-            f"The source of {plain.__qualname__} was not found; expected a function in a file or in a "
-            "notebook's cell, to look for the wrong line."
-        )
-    if old[_key(plain.__code__)].co_code != plain.__code__.co_code:
-        raise NoSourceError(
-            f"The source of {plain.__qualname__} is not what runs; expected a file that has not been changed since "
-            "it was loaded."
-        )
+    for one in plain:
+        if _key(one.__code__) not in new:
+            raise NoSourceError(
+                f"The source of {one.__qualname__} was not found; expected a function in a file or in a "
+                "notebook's cell, to look for the wrong line."
+            )
+        if old[_key(one.__code__)].co_code != one.__code__.co_code:
+            raise NoSourceError(
+                f"The source of {one.__qualname__} is not what runs; expected a file that has not been changed "
+                "since it was loaded."
+            )
     exchanged: list[tuple[FunctionType, CodeType]] = []
     try:
         # Closures and functions in containers are found as well; those that are frozen are not among the objects.
-        for each in [*_own_functions(plain), *gc.get_objects()]:
+        for each in [*own, *gc.get_objects()]:
             if type(each) is FunctionType and _key(each.__code__) in new:
                 key = _key(each.__code__)
                 if old[key].co_code == each.__code__.co_code:
@@ -105,11 +109,6 @@ def _own_functions(plain: FunctionType) -> list[FunctionType]:
             if isinstance(own, FunctionType) and own.__module__ == plain.__module__:
                 found.append(own)
     return found
-
-
-def _files(plain: FunctionType) -> list[str]:
-    """The file of a function, and those of other functions of its module: the other cells of its notebook."""
-    return list(dict.fromkeys(each.__code__.co_filename for each in _own_functions(plain)))
 
 
 def _key(code: CodeType) -> tuple[str, str, int]:

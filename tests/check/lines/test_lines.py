@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backprop.check.lines import find_lines
+from backprop.check.lines import find_lines, find_lines_of_gradient
 
 PLANTED = Path(__file__).parents[2] / "planted" / "lines"
 
@@ -123,6 +123,32 @@ def test_the_functions_are_as_before_after_the_search():
     point, data = module.example(np.random.default_rng(0))
     find_lines(module.step, point, *data)
     assert all(getattr(module, name).__code__ is code for name, code in before.items())
+
+
+def hidden(x):
+    return np.tanh(x["W"] @ np.arange(1.0, 4.0))
+
+
+def loss_of(x):
+    return float(np.sum(hidden(x) ** 2))
+
+
+def gradient_of(x):
+    h = hidden(x)
+    dh = 2 * h
+    dz = dh * (1 - h)
+    return {"W": np.outer(dz, np.arange(1.0, 4.0))}
+
+
+def value_and_gradient_of(x):
+    return loss_of(x), gradient_of(x)
+
+
+@pytest.mark.parametrize("gradient", [gradient_of, value_and_gradient_of])
+def test_a_function_and_its_gradient_are_one_program(gradient):
+    point = {"W": np.random.default_rng(0).standard_normal((2, 3))}
+    (line,) = find_lines_of_gradient(loss_of, gradient, point)
+    assert line.source == "dz = dh * (1 - h)"
 
 
 def test_a_function_without_source_is_refused_in_a_sentence():
