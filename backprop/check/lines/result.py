@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,19 @@ class Lines:
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """The table that a notebook shows: the line, its source, and what is wrong with it."""
+        rows = [
+            f"<tr><td>{line.line}</td><td><code>{escape(line.source)}</code></td>"
+            f"<td>{escape(line.message)} <small>({escape(line.kind)})</small></td></tr>"
+            for line in self.lines
+        ]
+        if not rows:
+            return f"<p>{escape(str(self))}</p>"
+        head = "<tr><th>line</th><th>source</th><th>what is wrong</th></tr>"
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>{note}"
 
     def __str__(self) -> str:
         parts = []

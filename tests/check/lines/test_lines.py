@@ -115,6 +115,7 @@ def test_a_line_is_printed_as_editors_read_it_and_as_json(tmp_path):
     assert lines.annotations.startswith(f"{line.file}:24:11: dz1 is to be")
     assert json.loads(json.dumps(lines.to_dict()))["lines"][0]["line"] == 24
     assert "is wrong in W1 and b1." in str(lines)
+    assert "<td>24</td><td><code>dz1 = da1</code></td>" in lines._repr_html_()
 
 
 def test_the_functions_are_as_before_after_the_search():
