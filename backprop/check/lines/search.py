@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Response:
         change = np.abs(self.at_random[name] - self.at_zero[name])
         return bool(np.max(change, initial=0) > _DUST * self.scale)
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
         both = [self.at_random, self.at_zero]
