@@ -1,0 +1,182 @@
+"""Explaining a line that was found: what its value is to be, what it is instead, and which kind of mistake it is."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.kinds import Finding, found
+from backprop.check.lines.choose import Recognised, recognised
+from backprop.check.lines.result import Line
+from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.sites import stem
+from backprop.check.patterns import Known, where
+from backprop.check.result import Entry, worst_entries
+from backprop.check.signatures import Suspect, signatures, unknown
+
+_ENTRIES, _ALONG = 48, 6
+"""Entries up to which each is asked for; of a larger value, as many random directions."""
+_SPARE = 4 * _ENTRIES
+"""Calls that are kept for an explanation."""
+_SLOPES = {
+    "tanh": "1 - {y}² of the tanh",
+    "sigmoid": "{y}(1 - {y}) of the sigmoid",
+    "expit": "{y}(1 - {y}) of the sigmoid",
+    "maximum": "of the maximum, 1 or 0,",
+    "relu": "of the relu, 1 or 0,",
+    "exp": "{y} of the exponential",
+    "log": "of the logarithm",
+    "sqrt": "1 / 2{y} of the square root",
+}
+"""What the derivative of a function is called, where `y` is its value."""
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """The first wrong value of a repair: got, and what is known of the truth. of: the forward line, or 0."""
+
+    name: str
+    got: Array
+    shape: tuple[int, ...]
+    known: Known
+    of: int
+
+
+def explain(repair: Repair, search: Search) -> Line:
+    """The line of a repair."""
+    site, target = repair.group.site, repair.target
+    seen = _wrong(repair, search)
+    others = [] if target.group is None else recognised(repair, search)
+    finding = next(chain(_shape(seen), _other(repair, search, others), _mask(seen), _signature(seen)))
+    is_to_be = _should_be(repair, seen)
+    variable = site.name or site.text
+    return Line(
+        file=site.path,
+        line=site.line,
+        column=site.column,
+        source=linecache.getline(site.path, site.line).strip(),
+        variable=variable,
+        text=site.text,
+        call=repair.group.events.index(repair.event) + 1,
+        calls=len(repair.group.events),
+        tensors=tuple(name for name in search.truth.program.structure.names if name in repair.tensors),
+        should_be=f"dL/d({seen.name})",
+        of=seen.of,
+        message=f"{variable} is to be {is_to_be}. {finding.evidence}",
+        kind=finding.kind,
+        evidence=finding.evidence,
+        worst=_worst(seen),
+    )
+
+
+def _should_be(repair: Repair, seen: _Wrong) -> str:
+    group = repair.target.group
+    if group is None:
+        return f"dL/d({seen.name})"
+    part = "the part of " if group.site.role == "use" else ""
+    verb = "that comes from" if part else f"{seen.name} of"
+    times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
+    return f"{part}{times}dL/d({seen.name}), {verb} line {seen.of}"
+
+
+def _wrong(repair: Repair, search: Search) -> _Wrong:
+    """What is known of the first wrong value: every entry where there are few, else slopes along directions."""
+    truth, target = search.truth, repair.target
+    back, ahead = repair.pairs[repair.first]
+    got = np.asarray(truth.base.values[back], np.float64)
+    if target.group is None:
+        structure = truth.program.structure
+        shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
+    else:
+        shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
+    few = size <= _ENTRIES
+    directions = np.eye(size) if few else truth.rng.standard_normal((_ALONG, size))
+    values = np.array(
+        [truth.slope_of(target.name, ahead, v, is_tensor=target.group is None) for v in directions]
+    )
+    values = values / repair.factor
+    tolerance = np.full(len(values), truth.rtol * max(float(np.max(np.abs(values))), 1e-300) + truth.noise)
+    name = target.name if target.group is None else (stem(target.group.site.name) or target.name)
+    of = 0 if target.group is None else target.group.site.line
+    return _Wrong(name, got, shape, Known(values, tolerance, None if few else directions), of)
+
+
+def _shape(seen: _Wrong) -> Iterator[Finding]:
+    """A value of another shape; a sum over some of its axes may be the truth."""
+    if seen.got.shape == seen.shape:
+        return
+    text = f"Its shape is {seen.got.shape}; expected {seen.shape}."
+    axes = [(k,) for k in range(seen.got.ndim)] + [(0, 1)] * (seen.got.ndim > 1)
+    for axis in axes:
+        for keep in (False, True):
+            summed = seen.got.sum(axis=axis, keepdims=keep)
+            if summed.shape == seen.shape and seen.known.fits(seen.known.of(summed), 2):
+                said = axis[0] if len(axis) == 1 else axis
+                yield found(
+                    "wrong-shape", None, f"{text} Its sum over axis {said} is right: the sum is missing."
+                )
+                return
+    if seen.got.shape == seen.shape[::-1] and seen.known.fits(seen.known.of(seen.got.T), 2):
+        yield found("transposed", None, f"{text} Its transpose is right.")
+        return
+    yield found("wrong-shape", None, text)
+
+
+def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator[Finding]:
+    """A value that is the derivative by another variable: the derivative of the lines between is missing."""
+    order = search.order
+    own = repair.pairs[repair.first][1]
+    later = [
+        (g, e) for g, e, factor in others if factor == 1 and g.site.name and order[e] > order.get(own, -1)
+    ]
+    if not later or any(event == own for _, event in later):
+        return
+    site = min(later, key=lambda each: order[each[1]])[0].site
+    function = re.match(r"(?:\w+\.)*(\w+)\(", site.text)
+    slope = _SLOPES.get(function[1] if function else "")
+    said = (
+        f"the slope {slope.format(y=site.stem)}"
+        if slope
+        else f"the derivative of `{site.name} = {site.text}`"
+    )
+    kind = "activation-derivative-missing" if slope else "layer-term-missing"
+    yield found(
+        kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing."
+    )
+
+
+def _mask(seen: _Wrong) -> Iterator[Finding]:
+    """A value that is right where the truth is not zero."""
+    known = seen.known
+    if known.directions is not None:
+        return
+    zero = np.abs(known.values) <= known.tolerance
+    off = np.abs(seen.got.reshape(-1) - known.values) > known.tolerance
+    if np.any(off) and np.any(~zero) and not np.any(off & ~zero):
+        count = f"{int(off.sum())} of {off.size} entries"
+        text = f"{count} are to be 0 and are not; all others are right: a mask is missing."
+        yield found("activation-derivative-missing", None, text)
+
+
+def _signature(seen: _Wrong) -> Iterator[Finding]:
+    """A factor, a sign, a transpose, zeros; else where the entries are wrong."""
+    suspect = Suspect(seen.name, seen.got, seen.known)
+    yield from signatures(suspect)
+    if seen.known.directions is None:
+        wrong = np.abs(seen.got.reshape(-1) - seen.known.values) > seen.known.tolerance
+        yield found("unknown", None, where(wrong.reshape(seen.got.shape)), "possible")
+    yield unknown(suspect)
+
+
+def _worst(seen: _Wrong) -> tuple[Entry, ...]:
+    if seen.known.directions is not None or seen.got.shape != seen.shape:
+        return ()
+    expected, slack = seen.known.values.reshape(seen.shape), seen.known.tolerance.reshape(seen.shape)
+    wrong = np.abs(seen.got - expected) > slack
+    return worst_entries(seen.got, expected, slack, wrong, seen.shape)[:2]

@@ -1,0 +1,359 @@
+"""The search: which line's value, replaced by the truth in all its executions, makes wrong tensors right.
+
+Let b be a value of the backward pass and k one of the forward pass. The gradient of a tensor is affine in b:
+
+    g(b) = g(0) + A b
+
+The truth dL/dk in the place of b makes g right if and only if what follows b is the adjoint of what leads to k, and
+the rest is right as well. With random r, and random directions v of the tensor, whose tangent at k is J v:
+
+    <A r, v> = <r, J v>                          A = Jᵀ
+    <g(0), v> + <dL/dk, J v> = <dL/dθ, v>        the rest
+
+Neither needs dL/dk itself, so that a large array costs no more than a small one. A factor s with A = s Jᵀ is allowed:
+`dlogits` may be divided by n a line later; the truth is dL/dk / s then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import Event
+from backprop.check.lines.groups import Group, Pair, alignments
+from backprop.check.lines.naming import is_gradient_of
+from backprop.check.lines.program import Outcome
+from backprop.check.lines.sites import stem
+from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a value is to be the derivative by: a forward line, or a tensor of the point (without a group)."""
+
+    name: str
+    group: Group | None = None
+
+
+@dataclass
+class Response:
+    """What the gradient becomes where a group is replaced: by zeros, and by random arrays r, one for each event."""
+
+    random: dict[Event, Array]
+    at_zero: dict[str, Array]
+    at_random: dict[str, Array]
+
+    def change(self, names: Names) -> dict[str, Array]:
+        """A r, by tensor."""
+        return {name: self.at_random[name] - self.at_zero[name] for name in names}
+
+    def moves(self, name: str) -> bool:
+        """Whether the tensor depends on the group."""
+        if name not in self.at_zero or name not in self.at_random:
+            return False
+        change = np.abs(self.at_random[name] - self.at_zero[name])
+        return bool(np.max(change, initial=0) > _DUST * self.scale)
+
+    @cached_property
+    def scale(self) -> float:
+        """The size of the largest gradient: of a tensor whose gradient is zero, only rounding is seen."""
+        both = [self.at_random, self.at_zero]
+        return max(float(np.max(np.abs(each), initial=0)) for gradient in both for each in gradient.values())
+
+
+_DUST = 1e-11
+
+
+@dataclass
+class Repair:
+    """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
+
+    factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
+    for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
+    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
+    """
+
+    group: Group
+    target: Target
+    pairs: tuple[Pair, ...]
+    tensors: frozenset[str]
+    factor: float
+    rest: dict[str, Array]
+    first: int = 0
+    is_right: bool = False
+
+    @property
+    def event(self) -> Event:
+        """The first execution whose value is wrong."""
+        return self.pairs[self.first][0]
+
+
+@dataclass
+class Search:
+    """The search for repairs. order: of all events."""
+
+    truth: Truth
+    groups: list[Group]
+    wrong: frozenset[str]
+    order: dict[Event, int] = field(default_factory=dict)
+    backward: list[Group] = field(default_factory=list)
+    forward: list[Group] = field(default_factory=list)
+    _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
+        default_factory=dict
+    )
+    _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = (
+        field(default_factory=dict)
+    )
+    _is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = {event: k for k, event in enumerate(self.truth.base.values)}
+
+    # Which groups are of the forward pass, which of the backward pass ---------------------------------------
+
+    def split(self) -> None:
+        """Tell the groups that move the loss from those that do not."""
+        for group in self.groups:
+            if group.site.role == "use":
+                self.forward.append(group)
+            elif not self._moves_loss(group.events):
+                self.backward.append(group)
+            else:
+                back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
+                for found, is_back in ((self.backward, True), (self.forward, False)):
+                    events = tuple(event for event in group.events if (event in back) is is_back)
+                    if events:
+                        found.append(Group(group.site, events))
+        self.forward.sort(key=lambda group: group.site.role == "use")
+        self.truth.watched = frozenset(event for group in self.forward for event in group.events)
+
+    def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
+        """The executions of a helper function, apart by the lines from which it was called."""
+        parts: dict[tuple[int, ...], list[Event]] = {}
+        for event in group.events:
+            parts.setdefault(self.truth.base.recorder.callers[event], []).append(event)
+        return [tuple(each) for each in parts.values()] if len(parts) > 1 else []
+
+    def _moves_loss(self, events: tuple[Event, ...]) -> bool:
+        """Whether other values of these events give another loss."""
+        if events not in self._is_forward:
+            outcome, loss = self._random_run(events, self.shapes(events))[1], self.truth.base.loss
+            self._is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
+        return self._is_forward[events]
+
+    # What the gradient becomes -------------------------------------------------------------------------------
+
+    def shapes(self, events: tuple[Event, ...]) -> tuple[tuple[int, ...], ...]:
+        """The shapes that the events have."""
+        return tuple(self.truth.base.values[event].shape for event in events)
+
+    def _replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+        changes = {event: put(array) for event, array in zip(events, new, strict=True)}
+        return self.truth.program.run(changes=changes)
+
+    def _random_run(
+        self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]
+    ) -> tuple[list[Array], Outcome | None]:
+        """Random arrays of these shapes, and the run with them in the place of the events."""
+        if (events, shapes) not in self._runs:
+            sizes = [rms(self.truth.base.values[event]) for event in events]
+            normal = self.truth.rng.standard_normal
+            new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
+            self._runs[events, shapes] = new, self._replaced(events, new)
+        return self._runs[events, shapes]
+
+    def response(self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]) -> Response | None:
+        """The response to a group that is replaced by arrays of these shapes; None where no wrong tensor has any."""
+        key = events, shapes
+        if key not in self._responses:
+            new, ahead = self._random_run(events, shapes)
+            self._responses[key] = None
+            keeps = ahead is not None and self.truth.base.gradient.keys() <= ahead.gradient.keys()
+            if ahead and keeps and any(self._differs(ahead, name) for name in self.wrong):
+                zero = self._replaced(events, [np.zeros(shape) for shape in shapes])
+                if zero:
+                    random = dict(zip(events, new, strict=True))
+                    self._responses[key] = Response(random, zero.gradient, ahead.gradient)
+        return self._responses[key]
+
+    def _differs(self, outcome: Outcome, name: str) -> bool:
+        old, new = self.truth.base.gradient.get(name), outcome.gradient.get(name)
+        return new is not None and (old is None or not np.array_equal(old, new))
+
+    # Repairs -------------------------------------------------------------------------------------------------
+
+    def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
+        """Every group whose truth makes all wrong tensors right that depend on it, and no right one wrong.
+
+        apart: also those that make only some right, or none without another one; this takes more calls.
+        """
+        for group in self.backward:
+            found = []
+            for target in self._targets(group):
+                tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
+                first = next((each for each in tried if each is not None), None)
+                found += [] if first is None else [first]
+            yield from sorted(found, key=_rank, reverse=True)
+
+    def _targets(self, group: Group) -> Iterator[Target]:
+        """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
+        shapes = self.shapes(group.events)
+        own = shapes[-1]
+        touches = self.response(group.events, shapes) is not None
+        for name in self.wrong:
+            is_lost = name not in self.truth.base.gradient
+            is_alike = touches and own == self.truth.program.structure.leaf(name).shape
+            if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
+                yield Target(name)
+        for each in self.forward:
+            is_alike = touches and set(shapes) <= set(self.shapes(each.events))
+            if is_alike or is_gradient_of(group.site.stem, each.site.stem):
+                yield Target(each.site.name or each.site.text, each)
+
+    def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
+        if target.group is None:
+            yield ((group.events[-1], (-1, 0)),)
+        else:
+            yield from alignments(group.events, target.group.events, self.order)
+
+    def _may_fit(self, target: Target, pairs: tuple[Pair, ...]) -> bool:
+        """Whether A = s Jᵀ holds for one execution alone, whose tangents cost nothing more.
+
+        It is the last one that has any effect: what follows it does not lead through the same line again.
+        """
+        if target.group is None or len(pairs) == 1:
+            return True
+        for back, ahead in reversed(pairs):
+            response = self.response((back,), (self._shape(target, ahead),))
+            if response is not None:
+                moved = [name for name in self.wrong if response.moves(name)]
+                return any(self._factor((name,), target, ((back, ahead),), response) for name in moved)
+        return False
+
+    def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
+        if target.group is None:
+            return self.truth.program.structure.leaf(target.name).shape
+        return self.truth.base.values[forward].shape
+
+    def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
+        """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
+        if not self._may_fit(target, pairs):
+            return None
+        events = tuple(back for back, _ in pairs)
+        shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
+        response = self.response(events, shapes)
+        if response is None:
+            return None
+        moved = [name for name in self.truth.program.structure.names if response.moves(name)]
+        wrong = tuple(name for name in moved if name in self.wrong)
+        right = tuple(name for name in moved if name not in self.wrong)
+        factor = self._factor(wrong, target, pairs, response) if wrong else None
+        rest: dict[str, Array] = {}
+        if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
+            rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
+        elif apart:
+            factor, rest = self._one_by_one(wrong, target, pairs, response)
+        if not rest or factor is None:
+            return None
+        tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
+        if right:
+            if self._factor(right, target, pairs, response, factor) is None:
+                return None
+            if not self.is_zero(right, self._rest(right, target, pairs, response)):
+                tensors = frozenset()
+        return Repair(group, target, pairs, tensors, factor, rest)
+
+    def _one_by_one(
+        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response
+    ) -> tuple[float | None, dict[str, Array]]:
+        """The factor, and by tensor what is left of its error, for the tensors of which A = s Jᵀ holds.
+
+        A later mistake may look like a factor: s = 1 is tried on all of them first.
+        """
+        factor: float | None = 1.0
+        fitting = [name for name in names if self._factor((name,), target, pairs, response, 1.0)]
+        if not fitting:
+            factor = None
+            for name in names:
+                found = self._factor((name,), target, pairs, response, factor)
+                if found is not None:
+                    factor = found
+                    fitting.append(name)
+        return factor, {name: self._rest((name,), target, pairs, response) for name in fitting}
+
+    def error(self, name: str) -> Array:
+        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
+        truth, got = self.truth, self.truth.base.gradient
+        if name not in got:
+            return np.full(DIRECTIONS, np.nan)
+        return np.array([truth.slope((name,), j) - truth.along(got, (name,), j) for j in range(DIRECTIONS)])
+
+    def is_zero(self, names: Names, rest: Array) -> bool:
+        """Whether what is left of the error of tensors is rounding."""
+        return bool(np.all(np.abs(rest) <= self.slack(names)))
+
+    def slack(self, names: Names) -> Array:
+        """What may be left of the error of tensors along each direction."""
+        truth = self.truth
+        size = truth.size(truth.base.gradient, tuple(name for name in names if name in truth.base.gradient))
+        size = size if np.isfinite(size) else 0.0
+        return np.array([3 * truth.slack(size, truth.slope(names, j)) for j in range(DIRECTIONS)])
+
+    def _factor(
+        self,
+        names: Names,
+        target: Target,
+        pairs: tuple[Pair, ...],
+        response: Response,
+        factor: float | None = None,
+    ) -> float | None:
+        """The s with which A = s Jᵀ for these tensors; None where there is none, or another one than `factor`."""
+        truth, change = self.truth, response.change(names)
+        slack = truth.rtol * truth.size(change, names)
+        sides = []
+        for j in range(DIRECTIONS):
+            moved = self._tangents(target, pairs, names, j)
+            if moved is None:
+                return None
+            wanted = sum(
+                float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
+            )
+            sides.append((truth.along(change, names, j), wanted))
+        candidates = [1.0 if factor is None else factor]
+        if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:
+            candidates.append(sides[0][0] / sides[0][1])
+        for s in candidates:
+            if all(abs(got - s * wanted) <= slack for got, wanted in sides):
+                return s
+        return None
+
+    def _tangents(self, target: Target, pairs: tuple[Pair, ...], names: Names, j: int) -> list[Array] | None:
+        if target.group is None:
+            own = self.truth.program.structure.places[target.name]
+            return [self.truth.direction(names, j)[own].reshape(self._shape(target, pairs[0][1]))]
+        return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
+
+    def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:
+        """<dL/dθ, v> - <g(0), v> - <dL/dk, J v>, for each direction."""
+        truth, found = self.truth, []
+        for j in range(DIRECTIONS):
+            if target.group is None:
+                through = truth.slope((target.name,), j) if target.name in names else 0.0
+            else:
+                moved = self._tangents(target, pairs, names, j)
+                assert moved is not None
+                through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
+            found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
+        return np.array(found)
+
+
+def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
+    """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
+    name = repair.target.name
+    is_named = is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
+    is_value = repair.target.group is None or repair.target.group.site.role != "use"
+    return len(repair.tensors), repair.factor == 1, is_named, is_value

@@ -1,0 +1,263 @@
+"""Sites: the places of the user's source at which a value comes into being, and the same source with a probe at each.
+
+    dh = dlogits @ W2.T        becomes   dh = __at__(7, __at__(5, dlogits) @ __at__(6, W2.T))
+    dW += x.T @ dz                       dW += __at__(8, …); dW = __after__(9, dW)
+    dz[z <= 0] = 0                       dz[z <= 0] = 0; __inside__(10, dz, …)
+
+The probes are functions of backprop.check.lines.events. They hand on what they are given.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+AT, AFTER, INSIDE = "__backprop_at__", "__backprop_after__", "__backprop_inside__"
+
+Role = Literal["value", "use", "change"]
+"""value: the result of an operation, or what is assigned. use: one place at which a variable is read.
+
+change: the array as it is after a statement that changes it in place.
+"""
+
+_NO_VALUES = {"shape", "ndim", "size", "dtype"}
+"""Attributes of an array that are no derivative, and whose probes would only cost time."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place of the source. name: the variable that is assigned there; empty where the place is inside a line."""
+
+    number: int
+    path: str
+    line: int
+    column: int
+    role: Role
+    name: str
+    text: str
+
+    @property
+    def stem(self) -> str:
+        """The name without its object and its index: `dh` for `grads["dh"][t]` and for `self.dh`."""
+        return stem(self.name)
+
+
+def stem(name: str) -> str:
+    """The last word of a name, or the word in its index: `W1` for `params["W1"]`, `dh` for `self.dh[t]`."""
+    try:
+        node: ast.AST = ast.parse(name, mode="eval").body
+    except SyntaxError:  # such as the key `class`
+        return name
+    while isinstance(node, ast.Subscript):
+        if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+            return node.slice.value
+        node = node.value
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def instrument(source: str, path: str, sites: list[Site]) -> ast.Module:
+    """The tree of a source with its probes; the sites are appended to `sites`."""
+    tree = ast.parse(source)
+    modules = {
+        (alias.asname or alias.name).split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for alias in node.names
+    }
+    module: ast.Module = _Probes(path, sites, modules).visit(tree)
+    return ast.fix_missing_locations(module)
+
+
+class _Probes(ast.NodeTransformer):
+    """Puts a probe around every operation, call, reading and assignment."""
+
+    def __init__(self, path: str, sites: list[Site], modules: set[str]) -> None:
+        self.path, self.sites, self.modules = path, sites, modules
+
+    # Expressions -----------------------------------------------------------------------------------------
+
+    def _probe(self, node: ast.expr, role: Role, name: str = "", text: str = "") -> ast.expr:
+        return self._call(AT, node, role, name, text or ast.unparse(node), node)
+
+    def _call(
+        self, probe: str, place: ast.expr | ast.stmt, role: Role, name: str, text: str, *values: ast.expr
+    ) -> ast.expr:
+        site = Site(len(self.sites), self.path, place.lineno, place.col_offset, role, name, text)
+        self.sites.append(site)
+        call = ast.Call(ast.Name(probe, ast.Load()), [ast.Constant(site.number), *values], [])
+        return ast.copy_location(call, place)
+
+    def _operation(self, node: ast.expr) -> ast.expr:
+        text = ast.unparse(node)
+        return self._probe(self._inner(node), "value", text=text)
+
+    visit_BinOp = visit_UnaryOp = visit_IfExp = _operation
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        return self._operation(node)
+
+    def _inner(self, node: ast.expr) -> ast.expr:
+        """The node with probes inside it, and none of its own."""
+        if isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                node.func.value = self.visit(node.func.value)
+            node.args = [self.visit(each) for each in node.args]
+            for keyword in node.keywords:
+                keyword.value = self.visit(keyword.value)
+        elif isinstance(node, ast.Attribute | ast.Subscript):  # an index holds no derivative
+            node.value = self.visit(node.value)
+        elif not isinstance(node, ast.Name):
+            self.generic_visit(node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if not isinstance(node.ctx, ast.Load) or node.id in self.modules:
+            return node
+        return self._probe(node, "use")
+
+    def _read(self, node: ast.Attribute | ast.Subscript) -> ast.expr:
+        if not isinstance(node.ctx, ast.Load) or self._is_plain(node):
+            return node
+        text = ast.unparse(node)
+        return self._probe(self._inner(node), "use", text=text)
+
+    visit_Attribute = visit_Subscript = _read
+
+    def _is_plain(self, node: ast.expr) -> bool:
+        """Whether it reads a module, such as `np.linalg`, or a shape."""
+        while isinstance(node, ast.Attribute | ast.Subscript):
+            if isinstance(node, ast.Attribute) and node.attr in _NO_VALUES:
+                return True
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self.modules
+
+    def visit_Dict(self, node: ast.Dict) -> ast.expr:
+        for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+            is_named = isinstance(key, ast.Constant) and isinstance(key.value, str)
+            name = f"_[{key.value!r}]" if is_named else ""  # type: ignore[union-attr]
+            node.values[k] = self._assigned(value, name) if name else self.visit(value)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        return node
+
+    # Statements ------------------------------------------------------------------------------------------
+
+    def _assigned(self, value: ast.expr, name: str) -> ast.expr:
+        text = ast.unparse(value)
+        return self._probe(self._inner(value), "value", name, text)
+
+    def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
+        first = node.targets[0]
+        if isinstance(first, ast.Tuple | ast.List):
+            return self._unpacked(node, first)
+        changed = [each for each in node.targets if isinstance(each, ast.Subscript)]
+        node.value = self._assigned(node.value, ast.unparse(first))
+        return [node, *(self._changed(node, each) for each in changed)]
+
+    def _unpacked(self, node: ast.Assign, targets: ast.Tuple | ast.List) -> list[ast.stmt]:
+        """`a, b = …`: each name has its value probed."""
+        values = node.value
+        both = [*values.elts, *targets.elts] if isinstance(values, ast.Tuple) else []
+        is_paired = len(both) == 2 * len(targets.elts) and not any(isinstance(e, ast.Starred) for e in both)
+        if isinstance(values, ast.Tuple) and is_paired:
+            pairs = zip(values.elts, targets.elts, strict=True)
+            values.elts = [self._assigned(value, ast.unparse(target)) for value, target in pairs]
+            return [node]
+        node.value = self.visit(values)
+        names = [each for each in targets.elts if isinstance(each, ast.Name)]
+        return [node, *(self._again(node, each, AT, "value") for each in names)]
+
+    def _again(self, node: ast.stmt, target: ast.Name | ast.Attribute, probe: str, role: Role) -> ast.stmt:
+        """`target = probe(target)`."""
+        name = ast.unparse(target)
+        value = self._call(probe, node, role, name, ast.unparse(node), ast.parse(name, mode="eval").body)
+        return ast.copy_location(ast.Assign([target], value), node)
+
+    def _changed(self, node: ast.stmt, target: ast.expr) -> ast.stmt:
+        """`__inside__(root, root[i], …)`: the first of them that is an array has been changed in place."""
+        levels = [target]
+        while isinstance(levels[0], ast.Subscript):
+            levels.insert(0, levels[0].value)
+        calls = [any(isinstance(each, ast.Call) for each in ast.walk(level)) for level in levels]
+        read = levels[: calls.index(True)] if any(calls) else levels  # a call is not repeated
+        values = [ast.parse(ast.unparse(each), mode="eval").body for each in read]
+        name = ast.unparse(target)
+        return ast.copy_location(
+            ast.Expr(self._call(INSIDE, node, "change", name, ast.unparse(node), *values)), node
+        )
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        if node.value is not None:
+            node.value = self._assigned(node.value, ast.unparse(node.target))
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> list[ast.stmt]:
+        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
+        assert isinstance(text, ast.stmt)
+        node.value = self.visit(node.value)
+        if isinstance(node.target, ast.Subscript):
+            after = self._changed(text, node.target)
+        else:
+            after = self._again(text, node.target, AFTER, "change")
+        return [node, after]
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
+        """A call for its own sake, such as `np.add.at(dE, i, d)` or `np.exp(a, out=b)`, may change an array."""
+        call = node.value
+        if not isinstance(call, ast.Call):
+            return node if isinstance(call, ast.Constant) else self.generic_visit(node)  # type: ignore[return-value]
+        changed = [*call.args[:1], *(each.value for each in call.keywords if each.arg == "out")]
+        if isinstance(call.func, ast.Attribute):
+            changed.append(call.func.value)
+        text = ast.copy_location(ast.parse(ast.unparse(node)).body[0], node)
+        assert isinstance(text, ast.stmt)
+        changed = [each for each in changed if self._is_place(each)]
+        after = [self._changed(text, each) for each in changed]
+        for each in changed:  # the call is to be given the very array
+            each._is_changed = True  # type: ignore[attr-defined]
+        node.value = self._inner(call)
+        return [node, *after]
+
+    def _is_place(self, node: ast.expr) -> bool:
+        is_place = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        return is_place and not self._is_plain(node)
+
+    def visit(self, node: ast.AST) -> Any:
+        """Visit a node, unless it is an array that a call changes."""
+        return node if getattr(node, "_is_changed", False) else super().visit(node)
+
+    # What is left as it is -------------------------------------------------------------------------------
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return self._body(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
+        return self._body(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return self._body(node)
+
+    def _body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.stmt:
+        """Its statements; decorators, defaults and annotations were run when it was defined."""
+        node.body = self._statements(node.body)
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        node.body = self.visit(node.body)
+        return node
+
+    def visit_match_case(self, node: ast.match_case) -> ast.match_case:
+        node.body = self._statements(node.body)
+        return node
+
+    def _statements(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        found: list[ast.stmt] = []
+        for each in statements:
+            new = self.visit(each)
+            found += new if isinstance(new, list) else [new]
+        return found

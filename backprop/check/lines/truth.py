@@ -1,0 +1,225 @@
+"""Truth: how the loss and the intermediates of the forward pass move along directions of the parameters.
+
+slope of a tensor    (L(θ + hv) - L(θ - hv)) / 2h, for random directions v of one tensor
+tangent of an event  (k(θ + hv) - k(θ - hv)) / 2h = J v, while all other events of its group are held at their values
+slope of events      (L(k + hw) - L(k - hw)) / 2h = <dL/dk, w>
+
+None of them costs more for a large array than for a small one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import Change, Event
+from backprop.check.lines.program import Outcome, Program
+
+Names = tuple[str, ...]
+"""Tensors whose directions are taken together."""
+DIRECTIONS = 2
+"""Random directions of each tensor: one for a factor that is not known, one for the test."""
+_STEP, _FINER = 1 / 6, 1 / 8
+"""Of the cube root of eps, the step at which truncation and rounding are equal; and of that, a second step."""
+_ROUGHEST, _LOSES = 1e-5, 300.0
+"""What a slope may be off, relative to its size: 1e-5 in float64, 300 eps^(2/3) in float32."""
+_ROUNDS = 30.0
+"""Roundings of the loss, or of an intermediate, that a quotient may show."""
+
+
+def add(moved: Array) -> Change:
+    """The change that adds `moved` to a value."""
+    return lambda value: value + moved
+
+
+def put(new: Array) -> Change:
+    """The change that puts `new` in the place of a value."""
+    return lambda _: new
+
+
+def rms(value: Array) -> float:
+    """The size of an array's entries; 1 where they are all zero."""
+    with np.errstate(all="ignore"):
+        size = float(np.sqrt(np.mean(np.square(value, dtype=np.float64))))
+    return size if np.isfinite(size) and size > 0 else 1.0
+
+
+@dataclass
+class Truth:
+    """The true slopes of a program at its point. base: the run without any change."""
+
+    program: Program
+    base: Outcome
+    rng: np.random.Generator
+    directions: dict[str, list[Array]] = field(default_factory=dict)
+    slopes: dict[tuple[str, int], float] = field(default_factory=dict)
+    watched: frozenset[Event] = frozenset()
+    _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
+    _tangents: dict[tuple[tuple[Event, ...], Names, int], list[Array] | None] = field(default_factory=dict)
+    _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
+    _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.step = _STEP * float(np.cbrt(self.base.eps))
+        self.rtol = max(_ROUGHEST, _LOSES * float(np.cbrt(self.base.eps)) ** 2)
+        self.noise = _ROUNDS * self.base.eps * (abs(self.base.loss) + 1e-3) / self.step
+        structure = self.program.structure
+        for name, places in structure.places.items():
+            size = rms(self.point_of(name))
+            self.directions[name] = []
+            for _ in range(DIRECTIONS):
+                v = np.zeros(structure.size)
+                v[places] = size * self.rng.standard_normal(len(places))
+                self.directions[name].append(v)
+
+    # Tensors ---------------------------------------------------------------------------------------------
+
+    def direction(self, names: Names, j: int) -> Array:
+        """The j-th direction of several tensors together, (p,)."""
+        return sum((self.directions[name][j] for name in names), np.zeros(self.program.structure.size))
+
+    def slope(self, names: Names, j: int) -> float:
+        """The slope of the loss along the j-th direction of tensors; NaN where there is none."""
+        for name in names:
+            if (name, j) not in self.slopes:
+                self.slopes[name, j] = self._tensor_slope(name, j, self.step)
+        return float(sum(self.slopes[name, j] for name in names))
+
+    def _tensor_slope(self, name: str, j: int, step: float) -> float:
+        moved = step * self.directions[name][j]
+        up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
+        return (up.loss - down.loss) / (2 * step) if up and down else np.nan
+
+    def along(self, gradient: Mapping[str, Array], names: Names, j: int) -> float:
+        """The slope that a gradient promises along the j-th direction of tensors."""
+        places = self.program.structure.places
+        return sum(
+            float(np.dot(gradient[name].reshape(-1), self.directions[name][j][places[name]]))
+            for name in names
+        )
+
+    def size(self, gradient: Mapping[str, Array], names: Names) -> float:
+        """The size that a slope along a random direction has by chance."""
+        sizes = [np.linalg.norm(gradient[name]) * rms(self.point_of(name)) for name in names]
+        return float(np.linalg.norm(sizes))
+
+    def point_of(self, name: str) -> Array:
+        """The values of a tensor."""
+        return self.program.point[self.program.structure.places[name]]
+
+    def slack(self, size: float, *values: float) -> float:
+        """What a slope may be off that is put together from these values."""
+        return self.rtol * (size + sum(map(abs, values))) + self.noise
+
+    def is_wrong(self, name: str) -> bool:
+        """Whether the gradient of a tensor differs from the loss's slope, along any direction, for two steps."""
+        got = self.base.gradient.get(name)
+        if got is None or not np.all(np.isfinite(got)):
+            return True
+        for j in range(DIRECTIONS):
+            promised, true = self.along(self.base.gradient, (name,), j), self.slope((name,), j)
+            slack = self.slack(self.size(self.base.gradient, (name,)), promised, true)
+            if not abs(promised - true) > slack:
+                continue
+            finer = self._tensor_slope(
+                name, j, self.step * _FINER
+            )  # a kink, or noise, shows otherwise with it
+            if abs(finer - true) <= slack + 2 * self.noise / _FINER < abs(promised - true):
+                return True
+        return False
+
+    # Events ----------------------------------------------------------------------------------------------
+
+    def tangents(self, events: tuple[Event, ...], names: Names, j: int) -> list[Array] | None:
+        """How each of the events moves along the j-th direction of tensors while the others are held."""
+        if len(events) == 1:  # nothing is held: the same runs tell it of all events
+            found = [self._free_tangents(name, j).get(events[0]) for name in names]
+            return None if any(each is None for each in found) else [sum(found)]  # type: ignore[arg-type, list-item]
+        key = events, names, j
+        if key not in self._tangents:
+            held = {each: put(self.base.values[each]) for each in events}
+            moved = self._moved(frozenset(events), self.direction(names, j), held)
+            has_all = all(each in moved for each in events)
+            self._tangents[key] = [moved[each] for each in events] if has_all else None
+        return self._tangents[key]
+
+    def _free_tangents(self, name: str, j: int) -> dict[Event, Array]:
+        if (name, j) not in self._free:
+            self._free[name, j] = self._moved(self.watched, self.directions[name][j], {})
+        return self._free[name, j]
+
+    def _moved(
+        self, events: frozenset[Event], direction: Array, changes: dict[Event, Change]
+    ) -> dict[Event, Array]:
+        moved = self.step * direction
+        up, down = (self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1))
+        found: dict[Event, Array] = {}
+        if not up or not down:
+            return found
+        for each in events & up.values.keys() & down.values.keys():
+            if not up.values[each].shape == down.values[each].shape == self.base.values[each].shape:
+                continue
+            found[each] = (up.values[each].astype(np.float64) - down.values[each]) / (2 * self.step)
+        return found
+
+    def slope_along(self, events: Sequence[Event], moves: Sequence[Array]) -> float:
+        """The slope of the loss where each event is moved along an array."""
+
+        def loss(step: float) -> float:
+            changes = {each: add(step * move) for each, move in zip(events, moves, strict=True)}
+            outcome = self.program.run(changes=changes)
+            return outcome.loss if outcome else np.nan
+
+        return (loss(self.step) - loss(-self.step)) / (2 * self.step)
+
+    def slope_through(self, events: tuple[Event, ...], names: Names, j: int, moves: Sequence[Array]) -> float:
+        """<dL/dk, J v>: the part of the slope along the j-th direction of tensors that leads through the events."""
+        if (events, names, j) not in self._through:
+            self._through[events, names, j] = self.slope_along(events, moves)
+        return self._through[events, names, j]
+
+    def event_slope(self, event: Event, j: int) -> tuple[Array, float]:
+        """A random direction of an event, and the slope of the loss along it."""
+        if (event, j) not in self._along:
+            value = self.base.values[event]
+            w = rms(value) * self.rng.standard_normal(value.shape)
+            self._along[event, j] = w, self.slope_along([event], [w])
+        return self._along[event, j]
+
+    def factor(self, value: Array, event: Event) -> float | None:
+        """The k for which `value` is k times the derivative of the loss by an event; None where there is none."""
+        shape = self.base.values[event].shape
+        is_alike = [k for k in value.shape if k != 1] == [k for k in shape if k != 1]
+        if not is_alike or not np.all(np.isfinite(value)):
+            return None
+        value = value.reshape(shape)
+        ratios = []
+        for j in range(DIRECTIONS if value.size > 1 else 1):
+            w, slope = self.event_slope(event, j)
+            size = rms(value) * rms(w) * np.sqrt(value.size)
+            if not abs(slope) > 10 * self.noise or size == 0:
+                return None
+            ratios.append((float(np.vdot(value, w)) / slope, size / abs(slope)))
+        (first, width), (last, _) = ratios[0], ratios[-1]
+        slack = self.rtol * (width + abs(first)) + self.noise * abs(first) / abs(
+            self.event_slope(event, 0)[1]
+        )
+        if abs(first - 1) <= slack and abs(last - 1) <= slack:
+            return 1.0
+        return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None
+
+    def slope_of(self, name: str, event: Event, direction: Array, *, is_tensor: bool) -> float:
+        """The slope of the loss along one direction (size,) of a tensor, or of an event."""
+        if not is_tensor:
+            value = self.base.values[event]
+            size = rms(value)
+            return self.slope_along([event], [size * direction.reshape(value.shape)]) / size
+        places = self.program.structure.places[name]
+        size = rms(self.point_of(name))
+        moved = np.zeros(self.program.structure.size)
+        moved[places] = self.step * size * direction
+        up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
+        return (up.loss - down.loss) / (2 * self.step * size) if up and down else np.nan

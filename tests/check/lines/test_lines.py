@@ -1,0 +1,198 @@
+"""The finder of lines names the planted line, says what is wrong with it, and names none in right code."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from backprop.check.lines import find_lines, find_lines_of_gradient
+
+PLANTED = Path(__file__).parents[2] / "planted" / "lines"
+
+
+def _suite():
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("planted_lines_suite", PLANTED / "suite.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+suite = _suite()
+NUMPY = [name for name in suite.SLIPS if name != "torch_no_grad"]
+
+
+def slip(name, *planted):
+    """The case of a pass with the slips whose wrong piece is given."""
+    slips = [next(each for each in suite.SLIPS[name] if each[1] == wrong) for wrong in planted]
+    return suite.Case(name, tuple(slips))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", NUMPY)
+def test_no_line_of_right_code_is_named(name, dtype, tmp_path):
+    lines = suite.find(suite.Case(name, ()), tmp_path, dtype)
+    assert (lines.wrong, lines.note, list(lines)) == ((), "", [])
+
+
+SAMPLE = [
+    slip("two_layers", "dz2[np.arange(n), y] += 1"),
+    slip("two_layers", "dz2 /= n - 1"),
+    slip("batch_norm", "dcentred += 2 * centred * dvar"),
+    slip("batch_norm", "dmean = -dcentred"),
+    slip("layer_norm", "gv = gr * 0.5 * r**3"),
+    slip("attention", "dk = dscores @ q"),
+    slip("class_with_cache", "dZ = dA * (1 - A_prev)"),
+    slip("per_sample", "nabla_b[-l] += delta / 2"),
+]
+
+
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
+def test_the_planted_line_is_the_only_one_that_is_named(case, tmp_path):
+    lines = suite.find(case, tmp_path)
+    assert [line.line for line in lines] == case.planted
+    assert lines.unplaced == ()
+    assert lines.calls <= 2200
+
+
+def rnn(W, xs):
+    """A recurrence with a slip: the way back leaves the slope out."""
+    hs = [np.zeros(2)]
+    for x in xs:
+        hs.append(np.tanh(hs[-1] @ W + x))
+    loss = sum(np.sum(h**2) for h in hs)
+    dW, dh_next = np.zeros_like(W), np.zeros(2)
+    for t in reversed(range(len(xs))):
+        dh = 2 * hs[t + 1] + dh_next
+        dz = dh * (1 - hs[t + 1] ** 2)
+        dW += np.outer(hs[t], dz)
+        dh_next = dh @ W.T
+    return loss, dW
+
+
+def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
+    rng = np.random.default_rng(0)
+    lines = find_lines(rnn, rng.standard_normal((2, 2)), rng.standard_normal((4, 2)))
+    assert lines.note == ""
+    assert len(lines) == 1, repr(lines)
+    (line,) = lines
+    assert line.source == "dh_next = dh @ W.T"
+    assert line.calls == 4
+
+
+def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
+    case = slip("two_layers", "dW2 += 0.05 * W2", "dz1 = da1")
+    lines = suite.find(case, tmp_path)
+    assert [line.line for line in lines] == case.planted
+
+
+def test_a_missing_slope_is_said_with_the_line_it_belongs_to(tmp_path):
+    (line,) = suite.find(slip("two_layers", "dz1 = da1"), tmp_path)
+    assert line.kind == "activation-derivative-missing"
+    assert "dz1 is to be dL/d(z1), z1 of line 9. It equals dL/d(a1), a1 of line 10" in line.message
+
+
+def test_an_axis_that_is_not_summed_is_said(tmp_path):
+    (line,) = suite.find(slip("batch_norm", "dmean = -dcentred"), tmp_path)
+    assert line.kind == "wrong-shape"
+    assert "Its sum over axis 0 is right" in line.message
+
+
+def test_an_operation_inside_a_line_is_named_with_its_column(tmp_path):
+    (line,) = suite.find(slip("atomic_softmax", "dbndiff += bndiff * dbndiff2"), tmp_path)
+    assert line.source[line.column - 4 :] == "bndiff * dbndiff2"
+    assert line.kind == "constant-factor"
+
+
+def test_a_line_is_printed_as_editors_read_it_and_as_json(tmp_path):
+    lines = suite.find(slip("two_layers", "dz1 = da1"), tmp_path)
+    assert len(lines) == 1, repr(lines)
+    (line,) = lines
+    assert lines.annotations.startswith(f"{line.file}:24:11: dz1 is to be")
+    assert json.loads(json.dumps(lines.to_dict()))["lines"][0]["line"] == 24
+    assert "is wrong in W1 and b1." in str(lines)
+    assert "<td>24</td><td><code>dz1 = da1</code></td>" in lines._repr_html_()
+
+
+def test_the_functions_are_as_before_after_the_search():
+    module = suite.load(PLANTED / "passes" / "batch_norm.py", "planted_as_before")
+    before = {name: value.__code__ for name, value in vars(module).items() if hasattr(value, "__code__")}
+    point, data = module.example(np.random.default_rng(0))
+    find_lines(module.step, point, *data)
+    assert all(getattr(module, name).__code__ is code for name, code in before.items())
+
+
+def hidden(x):
+    return np.tanh(x["W"] @ np.arange(1.0, 4.0))
+
+
+def loss_of(x):
+    return float(np.sum(hidden(x) ** 2))
+
+
+def gradient_of(x):
+    h = hidden(x)
+    dh = 2 * h
+    dz = dh * (1 - h)
+    return {"W": np.outer(dz, np.arange(1.0, 4.0))}
+
+
+def value_and_gradient_of(x):
+    return loss_of(x), gradient_of(x)
+
+
+@pytest.mark.parametrize("gradient", [gradient_of, value_and_gradient_of])
+def test_a_function_and_its_gradient_are_one_program(gradient):
+    point = {"W": np.random.default_rng(0).standard_normal((2, 3))}
+    (line,) = find_lines_of_gradient(loss_of, gradient, point)
+    assert line.source == "dz = dh * (1 - h)"
+
+
+def test_a_function_without_source_is_refused_in_a_sentence():
+    space = {}
+    exec("def step(x):\n    return (x**2).sum(), 3 * x", space)
+    lines = find_lines(space["step"], np.ones(3))
+    assert "The source of step was not found" in lines.note
+    assert not lines
+
+
+def test_a_compiled_function_is_refused_in_a_sentence():
+    assert "is compiled" in find_lines(np.linalg.norm.__call__, np.ones(3)).note
+
+
+def test_a_random_loss_is_refused_in_a_sentence():
+    rng = np.random.default_rng(0)
+
+    def step(x):
+        return float(rng.random() * np.sum(x)), x
+
+    assert "expected one loss" in find_lines(step, np.ones(3)).note
+
+
+def test_what_is_drawn_from_the_global_generator_is_the_same_in_every_run():
+    def step(x):
+        keep = np.random.rand(*x.shape) > 0.3  # noqa: NPY002
+        y = x * keep
+        loss = np.sum(y**2)
+        dy = 2 * y
+        dx = dy
+        dx = dx * 3 * keep
+        return loss, dx
+
+    (line,) = find_lines(step, np.arange(1.0, 9.0))
+    assert line.source.startswith("dx = dx * 3")
+
+
+def test_a_search_that_runs_out_of_calls_says_so(tmp_path):
+    case = slip("lstm", "dh_next = -dz @ Wh.T")
+    path = tmp_path / "few.py"
+    path.write_text(case.source, encoding="utf-8")
+    module = suite.load(path, "few")
+    point, data = module.example(np.random.default_rng(0))
+    lines = find_lines(module.step, point, *data, max_calls=100)
+    assert "took all its 100 calls" in lines.note
+    assert lines.wrong == ("Wx", "Wh", "b")
