@@ -27,6 +27,8 @@ from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sentence_of_sum, subsets
 from backprop.check.slope_names import named_slope
 
+_MOST_PAIRS = 3_000_000
+"""Numbers that are compared to tell which row, or which column, stands in the place of which."""
 _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
@@ -150,7 +152,7 @@ def _reordered(one: Local) -> tuple[str, str] | None:
             "reordered",
             "Each upstream entry arrives with the right values at other entries than it should.",
         )
-    if len(one.true) > 1 and np.all(np.any(there, 1)):
+    if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
         apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
         if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
             order = [int(k) for k in np.argmax(apart, 1)]
@@ -161,7 +163,7 @@ def _reordered(one: Local) -> tuple[str, str] | None:
 
 def _same_columns(one: Local, slack: float) -> str | None:
     """Which column stands in the place of which, where the columns are the right ones."""
-    if one.true.shape[1] > 400:
+    if one.true.shape[1] * one.true.size > _MOST_PAIRS:
         return None
     apart = np.max(np.abs(one.claimed.T[:, None] - one.true.T[None]), 2) <= slack
     if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
