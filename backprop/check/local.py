@@ -19,6 +19,8 @@ from backprop.check.oracle import FunctionOracle, GradientOracle
 from backprop.check.product import Product
 from backprop.check.report import Evidence
 
+_MOST_ROWS = 1000
+"""Entries of the output: each takes a call of the backward pass."""
 _MOST_NUMBERS = 50_000
 """Entries of a Jacobian by one tensor that is compared entry by entry."""
 _COMPLEX, _CENTRAL = 1, 12

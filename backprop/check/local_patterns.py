@@ -22,11 +22,14 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.local import Local
+from backprop.check.local_products import outer_product, path
 from backprop.check.patterns import where
 from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sentence_of_sum, subsets
 from backprop.check.slope_names import named_slope
 
+_MOST_PAIRS = 3_000_000
+"""Numbers that are compared to tell which row, or which column, stands in the place of which."""
 _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
@@ -47,8 +50,8 @@ def _first(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding
         _as_constants,
         _direct_term,
         _shared_term,
-        _outer_product,
-        lambda local: _path(local, others),
+        outer_product,
+        lambda local: path(local, others),
         _invariance,
     )
     for pattern in patterns:
@@ -150,7 +153,7 @@ def _reordered(one: Local) -> tuple[str, str] | None:
             "reordered",
             "Each upstream entry arrives with the right values at other entries than it should.",
         )
-    if len(one.true) > 1 and np.all(np.any(there, 1)):
+    if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
         apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
         if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
             order = [int(k) for k in np.argmax(apart, 1)]
@@ -161,7 +164,7 @@ def _reordered(one: Local) -> tuple[str, str] | None:
 
 def _same_columns(one: Local, slack: float) -> str | None:
     """Which column stands in the place of which, where the columns are the right ones."""
-    if one.true.shape[1] > 400:
+    if one.true.shape[1] * one.true.size > _MOST_PAIRS:
         return None
     apart = np.max(np.abs(one.claimed.T[:, None] - one.true.T[None]), 2) <= slack
     if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
@@ -294,113 +297,6 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
         f"they share ({term}) is left out or wrong."
     )
     return "shared-term", seen
-
-
-def _outer_product(one: Local) -> tuple[str, str] | None:
-    """Of a ⊗ b in every row one factor is right and the other is not, and the one that is right is known.
-
-    It is known as x where it is a row of an input, and as the upstream gradient where it is 1 at its own entry.
-    """
-    if len(one.columns) != 2 or min(one.columns) < 2 or not one.rows:
-        return None
-    wrong, right, words = np.flatnonzero(np.any(one.off, 1)), [0, 0], [set[str](), set[str]()]
-    for k in wrong:
-        true, claimed = one.true[k].reshape(one.columns), one.claimed[k].reshape(one.columns)
-        slack = float(np.max(one.slack[k]))
-        parts, other = _factors_of(true, slack), _factors_of(claimed, slack)
-        if parts is None or other is None:
-            return None
-        for axis in (0, 1):
-            blur = slack / max(1e-300, float(np.max(np.abs(claimed))))
-            if _is_parallel(parts[axis], other[axis], blur):
-                right[axis] += 1
-                words[axis].add(_known_vector(parts[axis], one, int(k)))
-    for axis in (0, 1):
-        if right[axis] < len(wrong) or right[1 - axis] == len(wrong) or len(words[axis]) != 1:
-            continue
-        word = words[axis].pop()
-        if word == _UPSTREAM:
-            return (
-                "wrong-layer-input",
-                "For every upstream entry it is x ⊗ δ with the right δ, and another x.",
-            )
-        if word:
-            seen = f"For every upstream entry it is x ⊗ δ with the right x, a row of {word}, and another δ."
-            return "delta-wrong", seen
-    return None
-
-
-_UPSTREAM = "the upstream gradient"
-
-
-def _known_vector(unit: Array, one: Local, k: int) -> str:
-    """Of what a vector of unit length is a multiple: a row of an input by name, or the upstream gradient; or ""."""
-    used = np.flatnonzero(np.abs(unit) > 1e-9)
-    index = np.unravel_index(k, one.rows)
-    if len(used) == 1:
-        is_own = one.rows[-1] == len(unit) and used[0] == index[-1] and len(one.rows) > 1
-        return _UPSTREAM if is_own else ""
-    for name, value in one.point.items():
-        if name == one.name or value.ndim == 0 or value.shape[-1] != len(unit):
-            continue
-        rows = value.reshape(-1, len(unit)).astype(np.float64)
-        size = np.linalg.norm(rows, axis=1)
-        if np.any((size > 0) & (np.abs(np.abs(rows @ unit) - size) <= 1e-9 * size)):
-            return name
-    return ""
-
-
-def _factors_of(matrix: Array, slack: float) -> tuple[Array, Array] | None:
-    """a, b of unit length with matrix ∝ a ⊗ b; None where it is no such product."""
-    u, s, v = np.linalg.svd(matrix.astype(np.float64))
-    if s[0] <= 20 * slack or (len(s) > 1 and s[1] > 4 * slack * max(matrix.shape)):
-        return None
-    return u[:, 0], v[0]
-
-
-def _is_parallel(one: Array, other: Array, relative: float) -> bool:
-    """Whether two vectors of unit length have the same direction."""
-    return bool(np.linalg.norm(one - (one @ other) * other) <= 1e-9 + 20 * relative * np.sqrt(len(one)))
-
-
-def _path(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
-    """got - expected is W δ in every row, with a weight W and the δ of its gradient x ⊗ δ."""
-    if not one.columns:
-        return None
-    width, difference = one.columns[-1], one.claimed - one.true
-    wrong = np.flatnonzero(np.any(one.off, 1))
-    for name, weight in others.items():
-        if len(weight.columns) != 2 or len(weight.true) != len(one.true):
-            continue
-        matrix = weight.value.reshape(weight.columns).astype(np.float64)
-        for side in (0, 1):
-            through = matrix if side == 0 else matrix.T
-            if through.shape[0] != width or width < 2:
-                continue
-            if (
-                all(_is_through(one, difference[k], through, weight, int(k), side) for k in wrong)
-                and len(wrong) > 1
-            ):
-                seen = f"What is missing or too much is {name} δ, with the δ of the gradient by {name}, in every row."
-                return "path-missing", seen
-    return None
-
-
-def _is_through(one: Local, difference: Array, through: Array, weight: Local, k: int, side: int) -> bool:
-    """Whether one row's difference is a multiple of W δ, in one place along the other axes."""
-    slack = float(np.max(weight.slack[k]))
-    parts = _factors_of(weight.true[k].reshape(weight.columns), slack)
-    if parts is None:
-        return False
-    direction = through @ parts[1 - side]
-    size = float(np.linalg.norm(direction))
-    places = difference.reshape(-1, len(through))
-    used = places[np.any(np.abs(places) > np.max(one.slack[k]), 1)].astype(np.float64)
-    if size < 1e-9 or not len(used):
-        return False
-    unit = direction / size
-    rest = used - np.outer(used @ unit, unit)
-    return bool(np.max(np.abs(rest)) <= 20 * float(np.max(one.slack[k])) + 1e-8 * float(np.max(np.abs(used))))
 
 
 def _invariance(one: Local) -> tuple[str, str] | None:

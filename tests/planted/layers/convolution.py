@@ -63,8 +63,8 @@ LAYER = Layer(
         ),
         Slip(
             "kernel flipped in dW",
-            ", d).reshape(W.shape)",
-            ", d)[..., ::-1, ::-1].reshape(W.shape)",
+            "return dx, dW,",
+            "return dx, library_of(x).flip(dW, (2, 3)),",
             ("reordered",),
         ),
         Slip("kernel transposed", '"gocab,ngopq->ngcabpq"', '"gocba,ngopq->ngcabpq"', ("other-input",)),
@@ -72,7 +72,7 @@ LAYER = Layer(
         Slip(
             "groups exchanged",
             "d = by_group(dy, 1)",
-            "d = by_group(dy, 1)[:, [1, 0]]",
+            "d = by_group(dy, 1)[:, np.array([1, 0])]",
             ("upstream-reordered",),
         ),
         Slip(
@@ -98,7 +98,7 @@ LAYER = Layer(
         Slip(
             "padding forgotten in the rows of dx",
             "rows, columns = under(x.shape[2], x)",
-            "rows, columns = under(x.shape[2], x)[:, :, [1, 2, 3, 0]]",
+            "rows, columns = under(x.shape[2], x)[:, :, np.array([1, 2, 3, 0])]",
             ("reordered",),
         ),
     ),

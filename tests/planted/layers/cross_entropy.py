@@ -37,7 +37,7 @@ LAYER = Layer(
         Slip("labels left out", "(p - t)", "p", ("sum-not-zero",)),
         Slip("probabilities left out", "(p - t)", "(1 - t)", ("sum-not-zero",)),
         Slip("softmax on top", "p - t", "p * (1 - p) * (p - t)", ("sum-not-zero",)),
-        Slip("labels of the neighbour", "(p - t)", "(p - t[[1, 2, 3, 0]])", ("other-input",)),
+        Slip("labels of the neighbour", "(p - t)", "(p - library_of(z).roll(t, -1, 0))", ("other-input",)),
         Slip("softmax over the batch", "p = probabilities(z)", "p = probabilities(z.T).T", ("sum-not-zero",)),
         Slip("divided by p", "(p - t)", "(-t / p)", ("sum-not-zero",)),
     ),

@@ -1,17 +1,18 @@
 """Embedding: y = E[tokens], with E (v, d), tokens (n, t), of which some come twice."""
 
 import numpy as np
-from planted.layers.layer import Layer, Slip, library_of, one_hot
+from planted.layers.layer import Layer, Slip, library_of, like, one_hot
 
 
 def forward(E, tokens):
     return E[tokens]
 
 
-def is_last(tokens):
+def is_last(tokens, x):
     """Whether a token does not come again."""
     flat = np.asarray(tokens).reshape(-1)
-    return np.array([token not in flat[k + 1 :] for k, token in enumerate(flat)]).reshape(tokens.shape)
+    last = np.array([token not in flat[k + 1 :] for k, token in enumerate(flat)])
+    return like(last.reshape(tokens.shape), x)
 
 
 def backward(dy, E, tokens):
@@ -32,7 +33,7 @@ LAYER = Layer(
         Slip(
             "the last of equal tokens wins",
             "places, dy",
-            "places * is_last(tokens)[..., None], dy",
+            "places * is_last(tokens, E)[..., None], dy",
             ("upstream-left-out",),
         ),
         Slip("averaged over the batch", "dy), None", "dy) / len(dy), None", ("constant-factor",)),

@@ -35,7 +35,7 @@ LAYER = Layer(
         Slip(
             "tiled, not repeated",
             "repeated(repeated(dy, 2), 3)",
-            "repeated(dy[..., [0, 1, 0, 1]], 2)",
+            "repeated(library_of(dy).stack([dy[..., 0], dy[..., 1]] * 2, -1), 2)",
             ("reordered",),
         ),
         Slip("to the largest entry", "/ 4", "/ 4 * (x > 0)", ("entries-left-out",)),
