@@ -18,7 +18,8 @@ from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import stem
 from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
-from backprop.check.signatures import Suspect, signatures, unknown
+from backprop.check.signatures import signatures, unknown
+from backprop.check.suspect import Suspect
 
 _ENTRIES, _ALONG = 48, 6
 """Entries up to which each is asked for; of a larger value, as many random directions."""

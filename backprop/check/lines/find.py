@@ -21,8 +21,9 @@ from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import Truth, put
-from backprop.check.oracle import Budget, OutOfCalls, copied
+from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
+from backprop.check.trees import copied
 
 
 def find_lines(
