@@ -26,8 +26,9 @@ from backprop.arrays import Array
 from backprop.check.answers import read_answer
 from backprop.check.lines.events import Change, Event, Recorder, array_of, call, like, probes
 from backprop.check.lines.sites import Site, instrument
-from backprop.check.oracle import Budget, OutOfCalls, copied
+from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure
+from backprop.check.trees import copied
 from backprop.errors import CheckError
 
 
