@@ -54,6 +54,7 @@ def kinds() -> str:
     """The kinds of mistakes, a heading each, so that a finding can be linked to."""
     return "\n\n".join(
         f"## {kind.name}\n\nWhat it is: {kind.summary}.\n\nHow it is known: {kind.signature}.\n\n{kind.fix}"
+        + (f"\n\nAn example: {kind.example}" if kind.example else "")
         for kind in KINDS.values()
     )
 

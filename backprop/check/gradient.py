@@ -143,7 +143,8 @@ def check_step(
     """Whether a function that returns (loss, gradients) returns the gradients of its loss.
 
     step: from the point, or from its parts as arguments, to (loss, gradients) or (loss, gradient, gradient, …). The
-    gradients are in the form of the point; those by the parts of a dict may be in order as well.
+    gradients are in the form of the point; those by the parts of a dict may be in order as well. Where they are
+    wrong, the lines of the step that are wrong are looked for with the calls that are left, and told in `lines`.
     point, and the rest: as for `check_gradient`.
 
     Raises `CheckError` where it returns something else, or there is nothing to compare, and `OptionError` as
@@ -167,10 +168,20 @@ def check_step(
             is_named = isinstance(point, dict) and not isinstance(gradients, dict)
             return returned[0], by_input(gradients, point, structure, "The step") if is_named else gradients
 
-        oracle = FunctionOracle(lambda at: both(at)[0], structure, x, Budget(max_calls))
+        budget = Budget(max_calls)
+        oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
         seen.look = lambda names: probe(seen, names)
-        return report(seen)
+        check = report(seen)
+        if check.verdict != "wrong":
+            return check
+        from backprop.check.lines import Lines, find_lines
+
+        try:
+            lines = find_lines(both, point, max_calls=budget.left, source=step)
+        except Exception as error:  # code that cannot be searched leaves the verdict as it is
+            lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
+        return replace(check, lines=lines)
 
 
 def _with_point(step: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

@@ -10,12 +10,15 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding
+
+if TYPE_CHECKING:
+    from backprop.check.lines import Lines
 
 Verdict = Literal["right", "wrong", "undecided"]
 """undecided: every entry that can be compared is right, but some cannot be, or truth is less certain than needed."""
@@ -100,7 +103,8 @@ class GradientCheck:
     taylor_slope: the slope of |f(x + hv) - f(x) - h g·v| against h in logarithms: 2 for a right gradient of a
     smooth function, 1 for a wrong one; None where it was not measured.
     calls: how often the function was called; gradient_calls: how often the gradient. subject: what was checked, in
-    words: a gradient, or the backward pass of a function.
+    words: a gradient, or the backward pass of a function. lines: which lines of the code are wrong, where they were
+    looked for.
     """
 
     verdict: Verdict
@@ -114,6 +118,7 @@ class GradientCheck:
     gradient_calls: int = 0
     notes: tuple[str, ...] = ()
     subject: str = "gradient"
+    lines: Lines | None = None
 
     @property
     def ok(self) -> bool:
@@ -163,6 +168,8 @@ def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequen
         yield "Worst entries", entries, ()
     if check.findings:
         yield "Findings", (), [line for finding in check.findings for line in _finding_lines(finding)]
+    if check.lines:
+        yield "Lines", (), [f"  {line}" for line in str(check.lines).splitlines()]
     if check.kinks:
         yield "Kinks: no derivative to compare with", (), list(_kink_lines(check))
     if check.step_curve is not None and check.step_curve.steps:

@@ -32,18 +32,19 @@ def find_lines(
     *arguments: Any,
     max_calls: int = 2000,
     rng: np.random.Generator | None = None,
+    source: Callable[..., Any] | None = None,
 ) -> Lines:
     """The lines of the backward pass inside `function` that are wrong.
 
     function: called as `function(point, *arguments)`, gives (loss, gradients); written in Python, with NumPy, PyTorch
     or JAX. Its file is read, and probes are put into its functions for the time of the search.
     point: the parameters, in the form that the gradients have: an array, or dicts, lists and tuples of arrays.
-    max_calls: how often the function may be called.
+    max_calls: how often the function may be called. source: whose code is searched, where `function` only calls it.
 
     A line is named only where the true derivative in the place of its value makes wrong tensors right, in all its
     executions at once. Where nothing is wrong, no line is named.
     """
-    return _search((function,), function, point, arguments, max_calls, rng)
+    return _search((source or function,), function, point, arguments, max_calls, rng)
 
 
 def find_lines_of_gradient(
