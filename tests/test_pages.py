@@ -195,9 +195,10 @@ def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
     assert without_measures(printed) == without_measures(PAGES[page])
 
 
-def test_readme_shows_a_finding_that_the_tutorial_prints():
-    ((_, shown),) = blocks("README.md", "text")
-    assert shown in PAGES["docs/tutorial/check.md"]
+def test_readme_shows_a_finding_and_a_line_that_other_pages_print():
+    (_, finding), (_, line) = blocks("README.md", "text")
+    assert finding in PAGES["docs/tutorial/check.md"]
+    assert line in PAGES["docs/how-to/gradient.md"]
 
 
 # Completeness ---------------------------------------------------------------------------------------------
