@@ -106,7 +106,7 @@ LAYERS = (
         "steps-not-summed",
         "the sum over the steps is not taken for one tensor",
         "right for the upstream gradient of the first step, wrong for later ones, while δ is right",
-        "Add up over the steps: dW += x[t].T @ δ, and not dW = ….",
+        "Add up over the steps: dW += x[t].T @ δ, and not dW = ...",
         "dV = h.T @ dz    # in place of dV = dV + h.T @ dz, in the loop over the steps",
         functions_only=True,
     ),

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from command import backprop, terminal
+from rich.cells import cell_len
 from rows import RUN, agreement, left_out, record, write_journal, wrong
 
 from backprop import Network, installed_strategies
@@ -42,7 +43,7 @@ def capture(width, show):
 def fitting(text, width):
     """The text, after a check that no line is wider than the terminal and nothing is cut."""
     assert "…" not in text
-    assert [line for line in text.splitlines() if len(line) > width] == []
+    assert [line for line in text.splitlines() if cell_len(line) > width] == []
     return text
 
 

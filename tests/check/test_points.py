@@ -176,11 +176,11 @@ def test_jax_arrays_keep_at_and_are_checked_in_float64(jax, dtype):
     def loss(p):
         return jax.numpy.sum(p.at[0].set(0.0) ** 3)
 
-    point = jax.numpy.arange(1, 4).astype(dtype)
+    point, before = jax.numpy.arange(1, 4).astype(dtype), jax.config.jax_enable_x64
     check = backprop.check_gradient(loss, jax.grad(loss), point)
     assert check.ok, check
     assert "float64" in check.method
-    assert not jax.config.jax_enable_x64
+    assert jax.config.jax_enable_x64 == before
 
 
 def test_jitted_and_custom_derivatives_of_jax_are_checked(jax):

@@ -49,7 +49,7 @@ def test_without_a_fused_loss_nothing_cancels():
     assert explanation.shortcut(0, explanation.traces[0].find("∂L/∂z₂")) is None
 
 
-@pytest.mark.parametrize("name", ["layer-norm", "named-layer-norm", "leaky-relu"])
+@pytest.mark.parametrize("name", ["layer-norm", "named-layer-norm", "outside-leaky-relu"])
 @pytest.mark.parametrize("strategy", ["full-jacobian", "batched-jacobian"])
 def test_a_shortcut_past_a_layer_from_outside_has_a_reason_too(name, strategy):
     params, batch = sample(NETWORKS[name], n=2)

@@ -59,7 +59,7 @@ NETWORKS = networks()
 
 PREDICTED = {name: strategy for name, strategy in STRATEGIES.items() if strategy.cost is not None}
 
-TOO_SMALL = 50e3  # bytes: Python objects would count
+TOO_SMALL = 250e3  # bytes: Python objects, and what CPython keeps of those that it has freed, would count
 TOO_LARGE = 150e6  # bytes: a test should run on any machine
 TOO_SLOW = 1e9  # operations
 

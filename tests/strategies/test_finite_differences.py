@@ -21,6 +21,8 @@ FORWARD_ONLY = (
     "initial",
     "output_width",
     "parameter_shapes",
+    "label_classes",
+    "targets",
 )
 SIZES = ("_flops", "_bytes")
 

@@ -1,6 +1,7 @@
 """Runs on real Dask workers over TCP on loopback: every cell once, on one host, whatever becomes of the workers."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -149,7 +150,7 @@ def test_ctrl_c_at_a_terminal_reaches_everybody_and_ends_in_good_order(instrumen
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130
-    assert b"Interrupted; what was measured is kept." in said
+    assert re.search(rb"Interrupted; (nothing was measured|what was measured is kept)\.", said)
     assert b"Traceback" not in said
     instrument.wait_until(lambda: not instrument.processes())
 
