@@ -58,15 +58,17 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
 def _opening(said: Answer, cells: Sequence[Any]) -> list[str]:
     """The answer as paragraphs: headline, the ranking of its scenario, sentence, verdict, and what is unstable.
 
-    Wrong gradients and unstable times are as bold as the headline.
+    Wrong gradients stand before the ranking, and like unstable times they are as bold as the headline.
     """
     title = f"**{as_text(said.headline)}.**"
     wrong = said.verdict.startswith("Wrong")
-    closing = [as_text(said.sentence), *_bold(said.verdict, wrong), *_bold(said.doubt, True)]
+    verdict = _bold(said.verdict, wrong)
+    closing = [as_text(said.sentence), *([] if wrong else verdict), *_bold(said.doubt, True)]
+    opening = [title, *(verdict if wrong else [])]
     if said.lead is None:
-        return list(filter(None, [title, *closing]))
-    title += f" Network: {as_text(said.lead.title)}."
-    return list(filter(None, [title, _short_ranking(cells, said.lead), *closing]))
+        return list(filter(None, [*opening, *closing]))
+    opening[0] += f" Network: {as_text(said.lead.title)}."
+    return list(filter(None, [*opening, _short_ranking(cells, said.lead), *closing]))
 
 
 def _bold(words: str, wanted: bool) -> list[str]:
