@@ -238,7 +238,7 @@ def _is_whole(last_line: bytes) -> bool:
     """Whether the line after the last line break is JSON: an editor may have taken its line break away."""
     try:
         msgspec.json.decode(last_line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError):
         return False
     except RecursionError:  # refused as a row, with its line
         pass

@@ -185,6 +185,7 @@ def folder(tmp_path_factory):
 @FUZZ
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(json.dumps(RUN).encode().__add__))
 @example(b"[" * 100_000)
+@example(b'"\x97X"')
 def test_any_bytes_in_the_place_of_a_journal(folder, content):
     (folder / NAME).write_bytes(content)
     refused_or_done(read_journal, folder)
