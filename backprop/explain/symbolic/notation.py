@@ -73,13 +73,11 @@ def _larger(expression: Any) -> list[Any]:
     return sorted(expression.args, key=lambda argument: (argument.is_number, str(argument)))
 
 
-class _Drawn(PrettyPrinter):  # type: ignore[misc]
-    def _print_Symbol(self, e: Any, bold_name: bool = False) -> Any:
-        return prettyForm(e.name)
+class _Calls:
+    """max, min and the step θ as calls, for a printer that says how a call is written."""
 
     def _call(self, name: str, arguments: list[Any]) -> Any:
-        form = self._print_seq(arguments, "(", ")", delimiter=", ")
-        return prettyForm(*form.left(name), binding=prettyForm.FUNC)
+        raise NotImplementedError
 
     def _print_Max(self, e: Any) -> Any:
         return self._call("max", _larger(e))
@@ -91,18 +89,18 @@ class _Drawn(PrettyPrinter):  # type: ignore[misc]
         return self._call("θ", [e.args[0]])
 
 
-class _OnOneLine(StrPrinter):  # type: ignore[misc]
+class _Drawn(_Calls, PrettyPrinter):  # type: ignore[misc]
+    def _print_Symbol(self, e: Any, bold_name: bool = False) -> Any:
+        return prettyForm(e.name)
+
+    def _call(self, name: str, arguments: list[Any]) -> Any:
+        form = self._print_seq(arguments, "(", ")", delimiter=", ")
+        return prettyForm(*form.left(name), binding=prettyForm.FUNC)
+
+
+class _OnOneLine(_Calls, StrPrinter):  # type: ignore[misc]
     def _call(self, name: str, arguments: list[Any]) -> str:
         return f"{name}({', '.join(map(self._print, arguments))})"
-
-    def _print_Max(self, e: Any) -> str:
-        return self._call("max", _larger(e))
-
-    def _print_Min(self, e: Any) -> str:
-        return self._call("min", _larger(e))
-
-    def _print_Heaviside(self, e: Any) -> str:
-        return self._call("θ", [e.args[0]])
 
 
 class _LaTeX(LatexPrinter):  # type: ignore[misc]
@@ -128,7 +126,7 @@ class _LaTeX(LatexPrinter):  # type: ignore[misc]
         return text if exp is None else f"{text}^{{{exp}}}"
 
 
-class _MathML(MathMLPresentationPrinter):  # type: ignore[misc]
+class _MathML(_Calls, MathMLPresentationPrinter):  # type: ignore[misc]
     def _print_Symbol(self, e: Any, style: str = "plain") -> Any:
         """Write z₁[0,1] as z with the index 1, and [0,1] behind it."""
         letters, number, primes, index = _parts(e.name)
@@ -166,15 +164,6 @@ class _MathML(MathMLPresentationPrinter):  # type: ignore[misc]
         for k, argument in enumerate(arguments):
             inner += [self._leaf("mo", ",")] * bool(k) + [self._print(argument)]
         return self._node("mrow", *inner, self._leaf("mo", ")"))
-
-    def _print_Max(self, e: Any) -> Any:
-        return self._call("max", _larger(e))
-
-    def _print_Min(self, e: Any) -> Any:
-        return self._call("min", _larger(e))
-
-    def _print_Heaviside(self, e: Any) -> Any:
-        return self._call("θ", [e.args[0]])
 
 
 def _parts(name: str) -> tuple[str, str, str, str]:
