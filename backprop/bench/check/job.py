@@ -17,8 +17,6 @@ _SOME = 200
 """Digits to choose from, at least; those that are made ready for nothing take time."""
 
 
-_BIAS = 0.1
-"""The standard deviation of the biases: smaller than pre-activations, which are about 1, and not 0."""
 _TIMES_THE_TRUTH = 4
 """What a check takes in all, as a multiple of the true gradient in extended precision: it bounds every entry."""
 
@@ -53,13 +51,14 @@ class Job:
     ) -> tuple[Parameters, Batch]:
         """Random parameters, biases among them, and a batch: real digits where they fit, else random numbers.
 
-        With biases of zero what happens to them would go unseen. Raises `ShapeError` for a batch that is none and
+        Raises `ShapeError` for a batch that is none and
         `BudgetError` for a network too large for `memory_bytes`, before any memory is taken.
         """
         from backprop.arrays import check_dtype, check_samples
         from backprop.bench.forecast import harness_bytes
         from backprop.bench.report import units
         from backprop.bench.scenarios import Scenario
+        from backprop.check.network.door import drawn_parameters
         from backprop.data import load
 
         dtype = check_dtype(self.dtype)
@@ -69,10 +68,7 @@ class Job:
                 f"The check of {network}, batch {self.batch}, needs {units.data_size(needed)}; "
                 f"expected to get along with {units.data_size(memory_bytes)}, or a larger --memory-limit."
             )
-        params = network.init(rng, dtype)
-        for names in network.names:
-            if "b" in names:
-                params[names["b"]][...] = _BIAS * rng.standard_normal(params[names["b"]].shape)
+        params = drawn_parameters(network, rng, dtype)
         scenario = Scenario.of(network, self.batch, dtype.name)
         dataset = load("sample")
         some = rng.permutation(len(dataset.train_labels))[: max(_SOME, 12 * self.batch)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from backprop.arrays import check_dtype
+from backprop.arrays import DType, check_dtype
 from backprop.check.network.callables import adapted
 from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
@@ -19,7 +19,16 @@ from backprop.parameters import Parameters
 _SAMPLES = 16
 """Samples of a batch that is drawn."""
 _BIAS = 0.1
-"""The standard deviation of biases that are drawn: with biases of zero what happens to them would go unseen."""
+"""The standard deviation of biases that are drawn: smaller than pre-activations, which are about 1, and not 0."""
+
+
+def drawn_parameters(network: Network, rng: np.random.Generator, dtype: DType) -> Parameters:
+    """Initial parameters with random biases: with biases of zero what happens to them would go unseen."""
+    params = network.init(rng, dtype)
+    for names in network.names:
+        if "b" in names:
+            params[names["b"]][...] = _BIAS * rng.standard_normal(params[names["b"]].shape)
+    return params
 
 
 def check_network(
@@ -60,10 +69,7 @@ def check_network(
     rng = np.random.default_rng(seed)
     if params is None:
         dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
-        params = network.init(rng, check_dtype(dtype))
-        for names in network.names:
-            if "b" in names:
-                params[names["b"]][...] = _BIAS * rng.standard_normal(params[names["b"]].shape)
+        params = drawn_parameters(network, rng, check_dtype(dtype))
     if inputs is None or labels is None:
         inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
         labels = rng.integers(0, network.label_classes, _SAMPLES)
