@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop.bench.commands import completion
-from backprop.bench.commands.options import ActivationIfGiven, Fresh, LossIfGiven
+from backprop.bench.commands.options import (
+    ActivationIfGiven,
+    Fresh,
+    LossIfGiven,
+    file_option,
+    format_option,
+)
 from backprop.errors import BackpropError, OptionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -60,20 +66,8 @@ def derive(
             help="The samples of --network: few, because every sample has symbols of its own.",
         ),
     ] = None,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT", show_default="by the ending of --out, else text", help="text, latex or html."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default="print it",
-            help="Write into this file. Its ending names the format: .txt, .tex or .html.",
-        ),
-    ] = None,
+    format: Annotated[str | None, format_option(_FORMATS)] = None,
+    out: Annotated[Path | None, file_option(_FORMATS)] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="The longest that SymPy may take.")] = "60s",
     fresh: Fresh = False,
 ) -> None:

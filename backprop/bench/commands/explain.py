@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands.options import Activation, Fresh, LossName, OneOrTwoStrategies
+from backprop.bench.commands.options import (
+    Activation,
+    Fresh,
+    LossName,
+    OneOrTwoStrategies,
+    file_option,
+    format_option,
+)
 from backprop.errors import OutputError
 
 if TYPE_CHECKING:
@@ -48,22 +55,8 @@ def explain(
     seed: Annotated[
         int, typer.Option(metavar="N", min=0, help="The seed of the random parameters, inputs and labels.")
     ] = 10,
-    format: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FORMAT",
-            show_default="by the ending of --out, else text",
-            help="text, markdown, html or xlsx.",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            show_default="print it",
-            help="Write into this file. Its ending names the format: .txt, .md, .html or .xlsx.",
-        ),
-    ] = None,
+    format: Annotated[str | None, format_option(_FORMATS)] = None,
+    out: Annotated[Path | None, file_option(_FORMATS)] = None,
     values: Annotated[
         Path | None,
         typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,6 +91,27 @@ Scenarios = Annotated[
         f"{LIST}",
     ),
 ]
+
+
+def format_option(formats: Mapping[str, str]) -> Any:
+    """The option --format; `formats` holds the ending of each."""
+    return typer.Option(
+        metavar="FORMAT", show_default="by the ending of --out, else text", help=f"{_either(formats)}."
+    )
+
+
+def file_option(formats: Mapping[str, str]) -> Any:
+    """The option --out for a file whose ending names one of the formats."""
+    return typer.Option(
+        metavar="FILE",
+        show_default="print it",
+        help=f"Write into this file. Its ending names the format: {_either(formats.values())}.",
+    )
+
+
+def _either(names: Iterable[str]) -> str:
+    """`a, b or c`."""
+    return " or ".join(", ".join(names).rsplit(", ", 1))
 
 
 def _network(**more: Any) -> Any:
