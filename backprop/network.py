@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from backprop.errors import (
     ShapeError,
     shown,
 )
-from backprop.layers import Layer, Linear, find_activation
-from backprop.losses import Loss, make_loss
+from backprop.layers import Layer, Linear, Shape, find_activation
+from backprop.losses import Loss, MeanSquaredError, make_loss
+from backprop.notation import NETWORKS, is_layers, read_network, write_network
 from backprop.parameters import Layout, Parameters
 
 
@@ -111,6 +113,7 @@ class Network:
                     f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
                 )
         loss_function = make_loss(loss)
+        last = _output(loss_function, output)
         one = None if isinstance(activation, list | tuple) else str(activation)
         between = list(activation) if one is None else [one] * (len(sizes) - 2)
         if len(between) != len(sizes) - 2:
@@ -126,10 +129,18 @@ class Network:
             layers.append(Linear(i, o, bias))
             if make is not None:
                 layers.append(make(o))
-        needed = "softmax" if loss_function.needs_probabilities else loss_function.needs_output
-        last = output or needed or _NO_OUTPUT[0]
-        if last not in _NO_OUTPUT:
+        if last is not None:
             layers.append(find_activation("output", last)(int(sizes[-1])))
+        return cls(tuple(layers), loss_function)
+
+    @classmethod
+    def _of_layers(cls, layers: list[Layer], loss: str, output: str | None) -> Network:
+        """The network of these layers, with the output after them unless the last one is it."""
+        loss_function = make_loss(loss)
+        last = _output(loss_function, output)
+        if last is not None and (not layers or layers[-1].name != last):
+            shapes = cls(tuple(layers), MeanSquaredError()).widths  # raises where two layers do not fit
+            layers = [*layers, find_activation("output", last)(shapes[-1][1])]
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -142,11 +153,17 @@ class Network:
         output: str | None = None,
         bias: bool = True,
     ) -> Network:
-        """`Network.mlp` from a text such as `784-512-10`, or `784-64:tanh-32:relu-10` with activations by name.
+        """The network of a text, in one of two forms.
 
-        A hidden layer without a name has `activation`; a name after the last size is the output's. Raises
-        `NetworkError` for any other form, or for an output that is named twice.
+        `784-512-10` is `Network.mlp`, and so is `784-64:tanh-32:relu-10`, with activations by name: a hidden layer
+        without a name has `activation`; a name after the last size is the output's. `1x28x28 conv5x6 relu pool2 10`
+        gives the shape of a sample and every layer by itself (`backprop.notation`); `output`, or the layer that the
+        loss needs, follows unless it is there. The name of a known network, such as `lenet`, stands for its text.
+        Raises `NetworkError` for any other form, or for an output that is named twice.
         """
+        text = NETWORKS.get(text.strip(), text)
+        if is_layers(text):
+            return cls._of_layers(read_network(text), loss, output)
         parts = [part.partition(":") for part in split_sizes(text)]
         try:
             sizes = [int(size) for size, _, _ in parts]
@@ -166,15 +183,21 @@ class Network:
         return cls.mlp(*sizes, activation=between, loss=loss, output=names[-1] or output, bias=bias)
 
     @cached_property
-    def widths(self) -> tuple[tuple[int, int], ...]:
-        """(i, o) of every layer; layers before the first linear one have its i."""
-        width = next(layer.inputs for layer in self.layers if isinstance(layer, Linear))
-        widths = []
+    def shapes(self) -> tuple[Shape, ...]:
+        """How a sample's numbers are arranged at the inputs and after every layer.
+
+        The inputs have the shape that the first layer is made for which says one.
+        """
+        given = (shape for layer in self.layers if (shape := layer.input_shape) is not None)
+        shapes = [next(given)]
         for layer in self.layers:
-            following = layer.output_width(width)
-            widths.append((width, following))
-            width = following
-        return tuple(widths)
+            shapes.append(layer.output_shape(shapes[-1]))
+        return tuple(shapes)
+
+    @cached_property
+    def widths(self) -> tuple[tuple[int, int], ...]:
+        """(i, o) of every layer."""
+        return tuple(itertools.pairwise(math.prod(shape) for shape in self.shapes))
 
     @cached_property
     def sized(self) -> tuple[Sized, ...]:
@@ -368,19 +391,29 @@ class Network:
         return tuple(dict.fromkeys(others))
 
     @property
-    def sizes(self) -> str:
-        """The sizes alone: `784-512-10`."""
-        linear = [layer for layer in self.layers if isinstance(layer, Linear)]
-        return "-".join(str(size) for size in [linear[0].inputs, *(layer.outputs for layer in linear)])
+    def all_sizes(self) -> tuple[int, ...]:
+        """The inputs, and the outputs of every layer that is linear or has another width: (784, 512, 10)."""
+        outputs = [o for layer, i, o in self.sized if i != o or isinstance(layer, Linear)]
+        return (self.inputs, *outputs)
 
     @property
-    def all_sizes(self) -> tuple[int, ...]:
-        """The sizes alone: (784, 512, 10)."""
-        return tuple(int(size) for size in self.sizes.split("-"))
+    def sizes(self) -> str:
+        """The sizes alone: `784-512-10`."""
+        return "-".join(map(str, self.all_sizes))
+
+    @property
+    def is_mlp(self) -> bool:
+        """Whether the network is one of linear layers and activations, such as `mlp` makes."""
+        return len(self.shapes[0]) == 1 and all(
+            isinstance(layer, Linear) or (layer.text == layer.name and not layer.parameter_shapes())
+            for layer in self.layers
+        )
 
     @property
     def text(self) -> str:
-        """The sizes and the activations as `parse` reads them; the loss and whether there are biases come beside."""
+        """The network as `parse` reads it; the loss and whether there are biases come beside."""
+        if not self.is_mlp:
+            return write_network(self.shapes[0], self.layers)
         parts: list[str] = []
         for layer in self.layers:
             if isinstance(layer, Linear):
@@ -400,8 +433,11 @@ def split_sizes(text: str) -> list[str]:
     return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
 
 
-_NO_OUTPUT = ("linear", "none")
-"""The names for no activation after the last linear layer."""
+def _output(loss: Loss, output: str | None) -> str | None:
+    """The name of the layer after the last linear one: as it is asked for, or as the loss needs it."""
+    needed = "softmax" if loss.needs_probabilities else loss.needs_output
+    chosen = output or needed
+    return None if chosen in ("linear", "none") else chosen
 
 
 def _as_array(kind: str, values: ArrayLike) -> Array:
