@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class EinsumFactor(NamedTuple):
     A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
     `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
     kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
+    i for none; numbers of the same input are added (`gathered`).
     """
 
     subscripts: str
@@ -43,6 +45,7 @@ class EinsumFactor(NamedTuple):
     outputs: str = "o"
     shape: Shape | None = None
     result: str | None = None
+    inputs: Array | None = None
 
     @property
     def input_rule(self) -> str:
@@ -61,6 +64,29 @@ class EinsumFactor(NamedTuple):
         """The Jacobian (n, c, o) with the axes of `outputs`."""
         return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
 
+    def gathered(self, made: Array, i: int) -> Array:
+        """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
+        if self.inputs is None:
+            return made.reshape(*made.shape[:2], i)
+        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
+        for k in np.ndindex(
+            *self.inputs.shape[:-1]
+        ):  # along the last axis no input comes twice, but that for none
+            total[..., self.inputs[k]] += made[..., *k, :]
+        return total[..., :i]
+
+
+class Margin(NamedTuple):
+    """Functions of a layer's inputs that pass through zero where the layer has a kink.
+
+    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
+    (n, m); without `below` it is an input less a constant.
+    """
+
+    distance: Array
+    above: Array
+    below: Array | None = None
+
 
 class Layer(ABC):
     """One step of the network, y = layer(x), without state."""
@@ -68,6 +94,8 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    reads_output: ClassVar[bool] = True
+    """Whether a derivative reads `y`. Where it does not, the next layer may write its own output over `y`."""
     kinks: ClassVar[tuple[float, ...]] = ()
     """The inputs of an element at which the layer has no derivative: long difference steps cross them."""
     complex_safe: ClassVar[bool] = False
@@ -122,6 +150,11 @@ class Layer(ABC):
     def smooth(self) -> bool:
         """Whether the layer is differentiable everywhere."""
         return not self.kinks
+
+    def margins(self, x: Array) -> Iterator[Margin]:
+        """How far the inputs x (n, i) are from every kink."""
+        for kink in self.kinks:
+            yield Margin(x - kink, np.arange(x.shape[1]))
 
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Self:
