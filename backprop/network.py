@@ -27,7 +27,7 @@ from backprop.errors import (
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
 from backprop.losses import Loss, MeanSquaredError, make_loss
-from backprop.notation import NETWORKS, is_layers, read_network, write_network
+from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
 
 
@@ -161,7 +161,7 @@ class Network:
         loss needs, follows unless it is there. The name of a known network, such as `lenet`, stands for its text.
         Raises `NetworkError` for any other form, or for an output that is named twice.
         """
-        text = NETWORKS.get(text.strip(), text)
+        text = with_name_read(text)
         if is_layers(text):
             return cls._of_layers(read_network(text), loss, output)
         parts = [part.partition(":") for part in split_sizes(text)]
@@ -403,17 +403,21 @@ class Network:
 
     @property
     def is_mlp(self) -> bool:
-        """Whether the network is one of linear layers and activations, such as `mlp` makes."""
-        return len(self.shapes[0]) == 1 and all(
-            isinstance(layer, Linear) or (layer.text == layer.name and not layer.parameter_shapes())
-            for layer in self.layers
+        """Whether the network is one that `mlp` makes: linear layers, each with at most one activation after it."""
+        first, *others = self.layers
+        pairs = zip(self.layers, others, strict=False)
+        return isinstance(first, Linear) and all(
+            isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
+            for before, layer in pairs
         )
 
     @property
     def text(self) -> str:
         """The network as `parse` reads it; the loss and whether there are biases come beside."""
         if not self.is_mlp:
-            return write_network(self.shapes[0], self.layers)
+            needed = _output(self.loss_function, None)
+            is_implied = needed is not None and self.layers[-1].name == needed
+            return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
         parts: list[str] = []
         for layer in self.layers:
             if isinstance(layer, Linear):
@@ -423,6 +427,8 @@ class Network:
         return "".join(parts)
 
     def __str__(self) -> str:
+        if not self.is_mlp:
+            return f"{self.text} {self.loss_function.name}"
         has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts) + ("" if has_bias else " without biases")
@@ -438,6 +444,11 @@ def _output(loss: Loss, output: str | None) -> str | None:
     needed = "softmax" if loss.needs_probabilities else loss.needs_output
     chosen = output or needed
     return None if chosen in ("linear", "none") else chosen
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether the layer's name says all of it: an activation, be it from outside."""
+    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
 
 
 def _as_array(kind: str, values: ArrayLike) -> Array:
