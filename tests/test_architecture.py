@@ -25,7 +25,7 @@ FLOORS = (
     {"arrays", "child_process", "finding"},
     {"broadcasting", "npy"},
     {"parameters", "layers", "data", "options"},
-    {"losses", "notation", "zero_inputs", "outer_products"},
+    {"losses", "mlp", "notation", "zero_inputs", "outer_products"},
     {"network"},
     {"strategy", "after_linear", "layer_forms"},
     {"strategies", "peers"},

@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import BackpropError, DataError
-from backprop.network import split_sizes
+from backprop.mlp import split_sizes
 from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
 from backprop.training.batches import Batches, Position
