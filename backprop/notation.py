@@ -20,7 +20,9 @@ from backprop.errors import NetworkError, shown
 from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
-NETWORKS: dict[str, str] = {}
+NETWORKS: dict[str, str] = {
+    "lenet": "1x28x28 conv5x6,padding=2 relu pool2 conv5x16 relu pool2 120 relu 84 relu 10",
+}
 """Networks that are known by a name, with the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")

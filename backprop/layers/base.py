@@ -12,7 +12,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -86,6 +86,26 @@ class Margin(NamedTuple):
     distance: Array
     above: Array
     below: Array | None = None
+
+
+class Planned(Protocol):
+    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """y (n, o) in `out`."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
 
 
 class Layer(ABC):
@@ -187,7 +207,7 @@ class Layer(ABC):
     def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
         """Draw anew what the layer draws at random; until then every call sees the same."""
 
-    def planned(self, n: int, dtype: DType) -> Layer:
+    def planned(self, n: int, dtype: DType) -> Planned:
         """The layer for batches of n samples, with buffers of its own; by default the layer itself.
 
         What is returned has `forward` and `vjp`, called in turn, and may keep for the second what the first found.
@@ -226,6 +246,26 @@ class Layer(ABC):
     @abstractmethod
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        return i * o
+
+    def input_products(self, i: int, o: int) -> int:
+        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
+        return i
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `input_factor` allocates, where they matter."""
+        return 0
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
+        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `parameter_factors` allocates, where they matter."""
+        return 0
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

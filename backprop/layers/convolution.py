@@ -2,9 +2,9 @@
 
     y[n,q,s,t] = Σluv x[n,l,s+u,t+v] W[q,l,u,v] + b[q]
 
-with l and q the channels of input and output, (s, t) the place and (u, v) the entry of a window; with a stride d and a
-padding p the input is x[n,l,ds+u-p,dt+v-p], zero outside the image. Groups split the channels: an output sees those
-of its own group. Like every library we do not flip the kernel.
+with l and q the channels of input and output, (s, t) the place and (u, v) the entry of a window; with a stride d and
+a padding p the input is x[n,l,ds+u-p,dt+v-p], zero outside the image. Groups split the channels: an output sees
+those of its own group. Like every library we do not flip the kernel.
 
 Let X[n,k,s] be the patches, what place s (rows by columns) sees, with k = (l, u, v). Then y = W X for every sample,
 one matrix product (im2col; Chellapilla, Puri and Simard 2006, section 2), and
@@ -27,11 +27,11 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty, aligned_zeros, ufunc_buffer_bytes
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.windows import Windows, check_image, whole
 
 _BLOCK_BYTES = 1 << 19
-"""Bytes of the patches of a block of samples: they are still in a second-level cache of 1 MB when they are multiplied."""
+"""Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
 
 
 def _by_torch(layer: Convolution, torch: Any, own: Any, x: Any) -> Any:
@@ -215,6 +215,26 @@ class Convolution(Layer):
         block = samples * (self._patch_numbers + self.outputs * self.kernel) + self.outputs * self.kernel
         return (block + (0 if out else n * i)) * itemsize
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The kernel of every output, those of the padding included."""
+        return o * self.kernel
+
+    def input_products(self, i: int, o: int) -> int:
+        """dX."""
+        return self._patch_numbers
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The number of the input of every product."""
+        return self.windows.inputs_bytes
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """What every output sees, and one for its bias."""
+        return {"W": o * self.kernel, "b": o}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """X."""
+        return n * self._patch_numbers * itemsize
+
     @property
     def _patch_numbers(self) -> int:
         """The numbers of X of one sample."""
@@ -286,7 +306,7 @@ class Convolution(Layer):
     def parameter_jacobians(
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
-        """∂y/∂W (n, o, q, l, u, v) holds the window of the place for the output's own kernel, ∂y/∂b (n, o, q) ones."""
+        """∂y/∂W (n, o, q, l, u, v) holds the window of the place for its own kernel, ∂y/∂b (n, o, q) ones."""
         n, o = y.shape
         if out is None:
             shapes = self.parameter_shapes().items()
@@ -362,9 +382,9 @@ class Convolution(Layer):
         own = {"autograd": _by_autograd, "jax": _by_jax, "torch": _by_torch}
         return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
 
-    def planned(self, n: int, dtype: DType) -> Layer:
+    def planned(self, n: int, dtype: DType) -> Planned:
         """The layer with patches that `vjp` finds as `forward` left them."""
-        return _Planned(self, n, dtype)  # type: ignore[return-value]
+        return _Planned(self, n, dtype)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The patches of the batch, and dX of a block."""
@@ -399,7 +419,7 @@ class _Planned:
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """The closed form, for the batch of the last `forward`."""
@@ -409,7 +429,6 @@ class _Planned:
         for block in layer.blocks(len(dy), self._itemsize):
             layer.add_weight_gradient(dy[block], self._patches[block], dparams=dparams)
             if input_needed:
-                assert out is not None  # the caller's buffer
                 patches = self._back[: block.stop - block.start]
                 layer.pull(params, dy[block], out=out[block], patches=patches)
         return (out if input_needed else None), dparams

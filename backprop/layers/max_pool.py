@@ -101,6 +101,10 @@ class MaxPool(Pooling):
         product = 0 if self.windows.disjoint else n * o * itemsize
         return 3 * n * o + product + (0 if out else n * i * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
 
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """Which entries are the largest, as truth values, their stack, and as numbers."""
+        return n * o * self.entries * (1 + itemsize) + self.windows.inputs_bytes
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """The larger of what all windows have at one entry after another."""
         y = np.empty((len(x), self.output_width(x.shape[1])), x.dtype) if out is None else out

@@ -76,6 +76,10 @@ class MeanPool(Pooling):
         """dy/k and dx."""
         return (n * o + (0 if out else n * i)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The number of the input of every entry."""
+        return self.windows.inputs_bytes
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """The sum of what all windows have at one entry after another, times 1/k."""
         y = np.empty((len(x), self.output_width(x.shape[1])), x.dtype) if out is None else out

@@ -1,8 +1,8 @@
 """Windows over an image: which inputs each place of the output sees, for convolution and pooling.
 
-An image has axes (l, h, w), channels by rows by columns, flattened in this order. The window of place (s, t) begins at
-row s · stride - padding and column t · stride - padding; its entry (u, v) lies u rows below and v columns right of that.
-For one (u, v), all places see inputs that lie as regularly as they do: such a tap is one slice of the image.
+An image has axes (l, h, w), channels by rows by columns, flattened in this order. The window of place (s, t) begins
+at row s · stride - padding and column t · stride - padding; its entry (u, v) lies u rows below and v columns right of
+that. For one (u, v), all places see inputs that lie as regularly as they do: such a tap is one slice of the image.
 """
 
 from __future__ import annotations
@@ -213,6 +213,14 @@ class Pooling(WithoutParameters):
     def entries(self) -> int:
         """The numbers of a window."""
         return len(self.windows.taps)
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The windows of all outputs."""
+        return o * self.entries
+
+    def input_products(self, i: int, o: int) -> int:
+        """The same: each is added to its input."""
+        return o * self.entries
 
     def images(self, y: Array) -> Array:
         """y (…, o) with the axes (…, l, s, t)."""
