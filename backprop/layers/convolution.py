@@ -264,13 +264,13 @@ class Convolution(Layer):
         """y (…, o) with the axes (…, g, q, s)."""
         return y.reshape(*y.shape[:-1], self.groups, -1, self.windows.count)
 
-    def multiply(self, params: Tensors, patches: Array, *, out: Array) -> None:
+    def _multiply(self, params: Tensors, patches: Array, *, out: Array) -> None:
         """W X + b into `out` (n, o)."""
         np.matmul(self.weights(params), patches, out=self.places(out))
         y = out.reshape(len(out), self.outputs, -1)
         np.add(y, params["b"][:, None], out=y)
 
-    def add_weight_gradient(self, dy: Array, patches: Array, *, dparams: Tensors) -> None:
+    def _add_weight_gradient(self, dy: Array, patches: Array, *, dparams: Tensors) -> None:
         """Add dy Xᵀ, and the sum of dy over samples and places."""
         by_sample = np.matmul(self.places(dy), patches.swapaxes(-1, -2))
         weights = dparams["W"].reshape(by_sample.shape[1:])
@@ -287,7 +287,7 @@ class Convolution(Layer):
         o = self.outputs * self.windows.count
         y = np.empty((len(x), o), np.result_type(x, params["W"])) if out is None else out
         for block in self.blocks(len(x), x.itemsize):
-            self.multiply(params, self.patches(x[block]), out=y[block])
+            self._multiply(params, self.patches(x[block]), out=y[block])
         return y
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
@@ -355,16 +355,16 @@ class Convolution(Layer):
         for gradient in dparams.values():
             gradient[...] = 0
         for block in self.blocks(len(x), x.itemsize):
-            self.add_weight_gradient(dy[block], self.patches(x[block]), dparams=dparams)
+            self._add_weight_gradient(dy[block], self.patches(x[block]), dparams=dparams)
             if input_needed:
                 assert dx is not None  # it was allocated above
-                self.pull(params, dy[block], out=dx[block])
+                self._pull(params, dy[block], out=dx[block])
         return (dx if input_needed else None), dparams
 
-    def pull(self, params: Tensors, dy: Array, *, out: Array, patches: Array | None = None) -> None:
-        """dx into `out` (n, i), by dX, which is written into `patches` where they are given."""
-        back = np.matmul(self.weights(params).swapaxes(-1, -2), self.places(dy), out=patches)
-        shape = (*dy.shape[:-1], self.shape[0], -1, *self.windows.places)
+    def _pull(self, params: Tensors, dy: Array, *, out: Array) -> None:
+        """dx into `out` (n, i)."""
+        back = np.matmul(self.weights(params).swapaxes(-1, -2), self.places(dy))
+        shape = (len(dy), self.shape[0], -1, *self.windows.places)
         self.windows.add_patches(back.reshape(shape), out=out)
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
@@ -383,32 +383,74 @@ class Convolution(Layer):
         return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
 
     def planned(self, n: int, dtype: DType) -> Planned:
-        """The layer with patches that `vjp` finds as `forward` left them."""
+        """The layer with buffers, and patches of one row each, which need less copying and fewer small sums."""
         return _Planned(self, n, dtype)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The patches of the batch, and dX of a block."""
-        return (n + self._samples(n, itemsize)) * self._patch_numbers * itemsize
+        """The patches of the batch; of a block of samples their products, both ways; W and dW in another order."""
+        rows, columns = _row_numbers(self)
+        return (n * columns + _samples(self, n, itemsize) * (2 * rows + columns)) * itemsize + 2 * (
+            self.outputs * self.kernel * itemsize
+        )
+
+
+def _row_numbers(layer: Convolution) -> tuple[int, int]:
+    """The numbers of Z and of X of one sample."""
+    places = layer.shape[1] * layer.windows.places[1]
+    return layer.size[0] * layer.outputs * places, layer.size[1] * layer.shape[0] * places
+
+
+def _samples(layer: Convolution, n: int, itemsize: int) -> int:
+    """The samples of a block: their Z is still in the cache when it is added up."""
+    return max(1, min(n, _BLOCK_BYTES // (_row_numbers(layer)[0] * itemsize)))
 
 
 class _Planned:
-    """A convolution for batches of n, which keeps the patches of the last `forward`."""
+    """A convolution for batches of n, which keeps the patches of the last `forward`.
+
+    Only the columns of the windows are laid out, X[n,(l,v),(h,t)]; every row u of the kernel is multiplied with all
+    rows h of the image, and what belongs to one place is added:
+
+        Z[n,(u,q),(h,t)] = Σ_lv W[q,l,u,v] X[n,(l,v),(h,t)]        y[n,q,s,t] = Σu Z[n,(u,q),(s+u,t)] + b[q]
+        dZ[n,(u,q),(s+u,t)] = dy[n,q,s,t]        dW = Σₙ dZ Xᵀ        dX = Wᵀ dZ
+
+    X has as many numbers as the image times the columns of a window, not times all its entries, and a whole row of
+    places is added at a time.
+    """
 
     def __init__(self, layer: Convolution, n: int, dtype: DType) -> None:
-        self._layer, self._itemsize = layer, dtype.itemsize
-        windows = layer.windows
-        axes = (layer.shape[0], len(windows.taps), *windows.places)
-        self._windows = aligned_zeros((n, *axes), dtype)  # zero outside the image, and never written there
-        self._patches = self._windows.reshape(n, layer.groups, layer.kernel, windows.count)
-        samples = next(layer.blocks(n, dtype.itemsize)).stop
-        self._back = aligned_empty((samples, *self._patches.shape[1:]), dtype)
+        self._layer = layer
+        (u, v), (_, t), g, (channels, h, _) = layer.size, layer.windows.places, layer.groups, layer.shape
+        a, b = channels // g, layer.outputs // g
+        samples = _samples(layer, n, dtype.itemsize)
+        self._image = (g, a, h, layer.shape[2])
+        self._outputs = (g, b, *layer.windows.places)
+        self._kernel = aligned_empty((g, u, b, a, v), dtype)
+        self._kernel_gradient = aligned_empty((g, u, b, a, v), dtype)
+        # Zero outside the image, and of dZ where a row has no place; never written there.
+        self._patches = aligned_zeros((n, g, a, v, h, t), dtype)
+        self._back = aligned_zeros((samples, g, u, b, h, t), dtype)
+        self._products = aligned_empty(self._back.shape, dtype)
+        self._patches_back = aligned_empty((samples, *self._patches.shape[1:]), dtype)
+        self._blocks = [slice(first, min(first + samples, n)) for first in range(0, n, samples)]
 
     def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
         """y (n, o)."""
-        layer = self._layer
-        for block in layer.blocks(len(x), self._itemsize):
-            layer.windows.patches(x[block], out=self._windows[block])
-            layer.multiply(params, self._patches[block], out=out[block])
+        rows, columns = self._layer.windows.lines
+        self._kernel[...] = self._by_rows(params["W"])
+        bias = params["b"].reshape(*self._outputs[:2], 1, 1)
+        for block in self._blocks:
+            image = x[block].reshape(-1, *self._image)
+            patches = self._patches[block]
+            for v, (places, inputs) in enumerate(columns):
+                patches[..., v, :, places] = image[..., inputs]
+            products = self._products[: len(image)]
+            np.matmul(_matrix(self._kernel, 2), _matrices(patches), out=_matrices(products))
+            y = out[block].reshape(-1, *self._outputs)
+            y[...] = bias
+            for u, (places, inputs) in enumerate(rows):
+                sums = y[..., places, :]
+                np.add(sums, products[:, :, u, :, inputs], out=sums)
         return out
 
     def vjp(
@@ -423,12 +465,40 @@ class _Planned:
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """The closed form, for the batch of the last `forward`."""
-        layer = self._layer
-        for gradient in dparams.values():
-            gradient[...] = 0
-        for block in layer.blocks(len(dy), self._itemsize):
-            layer.add_weight_gradient(dy[block], self._patches[block], dparams=dparams)
+        rows, columns = self._layer.windows.lines
+        kernel, total = _matrix(self._kernel, 2), _matrix(self._kernel_gradient, 2)
+        total[...] = 0
+        np.sum(dy.reshape(len(dy), len(dparams["b"]), -1).sum(axis=2), axis=0, out=dparams["b"])
+        for block in self._blocks:
+            given = dy[block].reshape(-1, *self._outputs)
+            back, patches = self._back[: len(given)], self._patches[block]
+            for u, (places, inputs) in enumerate(rows):
+                back[:, :, u, :, inputs] = given[..., places, :]
+            np.add(
+                total, np.matmul(_matrices(back), _matrices(patches).swapaxes(-1, -2)).sum(axis=0), out=total
+            )
             if input_needed:
-                patches = self._back[: block.stop - block.start]
-                layer.pull(params, dy[block], out=out[block], patches=patches)
+                made = self._patches_back[: len(given)]
+                np.matmul(kernel.swapaxes(-1, -2), _matrices(back), out=_matrices(made))
+                dx = out[block].reshape(-1, *self._image)
+                dx[...] = 0
+                for v, (places, inputs) in enumerate(columns):
+                    sums = dx[..., inputs]
+                    np.add(sums, made[..., v, :, places], out=sums)
+        self._by_rows(dparams["W"])[...] = self._kernel_gradient
         return (out if input_needed else None), dparams
+
+    def _by_rows(self, weights: Array) -> Array:
+        """A view of W (q, l, u, v) as (g, u, q, l, v)."""
+        return weights.reshape(self._layer.groups, -1, *weights.shape[1:]).transpose(0, 3, 1, 2, 4)
+
+
+def _matrix(kernel: Array, rows: int) -> Array:
+    """(g, u, q, l, v) as (g, u q, l v)."""
+    return kernel.reshape(len(kernel), math.prod(kernel.shape[1 : 1 + rows]), -1)
+
+
+def _matrices(array: Array) -> Array:
+    """(n, g, u, q, h, t) as (n, g, u q, h t)."""
+    n, g, u, q, h, t = array.shape
+    return array.reshape(n, g, u * q, h * t)

@@ -5,6 +5,9 @@
     VJP: dx is the sum of dy over the windows in which an input is the largest        JVP: ẋ at the largest
 
 Where several are the largest there is no derivative; like PyTorch we take the first of them, row by row.
+
+`forward` and `vjp` go along the rows of every window, then along the column of what they have found: the first of the
+largest rows, and in it the first of the largest numbers, is the first of all.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ import numpy as np
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Margin, Tensors
 from backprop.layers.windows import Pooling
+
+_BLOCK_BYTES = 1 << 18
+"""Bytes of the largest of every row of a block of samples: what is made of it stays in a second-level cache."""
 
 
 def _by_torch(layer: MaxPool, torch: Any, own: Any, x: Any) -> Any:
@@ -89,44 +95,83 @@ class MaxPool(Pooling):
         return n * o * max(1, self.entries - 1)
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
-        """Of every entry of a window: whether it is the largest and the first, a product, and a sum."""
-        return n * o * self.entries * (3 if self.windows.disjoint else 4) if input_needed else 0
+        """Of every entry of a row, then of a column: a comparison, whether it is the first, and a product."""
+        return 3 * n * (self._row_numbers * self.size[1] + o * self.size[0]) if input_needed else 0
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """y."""
-        return 0 if out else n * o * itemsize
+        """The largest of every row of a window, of a block of samples; and y."""
+        return (self._samples(n, itemsize) * self._row_numbers + (0 if out else n * o)) * itemsize
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """Which entries are the largest, as truth values, and dx; where windows overlap, a product."""
-        product = 0 if self.windows.disjoint else n * o * itemsize
-        return 3 * n * o + product + (0 if out else n * i * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
+        """The largest of every row and ∂L/∂ them, truth values of a block of samples; and dx."""
+        numbers = self._samples(n, itemsize) * self._row_numbers
+        buffer = ufunc_buffer_bytes(numbers, itemsize)
+        return numbers * (2 * itemsize + 2) + buffer + (0 if out else n * i * itemsize)
+
+    @property
+    def _row_numbers(self) -> int:
+        """The largest of every row of a window: so many numbers of one sample, (l, h, t)."""
+        return self.shape[0] * self.shape[1] * self.windows.places[1]
+
+    def _samples(self, n: int, itemsize: int) -> int:
+        return max(1, min(n, _BLOCK_BYTES // (self._row_numbers * itemsize)))
+
+    def _blocks(self, n: int, itemsize: int) -> Iterator[slice]:
+        """The samples, as many at a time as stay in the cache."""
+        samples = self._samples(n, itemsize)
+        for first in range(0, n, samples):
+            yield slice(first, first + samples)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """Which entries are the largest, as truth values, their stack, and as numbers."""
         return n * o * self.entries * (1 + itemsize) + self.windows.inputs_bytes
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """The larger of what all windows have at one entry after another."""
+        """The largest of every row of a window, and of those the largest."""
         y = np.empty((len(x), self.output_width(x.shape[1])), x.dtype) if out is None else out
-        best = self.images(y)
-        first, *others = self.taken(x)
-        best[...] = first
-        for entry in others:
-            if np.iscomplexobj(x):
-                np.copyto(best, entry, where=entry.real > best.real)
-            else:
-                np.maximum(best, entry, out=best)
+        for block in self._blocks(len(x), x.itemsize):
+            self._reduce(self._rows(x[block]), 0, out=self.images(y[block]))
         return y
+
+    def _rows(self, x: Array) -> Array:
+        """The largest of every row of the windows, (n, l, h, t)."""
+        image = self.windows.image(x)
+        rows = np.empty((*image.shape[:3], self.windows.places[1]), x.dtype)
+        self._reduce(image, 1, out=rows)
+        return rows
+
+    def _along(self, image: Array, axis: int) -> list[Array]:
+        """The image at each entry of the windows along rows (0) or columns (1)."""
+        lines = self.windows.lines[axis]
+        return [image[..., inputs, :] if axis == 0 else image[..., inputs] for _, inputs in lines]
+
+    def _reduce(self, image: Array, axis: int, *, out: Array) -> None:
+        """The largest along one axis of the windows; of complex numbers, the first with the largest real part."""
+        first, *others = self._along(image, axis)
+        if not others or np.iscomplexobj(image):
+            out[...] = first
+            for entry in others:
+                np.copyto(out, entry, where=entry.real > out.real)
+            return
+        for entry in others:
+            first = np.maximum(first, entry, out=out)
+
+    def _push_back(self, dy: Array, image: Array, best: Array, axis: int, *, out: Array) -> None:
+        """Add dy to the first of the largest along one axis, and zero to the others."""
+        windows, inputs = self.windows, self._along(out, axis)
+        length, size, places = self.shape[1 + axis], self.size[axis], windows.places[axis]
+        alone = self.stride >= size  # no input is in two windows
+        if not alone or self.stride * places != length or self.stride != size:
+            out[...] = 0
+        for place, mask in zip(inputs, _first_of(self._along(image, axis), best), strict=True):
+            if alone:
+                np.multiply(dy, mask, out=place)
+            else:
+                np.add(place, dy * mask, out=place)
 
     def largest(self, x: Array, y: Array) -> Iterator[Array]:
         """For every entry of the windows, at which places it is the first of the largest: (n, l, s, t)."""
-        best = self.images(y)
-        free = np.ones(best.shape, np.bool_)
-        for entry in self.taken(x):
-            mask = np.equal(entry, best)
-            np.logical_and(mask, free, out=mask)
-            np.greater(free, mask, out=free)
-            yield mask
+        return _first_of([*self.taken(x)], self.images(y))
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1 where an input is the largest in the window of an output, (n, o, i)."""
@@ -157,14 +202,12 @@ class MaxPool(Pooling):
         if not input_needed:
             return None, {}
         dx = np.empty_like(x) if out is None else out
-        if not self.windows.tiling:
-            dx[...] = 0
-        back = self.images(dy)
-        for inputs, mask in zip(self.taken(dx), self.largest(x, y), strict=True):
-            if self.windows.disjoint:
-                np.multiply(back, mask, out=inputs)
-            else:
-                np.add(inputs, back * mask, out=inputs)
+        for block in self._blocks(len(x), x.itemsize):
+            rows = self._rows(x[block])
+            back = np.empty_like(rows)
+            self._push_back(self.images(dy[block]), rows, self.images(y[block]), 0, out=back)
+            image = self.windows.image(x[block])
+            self._push_back(back, image, rows, 1, out=self.windows.image(dx[block]))
         return dx, {}
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
@@ -174,3 +217,15 @@ class MaxPool(Pooling):
         for entry, mask in zip(self.taken(dx), self.largest(x, y), strict=True):
             np.copyto(pushed, entry, where=mask)
         return dy
+
+
+def _first_of(entries: list[Array], best: Array) -> Iterator[Array]:
+    """Where each of the entries is the first that is as large as the best: exactly one is."""
+    free = None
+    for entry in entries[:-1]:
+        mask = np.equal(entry, best)
+        if free is not None:
+            np.logical_and(mask, free, out=mask)
+        yield mask
+        free = np.logical_not(mask) if free is None else np.greater(free, mask, out=free)
+    yield np.ones(best.shape, np.bool_) if free is None else free

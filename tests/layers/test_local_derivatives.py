@@ -236,6 +236,27 @@ def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
 
 @every_layer
 @every_dtype
+def test_a_layer_with_buffers_of_its_own_gives_the_same_for_one_batch_after_another(name, dtype):
+    cases = [layer_case(name, random_input(5, 3, dtype, seed=seed), seed=seed) for seed in (5, 6)]
+    layer, (n, o), i = cases[0].layer, cases[0].y.shape, cases[0].x.shape[1]
+    planned = layer.planned(n, np.dtype(dtype))
+    out, dx = np.full((n, o), np.nan, dtype), np.full((n, i), np.nan, dtype)
+    dparams = {name: np.full(shape, np.nan, dtype) for name, shape in layer.parameter_shapes().items()}
+    for case in (*cases, cases[0]):
+        y = planned.forward(case.params, case.x, out=out)
+        assert_close(y, case.y, dtype, 1 + np.abs(case.x).max() * i)
+        dy = random_like(case.y, 2)
+        expected, expected_own = layer.vjp(*case.arguments, dy)
+        given = case.params, case.x, y, dy
+        got, own = planned.vjp(*given, input_needed=True, out=dx, dparams=dparams)
+        scale = 1 + i * o * max(1.0, np.abs(case.x).max())
+        assert_close(got, expected, dtype, scale)
+        for name in expected_own:
+            assert_close(own[name], expected_own[name], dtype, scale)
+
+
+@every_layer
+@every_dtype
 def test_a_buffer_that_is_filled_again_keeps_nothing_of_the_last_call(name, dtype):
     first = layer_case(name, random_input(4, 3, dtype, seed=5), seed=5)
     second = layer_case(name, -first.x[::-1].copy(), seed=6)
