@@ -21,14 +21,14 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty, aligned_zeros, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
-from backprop.layers.windows import Windows, check_image, whole
+from backprop.layers.windows import Slices, Windows, check_image, whole
 
 _BLOCK_BYTES = 1 << 19
 """Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
@@ -383,74 +383,113 @@ class Convolution(Layer):
         return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
 
     def planned(self, n: int, dtype: DType) -> Planned:
-        """The layer with buffers, and patches of one row each, which need less copying and fewer small sums."""
+        """The layer with buffers, and the patches laid out as it takes least copying and fewest small sums."""
         return _Planned(self, n, dtype)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The patches of the batch; of a block of samples their products, both ways; W and dW in another order."""
-        rows, columns = _row_numbers(self)
-        return (n * columns + _samples(self, n, itemsize) * (2 * rows + columns)) * itemsize + 2 * (
-            self.outputs * self.kernel * itemsize
-        )
+        plan = _Layout.of(self)
+        products = 0 if plan.direct else 2 * plan.product_numbers
+        block = plan.samples(n, itemsize) * (products + plan.patch_numbers)
+        return (n * plan.patch_numbers + block + 2 * self.outputs * self.kernel) * itemsize
 
 
-def _row_numbers(layer: Convolution) -> tuple[int, int]:
-    """The numbers of Z and of X of one sample."""
-    places = layer.shape[1] * layer.windows.places[1]
-    return layer.size[0] * layer.outputs * places, layer.size[1] * layer.shape[0] * places
+class _Layout(NamedTuple):
+    """Which part of a window is laid out in patches, and which is added up after the product with the kernel.
 
+    patches: for every entry of a patch, a slice of the patches' rows and columns, and of the image's. sums: for every
+    part of the kernel, the places' rows and the products' rows. rows: how many rows of patches an image has.
+    """
 
-def _samples(layer: Convolution, n: int, itemsize: int) -> int:
-    """The samples of a block: their Z is still in the cache when it is added up."""
-    return max(1, min(n, _BLOCK_BYTES // (_row_numbers(layer)[0] * itemsize)))
+    layer: Convolution
+    patches: tuple[tuple[Slices, Slices], ...]
+    sums: tuple[Slices, ...]
+    rows: int
+
+    @classmethod
+    def of(cls, layer: Convolution) -> _Layout:
+        """The columns alone where they are more than the outputs, which are then added up row by row."""
+        windows = layer.windows
+        if layer.shape[0] * layer.size[1] < layer.outputs:
+            every = slice(None)
+            return cls(layer, windows.taps, ((every, every),), windows.places[0])
+        rows, columns = windows.lines
+        every = slice(None)
+        return cls(layer, tuple(((every, t), (every, w)) for t, w in columns), rows, layer.shape[1])
+
+    @property
+    def direct(self) -> bool:
+        """Whether the products are the outputs, and nothing is added up."""
+        return len(self.sums) == 1 and self.rows == self.layer.windows.places[0]
+
+    @property
+    def positions(self) -> int:
+        """The columns of a sample's matrix of patches."""
+        return self.rows * self.layer.windows.places[1]
+
+    @property
+    def patch_numbers(self) -> int:
+        """The numbers of X of one sample."""
+        return self.layer.shape[0] * len(self.patches) * self.positions
+
+    @property
+    def product_numbers(self) -> int:
+        """The numbers of Z of one sample."""
+        return len(self.sums) * self.layer.outputs * self.positions
+
+    def samples(self, n: int, itemsize: int) -> int:
+        """The samples of a block: their patches and products stay in the cache until they are used."""
+        largest = max(self.patch_numbers, self.product_numbers)
+        return max(1, min(n, _BLOCK_BYTES // (largest * itemsize)))
 
 
 class _Planned:
     """A convolution for batches of n, which keeps the patches of the last `forward`.
 
-    Only the columns of the windows are laid out, X[n,(l,v),(h,t)]; every row u of the kernel is multiplied with all
-    rows h of the image, and what belongs to one place is added:
+    Where an image has many channels only the columns of the windows are laid out, X[n,(l,v),(h,t)]. Every row u of
+    the kernel is multiplied with all rows h of the image, and what belongs to one place is added:
 
         Z[n,(u,q),(h,t)] = Σ_lv W[q,l,u,v] X[n,(l,v),(h,t)]        y[n,q,s,t] = Σu Z[n,(u,q),(s+u,t)] + b[q]
         dZ[n,(u,q),(s+u,t)] = dy[n,q,s,t]        dW = Σₙ dZ Xᵀ        dX = Wᵀ dZ
 
-    X has as many numbers as the image times the columns of a window, not times all its entries, and a whole row of
-    places is added at a time.
+    X then has as many numbers as the image times the columns of a window, not times all its entries, and a whole row
+    of places is added at a time. Of an image with few channels, X are the whole windows, and Z is y.
     """
 
     def __init__(self, layer: Convolution, n: int, dtype: DType) -> None:
-        self._layer = layer
-        (u, v), (_, t), g, (channels, h, _) = layer.size, layer.windows.places, layer.groups, layer.shape
-        a, b = channels // g, layer.outputs // g
-        samples = _samples(layer, n, dtype.itemsize)
-        self._image = (g, a, h, layer.shape[2])
-        self._outputs = (g, b, *layer.windows.places)
-        self._kernel = aligned_empty((g, u, b, a, v), dtype)
-        self._kernel_gradient = aligned_empty((g, u, b, a, v), dtype)
+        self._layer, self._layout = layer, _Layout.of(layer)
+        plan, g, t = self._layout, layer.groups, layer.windows.places[1]
+        a, b, u, v = layer.shape[0] // g, layer.outputs // g, len(plan.sums), len(plan.patches)
+        samples = plan.samples(n, dtype.itemsize)
+        self._image, self._outputs = (g, a, *layer.shape[1:]), (g, 1, b, *layer.windows.places)
+        self._kernel, self._kernel_gradient = (aligned_empty((g, u, b, a, v), dtype) for _ in range(2))
         # Zero outside the image, and of dZ where a row has no place; never written there.
-        self._patches = aligned_zeros((n, g, a, v, h, t), dtype)
-        self._back = aligned_zeros((samples, g, u, b, h, t), dtype)
-        self._products = aligned_empty(self._back.shape, dtype)
+        self._patches = aligned_zeros((n, g, a, v, plan.rows, t), dtype)
         self._patches_back = aligned_empty((samples, *self._patches.shape[1:]), dtype)
+        if not plan.direct:
+            self._back = aligned_zeros((samples, g, u, b, plan.rows, t), dtype)
+            self._products = aligned_empty(self._back.shape, dtype)
         self._blocks = [slice(first, min(first + samples, n)) for first in range(0, n, samples)]
 
     def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
         """y (n, o)."""
-        rows, columns = self._layer.windows.lines
-        self._kernel[...] = self._by_rows(params["W"])
-        bias = params["b"].reshape(*self._outputs[:2], 1, 1)
+        self._kernel[...] = self._by_parts(params["W"])
+        kernel, bias = _matrices(self._kernel), params["b"].reshape(*self._outputs[:3], 1, 1)
         for block in self._blocks:
-            image = x[block].reshape(-1, *self._image)
+            image, y = x[block].reshape(-1, *self._image), out[block].reshape(-1, *self._outputs)
             patches = self._patches[block]
-            for v, (places, inputs) in enumerate(columns):
-                patches[..., v, :, places] = image[..., inputs]
+            for v, (places, inputs) in enumerate(self._layout.patches):
+                patches[..., v, *places] = image[..., *inputs]
+            if self._layout.direct:
+                np.matmul(kernel, _matrices(patches), out=_matrices(y))
+                np.add(y, bias, out=y)
+                continue
             products = self._products[: len(image)]
-            np.matmul(_matrix(self._kernel, 2), _matrices(patches), out=_matrices(products))
-            y = out[block].reshape(-1, *self._outputs)
+            np.matmul(kernel, _matrices(patches), out=_matrices(products))
             y[...] = bias
-            for u, (places, inputs) in enumerate(rows):
-                sums = y[..., places, :]
-                np.add(sums, products[:, :, u, :, inputs], out=sums)
+            for u, (rows, seen) in enumerate(self._layout.sums):
+                sums = y[:, :, 0, :, rows]
+                np.add(sums, products[:, :, u, :, seen], out=sums)
         return out
 
     def vjp(
@@ -465,40 +504,43 @@ class _Planned:
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """The closed form, for the batch of the last `forward`."""
-        rows, columns = self._layer.windows.lines
-        kernel, total = _matrix(self._kernel, 2), _matrix(self._kernel_gradient, 2)
+        kernel, total = _matrices(self._kernel), _matrices(self._kernel_gradient)
         total[...] = 0
         np.sum(dy.reshape(len(dy), len(dparams["b"]), -1).sum(axis=2), axis=0, out=dparams["b"])
         for block in self._blocks:
-            given = dy[block].reshape(-1, *self._outputs)
-            back, patches = self._back[: len(given)], self._patches[block]
-            for u, (places, inputs) in enumerate(rows):
-                back[:, :, u, :, inputs] = given[..., places, :]
-            np.add(
-                total, np.matmul(_matrices(back), _matrices(patches).swapaxes(-1, -2)).sum(axis=0), out=total
-            )
+            patches, back = _matrices(self._patches[block]), self._spread(dy[block])
+            by_sample = np.matmul(back, patches.swapaxes(-1, -2))
+            np.add(total, by_sample.sum(axis=0), out=total)
             if input_needed:
-                made = self._patches_back[: len(given)]
-                np.matmul(kernel.swapaxes(-1, -2), _matrices(back), out=_matrices(made))
+                made = self._patches_back[: len(back)]
+                np.matmul(kernel.swapaxes(-1, -2), back, out=_matrices(made))
                 dx = out[block].reshape(-1, *self._image)
                 dx[...] = 0
-                for v, (places, inputs) in enumerate(columns):
-                    sums = dx[..., inputs]
-                    np.add(sums, made[..., v, :, places], out=sums)
-        self._by_rows(dparams["W"])[...] = self._kernel_gradient
+                for v, (places, inputs) in enumerate(self._layout.patches):
+                    sums = dx[..., *inputs]
+                    np.add(sums, made[..., v, *places], out=sums)
+        self._by_parts(dparams["W"])[...] = self._kernel_gradient
         return (out if input_needed else None), dparams
 
-    def _by_rows(self, weights: Array) -> Array:
-        """A view of W (q, l, u, v) as (g, u, q, l, v)."""
-        return weights.reshape(self._layer.groups, -1, *weights.shape[1:]).transpose(0, 3, 1, 2, 4)
+    def _spread(self, dy: Array) -> Array:
+        """dZ (n, g, u q, positions) of a block."""
+        given = dy.reshape(-1, *self._outputs)
+        if self._layout.direct:
+            return _matrices(given)
+        back = self._back[: len(given)]
+        for u, (rows, seen) in enumerate(self._layout.sums):
+            back[:, :, u, :, seen] = given[:, :, 0, :, rows]
+        return _matrices(back)
 
-
-def _matrix(kernel: Array, rows: int) -> Array:
-    """(g, u, q, l, v) as (g, u q, l v)."""
-    return kernel.reshape(len(kernel), math.prod(kernel.shape[1 : 1 + rows]), -1)
+    def _by_parts(self, weights: Array) -> Array:
+        """A view of W (q, l, u, v) as (g, u, q, l, v), or with all entries in one as (g, 1, q, l, u v)."""
+        g, parts = self._layer.groups, len(self._layout.sums)
+        return weights.reshape(g, -1, weights.shape[1], parts, len(self._layout.patches)).transpose(
+            0, 3, 1, 2, 4
+        )
 
 
 def _matrices(array: Array) -> Array:
-    """(n, g, u, q, h, t) as (n, g, u q, h t)."""
-    n, g, u, q, h, t = array.shape
-    return array.reshape(n, g, u * q, h * t)
+    """The last four axes as two: (…, u, q, h, t) as (…, u q, h t)."""
+    *others, u, q, h, t = array.shape
+    return array.reshape(*others, u * q, h * t)
