@@ -387,11 +387,11 @@ class Convolution(Layer):
         return _Planned(self, n, dtype)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The patches of the batch; of a block of samples their products, both ways; W and dW in another order."""
+        """Of a block of samples the patches and their products, both ways; W and dW in another order."""
         plan = _Layout.of(self)
-        products = 0 if plan.direct else 2 * plan.product_numbers
-        block = plan.samples(n, itemsize) * (products + plan.patch_numbers)
-        return (n * plan.patch_numbers + block + 2 * self.outputs * self.kernel) * itemsize
+        products = 0 if plan.direct else plan.product_numbers
+        block = plan.samples(n, itemsize) * 2 * (products + plan.patch_numbers)
+        return (block + 2 * self.outputs * self.kernel) * itemsize
 
 
 class _Layout(NamedTuple):
@@ -444,9 +444,9 @@ class _Layout(NamedTuple):
 
 
 class _Planned:
-    """A convolution for batches of n, which keeps the patches of the last `forward`.
+    """A convolution for batches of n, with buffers for a block of samples.
 
-    Where an image has many channels only the columns of the windows are laid out, X[n,(l,v),(h,t)]. Every row u of
+    The patches are laid out anew on the way back: reading those of a whole batch again would take as long. Where an image has many channels only the columns of the windows are laid out, X[n,(l,v),(h,t)]. Every row u of
     the kernel is multiplied with all rows h of the image, and what belongs to one place is added:
 
         Z[n,(u,q),(h,t)] = Σ_lv W[q,l,u,v] X[n,(l,v),(h,t)]        y[n,q,s,t] = Σu Z[n,(u,q),(s+u,t)] + b[q]
@@ -464,8 +464,8 @@ class _Planned:
         self._image, self._outputs = (g, a, *layer.shape[1:]), (g, 1, b, *layer.windows.places)
         self._kernel, self._kernel_gradient = (aligned_empty((g, u, b, a, v), dtype) for _ in range(2))
         # Zero outside the image, and of dZ where a row has no place; never written there.
-        self._patches = aligned_zeros((n, g, a, v, plan.rows, t), dtype)
-        self._patches_back = aligned_empty((samples, *self._patches.shape[1:]), dtype)
+        self._patches = aligned_zeros((samples, g, a, v, plan.rows, t), dtype)
+        self._patches_back = aligned_empty(self._patches.shape, dtype)
         if not plan.direct:
             self._back = aligned_zeros((samples, g, u, b, plan.rows, t), dtype)
             self._products = aligned_empty(self._back.shape, dtype)
@@ -476,16 +476,13 @@ class _Planned:
         self._kernel[...] = self._by_parts(params["W"])
         kernel, bias = _matrices(self._kernel), params["b"].reshape(*self._outputs[:3], 1, 1)
         for block in self._blocks:
-            image, y = x[block].reshape(-1, *self._image), out[block].reshape(-1, *self._outputs)
-            patches = self._patches[block]
-            for v, (places, inputs) in enumerate(self._layout.patches):
-                patches[..., v, *places] = image[..., *inputs]
+            patches, y = self._seen(x[block]), out[block].reshape(-1, *self._outputs)
             if self._layout.direct:
-                np.matmul(kernel, _matrices(patches), out=_matrices(y))
+                np.matmul(kernel, patches, out=_matrices(y))
                 np.add(y, bias, out=y)
                 continue
-            products = self._products[: len(image)]
-            np.matmul(kernel, _matrices(patches), out=_matrices(products))
+            products = self._products[: len(y)]
+            np.matmul(kernel, patches, out=_matrices(products))
             y[...] = bias
             for u, (rows, seen) in enumerate(self._layout.sums):
                 sums = y[:, :, 0, :, rows]
@@ -503,12 +500,12 @@ class _Planned:
         out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
-        """The closed form, for the batch of the last `forward`."""
+        """The closed form, with W as the last `forward` has laid it out."""
         kernel, total = _matrices(self._kernel), _matrices(self._kernel_gradient)
         total[...] = 0
         np.sum(dy.reshape(len(dy), len(dparams["b"]), -1).sum(axis=2), axis=0, out=dparams["b"])
         for block in self._blocks:
-            patches, back = _matrices(self._patches[block]), self._spread(dy[block])
+            patches, back = self._seen(x[block]), self._spread(dy[block])
             by_sample = np.matmul(back, patches.swapaxes(-1, -2))
             np.add(total, by_sample.sum(axis=0), out=total)
             if input_needed:
@@ -521,6 +518,13 @@ class _Planned:
                     np.add(sums, made[..., v, *places], out=sums)
         self._by_parts(dparams["W"])[...] = self._kernel_gradient
         return (out if input_needed else None), dparams
+
+    def _seen(self, x: Array) -> Array:
+        """X (n, g, l v, positions) of a block."""
+        image, patches = x.reshape(-1, *self._image), self._patches[: len(x)]
+        for v, (places, inputs) in enumerate(self._layout.patches):
+            patches[..., v, *places] = image[..., *inputs]
+        return _matrices(patches)
 
     def _spread(self, dy: Array) -> Array:
         """dZ (n, g, u q, positions) of a block."""
