@@ -12,7 +12,7 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -36,6 +36,9 @@ class EinsumFactor(NamedTuple):
     A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
     `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
     kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+
+    Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
+    weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
     """
 
     subscripts: str
@@ -43,6 +46,7 @@ class EinsumFactor(NamedTuple):
     outputs: str = "o"
     shape: Shape | None = None
     result: str | None = None
+    through: EinsumFactor | None = None
 
     @property
     def input_rule(self) -> str:
@@ -60,6 +64,42 @@ class EinsumFactor(NamedTuple):
     def split(self, jacobian: Array) -> Array:
         """The Jacobian (n, c, o) with the axes of `outputs`."""
         return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
+
+    def chain(self, jacobian: Array, *, of_parameter: bool = False) -> Array:
+        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, size of θ), from ∂(outputs)/∂y (n, c, o), by einsum."""
+        if self.through is not None:
+            jacobian = self.through.chain(jacobian)
+        rule = self.parameter_rule if of_parameter else self.input_rule
+        chained: Array = np.einsum(rule, self.split(jacobian), self.operand)
+        return chained.reshape(*chained.shape[:2], -1)
+
+
+class PlannedBytes(NamedTuple):
+    """Bytes of what `Layer.planned` keeps, and the most that its `forward` and its `vjp` have allocated at once."""
+
+    buffers: int
+    forward: int
+    vjp: int
+
+
+class Planned(Protocol):
+    """A layer for batches of one size: `forward`, then `vjp` of the same batch."""
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """As `Layer.forward`."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array | None,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """As `Layer.vjp`."""
 
 
 class Layer(ABC):
@@ -154,7 +194,7 @@ class Layer(ABC):
     def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
         """Draw anew what the layer draws at random; until then every call sees the same."""
 
-    def planned(self, n: int, dtype: DType) -> Layer:
+    def planned(self, n: int, dtype: DType) -> Planned:
         """The layer for batches of n samples, with buffers of its own; by default the layer itself.
 
         What is returned has `forward` and `vjp`, called in turn, and may keep for the second what the first found.
@@ -162,8 +202,21 @@ class Layer(ABC):
         """
         return self
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of the buffers of `planned`."""
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> PlannedBytes:
+        """The bytes of the buffers of `planned`, and the most that its calls have allocated at once beside them."""
+        return PlannedBytes(
+            0, self.forward_bytes(n, i, o, itemsize, out=True), self.vjp_bytes(n, i, o, itemsize, out=True)
+        )
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
+        return 0
+
+    def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `input_factor` or `parameter_factors` has allocated at once, the operands included.
+
+        By default nothing: the operands of most layers are their inputs or parameters.
+        """
         return 0
 
     @abstractmethod

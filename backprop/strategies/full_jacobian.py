@@ -92,7 +92,8 @@ class FullJacobian(Strategy[Plan]):
         return Cost(
             flops=network.forward_flops(n) + n * flops,
             bytes_moved=size * n * moved,
-            peak_bytes=size * (factors + jacobians + 2 * weights + network.units + transient),
+            peak_bytes=size * (factors + jacobians + 2 * weights + network.units)
+            + max(size * transient, *(layer.jacobian_bytes(1, i, o, size) for layer, i, o in network.sized)),
             forward_calls=1,
         )
 

@@ -19,11 +19,10 @@ from typing import ClassVar, final
 from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Linear, Planned
+from backprop.network import Batch, Network, Sized
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.zero_inputs import ZeroInputs
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Plan:
     """
 
     network: Network
-    layers: tuple[Layer | ZeroInputs, ...]
+    layers: tuple[Planned, ...]
     outputs: list[Array]
     deltas: list[Array | None]
     gradient: Parameters
@@ -72,10 +71,10 @@ class ShortForm(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         places = _in_place(network)
         outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
-        deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
+        deltas = sum(n * step.i for step in network.sized[1:] if _has_own_delta(step))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
+        buffers = sum(layer.planned_bytes(n, i, o, size).buffers for layer, i, o in network.sized)
         buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
@@ -92,11 +91,10 @@ class ShortForm(Strategy[Plan]):
         network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
-        for k, ((layer, i, o), shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
-            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
-            deltas.append(
-                aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
-            )
+        for k, (step, shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
+            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, step.o), dtype))
+            own = k > 0 and _has_own_delta(step)
+            deltas.append(aligned_empty((batch_size, step.i), dtype) if own else None)
         gradient = Parameters.zeros(network.layout, dtype)
         first, *others = (layer.planned(batch_size, dtype) for layer in network.layers)
         layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
@@ -126,6 +124,11 @@ class ShortForm(Strategy[Plan]):
         return ValueAndGradient(float(loss), plan.gradient)
 
 
+def _has_own_delta(step: Sized) -> bool:
+    """Whether a layer's dL/dx has a buffer of its own; elsewhere it is written over dL/dy."""
+    return isinstance(step.layer, Linear) or step.i != step.o
+
+
 def _in_place(network: Network) -> list[bool]:
     """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
     layers = network.layers
@@ -133,28 +136,27 @@ def _in_place(network: Network) -> list[bool]:
         k > 0
         and isinstance(layers[k - 1], Linear)
         and not isinstance(layer, Linear)
+        and i == o
         and not layer.reads_input
-        for k, layer in enumerate(layers)
+        for k, (layer, i, o) in enumerate(network.sized)
     ]
 
 
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes allocated at once in a call, beside the plan: by a layer, or by the loss.
 
-    The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
+    The gradient (n, c) of a loss that does not write it into a buffer lives until a layer with a delta of its own is
+    passed.
     """
     output = n * network.classes
     if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, i, o in network.sized)
-    backward = (
-        layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
-        for k, (layer, i, o) in enumerate(network.sized)
-    )
-    return max(loss, *forward, *backward)
+    last = max((k for k, step in enumerate(network.sized) if _has_own_delta(step)), default=0)
+    layers = [layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized]
+    backward = (own.vjp + (delta if k >= last else 0) for k, own in enumerate(layers))
+    return max(loss, *(own.forward for own in layers), *backward)
 
 
 STRATEGIES = (ShortForm(), ShortForm(dense=True))
