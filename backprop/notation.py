@@ -12,7 +12,7 @@ options it takes (`Layer.of`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from backprop.arrays import MOST_ENTRIES
@@ -21,7 +21,7 @@ from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
 NETWORKS: dict[str, str] = {}
-"""Networks that are known by a name, by the text of their layers."""
+"""Networks that are known by a name, with the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")
 _LAYER = re.compile(
@@ -39,8 +39,13 @@ class Read(NamedTuple):
 
 
 def is_layers(text: str) -> bool:
-    """Whether a text is one of layers, not of sizes alone: it has more words than one, or a shape."""
-    return len(text.split()) > 1 or (_SHAPE.fullmatch(text.strip()) is not None and "x" in text)
+    """Whether a text is one of layers, with blanks between them, not of sizes alone."""
+    return len(text.split()) > 1
+
+
+def with_name_read(text: str) -> str:
+    """The text of the network that is known by this name; any other text as it is."""
+    return NETWORKS.get(text.strip(), text)
 
 
 def read_network(text: str) -> list[Layer]:
@@ -67,9 +72,11 @@ def inner_layers(text: str, shape: Shape) -> list[Read]:
     return list(read_layers(_words(text), shape))
 
 
-def write_network(shape: Shape, layers: tuple[Layer, ...]) -> str:
-    """The text that `read_network` reads."""
-    return " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
+def write_network(shape: Shape, layers: Sequence[Layer]) -> str:
+    """The text that `read_network` reads, or the name of a known network."""
+    written = " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
+    known = (name for name, text in NETWORKS.items() if read_network(text) == list(layers))
+    return next(known, written)
 
 
 def _layer(word: str, shape: Shape) -> Layer:
@@ -93,10 +100,12 @@ def _layer(word: str, shape: Shape) -> Layer:
         raise
     except TypeError:
         raise NetworkError(
-            f"The layer {shown(word)} has numbers or options that {kind.name} does not take."
+            f"The layer {shown(word)} has numbers or options that it does not take; expected those of {kind.name}."
         ) from None
     except Exception as error:
-        raise LoadError(f"The layer {shown(word)} could not be made: {said(error)}.") from error
+        raise LoadError(
+            f"The layer {shown(word)} could not be made: {said(error)}; expected what {kind.name} takes."
+        ) from error
 
 
 def _words(text: str) -> list[str]:

@@ -60,7 +60,9 @@ class Linear(Layer):
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Linear:
         """The layer with the given outputs, and every input; raises `NetworkError` for anything else."""
         if len(numbers) != 1 or options:
-            raise NetworkError("A linear layer is written as the number of its outputs, such as 10.")
+            raise NetworkError(
+                "A linear layer has other numbers or options; expected the number of its outputs, such as 10."
+            )
         return cls(math.prod(shape), int(numbers[0]))
 
     @property
