@@ -23,6 +23,7 @@ from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
+from backprop.layers.embedding import Embedding
 from backprop.losses import LOSSES
 from backprop.notation import read_network
 
@@ -95,6 +96,8 @@ def layer_case(name, x, seed=0):
     if x.shape[1] != width_of(name, x.shape[1]):
         x = random_input(len(x), width_of(name, 0), x.dtype, seed + 1)
     layer = LAYERS[name](x.shape[1])
+    if isinstance(layer, Embedding):
+        x = np.floor(np.abs(x)).astype(x.dtype) % layer.words
     rng = np.random.default_rng(seed)
     params = {
         local: freeze(rng.standard_normal(shape).astype(x.dtype))

@@ -147,7 +147,7 @@ class Attention(Remembering[Found]):
         e, rows = self.key // self.heads, []
         for sample in self.split(x):
             q, k, v = (sample @ params[f"W{part}"] + params[f"b{part}"] for part in "qkv")
-            joined = np.zeros_like(q)
+            joined = np.zeros(q.shape, np.result_type(q, k, v))
             for head in range(self.heads):
                 own = slice(head * e, (head + 1) * e)
                 for t in range(self.tokens):

@@ -124,6 +124,5 @@ class MeanTokens(OverTokens):
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """1/t Σ_t ẋ_t."""
-        dy: Array = np.sum(self.split(dx), axis=-2)
-        dy /= self.tokens
-        return dy
+        dy = np.sum(self.split(dx), axis=-2) / self.tokens
+        return np.broadcast_to(dy, np.broadcast_shapes(dy.shape, y.shape)).astype(dy.dtype)

@@ -176,5 +176,6 @@ class Patches(WithoutParameters):
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """The numbers of ẋ, moved."""
-        rows = dx.reshape(-1, dx.shape[-1])
-        return self._move(rows, np.empty_like(rows, shape=rows.shape)).reshape(dx.shape)
+        every = np.broadcast_to(dx, np.broadcast_shapes(dx.shape, y.shape))
+        rows = every.reshape(-1, dx.shape[-1])
+        return self._move(rows, np.empty_like(dx, shape=rows.shape)).reshape(every.shape)
