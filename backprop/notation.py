@@ -20,7 +20,10 @@ from backprop.errors import NetworkError, shown
 from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
-NETWORKS: dict[str, str] = {}
+NETWORKS: dict[str, str] = {
+    "rows-lstm": "28x28 lstm64 10",
+    "patches-attention": "28x28 patches7 tokenwise64 attention,heads=4 relu mean-tokens 10",
+}
 """Networks that are known by a name, with the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")

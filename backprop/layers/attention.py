@@ -298,9 +298,9 @@ class Attention(Remembering[Found]):
         apart = v @ weights  # v Wo (n, h, u, o), of which the mean a Wo is taken
         mean = self.by_head(memory.a) @ weights
         slopes = (apart[:, :, None] - mean[:, :, :, None]) * memory.p[..., None]  # ∂y/∂s (n, h, t, u, o)
-        by_q = np.einsum("nhtuo,nhue->ntohe", slopes, k * self.scale)
-        by_k = np.einsum("nhtuo,nhte->ntouhe", slopes, q)
-        by_v = np.einsum("nhtu,heo->ntouhe", memory.p, weights)
+        by_q = np.einsum("nhtuo,nhue->ntohe", slopes, k * self.scale, order="C")
+        by_k = np.einsum("nhtuo,nhte->ntouhe", slopes, q, order="C")
+        by_v = np.einsum("nhtu,heo->ntouhe", memory.p, weights, order="C")
         shape = (n, *self.made)
         return (
             memory,

@@ -26,13 +26,18 @@ from backprop.layers.over_tokens import buffer
 from backprop.layers.recurrent import Recurrent, States
 
 
+_CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
+"""s, r and q of the formulas above, by gate."""
+
+
 @dataclass(frozen=True)
 class Cells(States):
-    """Beside the states: a (t, n, 4, h), c (t + 1, n, h) with c[0] = 0, and tanh c (t, n, h)."""
+    """Beside the states: a (t, n, 4, h), c (t + 1, n, h) with c[0] = 0, tanh c (t, n, h); s, r and q (4, h)."""
 
     a: Array
     c: Array
     tanh_c: Array
+    constants: tuple[Array, ...]
 
 
 @final
@@ -113,6 +118,7 @@ class LSTM(Recurrent[Cells]):
             buffer(like, t, n, 4, h),
             buffer(like, t + 1, n, h),
             buffer(like, t, n, h),
+            tuple(np.array(row).repeat(h).reshape(4, h).astype(like.real.dtype) for row in _CONSTANTS),
         )
 
     def memory_numbers(self, n: int) -> int:
@@ -127,7 +133,7 @@ class LSTM(Recurrent[Cells]):
     def step(self, states: Cells, t: int) -> None:
         """All gates at once; then c and h."""
         a, c, h = states.a[t], states.c[t + 1], states.h[t + 1]
-        half, shift, _ = _constants(a)
+        half, shift, _ = states.constants
         np.multiply(a, half, out=a)
         np.tanh(a, out=a)
         np.multiply(a, half, out=a)
@@ -142,7 +148,7 @@ class LSTM(Recurrent[Cells]):
         a, tanh_c = states.a[t], states.tanh_c[t]
         i, f, g, o = a.swapaxes(0, 1)
         own = np.empty_like(a) if out is None else out.reshape(a.shape)
-        np.add(a, _constants(a)[2], out=own)
+        np.add(a, states.constants[2], out=own)
         own *= 1 - a
         for part, other in zip(own.swapaxes(0, 1), (g, states.c[t], i, tanh_c), strict=True):
             part *= other
@@ -219,9 +225,3 @@ class LSTM(Recurrent[Cells]):
 def _sigmoid(np: Any, z: Any) -> Any:
     return 0.5 * (1 + np.tanh(z / 2))
 
-
-def _constants(a: Array) -> tuple[Array, Array, Array]:
-    """s, r and q (4, 1), in the dtype of the gates."""
-    rows = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
-    half, shift, other = (np.array(row)[:, None].astype(a.real.dtype) for row in rows)
-    return half, shift, other

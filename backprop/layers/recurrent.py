@@ -181,8 +181,9 @@ class Recurrent(Remembering[StatesT]):
         identity = np.zeros_like(x, shape=(steps, o, h))
         identity.reshape(steps, steps, h, h)[np.arange(steps), np.arange(steps)] = np.eye(h, dtype=int)
         dy = np.broadcast_to(identity[:, None], (steps, n, o, h))
-        deltas = self._deltas(params["U"], states, dy, np.empty_like(x, shape=(t, n, o, self.width)))
-        return states, np.moveaxis(deltas, 0, 2)
+        deltas = np.empty_like(x, shape=(n, o, t, self.width))
+        self._deltas(params["U"], states, dy, np.moveaxis(deltas, 2, 0))
+        return states, deltas
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """∂y/∂z Wᵀ, a block of d columns for every step; zero for a step after that of the output."""
@@ -258,12 +259,13 @@ class Recurrent(Remembering[StatesT]):
         return max(5 * n * self.units, n * self.tokens * self.features)
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The memory, and ∂y/∂z."""
-        return itemsize * (self.memory_numbers(n) + n * o * (self.tokens * self.width + 2 * self.units))
+        """The memory, ∂y/∂z, and what a step takes of it."""
+        deltas = n * o * (self.tokens * self.width + self.width + 3 * self.units)
+        return itemsize * (self.memory_numbers(n) + deltas)
 
     def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The same, and ∂y/∂z by samples."""
-        return self.jacobian_bytes(n, i, o, itemsize) + itemsize * n * o * self.tokens * self.width
+        """The same: ∂y/∂z is the operand."""
+        return self.jacobian_bytes(n, i, o, itemsize)
 
     # Outside
 

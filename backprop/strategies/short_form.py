@@ -155,7 +155,10 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
         loss, delta = network.loss_function.temporaries * output * size, output * size
     last = max((k for k, step in enumerate(network.sized) if _has_own_delta(step)), default=0)
     layers = [layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized]
-    backward = (own.vjp + (delta if k >= last else 0) for k, own in enumerate(layers))
+    backward = (
+        (own.vjp if k > 0 or layer.parameter_shapes() else 0) + (delta if k >= last else 0)
+        for k, (layer, own) in enumerate(zip(network.layers, layers, strict=True))
+    )
     return max(loss, *(own.forward for own in layers), *backward)
 
 
