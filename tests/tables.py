@@ -122,10 +122,10 @@ def freeze(array):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A network and a batch size; the samples follow from the seed."""
+    """A network, by its sizes or as a text of layers, and a batch size; the samples follow from the seed."""
 
     name: str
-    sizes: tuple
+    sizes: tuple | str
     batch_size: int = 4
     options: dict = field(default_factory=dict, hash=False)
     seed: int = 0
@@ -133,6 +133,8 @@ class Scenario:
     @functools.cached_property
     def network(self):
         """The network that the sizes and options describe."""
+        if isinstance(self.sizes, str):
+            return Network.parse(self.sizes, **self.options)
         return Network.mlp(*self.sizes, **self.options)
 
     def sample(self, dtype, seed=None):
@@ -179,6 +181,8 @@ SCENARIOS = {
             (5, 4, 4, 3),
             options={**MSE, "activation": ("tanh", "silu"), "output": "sigmoid"},
         ),
+        Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
+        Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
@@ -256,7 +260,7 @@ def smooth_parameters(scenario, dtype, relative_step):
 
     def signs():
         pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [x > kink for layer, x in pairs for kink in layer.kinks]
+        return [margin.distance > 0 for layer, x in pairs for margin in layer.margins(x)]
 
     here = signs()
     for k, value in enumerate(params.vector):

@@ -334,7 +334,7 @@ class Attention(Remembering[Found]):
         for part, by in (("k", by_k), ("v", by_v)):
             np.matmul(tokens.swapaxes(1, 2)[:, None, None], by, out=blocks[f"W{part}"])
             np.sum(by, axis=3, out=blocks[f"b{part}"])
-        np.einsum("ntoko->ntok", blocks["Wo"])[...] = memory.a.reshape(len(x), self.tokens, 1, -1)
+        np.einsum("ntoko->ntok", blocks["Wo"])[...] = memory.a.reshape(len(x), self.tokens, 1, self.key)
         np.einsum("ntoo->nto", blocks["bo"])[...] = 1
         return dict(out)
 
@@ -348,13 +348,16 @@ class Attention(Remembering[Found]):
         tokens, one, factors = self.split(x), np.ones_like(x, shape=()), {}
         through = {
             "q": EinsumFactor("ntok", by_q, "to", self.made, "tk"),
-            **{part: EinsumFactor("noi", by.reshape(*y.shape, -1)) for part, by in (("k", by_k), ("v", by_v))},
+            **{
+                part: EinsumFactor("noi", by.reshape(*y.shape, self.tokens * self.key))
+                for part, by in (("k", by_k), ("v", by_v))
+            },
         }
         for part, first in through.items():
             entered = (self.tokens, self.key)
-            factors[f"W{part}"] = EinsumFactor("nti", tokens, "tk", entered, "ik", first)
-            factors[f"b{part}"] = EinsumFactor("", one, "tk", entered, "k", first)
-        kept = memory.a.reshape(len(x), self.tokens, -1)
+            factors[f"W{part}"] = EinsumFactor("nti", tokens, "tk", entered, "ik", through=first)
+            factors[f"b{part}"] = EinsumFactor("", one, "tk", entered, "k", through=first)
+        kept = memory.a.reshape(len(x), self.tokens, self.key)
         factors["Wo"] = EinsumFactor("ntk", kept, "to", self.made, "ko")
         factors["bo"] = EinsumFactor("", one, "to", self.made, "o")
         return {name: factors[name] for name in self.parameter_shapes()}
@@ -390,14 +393,31 @@ class Attention(Remembering[Found]):
         heads = rows * (7 * self.tokens + 4 * e)
         return itemsize * (rows * 8 * self.key + max(heads, 2 * rows * self.features))
 
-    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The memory, ∂y/∂s, ∂y/∂k and ∂y/∂v, and a product with Wv."""
-        t, by_token = self.tokens, n * o * self.tokens
-        return itemsize * (self.memory_numbers(n) + by_token * (self.heads + 2 * self.key + self.features) + n * o * t)
+    def _token_numbers(self, n: int) -> int:
+        """∂y/∂s, ∂y/∂q, ∂y/∂k and ∂y/∂v, the memory, v Wo and a Wo."""
+        t, by_token = self.tokens, n * self.tokens * self.features * self.tokens
+        others = self.memory_numbers(n) + n * t * (self.features * self.key + 2 * self.heads * self.features)
+        return by_token * (self.heads + 2 * self.key) + others
 
-    def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The same, and ∂y/∂x."""
-        return self.jacobian_bytes(n, i, o, itemsize)
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """What the Jacobians are made of, and a product with Wv."""
+        return itemsize * self._token_numbers(n)
+
+    def entered_numbers(self) -> tuple[int, ...]:
+        """Those of q, k and v."""
+        return (self.tokens * self.key,) * 3
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """Of ∂q/∂Wq, ∂k/∂Wk, ∂v/∂Wv and ∂y/∂Wo: the weights of every token; and ones."""
+        return {name: self.tokens * math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The Jacobian, and what it is made of."""
+        return itemsize * (n * o * i + self._token_numbers(n))
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """∂y/∂q, ∂y/∂k and ∂y/∂v, and what they are made of."""
+        return itemsize * self._token_numbers(n)
 
 
 def _weights(rows: Array, gradient: Array, dparams: Tensors, part: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -36,6 +36,8 @@ class EinsumFactor(NamedTuple):
     A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
     `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
     kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
+    i for none; numbers of the same input are added (`gathered`).
 
     Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
     weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
@@ -46,6 +48,7 @@ class EinsumFactor(NamedTuple):
     outputs: str = "o"
     shape: Shape | None = None
     result: str | None = None
+    inputs: Array | None = None
     through: EinsumFactor | None = None
 
     @property
@@ -65,28 +68,51 @@ class EinsumFactor(NamedTuple):
         """The Jacobian (n, c, o) with the axes of `outputs`."""
         return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
 
-    def chain(self, jacobian: Array, *, of_parameter: bool = False) -> Array:
-        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, size of θ), from ∂(outputs)/∂y (n, c, o), by einsum."""
+    def gathered(self, made: Array, i: int) -> Array:
+        """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
+        if self.inputs is None:
+            return made.reshape(*made.shape[:2], i)
+        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
+        for k in np.ndindex(
+            *self.inputs.shape[:-1]
+        ):  # along the last axis no input comes twice, but that for none
+            total[..., self.inputs[k]] += made[..., *k, :]
+        return total[..., :i]
+
+    def chain(self, jacobian: Array, size: int, *, of_parameter: bool = False) -> Array:
+        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, numbers of θ), by einsum.
+
+        jacobian is ∂(outputs)/∂y (n, c, o), and `size` i or the numbers of θ.
+        """
         if self.through is not None:
-            jacobian = self.through.chain(jacobian)
+            jacobian = self.through.chain(jacobian, self.entered)
         rule = self.parameter_rule if of_parameter else self.input_rule
-        chained: Array = np.einsum(rule, self.split(jacobian), self.operand)
-        return chained.reshape(*chained.shape[:2], -1)
+        return self.gathered(np.einsum(rule, self.split(jacobian), self.operand), size)
+
+    @property
+    def entered(self) -> int:
+        """The numbers of u, where there is a `through`."""
+        assert self.shape is not None  # the axes of u are outputs of their own
+        return math.prod(self.shape)
 
 
-class PlannedBytes(NamedTuple):
-    """Bytes of what `Layer.planned` keeps, and the most that its `forward` and its `vjp` have allocated at once."""
+class Margin(NamedTuple):
+    """Functions of a layer's inputs that pass through zero where the layer has a kink.
 
-    buffers: int
-    forward: int
-    vjp: int
+    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
+    (n, m); without `below` it is an input less a constant.
+    """
+
+    distance: Array
+    above: Array
+    below: Array | None = None
 
 
 class Planned(Protocol):
-    """A layer for batches of one size: `forward`, then `vjp` of the same batch."""
+    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
 
     def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
-        """As `Layer.forward`."""
+        """y (n, o) in `out`."""
 
     def vjp(
         self,
@@ -96,10 +122,10 @@ class Planned(Protocol):
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
-        """As `Layer.vjp`."""
+        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
 
 
 class Layer(ABC):
@@ -108,6 +134,8 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    reads_output: ClassVar[bool] = True
+    """Whether a derivative reads `y`. Where it does not, the next layer may write its own output over `y`."""
     kinks: ClassVar[tuple[float, ...]] = ()
     """The inputs of an element at which the layer has no derivative: long difference steps cross them."""
     complex_safe: ClassVar[bool] = False
@@ -163,6 +191,11 @@ class Layer(ABC):
         """Whether the layer is differentiable everywhere."""
         return not self.kinks
 
+    def margins(self, x: Array) -> Iterator[Margin]:
+        """How far the inputs x (n, i) are from every kink."""
+        for kink in self.kinks:
+            yield Margin(x - kink, np.arange(x.shape[1]))
+
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
@@ -202,21 +235,19 @@ class Layer(ABC):
         """
         return self
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> PlannedBytes:
-        """The bytes of the buffers of `planned`, and the most that its calls have allocated at once beside them."""
-        return PlannedBytes(
-            0, self.forward_bytes(n, i, o, itemsize, out=True), self.vjp_bytes(n, i, o, itemsize, out=True)
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of the buffers of `planned`."""
+        return 0
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """The most bytes that `forward`, and that `vjp`, of `planned` has allocated at once beside these buffers."""
+        return (
+            self.forward_bytes(n, i, o, itemsize, out=True),
+            self.vjp_bytes(n, i, o, itemsize, out=True),
         )
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
-        return 0
-
-    def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The most bytes that `input_factor` or `parameter_factors` has allocated at once, the operands included.
-
-        By default nothing: the operands of most layers are their inputs or parameters.
-        """
         return 0
 
     @abstractmethod
@@ -246,6 +277,30 @@ class Layer(ABC):
     @abstractmethod
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        return i * o
+
+    def input_products(self, i: int, o: int) -> int:
+        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
+        return i
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `input_factor` allocates, where they matter."""
+        return 0
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
+        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def entered_numbers(self) -> tuple[int, ...]:
+        """Of every u of one sample that parameters enter through (`EinsumFactor.through`), how many numbers it has."""
+        return ()
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `parameter_factors` allocates, where they matter."""
+        return 0
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

@@ -132,7 +132,15 @@ class Embedding(OverTokens):
         """X, and dx."""
         return n * i * (self.words + 1) * itemsize + n * i * max(self.words, 8)
 
-    def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """Zeros that are stored, one for each output."""
+        return o
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """X for every number of a token."""
+        return {"E": o * self.words}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """X, first as truth values."""
         return n * i * (self.words * (itemsize + 1) + 8)
 

@@ -76,6 +76,10 @@ class MeanTokens(OverTokens):
         """dy/t, and dx."""
         return n * o * itemsize + (0 if out else n * i * itemsize)
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """A number for each input."""
+        return i
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """The sum over t, divided by t."""
         y: Array = np.sum(self.split(x), axis=1, out=out)

@@ -14,7 +14,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.errors import NetworkError
-from backprop.layers.base import Layer, PlannedBytes, Shape, Tensors
+from backprop.layers.base import Layer, Shape, Tensors
 
 MemoryT = TypeVar("MemoryT")
 
@@ -153,21 +153,24 @@ class Remembering(OverTokens, Generic[MemoryT]):
         """The layer with its memory."""
         return Remembered(self, self.memory(n, np.empty(0, dtype)))
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> PlannedBytes:
-        """The memory, and what `run` and `back` allocate."""
-        numbers = (self.memory_numbers(n), *(self.call_numbers(n, forward=forward) for forward in (True, False)))
-        return PlannedBytes(*(itemsize * number for number in numbers))
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The memory."""
+        return itemsize * self.memory_numbers(n)
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """What `run` and `back` allocate."""
+        forward, back = (itemsize * self.call_numbers(n, forward=forward) for forward in (True, False))
+        return forward, back
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The memory, what `run` allocates, and y."""
-        kept, forward, _ = self.planned_bytes(n, i, o, itemsize)
-        return kept + forward + (0 if out else n * o * itemsize)
+        numbers = self.memory_numbers(n) + self.call_numbers(n, forward=True)
+        return itemsize * (numbers + (0 if out else n * o))
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The memory, y once more or what `back` allocates, and dx."""
-        kept, forward, back = self.planned_bytes(n, i, o, itemsize)
-        dx = 0 if out else n * i * itemsize
-        return kept + max(forward + n * o * itemsize, back + dx)
+        forward, back = (self.call_numbers(n, forward=forward) for forward in (True, False))
+        return itemsize * (self.memory_numbers(n) + max(forward + n * o, back + (0 if out else n * i)))
 
 
 @final

@@ -140,6 +140,10 @@ class Patches(WithoutParameters):
         """dx, or a copy of dy where dx is written over it."""
         return n * i * itemsize
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """A number for each input."""
+        return i
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """The numbers, moved."""
         return self._move(x, np.empty_like(x, shape=x.shape) if out is None else out)

@@ -210,7 +210,7 @@ class Recurrent(Remembering[StatesT]):
 
     def _through(self, params: Tensors, x: Array, y: Array) -> tuple[StatesT, EinsumFactor]:
         states, deltas = self._covectors(params, x, y)
-        return states, EinsumFactor("noi", deltas.reshape(*y.shape, -1))
+        return states, EinsumFactor("noi", deltas.reshape(*y.shape, self.tokens * self.width))
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """∂y/∂z, and W for every step."""
@@ -228,7 +228,9 @@ class Recurrent(Remembering[StatesT]):
         }
 
     def _after(self, subscripts: str, operand: Array, result: str, through: EinsumFactor) -> EinsumFactor:
-        return EinsumFactor(subscripts, operand, "tg", (self.tokens, self.width), result, through)
+        return EinsumFactor(
+            subscripts, operand, "tg", (self.tokens, self.width), result, through=through
+        )
 
     # Costs
 
@@ -263,8 +265,21 @@ class Recurrent(Remembering[StatesT]):
         deltas = n * o * (self.tokens * self.width + self.width + 3 * self.units)
         return itemsize * (self.memory_numbers(n) + deltas)
 
-    def factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The same: ∂y/∂z is the operand."""
+    def entered_numbers(self) -> tuple[int, ...]:
+        """Those of z."""
+        return (self.tokens * self.width,)
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """Of ∂z/∂θ: what enters at every step, and ones."""
+        g, entered = self.tokens * self.width, {"W": self.features, "U": self.units, "b": 1}
+        return {name: g * numbers for name, numbers in entered.items()}
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """As of a Jacobian: ∂y/∂z is the operand."""
+        return self.jacobian_bytes(n, i, o, itemsize)
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """As of a Jacobian: ∂y/∂z is the operand."""
         return self.jacobian_bytes(n, i, o, itemsize)
 
     # Outside

@@ -109,6 +109,18 @@ class Tokenwise(OverTokens):
         """The vector of ones whose product with dy is db, or dx."""
         return n * (self.tokens if out else i) * itemsize
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """W for every token."""
+        return self.tokens * self.features * self.outputs
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """x for every output of its token, and ones."""
+        return {"W": i * self.outputs, "b": o}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """x, which is copied where BLAS multiplies it."""
+        return itemsize * n * i
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x_t W + b."""
         if out is None:

@@ -89,19 +89,43 @@ class BatchedJacobian(Strategy[Plan]):
             for shape in step.layer.parameter_shapes().values()
             if self._is_outer(step, shape)
         )
-        chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
+        chain = sum(2 * n * c * layer.input_nonzeros(i, o) for layer, i, o in network.sized[1:])
+        chain += sum(2 * n * c * o * sum(layer.entered_numbers()) for layer, _, o in network.sized)
+        extended = sum(sum(layer.parameter_nonzeros(i, o).values()) for layer, i, o in network.sized)
+        if extended > weights:
+            extended *= 2  # weights that are used at several places: their products are added
         return Cost(
-            flops=network.forward_flops(n) + chain + 3 * n * c * weights,
+            flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
             peak_bytes=size * (n * c * weights + weights)
             + buffers
-            + max(network.evaluation_bytes(n, size), size * n * network.units + _transient_bytes(network, n, size)),
+            + max(
+                network.evaluation_bytes(n, size),
+                size * n * network.units + self._transient_bytes(network, n, size),
+            ),
             forward_calls=1,
         )
 
     def _is_outer(self, step: Sized, shape: tuple[int, ...]) -> bool:
         """Whether ∂y/∂θ of a parameter of that shape is made by `outer_products`: that of a linear layer is."""
         return self.route == "blas" and shape == (step.i, step.o)
+
+    def _transient_bytes(self, network: Network, n: int, size: int) -> int:
+        """The most bytes of the chain: ∂(outputs)/∂y, and what is made of it by an input or a parameter."""
+        row, copies, alive = n * network.classes * size, self.route == "blas", [0]
+        for k, (layer, i, o) in enumerate(network.sized):
+            own, entered = layer.parameter_factors_bytes(n, i, o, size), layer.entered_numbers()
+            if own:  # an einsum by BLAS copies both factors
+                largest = max(math.prod(shape) for shape in layer.parameter_shapes().values())
+                factors = (1 + copies) * (row * o + own)
+                if entered:
+                    factors = row * (o + sum(entered) + copies * max(entered)) + own
+                alive.append(factors + row * largest)
+            if k > 0:
+                made = layer.input_products(i, o)
+                added = max(copies * o, i + 1) if made != i else max(entered, default=0)
+                alive.append(row * (o + made + added) + layer.input_factor_bytes(n, i, o, size))
+        return max(alive)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Allocate the Jacobian of the outputs by every parameter."""
@@ -134,7 +158,8 @@ class BatchedJacobian(Strategy[Plan]):
         for k, step in reversed(list(enumerate(steps))):
             self._own_gradients(plan, k, step, row, jacobian)
             if k > 0:
-                jacobian = self._chain(jacobian, step.layer.input_factor(step.own, step.x, step.y))
+                i = step.x.shape[1]
+                jacobian = self._chain(jacobian, step.layer.input_factor(step.own, step.x, step.y), i)
         loss = network.loss_function.value(outputs, batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
@@ -144,17 +169,17 @@ class BatchedJacobian(Strategy[Plan]):
         for name, factor in step.layer.parameter_factors(step.own, step.x, step.y).items():
             out, through = plan.local_gradient[k][name], factor.through
             if through is not None and id(through) not in entered:
-                entered[id(through)] = self._chain(jacobian, through)
+                entered[id(through)] = self._chain(jacobian, through, factor.entered)
             if name in plan.products[k] and (factor.subscripts, factor.result) == ("ni", None):
                 plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
             else:
                 self._extend(entered.get(id(through), jacobian), factor, plan.jacobians[k][name])
                 self._contract(row, plan.jacobians[k][name], out)
 
-    def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:
+    def _chain(self, jacobian: Array, factor: EinsumFactor, i: int) -> Array:
         """∂(outputs)/∂x (n, c, i) from ∂(outputs)/∂y (n, c, o) and ∂y/∂x."""
         if factor.through is not None:
-            jacobian = self._chain(jacobian, factor.through)
+            jacobian = self._chain(jacobian, factor.through, factor.entered)
         if self.route == "blas" and (factor.subscripts, factor.result) == ("io", None):
             # One product, whose result is contiguous: that of einsum by BLAS is not.
             return (jacobian.reshape(-1, jacobian.shape[-1]) @ factor.operand.T).reshape(
@@ -163,7 +188,7 @@ class BatchedJacobian(Strategy[Plan]):
         chained: Array = np.einsum(
             factor.input_rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas"
         )
-        return chained.reshape(*jacobian.shape[:2], -1)
+        return factor.gathered(chained, i)
 
     def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
         """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o), or that of the u at which θ enters, and ∂u/∂θ."""
@@ -180,17 +205,6 @@ class BatchedJacobian(Strategy[Plan]):
             np.matmul(row.reshape(1, -1), jacobian.reshape(row.size, -1), out=out.reshape(1, -1))
         else:
             np.einsum("nc,nc...->...", row, jacobian, out=out)
-
-
-def _transient_bytes(network: Network, n: int, size: int) -> int:
-    """The most bytes alive at once beside activations and the plan: ∂(outputs)/∂y, a layer's factors, a product."""
-    c, most = network.classes, 0
-    for k, (layer, i, o) in enumerate(network.sized):
-        own = [n * c * math.prod(shape) * size for shape in layer.parameter_shapes().values()]
-        factors = layer.factor_bytes(n, i, o, size)
-        made = max(own, default=0) if factors else 0  # of a factor with axes of its own, the product by einsum
-        most = max(most, n * c * o * size + factors + made, (n * c * (i + o) * size + factors) if k > 0 else 0)
-    return most
 
 
 STRATEGIES = (BatchedJacobian(), BatchedJacobian(route="einsum"))

@@ -19,7 +19,8 @@ from typing import ClassVar, final
 from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Linear, Planned
+from backprop.layers import Linear
+from backprop.layers.base import Planned
 from backprop.network import Batch, Network, Sized
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -71,10 +72,10 @@ class ShortForm(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         places = _in_place(network)
         outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
-        deltas = sum(n * step.i for step in network.sized[1:] if _has_own_delta(step))
+        deltas = sum(n * step.i for step in network.sized[1:] if _has_delta(step))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = sum(layer.planned_bytes(n, i, o, size).buffers for layer, i, o in network.sized)
+        buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
         buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
@@ -93,12 +94,16 @@ class ShortForm(Strategy[Plan]):
         deltas: list[Array | None] = []
         for k, (step, shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, step.o), dtype))
-            own = k > 0 and _has_own_delta(step)
-            deltas.append(aligned_empty((batch_size, step.i), dtype) if own else None)
+            deltas.append(aligned_empty((batch_size, step.i), dtype) if k > 0 and _has_delta(step) else None)
         gradient = Parameters.zeros(network.layout, dtype)
-        first, *others = (layer.planned(batch_size, dtype) for layer in network.layers)
-        layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
-        return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
+        first, *others = network.layers
+        layers = [
+            first.planned(batch_size, dtype)
+            if self.dense
+            else zero_inputs.without_zeros(first, batch_size, dtype),
+            *(layer.planned(batch_size, dtype) for layer in others),
+        ]
+        return Plan(network, tuple(layers), outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""
@@ -124,22 +129,17 @@ class ShortForm(Strategy[Plan]):
         return ValueAndGradient(float(loss), plan.gradient)
 
 
-def _has_own_delta(step: Sized) -> bool:
-    """Whether a layer's dL/dx has a buffer of its own; elsewhere it is written over dL/dy."""
-    return isinstance(step.layer, Linear) or step.i != step.o
-
-
 def _in_place(network: Network) -> list[bool]:
-    """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
-    layers = network.layers
-    return [
-        k > 0
-        and isinstance(layers[k - 1], Linear)
-        and not isinstance(layer, Linear)
-        and i == o
-        and not layer.reads_input
-        for k, (layer, i, o) in enumerate(network.sized)
+    """Whether each layer writes its output over its input: where neither layer reads that again."""
+    pairs = zip(network.layers, network.sized[1:], strict=False)
+    return [False] + [
+        not (before.reads_output or layer.reads_input) and i == o for before, (layer, i, o) in pairs
     ]
+
+
+def _has_delta(step: Sized) -> bool:
+    """Whether ∂L/∂x of a layer has a buffer of its own, and is not written over ∂L/∂y."""
+    return step.i != step.o or isinstance(step.layer, Linear)
 
 
 def _transient_bytes(network: Network, n: int, size: int) -> int:
@@ -153,13 +153,13 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max((k for k, step in enumerate(network.sized) if _has_own_delta(step)), default=0)
-    layers = [layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized]
+    last = max((k for k, step in enumerate(network.sized) if _has_delta(step)), default=0)
+    calls = [layer.planned_call_bytes(n, i, o, size) for layer, i, o in network.sized]
     backward = (
-        (own.vjp if k > 0 or layer.parameter_shapes() else 0) + (delta if k >= last else 0)
-        for k, (layer, own) in enumerate(zip(network.layers, layers, strict=True))
+        (vjp if k > 0 or layer.parameter_shapes() else 0) + (delta if k >= last else 0)
+        for k, (layer, (_, vjp)) in enumerate(zip(network.layers, calls, strict=True))
     )
-    return max(loss, *(own.forward for own in layers), *backward)
+    return max(loss, *(forward for forward, _ in calls), *backward)
 
 
 STRATEGIES = (ShortForm(), ShortForm(dense=True))

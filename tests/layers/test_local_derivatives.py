@@ -62,7 +62,7 @@ def dense_input_factor(case):
     """The operand of einsum with every axis written out, (n, o, i), by the rule of its docstring."""
     n, o = case.y.shape
     identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
-    return case.layer.input_factor(*case.arguments).chain(identity).reshape(n, o, -1)
+    return case.layer.input_factor(*case.arguments).chain(identity, case.x.shape[1])
 
 
 def dense_parameter_factors(case):
@@ -70,7 +70,7 @@ def dense_parameter_factors(case):
     n, o = case.y.shape
     identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
     return {
-        name: factor.chain(identity, of_parameter=True).reshape(n, o, *case.params[name].shape)
+        name: factor.chain(identity, case.params[name].size, of_parameter=True).reshape(n, o, *case.params[name].shape)
         for name, factor in case.layer.parameter_factors(*case.arguments).items()
     }
 
@@ -131,13 +131,9 @@ def check_all_forms(case):
     expected = np.einsum("noi,ni->no", by_input, direction.astype(float))
     terms = steep + np.einsum("noi,ni->no", np.abs(by_input), np.abs(direction.astype(float))).max()
     for name, tensor in own.items():
-        letters = "ab"[: tensor.ndim]
-        expected = expected + np.einsum(
-            f"no{letters},{letters}->no", by_parameter[name], tensor.astype(float)
-        )
-        terms += np.einsum(
-            f"no{letters},{letters}->no", np.abs(by_parameter[name]), np.abs(tensor.astype(float))
-        ).max()
+        jacobian, moved = by_parameter[name], tensor.astype(float)
+        expected = expected + np.tensordot(jacobian, moved, tensor.ndim)
+        terms += np.tensordot(np.abs(jacobian), np.abs(moved), tensor.ndim).max()
     assert_close(layer.jvp(*case.arguments, direction, own), expected, dtype, terms)
 
 
