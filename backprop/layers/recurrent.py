@@ -255,15 +255,16 @@ class Recurrent(Remembering[StatesT]):
         return n * (self.tokens * (self.features + self.units + self.width) + self.units)
 
     def call_numbers(self, n: int, *, forward: bool) -> int:
-        """Of `run` what comes from the last state; of `back` its δ, or dX by steps and dx."""
+        """Of `run` what comes from the last state, or the bias; of `back` what a step takes, or dX by steps."""
         if forward:
-            return n * self.width + ufunc_buffer_bytes(n * self.width, 1)
+            step = n * self.width
+            return max(ufunc_buffer_bytes(self.tokens * step, 1), step + ufunc_buffer_bytes(step, 1))
         return max(5 * n * self.units, n * self.tokens * self.features)
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The memory, ∂y/∂z, and what a step takes of it."""
-        deltas = n * o * (self.tokens * self.width + self.width + 3 * self.units)
-        return itemsize * (self.memory_numbers(n) + deltas)
+        """The memory, ∂y/∂z, what a step takes of it, and ∂y/∂h where h is an output."""
+        step = self.width + min(self.gates + 1, 3) * self.units
+        return itemsize * (self.memory_numbers(n) + n * o * (self.tokens * self.width + step) + o * o)
 
     def entered_numbers(self) -> tuple[int, ...]:
         """Those of z."""
