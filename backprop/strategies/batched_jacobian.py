@@ -123,8 +123,8 @@ class BatchedJacobian(Strategy[Plan]):
                 alive.append(factors + row * largest)
             if k > 0:
                 made = layer.input_products(i, o)
-                added = max(copies * o, i + 1) if made != i else max(entered, default=0)
-                alive.append(row * (o + made + added) + layer.input_factor_bytes(n, i, o, size))
+                added = made + max(copies * o, i + 1) if made else i + max(entered, default=0)
+                alive.append(row * (o + added) + layer.input_factor_bytes(n, i, o, size))
         return max(alive)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
