@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 from backprop.arrays import MOST_ENTRIES
 from backprop.errors import NetworkError, shown
@@ -31,13 +31,6 @@ _LAYER = re.compile(
 )
 
 
-class Read(NamedTuple):
-    """A layer and the shape of its outputs."""
-
-    layer: Layer
-    shape: Shape
-
-
 def is_layers(text: str) -> bool:
     """Whether a text is one of layers, not of sizes alone: it has more words than one, or a shape."""
     return len(text.split()) > 1 or (_SHAPE.fullmatch(text.strip()) is not None and "x" in text)
@@ -51,25 +44,20 @@ def read_network(text: str) -> list[Layer]:
             f"The network begins with {shown(first)}; expected the shape of a sample, such as 784 or 1x28x28."
         )
     shape = tuple(_size(part) for part in first.split("x"))
-    return [read.layer for read in read_layers(rest, shape)]
-
-
-def read_layers(words: list[str], shape: Shape) -> Iterator[Read]:
-    """The layers of these words, each made for what the one before it gives."""
-    for word in words:
-        layer = _layer(word, shape)
-        shape = layer.output_shape(shape)
-        yield Read(layer, shape)
-
-
-def inner_layers(text: str, shape: Shape) -> list[Read]:
-    """The layers in the brackets of a layer, which it is given as the option "inner"."""
-    return list(read_layers(_words(text), shape))
+    return list(_layers(rest, shape))
 
 
 def write_network(shape: Shape, layers: tuple[Layer, ...]) -> str:
     """The text that `read_network` reads."""
     return " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
+
+
+def _layers(words: list[str], shape: Shape) -> Iterator[Layer]:
+    """The layers of these words, each made for what the one before it gives."""
+    for word in words:
+        layer = _layer(word, shape)
+        shape = layer.output_shape(shape)
+        yield layer
 
 
 def _layer(word: str, shape: Shape) -> Layer:
@@ -80,12 +68,12 @@ def _layer(word: str, shape: Shape) -> Layer:
             "conv5x6,stride=2, or the outputs of a linear layer."
         )
     numbers = [_number(part, word) for part in (match["numbers"] or "").split("x") if part]
-    options: dict[str, str | bool] = {}
+    options: dict[str, Any] = {}
     for option in match["options"].split(",")[1:]:
         key, equals, value = option.partition("=")
         options[key.strip().replace("-", "_")] = value.strip() if equals else True
     if match["inner"]:
-        options["inner"] = match["inner"][1:-1]
+        options["inner"] = tuple(_layers(_words(match["inner"][1:-1]), shape))
     kind = find_layer(match["name"]) if match["name"] else Linear
     try:
         return kind.of(shape, *numbers, **options)

@@ -50,7 +50,7 @@ LAYERS = {
     "linear-square": lambda width: Linear(width, width),
     **{text: lambda width, layer=layer: layer for text, layer in EXAMPLES.items()},
     "outside-leaky-relu": lambda width: LeakyReLU(),
-    "layer-norm": LayerNorm,
+    "outside-layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
 
