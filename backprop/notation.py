@@ -20,7 +20,10 @@ from backprop.errors import NetworkError, shown
 from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
-NETWORKS: dict[str, str] = {}
+NETWORKS: dict[str, str] = {
+    "mlp-bn": "784 256 batch-norm relu 256 batch-norm relu 10",
+    "resmlp-ln": "784 128 residual(layer-norm 128 gelu 128) residual(layer-norm 128 gelu 128) layer-norm 10",
+}
 """Networks that are known by a name, by the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")

@@ -119,17 +119,19 @@ def freeze(array):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A network and a batch size; the samples follow from the seed."""
+    """A network, by its sizes or its text, and a batch size; the samples follow from the seed."""
 
     name: str
-    sizes: tuple
+    sizes: tuple | str
     batch_size: int = 4
     options: dict = field(default_factory=dict, hash=False)
     seed: int = 0
 
     @functools.cached_property
     def network(self):
-        """The network that the sizes and options describe."""
+        """The network that the sizes or the text, and the options, describe."""
+        if isinstance(self.sizes, str):
+            return Network.parse(self.sizes, **self.options)
         return Network.mlp(*self.sizes, **self.options)
 
     def sample(self, dtype, seed=None):
@@ -139,6 +141,8 @@ class Scenario:
         for name in params:
             if name.startswith("b"):  # zero biases would hide what happens to them
                 params[name][...] = 0.3 * rng.standard_normal(params[name].shape)
+            elif name.startswith("gamma"):  # so would scales of one
+                params[name][...] += 0.3 * rng.standard_normal(params[name].shape)
         inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
         labels = rng.integers(0, self.network.label_classes, self.batch_size)
         freeze(params.vector)
@@ -176,6 +180,11 @@ SCENARIOS = {
             (5, 4, 4, 3),
             options={**MSE, "activation": ("tanh", "silu"), "output": "sigmoid"},
         ),
+        Scenario("mlp-bn", "6 5 batch-norm relu 4 batch-norm tanh 3", batch_size=6),
+        Scenario("mlp-dropout", "6 5 dropout0.4 tanh 3", batch_size=5),
+        Scenario("resmlp-ln", "5 4 residual(layer-norm 3 gelu 4) residual(rms-norm 3 relu 4) layer-norm 3"),
+        Scenario("tokens", "3x4 layer-norm rms-norm 5 tanh 3", options=MSE),
+        Scenario("channels", "2x2x2 batch-norm 5 tanh 3", batch_size=3),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )

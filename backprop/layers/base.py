@@ -177,6 +177,10 @@ class Layer(ABC):
         """The bytes of the buffers of `planned`."""
         return 0
 
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
+        """The most bytes that `forward`, or `vjp` where it goes `back`, of `planned` has allocated at once, given `out`."""
+        return (self.vjp_bytes if back else self.forward_bytes)(n, i, o, itemsize, out=True)
+
     @abstractmethod
     def output_width(self, input_width: int) -> int:
         """o for a given i; raises `NetworkError` where the layer does not take i inputs."""

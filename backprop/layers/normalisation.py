@@ -153,15 +153,20 @@ class Normalisation(Layer):
         """h, a product of the same size, and r of every group."""
         return (2 * n * o + self._groups(n)) * itemsize
 
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
+        """Means of every group, sums of every feature; where one of few numbers is broadcast, a piece of it."""
+        means = self._groups(n) * (1 + back) + self.features * back
+        return (means + self._ones(n)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The buffers; y, or before it the mean and the variance."""
-        small = 2 * self._groups(n) * itemsize + self._ones(n) * itemsize
-        return self.planned_bytes(n, i, o, itemsize) + max(small, (0 if out else n * o * itemsize))
+        """The buffers, and y."""
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize, back=False)
+        return own + (0 if out else n * o * itemsize)
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The buffers, dx, and two means of every group."""
-        small = (2 * self._groups(n) + 2 * self.features + self._ones(n)) * itemsize
-        return self.planned_bytes(n, i, o, itemsize) + small + (0 if out else n * o * itemsize)
+        """The buffers, and dx."""
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize, back=True)
+        return own + (0 if out else n * o * itemsize)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """x - mean, h, and four arrays of the way back."""

@@ -149,9 +149,9 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
     last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, i, o in network.sized)
+    forward = (layer.planned_call_bytes(n, i, o, size, back=False) for layer, i, o in network.sized)
     backward = (
-        layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
+        layer.planned_call_bytes(n, i, o, size, back=True) + (delta if k >= last else 0)
         for k, (layer, i, o) in enumerate(network.sized)
     )
     return max(loss, *forward, *backward)

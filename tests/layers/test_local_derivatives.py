@@ -255,10 +255,11 @@ def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
 
     shapes = layer.parameter_shapes()
     buffers = {name: np.zeros((n, o, *shape), dtype) for name, shape in shapes.items()}
-    filled = layer.parameter_jacobians(*case.arguments, out=buffers)
-    for name, expected in layer.parameter_jacobians(*case.arguments).items():
-        assert filled[name] is buffers[name]
-        np.testing.assert_array_equal(filled[name], expected)
+    if "parameter_jacobians" not in layer.lacks:
+        filled = layer.parameter_jacobians(*case.arguments, out=buffers)
+        for name, expected in layer.parameter_jacobians(*case.arguments).items():
+            assert filled[name] is buffers[name]
+            np.testing.assert_array_equal(filled[name], expected)
 
     dy = random_like(case.y, 2)
     out = np.full((n, i), np.nan, dtype)
