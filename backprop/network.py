@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from backprop.arrays import MOST_ENTRIES, Array, DType, check_dtype
+from backprop.arrays import Array, DType, check_dtype
 from backprop.errors import (
     DtypeError,
     LabelError,
@@ -27,7 +26,8 @@ from backprop.errors import (
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
 from backprop.losses import Loss, MeanSquaredError, make_loss
-from backprop.notation import NETWORKS, is_layers, read_network, write_network
+from backprop.mlp import mlp_layers, read_sizes
+from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
 
 
@@ -101,36 +101,8 @@ class Network:
         activations that make no network, `UnknownNameError` for a name that is not known, and `LoadError` for a
         class that cannot be loaded.
         """
-        if len(sizes) < 2:
-            raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
-        for size in sizes:
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise NetworkError(
-                    f"A size of the network is {shown(size)}; expected a whole number above zero."
-                )
-            if size > MOST_ENTRIES:
-                raise NetworkError(
-                    f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
-                )
         loss_function = make_loss(loss)
-        last = _output(loss_function, output)
-        one = None if isinstance(activation, list | tuple) else str(activation)
-        between = list(activation) if one is None else [one] * (len(sizes) - 2)
-        if len(between) != len(sizes) - 2:
-            raise NetworkError(
-                f"The network has {len(between)} activations; expected one for each of its {len(sizes) - 2} hidden "
-                "layers, or a single name."
-            )
-        hidden = [find_activation("activation", name) for name in between]
-        if one is not None and not hidden:
-            find_activation("activation", one)  # a name that nobody needs must be known, too
-        layers: list[Layer] = []
-        for (i, o), make in itertools.zip_longest(itertools.pairwise(int(size) for size in sizes), hidden):
-            layers.append(Linear(i, o, bias))
-            if make is not None:
-                layers.append(make(o))
-        if last is not None:
-            layers.append(find_activation("output", last)(int(sizes[-1])))
+        layers = mlp_layers(sizes, activation, _output(loss_function, output), bias=bias)
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -161,20 +133,10 @@ class Network:
         loss needs, follows unless it is there. The name of a known network, such as `lenet`, stands for its text.
         Raises `NetworkError` for any other form, or for an output that is named twice.
         """
-        text = NETWORKS.get(text.strip(), text)
+        text = with_name_read(text)
         if is_layers(text):
             return cls._of_layers(read_network(text), loss, output)
-        parts = [part.partition(":") for part in split_sizes(text)]
-        try:
-            sizes = [int(size) for size, _, _ in parts]
-        except ValueError:
-            raise NetworkError(f"The network is {shown(text)}; expected sizes such as 784-512-10.") from None
-        names = [name if colon else None for _, colon, name in parts]
-        if names[0] is not None or "" in names:
-            raise NetworkError(
-                f"The network is {shown(text)}; expected the name of an activation after the size of its layer, "
-                "such as 784-64:tanh-10."
-            )
+        sizes, names = read_sizes(text)
         if names[-1] is not None and output is not None and names[-1] != output:
             raise NetworkError(
                 f"The network is {shown(text)} and its output {shown(output)}; expected one name for the output."
@@ -403,17 +365,21 @@ class Network:
 
     @property
     def is_mlp(self) -> bool:
-        """Whether the network is one of linear layers and activations, such as `mlp` makes."""
-        return len(self.shapes[0]) == 1 and all(
-            isinstance(layer, Linear) or (layer.text == layer.name and not layer.parameter_shapes())
-            for layer in self.layers
+        """Whether the network is one that `mlp` makes: linear layers, each with at most one activation after it."""
+        first, *others = self.layers
+        pairs = zip(self.layers, others, strict=False)
+        return isinstance(first, Linear) and all(
+            isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
+            for before, layer in pairs
         )
 
     @property
     def text(self) -> str:
         """The network as `parse` reads it; the loss and whether there are biases come beside."""
         if not self.is_mlp:
-            return write_network(self.shapes[0], self.layers)
+            needed = _output(self.loss_function, None)
+            is_implied = needed is not None and self.layers[-1].name == needed
+            return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
         parts: list[str] = []
         for layer in self.layers:
             if isinstance(layer, Linear):
@@ -423,14 +389,11 @@ class Network:
         return "".join(parts)
 
     def __str__(self) -> str:
+        if not self.is_mlp:
+            return f"{self.text} {self.loss_function.name}"
         has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts) + ("" if has_bias else " without biases")
-
-
-def split_sizes(text: str) -> list[str]:
-    """The parts of a text that `Network.parse` reads: ["784", "64:tanh", "10"]; a name may have hyphens, too."""
-    return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
 
 
 def _output(loss: Loss, output: str | None) -> str | None:
@@ -438,6 +401,11 @@ def _output(loss: Loss, output: str | None) -> str | None:
     needed = "softmax" if loss.needs_probabilities else loss.needs_output
     chosen = output or needed
     return None if chosen in ("linear", "none") else chosen
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether the layer's name says all of it: an activation, be it from outside."""
+    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
 
 
 def _as_array(kind: str, values: ArrayLike) -> Array:

@@ -12,7 +12,7 @@ options it takes (`Layer.of`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from backprop.arrays import MOST_ENTRIES
@@ -21,10 +21,11 @@ from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
 NETWORKS: dict[str, str] = {
+    "lenet": "1x28x28 conv5x6,padding=2 relu pool2 conv5x16 relu pool2 120 relu 84 relu 10",
     "mlp-bn": "784 256 batch-norm relu 256 batch-norm relu 10",
     "resmlp-ln": "784 128 residual(layer-norm 128 gelu 128) residual(layer-norm 128 gelu 128) layer-norm 10",
 }
-"""Networks that are known by a name, by the text of their layers."""
+"""Networks that are known by a name, with the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")
 _LAYER = re.compile(
@@ -35,8 +36,13 @@ _LAYER = re.compile(
 
 
 def is_layers(text: str) -> bool:
-    """Whether a text is one of layers, not of sizes alone: it has more words than one, or a shape."""
-    return len(text.split()) > 1 or (_SHAPE.fullmatch(text.strip()) is not None and "x" in text)
+    """Whether a text is one of layers, with blanks between them, not of sizes alone."""
+    return len(text.split()) > 1
+
+
+def with_name_read(text: str) -> str:
+    """The text of the network that is known by this name; any other text as it is."""
+    return NETWORKS.get(text.strip(), text)
 
 
 def read_network(text: str) -> list[Layer]:
@@ -50,9 +56,11 @@ def read_network(text: str) -> list[Layer]:
     return list(_layers(rest, shape))
 
 
-def write_network(shape: Shape, layers: tuple[Layer, ...]) -> str:
-    """The text that `read_network` reads."""
-    return " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
+def write_network(shape: Shape, layers: Sequence[Layer]) -> str:
+    """The text that `read_network` reads, or the name of a known network."""
+    written = " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
+    known = (name for name, text in NETWORKS.items() if read_network(text) == list(layers))
+    return next(known, written)
 
 
 def _layers(words: list[str], shape: Shape) -> Iterator[Layer]:
@@ -84,10 +92,12 @@ def _layer(word: str, shape: Shape) -> Layer:
         raise
     except TypeError:
         raise NetworkError(
-            f"The layer {shown(word)} has numbers or options that {kind.name} does not take."
+            f"The layer {shown(word)} has numbers or options that it does not take; expected those of {kind.name}."
         ) from None
     except Exception as error:
-        raise LoadError(f"The layer {shown(word)} could not be made: {said(error)}.") from error
+        raise LoadError(
+            f"The layer {shown(word)} could not be made: {said(error)}; expected what {kind.name} takes."
+        ) from error
 
 
 def _words(text: str) -> list[str]:

@@ -23,6 +23,7 @@ import numpy as np
 from backprop import blas
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.layers import Layer, Linear, Tensors
+from backprop.layers.base import Planned
 
 _CACHE = 2**20
 """Bytes of a second-level cache."""
@@ -67,9 +68,9 @@ _DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
 """Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
 
 
-def without_zeros(layer: Layer, n: int, dtype: DType) -> Layer | ZeroInputs:
-    """The layer for batches of n; the layer itself where that cannot pay or BLAS has several threads."""
-    return ZeroInputs(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer
+def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
+    """The layer for batches of n; as it plans itself where that cannot pay or BLAS has several threads."""
+    return ZeroInputs(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer.planned(n, dtype)
 
 
 def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:

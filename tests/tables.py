@@ -119,7 +119,7 @@ def freeze(array):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A network, by its sizes or its text, and a batch size; the samples follow from the seed."""
+    """A network, by its sizes or as a text of layers, and a batch size; the samples follow from the seed."""
 
     name: str
     sizes: tuple | str
@@ -129,7 +129,7 @@ class Scenario:
 
     @functools.cached_property
     def network(self):
-        """The network that the sizes or the text, and the options, describe."""
+        """The network that the sizes and options describe."""
         if isinstance(self.sizes, str):
             return Network.parse(self.sizes, **self.options)
         return Network.mlp(*self.sizes, **self.options)
@@ -185,6 +185,8 @@ SCENARIOS = {
         Scenario("resmlp-ln", "5 4 residual(layer-norm 3 gelu 4) residual(rms-norm 3 relu 4) layer-norm 3"),
         Scenario("tokens", "3x4 layer-norm rms-norm 5 tanh 3", options=MSE),
         Scenario("channels", "2x2x2 batch-norm 5 tanh 3", batch_size=3),
+        Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
+        Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
@@ -262,7 +264,7 @@ def smooth_parameters(scenario, dtype, relative_step):
 
     def signs():
         pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [x > kink for layer, x in pairs for kink in layer.kinks]
+        return [margin.distance > 0 for layer, x in pairs for margin in layer.margins(x)]
 
     here = signs()
     for k, value in enumerate(params.vector):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class EinsumFactor(NamedTuple):
     A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
     `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
     kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
+    i for none; numbers of the same input are added (`gathered`).
     """
 
     subscripts: str
@@ -43,6 +45,7 @@ class EinsumFactor(NamedTuple):
     outputs: str = "o"
     shape: Shape | None = None
     result: str | None = None
+    inputs: Array | None = None
 
     @property
     def input_rule(self) -> str:
@@ -61,6 +64,49 @@ class EinsumFactor(NamedTuple):
         """The Jacobian (n, c, o) with the axes of `outputs`."""
         return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
 
+    def gathered(self, made: Array, i: int) -> Array:
+        """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
+        if self.inputs is None:
+            return made.reshape(*made.shape[:2], i)
+        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
+        for k in np.ndindex(
+            *self.inputs.shape[:-1]
+        ):  # along the last axis no input comes twice, but that for none
+            total[..., self.inputs[k]] += made[..., *k, :]
+        return total[..., :i]
+
+
+class Margin(NamedTuple):
+    """Functions of a layer's inputs that pass through zero where the layer has a kink.
+
+    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
+    (n, m); without `below` it is an input less a constant.
+    """
+
+    distance: Array
+    above: Array
+    below: Array | None = None
+
+
+class Planned(Protocol):
+    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """y (n, o) in `out`."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
+
 
 class Layer(ABC):
     """One step of the network, y = layer(x), without state."""
@@ -68,6 +114,8 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    reads_output: ClassVar[bool] = True
+    """Whether a derivative reads `y`. Where it does not, the next layer may write its own output over `y`."""
     kinks: ClassVar[tuple[float, ...]] = ()
     """The inputs of an element at which the layer has no derivative: long difference steps cross them."""
     complex_safe: ClassVar[bool] = False
@@ -123,6 +171,11 @@ class Layer(ABC):
         """Whether the layer is differentiable everywhere."""
         return not self.kinks
 
+    def margins(self, x: Array) -> Iterator[Margin]:
+        """How far the inputs x (n, i) are from every kink."""
+        for kink in self.kinks:
+            yield Margin(x - kink, np.arange(x.shape[1]))
+
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
@@ -165,7 +218,7 @@ class Layer(ABC):
         """The outputs after training: by default those of `forward`, elsewhere with the running statistics."""
         return self.forward(params, x)
 
-    def planned(self, n: int, dtype: DType) -> Layer:
+    def planned(self, n: int, dtype: DType) -> Planned:
         """The layer for batches of n samples, with buffers of its own; by default the layer itself.
 
         What is returned has `forward` and `vjp`, called in turn, and may keep for the second what the first found.
@@ -208,6 +261,26 @@ class Layer(ABC):
     @abstractmethod
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        return i * o
+
+    def input_products(self, i: int, o: int) -> int:
+        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
+        return i
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `input_factor` allocates, where they matter."""
+        return 0
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
+        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `parameter_factors` allocates, where they matter."""
+        return 0
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

@@ -33,6 +33,7 @@ class Linear(Layer):
 
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "z"
     letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}
@@ -60,7 +61,9 @@ class Linear(Layer):
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Linear:
         """The layer with the given outputs, and every input; raises `NetworkError` for anything else."""
         if len(numbers) != 1 or options:
-            raise NetworkError("A linear layer is written as the number of its outputs, such as 10.")
+            raise NetworkError(
+                "A linear layer has other numbers or options; expected the number of its outputs, such as 10."
+            )
         return cls(math.prod(shape), int(numbers[0]))
 
     @property

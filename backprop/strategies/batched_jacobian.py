@@ -15,6 +15,7 @@ strings to np.einsum as they stand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
@@ -88,15 +89,32 @@ class BatchedJacobian(Strategy[Plan]):
             for shape in layer.parameter_shapes().values()
             if self.route == "blas" and len(shape) == 2
         )
-        chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
-        # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
-        transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
+        chain = sum(2 * n * c * layer.input_nonzeros(i, o) for layer, i, o in network.sized[1:])
+        extended = sum(sum(layer.parameter_nonzeros(i, o).values()) for layer, i, o in network.sized)
+        if extended > weights:
+            extended *= 2  # weights that are used at several places: their products are added
         return Cost(
-            flops=network.forward_flops(n) + chain + 3 * n * c * weights,
+            flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
-            peak_bytes=size * (n * c * weights + weights + n * network.units + transient) + buffers,
+            peak_bytes=size * (n * c * weights + weights + n * network.units)
+            + buffers
+            + self._transient_bytes(network, n, size),
             forward_calls=1,
         )
+
+    def _transient_bytes(self, network: Network, n: int, size: int) -> int:
+        """The most bytes of the chain: ∂(outputs)/∂y, and what is made of it by an input or a parameter."""
+        row, copies, alive = n * network.classes * size, self.route == "blas", [0]
+        for k, (layer, i, o) in enumerate(network.sized):
+            own = layer.parameter_factors_bytes(n, i, o, size)
+            if own:  # an einsum by BLAS copies both factors
+                largest = max(math.prod(shape) for shape in layer.parameter_shapes().values())
+                alive.append((1 + copies) * (row * o + own) + row * largest)
+            if k > 0:
+                made = layer.input_products(i, o)
+                added = max(copies * o, i + 1) if made != i else 0
+                alive.append(row * (o + made + added) + layer.input_factor_bytes(n, i, o, size))
+        return max(alive)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Allocate the Jacobian of the outputs by every parameter."""
@@ -135,11 +153,11 @@ class BatchedJacobian(Strategy[Plan]):
                     self._extend(jacobian, factor, plan.jacobians[k][name])
                     self._contract(row, plan.jacobians[k][name], out)
             if k > 0:
-                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
+                jacobian = self._chain(jacobian, layer.input_factor(own, x, y), x.shape[1])
         loss = network.loss_function.value(outputs, batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
-    def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:
+    def _chain(self, jacobian: Array, factor: EinsumFactor, i: int) -> Array:
         """∂(outputs)/∂x (n, c, i) from ∂(outputs)/∂y (n, c, o) and ∂y/∂x."""
         if self.route == "blas" and factor.subscripts == "io":
             # One product, whose result is contiguous: that of einsum by BLAS is not.
@@ -149,7 +167,7 @@ class BatchedJacobian(Strategy[Plan]):
         chained: Array = np.einsum(
             factor.input_rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas"
         )
-        return chained.reshape(*jacobian.shape[:2], -1)
+        return factor.gathered(chained, i)
 
     def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
         """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o) and ∂y/∂θ."""

@@ -19,11 +19,11 @@ from typing import ClassVar, final
 from backprop import zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Linear
+from backprop.layers.base import Planned
+from backprop.network import Batch, Network, Sized
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.zero_inputs import ZeroInputs
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
     """
 
     network: Network
-    layers: tuple[Layer | ZeroInputs, ...]
+    layers: tuple[Planned, ...]
     outputs: list[Array]
     deltas: list[Array | None]
     gradient: Parameters
@@ -72,7 +72,7 @@ class ShortForm(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         places = _in_place(network)
         outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
-        deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
+        deltas = sum(n * step.i for step in network.sized[1:] if _has_delta(step))
         weights = network.parameter_count
         first = network.layers[0]
         buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
@@ -92,15 +92,14 @@ class ShortForm(Strategy[Plan]):
         network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
-        for k, ((layer, i, o), shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
-            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
-            deltas.append(
-                aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
-            )
+        for k, (step, shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
+            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, step.o), dtype))
+            deltas.append(aligned_empty((batch_size, step.i), dtype) if k > 0 and _has_delta(step) else None)
         gradient = Parameters.zeros(network.layout, dtype)
-        first, *others = (layer.planned(batch_size, dtype) for layer in network.layers)
-        layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
-        return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
+        layers = [layer.planned(batch_size, dtype) for layer in network.layers]
+        if not self.dense:
+            layers[0] = zero_inputs.without_zeros(network.layers[0], batch_size, dtype)
+        return Plan(network, tuple(layers), outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""
@@ -127,15 +126,16 @@ class ShortForm(Strategy[Plan]):
 
 
 def _in_place(network: Network) -> list[bool]:
-    """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
-    layers = network.layers
-    return [
-        k > 0
-        and isinstance(layers[k - 1], Linear)
-        and not isinstance(layer, Linear)
-        and not layer.reads_input
-        for k, layer in enumerate(layers)
+    """Whether each layer writes its output over its input: where neither layer reads that again."""
+    pairs = zip(network.layers, network.sized[1:], strict=False)
+    return [False] + [
+        not (before.reads_output or layer.reads_input) and i == o for before, (layer, i, o) in pairs
     ]
+
+
+def _has_delta(step: Sized) -> bool:
+    """Whether ∂L/∂x of a layer has a buffer of its own, and is not written over ∂L/∂y."""
+    return step.i != step.o or isinstance(step.layer, Linear)
 
 
 def _transient_bytes(network: Network, n: int, size: int) -> int:

@@ -1,10 +1,10 @@
 """Kinks: parameters whose difference step takes a pre-activation through a point without a derivative.
 
-There a difference quotient is no derivative, and no tolerance has a say. A unit z of a kinked layer has the
-margin |z - kink|, to the nearest of the layer's kinks. A step of an earlier pre-activation u moves z by about
-|∂z/∂u| · step, so u may move by
+There a difference quotient is no derivative, and no tolerance has a say. A kinked layer states its margins m
+(`Layer.margins`): of a unit z, m = z - kink; of two inputs of which the larger is taken, their difference. A step of
+an earlier pre-activation u moves m by about |∂m/∂u| · step, so u may move by
 
-    δ[n,u] = min over z of margin[n] / |∂z/∂u|[n]        before some unit of the layer changes its side,
+    δ[n,u] = min over m of |m[n]| / |∂m/∂u|[n]        before some unit of the layer changes its side,
 
 and a weight W[i,u] moves u by |x[n,i]| times its own step, a bias by its step. This is first order, with a
 factor of two to spare; nothing is re-evaluated.
@@ -52,11 +52,21 @@ def _room(
     jacobian = np.broadcast_to(np.eye(o), (n, o, o))  # ∂(input of layer k)/∂(output of layer j)
     for k in range(j + 1, kinked[-1] + 1):
         if k in kinked:
-            margin = np.min([np.abs(values[k] - kink) for kink in network.layers[k].kinks], axis=0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                needed = margin[:, :, None] / np.abs(jacobian)
-            room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1))
+            for margin in network.layers[k].margins(values[k]):
+                moved = _rows(jacobian, margin.above)
+                if margin.below is not None:
+                    moved = moved - _rows(jacobian, margin.below)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    needed = np.abs(margin.distance)[:, :, None] / np.abs(moved)
+                room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1))
         if k < kinked[-1]:
             local = network.layers[k].input_jacobian(tensors[k], values[k], values[k + 1])
             jacobian = np.matmul(local, jacobian)
     return room
+
+
+def _rows(jacobian: Array, inputs: Array) -> Array:
+    """∂(inputs)/∂u (n, m, u) of the inputs with these numbers, (m,) or (n, m)."""
+    if inputs.ndim == 1:
+        return jacobian[:, inputs]
+    return np.take_along_axis(jacobian, inputs[:, :, None], axis=1)

@@ -65,7 +65,7 @@ def dense_input_factor(case):
     """The operand of einsum with every axis written out, (n, o, i), by the rule of its docstring."""
     factor, (n, o) = case.layer.input_factor(*case.arguments), case.y.shape
     identity = factor.split(np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o)))
-    return np.einsum(factor.input_rule, identity, factor.operand).reshape(n, o, -1)
+    return factor.gathered(np.einsum(factor.input_rule, identity, factor.operand), case.x.shape[1])
 
 
 def dense_parameter_factors(case):
@@ -159,13 +159,9 @@ def check_all_forms(case):
     expected = np.einsum("noi,ni->no", by_input, direction.astype(float))
     terms = 1 + np.einsum("noi,ni->no", np.abs(by_input), np.abs(direction.astype(float))).max()
     for name, tensor in own.items():
-        letters = "ab"[: tensor.ndim]
-        expected = expected + np.einsum(
-            f"no{letters},{letters}->no", by_parameter[name], tensor.astype(float)
-        )
-        terms += np.einsum(
-            f"no{letters},{letters}->no", np.abs(by_parameter[name]), np.abs(tensor.astype(float))
-        ).max()
+        jacobian, moved = by_parameter[name], tensor.astype(float)
+        expected = expected + np.tensordot(jacobian, moved, tensor.ndim)
+        terms += np.tensordot(np.abs(jacobian), np.abs(moved), tensor.ndim).max()
     assert_close(layer.jvp(*case.arguments, direction, own), expected, dtype, terms)
 
 
