@@ -263,8 +263,8 @@ def smooth_parameters(scenario, dtype, relative_step):
     moved = params.copy()
 
     def signs():
-        pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [margin.distance > 0 for layer, x in pairs for margin in layer.margins(x)]
+        steps = network.evaluate(network.local(moved), batch.inputs)
+        return [distance > 0 for step in steps for distance in step.layer.distances(step.own, step.x)]
 
     here = signs()
     for k, value in enumerate(params.vector):

@@ -176,6 +176,10 @@ class Layer(ABC):
         for kink in self.kinks:
             yield Margin(x - kink, np.arange(x.shape[1]))
 
+    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
+        """How far the inputs, by default, and elsewhere what is made of them inside are from every kink."""
+        return (margin.distance for margin in self.margins(x))
+
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.

@@ -47,7 +47,9 @@ class BatchNorm(Normalisation):
 
     def __post_init__(self) -> None:
         if not 0 < self.momentum <= 1:
-            raise NetworkError(f"The momentum of batch-norm is {self.momentum:g}; expected above 0, at most 1.")
+            raise NetworkError(
+                f"The momentum of batch-norm is {self.momentum:g}; expected above 0, at most 1."
+            )
 
     @property
     def text(self) -> str:
@@ -93,7 +95,9 @@ class BatchNorm(Normalisation):
             own = samples[:, o]
             mean = sum(own.reshape(-1)) / own.size
             variance = sum((value - mean) ** 2 for value in own.reshape(-1)) / own.size
-            places.append(params["gamma"][o] * (own - mean) * (variance + EPSILON) ** -0.5 + params["beta"][o])
+            places.append(
+                params["gamma"][o] * (own - mean) * (variance + EPSILON) ** -0.5 + params["beta"][o]
+            )
         return np.stack(places, axis=1).reshape(x.shape)
 
     # Evaluation

@@ -39,6 +39,7 @@ class Dropout(WithoutParameters):
 
     name: ClassVar[str] = "dropout"
     reads_input: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
     couples_samples: ClassVar[str] = "the mask that it draws belongs to their places in it"
     flops_of_a_draw: ClassVar[int] = 10
@@ -49,7 +50,7 @@ class Dropout(WithoutParameters):
         """The layer with a rate, such as dropout0.2; raises `NetworkError` for anything more."""
         if len(numbers) > 1 or options:
             raise NetworkError("A dropout is written with its rate alone, such as dropout0.2.")
-        return cls(*map(float, numbers))
+        return cls(float(numbers[0])) if numbers else cls()
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate < 1:
@@ -64,8 +65,10 @@ class Dropout(WithoutParameters):
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the mask
         """By a product with the same mask. None of JAX, which would compile one mask into the function for good."""
         return {
-            "autograd": lambda autograd, own, x: x * self._mask(*x.shape, np.dtype(float)),
-            "torch": lambda torch, own, x: x * torch.from_numpy(self._mask(*x.shape, x.detach().numpy().dtype)),
+            "autograd": lambda autograd, own, x: x * self._mask(x.shape, np.dtype(float)),
+            "torch": lambda torch, own, x: (
+                x * torch.from_numpy(self._mask(x.shape, x.detach().numpy().dtype))
+            ),
         }
 
     def oracle(self, params: Tensors, x: Array) -> Array:
@@ -77,10 +80,10 @@ class Dropout(WithoutParameters):
         """Another mask from now on."""
         self.draw.seed = int(rng.integers(2**63))
 
-    def _mask(self, n: int, i: int, dtype: DType) -> Array:
+    def _mask(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """m (n, i), of real numbers."""
         real = np.empty(0, dtype).real.dtype if dtype.kind in "fc" else np.dtype(float)
-        kept = np.random.default_rng(self.draw.seed).random((n, i)) >= self.rate
+        kept = np.random.default_rng(self.draw.seed).random(shape) >= self.rate
         mask: Array = kept.astype(real)
         mask /= real.type(1 - self.rate)
         return mask
@@ -101,13 +104,17 @@ class Dropout(WithoutParameters):
         """The numbers drawn, in float64, and what is kept; then the mask, and y."""
         return n * o * max(9, 1 + itemsize * (1 if out else 2))
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The diagonal."""
+        return o
+
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """As `forward`."""
         return self.forward_bytes(n, i, o, itemsize, out=out)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x m."""
-        y: Array = np.multiply(x, self._mask(*x.shape, x.dtype), out=out)
+        y: Array = np.multiply(x, self._mask(x.shape, x.dtype), out=out)
         return y
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
@@ -115,12 +122,12 @@ class Dropout(WithoutParameters):
         n, o = y.shape
         if out is None:
             out = np.zeros((n, o, o), y.dtype)
-        np.einsum("noo->no", out)[...] = self._mask(n, o, y.dtype)  # a writeable view of the diagonal
+        np.einsum("noo->no", out)[...] = self._mask(y.shape, y.dtype)  # a writeable view of the diagonal
         return out
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """m, the diagonal alone."""
-        return EinsumFactor("no", self._mask(*y.shape, y.dtype))
+        return EinsumFactor("no", self._mask(y.shape, y.dtype))
 
     def vjp(
         self,
@@ -134,9 +141,9 @@ class Dropout(WithoutParameters):
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
         """m ∘ dy."""
-        return (np.multiply(dy, self._mask(*dy.shape, dy.dtype), out=out) if input_needed else None), {}
+        return (np.multiply(dy, self._mask(dy.shape, dy.dtype), out=out) if input_needed else None), {}
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """m ∘ ẋ."""
-        dy: Array = dx * self._mask(*y.shape, y.dtype)
+        dy: Array = dx * self._mask(y.shape, y.dtype)
         return dy

@@ -60,6 +60,7 @@ class Normalisation(Layer):
     centred: ClassVar[bool] = True
     """Whether the mean is taken away and β added."""
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
 
     @property
@@ -171,6 +172,14 @@ class Normalisation(Layer):
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """x - mean, h, and four arrays of the way back."""
         return (6 * n * o + 6 * self._groups(n)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """One for every output."""
+        return dict.fromkeys(self.parameter_shapes(), o)
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """h, and x - mean or its square."""
+        return 3 * n * o * itemsize
 
     def _groups(self, n: int) -> int:
         """The means of a batch of n."""

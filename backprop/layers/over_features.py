@@ -1,8 +1,8 @@
 """What layer and RMS normalisation share: the mean is over the features of a sample, or of each token (t, d) of one.
 
-    ∂y[n,o]/∂x[n,i] = γ[o] r[n] (δ[o,i] - 1/d - h[n,o] h[n,i] / d)        d features; without 1/d where no mean is taken
+∂y[n,o]/∂x[n,i] = γ[o] r[n] (δ[o,i] - 1/d - h[n,o] h[n,i] / d)        d features; without 1/d where no mean is taken
 
-    VJP: dx = r (γ dy - mean(γ dy) - h mean(γ dy h)), and dγ = Σ dy h of the same product dy h
+VJP: dx = r (γ dy - mean(γ dy) - h mean(γ dy h)), and dγ = Σ dy h of the same product dy h
 """
 
 from __future__ import annotations
@@ -50,7 +50,16 @@ class OverFeatures(Normalisation):
         blocks = self._blocks(params, x)
         if len(self.split) == 1:
             return EinsumFactor("noi", blocks)
-        return EinsumFactor("nsti", blocks, "st", self.split, "si")
+        places = np.arange(math.prod(self.split)).reshape(self.split)
+        return EinsumFactor("nsti", blocks, "st", self.split, "si", places)
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """A block for every token."""
+        return o * self.features
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The blocks."""
+        return n * self.input_nonzeros(i, o) * itemsize
 
     def _blocks(self, params: Tensors, x: Array) -> Array:
         """γ[o] r (δ[o,i] - 1/d - h[o] h[i] / d), (n, o, i) or (n, t, o, i)."""

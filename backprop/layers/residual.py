@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import math
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self, cast, final
 
@@ -34,6 +34,7 @@ class Residual(Layer):
 
     name: ClassVar[str] = "residual"
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     examples: ClassVar[tuple[str, ...]] = (
         "3 residual(layer-norm 4 tanh 3)",
         "2x3 residual(rms-norm)",
@@ -45,12 +46,16 @@ class Residual(Layer):
         """The layer around the layers in brackets; raises `NetworkError` without any, or with anything else."""
         inner = options.pop("inner", ())
         if numbers or options or not inner:
-            raise NetworkError("A residual has its layers in brackets alone, such as residual(layer-norm 128).")
+            raise NetworkError(
+                "A residual has its layers in brackets alone, such as residual(layer-norm 128)."
+            )
         return cls(tuple(shape), inner)
 
     def __post_init__(self) -> None:
         if len(self.lettered) > len(string.ascii_lowercase):
-            raise NetworkError(f"A residual has {len(self.lettered)} layers with parameters; expected at most 26.")
+            raise NetworkError(
+                f"A residual has {len(self.lettered)} layers with parameters; expected at most 26."
+            )
         shape = self.shape
         for layer in self.layers:
             shape = layer.output_shape(shape)
@@ -101,6 +106,11 @@ class Residual(Layer):
         """Whether every layer inside is."""
         return all(layer.smooth for layer in self.layers)
 
+    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
+        """Those inside."""
+        for step in self._steps(params, x):
+            yield from step.layer.distances(step.own, step.x)
+
     @property
     def complex_safe(self) -> bool:  # type: ignore[override]  # by the layers
         """Whether every layer inside is."""
@@ -122,7 +132,12 @@ class Residual(Layer):
     def letters(self) -> Mapping[str, str]:  # type: ignore[override]
         """The axes of the parameters inside."""
         pairs = zip(self.layers, self.names, strict=True)
-        return {names[local]: axes for layer, names in pairs for local, axes in layer.letters.items() if local in names}
+        return {
+            names[local]: axes
+            for layer, names in pairs
+            for local, axes in layer.letters.items()
+            if local in names
+        }
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]
@@ -186,7 +201,9 @@ class Residual(Layer):
     def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
         """x plus the chain as it is after training."""
         y = x
-        for layer, own, statistics in zip(self.layers, self._local(params), self._local(running), strict=True):
+        for layer, own, statistics in zip(
+            self.layers, self._local(params), self._local(running), strict=True
+        ):
             y = layer.evaluated(own, y, statistics)
         total: Array = x + y
         return total
@@ -245,10 +262,24 @@ class Residual(Layer):
     def _back_bytes(self, inside: list[int], one: int, out: bool) -> int:
         last = len(inside) - 1
         alive = (
-            own + one * b * (k < last) for k, (own, (_, _, b)) in enumerate(zip(inside, self.sized, strict=True))
+            own + one * b * (k < last)
+            for k, (own, (_, _, b)) in enumerate(zip(inside, self.sized, strict=True))
         )
         end = one * math.prod(self.shape) * (1 if out else 2)
         return sum(one * b for _, _, b in self.sized) + max(*alive, end)
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """Every output depends on every parameter."""
+        return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The Jacobians, and those of two layers inside that they are made of."""
+        inside = sum(n * o * (a + b) for _, a, b in self.sized)
+        return (n * sum(self.parameter_nonzeros(i, o).values()) + inside) * itemsize
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The Jacobian, and those inside."""
+        return n * o * (2 * i + sum(a + b for _, a, b in self.sized)) * itemsize
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """An output and a dx of every layer inside, and what those plan themselves."""
@@ -355,7 +386,9 @@ class Residual(Layer):
             local = step.layer.parameter_jacobians(step.own, step.x, step.y)
             own.append(
                 {
-                    name: np.matmul(tail, jacobian.reshape(n, jacobian.shape[1], -1)).reshape(n, o, *jacobian.shape[2:])
+                    name: np.matmul(
+                        tail, jacobian.reshape(n, jacobian.shape[1], math.prod(jacobian.shape[2:]))
+                    ).reshape(n, o, *jacobian.shape[2:])
                     for name, jacobian in local.items()
                 }
             )
@@ -411,7 +444,9 @@ class _Planned:
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x + f(x)."""
         y = x
-        for layer, own, buffer in zip(self._layers, self._residual._local(params), self._outputs, strict=True):
+        for layer, own, buffer in zip(
+            self._layers, self._residual._local(params), self._outputs, strict=True
+        ):
             y = layer.forward(own, y, out=buffer)
         total: Array = np.add(x, y, out=out)
         return total
