@@ -47,16 +47,17 @@ class _Tried(NamedTuple):
 
 class Reading:
     """The function of (params, inputs, labels) in this package's layout; what it returns is gradients by name, or a
-    pair of the loss and those.
+    pair of the loss and those. What is no function is such an answer, in this package's layout.
 
     layout: None until the first call has found it. order: the words for the order of gradients that come without
     names; None where they have names.
     """
 
-    def __init__(self, function: GradientFunction, network: Network, params: Parameters) -> None:
-        self._function, self._network = function, network
-        self._params, self._roles = params, roles(network)
-        self.layout: Layout | None = None
+    def __init__(self, function: GradientFunction | Any, network: Network, params: Parameters) -> None:
+        is_function = callable(function)
+        self._function = function if is_function else lambda *_: function
+        self._network, self._params, self._roles = network, params, roles(network)
+        self.layout: Layout | None = None if is_function else Layout()
         self.order: str | None = None
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
