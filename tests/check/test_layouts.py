@@ -522,6 +522,8 @@ def test_a_slip_of_a_real_network_has_a_name(name):
     check = backprop.check_network(lambda *given: plain(*given, **changes), NETWORK)
     assert {finding.kind for finding in check.findings} == {kind}
     assert all(words in finding.evidence for finding in check.findings)
+    tensors = [finding.tensor for finding in check.findings]
+    assert len(set(tensors)) == len(tensors)
 
 
 def test_a_wrong_derivative_of_the_silu_is_named():

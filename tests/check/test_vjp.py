@@ -311,7 +311,35 @@ def test_settings_beside_the_inputs_have_no_gradient(settings):
     )
     assert check.ok, check
     assert [tensor.name for tensor in check.tensors] == ["x", "gamma", "beta"]
+    assert check.findings == ()  # what the forward pass keeps in its settings is no mistake
     assert given.keys() == settings.keys()
+
+
+def test_the_term_of_the_variance_is_told_where_complex_steps_are_none():
+    def wrong(dout, cache):
+        x_hat, gamma, scale = cache
+        return (dout - dout.mean(0)) * gamma / scale, (dout * x_hat).sum(0), dout.sum(0)
+
+    def forward(x, gamma, beta):
+        scale = np.sqrt(x.var(axis=0))  # which drops imaginary parts
+        x_hat = (x - x.mean(axis=0)) / scale
+        return gamma * x_hat + beta, (x_hat, gamma, scale)
+
+    check = backprop.check_vjp(forward, wrong, (X, RNG.normal(size=3), RNG.normal(size=3)))
+    assert kinds(check) == {"x": "shared-term"}
+
+
+def test_rows_of_a_factorisation_are_no_steps():
+    square = RNG.normal(size=(3, 3))
+
+    def backward(upstream, S):
+        L = np.linalg.cholesky(S)
+        inner = np.tril(L.T @ np.tril(upstream))
+        inner[np.diag_indices(3)] /= 2
+        return np.linalg.solve(L.T, np.linalg.solve(L.T, inner.T).T)  # not made symmetric
+
+    check = backprop.check_vjp(np.linalg.cholesky, backward, square @ square.T + 3 * np.eye(3))
+    assert list(kinds(check).values()) == ["unknown"]
 
 
 def test_a_number_beside_arrays_moves_where_the_answer_has_a_gradient_of_it():

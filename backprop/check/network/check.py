@@ -91,7 +91,12 @@ def check_network_gradient(
         decided = {each.name for each in tensors if each.verdict != "undecided"}
         comparable = {name: tensor for name, tensor in got.items() if name in decided}
         diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
-        findings += [each for each in diagnosis.findings if not _is_by_shape(each, answer)]
+        told = {
+            each.tensor for each in findings if each.kind != "wrong-shape" and each.tensor in answer.shapes
+        }
+        findings += [
+            each for each in diagnosis.findings if not _is_by_shape(each, answer) and each.tensor not in told
+        ]
         if loss is not None:
             finding, note = check_loss(loss, truth, diagnosis.loss)
             findings = _with_loss(findings, finding)
