@@ -20,7 +20,7 @@ from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
 from backprop.check.network.layouts import Layout
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
-from backprop.check.network.reading import GradientFunction, Reading
+from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
@@ -63,7 +63,7 @@ def check_network_gradient(
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     reading = function if isinstance(function, Reading) else Reading(function, network, params)
-    is_function = isinstance(function, Reading) or callable(function)
+    is_function = reading.is_function
     seen = observe(
         reading,
         (dict(params), batch.inputs, batch.labels),
@@ -131,7 +131,7 @@ def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
         if not _compare(read, other)[1]:
             raise CheckError(
                 f"The gradient is wrong with {own}, and right with {words}: the shapes do not tell which it is; "
-                "expected a batch and sizes of the network that all differ."
+                f"expected {told_apart([(reading.layout or Layout()).orientation, layout.orientation])}."
             )
 
 

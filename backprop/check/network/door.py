@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from backprop.arrays import DType, check_dtype
 from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
-from backprop.check.network.reading import GradientFunction
+from backprop.check.network.layouts import orientation_of
+from backprop.check.network.reading import GradientFunction, Reading
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -42,6 +43,7 @@ def check_network(
     seed: int = 0,
     weight_decay: float = 0.0,
     rtol: float | None = None,
+    layout: str | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
@@ -56,11 +58,13 @@ def check_network(
     inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
+    layout: how weights and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or io-columns.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
     function runs in a process of its own).
 
-    Raises `CheckError` where the function returns no gradients, or where two layouts fit, `OptionError` for an `rtol`
+    Raises `CheckError` where the function returns no gradients, or where two layouts fit and none is given,
+    `UnknownNameError` for another layout, `OptionError` for an `rtol`
     that is no number between 0 and 1, the errors of `Network.batch` and `Network.check_parameters` for arguments that
     do not fit, and whatever the function raises.
     """
@@ -79,7 +83,6 @@ def check_network(
         labels = rng.integers(0, network.label_classes, _SAMPLES)
     batch: Batch = network.batch(inputs, labels, params.dtype)
     found = adapted(function, list(network.layout.names)) if callable(function) else Adapted(function)
-    check = check_network_gradient(
-        network, found.function, params, batch, rng, weight_decay=weight_decay, rtol=rtol
-    )
+    reading = Reading(found.function, network, params, orientation_of(layout))
+    check = check_network_gradient(network, reading, params, batch, rng, weight_decay=weight_decay, rtol=rtol)
     return replace(check, notes=(found.note, *check.notes)) if found.note else check
