@@ -80,10 +80,10 @@ def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
     if group is None:
         return f"dL/d({seen.name})"
-    part = "the part of " if group.site.role == "use" else ""
-    verb = "that comes from" if part else f"{seen.name} of"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
-    return f"{part}{times}dL/d({seen.name}), {verb} line {seen.of}"
+    if group.site.role == "use":
+        return f"the part of {times}dL/d({seen.name}) that comes from line {seen.of}"
+    return f"{times}dL/d({seen.name}), {seen.name} of line {seen.of}"
 
 
 def _wrong(repair: Repair, search: Search) -> _Wrong:

@@ -11,7 +11,8 @@ from typing import Any
 
 from backprop.check.result import Entry
 
-_WIDTH = 100
+_WIDTH, _COLUMN = 98, 42
+"""Columns of the text, and the one at which messages begin."""
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,15 @@ class Lines:
 
     def __str__(self) -> str:
         parts = []
-        if self.lines:
-            for file in dict.fromkeys(line.file for line in self.lines):
-                mine = [line for line in self.lines if line.file == file]
-                wrong = dict.fromkeys(name for line in mine for name in line.tensors)
-                parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
-                parts += [_block(line) for line in mine]
-        elif self.wrong and not self.note:
-            parts.append(f"{listed(list(self.wrong))} {'is' if len(self.wrong) == 1 else 'are'} wrong.")
-        if self.unplaced and not self.note:
-            parts.append(f"No single line was found that makes {listed(list(self.unplaced))} right.")
+        for file in dict.fromkeys(line.file for line in self.lines):
+            mine = [line for line in self.lines if line.file == file]
+            wrong = dict.fromkeys(name for line in mine for name in line.tensors)
+            parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
+            parts += [f"{_block(line)}\n" for line in mine]
         if self.note:
             parts.append(self.note)
+        elif self.unplaced:
+            parts.append(f"No line was found that alone makes {listed(list(self.unplaced))} wrong.")
         return "\n".join(parts) if parts else "No line is wrong."
 
 
@@ -114,13 +112,18 @@ def listed(names: list[str]) -> str:
     return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
+def beside(number: int, source: str, right: str, mark: str = "") -> str:
+    """A line of source with its number, and text in a column beside it, or below where the source is long."""
+    source = source if len(source) < _WIDTH - _COLUMN // 2 else f"{source[: _WIDTH - _COLUMN // 2]} …"
+    left = f"{mark:<2}{number:>4}  {source}"
+    rows = textwrap.wrap(right, _WIDTH - _COLUMN)
+    first = [left] if len(left) > _COLUMN - 2 or not rows else [left.ljust(_COLUMN) + rows.pop(0)]
+    return "\n".join([*first, *(" " * _COLUMN + row for row in rows)])
+
+
 def _block(line: Line) -> str:
-    """The number and the source of a line, and what is wrong with it, indented below."""
-    body = textwrap.fill(line.message, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
-    times = f" (first in execution {line.call} of {line.calls})" if line.calls > 1 else ""
-    worst = [
-        f"{' ' * 8}{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}"
-        for each in line.worst
-    ]
-    head = f"  {line.line:>4}  {line.source}{times}"
-    return "\n".join([head, body, *worst, f"{' ' * 8}({line.kind})", ""])
+    """The number and the source of a line, and beside it what is wrong, some entries and the kind."""
+    times = f" First in execution {line.call} of {line.calls}." if line.calls > 1 else ""
+    below = [f"{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst]
+    rows = [" " * _COLUMN + row for row in (*below, f"({line.kind})")]
+    return "\n".join([beside(line.line, line.source, f"{line.message}{times}"), *rows])

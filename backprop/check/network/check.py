@@ -8,15 +8,20 @@ between it and a right gradient; how much that may be follows from the network, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.kinds import Finding
+from backprop.check.lines import Lines
+from backprop.check.lines.find import with_lines
 from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
 from backprop.check.network.layouts import Layout
+from backprop.check.network.lines import find_network_lines
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading
@@ -42,6 +47,8 @@ def check_network_gradient(
     *,
     weight_decay: float = 0.0,
     rtol: float | None = None,
+    max_calls: int = 2000,
+    source: Callable[..., Any] | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
 
@@ -51,7 +58,8 @@ def check_network_gradient(
     the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of
     the linear layers; no other parameter decays. rtol: how exact the gradient need be, relative to each entry or to
     the root mean square of its tensor, whichever is larger; by default as exact as the rounding of its dtype
-    allows.
+    allows. max_calls: how often a function that is wrong may be called to find the line; 0 for not at all. source:
+    whose code it is, where `function` only calls it; the code behind a `Reading` is not searched.
 
     Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
     gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
@@ -109,7 +117,23 @@ def check_network_gradient(
         gradient_calls=seen.calls,
         notes=tuple(notes),
     )
-    return layout.shown(check, network)
+    check = layout.shown(check, network)
+    if isinstance(function, Reading) or not max_calls:
+        return check
+
+    def look() -> Lines:
+        return find_network_lines(
+            function,
+            network,
+            params,
+            batch,
+            layout,
+            source=source or function,
+            weight_decay=weight_decay,
+            max_calls=max_calls,
+        )
+
+    return with_lines(check, look)
 
 
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:

@@ -41,6 +41,7 @@ def check_network(
     seed: int = 0,
     weight_decay: float = 0.0,
     rtol: float | None = None,
+    max_calls: int = 2000,
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
@@ -55,6 +56,7 @@ def check_network(
     inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
+    max_calls: how often a wrong function may be called to find its wrong lines, told in `lines`; 0 for not at all.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
     function runs in a process of its own).
@@ -76,6 +78,14 @@ def check_network(
     batch: Batch = network.batch(inputs, labels, params.dtype)
     found = adapted(function, list(network.layout.names))
     check = check_network_gradient(
-        network, found.function, params, batch, rng, weight_decay=weight_decay, rtol=rtol
+        network,
+        found.function,
+        params,
+        batch,
+        rng,
+        weight_decay=weight_decay,
+        rtol=rtol,
+        max_calls=max_calls,
+        source=function,
     )
     return replace(check, notes=(found.note, *check.notes)) if found.note else check
