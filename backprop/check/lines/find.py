@@ -19,7 +19,7 @@ from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Event
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
-from backprop.check.lines.program import NoSourceError, Outcome, Program, instrumented
+from backprop.check.lines.program import Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
@@ -108,33 +108,51 @@ def search(
     rng: np.random.Generator | None = None,
 ) -> Lines:
     """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
+
+    def look(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
+        return found_from(program, begun(program, sites), sites, rng)
+
+    return with_probes(look, program, sources, also, rng)
+
+
+def with_probes(
+    look: Callable[[Mapping[int, Site], np.random.Generator], Lines],
+    program: Program,
+    sources: Sequence[Callable[..., Any]],
+    also: Sequence[Callable[..., Any]],
+    rng: np.random.Generator | None,
+) -> Lines:
+    """What `look` finds while there are probes in the sources; why nothing can be found, as a note."""
     if any(leaf.is_complex for leaf in program.structure.leaves):
         return Lines(
             (), note="The point has complex numbers; expected real ones, to look for the wrong line."
         )
+    start = program.budget.used
     try:
         with limited_to(1), instrumented(sources, also) as sites:
-            return _found(program, sites, np.random.default_rng(0) if rng is None else rng)
-    except NoSourceError as error:
-        return Lines((), note=str(error))
-
-
-def _found(program: Program, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
-    budget, note = program.budget, ""
-    wrong: tuple[str, ...] = ()
-    lines: list[Line] = []
-    start = budget.used
-    try:
-        base = begun(program, sites)
-        wrong, lines = _rounds(program, base, sites, rng)
+            return look(sites, np.random.default_rng(0) if rng is None else rng)
     except CheckError as error:
-        note = str(error)
+        return Lines((), note=str(error), calls=program.budget.used - start)
+    except OutOfCalls:
+        return Lines((), note=_too_few(program.budget.limit - start), calls=program.budget.used - start)
+
+
+def _too_few(calls: int) -> str:
+    return f"The search took all its {calls} calls; expected a larger max_calls to end it."
+
+
+def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
+    """The wrong lines; `base` is the run without any change."""
+    budget, note = program.budget, ""
+    left = budget.left
+    try:
+        wrong, lines = _rounds(program, base, sites, rng)
     except OutOfCalls as stopped:
-        note = f"The search took all its {budget.limit - start} calls; expected a larger max_calls to end it."
+        note = _too_few(left)
         wrong, lines = stopped.args or ((), [])
     placed = {name for line in lines for name in line.tensors}
     unplaced = tuple(name for name in wrong if name not in placed)
-    return Lines(tuple(lines), wrong, unplaced, note, budget.used - start)
+    return Lines(tuple(lines), wrong, unplaced, note, left - budget.left)
 
 
 def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
@@ -174,7 +192,7 @@ def _rounds(
             wrong = tuple(name for name in program.structure.names if name in left) if turn == 0 else wrong
             if not left:
                 break
-            search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
+            search = Search(truth, groups_of(base.recorder.unchanged, base.values, sites), left)
             search.split()
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
@@ -210,7 +228,7 @@ def _put_right(repair: Repair, truth: Truth) -> bool:
     return True
 
 
-def _groups(unchanged: set[Any], values: dict[Any, Any], sites: Mapping[int, Site]) -> list[Group]:
+def groups_of(unchanged: set[Any], values: dict[Any, Any], sites: Mapping[int, Site]) -> list[Group]:
     """The executions of each site, in the order of the first."""
     found: dict[int, list[Any]] = {}
     for event in values:

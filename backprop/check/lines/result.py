@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.check.result import Entry
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _WIDTH, _COLUMN = 98, 42
 """Columns of the text, and the one at which messages begin."""
@@ -44,8 +50,20 @@ class Line:
     evidence: str
     worst: tuple[Entry, ...] = ()
 
+    @property
+    def path(self) -> str:
+        """The file, from the folder in which this process runs where it lies below that."""
+        return os.path.relpath(self.file) if Path(self.file).is_relative_to(Path.cwd()) else self.file
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
+        return f"{self.path}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
+
+    @property
+    def github(self) -> str:
+        """The command by which a workflow of GitHub annotates the line."""
+        path = self.path.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        message = self.message.replace("%", "%25").replace("\n", "%0A")
+        return f"::error file={path},line={self.line},col={self.column + 1},title={self.kind}::{message}"
 
 
 @dataclass(frozen=True)
@@ -76,9 +94,26 @@ class Lines:
         """A line for each, as editors and continuous integration read it: `path:line:col: message`."""
         return "\n".join(map(str, self.lines))
 
+    @property
+    def github(self) -> str:
+        """The commands by which a workflow of GitHub annotates the lines."""
+        return "\n".join(line.github for line in self.lines)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Lines:
+        """The lines of `to_dict`; raises `TypeError`, `ValueError` or `KeyError` for what is none."""
+        lines = []
+        for each in data["lines"]:
+            worst = tuple(
+                Entry(tuple(map(int, one["index"])), float(one["got"]), float(one["expected"]))
+                for one in each["worst"]
+            )
+            lines.append(replace(from_plain(Line, {**each, "worst": ()}), worst=worst))
+        return replace(from_plain(cls, {**data, "lines": ()}), lines=tuple(lines))
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows: the line, its source, and what is wrong with it."""
@@ -105,6 +140,21 @@ class Lines:
         elif self.unplaced:
             parts.append(f"No line was found that alone makes {listed(list(self.unplaced))} wrong.")
         return "\n".join(parts) if parts else "No line is wrong."
+
+
+def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass of texts, whole numbers and tuples of texts from plain data that another process sent.
+
+    Raises `TypeError` or `ValueError` where it is none.
+    """
+    wanted = {"str": str, "int": int}
+    values = {
+        each.name: wanted[each.type](data[each.name])
+        if each.type in wanted
+        else tuple(map(str, data[each.name]))
+        for each in fields(kind)
+    }
+    return kind(**values)
 
 
 def listed(names: list[str]) -> str:

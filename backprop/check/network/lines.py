@@ -56,7 +56,7 @@ def program_of_network(
     batch: Batch,
     layout: Layout,
     weight_decay: float,
-    max_calls: int,
+    max_calls: int = 2000,
 ) -> Program:
     """The function as a program from the parameters by name, in its own layout."""
     reading = Reading(function, network, params)
