@@ -134,11 +134,13 @@ def with_probes(
     except CheckError as error:
         return Lines((), note=str(error), calls=program.budget.used - start)
     except OutOfCalls:
-        return Lines((), note=_too_few(program.budget.limit - start), calls=program.budget.used - start)
+        return Lines((), note=too_few(program), calls=program.budget.used - start)
 
 
-def _too_few(calls: int) -> str:
-    return f"The search took all its {calls} calls; expected a larger max_calls to end it."
+def too_few(program: Program) -> str:
+    """Why a search has no end."""
+    limit = program.budget.limit
+    return f"All calls of max_calls, {limit}, are used; expected more, to end the search for the wrong line."
 
 
 def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
@@ -148,7 +150,7 @@ def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: 
     try:
         wrong, lines = _rounds(program, base, sites, rng)
     except OutOfCalls as stopped:
-        note = _too_few(left)
+        note = too_few(program)
         wrong, lines = stopped.args or ((), [])
     placed = {name for line in lines for name in line.tensors}
     unplaced = tuple(name for name in wrong if name not in placed)

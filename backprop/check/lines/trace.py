@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
-from backprop.check.lines.find import begun, found_from, groups_of, with_probes
+from backprop.check.lines.find import begun, found_from, groups_of, too_few, with_probes
 from backprop.check.lines.groups import Group
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome, Program
@@ -143,12 +143,7 @@ def trace(
         try:
             steps.extend(_Tracer(program, base, sites, rng, lines).steps())
         except OutOfCalls:
-            return Lines(
-                lines.lines,
-                lines.wrong,
-                lines.unplaced,
-                f"The trace took all its {program.budget.limit} calls.",
-            )
+            return replace(lines, note=too_few(program))
         return lines
 
     lines = with_probes(look, program, sources, also, rng)
