@@ -23,6 +23,8 @@ from outside.layers import LayerNorm, LeakyReLU
 from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
 from backprop.losses import LOSSES
+from backprop.peers.torch_compile import TorchCompile
+from backprop.registry import known_peers
 
 DTYPES = ("float32", "float64")
 
@@ -172,6 +174,9 @@ SCENARIOS = {
 from outside."""
 
 STRATEGIES = installed_strategies()
+
+PEERS = {**known_peers(), TorchCompile.name: TorchCompile(backend="aot_eager")}
+"""What a C++ compiler makes takes seconds a network; here PyTorch runs the same graph as it is."""
 
 EXACT_STRATEGIES = {name: s for name, s in STRATEGIES.items() if s.accuracy.exponent == 1}
 
