@@ -7,7 +7,8 @@
 Two matrix products for the first linear layer, whose dx nobody needs, and three for every other. Inputs that
 are zero are left out of the first two, where that pays: what is left out adds nothing but zeros. Whether it
 pays is decided in `prepare`, by sizes and the threads of BLAS, and then for every batch by its zeros.
-`short-form-dense` is the same without that saving.
+`short-form-dense` is the same without that saving. Both multiply small batches
+some rows of W at a time (`backprop.small_products`).
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backprop import zero_inputs
+from backprop import small_products, zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
+from backprop.small_products import SmallProducts
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 from backprop.zero_inputs import ZeroInputs
 
@@ -35,7 +37,7 @@ class Plan:
     """
 
     network: Network
-    layers: tuple[Layer | ZeroInputs, ...]
+    layers: tuple[Layer | ZeroInputs | SmallProducts, ...]
     outputs: list[Array]
     deltas: list[Array | None]
     gradient: Parameters
@@ -75,7 +77,8 @@ class ShortForm(Strategy[Plan]):
         deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
+        buffers = sum(small_products.buffer_bytes(layer, n, size) for layer in network.layers)
+        buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
             flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=False),
@@ -98,7 +101,11 @@ class ShortForm(Strategy[Plan]):
             )
         gradient = Parameters.zeros(network.layout, dtype)
         first, *others = network.layers
-        layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
+        whole = small_products.in_blocks if self.dense else zero_inputs.without_zeros
+        layers = (
+            whole(first, batch_size, dtype),
+            *(small_products.in_blocks(layer, batch_size, dtype) for layer in others),
+        )
         return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
