@@ -214,8 +214,9 @@ def test_every_strategy_peer_and_loss_is_on_the_page_of_the_ladder():
     for name in (*backprop.installed_strategies(), *known_peers()):
         library = name.partition("-")[0]
         assert f"`{name}`" in page or library in page.lower(), name
+    words = " ".join(page.lower().replace("-", " ").split())
     for name in losses.LOSSES:
-        assert name.replace("-", " ") in page.lower().replace("-", " "), name
+        assert name.replace("-", " ") in words, name
 
 
 def test_every_layer_and_known_network_is_on_the_page_of_networks():
