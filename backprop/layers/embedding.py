@@ -5,8 +5,8 @@
 A row that is used several times has one gradient, the sum of all uses: dE[v,:] = Σ over x[n,t] = v of dy[n,t,:]. With
 X (n t, v) one-hot this is Xᵀ dY, and the closed form adds the rows without the zeros of X.
 
-The inputs are whole numbers from 0 to v - 1 in an array of floats; any other number is refused. There is nothing between
-two whole numbers, so ∂y/∂x is zero.
+The inputs are whole numbers from 0 to v - 1 in an array of floats; any other number is refused. There is nothing
+between two whole numbers, so ∂y/∂x is zero.
 """
 
 from __future__ import annotations
