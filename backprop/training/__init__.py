@@ -19,11 +19,12 @@ from backprop.training.checkpoints import (
 from backprop.training.evaluation import Calibration, Evaluation, Metrics, evaluate, measure, worst_mistakes
 from backprop.training.loop import DivergenceError, Trainer
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
-from backprop.training.settings import SCHEDULES, Settings, SettingsError, find_schedule
+from backprop.training.settings import SCHEDULES, USUAL, Settings, SettingsError, find_schedule
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "USUAL",
     "Batches",
     "Calibration",
     "Checkpoint",
