@@ -26,6 +26,8 @@ from backprop.layers import HIDDEN, Layer, Linear, find_activation
 from backprop.layers.embedding import Embedding
 from backprop.losses import LOSSES
 from backprop.notation import read_network
+from backprop.peers.torch_compile import TorchCompile
+from backprop.registry import known_peers
 
 DTYPES = ("float32", "float64")
 
@@ -51,7 +53,7 @@ LAYERS = {
     "linear-square": lambda width: Linear(width, width),
     **{text: lambda width, layer=layer: layer for text, layer in EXAMPLES.items()},
     "outside-leaky-relu": lambda width: LeakyReLU(),
-    "layer-norm": LayerNorm,
+    "outside-layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
 
@@ -148,6 +150,8 @@ class Scenario:
         for name in params:
             if name.startswith("b"):  # zero biases would hide what happens to them
                 params[name][...] = 0.3 * rng.standard_normal(params[name].shape)
+            elif name.startswith("gamma"):  # so would scales of one
+                params[name][...] += 0.3 * rng.standard_normal(params[name].shape)
         inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
         inputs = as_read_by(self.network.layers[0], inputs)
         labels = rng.integers(0, self.network.label_classes, self.batch_size)
@@ -186,6 +190,11 @@ SCENARIOS = {
             (5, 4, 4, 3),
             options={**MSE, "activation": ("tanh", "silu"), "output": "sigmoid"},
         ),
+        Scenario("mlp-bn", "6 5 batch-norm relu 4 batch-norm tanh 3", batch_size=6),
+        Scenario("mlp-dropout", "6 5 dropout0.4 tanh 3", batch_size=5),
+        Scenario("resmlp-ln", "5 4 residual(layer-norm 3 gelu 4) residual(rms-norm 3 relu 4) layer-norm 3"),
+        Scenario("tokens", "3x4 layer-norm rms-norm 5 tanh 3", options=MSE),
+        Scenario("channels", "2x2x2 batch-norm 5 tanh 3", batch_size=3),
         Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
         Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
         Scenario("rows", "1x4x3 lstm3,sequence tanh rnn2 3"),
@@ -199,6 +208,9 @@ SCENARIOS = {
 from outside."""
 
 STRATEGIES = installed_strategies()
+
+PEERS = {**known_peers(), TorchCompile.name: TorchCompile(backend="aot_eager")}
+"""What a C++ compiler makes takes seconds a network; here PyTorch runs the same graph as it is."""
 
 EXACT_STRATEGIES = {name: s for name, s in STRATEGIES.items() if s.accuracy.exponent == 1}
 
@@ -267,8 +279,8 @@ def smooth_parameters(scenario, dtype, relative_step):
     moved = params.copy()
 
     def signs():
-        pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [margin.distance > 0 for layer, x in pairs for margin in layer.margins(x)]
+        steps = network.evaluate(network.local(moved), batch.inputs)
+        return [distance > 0 for step in steps for distance in step.layer.distances(step.own, step.x)]
 
     here = signs()
     for k, value in enumerate(params.vector):

@@ -122,7 +122,7 @@ class Planned(Protocol):
         dy: Array,
         *,
         input_needed: bool,
-        out: Array,
+        out: Array | None,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
@@ -142,8 +142,8 @@ class Layer(ABC):
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
 
-    couples_samples: ClassVar[bool] = False
-    """Whether an output of one sample depends on the others of its batch, so that a batch cannot be split."""
+    couples_samples: ClassVar[str] = ""
+    """Why a sample by itself is not what it is in its batch, so that a batch cannot be split; "" where it can be."""
     lacks: ClassVar[Mapping[str, str]] = {}
     """Of a form that does not exist, why: {"input_jacobian": "it couples the samples …"}. The form raises
     `UnsupportedError`."""
@@ -196,12 +196,16 @@ class Layer(ABC):
         for kink in self.kinks:
             yield Margin(x - kink, np.arange(x.shape[1]))
 
+    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
+        """How far the inputs, by default, and elsewhere what is made of them inside are from every kink."""
+        return (margin.distance for margin in self.margins(x))
+
     @classmethod
-    def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Self:
+    def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
 
-        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True. Raises
-        `NetworkError` for what the layer does not take.
+        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and the
+        layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does not take.
         """
         if numbers or options:
             given = ", ".join([*map(str, numbers), *options])
@@ -226,6 +230,17 @@ class Layer(ABC):
 
     def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
         """Draw anew what the layer draws at random; until then every call sees the same."""
+
+    def statistics_shapes(self) -> dict[str, Shape]:
+        """What evaluation takes in place of numbers of the batch, by name; nothing by default."""
+        return {}
+
+    def follow(self, params: Tensors, x: Array, running: Tensors) -> None:  # noqa: B027  # most layers follow nothing
+        """Move the running statistics, in place, towards those of a batch that is trained on."""
+
+    def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
+        """The outputs after training: by default those of `forward`, elsewhere with the running statistics."""
+        return self.forward(params, x)
 
     def planned(self, n: int, dtype: DType) -> Planned:
         """The layer for batches of n samples, with buffers of its own; by default the layer itself.

@@ -24,7 +24,7 @@ import numpy as np
 
 from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
-from backprop.layer_forms import couples_samples, strange_factors
+from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor
 from backprop.network import Batch, Evaluated, Network, Sized
 from backprop.outer_products import OuterProducts
@@ -77,7 +77,7 @@ class BatchedJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians are not operands of the einsum above; all others can be done."""
-        return couples_samples(network) or strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """n·c·p numbers are written once, and by BLAS read while in the cache; digits, mostly zero, need fewer."""

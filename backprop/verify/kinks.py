@@ -7,7 +7,8 @@ an earlier pre-activation u moves m by about |∂m/∂u| · step, so u may move 
     δ[n,u] = min over m of |m[n]| / |∂m/∂u|[n]        before some unit of the layer changes its side,
 
 and a weight W[i,u] moves u by |x[n,i]| times its own step, a bias by its step. This is first order, with a
-factor of two to spare; nothing is re-evaluated.
+factor of two to spare; nothing is re-evaluated. Of a network with other parameters, or with a layer of which a sample
+has no Jacobian, every step is tried instead, which takes as many forward passes as the quotients themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
     kinked = [k for k, layer in enumerate(network.layers) if not layer.smooth]
     if not kinked:
         return crossing.vector
+    if any(
+        not isinstance(layer, Linear) and (layer.parameter_shapes() or layer.lacks)
+        for layer in network.layers
+    ):
+        return _by_trial(network, params, batch, relative_step)
     values = network.activations(params, batch.inputs)
     tensors = network.local(params)
     for j, layer in enumerate(network.layers):
@@ -41,6 +47,24 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
             if "b" in own:
                 own["b"][...] |= steps["b"] >= free
     return crossing.vector
+
+
+def _by_trial(network: Network, params: Parameters, batch: Batch, relative_step: float) -> Array:
+    """The same of any network, by going a step of twice the size up and down with one parameter after another."""
+    moved, crossing = params.copy(), np.zeros(network.parameter_count, np.bool_)
+
+    def sides() -> list[Array]:
+        steps = network.evaluate(network.local(moved), batch.inputs)
+        return [distance > 0 for step in steps for distance in step.layer.distances(step.own, step.x)]
+
+    here = sides()
+    for k, value in enumerate(params.vector):
+        step = _TO_SPARE * relative_step * max(1, abs(value))
+        for way in (step, -step):
+            moved.vector[k] = value + way
+            crossing[k] |= any(not np.array_equal(a, b) for a, b in zip(here, sides(), strict=True))
+        moved.vector[k] = value
+    return crossing
 
 
 def _room(
