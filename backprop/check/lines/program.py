@@ -220,8 +220,9 @@ class Program:
         except CheckError:
             return None
         tensors = {name: np.asarray(each, np.float64) for name, each in found.comparable.items()}
-        for name in found.transposed:  # its shape is wrong: a line is to be found for that as well
-            del tensors[name]
+        spread = {name for name, axes in found.summed.items() if not axes}
+        for name in found.transposed | spread:  # its shape is wrong: a line is to be found for that as well
+            tensors.pop(name, None)
         eps = float(np.finfo(loss.dtype).eps)
         return Outcome(float(loss.reshape(())), tensors, recorder.values, eps, recorder)
 
