@@ -6,6 +6,7 @@ rounding is tested, mpmath evaluates formulas with 50 digits.
 """
 
 import functools
+import math
 import os
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -23,6 +24,7 @@ from outside.layers import LayerNorm, LeakyReLU
 from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
 from backprop.losses import LOSSES
+from backprop.notation import read_network
 
 DTYPES = ("float32", "float64")
 
@@ -39,18 +41,23 @@ PROPERTY = settings(
 # Layers: i -> layer
 
 
+EXAMPLES = {text: read_network(text)[-1] for kind in layers.LAYERS.values() for text in kind.examples}
+"""The layers that are made for a shape, by the text of their file: the last layer of each text."""
+
 LAYERS = {
     **{name: find_activation("activation", name) for name in HIDDEN},
-    **{
-        name: lambda width, kind=kind: kind(width, 2 * width - 1)  # made of i and o
-        for name, kind in layers.LAYERS.items()
-        if name not in HIDDEN
-    },
+    "linear": lambda width: Linear(width, 2 * width - 1),
     "linear-square": lambda width: Linear(width, width),
+    **{text: lambda width, layer=layer: layer for text, layer in EXAMPLES.items()},
     "outside-leaky-relu": lambda width: LeakyReLU(),
     "layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
+
+
+def width_of(name, width):
+    """The inputs of the layer of that name: `width`, unless the layer is made for a shape."""
+    return math.prod(EXAMPLES[name].input_shape) if name in EXAMPLES else width
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,12 @@ class LayerCase:
 
 
 def layer_case(name, x, seed=0):
-    """The layer of that name with the input `x`, which is frozen, and random parameters."""
+    """The layer of that name with random parameters and the input `x`, which is frozen.
+
+    A layer that is made for a shape has random inputs instead, as many samples and of the dtype of `x`.
+    """
+    if x.shape[1] != width_of(name, x.shape[1]):
+        x = random_input(len(x), width_of(name, 0), x.dtype, seed + 1)
     layer = LAYERS[name](x.shape[1])
     rng = np.random.default_rng(seed)
     params = {

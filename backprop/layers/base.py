@@ -8,15 +8,22 @@ which a strategy finds out beforehand (`backprop.layer_forms`).
 
 from __future__ import annotations
 
+import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
+from backprop.errors import NetworkError
 
 Tensors = Mapping[str, Array]
+
+Shape = tuple[int, ...]
+"""How the numbers of one sample are arranged: (784,), (1, 28, 28) channels by rows by columns, (28, 28) steps by
+features. The arrays themselves stay (n, i), with these axes flattened in order."""
 
 
 class EinsumFactor(NamedTuple):
@@ -25,10 +32,34 @@ class EinsumFactor(NamedTuple):
     `subscripts` names the operand's axes by the legend. With J = ∂(outputs)/∂y of axes `nco` the next
     factor of the chain is `einsum(f"nco,{subscripts}->nci")`; where `i` is absent, the Jacobian is
     diagonal and the result keeps `o`.
+
+    A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
+    `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
+    kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
     """
 
     subscripts: str
     operand: Array
+    outputs: str = "o"
+    shape: Shape | None = None
+    result: str | None = None
+
+    @property
+    def input_rule(self) -> str:
+        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂x, where this is ∂y/∂x."""
+        return self._rule("i" if "i" in self.subscripts else "o")
+
+    @property
+    def parameter_rule(self) -> str:
+        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂θ, where this is ∂y/∂θ."""
+        return self._rule("io" if "i" in self.subscripts else "o")
+
+    def _rule(self, made: str) -> str:
+        return f"nc{self.outputs},{self.subscripts}->nc{made if self.result is None else self.result}"
+
+    def split(self, jacobian: Array) -> Array:
+        """The Jacobian (n, c, o) with the axes of `outputs`."""
+        return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
 
 
 class Layer(ABC):
@@ -42,6 +73,20 @@ class Layer(ABC):
     complex_safe: ClassVar[bool] = False
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
+
+    couples_samples: ClassVar[bool] = False
+    """Whether an output of one sample depends on the others of its batch, so that a batch cannot be split."""
+    lacks: ClassVar[Mapping[str, str]] = {}
+    """Of a form that does not exist, why: {"input_jacobian": "it couples the samples …"}. The form raises
+    `UnsupportedError`."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names by which `Network.parse` takes the layer."""
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Small networks of the input's shape and this layer, as `Network.parse` reads them: "1x4x4 conv3x2".
+
+    The tests try these; a layer that `of` makes from a width alone needs none.
+    """
 
     symbol: ClassVar[str] = "a"
     """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
@@ -77,6 +122,49 @@ class Layer(ABC):
     def smooth(self) -> bool:
         """Whether the layer is differentiable everywhere."""
         return not self.kinks
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Self:
+        """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
+
+        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True. Raises
+        `NetworkError` for what the layer does not take.
+        """
+        if numbers or options:
+            given = ", ".join([*map(str, numbers), *options])
+            raise NetworkError(f"The layer {cls.name} got {given}; expected neither numbers nor options.")
+        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return cls(*[math.prod(shape)][: len(needed)])
+
+    @property
+    def text(self) -> str:
+        """The layer as `Network.parse` reads it, without the shape that it is made for."""
+        return self.name
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape of the inputs that the layer is made for; None for any, or where it is not known."""
+        return None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of the outputs; by default that of the inputs, or one axis where the width is another."""
+        width = self.output_width(math.prod(shape))
+        return shape if width == math.prod(shape) else (width,)
+
+    def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
+        """Draw anew what the layer draws at random; until then every call sees the same."""
+
+    def planned(self, n: int, dtype: DType) -> Layer:
+        """The layer for batches of n samples, with buffers of its own; by default the layer itself.
+
+        What is returned has `forward` and `vjp`, called in turn, and may keep for the second what the first found.
+        The short form calls it, in `prepare`. `planned_bytes` says what the buffers take.
+        """
+        return self
+
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of the buffers of `planned`."""
+        return 0
 
     @abstractmethod
     def output_width(self, input_width: int) -> int:
@@ -150,6 +238,25 @@ class Layer(ABC):
         summed over n. `out` and `dparams` are buffers to write them into; `out` may be `dy` itself
         where i equals o. With `input_needed=False` ∂L/∂x is not computed and None is returned.
         """
+
+    def vjp_by_parts(
+        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
+    ) -> tuple[Array, Tensors]:
+        """The same product one step of the layer's graph after another, as it is derived on paper.
+
+        Of a layer that is a single step this is `vjp`. `parts_flops` and `parts_bytes` say what it takes.
+        """
+        dx, own = self.vjp(params, x, y, dy, dparams=dparams)
+        assert dx is not None  # it was asked for
+        return dx, own
+
+    def parts_flops(self, n: int, i: int, o: int) -> int:
+        """Floating-point operations of `vjp_by_parts`."""
+        return self.vjp_flops(n, i, o, input_needed=True)
+
+    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `vjp_by_parts` has allocated at once, given `dparams`."""
+        return self.vjp_bytes(n, i, o, itemsize, out=False)
 
     @abstractmethod
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:

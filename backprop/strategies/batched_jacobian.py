@@ -23,7 +23,7 @@ import numpy as np
 
 from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
-from backprop.layer_forms import strange_factors
+from backprop.layer_forms import couples_samples, strange_factors
 from backprop.layers import EinsumFactor
 from backprop.network import Batch, Network
 from backprop.outer_products import OuterProducts
@@ -76,7 +76,7 @@ class BatchedJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians are not operands of the einsum above; all others can be done."""
-        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return couples_samples(network) or strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """n·c·p numbers are written once, and by BLAS read while in the cache; digits, mostly zero, need fewer."""
@@ -129,7 +129,7 @@ class BatchedJacobian(Strategy[Plan]):
         for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
             for name, factor in layer.parameter_factors(own, x, y).items():
                 out = plan.local_gradient[k][name]
-                if name in plan.products[k] and factor.subscripts == "ni":
+                if name in plan.products[k] and (factor.subscripts, factor.result) == ("ni", None):
                     plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
                 else:
                     self._extend(jacobian, factor, plan.jacobians[k][name])
@@ -146,14 +146,19 @@ class BatchedJacobian(Strategy[Plan]):
             return (jacobian.reshape(-1, jacobian.shape[-1]) @ factor.operand.T).reshape(
                 *jacobian.shape[:-1], -1
             )
-        subscripts = f"nco,{factor.subscripts}->nc{'i' if 'i' in factor.subscripts else 'o'}"
-        chained: Array = np.einsum(subscripts, jacobian, factor.operand, optimize=self.route == "blas")
-        return chained
+        chained: Array = np.einsum(
+            factor.input_rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas"
+        )
+        return chained.reshape(*jacobian.shape[:2], -1)
 
     def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
         """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o) and ∂y/∂θ."""
-        subscripts = f"nco,{factor.subscripts}->nc{'io' if 'i' in factor.subscripts else 'o'}"
-        np.einsum(subscripts, jacobian, factor.operand, out=out)
+        rule = factor.parameter_rule
+        if factor.result is None:
+            np.einsum(rule, jacobian, factor.operand, out=out)
+        else:  # by products of matrices where the route is BLAS: such a factor sums over places
+            made = np.einsum(rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas")
+            out[...] = made.reshape(out.shape)
 
     def _contract(self, row: Array, jacobian: Array, out: Array) -> None:
         """dL/dθ from dL/d(outputs) (n, c) and ∂(outputs)/∂θ (n, c, …)."""

@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_zeros
-from backprop.layer_forms import lacking
+from backprop.layer_forms import couples_samples, lacking
 from backprop.network import Batch, Network
 from backprop.options import check_choice
 from backprop.parameters import Parameters
@@ -72,7 +72,9 @@ class FullJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer that lacks a form which is needed here; all others can be done, given the memory."""
-        return lacking(network, dtype, "forward", "input_jacobian", "parameter_jacobians")
+        return couples_samples(network) or lacking(
+            network, dtype, "forward", "input_jacobian", "parameter_jacobians"
+        )
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""

@@ -75,7 +75,8 @@ class ShortForm(Strategy[Plan]):
         deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
+        buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
+        buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
             flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=False),
@@ -97,7 +98,7 @@ class ShortForm(Strategy[Plan]):
                 aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
             )
         gradient = Parameters.zeros(network.layout, dtype)
-        first, *others = network.layers
+        first, *others = (layer.planned(batch_size, dtype) for layer in network.layers)
         layers = (first if self.dense else zero_inputs.without_zeros(first, batch_size, dtype), *others)
         return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
 

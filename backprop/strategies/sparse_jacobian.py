@@ -22,7 +22,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import UnsupportedError
-from backprop.layer_forms import strange_factors
+from backprop.layer_forms import couples_samples, strange_factors
 from backprop.layers import EinsumFactor, Elementwise, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -65,7 +65,7 @@ class SparseJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians have axes of which no sparse structure is known; all others can be done."""
-        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return couples_samples(network) or strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ n·i·o non-zeros with their indices; only those of a block are alive at once."""

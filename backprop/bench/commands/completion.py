@@ -41,6 +41,13 @@ def activations(incomplete: str) -> list[str]:
     return [name for name in HIDDEN if name.startswith(incomplete)]
 
 
+def networks(incomplete: str) -> list[str]:
+    """The networks that are known by a name."""
+    from backprop.notation import NETWORKS
+
+    return [name for name in NETWORKS if name.startswith(incomplete)]
+
+
 def losses(incomplete: str) -> list[str]:
     """The losses that a network is made with."""
     from backprop.losses import LOSSES
