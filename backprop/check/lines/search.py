@@ -208,9 +208,7 @@ class Search:
         own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
         lost = {
-            self._shape(Target(name), (-1, 0))
-            for name in self.wrong
-            if name not in self.truth.base.gradient
+            self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
         }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
