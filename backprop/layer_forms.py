@@ -64,10 +64,10 @@ def strange_factors(
 
 
 def couples_samples(network: Network) -> str | None:
-    """The first layer by which the samples of a batch depend on each other, in words; None for no such layer."""
+    """The first layer by which a batch cannot be split, in words; None for no such layer."""
     for layer in network.layers:
         if layer.couples_samples:
-            return f"the layer {layer.name} couples the samples, so that none can be taken by itself"
+            return f"the layer {layer.name} couples the samples of a batch: {layer.couples_samples}"
     return None
 
 

@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
 from backprop.arrays import MOST_ENTRIES
 from backprop.errors import NetworkError, shown
 from backprop.finding import LoadError, said
 from backprop.layers import Layer, Linear, Shape, find_layer
 
-NETWORKS: dict[str, str] = {}
+NETWORKS: dict[str, str] = {
+    "lenet": "1x28x28 conv5x6,padding=2 relu pool2 conv5x16 relu pool2 120 relu 84 relu 10",
+    "rows-lstm": "28x28 lstm64 10",
+    "patches-attention": "28x28 patches7 tokenwise64 attention,heads=4 relu mean-tokens 10",
+    "mlp-bn": "784 256 batch-norm relu 256 batch-norm relu 10",
+    "resmlp-ln": "784 128 residual(layer-norm 128 gelu 128) residual(layer-norm 128 gelu 128) layer-norm 10",
+}
 """Networks that are known by a name, with the text of their layers."""
 
 _SHAPE = re.compile(r"[0-9]+(?:x[0-9]+)*")
@@ -29,13 +35,6 @@ _LAYER = re.compile(
     r"(?P<options>(?:,[^,()]+)*)(?P<inner>\(.*\))?",
     re.DOTALL,
 )
-
-
-class Read(NamedTuple):
-    """A layer and the shape of its outputs."""
-
-    layer: Layer
-    shape: Shape
 
 
 def is_layers(text: str) -> bool:
@@ -56,20 +55,7 @@ def read_network(text: str) -> list[Layer]:
             f"The network begins with {shown(first)}; expected the shape of a sample, such as 784 or 1x28x28."
         )
     shape = tuple(_size(part) for part in first.split("x"))
-    return [read.layer for read in read_layers(rest, shape)]
-
-
-def read_layers(words: list[str], shape: Shape) -> Iterator[Read]:
-    """The layers of these words, each made for what the one before it gives."""
-    for word in words:
-        layer = _layer(word, shape)
-        shape = layer.output_shape(shape)
-        yield Read(layer, shape)
-
-
-def inner_layers(text: str, shape: Shape) -> list[Read]:
-    """The layers in the brackets of a layer, which it is given as the option "inner"."""
-    return list(read_layers(_words(text), shape))
+    return list(_layers(rest, shape))
 
 
 def write_network(shape: Shape, layers: Sequence[Layer]) -> str:
@@ -77,6 +63,14 @@ def write_network(shape: Shape, layers: Sequence[Layer]) -> str:
     written = " ".join(["x".join(map(str, shape)), *(layer.text for layer in layers)])
     known = (name for name, text in NETWORKS.items() if read_network(text) == list(layers))
     return next(known, written)
+
+
+def _layers(words: list[str], shape: Shape) -> Iterator[Layer]:
+    """The layers of these words, each made for what the one before it gives."""
+    for word in words:
+        layer = _layer(word, shape)
+        shape = layer.output_shape(shape)
+        yield layer
 
 
 def _layer(word: str, shape: Shape) -> Layer:
@@ -87,12 +81,12 @@ def _layer(word: str, shape: Shape) -> Layer:
             "conv5x6,stride=2, or the outputs of a linear layer."
         )
     numbers = [_number(part, word) for part in (match["numbers"] or "").split("x") if part]
-    options: dict[str, str | bool] = {}
+    options: dict[str, Any] = {}
     for option in match["options"].split(",")[1:]:
         key, equals, value = option.partition("=")
         options[key.strip().replace("-", "_")] = value.strip() if equals else True
     if match["inner"]:
-        options["inner"] = match["inner"][1:-1]
+        options["inner"] = tuple(_layers(_words(match["inner"][1:-1]), shape))
     kind = find_layer(match["name"]) if match["name"] else Linear
     try:
         return kind.of(shape, *numbers, **options)

@@ -47,7 +47,8 @@ def check_vjp(
     forward: from the inputs to y, to several outputs (y, z), or to (y, cache). Outputs that are None or hold whole
     numbers have no upstream gradient.
     backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream), to one gradient for each
-    input: in order, or by name. An input without a gradient has None. Which of these is meant is told by what works,
+    input: in order, or by name, where those by the parts of a dict may stand beside the others. An input without a
+    gradient has None. Which of these is meant is told by what works,
     and said in the result. Without `backward` the derivative that PyTorch or JAX takes of `forward` is checked: of an
     autograd.Function's apply, an nn.Module with its parameters, a custom_vjp or custom_jvp, a compiled function.
     inputs: the arguments of `forward`, a tuple, a list, or a dict by name: NumPy arrays, PyTorch tensors, JAX arrays,
@@ -134,7 +135,8 @@ def _product(
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
         return by_input(answer, passed.inputs, structure, "backward")
 
-    note = f"{form.words} is called."
+    rest = " The outputs after these have no upstream gradient." if form.is_last else ""
+    note = f"{form.words} is called.{rest}"
     return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
 
 

@@ -33,6 +33,7 @@ class Linear(Layer):
 
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "z"
     letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}

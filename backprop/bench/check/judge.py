@@ -23,7 +23,7 @@ from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
 from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
-from backprop.check.network.layouts import Layout
+from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.reading import Reading
 from backprop.errors import BackpropError, CheckError
 
@@ -72,11 +72,11 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = 
 
 
 def _check(job: Job, user: UserProcess, memory_bytes: float, trace: bool) -> dict[str, Any]:
-    network = job.network()
+    network, orientation = job.network(), orientation_of(job.layout)
     rng = np.random.default_rng(job.seed)
     params, batch = job.sample(network, rng, memory_bytes)
     note = user.wait_until_loaded()
-    reading = Reading(user, network, params)
+    reading = Reading(user, network, params, orientation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would be of the check's own arithmetic
         check = check_network_gradient(

@@ -10,15 +10,19 @@ from typing import Annotated
 
 import typer
 
+from backprop.bench.commands import completion
 from backprop.bench.commands.options import (
     Activation,
     AsJson,
     BatchSize,
+    DataIfGiven,
     Dtype,
     Fresh,
     LossName,
-    NetworkSizes,
+    NoBias,
+    Output,
     Threads,
+    network_option,
 )
 from backprop.errors import CheckError
 
@@ -43,18 +47,22 @@ def check(
             "package.module:function.",
         ),
     ] = None,
-    network: NetworkSizes = "784-512-10",
+    network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
-    output: Annotated[
+    output: Output = None,
+    no_bias: NoBias = False,
+    data: DataIfGiven = None,
+    layout: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default="what the loss needs",
-            help="What follows the last layer: softmax, sigmoid, tanh, none, or another layer.",
+            show_default="found by trying",
+            autocompletion=completion.layouts,
+            help="How weights (i, o) or (o, i) and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or "
+            "io-columns.",
         ),
     ] = None,
-    no_bias: Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")] = False,
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
     weight_decay: Annotated[
@@ -121,8 +129,9 @@ def check(
     inputs is an array (n, i); labels is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of
     gradients with the names and shapes of params, or (loss, dict), for the mean loss over the n samples.
 
-    The verdict is computed on real digits where they fit the network. A wrong gradient gets its wrong tensors and
-    entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that it cannot be checked.
+    The verdict is computed on real digits where they fit the network, or on samples of --data. A wrong gradient gets
+    its wrong tensors and entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that
+    it cannot be checked.
     """
     if kinds:
         from backprop.bench.check.show import show_kinds
@@ -140,7 +149,7 @@ def check(
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
     from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
-    from backprop.bench.check.job import Job
+    from backprop.bench.check.job import Job, sizes_of
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
     from backprop.bench.progress import working
@@ -151,7 +160,7 @@ def check(
     )
     job = Job(
         target or "",
-        network,
+        network or sizes_of(data),
         activation,
         loss,
         batch,
@@ -162,6 +171,8 @@ def check(
         rtol,
         output,
         not no_bias,
+        data,
+        layout,
     )
     if template:
         from backprop.bench.check.template import write_template

@@ -8,14 +8,14 @@ the network do not tell is refused, never guessed.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.network.layouts import Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, loss_apart, orders, roles
 from backprop.check.network.objects import means
 from backprop.check.points import Structure, describe, structure_of
 from backprop.errors import CheckError
@@ -47,16 +47,25 @@ class _Tried(NamedTuple):
 
 class Reading:
     """The function of (params, inputs, labels) in this package's layout; what it returns is gradients by name, or a
-    pair of the loss and those.
+    pair of the loss and those. What is no function is such an answer, in this package's layout.
 
-    roles: of the parameters. layout: None until the first call has found it. order: the words for the order of
-    gradients that come without names; None where they have names.
+    roles: of the parameters. orientation: how weights and samples lie, where that is known. layout: None until the
+    first call has found it. order: the words for the order of gradients that come without names; None where they have
+    names.
     """
 
-    def __init__(self, function: GradientFunction, network: Network, params: Parameters) -> None:
-        self._function, self._network = function, network
-        self._params, self.roles = params, roles(network)
-        self.layout: Layout | None = None
+    def __init__(
+        self,
+        function: GradientFunction | Any,
+        network: Network,
+        params: Parameters,
+        orientation: tuple[str, str] | None = None,
+    ) -> None:
+        self.is_function = callable(function)
+        self._function = function if self.is_function else lambda *_: function
+        self._network, self._params, self.roles = network, params, roles(network)
+        self._orientation = orientation
+        self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
@@ -113,12 +122,14 @@ class Reading:
         no function for another layout runs in it.
         """
         own = self.layout or Layout()
+        if self._orientation is not None:
+            return
         sizes = [len(labels), *(size for pair in self._network.widths for size in pair)]
         kinds = [layer.parameter_shapes().get("W") for layer in self._network.layers]
         square = any(shape is not None and shape[0] == shape[1] for shape in kinds)
         if own.is_plain and not square and len(labels) not in sizes[1:]:
             return
-        for group in layouts(self._network):
+        for group in self._layouts():
             for layout in group:
                 if layout == own or layout.container != own.container:
                     continue
@@ -127,16 +138,24 @@ class Reading:
                     yield layout.words(self._network), (layout, tried.answer)
                     break
 
+    def _may_be(self, layout: Layout) -> bool:
+        return self._orientation in (None, layout.orientation)
+
+    def _layouts(self) -> Iterator[list[Layout]]:
+        kept = ([each for each in group if self._may_be(each)] for group in layouts(self._network))
+        return (group for group in kept if group)
+
     # Which layout -------------------------------------------------------------------------------------------
 
     def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> _Tried:
         plain, failure = Layout(), None
         first: _Tried | None = None
         try:
-            answer = self.call(plain, params, inputs, labels)
-            misfits = self._misfits(answer, plain)
-            # Other calls may write to what this one returned.
-            first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
+            if self._may_be(plain):
+                answer = self.call(plain, params, inputs, labels)
+                misfits = self._misfits(answer, plain)
+                # Other calls may write to what this one returned.
+                first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
         except Exception as error:  # of whatever kind: it is the user's code
             if not _speaks_of_layout(error):
                 raise
@@ -149,9 +168,10 @@ class Reading:
             return first
         best = min((each.misfits for each in found), default=0)
         chosen = [each for each in found if each.misfits == best]
-        if not chosen:
-            assert failure is not None  # the function ran nowhere
-            raise failure
+        if not chosen:  # the function ran nowhere
+            raise failure or CheckError(
+                "The function returns no gradients, or does not run, in the layout that was given; expected another."
+            )
         self._refuse_two(chosen)
         return chosen[0]
 
@@ -160,7 +180,7 @@ class Reading:
     ) -> list[_Tried]:
         """The layouts in which the function runs; those of the first container that it takes."""
         found: list[_Tried] = []
-        for group in layouts(self._network):
+        for group in self._layouts():
             container = group[0].container
             if (container != "dict" and not any_container) or any(
                 each.layout.container != container for each in found
@@ -203,7 +223,7 @@ class Reading:
         if len(found) > 1:
             raise CheckError(
                 f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the "
-                "sizes do not tell which it is; expected a batch and sizes of the network that all differ."
+                f"sizes do not tell which it is; expected {told_apart(found)}."
             )
 
     # Arguments and answers ----------------------------------------------------------------------------------
@@ -283,6 +303,12 @@ class Reading:
             self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
         by_name = dict(zip(names, values, strict=True))
         return {name: by_name[name] for name in self.roles}
+
+
+def told_apart(orientations: Iterable[tuple[str, str]]) -> str:
+    """What tells layouts apart, in words."""
+    names = [name for name, each in ORIENTATIONS.items() if each in orientations]
+    return f"the layout {' or '.join(names)} (--layout), or a batch and sizes of the network that all differ"
 
 
 def _is_single(key: Any) -> bool:
