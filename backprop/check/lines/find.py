@@ -168,15 +168,14 @@ def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
             "The function gave no (loss, gradients) with a finite loss; expected one, to find the line."
         )
     if not base.values:
-        raise CheckError(
-            "None of its lines was seen to run, as of compiled code; expected lines that Python runs."
-        )
+        raise CheckError(_NO_LINE)
     if abs(again.loss - base.loss) > _EQUAL * abs(base.loss):
         seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
         raise CheckError(f"{seen}; expected one loss, to look for the wrong line.")
     return base
 
 
+_NO_LINE = "No line of a backward pass was seen to run, as of compiled code; expected code that Python runs."
 _EQUAL = 1e-9
 """Of the loss: what rounding may change between equal calls."""
 
@@ -196,6 +195,8 @@ def _rounds(
                 break
             search = Search(truth, groups_of(base.recorder.unchanged, base.values, sites), left)
             search.split()
+            if not search.backward and turn == 0:
+                raise CheckError(_NO_LINE)
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)

@@ -109,7 +109,10 @@ class Lines:
         lines = []
         for each in data["lines"]:
             worst = tuple(
-                Entry(tuple(map(int, one["index"])), float(one["got"]), float(one["expected"]))
+                Entry(
+                    tuple(map(int, one["index"])),
+                    *(float(one[key]) for key in ("got", "expected", "uncertainty")),
+                )
                 for one in each["worst"]
             )
             lines.append(replace(from_plain(Line, {**each, "worst": ()}), worst=worst))

@@ -207,14 +207,19 @@ class Search:
         shapes = self.shapes(group.events)
         own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
+        lost = {
+            self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
+        }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
             is_alike = touches and own == self.truth.program.structure.leaf(name).shape
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
-            is_alike = touches and set(shapes) <= set(self.shapes(each.events))
-            if is_alike or is_gradient_of(group.site.stem, each.site.stem):
+            ahead = set(self.shapes(each.events))
+            is_alike = touches and set(shapes) <= ahead
+            is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost
+            if is_lost or is_alike or is_gradient_of(group.site.stem, each.site.stem):
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
