@@ -152,6 +152,16 @@ def test_operations_of_the_short_form_are_those_counted_by_hand():
     assert cost.forward_calls == 1
 
 
+def test_bytes_of_the_short_form_are_those_counted_by_hand():
+    # 23 parameters, each read forward and back, and its gradient written; 5 samples of 4 inputs, read twice
+    # z₁, in whose place relu writes, 5·3, z₂ 5·2, and δ of the hidden layer 5·3: each is written and read twice
+    cost = STRATEGIES["short-form"].cost(TOY, 5, F64)
+    assert cost.bytes_moved == 8 * (3 * 23 + 2 * 5 * 4 + 3 * (15 + 10 + 15))
+    # gelu cannot write over its input, which it reads again on the way back
+    gelu = STRATEGIES["short-form"].cost(Network.mlp(4, 3, 2, activation="gelu"), 5, F64)
+    assert gelu.bytes_moved == cost.bytes_moved + 8 * 3 * 15
+
+
 def test_operations_of_the_layerwise_vjp_are_those_counted_by_hand():
     # as above, but softmax 4·5·2 = 40 by itself, and the dx of the first layer 2·5·4·3 = 120 is formed
     cost = STRATEGIES["layerwise-vjp"].cost(TOY, 5, F64)
