@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from over import over
 from tables import DTYPES, LAYERS, PROPERTY, freeze, layer_case, random_input
 
 SHAPES = [(n, i) for n in (1, 5) for i in (1, 3, 7)]
@@ -12,8 +13,8 @@ SHAPES = [(n, i) for n in (1, 5) for i in (1, 3, 7)]
 COMPLEX = [name for name, make in LAYERS.items() if make(3).complex_safe]
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
+every_dtype = over(dtype=DTYPES)
+every_shape = over(shape=SHAPES)
 
 
 def inputs(dtype, bound=20):
@@ -146,8 +147,8 @@ def test_jvp_agrees_with_the_complex_step(name, shape):
     assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", LAYERS)
+@every_layer
+@every_dtype
 def test_jvp_takes_many_directions_at_once_where_no_parameter_moves(name, dtype):
     case = layer_case(name, random_input(5, 4, dtype))
     directions = np.random.default_rng(3).standard_normal((3, 2, *case.x.shape)).astype(dtype)

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
 
 from backprop import Batch, Network
@@ -128,7 +129,7 @@ def test_a_cost_is_predicted_without_allocating_for_it(name):
 
 
 @pytest.mark.parametrize("name", PREDICTED)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@over(scenario=SCENARIOS)
 def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name, scenario):
     network, strategy = SCENARIOS[scenario].network, STRATEGIES[name]
     if strategy.unsupported(network, F64) is not None:
