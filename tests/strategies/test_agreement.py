@@ -1,5 +1,7 @@
 """Every strategy finds the gradient that autograd finds, within the error that it claims."""
 
+import functools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,7 +20,6 @@ from tables import (
     relative_error,
     run,
     smooth_parameters,
-    truth,
 )
 
 from backprop import Batch, Network
@@ -27,6 +28,12 @@ from backprop.losses import LOSSES
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+@functools.cache
+def truth(scenario, dtype):
+    """The loss and the gradient (p,) of a scenario's sample by the oracle, found once."""
+    return oracle(SCENARIOS[scenario].network, *SCENARIOS[scenario].sample(dtype))
 
 
 @every_strategy
@@ -79,7 +86,7 @@ widths = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(lambda sizes: (
 @given(
     sizes=widths,
     batch_size=st.integers(1, 5),
-    activation=st.sampled_from(sorted(HIDDEN)),
+    activation=st.sampled_from(sorted(name for name in HIDDEN if not name.endswith("-norm"))),
     loss=st.sampled_from(sorted(LOSSES)),
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 1000),
