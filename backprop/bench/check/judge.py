@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backprop.bench.check.failures import UserError
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
+from backprop.check.failures import UserError
 from backprop.check.network import check_network_gradient
 from backprop.check.network.layouts import Layout
 from backprop.check.network.reading import Reading

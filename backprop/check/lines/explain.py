@@ -15,7 +15,7 @@ from backprop.check.kinds import Finding, found
 from backprop.check.lines.choose import Recognised, recognised
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.sites import stem
+from backprop.check.lines.sites import Site, stem
 from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
@@ -83,7 +83,12 @@ def _should_be(repair: Repair, seen: _Wrong) -> str:
     part = "the part of " if group.site.role == "use" else ""
     verb = "that comes from" if part else f"{seen.name} of"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
-    return f"{part}{times}dL/d({seen.name}), {verb} line {seen.of}"
+    return f"{part}{times}dL/d({seen.name}), {verb} {_place(group.site, repair.group.site)}"
+
+
+def _place(site: Site, own: Site) -> str:
+    """The line of a site, as seen from another one; in a notebook it may be in another cell."""
+    return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
 
 
 def _wrong(repair: Repair, search: Search) -> _Wrong:
@@ -148,7 +153,9 @@ def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator
     )
     kind = "activation-derivative-missing" if slope else "layer-term-missing"
     yield found(
-        kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing."
+        kind,
+        None,
+        f"It equals dL/d({site.stem}), {site.stem} of {_place(site, repair.group.site)}: {said} is missing.",
     )
 
 

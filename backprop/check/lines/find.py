@@ -124,13 +124,13 @@ def _rounds(
             wrong = tuple(name for name in program.structure.names if name in left) if turn == 0 else wrong
             if not left:
                 break
-            search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
+            search = Search(truth, groups_of(base, sites), left)
             search.split()
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
-            is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
+            is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
                 lines[repair.event] = explain(repair, search)
             again = None if is_last else program.run(wanted=None)
@@ -148,10 +148,10 @@ _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""
 
 
-def _put_right(repair: Repair, truth: Truth) -> bool:
+def put_right(repair: Repair, truth: Truth, most: int = _MOST_ENTRIES) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
     sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
-    if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
+    if sum(sizes) > most or not truth.program.budget.room(2 * sum(sizes)):
         return False
     for back, ahead in repair.pairs:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
@@ -160,10 +160,10 @@ def _put_right(repair: Repair, truth: Truth) -> bool:
     return True
 
 
-def _groups(unchanged: set[Any], values: dict[Any, Any], sites: Sequence[Site]) -> list[Group]:
-    """The executions of each site, in the order of the first."""
-    found: dict[int, list[Any]] = {}
-    for event in values:
+def groups_of(base: Outcome, sites: Sequence[Site]) -> list[Group]:
+    """The executions of each site in a run, in the order of the first."""
+    unchanged, found = base.recorder.unchanged, dict[int, list[Event]]()
+    for event in base.values:
         found.setdefault(event[0], []).append(event)
     groups = [Group(sites[number], tuple(events)) for number, events in found.items()]
     return [group for group in groups if not unchanged.issuperset(group.events)]

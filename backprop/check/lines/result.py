@@ -99,7 +99,7 @@ class Lines:
                 mine = [line for line in self.lines if line.file == file]
                 wrong = dict.fromkeys(name for line in mine for name in line.tensors)
                 parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
-                parts += [_block(line) for line in mine]
+                parts += [block(line) for line in mine]
         elif self.wrong and not self.note:
             parts.append(f"{listed(list(self.wrong))} {'is' if len(self.wrong) == 1 else 'are'} wrong.")
         if self.unplaced and not self.note:
@@ -114,7 +114,7 @@ def listed(names: list[str]) -> str:
     return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
-def _block(line: Line) -> str:
+def block(line: Line) -> str:
     """The number and the source of a line, and what is wrong with it, indented below."""
     body = textwrap.fill(line.message, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     times = f" (first in execution {line.call} of {line.calls})" if line.calls > 1 else ""
