@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 from backprop.check.failures import UserError, one_line
 from backprop.check.script.examine import examine
 from backprop.check.script.source import read_cells
 from backprop.child_process import private_output, tie_to_parent
 from backprop.errors import BackpropError
-
-_SEED = 0
 
 
 def main() -> None:
@@ -47,8 +42,6 @@ def main() -> None:
         sys.argv = [path.name]
         module = sys.modules["__main__"] = ModuleType("__main__")
         vars(module).update(__file__=str(path), display=print)
-        random.seed(_SEED)
-        np.random.seed(_SEED)  # noqa: NPY002  # it is what the script may use
         check = examine(cells, question["target"], question["loss"], question["seconds"], heard)
         answer: dict[str, Any] = {"check": check.to_dict()}
     except UserError as error:

@@ -14,7 +14,7 @@ from backprop.errors import BudgetError, CheckError, is_file, shown
 
 _MOST_BYTES, _MOST_FILES = 500e6, 20_000
 """Of a folder that is copied."""
-_LAST_WORDS_S = 5.0
+_LAST_WORDS_S = 3.0
 _MOST_ANSWER_BYTES = 2**24
 
 

@@ -5,10 +5,12 @@ The script is run once as it stands; then again and again, as the function of al
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import importlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,12 +21,12 @@ from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, structure_of
+from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.script.lines import WrongLines, wrong_lines
-from backprop.check.script.program import Code, Script
+from backprop.check.script.program import Code, Script, seed_random
 from backprop.check.script.result import ScriptCheck, Variable
 from backprop.check.script.source import Cell, changed, run_cell, slices
 from backprop.check.script.variables import choose_values, gradients_by_name
@@ -32,6 +34,9 @@ from backprop.errors import CheckError, shown
 
 _IF_RIGHT, _MOST_CALLS = 300, 5000
 """Runs that suffice for a right script, however many variables it has; runs of a search for lines."""
+_IN_LOOP = (
+    "The loss depends on gradients of earlier passes; for the wrong line check a script with a single pass."
+)
 _SHARE = 0.4
 """Of the time that is left: for the search for lines, and for a thorough check."""
 
@@ -46,6 +51,10 @@ def examine(
     """
     start, names = time.monotonic(), vars(sys.modules["__main__"])
     blank = dict(names)
+    if any("torch" in cell.source for cell in cells):
+        with contextlib.suppress(ImportError):
+            importlib.import_module("torch")  # so that it has the same seed in the first run as in the second
+    seed_random()
     for cell in cells:
         run_cell(cell, names, "The script")
     heard()
@@ -57,15 +66,14 @@ def examine(
         raise CheckError(
             f"{target} computes nothing that is called a gradient; expected dx, d_x, grad_x or x_grad beside x."
         )
-    script = _repeatable(code, names, blank, first, loss, gradients, target)
+    script = _repeatable(code, names, blank, first, loss, dict(gradients), target)
     rng = np.random.default_rng(0)
-    begun, chosen = time.process_time(), choose_values(script, rng)
+    begun, chosen = time.monotonic(), choose_values(script, rng)
     if not script.gradients:
-        named = ", ".join(list(gradients)[:3])
         raise CheckError(
-            f"No assignment moves {loss}; expected it to be computed from variables such as {named}."
+            f"{loss} depends on no variable that has a gradient; expected one of {_some(gradients)}."
         )
-    each_s = (time.process_time() - begun) / script.runs
+    each_s = (time.monotonic() - begun) / script.runs
     left_s = seconds - (time.monotonic() - start)
     calls = min(_MOST_CALLS, int(_SHARE * left_s / each_s))
     if calls < FEWEST_CALLS:
@@ -73,7 +81,7 @@ def examine(
             f"A run of {target} from its first variable on takes {each_s:.2g} s, and a check takes some hundred; "
             f"expected a smaller problem, or a longer time limit than {seconds:g} s."
         )
-    check, found = _judged(script, calls, rng)
+    check, found = _judged(script, calls, rng, chosen.is_loop)
     notes = [*chosen.notes, found.note] if found.note else chosen.notes
     left_out = [f"{cell.name}, line {', '.join(map(str, cell.left_out))}" for cell in cells if cell.left_out]
     if left_out:
@@ -91,6 +99,10 @@ def examine(
     )
 
 
+def _some(names: Iterable[str]) -> str:
+    return ", ".join(list(names)[:3])
+
+
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     array = array_of(values.get(name))
     return float(array.reshape(())) if array is not None and array.size == 1 else None
@@ -101,9 +113,9 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
     value = _number(values, loss)
     if value is None:
         numbers = [name for name in values if name in assigned and _number(values, name) is not None]
-        near = list(dict.fromkeys([*difflib.get_close_matches(loss, numbers, 3, 0.3), *numbers]))[:3]
-        said = f"{loss} is {shown(values[loss])}" if loss in values else f"There is no variable {loss}"
-        such = f", such as {', '.join(near)}" if near else ""
+        near = dict.fromkeys([*difflib.get_close_matches(loss, numbers, 3, 0.3), *numbers])
+        said = f"{loss} is {describe(values[loss])}" if loss in values else f"There is no variable {loss}"
+        such = f", such as {_some(near)}" if near else ""
         raise CheckError(f"{said}; expected the name of the loss, one number, after --loss{such}.")
     if not np.isfinite(value):
         raise CheckError(f"{loss} is {value}; expected a finite number.")
@@ -155,7 +167,9 @@ def _first_entry(value: Any) -> str:
     return shown(value) if array is None else f"{float(array.reshape(-1)[0]):.10g}"
 
 
-def _judged(script: Script, calls: int, rng: np.random.Generator) -> tuple[GradientCheck, WrongLines]:
+def _judged(
+    script: Script, calls: int, rng: np.random.Generator, is_loop: bool
+) -> tuple[GradientCheck, WrongLines]:
     """The verdicts, and the wrong lines.
 
     A right script is compared along directions through all variables, in few runs. Of a wrong one most variables are
@@ -166,7 +180,7 @@ def _judged(script: Script, calls: int, rng: np.random.Generator) -> tuple[Gradi
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
             return check, WrongLines()
-        found = wrong_lines(script, structure, x, calls, rng)
+        found = WrongLines(note=_IN_LOOP) if is_loop else wrong_lines(script, structure, x, calls, rng)
         return check if found.wrong else _verdicts(script, structure, x, calls, rng), found
 
 

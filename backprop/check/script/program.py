@@ -16,7 +16,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -109,18 +109,17 @@ class Script:
         self._again = compile(ast.Module(body[k:], []), "", "exec")
         read = {each.id for one in body[k:] for each in ast.walk(one) if isinstance(each, ast.Name)}
         self._replace(names)
-        with probes(None), contextlib.redirect_stdout(io.StringIO()):
+        seed_random()
+        with probes(None), _by_hand():
             exec(compile(ast.Module(body[:k], []), "", "exec"), self.names)
-        before = _random_states()
-        self._start, self._random = dict(self.names), before
+        self._start, self._random = dict(self.names), _random_state()
         self._copied = [name for name in self._start if name in read and name != _SHIFT]
         own = [(self._start[name], _bytes(self._start[name])) for name in self._copied]
         self._shared = [each for each, old in own if old is not None]
         with probes(None):
             self.run({})
         self._shared = [each for each, old in own if old is not None and _bytes(each) == old]
-        if repr(_random_states()) == repr(before):
-            self._random = ()
+        self._random = self._random if _random_state() != self._random else ()
 
     def __call__(self, point: Mapping[str, Array]) -> tuple[Any, dict[str, Any]]:
         """The loss and the gradients where the variables are those of the point."""
@@ -141,8 +140,8 @@ class Script:
             with contextlib.suppress(Exception):  # of what cannot be copied, such as a module
                 self.names[name] = deepcopy(self._start[name], memo)
         if self._random:
-            _set_random_states(self._random)
-        with contextlib.redirect_stdout(io.StringIO()):
+            _set_random_state(self._random)
+        with _by_hand():
             exec(self._again, self.names)
         gradients = {name: _plain(self.names.get(each)) for name, each in self.gradients.items()}
         return _plain(self.names.get(self.loss)), gradients
@@ -201,14 +200,44 @@ def _plain(value: Any) -> Any:
     return value if array is None else array[()]
 
 
-def _random_states() -> tuple[Any, ...]:
+@contextlib.contextmanager
+def _by_hand() -> Iterator[None]:
+    """Run the script without its output, and without autograd: what compares with it has run before."""
     torch = sys.modules.get("torch")
-    state = torch.get_rng_state() if torch else None
-    return random.getstate(), np.random.get_state(), state  # noqa: NPY002  # what the user's code may use
+    with contextlib.redirect_stdout(io.StringIO()):
+        if torch is None:
+            yield
+            return
+        kept = torch.Tensor.backward, torch.Tensor.retain_grad
+        torch.Tensor.backward = torch.Tensor.retain_grad = lambda *_, **__: None
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            torch.Tensor.backward, torch.Tensor.retain_grad = kept
 
 
-def _set_random_states(states: tuple[Any, ...]) -> None:
-    random.setstate(states[0])
-    np.random.set_state(states[1])  # noqa: NPY002
-    if states[2] is not None:
-        sys.modules["torch"].set_rng_state(states[2])
+# Global random numbers: those of Python, NumPy and PyTorch, as the user's code may use them.
+
+
+def seed_random() -> None:
+    """Let the script draw the same numbers each time it starts, whether it gives them a seed or not."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def _random_state() -> tuple[Any, ...]:
+    torch = sys.modules.get("torch")
+    kind, key, *rest = np.random.get_state()  # noqa: NPY002
+    own = None if torch is None else torch.get_rng_state().numpy().tobytes()
+    return random.getstate(), (kind, tuple(key), *rest), own
+
+
+def _set_random_state(state: tuple[Any, ...]) -> None:
+    random.setstate(state[0])
+    np.random.set_state(state[1])  # noqa: NPY002
+    if state[2] is not None:
+        torch = sys.modules["torch"]
+        torch.set_rng_state(torch.frombuffer(bytearray(state[2]), dtype=torch.uint8))

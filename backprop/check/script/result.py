@@ -67,9 +67,7 @@ class ScriptCheck:
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> ScriptCheck:
         """The result from the plain data of `to_dict`; raises `TypeError` or `KeyError` for anything else."""
-        given: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in plain.items()
-        }
+        tuples = {key: tuple(plain[key]) for key in ("missing", "notes")}
         variables = tuple(Variable(**each | {"worst": _entries(each)}) for each in plain["variables"])
         lines = tuple(
             Line(**each | {"worst": _entries(each), "tensors": tuple(each["tensors"])})
@@ -109,16 +107,17 @@ class ScriptCheck:
         return f"{self.target} is undecided: nothing wrong was found, but not all could be compared."
 
     def _rows(self) -> Iterator[Row]:
-        yield "variable", "computed as", "where", "verdict", "error", "because of"
+        columns = ("variable", "computed as", "where", "verdict", "error", "because of")
+        yield columns if self.verdict == "wrong" else columns[:-1]
         for each in self.variables:
+            error = "-" if each.error is None else small(each.error)
+            row = (each.name, each.gradient, _place(each.file, each.line, self.target), each.verdict, error)
             because = each.kind
             if each.because is not None:
                 line = self.lines[each.because]
                 because = _place(line.file, line.line, self.target)
                 because += f": {line.kind}" if line.kind != "unknown" else ""
-            where = _place(each.file, each.line, self.target)
-            error = "-" if each.error is None else small(each.error)
-            yield each.name, each.gradient, where, each.verdict, error, because
+            yield (*row, because) if self.verdict == "wrong" else row
 
     def _remarks(self) -> Iterator[str]:
         if self.missing:

@@ -31,7 +31,9 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
     for name in assigned:
         others = [each for each in arrays if each.lower() != name.lower() and is_gradient_of(each, name)]
         exact = [each for each in others if name in each]
-        taken = {each for each in others for n in assigned if n in each and is_gradient_of(each, n)}
+        taken = {
+            each for each in others for n in assigned if n != each and n in each and is_gradient_of(each, n)
+        }
         found[name] = exact or [each for each in others if each not in taken]
     schemes = Counter(each.replace(name, "·") for name, some in found.items() for each in some)
     return {
@@ -43,10 +45,14 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
 
 @dataclass
 class Chosen:
-    """What was chosen. missing: variables without a gradient; notes: on gradients that are not compared."""
+    """What was chosen. missing: variables without a gradient; notes: on gradients that are not compared.
+
+    is_loop: whether the loss depends on a gradient of an earlier pass, as where a loop trains.
+    """
 
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_loop: bool = False
 
 
 def choose_values(script: Script, rng: np.random.Generator) -> Chosen:
@@ -77,6 +83,8 @@ def choose_values(script: Script, rng: np.random.Generator) -> Chosen:
                         f"{gradient} is not compared: {script.loss} depends on no value of {name}."
                     )
                 continue
+            first = events.get(gradient, [])[:-1][:1]
+            chosen.is_loop |= any(_moves_loss(script, event, values[event], rng) for event in first)
             fitting = (each for each in found if _is_slope(script, each, values[each], gradients[name], rng))
             event = found[0] if len(found) == 1 else next(fitting, found[0])
             script.events[name], script.base[name] = event, values[event]
