@@ -26,14 +26,13 @@ def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str
     assigned: the variables of the script. A name with the variable's own capitals comes before any other; of several
     schemes of names, the one that the script uses most comes first.
     """
-    arrays = [name for name in values if name in assigned and array_of(values[name]) is not None]
+    own = [name for name in values if name in assigned]
+    arrays = [name for name in own if array_of(values[name]) is not None]
     found: dict[str, list[str]] = {}
-    for name in assigned:
+    for name in own:
         others = [each for each in arrays if each.lower() != name.lower() and is_gradient_of(each, name)]
         exact = [each for each in others if name in each]
-        taken = {
-            each for each in others for n in assigned if n != each and n in each and is_gradient_of(each, n)
-        }
+        taken = {each for each in others for n in own if n != each and n in each and is_gradient_of(each, n)}
         found[name] = exact or [each for each in others if each not in taken]
     schemes = Counter(each.replace(name, "·") for name, some in found.items() for each in some)
     return {
