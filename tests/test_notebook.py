@@ -13,7 +13,6 @@ for package in ("nbformat", "nbclient", "ipykernel", "matplotlib"):
 
 import nbformat  # noqa: E402
 
-
 EXERCISE = NOTEBOOK.parent / "docs" / "tutorial" / "exercise.ipynb"
 
 

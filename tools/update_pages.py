@@ -9,7 +9,7 @@ A page marks what is made:
     <!-- output: ∂z₂/∂W₂ -->  …  <!-- end -->               of that, the paragraphs that hold this text
     <!-- html -->  …  <!-- end -->                          what it printed, as HTML that the page shows
 
-The commands run in a folder with the notebooks of docs/, into which the titled code blocks above them are written first.
+The commands run in a folder with the notebooks of docs/ and the titled code blocks above them.
 """
 
 from __future__ import annotations

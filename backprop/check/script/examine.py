@@ -32,8 +32,8 @@ from backprop.check.script.source import Cell, changed, run_cell, slices
 from backprop.check.script.variables import choose_values, gradients_by_name
 from backprop.errors import CheckError, shown
 
-_IF_RIGHT, _MOST_CALLS = 300, 5000
-"""Runs that suffice for a right script, however many variables it has; runs of a search for lines."""
+_IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000
+"""Runs that suffice for a right script, however many variables it has; of a thorough check; of a search for lines."""
 _IN_LOOP = (
     "The loss depends on gradients of earlier passes; for the wrong line check a script with a single pass."
 )
@@ -181,7 +181,7 @@ def _judged(
         if check.verdict == "right":
             return check, WrongLines()
         found = WrongLines(note=_IN_LOOP) if is_loop else wrong_lines(script, structure, x, calls, rng)
-        return check if found.wrong else _verdicts(script, structure, x, calls, rng), found
+        return check if found.wrong else _verdicts(script, structure, x, min(calls, _THOROUGH), rng), found
 
 
 def _verdicts(

@@ -26,7 +26,7 @@ from backprop.check.points import Structure
 from backprop.check.script.program import Script
 
 _MOST_LINES = 8
-_MOST_ENTRIES = 2000
+_MOST_ENTRIES = 4000
 """Of a wrong value: so many entries of the truth are asked for, to go on with it."""
 
 
