@@ -10,17 +10,23 @@ from typing import Annotated
 
 import typer
 
+from backprop.bench.commands import completion
 from backprop.bench.commands.options import (
     Activation,
     AsJson,
     BatchSize,
+    DataIfGiven,
     Dtype,
     Fresh,
     LossName,
-    NetworkSizes,
+    NoBias,
+    Output,
     Threads,
+    network_option,
 )
 from backprop.errors import CheckError
+
+FORMATS = ("text", "concise", "github", "html", "json")
 
 EXAMPLES = """
   backprop check --template mine.py             write a file to start from
@@ -28,6 +34,8 @@ EXAMPLES = """
   backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
   backprop check package.module:function --dtype float32 --json
   backprop check exercise.ipynb                 the top level computes loss, and dW1, dh, ... for its variables
+  backprop check mine.py:gradient --trace       what the value of each line is
+  backprop check mine.py:gradient --format concise
 """
 
 
@@ -40,18 +48,22 @@ def check(
             "package.module:function. Or a script.py or notebook.ipynb whose top level computes the gradients.",
         ),
     ] = None,
-    network: NetworkSizes = "784-512-10",
+    network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
-    output: Annotated[
+    output: Output = None,
+    no_bias: NoBias = False,
+    data: DataIfGiven = None,
+    layout: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default="what the loss needs",
-            help="What follows the last layer: softmax, sigmoid, tanh, none, or another layer.",
+            show_default="found by trying",
+            autocompletion=completion.layouts,
+            help="How weights (i, o) or (o, i) and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or "
+            "io-columns.",
         ),
     ] = None,
-    no_bias: Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")] = False,
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
     weight_decay: Annotated[
@@ -93,11 +105,24 @@ def check(
             "in it is left for you.",
         ),
     ] = False,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="Print the whole backward pass: what the value of each line is, in place of the cost.",
+        ),
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            show_default="text",
+            help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
+            "it; github: annotations of a workflow; html: a page of the backward pass.",
+        ),
+    ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
-    as_html: Annotated[
-        bool, typer.Option("--html", help="Print the check of a script or notebook as HTML.")
-    ] = False,
 ) -> None:
     """Check a gradient that you have derived by hand.
 
@@ -105,8 +130,9 @@ def check(
     inputs is an array (n, i); labels is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of
     gradients with the names and shapes of params, or (loss, dict), for the mean loss over the n samples.
 
-    The verdict is computed on real digits where they fit the network. A wrong gradient gets its wrong tensors and
-    entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that it cannot be checked.
+    The verdict is computed on real digits where they fit the network, or on samples of --data. A wrong gradient gets
+    its wrong tensors and entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that
+    it cannot be checked.
 
     A script or notebook needs no function: its top level computes a loss, and dx, d_x or grad_x for any variable x.
     Each is compared with the truth, and the wrong lines are named. It runs in a copy of its folder; --loss names the
@@ -120,12 +146,15 @@ def check(
     if target is None and not template:
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
+    from backprop.bench.folders import format_of
     from backprop.bench.threads import thread_variables
+
+    chosen = format_of("json" if as_json else format, None, dict.fromkeys(FORMATS, ""), "text")
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
     from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
-    from backprop.bench.check.job import Job
+    from backprop.bench.check.job import Job, sizes_of
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
     from backprop.bench.progress import working
@@ -136,15 +165,11 @@ def check(
     )
     if target is not None and not template and target.endswith((".py", ".ipynb")):
         name = "loss" if loss == "cross-entropy" else loss
-        _check_script(target, name, timeout_s, memory_bytes, as_json, as_html)
+        _check_script(target, name, timeout_s, memory_bytes, chosen)
         return
-    if as_html:
-        raise CheckError(
-            "--html shows the check of a script or notebook; expected script.py or notebook.ipynb."
-        )
     job = Job(
         target or "",
-        network,
+        network or sizes_of(data),
         activation,
         loss,
         batch,
@@ -155,6 +180,8 @@ def check(
         rtol,
         output,
         not no_bias,
+        data,
+        layout,
     )
     if template:
         from backprop.bench.check.template import write_template
@@ -164,7 +191,7 @@ def check(
         return
     try:
         with working(f"checking {target}"):
-            answers = check_target(job, timeout_s, memory_bytes)
+            answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
@@ -174,7 +201,7 @@ def check(
                 print(text.rstrip("\n"), file=sys.stderr)
         raise CheckError(answers.error)
     assert answers.check is not None
-    if as_json:
+    if chosen == "json":
         found = {
             "target": target,
             "network": answers.network,
@@ -186,20 +213,19 @@ def check(
             "without_costs": answers.without_costs,
             "printed": answers.printed,
         }
+        if trace and answers.found is not None:
+            found["trace"] = answers.found.to_dict()["steps"]
         print(json.dumps(found, indent=2))
     else:
-        show(job, answers)
+        show(job, answers, chosen)
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)
 
 
-def _check_script(
-    target: str, loss: str, timeout_s: float, memory_bytes: float, as_json: bool, as_html: bool
-) -> None:
+def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str) -> None:
     """Check the gradients that the top level of a script or notebook computes."""
-    from backprop.bench.check.show import printed
-    from backprop.bench.console import make_console
+    from backprop.bench.check.show import show_script
     from backprop.bench.progress import working
     from backprop.check.failures import UserError
     from backprop.check.script.door import check_script
@@ -213,12 +239,6 @@ def _check_script(
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
-    if as_json:
-        print(json.dumps(check.to_dict(), indent=2))
-    elif as_html:
-        print(check._repr_html_())
-    else:
-        print(check)
-        printed(make_console(), check.printed)
+    show_script(check, chosen)
     if not check.ok:
         raise typer.Exit(1 if check.verdict == "wrong" else 2)

@@ -197,7 +197,7 @@ def _verdicts(
 def _variables(script: Script, check: GradientCheck, found: WrongLines) -> list[Variable]:
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
-    last = {names[site.number]: site for site in sites if site.number in names}
+    last = {names[site.number]: site for site in sites.values() if site.number in names}
     rows = []
     for one in sorted(check.tensors, key=lambda each: last[script.gradients[each.name]].number):
         site, because, kind = last[script.gradients[one.name]], None, ""

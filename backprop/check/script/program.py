@@ -38,7 +38,7 @@ class Code:
 
     statements: list[ast.stmt]
     instrumented: list[ast.stmt]
-    sites: list[Site]
+    sites: dict[int, Site]
     variables: dict[int, str]
 
     @staticmethod
@@ -46,8 +46,8 @@ class Code:
         """The code of cells, as one tree; each site has the name of its cell, and its line there."""
         sources = [cell.source if cell.source.endswith("\n") else f"{cell.source}\n" for cell in cells]
         starts = [1 + sum(each.count("\n") for each in sources[:k]) for k in range(len(sources))]
-        whole, sites = "".join(sources), list[Site]()
-        tree, instrumented = ast.parse(whole), instrument(whole, "", sites)
+        whole = "".join(sources)
+        tree, (instrumented, sites) = ast.parse(whole), instrument(whole, "")
         kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
         inner = {
             line
@@ -55,14 +55,14 @@ class Code:
             if isinstance(node, kinds)
             for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
         }
-        variables = {site.number: _variable(site) for site in sites if site.line not in inner}
+        variables = {number: _variable(site) for number, site in sites.items() if site.line not in inner}
         variables = {number: name for number, name in variables.items() if name}
         for node in ast.walk(instrumented):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
             if node.func.id in _PROBES and ast.literal_eval(node.args[0]) in variables:
                 node.args[1] = ast.Call(ast.Name(_SHIFT, ast.Load()), node.args[:2], [])
-        for number, site in enumerate(sites):
+        for number, site in sites.items():
             k = bisect_right(starts, site.line) - 1
             sites[number] = replace(site, path=cells[k].name, line=site.line - starts[k] + 1)
         return Code(tree.body, ast.fix_missing_locations(instrumented).body, sites, variables)

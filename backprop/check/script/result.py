@@ -76,16 +76,15 @@ class ScriptCheck:
         return ScriptCheck(**{**plain, **tuples, "variables": variables, "lines": lines})
 
     def __str__(self) -> str:
-        parts = [self._headline()]
+        parts = [self.headline]
         for file in dict.fromkeys(line.file for line in self.lines):
-            mine = [block(line) for line in self.lines if line.file == file]
-            parts.append("\n".join([f"{file}\n", *mine]).rstrip())
+            parts += [file, *(block(line) for line in self.lines if line.file == file)]
         parts.append(text_table(list(self._rows())))
         return "\n\n".join([*parts, "\n".join(wrapped(each) for each in self._remarks())])
 
     def _repr_html_(self) -> str:
         """The headline, the wrong lines, the table of all variables."""
-        parts = [f'<p><b style="color: {COLOURS[self.verdict]}">{escape(self._headline())}</b></p>']
+        parts = [f'<p><b style="color: {COLOURS[self.verdict]}">{escape(self.headline)}</b></p>']
         for line in self.lines:
             parts.append(
                 f"<p>{escape(line.file)}, line {line.line}: <code>{escape(line.source)}</code><br>"
@@ -94,7 +93,9 @@ class ScriptCheck:
         parts += [html_table(list(self._rows())), *(f"<p>{escape(each)}</p>" for each in self._remarks())]
         return "<div>" + "".join(parts) + "</div>"
 
-    def _headline(self) -> str:
+    @property
+    def headline(self) -> str:
+        """The verdict, in a sentence."""
         count = len(self.variables)
         wrong = sum(each.verdict == "wrong" for each in self.variables)
         if self.verdict == "wrong":

@@ -359,7 +359,9 @@ def test_the_command_prints_text_json_and_html_and_ends_with_the_verdict(folder)
     assert "| seen" in text.out
     plain = run_backprop("check", "wrong.py", "--json", cwd=folder)
     assert json.loads(plain.out)["lines"][0]["line"] == 13
-    html = run_backprop("check", "wrong.py", "--html", cwd=folder)
+    concise = run_backprop("check", "wrong.py", "--format", "concise", cwd=folder)
+    assert concise.out.startswith("wrong.py:13:")
+    html = run_backprop("check", "wrong.py", "--format", "html", cwd=folder)
     assert html.out.startswith('<div><p><b style="color: #cf222e">wrong.py is wrong')
     assert "wrong.py, line 13: <code>dW = x.T @ (dh * (1 - h))</code>" in html.out
 
@@ -368,4 +370,3 @@ def test_the_command_takes_the_name_of_the_loss(folder):
     assert "such as cost" in run_backprop("check", "cost.py", cwd=folder).error_sentence
     found = run_backprop("check", "cost.py", "--loss", "cost", cwd=folder)
     assert (found.code, found.out.split("\n")[0]) == (0, "cost.py is right in all 2 gradients.")
-    assert "--html" in run_backprop("check", "cost.py:gradient", "--html", cwd=folder).error_sentence
