@@ -1,8 +1,8 @@
 """The wrong lines of a script: the truth of every variable is known, so that mistakes are found one after another.
 
 The first variable whose gradient is wrong has its mistake between the last right value and its own: only that is
-searched. Then the wrong value is believed, and the next wrong variable has another mistake. With b in the code where
-dL/dk should be, and k held at its value in the rest of the script,
+searched. With the truth in the place of the value that is found, the next wrong variable has another mistake. A large
+value is believed instead. With b in the code where dL/dk should be, and k held at its value in the rest of the code,
 
     L' = L(k held) + <b, k>                    dL'/dk = b, and what follows b is to be the derivative of L'
 """
@@ -18,7 +18,7 @@ from backprop.arrays import Array
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Change, Event
 from backprop.check.lines.explain import explain
-from backprop.check.lines.find import groups_of
+from backprop.check.lines.find import groups_of, put_right
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line
@@ -52,7 +52,7 @@ class Believing(Program):
     believed: dict[Event, tuple[Array, Array]] = field(default_factory=dict)
 
     def believe(self, repair: Repair, truth: Truth) -> None:
-        """Take the values of a wrong line for right; in the place of one with another shape, a random one."""
+        """Take the values of a wrong line for right; in the place of one of another shape, a random one."""
         for back, ahead in repair.pairs:
             k, b = truth.base.values[ahead], truth.base.values[back]
             if b.size != k.size:
@@ -107,9 +107,12 @@ def wrong_lines(
             new = {repair.event: explain(repair, search) for repair in repairs}
             seen |= {event: replace(line, tensors=wrong[:1]) for event, line in new.items()}
             for repair in repairs:
-                program.believe(repair, truth)
+                if not put_right(repair, truth):
+                    program.believe(repair, truth)
             again = program.run(wanted=None) if new and len(seen) < _MOST_LINES else None
-            truth = truth if again is None else Truth(program, again, rng)
+            if again is not None:
+                truth.base = again
+                truth = Truth(program, again, rng) if program.believed else truth
             left = wrong if again is None else _wrong(truth, script)
             fixed = tuple(name for name in wrong if name not in left)
             seen |= {event: replace(line, tensors=fixed) for event, line in new.items() if fixed}
@@ -121,7 +124,7 @@ def wrong_lines(
     except OutOfCalls:
         found.note = "The search for lines was not ended in time; expected a longer time limit."
     found.lines = list(seen.values())
-    if len(found.lines) > 1 and not found.note:
+    if program.believed and len(found.lines) > 1 and not found.note:
         found.note = _IN_TURN
     return found
 
