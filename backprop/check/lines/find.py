@@ -201,7 +201,7 @@ def _rounds(
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
-            is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
+            is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
                 lines[repair.event] = explain(repair, search)
             again = None if is_last else program.run(wanted=None)
@@ -219,7 +219,7 @@ _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""
 
 
-def _put_right(repair: Repair, truth: Truth) -> bool:
+def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
     sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
     if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
