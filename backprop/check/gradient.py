@@ -150,7 +150,8 @@ def check_step(
     """Whether a function that returns (loss, gradients) returns the gradients of its loss.
 
     step: from the point, or from its parts as arguments, to (loss, gradients) or (loss, gradient, gradient, …). The
-    gradients are in the form of the point; those by the parts of a dict may be in order as well. Where they are
+    gradients are in the form of the point; those by the parts of a dict may be in order as well. What a step returns
+    after them, such as a state, is not looked at. Where they are
     wrong, the lines of the step that are wrong are looked for with the calls that are left, and told in `lines`.
     point, and the rest: as for `check_gradient`.
 
@@ -173,7 +174,9 @@ def check_step(
                 raise CheckError(f"The step gave {describe(returned)}; expected (loss, gradients).")
             loss, gradients = value_and_gradient(returned, structure)
             if loss is None:
-                loss, gradients = returned[0], returned[1] if len(returned) == 2 else tuple(returned[1:])
+                loss, gradients = returned[0], returned[1]
+                if len(returned) > 2:
+                    gradients = tuple(returned[1 : 1 + max(2, len(structure.inputs))])
             return loss, gradients
 
         budget = Budget(max_calls)
