@@ -66,7 +66,7 @@ def digits(slip):
 
 
 def characters(slip):
-    """A recurrent net over characters: the state by step in dicts, parameters as arguments, the last state returned."""
+    """A recurrent net over characters: the state by step in dicts, parameters as arguments, the state returned."""
     inputs, targets = [0, 1, 2, 3], [1, 2, 3, 0]
 
     def loss(Wxh, Whh, Why, bh, by):
