@@ -20,6 +20,9 @@ from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
+from backprop.check.lines import Lines
+from backprop.check.lines.find import program_of_gradient, search, with_lines
+from backprop.check.lines.program import Program
 from backprop.check.oracle import Budget, FunctionOracle, observe
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
@@ -76,6 +79,9 @@ def check_gradient(
     where all evidence agrees: every entry or random directions, and the remainder of Taylor's theorem. Where the
     rounding or the noise of the function hides its gradient, the verdict is `undecided`.
 
+    Of a wrong gradient that is a function, the lines of its code that are wrong are looked for with the calls that
+    are left, and told in `lines`.
+
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
     value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
     1. What the functions raise at the point is passed on.
@@ -111,7 +117,15 @@ def check_gradient(
         seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
         seen.look = lambda names: probe(seen, names)
         seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
-        return report(seen)
+        check = report(seen)
+        if oracle.outputs or retract is not None or bounds is not None or not callable(claim):
+            return check
+
+        def look() -> Lines:
+            program, also = program_of_gradient(function, claim, structure, x, budget)
+            return search(program, [claim], also)
+
+        return with_lines(check, look)
 
 
 def _at_the_point(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
@@ -183,16 +197,8 @@ def check_step(
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
         seen.look = lambda names: probe(seen, names)
-        check = report(seen)
-        if check.verdict != "wrong":
-            return check
-        from backprop.check.lines import Lines, find_lines
-
-        try:
-            lines = find_lines(both, point, max_calls=budget.left, source=step)
-        except Exception as error:  # code that cannot be searched leaves the verdict as it is
-            lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
-        return replace(check, lines=lines)
+        program = Program(both, structure, x, (), budget)
+        return with_lines(report(seen), lambda: search(program, [step]))
 
 
 def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

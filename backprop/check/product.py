@@ -139,6 +139,18 @@ class Product:
         }
         return self.upstream @ self.output.read(self.outputs(self.run(own)))
 
+    def both(self, point: dict[str, Any]) -> tuple[Any, Any]:
+        """⟨u, forward(x)⟩ and what backward gives for u, of one and the same forward pass."""
+        values = []
+
+        def make(returned: Any) -> Any:
+            outputs = self.outputs(returned)
+            values.append(self.upstream @ self.output.read(outputs))
+            return upstream_like(outputs, self.output.views(self.upstream))
+
+        answer = self.pull(point, make)
+        return values[0], answer
+
     def claim(self, point: dict[str, Any], upstream: Array | None = None) -> Any:
         """What backward gives for the upstream gradient, this one's or another; what it changes in place is noted.
 

@@ -26,11 +26,15 @@ from backprop.bench.commands.options import (
 )
 from backprop.errors import CheckError
 
+FORMATS = ("text", "concise", "github", "html", "json")
+
 EXAMPLES = """
   backprop check --template mine.py             write a file to start from
   backprop check mine.py:gradient
   backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
   backprop check package.module:function --dtype float32 --json
+  backprop check mine.py:gradient --trace       what the value of each line is
+  backprop check mine.py:gradient --format concise
 """
 
 
@@ -100,6 +104,22 @@ def check(
             "in it is left for you.",
         ),
     ] = False,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="Print the whole backward pass: what the value of each line is, in place of the cost.",
+        ),
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            show_default="text",
+            help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
+            "it; github: annotations of a workflow; html: a page of the backward pass.",
+        ),
+    ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -121,7 +141,10 @@ def check(
     if target is None and not template:
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
+    from backprop.bench.folders import format_of
     from backprop.bench.threads import thread_variables
+
+    chosen = format_of("json" if as_json else format, None, dict.fromkeys(FORMATS, ""), "text")
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
@@ -159,7 +182,7 @@ def check(
         return
     try:
         with working(f"checking {target}"):
-            answers = check_target(job, timeout_s, memory_bytes)
+            answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
@@ -169,7 +192,7 @@ def check(
                 print(text.rstrip("\n"), file=sys.stderr)
         raise CheckError(answers.error)
     assert answers.check is not None
-    if as_json:
+    if chosen == "json":
         found = {
             "target": target,
             "network": answers.network,
@@ -181,9 +204,11 @@ def check(
             "without_costs": answers.without_costs,
             "printed": answers.printed,
         }
+        if trace and answers.found is not None:
+            found["trace"] = answers.found.to_dict()["steps"]
         print(json.dumps(found, indent=2))
     else:
-        show(job, answers)
+        show(job, answers, chosen)
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)

@@ -41,6 +41,13 @@ def activations(incomplete: str) -> list[str]:
     return [name for name in HIDDEN if name.startswith(incomplete)]
 
 
+def networks(incomplete: str) -> list[str]:
+    """The networks that are known by a name."""
+    from backprop.notation import NETWORKS
+
+    return [name for name in NETWORKS if name.startswith(incomplete)]
+
+
 def layouts(incomplete: str) -> list[str]:
     """The ways in which weights and samples may lie."""
     from backprop.check.network.layouts import ORIENTATIONS

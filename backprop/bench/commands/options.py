@@ -117,9 +117,11 @@ def _either(names: Iterable[str]) -> str:
 def network_option(**more: Any) -> Any:
     """The option --network."""
     return typer.Option(
-        metavar="SIZES",
+        metavar="NETWORK",
+        autocompletion=completion.networks,
         help="The network by its sizes: inputs, hidden layers, classes, with hyphens between; 784-64:tanh-32:relu-10 "
-        "names activations by layer.",
+        "names activations by layer. Or the shape of a sample and every layer, '1x28x28 conv5x6 relu pool2 10', or "
+        "the name of a network that `backprop list` shows.",
         **more,
     )
 

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from backprop.arrays import DType, check_dtype
 from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
-from backprop.check.network.layouts import orientation_of
-from backprop.check.network.reading import GradientFunction, Reading
+from backprop.check.network.reading import GradientFunction
 from backprop.check.result import GradientCheck
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -44,6 +43,7 @@ def check_network(
     weight_decay: float = 0.0,
     rtol: float | None = None,
     layout: str | None = None,
+    max_calls: int = 2000,
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
@@ -59,6 +59,7 @@ def check_network(
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
     layout: how weights and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or io-columns.
+    max_calls: how often a wrong function may be called to find its wrong lines, told in `lines`; 0 for not at all.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
     function runs in a process of its own).
@@ -83,6 +84,16 @@ def check_network(
         labels = rng.integers(0, network.label_classes, _SAMPLES)
     batch: Batch = network.batch(inputs, labels, params.dtype)
     found = adapted(function, list(network.layout.names)) if callable(function) else Adapted(function)
-    reading = Reading(found.function, network, params, orientation_of(layout))
-    check = check_network_gradient(network, reading, params, batch, rng, weight_decay=weight_decay, rtol=rtol)
+    check = check_network_gradient(
+        network,
+        found.function,
+        params,
+        batch,
+        rng,
+        weight_decay=weight_decay,
+        rtol=rtol,
+        layout=layout,
+        max_calls=max_calls,
+        source=function if callable(function) else None,
+    )
     return replace(check, notes=(found.note, *check.notes)) if found.note else check

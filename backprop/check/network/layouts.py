@@ -118,9 +118,10 @@ class Layout:
             like = np.empty((len(labels), network.classes), inputs.dtype)
             y = network.loss_function.targets(labels, like)
             y = y if self.samples == "rows" else y.T
-        return self._contain(tensors, kinds), np.array(x, order="C"), np.array(y, order="C")
+        return self.contain(tensors, kinds), np.array(x, order="C"), np.array(y, order="C")
 
-    def _contain(self, tensors: dict[str, Array], kinds: Mapping[str, str]) -> Any:
+    def contain(self, tensors: dict[str, Array], kinds: Mapping[str, str]) -> Any:
+        """Parameters of this layout in the container of it; kinds: the role of each."""
         if self.container == "dict":
             return tensors
         if self.container == "flat":

@@ -49,8 +49,9 @@ class Reading:
     """The function of (params, inputs, labels) in this package's layout; what it returns is gradients by name, or a
     pair of the loss and those. What is no function is such an answer, in this package's layout.
 
-    orientation: how weights and samples lie, where that is known. layout: None until the first call has found it.
-    order: the words for the order of gradients that come without names; None where they have names.
+    roles: of the parameters. orientation: how weights and samples lie, where that is known. layout: None until the
+    first call has found it. order: the words for the order of gradients that come without names; None where they have
+    names.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Reading:
     ) -> None:
         self.is_function = callable(function)
         self._function = function if self.is_function else lambda *_: function
-        self._network, self._params, self._roles = network, params, roles(network)
+        self._network, self._params, self.roles = network, params, roles(network)
         self._orientation = orientation
         self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
@@ -78,12 +79,12 @@ class Reading:
     def call(self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
         """Call the function in a layout; a change that it makes in its arguments is made in these, too."""
         if layout.is_plain:
-            return self._named(self._function(params, inputs, labels), layout)
+            return self.named(self._function(params, inputs, labels), layout)
         given = layout.arguments(self._network, params, inputs, labels)
         before = copy.deepcopy(given)
         answer = self._function(*given)
         self._reflect(layout, before, given, (params, inputs, labels))
-        return self._named(answer, layout)
+        return self.named(answer, layout)
 
     def read(self, gradient: Mapping[str, Any], layout: Layout | None = None) -> Answer:
         """The tensors of an answer in this package's layout, and what is amiss with them in the function's own."""
@@ -92,14 +93,14 @@ class Reading:
         answer = read_answer(gradient, self.structure(layout), order=backward_order)
         for tensors in (answer.tensors, answer.reshaped):
             for name, tensor in tensors.items():
-                tensors[name] = layout.out_of(self._roles[name], tensor)
+                tensors[name] = layout.out_of(self.roles[name], tensor)
         return answer
 
     def structure(self, layout: Layout) -> Structure:
         """The parameters as the function has them."""
         params = self._params
         return structure_of(
-            {name: layout.into(self._roles[name], np.asarray(params[name])) for name in params}
+            {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
         )[0]
 
     @property
@@ -245,10 +246,10 @@ class Reading:
         if not np.array_equal(before[2], given[2]):
             labels[...] = -1  # they were changed; to what is not asked
 
-    def _named(self, answer: Any, layout: Layout) -> Any:
+    def named(self, answer: Any, layout: Layout) -> Any:
         """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
-        loss, gradients = loss_apart(answer, len(self._roles))
-        if set(getattr(gradients, "_fields", ())) >= set(self._roles):
+        loss, gradients = loss_apart(answer, len(self.roles))
+        if set(getattr(gradients, "_fields", ())) >= set(self.roles):
             gradients = gradients._asdict()  # a named tuple
         if isinstance(gradients, Mapping):
             lists = list(gradients.values())
@@ -259,7 +260,7 @@ class Reading:
         values = list(leaves(gradients))
         if (
             not isinstance(gradients, str | bytes)
-            and len(values) == len(self._roles) > 1
+            and len(values) == len(self.roles) > 1
             and self._are_arrays(values)
         ):
             named = self._in_order(values, layout)
@@ -267,13 +268,13 @@ class Reading:
         is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
         got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
         raise _NoGradients(
-            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self._roles)}, "
+            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self.roles)}, "
             "or a pair of the loss and such a dict."
         )
 
     def _by_our_names(self, gradients: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db."""
-        names = list(self._roles)
+        names = list(self.roles)
         ours = {
             key: name
             for name in names
@@ -301,7 +302,7 @@ class Reading:
         if len(fitting) > 1 and all_fit:
             self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
         by_name = dict(zip(names, values, strict=True))
-        return {name: by_name[name] for name in self._roles}
+        return {name: by_name[name] for name in self.roles}
 
 
 def told_apart(orientations: Iterable[tuple[str, str]]) -> str:
