@@ -68,8 +68,8 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
-    program, also = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
-    return search(program, [gradient], also, rng)
+    program, is_whole = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    return search(program, [gradient], () if is_whole else [function], rng)
 
 
 def program_of_gradient(
@@ -78,16 +78,16 @@ def program_of_gradient(
     structure: Structure,
     x: Array,
     budget: Budget,
-) -> tuple[Program, list[Callable[..., Any]]]:
-    """A function and its gradient as one program, and the function where its code belongs to it."""
+) -> tuple[Program, bool]:
+    """A function and its gradient as one program; whether the gradient is all of it, as it gives the value, too."""
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
-        return Program(gradient, structure, x, (), budget), []
+        return Program(lambda x: value_and_gradient(gradient(x), structure), structure, x, (), budget), True
 
     def both(x: Any) -> tuple[Any, Any]:
         return function(copied(x)), gradient(x)
 
-    return Program(both, structure, x, (), budget), [function]
+    return Program(both, structure, x, (), budget), False
 
 
 def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck:
