@@ -184,8 +184,9 @@ class Layer(ABC):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
 
-        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and the
-        layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does not take.
+        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and
+        the layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does
+        not take.
         """
         if numbers or options:
             given = ", ".join([*map(str, numbers), *options])
@@ -235,7 +236,7 @@ class Layer(ABC):
         return 0
 
     def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
-        """The most bytes that `forward`, or `vjp` where it goes `back`, of `planned` has allocated at once, given `out`."""
+        """The most bytes that `forward` of `planned`, or `vjp` where it goes `back`, has allocated at once."""
         return (self.vjp_bytes if back else self.forward_bytes)(n, i, o, itemsize, out=True)
 
     @abstractmethod

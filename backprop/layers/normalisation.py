@@ -5,8 +5,8 @@
     VJP, closed    dx = r (d - mean d - h mean(d h)) with d = γ dy        dγ = Σ dy h        dβ = Σ dy
     JVP            ẏ = γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇
 
-Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about twice
-the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out both of x and of d, and has no β.
+Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about
+twice the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out that of x and that of d, and β.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ class Residual(Layer):
             shape = layer.output_shape(shape)
         if math.prod(shape) != math.prod(self.shape):
             raise NetworkError(
-                f"The layers of a residual make {math.prod(shape)} outputs of {math.prod(self.shape)} inputs; expected "
-                "as many."
+                f"The layers of a residual make {math.prod(shape)} outputs of {math.prod(self.shape)} inputs; "
+                "expected as many."
             )
 
     @property
@@ -82,7 +82,7 @@ class Residual(Layer):
 
     @functools.cached_property
     def names(self) -> list[dict[str, str]]:
-        """For every layer inside, its own names of parameters and statistics to those of the residual: {"W": "Wa"}."""
+        """For every layer inside, its names of parameters and statistics to those of the residual: {"W": "Wa"}."""
         letters = dict(zip(self.lettered, string.ascii_lowercase, strict=False))
         return [
             {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics_shapes())}

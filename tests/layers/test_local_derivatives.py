@@ -101,7 +101,7 @@ def random_like(array, seed):
 
 
 def check_products(case):
-    """VJP and JVP of the whole batch against complex steps of the oracle, along every number and along a direction."""
+    """VJP and JVP of the whole batch against complex steps of the oracle, along numbers and a direction."""
     (params, x), layer = case.wide, case.layer
     everything = {"x": x, **params}
 
