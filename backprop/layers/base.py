@@ -124,6 +124,8 @@ class Layer(ABC):
 
     couples_samples: ClassVar[str] = ""
     """Why a sample by itself is not what it is in its batch, so that a batch cannot be split; "" where it can be."""
+    draws: ClassVar[bool] = False
+    """Whether `redraw` draws anything."""
     lacks: ClassVar[Mapping[str, str]] = {}
     """Of a form that does not exist, why: {"input_jacobian": "it couples the samples …"}. The form raises
     `UnsupportedError`."""
@@ -212,8 +214,8 @@ class Layer(ABC):
     def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
         """Draw anew what the layer draws at random; until then every call sees the same."""
 
-    def statistics_shapes(self) -> dict[str, Shape]:
-        """What evaluation takes in place of numbers of the batch, by name; nothing by default."""
+    def statistics(self) -> dict[str, Array]:
+        """What evaluation takes in place of numbers of the batch, by name, as it begins; nothing by default."""
         return {}
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:  # noqa: B027  # most layers follow nothing

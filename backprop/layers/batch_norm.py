@@ -102,9 +102,9 @@ class BatchNorm(Normalisation):
 
     # Evaluation
 
-    def statistics_shapes(self) -> dict[str, Shape]:
-        """The mean and the variance of every feature."""
-        return {"mean": (self.features,), "variance": (self.features,)}
+    def statistics(self) -> dict[str, Array]:
+        """The mean and the variance of every feature, 0 and 1 before any batch."""
+        return {"mean": np.zeros(self.features), "variance": np.ones(self.features)}
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """A step of both towards those of the batch, of the variance towards its unbiased estimate."""

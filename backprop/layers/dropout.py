@@ -41,6 +41,7 @@ class Dropout(WithoutParameters):
     reads_input: ClassVar[bool] = False
     reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
     couples_samples: ClassVar[str] = "the mask that it draws belongs to their places in it"
     flops_of_a_draw: ClassVar[int] = 10
     """The operations of a random number, counted roughly, and of its comparison."""

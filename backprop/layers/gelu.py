@@ -162,7 +162,8 @@ class _Planned:
         tail /= _polynomial(self._q, z, out=work)
         tail *= bell
         z *= tail
-        return np.subtract(np.maximum(x, 0, out=work), z, out=out)
+        np.subtract(np.maximum(x, 0, out=work), z, out=out)
+        return out
 
     def vjp(
         self,

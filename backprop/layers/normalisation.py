@@ -6,7 +6,7 @@
     JVP            ẏ = γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇
 
 Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about
-twice the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out that of x and that of d, and β.
+twice the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out those of x and d, and β.
 """
 
 from __future__ import annotations

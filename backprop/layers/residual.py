@@ -85,7 +85,7 @@ class Residual(Layer):
         """For every layer inside, its names of parameters and statistics to those of the residual: {"W": "Wa"}."""
         letters = dict(zip(self.lettered, string.ascii_lowercase, strict=False))
         return [
-            {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics_shapes())}
+            {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics())}
             for k, layer in enumerate(self.layers)
         ]
 
@@ -115,6 +115,11 @@ class Residual(Layer):
     def complex_safe(self) -> bool:  # type: ignore[override]  # by the layers
         """Whether every layer inside is."""
         return all(layer.complex_safe for layer in self.layers)
+
+    @property
+    def draws(self) -> bool:  # type: ignore[override]
+        """Whether a layer inside does."""
+        return any(layer.draws for layer in self.layers)
 
     @property
     def couples_samples(self) -> str:  # type: ignore[override]
@@ -189,9 +194,9 @@ class Residual(Layer):
         for layer in self.layers:
             layer.redraw(rng)
 
-    def statistics_shapes(self) -> dict[str, Shape]:
+    def statistics(self) -> dict[str, Array]:
         """Those of the layers inside."""
-        return self._collected([layer.statistics_shapes() for layer in self.layers])
+        return self._collected([layer.statistics() for layer in self.layers])
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """Let every layer inside follow what reaches it."""
