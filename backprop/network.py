@@ -246,6 +246,14 @@ class Network:
         ]
         return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
 
+    def evaluation_bytes(self, batch_size: int, itemsize: int) -> int:
+        """Predicted peak bytes of `evaluate`, which keeps every output: beside them, what a layer allocates."""
+        n, kept, most = batch_size, 0, 0
+        for layer, i, o in self.sized:
+            kept += n * o * itemsize
+            most = max(most, kept + layer.forward_bytes(n, i, o, itemsize, out=True))
+        return most
+
     def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
         """For every layer, its own tensors by their local names."""
         return [{local: tensors[name] for local, name in names.items()} for names in self.names]

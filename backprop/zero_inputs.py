@@ -95,7 +95,7 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
     return part * itemsize + int(_DIGITS_FOUND * n * layer.inputs) * (4 + itemsize)
 
 
-def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
+def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
     if not isinstance(layer, Linear) or not layer.bias:  # the bias is one row more of what is gathered
         return False
     row = layer.outputs * itemsize

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from backprop.errors import NetworkError
 from backprop.finding import LoadError, classes, find_class, said
-from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.elementwise import Elementwise
 from backprop.layers.gelu import GELU
 from backprop.layers.linear import Linear
@@ -74,6 +74,7 @@ __all__ = [
     "Elementwise",
     "Layer",
     "Linear",
+    "Planned",
     "ReLU",
     "Shape",
     "Sigmoid",

@@ -38,6 +38,9 @@ class EinsumFactor(NamedTuple):
     kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
     Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
     i for none; numbers of the same input are added (`gathered`).
+
+    Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
+    weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
     """
 
     subscripts: str
@@ -46,6 +49,7 @@ class EinsumFactor(NamedTuple):
     shape: Shape | None = None
     result: str | None = None
     inputs: Array | None = None
+    through: EinsumFactor | None = None
 
     @property
     def input_rule(self) -> str:
@@ -74,6 +78,22 @@ class EinsumFactor(NamedTuple):
         ):  # along the last axis no input comes twice, but that for none
             total[..., self.inputs[k]] += made[..., *k, :]
         return total[..., :i]
+
+    def chain(self, jacobian: Array, size: int, *, of_parameter: bool = False) -> Array:
+        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, numbers of θ), by einsum.
+
+        jacobian is ∂(outputs)/∂y (n, c, o), and `size` i or the numbers of θ.
+        """
+        if self.through is not None:
+            jacobian = self.through.chain(jacobian, self.entered)
+        rule = self.parameter_rule if of_parameter else self.input_rule
+        return self.gathered(np.einsum(rule, self.split(jacobian), self.operand), size)
+
+    @property
+    def entered(self) -> int:
+        """The numbers of u, where there is a `through`."""
+        assert self.shape is not None  # the axes of u are outputs of their own
+        return math.prod(self.shape)
 
 
 class Margin(NamedTuple):
@@ -237,9 +257,16 @@ class Layer(ABC):
         """The bytes of the buffers of `planned`."""
         return 0
 
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
-        """The most bytes that `forward` of `planned`, or `vjp` where it goes `back`, has allocated at once."""
-        return (self.vjp_bytes if back else self.forward_bytes)(n, i, o, itemsize, out=True)
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """The most bytes that `forward`, and that `vjp`, of `planned` has allocated at once beside these buffers."""
+        return (
+            self.forward_bytes(n, i, o, itemsize, out=True),
+            self.vjp_bytes(n, i, o, itemsize, out=True),
+        )
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
+        return 0
 
     @abstractmethod
     def output_width(self, input_width: int) -> int:
@@ -284,6 +311,10 @@ class Layer(ABC):
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
         return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def entered_numbers(self) -> tuple[int, ...]:
+        """Of every u of one sample that parameters enter through (`EinsumFactor.through`), how many numbers it has."""
+        return ()
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The bytes of what `parameter_factors` allocates, where they matter."""

@@ -154,19 +154,19 @@ class Normalisation(Layer):
         """h, a product of the same size, and r of every group."""
         return (2 * n * o + self._groups(n)) * itemsize
 
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
-        """Means of every group, sums of every feature; where one of few numbers is broadcast, a piece of it."""
-        means = self._groups(n) * (1 + back) + self.features * back
-        return (means + self._ones(n)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """Means of every group, sums of every feature; of what is broadcast, a piece."""
+        groups, shared = self._groups(n), self._ones(n) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+        return shared + 2 * groups * itemsize, shared + 2 * (groups + self.features) * itemsize
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The buffers, and y."""
-        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize, back=False)
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[0]
         return own + (0 if out else n * o * itemsize)
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The buffers, and dx."""
-        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize, back=True)
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[1]
         return own + (0 if out else n * o * itemsize)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:

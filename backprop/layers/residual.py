@@ -292,9 +292,10 @@ class Residual(Layer):
             n * (a + b) * itemsize + layer.planned_bytes(n, a, b, itemsize) for layer, a, b in self.sized
         )
 
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int, *, back: bool) -> int:
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
         """The most of a layer inside."""
-        return max(layer.planned_call_bytes(n, a, b, itemsize, back=back) for layer, a, b in self.sized)
+        calls = [layer.planned_call_bytes(n, a, b, itemsize) for layer, a, b in self.sized]
+        return max(forward for forward, _ in calls), max(vjp for _, vjp in calls)
 
     def planned(self, n: int, dtype: DType) -> Layer:
         """With buffers for what the layers inside make, kept from `forward` to `vjp`."""

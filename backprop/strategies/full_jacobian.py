@@ -92,7 +92,11 @@ class FullJacobian(Strategy[Plan]):
         return Cost(
             flops=network.forward_flops(n) + n * flops,
             bytes_moved=size * n * moved,
-            peak_bytes=size * (factors + jacobians + 2 * weights + network.units + transient),
+            peak_bytes=size * (factors + jacobians + 2 * weights)
+            + max(
+                network.evaluation_bytes(1, size),
+                size * network.units + max(size * transient, *_local_bytes(network, size)),
+            ),
             forward_calls=1,
         )
 
@@ -145,6 +149,11 @@ class FullJacobian(Strategy[Plan]):
                 else:
                     factors.insert(0, jacobian)
         return float(network.loss_function.value(steps[-1].y, label))
+
+
+def _local_bytes(network: Network, size: int) -> list[int]:
+    """The most bytes that the Jacobians of every layer allocate beside the matrices."""
+    return [layer.jacobian_bytes(1, i, o, size) for layer, i, o in network.sized]
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:

@@ -59,7 +59,8 @@ class LayerwiseVJP(Strategy[Plan]):
         return Cost(
             flops=network.forward_flops(n) + sum(layer.parts_flops(n, i, o) for layer, i, o in network.sized),
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
-            peak_bytes=size * (activations + weights) + max(loss, vjp),
+            peak_bytes=size * weights
+            + max(network.evaluation_bytes(n, size), size * activations + max(loss, vjp)),
             forward_calls=1,
         )
 

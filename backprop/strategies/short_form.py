@@ -96,9 +96,13 @@ class ShortForm(Strategy[Plan]):
             outputs.append(outputs[-1] if shared else aligned_empty((batch_size, step.o), dtype))
             deltas.append(aligned_empty((batch_size, step.i), dtype) if k > 0 and _has_delta(step) else None)
         gradient = Parameters.zeros(network.layout, dtype)
-        layers = [layer.planned(batch_size, dtype) for layer in network.layers]
-        if not self.dense:
-            layers[0] = zero_inputs.without_zeros(network.layers[0], batch_size, dtype)
+        first, *others = network.layers
+        layers = [
+            first.planned(batch_size, dtype)
+            if self.dense
+            else zero_inputs.without_zeros(first, batch_size, dtype),
+            *(layer.planned(batch_size, dtype) for layer in others),
+        ]
         return Plan(network, tuple(layers), outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
@@ -141,20 +145,21 @@ def _has_delta(step: Sized) -> bool:
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes allocated at once in a call, beside the plan: by a layer, or by the loss.
 
-    The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
+    The gradient (n, c) of a loss that does not write it into a buffer lives until a layer with a delta of its own is
+    passed.
     """
     output = n * network.classes
     if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
-    forward = (layer.planned_call_bytes(n, i, o, size, back=False) for layer, i, o in network.sized)
+    last = max((k for k, step in enumerate(network.sized) if _has_delta(step)), default=0)
+    calls = [layer.planned_call_bytes(n, i, o, size) for layer, i, o in network.sized]
     backward = (
-        layer.planned_call_bytes(n, i, o, size, back=True) + (delta if k >= last else 0)
-        for k, (layer, i, o) in enumerate(network.sized)
+        (vjp if k > 0 or layer.parameter_shapes() else 0) + (delta if k >= last else 0)
+        for k, (layer, (_, vjp)) in enumerate(zip(network.layers, calls, strict=True))
     )
-    return max(loss, *forward, *backward)
+    return max(loss, *(forward for forward, _ in calls), *backward)
 
 
 STRATEGIES = (ShortForm(), ShortForm(dense=True))

@@ -122,7 +122,8 @@ def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share:
         for name, factor in layer.parameter_factors(own, x, y).items():
             jacobian, gradient = plan.jacobians[k][name], plan.local_gradient[k][name]
             _renew(jacobian, factor, _axes(factor, gradient.shape, y.shape[1]), len(row))
-            gradient += (_padded(row, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
+            entered = row if factor.through is None else _chain(row, factor.through, factor.entered)
+            gradient += (_padded(entered, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
         if k > 0:
             row = _chain(row, layer.input_factor(own, x, y), x.shape[1])
     return share * float(network.loss_function.value(steps[-1].y, block.labels))
@@ -203,9 +204,11 @@ def _chain(row: Array, factor: EinsumFactor, i: int) -> Array:
     """dL/dx (n, i) = dL/dy · ∂y/∂x for all samples."""
     from scipy import sparse
 
+    if factor.through is not None:
+        row = _chain(row, factor.through, factor.entered)
     n, operand = len(row), factor.operand
-    if factor.inputs is not None:
-        return _windows_chain(row, factor, i)
+    if factor.result is not None:
+        return _by_letters(row, factor, i)
     if factor.subscripts == "io":  # 1ₙ ⊗ Wᵀ, whose one block is not sparse
         dense: Array = row @ operand.T
         return dense
@@ -221,25 +224,28 @@ def _chain(row: Array, factor: EinsumFactor, i: int) -> Array:
     return chained.reshape(n, -1)
 
 
-def _windows_chain(row: Array, factor: EinsumFactor, i: int) -> Array:
-    """The same of a factor that says which input each of its numbers belongs to: every row of ∂y/∂x has as many.
+def _by_letters(row: Array, factor: EinsumFactor, i: int) -> Array:
+    """The same of a factor whose letters, or `inputs`, say where its numbers stand: every row of ∂y/∂x has as many.
 
     One more column, for none, takes those that belong to no input. Where the factor is the same for all samples, its
     matrix (o, i) is stored once; else there is a row for every sample and output.
     """
     from scipy import sparse
 
-    assert factor.inputs is not None
     assert factor.shape is not None
     assert factor.result is not None
     outputs = dict(zip(factor.outputs, factor.shape, strict=True))
-    made = dict(zip(factor.result, factor.inputs.shape, strict=True))
+    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+    inputs = factor.inputs
+    if inputs is None:
+        inputs = np.arange(i).reshape([known[letter] for letter in factor.result])
+    made = dict(zip(factor.result, inputs.shape, strict=True))
     window = {letter: size for letter, size in made.items() if letter not in outputs}
     samples = {"n": len(row)} if "n" in factor.subscripts else {}
     axes = samples | outputs | window
     order, shape = [*axes], tuple(axes.values())
     columns = np.empty(shape, np.int32)
-    columns[...] = _arranged(factor.inputs, [*made], order)
+    columns[...] = _arranged(inputs, [*made], order)
     blocks = math.prod(samples.values())
     columns.reshape(blocks, -1)[...] += np.arange(blocks, dtype=np.int32)[:, None] * (i + 1)
     numbers = np.empty(shape, row.dtype)
@@ -263,20 +269,25 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
     numbers = [network.loss_function.temporaries * n * network.classes]
     for k, (layer, i, o) in enumerate(network.sized):
-        own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size
+        entered = layer.entered_numbers()
+        # scipy transposes ∂y/∂u, a dense block for every sample, to multiply it from the left
+        through = n * (o + 1) * max(entered, default=0)
+        own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size + through
         numbers += [own + math.prod(shape) for shape in layer.parameter_shapes().values()]
         if k == 0:
             continue
         if isinstance(layer, Linear):
             numbers.append(n * (o + i))
-        elif layer.input_products(i, o) != i:
-            blocks = 1 if layer.parameter_shapes() else n
-            stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
-            numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
         elif isinstance(layer, Elementwise):
             numbers.append(4 * n * o)  # the slope as a layer and as scipy has it
-        else:
-            numbers.append(n * o + 2 * n * o * i)  # blocks, and what they are made from or transposed to
+        elif layer.input_nonzeros(i, o) < i * o:
+            by_sample = layer.input_factor_bytes(n, i, o, size) and not layer.parameter_shapes()
+            blocks = n if by_sample else 1
+            stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
+            numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
+        else:  # blocks, and what they are made from or transposed to
+            made = layer.input_factor_bytes(n, i, o, size) // size
+            numbers.append(n * o + max(2 * n * o * i, made + through))
     return size * max(numbers)
 
 

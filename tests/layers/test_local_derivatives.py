@@ -50,6 +50,9 @@ any_layer = st.sampled_from([name for name in LAYERS if "norm" not in name and n
 
 STEP = 1e-30
 
+STEEP = {"attention": 16}
+"""How much larger the rounding of a layer is than its results: that of scores of about 16, before exp is taken."""
+
 
 def assert_close(got, expected, dtype, scale=1.0):
     """Equal within rounding: a small multiple of eps, relative to the numbers that were added up."""
@@ -63,9 +66,9 @@ def assert_close(got, expected, dtype, scale=1.0):
 
 def dense_input_factor(case):
     """The operand of einsum with every axis written out, (n, o, i), by the rule of its docstring."""
-    factor, (n, o) = case.layer.input_factor(*case.arguments), case.y.shape
-    identity = factor.split(np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o)))
-    return factor.gathered(np.einsum(factor.input_rule, identity, factor.operand), case.x.shape[1])
+    n, o = case.y.shape
+    identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
+    return case.layer.input_factor(*case.arguments).chain(identity, case.x.shape[1])
 
 
 def dense_parameter_factors(case):
@@ -73,9 +76,7 @@ def dense_parameter_factors(case):
     n, o = case.y.shape
     identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
     return {
-        name: np.einsum(factor.parameter_rule, factor.split(identity), factor.operand).reshape(
-            n, o, *case.params[name].shape
-        )
+        name: factor.chain(identity, case.params[name].size, of_parameter=True).reshape(n, o, *case.params[name].shape)
         for name, factor in case.layer.parameter_factors(*case.arguments).items()
     }
 
@@ -136,31 +137,37 @@ def check_all_forms(case):
         check_products(case)
         return
     params, x = case.wide
-    size = max(1.0, np.abs(x).max() * (case.x.shape[1] if params else 1))
+    steep = STEEP.get(layer.name, 1)
+    size = steep * max(1.0, np.abs(x).max() * (case.x.shape[1] if params else 1))
     assert_close(case.y, case.oracle(params, x), dtype, size)
 
     by_input, by_parameter = oracle_jacobians(case)
-    assert_close(layer.input_jacobian(*case.arguments), by_input, dtype)
-    assert_close(dense_input_factor(case), by_input, dtype)
+    assert_close(layer.input_jacobian(*case.arguments), by_input, dtype, steep)
+    assert_close(dense_input_factor(case), by_input, dtype, steep)
     dense, factors = layer.parameter_jacobians(*case.arguments), dense_parameter_factors(case)
     assert dense.keys() == factors.keys() == by_parameter.keys() == layer.parameter_shapes().keys()
     for name, expected in by_parameter.items():
-        assert_close(dense[name], expected, dtype)
-        assert_close(factors[name], expected, dtype)
+        assert_close(dense[name], expected, dtype, steep)
+        assert_close(factors[name], expected, dtype, steep)
 
     dy = random_like(case.y, 2)
     dx, dparams = layer.vjp(*case.arguments, dy)
-    terms = np.einsum("no,noi->ni", np.abs(dy.astype(float)), np.abs(by_input)).max()
+    terms = steep * np.einsum("no,noi->ni", np.abs(dy.astype(float)), np.abs(by_input)).max()
     spread = 1 + terms if layer.name != "softmax" else 1 + np.abs(dy).sum()
     assert_close(dx, np.einsum("no,noi->ni", dy.astype(float), by_input), dtype, spread)
     for name, expected in by_parameter.items():
         terms = np.einsum("no,no...->...", np.abs(dy.astype(float)), np.abs(expected)).max()
-        assert_close(dparams[name], np.einsum("no,no...->...", dy.astype(float), expected), dtype, 1 + terms)
+        assert_close(
+            dparams[name],
+            np.einsum("no,no...->...", dy.astype(float), expected),
+            dtype,
+            steep * (1 + terms),
+        )
 
     direction = random_like(case.x, 3)
     own = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
     expected = np.einsum("noi,ni->no", by_input, direction.astype(float))
-    terms = 1 + np.einsum("noi,ni->no", np.abs(by_input), np.abs(direction.astype(float))).max()
+    terms = steep + np.einsum("noi,ni->no", np.abs(by_input), np.abs(direction.astype(float))).max()
     for name, tensor in own.items():
         jacobian, moved = by_parameter[name], tensor.astype(float)
         expected = expected + np.tensordot(jacobian, moved, tensor.ndim)
@@ -187,7 +194,7 @@ def test_jvp_agrees_with_the_complex_step(name, shape):
     dparams = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
     shifted = {name: tensor + 1j * STEP * dparams[name] for name, tensor in case.params.items()}
     expected = case.layer.forward(shifted, case.x + 1j * STEP * dx).imag / STEP
-    assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8)
+    assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8 * STEEP.get(case.layer.name, 1))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -275,24 +282,6 @@ def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
 
 @every_dtype
 @every_shape
-def test_a_layer_with_buffers_gives_what_it_gives_without(name, dtype, shape):
-    case = layer_case(name, random_input(*shape, dtype))
-    planned = case.layer.planned(len(case.x), case.x.dtype)
-    for x in (case.x[::-1].copy(), case.x):
-        y, dy = case.layer.forward(case.params, x), random_like(case.y, 2)
-        out, dparams = np.empty_like(y), {key: np.empty_like(value) for key, value in case.params.items()}
-        assert planned.forward(case.params, x, out=out) is out
-        assert_close(out, y.astype(float), dtype)
-        got, own = planned.vjp(
-            case.params, x, out, dy, input_needed=True, out=np.empty_like(x), dparams=dparams
-        )
-        expected, expected_own = case.layer.vjp(case.params, x, y, dy)
-        for first, second in ((got, expected), *((own[key], expected_own[key]) for key in own)):
-            assert_close(first, second.astype(float), dtype)
-
-
-@every_dtype
-@every_shape
 def test_the_way_through_the_parts_leads_to_the_closed_form(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
     dy = random_like(case.y, 2)
@@ -315,6 +304,27 @@ def test_a_form_that_a_layer_says_it_lacks_is_declined_in_a_sentence(name):
     for form, reason in case.layer.lacks.items():
         with pytest.raises(UnsupportedError, match=re.escape(reason)):
             getattr(case.layer, form)(*case.arguments)
+
+
+@every_layer
+@every_dtype
+def test_a_layer_with_buffers_of_its_own_gives_the_same_for_one_batch_after_another(name, dtype):
+    cases = [layer_case(name, random_input(5, 3, dtype, seed=seed), seed=seed) for seed in (5, 6)]
+    layer, (n, o), i = cases[0].layer, cases[0].y.shape, cases[0].x.shape[1]
+    planned = layer.planned(n, np.dtype(dtype))
+    out, dx = np.full((n, o), np.nan, dtype), np.full((n, i), np.nan, dtype)
+    dparams = {name: np.full(shape, np.nan, dtype) for name, shape in layer.parameter_shapes().items()}
+    for case in (*cases, cases[0]):
+        y = planned.forward(case.params, case.x, out=out)
+        assert_close(y, case.y, dtype, 1 + np.abs(case.x).max() * i)
+        dy = random_like(case.y, 2)
+        expected, expected_own = layer.vjp(*case.arguments, dy)
+        given = case.params, case.x, y, dy
+        got, own = planned.vjp(*given, input_needed=True, out=dx, dparams=dparams)
+        scale = 1 + i * o * max(1.0, np.abs(case.x).max())
+        assert_close(got, expected, dtype, scale)
+        for name in expected_own:
+            assert_close(own[name], expected_own[name], dtype, scale)
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name not in WITHOUT_JACOBIAN])
