@@ -81,7 +81,9 @@ class Attention(Remembering[Found]):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for tokens of that shape; raises `NetworkError` for what it does not take."""
         if numbers or options.keys() - {"heads", "causal", "key"} or options.get("causal", True) is not True:
-            raise NetworkError("A layer attention is written as attention, or attention,heads=4,causal,key=32.")
+            raise NetworkError(
+                "A layer attention is written as attention, or attention,heads=4,causal,key=32."
+            )
         tokens, features = tokens_of(shape, cls.name)
         heads = whole(cls.name, "heads", options.get("heads", 1.0))
         key = whole(cls.name, "a key of", options.get("key", float(features)))
@@ -167,7 +169,9 @@ class Attention(Remembering[Found]):
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """Weights uniform with the variance 2/(inputs + outputs) (Glorot and Bengio 2010), biases zero."""
         return {
-            name: rng.uniform(-1, 1, shape) * math.sqrt(6 / sum(shape)) if len(shape) == 2 else np.zeros(shape)
+            name: rng.uniform(-1, 1, shape) * math.sqrt(6 / sum(shape))
+            if len(shape) == 2
+            else np.zeros(shape)
             for name, shape in self.parameter_shapes().items()
         }
 
@@ -198,9 +202,9 @@ class Attention(Remembering[Found]):
         p = np.matmul(q, k.swapaxes(-1, -2), out=memory.p)
         if self.causal:
             np.copyto(p, -np.inf, where=self.hidden)
-        p -= p.max(axis=-1, keepdims=True)
+        p -= p.max(axis=3, keepdims=True)
         np.exp(p, out=p)
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= p.sum(axis=3, keepdims=True)
         np.matmul(p, v, out=self.by_head(memory.a))
         y = np.matmul(memory.a, params["Wo"], out=out.reshape(-1, self.features))
         y += params["bo"]

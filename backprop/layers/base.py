@@ -301,8 +301,8 @@ class Layer(ABC):
         return i * o
 
     def input_products(self, i: int, o: int) -> int:
-        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
-        return i
+        """The numbers that the rule of `input_factor` makes of a row ∂L/∂y to be gathered; 0 where it makes ∂L/∂x."""
+        return 0
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The bytes of what `input_factor` allocates, where they matter."""
@@ -319,6 +319,11 @@ class Layer(ABC):
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The bytes of what `parameter_factors` allocates, where they matter."""
         return 0
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The most bytes that `jvp` has allocated at once: of one direction with θ̇, or of many without."""
+        rows = n * (directions or 1)
+        return (2 * rows * o + rows) * itemsize
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

@@ -224,4 +224,3 @@ class LSTM(Recurrent[Cells]):
 
 def _sigmoid(np: Any, z: Any) -> Any:
     return 0.5 * (1 + np.tanh(z / 2))
-

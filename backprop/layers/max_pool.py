@@ -122,6 +122,15 @@ class MaxPool(Pooling):
         for first in range(0, n, samples):
             yield slice(first, first + samples)
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """Which entries are the largest, and ẏ."""
+        return n * o * (self.entries + itemsize * (directions or 1))
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """Of a block of samples the largest of every row, or ∂L/∂ them."""
+        numbers = self._samples(n, itemsize) * self._row_numbers
+        return numbers * itemsize, numbers * itemsize + ufunc_buffer_bytes(numbers, itemsize)
+
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """Which entries are the largest, as truth values and as numbers."""
         return n * o * self.entries * (1 + itemsize) + self.windows.inputs_bytes

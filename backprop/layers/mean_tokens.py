@@ -1,6 +1,6 @@
 """The mean of all tokens, one token for a sample: y[n,d] = 1/t Σ_t x[n,t,d].
 
-    ∂y[n,d]/∂x[n,t,d′] = δ[d,d′]/t        VJP: dx[n,t,d] = dy[n,d]/t        JVP: ẏ = 1/t Σ_t ẋ_t
+∂y[n,d]/∂x[n,t,d′] = δ[d,d′]/t        VJP: dx[n,t,d] = dy[n,d]/t        JVP: ẏ = 1/t Σ_t ẋ_t
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the layers over a sequence share: the inputs (n, t d) of a sample are t tokens, or steps, of d numbers each.
 
-    1x28x28 is taken as 28 tokens of 28 numbers: the rows of an image
+1x28x28 is taken as 28 tokens of 28 numbers: the rows of an image
 """
 
 from __future__ import annotations

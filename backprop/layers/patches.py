@@ -59,7 +59,9 @@ class Patches(WithoutParameters):
         Raises `NetworkError` for inputs that are no image, or that do not divide into such patches.
         """
         if len(numbers) > 1 or options:
-            raise NetworkError("A layer patches is written with the side of a patch, as patches7, or as tokens.")
+            raise NetworkError(
+                "A layer patches is written with the side of a patch, as patches7, or as tokens."
+            )
         if len(shape) not in (2, 3):
             raise NetworkError(
                 f"The layer patches got inputs of the shape {'x'.join(map(str, shape))}; expected an image, such as "

@@ -228,9 +228,7 @@ class Recurrent(Remembering[StatesT]):
         }
 
     def _after(self, subscripts: str, operand: Array, result: str, through: EinsumFactor) -> EinsumFactor:
-        return EinsumFactor(
-            subscripts, operand, "tg", (self.tokens, self.width), result, through=through
-        )
+        return EinsumFactor(subscripts, operand, "tg", (self.tokens, self.width), result, through=through)
 
     # Costs
 

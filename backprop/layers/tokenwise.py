@@ -81,7 +81,9 @@ class Tokenwise(OverTokens):
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Σi x[n,t,i] W[i,o] + b[o]."""
-        return np.asarray(np.einsum("nti,io->nto", self.split(x), params["W"]) + params["b"]).reshape(len(x), -1)
+        return np.asarray(np.einsum("nti,io->nto", self.split(x), params["W"]) + params["b"]).reshape(
+            len(x), -1
+        )
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (i, o) and b (o,), as of one token."""
@@ -97,9 +99,7 @@ class Tokenwise(OverTokens):
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """Those of a linear layer for n t samples."""
-        return self.linear.vjp_flops(
-            n * self.tokens, self.features, self.outputs, input_needed=input_needed
-        )
+        return self.linear.vjp_flops(n * self.tokens, self.features, self.outputs, input_needed=input_needed)
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The bias is added in place, row by row."""

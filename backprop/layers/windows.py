@@ -21,6 +21,9 @@ from backprop.layers.base import Shape, WithoutParameters
 
 Slices = tuple[slice, slice]
 
+BLOCK_BYTES = 1 << 19
+"""Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
+
 _INDEX_BYTES = np.dtype(np.intp).itemsize
 
 
