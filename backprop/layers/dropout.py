@@ -105,6 +105,10 @@ class Dropout(WithoutParameters):
         """The numbers drawn, in float64, and what is kept; then the mask, and y."""
         return n * o * max(9, 1 + itemsize * (1 if out else 2))
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The numbers drawn, or the mask and its product with every direction."""
+        return n * o * max(9, (1 + (directions or 1)) * itemsize)
+
     def input_nonzeros(self, i: int, o: int) -> int:
         """The diagonal."""
         return o

@@ -278,13 +278,31 @@ class Residual(Layer):
         return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobians, and those of two layers inside that they are made of."""
-        inside = sum(n * o * (a + b) for _, a, b in self.sized)
-        return (n * sum(self.parameter_nonzeros(i, o).values()) + inside) * itemsize
+        """The Jacobians, those of the outputs by what every layer inside makes, and the largest inside."""
+        inside = max(
+            b * math.prod(shape)
+            for layer, _, b in self.sized
+            for shape in (*layer.parameter_shapes().values(), ())
+        )
+        own = sum(self.parameter_nonzeros(i, o).values()) + inside
+        return n * own * itemsize + self.input_factor_bytes(n, i, o, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobian, and those inside."""
-        return n * o * (2 * i + sum(a + b for _, a, b in self.sized)) * itemsize
+        """The Jacobian, and those of the outputs by what every layer inside makes."""
+        return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """As the factors."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """What the layers inside make, and a JVP of one of them with its tangent."""
+        rows = n * (directions or 1)
+        alive = [
+            rows * a * itemsize + layer.jvp_bytes(n, a, b, itemsize, directions=directions)
+            for layer, a, b in self.sized
+        ]
+        return sum(n * b * itemsize for _, _, b in self.sized) + max(*alive, 2 * rows * o * itemsize)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """An output and a dx of every layer inside, and what those plan themselves."""
