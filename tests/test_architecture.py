@@ -155,9 +155,7 @@ def test_no_concrete_method_is_overridden(kind):
             continue
         for name, inherited in vars(base).items():
             is_code = inspect.isfunction(inherited) or isinstance(inherited, (property, classmethod))
-            is_optional = (
-                base is Layer
-            )  # what a layer may say of itself, and most do not, has a default there
+            is_optional = base is Layer  # there, what most layers do not say of themselves has a default
             if is_code and not is_optional and not getattr(inherited, "__isabstractmethod__", False):
                 assert name not in vars(kind), f"{kind.__name__} overrides {base.__name__}.{name}"
 

@@ -202,9 +202,9 @@ class Attention(Remembering[Found]):
         p = np.matmul(q, k.swapaxes(-1, -2), out=memory.p)
         if self.causal:
             np.copyto(p, -np.inf, where=self.hidden)
-        p -= p.max(axis=-1, keepdims=True)
+        p -= p.max(axis=3, keepdims=True)
         np.exp(p, out=p)
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= p.sum(axis=3, keepdims=True)
         np.matmul(p, v, out=self.by_head(memory.a))
         y = np.matmul(memory.a, params["Wo"], out=out.reshape(-1, self.features))
         y += params["bo"]
