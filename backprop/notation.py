@@ -25,7 +25,7 @@ NETWORKS: dict[str, str] = {
     "mlp-bn": "784 256 batch-norm relu 256 batch-norm relu 10",
     "resmlp-ln": "784 128 residual(layer-norm 128 gelu 128) residual(layer-norm 128 gelu 128) layer-norm 10",
     "rows-lstm": "28x28 lstm64 10",
-    "patches-attention": "28x28 patches7 tokenwise64 attention,heads=4 relu mean-tokens 10",
+    "patches-attention": "28x28 patches7 tokenwise64 positions residual(attention,heads=4) relu mean-tokens 10",
 }
 """Networks that are known by a name, with the text of their layers."""
 

@@ -9,6 +9,8 @@ The softmax of the whole block in closed form, and the row sums Σ p dp without 
 
     da = dy Woᵀ    dv = pᵀ da    ds = p ∘ (da vᵀ - Σ_e da a)    dq = ds k    dk = dsᵀ q    dx = dq Wqᵀ + dk Wkᵀ + dv Wvᵀ
 
+bk moves every s of a row alike, which a softmax does not see: its gradient is zero, to rounding.
+
 Wq, Wk, Wv, Wo are used by every token and have one gradient, a product over the tokens of all samples: dWq = Xᵀ dQ.
 """
 
