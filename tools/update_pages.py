@@ -149,6 +149,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/peers/results.csv": lambda path: table(
         row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
     ),
+    "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
