@@ -32,6 +32,9 @@ _BLOCK_BYTES = 3 * 2**16
 _FEWEST_ROWS = 40
 """Fewer rows take longer to begin than they save."""
 
+_COLUMNS = 64
+"""Fewer columns are multiplied below the processor's speed."""
+
 LARGEST_THREADED_BATCH = 8
 """Blocks are multiplied by one thread: beyond this batch several threads multiply all rows in less time."""
 
@@ -62,6 +65,19 @@ def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
 
 def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
     return min(unpacked_rows(layer, n) or layer.inputs, _BLOCK_BYTES // (layer.outputs * itemsize))
+
+
+def tile_rows(layer: Linear, n: int) -> int | None:
+    """The most rows that `multiply_in_tiles` leaves unpacked for a batch of n; None where that does not pay."""
+    pays = layer.outputs % _COLUMNS == 0 and unpacked_rows(layer, n) is not None
+    return _LARGEST_PRODUCT // (n * _COLUMNS) if pays else None
+
+
+def multiply_in_tiles(left: Array, right: Array, *, out: Array) -> None:
+    """left right into `out`, where it would be packed some columns of `right` and `out` at a time, both contiguous."""
+    if left.size * right.shape[1] > _LARGEST_PRODUCT:
+        right, out = (one.reshape(len(one), -1, _COLUMNS).swapaxes(0, 1) for one in (right, out))
+    np.matmul(left, right, out=out)
 
 
 def blocks(count: int, rows: int) -> Iterator[slice]:

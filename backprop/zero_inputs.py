@@ -173,7 +173,7 @@ class ZeroInputs:
 def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
     """The rows of a block; a large batch has longer blocks, since every block costs a sum over the outputs."""
     fitting = max(_BLOCK_BYTES // (layer.outputs * itemsize), 2 * n, 1)
-    return min(layer.inputs + 1, fitting, small_products.unpacked_rows(layer, n) or fitting)
+    return min(layer.inputs + 1, fitting, small_products.tile_rows(layer, n) or fitting)
 
 
 @final
@@ -188,6 +188,7 @@ class Gathered:
     def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
         rows = _block_rows(layer, n, dtype.itemsize)
         self._layer = layer
+        self._in_tiles = small_products.tile_rows(layer, n) is not None
         self._inputs = aligned_empty((n * (layer.inputs + 1),), dtype)
         self._rows = aligned_empty((rows, layer.outputs), dtype)  # of W going forward, of dL/dW back
         self._part = aligned_empty((n, layer.outputs), dtype) if rows <= layer.inputs else None
@@ -211,21 +212,31 @@ class Gathered:
             if block.stop == len(self._chosen):
                 rows[-1] = params["b"]
             if block.start == 0:
-                np.matmul(self._x[:, block], rows, out=out)
+                self._multiply(self._x[:, block], rows, out=out)
             else:
                 assert self._part is not None
-                np.add(out, np.matmul(self._x[:, block], rows, out=self._part), out=out)
+                self._multiply(self._x[:, block], rows, out=self._part)
+                np.add(out, self._part, out=out)
 
     def gradient(self, dy: Array, *, weights: Array, bias: Array) -> None:
         """The rows of dL/dW of the selected inputs, and dL/db."""
         for block in self._blocks():
             chosen = self._chosen[block]
             rows = self._rows[: len(chosen)]
-            self._layer.weight_gradient(self._x[:, block], dy, out=rows)
+            if self._in_tiles:
+                self._multiply(self._x[:, block].T, dy, out=rows)
+            else:
+                self._layer.weight_gradient(self._x[:, block], dy, out=rows)
             if block.stop == len(self._chosen):
                 bias[...] = rows[-1]
                 chosen, rows = chosen[:-1], rows[:-1]
             weights[chosen] = rows
+
+    def _multiply(self, left: Array, right: Array, *, out: Array) -> None:
+        if self._in_tiles:
+            small_products.multiply_in_tiles(left, right, out=out)
+        else:
+            np.matmul(left, right, out=out)
 
     def _blocks(self) -> Iterator[slice]:
         return small_products.blocks(len(self._chosen), len(self._rows))
