@@ -74,7 +74,7 @@ def tile_rows(layer: Linear, n: int) -> int | None:
 
 
 def multiply_in_tiles(left: Array, right: Array, *, out: Array) -> None:
-    """left right into `out`, where it would be packed some columns of `right` and `out` at a time, both contiguous."""
+    """left right into `out`; what OpenBLAS would pack, some columns of the contiguous `right` and `out` at a time."""
     if left.size * right.shape[1] > _LARGEST_PRODUCT:
         right, out = (one.reshape(len(one), -1, _COLUMNS).swapaxes(0, 1) for one in (right, out))
     np.matmul(left, right, out=out)

@@ -97,7 +97,7 @@ class Stopwatch:
             # Of what is gathered from, only what is taken is read.
             operands = [result, result] if name == "take" else [*arguments, result]
             part.bytes += sum(one.nbytes for one in operands if isinstance(one, np.ndarray))
-            part.flops += 2 * arguments[0].size * result.shape[-1] if name == "matmul" else 0
+            part.flops += 2 * arguments[0].shape[-1] * result.size if name == "matmul" else 0
             self._inside[-1] += time.perf_counter_ns() - enter
             return result
 

@@ -33,6 +33,21 @@ def test_inputs_that_are_left_out_are_parts_of_their_own_and_save_products():
     assert flops[0] < 0.8 * flops[1]
 
 
+def test_a_product_in_tiles_counts_as_the_whole_one(monkeypatch):
+    monkeypatch.setattr(blas, "leaves_small_products_unpacked", lambda: True)
+    with blas.limited_to(1):
+        counted = [
+            sum(
+                part.flops
+                for part in parts_of(
+                    "short-form-dense", Scenario.of(LARGE, n, "float32"), "sample", 0
+                ).values()
+            )
+            for n in (32, 64)
+        ]
+    assert 2 * counted[0] == counted[1]
+
+
 def test_after_it_numpy_is_numpy_again():
     parts_of("short-form", Scenario.of(SMALL, 4, "float64"), "sample", 0)
     assert zero_inputs.np is linear.np is np
