@@ -67,6 +67,10 @@ class NonFiniteError(BackpropError, ValueError):
     """NaN or infinity where finite numbers are needed."""
 
 
+class WholeNumberError(BackpropError, ValueError):
+    """Numbers that are to be whole and in a range, such as the words of an embedding, and are not."""
+
+
 class OverflowedError(BackpropError, ArithmeticError):
     """A loss or gradient that is not finite although parameters and inputs are: a number overflowed on the way."""
 

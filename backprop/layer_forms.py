@@ -19,6 +19,9 @@ from backprop.network import Network
 
 def lacking(network: Network, dtype: DType, *forms: str) -> str | None:
     """The first layer without one of the forms (`vjp`, `jvp`, …), in words; None where all have all of them."""
+    reason = _without(network, *forms)
+    if reason is not None:
+        return reason
     for layer, i, o in _outside(network):
         for form in forms:
             _, reason = _asked(layer, form, i, o, dtype)
@@ -32,11 +35,15 @@ def strange_factors(
 ) -> str | None:
     """The first layer whose einsum factors are missing or have other axes than those named; None for no such layer.
 
-    A parameter's factor also has to give the parameter's shape: (i, o) where it has an axis i, else (o,).
+    A parameter's factor also has to give the parameter's shape: (i, o) where it has an axis i, else (o,). A factor
+    that names the axes of its result says how it is multiplied.
     """
+    reason = _without(network, "input_factor", "parameter_factors")
+    if reason is not None:
+        return reason
     for layer, i, o in _outside(network):
         factor, reason = _asked(layer, "input_factor", i, o, dtype)
-        if reason is None and factor is not None and factor.subscripts not in by_input:
+        if reason is None and factor is not None and not _known(factor, by_input):
             reason = _axes(f"∂y/∂x of the layer {layer.name}", factor, by_input)
         if reason is not None:
             return reason
@@ -45,7 +52,7 @@ def strange_factors(
             return reason
         for name, shape in layer.parameter_shapes().items():
             own = (factors or {}).get(name)
-            if own is None:
+            if own is None or own.result is not None:
                 continue
             what = f"∂y/∂{name} of the layer {layer.name}"
             if own.subscripts not in by_parameter:
@@ -54,6 +61,27 @@ def strange_factors(
             if made != shape:
                 return f"{what} makes a gradient of the shape {made}, and {name} has the shape {shape}"
     return None
+
+
+def couples_samples(network: Network) -> str | None:
+    """The first layer by which a batch cannot be split, in words; None for no such layer."""
+    for layer in network.layers:
+        if layer.couples_samples:
+            return f"the layer {layer.name} couples the samples of a batch: {layer.couples_samples}"
+    return None
+
+
+def _without(network: Network, *forms: str) -> str | None:
+    """The first layer that says itself that it lacks one of the forms, and why."""
+    for layer in network.layers:
+        for form in forms:
+            if form in layer.lacks:
+                return f"the layer {layer.name} has no {form}: {layer.lacks[form]}"
+    return None
+
+
+def _known(factor: EinsumFactor, axes: tuple[str, ...]) -> bool:
+    return factor.result is not None or factor.subscripts in axes
 
 
 def _axes(what: str, factor: EinsumFactor, known: tuple[str, ...]) -> str:

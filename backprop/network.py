@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-import re
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from backprop.arrays import MOST_ENTRIES, Array, DType, check_dtype
+from backprop.arrays import Array, DType, check_dtype
 from backprop.errors import (
     DtypeError,
     LabelError,
@@ -24,8 +24,10 @@ from backprop.errors import (
     ShapeError,
     shown,
 )
-from backprop.layers import Layer, Linear, find_activation
-from backprop.losses import Loss, make_loss
+from backprop.layers import Layer, Linear, Shape, find_activation
+from backprop.losses import Loss, MeanSquaredError, make_loss
+from backprop.mlp import mlp_layers, read_sizes
+from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
 
 
@@ -99,37 +101,18 @@ class Network:
         activations that make no network, `UnknownNameError` for a name that is not known, and `LoadError` for a
         class that cannot be loaded.
         """
-        if len(sizes) < 2:
-            raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
-        for size in sizes:
-            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise NetworkError(
-                    f"A size of the network is {shown(size)}; expected a whole number above zero."
-                )
-            if size > MOST_ENTRIES:
-                raise NetworkError(
-                    f"A size of the network is {shown(int(size))}; expected at most {MOST_ENTRIES:,}."
-                )
         loss_function = make_loss(loss)
-        one = None if isinstance(activation, list | tuple) else str(activation)
-        between = list(activation) if one is None else [one] * (len(sizes) - 2)
-        if len(between) != len(sizes) - 2:
-            raise NetworkError(
-                f"The network has {len(between)} activations; expected one for each of its {len(sizes) - 2} hidden "
-                "layers, or a single name."
-            )
-        hidden = [find_activation("activation", name) for name in between]
-        if one is not None and not hidden:
-            find_activation("activation", one)  # a name that nobody needs must be known, too
-        layers: list[Layer] = []
-        for (i, o), make in itertools.zip_longest(itertools.pairwise(int(size) for size in sizes), hidden):
-            layers.append(Linear(i, o, bias))
-            if make is not None:
-                layers.append(make(o))
-        needed = "softmax" if loss_function.needs_probabilities else loss_function.needs_output
-        last = output or needed or _NO_OUTPUT[0]
-        if last not in _NO_OUTPUT:
-            layers.append(find_activation("output", last)(int(sizes[-1])))
+        layers = mlp_layers(sizes, activation, _output(loss_function, output), bias=bias)
+        return cls(tuple(layers), loss_function)
+
+    @classmethod
+    def _of_layers(cls, layers: list[Layer], loss: str, output: str | None) -> Network:
+        """The network of these layers, with the output after them unless the last one is it."""
+        loss_function = make_loss(loss)
+        last = _output(loss_function, output)
+        if last is not None and (not layers or layers[-1].name != last):
+            shapes = cls(tuple(layers), MeanSquaredError()).widths  # raises where two layers do not fit
+            layers = [*layers, find_activation("output", last)(shapes[-1][1])]
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -142,22 +125,18 @@ class Network:
         output: str | None = None,
         bias: bool = True,
     ) -> Network:
-        """`Network.mlp` from a text such as `784-512-10`, or `784-64:tanh-32:relu-10` with activations by name.
+        """The network of a text, in one of two forms.
 
-        A hidden layer without a name has `activation`; a name after the last size is the output's. Raises
-        `NetworkError` for any other form, or for an output that is named twice.
+        `784-512-10` is `Network.mlp`, and so is `784-64:tanh-32:relu-10`, with activations by name: a hidden layer
+        without a name has `activation`; a name after the last size is the output's. `1x28x28 conv5x6 relu pool2 10`
+        gives the shape of a sample and every layer by itself (`backprop.notation`); `output`, or the layer that the
+        loss needs, follows unless it is there. The name of a known network, such as `lenet`, stands for its text.
+        Raises `NetworkError` for any other form, or for an output that is named twice.
         """
-        parts = [part.partition(":") for part in split_sizes(text)]
-        try:
-            sizes = [int(size) for size, _, _ in parts]
-        except ValueError:
-            raise NetworkError(f"The network is {shown(text)}; expected sizes such as 784-512-10.") from None
-        names = [name if colon else None for _, colon, name in parts]
-        if names[0] is not None or "" in names:
-            raise NetworkError(
-                f"The network is {shown(text)}; expected the name of an activation after the size of its layer, "
-                "such as 784-64:tanh-10."
-            )
+        text = with_name_read(text)
+        if is_layers(text):
+            return cls._of_layers(read_network(text), loss, output)
+        sizes, names = read_sizes(text)
         if names[-1] is not None and output is not None and names[-1] != output:
             raise NetworkError(
                 f"The network is {shown(text)} and its output {shown(output)}; expected one name for the output."
@@ -166,15 +145,21 @@ class Network:
         return cls.mlp(*sizes, activation=between, loss=loss, output=names[-1] or output, bias=bias)
 
     @cached_property
-    def widths(self) -> tuple[tuple[int, int], ...]:
-        """(i, o) of every layer; layers before the first linear one have its i."""
-        width = next(layer.inputs for layer in self.layers if isinstance(layer, Linear))
-        widths = []
+    def shapes(self) -> tuple[Shape, ...]:
+        """How a sample's numbers are arranged at the inputs and after every layer.
+
+        The inputs have the shape that the first layer is made for which says one.
+        """
+        given = (shape for layer in self.layers if (shape := layer.input_shape) is not None)
+        shapes = [next(given)]
         for layer in self.layers:
-            following = layer.output_width(width)
-            widths.append((width, following))
-            width = following
-        return tuple(widths)
+            shapes.append(layer.output_shape(shapes[-1]))
+        return tuple(shapes)
+
+    @cached_property
+    def widths(self) -> tuple[tuple[int, int], ...]:
+        """(i, o) of every layer."""
+        return tuple(itertools.pairwise(math.prod(shape) for shape in self.shapes))
 
     @cached_property
     def sized(self) -> tuple[Sized, ...]:
@@ -260,6 +245,14 @@ class Network:
             for k, (layer, i, o) in enumerate(short.sized)
         ]
         return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
+
+    def evaluation_bytes(self, batch_size: int, itemsize: int) -> int:
+        """Predicted peak bytes of `evaluate`, which keeps every output: beside them, what a layer allocates."""
+        n, kept, most = batch_size, 0, 0
+        for layer, i, o in self.sized:
+            kept += n * o * itemsize
+            most = max(most, kept + layer.forward_bytes(n, i, o, itemsize, out=True))
+        return most
 
     def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
         """For every layer, its own tensors by their local names."""
@@ -368,19 +361,33 @@ class Network:
         return tuple(dict.fromkeys(others))
 
     @property
-    def sizes(self) -> str:
-        """The sizes alone: `784-512-10`."""
-        linear = [layer for layer in self.layers if isinstance(layer, Linear)]
-        return "-".join(str(size) for size in [linear[0].inputs, *(layer.outputs for layer in linear)])
+    def all_sizes(self) -> tuple[int, ...]:
+        """The inputs, and the outputs of every layer that is linear or has another width: (784, 512, 10)."""
+        outputs = [o for layer, i, o in self.sized if i != o or isinstance(layer, Linear)]
+        return (self.inputs, *outputs)
 
     @property
-    def all_sizes(self) -> tuple[int, ...]:
-        """The sizes alone: (784, 512, 10)."""
-        return tuple(int(size) for size in self.sizes.split("-"))
+    def sizes(self) -> str:
+        """The sizes alone: `784-512-10`."""
+        return "-".join(map(str, self.all_sizes))
+
+    @property
+    def is_mlp(self) -> bool:
+        """Whether the network is one that `mlp` makes: linear layers, each with at most one activation after it."""
+        first, *others = self.layers
+        pairs = zip(self.layers, others, strict=False)
+        return isinstance(first, Linear) and all(
+            isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
+            for before, layer in pairs
+        )
 
     @property
     def text(self) -> str:
-        """The sizes and the activations as `parse` reads them; the loss and whether there are biases come beside."""
+        """The network as `parse` reads it; the loss and whether there are biases come beside."""
+        if not self.is_mlp:
+            needed = _output(self.loss_function, None)
+            is_implied = needed is not None and self.layers[-1].name == needed
+            return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
         parts: list[str] = []
         for layer in self.layers:
             if isinstance(layer, Linear):
@@ -390,18 +397,23 @@ class Network:
         return "".join(parts)
 
     def __str__(self) -> str:
+        if not self.is_mlp:
+            return f"{self.text} {self.loss_function.name}"
         has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts) + ("" if has_bias else " without biases")
 
 
-def split_sizes(text: str) -> list[str]:
-    """The parts of a text that `Network.parse` reads: ["784", "64:tanh", "10"]; a name may have hyphens, too."""
-    return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
+def _output(loss: Loss, output: str | None) -> str | None:
+    """The name of the layer after the last linear one: as it is asked for, or as the loss needs it."""
+    needed = "softmax" if loss.needs_probabilities else loss.needs_output
+    chosen = output or needed
+    return None if chosen in ("linear", "none") else chosen
 
 
-_NO_OUTPUT = ("linear", "none")
-"""The names for no activation after the last linear layer."""
+def _is_plain(layer: Layer) -> bool:
+    """Whether the layer's name says all of it: an activation, be it from outside."""
+    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
 
 
 def _as_array(kind: str, values: ArrayLike) -> Array:

@@ -18,6 +18,7 @@ import numpy as np
 from backprop import blas
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.layers import Layer, Linear, Tensors
+from backprop.layers.base import Planned
 
 _LARGEST_PRODUCT = 10**6
 """The most products that OpenBLAS sums without packing (`sgemm_small_kernel_permit_skylakex.c`)."""
@@ -39,9 +40,9 @@ LARGEST_THREADED_BATCH = 8
 """Blocks are multiplied by one thread: beyond this batch several threads multiply all rows in less time."""
 
 
-def in_blocks(layer: Layer, n: int, dtype: DType) -> Layer | SmallProducts:
-    """The layer for batches of n; the layer itself where blocks take no less time."""
-    return SmallProducts(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer
+def in_blocks(layer: Layer, n: int, dtype: DType) -> Planned:
+    """The layer for batches of n; as it plans itself where blocks take no less time."""
+    return SmallProducts(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer.planned(n, dtype)
 
 
 def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:

@@ -23,7 +23,7 @@ import numpy as np
 from backprop import blas, small_products
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.layers import Layer, Linear, Tensors
-from backprop.small_products import SmallProducts
+from backprop.layers.base import Planned
 
 _CACHE = 2**20
 """Bytes of a second-level cache."""
@@ -59,7 +59,7 @@ _DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
 """Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
 
 
-def without_zeros(layer: Layer, n: int, dtype: DType) -> Layer | SmallProducts | ZeroInputs:
+def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
     """The layer for batches of n, with all inputs where leaving some out cannot pay or BLAS has several threads."""
     if _can_pay(layer, n, dtype.itemsize):
         return ZeroInputs(layer, n, dtype)
@@ -88,7 +88,7 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
     return part * itemsize + int(_DIGITS_FOUND * n * layer.inputs) * (4 + itemsize)
 
 
-def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
+def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
     if not isinstance(layer, Linear) or not layer.bias:  # the bias is one row more of what is gathered
         return False
     row = layer.outputs * itemsize

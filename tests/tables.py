@@ -6,6 +6,7 @@ rounding is tested, mpmath evaluates formulas with 50 digits.
 """
 
 import functools
+import math
 import os
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -22,7 +23,9 @@ from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies, layers
 from backprop.layers import HIDDEN, Layer, Linear, find_activation
+from backprop.layers.embedding import Embedding
 from backprop.losses import LOSSES
+from backprop.notation import read_network
 from backprop.peers.torch_compile import TorchCompile
 from backprop.registry import known_peers
 
@@ -41,18 +44,23 @@ PROPERTY = settings(
 # Layers: i -> layer
 
 
+EXAMPLES = {text: read_network(text)[-1] for kind in layers.LAYERS.values() for text in kind.examples}
+"""The layers that are made for a shape, by the text of their file: the last layer of each text."""
+
 LAYERS = {
     **{name: find_activation("activation", name) for name in HIDDEN},
-    **{
-        name: lambda width, kind=kind: kind(width, 2 * width - 1)  # made of i and o
-        for name, kind in layers.LAYERS.items()
-        if name not in HIDDEN
-    },
+    "linear": lambda width: Linear(width, 2 * width - 1),
     "linear-square": lambda width: Linear(width, width),
+    **{text: lambda width, layer=layer: layer for text, layer in EXAMPLES.items()},
     "outside-leaky-relu": lambda width: LeakyReLU(),
-    "layer-norm": LayerNorm,
+    "outside-layer-norm": LayerNorm,
 }
 """Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
+
+
+def width_of(name, width):
+    """The inputs of the layer of that name: `width`, unless the layer is made for a shape."""
+    return math.prod(EXAMPLES[name].input_shape) if name in EXAMPLES else width
 
 
 @dataclass(frozen=True)
@@ -83,8 +91,15 @@ class LayerCase:
 
 
 def layer_case(name, x, seed=0):
-    """The layer of that name with the input `x`, which is frozen, and random parameters."""
+    """The layer of that name with random parameters and the input `x`, which is frozen.
+
+    A layer that is made for a shape has random inputs instead, as many samples and of the dtype of `x`.
+    """
+    if x.shape[1] != width_of(name, x.shape[1]):
+        x = random_input(len(x), width_of(name, 0), x.dtype, seed + 1)
     layer = LAYERS[name](x.shape[1])
+    if isinstance(layer, Embedding):
+        x = np.floor(np.abs(x)).astype(x.dtype) % layer.words
     rng = np.random.default_rng(seed)
     params = {
         local: freeze(rng.standard_normal(shape).astype(x.dtype))
@@ -109,10 +124,10 @@ def freeze(array):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A network and a batch size; the samples follow from the seed."""
+    """A network, by its sizes or as a text of layers, and a batch size; the samples follow from the seed."""
 
     name: str
-    sizes: tuple
+    sizes: tuple | str
     batch_size: int = 4
     options: dict = field(default_factory=dict, hash=False)
     seed: int = 0
@@ -120,6 +135,8 @@ class Scenario:
     @functools.cached_property
     def network(self):
         """The network that the sizes and options describe."""
+        if isinstance(self.sizes, str):
+            return Network.parse(self.sizes, **self.options)
         return Network.mlp(*self.sizes, **self.options)
 
     def sample(self, dtype, seed=None):
@@ -129,6 +146,8 @@ class Scenario:
         for name in params:
             if name.startswith("b"):  # zero biases would hide what happens to them
                 params[name][...] = 0.3 * rng.standard_normal(params[name].shape)
+            elif name.startswith("gamma"):  # so would scales of one
+                params[name][...] += 0.3 * rng.standard_normal(params[name].shape)
         inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
         labels = rng.integers(0, self.network.label_classes, self.batch_size)
         freeze(params.vector)
@@ -166,6 +185,13 @@ SCENARIOS = {
             (5, 4, 4, 3),
             options={**MSE, "activation": ("tanh", "silu"), "output": "sigmoid"},
         ),
+        Scenario("mlp-bn", "6 5 batch-norm relu 4 batch-norm tanh 3", batch_size=6),
+        Scenario("mlp-dropout", "6 5 dropout0.4 tanh 3", batch_size=5),
+        Scenario("resmlp-ln", "5 4 residual(layer-norm 3 gelu 4) residual(rms-norm 3 relu 4) layer-norm 3"),
+        Scenario("tokens", "3x4 layer-norm rms-norm 5 tanh 3", options=MSE),
+        Scenario("channels", "2x2x2 batch-norm 5 tanh 3", batch_size=3),
+        Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
+        Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )
@@ -245,8 +271,8 @@ def smooth_parameters(scenario, dtype, relative_step):
     moved = params.copy()
 
     def signs():
-        pairs = zip(network.layers, network.activations(moved, batch.inputs), strict=False)
-        return [x > kink for layer, x in pairs for kink in layer.kinks]
+        steps = network.evaluate(network.local(moved), batch.inputs)
+        return [distance > 0 for step in steps for distance in step.layer.distances(step.own, step.x)]
 
     here = signs()
     for k, value in enumerate(params.vector):

@@ -1,4 +1,4 @@
-"""The tables of `backprop list`: strategies, layers, losses, scenarios, suites and peers."""
+"""The tables of `backprop list`: strategies, layers, losses, networks, scenarios, suites and peers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from backprop.bench.suites import built_in_suites, known_scenarios
 from backprop.bench.table import Columns, Table, print_tables
 from backprop.layers import LAYERS
 from backprop.losses import LOSSES
+from backprop.notation import NETWORKS
 from backprop.registry import known_peers
 from backprop.sharding import STRATEGIES as SHARDED
 
@@ -24,6 +25,7 @@ def listing() -> dict[str, Any]:
         ],
         "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in LAYERS.values()],
         "losses": [{"name": loss.name, "formula": _first_line(loss)} for loss in LOSSES.values()],
+        "networks": [{"name": name, "layers": text} for name, text in NETWORKS.items()],
         "scenarios": [
             {
                 "name": scenario.id,

@@ -108,9 +108,9 @@ class Recorder:
         )
 
     def _input_factor(self, call: Call, factor: EinsumFactor) -> EinsumFactor:
-        letters, operand = factor
         by = self.names.values[call.position]
-        return EinsumFactor(letters, self._local(call, "input_factor", "factor", by, letters, operand))
+        shown = self._local(call, "input_factor", "factor", by, factor.subscripts, factor.operand)
+        return factor._replace(operand=shown)
 
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
         return {
@@ -122,10 +122,12 @@ class Recorder:
 
     def _parameter_factors(self, call: Call, factors: dict[str, EinsumFactor]) -> dict[str, EinsumFactor]:
         return {
-            local: EinsumFactor(
-                letters, self._local(call, f"parameter_factors {local}", "factor", name, letters, operand)
+            local: factor._replace(
+                operand=self._local(
+                    call, f"parameter_factors {local}", "factor", name, factor.subscripts, factor.operand
+                )
             )
-            for local, name, (letters, operand) in self._own(call, factors)
+            for local, name, factor in self._own(call, factors)
         }
 
     def _own(self, call: Call, arrays: dict[str, Any]) -> list[tuple[str, str, Any]]:

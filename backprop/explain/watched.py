@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from backprop.arrays import DType
 from backprop.layers import Layer
 from backprop.losses import Loss
 from backprop.network import Network
@@ -54,7 +55,9 @@ Around = Callable[[Call], Any]
 
 def watched(network: Network, around: Around) -> Network:
     """The same network, whose every call of a layer's or the loss's form goes through `around`."""
-    layers = [cast(Layer, _StandIn(layer, k, _LAYER_FORMS, around)) for k, layer in enumerate(network.layers)]
+    layers = [
+        cast(Layer, _LayerStandIn(layer, k, _LAYER_FORMS, around)) for k, layer in enumerate(network.layers)
+    ]
     return Network(
         tuple(layers), cast(Loss, _LossStandIn(network.loss_function, len(layers), _LOSS_FORMS, around))
     )
@@ -80,6 +83,18 @@ class _StandIn:
     def _call(self, form: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         arguments = inspect.signature(method).bind(*args, **kwargs).arguments
         return self._around(Call(self._position, self._subject, form, dict(arguments)))
+
+
+class _LayerStandIn(_StandIn):
+    """What a layer calls by itself, or keeps in buffers, is watched as the form that it stands for."""
+
+    def planned(self, n: int, dtype: DType) -> _LayerStandIn:
+        """Without buffers, in which the layer would call its forms unseen."""
+        return self
+
+    def vjp_by_parts(self, *args: Any, **kwargs: Any) -> Any:
+        """The parts are not seen one by one: what they give is that of `vjp`."""
+        return self.vjp(*args, **kwargs)
 
 
 class _LossStandIn(_StandIn):

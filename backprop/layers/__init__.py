@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
+from backprop.errors import NetworkError
 from backprop.finding import LoadError, classes, find_class, said
-from backprop.layers.base import EinsumFactor, Layer, Tensors
+from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.elementwise import Elementwise
 from backprop.layers.gelu import GELU
 from backprop.layers.linear import Linear
@@ -18,11 +19,30 @@ from backprop.layers.tanh import Tanh
 LAYERS: dict[str, type[Layer]] = classes(__name__, __path__, Layer)  # type: ignore[type-abstract]
 """Every layer that has a file here, by name."""
 
-HIDDEN = {name: kind for name, kind in LAYERS.items() if len(inspect.signature(kind).parameters) < 2}
-"""Those that stand between two linear layers: they are made without arguments, or of their width alone."""
+
+def _of_any_width(kind: type[Layer]) -> bool:
+    """Whether `of` makes the layer of a width alone, and leaves that width as it is."""
+    try:
+        return kind.of((4,)).output_width(4) == 4
+    except NetworkError:
+        return False
+
+
+HIDDEN = {name: kind for name, kind in LAYERS.items() if _of_any_width(kind)}
+"""Those that `Network.mlp` puts between two linear layers: `of` makes them of their width alone."""
 
 ACTIVATIONS = {name: kind for name, kind in HIDDEN.items() if not inspect.signature(kind).parameters}
 """Those of any width: they are made without arguments."""
+
+
+def find_layer(name: str, kind: str = "layer") -> type[Layer]:
+    """The class of the layer of that name or alias; `kind`, such as "activation", is what a message calls it.
+
+    Raises `UnknownNameError` for a name that is not known, `LoadError` for a class that is no layer.
+    """
+    known = HIDDEN if kind == "activation" else LAYERS
+    aliases = {alias: found.name for found in known.values() for alias in found.aliases}
+    return find_class(kind, Layer, aliases.get(str(name), name), known, "backprop.layers")  # type: ignore[type-abstract]
 
 
 def find_activation(kind: str, name: str) -> Callable[[int], Layer]:
@@ -30,12 +50,13 @@ def find_activation(kind: str, name: str) -> Callable[[int], Layer]:
 
     Raises `UnknownNameError` for a name that is not known, `LoadError` for a class that is no such layer.
     """
-    known = LAYERS if kind == "output" else HIDDEN
-    found = find_class(kind, Layer, name, known, "backprop.layers")  # type: ignore[type-abstract]
+    found = find_layer(name, kind)
 
     def make(width: int) -> Layer:
         try:
-            return found(*[width][: len(inspect.signature(found).parameters)])
+            return found.of((width,))
+        except NetworkError:
+            raise
         except Exception as error:
             raise LoadError(
                 f"The layer {name} could not be made: {said(error)}; expected one that takes its width."
@@ -53,10 +74,13 @@ __all__ = [
     "Elementwise",
     "Layer",
     "Linear",
+    "Planned",
     "ReLU",
+    "Shape",
     "Sigmoid",
     "Softmax",
     "Tanh",
     "Tensors",
     "find_activation",
+    "find_layer",
 ]

@@ -8,15 +8,22 @@ which a strategy finds out beforehand (`backprop.layer_forms`).
 
 from __future__ import annotations
 
+import inspect
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
+from backprop.errors import NetworkError
 
 Tensors = Mapping[str, Array]
+
+Shape = tuple[int, ...]
+"""How the numbers of one sample are arranged: (784,), (1, 28, 28) channels by rows by columns, (28, 28) steps by
+features. The arrays themselves stay (n, i), with these axes flattened in order."""
 
 
 class EinsumFactor(NamedTuple):
@@ -25,10 +32,100 @@ class EinsumFactor(NamedTuple):
     `subscripts` names the operand's axes by the legend. With J = ∂(outputs)/∂y of axes `nco` the next
     factor of the chain is `einsum(f"nco,{subscripts}->nci")`; where `i` is absent, the Jacobian is
     diagonal and the result keeps `o`.
+
+    A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
+    `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
+    kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
+    i for none; numbers of the same input are added (`gathered`).
+
+    Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
+    weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
     """
 
     subscripts: str
     operand: Array
+    outputs: str = "o"
+    shape: Shape | None = None
+    result: str | None = None
+    inputs: Array | None = None
+    through: EinsumFactor | None = None
+
+    @property
+    def input_rule(self) -> str:
+        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂x, where this is ∂y/∂x."""
+        return self._rule("i" if "i" in self.subscripts else "o")
+
+    @property
+    def parameter_rule(self) -> str:
+        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂θ, where this is ∂y/∂θ."""
+        return self._rule("io" if "i" in self.subscripts else "o")
+
+    def _rule(self, made: str) -> str:
+        return f"nc{self.outputs},{self.subscripts}->nc{made if self.result is None else self.result}"
+
+    def split(self, jacobian: Array) -> Array:
+        """The Jacobian (n, c, o) with the axes of `outputs`."""
+        return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
+
+    def gathered(self, made: Array, i: int) -> Array:
+        """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
+        if self.inputs is None:
+            return made.reshape(*made.shape[:2], i)
+        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
+        for k in np.ndindex(
+            *self.inputs.shape[:-1]
+        ):  # along the last axis no input comes twice, but that for none
+            total[..., self.inputs[k]] += made[..., *k, :]
+        return total[..., :i]
+
+    def chain(self, jacobian: Array, size: int, *, of_parameter: bool = False) -> Array:
+        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, numbers of θ), by einsum.
+
+        jacobian is ∂(outputs)/∂y (n, c, o), and `size` i or the numbers of θ.
+        """
+        if self.through is not None:
+            jacobian = self.through.chain(jacobian, self.entered)
+        rule = self.parameter_rule if of_parameter else self.input_rule
+        return self.gathered(np.einsum(rule, self.split(jacobian), self.operand), size)
+
+    @property
+    def entered(self) -> int:
+        """The numbers of u, where there is a `through`."""
+        assert self.shape is not None  # the axes of u are outputs of their own
+        return math.prod(self.shape)
+
+
+class Margin(NamedTuple):
+    """Functions of a layer's inputs that pass through zero where the layer has a kink.
+
+    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
+    (n, m); without `below` it is an input less a constant.
+    """
+
+    distance: Array
+    above: Array
+    below: Array | None = None
+
+
+class Planned(Protocol):
+    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """y (n, o) in `out`."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array | None,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
 
 
 class Layer(ABC):
@@ -37,11 +134,27 @@ class Layer(ABC):
     name: ClassVar[str]
     reads_input: ClassVar[bool]
     """Whether a derivative reads `x`. Where it does not, `forward` may write `y` over `x`."""
+    reads_output: ClassVar[bool] = True
+    """Whether a derivative reads `y`. Where it does not, the next layer may write its own output over `y`."""
     kinks: ClassVar[tuple[float, ...]] = ()
     """The inputs of an element at which the layer has no derivative: long difference steps cross them."""
     complex_safe: ClassVar[bool] = False
     """Whether `forward` takes complex numbers too, as the analytic continuation of what it does to real
     ones: at x + ih, with h tiny, it gives f(x) + ih f'(x)."""
+
+    couples_samples: ClassVar[str] = ""
+    """Why a sample by itself is not what it is in its batch, so that a batch cannot be split; "" where it can be."""
+    lacks: ClassVar[Mapping[str, str]] = {}
+    """Of a form that does not exist, why: {"input_jacobian": "it couples the samples …"}. The form raises
+    `UnsupportedError`."""
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names by which `Network.parse` takes the layer."""
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Small networks of the input's shape and this layer, as `Network.parse` reads them: "1x4x4 conv3x2".
+
+    The tests try these; a layer that `of` makes from a width alone needs none.
+    """
 
     symbol: ClassVar[str] = "a"
     """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
@@ -78,6 +191,80 @@ class Layer(ABC):
         """Whether the layer is differentiable everywhere."""
         return not self.kinks
 
+    def margins(self, x: Array) -> Iterator[Margin]:
+        """How far the inputs x (n, i) are from every kink."""
+        for kink in self.kinks:
+            yield Margin(x - kink, np.arange(x.shape[1]))
+
+    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
+        """How far the inputs, by default, and elsewhere what is made of them inside are from every kink."""
+        return (margin.distance for margin in self.margins(x))
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
+        """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
+
+        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and the
+        layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does not take.
+        """
+        if numbers or options:
+            given = ", ".join([*map(str, numbers), *options])
+            raise NetworkError(f"The layer {cls.name} got {given}; expected neither numbers nor options.")
+        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return cls(*[math.prod(shape)][: len(needed)])
+
+    @property
+    def text(self) -> str:
+        """The layer as `Network.parse` reads it, without the shape that it is made for."""
+        return self.name
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """The shape of the inputs that the layer is made for; None for any, or where it is not known."""
+        return None
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """The shape of the outputs; by default that of the inputs, or one axis where the width is another."""
+        width = self.output_width(math.prod(shape))
+        return shape if width == math.prod(shape) else (width,)
+
+    def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
+        """Draw anew what the layer draws at random; until then every call sees the same."""
+
+    def statistics_shapes(self) -> dict[str, Shape]:
+        """What evaluation takes in place of numbers of the batch, by name; nothing by default."""
+        return {}
+
+    def follow(self, params: Tensors, x: Array, running: Tensors) -> None:  # noqa: B027  # most layers follow nothing
+        """Move the running statistics, in place, towards those of a batch that is trained on."""
+
+    def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
+        """The outputs after training: by default those of `forward`, elsewhere with the running statistics."""
+        return self.forward(params, x)
+
+    def planned(self, n: int, dtype: DType) -> Planned:
+        """The layer for batches of n samples, with buffers of its own; by default the layer itself.
+
+        What is returned has `forward` and `vjp`, called in turn, and may keep for the second what the first found.
+        The short form calls it, in `prepare`. `planned_bytes` says what the buffers take.
+        """
+        return self
+
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of the buffers of `planned`."""
+        return 0
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """The most bytes that `forward`, and that `vjp`, of `planned` has allocated at once beside these buffers."""
+        return (
+            self.forward_bytes(n, i, o, itemsize, out=True),
+            self.vjp_bytes(n, i, o, itemsize, out=True),
+        )
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
+        return 0
+
     @abstractmethod
     def output_width(self, input_width: int) -> int:
         """o for a given i; raises `NetworkError` where the layer does not take i inputs."""
@@ -105,6 +292,30 @@ class Layer(ABC):
     @abstractmethod
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        return i * o
+
+    def input_products(self, i: int, o: int) -> int:
+        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
+        return i
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `input_factor` allocates, where they matter."""
+        return 0
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
+        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
+
+    def entered_numbers(self) -> tuple[int, ...]:
+        """Of every u of one sample that parameters enter through (`EinsumFactor.through`), how many numbers it has."""
+        return ()
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The bytes of what `parameter_factors` allocates, where they matter."""
+        return 0
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
@@ -150,6 +361,25 @@ class Layer(ABC):
         summed over n. `out` and `dparams` are buffers to write them into; `out` may be `dy` itself
         where i equals o. With `input_needed=False` ∂L/∂x is not computed and None is returned.
         """
+
+    def vjp_by_parts(
+        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
+    ) -> tuple[Array, Tensors]:
+        """The same product one step of the layer's graph after another, as it is derived on paper.
+
+        Of a layer that is a single step this is `vjp`. `parts_flops` and `parts_bytes` say what it takes.
+        """
+        dx, own = self.vjp(params, x, y, dy, dparams=dparams)
+        assert dx is not None  # it was asked for
+        return dx, own
+
+    def parts_flops(self, n: int, i: int, o: int) -> int:
+        """Floating-point operations of `vjp_by_parts`."""
+        return self.vjp_flops(n, i, o, input_needed=True)
+
+    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The most bytes that `vjp_by_parts` has allocated at once, given `dparams`."""
+        return self.vjp_bytes(n, i, o, itemsize, out=False)
 
     @abstractmethod
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:

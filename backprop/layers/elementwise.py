@@ -54,6 +54,10 @@ class Elementwise(WithoutParameters):
         slope = size + ufunc_buffer_bytes(size, itemsize) if self.derivative_is_mask else size * itemsize
         return max(temporaries, slope + (0 if out else size * itemsize))
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The diagonal."""
+        return o
+
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """f'(x) on the diagonal, (n, o, o)."""
         n, o = y.shape

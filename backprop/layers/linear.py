@@ -19,7 +19,7 @@ import numpy as np
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.broadcasting import outer_product
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Layer, Tensors
+from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
 
 
 @final
@@ -33,6 +33,7 @@ class Linear(Layer):
 
     name: ClassVar[str] = "linear"
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "z"
     letters: ClassVar[Mapping[str, str]] = {"W": "io", "b": "o"}
@@ -55,6 +56,29 @@ class Linear(Layer):
     def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # with a bias or without
         """The right-hand sides that a reader sees, with the bias where there is one."""
         return {"forward": "Σi {x}[n,i] {W}[i,o]" + " + {b}[o]" * self.bias, **self._formulas}
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Linear:
+        """The layer with the given outputs, and every input; raises `NetworkError` for anything else."""
+        if len(numbers) != 1 or options:
+            raise NetworkError(
+                "A linear layer has other numbers or options; expected the number of its outputs, such as 10."
+            )
+        return cls(math.prod(shape), int(numbers[0]))
+
+    @property
+    def text(self) -> str:
+        """The number of outputs."""
+        return str(self.outputs)
+
+    @property
+    def input_shape(self) -> Shape:
+        """(i,)."""
+        return (self.inputs,)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(o,), whatever the arrangement of the inputs; raises `NetworkError` where they are not i."""
+        return (self.output_width(math.prod(shape)),)
 
     @property
     def rows(self) -> int:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from backprop.arrays import DType
+from backprop.layer_forms import couples_samples
 from backprop.network import Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Peer, Raw
@@ -60,9 +61,13 @@ class AutomaticPeer(Peer[Plan]):
     """A library that derives the gradient of functions written in its own words."""
 
     accuracy: ClassVar[Accuracy] = EXACT
+    by_sample: ClassVar[bool] = False
+    """Whether the function of one sample is differentiated, and vectorised over the batch."""
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer or a loss that has no form for this library; all others can be done."""
+        """A layer or a loss that has no form for this library, or couples samples that are taken one by one."""
+        if self.by_sample and (reason := couples_samples(network)) is not None:
+            return reason
         for layer in network.layers:
             if self.package not in layer.peers:
                 return f"the layer {layer.name} has no form for {self.package}"

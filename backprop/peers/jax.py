@@ -36,6 +36,11 @@ class JaxPeer(AutomaticPeer):
         """jax- and the route."""
         return f"jax-{self.route}"
 
+    @property
+    def by_sample(self) -> bool:  # type: ignore[override]  # by the route
+        """The Jacobians of one sample's outputs."""
+        return self.route == "jacrev"
+
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """The cost of reverse mode, of the Jacobian, or of p forward directions at once."""
         if self.route == "grad":

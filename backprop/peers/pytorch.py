@@ -63,6 +63,7 @@ class TorchJacrev(TorchPeer):
     """torch.func.jacrev of one sample's outputs, vectorised over the batch, contracted with the loss' gradient."""
 
     name = "torch-jacrev"
+    by_sample: ClassVar[bool] = True
     oldest: ClassVar[str] = "2.0"
     function: ClassVar[str] = "torch.func.jacrev"
     summary: ClassVar[str] = "PyTorch: ∂(outputs)/∂θ by torch.func.jacrev under vmap, then contracted"

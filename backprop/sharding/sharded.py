@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from backprop.arrays import DType
 from backprop.errors import OptionError, UnsupportedError
+from backprop.layer_forms import couples_samples
 from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
@@ -88,8 +89,8 @@ class Sharded(Peer[Plan]):
         return getattr(self.inner, "relative_step", None)
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """Why the inner strategy cannot do it."""
-        return self.inner.unsupported(network, dtype)
+        """A layer that couples the samples, or why the inner strategy cannot do it."""
+        return couples_samples(network) or self.inner.unsupported(network, dtype)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost | None:
         """The work of all processes together; every byte sent is read on one side and written on the other.

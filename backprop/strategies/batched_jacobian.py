@@ -15,6 +15,7 @@ strings to np.einsum as they stand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal, final
@@ -25,7 +26,7 @@ from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor
-from backprop.network import Batch, Network
+from backprop.network import Batch, Evaluated, Network, Sized
 from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -84,19 +85,47 @@ class BatchedJacobian(Strategy[Plan]):
         weights = network.parameter_count
         buffers = sum(
             outer_products.buffer_bytes((n, c, *shape), size)
-            for layer in network.layers
-            for shape in layer.parameter_shapes().values()
-            if self.route == "blas" and len(shape) == 2
+            for step in network.sized
+            for shape in step.layer.parameter_shapes().values()
+            if self._is_outer(step, shape)
         )
-        chain = sum(2 * n * c * i * o for i, o in network.widths[1:])
-        # of the chain itself, ∂(outputs)/∂y and ∂(outputs)/∂x are alive together
-        transient = max((n * c * (i + o) for i, o in network.widths[1:]), default=0)
+        chain = sum(2 * n * c * layer.input_nonzeros(i, o) for layer, i, o in network.sized[1:])
+        chain += sum(2 * n * c * o * sum(layer.entered_numbers()) for layer, _, o in network.sized)
+        extended = sum(sum(layer.parameter_nonzeros(i, o).values()) for layer, i, o in network.sized)
+        if extended > weights:
+            extended *= 2  # weights that are used at several places: their products are added
         return Cost(
-            flops=network.forward_flops(n) + chain + 3 * n * c * weights,
+            flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
             bytes_moved=(1 if self.route == "blas" else 2) * size * n * c * weights,
-            peak_bytes=size * (n * c * weights + weights + n * network.units + transient) + buffers,
+            peak_bytes=size * (n * c * weights + weights)
+            + buffers
+            + max(
+                network.evaluation_bytes(n, size),
+                size * n * network.units + self._transient_bytes(network, n, size),
+            ),
             forward_calls=1,
         )
+
+    def _is_outer(self, step: Sized, shape: tuple[int, ...]) -> bool:
+        """Whether ∂y/∂θ of a parameter of that shape is made by `outer_products`: that of a linear layer is."""
+        return self.route == "blas" and shape == (step.i, step.o)
+
+    def _transient_bytes(self, network: Network, n: int, size: int) -> int:
+        """The most bytes of the chain: ∂(outputs)/∂y, and what is made of it by an input or a parameter."""
+        row, copies, alive = n * network.classes * size, self.route == "blas", [0]
+        for k, (layer, i, o) in enumerate(network.sized):
+            own, entered = layer.parameter_factors_bytes(n, i, o, size), layer.entered_numbers()
+            if own:  # an einsum by BLAS copies both factors
+                largest = max(math.prod(shape) for shape in layer.parameter_shapes().values())
+                factors = (1 + copies) * (row * o + own)
+                if entered:
+                    factors = row * (o + sum(entered) + copies * max(entered)) + own
+                alive.append(factors + row * largest)
+            if k > 0:
+                made = layer.input_products(i, o)
+                added = max(copies * o, i + 1) if made != i else max(entered, default=0)
+                alive.append(row * (o + made + added) + layer.input_factor_bytes(n, i, o, size))
+        return max(alive)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Allocate the Jacobian of the outputs by every parameter."""
@@ -111,9 +140,9 @@ class BatchedJacobian(Strategy[Plan]):
             {
                 name: OuterProducts(array)
                 for name, array in buffers.items()
-                if self.route == "blas" and array.ndim == 4
+                if self._is_outer(step, array.shape[2:])
             }
-            for buffers in jacobians
+            for step, buffers in zip(network.sized, jacobians, strict=True)
         ]
         gradient = Parameters.empty(network.layout, dtype)
         return Plan(network, jacobians, products, gradient, network.local(gradient))
@@ -126,34 +155,49 @@ class BatchedJacobian(Strategy[Plan]):
         n, c = outputs.shape
         row = network.loss_function.gradient(outputs, batch.labels)  # dL/d(outputs)
         jacobian = np.broadcast_to(np.eye(c, dtype=row.dtype), (n, c, c))  # ∂(outputs)/∂(outputs)
-        for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
-            for name, factor in layer.parameter_factors(own, x, y).items():
-                out = plan.local_gradient[k][name]
-                if name in plan.products[k] and factor.subscripts == "ni":
-                    plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
-                else:
-                    self._extend(jacobian, factor, plan.jacobians[k][name])
-                    self._contract(row, plan.jacobians[k][name], out)
+        for k, step in reversed(list(enumerate(steps))):
+            self._own_gradients(plan, k, step, row, jacobian)
             if k > 0:
-                jacobian = self._chain(jacobian, layer.input_factor(own, x, y))
+                i = step.x.shape[1]
+                jacobian = self._chain(jacobian, step.layer.input_factor(step.own, step.x, step.y), i)
         loss = network.loss_function.value(outputs, batch.labels)
         return ValueAndGradient(float(loss), plan.gradient)
 
-    def _chain(self, jacobian: Array, factor: EinsumFactor) -> Array:
+    def _own_gradients(self, plan: Plan, k: int, step: Evaluated, row: Array, jacobian: Array) -> None:
+        """∂(outputs)/∂θ and dL/dθ for every parameter θ of layer k."""
+        entered: dict[int, Array] = {}  # ∂(outputs)/∂u, by the factor ∂y/∂u that several parameters share
+        for name, factor in step.layer.parameter_factors(step.own, step.x, step.y).items():
+            out, through = plan.local_gradient[k][name], factor.through
+            if through is not None and id(through) not in entered:
+                entered[id(through)] = self._chain(jacobian, through, factor.entered)
+            if name in plan.products[k] and (factor.subscripts, factor.result) == ("ni", None):
+                plan.products[k][name].contract(row, factor.operand, jacobian, out=out)
+            else:
+                self._extend(entered.get(id(through), jacobian), factor, plan.jacobians[k][name])
+                self._contract(row, plan.jacobians[k][name], out)
+
+    def _chain(self, jacobian: Array, factor: EinsumFactor, i: int) -> Array:
         """∂(outputs)/∂x (n, c, i) from ∂(outputs)/∂y (n, c, o) and ∂y/∂x."""
-        if self.route == "blas" and factor.subscripts == "io":
+        if factor.through is not None:
+            jacobian = self._chain(jacobian, factor.through, factor.entered)
+        if self.route == "blas" and (factor.subscripts, factor.result) == ("io", None):
             # One product, whose result is contiguous: that of einsum by BLAS is not.
             return (jacobian.reshape(-1, jacobian.shape[-1]) @ factor.operand.T).reshape(
                 *jacobian.shape[:-1], -1
             )
-        subscripts = f"nco,{factor.subscripts}->nc{'i' if 'i' in factor.subscripts else 'o'}"
-        chained: Array = np.einsum(subscripts, jacobian, factor.operand, optimize=self.route == "blas")
-        return chained
+        chained: Array = np.einsum(
+            factor.input_rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas"
+        )
+        return factor.gathered(chained, i)
 
     def _extend(self, jacobian: Array, factor: EinsumFactor, out: Array) -> None:
-        """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o) and ∂y/∂θ."""
-        subscripts = f"nco,{factor.subscripts}->nc{'io' if 'i' in factor.subscripts else 'o'}"
-        np.einsum(subscripts, jacobian, factor.operand, out=out)
+        """∂(outputs)/∂θ (n, c, …) from ∂(outputs)/∂y (n, c, o), or that of the u at which θ enters, and ∂u/∂θ."""
+        rule = factor.parameter_rule
+        if factor.result is None:
+            np.einsum(rule, jacobian, factor.operand, out=out)
+        else:  # by products of matrices where the route is BLAS: such a factor sums over places
+            made = np.einsum(rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas")
+            out[...] = made.reshape(out.shape)
 
     def _contract(self, row: Array, jacobian: Array, out: Array) -> None:
         """dL/dθ from dL/d(outputs) (n, c) and ∂(outputs)/∂θ (n, c, …)."""

@@ -24,7 +24,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_zeros
-from backprop.layer_forms import lacking
+from backprop.layer_forms import couples_samples, lacking
 from backprop.network import Batch, Network
 from backprop.options import check_choice
 from backprop.parameters import Parameters
@@ -72,7 +72,9 @@ class FullJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer that lacks a form which is needed here; all others can be done, given the memory."""
-        return lacking(network, dtype, "forward", "input_jacobian", "parameter_jacobians")
+        return couples_samples(network) or lacking(
+            network, dtype, "forward", "input_jacobian", "parameter_jacobians"
+        )
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""
@@ -90,7 +92,11 @@ class FullJacobian(Strategy[Plan]):
         return Cost(
             flops=network.forward_flops(n) + n * flops,
             bytes_moved=size * n * moved,
-            peak_bytes=size * (factors + jacobians + 2 * weights + network.units + transient),
+            peak_bytes=size * (factors + jacobians + 2 * weights)
+            + max(
+                network.evaluation_bytes(1, size),
+                size * network.units + max(size * transient, *_local_bytes(network, size)),
+            ),
             forward_calls=1,
         )
 
@@ -143,6 +149,11 @@ class FullJacobian(Strategy[Plan]):
                 else:
                     factors.insert(0, jacobian)
         return float(network.loss_function.value(steps[-1].y, label))
+
+
+def _local_bytes(network: Network, size: int) -> list[int]:
+    """The most bytes that the Jacobians of every layer allocate beside the matrices."""
+    return [layer.jacobian_bytes(1, i, o, size) for layer, i, o in network.sized]
 
 
 def _matrix_chains(network: Network) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
     dL/dp from the loss, then for every layer from the last to the first   dx, dθ = layer.vjp(dy)
 
-No Jacobian is formed and nothing is fused: -1/p is multiplied by p (dp - Σ p dp) as the chain rule says.
+No Jacobian is formed and nothing is fused: -1/p is multiplied by p (dp - Σ p dp) as the chain rule says. A layer
+that is made of several steps, such as a normalisation, is derived step by step (`Layer.vjp_by_parts`).
 """
 
 from __future__ import annotations
@@ -53,12 +54,13 @@ class LayerwiseVJP(Strategy[Plan]):
         activations = n * network.units
         # all activations are kept; then the loss allocates, or a VJP does beside its dy
         loss = network.loss_function.temporaries * n * network.classes * size
-        vjp = max(n * o * size + layer.vjp_bytes(n, i, o, size, out=False) for layer, i, o in network.sized)
+        vjp = max(n * o * size + layer.parts_bytes(n, i, o, size) for layer, i, o in network.sized)
         weights = network.parameter_count
         return Cost(
-            flops=network.forward_flops(n) + network.backward_flops(n, first_input_needed=True),
+            flops=network.forward_flops(n) + sum(layer.parts_flops(n, i, o) for layer, i, o in network.sized),
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
-            peak_bytes=size * (activations + weights) + max(loss, vjp),
+            peak_bytes=size * weights
+            + max(network.evaluation_bytes(n, size), size * activations + max(loss, vjp)),
             forward_calls=1,
         )
 
@@ -74,9 +76,7 @@ class LayerwiseVJP(Strategy[Plan]):
         loss = network.loss_function.value(steps[-1].y, batch.labels)
         dy = network.loss_function.gradient(steps[-1].y, batch.labels)
         for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
-            dx, _ = layer.vjp(own, x, y, dy, dparams=plan.local_gradient[k])
-            assert dx is not None  # it was asked for
-            dy = dx
+            dy, _ = layer.vjp_by_parts(own, x, y, dy, dparams=plan.local_gradient[k])
         return ValueAndGradient(float(loss), plan.gradient)
 
 

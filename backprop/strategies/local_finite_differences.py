@@ -22,6 +22,7 @@ import numpy as np
 from backprop.after_linear import AfterLinear, unknown_parameters
 from backprop.arrays import Array, DType
 from backprop.broadcasting import short_buffers
+from backprop.layer_forms import couples_samples
 from backprop.layers import Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.options import check_step, check_step_shows
@@ -93,8 +94,8 @@ class LocalFiniteDifferences(Strategy[Plan]):
         check_step(self.relative_step)
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer with parameters that is not linear: it is not known which units its parameters touch."""
-        return unknown_parameters(network)
+        """A layer with parameters that is not linear: which units they touch is not known; and coupled samples."""
+        return unknown_parameters(network) or couples_samples(network)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Two rows of all that follows for every weight and sample, as if no input were zero.

@@ -20,12 +20,11 @@ from typing import ClassVar, final
 from backprop import small_products, zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Layer, Linear
-from backprop.network import Batch, Network
+from backprop.layers import Linear
+from backprop.layers.base import Planned
+from backprop.network import Batch, Network, Sized
 from backprop.parameters import Parameters
-from backprop.small_products import SmallProducts
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
-from backprop.zero_inputs import ZeroInputs
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Plan:
     """
 
     network: Network
-    layers: tuple[Layer | ZeroInputs | SmallProducts, ...]
+    layers: tuple[Planned, ...]
     outputs: list[Array]
     deltas: list[Array | None]
     gradient: Parameters
@@ -74,10 +73,11 @@ class ShortForm(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         places = _in_place(network)
         outputs = sum(n * step.o for step, shared in zip(network.sized, places, strict=True) if not shared)
-        deltas = sum(n * i for layer, i, _ in network.sized[1:] if isinstance(layer, Linear))
+        deltas = sum(n * step.i for step in network.sized[1:] if _has_delta(step))
         weights = network.parameter_count
         first = network.layers[0]
-        buffers = sum(small_products.buffer_bytes(layer, n, size) for layer in network.layers)
+        buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
+        buffers += sum(small_products.buffer_bytes(layer, n, size) for layer in network.layers)
         buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
@@ -94,11 +94,9 @@ class ShortForm(Strategy[Plan]):
         network = network.short
         outputs: list[Array] = []
         deltas: list[Array | None] = []
-        for k, ((layer, i, o), shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
-            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, o), dtype))
-            deltas.append(
-                aligned_empty((batch_size, i), dtype) if k > 0 and isinstance(layer, Linear) else None
-            )
+        for k, (step, shared) in enumerate(zip(network.sized, _in_place(network), strict=True)):
+            outputs.append(outputs[-1] if shared else aligned_empty((batch_size, step.o), dtype))
+            deltas.append(aligned_empty((batch_size, step.i), dtype) if k > 0 and _has_delta(step) else None)
         gradient = Parameters.zeros(network.layout, dtype)
         first, *others = network.layers
         whole = small_products.in_blocks if self.dense else zero_inputs.without_zeros
@@ -133,34 +131,36 @@ class ShortForm(Strategy[Plan]):
 
 
 def _in_place(network: Network) -> list[bool]:
-    """Whether each layer writes its output over its input: after a linear layer, whose output nobody reads again."""
-    layers = network.layers
-    return [
-        k > 0
-        and isinstance(layers[k - 1], Linear)
-        and not isinstance(layer, Linear)
-        and not layer.reads_input
-        for k, layer in enumerate(layers)
+    """Whether each layer writes its output over its input: where neither layer reads that again."""
+    pairs = zip(network.layers, network.sized[1:], strict=False)
+    return [False] + [
+        not (before.reads_output or layer.reads_input) and i == o for before, (layer, i, o) in pairs
     ]
+
+
+def _has_delta(step: Sized) -> bool:
+    """Whether ∂L/∂x of a layer has a buffer of its own, and is not written over ∂L/∂y."""
+    return step.i != step.o or isinstance(step.layer, Linear)
 
 
 def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes allocated at once in a call, beside the plan: by a layer, or by the loss.
 
-    The gradient (n, c) of a loss that does not write it into a buffer lives until the last linear layer is passed.
+    The gradient (n, c) of a loss that does not write it into a buffer lives until a layer with a delta of its own is
+    passed.
     """
     output = n * network.classes
     if network.loss_function.writes_out:
         loss, delta = ufunc_buffer_bytes(output, size), 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
-    last = max(k for k, layer in enumerate(network.layers) if isinstance(layer, Linear))
-    forward = (layer.forward_bytes(n, i, o, size, out=True) for layer, i, o in network.sized)
+    last = max((k for k, step in enumerate(network.sized) if _has_delta(step)), default=0)
+    calls = [layer.planned_call_bytes(n, i, o, size) for layer, i, o in network.sized]
     backward = (
-        layer.vjp_bytes(n, i, o, size, out=True) + (delta if k >= last else 0)
-        for k, (layer, i, o) in enumerate(network.sized)
+        (vjp if k > 0 or layer.parameter_shapes() else 0) + (delta if k >= last else 0)
+        for k, (layer, (_, vjp)) in enumerate(zip(network.layers, calls, strict=True))
     )
-    return max(loss, *forward, *backward)
+    return max(loss, *(forward for forward, _ in calls), *backward)
 
 
 STRATEGIES = (ShortForm(), ShortForm(dense=True))

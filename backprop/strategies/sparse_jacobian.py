@@ -3,27 +3,32 @@
     ∂y/∂x   of an activation     diagonal                        n·o non-zeros
             of softmax           one dense block a sample        n·o·o
             of a linear layer    1ₙ ⊗ Wᵀ                         W itself, for all samples
+            of a convolution     1ₙ ⊗ T, a kernel in every row   k·o, for all samples
+            of a pooling         a window in every row           n·o·k
     ∂y/∂θ   of a linear layer    x ⊗ I for W, 1 ⊗ I for b        n·i·o and n·o
+            of a convolution     the patches, a window a row     n·o·k and n·o
             of a scale           diagonal                        n·o
     dL/dθ = dL/dy · ∂y/∂θ        dL/dx = dL/dy · ∂y/∂x           row vector times sparse matrix, from the left
 
 ⊗ is the Kronecker product (Magnus and Neudecker 2019, section 2.4): row o of ∂y/∂W for one sample holds x in
-the columns (·, o). Of 512 x 401,408 numbers for 784-512-10, 401,408 are stored. Samples go through the
-chain in blocks, as many as there is memory for one large sample; where the numbers stand is found once.
+the columns (·, o). Of 512 x 401,408 numbers for 784-512-10, 401,408 are stored. The letters of a factor tell where
+its numbers stand: in rows by those of the outputs, in columns by those of the result. Samples go through the chain in
+blocks, as many as there is memory for one large sample; where the numbers stand is found once.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import UnsupportedError
-from backprop.layer_forms import strange_factors
-from backprop.layers import EinsumFactor, Elementwise, Linear
+from backprop.layer_forms import couples_samples, strange_factors
+from backprop.layers import EinsumFactor, Elementwise, Layer, Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -65,20 +70,18 @@ class SparseJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians have axes of which no sparse structure is known; all others can be done."""
-        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return couples_samples(network) or strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ n·i·o non-zeros with their indices; only those of a block are alive at once."""
         n, size, samples = batch_size, dtype.itemsize, _samples(network, batch_size)
         blocks, weights = math.ceil(n / samples), network.parameter_count
-        factors = sum(
-            o * i if isinstance(layer, Linear) else o * (1 if isinstance(layer, Elementwise) else i)
-            for layer, i, o in network.sized[1:]
-        )
+        factors = sum(layer.input_nonzeros(i, o) for layer, i, o in network.sized[1:])
+        nonzeros = sum(sum(layer.parameter_nonzeros(i, o).values()) for layer, i, o in network.sized)
         # a number and the row it stands in for every sample; where each column begins
-        jacobians = weights * (samples * (size + _INDEX_BYTES) + _INDEX_BYTES)
+        jacobians = nonzeros * samples * (size + _INDEX_BYTES) + weights * _INDEX_BYTES
         return Cost(
-            flops=network.forward_flops(n) + 2 * n * (factors + weights) + blocks * weights,
+            flops=network.forward_flops(n) + 2 * n * (factors + nonzeros) + blocks * weights,
             bytes_moved=n * size * factors + blocks * (2 * jacobians + 3 * size * weights),
             peak_bytes=size * (weights + samples * network.units)
             + jacobians
@@ -91,10 +94,10 @@ class SparseJacobian(Strategy[Plan]):
         samples = _samples(network, batch_size)
         jacobians = [
             {
-                name: _structure(samples, math.prod(shape) // o, o, dtype)
-                for name, shape in layer.parameter_shapes().items()
+                name: _structure(samples, _axes(factor, layer.parameter_shapes()[name], o), dtype)
+                for name, factor in _empty_factors(layer, i, o, dtype).items()
             }
-            for layer, _, o in network.sized
+            for layer, i, o in network.sized
         ]
         gradient = Parameters.empty(network.layout, dtype)
         return Plan(network, samples, jacobians, gradient, network.local(gradient))
@@ -118,35 +121,77 @@ def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share:
     for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
         for name, factor in layer.parameter_factors(own, x, y).items():
             jacobian, gradient = plan.jacobians[k][name], plan.local_gradient[k][name]
-            _renew(jacobian, factor, y.shape[1], len(row))
-            gradient += (_padded(row, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
+            _renew(jacobian, factor, _axes(factor, gradient.shape, y.shape[1]), len(row))
+            entered = row if factor.through is None else _chain(row, factor.through, factor.entered)
+            gradient += (_padded(entered, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
         if k > 0:
-            row = _chain(row, layer.input_factor(own, x, y))
+            row = _chain(row, layer.input_factor(own, x, y), x.shape[1])
     return share * float(network.loss_function.value(steps[-1].y, block.labels))
 
 
-def _structure(samples: int, i: int, o: int, dtype: DType) -> Any:
-    """The structure of x ⊗ I (n·o, i·o) without its numbers: column (i, o) has one in row (n, o) of every sample."""
+class _Axes(NamedTuple):
+    """The axes of a ∂y/∂θ, by letter with their sizes: of the columns, which are θ, and of the rows, the outputs.
+
+    A number stands in every column and for every axis of the outputs that the columns lack: `others`.
+    """
+
+    columns: dict[str, int]
+    outputs: dict[str, int]
+
+    @property
+    def others(self) -> dict[str, int]:
+        return {letter: size for letter, size in self.outputs.items() if letter not in self.columns}
+
+
+def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, EinsumFactor]:
+    """∂y/∂θ of no samples, which have the letters and sizes of any."""
+    own = {name: np.zeros(shape, dtype) for name, shape in layer.parameter_shapes().items()}
+    return layer.parameter_factors(own, np.zeros((0, i), dtype), np.zeros((0, o), dtype))
+
+
+def _axes(factor: EinsumFactor, shape: tuple[int, ...], o: int) -> _Axes:
+    outputs = dict(zip(factor.outputs, factor.shape or (o,), strict=True))
+    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+    letters = factor.result or ("io" if "i" in factor.subscripts else "o")
+    return _Axes({letter: known[letter] for letter in letters}, outputs)
+
+
+def _structure(samples: int, axes: _Axes, dtype: DType) -> Any:
+    """The structure of ∂y/∂θ (n·o, size of θ) without its numbers, column by column.
+
+    A column has a number in the rows of every sample, at all of its outputs: x ⊗ I of a linear layer one a sample.
+    """
     from scipy import sparse
 
-    rows = np.empty((i, o, samples), np.int32)
-    rows[...] = np.arange(o, dtype=np.int32)[:, None] + o * np.arange(samples, dtype=np.int32)
-    starts = np.arange(0, i * o * samples + 1, samples, dtype=np.int32)
-    numbers = np.zeros(i * o * samples, dtype)
-    return sparse.csc_array((numbers, rows.reshape(-1), starts), shape=(samples * o, i * o))
+    o = math.prod(axes.outputs.values())
+    shape = (*axes.columns.values(), samples, *axes.others.values())
+    letters = [*axes.columns, "n", *axes.others]
+    places = np.arange(samples * o, dtype=np.int32).reshape(samples, *axes.outputs.values())
+    rows = np.empty(shape, np.int32)
+    rows[...] = _arranged(places, ["n", *axes.outputs], letters)
+    columns = math.prod(axes.columns.values())
+    starts = np.arange(0, rows.size + 1, rows.size // columns, dtype=np.int32)
+    numbers = np.zeros(rows.size, dtype)
+    return sparse.csc_array((numbers, rows.reshape(-1), starts), shape=(samples * o, columns))
 
 
-def _renew(jacobian: Any, factor: EinsumFactor, o: int, samples: int) -> None:
-    """Write the numbers x (n, i) of x ⊗ I; for a bias, x is (n, 1) and holds ones. A block may have fewer samples.
+def _arranged(array: Array, letters: Sequence[str], order: Sequence[str]) -> Array:
+    """A view of the array with its axes in that order, and axes of one for the letters that it lacks."""
+    view = array.transpose([letters.index(letter) for letter in order if letter in letters])
+    return view[tuple(slice(None) if letter in letters else None for letter in order)]
 
-    A parameter that scales every output has a diagonal (n, o) for each sample instead.
-    """
-    numbers = jacobian.data.reshape(-1, o, jacobian.shape[0] // o)
-    numbers[..., samples:] = 0
-    if factor.subscripts == "ni":
-        numbers[..., :samples] = factor.operand.T[:, None, :]
-    else:  # "no" or none
-        numbers[..., :samples] = factor.operand.T
+
+def _renew(jacobian: Any, factor: EinsumFactor, axes: _Axes, samples: int) -> None:
+    """Write the numbers of a factor, the same wherever it lacks an axis. A block may have fewer samples."""
+    places = jacobian.shape[0] // math.prod(axes.outputs.values())
+    numbers = jacobian.data.reshape(math.prod(axes.columns.values()), places, -1)
+    numbers[:, samples:] = 0
+    shape = (*axes.columns.values(), samples, *axes.others.values())
+    order = [*axes.columns, "n", *axes.others]
+    given = np.broadcast_to(_arranged(factor.operand, factor.subscripts, order), shape)
+    jacobian.data.reshape(*axes.columns.values(), places, *axes.others.values())[
+        (slice(None),) * len(axes.columns) + (slice(samples),)
+    ] = given
 
 
 def _padded(row: Array, length: int) -> Array:
@@ -155,11 +200,15 @@ def _padded(row: Array, length: int) -> Array:
     return flat if len(flat) == length else np.concatenate([flat, np.zeros(length - len(flat), row.dtype)])
 
 
-def _chain(row: Array, factor: EinsumFactor) -> Array:
+def _chain(row: Array, factor: EinsumFactor, i: int) -> Array:
     """dL/dx (n, i) = dL/dy · ∂y/∂x for all samples."""
     from scipy import sparse
 
+    if factor.through is not None:
+        row = _chain(row, factor.through, factor.entered)
     n, operand = len(row), factor.operand
+    if factor.result is not None:
+        return _by_letters(row, factor, i)
     if factor.subscripts == "io":  # 1ₙ ⊗ Wᵀ, whose one block is not sparse
         dense: Array = row @ operand.T
         return dense
@@ -175,9 +224,44 @@ def _chain(row: Array, factor: EinsumFactor) -> Array:
     return chained.reshape(n, -1)
 
 
+def _by_letters(row: Array, factor: EinsumFactor, i: int) -> Array:
+    """The same of a factor whose letters, or `inputs`, say where its numbers stand: every row of ∂y/∂x has as many.
+
+    One more column, for none, takes those that belong to no input. Where the factor is the same for all samples, its
+    matrix (o, i) is stored once; else there is a row for every sample and output.
+    """
+    from scipy import sparse
+
+    assert factor.shape is not None
+    assert factor.result is not None
+    outputs = dict(zip(factor.outputs, factor.shape, strict=True))
+    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+    inputs = factor.inputs
+    if inputs is None:
+        inputs = np.arange(i).reshape([known[letter] for letter in factor.result])
+    made = dict(zip(factor.result, inputs.shape, strict=True))
+    window = {letter: size for letter, size in made.items() if letter not in outputs}
+    samples = {"n": len(row)} if "n" in factor.subscripts else {}
+    axes = samples | outputs | window
+    order, shape = [*axes], tuple(axes.values())
+    columns = np.empty(shape, np.int32)
+    columns[...] = _arranged(inputs, [*made], order)
+    blocks = math.prod(samples.values())
+    columns.reshape(blocks, -1)[...] += np.arange(blocks, dtype=np.int32)[:, None] * (i + 1)
+    numbers = np.empty(shape, row.dtype)
+    numbers[...] = _arranged(factor.operand, factor.subscripts, order)
+    rows, entries = blocks * math.prod(outputs.values()), math.prod(window.values())
+    starts = np.arange(0, rows * entries + 1, entries, dtype=np.int32)
+    matrix = sparse.csr_array(
+        (numbers.reshape(-1), columns.reshape(-1), starts), shape=(rows, blocks * (i + 1))
+    )
+    chained: Array = row.reshape(-1, rows) @ matrix
+    return chained.reshape(len(row), -1)[:, :i]
+
+
 def _samples(network: Network, batch_size: int) -> int:
     """Samples in a block."""
-    largest = max(math.prod(shape) for _, shape in network.layout.shapes)
+    largest = max(max(layer.parameter_nonzeros(i, o).values(), default=0) for layer, i, o in network.sized)
     return max(1, min(batch_size, _BLOCK_NUMBERS // largest))
 
 
@@ -185,11 +269,16 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
     numbers = [network.loss_function.temporaries * n * network.classes]
     for k, (layer, i, o) in enumerate(network.sized):
-        numbers += [n * o + math.prod(shape) for shape in layer.parameter_shapes().values()]
+        own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size
+        numbers += [own + math.prod(shape) for shape in layer.parameter_shapes().values()]
         if k == 0:
             continue
         if isinstance(layer, Linear):
             numbers.append(n * (o + i))
+        elif layer.input_products(i, o) != i:
+            blocks = 1 if layer.parameter_shapes() else n
+            stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
+            numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
         elif isinstance(layer, Elementwise):
             numbers.append(4 * n * o)  # the slope as a layer and as scipy has it
         else:

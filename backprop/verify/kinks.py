@@ -1,13 +1,14 @@
 """Kinks: parameters whose difference step takes a pre-activation through a point without a derivative.
 
-There a difference quotient is no derivative, and no tolerance has a say. A unit z of a kinked layer has the
-margin |z - kink|, to the nearest of the layer's kinks. A step of an earlier pre-activation u moves z by about
-|∂z/∂u| · step, so u may move by
+There a difference quotient is no derivative, and no tolerance has a say. A kinked layer states its margins m
+(`Layer.margins`): of a unit z, m = z - kink; of two inputs of which the larger is taken, their difference. A step of
+an earlier pre-activation u moves m by about |∂m/∂u| · step, so u may move by
 
-    δ[n,u] = min over z of margin[n] / |∂z/∂u|[n]        before some unit of the layer changes its side,
+    δ[n,u] = min over m of |m[n]| / |∂m/∂u|[n]        before some unit of the layer changes its side,
 
 and a weight W[i,u] moves u by |x[n,i]| times its own step, a bias by its step. This is first order, with a
-factor of two to spare; nothing is re-evaluated.
+factor of two to spare; nothing is re-evaluated. Of a network with other parameters, or with a layer of which a sample
+has no Jacobian, every step is tried instead, which takes as many forward passes as the quotients themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,11 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
     kinked = [k for k, layer in enumerate(network.layers) if not layer.smooth]
     if not kinked:
         return crossing.vector
+    if any(
+        not isinstance(layer, Linear) and (layer.parameter_shapes() or layer.lacks)
+        for layer in network.layers
+    ):
+        return _by_trial(network, params, batch, relative_step)
     values = network.activations(params, batch.inputs)
     tensors = network.local(params)
     for j, layer in enumerate(network.layers):
@@ -43,6 +49,24 @@ def kinked_parameters(network: Network, params: Parameters, batch: Batch, relati
     return crossing.vector
 
 
+def _by_trial(network: Network, params: Parameters, batch: Batch, relative_step: float) -> Array:
+    """The same of any network, by going a step of twice the size up and down with one parameter after another."""
+    moved, crossing = params.copy(), np.zeros(network.parameter_count, np.bool_)
+
+    def sides() -> list[Array]:
+        steps = network.evaluate(network.local(moved), batch.inputs)
+        return [distance > 0 for step in steps for distance in step.layer.distances(step.own, step.x)]
+
+    here = sides()
+    for k, value in enumerate(params.vector):
+        step = _TO_SPARE * relative_step * max(1, abs(value))
+        for way in (step, -step):
+            moved.vector[k] = value + way
+            crossing[k] |= any(not np.array_equal(a, b) for a, b in zip(here, sides(), strict=True))
+        moved.vector[k] = value
+    return crossing
+
+
 def _room(
     network: Network, tensors: list[dict[str, Array]], values: list[Array], j: int, kinked: list[int]
 ) -> Array:
@@ -52,11 +76,21 @@ def _room(
     jacobian = np.broadcast_to(np.eye(o), (n, o, o))  # ∂(input of layer k)/∂(output of layer j)
     for k in range(j + 1, kinked[-1] + 1):
         if k in kinked:
-            margin = np.min([np.abs(values[k] - kink) for kink in network.layers[k].kinks], axis=0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                needed = margin[:, :, None] / np.abs(jacobian)
-            room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1))
+            for margin in network.layers[k].margins(values[k]):
+                moved = _rows(jacobian, margin.above)
+                if margin.below is not None:
+                    moved = moved - _rows(jacobian, margin.below)
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    needed = np.abs(margin.distance)[:, :, None] / np.abs(moved)
+                room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1))
         if k < kinked[-1]:
             local = network.layers[k].input_jacobian(tensors[k], values[k], values[k + 1])
             jacobian = np.matmul(local, jacobian)
     return room
+
+
+def _rows(jacobian: Array, inputs: Array) -> Array:
+    """∂(inputs)/∂u (n, m, u) of the inputs with these numbers, (m,) or (n, m)."""
+    if inputs.ndim == 1:
+        return jacobian[:, inputs]
+    return np.take_along_axis(jacobian, inputs[:, :, None], axis=1)

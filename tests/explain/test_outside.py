@@ -85,7 +85,7 @@ def test_no_reason_is_given_for_a_jacobian_of_which_nothing_is_known():
     network = NETWORKS["layer-norm"]
     params, batch = sample(network, n=2)
     text = render_text(explain(network, params, batch, ["full-jacobian"]))
-    block = text.split("∂a₁/∂z₁: the formula of layer-norm")[1][:200]
+    block = text.split("∂a₁/∂z₁: the formula of outside-layer-norm")[1][:200]
     assert "diagonal" not in block
 
 
@@ -128,7 +128,7 @@ def test_a_workbook_of_a_layer_that_it_does_not_know_is_refused():
     network = NETWORKS["layer-norm"]
     params, batch = sample(network, n=2)
     with pytest.raises(
-        UnsupportedError, match="cannot show the layer layer-norm, which has parameters"
+        UnsupportedError, match="cannot show the layer outside-layer-norm, which has parameters"
     ) as error:
         workbook(explain(network, params, batch, ["full-jacobian", "short-form"]))
     sentence(error.value)

@@ -127,7 +127,7 @@ def _normal(library, x):
 class LayerNorm(_Normalisation):
     """Layer normalisation, y = g (x - mean) / sqrt(var + 1e-5) + b, with mean and var over the features."""
 
-    name = "layer-norm"
+    name = "outside-layer-norm"
     peers = {  # noqa: RUF012
         "autograd": lambda autograd, own, x: own["g"] * _normal(autograd.numpy, x) + own["b"],
         "jax": lambda jax, own, x: own["g"] * _normal(jax.numpy, x) + own["b"],

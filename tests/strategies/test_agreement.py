@@ -71,7 +71,7 @@ widths = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(lambda sizes: (
 @given(
     sizes=widths,
     batch_size=st.integers(1, 5),
-    activation=st.sampled_from(sorted(HIDDEN)),
+    activation=st.sampled_from(sorted(name for name in HIDDEN if not name.endswith("-norm"))),
     loss=st.sampled_from(sorted(LOSSES)),
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 1000),

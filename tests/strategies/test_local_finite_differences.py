@@ -25,8 +25,15 @@ def both(network, params, batch, step):
     return [run(kind, network, params, batch).gradient.vector.copy() for kind in kinds]
 
 
+SUPPORTED = [
+    name
+    for name, scenario in SCENARIOS.items()
+    if LocalFiniteDifferences().unsupported(scenario.network, np.dtype(float)) is None
+]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", SUPPORTED)
 def test_both_are_the_same_quotients_up_to_rounding_even_with_a_large_step(scenario, dtype):
     """With a step of 1/16 truncation is large, and pre-activations go through kinks: in both alike."""
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)

@@ -154,9 +154,12 @@ def _start(
     for name, value in _with_more_epochs(checkpoint, request.said).items():
         if own[name] != value:
             option = _OPTIONS.get(name, name)
+            was, got = f"with --{option} {own[name]}", f"--{option} {value}"
+            if name == "bias":
+                was, got = "with biases", "--no-bias"
             raise CheckpointError(
-                f"The weights file {str(path)!r} is of a training with --{option} {own[name]}; got "
-                f"--{option} {value}, expected the same: leave it out, or train anew without --resume."
+                f"The weights file {str(path)!r} is of a training {was}; got {got}, expected the same: leave "
+                "it out, or train anew without --resume."
             )
     return checkpoint.settings, checkpoint, out or path.parent
 

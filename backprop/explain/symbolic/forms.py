@@ -139,11 +139,9 @@ def _expanded(factor: EinsumFactor, n: int, o: int, *, of_parameter: bool = Fals
 
     The axes are (n, o, i) of a factor by the input, and (n, o, *shape of θ) of one by a parameter θ.
     """
-    subscripts, operand = factor
-    axes = "i" if "i" in subscripts else ""
-    axes += "o" if of_parameter or not axes else ""
-    identity = np.array([np.eye(o, dtype=object)] * n)
-    return np.asarray(np.einsum(f"nco,{subscripts}->nc{axes}", identity, symbolic(operand)))
+    rule = factor.parameter_rule if of_parameter else factor.input_rule
+    identity = factor.split(np.array([np.eye(o, dtype=object)] * n))
+    return np.asarray(np.einsum(rule, identity, symbolic(factor.operand)))
 
 
 def prove_loss(loss: Loss, c: int) -> list[Claim]:

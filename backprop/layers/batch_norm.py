@@ -1,0 +1,195 @@
+"""Batch normalisation: every feature, or every channel of (c, h, w), has mean 0 and variance 1 over the batch.
+
+    h[n,o] = (x[n,o] - mean x[:,o]) r[o]        r[o] = 1/√(variance x[:,o] + ε)        y = γ h + β
+
+    VJP: dx = γ r (dy - mean dy - h mean(dy h)) = γ r (dy - dβ/m - h dγ/m)        m numbers of a feature in the batch
+
+The means couple the samples: ∂y/∂x of one sample does not exist, and a batch cannot be split. In training the
+statistics are those of the batch. For evaluation a running mean of them is followed (Ioffe and Szegedy 2015,
+arXiv:1502.03167, algorithms 1 and 2):
+
+    running ← (1 - momentum) running + momentum · mean, or variance · m/(m - 1), of the batch
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.errors import NetworkError, UnsupportedError
+from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, gradients, inverse_root
+
+_ONE = "∂y/∂x of one sample does not exist, for its mean and variance are those of the batch"
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class BatchNorm(Normalisation):
+    """γ (x - mean) / √(variance + ε) + β over the samples of a batch, and the places of a channel.
+
+    momentum: the share of the latest batch in the statistics for evaluation, above 0 and at most 1.
+    """
+
+    shape: Shape
+    momentum: float = 0.1
+
+    name: ClassVar[str] = "batch-norm"
+    examples: ClassVar[tuple[str, ...]] = ("2x2x2 batch-norm",)
+    feature: ClassVar[int] = 0
+    couples_samples: ClassVar[str] = "a mean and a variance are those of all of them"
+    lacks: ClassVar[Mapping[str, str]] = {"input_jacobian": _ONE, "input_factor": _ONE}
+
+    def __post_init__(self) -> None:
+        if not 0 < self.momentum <= 1:
+            raise NetworkError(
+                f"The momentum of batch-norm is {self.momentum:g}; expected above 0, at most 1."
+            )
+
+    @property
+    def text(self) -> str:
+        """The momentum is written where it is another one than usual."""
+        return self.name if self.momentum == 0.1 else f"{self.name},momentum={self.momentum!r}"
+
+    @property
+    def split(self) -> Shape:
+        """(c, places) of channels (c, h, w), else all features."""
+        c, *places = self.shape if len(self.shape) == 3 else (math.prod(self.shape),)
+        return (c, math.prod(places)) if math.prod(places) > 1 else (c,)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The samples, and the places of a channel."""
+        return (-2,) if len(self.split) == 1 else (-3, -1)
+
+    @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
+        """PyTorch's own, without the check that a batch has more than one sample; for the others the formula."""
+        split, axes = self.split, self.axes
+        along = (-1, *[1] * (len(split) - 1))
+
+        def by_formula(numpy: Any, own: Any, x: Any) -> Any:
+            rows = x.reshape(-1, *split)
+            centre = rows - numpy.mean(rows, axis=axes, keepdims=True)
+            root = numpy.sqrt(numpy.mean(centre * centre, axis=axes, keepdims=True) + EPSILON)
+            y = own["gamma"].reshape(along) * (centre / root) + own["beta"].reshape(along)
+            return y.reshape(x.shape)
+
+        return {
+            "autograd": lambda autograd, own, x: by_formula(autograd.numpy, own, x),
+            "jax": lambda jax, own, x: by_formula(jax.numpy, own, x),
+            "torch": lambda torch, own, x: torch.batch_norm(
+                x.reshape(-1, *split), own["gamma"], own["beta"], None, None, True, 0.0, EPSILON, False
+            ).reshape(x.shape),
+        }
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """Feature by feature, from its mean and the distances to it."""
+        samples, places = x.reshape(len(x), self.features, -1), []
+        for o in range(self.features):
+            own = samples[:, o]
+            mean = sum(own.reshape(-1)) / own.size
+            variance = sum((value - mean) ** 2 for value in own.reshape(-1)) / own.size
+            places.append(
+                params["gamma"][o] * (own - mean) * (variance + EPSILON) ** -0.5 + params["beta"][o]
+            )
+        return np.stack(places, axis=1).reshape(x.shape)
+
+    # Evaluation
+
+    def statistics_shapes(self) -> dict[str, Shape]:
+        """The mean and the variance of every feature."""
+        return {"mean": (self.features,), "variance": (self.features,)}
+
+    def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
+        """A step of both towards those of the batch, of the variance towards its unbiased estimate."""
+        samples, m = self._view(x), self._count(len(x))
+        mean = self._mean(samples)
+        variance = self._mean(np.square(samples - mean)) * (m / max(1, m - 1))
+        for name, value in (("mean", mean), ("variance", variance)):
+            running[name][...] += self.momentum * (value.reshape(-1) - running[name])
+
+    def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
+        """γ (x - running mean) / √(running variance + ε) + β: a sample's output is its own."""
+        scale = params["gamma"] / np.sqrt(running["variance"] + x.dtype.type(EPSILON))
+        centre = self._view(x) - self._along(running["mean"])
+        y: Array = centre * self._along(scale) + self._along(params["beta"])
+        return y.reshape(x.shape)
+
+    # Forward and back
+
+    def call(self, n: int, empty: Empty) -> Call:
+        """With buffers for n samples."""
+        return _Call(self, n, empty)
+
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """Does not exist; raises `UnsupportedError`."""
+        raise UnsupportedError(f"The layer batch-norm has no input_jacobian: {_ONE}.")
+
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """Does not exist; raises `UnsupportedError`."""
+        raise UnsupportedError(f"The layer batch-norm has no input_factor: {_ONE}.")
+
+
+class _Call:
+    """The layer with buffers for n samples: h, a product, and r."""
+
+    def __init__(self, layer: BatchNorm, n: int, empty: Empty) -> None:
+        shape = (n, *layer.split)
+        self._layer, self._count = layer, layer._count(n)
+        self._h, self._product = empty(shape), empty(shape)
+        self._inverse = empty((layer.features, *[1] * (len(shape) - 2)))
+        self._samples = np.ones(n, self._h.dtype)
+        self._places = np.ones(shape[-1], self._h.dtype)
+
+    def normalise(self, x: Array) -> Array:
+        """h of x, kept for `vjp`."""
+        h, m, inverse = self._h, self._count, self._inverse
+        x = x.reshape(h.shape)
+        np.subtract(x, (self._total(x) / m).reshape(inverse.shape), out=h)
+        inverse_root(self._total(np.multiply(h, h, out=self._product)).reshape(inverse.shape), m, out=inverse)
+        return np.multiply(h, inverse, out=h)
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """γ h + β."""
+        h, along = self.normalise(x), self._inverse.shape
+        y = np.multiply(h, params["gamma"].reshape(along), out=None if out is None else out.reshape(h.shape))
+        y += params["beta"].reshape(along)
+        return y.reshape(x.shape) if out is None else out
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """γ r (dy - dβ/m - h dγ/m)."""
+        h, along, m = self._h, self._inverse.shape, self._count
+        own, split = gradients(self._layer.parameter_shapes(), x, dparams), dy.reshape(h.shape)
+        product = np.multiply(split, h, out=self._product)
+        own["gamma"][...] = self._total(product)
+        own["beta"][...] = self._total(split)
+        if not input_needed:
+            return None, own
+        mean = (own["beta"] / m).reshape(along)
+        dx = np.subtract(split, mean, out=None if out is None else out.reshape(h.shape))
+        dx -= np.multiply(h, (own["gamma"] / m).reshape(along), out=product)
+        dx *= params["gamma"].reshape(along) * self._inverse
+        return (dx.reshape(dy.shape) if out is None else out), own
+
+    def _total(self, array: Array) -> Array:
+        """The sum over samples and places (features,): by BLAS, faster than a sum along the first axis."""
+        if array.ndim == 3:
+            array = (array.reshape(-1, array.shape[2]) @ self._places).reshape(array.shape[:2])
+        total: Array = self._samples @ array
+        return total

@@ -1,0 +1,350 @@
+"""What the normalisations share: y = γ h + β with h = (x - mean x) / √(variance + ε), by whatever axes the mean is.
+
+    r = 1/√(mean (x - mean x)² + ε)        h = (x - mean x) r
+
+    VJP, closed    dx = r (d - mean d - h mean(d h)) with d = γ dy        dγ = Σ dy h        dβ = Σ dy
+    JVP            ẏ = γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇
+
+Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about twice
+the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out both of x and of d, and has no β.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Protocol, Self, cast
+
+import numpy as np
+
+from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
+from backprop.errors import NetworkError, shown
+from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+
+EPSILON = 1e-5
+"""ε, as PyTorch has it: it keeps a variance of zero from being divided by."""
+
+Empty = Callable[[Shape], Array]
+"""What allocates a buffer."""
+
+
+class Call(Protocol):
+    """A normalisation for batches of one size, with buffers: h of the last batch, which `vjp` reads."""
+
+    def normalise(self, x: Array) -> Array:
+        """h, kept for `vjp`."""
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """γ h + β."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """The closed form, for the batch of the last `normalise` or `forward`."""
+
+
+class Normalisation(Layer):
+    """A normalisation of samples of the shape `shape`; a subclass says over which axes, and has the closed form."""
+
+    shape: Shape
+    centred: ClassVar[bool] = True
+    """Whether the mean is taken away and β added."""
+    reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def split(self) -> Shape:
+        """A sample's axes as they are normalised: (features,), (t, features) or (features, places)."""
+
+    @property
+    @abstractmethod
+    def axes(self) -> tuple[int, ...]:
+        """The axes of (n, *split) over which the mean is, counted from the last."""
+
+    @property
+    @abstractmethod
+    def feature(self) -> int:
+        """The position in `split` of the axis that γ has."""
+
+    @abstractmethod
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """As `Layer.oracle`."""
+
+    @abstractmethod
+    def call(self, n: int, empty: Empty) -> Call:
+        """Buffers for n samples, made by `empty`."""
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
+        """The layer for inputs of that shape; raises `NetworkError` for a number, or an option that it has not."""
+        known = [field.name for field in dataclasses.fields(cls) if field.name != "shape"]  # type: ignore[arg-type]
+        if numbers or not set(options) <= set(known):
+            given = ", ".join([*map(str, numbers), *options])
+            expected = ", ".join(f"{name}=" for name in known) or "neither numbers nor options"
+            raise NetworkError(f"The layer {cls.name} got {given}; expected {expected}.")
+        try:
+            return cls(tuple(shape), **{name: float(value) for name, value in options.items()})  # type: ignore[call-arg]
+        except ValueError:
+            raise NetworkError(f"The layer {cls.name} got {shown(options)}; expected numbers.") from None
+
+    @property
+    def features(self) -> int:
+        """The entries of γ."""
+        return self.split[self.feature]
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of a sample."""
+        return self.shape
+
+    @property
+    def letters(self) -> Mapping[str, str]:  # type: ignore[override]  # by the shape
+        """γ and β along the outputs, or along the one axis of them that they have."""
+        return dict.fromkeys(self.parameter_shapes(), self._letters[self.feature])
+
+    @property
+    def _letters(self) -> str:
+        return "o" if len(self.split) == 1 else "st" if self.feature else "qs"
+
+    def output_width(self, input_width: int) -> int:
+        """As many as inputs; raises `NetworkError` for another number than the shape has."""
+        if input_width != math.prod(self.shape):
+            raise NetworkError(
+                f"A layer {self.name} got {input_width} inputs; expected {math.prod(self.shape)}."
+            )
+        return input_width
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """gamma and beta, (features,) each."""
+        return dict.fromkeys(("gamma", "beta") if self.centred else ("gamma",), (self.features,))
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """γ of ones and β of zeros, so that the outputs have mean 0 and variance 1."""
+        values = {"gamma": np.ones(self.features), "beta": np.zeros(self.features)}
+        return {name: values[name] for name in self.parameter_shapes()}
+
+    # What it takes
+
+    def forward_flops(self, n: int, i: int, o: int) -> int:
+        """Sum and difference of the mean, square and sum of the variance, quotient, scale, shift."""
+        return (7 if self.centred else 4) * n * o
+
+    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
+        """dy h and its sum, dβ; of the closed form two products with γ and their sums, and the combination."""
+        own = 3 if self.centred else 2
+        return (own + (9 if self.centred else 6) * input_needed) * n * o
+
+    def parts_flops(self, n: int, i: int, o: int) -> int:
+        """The steps forward once more, without scale and shift, and each of them back."""
+        return (5 + 16 if self.centred else 3 + 13) * n * o
+
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """h, a product of the same size, and r of every group."""
+        return (2 * n * o + self._groups(n)) * itemsize
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """Means of every group, and back sums of every feature; where one of few numbers is broadcast, a piece of it."""
+        own = self._ones(n) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+        means = self._groups(n) * itemsize
+        return own + means, own + 2 * means + self.features * itemsize
+
+    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The buffers, and y."""
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[0]
+        return own + (0 if out else n * o * itemsize)
+
+    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
+        """The buffers, and dx."""
+        own = self.planned_bytes(n, i, o, itemsize) + self.planned_call_bytes(n, i, o, itemsize)[1]
+        return own + (0 if out else n * o * itemsize)
+
+    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """x - mean, h, and four arrays of the way back."""
+        return (6 * n * o + 6 * self._groups(n)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+
+    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
+        """One for every output."""
+        return dict.fromkeys(self.parameter_shapes(), o)
+
+    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """h, and x - mean or its square."""
+        return 3 * n * o * itemsize
+
+    def _groups(self, n: int) -> int:
+        """The means of a batch of n."""
+        axes = (n, *self.split)
+        return math.prod(axes) // self._count(n)
+
+    def _count(self, n: int) -> int:
+        """The numbers of one mean."""
+        axes = (n, *self.split)
+        return math.prod(axes[axis] for axis in self.axes)
+
+    def _ones(self, n: int) -> int:
+        return n * math.prod(self.split) // self.features + self.features
+
+    # Forward and back in closed form
+
+    def planned(self, n: int, dtype: DType) -> Layer:
+        """With buffers, in which h is kept from `forward` to `vjp`."""
+        return cast(Layer, self.call(n, lambda shape: aligned_empty(shape, dtype)))
+
+    def _fresh(self, x: Array) -> Call:
+        return self.call(len(x), lambda shape: np.empty_like(x, shape=shape))
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """γ h + β."""
+        return self._fresh(x).forward(params, x, out=out)
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """r (d - mean d - h mean(d h)) with d = γ dy; Σ dy h; Σ dy."""
+        call = self._fresh(x)
+        call.normalise(x)
+        return call.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
+
+    # Back through the parts
+
+    def vjp_by_parts(
+        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
+    ) -> tuple[Array, Tensors]:
+        """One step of the graph after another, each with its own derivative."""
+        shape = x.shape
+        x, dy, gamma = self._view(x), self._view(dy), self._along(params["gamma"])
+        # forward, whose steps nobody has kept
+        centre = x - self._mean(x) if self.centred else x
+        variance = self._mean(centre * centre)
+        root = np.sqrt(variance + x.dtype.type(EPSILON))
+        inverse = 1 / root
+        h = centre * inverse
+        # back: y = scaled + β, scaled = γ h, h = centre · inverse, inverse = 1/root, root = √(variance + ε)
+        own = {"gamma": self._total(dy * h)}
+        if self.centred:
+            own["beta"] = self._total(dy)
+        dh = dy * gamma
+        dcentre = dh * inverse
+        dinverse = self._sum(dh * centre)
+        droot = -dinverse * inverse * inverse
+        dvariance = droot * inverse / 2
+        # variance = mean of square, square = centre², centre = x - mean
+        dsquare = dvariance / self._count(len(x))
+        dcentre = dcentre + 2 * centre * dsquare
+        dx = dcentre - self._mean(dcentre) if self.centred else dcentre
+        return dx.reshape(shape), written(own, dparams)
+
+    # The other forms
+
+    def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
+        """γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇."""
+        h, inverse = self._normalised(x)
+        moved = self._view(dx)
+        dh = moved - h * self._mean(moved * h)
+        if self.centred:
+            dh = dh - self._mean(moved)
+        dy = dh * (self._along(params["gamma"]) * inverse)
+        if dparams:
+            dy = dy + self._along(dparams["gamma"]) * h
+            dy = dy + self._along(dparams["beta"]) if self.centred else dy
+        pushed: Array = dy.reshape(*dy.shape[: -len(self.split)], -1)
+        return pushed
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """h where the output has the entry of γ, ones where it has that of β: (n, o, features)."""
+        n, o = y.shape
+        if out is None:
+            out = {name: np.zeros((n, o, self.features), x.dtype) for name in self.parameter_shapes()}
+        outputs = np.arange(o)
+        own = outputs // math.prod(self.split[self.feature + 1 :]) % self.features
+        out["gamma"][:, outputs, own] = self._normalised(x)[0].reshape(n, o)
+        if self.centred:
+            out["beta"][:, outputs, own] = 1
+        return dict(out)
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """h for γ and the number one for β, along the axes that they share with the outputs."""
+        h, one = self._normalised(x)[0], np.ones((), x.dtype)
+        if len(self.split) == 1:
+            factors = {"gamma": EinsumFactor("no", h), "beta": EinsumFactor("", one)}
+        else:
+            axes, kept = self._letters, self._letters[self.feature]
+            factors = {
+                "gamma": EinsumFactor(f"n{axes}", h, axes, self.split, kept),
+                "beta": EinsumFactor("", one, axes, self.split, kept),
+            }
+        return {name: factors[name] for name in self.parameter_shapes()}
+
+    def _view(self, array: Array) -> Array:
+        """(…, n, i) as (…, n, *split)."""
+        return array.reshape(*array.shape[:-1], *self.split)
+
+    def _along(self, parameter: Array) -> Array:
+        """γ or β, to be multiplied with (…, n, *split)."""
+        return parameter.reshape(-1, *[1] * (len(self.split) - 1 - self.feature))
+
+    def _mean(self, array: Array) -> Array:
+        mean: Array = np.mean(array, axis=self.axes, keepdims=True)
+        return mean
+
+    def _sum(self, array: Array) -> Array:
+        total: Array = np.sum(array, axis=self.axes, keepdims=True)
+        return total
+
+    def _total(self, array: Array) -> Array:
+        """The sum over everything but the axis of γ."""
+        kept = 1 + self.feature
+        total: Array = np.sum(array, axis=tuple(k for k in range(array.ndim) if k != kept))
+        return total
+
+    def _normalised(self, x: Array) -> tuple[Array, Array]:
+        """h (n, *split) and r, 1/√(variance + ε)."""
+        x = self._view(x)
+        centre = x - self._mean(x) if self.centred else x
+        inverse = 1 / np.sqrt(self._mean(centre * centre) + x.dtype.type(EPSILON))
+        return centre * inverse, inverse
+
+
+def inverse_root(squares: Array, count: int, *, out: Array) -> Array:
+    """r = 1/√(Σ squares / count + ε), of sums of squares, which are overwritten."""
+    squares /= count
+    squares += squares.dtype.type(EPSILON)
+    np.sqrt(squares, out=squares)
+    return np.divide(1, squares, out=out)
+
+
+def written(own: Mapping[str, Array], dparams: Tensors | None) -> Tensors:
+    """The derivatives by the parameters, in the buffers for them where there are some."""
+    if dparams is None:
+        return own
+    for name, array in own.items():
+        dparams[name][...] = array
+    return dparams
+
+
+def gradients(shapes: Mapping[str, Shape], like: Array, dparams: Tensors | None) -> Tensors:
+    """Buffers for the derivatives by the parameters: those given, or new ones."""
+    if dparams is not None:
+        return dparams
+    return {name: np.empty_like(like, shape=shape) for name, shape in shapes.items()}

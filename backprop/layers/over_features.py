@@ -1,0 +1,128 @@
+"""What layer and RMS normalisation share: the mean is over the features of a sample, or of each token (t, d) of one.
+
+∂y[n,o]/∂x[n,i] = γ[o] r[n] (δ[o,i] - 1/d - h[n,o] h[n,i] / d)        d features; without 1/d where no mean is taken
+
+VJP: dx = r (γ dy - mean(γ dy) - h mean(γ dy h)), and dγ = Σ dy h of the same product dy h
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.normalisation import Call, Empty, Normalisation, gradients, inverse_root
+
+
+class OverFeatures(Normalisation):
+    """A normalisation of every sample by itself; of every token by itself where the shape is (t, d)."""
+
+    axes: ClassVar[tuple[int, ...]] = (-1,)
+
+    @property
+    def split(self) -> Shape:
+        """(t, d) of tokens, else all features."""
+        return self.shape if len(self.shape) == 2 else (math.prod(self.shape),)
+
+    @property
+    def feature(self) -> int:
+        """The last axis."""
+        return len(self.split) - 1
+
+    def call(self, n: int, empty: Empty) -> Call:
+        """With buffers for n samples."""
+        return _Call(self, n, empty)
+
+    def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
+        """γ r (δ - 1/d - h h / d) within a token, (n, o, i)."""
+        (n, o), d = y.shape, self.features
+        if out is None:
+            out = np.zeros((n, o, o), x.dtype)
+        diagonal = np.einsum("nsosi->nsoi", out.reshape(n, o // d, d, o // d, d))  # a writeable view
+        diagonal[...] = self._blocks(params, x).reshape(diagonal.shape)
+        return out
+
+    def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
+        """The same; of tokens the blocks alone."""
+        blocks = self._blocks(params, x)
+        if len(self.split) == 1:
+            return EinsumFactor("noi", blocks)
+        places = np.arange(math.prod(self.split)).reshape(self.split)
+        return EinsumFactor("nsti", blocks, "st", self.split, "si", places)
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """A block for every token."""
+        return o * self.features
+
+    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The blocks."""
+        return n * self.input_nonzeros(i, o) * itemsize
+
+    def _blocks(self, params: Tensors, x: Array) -> Array:
+        """γ[o] r (δ[o,i] - 1/d - h[o] h[i] / d), (n, o, i) or (n, t, o, i)."""
+        h, inverse = self._normalised(x)
+        blocks: Array = h[..., :, None] * h[..., None, :]
+        if self.centred:
+            blocks += 1
+        blocks /= -self.features
+        blocks += np.eye(self.features, dtype=x.dtype)
+        blocks *= (params["gamma"] * inverse)[..., None]
+        return blocks
+
+
+class _Call:
+    """The layer with buffers for n samples: h, a product, and r."""
+
+    def __init__(self, layer: OverFeatures, n: int, empty: Empty) -> None:
+        rows, d = n * math.prod(layer.split) // layer.features, layer.features
+        self._layer = layer
+        self._h, self._product, self._inverse = empty((rows, d)), empty((rows, d)), empty((rows, 1))
+        self._by_row, self._by_feature = np.ones(rows, self._h.dtype), np.ones(d, self._h.dtype)
+
+    def normalise(self, x: Array) -> Array:
+        """h of x, kept for `vjp`."""
+        x, h, d = x.reshape(self._h.shape), self._h, self._layer.features
+        if self._layer.centred:
+            x = np.subtract(x, (x @ self._by_feature / d)[:, None], out=h)
+        inverse_root(np.einsum("no,no->n", x, x)[:, None], d, out=self._inverse)
+        return np.multiply(x, self._inverse, out=h)
+
+    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
+        """γ h + β."""
+        h = self.normalise(x)
+        y = np.multiply(h, params["gamma"], out=None if out is None else out.reshape(h.shape))
+        if self._layer.centred:
+            y += params["beta"]
+        return y.reshape(x.shape) if out is None else out
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """r (γ dy - mean(γ dy) - h mean(γ dy h))."""
+        h, centred, rows = self._h, self._layer.centred, dy.reshape(self._h.shape)
+        own = gradients(self._layer.parameter_shapes(), x, dparams)
+        product = np.multiply(rows, h, out=self._product)
+        np.matmul(self._by_row, product, out=own["gamma"])
+        if centred:
+            np.matmul(self._by_row, rows, out=own["beta"])
+        if not input_needed:
+            return None, own
+        share = params["gamma"] / self._layer.features
+        along, mean = (product @ share)[:, None], (rows @ share)[:, None] if centred else 0
+        dx = np.multiply(rows, params["gamma"], out=None if out is None else out.reshape(h.shape))
+        dx -= np.multiply(h, along, out=product)
+        if centred:
+            dx -= mean
+        dx *= self._inverse
+        return (dx.reshape(dy.shape) if out is None else out), own

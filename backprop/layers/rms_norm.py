@@ -1,0 +1,62 @@
+"""RMS normalisation: every sample, or every token of one, is divided by the root of the mean of its squares, then γ.
+
+    h[n,o] = x[n,o] r[n]        r[n] = 1/√(mean x[n]² + ε)        y = γ h
+
+    ∂y[n,o]/∂x[n,i] = γ[o] r[n] (δ[o,i] - h[n,o] h[n,i] / d)        d features
+
+    VJP: dx = r (γ dy - h mean(γ dy h))
+
+No mean is taken away and nothing is added (Zhang and Sennrich 2019, arXiv:1910.07467). Of tokens (t, d) the last axis
+is normalised, of samples of any other shape all numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.layers.base import Shape, Tensors
+from backprop.layers.normalisation import EPSILON
+from backprop.layers.over_features import OverFeatures
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class RMSNorm(OverFeatures):
+    """γ x / √(mean x² + ε) over the features of a sample, or of each of its tokens."""
+
+    shape: Shape
+
+    name: ClassVar[str] = "rms-norm"
+    examples: ClassVar[tuple[str, ...]] = ("3x4 rms-norm",)
+    centred: ClassVar[bool] = False
+
+    @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
+        """PyTorch's own; for the others the formula."""
+        split = self.split
+
+        def by_formula(numpy: Any, own: Any, x: Any) -> Any:
+            rows = x.reshape(-1, *split)
+            root = numpy.sqrt(numpy.mean(rows * rows, axis=-1, keepdims=True) + EPSILON)
+            return (own["gamma"] * (rows / root)).reshape(x.shape)
+
+        return {
+            "autograd": lambda autograd, own, x: by_formula(autograd.numpy, own, x),
+            "jax": lambda jax, own, x: by_formula(jax.numpy, own, x),
+            "torch": lambda torch, own, x: torch.nn.functional.rms_norm(
+                x.reshape(-1, *split), split[-1:], own["gamma"], EPSILON
+            ).reshape(x.shape),
+        }
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """Token by token, from the sum of its squares."""
+        rows = [
+            params["gamma"] * token * (sum(value**2 for value in token) / len(token) + EPSILON) ** -0.5
+            for token in x.reshape(-1, self.features)
+        ]
+        return np.array(rows).reshape(x.shape)

@@ -1,0 +1,251 @@
+"""Windows over an image: which inputs each place of the output sees, for convolution and pooling.
+
+An image has axes (l, h, w), channels by rows by columns, flattened in this order. The window of place (s, t) begins
+at row s · stride - padding and column t · stride - padding; its entry (u, v) lies u rows below and v columns right of
+that. For one (u, v), all places see inputs that lie as regularly as they do: such a tap is one slice of the image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.errors import NetworkError
+from backprop.layers.base import Shape, WithoutParameters
+
+Slices = tuple[slice, slice]
+
+_INDEX_BYTES = np.dtype(np.intp).itemsize
+
+
+class Tap(NamedTuple):
+    """One entry of all windows: the places (s, t) at which it is inside the image, and the inputs (h, w) there."""
+
+    places: Slices
+    inputs: Slices
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of `size` over an image of `shape` (l, h, w); raises `NetworkError` where no window fits."""
+
+    shape: Shape
+    size: tuple[int, int]
+    stride: int
+    padding: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.places) < 1:
+            wide = "x".join(map(str, self.size))
+            padded = "x".join(str(length + 2 * self.padding) for length in self.shape[1:])
+            raise NetworkError(
+                f"A window is {wide} and the padded image {padded}; expected a window within it."
+            )
+
+    @cached_property
+    def places(self) -> tuple[int, int]:
+        """Rows and columns of the output."""
+        rows, columns = (
+            (length + 2 * self.padding - size) // self.stride + 1
+            for length, size in zip(self.shape[1:], self.size, strict=True)
+        )
+        return rows, columns
+
+    @cached_property
+    def count(self) -> int:
+        """The number of places."""
+        return math.prod(self.places)
+
+    @cached_property
+    def taps(self) -> tuple[Tap, ...]:
+        """Every entry of a window, row by row."""
+        rows, columns = ([self._tap(axis, k) for k in range(size)] for axis, size in enumerate(self.size))
+        return tuple(Tap((s, t), (h, w)) for s, h in rows for t, w in columns)
+
+    def _tap(self, axis: int, k: int) -> Slices:
+        """The places along an axis at which entry k is inside the image, and the inputs there."""
+        length, offset = self.shape[1 + axis], k - self.padding
+        first = max(0, -(offset // self.stride))
+        stop = max(first, min(self.places[axis], (length - 1 - offset) // self.stride + 1))
+        start = first * self.stride + offset
+        return slice(first, stop), slice(start, start + (stop - first) * self.stride, self.stride)
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether no input is in two windows."""
+        return self.stride >= max(self.size)
+
+    @property
+    def tiling(self) -> bool:
+        """Whether every input is in exactly one window."""
+        covered = (size * places for size, places in zip(self.size, self.places, strict=True))
+        return self.disjoint and self.stride == max(self.size) and tuple(covered) == self.shape[1:]
+
+    def image(self, x: Array) -> Array:
+        """x (…, i) with the axes of the image."""
+        return x.reshape(*x.shape[:-1], *self.shape)
+
+    def patches(self, x: Array, *, out: Array | None = None) -> Array:
+        """What every place sees of x (…, i): (…, l, u v, s, t), zero outside the image.
+
+        `out`, where given, must be zero there: only what is inside is written.
+        """
+        image = self.image(x)
+        if out is None:
+            make = np.zeros if self.padding else np.empty
+            out = make((*image.shape[:-2], len(self.taps), *self.places), x.dtype)
+        for k, tap in enumerate(self.taps):
+            out[..., k, *tap.places] = image[..., *tap.inputs]
+        return out
+
+    def add_patches(self, patches: Array, *, out: Array) -> Array:
+        """The transpose: each entry of patches (…, l, u v, s, t) is added to its input, into `out` (…, i)."""
+        out[...] = 0
+        image = self.image(out)
+        for k, tap in enumerate(self.taps):
+            inputs = image[..., *tap.inputs]
+            np.add(inputs, patches[..., k, *tap.places], out=inputs)
+        return out
+
+    @property
+    def inputs(self) -> Array:
+        """The number of the input that each entry of the patches holds, (l, u v, s t); i for none."""
+        i = math.prod(self.shape)
+        numbers = np.full((self.shape[0], len(self.taps), *self.places), i)
+        image = np.arange(i).reshape(self.shape)
+        for k, tap in enumerate(self.taps):
+            numbers[:, k, *tap.places] = image[:, *tap.inputs]
+        return numbers.reshape(self.shape[0], len(self.taps), self.count)
+
+    @property
+    def inputs_bytes(self) -> int:
+        """The bytes of `inputs`."""
+        return self.shape[0] * len(self.taps) * self.count * _INDEX_BYTES
+
+
+def check_image(name: str, shape: Shape) -> None:
+    """Raise `NetworkError` unless the shape of a layer's inputs is one of an image."""
+    if len(shape) != 3:
+        got = "x".join(map(str, shape))
+        raise NetworkError(
+            f"The layer {name} got inputs of the shape {got}; expected channels, rows and columns such as 1x28x28."
+        )
+
+
+def whole(name: str, key: str, value: Any, least: int) -> int:
+    """A number or option of a layer as a whole number from `least` on; raises `NetworkError` for any other."""
+    text = str(value)
+    if not text.isdecimal() or len(text) > 9 or int(text) < least:
+        raise NetworkError(
+            f"The {key} of the layer {name} is {text}; expected a whole number from {least} on."
+        )
+    return int(text)
+
+
+@dataclass(frozen=True, repr=False)
+class Pooling(WithoutParameters):
+    """One number for every window of every channel: x (l, h, w) → y (l, s, t)."""
+
+    shape: Shape
+    size: tuple[int, int]
+    stride: int
+
+    def __post_init__(self) -> None:
+        _ = self.windows  # raises where no window fits
+
+    @cached_property
+    def windows(self) -> Windows:
+        """What each output sees."""
+        return Windows(self.shape, self.size, self.stride)
+
+    @classmethod
+    def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Self:
+        """`pool2` has windows of 2x2 and as large a stride, `pool3x2,stride=1` windows of 3x2 and a stride of 1.
+
+        Raises `NetworkError` for anything else, and for inputs that are no image.
+        """
+        check_image(cls.name, shape)
+        if len(numbers) not in (1, 2) or options.keys() - {"stride"}:
+            raise NetworkError(
+                f"The layer {cls.name} is written with the size of its windows, such as {cls.name}2 or "
+                f"{cls.name}3x2,stride=1."
+            )
+        rows, columns = (whole(cls.name, "window", number, 1) for number in (numbers[0], numbers[-1]))
+        return cls(shape, (rows, columns), whole(cls.name, "stride", options.get("stride", rows), 1))
+
+    @property
+    def text(self) -> str:
+        """The name, the size, and the stride where it is another."""
+        rows, columns = self.size
+        size = f"{rows}" if rows == columns else f"{rows}x{columns}"
+        return f"{self.name}{size}" + (f",stride={self.stride}" if self.stride != rows else "")
+
+    @property
+    def input_shape(self) -> Shape:
+        """(l, h, w)."""
+        return self.shape
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """(l, s, t); raises `NetworkError` for inputs of another number."""
+        self.output_width(math.prod(shape))
+        return (self.shape[0], *self.windows.places)
+
+    def output_width(self, input_width: int) -> int:
+        """o; raises `NetworkError` where `input_width` is not i."""
+        if input_width != math.prod(self.shape):
+            raise NetworkError(
+                f"A layer {self.name} got {input_width} inputs; expected {math.prod(self.shape)}."
+            )
+        return self.shape[0] * self.windows.count
+
+    @property
+    def inputs(self) -> int:
+        """i."""
+        return math.prod(self.shape)
+
+    @property
+    def entries(self) -> int:
+        """The numbers of a window."""
+        return len(self.windows.taps)
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """The windows of all outputs."""
+        return o * self.entries
+
+    def input_products(self, i: int, o: int) -> int:
+        """The same: each is added to its input."""
+        return o * self.entries
+
+    def images(self, y: Array) -> Array:
+        """y (…, o) with the axes (…, l, s, t)."""
+        return y.reshape(*y.shape[:-1], self.shape[0], *self.windows.places)
+
+    def taken(self, x: Array) -> Iterator[Array]:
+        """x (…, i) at every entry of the windows: views (…, l, s, t)."""
+        image = self.windows.image(x)
+        for tap in self.windows.taps:
+            yield image[..., *tap.inputs]
+
+    @property
+    def split(self) -> Shape:
+        """(l, s), the axes of the output with all places in one."""
+        return self.shape[0], self.windows.count
+
+    def pairs(self, jacobian: Array) -> Iterator[Array]:
+        """Views (n, l, s, t) of a Jacobian (n, o, i): of every place and the input at one entry of its window."""
+        axes = jacobian.reshape(len(jacobian), self.shape[0], *self.windows.places, *self.shape)
+        for tap in self.windows.taps:
+            yield np.einsum("nlstlst->nlst", axes[:, :, *tap.places, :, *tap.inputs])
+
+    def cut_out(self, x: Array) -> Iterator[Array]:
+        """For an oracle: the window (n, l, u v) of every place, cut out by itself."""
+        image = x.reshape(len(x), *self.shape)
+        for s, t in np.ndindex(*self.windows.places):
+            h, w = s * self.stride, t * self.stride
+            yield image[:, :, h : h + self.size[0], w : w + self.size[1]].reshape(*image.shape[:2], -1)
