@@ -252,8 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.bench.report.markdown import markdown_table
     from backprop.bench.scenarios import Scenario
 
-    limits, texts = measure_limits(np.dtype(chosen.dtype)), []
+    texts = []
     for n in chosen.batch or (32, 128):
+        limits = measure_limits(np.dtype(chosen.dtype))  # beside the table, since a machine's speed drifts
         scenario = Scenario.of(Network.mlp(*map(int, NETWORK.split("-"))), n, chosen.dtype)
         parts = parts_of(chosen.strategy, scenario, chosen.data, _SECONDS)
         rows = rows_of(parts, limits.flops_per_s, limits.bytes_per_s)
