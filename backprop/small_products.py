@@ -5,7 +5,8 @@
 Before OpenBLAS multiplies, it copies both matrices into packed blocks; of a batch of 8 that takes longer than the
 product itself. For processors with AVX-512 it has kernels that multiply matrices as they lie in memory, and uses them
 where at most a million products are summed. In blocks of so many rows both products of a batch of 8 to 32 take 0.6 to
-0.9 of the time of the whole ones, in float32 and float64.
+0.9 of the time of the whole ones, in float32 and float64. Rows that are gathered lie together: of those larger blocks
+are multiplied, in tiles of 64 columns.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from backprop.layers.base import Planned
 _LARGEST_PRODUCT = 10**6
 """The most products that OpenBLAS sums without packing (`sgemm_small_kernel_permit_skylakex.c`)."""
 
-_LARGEST_BATCH = 32
-"""In a larger batch every packed number is multiplied often enough."""
+_LARGEST_BATCH, _LARGEST_TILED_BATCH = 64, 128
+"""In a larger batch every packed number is multiplied often enough. Tiles need fewer sums than whole rows."""
 
 _BLOCK_BYTES = 3 * 2**16
 """48 pages of memory: the kernels go down the rows of a block again and again, and a processor keeps the addresses of
@@ -52,10 +53,8 @@ def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 def unpacked_rows(layer: Linear, n: int) -> int | None:
     """The most rows of W that are multiplied without packing for a batch of n; None where that does not pay."""
-    largest = _LARGEST_BATCH if blas.threads() == 1 else LARGEST_THREADED_BATCH
     rows = _LARGEST_PRODUCT // (n * layer.outputs)
-    pays = 1 < n <= largest and rows >= _FEWEST_ROWS and blas.leaves_small_products_unpacked()
-    return rows if pays else None
+    return rows if rows >= _FEWEST_ROWS and _is_small(n, _LARGEST_BATCH) else None
 
 
 def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
@@ -70,8 +69,15 @@ def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
 
 def tile_rows(layer: Linear, n: int) -> int | None:
     """The most rows that `multiply_in_tiles` leaves unpacked for a batch of n; None where that does not pay."""
-    pays = layer.outputs % _COLUMNS == 0 and unpacked_rows(layer, n) is not None
+    pays = layer.outputs % _COLUMNS == 0 and _is_small(n, _LARGEST_TILED_BATCH)
     return _LARGEST_PRODUCT // (n * _COLUMNS) if pays else None
+
+
+def _is_small(n: int, largest: int) -> bool:
+    """Whether the products of a batch of n are packed at a cost, and need not be."""
+    if blas.threads() > 1:
+        largest = LARGEST_THREADED_BATCH
+    return 1 < n <= largest and blas.leaves_small_products_unpacked()
 
 
 def multiply_in_tiles(left: Array, right: Array, *, out: Array) -> None:

@@ -22,7 +22,7 @@ def test_the_products_of_all_parts_are_those_of_the_network():
 
 
 def test_inputs_that_are_left_out_are_parts_of_their_own_and_save_products():
-    scenario = Scenario.of(LARGE, 128, "float32")
+    scenario = Scenario.of(LARGE, 160, "float32")
     with blas.limited_to(1):  # beside more threads no input is left out
         sparse, dense = (parts_of(name, scenario, "sample", 0) for name in ("short-form", "short-form-dense"))
     phases = {phase for phase, _ in sparse}
