@@ -12,12 +12,12 @@ import backprop
 from backprop import blas
 from backprop.layers import Linear
 from backprop.zero_inputs import (
-    SMALLEST_BATCH_OF_ENTRIES,
     Entries,
     Gathered,
     ZeroInputs,
     buffer_bytes,
     most_often,
+    smallest_batch_of_entries,
 )
 
 
@@ -29,7 +29,7 @@ def one_thread(monkeypatch):
 
 INPUTS = 512
 NETWORK = backprop.Network.mlp(INPUTS, 384, 5)
-LARGE = SMALLEST_BATCH_OF_ENTRIES + 77
+LARGE = smallest_batch_of_entries(4) + 77
 
 
 def make_batch(rng: np.random.Generator, n: int, share: float, dtype: str) -> backprop.Batch:
@@ -71,7 +71,7 @@ def test_the_gradient_equals_the_dense_one_for_every_share_of_zeros_and_leaves_n
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", [SMALLEST_BATCH_OF_ENTRIES - 1, LARGE, 600])
+@pytest.mark.parametrize("n", [smallest_batch_of_entries(8) - 1, LARGE, 600])
 def test_inputs_used_rarely_add_what_they_do_in_the_dense_product(n, dtype):
     """600 samples are more than a byte counts, and more than are added to z at a time."""
     rng = np.random.default_rng(5)
@@ -102,10 +102,12 @@ def test_of_a_large_batch_the_inputs_of_few_samples_are_entries_and_those_of_man
     assert plan.layers[0]._gathered._x.shape == (n, 110 + 1)
 
 
-def test_small_batches_have_no_entries():
-    for n in (SMALLEST_BATCH_OF_ENTRIES - 1, SMALLEST_BATCH_OF_ENTRIES):
-        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float32"))
-        assert (plan.layers[0]._entries is None) == (n < SMALLEST_BATCH_OF_ENTRIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_small_batches_have_no_entries(dtype):
+    smallest = smallest_batch_of_entries(np.dtype(dtype).itemsize)
+    for n in (smallest - 1, smallest):
+        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype(dtype))
+        assert (plan.layers[0]._entries is None) == (n < smallest)
 
 
 @pytest.mark.parametrize("n", [1, 7])

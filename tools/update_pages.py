@@ -39,7 +39,7 @@ from backprop.bench.report.frame import load_run, tuples
 from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table, summary
 from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
-from backprop.bench.report.targets import summary_rows, targets
+from backprop.bench.report.targets import beside_libraries, summary_rows, targets
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point
@@ -67,6 +67,11 @@ def answer(folder: Path) -> str:
 def comparison(folder: Path) -> str:
     """The two runs in the folder, cell by cell."""
     return only_table(render(compare_runs(folder / "before", folder / "after", False), "before", "after"))
+
+
+def libraries(folder: Path) -> list[dict[str, str]]:
+    """The short form, with zeros left out and dense, against libraries: a row a cell, and the means."""
+    return beside_libraries(targets(backprop.bench.load(folder)))
 
 
 def only_table(text: str) -> str:
@@ -142,6 +147,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/peers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))
     ),
+    "results/reference/peers/records.jsonl": lambda path: table(libraries(path.parent)),
+    "results/reference/peers/results.csv": lambda path: table(
+        row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
+    ),
+    "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
