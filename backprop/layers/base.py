@@ -312,8 +312,8 @@ class Layer(ABC):
         """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
         return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
-    def entered_numbers(self) -> tuple[int, ...]:
-        """Of every u of one sample that parameters enter through, its numbers (`EinsumFactor.through`)."""
+    def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
+        """The numbers of every u of one sample through which parameters, or the inputs, enter: see `EinsumFactor`."""
         return ()
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:

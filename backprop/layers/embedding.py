@@ -144,8 +144,8 @@ class Embedding(OverTokens):
         return {"E": o * self.words}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X, first as truth values."""
-        return n * i * (self.words * (itemsize + 1) + 8)
+        """X."""
+        return n * i * self.words * itemsize
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Rows of E."""

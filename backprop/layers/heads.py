@@ -225,9 +225,14 @@ class Heads(Remembering[Found]):
         """What the Jacobians are made of, with ∂y/∂s or a product with Wv."""
         return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
-    def entered_numbers(self) -> tuple[int, ...]:
-        """Those of q, k and v."""
-        return (self.tokens * self.key,) * 3
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The memory; q̇, k̇, v̇, ṡ, ṗ and p ∘ ṡ, and ȧ twice."""
+        rows = n * (directions or 1) * self.tokens
+        return itemsize * (self.memory_numbers(n) + rows * (5 * self.key + 3 * self.heads * self.tokens))
+
+    def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
+        """Those of q, k and v; of ∂y/∂x the factor is the Jacobian itself."""
+        return () if by_input else (self.tokens * self.key,) * 3
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """Of ∂q/∂Wq, ∂k/∂Wk, ∂v/∂Wv and ∂y/∂Wo: the weights of every token; and ones."""

@@ -152,25 +152,23 @@ class Recurrent(Remembering[StatesT]):
         return out
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
-        """ż of all tokens in one product, then ḣ_t one step after another: ż_t + ḣ_{t-1} U + h_{t-1} U̇."""
-        states = self.memory(len(x), x)
+        """ḣ_t one step after another, from ż_t = ẋ_t W + ḣ_{t-1} U + x_t Ẇ + h_{t-1} U̇ + ḃ."""
+        states, tokens = self.memory(len(x), x), self.split(dx)
         self.run(params, x, states, np.empty_like(y))
-        dz = np.moveaxis(self.split(dx) @ params["W"], -2, 0)  # (t, …, n, g)
-        if dparams:
-            dz = dz + (states.x @ dparams["W"] + dparams["b"])
-            dz[1:] += states.h[1:-1] @ dparams["U"]
-        else:
-            dz = dz.copy()
-        shape = np.broadcast_shapes(dz.shape[1:-1], (len(x),))
-        dc = np.zeros_like(x, shape=(*shape, self.units))
+        rows = np.broadcast_shapes(dx.shape[:-1], (len(x),))
+        dc = np.zeros_like(x, shape=(*rows, self.units))
         pushed: list[Array] = []
         for t in range(self.tokens):
-            carried = dz[t] + pushed[-1] @ params["U"] if pushed else dz[t]
-            pushed.append(self.push(self.slopes(states, t), carried, dc))
+            dz = tokens[..., t, :] @ params["W"]
+            if pushed:
+                dz = dz + pushed[-1] @ params["U"]
+            if dparams:
+                dz = dz + (states.x[t] @ dparams["W"] + states.h[t] @ dparams["U"] + dparams["b"])
+            pushed.append(self.push(self.slopes(states, t), dz, dc))
         if not self.sequence:
-            return pushed[-1]
+            return np.broadcast_to(pushed[-1], (*rows, self.units))
         made: Array = np.stack(pushed, axis=-2)
-        return made.reshape(*made.shape[:-2], -1)
+        return np.broadcast_to(made.reshape(*made.shape[:-2], y.shape[1]), (*rows, y.shape[1]))
 
     # Jacobians
 
@@ -262,11 +260,10 @@ class Recurrent(Remembering[StatesT]):
         return max(5 * n * self.units, n * self.tokens * self.features)
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The memory, ∂y/∂z, what a step takes of it, and ∂y/∂h where h is an output."""
-        step = self.width + min(self.gates + 1, 3) * self.units
-        return itemsize * (self.memory_numbers(n) + n * o * (self.tokens * self.width + step) + o * o)
+        """∂y/∂z with what a step takes of it, the memory, and ∂y/∂h where h is an output."""
+        return self.input_factor_bytes(n, i, o, itemsize) + itemsize * (self.memory_numbers(n) + o * o)
 
-    def entered_numbers(self) -> tuple[int, ...]:
+    def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
         """Those of z."""
         return (self.tokens * self.width,)
 
@@ -275,13 +272,20 @@ class Recurrent(Remembering[StatesT]):
         g, entered = self.tokens * self.width, {"W": self.features, "U": self.units, "b": 1}
         return {name: g * numbers for name, numbers in entered.items()}
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The memory, every ḣ, and what a step takes."""
+        rows, states = n * (directions or 1), self.tokens * self.units
+        numbers = max(states + 5 * self.width + self.units, states * (1 + self.sequence))
+        return itemsize * (self.memory_numbers(n) + rows * numbers)
+
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """As of a Jacobian: ∂y/∂z is the operand."""
-        return self.jacobian_bytes(n, i, o, itemsize)
+        """∂y/∂z, and what a step takes of it."""
+        step = self.width + min(self.gates + 1, 3) * self.units
+        return itemsize * n * o * (self.tokens * self.width + step)
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """As of a Jacobian: ∂y/∂z is the operand."""
-        return self.jacobian_bytes(n, i, o, itemsize)
+        """The same."""
+        return self.input_factor_bytes(n, i, o, itemsize)
 
     # Outside
 

@@ -109,6 +109,10 @@ class Tokenwise(OverTokens):
         """The vector of ones whose product with dy is db, or dx."""
         return n * (self.tokens if out else i) * itemsize
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """ẋ W, x Ẇ, and their sum; or of many directions ẋ W alone."""
+        return itemsize * n * o * (directions or 3)
+
     def input_nonzeros(self, i: int, o: int) -> int:
         """W for every token."""
         return self.tokens * self.features * self.outputs

@@ -120,10 +120,14 @@ class BatchedJacobian(Strategy[Plan]):
                 factors = (1 + copies) * (row * o + own)
                 if entered:
                     factors = row * (o + sum(entered) + copies * max(entered)) + own
-                alive.append(factors + row * largest)
+                alive.append(factors + copies * row * largest)
             if k > 0:
                 made = layer.input_products(i, o)
-                added = made + max(copies * o, i + 1) if made else i + max(entered, default=0)
+                added = (
+                    made + max(copies * o, i + 1)
+                    if made
+                    else i + max(layer.entered_numbers(by_input=True), default=0)
+                )
                 alive.append(row * (o + added) + layer.input_factor_bytes(n, i, o, size))
         return max(alive)
 

@@ -119,14 +119,24 @@ def _add_block(plan: Plan, tensors: list[dict[str, Array]], block: Batch, share:
     row = network.loss_function.gradient(steps[-1].y, block.labels)  # (n, o) of all samples: one row vector
     row *= row.dtype.type(share)
     for k, (layer, own, x, y) in reversed(list(enumerate(steps))):
-        for name, factor in layer.parameter_factors(own, x, y).items():
-            jacobian, gradient = plan.jacobians[k][name], plan.local_gradient[k][name]
-            _renew(jacobian, factor, _axes(factor, gradient.shape, y.shape[1]), len(row))
-            entered = row if factor.through is None else _chain(row, factor.through, factor.entered)
-            gradient += (_padded(entered, jacobian.shape[0]) @ jacobian).reshape(gradient.shape)
+        _add_own(plan.jacobians[k], plan.local_gradient[k], layer.parameter_factors(own, x, y), row)
         if k > 0:
             row = _chain(row, layer.input_factor(own, x, y), x.shape[1])
     return share * float(network.loss_function.value(steps[-1].y, block.labels))
+
+
+def _add_own(
+    jacobians: dict[str, Any], gradients: dict[str, Array], factors: dict[str, EinsumFactor], row: Array
+) -> None:
+    """Add the gradients of a layer's own parameters, from dL/dy (n, o)."""
+    entered: dict[int, Array] = {}  # dL/du, by the factor ∂y/∂u that several parameters share
+    for name, factor in factors.items():
+        jacobian, gradient, through = jacobians[name], gradients[name], factor.through
+        _renew(jacobian, factor, _axes(factor, gradient.shape, row.shape[1]), len(row))
+        if through is not None and id(through) not in entered:
+            entered[id(through)] = _chain(row, through, factor.entered)
+        by_row = _padded(entered.get(id(through), row), jacobian.shape[0])
+        gradient += (by_row @ jacobian).reshape(gradient.shape)
 
 
 class _Axes(NamedTuple):
@@ -287,7 +297,8 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
             numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
         else:  # blocks, and what they are made from or transposed to
             made = layer.input_factor_bytes(n, i, o, size) // size
-            numbers.append(n * o + max(2 * n * o * i, made + through))
+            made += n * (o + 1) * max(layer.entered_numbers(by_input=True), default=0)
+            numbers.append(n * o + max(2 * n * o * i, made))
     return size * max(numbers)
 
 
