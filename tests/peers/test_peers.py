@@ -46,8 +46,6 @@ CASES = [
 DECLINED = (
     "the layer 2 is gelu, and the form by hand has relu, sigmoid or tanh there",
     "the layer 4 is softmax, and the form by hand has relu, sigmoid or tanh there",
-    "the layer 1 is patches, and the form by hand has linear with a bias there",
-    "the layer 1 is embedding, and the form by hand has linear with a bias there",
 )
 """What the form by hand in PyTorch says of some of the networks."""
 
@@ -68,6 +66,37 @@ def test_every_peer_agrees_with_the_reference(peer, name, n, dtype):
     assert gradient_error(gradient, reference_gradient(network, params, batch)).relative <= tolerance
     assert loss == pytest.approx(float(network.loss(params, batch.inputs, batch.labels)), rel=1e-5)
     assert gradient.dtype == np.dtype(dtype)
+
+
+TOKENS = (
+    "4x4 patches2 tokenwise2 positions rnn2,sequence attention,heads=2,causal lstm2 2",
+    "2 embedding3x2 mean-tokens 2",
+)
+
+
+@pytest.mark.parametrize("text", TOKENS)
+@pytest.mark.parametrize("name", ["torch-grad", "torch-jacrev", "autograd-grad"])
+def test_libraries_take_layers_over_tokens(name, text):
+    if (peer := known_peers()[name]).unavailable() is not None:
+        pytest.skip(str(peer.unavailable()))
+    network, rng = backprop.Network.parse(text), np.random.default_rng(0)
+    params, inputs = network.init(rng), rng.standard_normal((2, network.inputs))
+    batch = network.batch(as_read_by(network.layers[0], inputs), np.array([0, 1]), params.dtype)
+    _, gradient = peer.value_and_gradient(peer.prepare(network, 2, params.dtype), params, batch)
+    assert gradient_error(gradient, reference_gradient(network, params, batch)).relative <= 1e-14
+
+
+@pytest.mark.parametrize("text", TOKENS)
+def test_jax_has_every_layer_over_tokens(text):
+    """Forward alone, and not compiled: what JAX makes of these loops takes it seconds."""
+    jax = pytest.importorskip("jax")
+    network, rng = backprop.Network.parse(text), np.random.default_rng(0)
+    params, inputs = network.init(rng, "float32"), rng.standard_normal((2, network.inputs))
+    x = as_read_by(network.layers[0], inputs).astype("float32")
+    with jax.disable_jit():
+        for step in network.evaluate(network.local(params), x):
+            made = step.layer.peers["jax"](jax, step.own, jax.numpy.array(step.x))
+            np.testing.assert_allclose(np.asarray(made), step.y, rtol=1e-5, atol=1e-6)
 
 
 def test_what_a_peer_does_under_the_clock_converts_nothing_and_can_be_repeated(peer):

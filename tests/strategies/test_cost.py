@@ -52,7 +52,7 @@ def networks():
         "deep": (Network.mlp(784, 128, 64, 10, activation="tanh"), 32),
         "deep-gelu": (Network.mlp(784, 128, 64, 10, activation="gelu"), 32),
         "image": (Network.parse("1x12x12 conv3x8,padding=1 relu pool2 conv3x6 tanh mean-pool2 5"), 64),
-        "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 48),
+        "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 56),
         "mnist": (Network.mlp(784, 512, 10), 8),
         "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
         "states": (Network.parse("14x14 rnn16,sequence 5"), 48),
