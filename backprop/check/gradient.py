@@ -102,6 +102,7 @@ def check_gradient(
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
+        by_hand, forward = claim, function
         claim, function = (_with_point(each, point) if callable(each) else each for each in (claim, function))
         function = function if jacobian is not None else _value_of(function, structure)
         moved = _claimed_whole_numbers(claim, structure, x)
@@ -122,8 +123,8 @@ def check_gradient(
             return check
 
         def look() -> Lines:
-            program, also = program_of_gradient(function, claim, structure, x, budget)
-            return search(program, [claim], also)
+            program = program_of_gradient(function, claim, structure, x, budget)
+            return search(program, [by_hand], [forward])
 
         return with_lines(check, look)
 

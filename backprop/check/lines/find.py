@@ -68,8 +68,8 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
-    program, also = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
-    return search(program, [gradient], also, rng)
+    program = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    return search(program, [gradient], [function], rng)
 
 
 def program_of_gradient(
@@ -78,16 +78,16 @@ def program_of_gradient(
     structure: Structure,
     x: Array,
     budget: Budget,
-) -> tuple[Program, list[Callable[..., Any]]]:
-    """A function and its gradient as one program, and the function where its code belongs to it."""
+) -> Program:
+    """A function and its gradient as one program; a gradient that gives the value as well is one by itself."""
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
-        return Program(gradient, structure, x, (), budget), []
+        return Program(gradient, structure, x, (), budget)
 
     def both(x: Any) -> tuple[Any, Any]:
         return function(copied(x)), gradient(x)
 
-    return Program(both, structure, x, (), budget), [function]
+    return Program(both, structure, x, (), budget)
 
 
 def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck:
