@@ -15,7 +15,7 @@ from backprop.check.kinds import Finding, found
 from backprop.check.lines.choose import Recognised, recognised
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.sites import stem
+from backprop.check.lines.sites import Site, stem
 from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
@@ -92,10 +92,16 @@ def _should_be(repair: Repair, seen: _Wrong) -> str:
     if group is None:
         return f"dL/d({seen.name})"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
+    place = _place(group.site, repair.group.site)
     if group.site.role == "use":
-        return f"the part of {times}dL/d({seen.name}) that comes from line {seen.of}"
+        return f"the part of {times}dL/d({seen.name}) that comes from {place}"
     variable = f", {seen.name}" if group.site.name else ""
-    return f"{times}dL/d({seen.name}){variable} of line {seen.of}"
+    return f"{times}dL/d({seen.name}){variable} of {place}"
+
+
+def _place(site: Site, own: Site) -> str:
+    """The line of a site, as seen from another one; in a notebook it may be in another cell."""
+    return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
 
 
 def _wrong(repair: Repair, search: Search) -> _Wrong:
@@ -176,7 +182,9 @@ def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator
     )
     kind = "activation-derivative-missing" if slope else "layer-term-missing"
     yield found(
-        kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing."
+        kind,
+        None,
+        f"It equals dL/d({site.stem}), {site.stem} of {_place(site, repair.group.site)}: {said} is missing.",
     )
 
 

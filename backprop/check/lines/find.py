@@ -68,8 +68,8 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
-    program = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
-    return search(program, [gradient], [function], rng)
+    program, is_whole = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    return search(program, [gradient], () if is_whole else [function], rng)
 
 
 def program_of_gradient(
@@ -78,16 +78,16 @@ def program_of_gradient(
     structure: Structure,
     x: Array,
     budget: Budget,
-) -> Program:
-    """A function and its gradient as one program; a gradient that gives the value as well is one by itself."""
+) -> tuple[Program, bool]:
+    """A function and its gradient as one program; whether the gradient is all of it, as it gives the value, too."""
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
-        return Program(gradient, structure, x, (), budget)
+        return Program(lambda x: value_and_gradient(gradient(x), structure), structure, x, (), budget), True
 
     def both(x: Any) -> tuple[Any, Any]:
         return function(copied(x)), gradient(x)
 
-    return Program(both, structure, x, (), budget)
+    return Program(both, structure, x, (), budget), False
 
 
 def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck:
@@ -201,7 +201,7 @@ def _rounds(
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
-            is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
+            is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
                 lines[repair.event] = explain(repair, search)
             again = None if is_last else program.run(wanted=None)
@@ -219,7 +219,7 @@ _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""
 
 
-def _put_right(repair: Repair, truth: Truth) -> bool:
+def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
     sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
     if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
