@@ -9,6 +9,8 @@ The softmax of the whole block in closed form, and the row sums Σ p dp without 
 
     da = dy Woᵀ    dv = pᵀ da    ds = p ∘ (da vᵀ - Σ_e da a)    dq = ds k    dk = dsᵀ q    dx = dq Wqᵀ + dk Wkᵀ + dv Wvᵀ
 
+bk moves every s of a row alike, which a softmax does not see: its gradient is zero, to rounding.
+
 Wq, Wk, Wv, Wo are used by every token and have one gradient, a product over the tokens of all samples: dWq = Xᵀ dQ.
 """
 
@@ -202,9 +204,9 @@ class Attention(Remembering[Found]):
         p = np.matmul(q, k.swapaxes(-1, -2), out=memory.p)
         if self.causal:
             np.copyto(p, -np.inf, where=self.hidden)
-        p -= p.max(axis=-1, keepdims=True)
+        p -= p.max(axis=3, keepdims=True)
         np.exp(p, out=p)
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= p.sum(axis=3, keepdims=True)
         np.matmul(p, v, out=self.by_head(memory.a))
         y = np.matmul(memory.a, params["Wo"], out=out.reshape(-1, self.features))
         y += params["bo"]

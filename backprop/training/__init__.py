@@ -19,6 +19,7 @@ from backprop.training.checkpoints import (
 from backprop.training.evaluation import Calibration, Evaluation, Metrics, evaluate, measure, worst_mistakes
 from backprop.training.loop import DivergenceError, Trainer
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
+from backprop.training.running import Running
 from backprop.training.settings import SCHEDULES, USUAL, Settings, SettingsError, find_schedule
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Optimizer",
     "Point",
     "Position",
+    "Running",
     "Settings",
     "SettingsError",
     "Trainer",

@@ -87,20 +87,20 @@ _LOSS_FORMS = "value is L; sample_values are ℓ of every sample; gradient is �
 
 
 def _of_layer(layer: Layer, size: int) -> Derivation:
-    case = SymbolicLayer.of(layer, 1, size)
+    coupled = layer.lacks.get("input_jacobian")
+    case = SymbolicLayer.of(layer, 2 if coupled else 1, size)
     y, dy = of_samples("y", *case.y.shape), of_samples("dy", *case.y.shape)
-    derived, closed = case.by_input[0], np.asarray(layer.input_jacobian(case.params, case.x, y))[0]
     names = {"x": "x", "y": "y", "k": LOSS} | {name: name for name in case.params}
-    lines = [
-        Line(_forward(f"The layer {layer.name}", layer, names), "y", (matrix(case.y[0]),)),
-        *_jacobian(layer, names, derived, closed),
-    ]
-    for name, jacobian in layer.parameter_jacobians(case.params, case.x, y).items():
-        words = (
-            f"The library's Jacobian ∂y/∂{name} has a column for every element of {name}. It is zero wherever an "
-            "output does not depend on that element."
-        )
-        lines.append(Line(words, Derivative("y", name), (matrix(jacobian[0].reshape(y.shape[1], -1)),)))
+    if coupled:
+        said = f"The layer {layer.name}, of two samples: {coupled}."
+        lines = [Line(said, "y", (matrix(case.y),))]
+    else:
+        derived, closed = case.by_input[0], np.asarray(layer.input_jacobian(case.params, case.x, y))[0]
+        lines = [
+            Line(_forward(f"The layer {layer.name}", layer, names), "y", (matrix(case.y[0]),)),
+            *_jacobian(layer, names, derived, closed),
+            *_of_parameters(layer, case, y),
+        ]
     dx, own = layer.vjp(case.params, case.x, y, dy.copy())
     words = "With dy = ∂L/∂y, the library computes the vector-Jacobian product dx = dy · ∂y/∂x without the Jacobian."
     lines.append(Line(words, "dx", (matrix(dx),)))
@@ -111,6 +111,16 @@ def _of_layer(layer: Layer, size: int) -> Derivation:
     claims = [claim for n in (1, 2) for claim in prove_layer(layer, n, size)]
     title = f"The layer {layer.name}, {size} input{'s' * (size > 1)}"
     return Derivation(title, tuple(lines), tuple(claims), forms=f"{_MARK} {_LAYER_FORMS}.")
+
+
+def _of_parameters(layer: Layer, case: SymbolicLayer, y: Array) -> Iterator[Line]:
+    """The library's Jacobians by the parameters, of one sample."""
+    for name, jacobian in layer.parameter_jacobians(case.params, case.x, y).items():
+        words = (
+            f"The library's Jacobian ∂y/∂{name} has a column for every element of {name}. It is zero wherever an "
+            "output does not depend on that element."
+        )
+        yield Line(words, Derivative("y", name), (matrix(jacobian[0].reshape(y.shape[1], -1)),))
 
 
 def _forward(who: str, layer: Layer, names: dict[str, str], *, several: bool = False) -> str:
