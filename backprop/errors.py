@@ -83,6 +83,10 @@ class UnsupportedError(BackpropError, NotImplementedError):
     """A strategy, layer or loss asked for a form that it does not have."""
 
 
+class UnavailableError(BackpropError, RuntimeError):
+    """An outside library that cannot do its work on this machine, such as compile."""
+
+
 class OptionError(BackpropError, ValueError):
     """An invalid option of a strategy, such as a step of zero or more directions than parameters."""
 

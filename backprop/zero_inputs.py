@@ -20,7 +20,7 @@ from typing import TypeGuard, final
 
 import numpy as np
 
-from backprop import blas
+from backprop import blas, small_products
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.layers import Layer, Linear, Tensors
 from backprop.layers.base import Planned
@@ -36,9 +36,6 @@ _SMALLEST_WEIGHTS = 3 * _CACHE // 4
 
 _SHORTEST_ROW = 2**10
 """Bytes of a row of W below which gathering it takes longer than multiplying it."""
-
-_LARGEST_THREADED_BATCH = 8
-"""Rows are gathered by one thread: beyond this batch several threads multiply all of them in less time."""
 
 _GATHERED_SAMPLES = 16
 """Gathering a row takes as long as multiplying the row with this many samples."""
@@ -58,23 +55,19 @@ Adding a row of W by itself takes as long as adding a dozen within a matrix prod
 _MOST_COUNTED = 255
 """The most samples in which uses are counted: a byte holds the count."""
 
-_SMALL_PRODUCT = 10**6
-"""OpenBLAS multiplies matrices without packing them first where no more products than this are summed."""
-
-_COLUMNS = 64
-"""Fewer columns are multiplied below the processor's speed."""
-
 _DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
 """Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
 
 
 def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
-    """The layer for batches of n; as it plans itself where that cannot pay or BLAS has several threads."""
-    return ZeroInputs(layer, n, dtype) if _can_pay(layer, n, dtype.itemsize) else layer.planned(n, dtype)
+    """The layer for batches of n, with all inputs where leaving some out cannot pay or BLAS has several threads."""
+    if _can_pay(layer, n, dtype.itemsize):
+        return ZeroInputs(layer, n, dtype)
+    return small_products.in_blocks(layer, n, dtype)
 
 
 def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:
-    """The bytes of what `without_zeros` allocates, with the threads that BLAS has now."""
+    """The bytes of what `without_zeros` allocates beside the whole layer, with the threads that BLAS has now."""
     if not _can_pay(layer, n, itemsize):
         return 0
     rows = _block_rows(layer, n, itemsize)
@@ -100,7 +93,7 @@ def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
         return False
     row = layer.outputs * itemsize
     large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
-    return large and (n <= _LARGEST_THREADED_BATCH or blas.threads() == 1)
+    return large and (n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1)
 
 
 def most_often(n: int, inputs: int) -> int:
@@ -117,7 +110,7 @@ class ZeroInputs:
     """
 
     def __init__(self, layer: Linear, n: int, dtype: DType) -> None:
-        self._layer = layer
+        self._whole = small_products.in_blocks(layer, n, dtype)
         self._most_often = most_often(n, layer.inputs)
         self._uses = np.empty((n, layer.inputs), np.bool_)
         self._used = np.empty(layer.inputs, np.bool_)
@@ -134,7 +127,7 @@ class ZeroInputs:
         often = used if self._entries is None else used & self._are_used_often()
         self._left_out = int(np.count_nonzero(often)) <= self._most_often
         if not self._left_out:
-            return self._layer.forward(params, x, out=out)
+            return self._whole.forward(params, x, out=out)
         self._gathered.select(x, often)
         self._gathered.forward(params, out=out)
         if self._entries is not None:
@@ -160,7 +153,7 @@ class ZeroInputs:
             self._filled.fill(True)
         if not self._left_out:
             self._filled.fill(True)
-            return self._layer.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
+            return self._whole.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
         weights[np.greater(self._filled, self._used)] = 0
         self._filled[...] = self._used
         self._gathered.gradient(dy, weights=weights, bias=dparams["b"])
@@ -179,8 +172,8 @@ class ZeroInputs:
 
 def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
     """The rows of a block; a large batch has longer blocks, since every block costs a sum over the outputs."""
-    fitting = _BLOCK_BYTES // (layer.outputs * itemsize)
-    return min(layer.inputs + 1, max(fitting, 2 * n, 1))
+    fitting = max(_BLOCK_BYTES // (layer.outputs * itemsize), 2 * n, 1)
+    return min(layer.inputs + 1, fitting, small_products.unpacked_rows(layer, n) or fitting)
 
 
 @final
@@ -228,31 +221,14 @@ class Gathered:
         for block in self._blocks():
             chosen = self._chosen[block]
             rows = self._rows[: len(chosen)]
-            self._weight_gradient(self._x[:, block], dy, rows)
+            self._layer.weight_gradient(self._x[:, block], dy, out=rows)
             if block.stop == len(self._chosen):
                 bias[...] = rows[-1]
                 chosen, rows = chosen[:-1], rows[:-1]
             weights[chosen] = rows
 
-    def _weight_gradient(self, x: Array, dy: Array, out: Array) -> None:
-        """dW = xᵀ dy, for a small product some columns of dy at a time."""
-        columns = x.size * _COLUMNS
-        if columns <= _SMALL_PRODUCT < x.size * dy.shape[1] and dy.shape[1] % _COLUMNS == 0:
-            np.matmul(x.T, _by_columns(dy), out=_by_columns(out))
-        else:
-            self._layer.weight_gradient(x, dy, out=out)
-
     def _blocks(self) -> Iterator[slice]:
-        """The rows in the fewest blocks that fit, about equally long."""
-        count = len(self._chosen)
-        blocks = -(-count // len(self._rows))
-        for k in range(blocks):
-            yield slice(k * count // blocks, (k + 1) * count // blocks)
-
-
-def _by_columns(array: Array) -> Array:
-    """A view (o / columns, rows, columns) of a contiguous array (rows, o)."""
-    return array.reshape(len(array), -1, _COLUMNS).swapaxes(0, 1)
+        return small_products.blocks(len(self._chosen), len(self._rows))
 
 
 # Inputs used rarely

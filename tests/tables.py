@@ -26,6 +26,8 @@ from backprop.layers import HIDDEN, Layer, Linear, find_activation
 from backprop.layers.embedding import Embedding
 from backprop.losses import LOSSES
 from backprop.notation import read_network
+from backprop.peers.torch_compile import TorchCompile
+from backprop.registry import known_peers
 
 DTYPES = ("float32", "float64")
 
@@ -206,6 +208,9 @@ SCENARIOS = {
 from outside."""
 
 STRATEGIES = installed_strategies()
+
+PEERS = {**known_peers(), TorchCompile.name: TorchCompile(backend="aot_eager")}
+"""What a C++ compiler makes takes seconds a network; here PyTorch runs the same graph as it is."""
 
 EXACT_STRATEGIES = {name: s for name, s in STRATEGIES.items() if s.accuracy.exponent == 1}
 

@@ -61,7 +61,7 @@ def test_a_known_network_is_read_and_written_by_its_name(monkeypatch):
     assert (network.sizes, network.text) == ("6-4-4-2", "6-4:tanh-4:relu-2:softmax")
     monkeypatch.setitem(notation.NETWORKS, "normal", f"6 4 {OUTSIDE}:LayerNorm 2")
     normal = Network((Linear(6, 4), LayerNorm(4), Linear(4, 2)), MeanSquaredError())
-    assert str(normal) == "6 4 layer-norm 2 mean-squared-error"
+    assert str(normal) == "6 4 outside-layer-norm 2 mean-squared-error"
 
 
 @pytest.mark.parametrize("name", notation.NETWORKS)

@@ -142,7 +142,7 @@ def test_entries_add_their_part_of_z_and_fill_their_rows_of_the_gradient(n, shar
 
 @pytest.mark.parametrize("n", [16, 24, 40, 64])
 @pytest.mark.parametrize("outputs", [192, 200, 256])
-def test_the_weights_gradient_is_the_dense_one_whether_or_not_it_is_made_some_columns_at_a_time(n, outputs):
+def test_the_weights_gradient_is_the_dense_one_for_every_batch_and_width(n, outputs):
     rng = np.random.default_rng(7)
     network = backprop.Network.mlp(784, outputs, 5)
     inputs = rng.standard_normal((n, 784))

@@ -28,6 +28,7 @@ from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
 from backprop.bench.workers import Worker, WorkerError
+from backprop.errors import UnavailableError
 from backprop.peers.base import Peer
 from backprop.verify import gradient_error, kinked_parameters
 
@@ -174,6 +175,8 @@ class Cell:
         """Take an exception of the strategy, or of its worker, for the end of the cell."""
         if isinstance(error, WorkerError):
             self.ended = error.status, error.reason
+        elif isinstance(error, UnavailableError):
+            self.ended = "unavailable", one_line(str(error))
         else:
             said = one_line(f"{type(error).__name__}: {error}").rstrip(": ")
             self.ended = "out-of-memory" if isinstance(error, MemoryError) else "crashed", said

@@ -12,6 +12,7 @@ from backprop.bench.clock import Call
 from backprop.bench.record import Status
 from backprop.bench.threads import thread_variables
 from backprop.child_process import ChildError, ChildProcess
+from backprop.errors import UnavailableError
 
 if TYPE_CHECKING:
     from backprop import Strategy
@@ -73,6 +74,8 @@ class WorkerProcess:
             self.kill()
             said = f"{answer['error']}: {answer.get('message')}".strip(": ")
             no_memory = answer.get("is_memory_error") or NO_MEMORY.search(said)
+            if answer["error"] == UnavailableError.__name__:
+                raise WorkerError("unavailable", " ".join(answer["message"].split()))
             raise WorkerError("out-of-memory" if no_memory else "crashed", " ".join(said.split()))
         return answer
 

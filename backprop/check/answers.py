@@ -85,23 +85,37 @@ def read_answer(
 
 
 def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
-    """(loss, gradient) where the answer is such a pair, else (None, answer).
+    """(loss, gradient) where the answer is both, whichever comes first, else (None, answer).
 
-    A pair is a tuple of a number and something else. Of a point of two tensors, of which the first is a number, it is
-    a gradient where it has their shapes, or where its second part is none of two tensors.
+    (loss, gradient, gradient, …) is both, too. What has the shapes of the point is a gradient. Where shapes do not
+    tell, so is an answer of as many parts as the point has, but for a number beside a container of as many.
     """
-    if not isinstance(answer, tuple) or len(answer) != 2 or hasattr(answer, "_fields"):
-        return None, answer
-    if parts_of(answer[0]) is not None or is_none(answer[0]) or np.ndim(answer[0]) != 0:
-        return None, answer
     tree = structure.tree
-    if isinstance(tree, Branch) and not tree.named and len(_moving(tree)) == 2:
-        children, inner = [tree.children[key] for key in _moving(tree)], parts_of(answer[1])
-        fits = all(_fits(child, part, structure) for child, part in zip(children, answer, strict=True))
-        is_number = isinstance(children[0], int) and not structure.leaves[children[0]].shape
-        if fits or (is_number and (inner is None or len(inner.keys) != 2)):
+    parts = tree.keys if isinstance(tree, Branch) else ()
+    is_pair = isinstance(answer, tuple | list) and len(answer) > 1
+    if not is_pair or set(getattr(answer, "_fields", ())) & set(parts) or _fits(tree, answer, structure):
+        return None, answer
+    place = next((k for k in (0, len(answer) - 1) if is_number(answer[k])), None)
+    if place is None:
+        return None, answer
+    rest = [part for k, part in enumerate(answer) if k != place]
+    gradient = rest[0] if len(rest) == 1 else rest
+    if not _fits(tree, gradient, structure):
+        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Branch) else {1}
+        inner = parts_of(gradient)
+        is_named = inner is not None and inner.named
+        as_many = inner is not None and len(inner.keys) in counts
+        if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
-    return answer[0], answer[1]
+        if isinstance(answer, list) and not isinstance(tree, Branch) and is_number(gradient):
+            return None, answer  # an array that was written as a list
+    return answer[place], gradient
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number, or an array of no axes."""
+    is_other = isinstance(value, str | bytes) or is_none(value) or callable(value)
+    return not is_other and parts_of(value) is None and np.ndim(value) == 0
 
 
 def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
@@ -109,7 +123,7 @@ def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
     if isinstance(tree, int):
         try:
             return bool(np.shape(answer) == structure.leaves[tree].shape)
-        except ValueError:  # parts of different shapes
+        except (TypeError, ValueError, RuntimeError):  # parts of different shapes
             return False
     parts = parts_of(answer)
     if isinstance(tree, Constant) or parts is None:
@@ -163,6 +177,8 @@ def _collect(
         raw[structure.leaves[moving[0]].name] = answer  # beside parts that have no gradient
         return
     given = _children(tree, answer)
+    if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
+        read.notes.append(f"The gradients have no names: they were read in the order {_list(given)}.")
     if given is None:
         keys = f" with {_list(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
         raise CheckError(
@@ -170,7 +186,7 @@ def _collect(
         )
     missing = [key for key in _moving(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
-    same = _same_name(missing, extra)
+    same = same_name(missing, extra)
     near = _near_name(
         [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
     )
@@ -201,9 +217,8 @@ def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
     parts = parts_of(answer)
     if parts is not None and parts.named:
         return dict(zip(parts.keys, parts.values, strict=True)) if tree.named else None
-    if tree.word == "dict":
-        return None
-    if parts is None and not (hasattr(answer, "__array__") and np.ndim(answer) > 0):
+    is_array = hasattr(answer, "__array__") and np.ndim(answer) > 0 and tree.word != "dict"
+    if parts is None and not is_array:
         return None
     columns = tree.word == "DataFrame" and parts is None
     values = list(answer.T if columns else answer) if parts is None else list(parts.values)
@@ -224,7 +239,7 @@ _ALIKE = 0.6
 """The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
 
 
-def _same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
     """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
 
     A missing name that two unknown names could mean is left out.

@@ -37,6 +37,7 @@ from backprop.check.oracle import (
     Claims,
     FunctionOracle,
     GradientOracle,
+    array_of,
     check_rtol,
     claims_of,
     differing,
@@ -170,8 +171,9 @@ def _at_the_point(function: FunctionOracle) -> Behaviour:
 
 def _is_like_the_point(value: Any, function: FunctionOracle) -> bool:
     """Whether the function gives an array of its point's shape, as a gradient does: its Jacobian is a Hessian."""
-    leaves, shape = function.structure.leaves, np.shape(value)
-    return function.structure.tree == 0 and shape == leaves[0].shape and leaves[0].size > 1
+    leaves, numbers = function.structure.leaves, array_of(value)
+    is_like = numbers is not None and numbers.shape == leaves[0].shape and leaves[0].size > 1
+    return is_like and function.structure.tree == 0
 
 
 def _asymmetry(answer: Answer, structure: Structure) -> list[Finding]:

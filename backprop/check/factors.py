@@ -5,6 +5,8 @@ k = <got, expected> / <expected, expected>, in units of the tolerance
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from backprop.arrays import Array
@@ -21,6 +23,8 @@ _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
 _FINEST = 1e-9
 """A factor is told from another one no better than an entry from its truth."""
+_SHARED = 1e-7
+"""Two tensors have the same factor where it differs by less."""
 _TINY = 1e-300
 """Instead of a value of zero."""
 _USUAL = (2, 0.5, 3, 4, 0.25)
@@ -35,6 +39,17 @@ def factor(suspect: Suspect) -> list[Finding]:
     if suspect.turned:  # its shape was that of the transpose, its values are a multiple
         return [*_turned(suspect), *name_factor(suspect, k)]
     return name_factor(suspect, k)
+
+
+def shared_factor(suspect: Suspect, named: Sequence[tuple[Suspect, list[Finding]]]) -> list[Finding]:
+    """A single number that is as many times too large as another tensor: by itself it is some multiple anyway."""
+    k = multiple(suspect.known, suspect.known.of(suspect.got)) if suspect.got.size == 1 else None
+    for other, findings in named if k is not None else ():
+        same = multiple(other.known, other.known.of(other.got)) if other.got.size > 1 and findings else None
+        if same is not None and k is not None and abs(k - same) <= _SHARED * abs(same):
+            seen = f"got = {number(k, _SHARED)} · expected, as in {other.name}."
+            return suspect.finding(findings[0].kind, seen, "likely")
+    return []
 
 
 def _nearly_opposite(suspect: Suspect) -> list[Finding]:

@@ -4,18 +4,20 @@
     backward(upstream, *inputs)        forward returned y or (y, z)
     backward(upstream)                 the layer keeps what it needs
 
-The upstream gradient of several outputs is handed over as one tuple, or as one argument for each output.
+The upstream gradient of several outputs is handed over as one tuple, or as one argument for each output, or for the
+first outputs alone.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from backprop.check.answers import same_name
 from backprop.check.leaves import is_none, read, to_numpy
 from backprop.check.oracle import first_difference
 from backprop.check.points import Structure, nothing_fixed, structure_of
@@ -30,12 +32,14 @@ _LINEAR = 1e-2
 class Form:
     """One way to call. words: as a reader writes it. outputs: of what forward returned, those that count.
 
-    arguments: from the upstream gradient, what forward returned and the inputs, to the arguments.
+    arguments: from the upstream gradient, what forward returned and the inputs, to the arguments. is_last: only meant
+    where no other way works.
     """
 
     words: str
     outputs: Callable[[Any], Any]
     arguments: Callable[[Any, Any, Sequence[Any]], Sequence[Any]]
+    is_last: bool = False
 
 
 def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -> list[Form]:
@@ -95,7 +99,22 @@ def _with_upstream(
                     lambda u, back, inputs: [*(u[k] for k in moving), *rest(back, inputs)],
                 )
             )
+        forms += [
+            _of_the_first(k, outputs, words, rest) for k in range(1, count) if _has_numbers(outputs[:k])
+        ]
     return forms
+
+
+def _of_the_first(
+    count: int, outputs: Any, words: str, rest: Callable[[Any, Sequence[Any]], list[Any]]
+) -> Form:
+    """The way that takes the upstream gradients of the first outputs alone, as where the others are for inference."""
+    each = ", ".join(f"upstream_{k}" for k in range(count))
+
+    def arguments(u: Any, back: Any, inputs: Sequence[Any]) -> Sequence[Any]:
+        return [*u, *rest(back, inputs)]
+
+    return Form(f"backward({each}, {words})", lambda returned: returned[:count], arguments, is_last=True)
 
 
 def _has_numbers(output: Any) -> bool:
@@ -158,7 +177,8 @@ def choose(
         seen = "; ".join(f"{form.words}: {type(error).__name__}: {error}" for form, error in failed)
         words = seen or f"it takes none of {'; '.join(form.words for form in forms)}"
         raise CheckError(f"{called} could be called in no way: {words}")
-    works = [one for one in works if one[2]] or works
+    fitting = [one for one in works if one[2]]
+    works = [one for one in fitting if not one[0].is_last] or fitting or works
     different = works[:1]
     for one in works[1:]:
         if all(first_difference(one[1], other[1]) is not None for other in different):
@@ -240,8 +260,8 @@ def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: 
     moving = [name for name in names if is_moving(name, structure)]
     lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
     is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
-    if isinstance(answer, dict) and not (is_container and lone not in answer):
-        return answer
+    if isinstance(answer, Mapping) and not (is_container and lone not in answer):
+        return _in_containers(dict(answer), inputs)
     is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
     is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
     if lone is not None and not is_several:
@@ -252,6 +272,19 @@ def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: 
             return dict(zip(wanted, given, strict=True))
     got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
     raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
+
+
+def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
+    for name, value in inputs.items():
+        if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
+            continue
+        parts = same_name(list(value), [key for key in answer if key not in inputs])
+        parts |= {key: key for key in value if key in answer and key not in inputs}
+        if parts:
+            inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
+            answer = {**answer, name: inner}
+    return answer
 
 
 def is_moving(name: str, structure: Structure) -> bool:

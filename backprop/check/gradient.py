@@ -7,19 +7,22 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import value_and_gradient
+from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.bounds import bounds_of
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import by_input, takes
+from backprop.check.forms import takes
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
+from backprop.check.lines import Lines
+from backprop.check.lines.find import program_of_gradient, search, with_lines
+from backprop.check.lines.program import Program
 from backprop.check.oracle import Budget, FunctionOracle, observe
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
@@ -44,10 +47,10 @@ def check_gradient(
 ) -> GradientCheck:
     """Whether `gradient` is the gradient of `function` at `point`, and what is wrong with it where it is not.
 
-    function: from the point to a number.
-    gradient: a function from the same to the gradient, in the form of the point, or to a pair (value, gradient);
-    or the gradient at the point itself, where it is no function. None in the place of a tensor stands for 0. Of a
-    function that is a gradient itself, it is the Hessian, which must be symmetric.
+    function: from the point, or from its parts as arguments, to a number, alone or first in a tuple.
+    gradient: a function from the same to the gradient, in the form of the point, or to (value, gradient); or either
+    at the point itself, where it is no function. None in the place of a tensor stands for 0. Those by the parts of a
+    dict may be in order. Of a function that is a gradient itself, it is the Hessian, which must be symmetric.
     point: where; an array, a number, or nested dicts, lists, tuples, dataclasses, pandas Series and tables, and
     containers that are registered with JAX, of NumPy arrays, PyTorch tensors or JAX arrays. Both functions are handed
     the same form. Strings, None, truth values, and whole numbers beside floating ones pass through untouched. Complex
@@ -76,13 +79,21 @@ def check_gradient(
     where all evidence agrees: every entry or random directions, and the remainder of Taylor's theorem. Where the
     rounding or the noise of the function hides its gradient, the verdict is `undecided`.
 
+    Of a wrong gradient that is a function, the lines of its code that are wrong are looked for with the calls that
+    are left, and told in `lines`.
+
     Raises `CheckError` where there is nothing to compare: a point, value or gradient that is no real number, or a
     value that is not finite; `OptionError` for a `max_calls` below 60, or an `rtol` that is no number between 0 and
     1. What the functions raise at the point is passed on.
     """
     if (gradient is None) == (jacobian is None):
         got = "neither" if gradient is None else "both"
-        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.")
+        step = (
+            ""
+            if jacobian
+            else " A function that returns (loss, gradients) is for check_step(function, point)."
+        )
+        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.{step}")
     if point is None:
         raise CheckError(
             "There is no point; expected the array, or dict, list or tuple of arrays, to check at."
@@ -91,6 +102,8 @@ def check_gradient(
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
+        claim, function = (_with_point(each, point) if callable(each) else each for each in (claim, function))
+        function = function if jacobian is not None else _value_of(function, structure)
         moved = _claimed_whole_numbers(claim, structure, x)
         if moved:
             structure, x = structure_of(point, moved=moved)
@@ -104,7 +117,15 @@ def check_gradient(
         seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
         seen.look = lambda names: probe(seen, names)
         seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
-        return report(seen)
+        check = report(seen)
+        if oracle.outputs or retract is not None or bounds is not None or not callable(claim):
+            return check
+
+        def look() -> Lines:
+            program, also = program_of_gradient(function, claim, structure, x, budget)
+            return search(program, [claim], also)
+
+        return with_lines(check, look)
 
 
 def _at_the_point(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
@@ -164,33 +185,39 @@ def check_step(
             returned = call(at)
             if not isinstance(returned, tuple | list) or len(returned) < 2:
                 raise CheckError(f"The step gave {describe(returned)}; expected (loss, gradients).")
-            gradients = returned[1] if len(returned) == 2 else tuple(returned[1:])
-            is_named = isinstance(point, dict) and not isinstance(gradients, dict)
-            return returned[0], by_input(gradients, point, structure, "The step") if is_named else gradients
+            loss, gradients = value_and_gradient(returned, structure)
+            if loss is None:
+                loss, gradients = returned[0], returned[1] if len(returned) == 2 else tuple(returned[1:])
+            return loss, gradients
 
         budget = Budget(max_calls)
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
         seen.look = lambda names: probe(seen, names)
-        check = report(seen)
-        if check.verdict != "wrong":
-            return check
-        from backprop.check.lines import Lines, find_lines
-
-        try:
-            lines = find_lines(both, point, max_calls=budget.left, source=step)
-        except Exception as error:  # code that cannot be searched leaves the verdict as it is
-            lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
-        return replace(check, lines=lines)
+        program = Program(both, structure, x, (), budget)
+        return with_lines(report(seen), lambda: search(program, [step]))
 
 
-def _with_point(step: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
-    """The step as a function of the point, which it may take in parts: by their names, or in order."""
-    if isinstance(point, dict) and not takes(step, point) and takes(step, **point):
-        return lambda at: step(**at)
-    if isinstance(point, list | tuple) and not takes(step, point) and takes(step, *point):
-        return lambda at: step(*at)
-    return step
+def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
+    """The code as a function of the point, which it may take in parts: by their names, or in order."""
+    if isinstance(point, Mapping) and not takes(code, point) and takes(code, **point):
+        return lambda at: code(**at)
+    if isinstance(point, list | tuple) and not takes(code, point) and takes(code, *point):
+        return lambda at: code(*at)
+    return code
+
+
+def _value_of(function: Callable[[Any], Any], structure: Structure) -> Callable[[Any], Any]:
+    """The function to a number, where it returns more beside: the gradient, or a cache."""
+
+    def code(at: Any) -> Any:
+        returned = function(at)
+        value, _ = value_and_gradient(returned, structure)
+        if value is None and isinstance(returned, tuple) and not all(map(is_number, returned)):
+            value, _ = value_and_gradient(returned[:2], structure)
+        return returned if value is None else value
+
+    return code
 
 
 def _claimed_whole_numbers(claim: Any, structure: Structure, x: Array) -> set[str]:

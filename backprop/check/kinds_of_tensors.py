@@ -66,6 +66,14 @@ TENSORS = (
         functions_only=True,
     ),
     Kind(
+        "factor-by-case",
+        "in some entries a factor is off, in others not, or another one",
+        "got = k · expected with one of two or three numbers k",
+        "Look at the branches of the function, at weights of classes and at counts: in one of them a factor is off.",
+        "de = np.where(np.abs(e) <= c, e, np.sign(e))    # in place of c * np.sign(e), for a Huber loss",
+        functions_only=True,
+    ),
+    Kind(
         "log-parameter",
         "the gradient by the logarithm or the exponential of the parameter",
         "got = expected · θ, / θ, · exp θ or / exp θ",
@@ -103,6 +111,14 @@ TENSORS = (
         "every entry is right or 0",
         "Check where loops and slices begin and end, and that entries with the same index are added up.",
         "for i in range(len(x) - 1): dx[i] = ...    # the last one stays 0",
+        functions_only=True,
+    ),
+    Kind(
+        "mask-left-out",
+        "entries that should be zero are not, and the others are right",
+        "got = expected wherever expected is not 0",
+        "Multiply by the mask of the function: where its max, its hinge or its where takes the other side.",
+        "dx = -(margin - d) * sign    # in place of -(margin - d) * (d < margin) * sign",
         functions_only=True,
     ),
     Kind(

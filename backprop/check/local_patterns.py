@@ -322,8 +322,11 @@ def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
     for axis, size in enumerate(one.rows):
         if size < 2 or len(one.rows) < 2:
             continue
-        if not any(_is_causal(each, axis) for each in (one, *others.values())):
-            continue  # no step follows from the one before
+        every = (one, *others.values())
+        if not any(_is_causal(each, axis) for each in every) or not any(
+            _is_shared(each, axis) for each in every
+        ):
+            continue  # no step follows from the one before, or none has the weights of another
         first = one.at(axis, 0)
         if not np.any(first.off):
             finding = _after_the_first(one, others, axis)

@@ -333,7 +333,7 @@ class FunctionOracle:
 
         Raises `CheckError` where it is no real number (for a Jacobian, no array of them), or not finite.
         """
-        value = _array(raw)
+        value = array_of(raw)
         if value is None or value.dtype.kind not in "iufb":
             wanted = "an array of real numbers" if jacobian else "a real number"
             is_complex = value is not None and value.dtype.kind == "c"
@@ -375,7 +375,7 @@ class FunctionOracle:
             return np.full(self.value.shape, np.nan, self._wide)
         self.count(1)
         raw = self._quietly(point, self.dtype)
-        value = _array(raw)
+        value = array_of(raw)
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
         form = read(raw)[1]
@@ -391,7 +391,7 @@ class FunctionOracle:
             return None
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = _array(self._quietly(point, wide, refuse_casts=True))
+        value = array_of(self._quietly(point, wide, refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -430,7 +430,7 @@ class FunctionOracle:
                 return None
 
 
-def _array(raw: Any) -> Array | None:
+def array_of(raw: Any) -> Array | None:
     """A value as an array; None where it is none."""
     try:
         array = to_numpy(raw)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.forms import named_inputs, outputs_of
+from backprop.check.forms import is_moving, named_inputs, outputs_of
 from backprop.check.leaves import (
     as_jax,
     as_upstream,
@@ -133,8 +133,23 @@ class Product:
         return f"The upstream gradient of {', '.join(outputs)} is drawn at random."
 
     def value(self, point: dict[str, Any]) -> Any:
-        """⟨u, forward(x)⟩."""
-        return self.upstream @ self.output.read(self.outputs(self.run(point)))
+        """⟨u, forward(x)⟩. What a forward pass keeps in its settings, such as running statistics, is nobody's."""
+        own = {
+            name: each if is_moving(name, self.structure) else copied(each) for name, each in point.items()
+        }
+        return self.upstream @ self.output.read(self.outputs(self.run(own)))
+
+    def both(self, point: dict[str, Any]) -> tuple[Any, Any]:
+        """⟨u, forward(x)⟩ and what backward gives for u, of one and the same forward pass."""
+        values = []
+
+        def make(returned: Any) -> Any:
+            outputs = self.outputs(returned)
+            values.append(self.upstream @ self.output.read(outputs))
+            return upstream_like(outputs, self.output.views(self.upstream))
+
+        answer = self.pull(point, make)
+        return values[0], answer
 
     def claim(self, point: dict[str, Any], upstream: Array | None = None) -> Any:
         """What backward gives for the upstream gradient, this one's or another; what it changes in place is noted.

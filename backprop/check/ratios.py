@@ -3,6 +3,7 @@
     along an axis    got = expected · k_j           in every slice j of one axis: a factor of the product is off there
     log parameter    got = expected · θ             or / θ, · exp θ, / exp θ: the gradient by log θ, or by exp θ
     ε                got = expected · (1 + ε/θ)^q   q = ±1, ±1/2, with one ε for all entries
+    by case          got = expected · k             with one of two or three numbers k: a branch or a class is off
     data and penalty got = k (expected - λθ) + λθ   the data term is k times too large, the penalty is right
 
 Of the factors k_j it is said what they are where they are known numbers of the point.
@@ -28,6 +29,8 @@ _EPSILON_CLEAR = 5
 """Times its uncertainty: an ε that is found alike in three entries or more is there."""
 _LARGEST_EPSILON = 0.1
 """An ε that is larger is none."""
+_CASES, _BLURRED, _NOTABLE = 3, 1e-4, 1e-3
+"""Numbers that are told from one another, how well each is known then, and how far from 1 one is."""
 _SHOWN = 4
 """Factors that are listed."""
 
@@ -98,7 +101,7 @@ def _one_value(values: Array, blur: Array) -> float | None:
 
 def penalty(suspect: Suspect) -> list[Finding]:
     """got = k · (expected - λθ) + λθ: a data term that is k times too large beside a right penalty."""
-    if suspect.parameter is None or suspect.known.informative() < 2 + _SURPLUS:
+    if suspect.parameter is None or min(suspect.got.size, suspect.known.informative()) < 2 + _SURPLUS:
         return []
     known = suspect.known
     got, theta = known.of(suspect.got), known.of(suspect.parameter)
@@ -162,6 +165,31 @@ def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> A
     moved = np.any(off, 1)
     proven = np.all(clear.sum(1)[moved] >= 2) and np.sum(clear[moved]) - np.sum(moved) >= _SURPLUS
     return k if np.all(fits) and proven and np.any(moved) and np.any(k[moved] != 0) else None
+
+
+def by_case(suspect: Suspect) -> list[Finding]:
+    """got = expected · k with one of two or three numbers k, such as 1 in the branch that is right."""
+    if not suspect.is_whole or suspect.got.size < 2 + 2 * _SURPLUS:
+        return []
+    got, expected, slack = (each.reshape(-1) for each in (suspect.got, suspect.expected, suspect.tolerance))
+    clear = np.abs(expected) > _CLEAR * slack
+    if np.any(np.abs(got - expected)[~clear] > 2 * slack[~clear]):
+        return []
+    ratio = np.sort((got[clear] / expected[clear]).astype(np.float64))
+    blur = 4 * float(np.max(slack[clear] / np.abs(expected[clear]), initial=0.0))
+    if not len(ratio) or blur > _BLURRED:
+        return []
+    groups = np.split(ratio, np.flatnonzero(np.diff(ratio) > blur * np.maximum(1, np.abs(ratio[1:]))) + 1)
+    numbers = [float(np.median(group)) for group in groups]
+    counts = [len(group) for k, group in zip(numbers, groups, strict=True) if abs(k - 1) > _NOTABLE]
+    is_one = [abs(k - 1) <= blur or abs(k - 1) > _NOTABLE for k in numbers]
+    if not 2 <= len(groups) <= _CASES or not counts or not all(is_one) or 0 in numbers:
+        return []
+    if min(counts) < 2 or len(ratio) - len(groups) < 2 * _SURPLUS:
+        return []
+    listed = ", ".join(f"{number(k, 1e-7)} in {len(group)}" for k, group in zip(numbers, groups, strict=True))
+    seen = f"got / expected is one of {len(groups)} numbers: {listed} entries, to rounding."
+    return suspect.finding("factor-by-case", seen)
 
 
 def other_axes(suspect: Suspect, axis: int) -> Mapping[str, Array]:

@@ -2,8 +2,9 @@
 
 sums          got = Σ expected over axes that should stay, or not summed over axes that should not
 b from dW     got = Σ of another tensor's gradient over an axis
-moved         got = expected with an axis reversed, axes exchanged, or entries in another order
+moved         got = expected with an axis reversed, axes exchanged, moved by one, or entries in another order
 left out      every entry is right or 0
+mask          every entry is right, but for those that should be 0
 clipped       got = max(-c, min(c, expected)), or c · expected / ‖expected‖
 cut           got = max(0, expected): a relu of the gradient
 """
@@ -24,6 +25,8 @@ from backprop.verify.agreement import norm
 
 _MOST_AXES = 4
 """Orders of more axes are not tried."""
+_DISTINCT = 4
+"""So many different values are no chance, where they are found in other places."""
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 8)
 """First digits of a bound that people choose."""
 _CLEAR = 20
@@ -90,6 +93,10 @@ def moved(suspect: Suspect) -> list[Finding]:
     got, expected, slack = suspect.got, suspect.expected, 2 * float(np.max(suspect.tolerance))
     if np.max(np.abs(got - expected)) < 1e3 * slack:  # errors so small may be no exchange
         return []
+    shift = _shift(got, expected, slack)
+    if shift is not None:
+        seen = f"The values are the right ones, moved by {shift} along the axes; those at an edge are lost."
+        return suspect.finding("reordered", seen)
     if np.any(np.abs(np.sort(got, None) - np.sort(expected, None)) > slack):
         return []
     for words, order in _orders(expected):
@@ -98,6 +105,18 @@ def moved(suspect: Suspect) -> list[Finding]:
     if len(np.unique(np.round(expected / max(slack, 1e-300)))) < min(4, expected.size):
         return []
     return suspect.finding("reordered", "The values are the right ones, in another order.")
+
+
+def _shift(got: Array, expected: Array, slack: float) -> tuple[int, ...] | None:
+    """By how much along each axis got is the truth that was moved by one, but for what lies at the edge then."""
+    for by in itertools.product((0, 1, -1), repeat=got.ndim) if got.ndim <= _MOST_AXES else ():
+        to, of = ([slice(max(sign * k, 0), min(sign * k, 0) or None) for k in by] for sign in (1, -1))
+        here, there = got[tuple(to)], expected[tuple(of)]
+        values = np.unique(np.round(there / max(slack, 1e-300)))
+        is_most = any(by) and 2 * here.size >= got.size and len(values) >= _DISTINCT
+        if is_most and np.all(np.abs(here - there) <= slack):
+            return by
+    return None
 
 
 def _orders(expected: Array) -> Iterator[tuple[str, Array]]:
@@ -138,6 +157,18 @@ def left_out(suspect: Suspect) -> list[Finding]:
     )
 
 
+def mask_left_out(suspect: Suspect) -> list[Finding]:
+    """Every entry is right, but for some that should be 0 and are not."""
+    if not suspect.is_whole or suspect.got.size < 3:
+        return []
+    off = np.abs(suspect.got - suspect.expected)
+    wrong, clear = off > 2 * suspect.tolerance, np.abs(suspect.expected) > _CLEAR * suspect.tolerance
+    if np.any(wrong & clear) or np.sum(clear) < 2 or np.sum(off > _CLEAR * suspect.tolerance) < 2:
+        return []
+    seen = f"{where(wrong)} They should be 0; every other one is right, to rounding."
+    return suspect.finding("mask-left-out", seen, "likely")
+
+
 def clipped(suspect: Suspect) -> list[Finding]:
     """Entries cut off at ±c, or the gradient scaled to a norm that people choose."""
     if not suspect.is_whole or suspect.got.size < 2:
@@ -150,6 +181,7 @@ def clipped(suspect: Suspect) -> list[Finding]:
         bound > 0
         and np.sum(wrong) >= 2
         and np.all(np.abs(expected[wrong]) > bound)
+        and np.ptp(np.abs(expected[wrong])) > np.max(slack)  # of one size, it may be a factor
         and np.all(np.abs(got - cut) <= slack + 1e-12 * bound)
     ):
         count = int(np.sum(wrong))

@@ -9,12 +9,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer
+from backprop.check.factors import shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.method import Curve
 from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
+from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import signatures, sum_not_zero, unknown
 from backprop.check.suspect import Suspect
@@ -168,6 +170,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     point = seen.function.structure.views(seen.function.point)
     total = norm(seen.claims.rows) if seen.verdicts else None
     left: list[tuple[Suspect, TensorVerdict]] = []
+    named_ones: list[tuple[Suspect, list[Finding]]] = []
     for each in seen.verdicts:
         name = each.tensor.name
         turned, proven = name in seen.answer.transposed, seen.named.get(name)
@@ -203,11 +206,19 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
         findings = findings + named
         if not named and not reshaped:
             left.append((suspect, each))
-    more = seen.look([suspect.name for suspect, _ in left]) if left and seen.look is not None else {}
+        named_ones.append((suspect, named))
+    alike = {each.name: shared_factor(each, named_ones) for each, _ in left}
+    names = [each.name for each, _ in left if not alike[each.name]]
+    more = seen.look(names) if names and seen.look is not None else {}
     for suspect, each in left:
         finding = more.get(suspect.name)
-        findings = findings + ([finding] if finding else sum_not_zero(suspect) or [_unknown(suspect, each)])
+        last = alike[suspect.name] or _last_resort(suspect) or [_unknown(suspect, each)]
+        findings = findings + ([finding] if finding else last)
     return findings
+
+
+def _last_resort(suspect: Suspect) -> list[Finding]:
+    return sum_not_zero(suspect) or mask_left_out(suspect)
 
 
 def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:

@@ -136,6 +136,9 @@ class GradientCheck:
         parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_headline(self))}</b></p>']
         for title, table, lines in _sections(self):
             parts += [f"<p>{escape(title)}</p>"] if title else []
+            if title == "Lines" and self.lines is not None:
+                parts.append(self.lines._repr_html_())
+                continue
             lines = [_html_line(line, bold=title == "Findings") for line in lines]
             parts += [_html_table(table)] if table else [f"<p>{line}</p>" for line in lines]
         return "<div>" + "".join(parts) + "</div>"
@@ -168,7 +171,7 @@ def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequen
         yield "Worst entries", entries, ()
     if check.findings:
         yield "Findings", (), [line for finding in check.findings for line in _finding_lines(finding)]
-    if check.lines:
+    if check.lines is not None and (check.lines or check.lines.note):
         yield "Lines", (), [f"  {line}" for line in str(check.lines).splitlines()]
     if check.kinks:
         yield "Kinks: no derivative to compare with", (), list(_kink_lines(check))

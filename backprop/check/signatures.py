@@ -21,7 +21,7 @@ from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
 from backprop.check.patterns import Known, pattern
 from backprop.check.precision import lower_precision, truncated
-from backprop.check.ratios import along_an_axis, epsilon, log_parameter, penalty
+from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
     clipped,
     left_out,
@@ -56,6 +56,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         penalty,
         along_an_axis,
         moved,
+        by_case,
     ):
         findings = signature(suspect)
         if findings:
@@ -99,7 +100,7 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     difference = replace(known, values=got - known.values)
     (rate,) = difference.fitted([decay])
     use = known.usable & (np.abs(rate * decay) > 20 * known.tolerance)
-    if np.sum(use) < 2 or not difference.fits(rate * decay, 2):
+    if min(np.sum(use), suspect.got.size) < 2 or not difference.fits(rate * decay, 2):
         return []
     # Where the parameter is a multiple of the gradient, λ·parameter is a constant factor as well.
     multiple = Known(decay, known.tolerance)

@@ -18,6 +18,8 @@ from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
 from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.lines.find import search, with_lines
+from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import nothing_fixed
@@ -45,7 +47,8 @@ def check_vjp(
     forward: from the inputs to y, to several outputs (y, z), or to (y, cache). Outputs that are None or hold whole
     numbers have no upstream gradient.
     backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream), to one gradient for each
-    input: in order, or by name. An input without a gradient has None. Which of these is meant is told by what works,
+    input: in order, or by name, where those by the parts of a dict may stand beside the others. An input without a
+    gradient has None. Which of these is meant is told by what works,
     and said in the result. Without `backward` the derivative that PyTorch or JAX takes of `forward` is checked: of an
     autograd.Function's apply, an nn.Module with its parameters, a custom_vjp or custom_jvp, a compiled function.
     inputs: the arguments of `forward`, a tuple, a list, or a dict by name: NumPy arrays, PyTorch tensors, JAX arrays,
@@ -55,7 +58,8 @@ def check_vjp(
     rng, max_calls, batch_size, rtol: as for `check_gradient`.
 
     The upstream gradient u has the shape of the outputs and is drawn at random, several times. A backward pass is
-    right where it is the gradient of ⟨u, forward(x)⟩, linear in u, and leaves u as it is.
+    right where it is the gradient of ⟨u, forward(x)⟩, linear in u, and leaves u as it is. Of a wrong one, the lines
+    of its code that are wrong are looked for with the calls that are left, and told in `lines`.
 
     Raises `CheckError` where there is nothing to compare, or where `backward` works in two ways that differ;
     `OptionError` as `check_gradient` does. What the functions raise at the inputs is passed on.
@@ -74,7 +78,12 @@ def check_vjp(
         look_at_upstream(seen, product, rng, rtol)
         seen.look = lambda names: look_closer(seen, product, names)
         seen.answer.notes[:0] = [product.note, product.drawn_for]
-        return replace(report(seen), subject="backward pass")
+        check = replace(report(seen), subject="backward pass")
+        if backward is None:  # it is not written by hand
+            return check
+        by_hand = backward
+        program = Program(product.both, product.structure, product.point, (), oracle.budget)
+        return with_lines(check, lambda: search(program, [by_hand], [forward]))
 
 
 def _product(
@@ -126,7 +135,8 @@ def _product(
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
         return by_input(answer, passed.inputs, structure, "backward")
 
-    note = f"{form.words} is called."
+    rest = " The outputs after these have no upstream gradient." if form.is_last else ""
+    note = f"{form.words} is called.{rest}"
     return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
 
 

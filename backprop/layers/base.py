@@ -122,7 +122,7 @@ class Planned(Protocol):
         dy: Array,
         *,
         input_needed: bool,
-        out: Array,
+        out: Array | None,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""

@@ -127,7 +127,7 @@ class Embedding(OverTokens):
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The sparse X with its starts and indices, its product, and dx."""
         return (
-            n * i * (itemsize + 8 + 8)
+            n * i * (itemsize + 8 + 8 + 8)
             + self.words * self.outputs * itemsize
             + (0 if out else n * i * itemsize)
         )
@@ -135,10 +135,6 @@ class Embedding(OverTokens):
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """X, and dx."""
         return n * i * (self.words + 1) * itemsize + n * i * max(self.words, 8)
-
-    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X."""
-        return self.parameter_factors_bytes(n, i, o, itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """Zeros that are stored, one for each output."""
@@ -156,9 +152,7 @@ class Embedding(OverTokens):
         """Rows of E."""
         if out is None:
             out = np.empty((len(x), self.tokens * self.outputs), np.result_type(x, params["E"]))
-        table = params["E"].astype(out.dtype, copy=False)
-        # With clip no row is checked once more; in other modes `out` is buffered.
-        np.take(table, self.indices(x), axis=0, out=out.reshape(len(x), *self.made), mode="clip")
+        out.reshape(len(x), *self.made)[...] = params["E"][self.indices(x)]
         return out
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:

@@ -25,7 +25,6 @@ from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
 from backprop.layers.recurrent import Recurrent, States
 
-
 _CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
 """s, r and q of the formulas above, by gate."""
 

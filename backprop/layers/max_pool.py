@@ -137,7 +137,7 @@ class MaxPool(Pooling):
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """The largest of every row of a window, and of those the largest."""
-        y = np.empty((len(x), self.output_width(x.shape[1])), x.dtype) if out is None else out
+        y = np.empty_like(x, shape=(len(x), self.output_width(x.shape[1])), order="C") if out is None else out
         for block in self.blocks(len(x), x.itemsize):
             self.reduce(self.rows(x[block]), 0, out=self.images(y[block]))
         return y
@@ -145,7 +145,7 @@ class MaxPool(Pooling):
     def rows(self, x: Array) -> Array:
         """The largest of every row of the windows, (n, l, h, t)."""
         image = self.windows.image(x)
-        rows = np.empty((*image.shape[:3], self.windows.places[1]), x.dtype)
+        rows = np.empty_like(image, shape=(*image.shape[:3], self.windows.places[1]), order="C")
         self.reduce(image, 1, out=rows)
         return rows
 

@@ -2,7 +2,8 @@
 
     ∂L/∂y[n,c] = 2/(n c) · (y[n,c] - t[n,c])
 
-The mean is over samples and classes alike, as scikit-learn and PyTorch have it.
+The mean is over samples and classes alike, as scikit-learn and PyTorch have it. Of a single output the label itself,
+0 or 1, is the target.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers import Layer
-from backprop.losses.base import Loss
+from backprop.losses.base import Loss, chosen_rows
 
 
 @final
@@ -25,6 +26,7 @@ class MeanSquaredError(Loss):
 
     name: ClassVar[str] = "mean-squared-error"
     complex_safe: ClassVar[bool] = True
+    binary: ClassVar[bool] = True
     temporaries: ClassVar[int] = 2
     formulas: ClassVar[Mapping[str, str]] = {
         "value": "1/(n c) Σn Σc ({y}[n,c] - t[n,c])²",
@@ -37,13 +39,13 @@ loss = np.mean(({y} - t) ** 2)
 """
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, y, labels: autograd.numpy.mean(
-            (y - autograd.numpy.eye(y.shape[1], dtype=y.dtype)[labels]) ** 2
+            (y - chosen_rows(autograd.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
         ),
         "jax": lambda jax, y, labels: jax.numpy.mean(
-            (y - jax.nn.one_hot(labels, y.shape[1], dtype=y.dtype)) ** 2
+            (y - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
         ),
         "torch": lambda torch, y, labels: torch.mean(
-            (y - torch.nn.functional.one_hot(labels, y.shape[1]).to(y.dtype)) ** 2
+            (y - chosen_rows(torch.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
         ),
     }
 
@@ -70,5 +72,8 @@ loss = np.mean(({y} - t) ** 2)
 def _residual(y: Array, labels: Array) -> Array:
     """y - t (n, c), a new array."""
     residual = y.copy(order="K")
-    residual[np.arange(len(y)), labels] -= 1
+    if y.shape[1] == 1:
+        residual[:, 0] -= labels
+    else:
+        residual[np.arange(len(y)), labels] -= 1
     return residual

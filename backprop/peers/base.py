@@ -8,6 +8,7 @@ loss, gradient = peer.collect(plan, raw)   # conversion; not timed
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from abc import abstractmethod
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -37,6 +38,8 @@ class Peer(Strategy[PlanT]):
     """What of the library is used, in its own words."""
     build: ClassVar[tuple[str, ...]] = ()
     """Attributes of the library, or functions, that tell how it was built and with how many threads it works."""
+    programs: ClassVar[tuple[str, ...]] = ()
+    """Programs that the library starts, such as a compiler."""
 
     @abstractmethod
     def bind(self, plan: PlanT, params: Parameters, batch: Batch) -> Callable[[], Raw]:
@@ -51,7 +54,7 @@ class Peer(Strategy[PlanT]):
         return self.collect(plan, self.bind(plan, params, batch)())
 
     def unavailable(self) -> str | None:
-        """Why the library cannot be used, with the line that brings it; None where it can.
+        """Why the library cannot be used, with the line that brings it; None as far as that can be told beforehand.
 
         It is not imported for that: some take seconds, and their threads disturb what is measured.
         """
@@ -61,7 +64,8 @@ class Peer(Strategy[PlanT]):
         installed = self.installed_version()
         if installed is not None and Version(installed) < Version(self.oldest):
             return f"{self.package} {installed} lacks {self.function}, which came with {self.oldest}; {line}"
-        return None
+        missing = [program for program in self.programs if shutil.which(program) is None]
+        return f"{self.package} needs {missing[0]}, which is not installed" if missing else None
 
     def installed_version(self) -> str | None:
         """The version of the library, as its package says it."""

@@ -197,7 +197,7 @@ class BatchedJacobian(Strategy[Plan]):
             np.einsum(rule, jacobian, factor.operand, out=out)
         else:  # by products of matrices where the route is BLAS: such a factor sums over places
             sizes = dict(zip(factor.subscripts, factor.operand.shape, strict=True))
-            sizes |= dict(zip(factor.outputs, factor.shape or (jacobian.shape[2],), strict=True))
+            sizes |= dict(zip(factor.outputs, factor.shape or jacobian.shape[2:], strict=True))
             made = out.reshape(*out.shape[:2], *(sizes[letter] for letter in factor.result))
             np.einsum(rule, factor.split(jacobian), factor.operand, out=made, optimize=self.route == "blas")
 

@@ -7,7 +7,8 @@
 Two matrix products for the first linear layer, whose dx nobody needs, and three for every other. Inputs that
 are zero are left out of the first two, where that pays: what is left out adds nothing but zeros. Whether it
 pays is decided in `prepare`, by sizes and the threads of BLAS, and then for every batch by its zeros.
-`short-form-dense` is the same without that saving.
+`short-form-dense` is the same without that saving. Both multiply small batches
+some rows of W at a time (`backprop.small_products`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from backprop import zero_inputs
+from backprop import small_products, zero_inputs
 from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
@@ -76,6 +77,7 @@ class ShortForm(Strategy[Plan]):
         weights = network.parameter_count
         first = network.layers[0]
         buffers = sum(layer.planned_bytes(n, i, o, size) for layer, i, o in network.sized)
+        buffers += sum(small_products.buffer_bytes(layer, n, size) for layer in network.layers)
         buffers += 0 if self.dense else zero_inputs.buffer_bytes(first, n, size)
         transient = 0 if self.dense else zero_inputs.transient_bytes(first, n, size)
         return Cost(
@@ -97,13 +99,12 @@ class ShortForm(Strategy[Plan]):
             deltas.append(aligned_empty((batch_size, step.i), dtype) if k > 0 and _has_delta(step) else None)
         gradient = Parameters.zeros(network.layout, dtype)
         first, *others = network.layers
-        layers = [
-            first.planned(batch_size, dtype)
-            if self.dense
-            else zero_inputs.without_zeros(first, batch_size, dtype),
-            *(layer.planned(batch_size, dtype) for layer in others),
-        ]
-        return Plan(network, tuple(layers), outputs, deltas, gradient.read_only(), network.local(gradient))
+        whole = small_products.in_blocks if self.dense else zero_inputs.without_zeros
+        layers = (
+            whole(first, batch_size, dtype),
+            *(small_products.in_blocks(layer, batch_size, dtype) for layer in others),
+        )
+        return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Forward through every layer, p - y, and back."""

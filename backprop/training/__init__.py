@@ -20,11 +20,12 @@ from backprop.training.evaluation import Calibration, Evaluation, Metrics, evalu
 from backprop.training.loop import DivergenceError, Trainer
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
 from backprop.training.running import Running
-from backprop.training.settings import SCHEDULES, Settings, SettingsError, find_schedule
+from backprop.training.settings import SCHEDULES, USUAL, Settings, SettingsError, find_schedule
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "USUAL",
     "Batches",
     "Calibration",
     "Checkpoint",

@@ -166,7 +166,10 @@ CHUNK = 1000
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Outputs (n, c) for labels (n,), the mean loss, and whether the outputs are probabilities."""
+    """Outputs (n, c) for labels (n,), the mean loss, and whether the outputs are probabilities.
+
+    Of a single output that tells two classes apart there are two: e^(-loss) of either label, such as 1 - y and y.
+    """
 
     outputs: Array
     labels: Array
@@ -199,7 +202,7 @@ def evaluate(
                 "expected those of its training, `trainer.running`."
             )
     short, last = network.short, network.layers[len(network.short.layers) :]
-    outputs = np.empty((len(images), network.classes), params.dtype)
+    outputs = np.empty((len(images), network.label_classes), params.dtype)
     total = 0.0
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
@@ -208,5 +211,13 @@ def evaluate(
         total += float(short.loss_function.value(x, labels[part])) * len(x)
         for layer in last:
             x = layer.forward({}, x)
-        outputs[part] = x
-    return Evaluation(outputs, labels, total / len(images), network.layers[-1].name == "softmax")
+        outputs[part] = x if network.label_classes == network.classes else _of_either_label(network, x)
+    shares = network.loss_function.name if network.classes == 1 else network.layers[-1].name
+    return Evaluation(outputs, labels, total / len(images), shares in ("softmax", "binary-cross-entropy"))
+
+
+def _of_either_label(network: Network, outputs: Array) -> Array:
+    """e^(-loss) (n, 2) of the labels 0 and 1: the larger one is the class, and of a cross-entropy its probability."""
+    each = [np.full(len(outputs), label) for label in range(network.label_classes)]
+    losses = [network.loss_function.sample_values(outputs, labels) for labels in each]
+    return np.asarray(np.exp(-np.stack(losses, axis=1)))

@@ -246,17 +246,18 @@ def check_data(settings: Settings, images: Array, labels: Array) -> None:
     """Raise `DataError` where an image or a class does not fit, and say what network would."""
     network = settings.build_network()
     pixels = math.prod(images.shape[1:])
-    classes = max(network.classes, int(labels.max()) + 1)
-    if pixels == network.inputs and classes == network.classes:
+    known = network.label_classes
+    classes = max(known, int(labels.max()) + 1)
+    if pixels == network.inputs and classes == known:
         return
     if network.is_mlp:
         hidden = split_sizes(settings.network)[1:-1]
-        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(classes)])} instead)"
+        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(network.classes if classes == known else classes)])} instead)"
     else:
         fitting = ""
     if pixels != network.inputs:
         size = " x ".join(map(str, images.shape[1:]))
         got = f"The images have {size} pixels, {pixels} inputs; expected {network.inputs}"
     else:
-        got = f"The labels go up to {classes - 1}; expected at most {network.classes - 1}"
+        got = f"The labels go up to {classes - 1}; expected at most {known - 1}"
     raise DataError(f"{got} for the network {settings.network}{fitting}.")

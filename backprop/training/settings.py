@@ -41,6 +41,10 @@ def find_schedule(name: str) -> Schedule:
     return SCHEDULES[name]
 
 
+USUAL: dict[str, dict[str, Any]] = {"lenet": {"learning_rate": 0.03, "batch_size": 64}}
+"""Of a known network, the settings with which the command line trains it by momentum where nothing else is said."""
+
+
 class SettingsError(BackpropError, ValueError):
     """A setting of a training that makes no sense."""
 
@@ -49,7 +53,7 @@ class SettingsError(BackpropError, ValueError):
 class Settings:
     """How to train. Two trainings of the same settings and data take the same steps.
 
-    network: sizes such as 784-512-10; activation and loss as `Network.mlp` knows them.
+    network: sizes such as 784-512-10; activation, loss, output and bias as `Network.mlp` knows them.
     learning_rate: η at the start; `schedule` lowers it.
     shift: the most pixels by which the images of a batch are moved at random; 0 for inputs that are no images.
     epochs, seconds: when to stop, whichever is first; None for no limit. At least one is given.
@@ -72,6 +76,8 @@ class Settings:
     seconds: float | None = None
     seed: int = 0
     dtype: str = "float32"
+    output: str | None = None
+    bias: bool = True
 
     def __post_init__(self) -> None:
         self.build_network()
@@ -93,7 +99,9 @@ class Settings:
 
     def build_network(self) -> Network:
         """The network that is trained."""
-        return Network.parse(self.network, activation=self.activation, loss=self.loss)
+        return Network.parse(
+            self.network, activation=self.activation, loss=self.loss, output=self.output, bias=self.bias
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -106,16 +114,20 @@ class Settings:
         for name, value in values.items():
             if name not in kinds:
                 raise UnknownNameError("setting", name, kinds)
-            if isinstance(value, bool) or not isinstance(value, kinds[name]):
+            if isinstance(value, bool) != (kinds[name] == (bool,)) or not isinstance(value, kinds[name]):
                 raise SettingsError(f"The setting {name} is {value!r}; expected another type.")
-        missing = [name for name in kinds if name not in values]
+        missing = [name for name in kinds if name not in values and name not in _ADDED]
         if missing:
             raise SettingsError(f"The setting {missing[0]} is missing; expected {', '.join(kinds)}.")
         return cls(**values)
 
 
+_ADDED = ("output", "bias")
+"""Settings that weights of version 0.1 have not; they were trained with the defaults."""
 _KINDS: dict[str, tuple[type, ...]] = {
     "str": (str,),
+    "str | None": (str, type(None)),
+    "bool": (bool,),
     "int": (int,),
     "float": (float, int),
     "int | None": (int, type(None)),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from planted.failing import (
+    CannotCompile,
     ChangesTheParameters,
     CostRaises,
     EndlessTolerance,
@@ -100,6 +101,7 @@ CRASHES = {
     OtherDtype: ("crashed", "the gradient is float32; expected float64"),
     ChangesTheParameters: ("crashed", "changed the parameters"),
     NeedsTooMuch: ("out-of-memory", "MemoryError: Unable to allocate 3.00 TiB"),
+    CannotCompile: ("unavailable", "no compiler: g++ was not found"),
     Unsupported: ("unsupported", "it wants another network"),
 }
 
@@ -115,7 +117,7 @@ def test_a_failure_is_a_row_with_its_reason_and_the_run_goes_on(measure, planted
     assert "\n" not in row.reason
     assert done.rows["layerwise-vjp"].status == done.rows["short-form"].status == "ok"
     assert planted.name in markdown.left_out_table(done.rows.values())
-    assert bool(done.results.failed) == (status != "unsupported")
+    assert bool(done.results.failed) == (status not in ("unsupported", "unavailable"))
 
 
 @pytest.mark.parametrize("lie", [float("nan"), float("inf"), -1, 1.5, 2**2000, "many", None])

@@ -104,6 +104,7 @@ FATES = {
     "ClosesItsPipes": ("crashed", "the process closed its pipes and lived on"),
     "DiesOfARealTimeSignal": ("crashed", "the process died of SIGRTMIN+3"),
     "KilledByTheSystem": ("out-of-memory", "killed, as a system does that has no memory left"),
+    "CannotCompile": ("unavailable", "no compiler: g++ was not found"),
     "TakesAllMemory": ("out-of-memory", "Unable to allocate 1.00 GiB"),
 }
 

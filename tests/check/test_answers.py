@@ -7,6 +7,7 @@ import scipy.sparse
 from backprop.check.answers import read_answer, value_and_gradient
 from backprop.check.points import structure_of
 from backprop.errors import CheckError
+from backprop.strategy import ValueAndGradient
 
 POINT = {"W1": np.ones((2, 3)), "b1": np.ones(3)}
 FORM, _ = structure_of(POINT)
@@ -119,7 +120,7 @@ def test_a_sparse_jacobian_is_a_jacobian():
     ("answer", "said"),
     [
         (None, "The gradient is None; expected a dict with W1, b1"),
-        ([np.zeros((2, 3)), np.zeros(3)], "The gradient is a list; expected a dict"),
+        ([np.zeros((2, 3))], "The gradient is a list; expected a dict"),
         ({"W1": np.zeros((2, 3)) * 1j, "b1": np.zeros(3)}, "The gradient of W1 is complex"),
         ({"W1": "no", "b1": np.zeros(3)}, "The gradient of W1 is a str"),
         ({"W1": np.array(["a"]), "b1": np.zeros(3)}, "expected numbers"),
@@ -137,11 +138,43 @@ def test_none_in_the_place_of_a_tensor_is_a_gradient_of_zero():
     assert answer.notes == ["The gradient of W1 is None, which stands for 0."]
 
 
-def test_a_pair_of_value_and_gradient_is_told_from_a_gradient_of_two_tensors():
-    gradient = {"W1": np.zeros((2, 3)), "b1": np.zeros(3)}
-    assert value_and_gradient((1.5, gradient), FORM) == (1.5, gradient)
-    assert value_and_gradient(gradient, FORM) == (None, gradient)
-    assert value_and_gradient((1.0, 2.0), structure_of((3.0, 4.0))[0]) == (None, (1.0, 2.0))
-    two = structure_of((np.ones(2), np.ones(3)))[0]
-    assert value_and_gradient((1.0, ([1, 2], [1, 2, 3])), two) == (1.0, ([1, 2], [1, 2, 3]))
-    assert value_and_gradient(([1, 2], [1, 2, 3]), two) == (None, ([1, 2], [1, 2, 3]))
+G = {"W1": np.zeros((2, 3)), "b1": np.zeros(3)}
+ARRAY, NUMBER = structure_of(np.ones(2))[0], structure_of(1.0)[0]
+NUMBERS, TWO = structure_of((3.0, 4.0))[0], structure_of((np.ones(2), np.ones(3)))[0]
+LABELLED = structure_of((np.ones(2), np.ones(3), "labels"))[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "answer", "loss"),
+    [
+        (FORM, (1.5, G), 1.5),
+        (FORM, [1.5, G], 1.5),
+        (FORM, (G, 1.5), 1.5),
+        (FORM, ValueAndGradient(1.5, G), 1.5),
+        (FORM, (1.5, G["W1"], G["b1"]), 1.5),
+        (FORM, (G["W1"], G["b1"]), None),
+        (FORM, G, None),
+        (NUMBER, (1.5, 2.0), 1.5),
+        (ARRAY, (1.5, np.ones(2)), 1.5),
+        (ARRAY, (1.5, np.ones(3)), 1.5),
+        (ARRAY, [1.5, 2.5], None),
+        (NUMBERS, (1.0, 2.0), None),
+        (TWO, (1.5, ([1, 2], [1, 2, 3])), 1.5),
+        (TWO, (1.5, [1, 2], [1, 2, 3]), 1.5),
+        (TWO, ([1, 2], [1, 2, 3]), None),
+        (TWO, (1.5, [1, 2, 3]), None),
+        (LABELLED, (1.5, [1, 2], [1, 2, 3]), 1.5),
+        (LABELLED, ([1, 2], [1, 2, 3], None), None),
+    ],
+)
+def test_the_loss_is_told_from_the_gradients_beside_it(form, answer, loss):
+    found, gradient = value_and_gradient(answer, form)
+    assert found == loss
+    assert (gradient is answer) == (loss is None)
+
+
+def test_gradients_without_names_are_read_in_the_order_of_the_point():
+    answer = read_answer((G["W1"], G["b1"] + 1), FORM)
+    assert kinds(answer) == []
+    assert answer.tensors["b1"][0] == 1
+    assert answer.notes == ["The gradients have no names: they were read in the order W1, b1."]

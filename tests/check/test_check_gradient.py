@@ -209,6 +209,63 @@ def test_a_gradient_may_be_a_pair_with_the_value_or_an_array():
     assert backprop.check_gradient(lambda x: np.sum(x**2), np.array([2.0, 5.0]), point).verdict == "wrong"
 
 
+def test_a_function_that_returns_its_loss_with_its_gradient_is_taken_wherever_one_of_both_is_asked_for():
+    point = np.array([1.0, 2.0, 3.0])
+
+    def both(x):
+        return np.sum(x**2), 2 * x
+
+    for function in (both, lambda x: (*both(x), "cache"), lambda x: (both(x)[0], {"cache": x})):
+        for gradient in (
+            both,
+            both(point),
+            lambda x: both(x)[::-1],
+            lambda x: list(both(x)),
+            lambda x: 2 * x,
+        ):
+            assert backprop.check_gradient(function, gradient, point).ok
+    assert kinds(backprop.check_gradient(both, lambda x: (1.0, -2 * x), point)) == ["sign"]
+    with pytest.raises(CheckError, match="check_step"):
+        backprop.check_gradient(both, point=point)
+
+
+def test_a_function_may_take_the_parts_of_the_point_as_arguments():
+    def loss(w, b):
+        return np.sum(np.sin(w) * b)
+
+    def gradient(w, b):
+        return np.cos(w) * b, np.sum(np.sin(w))
+
+    w = np.array([0.5, 1.5])
+    for point in ((w, 2.0), {"w": w, "b": 2.0}):
+        assert backprop.check_gradient(loss, gradient, point).ok
+        assert backprop.check_gradient(loss, gradient(w, 2.0), point).ok
+
+
+def test_the_pair_of_a_strategy_is_a_gradient_in_every_door():
+    network = backprop.Network.mlp(3, 4, 2)
+    rng = np.random.default_rng(0)
+    params, x, labels = network.init(rng), rng.normal(size=(5, 3)), np.array([0, 1, 1, 0, 1])
+    pair = backprop.gradient(network, params, x, labels)
+
+    def step(p):
+        mine = backprop.Parameters.from_mapping(network.layout, p, np.float64)
+        return backprop.gradient(network, mine, x, labels)
+
+    for check in (
+        backprop.check_gradient(step, step, dict(params)),
+        backprop.check_gradient(step, pair, params),
+        backprop.check_step(step, dict(params)),
+        backprop.check_network(pair, network, params, x, labels),
+        backprop.check_network(dict(pair.gradient), network, params, x, labels),
+    ):
+        assert check.ok, check
+    wrong = backprop.check_network((2 * pair.loss, pair.gradient), network, params, x, labels)
+    assert kinds(wrong) == ["constant-factor"]
+    with pytest.raises(CheckError, match="gradients without params"):
+        backprop.check_network(pair, network)
+
+
 def test_whole_numbers_may_be_a_gradient_but_not_a_truncated_one():
     point = np.array([1.5, 2.5])
     assert backprop.check_gradient(lambda x: 2 * x[0] + 3 * x[1], lambda x: np.array([2, 3]), point).ok

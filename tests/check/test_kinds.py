@@ -110,6 +110,43 @@ def test_an_epsilon_of_a_logarithm_is_recovered(size):
     assert "expected has it" in finding.evidence
 
 
+E, CLASS = np.array([0.3, -0.2, 1.7, -2.5, 0.6, 3.1, -0.9, 1.2]), np.arange(8) % 2
+BY_CASE = {
+    "huber": (
+        lambda e: np.sum(np.where(np.abs(e) <= 0.7, e * e / 2, 0.7 * (np.abs(e) - 0.35))),
+        lambda e: np.where(np.abs(e) <= 0.7, e, np.sign(e)),
+        "factor-by-case",
+    ),
+    "weights of classes": (
+        lambda e: np.sum(np.where(CLASS, 0.25, 0.75) * np.exp(e)),
+        np.exp,
+        "factor-by-case",
+    ),
+    "margin": (lambda e: np.sum(np.maximum(0, 1 - e) ** 2), lambda e: -2 * (1 - e), "mask-left-out"),
+}
+
+
+@pytest.mark.parametrize("loss", BY_CASE)
+def test_a_factor_or_a_mask_that_is_off_in_one_case_is_told(loss):
+    function, wrong, kind = BY_CASE[loss]
+    (finding,) = backprop.check_gradient(function, wrong, E).findings
+    assert finding.kind == kind
+
+
+def test_a_lone_number_shares_the_factor_of_the_others():
+    point = {"w": RNG.normal(size=4), "b": 0.3}
+
+    def wrong(p):
+        d = X @ p["w"] + p["b"]
+        return {"w": X.T @ d, "b": d.sum()}
+
+    findings = backprop.check_gradient(
+        lambda p: np.mean((X @ p["w"] + p["b"]) ** 2) / 2, wrong, point
+    ).findings
+    assert [finding.kind for finding in findings] == ["constant-factor", "constant-factor"]
+    assert "as in w" in findings[1].evidence
+
+
 def test_another_value_of_an_input_is_told():
     point = {"A": RNG.normal(size=(4, 4)), "x": RNG.normal(size=4), "y": RNG.normal(size=4)}
 
@@ -137,6 +174,7 @@ HERE = {kind for _, kinds in SLIPS.values() for kind in kinds.values()} | {
     "epsilon",
     "clipped",
     "other-input",
+    *(kind for *_, kind in BY_CASE.values()),
 }
 ELSEWHERE = {
     "changes-the-function",  # test_check_gradient

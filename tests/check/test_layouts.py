@@ -9,7 +9,7 @@ from tables import sentence
 import backprop
 from backprop import Network
 from backprop.check.network.layouts import Layout, orders, roles
-from backprop.errors import CheckError
+from backprop.errors import CheckError, UnknownNameError
 
 NETWORK = Network.mlp(9, 7, 5)
 
@@ -178,7 +178,18 @@ def test_a_right_gradient_is_refused_where_square_layers_leave_two_layouts(funct
     samples = rng.standard_normal((n, 8)), rng.integers(0, 8, n)
     with pytest.raises(CheckError) as caught:
         backprop.check_network(function, square, None, *samples)
-    assert "expected a batch and sizes of the network that all differ" in sentence(caught.value)
+    said = sentence(caught.value)
+    assert "(--layout), or a batch and sizes of the network that all differ" in said
+    layout = "oi-columns" if function is columns else "oi-rows"
+    assert layout in said
+    assert backprop.check_network(function, square, None, *samples, layout=layout).ok
+    with pytest.raises((CheckError, ValueError)):  # or what the function raises
+        backprop.check_network(function, NETWORK, layout="io-rows" if function is rows else "io-columns")
+
+
+def test_another_layout_than_those_that_are_known_is_refused_by_name():
+    with pytest.raises(UnknownNameError, match="oi-columns"):
+        backprop.check_network(rows, NETWORK, layout="oi")
 
 
 def test_a_right_gradient_in_the_layout_of_this_package_is_right_whatever_the_sizes():
@@ -522,6 +533,8 @@ def test_a_slip_of_a_real_network_has_a_name(name):
     check = backprop.check_network(lambda *given: plain(*given, **changes), NETWORK)
     assert {finding.kind for finding in check.findings} == {kind}
     assert all(words in finding.evidence for finding in check.findings)
+    tensors = [finding.tensor for finding in check.findings]
+    assert len(set(tensors)) == len(tensors)
 
 
 def test_a_wrong_derivative_of_the_silu_is_named():

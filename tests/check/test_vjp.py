@@ -311,7 +311,35 @@ def test_settings_beside_the_inputs_have_no_gradient(settings):
     )
     assert check.ok, check
     assert [tensor.name for tensor in check.tensors] == ["x", "gamma", "beta"]
+    assert check.findings == ()  # what the forward pass keeps in its settings is no mistake
     assert given.keys() == settings.keys()
+
+
+def test_the_term_of_the_variance_is_told_where_complex_steps_are_none():
+    def wrong(dout, cache):
+        x_hat, gamma, scale = cache
+        return (dout - dout.mean(0)) * gamma / scale, (dout * x_hat).sum(0), dout.sum(0)
+
+    def forward(x, gamma, beta):
+        scale = np.sqrt(x.var(axis=0))  # which drops imaginary parts
+        x_hat = (x - x.mean(axis=0)) / scale
+        return gamma * x_hat + beta, (x_hat, gamma, scale)
+
+    check = backprop.check_vjp(forward, wrong, (X, RNG.normal(size=3), RNG.normal(size=3)))
+    assert kinds(check) == {"x": "shared-term"}
+
+
+def test_rows_of_a_factorisation_are_no_steps():
+    square = RNG.normal(size=(3, 3))
+
+    def backward(upstream, S):
+        L = np.linalg.cholesky(S)
+        inner = np.tril(L.T @ np.tril(upstream))
+        inner[np.diag_indices(3)] /= 2
+        return np.linalg.solve(L.T, np.linalg.solve(L.T, inner.T).T)  # not made symmetric
+
+    check = backprop.check_vjp(np.linalg.cholesky, backward, square @ square.T + 3 * np.eye(3))
+    assert list(kinds(check).values()) == ["unknown"]
 
 
 def test_a_number_beside_arrays_moves_where_the_answer_has_a_gradient_of_it():
@@ -378,3 +406,42 @@ def test_a_step_without_source_keeps_its_verdict():
     assert check.verdict == "wrong"
     assert not check.lines
     assert check.lines.note
+
+
+def rnn_forward(x, a0, parameters):
+    """As one course has it: samples in columns, steps along the last axis, and a prediction that is not trained."""
+    a, caches, states, predicted = a0, [], [], []
+    for t in range(x.shape[2]):
+        before, a = a, np.tanh(parameters["Wax"] @ x[:, :, t] + parameters["Waa"] @ a + parameters["ba"])
+        caches.append((a, before, x[:, :, t], parameters))
+        states.append(a)
+        predicted.append(parameters["Wya"] @ a)
+    return np.stack(states, axis=2), np.stack(predicted, axis=2), caches
+
+
+def rnn_backward(da, caches):
+    dx, da_next, grads = [], 0, {"dWax": 0, "dWaa": 0, "dba": 0}
+    for t in reversed(range(da.shape[2])):
+        a, before, x, parameters = caches[t]
+        dz = (da[:, :, t] + da_next) * (1 - a**2)
+        dx.insert(0, parameters["Wax"].T @ dz)
+        da_next = parameters["Waa"].T @ dz
+        for name, grad in (("dWax", dz @ x.T), ("dWaa", dz @ before.T), ("dba", dz.sum(1, keepdims=True))):
+            grads[name] = grads[name] + grad
+    return {"dx": np.stack(dx, axis=2), "da0": da_next, **grads}
+
+
+def test_a_recurrence_as_a_course_has_it_is_taken_with_its_gradients_by_the_parts_of_a_dict():
+    shapes = {"Wax": (3, 2), "Waa": (3, 3), "Wya": (2, 3), "ba": (3, 1)}
+    parameters = {name: RNG.normal(size=shape) for name, shape in shapes.items()}
+    inputs = RNG.normal(size=(2, 4, 3)), RNG.normal(size=(3, 4)), parameters
+    check = backprop.check_vjp(rnn_forward, rnn_backward, inputs)
+    assert check.ok, check
+    assert "backward(upstream_0, cache) is called" in check.notes[0]
+    assert "have no upstream gradient" in check.notes[0]
+    halved = backprop.check_vjp(rnn_forward, lambda da, caches: rnn_backward(da / 2, caches), inputs)
+    assert kinds(halved)["parameters.Waa"] == "constant-factor"
+    forgotten = backprop.check_vjp(
+        rnn_forward, lambda da, c: {k: g for k, g in rnn_backward(da, c).items() if k != "dWaa"}, inputs
+    )
+    assert kinds(forgotten) == {"parameters.Waa": "zero-gradient"}

@@ -76,7 +76,9 @@ def dense_parameter_factors(case):
     n, o = case.y.shape
     identity = np.broadcast_to(np.eye(o, dtype=case.x.dtype), (n, o, o))
     return {
-        name: factor.chain(identity, case.params[name].size, of_parameter=True).reshape(n, o, *case.params[name].shape)
+        name: factor.chain(identity, case.params[name].size, of_parameter=True).reshape(
+            n, o, *case.params[name].shape
+        )
         for name, factor in case.layer.parameter_factors(*case.arguments).items()
     }
 
@@ -194,7 +196,9 @@ def test_jvp_agrees_with_the_complex_step(name, shape):
     dparams = {name: random_like(tensor, 4) for name, tensor in case.params.items()}
     shifted = {name: tensor + 1j * STEP * dparams[name] for name, tensor in case.params.items()}
     expected = case.layer.forward(shifted, case.x + 1j * STEP * dx).imag / STEP
-    assert_close(case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8 * STEEP.get(case.layer.name, 1))
+    assert_close(
+        case.layer.jvp(*case.arguments, dx, dparams), expected, "float64", 8 * STEEP.get(case.layer.name, 1)
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

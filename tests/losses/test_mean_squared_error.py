@@ -13,13 +13,18 @@ from backprop.losses import MeanSquaredError
 LOSS = MeanSquaredError()
 
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-every_size = pytest.mark.parametrize("size", [(1, 1), (1, 3), (5, 2), (6, 7)], ids=str)
+every_size = pytest.mark.parametrize("size", [(4, 1), (1, 3), (5, 2), (6, 7)], ids=str)
 
 
 def outputs_and_labels(size, dtype):
     rng = np.random.default_rng(7)
     y = (2 * rng.standard_normal(size)).astype(dtype)
-    return freeze(y), freeze(rng.integers(0, size[1], size[0]))
+    return freeze(y), freeze(rng.integers(0, LOSS.label_classes(size[1]), size[0]))
+
+
+def targets(size, labels):
+    """One-hot labels (n, c); of a single output the labels themselves."""
+    return labels[:, None] if size[1] == 1 else np.eye(size[1])[labels]
 
 
 def test_it_is_the_mean_over_samples_and_classes():
@@ -37,7 +42,8 @@ def test_value_matches_mpmath(dtype, size):
     value = LOSS.value(y, labels)
     assert value.dtype == dtype
     with mpmath.workdps(50):
-        squares = [(exact(y[n, c]) - int(labels[n] == c)) ** 2 for n, c in np.ndindex(y.shape)]
+        t = targets(size, labels)
+        squares = [(exact(y[n, c]) - int(t[n, c])) ** 2 for n, c in np.ndindex(y.shape)]
         expected = mpmath.fsum(squares) / y.size
         assert abs(exact(value) - expected) <= 8 * np.finfo(dtype).eps * expected
 
@@ -46,8 +52,8 @@ def test_value_matches_mpmath(dtype, size):
 @every_size
 def test_gradient_matches_autograd(dtype, size):
     y, labels = outputs_and_labels(size, dtype)
-    one_hot = np.eye(size[1])[labels]
-    expected = autograd.grad(lambda y: anp.mean((y - one_hot) ** 2))(y.astype(float))
+    t = targets(size, labels)
+    expected = autograd.grad(lambda y: anp.mean((y - t) ** 2))(y.astype(float))
     gradient = LOSS.gradient(y, labels)
     assert gradient.dtype == dtype
     eps = np.finfo(dtype).eps

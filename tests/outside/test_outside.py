@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from outside.networks import NETWORKS, by_differences, sample
 from outside.strategies import Checkpointed
-from tables import DTYPES, STRATEGIES
+from tables import DTYPES, PEERS, STRATEGIES
 
 import backprop
-from backprop.registry import known_peers
 
-PEERS = known_peers()
 EVERYBODY = {**STRATEGIES, **PEERS, "checkpointed": Checkpointed()}
 CASES = [
     (name, network, dtype)

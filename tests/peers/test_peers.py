@@ -6,10 +6,14 @@ import sys
 
 import numpy as np
 import pytest
-from tables import DTYPES, as_read_by
+from tables import DTYPES, PEERS
 
 import backprop
+from backprop.errors import UnavailableError
+from backprop.layers import Linear, ReLU, Tanh
+from backprop.losses import LOSSES, MeanSquaredError
 from backprop.peers.base import Peer
+from backprop.peers.torch_compile import TorchCompile
 from backprop.registry import known_peers
 from backprop.verify import gradient_error, reference_gradient
 
@@ -20,16 +24,12 @@ NETWORKS = {
     "sigmoid-softmax-mse": backprop.Network.mlp(
         6, 5, 3, activation="sigmoid", loss="mean-squared-error", output="softmax"
     ),
-    "sequence": backprop.Network.parse(
-        "4x4 patches2 tokenwise2 rnn2,sequence attention,heads=2,causal lstm2 2"
-    ),
-    "words": backprop.Network.parse("2 embedding3x2 mean-tokens 2"),
 }
 
 
-@pytest.fixture(params=list(known_peers()))
+@pytest.fixture(params=list(PEERS))
 def peer(request) -> Peer:
-    peer = known_peers()[request.param]
+    peer = PEERS[request.param]
     if peer.unavailable() is not None:
         pytest.skip(str(peer.unavailable()))
     return peer
@@ -39,12 +39,15 @@ CASES = [
     (name, n, dtype)
     for k, name in enumerate(NETWORKS)
     for n, dtype in zip((1, 5), DTYPES if k % 2 else reversed(DTYPES), strict=True)
-    if n > 1 or name not in ("sequence", "words")
 ]
-"""Every network and every batch size meet both dtypes; the whole product would compile twice as long.
+"""Every network and every batch size meet both dtypes; the whole product would compile twice as long."""
 
-Layers over tokens, which take JAX seconds to compile, meet one of each.
-"""
+
+DECLINED = (
+    "the layer 2 is gelu, and the form by hand has relu, sigmoid or tanh there",
+    "the layer 4 is softmax, and the form by hand has relu, sigmoid or tanh there",
+)
+"""What the form by hand in PyTorch says of two of the networks."""
 
 
 @pytest.mark.parametrize(("name", "n", "dtype"), CASES)
@@ -52,10 +55,10 @@ def test_every_peer_agrees_with_the_reference(peer, name, n, dtype):
     network = NETWORKS[name]
     rng = np.random.default_rng(0)
     params = network.init(rng, dtype)
-    inputs = as_read_by(network.layers[0], rng.standard_normal((n, network.inputs)).astype(dtype))
+    inputs = rng.standard_normal((n, network.inputs)).astype(dtype)
     batch = network.batch(inputs, rng.integers(0, network.classes, n), np.dtype(dtype))
-    if peer.unsupported(network, np.dtype(dtype)) is not None:
-        assert dtype == "float32"  # the difference methods of these libraries are made for float64
+    if (reason := peer.unsupported(network, np.dtype(dtype))) is not None:
+        assert (reason in DECLINED) or (dtype == "float32" and reason == "its steps are made for float64")
         return
     plan = peer.prepare(network, n, np.dtype(dtype))
     loss, gradient = peer.value_and_gradient(plan, params, batch)
@@ -98,3 +101,45 @@ def test_a_version_that_lacks_the_function_is_named_with_the_one_that_has_it(mon
 def test_peers_are_found_by_name_like_strategies_and_join_no_run_unasked():
     assert backprop.find_strategy("torch-grad").name == "torch-grad"
     assert not set(known_peers()) & set(backprop.installed_strategies())
+
+
+BEYOND = {
+    "linear with a bias there": ((Linear(4, 3, bias=False),), MeanSquaredError()),
+    "the layer 1 is relu": ((ReLU(), Linear(4, 3)), MeanSquaredError()),
+    "the layer 3 is tanh": ((Linear(4, 3), ReLU(), Tanh(), Linear(3, 2)), MeanSquaredError()),
+    "the last layer is an activation": ((Linear(4, 3), ReLU()), MeanSquaredError()),
+    "the loss half-squared-error has no form": ((Linear(4, 3),), LOSSES["half-squared-error"]()),
+}
+
+
+@pytest.mark.parametrize("reason", BEYOND)
+def test_what_the_form_by_hand_does_not_know_is_declined(reason):
+    network = backprop.Network(*BEYOND[reason])
+    assert reason in str(known_peers()["torch-short-form"].unsupported(network, np.dtype("float64")))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # PyTorch's own, of its own functions
+def test_torch_compile_compiles_with_the_compiler_of_this_machine_as_often_as_plans_are_made():
+    peer = known_peers()["torch-compile"]
+    if peer.unavailable() is not None:
+        pytest.skip(str(peer.unavailable()))
+    network = backprop.Network.mlp(3, 2, 2)
+    params = network.init(np.random.default_rng(0))
+    batch = network.batch(np.ones((2, 3)), np.array([0, 1]), params.dtype)
+    for _ in range(10):  # PyTorch keeps 8 compiled forms of one function
+        plan = peer.prepare(network, 2, params.dtype)
+    loss, gradient = peer.value_and_gradient(plan, params, batch)
+    assert gradient_error(gradient, reference_gradient(network, params, batch)).relative < 1e-14
+    assert loss == pytest.approx(float(network.loss(params, *batch)))
+
+
+def test_a_compiler_that_fails_or_is_missing_makes_the_peer_unavailable(monkeypatch):
+    pytest.importorskip("torch")
+
+    def broken(graph, inputs):
+        raise RuntimeError("Python.h was not found")
+
+    with pytest.raises(UnavailableError, match=r"cannot compile here: .*Python\.h was not found"):
+        TorchCompile(backend=broken).prepare(NETWORKS["gelu"], 2, np.dtype("float64"))
+    monkeypatch.setattr("shutil.which", lambda program: None)
+    assert "which is not installed" in str(TorchCompile().unavailable())

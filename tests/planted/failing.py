@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from wrong import ByHand
 
 from backprop import Parameters, ValueAndGradient
+from backprop.errors import UnavailableError
 
 
 class Raises(ByHand):
@@ -27,6 +28,13 @@ class RaisesWhilePreparing(ByHand):
 
     def prepare(self, network, batch_size, dtype):
         raise RuntimeError("not prepared")
+
+
+class CannotCompile(ByHand):
+    name = "cannot-compile"
+
+    def prepare(self, network, batch_size, dtype):
+        raise UnavailableError("no compiler:\ng++ was not found")
 
 
 class NeedsTooMuch(ByHand):

@@ -204,3 +204,30 @@ def test_a_strategy_that_cannot_hold_the_loss_is_told_from_a_rate_that_diverges(
     trainer.params["W2"][...] *= 1e5
     with pytest.raises(DivergenceError, match="layerwise-vjp is inf where the strategy short-form gives"):
         run(trainer, 5)
+
+
+def test_a_network_of_one_output_learns_two_classes_with_and_without_biases():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200).astype(np.uint8)
+    images = rng.integers(0, 100, (200, 3, 3)).astype(np.uint8)
+    images[np.arange(200), 2 * labels] += 120  # the first row of pixels, or the last
+    for loss, output, bias in (
+        ("binary-cross-entropy", None, True),
+        ("mean-squared-error", "sigmoid", False),
+        ("mean-squared-error", "sigmoid", True),
+    ):
+        settings = Settings(
+            network="9-6-1", loss=loss, output=output, bias=bias, shift=0, epochs=20, batch_size=20
+        )
+        assert Settings.from_json(settings.to_json()) == settings
+        trainer = Trainer(settings, images, labels, "mine")
+        for _ in range(200):
+            trainer.take_step()
+        assert evaluate(trainer.network, trainer.params, images, labels).accuracy > 0.95
+        assert ("b1" in trainer.params) == bias
+
+
+def test_weights_of_before_there_was_an_output_are_those_of_the_default():
+    values = Settings().to_json()
+    del values["output"], values["bias"]
+    assert Settings.from_json(values) == Settings()

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from backprop import Network
 from backprop.training import measure, worst_mistakes
-from backprop.training.evaluation import calibrate, confusion_matrix, top_k_accuracy
+from backprop.training.evaluation import calibrate, confusion_matrix, evaluate, top_k_accuracy
 
 
 @pytest.fixture(params=["likely", "random", "a class never predicted", "a class without samples"])
@@ -21,6 +22,21 @@ def case(request):
         labels[labels == 2] = 3
     p = np.exp(logits)
     return p / p.sum(axis=1, keepdims=True), labels
+
+
+@pytest.mark.parametrize(
+    ("loss", "sums_to_one"), [("binary-cross-entropy", True), ("half-squared-error", False)]
+)
+def test_a_single_output_is_measured_as_two_classes(loss, sums_to_one):
+    network, rng = Network.mlp(3, 4, 1, output="sigmoid", loss=loss), np.random.default_rng(0)
+    params, x = network.init(rng), rng.normal(size=(20, 3))
+    seen = evaluate(network, params, x, network.predict(params, x))
+    assert seen.accuracy == 1
+    assert seen.metrics().confusion.shape == (2, 2)
+    assert seen.probabilities == sums_to_one
+    if sums_to_one:
+        y = network.forward(params, x)
+        np.testing.assert_allclose(seen.outputs, np.hstack([1 - y, y]), rtol=1e-12)
 
 
 def test_class_metrics_are_those_of_scikit_learn(case):

@@ -23,8 +23,12 @@ from backprop.bench.check.failures import UserError, one_line, user_error
 from backprop.bench.check.job import Job
 from backprop.bench.check.target import call_target, load_target
 from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
+from backprop.check.lines import Lines, Trace
+from backprop.check.lines.find import search
+from backprop.check.lines.trace import trace
 from backprop.check.network.callables import adapted
 from backprop.check.network.layouts import Layout
+from backprop.check.network.lines import program_of_network
 from backprop.child_process import tie_to_parent
 from backprop.errors import BackpropError
 
@@ -65,9 +69,10 @@ def _answer(user: _User, question: dict[str, Any], data: bytes) -> Answer:
         arguments = unpack(question["arguments"], bytearray(data))
         if question["do"] == "call":
             return user.call(arguments)
-        return user.costs(
-            Job(**question["job"]), arguments, question["changes"], Layout(**question["layout"])
-        ), ()
+        job, layout = Job(**question["job"]), Layout(**question["layout"])
+        if question["do"] == "lines":
+            return user.lines(job, arguments, layout, question["trace"]), ()
+        return user.costs(job, arguments, question["changes"], layout), ()
     except UserError as error:
         told = {"lines": error.lines, "memory": error.is_memory_error, "kinds": error.kinds}
         return {"error": str(error), **told}, ()
@@ -83,7 +88,9 @@ class _User:
     def load(self, job: Job) -> dict[str, Any]:
         """Run the user's file and find the function in it; the answer says how it is called."""
         self._name, network = job.target.rpartition(":")[2], job.network()
-        found = adapted(load_target(job.target, network.all_sizes), list(network.layout.names))
+        self._source = load_target(job.target, network.all_sizes)
+        found = adapted(self._source, list(network.layout.names))
+        self._adapted = found.function
         self._function = call_target(_heard_once(found.function), self._name)
         return {"note": found.note}
 
@@ -114,6 +121,23 @@ class _User:
             return self._function(*(deepcopy(own) if changes else own))
 
         return {"costs": [asdict(row) for row in measure_costs(self._name, call, network, params, batch)]}
+
+    def lines(
+        self, job: Job, arguments: tuple[Any, ...], layout: Layout, wants_trace: bool
+    ) -> dict[str, Any]:
+        """The lines of the function that are wrong, or its whole backward pass; arguments as for `costs`."""
+        network = job.network()
+        tensors, inputs, labels = arguments
+        params = Parameters.from_mapping(network.layout, tensors, job.dtype)
+        batch = network.batch(inputs, labels, params.dtype)
+        program = program_of_network(self._adapted, network, params, batch, layout, job.weight_decay)
+        try:
+            found = (
+                trace(program, [self._source]) if wants_trace else Trace((), search(program, [self._source]))
+            )
+        except BaseException as error:  # also SystemExit, and what else a user's code may raise
+            found = Trace((), Lines((), note=f"The lines could not be searched: {one_line(error)}."))
+        return {"found": found.to_dict()}
 
 
 def _heard_once(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from backprop import Batch, Network, Parameters
+    from backprop.arrays import DType
 
 
+_SIZES = "784-512-10"
 _SOME = 200
 """Digits to choose from, at least; those that are made ready for nothing take time."""
 
@@ -37,6 +39,8 @@ class Job:
     rtol: float | None = None
     output: str | None = None
     bias: bool = True
+    data: str | None = None
+    layout: str | None = None
 
     def network(self) -> Network:
         """The network; raises as `Network.parse` does."""
@@ -49,10 +53,11 @@ class Job:
     def sample(
         self, network: Network, rng: np.random.Generator, memory_bytes: float
     ) -> tuple[Parameters, Batch]:
-        """Random parameters, biases among them, and a batch: real digits where they fit, else random numbers.
+        """Random parameters, biases among them, and a batch: of the user's data, or real digits where they fit.
 
-        Raises `ShapeError` for a batch that is none and
-        `BudgetError` for a network too large for `memory_bytes`, before any memory is taken.
+        Where they do not it is of random numbers. Raises `ShapeError` for a batch that is none, `DataError` where
+        the user's data do not fit the network or cannot be read, and `BudgetError` for a network too large for
+        `memory_bytes`, before any memory is taken.
         """
         from backprop.arrays import check_dtype, check_samples
         from backprop.bench.forecast import harness_bytes
@@ -69,6 +74,8 @@ class Job:
                 f"expected to get along with {units.data_size(memory_bytes)}, or a larger --memory-limit."
             )
         params = drawn_parameters(network, rng, dtype)
+        if self.data is not None:
+            return params, self._own(network, rng, dtype)
         scenario = Scenario.of(network, self.batch, dtype.name)
         dataset = load("sample")
         some = rng.permutation(len(dataset.train_labels))[: max(_SOME, 12 * self.batch)]
@@ -78,3 +85,32 @@ class Job:
         if len(chosen) < self.batch:  # more than there are: some come twice
             chosen = rng.integers(0, len(samples.labels), self.batch)
         return params, network.batch(samples.inputs[chosen], samples.labels[chosen], dtype)
+
+    def _own(self, network: Network, rng: np.random.Generator, dtype: DType) -> Batch:
+        """A batch of the user's data."""
+        from backprop.bench.dataset import load
+        from backprop.data import as_inputs
+        from backprop.errors import DataError
+
+        dataset = load(str(self.data))
+        images, labels = dataset.train_images, dataset.train_labels
+        if dataset.pixels != network.inputs or labels.max() >= network.label_classes:
+            raise DataError(
+                f"The data {dataset.name} have {dataset.pixels} inputs and {dataset.classes} classes; expected "
+                f"{network.inputs} and {network.label_classes}, as the network {network} has."
+            )
+        count = len(labels)
+        chosen = rng.permutation(count)[: self.batch]
+        if len(chosen) < self.batch:  # more than there are: some come twice
+            chosen = rng.integers(0, count, self.batch)
+        return network.batch(as_inputs(images[chosen], dtype), labels[chosen], dtype)
+
+
+def sizes_of(data: str | None) -> str:
+    """The network where the user gave none: that of the digits, with the inputs and classes of the data."""
+    if data is None:
+        return _SIZES
+    from backprop.data import load
+
+    dataset, (_, *hidden, _) = load(data), _SIZES.split("-")
+    return "-".join([str(dataset.pixels), *hidden, str(dataset.classes)])

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.bench.check.failures import UserError
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
+from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
-from backprop.check.network.layouts import Layout
+from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.reading import Reading
 from backprop.errors import BackpropError, CheckError
 
@@ -36,7 +38,8 @@ _GRACE_S = 5.0  # a process that gives no answer is ended meanwhile, and that is
 class Answers:
     """The result. error: why there is no check; traceback: the user's lines; printed: the output of the user's code.
 
-    without_costs: why there are no costs, though there is a verdict.
+    without_costs: why there are no costs, though there is a verdict. found: the lines that are wrong where the
+    verdict is, and the whole backward pass where it was asked for.
     """
 
     check: dict[str, Any] | None = None
@@ -46,10 +49,13 @@ class Answers:
     traceback: str | None = None
     printed: str = ""
     without_costs: str | None = None
+    found: Trace | None = None
 
 
-def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
+def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = False) -> Answers:
     """Check the job's function and measure its cost, within `timeout_s` and `memory_bytes` of each process.
+
+    trace: whether the whole backward pass is looked at, in place of the cost.
 
     Raises `ThreadError` for a thread count that this machine does not have.
     """
@@ -57,7 +63,7 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
     with UserProcess(job, timeout_s, memory_bytes) as user:
         try:
             with _at_most(timeout_s + _GRACE_S, job.target):
-                found = _check(job, user, memory_bytes)
+                found = _check(job, user, memory_bytes, trace)
         except UserError as error:
             found = {"error": str(error), "traceback": error.lines}
         except BackpropError as error:
@@ -65,12 +71,12 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float) -> Answers:
     return Answers(**found, printed=user.printed)
 
 
-def _check(job: Job, user: UserProcess, memory_bytes: float) -> dict[str, Any]:
-    network = job.network()
+def _check(job: Job, user: UserProcess, memory_bytes: float, trace: bool) -> dict[str, Any]:
+    network, orientation = job.network(), orientation_of(job.layout)
     rng = np.random.default_rng(job.seed)
     params, batch = job.sample(network, rng, memory_bytes)
     note = user.wait_until_loaded()
-    reading = Reading(user, network, params)
+    reading = Reading(user, network, params, orientation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would be of the check's own arithmetic
         check = check_network_gradient(
@@ -79,15 +85,36 @@ def _check(job: Job, user: UserProcess, memory_bytes: float) -> dict[str, Any]:
     if note:
         check = dataclasses.replace(check, notes=(note, *check.notes))
     _refuse_wrong_names(check, ", ".join(params))
-    found = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
-    changes = any(finding.kind == "modifies-arguments" for finding in check.findings)
+    found: dict[str, Any] = {"check": _plain(dataclasses.asdict(check)), "network": str(network)}
+    given, layout = (dict(params), batch.inputs, batch.labels), reading.layout or Layout()
+    if not trace:
+        changes = any(finding.kind == "modifies-arguments" for finding in check.findings)
+        found |= _costs(user, given, changes, layout)
+    if trace or check.verdict == "wrong":
+        found["found"] = seen = _lines(user, given, layout, trace)
+        found["check"] |= {"lines": _plain(seen.lines.to_dict())}
+    return found
+
+
+_Given = tuple[dict[str, Array], Array, Array]
+
+
+def _costs(user: UserProcess, given: _Given, changes: bool, layout: Layout) -> dict[str, Any]:
     try:
-        rows = user.costs((dict(params), batch.inputs, batch.labels), changes, reading.layout or Layout())
+        return {"costs": [dataclasses.asdict(row) for row in user.costs(given, changes, layout)]}
     except LateError:
-        return {**found, "without_costs": _LATE}
+        return {"without_costs": _LATE}
     except BackpropError as error:  # at a later call than those of the check; the verdict stands
-        return {**found, "without_costs": f"The cost was not measured: {error}"}
-    return {**found, "costs": [dataclasses.asdict(row) for row in rows]}
+        return {"without_costs": f"The cost was not measured: {error}"}
+
+
+def _lines(user: UserProcess, given: _Given, layout: Layout, trace: bool) -> Trace:
+    try:
+        return user.lines(given, layout, trace)
+    except LateError:
+        return Trace((), Lines((), note="The time was up before the line was found."))
+    except BackpropError as error:
+        return Trace((), Lines((), note=f"The line was not looked for: {error}"))
 
 
 def _refuse_wrong_names(check: GradientCheck, expected: str) -> None:

@@ -15,6 +15,7 @@ from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, size_of, un
 from backprop.bench.report import units
 from backprop.bench.threads import choose_cores, thread_variables
 from backprop.bench.workers import NO_MEMORY
+from backprop.check.lines import Trace
 from backprop.check.network.layouts import Layout
 from backprop.child_process import ChildError, ChildProcess, signal_name
 from backprop.errors import CheckError
@@ -102,6 +103,15 @@ class UserProcess:
             return [_row(**row) for row in rows]  # type: ignore[union-attr]
         except (TypeError, ValueError) as error:
             raise self._fail(self._unreadable("sent no costs that can be read")) from error
+
+    def lines(self, arguments: tuple[Any, ...], layout: Layout, wants_trace: bool) -> Trace:
+        """The lines that are wrong, or the whole backward pass; raises as a call does."""
+        job, own = dataclasses.asdict(self._job), dataclasses.asdict(layout)
+        answer, _ = self._ask("lines", arguments, job=job, layout=own, trace=wants_trace)
+        try:
+            return Trace.from_dict(answer["found"])
+        except (TypeError, ValueError, KeyError) as error:
+            raise self._fail(self._unreadable("sent no lines that can be read")) from error
 
     def _ask(self, do: str, arguments: tuple[Any, ...], **more: Any) -> tuple[dict[str, Any], bytearray]:
         tree, parts = pack(arguments)

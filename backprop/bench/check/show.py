@@ -15,26 +15,48 @@ from backprop.bench.console import make_console
 from backprop.bench.report import units
 from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
+from backprop.check.lines import Lines, Trace
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 _MOST_PRINTED = 20
 """Lines of the user's own output that are shown."""
 
 
-def show(job: Job, answers: Answers) -> None:
-    """Print everything that was found out."""
+def show(job: Job, answers: Answers, format: str = "text") -> None:
+    """Print everything that was found out as text; or, in another format, the verdict and the lines."""
     console, check = make_console(), answers.check
     assert check is not None
+    if format != "text":
+        _show_lines(job, answers, format)
+        return
     where = f"{answers.network}, batch {job.batch}, {job.dtype}"
     console.print(f"{job.target} is {check['verdict']} on {where}.", style=_STYLES[check["verdict"]])
     _tensors(console, check["tensors"])
     _worst(console, check["tensors"])
     _findings(console, check["findings"])
+    _lines(console, answers)
     _kinks(console, check["kinks"])
     for note in check["notes"]:
         console.print(f"note: {note}")
     _costs(console, answers)
     printed(console, answers.printed)
+
+
+def _show_lines(job: Job, answers: Answers, format: str) -> None:
+    """The wrong lines for an editor or a workflow, each in a line; or a page for a browser."""
+    assert answers.check is not None
+    seen = answers.found or Trace((), Lines(()))
+    headline = f"{job.target} is {answers.check['verdict']}"
+    if format == "html":
+        print(seen.page(f"{headline} on {answers.network}, batch {job.batch}, {job.dtype}"), end="")
+        return
+    shown = seen.lines.annotations if format == "concise" else seen.lines.github
+    if not shown and answers.check["verdict"] != "right":
+        path = job.target.rpartition(":")[0]
+        said = f"{headline}. {seen.lines.note}".rstrip()
+        shown = f"{path}:1:1: {said}" if format == "concise" else f"::error file={path}::{said}"
+    if shown:
+        print(shown)
 
 
 def _tensors(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
@@ -79,6 +101,12 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
             console.print(f"   {each['fix']}")
     if findings:
         console.print()
+
+
+def _lines(console: Console, answers: Answers) -> None:
+    seen = answers.found
+    if seen is not None and (seen.steps or seen.lines or seen.lines.note):
+        print(f"{str(seen if seen.steps else seen.lines).rstrip()}\n")
 
 
 def _kinks(console: Console, kinks: Sequence[dict[str, Any]]) -> None:

@@ -10,23 +10,31 @@ from typing import Annotated
 
 import typer
 
+from backprop.bench.commands import completion
 from backprop.bench.commands.options import (
     Activation,
     AsJson,
     BatchSize,
+    DataIfGiven,
     Dtype,
     Fresh,
     LossName,
-    NetworkSizes,
+    NoBias,
+    Output,
     Threads,
+    network_option,
 )
 from backprop.errors import CheckError
+
+FORMATS = ("text", "concise", "github", "html", "json")
 
 EXAMPLES = """
   backprop check --template mine.py             write a file to start from
   backprop check mine.py:gradient
   backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
   backprop check package.module:function --dtype float32 --json
+  backprop check mine.py:gradient --trace       what the value of each line is
+  backprop check mine.py:gradient --format concise
 """
 
 
@@ -39,18 +47,22 @@ def check(
             "package.module:function.",
         ),
     ] = None,
-    network: NetworkSizes = "784-512-10",
+    network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
     activation: Activation = "relu",
     loss: LossName = "cross-entropy",
-    output: Annotated[
+    output: Output = None,
+    no_bias: NoBias = False,
+    data: DataIfGiven = None,
+    layout: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            show_default="what the loss needs",
-            help="What follows the last layer: softmax, sigmoid, tanh, none, or another layer.",
+            show_default="found by trying",
+            autocompletion=completion.layouts,
+            help="How weights (i, o) or (o, i) and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or "
+            "io-columns.",
         ),
     ] = None,
-    no_bias: Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")] = False,
     batch: BatchSize = 32,
     dtype: Dtype = "float64",
     weight_decay: Annotated[
@@ -92,6 +104,22 @@ def check(
             "in it is left for you.",
         ),
     ] = False,
+    trace: Annotated[
+        bool,
+        typer.Option(
+            "--trace",
+            help="Print the whole backward pass: what the value of each line is, in place of the cost.",
+        ),
+    ] = False,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FORMAT",
+            show_default="text",
+            help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
+            "it; github: annotations of a workflow; html: a page of the backward pass.",
+        ),
+    ] = None,
     fresh: Fresh = False,
     as_json: AsJson = False,
 ) -> None:
@@ -101,8 +129,9 @@ def check(
     inputs is an array (n, i); labels is an array (n,) of class numbers 0, 1, ..., not one-hot. It returns a dict of
     gradients with the names and shapes of params, or (loss, dict), for the mean loss over the n samples.
 
-    The verdict is computed on real digits where they fit the network. A wrong gradient gets its wrong tensors and
-    entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that it cannot be checked.
+    The verdict is computed on real digits where they fit the network, or on samples of --data. A wrong gradient gets
+    its wrong tensors and entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that
+    it cannot be checked.
     """
     if kinds:
         from backprop.bench.check.show import show_kinds
@@ -112,12 +141,15 @@ def check(
     if target is None and not template:
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
+    from backprop.bench.folders import format_of
     from backprop.bench.threads import thread_variables
+
+    chosen = format_of("json" if as_json else format, None, dict.fromkeys(FORMATS, ""), "text")
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
     from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
-    from backprop.bench.check.job import Job
+    from backprop.bench.check.job import Job, sizes_of
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
     from backprop.bench.progress import working
@@ -128,7 +160,7 @@ def check(
     )
     job = Job(
         target or "",
-        network,
+        network or sizes_of(data),
         activation,
         loss,
         batch,
@@ -139,6 +171,8 @@ def check(
         rtol,
         output,
         not no_bias,
+        data,
+        layout,
     )
     if template:
         from backprop.bench.check.template import write_template
@@ -148,7 +182,7 @@ def check(
         return
     try:
         with working(f"checking {target}"):
-            answers = check_target(job, timeout_s, memory_bytes)
+            answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
@@ -158,7 +192,7 @@ def check(
                 print(text.rstrip("\n"), file=sys.stderr)
         raise CheckError(answers.error)
     assert answers.check is not None
-    if as_json:
+    if chosen == "json":
         found = {
             "target": target,
             "network": answers.network,
@@ -170,9 +204,11 @@ def check(
             "without_costs": answers.without_costs,
             "printed": answers.printed,
         }
+        if trace and answers.found is not None:
+            found["trace"] = answers.found.to_dict()["steps"]
         print(json.dumps(found, indent=2))
     else:
-        show(job, answers)
+        show(job, answers, chosen)
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)

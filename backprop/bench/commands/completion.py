@@ -48,6 +48,13 @@ def networks(incomplete: str) -> list[str]:
     return [name for name in NETWORKS if name.startswith(incomplete)]
 
 
+def layouts(incomplete: str) -> list[str]:
+    """The ways in which weights and samples may lie."""
+    from backprop.check.network.layouts import ORIENTATIONS
+
+    return [name for name in ORIENTATIONS if name.startswith(incomplete)]
+
+
 def losses(incomplete: str) -> list[str]:
     """The losses that a network is made with."""
     from backprop.losses import LOSSES

@@ -114,7 +114,8 @@ def _either(names: Iterable[str]) -> str:
     return " or ".join(", ".join(names).rsplit(", ", 1))
 
 
-def _network(**more: Any) -> Any:
+def network_option(**more: Any) -> Any:
+    """The option --network."""
     return typer.Option(
         metavar="NETWORK",
         autocompletion=completion.networks,
@@ -165,13 +166,22 @@ def _data(**more: Any) -> Any:
     )
 
 
-NetworkSizes = Annotated[str, _network()]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        show_default="what the loss needs",
+        help="What follows the last layer: softmax, sigmoid, tanh, none, or another layer.",
+    ),
+]
+NoBias = Annotated[bool, typer.Option("--no-bias", help="The layers have no biases.")]
+NetworkSizes = Annotated[str, network_option()]
 Activation = Annotated[str, _activation()]
 LossName = Annotated[str, _loss()]
 Dtype = Annotated[str, _dtype()]
 Data = Annotated[str, _data()]
 # The same where None means that nothing was said: a resumed training has its own, a layer has none.
-NetworkIfGiven = Annotated[str | None, _network(show_default="784-512-10")]
+NetworkIfGiven = Annotated[str | None, network_option(show_default="784-512-10")]
 ActivationIfGiven = Annotated[str | None, _activation(show_default="relu")]
 LossIfGiven = Annotated[str | None, _loss(show_default="cross-entropy")]
 DtypeIfGiven = Annotated[str | None, _dtype(show_default="float32")]

@@ -19,7 +19,9 @@ from backprop.bench.commands.options import (
     LossIfGiven,
     MemoryBudget,
     NetworkIfGiven,
+    NoBias,
     OneStrategy,
+    Output,
     Threads,
     TimeBudget,
     separated,
@@ -39,6 +41,8 @@ def train(
     network: NetworkIfGiven = None,
     activation: ActivationIfGiven = None,
     loss: LossIfGiven = None,
+    output: Output = None,
+    no_bias: NoBias = False,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -152,6 +156,8 @@ def train(
             "network": network,
             "activation": activation,
             "loss": loss,
+            "output": output,
+            "bias": False if no_bias else None,
             "epochs": epochs,
             "batch_size": batch,
             "shift": shift,

@@ -33,6 +33,7 @@ from backprop.bench.training.session import (
 from backprop.data import Dataset
 from backprop.registry import strategies_meant
 from backprop.training import (
+    USUAL,
     Checkpoint,
     CheckpointError,
     Metrics,
@@ -68,12 +69,13 @@ class Request:
         return {name: value for name, value in self.given.items() if value is not None}
 
     def settings(self, **defaults: Any) -> Settings:
-        """The settings of a new training: what was said, then `defaults`, then those of `Settings`."""
+        """The settings of a new training: what was said, `defaults`, those of the network, of `Settings`."""
         said = self.said
         if "seconds" in said:
             said.setdefault("epochs", None)  # the seconds alone decide
         optimizer = find_optimizer(said.get("optimizer", Settings.optimizer))
-        return Settings(**{"learning_rate": optimizer.learning_rate, **defaults, **said})
+        usual = USUAL.get(said.get("network", ""), {}) if optimizer.name == Settings.optimizer else {}
+        return Settings(**{"learning_rate": optimizer.learning_rate, **usual, **defaults, **said})
 
     def fitted(self, settings: Settings, dataset: Dataset) -> Settings:
         """The settings with a network of the data's sizes, where the user gave none."""
@@ -154,9 +156,12 @@ def _start(
     for name, value in _with_more_epochs(checkpoint, request.said).items():
         if own[name] != value:
             option = _OPTIONS.get(name, name)
+            was, got = f"with --{option} {own[name]}", f"--{option} {value}"
+            if name == "bias":
+                was, got = "with biases", "--no-bias"
             raise CheckpointError(
-                f"The weights file {str(path)!r} is of a training with --{option} {own[name]}; got "
-                f"--{option} {value}, expected the same: leave it out, or train anew without --resume."
+                f"The weights file {str(path)!r} is of a training {was}; got {got}, expected the same: leave "
+                "it out, or train anew without --resume."
             )
     return checkpoint.settings, checkpoint, out or path.parent
 

@@ -147,7 +147,7 @@ def _is_multiple(repair: Repair, search: Search) -> bool:
     if repair.target.group is not None:
         return truth.factor(value, ahead) is not None
     name = repair.target.name
-    if value.size != len(truth.point_of(name)) or value.size == 1:
+    if value.size != len(truth.directions[name][0]) or value.size == 1:
         return False
     slopes = [truth.slope((name,), j) for j in range(DIRECTIONS)]
     if not all(slopes):

@@ -66,10 +66,13 @@ class Recorder:
 
     changes: what becomes of the value of an event. wanted: the events whose values, as the code gave them, are kept;
     None for all, in their order, with the lines from which the code was called and whether a change was one.
+    output: an event whose value is kept as it is after its change, in `out`.
     """
 
     changes: Mapping[Event, Change] = field(default_factory=dict)
     wanted: frozenset[Event] | None = frozenset()
+    output: Event | None = None
+    out: Array | None = None
     values: dict[Event, Array] = field(default_factory=dict)
     callers: dict[Event, tuple[int, ...]] = field(default_factory=dict)
     unchanged: set[Event] = field(default_factory=set)
@@ -115,7 +118,10 @@ class Recorder:
             self.callers[event] = _callers()
         elif event in self.wanted:
             self.values[event] = np.array(array)
-        return self.changes.get(event)
+        change = self.changes.get(event)
+        if event == self.output:
+            self.out = np.array(array if change is None else change(array))
+        return change
 
 
 def _callers() -> tuple[int, ...]:
@@ -153,9 +159,3 @@ def probes(recorder: Recorder | None) -> Iterator[None]:
 
 def _hand_on(_: int, value: Any = None, *__: Any) -> Any:
     return value
-
-
-def call(function: Callable[..., Any], arguments: tuple[Any, ...], recorder: Recorder) -> Any:
-    """Call an instrumented function with the probes of a recorder."""
-    with probes(recorder):
-        return function(*arguments)

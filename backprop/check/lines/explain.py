@@ -56,7 +56,9 @@ def explain(repair: Repair, search: Search) -> Line:
     others = [] if target.group is None else recognised(repair, search)
     finding = next(chain(_shape(seen), _other(repair, search, others), _mask(seen), _signature(seen)))
     is_to_be = _should_be(repair, seen)
-    variable = site.name or site.text
+    variable = (
+        site.stem if site.name.startswith("_[") else site.name or site.text
+    )  # of a dict that has no name
     return Line(
         file=site.path,
         line=site.line,
@@ -80,10 +82,11 @@ def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
     if group is None:
         return f"dL/d({seen.name})"
-    part = "the part of " if group.site.role == "use" else ""
-    verb = "that comes from" if part else f"{seen.name} of"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
-    return f"{part}{times}dL/d({seen.name}), {verb} line {seen.of}"
+    if group.site.role == "use":
+        return f"the part of {times}dL/d({seen.name}) that comes from line {seen.of}"
+    variable = f", {seen.name}" if group.site.name else ""
+    return f"{times}dL/d({seen.name}){variable} of line {seen.of}"
 
 
 def _wrong(repair: Repair, search: Search) -> _Wrong:

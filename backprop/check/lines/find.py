@@ -6,24 +6,29 @@ print(lines)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from backprop.arrays import Array
+from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Event
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
-from backprop.check.lines.program import NoSourceError, Outcome, Program, instrumented
+from backprop.check.lines.program import Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import Truth, put
 from backprop.check.oracle import Budget, OutOfCalls
-from backprop.check.points import structure_of
+from backprop.check.points import Structure, structure_of
+from backprop.check.result import GradientCheck
 from backprop.check.trees import copied
+from backprop.errors import CheckError
 
 
 def find_lines(
@@ -37,14 +42,17 @@ def find_lines(
     """The lines of the backward pass inside `function` that are wrong.
 
     function: called as `function(point, *arguments)`, gives (loss, gradients); written in Python, with NumPy, PyTorch
-    or JAX. Its file is read, and probes are put into its functions for the time of the search.
+    or JAX. Its file is read, and those beside it that it imports; probes are put into their functions for the time of
+    the search.
     point: the parameters, in the form that the gradients have: an array, or dicts, lists and tuples of arrays.
     max_calls: how often the function may be called. source: whose code is searched, where `function` only calls it.
 
     A line is named only where the true derivative in the place of its value makes wrong tensors right, in all its
-    executions at once. Where nothing is wrong, no line is named.
+    executions at once. Where nothing is wrong, no line is named. What cannot be searched is said in `note`.
     """
-    return _search((source or function,), function, point, arguments, max_calls, rng)
+    structure, x = structure_of(point)
+    program = Program(function, structure, x, arguments, Budget(max_calls))
+    return search(program, [source or function], rng=rng)
 
 
 def find_lines_of_gradient(
@@ -60,59 +68,121 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
+    program, also = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    return search(program, [gradient], also, rng)
 
-    structure, x = structure_of(point)
+
+def program_of_gradient(
+    function: Callable[[Any], Any],
+    gradient: Callable[[Any], Any],
+    structure: Structure,
+    x: Array,
+    budget: Budget,
+) -> tuple[Program, list[Callable[..., Any]]]:
+    """A function and its gradient as one program, and the function where its code belongs to it."""
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
-        return _search((gradient,), gradient, point, (), max_calls, rng)
+        return Program(gradient, structure, x, (), budget), []
 
     def both(x: Any) -> tuple[Any, Any]:
         return function(copied(x)), gradient(x)
 
-    return _search((function, gradient), both, point, (), max_calls, rng)
+    return Program(both, structure, x, (), budget), [function]
 
 
-def _search(
-    sources: tuple[Callable[..., Any], ...],
-    function: Callable[..., Any],
-    point: Any,
-    arguments: tuple[Any, ...],
-    max_calls: int,
+def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck:
+    """A check that says wrong, with the lines that are; of any other check no lines are looked for."""
+    if check.verdict != "wrong":
+        return check
+    try:
+        lines = look()
+    except Exception as error:  # code that cannot be searched leaves the verdict as it is
+        lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
+    return replace(check, lines=lines)
+
+
+def search(
+    program: Program,
+    sources: Sequence[Callable[..., Any]],
+    also: Sequence[Callable[..., Any]] = (),
+    rng: np.random.Generator | None = None,
+) -> Lines:
+    """Put probes into the sources, and into `also` where that can be; look for the wrong lines of the program."""
+
+    def look(sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
+        return found_from(program, begun(program, sites), sites, rng)
+
+    return with_probes(look, program, sources, also, rng)
+
+
+def with_probes(
+    look: Callable[[Mapping[int, Site], np.random.Generator], Lines],
+    program: Program,
+    sources: Sequence[Callable[..., Any]],
+    also: Sequence[Callable[..., Any]],
     rng: np.random.Generator | None,
 ) -> Lines:
-    """Put probes into the sources, and look for the wrong lines of the function that calls them."""
-    structure, x = structure_of(point)
-    program = Program(function, structure, x, arguments, Budget(max_calls), form=point)
+    """What `look` finds while there are probes in the sources; why nothing can be found, as a note."""
+    if any(leaf.is_complex for leaf in program.structure.leaves):
+        return Lines(
+            (), note="The point has complex numbers; expected real ones, to look for the wrong line."
+        )
+    start = program.budget.used
     try:
-        with instrumented(*sources) as sites:
-            return _found(program, sites, np.random.default_rng(0) if rng is None else rng)
-    except NoSourceError as error:
-        return Lines((), note=str(error))
+        with limited_to(1), instrumented(sources, also) as sites:
+            return look(sites, np.random.default_rng(0) if rng is None else rng)
+    except CheckError as error:
+        return Lines((), note=str(error), calls=program.budget.used - start)
+    except OutOfCalls:
+        return Lines((), note=too_few(program), calls=program.budget.used - start)
 
 
-def _found(program: Program, sites: Sequence[Site], rng: np.random.Generator) -> Lines:
-    program.widen()
-    base, again = program.run(wanted=None), program.run()
-    budget = program.budget
-    if base is None or again is None:
-        return Lines((), note="The function gave no (loss, gradients) with a finite loss.", calls=budget.used)
-    if again.loss != base.loss and abs(again.loss - base.loss) > 1e-9 * abs(base.loss):
-        seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
-        return Lines((), note=f"{seen}; expected one loss, to look for the wrong line.", calls=budget.used)
-    wrong: tuple[str, ...] = ()
-    lines: list[Line] = []
-    note = ""
+def too_few(program: Program) -> str:
+    """Why a search has no end."""
+    limit = program.budget.limit
+    return f"All calls of max_calls, {limit}, are used; expected more, to end the search for the wrong line."
+
+
+def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
+    """The wrong lines; `base` is the run without any change."""
+    budget, note = program.budget, ""
+    left = budget.left
     try:
         wrong, lines = _rounds(program, base, sites, rng)
     except OutOfCalls as stopped:
-        note = f"The search took all its {budget.limit} calls; expected a larger max_calls to end it."
+        note = too_few(program)
         wrong, lines = stopped.args or ((), [])
     placed = {name for line in lines for name in line.tensors}
-    return Lines(tuple(lines), wrong, tuple(n for n in wrong if n not in placed), note, budget.used)
+    unplaced = tuple(name for name in wrong if name not in placed)
+    return Lines(tuple(lines), wrong, unplaced, note, left - budget.left)
+
+
+def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
+    """The run without any change, with all events; raises `CheckError` where there is nothing to search."""
+    if program.prepare is not None:
+        program.prepare(program, sites)
+    program.widen()
+    base, again = program.run(wanted=None), program.run()
+    if base is None or again is None:
+        raise CheckError(
+            "The function gave no (loss, gradients) with a finite loss; expected one, to find the line."
+        )
+    if not base.values:
+        raise CheckError(
+            "None of its lines was seen to run, as of compiled code; expected lines that Python runs."
+        )
+    if abs(again.loss - base.loss) > _EQUAL * abs(base.loss):
+        seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
+        raise CheckError(f"{seen}; expected one loss, to look for the wrong line.")
+    return base
+
+
+_EQUAL = 1e-9
+"""Of the loss: what rounding may change between equal calls."""
 
 
 def _rounds(
-    program: Program, base: Outcome, sites: Sequence[Site], rng: np.random.Generator
+    program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator
 ) -> tuple[tuple[str, ...], list[Line]]:
     """The wrong tensors and the wrong lines: where there are several, the truth is put into the first, and so on."""
     lines: dict[Event, Line] = {}
@@ -124,7 +194,7 @@ def _rounds(
             wrong = tuple(name for name in program.structure.names if name in left) if turn == 0 else wrong
             if not left:
                 break
-            search = Search(truth, _groups(base.recorder.unchanged, base.values, sites), left)
+            search = Search(truth, groups_of(base.recorder.unchanged, base.values, sites), left)
             search.split()
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
@@ -160,7 +230,7 @@ def _put_right(repair: Repair, truth: Truth) -> bool:
     return True
 
 
-def _groups(unchanged: set[Any], values: dict[Any, Any], sites: Sequence[Site]) -> list[Group]:
+def groups_of(unchanged: set[Any], values: dict[Any, Any], sites: Mapping[int, Site]) -> list[Group]:
     """The executions of each site, in the order of the first."""
     found: dict[int, list[Any]] = {}
     for event in values:

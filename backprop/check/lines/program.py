@@ -14,17 +14,19 @@ import inspect
 import io
 import linecache
 import random
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType, MethodType
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import read_answer
-from backprop.check.lines.events import Change, Event, Recorder, array_of, call, like, probes
+from backprop.check.lines.events import Change, Event, Recorder, array_of, probes
 from backprop.check.lines.sites import Site, instrument
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure
@@ -40,23 +42,27 @@ class NoSourceError(CheckError):
 
 
 @contextlib.contextmanager
-def instrumented(*functions: Callable[..., Any]) -> Iterator[list[Site]]:
-    """Put probes into functions and into all functions of their modules that Python can read; the sites of these.
+def instrumented(
+    functions: Sequence[Callable[..., Any]], also: Sequence[Callable[..., Any]] = ()
+) -> Iterator[dict[int, Site]]:
+    """Put probes into functions, and into all functions of their files that Python can read; the sites of these.
 
+    also: functions that have probes as well where that can be.
     Raises `NoSourceError` where one is not written in Python, or its source is not what runs.
     """
     plain = [_plain(function) for function in functions]
-    sites: list[Site] = []
-    new: dict[tuple[str, str, int], CodeType] = {}
-    old: dict[tuple[str, str, int], CodeType] = {}
-    own = [each for one in plain for each in _own_functions(one)]
+    wanted = list(plain)
+    for function in also:
+        with contextlib.suppress(NoSourceError):
+            wanted.append(_plain(function))
+    sites, old, new = dict[int, Site](), dict[Key, CodeType](), dict[Key, CodeType]()
+    own = [each for one in wanted for each in _own_functions(one)]
     for path in dict.fromkeys(
         each.__code__.co_filename for each in own
     ):  # a notebook's cell is a file of its own
-        source = "".join(linecache.getlines(path))
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
-            old |= _codes(compile(source, path, "exec"))
-            new |= _codes(compile(instrument(source, path, sites), path, "exec"))
+            found = _with_probes("".join(linecache.getlines(path)), path)
+            old, new, sites = old | found[0], new | found[1], sites | found[2]
     for one in plain:
         if _key(one.__code__) not in new:
             raise NoSourceError(
@@ -74,7 +80,7 @@ def instrumented(*functions: Callable[..., Any]) -> Iterator[list[Site]]:
         for each in [*own, *gc.get_objects()]:
             if type(each) is FunctionType and _key(each.__code__) in new:
                 key = _key(each.__code__)
-                if old[key].co_code == each.__code__.co_code:
+                if each.__code__ is not new[key] and old[key].co_code == each.__code__.co_code:
                     exchanged.append((each, each.__code__))
                     each.__code__ = new[key]
         with probes(None):  # of functions that something else calls meanwhile
@@ -82,6 +88,17 @@ def instrumented(*functions: Callable[..., Any]) -> Iterator[list[Site]]:
     finally:
         for each, code in exchanged:
             each.__code__ = code
+
+
+Key = tuple[str, str, int]
+"""A function's code: its file, its name and its first line."""
+
+
+@functools.lru_cache(maxsize=16)
+def _with_probes(source: str, path: str) -> tuple[dict[Key, CodeType], dict[Key, CodeType], dict[int, Site]]:
+    """The code of a file's functions, the same with probes, and the sites of these."""
+    tree, sites = instrument(source, path)
+    return _codes(compile(source, path, "exec")), _codes(compile(tree, path, "exec")), sites
 
 
 def _plain(function: Callable[..., Any]) -> FunctionType:
@@ -102,21 +119,33 @@ def _plain(function: Callable[..., Any]) -> FunctionType:
 
 
 def _own_functions(plain: FunctionType) -> list[FunctionType]:
-    """A function, and all others of its module: also those of its classes."""
-    found = [plain]
-    for value in list(plain.__globals__.values()):
-        for each in list(vars(value).values()) if isinstance(value, type) else [value]:
-            own = inspect.unwrap(getattr(each, "__func__", each)) if callable(each) else each
-            if isinstance(own, FunctionType) and own.__module__ == plain.__module__:
-                found.append(own)
+    """A function, and all others of its module, of its classes, and of the modules beside it that it imports."""
+    folder = Path(plain.__code__.co_filename).parent
+    found, modules, names = [plain], {str(plain.__module__)}, [plain.__globals__]
+    for known in names:  # it grows
+        for value in list(known.values()):
+            module = str(getattr(value, "__module__" if callable(value) else "__name__", ""))
+            if module not in modules and _lies_in(folder, sys.modules.get(module)):
+                modules.add(module)
+                names.append(vars(sys.modules[module]))
+            for each in list(vars(value).values()) if isinstance(value, type) else [value]:
+                own = inspect.unwrap(getattr(each, "__func__", each)) if callable(each) else each
+                if isinstance(own, FunctionType) and own.__module__ in modules:
+                    found.append(own)
     return found
 
 
-def _key(code: CodeType) -> tuple[str, str, int]:
+def _lies_in(folder: Path, module: ModuleType | None) -> bool:
+    """Whether the file of a module lies in a folder, and is no installed package."""
+    path = Path(getattr(module, "__file__", None) or "")
+    return folder.is_absolute() and path.parent == folder and "site-packages" not in path.parts
+
+
+def _key(code: CodeType) -> Key:
     return code.co_filename, code.co_qualname, code.co_firstlineno
 
 
-def _codes(code: CodeType) -> dict[tuple[str, str, int], CodeType]:
+def _codes(code: CodeType) -> dict[Key, CodeType]:
     """The code of every function in compiled code."""
     found = {}
     for constant in code.co_consts:
@@ -147,7 +176,10 @@ class Outcome:
 class Program:
     """A function `(point, *arguments) -> (loss, gradient)` with probes in it, and the budget of its runs.
 
-    repaired: what is put in the place of values that are known to be wrong, in every run.
+    wide: whether it computes in float64 what it was given in a narrower format. repaired: what is put in the place of
+    values that are known to be wrong, in every run. output, loss_of: an event, and the loss as a function of its
+    value and of the point (p,), where that is not the one which is returned. prepare: sets these once the probes are
+    in.
     """
 
     function: Callable[..., Any]
@@ -155,9 +187,11 @@ class Program:
     point: Array
     arguments: tuple[Any, ...]
     budget: Budget
-    form: Any = None
+    prepare: Callable[[Program, Mapping[int, Site]], None] | None = None
     wide: bool = False
     repaired: dict[Event, Change] = field(default_factory=dict)
+    output: Event | None = None
+    loss_of: Callable[[Array, Array], Any] | None = None
 
     def run(
         self,
@@ -169,29 +203,38 @@ class Program:
         if not self.budget.room(1):
             raise OutOfCalls
         self.budget.used += 1
-        recorder = Recorder({**self.repaired, **(changes or {})}, wanted)
-        dtype = self.structure.dtype if self.wide else None
-        built = self.structure.build(self.point if point is None else point, dtype)
-        with _alone():
-            try:
-                point = _as_given(self.form, built)
-                answer = call(self.function, (point, *map(copied, self.arguments)), recorder)
-                return self._read(answer, recorder)
-            except Exception:  # of whatever kind: it is the user's
-                return None
-
-    def _read(self, answer: Any, recorder: Recorder) -> Outcome | None:
+        recorder = Recorder({**self.repaired, **(changes or {})}, wanted, self.output)
+        point = self.point if point is None else point
+        answer = self.answer(recorder, point)
         if not isinstance(answer, tuple) or len(answer) != 2:
             return None
-        loss, gradient = array_of(answer[0]), answer[1]
+        returned, gradient = answer
+        if self.loss_of is not None:
+            with _alone():
+                returned = None if recorder.out is None else self.loss_of(recorder.out, point)
+        loss = array_of(returned)
         if loss is None or loss.size != 1 or not np.all(np.isfinite(loss)):
             return None
-        found = read_answer(_arrays(gradient), self.structure)
+        try:
+            found = read_answer(gradient, self.structure)
+        except CheckError:
+            return None
         tensors = {name: np.asarray(each, np.float64) for name, each in found.comparable.items()}
         for name in found.transposed:  # its shape is wrong: a line is to be found for that as well
             del tensors[name]
         eps = float(np.finfo(loss.dtype).eps)
         return Outcome(float(loss.reshape(())), tensors, recorder.values, eps, recorder)
+
+    def answer(self, recorder: Recorder, point: Array | None = None) -> Any:
+        """What the function returns with the probes of a recorder; None where it raises."""
+        built = self.structure.build(
+            self.point if point is None else point, self.structure.dtype if self.wide else None
+        )
+        with _alone(), probes(recorder):
+            try:
+                return self.function(built, *map(copied, self.arguments))
+            except Exception:  # of whatever kind: it is the user's
+                return None
 
     def widen(self) -> None:
         """Let the code compute in float64 where it does so for wider arguments, and gives the same loss."""
@@ -209,25 +252,6 @@ def _widened(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _widened(each) for key, each in value.items()}
     return type(value)(map(_widened, value)) if type(value) in (list, tuple) else value
-
-
-def _as_given(form: Any, built: Any) -> Any:
-    """The point with tensors of PyTorch and JAX where it was given with them."""
-    if isinstance(form, Mapping):
-        return type(built)((key, _as_given(form[key], each)) for key, each in built.items())
-    if type(form) in (list, tuple):
-        return type(form)(map(_as_given, form, built))
-    return like(form, built) if hasattr(form, "__array__") and not isinstance(form, np.ndarray) else built
-
-
-def _arrays(gradient: Any) -> Any:
-    """The gradient with the tensors of other libraries as arrays."""
-    if isinstance(gradient, Mapping):
-        return {key: _arrays(each) for key, each in gradient.items()}
-    if type(gradient) in (list, tuple):
-        return type(gradient)(map(_arrays, gradient))
-    array = array_of(gradient)
-    return gradient if array is None else array
 
 
 @contextlib.contextmanager

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.check.result import Entry
 
-_WIDTH = 100
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
+
+_WIDTH, _COLUMN = 98, 42
+"""Columns of the text, and the one at which messages begin."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,20 @@ class Line:
     evidence: str
     worst: tuple[Entry, ...] = ()
 
+    @property
+    def path(self) -> str:
+        """The file, from the folder in which this process runs where it lies below that."""
+        return os.path.relpath(self.file) if Path(self.file).is_relative_to(Path.cwd()) else self.file
+
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
+        return f"{self.path}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
+
+    @property
+    def github(self) -> str:
+        """The command by which a workflow of GitHub annotates the line."""
+        path = self.path.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        message = self.message.replace("%", "%25").replace("\n", "%0A")
+        return f"::error file={path},line={self.line},col={self.column + 1},title={self.kind}::{message}"
 
 
 @dataclass(frozen=True)
@@ -75,9 +94,26 @@ class Lines:
         """A line for each, as editors and continuous integration read it: `path:line:col: message`."""
         return "\n".join(map(str, self.lines))
 
+    @property
+    def github(self) -> str:
+        """The commands by which a workflow of GitHub annotates the lines."""
+        return "\n".join(line.github for line in self.lines)
+
     def to_dict(self) -> dict[str, Any]:
         """The same as plain data, for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Lines:
+        """The lines of `to_dict`; raises `TypeError`, `ValueError` or `KeyError` for what is none."""
+        lines = []
+        for each in data["lines"]:
+            worst = tuple(
+                Entry(tuple(map(int, one["index"])), float(one["got"]), float(one["expected"]))
+                for one in each["worst"]
+            )
+            lines.append(replace(from_plain(Line, {**each, "worst": ()}), worst=worst))
+        return replace(from_plain(cls, {**data, "lines": ()}), lines=tuple(lines))
 
     def _repr_html_(self) -> str:
         """The table that a notebook shows: the line, its source, and what is wrong with it."""
@@ -94,19 +130,31 @@ class Lines:
 
     def __str__(self) -> str:
         parts = []
-        if self.lines:
-            for file in dict.fromkeys(line.file for line in self.lines):
-                mine = [line for line in self.lines if line.file == file]
-                wrong = dict.fromkeys(name for line in mine for name in line.tensors)
-                parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
-                parts += [_block(line) for line in mine]
-        elif self.wrong and not self.note:
-            parts.append(f"{listed(list(self.wrong))} {'is' if len(self.wrong) == 1 else 'are'} wrong.")
-        if self.unplaced and not self.note:
-            parts.append(f"No single line was found that makes {listed(list(self.unplaced))} right.")
+        for file in dict.fromkeys(line.file for line in self.lines):
+            mine = [line for line in self.lines if line.file == file]
+            wrong = dict.fromkeys(name for line in mine for name in line.tensors)
+            parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
+            parts += [f"{_block(line)}\n" for line in mine]
         if self.note:
             parts.append(self.note)
+        elif self.unplaced:
+            parts.append(f"No line was found that alone makes {listed(list(self.unplaced))} wrong.")
         return "\n".join(parts) if parts else "No line is wrong."
+
+
+def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A dataclass of texts, whole numbers and tuples of texts from plain data that another process sent.
+
+    Raises `TypeError` or `ValueError` where it is none.
+    """
+    wanted = {"str": str, "int": int}
+    values = {
+        each.name: wanted[each.type](data[each.name])
+        if each.type in wanted
+        else tuple(map(str, data[each.name]))
+        for each in fields(kind)
+    }
+    return kind(**values)
 
 
 def listed(names: list[str]) -> str:
@@ -114,13 +162,18 @@ def listed(names: list[str]) -> str:
     return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
+def beside(number: int, source: str, right: str, mark: str = "") -> str:
+    """A line of source with its number, and text in a column beside it, or below where the source is long."""
+    source = source if len(source) < _WIDTH - _COLUMN // 2 else f"{source[: _WIDTH - _COLUMN // 2]} …"
+    left = f"{mark:<2}{number:>4}  {source}"
+    rows = textwrap.wrap(right, _WIDTH - _COLUMN)
+    first = [left] if len(left) > _COLUMN - 2 or not rows else [left.ljust(_COLUMN) + rows.pop(0)]
+    return "\n".join([*first, *(" " * _COLUMN + row for row in rows)])
+
+
 def _block(line: Line) -> str:
-    """The number and the source of a line, and what is wrong with it, indented below."""
-    body = textwrap.fill(line.message, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
-    times = f" (first in execution {line.call} of {line.calls})" if line.calls > 1 else ""
-    worst = [
-        f"{' ' * 8}{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}"
-        for each in line.worst
-    ]
-    head = f"  {line.line:>4}  {line.source}{times}"
-    return "\n".join([head, body, *worst, f"{' ' * 8}({line.kind})", ""])
+    """The number and the source of a line, and beside it what is wrong, some entries and the kind."""
+    times = f" First in execution {line.call} of {line.calls}." if line.calls > 1 else ""
+    below = [f"{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst]
+    rows = [" " * _COLUMN + row for row in (*below, f"({line.kind})")]
+    return "\n".join([beside(line.line, line.source, f"{line.message}{times}"), *rows])

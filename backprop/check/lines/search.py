@@ -46,6 +46,7 @@ class Response:
     random: dict[Event, Array]
     at_zero: dict[str, Array]
     at_random: dict[str, Array]
+    _moves: dict[str, bool] = field(default_factory=dict)
 
     def change(self, names: Names) -> dict[str, Array]:
         """A r, by tensor."""
@@ -55,8 +56,10 @@ class Response:
         """Whether the tensor depends on the group."""
         if name not in self.at_zero or name not in self.at_random:
             return False
-        change = np.abs(self.at_random[name] - self.at_zero[name])
-        return bool(np.max(change, initial=0) > _DUST * self.scale)
+        if name not in self._moves:
+            change = np.abs(self.at_random[name] - self.at_zero[name])
+            self._moves[name] = bool(np.max(change, initial=0) > _DUST * self.scale)
+        return self._moves[name]
 
     @cached_property
     def scale(self) -> float:
@@ -333,8 +336,9 @@ class Search:
 
     def _tangents(self, target: Target, pairs: tuple[Pair, ...], names: Names, j: int) -> list[Array] | None:
         if target.group is None:
-            own = self.truth.program.structure.places[target.name]
-            return [self.truth.direction(names, j)[own].reshape(self._shape(target, pairs[0][1]))]
+            shape = self._shape(target, pairs[0][1])
+            is_own = target.name in names
+            return [self.truth.directions[target.name][j].reshape(shape) if is_own else np.zeros(shape)]
         return self.truth.tangents(tuple(ahead for _, ahead in pairs), names, j)
 
     def _rest(self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response) -> Array:

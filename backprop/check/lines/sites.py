@@ -10,6 +10,7 @@ The probes are functions of backprop.check.lines.events. They hand on what they 
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -59,8 +60,12 @@ def stem(name: str) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def instrument(source: str, path: str, sites: list[Site]) -> ast.Module:
-    """The tree of a source with its probes; the sites are appended to `sites`."""
+_NUMBERS = itertools.count()
+
+
+def instrument(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
+    """The tree of a source with its probes, and their sites by number; no two sites have the same number."""
+    sites: dict[int, Site] = {}
     tree = ast.parse(source)
     modules = {
         (alias.asname or alias.name).split(".")[0]
@@ -69,13 +74,13 @@ def instrument(source: str, path: str, sites: list[Site]) -> ast.Module:
         for alias in node.names
     }
     module: ast.Module = _Probes(path, sites, modules).visit(tree)
-    return ast.fix_missing_locations(module)
+    return ast.fix_missing_locations(module), sites
 
 
 class _Probes(ast.NodeTransformer):
     """Puts a probe around every operation, call, reading and assignment."""
 
-    def __init__(self, path: str, sites: list[Site], modules: set[str]) -> None:
+    def __init__(self, path: str, sites: dict[int, Site], modules: set[str]) -> None:
         self.path, self.sites, self.modules = path, sites, modules
 
     # Expressions -----------------------------------------------------------------------------------------
@@ -86,8 +91,8 @@ class _Probes(ast.NodeTransformer):
     def _call(
         self, probe: str, place: ast.expr | ast.stmt, role: Role, name: str, text: str, *values: ast.expr
     ) -> ast.expr:
-        site = Site(len(self.sites), self.path, place.lineno, place.col_offset, role, name, text)
-        self.sites.append(site)
+        site = Site(next(_NUMBERS), self.path, place.lineno, place.col_offset, role, name, text)
+        self.sites[site.number] = site
         call = ast.Call(ast.Name(probe, ast.Load()), [ast.Constant(site.number), *values], [])
         return ast.copy_location(call, place)
 

@@ -49,12 +49,13 @@ def rms(value: Array) -> float:
 
 @dataclass
 class Truth:
-    """The true slopes of a program at its point. base: the run without any change."""
+    """The true slopes of a program at its point. base: the run without any change. scale: of a tensor's entries."""
 
     program: Program
     base: Outcome
     rng: np.random.Generator
     directions: dict[str, list[Array]] = field(default_factory=dict)
+    scale: dict[str, float] = field(default_factory=dict)
     slopes: dict[tuple[str, int], float] = field(default_factory=dict)
     watched: frozenset[Event] = frozenset()
     _free: dict[tuple[str, int], dict[Event, Array]] = field(default_factory=dict)
@@ -66,20 +67,19 @@ class Truth:
         self.step = _STEP * float(np.cbrt(self.base.eps))
         self.rtol = max(_ROUGHEST, _LOSES * float(np.cbrt(self.base.eps)) ** 2)
         self.noise = _ROUNDS * self.base.eps * (abs(self.base.loss) + 1e-3) / self.step
-        structure = self.program.structure
-        for name, places in structure.places.items():
-            size = rms(self.point_of(name))
-            self.directions[name] = []
-            for _ in range(DIRECTIONS):
-                v = np.zeros(structure.size)
-                v[places] = size * self.rng.standard_normal(len(places))
-                self.directions[name].append(v)
+        for name, places in self.program.structure.places.items():
+            self.scale[name] = rms(self.program.point[places])
+            normal = self.rng.standard_normal((DIRECTIONS, len(places)))
+            self.directions[name] = [self.scale[name] * each for each in normal]
 
     # Tensors ---------------------------------------------------------------------------------------------
 
     def direction(self, names: Names, j: int) -> Array:
         """The j-th direction of several tensors together, (p,)."""
-        return sum((self.directions[name][j] for name in names), np.zeros(self.program.structure.size))
+        v = np.zeros(self.program.structure.size)
+        for name in names:
+            v[self.program.structure.places[name]] = self.directions[name][j]
+        return v
 
     def slope(self, names: Names, j: int) -> float:
         """The slope of the loss along the j-th direction of tensors; NaN where there is none."""
@@ -89,26 +89,17 @@ class Truth:
         return float(sum(self.slopes[name, j] for name in names))
 
     def _tensor_slope(self, name: str, j: int, step: float) -> float:
-        moved = step * self.directions[name][j]
+        moved = step * self.direction((name,), j)
         up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
         return (up.loss - down.loss) / (2 * step) if up and down else np.nan
 
     def along(self, gradient: Mapping[str, Array], names: Names, j: int) -> float:
         """The slope that a gradient promises along the j-th direction of tensors."""
-        places = self.program.structure.places
-        return sum(
-            float(np.dot(gradient[name].reshape(-1), self.directions[name][j][places[name]]))
-            for name in names
-        )
+        return sum(float(np.dot(gradient[name].reshape(-1), self.directions[name][j])) for name in names)
 
     def size(self, gradient: Mapping[str, Array], names: Names) -> float:
         """The size that a slope along a random direction has by chance."""
-        sizes = [np.linalg.norm(gradient[name]) * rms(self.point_of(name)) for name in names]
-        return float(np.linalg.norm(sizes))
-
-    def point_of(self, name: str) -> Array:
-        """The values of a tensor."""
-        return self.program.point[self.program.structure.places[name]]
+        return float(np.linalg.norm([np.linalg.norm(gradient[name]) * self.scale[name] for name in names]))
 
     def slack(self, size: float, *values: float) -> float:
         """What a slope may be off that is put together from these values."""
@@ -148,7 +139,7 @@ class Truth:
 
     def _free_tangents(self, name: str, j: int) -> dict[Event, Array]:
         if (name, j) not in self._free:
-            self._free[name, j] = self._moved(self.watched, self.directions[name][j], {})
+            self._free[name, j] = self._moved(self.watched, self.direction((name,), j), {})
         return self._free[name, j]
 
     def _moved(
@@ -218,8 +209,7 @@ class Truth:
             size = rms(value)
             return self.slope_along([event], [size * direction.reshape(value.shape)]) / size
         places = self.program.structure.places[name]
-        size = rms(self.point_of(name))
         moved = np.zeros(self.program.structure.size)
-        moved[places] = self.step * size * direction
+        moved[places] = self.step * self.scale[name] * direction
         up, down = (self.program.run(self.program.point + sign * moved) for sign in (1, -1))
-        return (up.loss - down.loss) / (2 * self.step * size) if up and down else np.nan
+        return (up.loss - down.loss) / (2 * self.step * self.scale[name]) if up and down else np.nan

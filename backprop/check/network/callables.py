@@ -46,9 +46,9 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class Adapted:
-    """A function of (params, inputs, labels). note: how it is called, where that is not as it stands."""
+    """A function of (params, inputs, labels), or its answer. note: how it is called, where not as it stands."""
 
-    function: Function
+    function: Any
     note: str | None = None
 
 

@@ -8,18 +8,23 @@ between it and a right gradient; how much that may be follows from the network, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.kinds import Finding
+from backprop.check.lines import Lines
+from backprop.check.lines.find import with_lines
 from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
-from backprop.check.network.layouts import Layout
+from backprop.check.network.layouts import Layout, orientation_of
+from backprop.check.network.lines import find_network_lines
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
-from backprop.check.network.reading import GradientFunction, Reading
+from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
@@ -35,23 +40,31 @@ _SHIFT, _SMALLER = 0.01, 0.8
 
 def check_network_gradient(
     network: Network,
-    function: GradientFunction | Reading,
+    function: GradientFunction | Reading | Any,
     params: Parameters,
     batch: Batch,
     rng: np.random.Generator,
     *,
     weight_decay: float = 0.0,
     rtol: float | None = None,
+    layout: str | None = None,
+    max_calls: int = 2000,
+    source: Callable[..., Any] | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
 
     `function` is called with a dict of the parameters by name, the inputs (n, i) and the labels (n,), all of them
     copies; it returns the gradients as such a dict, or a pair (loss, gradients). A function that wants another layout
-    is called in that one (`Reading`), and the notes say so. `rng` makes the other arguments of
-    the call with which state is looked for. weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of
-    the linear layers; no other parameter decays. rtol: how exact the gradient need be, relative to each entry or to
-    the root mean square of its tensor, whichever is larger; by default as exact as the rounding of its dtype
-    allows.
+    is called in that one (`Reading`), and the notes say so. Gradients, or such a pair, may stand in the place of the
+    function.
+
+    rng: makes the other arguments of the call with which state is looked for.
+    weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of the linear layers; no other parameter decays.
+    rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever is
+    larger; by default as exact as the rounding of its dtype allows.
+    layout: how weights and samples lie, as `check_network` has it.
+    max_calls: how often a function that is wrong may be called to find the line; 0 for not at all.
+    source: whose code it is, where `function` only calls it; the code behind a `Reading` is not searched.
 
     Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
     gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
@@ -60,22 +73,27 @@ def check_network_gradient(
     check_rtol(rtol)
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
-    reading = function if isinstance(function, Reading) else Reading(function, network, params)
+    reading = (
+        function
+        if isinstance(function, Reading)
+        else Reading(function, network, params, orientation_of(layout))
+    )
+    is_function = reading.is_function
     seen = observe(
         reading,
         (dict(params), batch.inputs, batch.labels),
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    layout = reading.layout or Layout()
-    structure = reading.structure(layout)
+    found = reading.layout or Layout()
+    structure = reading.structure(found)
     loss, gradient = value_and_gradient(seen.answer, structure)
     answer = reading.read(gradient)
     got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
     truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(answer, truth)
-    if wrong and not answer.findings and not seen.findings:
+    if is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
     shapes = {leaf.name: leaf.shape for leaf in structure.leaves}
     findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth, shapes)]
@@ -88,7 +106,12 @@ def check_network_gradient(
         decided = {each.name for each in tensors if each.verdict != "undecided"}
         comparable = {name: tensor for name, tensor in got.items() if name in decided}
         diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
-        findings += [each for each in diagnosis.findings if not _is_by_shape(each, answer)]
+        told = {
+            each.tensor for each in findings if each.kind != "wrong-shape" and each.tensor in answer.shapes
+        }
+        findings += [
+            each for each in diagnosis.findings if not _is_by_shape(each, answer) and each.tensor not in told
+        ]
         if loss is not None:
             finding, note = check_loss(loss, truth, diagnosis.loss)
             findings = _with_loss(findings, finding)
@@ -106,10 +129,26 @@ def check_network_gradient(
         tuple(findings),
         REFERENCE,
         kinks,
-        gradient_calls=seen.calls,
+        gradient_calls=seen.calls if is_function else 0,
         notes=tuple(notes),
     )
-    return layout.shown(check, network)
+    check = found.shown(check, network)
+    if function is reading or not reading.is_function or not max_calls:
+        return check
+
+    def look() -> Lines:
+        return find_network_lines(
+            function,
+            network,
+            params,
+            batch,
+            found,
+            source=source or function,
+            weight_decay=weight_decay,
+            max_calls=max_calls,
+        )
+
+    return with_lines(check, look)
 
 
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
@@ -123,7 +162,7 @@ def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
         if not _compare(read, other)[1]:
             raise CheckError(
                 f"The gradient is wrong with {own}, and right with {words}: the shapes do not tell which it is; "
-                "expected a batch and sizes of the network that all differ."
+                f"expected {told_apart([(reading.layout or Layout()).orientation, layout.orientation])}."
             )
 
 

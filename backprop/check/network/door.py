@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from backprop.arrays import DType, check_dtype
-from backprop.check.network.callables import adapted
+from backprop.check.network.callables import Adapted, adapted
 from backprop.check.network.check import check_network_gradient
 from backprop.check.network.reading import GradientFunction
 from backprop.check.result import GradientCheck
@@ -32,7 +33,7 @@ def drawn_parameters(network: Network, rng: np.random.Generator, dtype: DType) -
 
 
 def check_network(
-    function: GradientFunction,
+    function: GradientFunction | Any,
     network: Network,
     params: Parameters | None = None,
     inputs: ArrayLike | None = None,
@@ -41,6 +42,8 @@ def check_network(
     seed: int = 0,
     weight_decay: float = 0.0,
     rtol: float | None = None,
+    layout: str | None = None,
+    max_calls: int = 2000,
 ) -> GradientCheck:
     """Check the gradient of a network's loss that was derived by hand: right, wrong or undecided, where, and what.
 
@@ -50,22 +53,28 @@ def check_network(
     function: called with (params, inputs, labels), with the parameters one by one under their names, or a method of
     an object that holds them. It returns gradients by name or in order, alone or beside the loss. The layout that it
     wants is found by trying, and told in `check.notes`: weights (i, o) or (o, i), samples in rows or columns, class
-    numbers or one-hot labels.
+    numbers or one-hot labels. Or what it returned, such as the pair of `backprop.gradient`, with params and a batch.
     params: by default random, biases among them, drawn with `seed`.
     inputs (n, i) and labels (n,), class numbers: by default sixteen random samples; both are given or none.
     weight_decay: the λ of λ/2 Σ W² in the loss.
     rtol: how exact the gradient need be; by default as exact as the rounding of its dtype allows.
+    layout: how weights and samples lie, where two ways fit: io-rows, oi-columns, oi-rows or io-columns.
+    max_calls: how often a wrong function may be called to find its wrong lines, told in `lines`; 0 for not at all.
 
     The truth is the closed form in extended precision (`backprop check` is the same for the command line, where the
     function runs in a process of its own).
 
-    Raises `CheckError` where the function returns no gradients, or where two layouts fit, `OptionError` for an `rtol`
+    Raises `CheckError` where the function returns no gradients, or where two layouts fit and none is given,
+    `UnknownNameError` for another layout, `OptionError` for an `rtol`
     that is no number between 0 and 1, the errors of `Network.batch` and `Network.check_parameters` for arguments that
     do not fit, and whatever the function raises.
     """
     if (inputs is None) != (labels is None):
         missing = "labels" if labels is None else "inputs"
         raise CheckError(f"There are no {missing}; expected inputs and labels, or neither.")
+    if not callable(function) and (params is None or inputs is None):
+        missing = "params" if params is None else "inputs and labels"
+        raise CheckError(f"There are gradients without {missing}; expected those at which they were taken.")
     rng = np.random.default_rng(seed)
     if params is None:
         dtype = np.asarray(inputs).dtype if inputs is not None else np.dtype(np.float64)
@@ -74,8 +83,17 @@ def check_network(
         inputs = rng.standard_normal((_SAMPLES, network.inputs)).astype(params.dtype)
         labels = rng.integers(0, network.label_classes, _SAMPLES)
     batch: Batch = network.batch(inputs, labels, params.dtype)
-    found = adapted(function, list(network.layout.names))
+    found = adapted(function, list(network.layout.names)) if callable(function) else Adapted(function)
     check = check_network_gradient(
-        network, found.function, params, batch, rng, weight_decay=weight_decay, rtol=rtol
+        network,
+        found.function,
+        params,
+        batch,
+        rng,
+        weight_decay=weight_decay,
+        rtol=rtol,
+        layout=layout,
+        max_calls=max_calls,
+        source=function if callable(function) else None,
     )
     return replace(check, notes=(found.note, *check.notes)) if found.note else check

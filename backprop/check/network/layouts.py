@@ -18,6 +18,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.result import GradientCheck, Kink, TensorCheck
+from backprop.errors import UnknownNameError
 from backprop.layers import Linear
 from backprop.network import Network
 
@@ -28,6 +29,20 @@ CONTAINERS: dict[str, str] = {
     "lists": "parameters in a list of weights and one of biases",
 }
 """The containers in which a function may take parameters, in the order in which they are tried."""
+
+
+ORIENTATIONS: dict[str, tuple[str, str]] = {
+    f"{weights}-{samples}": (weights, samples)
+    for weights, samples in (("io", "rows"), ("oi", "columns"), ("oi", "rows"), ("io", "columns"))
+}
+"""How weights and samples lie, by name, in the order in which they are tried."""
+
+
+def orientation_of(name: str | None) -> tuple[str, str] | None:
+    """How weights and samples lie; None for None. Raises `UnknownNameError` for another name."""
+    if name is not None and name not in ORIENTATIONS:
+        raise UnknownNameError("layout", name, ORIENTATIONS)
+    return None if name is None else ORIENTATIONS[name]
 
 
 @dataclass(frozen=True)
@@ -103,9 +118,10 @@ class Layout:
             like = np.empty((len(labels), network.classes), inputs.dtype)
             y = network.loss_function.targets(labels, like)
             y = y if self.samples == "rows" else y.T
-        return self._contain(tensors, kinds), np.array(x, order="C"), np.array(y, order="C")
+        return self.contain(tensors, kinds), np.array(x, order="C"), np.array(y, order="C")
 
-    def _contain(self, tensors: dict[str, Array], kinds: Mapping[str, str]) -> Any:
+    def contain(self, tensors: dict[str, Array], kinds: Mapping[str, str]) -> Any:
+        """Parameters of this layout in the container of it; kinds: the role of each."""
         if self.container == "dict":
             return tensors
         if self.container == "flat":
@@ -172,9 +188,8 @@ def layouts(network: Network) -> Iterator[list[Layout]]:
     containers = ["dict", "flat"] if "" not in kinds else ["dict"]
     if kinds == {"W", "b"}:
         containers = list(CONTAINERS)
-    orientations = [("io", "rows"), ("oi", "columns"), ("oi", "rows"), ("io", "columns")]
     for container in containers:
-        for weights, samples in orientations:
+        for weights, samples in ORIENTATIONS.values():
             biases = ("o", "1o") if samples == "rows" else ("o1", "o")
             yield [
                 Layout(weights, samples, bias, labels, container)

@@ -8,14 +8,14 @@ the network do not tell is refused, never guessed.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.network.layouts import Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, loss_apart, orders, roles
 from backprop.check.network.objects import means
 from backprop.check.points import Structure, describe, structure_of
 from backprop.errors import CheckError
@@ -47,16 +47,25 @@ class _Tried(NamedTuple):
 
 class Reading:
     """The function of (params, inputs, labels) in this package's layout; what it returns is gradients by name, or a
-    pair of the loss and those.
+    pair of the loss and those. What is no function is such an answer, in this package's layout.
 
-    layout: None until the first call has found it. order: the words for the order of gradients that come without
-    names; None where they have names.
+    roles: of the parameters. orientation: how weights and samples lie, where that is known. layout: None until the
+    first call has found it. order: the words for the order of gradients that come without names; None where they have
+    names.
     """
 
-    def __init__(self, function: GradientFunction, network: Network, params: Parameters) -> None:
-        self._function, self._network = function, network
-        self._params, self._roles = params, roles(network)
-        self.layout: Layout | None = None
+    def __init__(
+        self,
+        function: GradientFunction | Any,
+        network: Network,
+        params: Parameters,
+        orientation: tuple[str, str] | None = None,
+    ) -> None:
+        self.is_function = callable(function)
+        self._function = function if self.is_function else lambda *_: function
+        self._network, self._params, self.roles = network, params, roles(network)
+        self._orientation = orientation
+        self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
@@ -70,12 +79,12 @@ class Reading:
     def call(self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
         """Call the function in a layout; a change that it makes in its arguments is made in these, too."""
         if layout.is_plain:
-            return self._named(self._function(params, inputs, labels), layout)
+            return self.named(self._function(params, inputs, labels), layout)
         given = layout.arguments(self._network, params, inputs, labels)
         before = copy.deepcopy(given)
         answer = self._function(*given)
         self._reflect(layout, before, given, (params, inputs, labels))
-        return self._named(answer, layout)
+        return self.named(answer, layout)
 
     def read(self, gradient: Mapping[str, Any], layout: Layout | None = None) -> Answer:
         """The tensors of an answer in this package's layout, and what is amiss with them in the function's own."""
@@ -84,14 +93,14 @@ class Reading:
         answer = read_answer(gradient, self.structure(layout), order=backward_order)
         for tensors in (answer.tensors, answer.reshaped):
             for name, tensor in tensors.items():
-                tensors[name] = layout.out_of(self._roles[name], tensor)
+                tensors[name] = layout.out_of(self.roles[name], tensor)
         return answer
 
     def structure(self, layout: Layout) -> Structure:
         """The parameters as the function has them."""
         params = self._params
         return structure_of(
-            {name: layout.into(self._roles[name], np.asarray(params[name])) for name in params}
+            {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
         )[0]
 
     @property
@@ -113,12 +122,14 @@ class Reading:
         no function for another layout runs in it.
         """
         own = self.layout or Layout()
+        if self._orientation is not None:
+            return
         sizes = [len(labels), *(size for pair in self._network.widths for size in pair)]
         kinds = [layer.parameter_shapes().get("W") for layer in self._network.layers]
         square = any(shape is not None and shape[0] == shape[1] for shape in kinds)
         if own.is_plain and not square and len(labels) not in sizes[1:]:
             return
-        for group in layouts(self._network):
+        for group in self._layouts():
             for layout in group:
                 if layout == own or layout.container != own.container:
                     continue
@@ -127,16 +138,24 @@ class Reading:
                     yield layout.words(self._network), (layout, tried.answer)
                     break
 
+    def _may_be(self, layout: Layout) -> bool:
+        return self._orientation in (None, layout.orientation)
+
+    def _layouts(self) -> Iterator[list[Layout]]:
+        kept = ([each for each in group if self._may_be(each)] for group in layouts(self._network))
+        return (group for group in kept if group)
+
     # Which layout -------------------------------------------------------------------------------------------
 
     def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> _Tried:
         plain, failure = Layout(), None
         first: _Tried | None = None
         try:
-            answer = self.call(plain, params, inputs, labels)
-            misfits = self._misfits(answer, plain)
-            # Other calls may write to what this one returned.
-            first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
+            if self._may_be(plain):
+                answer = self.call(plain, params, inputs, labels)
+                misfits = self._misfits(answer, plain)
+                # Other calls may write to what this one returned.
+                first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
         except Exception as error:  # of whatever kind: it is the user's code
             if not _speaks_of_layout(error):
                 raise
@@ -149,9 +168,10 @@ class Reading:
             return first
         best = min((each.misfits for each in found), default=0)
         chosen = [each for each in found if each.misfits == best]
-        if not chosen:
-            assert failure is not None  # the function ran nowhere
-            raise failure
+        if not chosen:  # the function ran nowhere
+            raise failure or CheckError(
+                "The function returns no gradients, or does not run, in the layout that was given; expected another."
+            )
         self._refuse_two(chosen)
         return chosen[0]
 
@@ -160,7 +180,7 @@ class Reading:
     ) -> list[_Tried]:
         """The layouts in which the function runs; those of the first container that it takes."""
         found: list[_Tried] = []
-        for group in layouts(self._network):
+        for group in self._layouts():
             container = group[0].container
             if (container != "dict" and not any_container) or any(
                 each.layout.container != container for each in found
@@ -203,7 +223,7 @@ class Reading:
         if len(found) > 1:
             raise CheckError(
                 f"The function runs, and returns gradients that fit, with {'; with '.join(found.values())}: the "
-                "sizes do not tell which it is; expected a batch and sizes of the network that all differ."
+                f"sizes do not tell which it is; expected {told_apart(found)}."
             )
 
     # Arguments and answers ----------------------------------------------------------------------------------
@@ -226,10 +246,10 @@ class Reading:
         if not np.array_equal(before[2], given[2]):
             labels[...] = -1  # they were changed; to what is not asked
 
-    def _named(self, answer: Any, layout: Layout) -> Any:
+    def named(self, answer: Any, layout: Layout) -> Any:
         """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
-        loss, gradients = loss_apart(answer, len(self._roles))
-        if set(getattr(gradients, "_fields", ())) >= set(self._roles):
+        loss, gradients = loss_apart(answer, len(self.roles))
+        if set(getattr(gradients, "_fields", ())) >= set(self.roles):
             gradients = gradients._asdict()  # a named tuple
         if isinstance(gradients, Mapping):
             lists = list(gradients.values())
@@ -240,7 +260,7 @@ class Reading:
         values = list(leaves(gradients))
         if (
             not isinstance(gradients, str | bytes)
-            and len(values) == len(self._roles) > 1
+            and len(values) == len(self.roles) > 1
             and self._are_arrays(values)
         ):
             named = self._in_order(values, layout)
@@ -248,13 +268,13 @@ class Reading:
         is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
         got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
         raise _NoGradients(
-            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self._roles)}, "
+            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self.roles)}, "
             "or a pair of the loss and such a dict."
         )
 
     def _by_our_names(self, gradients: Mapping[Any, Any]) -> Mapping[Any, Any]:
         """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db."""
-        names = list(self._roles)
+        names = list(self.roles)
         ours = {
             key: name
             for name in names
@@ -282,7 +302,13 @@ class Reading:
         if len(fitting) > 1 and all_fit:
             self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
         by_name = dict(zip(names, values, strict=True))
-        return {name: by_name[name] for name in self._roles}
+        return {name: by_name[name] for name in self.roles}
+
+
+def told_apart(orientations: Iterable[tuple[str, str]]) -> str:
+    """What tells layouts apart, in words."""
+    names = [name for name, each in ORIENTATIONS.items() if each in orientations]
+    return f"the layout {' or '.join(names)} (--layout), or a batch and sizes of the network that all differ"
 
 
 def _is_single(key: Any) -> bool:

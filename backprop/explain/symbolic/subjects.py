@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,9 +20,10 @@ from backprop.explain.symbolic.claim import Derivation, Line, matrix
 from backprop.explain.symbolic.forms import SymbolicLayer, derivatives, prove_layer, prove_loss, tidy
 from backprop.explain.symbolic.network import SymbolicNetwork, prove_strategy
 from backprop.explain.symbolic.zero import simplified
-from backprop.layers import ACTIVATIONS, HIDDEN, Layer, Linear, find_activation
+from backprop.layers import ACTIVATIONS, HIDDEN, LAYERS, Layer, Linear, find_activation
 from backprop.losses import LOSSES, Loss
 from backprop.network import Network
+from backprop.notation import read_network
 from backprop.options import check_count
 from backprop.registry import ladder
 
@@ -38,12 +40,15 @@ _LONG = {
 }
 """The losses that have no short form."""
 
-SUBJECTS = (Linear.name, *HIDDEN, *_SHORT, *_LONG)
+_OF_A_SHAPE = {name: kind for name, kind in LAYERS.items() if kind.examples}
+"""The layers that are made for a shape: the first example of their file is derived."""
+
+SUBJECTS = (Linear.name, *HIDDEN, *_OF_A_SHAPE, *_SHORT, *_LONG)
 """By name; `network` comes beside them."""
 
 
 def derive(subject: str, size: int) -> Derivation:
-    """The derivation of a layer or loss for `size` inputs or classes.
+    """The derivation of a layer or loss for `size` inputs or classes; of a layer for a shape, that of its example.
 
     A layer may also be one of another package's entry point, or a class in a file, `path/to/file.py:Class`. Raises
     `UnknownNameError` for another subject, `LoadError` for a class that cannot be loaded, and `OptionError` for a
@@ -56,6 +61,13 @@ def derive(subject: str, size: int) -> Derivation:
         return _of_loss(_LONG[subject], size)
     if subject == Linear.name:
         return _of_layer(Linear(size, 2), size)
+    subject = next((name for name, kind in _OF_A_SHAPE.items() if subject in kind.aliases), subject)
+    if subject in _OF_A_SHAPE:
+        text = _OF_A_SHAPE[subject].examples[0]
+        layer = read_network(text)[-1]
+        return replace(
+            _of_layer(layer, math.prod(layer.input_shape or (size,))), title=f"The layer {subject} in {text}"
+        )
     try:
         make = find_activation("layer", subject)
     except UnknownNameError:

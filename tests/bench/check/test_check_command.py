@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command import backprop, finish, start
 
@@ -55,6 +56,27 @@ def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(here, witho
     assert {finding["kind"] for finding in found["findings"]} == set(FOUND[name])
     assert (found["verdict"], done.code) == (("right", 0) if name == "right" else ("wrong", 1))
     assert list(tmp_path.iterdir()) == []
+
+
+def csv_of(path, classes):
+    rng = np.random.default_rng(0)
+    rows = [f"{k % classes}," + ",".join(map(str, rng.integers(0, 256, 9))) for k in range(40)]
+    path.write_text("\n".join(["label," + ",".join(f"pixel{k}" for k in range(9)), *rows]) + "\n")
+
+
+def test_the_samples_may_be_those_of_a_file_which_gives_the_sizes_too(here, without_costs, tmp_path):
+    csv_of(tmp_path / "mine.csv", 3)
+    own = check("right", "--data", "mine.csv", "--json", cwd=tmp_path)
+    assert json.loads(own.out)["network"].startswith("9-512-10")
+    assert "mine.csv" in own.err  # that it was split
+    given = check(
+        "right", "--data", "mine.csv", "--network", "9-4-3", "--batch", "50", "--json", cwd=tmp_path
+    )
+    assert json.loads(given.out)["verdict"] == "right"
+    done = check("right", "--data", "mine.csv", "--network", "9-4-2", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "9 inputs" in done.err
+    assert "expected 9 and 2, as the network 9-4-2" in done.err
 
 
 def test_json_has_everything_that_is_printed(tmp_path):

@@ -194,5 +194,5 @@ def test_a_search_that_runs_out_of_calls_says_so(tmp_path):
     module = suite.load(path, "few")
     point, data = module.example(np.random.default_rng(0))
     lines = find_lines(module.step, point, *data, max_calls=100)
-    assert "took all its 100 calls" in lines.note
+    assert "calls of max_calls, 100, are used" in lines.note
     assert lines.wrong == ("Wx", "Wh", "b")

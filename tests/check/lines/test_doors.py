@@ -1,0 +1,192 @@
+"""Every door names the line that is wrong, of its own accord; of a right gradient no line is looked for."""
+
+import numpy as np
+import pytest
+
+import backprop
+from backprop.check.lines import find
+from backprop.testing import assert_gradient, assert_step, assert_vjp
+
+RNG = np.random.default_rng(0)
+X, W, B = RNG.standard_normal((5, 3)), RNG.standard_normal((3, 2)), RNG.standard_normal(2)
+POINT = {"W": W, "b": B}
+NETWORK = backprop.Network.parse("6-4-3")
+
+
+def loss(p):
+    return 0.5 * np.sum(np.tanh(X @ p["W"] + p["b"]) ** 2)
+
+
+def gradient(p):
+    h = np.tanh(X @ p["W"] + p["b"])
+    dz = h * (1 - h)  # a slip
+    return {"W": X.T @ dz, "b": dz.sum(axis=0)}
+
+
+def step(p):
+    z = X @ p["W"] + p["b"]
+    h = np.tanh(z)
+    dz = h * (1 - h)  # a slip
+    return 0.5 * np.sum(h**2), {"W": X.T @ dz, "b": dz.sum(axis=0)}
+
+
+def forward(x, w):
+    z = x @ w
+    return np.tanh(z), (x, w, np.tanh(z))
+
+
+def backward(dy, cache):
+    x, w, y = cache
+    dz = dy * (1 - y)  # a slip
+    return dz @ w.T, x.T @ dz
+
+
+def passes(params, inputs, labels):
+    """The gradients of a network, and no loss, with a slip."""
+    a0 = inputs
+    z1 = a0 @ params["W1"] + params["b1"]
+    a1 = np.maximum(z1, 0)
+    e = np.exp(a1 @ params["W2"] + params["b2"])
+    p = e / e.sum(axis=1, keepdims=True)
+    d2 = p.copy()
+    d2[np.arange(len(p)), labels] -= 1
+    d2 /= len(p)
+    d1 = d2 @ params["W2"].T  # a slip
+    return {"W1": a0.T @ d1, "b1": d1.sum(axis=0), "W2": a1.T @ d2, "b2": d2.sum(axis=0)}
+
+
+def in_columns(params, X, Y):
+    """The same with weights (o, i) and samples in columns, one-hot, beside another loss: the sum."""
+    W1, b1, W2, b2 = params["W1"], params["b1"], params["W2"], params["b2"]
+    Z1 = W1 @ X + b1
+    A1 = np.maximum(Z1, 0)
+    E = np.exp(W2 @ A1 + b2)
+    P = E / E.sum(axis=0)
+    dZ2 = (P - Y) / X.shape[1]
+    dZ1 = W2.T @ dZ2  # a slip
+    gradients = {
+        "W1": dZ1 @ X.T,
+        "b1": dZ1.sum(axis=1, keepdims=True),
+        "W2": dZ2 @ A1.T,
+        "b2": dZ2.sum(axis=1, keepdims=True),
+    }
+    return -np.sum(Y * np.log(P)), gradients
+
+
+class Net:
+    """The same as an object that holds its parameters."""
+
+    def __init__(self):
+        self.W1, self.b1, self.W2, self.b2 = (np.zeros(shape) for shape in ((6, 4), 4, (4, 3), 3))
+
+    def loss(self, X, y):
+        return passes({name: getattr(self, name) for name in ("W1", "b1", "W2", "b2")}, X, y)
+
+
+DOORS = {
+    "check_gradient": (lambda: backprop.check_gradient(loss, gradient, POINT), "dz = h * (1 - h)  # a slip"),
+    "check_step": (lambda: backprop.check_step(step, POINT), "dz = h * (1 - h)  # a slip"),
+    "check_vjp": (lambda: backprop.check_vjp(forward, backward, (X, W)), "dz = dy * (1 - y)  # a slip"),
+    "check_network": (
+        lambda: backprop.check_network(passes, NETWORK),
+        'd1 = d2 @ params["W2"].T  # a slip',
+    ),
+    "in columns": (
+        lambda: backprop.check_network(in_columns, NETWORK),
+        "dZ1 = W2.T @ dZ2  # a slip",
+    ),
+    "a method": (
+        lambda: backprop.check_network(Net().loss, NETWORK),
+        'd1 = d2 @ params["W2"].T  # a slip',
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_every_door_names_the_line(name):
+    door, source = DOORS[name]
+    check = door()
+    (line,) = check.lines
+    assert (check.verdict, line.source, check.lines.unplaced) == ("wrong", source, ())
+    assert source in str(check)
+    assert line.message in check.lines.annotations
+
+
+ASSERTS = {
+    "assert_gradient": lambda: assert_gradient(loss, gradient, POINT),
+    "assert_step": lambda: assert_step(step, POINT),
+    "assert_vjp": lambda: assert_vjp(forward, backward, (X, W)),
+}
+
+
+@pytest.mark.parametrize("name", ASSERTS)
+def test_the_line_stands_in_the_message_of_a_failing_test(name):
+    with pytest.raises(AssertionError, match=r"test_doors.py is wrong in [\s\S]*# a slip"):
+        ASSERTS[name]()
+
+
+def double(p):
+    return {"W": 2 * p["W"], "b": 2 * p["b"]}
+
+
+RIGHT = {
+    "check_gradient": lambda: backprop.check_gradient(
+        lambda p: np.sum(p["W"] ** 2) + p["b"] @ p["b"], double, POINT
+    ),
+    "check_vjp": lambda: backprop.check_vjp(lambda x: 2 * x, lambda dy: 2 * dy, (X,)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_gradient_costs_nothing_more(name, monkeypatch):
+    monkeypatch.setattr(find, "search", None)
+    check = RIGHT[name]()
+    assert (check.verdict, check.lines) == ("right", None)
+
+
+def forgets_a_bias(params, inputs, labels):
+    a1 = np.maximum(inputs @ params["W1"], 0)
+    e = np.exp(a1 @ params["W2"] + params["b2"])
+    p = e / e.sum(axis=1, keepdims=True)
+    d2 = (p - np.eye(3)[labels]) / len(p)
+    d1 = (d2 @ params["W2"].T) * (a1 > 0)
+    return {"W1": inputs.T @ d1, "b1": d1.sum(axis=0), "W2": a1.T @ d2, "b2": d2.sum(axis=0)}
+
+
+def test_another_forward_pass_is_said_to_be_one():
+    check = backprop.check_network(forgets_a_bias, NETWORK)
+    assert check.verdict == "wrong"
+    assert not check.lines
+    assert "No value of the code is that of the network's first layer" in check.lines.note
+    assert check.lines.note in str(check).replace("\n  ", " ")
+
+
+def test_code_that_cannot_be_searched_leaves_the_rest_of_the_check():
+    names = {"np": np}
+    exec("def wrong(x):\n    return 3 * x", names)
+    check = backprop.check_gradient(lambda x: x @ x, names["wrong"], np.arange(1.0, 4.0))
+    assert check.verdict == "wrong"
+    assert "The source of wrong was not found" in str(check)
+    assert (
+        backprop.check_gradient(lambda x: x @ x, 3 * np.arange(1.0, 4.0), np.arange(1.0, 4.0)).lines is None
+    )
+
+
+def test_a_complex_point_is_refused_in_a_sentence():
+    check = backprop.check_gradient(
+        lambda z: np.sum(np.abs(z) ** 2), lambda z: 3 * z, np.array([1 + 2j, 3 - 1j])
+    )
+    assert "complex numbers" in check.lines.note
+
+
+def test_no_more_calls_are_made_than_allowed():
+    calls = 0
+
+    def counted(p):
+        nonlocal calls
+        calls += 1
+        return gradient(p)
+
+    check = backprop.check_gradient(loss, counted, POINT, max_calls=200)
+    assert check.verdict == "wrong"
+    assert calls <= 200
