@@ -119,7 +119,7 @@ class SmallProducts:
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""

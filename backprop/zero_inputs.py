@@ -149,7 +149,7 @@ class ZeroInputs:
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """dL/dW and dL/db into `dparams`, for the batch of the last `forward`."""

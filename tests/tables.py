@@ -98,14 +98,18 @@ def layer_case(name, x, seed=0):
     if x.shape[1] != width_of(name, x.shape[1]):
         x = random_input(len(x), width_of(name, 0), x.dtype, seed + 1)
     layer = LAYERS[name](x.shape[1])
-    if isinstance(layer, Embedding):
-        x = np.floor(np.abs(x)).astype(x.dtype) % layer.words
+    x = as_read_by(layer, x)
     rng = np.random.default_rng(seed)
     params = {
         local: freeze(rng.standard_normal(shape).astype(x.dtype))
         for local, shape in layer.parameter_shapes().items()
     }
     return LayerCase(layer, params, freeze(x), freeze(layer.forward(params, x)))
+
+
+def as_read_by(layer, x):
+    """The inputs as that layer takes them: an embedding takes whole numbers."""
+    return np.floor(np.abs(x)) % layer.words if isinstance(layer, Embedding) else x
 
 
 def random_input(n, i, dtype, seed=1):
@@ -149,6 +153,7 @@ class Scenario:
             elif name.startswith("gamma"):  # so would scales of one
                 params[name][...] += 0.3 * rng.standard_normal(params[name].shape)
         inputs = rng.standard_normal((self.batch_size, self.network.inputs)).astype(dtype)
+        inputs = as_read_by(self.network.layers[0], inputs)
         labels = rng.integers(0, self.network.label_classes, self.batch_size)
         freeze(params.vector)
         return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
@@ -192,6 +197,11 @@ SCENARIOS = {
         Scenario("channels", "2x2x2 batch-norm 5 tanh 3", batch_size=3),
         Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
         Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
+        Scenario("rows", "1x4x3 lstm3,sequence tanh rnn2 3"),
+        Scenario(
+            "patches", "4x4 patches2 tokenwise4 positions residual(attention,heads=2) relu mean-tokens 3"
+        ),
+        Scenario("words", "3 embedding4x2 attention,causal,key=3 mean-tokens 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
     )

@@ -18,6 +18,7 @@ from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
 from backprop.check import KINDS
+from backprop.notation import NETWORKS
 from backprop.registry import find_strategy, known_peers
 from backprop.verify import gradient_error, reference_gradient
 
@@ -208,13 +209,20 @@ def test_readme_is_short():
     assert len(PAGES["README.md"].splitlines()) <= 150
 
 
-def test_every_strategy_peer_layer_and_loss_is_on_the_page_of_the_ladder():
+def test_every_strategy_peer_and_loss_is_on_the_page_of_the_ladder():
     page = PAGES["docs/concepts/ladder.md"]
     for name in (*backprop.installed_strategies(), *known_peers()):
         library = name.partition("-")[0]
         assert f"`{name}`" in page or library in page.lower(), name
-    for name in (*layers.LAYERS, *losses.LOSSES):
-        assert name.replace("-", " ") in page.replace("-", " "), name
+    words = " ".join(page.lower().replace("-", " ").split())
+    for name in losses.LOSSES:
+        assert name.replace("-", " ") in words, name
+
+
+def test_every_layer_and_known_network_is_on_the_page_of_networks():
+    page = build_docs.completed(PAGES["docs/reference/networks.md"])
+    for name in (*layers.LAYERS, *NETWORKS):
+        assert f"| `{name}` |" in page, name
 
 
 def test_every_key_of_a_suite_is_explained():

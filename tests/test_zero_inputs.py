@@ -11,7 +11,14 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
-from backprop.zero_inputs import Entries, Gathered, ZeroInputs, most_often, smallest_batch_of_entries
+from backprop.zero_inputs import (
+    Entries,
+    Gathered,
+    ZeroInputs,
+    buffer_bytes,
+    most_often,
+    smallest_batch_of_entries,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -206,6 +213,23 @@ def leaves_out(n, *sizes, dtype="float32"):
     network = backprop.Network.mlp(*sizes)
     plan = backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype))
     return isinstance(plan.layers[0], ZeroInputs)
+
+
+def memory_of(thing):
+    """The bytes of all arrays of an object and of the objects of this package in it."""
+    if isinstance(thing, np.ndarray):
+        return thing.nbytes
+    own = isinstance(thing, (ZeroInputs, Gathered, Entries))
+    return sum(map(memory_of, vars(thing).values())) if own else 0
+
+
+@pytest.mark.parametrize("n", [1, 8, 100, LARGE, 2048])
+@pytest.mark.parametrize("sizes", [(784, 512), (512, 384), (300, 1024)])
+def test_the_bytes_of_the_buffers_are_those_allocated_but_for_a_few_of_each_input(n, sizes):
+    layer, dtype = Linear(*sizes), np.dtype("float64")
+    allocated = memory_of(ZeroInputs(layer, n, dtype))
+    few = 3 * (sizes[0] + 1) + 8 * (n + 1) + 4 * sizes[0]  # the masks, and the places of entries
+    assert 0 <= allocated - buffer_bytes(layer, n, dtype.itemsize) <= few
 
 
 def test_layers_of_small_weights_or_short_rows_are_left_alone():

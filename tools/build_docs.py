@@ -19,7 +19,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from backprop.bench.listing import listing
 from backprop.check.kinds import KINDS
+from backprop.notation import NETWORKS
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -64,7 +66,28 @@ def results() -> str:
     return (ROOT / "results" / "README.md").read_text(encoding="utf-8").split("\n", 1)[1]
 
 
-PARTS: dict[str, Callable[[], str]] = {"commands": commands, "kinds": kinds, "results": results}
+def networks() -> str:
+    """A table of the known networks."""
+    rows = [f"| `{name}` | `{text}` |" for name, text in NETWORKS.items()]
+    return "\n".join(["| name | layers |", "|---|---|", *rows])
+
+
+def layers() -> str:
+    """A table of the layers: how each is written, and what it does."""
+    rows = [
+        f"| `{row['name']}` | `{row['written']}` | {row['formula'].replace('|', '&#124;')} |"
+        for row in listing()["layers"]
+    ]
+    return "\n".join(["| layer | for example | |", "|---|---|---|", *rows])
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "kinds": kinds,
+    "layers": layers,
+    "networks": networks,
+    "results": results,
+}
 """By the name that a mark such as <!-- built: kinds --> gives: the text that stands there in the site."""
 
 

@@ -7,8 +7,9 @@ A page marks what is made:
     <!-- results/reference/peers -->  …  <!-- end -->      the table of that folder or file, see TABLES
     <!-- output -->  …  <!-- end -->                        what the last command above printed, backprop or python
     <!-- output: ∂z₂/∂W₂ -->  …  <!-- end -->               of that, the paragraphs that hold this text
+    <!-- html -->  …  <!-- end -->                          what it printed, as HTML that the page shows
 
-The commands run in an empty folder, into which the titled code blocks above them are written first.
+The commands run in a folder with the notebooks of docs/ and the titled code blocks above them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,7 +47,7 @@ from backprop.training import Point
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MARK = re.compile(r"(?s)<!-- (results/\S+|output)(?:: (.*?))? -->\n(.*?)<!-- end -->")
+MARK = re.compile(r"(?s)<!-- (results/\S+|output|html)(?:: (.*?))? -->\n(.*?)<!-- end -->")
 FILE = re.compile(r'(?ms)^```\w+ title="([\w.]+)"\n(.*?)^```$')
 COMMAND = re.compile(r"(?m)^(?: {4})?(?:backprop|python) [^#\n]*")
 
@@ -198,6 +200,8 @@ def updated(text: str, run: Callable[[str, Path], str | None] = printed) -> str:
     """The page with everything that it marks made anew; an output of which `run` gives None stays as it is."""
     outputs: dict[tuple[str, int], str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
+        for notebook in (ROOT / "docs").rglob("*.ipynb"):
+            shutil.copy(notebook, folder)
 
         def output(above: str) -> str | None:
             command, files = COMMAND.findall(above)[-1].strip(), FILE.findall(above)
@@ -209,11 +213,11 @@ def updated(text: str, run: Callable[[str, Path], str | None] = printed) -> str:
 
         def made(mark: re.Match[str]) -> str:
             kind, part, old = mark.groups()
-            if kind != "output":
+            if kind not in ("output", "html"):
                 new = table_of(kind)
             else:
                 said = output(text[: mark.start()])
-                new = old if said is None else excerpt(said, part)
+                new = old if said is None else said if kind == "html" else excerpt(said, part)
             head = f"{kind}: {part}" if part else kind
             return f"<!-- {head} -->\n{new.strip()}\n<!-- end -->"
 

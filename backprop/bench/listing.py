@@ -9,7 +9,7 @@ from rich.console import Console
 from backprop import installed_strategies
 from backprop.bench.suites import built_in_suites, known_scenarios
 from backprop.bench.table import Columns, Table, print_tables
-from backprop.layers import LAYERS
+from backprop.layers import LAYERS, Layer, Linear
 from backprop.losses import LOSSES
 from backprop.notation import NETWORKS
 from backprop.registry import known_peers
@@ -23,7 +23,10 @@ def listing() -> dict[str, Any]:
             {"name": name, "forms": strategy.summary, "error model": strategy.accuracy.reason}
             for name, strategy in installed_strategies().items()
         ],
-        "layers": [{"name": layer.name, "formula": _first_line(layer)} for layer in LAYERS.values()],
+        "layers": [
+            {"name": layer.name, "written": _written(layer), "formula": _first_line(layer)}
+            for layer in LAYERS.values()
+        ],
         "losses": [{"name": loss.name, "formula": _first_line(loss)} for loss in LOSSES.values()],
         "networks": [{"name": name, "layers": text} for name, text in NETWORKS.items()],
         "scenarios": [
@@ -67,6 +70,13 @@ def print_listing(console: Console) -> None:
         numbers = [key for key, value in rows[0].items() if isinstance(value, int)]
         prose = [key for key in rows[0] if key not in (*numbers, "name")]
         print_tables(console, [Table(kind, texts)], Columns(numbers, prose=prose))
+
+
+def _written(layer: type[Layer]) -> str:
+    """An example of the layer as `Network.parse` reads it."""
+    if layer is Linear:
+        return "10"
+    return layer.examples[0].partition(" ")[2] if layer.examples else layer.name
 
 
 def _first_line(cls: type) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 from backprop import Batch, Network, Parameters
 from backprop.arrays import Array, DType
 from backprop.errors import DataError, UnknownNameError
+from backprop.notation import NETWORKS
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
@@ -115,7 +116,7 @@ class Scenario:
         square = side * side == network.inputs and _PIXELS % side == 0
         digits = square and network.label_classes <= 10
         return cls(
-            name=f"{network.sizes}-batch-{batch_size}" + (f"-threads-{threads}" if threads else ""),
+            name=f"{short_name(network)}-batch-{batch_size}" + (f"-threads-{threads}" if threads else ""),
             network=network,
             batch_size=batch_size,
             dtype_name=dtype_name,
@@ -166,6 +167,12 @@ class Scenario:
             images = as_inputs(images, self.dtype)
         self._check_pixels(images.shape[1])
         return self.network.batch(images, labels, self.dtype)
+
+
+def short_name(network: Network) -> str:
+    """The name of a known network, else the sizes."""
+    text = network.text
+    return text if text in NETWORKS else network.sizes
 
 
 def select_scenarios(names: Sequence[str], among: Sequence[Scenario]) -> list[Scenario]:

@@ -86,7 +86,8 @@ def explain(
         return trace(strategy, network, params, batch)
 
     traces = tuple(map(traced, chosen))
-    return Explanation(network, params, batch, traces, tuple(map(traced, ladder().values())), origin)
+    able = [rung for rung in ladder().values() if rung.unsupported(network, params.dtype) is None]
+    return Explanation(network, params, batch, traces, tuple(map(traced, able)), origin)
 
 
 def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Parameters, Batch]:

@@ -1,7 +1,8 @@
 """The names of what a network computes: x, z₁, a₁, z₂, p; W₁, b₁.
 
-zₖ is the output of the k-th linear layer, aₖ the output of an activation after it, p the output of a softmax at the
-end: the letters that the layers' files give. ℓ is the loss of one sample, L the mean of ℓ over n.
+zₖ is the output of the k-th layer with parameters, such as a linear one, aₖ the output of an activation after it, p
+the output of a softmax at the end: the letters that the layers' files give. ℓ is the loss of one sample, L the mean
+of ℓ over n.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backprop.errors import UnsupportedError
-from backprop.layers import Layer, Linear
+from backprop.layers import Layer
 from backprop.network import Network
 
 LOSS, SAMPLE_LOSS = "L", "ℓ"
@@ -46,7 +47,7 @@ class Names:
         shapes: dict[str, tuple[int, ...]] = {"x": (network.inputs,)}
         shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
         for k, (layer, _, o) in enumerate(network.sized):
-            number += isinstance(layer, Linear)
+            number += bool(layer.parameter_shapes())
             is_last = k == len(network.layers) - 1
             name = (is_last and layer.last_symbol) or subscripted(f"{layer.symbol}{number}")
             while name in shapes:

@@ -38,6 +38,8 @@ class Recorder:
     def __call__(self, call: Call) -> Any:
         """Make the call on plain arrays, record what it returns, and hand that on under its name."""
         call.arguments.update({name: _plain(value) for name, value in call.arguments.items()})
+        if len(call.arguments.get("x", "x")) == 0:  # a question about the form, of no samples
+            return call.make()
         self.samples.look(call)  # before the call, which may write over its arguments
         record = getattr(self, f"_{call.form}", None)
         result = call.make()
@@ -110,7 +112,11 @@ class Recorder:
     def _input_factor(self, call: Call, factor: EinsumFactor) -> EinsumFactor:
         by = self.names.values[call.position]
         shown = self._local(call, "input_factor", "factor", by, factor.subscripts, factor.operand)
-        return factor._replace(operand=shown)
+        if factor.inputs is None:
+            return factor._replace(operand=shown)
+        named = GatheredFactor(*factor)
+        named.observer, named.shown = self._observer, shown
+        return named
 
     def _parameter_jacobians(self, call: Call, jacobians: dict[str, Array]) -> dict[str, Array]:
         return {
@@ -180,6 +186,27 @@ class Recorder:
             letters, shape = f"n{letters}", (-1, *shape)
         text = f"{left} · {right}" + (f", where {left} is the identity" if left.of == left.by else "")
         self._add(Derivative(of, by), "product", "", text, letters, result.reshape(shape))
+
+
+class GatheredFactor(EinsumFactor):
+    """A factor whose products are gathered by their inputs: only then they are a product of the chain.
+
+    shown: the operand with its name.
+    """
+
+    observer: Observer
+    shown: Array
+    jacobian: Array
+
+    def split(self, jacobian: Array) -> Array:
+        """Remember the first factor of the product."""
+        self.jacobian = jacobian
+        return super().split(_plain(jacobian))
+
+    def gathered(self, made: Array, i: int) -> Array:
+        """The product, by its name in the chain rule."""
+        product: Array = self.observer.after((self.jacobian, self.shown), super().gathered(made, i), None)
+        return product
 
 
 @dataclass

@@ -41,7 +41,9 @@ class Samples:
         ]
         # Either of both will do: a layer's output may have been written over its input, and then over that output.
         found = [samples for samples in (self._found(*pair) for pair in given) if samples is not None]
-        if not given:
+        # A derivative that reads neither is right whatever has been written over both.
+        reads = of_loss or call.form == "forward" or call.subject.reads_input or call.subject.reads_output
+        if not given or not (found or reads):
             return
         self.now = found[0] if found else []
         self._seen |= set(self.now)

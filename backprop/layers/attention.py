@@ -9,6 +9,8 @@ The softmax of the whole block in closed form, and the row sums Σ p dp without 
 
     da = dy Woᵀ    dv = pᵀ da    ds = p ∘ (da vᵀ - Σ_e da a)    dq = ds k    dk = dsᵀ q    dx = dq Wqᵀ + dk Wkᵀ + dv Wvᵀ
 
+bk moves every s of a row alike, which a softmax does not see: its gradient is zero, to rounding.
+
 Wq, Wk, Wv, Wo are used by every token and have one gradient, a product over the tokens of all samples: dWq = Xᵀ dQ.
 """
 
@@ -202,9 +204,9 @@ class Attention(Remembering[Found]):
         p = np.matmul(q, k.swapaxes(-1, -2), out=memory.p)
         if self.causal:
             np.copyto(p, -np.inf, where=self.hidden)
-        p -= p.max(axis=-1, keepdims=True)
+        p -= p.max(axis=3, keepdims=True)
         np.exp(p, out=p)
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= p.sum(axis=3, keepdims=True)
         np.matmul(p, v, out=self.by_head(memory.a))
         y = np.matmul(memory.a, params["Wo"], out=out.reshape(-1, self.features))
         y += params["bo"]
@@ -385,27 +387,28 @@ class Attention(Remembering[Found]):
         return self.vjp_flops(n, i, o, input_needed=True) + again
 
     def call_numbers(self, n: int, *, forward: bool) -> int:
-        """Of `run` the largest and the sum of every row; of `back` Σ_e da a, the ones for a bias, or a part of dx."""
+        """Of `run` the largest of every row, or a bias; of `back` Σ_e da a, or a part of dx."""
         rows = n * self.tokens
         if forward:
             return rows * self.heads + ufunc_buffer_bytes(rows * max(self.key, self.heads * self.tokens), 1)
-        return max(rows * self.heads, rows * self.features)
+        sums = rows * self.heads
+        return max(sums + ufunc_buffer_bytes(sums * self.tokens, 1), rows * self.features)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """q, k, v, a and their gradients, and of one head up to seven blocks."""
+        """q, k, v, a and their gradients, and of one head up to eight blocks with what they are made of."""
         rows, e = n * self.tokens, self.key // self.heads
-        heads = rows * (7 * self.tokens + 4 * e)
-        return itemsize * (rows * 8 * self.key + max(heads, 2 * rows * self.features))
+        head = 8 * self.tokens + (11 if self.heads > 1 else 3) * e
+        return itemsize * rows * (8 * self.key + max(head, 2 * self.features))
 
-    def _token_numbers(self, n: int) -> int:
-        """∂y/∂s, ∂y/∂q, ∂y/∂k and ∂y/∂v, the memory, v Wo and a Wo."""
+    def _token_numbers(self, n: int, besides: int) -> int:
+        """∂y/∂k and ∂y/∂v with so many more numbers for two tokens and an output; ∂y/∂q, the memory, v Wo and a Wo."""
         t, by_token = self.tokens, n * self.tokens * self.features * self.tokens
-        others = self.memory_numbers(n) + n * t * (self.features * self.key + 2 * self.heads * self.features)
-        return by_token * (self.heads + 2 * self.key) + others
+        others = self.memory_numbers(n) + n * t * self.features * (self.key + 2 * self.heads)
+        return by_token * (2 * self.key + besides) + others
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """What the Jacobians are made of, and a product with Wv."""
-        return itemsize * self._token_numbers(n)
+        """What the Jacobians are made of, with ∂y/∂s or a product with Wv."""
+        return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
     def entered_numbers(self) -> tuple[int, ...]:
         """Those of q, k and v."""
@@ -417,11 +420,11 @@ class Attention(Remembering[Found]):
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The Jacobian, and what it is made of."""
-        return itemsize * (n * o * i + self._token_numbers(n))
+        return itemsize * n * o * i + self.jacobian_bytes(n, i, o, itemsize)
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """∂y/∂q, ∂y/∂k and ∂y/∂v, and what they are made of."""
-        return itemsize * self._token_numbers(n)
+        return itemsize * self._token_numbers(n, self.heads)
 
 
 def _weights(rows: Array, gradient: Array, dparams: Tensors, part: str) -> None:

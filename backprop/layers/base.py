@@ -122,7 +122,7 @@ class Planned(Protocol):
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
@@ -144,6 +144,8 @@ class Layer(ABC):
 
     couples_samples: ClassVar[str] = ""
     """Why a sample by itself is not what it is in its batch, so that a batch cannot be split; "" where it can be."""
+    draws: ClassVar[bool] = False
+    """Whether `redraw` draws anything."""
     lacks: ClassVar[Mapping[str, str]] = {}
     """Of a form that does not exist, why: {"input_jacobian": "it couples the samples …"}. The form raises
     `UnsupportedError`."""
@@ -204,8 +206,9 @@ class Layer(ABC):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer for inputs of that shape; `Network.parse` hands in the numbers and options of its text.
 
-        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and the
-        layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does not take.
+        `conv5x6,stride=2` is `Convolution.of(shape, 5, 6, stride="2")`, an option without a value is True, and
+        the layers in brackets come as the option `inner`, a tuple. Raises `NetworkError` for what the layer does
+        not take.
         """
         if numbers or options:
             given = ", ".join([*map(str, numbers), *options])
@@ -231,8 +234,8 @@ class Layer(ABC):
     def redraw(self, rng: np.random.Generator) -> None:  # noqa: B027  # most layers draw nothing
         """Draw anew what the layer draws at random; until then every call sees the same."""
 
-    def statistics_shapes(self) -> dict[str, Shape]:
-        """What evaluation takes in place of numbers of the batch, by name; nothing by default."""
+    def statistics(self) -> dict[str, Array]:
+        """What evaluation takes in place of numbers of the batch, by name, as it begins; nothing by default."""
         return {}
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:  # noqa: B027  # most layers follow nothing
@@ -298,8 +301,8 @@ class Layer(ABC):
         return i * o
 
     def input_products(self, i: int, o: int) -> int:
-        """The numbers that the rule of `input_factor` makes of one row ∂L/∂y: more than i where some are added."""
-        return i
+        """The numbers that the rule of `input_factor` makes of a row ∂L/∂y to be gathered; 0 where it makes ∂L/∂x."""
+        return 0
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The bytes of what `input_factor` allocates, where they matter."""
@@ -316,6 +319,11 @@ class Layer(ABC):
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The bytes of what `parameter_factors` allocates, where they matter."""
         return 0
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The most bytes that `jvp` has allocated at once: of one direction with θ̇, or of many without."""
+        rows = n * (directions or 1)
+        return (2 * rows * o + rows) * itemsize
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

@@ -102,9 +102,9 @@ class BatchNorm(Normalisation):
 
     # Evaluation
 
-    def statistics_shapes(self) -> dict[str, Shape]:
-        """The mean and the variance of every feature."""
-        return {"mean": (self.features,), "variance": (self.features,)}
+    def statistics(self) -> dict[str, Array]:
+        """The mean and the variance of every feature, 0 and 1 before any batch."""
+        return {"mean": np.zeros(self.features), "variance": np.ones(self.features)}
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """A step of both towards those of the batch, of the variance towards its unbiased estimate."""
@@ -137,28 +137,33 @@ class BatchNorm(Normalisation):
 
 
 class _Call:
-    """The layer with buffers for n samples: h, a product, and r."""
+    """The layer with buffers for n samples: x - mean, a product, and r.
+
+    h = (x - mean) r is never formed: y = (x - mean) (γ r) + β, and dγ = r Σ dy (x - mean).
+    """
 
     def __init__(self, layer: BatchNorm, n: int, empty: Empty) -> None:
         shape = (n, *layer.split)
         self._layer, self._count = layer, layer._count(n)
-        self._h, self._product = empty(shape), empty(shape)
+        self._centre, self._product = empty(shape), empty(shape)
         self._inverse = empty((layer.features, *[1] * (len(shape) - 2)))
-        self._samples = np.ones(n, self._h.dtype)
-        self._places = np.ones(shape[-1], self._h.dtype)
+        self._samples = np.ones(n, self._centre.dtype)
+        self._places = np.ones(shape[-1], self._centre.dtype)
+        self._squares = "no,no->o" if len(shape) == 2 else "nqs,nqs->q"
 
     def normalise(self, x: Array) -> Array:
-        """h of x, kept for `vjp`."""
-        h, m, inverse = self._h, self._count, self._inverse
-        x = x.reshape(h.shape)
-        np.subtract(x, (self._total(x) / m).reshape(inverse.shape), out=h)
-        inverse_root(self._total(np.multiply(h, h, out=self._product)).reshape(inverse.shape), m, out=inverse)
-        return np.multiply(h, inverse, out=h)
+        """x - mean, kept for `vjp` with r."""
+        centre, m, inverse = self._centre, self._count, self._inverse
+        x = x.reshape(centre.shape)
+        np.subtract(x, (self._total(x) / m).reshape(inverse.shape), out=centre)
+        inverse_root(np.einsum(self._squares, centre, centre).reshape(inverse.shape), m, out=inverse)
+        return centre
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """γ h + β."""
-        h, along = self.normalise(x), self._inverse.shape
-        y = np.multiply(h, params["gamma"].reshape(along), out=None if out is None else out.reshape(h.shape))
+        """(x - mean) (γ r) + β."""
+        centre, along = self.normalise(x), self._inverse.shape
+        scale = params["gamma"].reshape(along) * self._inverse
+        y = np.multiply(centre, scale, out=None if out is None else out.reshape(centre.shape))
         y += params["beta"].reshape(along)
         return y.reshape(x.shape) if out is None else out
 
@@ -174,17 +179,17 @@ class _Call:
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
         """γ r (dy - dβ/m - h dγ/m)."""
-        h, along, m = self._h, self._inverse.shape, self._count
-        own, split = gradients(self._layer.parameter_shapes(), x, dparams), dy.reshape(h.shape)
-        product = np.multiply(split, h, out=self._product)
-        own["gamma"][...] = self._total(product)
+        centre, inverse, m = self._centre, self._inverse, self._count
+        own, split = gradients(self._layer.parameter_shapes(), x, dparams), dy.reshape(centre.shape)
+        product = np.multiply(split, centre, out=self._product)
+        np.multiply(self._total(product), inverse.reshape(-1), out=own["gamma"])
         own["beta"][...] = self._total(split)
         if not input_needed:
             return None, own
-        mean = (own["beta"] / m).reshape(along)
-        dx = np.subtract(split, mean, out=None if out is None else out.reshape(h.shape))
-        dx -= np.multiply(h, (own["gamma"] / m).reshape(along), out=product)
-        dx *= params["gamma"].reshape(along) * self._inverse
+        mean, along = ((own[name] / m).reshape(inverse.shape) for name in ("beta", "gamma"))
+        dx = np.subtract(split, mean, out=None if out is None else out.reshape(centre.shape))
+        dx -= np.multiply(centre, along * inverse, out=product)
+        dx *= params["gamma"].reshape(inverse.shape) * inverse
         return (dx.reshape(dy.shape) if out is None else out), own
 
     def _total(self, array: Array) -> Array:

@@ -25,13 +25,11 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array, DType, aligned_empty, aligned_zeros, ufunc_buffer_bytes
+from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
-from backprop.layers.windows import Windows, check_image, whole
-
-_BLOCK_BYTES = 1 << 19
-"""Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
+from backprop.layers.planned_convolution import Layout, PlannedConvolution
+from backprop.layers.windows import BLOCK_BYTES, Windows, check_image, whole
 
 
 def _by_torch(layer: Convolution, torch: Any, own: Any, x: Any) -> Any:
@@ -207,13 +205,26 @@ class Convolution(Layer):
         """The patches of a block, and y."""
         samples = self._samples(n, itemsize)
         buffer = ufunc_buffer_bytes(samples * o, itemsize)
-        return (0 if out else n * o * itemsize) + max(samples * self._patch_numbers * itemsize, buffer)
+        return (0 if out else n * o * itemsize) + samples * self._patch_numbers * itemsize + buffer
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The patches of a block and its samples' dW, or dX; and dx."""
         samples = self._samples(n, itemsize)
         block = samples * (self._patch_numbers + self.outputs * self.kernel) + self.outputs * self.kernel
         return (block + (0 if out else n * i)) * itemsize
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """X and Ẇ X, of the first layer, beside which W Ẋ is small; or Ẋ and W Ẋ."""
+        return n * (directions or 1) * (self._patch_numbers + o) * itemsize
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """The bias as it is added; the sum of dy, and dW of every sample of a block."""
+        samples = Layout.of(self).samples(n, itemsize)
+        weights = self.outputs * self.kernel
+        return (
+            ufunc_buffer_bytes(samples * o, itemsize),
+            max(n * self.outputs, samples * weights + weights) * itemsize,
+        )
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """The kernel of every output, those of the padding included."""
@@ -242,7 +253,7 @@ class Convolution(Layer):
 
     def _samples(self, n: int, itemsize: int) -> int:
         """The samples of a block."""
-        return max(1, min(n, _BLOCK_BYTES // (self._patch_numbers * itemsize)))
+        return max(1, min(n, BLOCK_BYTES // (self._patch_numbers * itemsize)))
 
     def blocks(self, n: int, itemsize: int) -> Iterator[slice]:
         """The samples, as many at a time as are multiplied together."""
@@ -264,13 +275,13 @@ class Convolution(Layer):
         """y (…, o) with the axes (…, g, q, s)."""
         return y.reshape(*y.shape[:-1], self.groups, -1, self.windows.count)
 
-    def multiply(self, params: Tensors, patches: Array, *, out: Array) -> None:
+    def _multiply(self, params: Tensors, patches: Array, *, out: Array) -> None:
         """W X + b into `out` (n, o)."""
         np.matmul(self.weights(params), patches, out=self.places(out))
         y = out.reshape(len(out), self.outputs, -1)
         np.add(y, params["b"][:, None], out=y)
 
-    def add_weight_gradient(self, dy: Array, patches: Array, *, dparams: Tensors) -> None:
+    def _add_weight_gradient(self, dy: Array, patches: Array, *, dparams: Tensors) -> None:
         """Add dy Xᵀ, and the sum of dy over samples and places."""
         by_sample = np.matmul(self.places(dy), patches.swapaxes(-1, -2))
         weights = dparams["W"].reshape(by_sample.shape[1:])
@@ -287,7 +298,7 @@ class Convolution(Layer):
         o = self.outputs * self.windows.count
         y = np.empty((len(x), o), np.result_type(x, params["W"])) if out is None else out
         for block in self.blocks(len(x), x.itemsize):
-            self.multiply(params, self.patches(x[block]), out=y[block])
+            self._multiply(params, self.patches(x[block]), out=y[block])
         return y
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
@@ -355,24 +366,25 @@ class Convolution(Layer):
         for gradient in dparams.values():
             gradient[...] = 0
         for block in self.blocks(len(x), x.itemsize):
-            self.add_weight_gradient(dy[block], self.patches(x[block]), dparams=dparams)
+            self._add_weight_gradient(dy[block], self.patches(x[block]), dparams=dparams)
             if input_needed:
                 assert dx is not None  # it was allocated above
-                self.pull(params, dy[block], out=dx[block])
+                self._pull(params, dy[block], out=dx[block])
         return (dx if input_needed else None), dparams
 
-    def pull(self, params: Tensors, dy: Array, *, out: Array, patches: Array | None = None) -> None:
-        """dx into `out` (n, i), by dX, which is written into `patches` where they are given."""
-        back = np.matmul(self.weights(params).swapaxes(-1, -2), self.places(dy), out=patches)
-        shape = (*dy.shape[:-1], self.shape[0], -1, *self.windows.places)
+    def _pull(self, params: Tensors, dy: Array, *, out: Array) -> None:
+        """dx into `out` (n, i)."""
+        back = np.matmul(self.weights(params).swapaxes(-1, -2), self.places(dy))
+        shape = (len(dy), self.shape[0], -1, *self.windows.places)
         self.windows.add_patches(back.reshape(shape), out=out)
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """W Ẋ + Ẇ X + ḃ."""
         pushed = np.matmul(self.weights(params), self.patches(dx))
         if dparams:
-            pushed = pushed + np.matmul(self.weights(dparams), self.patches(x))
-            pushed += dparams["b"].reshape(self.groups, -1, 1)
+            moved = np.matmul(self.weights(dparams), self.patches(x))
+            moved += dparams["b"].reshape(self.groups, -1, 1)
+            pushed = np.add(moved, pushed, out=moved)
         dy: Array = pushed.reshape(*pushed.shape[:-3], -1)
         return dy
 
@@ -383,52 +395,12 @@ class Convolution(Layer):
         return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
 
     def planned(self, n: int, dtype: DType) -> Planned:
-        """The layer with patches that `vjp` finds as `forward` left them."""
-        return _Planned(self, n, dtype)
+        """The layer with buffers, and the patches laid out as it takes least copying and fewest small sums."""
+        return PlannedConvolution(self, n, dtype)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The patches of the batch, and dX of a block."""
-        return (n + self._samples(n, itemsize)) * self._patch_numbers * itemsize
-
-
-class _Planned:
-    """A convolution for batches of n, which keeps the patches of the last `forward`."""
-
-    def __init__(self, layer: Convolution, n: int, dtype: DType) -> None:
-        self._layer, self._itemsize = layer, dtype.itemsize
-        windows = layer.windows
-        axes = (layer.shape[0], len(windows.taps), *windows.places)
-        self._windows = aligned_zeros((n, *axes), dtype)  # zero outside the image, and never written there
-        self._patches = self._windows.reshape(n, layer.groups, layer.kernel, windows.count)
-        samples = next(layer.blocks(n, dtype.itemsize)).stop
-        self._back = aligned_empty((samples, *self._patches.shape[1:]), dtype)
-
-    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
-        """y (n, o)."""
-        layer = self._layer
-        for block in layer.blocks(len(x), self._itemsize):
-            layer.windows.patches(x[block], out=self._windows[block])
-            layer.multiply(params, self._patches[block], out=out[block])
-        return out
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool,
-        out: Array,
-        dparams: Tensors,
-    ) -> tuple[Array | None, Tensors]:
-        """The closed form, for the batch of the last `forward`."""
-        layer = self._layer
-        for gradient in dparams.values():
-            gradient[...] = 0
-        for block in layer.blocks(len(dy), self._itemsize):
-            layer.add_weight_gradient(dy[block], self._patches[block], dparams=dparams)
-            if input_needed:
-                patches = self._back[: block.stop - block.start]
-                layer.pull(params, dy[block], out=out[block], patches=patches)
-        return (out if input_needed else None), dparams
+        """Of a block of samples the patches and their products, both ways; W and dW in another order."""
+        plan = Layout.of(self)
+        products = 0 if plan.direct else plan.product_numbers
+        block = plan.samples(n, itemsize) * 2 * (products + plan.patch_numbers)
+        return (block + 2 * self.outputs * self.kernel) * itemsize

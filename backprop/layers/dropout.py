@@ -41,6 +41,7 @@ class Dropout(WithoutParameters):
     reads_input: ClassVar[bool] = False
     reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
     couples_samples: ClassVar[str] = "the mask that it draws belongs to their places in it"
     flops_of_a_draw: ClassVar[int] = 10
     """The operations of a random number, counted roughly, and of its comparison."""
@@ -103,6 +104,10 @@ class Dropout(WithoutParameters):
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The numbers drawn, in float64, and what is kept; then the mask, and y."""
         return n * o * max(9, 1 + itemsize * (1 if out else 2))
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The numbers drawn, or the mask and its product with every direction."""
+        return n * o * max(9, (1 + (directions or 1)) * itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """The diagonal."""

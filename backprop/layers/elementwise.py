@@ -54,6 +54,12 @@ class Elementwise(WithoutParameters):
         slope = size + ufunc_buffer_bytes(size, itemsize) if self.derivative_is_mask else size * itemsize
         return max(temporaries, slope + (0 if out else size * itemsize))
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """The same product as that of `vjp`; of many directions, beside them f' is small."""
+        if directions is not None:
+            return n * directions * o * itemsize
+        return self.vjp_bytes(n, i, o, itemsize, out=False)
+
     def input_nonzeros(self, i: int, o: int) -> int:
         """The diagonal."""
         return o

@@ -127,7 +127,7 @@ class Embedding(OverTokens):
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The sparse X with its starts and indices, its product, and dx."""
         return (
-            n * i * (itemsize + 8 + 8 + 8)
+            n * i * (itemsize + 8 + 8)
             + self.words * self.outputs * itemsize
             + (0 if out else n * i * itemsize)
         )

@@ -1,4 +1,4 @@
-"""Layer normalisation: every sample, or every token of one, has mean 0 and variance 1 over its features, then γ and β.
+"""Layer normalisation: every sample, or token of one, has mean 0 and variance 1 over its features, then γ and β.
 
     h[n,o] = (x[n,o] - mean x[n]) r[n]        r[n] = 1/√(variance x[n] + ε)        y = γ h + β
 

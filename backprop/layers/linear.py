@@ -122,6 +122,12 @@ class Linear(Layer):
         """The vector of ones whose product with dy is db, or dx."""
         return n * (1 if out else i) * itemsize
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """x Ẇ and ẋ W, or ẋ W alone."""
+        if directions is not None:
+            return n * directions * o * itemsize
+        return 2 * n * o * itemsize + ufunc_buffer_bytes(n * o, 1)
+
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x W + b."""
         y: Array = np.matmul(x, params["W"], out=out)

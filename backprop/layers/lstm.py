@@ -46,6 +46,12 @@ class LSTM(Recurrent[Cells]):
 
     name: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4
+    first_bias: ClassVar[tuple[float, ...]] = (
+        0.0,
+        1.0,
+        0.0,
+        0.0,
+    )  # what is kept is not forgotten (Gers et al.)
     step_flops: ClassVar[int] = 66
     back_flops: ClassVar[int] = 26
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")

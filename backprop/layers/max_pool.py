@@ -5,6 +5,9 @@
     VJP: dx is the sum of dy over the windows in which an input is the largest        JVP: ẋ at the largest
 
 Where several are the largest there is no derivative; like PyTorch we take the first of them, row by row.
+
+`forward` and `vjp` go along the rows of every window, then along the column of what they have found: the first of the
+largest rows, and in it the first of the largest numbers, is the first of all.
 """
 
 from __future__ import annotations
@@ -15,9 +18,12 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Margin, Tensors
+from backprop.arrays import Array, DType, ufunc_buffer_bytes
+from backprop.layers.base import EinsumFactor, Margin, Planned, Tensors
 from backprop.layers.windows import Pooling
+
+_BLOCK_BYTES = 1 << 18
+"""Bytes of the largest of every row of a block of samples: what is made of it stays in a second-level cache."""
 
 
 def _by_torch(layer: MaxPool, torch: Any, own: Any, x: Any) -> Any:
@@ -89,44 +95,95 @@ class MaxPool(Pooling):
         return n * o * max(1, self.entries - 1)
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
-        """Of every entry of a window: whether it is the largest and the first, a product, and a sum."""
-        return n * o * self.entries * (3 if self.windows.disjoint else 4) if input_needed else 0
+        """Of every entry of a row, then of a column: a comparison, whether it is the first, and a product."""
+        return 3 * n * (self._row_numbers * self.size[1] + o * self.size[0]) if input_needed else 0
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """y."""
-        return 0 if out else n * o * itemsize
+        """The largest of every row of a window, of a block of samples; and y."""
+        return (self._samples(n, itemsize) * self._row_numbers + (0 if out else n * o)) * itemsize
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """Which entries are the largest, as truth values, and dx; where windows overlap, a product."""
-        product = 0 if self.windows.disjoint else n * o * itemsize
-        return 3 * n * o + product + (0 if out else n * i * itemsize) + ufunc_buffer_bytes(n * o, itemsize)
+        """The largest of every row and ∂L/∂ them, truth values of a block of samples; and dx."""
+        numbers = self._samples(n, itemsize) * self._row_numbers
+        buffer = ufunc_buffer_bytes(numbers, itemsize)
+        return numbers * (2 * itemsize + max(self.size)) + buffer + (0 if out else n * i * itemsize)
+
+    @property
+    def _row_numbers(self) -> int:
+        """The largest of every row of a window: so many numbers of one sample, (l, h, t)."""
+        return self.shape[0] * self.shape[1] * self.windows.places[1]
+
+    def _samples(self, n: int, itemsize: int) -> int:
+        return max(1, min(n, _BLOCK_BYTES // (self._row_numbers * itemsize)))
+
+    def blocks(self, n: int, itemsize: int) -> Iterator[slice]:
+        """The samples, as many at a time as stay in the cache."""
+        samples = self._samples(n, itemsize)
+        for first in range(0, n, samples):
+            yield slice(first, first + samples)
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """Which entries are the largest, and ẏ."""
+        return n * o * (self.entries + itemsize * (directions or 1))
+
+    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
+        """Of a block of samples the largest of every row, or ∂L/∂ them."""
+        numbers = self._samples(n, itemsize) * self._row_numbers
+        return numbers * itemsize, numbers * itemsize + ufunc_buffer_bytes(numbers, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """Which entries are the largest, as truth values, their stack, and as numbers."""
+        """Which entries are the largest, as truth values and as numbers."""
         return n * o * self.entries * (1 + itemsize) + self.windows.inputs_bytes
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """The larger of what all windows have at one entry after another."""
-        y = np.empty((len(x), self.output_width(x.shape[1])), x.dtype) if out is None else out
-        best = self.images(y)
-        first, *others = self.taken(x)
-        best[...] = first
-        for entry in others:
-            if np.iscomplexobj(x):
-                np.copyto(best, entry, where=entry.real > best.real)
-            else:
-                np.maximum(best, entry, out=best)
+        """The largest of every row of a window, and of those the largest."""
+        y = np.empty_like(x, shape=(len(x), self.output_width(x.shape[1])), order="C") if out is None else out
+        for block in self.blocks(len(x), x.itemsize):
+            self.reduce(self.rows(x[block]), 0, out=self.images(y[block]))
         return y
 
-    def largest(self, x: Array, y: Array) -> Iterator[Array]:
-        """For every entry of the windows, at which places it is the first of the largest: (n, l, s, t)."""
-        best = self.images(y)
-        free = np.ones(best.shape, np.bool_)
-        for entry in self.taken(x):
-            mask = np.equal(entry, best)
-            np.logical_and(mask, free, out=mask)
-            np.greater(free, mask, out=free)
-            yield mask
+    def rows(self, x: Array) -> Array:
+        """The largest of every row of the windows, (n, l, h, t)."""
+        image = self.windows.image(x)
+        rows = np.empty_like(image, shape=(*image.shape[:3], self.windows.places[1]), order="C")
+        self.reduce(image, 1, out=rows)
+        return rows
+
+    def _along(self, image: Array, axis: int) -> list[Array]:
+        """The image at each entry of the windows along rows (0) or columns (1)."""
+        lines = self.windows.lines[axis]
+        return [image[..., inputs, :] if axis == 0 else image[..., inputs] for _, inputs in lines]
+
+    def reduce(self, image: Array, axis: int, *, out: Array) -> None:
+        """The largest along one axis of the windows; of complex numbers, the first with the largest real part."""
+        first, *others = self._along(image, axis)
+        if not others or np.iscomplexobj(image):
+            out[...] = first
+            for entry in others:
+                np.copyto(out, entry, where=entry.real > out.real)
+            return
+        for entry in others:
+            first = np.maximum(first, entry, out=out)
+
+    def masks(self, image: Array, best: Array, axis: int, *, out: Array | None = None) -> Array:
+        """Where each entry of the windows along one axis is the first of the largest, (entries, …)."""
+        return _first_of(self._along(image, axis), best, out=out)
+
+    def push_back(self, dy: Array, masks: Array, axis: int, *, out: Array) -> None:
+        """Add dy to the first of the largest along one axis, and zero to the others."""
+        length, size, places = self.shape[1 + axis], self.size[axis], self.windows.places[axis]
+        alone = self.stride >= size  # no input is in two windows
+        if not alone or self.stride * places != length or self.stride != size:
+            out[...] = 0
+        for place, mask in zip(self._along(out, axis), masks, strict=True):
+            if alone:
+                np.multiply(dy, mask, out=place)
+            else:
+                np.add(place, dy * mask, out=place)
+
+    def largest(self, x: Array, y: Array) -> Array:
+        """For every entry of the windows, at which places it is the first of the largest: (entries, n, l, s, t)."""
+        return _first_of([*self.taken(x)], self.images(y))
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1 where an input is the largest in the window of an output, (n, o, i)."""
@@ -138,9 +195,8 @@ class MaxPool(Pooling):
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """1 for the largest entry of a window, 0 for the others, and the inputs that they belong to."""
-        chosen = np.stack([*self.largest(x, y)], axis=2).astype(y.dtype)
-        shape = (*chosen.shape[:3], -1)
-        return EinsumFactor("nlks", chosen.reshape(shape), "ls", self.split, "lks", self.windows.inputs)
+        chosen = self.largest(x, y).astype(y.dtype).reshape(self.entries, len(x), *self.split)
+        return EinsumFactor("knls", chosen, "ls", self.split, "lks", self.windows.inputs)
 
     def vjp(
         self,
@@ -157,14 +213,12 @@ class MaxPool(Pooling):
         if not input_needed:
             return None, {}
         dx = np.empty_like(x) if out is None else out
-        if not self.windows.tiling:
-            dx[...] = 0
-        back = self.images(dy)
-        for inputs, mask in zip(self.taken(dx), self.largest(x, y), strict=True):
-            if self.windows.disjoint:
-                np.multiply(back, mask, out=inputs)
-            else:
-                np.add(inputs, back * mask, out=inputs)
+        for block in self.blocks(len(x), x.itemsize):
+            rows = self.rows(x[block])
+            back = np.empty_like(rows)
+            best, image = self.images(y[block]), self.windows.image(x[block])
+            self.push_back(self.images(dy[block]), self.masks(rows, best, 0), 0, out=back)
+            self.push_back(back, self.masks(image, rows, 1), 1, out=self.windows.image(dx[block]))
         return dx, {}
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
@@ -174,3 +228,66 @@ class MaxPool(Pooling):
         for entry, mask in zip(self.taken(dx), self.largest(x, y), strict=True):
             np.copyto(pushed, entry, where=mask)
         return dy
+
+    def planned(self, n: int, dtype: DType) -> Planned:
+        """The layer with memory for what `forward` has found the largest."""
+        return _Planned(self, n)
+
+    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """A truth value for every entry of a row, then of a column of the windows."""
+        return n * (self._row_numbers * self.size[1] + o * self.size[0])
+
+
+class _Planned:
+    """Max pooling for batches of n, which keeps where the last `forward` has found the largest."""
+
+    def __init__(self, layer: MaxPool, n: int) -> None:
+        self._layer = layer
+        (u, v), (channels, h, _), (s, t) = layer.size, layer.shape, layer.windows.places
+        self._by_row = np.empty((u, n, channels, s, t), np.bool_)
+        self._by_column = np.empty((v, n, channels, h, t), np.bool_)
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """y (n, o)."""
+        layer = self._layer
+        for block in layer.blocks(len(x), x.itemsize):
+            image, best = layer.windows.image(x[block]), layer.images(out[block])
+            rows = layer.rows(x[block])
+            layer.reduce(rows, 0, out=best)
+            layer.masks(image, rows, 1, out=self._by_column[:, block])
+            layer.masks(rows, best, 0, out=self._by_row[:, block])
+        return out
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """The closed form, for the batch of the last `forward`."""
+        if not input_needed:
+            return None, {}
+        layer = self._layer
+        for block in layer.blocks(len(dy), dy.itemsize):
+            by_column = self._by_column[:, block]
+            back = np.empty(by_column.shape[1:], dy.dtype)
+            layer.push_back(layer.images(dy[block]), self._by_row[:, block], 0, out=back)
+            layer.push_back(back, by_column, 1, out=layer.windows.image(out[block]))
+        return out, {}
+
+
+def _first_of(entries: list[Array], best: Array, *, out: Array | None = None) -> Array:
+    """Where each of the entries is the first that is as large as the best: of (entries, …) exactly one is."""
+    masks = np.empty((len(entries), *best.shape), np.bool_) if out is None else out
+    free = masks[-1]  # the last is it where no other is
+    free[...] = True
+    for mask, entry in zip(masks[:-1], entries, strict=False):
+        np.equal(entry, best, out=mask)
+        np.logical_and(mask, free, out=mask)
+        np.greater(free, mask, out=free)
+    return masks

@@ -76,6 +76,10 @@ class MeanPool(Pooling):
         """dy/k and dx."""
         return (n * o + (0 if out else n * i)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """ẏ."""
+        return n * (directions or 1) * o * itemsize
+
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The number of the input of every entry."""
         return self.windows.inputs_bytes

@@ -5,8 +5,8 @@
     VJP, closed    dx = r (d - mean d - h mean(d h)) with d = γ dy        dγ = Σ dy h        dβ = Σ dy
     JVP            ẏ = γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇
 
-Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about twice
-the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out both of x and of d, and has no β.
+Step by step through the graph (mean, centre, square, variance, root, quotient, scale, shift) the same takes about
+twice the operations: that is `vjp_by_parts`. A layer that takes no mean away leaves out those of x and d, and β.
 """
 
 from __future__ import annotations
@@ -155,10 +155,9 @@ class Normalisation(Layer):
         return (2 * n * o + self._groups(n)) * itemsize
 
     def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
-        """Means of every group, and back sums of every feature; where one of few numbers is broadcast, a piece of it."""
-        own = self._ones(n) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
-        means = self._groups(n) * itemsize
-        return own + means, own + 2 * means + self.features * itemsize
+        """Means of every group, sums of every feature; of what is broadcast, a piece."""
+        groups, shared = self._groups(n), self._ones(n) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+        return shared + 2 * groups * itemsize, shared + 2 * (groups + self.features) * itemsize
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The buffers, and y."""
@@ -171,8 +170,10 @@ class Normalisation(Layer):
         return own + (0 if out else n * o * itemsize)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """x - mean, h, and four arrays of the way back."""
-        return (6 * n * o + 6 * self._groups(n)) * itemsize + ufunc_buffer_bytes(n * o, itemsize)
+        """x - mean, h, and four arrays of the way back, or three without the mean."""
+        return ((6 if self.centred else 5) * n * o + 6 * self._groups(n)) * itemsize + ufunc_buffer_bytes(
+            n * o, itemsize
+        )
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """One for every output."""
@@ -181,6 +182,12 @@ class Normalisation(Layer):
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """h, and x - mean or its square."""
         return 3 * n * o * itemsize
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """h, the tangents, and what γ̇ makes of h."""
+        means = 2 * self._groups(n) * (directions or 1)
+        numbers = (3 if directions is None else 1 + directions) * n * o + means + self._groups(n)
+        return numbers * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
     def _groups(self, n: int) -> int:
         """The means of a batch of n."""
@@ -259,13 +266,17 @@ class Normalisation(Layer):
         """γ r (ẋ - mean ẋ - h mean(ẋ h)) + γ̇ h + β̇."""
         h, inverse = self._normalised(x)
         moved = self._view(dx)
-        dh = moved - h * self._mean(moved * h)
+        dy = moved * h
+        np.multiply(h, self._mean(dy), out=dy)
+        np.subtract(moved, dy, out=dy)
         if self.centred:
-            dh = dh - self._mean(moved)
-        dy = dh * (self._along(params["gamma"]) * inverse)
+            dy -= self._mean(moved)
+        dy *= inverse
+        dy *= self._along(params["gamma"])
         if dparams:
-            dy = dy + self._along(dparams["gamma"]) * h
-            dy = dy + self._along(dparams["beta"]) if self.centred else dy
+            dy += self._along(dparams["gamma"]) * h
+        if dparams and self.centred:
+            dy += self._along(dparams["beta"])
         pushed: Array = dy.reshape(*dy.shape[: -len(self.split)], -1)
         return pushed
 

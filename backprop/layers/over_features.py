@@ -58,8 +58,12 @@ class OverFeatures(Normalisation):
         return o * self.features
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The blocks."""
-        return n * self.input_nonzeros(i, o) * itemsize
+        """The blocks, h, and γ r."""
+        return (n * (self.input_nonzeros(i, o) + 2 * o) + self.features**2) * itemsize
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The blocks, from which the matrix is filled."""
+        return self.input_factor_bytes(n, i, o, itemsize)
 
     def _blocks(self, params: Tensors, x: Array) -> Array:
         """γ[o] r (δ[o,i] - 1/d - h[o] h[i] / d), (n, o, i) or (n, t, o, i)."""

@@ -142,6 +142,10 @@ class Patches(WithoutParameters):
         """dx, or a copy of dy where dx is written over it."""
         return n * i * itemsize
 
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """The places of all numbers."""
+        return 3 * 8 * i
+
     def input_nonzeros(self, i: int, o: int) -> int:
         """A number for each input."""
         return i

@@ -46,6 +46,8 @@ class Recurrent(Remembering[StatesT]):
 
     gates: ClassVar[int]
     """g / h: how many numbers of z a unit of the state has."""
+    first_bias: ClassVar[tuple[float, ...]]
+    """With which b begins, for every gate."""
     letters: ClassVar[Mapping[str, str]] = {"W": "dg", "U": "hg", "b": "g"}
     symbol: ClassVar[str] = "h"
 
@@ -253,15 +255,16 @@ class Recurrent(Remembering[StatesT]):
         return n * (self.tokens * (self.features + self.units + self.width) + self.units)
 
     def call_numbers(self, n: int, *, forward: bool) -> int:
-        """Of `run` what comes from the last state; of `back` its δ, or dX by steps and dx."""
+        """Of `run` what comes from the last state, or the bias; of `back` what a step takes, or dX by steps."""
         if forward:
-            return n * self.width + ufunc_buffer_bytes(n * self.width, 1)
+            step = n * self.width
+            return max(ufunc_buffer_bytes(self.tokens * step, 1), step + ufunc_buffer_bytes(step, 1))
         return max(5 * n * self.units, n * self.tokens * self.features)
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The memory, ∂y/∂z, and what a step takes of it."""
-        deltas = n * o * (self.tokens * self.width + self.width + 3 * self.units)
-        return itemsize * (self.memory_numbers(n) + deltas)
+        """The memory, ∂y/∂z, what a step takes of it, and ∂y/∂h where h is an output."""
+        step = self.width + min(self.gates + 1, 3) * self.units
+        return itemsize * (self.memory_numbers(n) + n * o * (self.tokens * self.width + step) + o * o)
 
     def entered_numbers(self) -> tuple[int, ...]:
         """Those of z."""
@@ -287,7 +290,7 @@ class Recurrent(Remembering[StatesT]):
         return stack(states) if self.sequence else states[-1]
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """W and U uniform within ±1/√h, as in PyTorch, and b zero."""
-        bound = 1 / math.sqrt(self.units)
-        values = {name: rng.uniform(-bound, bound, shape) for name, shape in self.parameter_shapes().items()}
-        return {**values, "b": np.zeros(self.width)}
+        """W and U uniform within ±1/√h, as in PyTorch; b as `first_bias` says for every gate."""
+        bound, shapes = 1 / math.sqrt(self.units), self.parameter_shapes()
+        values = {name: rng.uniform(-bound, bound, shapes[name]) for name in ("W", "U")}
+        return {**values, "b": np.repeat(self.first_bias, self.units)}

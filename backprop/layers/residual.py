@@ -61,8 +61,8 @@ class Residual(Layer):
             shape = layer.output_shape(shape)
         if math.prod(shape) != math.prod(self.shape):
             raise NetworkError(
-                f"The layers of a residual make {math.prod(shape)} outputs of {math.prod(self.shape)} inputs; expected "
-                "as many."
+                f"The layers of a residual make {math.prod(shape)} outputs of {math.prod(self.shape)} inputs; "
+                "expected as many."
             )
 
     @property
@@ -82,10 +82,10 @@ class Residual(Layer):
 
     @functools.cached_property
     def names(self) -> list[dict[str, str]]:
-        """For every layer inside, its own names of parameters and statistics to those of the residual: {"W": "Wa"}."""
+        """For every layer inside, its names of parameters and statistics to those of the residual: {"W": "Wa"}."""
         letters = dict(zip(self.lettered, string.ascii_lowercase, strict=False))
         return [
-            {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics_shapes())}
+            {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics())}
             for k, layer in enumerate(self.layers)
         ]
 
@@ -115,6 +115,11 @@ class Residual(Layer):
     def complex_safe(self) -> bool:  # type: ignore[override]  # by the layers
         """Whether every layer inside is."""
         return all(layer.complex_safe for layer in self.layers)
+
+    @property
+    def draws(self) -> bool:  # type: ignore[override]
+        """Whether a layer inside does."""
+        return any(layer.draws for layer in self.layers)
 
     @property
     def couples_samples(self) -> str:  # type: ignore[override]
@@ -189,9 +194,9 @@ class Residual(Layer):
         for layer in self.layers:
             layer.redraw(rng)
 
-    def statistics_shapes(self) -> dict[str, Shape]:
+    def statistics(self) -> dict[str, Array]:
         """Those of the layers inside."""
-        return self._collected([layer.statistics_shapes() for layer in self.layers])
+        return self._collected([layer.statistics() for layer in self.layers])
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """Let every layer inside follow what reaches it."""
@@ -273,13 +278,31 @@ class Residual(Layer):
         return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobians, and those of two layers inside that they are made of."""
-        inside = sum(n * o * (a + b) for _, a, b in self.sized)
-        return (n * sum(self.parameter_nonzeros(i, o).values()) + inside) * itemsize
+        """The Jacobians, those of the outputs by what every layer inside makes, and the largest inside."""
+        inside = max(
+            b * math.prod(shape)
+            for layer, _, b in self.sized
+            for shape in (*layer.parameter_shapes().values(), ())
+        )
+        own = sum(self.parameter_nonzeros(i, o).values()) + inside
+        return n * own * itemsize + self.input_factor_bytes(n, i, o, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobian, and those inside."""
-        return n * o * (2 * i + sum(a + b for _, a, b in self.sized)) * itemsize
+        """The Jacobian, and those of the outputs by what every layer inside makes."""
+        return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """As the factors."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """What the layers inside make, and a JVP of one of them with its tangent."""
+        rows = n * (directions or 1)
+        alive = [
+            rows * a * itemsize + layer.jvp_bytes(n, a, b, itemsize, directions=directions)
+            for layer, a, b in self.sized
+        ]
+        return sum(n * b * itemsize for _, _, b in self.sized) + max(*alive, 2 * rows * o * itemsize)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """An output and a dx of every layer inside, and what those plan themselves."""
@@ -290,7 +313,7 @@ class Residual(Layer):
     def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
         """The most of a layer inside."""
         calls = [layer.planned_call_bytes(n, a, b, itemsize) for layer, a, b in self.sized]
-        return max(forward for forward, _ in calls), max(back for _, back in calls)
+        return max(forward for forward, _ in calls), max(vjp for _, vjp in calls)
 
     def planned(self, n: int, dtype: DType) -> Layer:
         """With buffers for what the layers inside make, kept from `forward` to `vjp`."""

@@ -26,6 +26,7 @@ class RNN(Recurrent[States]):
 
     name: ClassVar[str] = "rnn"
     gates: ClassVar[int] = 1
+    first_bias: ClassVar[tuple[float, ...]] = (0.0,)
     step_flops: ClassVar[int] = 11
     back_flops: ClassVar[int] = 4
     examples: ClassVar[tuple[str, ...]] = ("3x2 rnn2", "1x3x2 rnn3,sequence")

@@ -6,6 +6,7 @@ environment fixed before PyTorch was loaded.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, final
 
@@ -88,7 +89,9 @@ class TorchJacrev(TorchPeer):
         jacobians = torch.func.vmap(torch.func.jacrev(outputs, has_aux=True), in_dims=(None, 0))
 
         def call() -> Raw:
-            jacobian, y = jacobians(tensors, x)
+            with warnings.catch_warnings():  # PyTorch warns where it loops over the samples by itself
+                warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+                jacobian, y = jacobians(tensors, x)
             values = y.detach().numpy()
             row = torch.from_numpy(loss.gradient(values, batch.labels)).reshape(1, -1)
             contracted = {name: row @ j.reshape(row.numel(), -1) for name, j in jacobian.items()}

@@ -123,8 +123,8 @@ class BatchedJacobian(Strategy[Plan]):
                 alive.append(factors + row * largest)
             if k > 0:
                 made = layer.input_products(i, o)
-                added = max(copies * o, i + 1) if made != i else max(entered, default=0)
-                alive.append(row * (o + made + added) + layer.input_factor_bytes(n, i, o, size))
+                added = made + max(copies * o, i + 1) if made else i + max(entered, default=0)
+                alive.append(row * (o + added) + layer.input_factor_bytes(n, i, o, size))
         return max(alive)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
@@ -196,8 +196,10 @@ class BatchedJacobian(Strategy[Plan]):
         if factor.result is None:
             np.einsum(rule, jacobian, factor.operand, out=out)
         else:  # by products of matrices where the route is BLAS: such a factor sums over places
-            made = np.einsum(rule, factor.split(jacobian), factor.operand, optimize=self.route == "blas")
-            out[...] = made.reshape(out.shape)
+            sizes = dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+            sizes |= dict(zip(factor.outputs, factor.shape or jacobian.shape[2:], strict=True))
+            made = out.reshape(*out.shape[:2], *(sizes[letter] for letter in factor.result))
+            np.einsum(rule, factor.split(jacobian), factor.operand, out=made, optimize=self.route == "blas")
 
     def _contract(self, row: Array, jacobian: Array, out: Array) -> None:
         """dL/dθ from dL/d(outputs) (n, c) and ∂(outputs)/∂θ (n, c, …)."""

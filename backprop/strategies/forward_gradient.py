@@ -20,10 +20,10 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from backprop.arrays import Array, DType, ufunc_buffer_bytes
+from backprop.arrays import Array, DType
 from backprop.errors import OptionError
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Linear
+from backprop.layers import Linear
 from backprop.network import Batch, Evaluated, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
@@ -171,12 +171,7 @@ def _push_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes of a JVP through the network: its tangents, and what a layer allocates."""
     numbers, before = [0], network.inputs * size
     for layer, i, o in network.sized:
-        if isinstance(layer, Linear):
-            numbers.append(before + size * (2 * n * o + ufunc_buffer_bytes(n * o, 1)))
-        elif isinstance(layer, Elementwise):
-            numbers.append(before + layer.vjp_bytes(n, i, o, size, out=False))  # the same product
-        else:
-            numbers.append(before + size * (2 * n * o + n))
+        numbers.append(before + layer.jvp_bytes(n, i, o, size))
         before = n * o * size
     return max(numbers)
 

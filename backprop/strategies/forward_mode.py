@@ -160,10 +160,8 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
     buffers = 2 * ufunc_buffer_bytes(outer, 1)  # both factors of a product are broadcast
     numbers = [local + outer + buffers]
     for step in after.evaluated:
-        if isinstance(step.layer, (Linear, Elementwise)):
-            numbers.append(local + directions * n * (step.i + step.o) + buffers)
-        else:  # softmax: Σ y ∘ dx, dx less that, and their product
-            numbers.append(local + directions * n * (3 * step.o + 1) + buffers)
+        pushed = step.layer.jvp_bytes(n, step.i, step.o, size, directions=directions) // size
+        numbers.append(local + directions * n * step.i + pushed + buffers)
     return size * ((i + 1) * n + max(numbers) + directions)
 
 

@@ -269,20 +269,25 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
     numbers = [network.loss_function.temporaries * n * network.classes]
     for k, (layer, i, o) in enumerate(network.sized):
-        own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size
+        entered = layer.entered_numbers()
+        # scipy transposes ∂y/∂u, a dense block for every sample, to multiply it from the left
+        through = n * (o + 1) * max(entered, default=0)
+        own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size + through
         numbers += [own + math.prod(shape) for shape in layer.parameter_shapes().values()]
         if k == 0:
             continue
         if isinstance(layer, Linear):
             numbers.append(n * (o + i))
-        elif layer.input_products(i, o) != i:
-            blocks = 1 if layer.parameter_shapes() else n
-            stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
-            numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
         elif isinstance(layer, Elementwise):
             numbers.append(4 * n * o)  # the slope as a layer and as scipy has it
-        else:
-            numbers.append(n * o + 2 * n * o * i)  # blocks, and what they are made from or transposed to
+        elif layer.input_nonzeros(i, o) < i * o:
+            by_sample = layer.input_factor_bytes(n, i, o, size) and not layer.parameter_shapes()
+            blocks = n if by_sample else 1
+            stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
+            numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
+        else:  # blocks, and what they are made from or transposed to
+            made = layer.input_factor_bytes(n, i, o, size) // size
+            numbers.append(n * o + max(2 * n * o * i, made + through))
     return size * max(numbers)
 
 

@@ -19,11 +19,13 @@ from backprop.training.checkpoints import (
 from backprop.training.evaluation import Calibration, Evaluation, Metrics, evaluate, measure, worst_mistakes
 from backprop.training.loop import DivergenceError, Trainer
 from backprop.training.optimizers import OPTIMIZERS, Optimizer, find_optimizer
-from backprop.training.settings import SCHEDULES, Settings, SettingsError, find_schedule
+from backprop.training.running import Running
+from backprop.training.settings import SCHEDULES, USUAL, Settings, SettingsError, find_schedule
 
 __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
+    "USUAL",
     "Batches",
     "Calibration",
     "Checkpoint",
@@ -34,6 +36,7 @@ __all__ = [
     "Optimizer",
     "Point",
     "Position",
+    "Running",
     "Settings",
     "SettingsError",
     "Trainer",

@@ -2,6 +2,7 @@
 
     W1, b1, …                the parameters, a tensor each
     optimizer.velocity, …    the optimiser's vectors (p,)
+    running.mean2, …         running statistics, where the network has some
     meta                     JSON in UTF-8: settings, step, seconds, position in the data, history, checksum
 
     np.load("weights.npz")["W1"]        # all that is needed to use the weights elsewhere
@@ -21,7 +22,7 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +35,11 @@ from backprop.npy import MemberError, read_member
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
+from backprop.training.running import Running
 from backprop.training.settings import Settings
 
 FORMAT = 1
-_STATE = "optimizer."
+_STATE, _RUNNING = "optimizer.", "running."
 _MOST_META_BYTES = 1 << 24
 _MOST_PARAMETERS = 1 << 31
 
@@ -77,6 +79,7 @@ class Checkpoint:
     losses: tuple[float, int]
     data: str
     source: str
+    running: dict[str, Array] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -86,6 +89,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     arrays = {name: checkpoint.params[name] for name in checkpoint.params}
     arrays |= {_STATE + name: vector for name, vector in checkpoint.optimizer_state.items()}
+    arrays |= {_RUNNING + name: value for name, value in checkpoint.running.items()}
     meta: dict[str, Any] = {
         "format": FORMAT,
         "settings": checkpoint.settings.to_json(),
@@ -158,7 +162,8 @@ def _read(archive: zipfile.ZipFile) -> Checkpoint:
     state = {
         _STATE + name: (network.parameter_count,) for name in find_optimizer(settings.optimizer).state_names
     }
-    shapes = dict(network.layout.shapes) | state
+    running = {_RUNNING + name: value.shape for name, value in Running(network, dtype).values.items()}
+    shapes = dict(network.layout.shapes) | state | running
     if network.parameter_count > _MOST_PARAMETERS:
         raise _Refusal(f"claims {network.parameter_count} parameters; expected at most {_MOST_PARAMETERS}")
     names = sorted(member.removesuffix(".npy") for member in archive.namelist())
@@ -182,6 +187,7 @@ def _read(archive: zipfile.ZipFile) -> Checkpoint:
         losses=(float(meta["losses"][0]), _count(meta["losses"][1])),
         data=str(meta["data"]),
         source=str(meta["source"]),
+        running={key.removeprefix(_RUNNING): arrays[key] for key in running},
     )
 
 

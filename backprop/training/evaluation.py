@@ -21,8 +21,10 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.data import as_inputs
+from backprop.errors import NetworkError
 from backprop.network import Network
 from backprop.parameters import Parameters
+from backprop.training.running import Running
 
 BINS = 15
 
@@ -184,18 +186,28 @@ class Evaluation:
         return measure(self.outputs, self.labels, self.loss, probabilities=self.probabilities)
 
 
-def evaluate(network: Network, params: Parameters, images: Array, labels: Array) -> Evaluation:
-    """Run `network` on images, uint8 (n, height, width) or inputs (n, i) of the parameters' dtype.
+def evaluate(
+    network: Network, params: Parameters, images: Array, labels: Array, running: Running | None = None
+) -> Evaluation:
+    """Run `network` on images, uint8 (n, height, width) or inputs (n, i) of the parameters' dtype, as after training.
 
-    The loss is that of the network's short form, so that it stays exact.
+    The loss is that of the network's short form, so that it stays exact. `running` are the statistics of training.
+    Raises `NetworkError` where the network needs some, as one with batch normalisation does, and none are given.
     """
+    if running is None:
+        running = Running(network, params.dtype)
+        if running.values:
+            raise NetworkError(
+                f"The network {network} is evaluated without the running statistics {', '.join(running.values)}; "
+                "expected those of its training, `trainer.running`."
+            )
     short, last = network.short, network.layers[len(network.short.layers) :]
     outputs = np.empty((len(images), network.label_classes), params.dtype)
     total = 0.0
     for start in range(0, len(images), CHUNK):
         part = slice(start, start + CHUNK)
         x = as_inputs(images[part], params.dtype) if images.dtype == np.uint8 else images[part]
-        x = short.forward(params, x)
+        x = running.outputs(len(short.layers), params, x)
         total += float(short.loss_function.value(x, labels[part])) * len(x)
         for layer in last:
             x = layer.forward({}, x)

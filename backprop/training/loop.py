@@ -2,6 +2,9 @@
 
     g = ∂L/∂θ at θ on the next n samples        θ ← optimizer(θ, g, η · schedule(u))
 
+Before a step every layer that draws at random draws anew, and after it running statistics follow those of the batch
+(`running.py`): the evaluation uses them, and leaves out what is drawn.
+
 A `Trainer` holds the state of a training between two steps, all of it: what `checkpoint` gives and `resume`
 takes continues bit for bit, as long as the matrix products are deterministic (one thread always is).
 """
@@ -24,6 +27,7 @@ from backprop.training.batches import Batches, Position
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
 from backprop.training.evaluation import Evaluation, evaluate
 from backprop.training.optimizers import find_optimizer
+from backprop.training.running import Running
 from backprop.training.settings import Settings, find_schedule
 
 KEEP_EVERY = 100
@@ -75,6 +79,7 @@ class Trainer:
         order = np.random.default_rng(order_seed)
         self.batches = Batches(images, labels, settings.batch_size, dtype, order, settings.shift)
         self.params = self.network.init(np.random.default_rng(weights_seed), dtype)
+        self.running = Running(self.network, dtype)
         self.optimizer = find_optimizer(settings.optimizer)(self.params.vector)
         self.step = 0
         self.seconds = 0.0
@@ -120,6 +125,7 @@ class Trainer:
         position = self.batches.position if keep else None
         with np.errstate(over="ignore", invalid="ignore"):  # a divergence is found below, by its loss
             batch = self.batches.next()
+            self._redraw()
             loss, gradient = self.strategy.value_and_gradient(self._plan, self.params, batch)
             if not math.isfinite(loss):
                 finite = loss_of_closed_form(self.network, self.params, batch)
@@ -127,6 +133,7 @@ class Trainer:
                 raise self.diverged(f"The loss of {self.strategy.name} is {loss}{instead}")
             if position is not None:
                 self._keep(position)
+            self.running.follow(self.params, batch.inputs)
             self.optimizer.update(gradient.vector, rate, self.step)
         self._losses, self._loss_steps = self._losses + loss, self._loss_steps + 1
         self.step += 1
@@ -149,7 +156,7 @@ class Trainer:
         """As `mark`, without a trace in the history."""
         self.check_finite()
         with np.errstate(over="ignore", invalid="ignore"):
-            evaluation = evaluate(self.network, self.params, images, labels)
+            evaluation = evaluate(self.network, self.params, images, labels, self.running)
         if not math.isfinite(evaluation.loss):
             raise self.diverged(f"The test loss is {evaluation.loss}")
         return evaluation
@@ -183,6 +190,7 @@ class Trainer:
             losses=(self._losses, self._loss_steps),
             data=self._data,
             source=self.source,
+            running={k: v.copy() if copy else v for k, v in self.running.values.items()},
         )
 
     def resume(self, checkpoint: Checkpoint) -> None:
@@ -199,10 +207,19 @@ class Trainer:
         self.params.vector[...] = checkpoint.params.vector
         for name, vector in self.optimizer.state.items():
             vector[...] = checkpoint.optimizer_state[name]
+        self.running.restore(checkpoint.running)
         self.step, self.seconds = checkpoint.step, checkpoint.seconds
         self.history = list(checkpoint.history)
         self._losses, self._loss_steps = checkpoint.losses
         self.batches.seek(checkpoint.position)
+
+    def _redraw(self) -> None:
+        """Let the layers draw for the next step, from a generator that the seed and the step's number make."""
+        drawing = [layer for layer in self.network.layers if layer.draws]
+        if drawing:
+            rng = np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(2, self.step)))
+            for layer in drawing:
+                layer.redraw(rng)
 
     def _keep(self, position: Position) -> None:
         """Copy the state before the step under way into the memory of the copy before."""
@@ -211,6 +228,8 @@ class Trainer:
         good.params.vector[...] = self.params.vector
         for name, vector in good.optimizer_state.items():
             vector[...] = self.optimizer.state[name]
+        for name, value in good.running.items():
+            value[...] = self.running.values[name]
         good.step, good.seconds, good.position = self.step, self.seconds, position
         good.history, good.losses = list(self.history), (self._losses, self._loss_steps)
 
@@ -233,7 +252,8 @@ def check_data(settings: Settings, images: Array, labels: Array) -> None:
         return
     if network.is_mlp:
         hidden = split_sizes(settings.network)[1:-1]
-        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(network.classes if classes == known else classes)])} instead)"
+        outputs = network.classes if classes == known else classes
+        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(outputs)])} instead)"
     else:
         fitting = ""
     if pixels != network.inputs:

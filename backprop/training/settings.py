@@ -41,6 +41,10 @@ def find_schedule(name: str) -> Schedule:
     return SCHEDULES[name]
 
 
+USUAL: dict[str, dict[str, Any]] = {"lenet": {"learning_rate": 0.03, "batch_size": 64}}
+"""Of a known network, the settings with which the command line trains it by momentum where nothing else is said."""
+
+
 class SettingsError(BackpropError, ValueError):
     """A setting of a training that makes no sense."""
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 from planted.wrong import TransposedWeight
 from tables import SCENARIOS, STRATEGIES, run, sentence
 
@@ -24,7 +25,7 @@ EXPLAINED = (
 )
 NOT_EXPLAINED = ("finite-differences", "complex-step", "forward-mode", "sparse-jacobian")
 
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS)
+every_scenario = over(scenario=SCENARIOS)
 every_explained = pytest.mark.parametrize("name", EXPLAINED)
 
 

@@ -95,8 +95,8 @@ class Product(Struct):
     name: Annotated[
         str | None,
         _key(
-            "The name of the scenarios; {batch} and {threads} in it stand for these numbers. The dtype follows the "
-            "name after a /.",
+            "The name of the scenarios; {network} in it stands for a known network's name or the sizes, {batch} and "
+            "{threads} for these numbers. The dtype follows the name after a /.",
             example="mine-{batch}",
             without="made from the sizes and the batch, such as 784-512-10-batch-32",
         ),

@@ -25,7 +25,7 @@ from backprop import Network
 from backprop.arrays import check_dtype
 from backprop.bench.border import said
 from backprop.bench.budget import parse_seconds
-from backprop.bench.scenarios import Scenario
+from backprop.bench.scenarios import Scenario, short_name
 from backprop.bench.suites.keys import DEFAULTS, Product, SuiteFile
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict
 from backprop.bench.turns import Schedule
@@ -110,7 +110,11 @@ def _part(source: _Source, number: int, of: Product) -> Part:
     if of.name is not None:
         (name,) = source.each(number, "name", _checked_name, [of.name])
         scenarios = [
-            replace(one, name=name.format(batch=one.batch_size, threads=one.threads)) for one in scenarios
+            replace(
+                one,
+                name=name.format(network=short_name(one.network), batch=one.batch_size, threads=one.threads),
+            )
+            for one in scenarios
         ]
     if of.learning_steps is not None:
         scenarios = [replace(one, learning_steps=of.learning_steps) for one in scenarios]
@@ -125,10 +129,10 @@ def _scenarios(name: str) -> list[Scenario]:
 
 def _checked_name(name: str) -> str:
     try:
-        name.format(batch=1, threads=1)
+        name.format(network="", batch=1, threads=1)
     except (ValueError, LookupError, AttributeError) as error:
         raise SuiteError(
-            f"the name is {shown(name)}; expected a text in which {{batch}} and {{threads}} may stand"
+            f"the name is {shown(name)}; expected a text in which {{network}}, {{batch}} and {{threads}} may stand"
         ) from error
     return name
 

@@ -33,6 +33,7 @@ from backprop.bench.training.session import (
 from backprop.data import Dataset
 from backprop.registry import strategies_meant
 from backprop.training import (
+    USUAL,
     Checkpoint,
     CheckpointError,
     Metrics,
@@ -68,12 +69,13 @@ class Request:
         return {name: value for name, value in self.given.items() if value is not None}
 
     def settings(self, **defaults: Any) -> Settings:
-        """The settings of a new training: what was said, then `defaults`, then those of `Settings`."""
+        """The settings of a new training: what was said, `defaults`, those of the network, of `Settings`."""
         said = self.said
         if "seconds" in said:
             said.setdefault("epochs", None)  # the seconds alone decide
         optimizer = find_optimizer(said.get("optimizer", Settings.optimizer))
-        return Settings(**{"learning_rate": optimizer.learning_rate, **defaults, **said})
+        usual = USUAL.get(said.get("network", ""), {}) if optimizer.name == Settings.optimizer else {}
+        return Settings(**{"learning_rate": optimizer.learning_rate, **usual, **defaults, **said})
 
     def fitted(self, settings: Settings, dataset: Dataset) -> Settings:
         """The settings with a network of the data's sizes, where the user gave none."""

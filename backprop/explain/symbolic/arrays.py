@@ -130,7 +130,9 @@ class Symbolic(np.ndarray[Any, Any]):
             return np.minimum(np.maximum(args[0], args[1]), args[2])
         if name not in _MOVING:
             raise UnderivableError(f"np.{name} is not among the functions whose formula is known")
-        return super().__array_function__(func, types, args, kwargs)
+        result = super().__array_function__(func, types, args, kwargs)
+        # einsum returns an ordinary array
+        return result.view(Symbolic) if isinstance(result, np.ndarray) and result.dtype == object else result
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """The same symbols as floats; as whole numbers or truth values they would be others."""

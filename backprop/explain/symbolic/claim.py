@@ -6,6 +6,7 @@ not be derived. A derivation is the lines that a person would write, with the cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -91,6 +92,9 @@ class Line:
     part: str = ""
 
 
+_WEIGHT = re.compile(r"W[₀-₉]*\[\d+,\d+\]")
+
+
 @dataclass(frozen=True)
 class Derivation:
     """What is derived, how, and what of the library is proven by it.
@@ -123,7 +127,7 @@ class Derivation:
         said = {
             "x[0,1] is element 1 of sample 0, counted from 0.": several,
             "x[1] is element 1 of the sample's x, counted from 0.": not several,
-            "W[0,1] is the weight from input 0 to output 1.": any(name.startswith("W") for name in names),
+            "W[0,1] is the weight from input 0 to output 1.": any(_WEIGHT.fullmatch(name) for name in names),
             "δ[o,i] is 1 where o = i, else 0.": "δ" in stated,
             "erf is the error function: Φ(x) = (1 + erf(x/√2))/2.": any(
                 part.has(sympy.erf) for part in formulas
@@ -148,6 +152,6 @@ class Derivation:
 
 
 def matrix(array: Any) -> Any:
-    """An array of one or two axes as a SymPy matrix; a vector is one row."""
+    """An array as a SymPy matrix; a vector is one row, and the axes after the first are one."""
     plain: Array = np.atleast_2d(np.asarray(array, object))
-    return sympy.ImmutableMatrix(plain.tolist())
+    return sympy.ImmutableMatrix(plain.reshape(len(plain), -1).tolist())

@@ -9,6 +9,7 @@ The labels of a loss are no symbols: n = c samples are taken, and sample k has l
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,13 +68,15 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
         case = SymbolicLayer.of(layer, n, i)
     except UndecidedError as error:
         return [Claim(f"{layer.name}, n = {n}: forward", None, str(error).rstrip("."))]
-    by_input, by_parameter = case.by_input, case.by_parameter
-    apart = case.between_samples.copy()
+    given, by_parameter, between = case.arguments, case.by_parameter, case.between_samples
+    if "input_jacobian" in layer.lacks:  # the samples are coupled: the products are those of the whole batch
+        claims = _products(case, between, by_parameter)
+        return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
+    by_input, apart = case.by_input, between.copy()
     np.einsum("noni->noi", apart)[...] = 0
     claims = [claim_equal("no sample changes the output of another", apart, np.zeros_like(apart))]
-    given, shape = case.arguments, case.y.shape
     claims.append(claim("input_jacobian", lambda: layer.input_jacobian(*given), by_input))
-    claims.append(claim("input_factor", lambda: _expanded(layer.input_factor(*given), *shape), by_input))
+    claims.append(claim("input_factor", lambda: _expanded(layer.input_factor(*given), by_input), by_input))
     if isinstance(layer, Elementwise):
         slopes = np.einsum("noo->no", by_input)
         claims.append(claim("derivative", lambda: symbolic(layer.derivative(case.x, case.y)), slopes))
@@ -82,24 +85,24 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
         def dense(name: str = name) -> Array:
             return layer.parameter_jacobians(*given)[name]
 
-        def factor(name: str = name) -> Array:
-            return _expanded(layer.parameter_factors(*given)[name], *shape, of_parameter=True)
+        def factor(name: str = name, expected: Array = expected) -> Array:
+            return _expanded(layer.parameter_factors(*given)[name], expected, of_parameter=True)
 
         claims.append(claim(f"parameter_jacobians of {name}", dense, expected))
         claims.append(claim(f"parameter_factors of {name}", factor, expected))
-    claims += _products(case, by_input, by_parameter)
+    claims += _products(case, between, by_parameter)
     return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
 
 
-def _products(case: SymbolicLayer, by_input: Array, by_parameter: dict[str, Array]) -> list[Claim]:
-    """VJP and JVP against products with the Jacobians."""
+def _products(case: SymbolicLayer, between: Array, by_parameter: dict[str, Array]) -> list[Claim]:
+    """VJP and JVP against products with the Jacobians, that by the inputs (n, o, m, i) between any two samples."""
     layer, (n, i) = case.layer, case.x.shape
     dy, dx = of_samples("dy", *case.y.shape), of_samples("dx", n, i)
     own = {name: symbols(f"d{name}", *tensor.shape) for name, tensor in case.params.items()}
     claims = [
-        claim("vjp", lambda: layer.vjp(*case.arguments, dy.copy())[0], np.einsum("no,noi->ni", dy, by_input))
+        claim("vjp", lambda: layer.vjp(*case.arguments, dy.copy())[0], np.einsum("no,nomi->mi", dy, between))
     ]
-    pushed = np.einsum("noi,ni->no", by_input, dx)
+    pushed = np.einsum("nomi,mi->no", between, dx)
     for name, jacobian in by_parameter.items():
         flat = jacobian.reshape(*case.y.shape, -1)
         expected = np.einsum("no,nop->p", dy, flat).reshape(case.params[name].shape)
@@ -134,14 +137,21 @@ def tidy(array: Any) -> Symbolic:
     return symbolic(np.frompyfunc(without_shift, 1, 1)(np.asarray(array)))
 
 
-def _expanded(factor: EinsumFactor, n: int, o: int, *, of_parameter: bool = False) -> Array:
-    """An operand of einsum with every axis written out, by the rule of `EinsumFactor`.
+def _expanded(factor: EinsumFactor, like: Array, *, of_parameter: bool = False) -> Array:
+    """An operand of einsum with every axis written out, by the rule of `EinsumFactor`, in the shape of `like`.
 
     The axes are (n, o, i) of a factor by the input, and (n, o, *shape of θ) of one by a parameter θ.
     """
-    rule = factor.parameter_rule if of_parameter else factor.input_rule
-    identity = factor.split(np.array([np.eye(o, dtype=object)] * n))
-    return np.asarray(np.einsum(rule, identity, symbolic(factor.operand)))
+    n, o = like.shape[:2]
+    identity = np.array([np.eye(o, dtype=object)] * n)
+    chained = _exact(factor).chain(identity, math.prod(like.shape[2:]), of_parameter=of_parameter)
+    return np.asarray(chained).reshape(like.shape)
+
+
+def _exact(factor: EinsumFactor) -> EinsumFactor:
+    """The factor with exact numbers in its operands."""
+    through = None if factor.through is None else _exact(factor.through)
+    return factor._replace(operand=symbolic(factor.operand), through=through)
 
 
 def prove_loss(loss: Loss, c: int) -> list[Claim]:

@@ -205,7 +205,7 @@ def _symbolic(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, EinsumFactor):
-        return EinsumFactor(value.subscripts, np.asarray(value.operand))
+        return value._replace(operand=np.asarray(value.operand), through=_plain(value.through))
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,9 +20,10 @@ from backprop.explain.symbolic.claim import Derivation, Line, matrix
 from backprop.explain.symbolic.forms import SymbolicLayer, derivatives, prove_layer, prove_loss, tidy
 from backprop.explain.symbolic.network import SymbolicNetwork, prove_strategy
 from backprop.explain.symbolic.zero import simplified
-from backprop.layers import ACTIVATIONS, HIDDEN, Layer, Linear, find_activation
+from backprop.layers import ACTIVATIONS, HIDDEN, LAYERS, Layer, Linear, find_activation
 from backprop.losses import LOSSES, Loss
 from backprop.network import Network
+from backprop.notation import read_network
 from backprop.options import check_count
 from backprop.registry import ladder
 
@@ -38,12 +40,15 @@ _LONG = {
 }
 """The losses that have no short form."""
 
-SUBJECTS = (Linear.name, *HIDDEN, *_SHORT, *_LONG)
+_OF_A_SHAPE = {name: kind for name, kind in LAYERS.items() if kind.examples}
+"""The layers that are made for a shape: the first example of their file is derived."""
+
+SUBJECTS = (Linear.name, *HIDDEN, *_OF_A_SHAPE, *_SHORT, *_LONG)
 """By name; `network` comes beside them."""
 
 
 def derive(subject: str, size: int) -> Derivation:
-    """The derivation of a layer or loss for `size` inputs or classes.
+    """The derivation of a layer or loss for `size` inputs or classes; of a layer for a shape, that of its example.
 
     A layer may also be one of another package's entry point, or a class in a file, `path/to/file.py:Class`. Raises
     `UnknownNameError` for another subject, `LoadError` for a class that cannot be loaded, and `OptionError` for a
@@ -56,6 +61,13 @@ def derive(subject: str, size: int) -> Derivation:
         return _of_loss(_LONG[subject], size)
     if subject == Linear.name:
         return _of_layer(Linear(size, 2), size)
+    subject = next((name for name, kind in _OF_A_SHAPE.items() if subject in kind.aliases), subject)
+    if subject in _OF_A_SHAPE:
+        text = _OF_A_SHAPE[subject].examples[0]
+        layer = read_network(text)[-1]
+        return replace(
+            _of_layer(layer, math.prod(layer.input_shape or (size,))), title=f"The layer {subject} in {text}"
+        )
     try:
         make = find_activation("layer", subject)
     except UnknownNameError:
@@ -75,20 +87,20 @@ _LOSS_FORMS = "value is L; sample_values are ℓ of every sample; gradient is �
 
 
 def _of_layer(layer: Layer, size: int) -> Derivation:
-    case = SymbolicLayer.of(layer, 1, size)
+    coupled = layer.lacks.get("input_jacobian")
+    case = SymbolicLayer.of(layer, 2 if coupled else 1, size)
     y, dy = of_samples("y", *case.y.shape), of_samples("dy", *case.y.shape)
-    derived, closed = case.by_input[0], np.asarray(layer.input_jacobian(case.params, case.x, y))[0]
     names = {"x": "x", "y": "y", "k": LOSS} | {name: name for name in case.params}
-    lines = [
-        Line(_forward(f"The layer {layer.name}", layer, names), "y", (matrix(case.y[0]),)),
-        *_jacobian(layer, names, derived, closed),
-    ]
-    for name, jacobian in layer.parameter_jacobians(case.params, case.x, y).items():
-        words = (
-            f"The library's Jacobian ∂y/∂{name} has a column for every element of {name}. It is zero wherever an "
-            "output does not depend on that element."
-        )
-        lines.append(Line(words, Derivative("y", name), (matrix(jacobian[0].reshape(y.shape[1], -1)),)))
+    if coupled:
+        said = f"The layer {layer.name}, of two samples: {coupled}."
+        lines = [Line(said, "y", (matrix(case.y),))]
+    else:
+        derived, closed = case.by_input[0], np.asarray(layer.input_jacobian(case.params, case.x, y))[0]
+        lines = [
+            Line(_forward(f"The layer {layer.name}", layer, names), "y", (matrix(case.y[0]),)),
+            *_jacobian(layer, names, derived, closed),
+            *_of_parameters(layer, case, y),
+        ]
     dx, own = layer.vjp(case.params, case.x, y, dy.copy())
     words = "With dy = ∂L/∂y, the library computes the vector-Jacobian product dx = dy · ∂y/∂x without the Jacobian."
     lines.append(Line(words, "dx", (matrix(dx),)))
@@ -99,6 +111,16 @@ def _of_layer(layer: Layer, size: int) -> Derivation:
     claims = [claim for n in (1, 2) for claim in prove_layer(layer, n, size)]
     title = f"The layer {layer.name}, {size} input{'s' * (size > 1)}"
     return Derivation(title, tuple(lines), tuple(claims), forms=f"{_MARK} {_LAYER_FORMS}.")
+
+
+def _of_parameters(layer: Layer, case: SymbolicLayer, y: Array) -> Iterator[Line]:
+    """The library's Jacobians by the parameters, of one sample."""
+    for name, jacobian in layer.parameter_jacobians(case.params, case.x, y).items():
+        words = (
+            f"The library's Jacobian ∂y/∂{name} has a column for every element of {name}. It is zero wherever an "
+            "output does not depend on that element."
+        )
+        yield Line(words, Derivative("y", name), (matrix(jacobian[0].reshape(y.shape[1], -1)),))
 
 
 def _forward(who: str, layer: Layer, names: dict[str, str], *, several: bool = False) -> str:

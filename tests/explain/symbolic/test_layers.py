@@ -1,11 +1,15 @@
 """Every closed form of every layer is proven, for all numbers at once, by running the layer's own code on symbols."""
 
+import math
+
 import numpy as np
 import pytest
 
 import backprop
 from backprop.explain.symbolic import prove_layer
+from backprop.explain.symbolic.arrays import UnderivableError
 from backprop.explain.symbolic.forms import SymbolicLayer
+from backprop.explain.symbolic.subjects import derive
 from backprop.layers import (
     GELU,
     HIDDEN,
@@ -18,6 +22,8 @@ from backprop.layers import (
     Tanh,
     find_activation,
 )
+from backprop.layers.convolution import Convolution
+from backprop.notation import read_network
 
 LAYERS = {
     "linear": lambda i: Linear(i, 2),
@@ -25,8 +31,34 @@ LAYERS = {
 }
 
 
-def test_no_layer_is_left_out():
-    assert set(LAYERS) == set(backprop.layers.LAYERS)
+def test_no_layer_is_left_out_but_those_that_are_made_for_a_shape():
+    assert set(LAYERS) == {name for name, kind in backprop.layers.LAYERS.items() if not kind.examples}
+
+
+@pytest.mark.parametrize(
+    "text", ["1x3x3 conv2x2", "2x2x3 conv2x2,stride=2,padding=1,groups=2", "1x3x3 mean-pool2,stride=1"]
+)
+def test_every_form_of_convolution_and_mean_pooling_is_proven_for_small_images(text):
+    layer = read_network(text)[-1]
+    claims = prove_layer(layer, 1, math.prod(layer.input_shape))
+    assert not [str(claim) for claim in claims if not claim.holds]
+    assert {"input_factor", "vjp", "jvp"} <= {claim.what.split(": ")[1] for claim in claims}
+
+
+def test_a_convolution_whose_kernel_is_flipped_on_the_way_back_is_refuted(monkeypatch):
+    right = Convolution.vjp
+
+    def flipped(self, params, x, y, dy, **more):
+        return right(self, {**params, "W": params["W"][..., ::-1]}, x, y, dy, **more)
+
+    monkeypatch.setattr(Convolution, "vjp", flipped)
+    claims = prove_layer(read_network("1x3x3 conv2x1")[-1], 1, 9)
+    assert [claim.what.split(": ")[1] for claim in claims if claim.fault] == ["vjp"]
+
+
+def test_what_compares_symbols_with_each_other_is_declined_in_a_sentence():
+    with pytest.raises(UnderivableError, match=r"np\.equal is not among the functions"):
+        derive("pool", 3)
 
 
 @pytest.mark.parametrize("name", LAYERS)
