@@ -248,6 +248,10 @@ class Recurrent(Remembering[StatesT]):
         products = 2 * (t - 1) * h + t * d * (2 if input_needed else 1)
         return 2 * n * g * products + n * t * (g + self.back_flops * h)
 
+    def parts_flops(self, n: int, i: int, o: int) -> int:
+        """The same, with forward once more."""
+        return self.forward_flops(n, i, o) + self.vjp_flops(n, i, o, input_needed=True)
+
     def states_numbers(self, n: int) -> int:
         """The numbers of `States`."""
         return n * (self.tokens * (self.features + self.units + self.width) + self.units)
