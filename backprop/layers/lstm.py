@@ -149,14 +149,14 @@ class LSTM(Recurrent[Cells]):
         c += np.multiply(i, g, out=h)
         np.multiply(o, np.tanh(c, out=states.tanh_c[t]), out=h)
 
-    def slopes(self, states: Cells, t: int, out: Array | None = None) -> tuple[Array, ...]:
+    def slopes(self, states: Cells, steps: slice, out: Array | None = None) -> tuple[Array, ...]:
         """∂a/∂z ∘ (g, c, i, tanh c) (n, 4, h), ∂h/∂c = o (1 - tanh² c), and ∂c/∂c of the step before, f."""
-        a, tanh_c = states.a[t], states.tanh_c[t]
-        i, f, g, o = a.swapaxes(0, 1)
+        a, tanh_c = states.a[steps], states.tanh_c[steps]
+        i, f, g, o = np.moveaxis(a, 2, 0)
         own = np.empty_like(a) if out is None else out.reshape(a.shape)
         np.add(a, states.constants[2], out=own)
         own *= 1 - a
-        for part, other in zip(own.swapaxes(0, 1), (g, states.c[t], i, tanh_c), strict=True):
+        for part, other in zip(np.moveaxis(own, 2, 0), (g, states.c[steps], i, tanh_c), strict=True):
             part *= other
         of_cell = np.square(tanh_c)
         np.subtract(1, of_cell, out=of_cell)

@@ -25,6 +25,10 @@ from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.over_tokens import Remembering, tokens_of, whole
 
 
+_BLOCK = 2**15
+"""Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all of it in the cache."""
+
+
 @dataclass(frozen=True)
 class States:
     """What the steps have found: x (t, n, d), h (t + 1, n, h) with h[0] = 0, and room for δ (t, n, g)."""
@@ -88,8 +92,8 @@ class Recurrent(Remembering[StatesT]):
         """h[t + 1] from z_t."""
 
     @abstractmethod
-    def slopes(self, states: StatesT, t: int, out: Array | None = None) -> tuple[Array, ...]:
-        """The derivatives of step t, of which the first is as large as z and is written into `out`."""
+    def slopes(self, states: StatesT, steps: slice, out: Array | None = None) -> tuple[Array, ...]:
+        """The derivatives of these steps, of which the first is as large as z and is written into `out`."""
 
     @abstractmethod
     def pull(self, slopes: tuple[Array, ...], dh: Array, dc: Array, dz: Array) -> None:
@@ -109,9 +113,9 @@ class Recurrent(Remembering[StatesT]):
         z += params["b"]
         memory.h[0] = 0
         carried = np.empty_like(z[0])
-        for t in range(self.tokens):
+        for t, entered in enumerate(z):
             if t > 0:
-                z[t] += np.matmul(memory.h[t], params["U"], out=carried)
+                np.add(entered, np.matmul(memory.h[t], params["U"], out=carried), out=entered)
             self.step(memory, t)
         if self.sequence:
             out.reshape(len(x), *self.made)[...] = memory.h[1:].swapaxes(0, 1)
@@ -139,17 +143,23 @@ class Recurrent(Remembering[StatesT]):
         """δ (t, n, …, g) into `out`, from ∂/∂h of the steps dy (t or 1, n, …, h) that are outputs."""
         dh = dy[-1].copy()
         dc, many = np.zeros_like(dh), dh.ndim > 2
-        for t in reversed(range(self.tokens)):
-            slopes = self.slopes(states, t, None if many else out[t])
+        at_once = self._steps_at_once(len(states.x[0]))
+        for last in range(self.tokens, 0, -at_once):
+            steps = slice(max(0, last - at_once), last)
+            slopes = self.slopes(states, steps, None if many else out[steps])
             if many:  # covectors, (n, c, h), share the slopes (n, h) of their sample
-                slopes = tuple(slope[:, None] for slope in slopes)
-            self.pull(slopes, dh, dc, out[t])
-            if t > 0:
-                before = out[t].reshape(-1, self.width)
-                np.matmul(before, weights.T, out=dh.reshape(-1, self.units))
-                if self.sequence:
-                    dh += dy[t - 1]
+                slopes = tuple(slope[:, :, None] for slope in slopes)
+            for t in reversed(range(steps.start, steps.stop)):
+                self.pull(tuple(slope[t - steps.start] for slope in slopes), dh, dc, out[t])
+                if t > 0:
+                    before = out[t].reshape(-1, self.width)
+                    np.matmul(before, weights.T, out=dh.reshape(-1, self.units))
+                    if self.sequence:
+                        dh += dy[t - 1]
         return out
+
+    def _steps_at_once(self, n: int) -> int:
+        return max(1, _BLOCK // max(1, n * self.width))
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ḣ_t one step after another, from ż_t = ẋ_t W + ḣ_{t-1} U + x_t Ẇ + h_{t-1} U̇ + ḃ."""
@@ -164,7 +174,8 @@ class Recurrent(Remembering[StatesT]):
                 dz = dz + pushed[-1] @ params["U"]
             if dparams:
                 dz = dz + (states.x[t] @ dparams["W"] + states.h[t] @ dparams["U"] + dparams["b"])
-            pushed.append(self.push(self.slopes(states, t), dz, dc))
+            slopes = self.slopes(states, slice(t, t + 1))
+            pushed.append(self.push(tuple(slope[0] for slope in slopes), dz, dc))
         if not self.sequence:
             return np.broadcast_to(pushed[-1], (*rows, self.units))
         made: Array = np.stack(pushed, axis=-2)
@@ -261,7 +272,9 @@ class Recurrent(Remembering[StatesT]):
         if forward:
             step = n * self.width
             return max(ufunc_buffer_bytes(self.tokens * step, 1), step + ufunc_buffer_bytes(step, 1))
-        return max(5 * n * self.units, n * self.tokens * self.features)
+        besides = self.width + self.units if self.gates > 1 else 0
+        slopes = min(self.tokens, self._steps_at_once(n)) * n * besides
+        return max(slopes + 3 * n * self.units, n * self.tokens * self.features)
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """∂y/∂z with what a step takes of it, the memory, and ∂y/∂h where h is an output."""

@@ -97,9 +97,9 @@ class RNN(Recurrent[States]):
         """tanh z."""
         np.tanh(states.h[t + 1], out=states.h[t + 1])
 
-    def slopes(self, states: States, t: int, out: Array | None = None) -> tuple[Array, ...]:
+    def slopes(self, states: States, steps: slice, out: Array | None = None) -> tuple[Array, ...]:
         """1 - h²."""
-        slope = np.square(states.h[t + 1], out=out)
+        slope = np.square(states.h[1:][steps], out=out)
         return (np.subtract(1, slope, out=slope),)
 
     def pull(self, slopes: tuple[Array, ...], dh: Array, dc: Array, dz: Array) -> None:
