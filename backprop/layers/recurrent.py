@@ -132,8 +132,7 @@ class Recurrent(Remembering[StatesT]):
         np.matmul(before.T, flat[len(deltas[0]) :], out=dparams["U"])
         np.sum(flat, axis=0, out=dparams["b"])
         if dx is not None:
-            by_step = np.matmul(flat, params["W"].T).reshape(memory.x.shape)
-            self.split(dx)[...] = by_step.swapaxes(0, 1)
+            np.matmul(deltas.swapaxes(0, 1), params["W"].T, out=self.split(dx))
 
     def _by_step(self, dy: Array) -> Array:
         """∂L/∂h of every step that is an output: (t, n, h), or (1, n, h)."""
@@ -268,13 +267,13 @@ class Recurrent(Remembering[StatesT]):
         return n * (self.tokens * (self.features + self.units + self.width) + self.units)
 
     def call_numbers(self, n: int, *, forward: bool) -> int:
-        """Of `run` what comes from the last state, or the bias; of `back` what a step takes, or dX by steps."""
+        """Of `run` what comes from the last state, or the bias; of `back` the slopes, dh and dc."""
         if forward:
             step = n * self.width
             return max(ufunc_buffer_bytes(self.tokens * step, 1), step + ufunc_buffer_bytes(step, 1))
         besides = self.width + self.units if self.gates > 1 else 0
         slopes = min(self.tokens, self._steps_at_once(n)) * n * besides
-        return max(slopes + 3 * n * self.units, n * self.tokens * self.features)
+        return slopes + 3 * n * self.units
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """∂y/∂z with what a step takes of it, the memory, and ∂y/∂h where h is an output."""

@@ -55,8 +55,8 @@ def networks():
         "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 56),
         "mnist": (Network.mlp(784, 512, 10), 8),
         "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
-        "states": (Network.parse("14x14 rnn16,sequence 5"), 48),
-        "rows": (Network.parse("28x28 lstm32 10"), 8),
+        "states": (Network.parse("14x14 rnn16,sequence 5"), 128),
+        "rows": (Network.parse("28x28 lstm32 10"), 32),
         "tokens": (
             Network.parse("28x28 patches7 tokenwise32 positions attention,heads=4 mean-tokens 10"),
             24,
