@@ -171,6 +171,8 @@ class Recorder:
             return None, own
         return self._closed(call, words["k"], words["x"], formula("vjp", call.subject, words), "ni", dx), own
 
+    _vjp_by_parts = _vjp  # the parts are not seen one by one
+
     def _closed(self, call: Call, of: str, by: str, text: str, letters: str, array: Array) -> Array:
         """A derivative of the loss in closed form."""
         self._add(Derivative(of, by), "vjp", call.subject.name, text, letters, array)

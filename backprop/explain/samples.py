@@ -42,7 +42,8 @@ class Samples:
         # Either of both will do: a layer's output may have been written over its input, and then over that output.
         found = [samples for samples in (self._found(*pair) for pair in given) if samples is not None]
         # A derivative that reads neither is right whatever has been written over both.
-        reads = of_loss or call.form == "forward" or call.subject.reads_input or call.subject.reads_output
+        layer = call.subject
+        reads = isinstance(layer, Loss) or call.form == "forward" or layer.reads_input or layer.reads_output
         if not given or not (found or reads):
             return
         self.now = found[0] if found else []

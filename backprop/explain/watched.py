@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from backprop.arrays import DType
 from backprop.layers import Layer
+from backprop.layers.base import Planned
 from backprop.losses import Loss
 from backprop.network import Network
 
@@ -27,6 +28,7 @@ _LAYER_FORMS = (
     "input_factor",
     "parameter_factors",
     "vjp",
+    "vjp_by_parts",
     "jvp",
 )
 _LOSS_FORMS = ("value", "sample_values", "gradient", "value_and_gradient")
@@ -36,17 +38,19 @@ _LOSS_FORMS = ("value", "sample_values", "gradient", "value_and_gradient")
 class Call:
     """One call of a layer's or the loss's form, not yet made.
 
-    position: of the layer; of the loss, the number of layers before it. arguments: by the names of the form.
+    position: of the layer; of the loss, the number of layers before it. arguments: by the names of the form. planned:
+    what is called instead of the layer, where the layer was planned for the batch.
     """
 
     position: int
     subject: Layer | Loss
     form: str
     arguments: dict[str, Any]
+    planned: Planned | None = None
 
     def make(self) -> Any:
         """Make the call with the arguments as they are."""
-        return getattr(self.subject, self.form)(**self.arguments)
+        return getattr(self.planned or self.subject, self.form)(**self.arguments)
 
 
 Around = Callable[[Call], Any]
@@ -66,15 +70,26 @@ def watched(network: Network, around: Around) -> Network:
 class _StandIn:
     """Looks like what it stands for, to `isinstance` too, and hands its forms to `around`."""
 
-    def __init__(self, subject: Layer | Loss, position: int, forms: tuple[str, ...], around: Around) -> None:
+    def __init__(
+        self,
+        subject: Layer | Loss,
+        position: int,
+        forms: tuple[str, ...],
+        around: Around,
+        planned: Planned | None = None,
+    ) -> None:
         self._subject, self._position, self._forms, self._around = subject, position, forms, around
+        self._planned = planned
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # what isinstance asks where the type itself says no
         return type(self._subject)
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._subject, name)
+        subject = (
+            self._planned if self._planned is not None and hasattr(self._planned, name) else self._subject
+        )
+        value = getattr(subject, name)
         return functools.partial(self._call, name, value) if name in self._forms else value
 
     def __repr__(self) -> str:
@@ -82,19 +97,19 @@ class _StandIn:
 
     def _call(self, form: str, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         arguments = inspect.signature(method).bind(*args, **kwargs).arguments
-        return self._around(Call(self._position, self._subject, form, dict(arguments)))
+        return self._around(Call(self._position, self._subject, form, dict(arguments), self._planned))
 
 
 class _LayerStandIn(_StandIn):
-    """What a layer calls by itself, or keeps in buffers, is watched as the form that it stands for."""
+    """A layer, or what it has planned for a batch: its calls are those of the layer."""
 
     def planned(self, n: int, dtype: DType) -> _LayerStandIn:
-        """Without buffers, in which the layer would call its forms unseen."""
-        return self
-
-    def vjp_by_parts(self, *args: Any, **kwargs: Any) -> Any:
-        """The parts are not seen one by one: what they give is that of `vjp`."""
-        return self.vjp(*args, **kwargs)
+        """The same with the layer's buffers; of symbols without them."""
+        layer = cast(Layer, self._subject)
+        planned = layer if dtype.hasobject else layer.planned(n, dtype)
+        if planned is layer:
+            return self
+        return _LayerStandIn(layer, self._position, self._forms, self._around, planned)
 
 
 class _LossStandIn(_StandIn):

@@ -171,9 +171,8 @@ class Normalisation(Layer):
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """x - mean, h, and four arrays of the way back, or three without the mean."""
-        return ((6 if self.centred else 5) * n * o + 6 * self._groups(n)) * itemsize + ufunc_buffer_bytes(
-            n * o, itemsize
-        )
+        numbers = (6 if self.centred else 5) * n * o + 6 * self._groups(n)
+        return numbers * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """One for every output."""

@@ -163,7 +163,7 @@ class Recurrent(Remembering[StatesT]):
             dz = dz.copy()
         shape = np.broadcast_shapes(dz.shape[1:-1], (len(x),))
         dc = np.zeros_like(x, shape=(*shape, self.units))
-        pushed = []
+        pushed: list[Array] = []
         for t in range(self.tokens):
             carried = dz[t] + pushed[-1] @ params["U"] if pushed else dz[t]
             pushed.append(self.push(self.slopes(states, t), carried, dc))

@@ -26,6 +26,8 @@ LADDER = ladder()
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_what_a_strategy_recomputes_is_shown_once_and_in_its_shape(scenario, by_sample):
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample("float64")
+    if by_sample and any(layer.couples_samples for layer in network.layers):
+        pytest.skip("a sample by itself is not what it is in its batch")
     got = trace(Checkpointed(by_sample), network, params, batch)
     values = network.activations(params, batch.inputs)
     for name, value in zip(got.names.values[1:], values[1:], strict=True):
@@ -85,7 +87,7 @@ def test_no_reason_is_given_for_a_jacobian_of_which_nothing_is_known():
     network = NETWORKS["layer-norm"]
     params, batch = sample(network, n=2)
     text = render_text(explain(network, params, batch, ["full-jacobian"]))
-    block = text.split("∂a₁/∂z₁: the formula of outside-layer-norm")[1][:200]
+    block = text.split("∂a₂/∂z₁: the formula of outside-layer-norm")[1][:200]
     assert "diagonal" not in block
 
 

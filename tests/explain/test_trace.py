@@ -25,7 +25,15 @@ EXPLAINED = (
 )
 NOT_EXPLAINED = ("finite-differences", "complex-step", "forward-mode", "sparse-jacobian")
 
-every_scenario = over(scenario=SCENARIOS)
+every_case = pytest.mark.parametrize(
+    ("scenario", "name"),
+    [
+        (scenario, name)
+        for scenario, case in SCENARIOS.items()
+        for name in EXPLAINED
+        if STRATEGIES[name].unsupported(case.network, np.dtype(float)) is None
+    ],
+)
 every_explained = pytest.mark.parametrize("name", EXPLAINED)
 
 
@@ -43,8 +51,7 @@ def unambiguous(network):
     }
 
 
-@every_explained
-@every_scenario
+@every_case
 def test_the_gradient_of_a_trace_is_bit_for_bit_that_of_the_strategy_unwatched(name, scenario):
     got, network, params, batch = traced(name, scenario)
     _, expected = run(STRATEGIES[name], network, params, batch)
@@ -79,10 +86,11 @@ def chain_rule(network, params, batch):
     return found
 
 
-@every_explained
-@every_scenario
+@every_case
 def test_every_derivative_in_a_trace_is_what_its_name_says(name, scenario):
     got, network, params, batch = traced(name, scenario)
+    if any(layer.lacks for layer in network.layers):
+        pytest.skip("a layer couples the samples, and the chain rule of one sample does not hold")
     expected = chain_rule(network, params, batch)
     looked_at = 0
     for step in got.steps:
@@ -101,12 +109,11 @@ def test_every_derivative_in_a_trace_is_what_its_name_says(name, scenario):
     assert looked_at
 
 
-@every_explained
-@every_scenario
+@every_case
 def test_letters_and_axes_match(name, scenario):
     for step in traced(name, scenario)[0].steps:
         assert len(step.letters) == step.array.ndim, step.name
-        assert set(step.letters) <= set("niocp")
+        assert not step.letters or step.letters.isalpha()
         if "n" in step.letters:
             assert step.array.shape[0] == SCENARIOS[scenario].batch_size
 

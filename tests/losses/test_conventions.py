@@ -46,6 +46,19 @@ def test_a_single_output_has_the_label_itself_for_its_target():
     assert (BINARY.label_classes(1), BINARY.label_classes(3), HINGE.label_classes(1)) == (2, 3, 1)
 
 
+def test_the_huber_loss_is_half_of_the_squared_error_near_the_targets_and_a_line_beyond():
+    huber = make_loss("huber")
+    assert huber.value(OUTPUTS, LABELS) == pytest.approx(HALF.value(OUTPUTS, LABELS), rel=1e-15)
+    far, labels = np.array([[4.0, -3.0, 0.5], [1.0, 2.0, 0.0]]), np.array([0, 1])
+    errors = [[3.0, -3.0, 0.5], [1.0, 1.0, 0.0]]
+    sums = [(3 - 0.5) + (3 - 0.5) + 0.125, 0.5 + 0.5]
+    assert huber.sample_values(far, labels).tolist() == sums
+    np.testing.assert_array_equal(2 * huber.gradient(far, labels), np.clip(errors, -1, 1))
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.functional.huber_loss(torch.tensor(far), torch.eye(3, dtype=torch.float64)[[0, 1]])
+    assert huber.value(far, labels) == pytest.approx(3 * float(theirs), rel=1e-15)
+
+
 def test_the_hinge_loss_is_that_of_weston_and_watkins():
     # 1 + y[c] - y[label] over the other classes
     terms = [(0.3 + 0.5), (1.2 + 1.4)]

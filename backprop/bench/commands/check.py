@@ -33,7 +33,7 @@ EXAMPLES = """
   backprop check mine.py:gradient
   backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
   backprop check package.module:function --dtype float32 --json
-  backprop check exercise.ipynb                 the top level computes loss, and dW1, dh, ... for its variables
+  backprop check exercise.ipynb         no function: dW1, dh, ... at top level
   backprop check mine.py:gradient --trace       what the value of each line is
   backprop check mine.py:gradient --format concise
 """
@@ -118,7 +118,7 @@ def check(
             metavar="FORMAT",
             show_default="text",
             help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
-            "it; github: annotations of a workflow; html: a page of the backward pass.",
+            "it; github: annotations of a workflow; html: a page of the backward pass, or of a script's variables.",
         ),
     ] = None,
     fresh: Fresh = False,

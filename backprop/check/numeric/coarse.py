@@ -5,6 +5,8 @@
 Every quotient of such a function is hidden by the rounding of its values. Along many random directions the rounding
 is a different one each time, so that the mean square of what is left is known: how far the gradient is off, as a
 share of its norm. How large the noise is follows from that combination of the three steps in which h and h³ vanish.
+A kink within the steps is off by as much, and is seen in f(x + δ) + f(x - δ) - 2 f(x), which then falls as h and not
+as h².
 """
 
 from __future__ import annotations
@@ -31,12 +33,16 @@ _SLOPE = np.linalg.pinv(_POWERS)[0]
 """The weights (3,) of the three steps that leave the slope of what is left."""
 _NOISE = np.array([0.0625, -0.625, 1.0])
 """Those in which h and h³ vanish."""
+_KINK = np.linalg.pinv(np.stack([_STEPS, _STEPS**2], axis=1))[0] / 2
+"""The weights (3,) of the three steps that leave what a kink does to a slope."""
+_BEYOND = 4.0
+"""Times the mean square of what kinks do: more than that is none of theirs."""
 _FAR = 32.0
 """Roundings of the format: a right gradient computed in it may be off by as much of its norm."""
 _SURE = 6.0
 """Times the mean square that noise leaves: what it leaves by chance in fewer than one of a million."""
-_NEARER, _FALLS = 0.25, 0.7
-"""Of the longest step: one by which an error is seen again, and how much of it, as it would not be of kinks."""
+_NEARER, _FALLS = 0.25, 0.85
+"""Of the longest step: one by which an error is seen again, and how much of it; a structure in between has less."""
 _UPPER = 3.0
 """Times the mean square of 24 directions: what the true one is below, but for one case in ten thousand."""
 
@@ -58,7 +64,7 @@ def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> lis
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the gradient is off by and the slopes, both as mean squares along directions, beside those of noise.
+    """What the gradient is off by, beside what noise and kinks leave of it: mean squares along directions.
 
     slopes (k,): along `directions` (k, size).
     """
@@ -67,6 +73,12 @@ class _Seen:
     slopes: Array
     off: float
     noise: float
+    kinks: float
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is off by more than noise and kinks explain."""
+        return self.off > max(_SURE * self.noise, _BEYOND * self.kinks)
 
     @property
     def size(self) -> float:
@@ -89,12 +101,9 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
     seen, allowed = _look(check, name, 1.0), _FAR * form.eps
     if seen is None:
         return verdict
-    if seen.off > _SURE * seen.noise and seen.error > allowed:
+    if seen.is_off and allowed < seen.error < np.inf:
         nearer = _look(check, name, _NEARER)
-        is_same = (
-            nearer is not None and nearer.off > _SURE * nearer.noise and nearer.error > _FALLS * seen.error
-        )
-        if not is_same:  # kinks within a step are fewer in a shorter one
+        if nearer is None or not nearer.is_off or nearer.error < _FALLS * seen.error:
             return verdict
         slack = 4 * np.sqrt(seen.noise) + allowed / 4 * np.abs(seen.slopes)
         tensor = replace(verdict.tensor, verdict="wrong", error=seen.error, tolerance=allowed)
@@ -114,24 +123,26 @@ def _look(check: DirectionalCheck, name: str, factor: float) -> _Seen | None:
         return None
     got = check.claimed[0, places].astype(np.float64)
     longest = factor * _LONGEST * check.scales.own[places]
-    directions, changes, left = _measured(function, places, got, longest)
+    directions, changes, left, even = _measured(function, places, got, longest)
     if not np.all(np.isfinite(left)):
         return None
     noise = float(np.mean((left @ _NOISE) ** 2)) * float(_SLOPE @ _SLOPE) / float(_NOISE @ _NOISE)
-    return _Seen(directions, changes @ _SLOPE, float(np.mean((left @ _SLOPE) ** 2)), noise)
+    off, kinks = (float(np.mean(each**2)) for each in (left @ _SLOPE, even @ _KINK))
+    return _Seen(directions, changes @ _SLOPE, off, noise, kinks)
 
 
 def _measured(
     function: FunctionOracle, places: Array, got: Array, longest: Array
-) -> tuple[Array, Array, Array]:
-    """Directions (k, size); for each the differences of the function (k, 3), and what `got` leaves of them (k, 3).
+) -> tuple[Array, Array, Array, Array]:
+    """Directions (k, size); for each half the differences of the function (k, 3), what `got` leaves of them (k, 3),
+    and the second differences (k, 3).
 
     Those that the format does not hold are moved to numbers that it holds.
     """
     rng = np.random.default_rng(0)
     signs = rng.choice((-1.0, 1.0), (_DIRECTIONS, len(places)))
     directions = signs * rng.uniform(0.5, 1.5, signs.shape) * longest
-    changes, left = np.full((2, _DIRECTIONS, len(_STEPS)), np.nan)
+    changes, left, even = np.full((3, _DIRECTIONS, len(_STEPS)), np.nan)
     for j, direction in enumerate(directions):
         for k, step in enumerate(_STEPS):
             up, down = function.point.copy(), function.point.copy()
@@ -139,6 +150,7 @@ def _measured(
             up = function.as_given(up)
             down[places] -= up[places] - down[places]
             down = function.as_given(down)
-            changes[j, k] = float(function.at(up)[0] - function.at(down)[0]) / 2
+            above, below = float(function.at(up)[0]), float(function.at(down)[0])
+            changes[j, k], even[j, k] = (above - below) / 2, above + below - 2 * float(function.value[0])
             left[j, k] = changes[j, k] - float(got @ (up - down)[places].astype(np.float64)) / 2
-    return directions, changes, left
+    return directions, changes, left, even

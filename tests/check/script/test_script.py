@@ -192,6 +192,26 @@ def test_a_wrong_script_is_told_with_its_line(source, line):
     assert named(found) == [line]
 
 
+LARGE = """import numpy as np
+rng = np.random.default_rng(0)
+x, W1, W2 = rng.standard_normal((30, 3)), rng.standard_normal((3, 20)), rng.standard_normal((20, 2))
+z = x @ W1
+h = np.tanh(z)
+loss = np.sum((h @ W2) ** 2) / 30
+dh = 2 * h @ W2 @ W2.T / 30
+dz = dh * (1 - h)
+dW1 = x.T @ dz * 2
+"""
+
+
+def test_after_a_wrong_value_of_many_entries_later_lines_are_found_as_well():
+    found = check(LARGE)
+    assert named(found) == ["dz = dh * (1 - h)", "dW1 = x.T @ dz * 2"]
+    assert found.lines[1].kind == "constant-factor"
+    assert any("for the values that the wrong lines before it have given" in note for note in found.notes)
+    assert check(LARGE.replace("(1 - h)", "(1 - h**2)").replace(" * 2\n", "\n")).ok
+
+
 @pytest.mark.parametrize(("slip", "lines"), [("h**2", []), ("h", ["dW = x.T @ (dh * (1 - h))"])])
 def test_tensors_of_pytorch_are_checked_beside_autograd(slip, lines):
     pytest.importorskip("torch", reason="the extra peers brings it")

@@ -29,6 +29,7 @@ CASES = {
     "half-squares": {"activation": "silu", "output": "sigmoid", "loss": "half-squared-error"},
     "binary": {"activation": "softplus", "loss": "binary-cross-entropy"},
     "hinge": {"activation": "leaky-relu", "loss": "hinge"},
+    "huber": {"activation": "silu", "loss": "huber"},
     "no-bias": {"bias": False},
     "deep": {"sizes": (2, 3, 3, 2), "activation": "tanh", "n": 3},
     "one-sample": {"n": 1},
