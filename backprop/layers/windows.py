@@ -21,8 +21,8 @@ from backprop.layers.base import NoParameters, Shape
 
 Slices = tuple[slice, slice]
 
-BLOCK_BYTES = 1 << 19
-"""Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
+BLOCK_BYTES = 1 << 20
+"""Bytes of the patches of a block of samples: in a second-level cache of 2 MB they stay until they are multiplied."""
 
 _INDEX_BYTES = np.dtype(np.intp).itemsize
 
