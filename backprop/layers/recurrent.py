@@ -24,9 +24,8 @@ from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.over_tokens import Remembering, tokens_of, whole
 
-
 _BLOCK = 2**15
-"""Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all of it in the cache."""
+"""Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all in the cache."""
 
 
 @dataclass(frozen=True)

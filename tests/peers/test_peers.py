@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from tables import DTYPES, PEERS
+from tables import DTYPES, PEERS, as_read_by
 
 import backprop
 from backprop.errors import UnavailableError
