@@ -133,6 +133,12 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     """
     n, dtype = len(batch.inputs), params.dtype
     strategy.check_supported(network, dtype)
+    for layer in network.layers:
+        if layer.entered_numbers():
+            raise UnsupportedError(
+                f"The layer {layer.name} cannot be explained: its parameters enter through values inside the layer "
+                "that have no name; expected layers whose outputs follow from their parameters at once."
+            )
     recorder = Recorder(network, params, batch)
     seen = watched(network, recorder)
     loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
