@@ -133,12 +133,6 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     """
     n, dtype = len(batch.inputs), params.dtype
     strategy.check_supported(network, dtype)
-    for layer in network.layers:
-        if layer.entered_numbers():
-            raise UnsupportedError(
-                f"The layer {layer.name} cannot be explained: its parameters enter through values inside the layer "
-                "that have no name; expected layers whose outputs follow from their parameters at once."
-            )
     recorder = Recorder(network, params, batch)
     seen = watched(network, recorder)
     loss, gradient = strategy.value_and_gradient(strategy.prepare(seen, n, dtype), params, batch)
@@ -148,6 +142,12 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
             "at once; expected all of them or one."
         )
     missing = recorder.missing()
+    inside = [layer.name for layer in network.layers if layer.entered_numbers()]
+    if missing is not None and inside:
+        raise UnsupportedError(
+            f"The layer {inside[0]} cannot be explained by {strategy.name}: its parameters enter through values inside "
+            "the layer that have no name; expected layers whose outputs follow from their parameters at once."
+        )
     if missing is not None:
         raise UnsupportedError(
             f"The strategy {strategy.name} cannot be explained: it does not compute {missing} with NumPy from the "
