@@ -146,7 +146,7 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     if missing is not None and inside:
         raise UnsupportedError(
             f"The layer {inside[0]} cannot be explained by {strategy.name}: its parameters enter through values inside "
-            "the layer that have no name; expected layers whose outputs follow from their parameters at once."
+            "it that have no name; expected layers whose outputs follow from their parameters at once."
         )
     if missing is not None:
         raise UnsupportedError(
