@@ -145,8 +145,8 @@ def trace(strategy: Strategy[Any], network: Network, params: Parameters, batch: 
     inside = [layer.name for layer in network.layers if layer.entered_numbers()]
     if missing is not None and inside:
         raise UnsupportedError(
-            f"The layer {inside[0]} cannot be explained by {strategy.name}: its parameters enter through values inside "
-            "it that have no name; expected layers whose outputs follow from their parameters at once."
+            f"The layer {inside[0]} cannot be explained by {strategy.name}: its parameters enter through values "
+            "inside it that have no name; expected layers whose outputs follow from their parameters at once."
         )
     if missing is not None:
         raise UnsupportedError(
