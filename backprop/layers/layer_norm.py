@@ -32,6 +32,8 @@ class LayerNorm(OverFeatures):
     shape: Shape
 
     name: ClassVar[str] = "layer-norm"
+    forward_flops_per_number: ClassVar[int] = 7
+    dx_flops_per_number: ClassVar[int] = 9
     examples: ClassVar[tuple[str, ...]] = ("3x4 layer-norm",)
 
     @property

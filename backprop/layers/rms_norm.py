@@ -32,6 +32,8 @@ class RMSNorm(OverFeatures):
     shape: Shape
 
     name: ClassVar[str] = "rms-norm"
+    forward_flops_per_number: ClassVar[int] = 4
+    dx_flops_per_number: ClassVar[int] = 6
     examples: ClassVar[tuple[str, ...]] = ("3x4 rms-norm",)
     centred: ClassVar[bool] = False
 
