@@ -3,6 +3,7 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+LOWEST = .venv-lowest
 # Compiled modules are kept whatever the environment says: tests start hundreds of processes of this package.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,6 +26,7 @@ lint: $(VENV)/installed-report+test+lint
 reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
+	$(BIN)/python -m backprop.bench.parts --out results/reference/parts.md
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 
@@ -48,12 +50,14 @@ parts = $(subst +, ,$*)
 groups = $(addprefix --group ,$(wordlist 2,9,$(parts)))
 comma := ,
 
-# The tests with the lowest versions that pyproject.toml allows: they prove that these are right.
-lowest: LOWEST = .venv-lowest
-lowest:
+$(LOWEST)/installed: pyproject.toml
 	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet uv
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[report]' --group test
+	touch $@
+
+# The tests with the lowest versions that pyproject.toml allows: they prove that these are right.
+lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/backprop --help > /dev/null
 	$(LOWEST)/bin/backprop predict > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
@@ -61,4 +65,4 @@ lowest:
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(LOWEST) build

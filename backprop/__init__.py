@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backprop.check.gradient import check_gradient, check_step
     from backprop.check.jvp import check_jvp
     from backprop.check.network.door import check_network
+    from backprop.check.script.door import check_script
     from backprop.check.vjp import check_vjp
     from backprop.errors import BackpropError
     from backprop.legend import LEGEND
@@ -44,6 +45,7 @@ __all__ = [
     "check_gradient",
     "check_jvp",
     "check_network",
+    "check_script",
     "check_step",
     "check_vjp",
     "find_strategy",
@@ -56,6 +58,7 @@ _MODULES = {
     "check.gradient": ("check_gradient", "check_step"),
     "check.jvp": ("check_jvp",),
     "check.network.door": ("check_network",),
+    "check.script.door": ("check_script",),
     "check.vjp": ("check_vjp",),
     "errors": ("BackpropError",),
     "legend": ("LEGEND",),

@@ -22,10 +22,10 @@ from backprop.layers import Layer, Linear, Shape, find_layer
 
 NETWORKS: dict[str, str] = {
     "lenet": "1x28x28 conv5x6,padding=2 relu pool2 conv5x16 relu pool2 120 relu 84 relu 10",
-    "rows-lstm": "28x28 lstm64 10",
-    "patches-attention": "28x28 patches7 tokenwise64 attention,heads=4 relu mean-tokens 10",
     "mlp-bn": "784 256 batch-norm relu 256 batch-norm relu 10",
     "resmlp-ln": "784 128 residual(layer-norm 128 gelu 128) residual(layer-norm 128 gelu 128) layer-norm 10",
+    "rows-lstm": "28x28 lstm64 10",
+    "patches-attention": "28x28 patches7 tokenwise64 positions residual(attention,heads=4) relu mean-tokens 10",
 }
 """Networks that are known by a name, with the text of their layers."""
 

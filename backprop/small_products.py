@@ -5,7 +5,8 @@
 Before OpenBLAS multiplies, it copies both matrices into packed blocks; of a batch of 8 that takes longer than the
 product itself. For processors with AVX-512 it has kernels that multiply matrices as they lie in memory, and uses them
 where at most a million products are summed. In blocks of so many rows both products of a batch of 8 to 32 take 0.6 to
-0.9 of the time of the whole ones, in float32 and float64.
+0.9 of the time of the whole ones, in float32 and float64. Rows that are gathered lie together: of those larger blocks
+are multiplied, in tiles of 64 columns.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from backprop.layers.base import Planned
 _LARGEST_PRODUCT = 10**6
 """The most products that OpenBLAS sums without packing (`sgemm_small_kernel_permit_skylakex.c`)."""
 
-_LARGEST_BATCH = 32
-"""In a larger batch every packed number is multiplied often enough."""
+_LARGEST_BATCH, _LARGEST_TILED_BATCH = 64, 128
+"""In a larger batch every packed number is multiplied often enough. Tiles need fewer sums than whole rows."""
 
 _BLOCK_BYTES = 3 * 2**16
 """48 pages of memory: the kernels go down the rows of a block again and again, and a processor keeps the addresses of
@@ -32,6 +33,9 @@ _BLOCK_BYTES = 3 * 2**16
 
 _FEWEST_ROWS = 40
 """Fewer rows take longer to begin than they save."""
+
+_COLUMNS = 64
+"""Fewer columns are multiplied below the processor's speed."""
 
 LARGEST_THREADED_BATCH = 8
 """Blocks are multiplied by one thread: beyond this batch several threads multiply all rows in less time."""
@@ -49,10 +53,8 @@ def buffer_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 def unpacked_rows(layer: Linear, n: int) -> int | None:
     """The most rows of W that are multiplied without packing for a batch of n; None where that does not pay."""
-    largest = _LARGEST_BATCH if blas.threads() == 1 else LARGEST_THREADED_BATCH
     rows = _LARGEST_PRODUCT // (n * layer.outputs)
-    pays = 1 < n <= largest and rows >= _FEWEST_ROWS and blas.leaves_small_products_unpacked()
-    return rows if pays else None
+    return rows if rows >= _FEWEST_ROWS and _is_small(n, _LARGEST_BATCH) else None
 
 
 def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
@@ -63,6 +65,26 @@ def _can_pay(layer: Layer, n: int, itemsize: int) -> TypeGuard[Linear]:
 
 def _block_rows(layer: Linear, n: int, itemsize: int) -> int:
     return min(unpacked_rows(layer, n) or layer.inputs, _BLOCK_BYTES // (layer.outputs * itemsize))
+
+
+def tile_rows(layer: Linear, n: int) -> int | None:
+    """The most rows that `multiply_in_tiles` leaves unpacked for a batch of n; None where that does not pay."""
+    pays = layer.outputs % _COLUMNS == 0 and _is_small(n, _LARGEST_TILED_BATCH)
+    return _LARGEST_PRODUCT // (n * _COLUMNS) if pays else None
+
+
+def _is_small(n: int, largest: int) -> bool:
+    """Whether the products of a batch of n are packed at a cost, and need not be."""
+    if blas.threads() > 1:
+        largest = LARGEST_THREADED_BATCH
+    return 1 < n <= largest and blas.leaves_small_products_unpacked()
+
+
+def multiply_in_tiles(left: Array, right: Array, *, out: Array) -> None:
+    """left right into `out`; what OpenBLAS would pack, some columns of the contiguous `right` and `out` at a time."""
+    if left.size * right.shape[1] > _LARGEST_PRODUCT:
+        right, out = (one.reshape(len(one), -1, _COLUMNS).swapaxes(0, 1) for one in (right, out))
+    np.matmul(left, right, out=out)
 
 
 def blocks(count: int, rows: int) -> Iterator[slice]:
@@ -97,7 +119,7 @@ class SmallProducts:
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""

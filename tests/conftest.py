@@ -5,25 +5,33 @@ from __future__ import annotations
 import gc
 import os
 import signal
-from collections.abc import Iterator
 
 import pytest
+from threadpoolctl import threadpool_limits
+
+from backprop.bench.threads import thread_variables
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: the commands that tests start would inherit deafness to Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Tests compile each function of JAX for one call, which no optimization makes up for.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set up the libraries for tests; a run of the benchmark comes by here, too, and measures them as they are."""
+    if config.getoption("benchmark_only"):
+        return
+    # Two workers of pytest share the cores: threads of a BLAS would only wait for each other, at full load.
+    os.environ.update(thread_variables(1))
+    threadpool_limits(1)
+    # Tests compile each function of JAX for one call, which no optimization makes up for.
+    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick_collector() -> Iterator[None]:
-    """Spare the collector, which many tests call, the thousands of objects of pytest and its plugins."""
+@pytest.fixture(scope="module", autouse=True)
+def quick_collector() -> None:
+    """Spare the collector, which many tests call, the objects of pytest and of what other modules have imported."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:

@@ -198,7 +198,9 @@ SCENARIOS = {
         Scenario("convolutions", "1x6x6 conv3x2 relu pool2 conv2x3,padding=1 tanh mean-pool2 3"),
         Scenario("strides", "2x6x5 conv3x2x4,stride=2,padding=1,groups=2 tanh max-pool2,stride=1 3"),
         Scenario("rows", "1x4x3 lstm3,sequence tanh rnn2 3"),
-        Scenario("patches", "4x4 patches2 tokenwise4 attention,heads=2 relu mean-tokens 3"),
+        Scenario(
+            "patches", "4x4 patches2 tokenwise4 positions residual(attention,heads=2) relu mean-tokens 3"
+        ),
         Scenario("words", "3 embedding4x2 attention,causal,key=3 mean-tokens 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),

@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, anywhere, and prints the outputs that are stored in it."""
+"""The notebooks run from top to bottom, anywhere, and print the outputs that are stored in them."""
 
 import re
 import warnings
@@ -13,21 +13,28 @@ for package in ("nbformat", "nbclient", "ipykernel", "matplotlib"):
 
 import nbformat  # noqa: E402
 
+EXERCISE = NOTEBOOK.parent / "docs" / "tutorial" / "exercise.ipynb"
+
+
+@pytest.fixture(scope="module", params=[NOTEBOOK, EXERCISE], ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
 
 @pytest.fixture(scope="module")
-def kept():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def kept(path):
+    return nbformat.read(path, as_version=4)
 
 
 @pytest.fixture(scope="module")
-def executed(tmp_path_factory):
+def executed(path, tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Jupyter's own parts
-        return execute(NOTEBOOK, tmp_path_factory.mktemp("elsewhere"))
+        return execute(path, tmp_path_factory.mktemp("elsewhere"))
 
 
 def test_it_runs_outside_of_the_repository_and_prints_what_is_kept(kept, executed):
-    """Where it does not: `python tools/execute_notebook.py`, after a look at what has changed."""
+    """Where it does not: `python tools/execute_notebook.py [NOTEBOOK]`, after a look at what has changed."""
     assert printed(executed) == printed(kept)
 
 
@@ -35,7 +42,8 @@ def test_every_cell_has_been_executed_in_order(kept):
     assert [cell.execution_count for cell in code(kept)] == list(range(1, len(code(kept)) + 1))
 
 
-def test_it_leads_from_one_neuron_to_the_exercise(kept):
+def test_it_leads_from_one_neuron_to_the_exercise():
+    kept = nbformat.read(NOTEBOOK, as_version=4)
     headings = re.findall(r"^## .*", "\n".join(cell.source for cell in kept.cells), re.MULTILINE)
     assert [heading[3:5] for heading in headings] == ["1.", "2.", "3.", "4.", "5.", "6."]
     shown = [text for cell in printed(kept) for text in cell]

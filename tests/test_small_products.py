@@ -6,7 +6,14 @@ from tables import DTYPES
 
 from backprop import blas
 from backprop.layers import Linear, ReLU
-from backprop.small_products import SmallProducts, blocks, buffer_bytes, in_blocks
+from backprop.small_products import (
+    SmallProducts,
+    blocks,
+    buffer_bytes,
+    in_blocks,
+    multiply_in_tiles,
+    tile_rows,
+)
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 
@@ -45,7 +52,8 @@ def test_a_layer_in_blocks_has_the_outputs_and_gradients_of_the_whole_one(unpack
 WHOLE = {
     "a sample": (Linear(784, 512), 1),
     "a product that is small itself": (Linear(784, 512), 2),
-    "a batch that packs little": (Linear(784, 512), 33),
+    "a batch that packs little": (Linear(784, 128), 65),
+    "a batch that leaves few rows": (Linear(784, 512), 64),
     "rows that are too long": (Linear(784, 4096), 8),
     "another layer": (ReLU(), 8),
 }
@@ -64,6 +72,22 @@ def test_a_layer_stays_whole_beside_threads_and_on_processors_without_such_kerne
     assert [isinstance(in_blocks(layer, n, F64), SmallProducts) for n in (8, 16)] == [True, False]
     monkeypatch.setattr(blas, "leaves_small_products_unpacked", lambda: False)
     assert in_blocks(layer, 8, F64) is layer
+
+
+@pytest.mark.parametrize(("n", "i", "o"), [(32, 200, 512), (3, 7, 64)])
+def test_a_product_in_tiles_is_the_whole_one_in_both_directions(n, i, o):
+    rng = np.random.default_rng(n)
+    x, rows, dy = rng.standard_normal((n, i)), rng.standard_normal((i, o)), rng.standard_normal((n, o))
+    for left, right in ((x, rows), (x.T, dy)):
+        out = np.full((len(left), o), np.nan)
+        multiply_in_tiles(left, right, out=out)
+        np.testing.assert_allclose(out, left @ right, rtol=1e-12, atol=1e-12)
+
+
+def test_tiles_need_a_batch_that_is_packed_and_columns_that_divide_evenly(unpacked):
+    assert tile_rows(Linear(784, 512), 32) == 488
+    assert tile_rows(Linear(784, 500), 32) is None
+    assert tile_rows(Linear(784, 512), 129) is None
 
 
 @pytest.mark.parametrize(("count", "rows"), [(784, 48), (48, 48), (49, 48), (1, 5), (7, 1)])

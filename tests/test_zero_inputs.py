@@ -11,7 +11,14 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
-from backprop.zero_inputs import SMALLEST_BATCH_OF_ENTRIES, Entries, Gathered, ZeroInputs, most_often
+from backprop.zero_inputs import (
+    Entries,
+    Gathered,
+    ZeroInputs,
+    buffer_bytes,
+    most_often,
+    smallest_batch_of_entries,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +29,7 @@ def one_thread(monkeypatch):
 
 INPUTS = 512
 NETWORK = backprop.Network.mlp(INPUTS, 384, 5)
-LARGE = SMALLEST_BATCH_OF_ENTRIES + 77
+LARGE = smallest_batch_of_entries(4) + 77
 
 
 def make_batch(rng: np.random.Generator, n: int, share: float, dtype: str) -> backprop.Batch:
@@ -64,7 +71,7 @@ def test_the_gradient_equals_the_dense_one_for_every_share_of_zeros_and_leaves_n
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("n", [SMALLEST_BATCH_OF_ENTRIES - 1, LARGE, 600])
+@pytest.mark.parametrize("n", [smallest_batch_of_entries(8) - 1, LARGE, 600])
 def test_inputs_used_rarely_add_what_they_do_in_the_dense_product(n, dtype):
     """600 samples are more than a byte counts, and more than are added to z at a time."""
     rng = np.random.default_rng(5)
@@ -95,10 +102,12 @@ def test_of_a_large_batch_the_inputs_of_few_samples_are_entries_and_those_of_man
     assert plan.layers[0]._gathered._x.shape == (n, 110 + 1)
 
 
-def test_small_batches_have_no_entries():
-    for n in (SMALLEST_BATCH_OF_ENTRIES - 1, SMALLEST_BATCH_OF_ENTRIES):
-        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype("float32"))
-        assert (plan.layers[0]._entries is None) == (n < SMALLEST_BATCH_OF_ENTRIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_small_batches_have_no_entries(dtype):
+    smallest = smallest_batch_of_entries(np.dtype(dtype).itemsize)
+    for n in (smallest - 1, smallest):
+        plan = backprop.find_strategy("short-form").prepare(NETWORK, n, np.dtype(dtype))
+        assert (plan.layers[0]._entries is None) == (n < smallest)
 
 
 @pytest.mark.parametrize("n", [1, 7])
@@ -204,6 +213,23 @@ def leaves_out(n, *sizes, dtype="float32"):
     network = backprop.Network.mlp(*sizes)
     plan = backprop.find_strategy("short-form").prepare(network, n, np.dtype(dtype))
     return isinstance(plan.layers[0], ZeroInputs)
+
+
+def memory_of(thing):
+    """The bytes of all arrays of an object and of the objects of this package in it."""
+    if isinstance(thing, np.ndarray):
+        return thing.nbytes
+    own = isinstance(thing, (ZeroInputs, Gathered, Entries))
+    return sum(map(memory_of, vars(thing).values())) if own else 0
+
+
+@pytest.mark.parametrize("n", [1, 8, 100, LARGE, 2048])
+@pytest.mark.parametrize("sizes", [(784, 512), (512, 384), (300, 1024)])
+def test_the_bytes_of_the_buffers_are_those_allocated_but_for_a_few_of_each_input(n, sizes):
+    layer, dtype = Linear(*sizes), np.dtype("float64")
+    allocated = memory_of(ZeroInputs(layer, n, dtype))
+    few = 3 * (sizes[0] + 1) + 8 * (n + 1) + 4 * sizes[0]  # the masks, and the places of entries
+    assert 0 <= allocated - buffer_bytes(layer, n, dtype.itemsize) <= few
 
 
 def test_layers_of_small_weights_or_short_rows_are_left_alone():

@@ -19,6 +19,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
+from backprop import Network, installed_strategies
 from backprop.bench.listing import listing
 from backprop.check.kinds import KINDS
 from backprop.notation import NETWORKS
@@ -29,6 +32,17 @@ PAGES = ROOT / "build" / "pages"
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 SHOWN = {".svg", ".png", ".pdf", ".html"}
 """What a browser shows: such files are copied into the site."""
+SMALL = {
+    "convolution, pooling": "1x8x8 conv3x2 relu pool2 3",
+    "layer norm": "6 4 layer-norm tanh 3",
+    "batch norm": "6 4 batch-norm tanh 3",
+    "dropout": "6 4 dropout tanh 3",
+    "residual": "6 4 residual(4 tanh 4) 3",
+    "LSTM": "4x3 lstm2 3",
+    "attention": "4x3 attention mean-tokens 3",
+    "embedding": "4 embedding5x2 3",
+}
+"""A network for each kind of layer, for the table of what each rung does."""
 PAGE_OF = {ROOT / "results" / "README.md": DOCS / "reference" / "results.md"}
 """Files outside of docs/ whose text is on a page of the site."""
 
@@ -81,12 +95,27 @@ def layers() -> str:
     return "\n".join(["| layer | for example | |", "|---|---|---|", *rows])
 
 
+def rungs() -> str:
+    """Which rung does which layer, and the reasons why not."""
+    networks = {name: Network.parse(text) for name, text in SMALL.items()}
+    reasons: dict[str, str] = {}
+    rows = []
+    for strategy in installed_strategies().values():
+        why = [strategy.unsupported(network, np.dtype("float64")) for network in networks.values()]
+        cells = ["yes" if reason is None else "-" for reason in why]
+        rows.append(f"| `{strategy.name}` | {' | '.join(cells)} |")
+        reasons |= {reason: "" for reason in why if reason is not None}
+    head = [f"| rung | {' | '.join(networks)} |", f"|---{'|:-:' * len(networks)}|"]
+    return "\n".join([*head, *rows, "", "What is declined, and why:", "", *(f"- {one}" for one in reasons)])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "kinds": kinds,
     "layers": layers,
     "networks": networks,
     "results": results,
+    "rungs": rungs,
 }
 """By the name that a mark such as <!-- built: kinds --> gives: the text that stands there in the site."""
 

@@ -7,8 +7,9 @@ A page marks what is made:
     <!-- results/reference/peers -->  …  <!-- end -->      the table of that folder or file, see TABLES
     <!-- output -->  …  <!-- end -->                        what the last command above printed, backprop or python
     <!-- output: ∂z₂/∂W₂ -->  …  <!-- end -->               of that, the paragraphs that hold this text
+    <!-- html -->  …  <!-- end -->                          what it printed, as HTML that the page shows
 
-The commands run in an empty folder, into which the titled code blocks above them are written first.
+The commands run in a folder with the notebooks of docs/ and the titled code blocks above them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,7 @@ from backprop.bench.report.frame import load_run, tuples
 from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table, summary
 from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
-from backprop.bench.report.targets import summary_rows, targets
+from backprop.bench.report.targets import beside_libraries, summary_rows, targets
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point
@@ -45,7 +47,7 @@ from backprop.training import Point
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "results" / "reference"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-MARK = re.compile(r"(?s)<!-- (results/\S+|output)(?:: (.*?))? -->\n(.*?)<!-- end -->")
+MARK = re.compile(r"(?s)<!-- (results/\S+|output|html)(?:: (.*?))? -->\n(.*?)<!-- end -->")
 FILE = re.compile(r'(?ms)^```\w+ title="([\w.]+)"\n(.*?)^```$')
 COMMAND = re.compile(r"(?m)^(?: {4})?(?:backprop|python) [^#\n]*")
 
@@ -65,6 +67,11 @@ def answer(folder: Path) -> str:
 def comparison(folder: Path) -> str:
     """The two runs in the folder, cell by cell."""
     return only_table(render(compare_runs(folder / "before", folder / "after", False), "before", "after"))
+
+
+def libraries(folder: Path) -> list[dict[str, str]]:
+    """The short form, with zeros left out and dense, against libraries: a row a cell, and the means."""
+    return beside_libraries(targets(backprop.bench.load(folder)))
 
 
 def only_table(text: str) -> str:
@@ -140,6 +147,11 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/peers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))
     ),
+    "results/reference/peers/records.jsonl": lambda path: table(libraries(path.parent)),
+    "results/reference/peers/results.csv": lambda path: table(
+        row for row in libraries(path.parent) if "mean" in row["÷ the fastest library"]
+    ),
+    "results/reference/parts.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/compare": comparison,
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
@@ -188,6 +200,8 @@ def updated(text: str, run: Callable[[str, Path], str | None] = printed) -> str:
     """The page with everything that it marks made anew; an output of which `run` gives None stays as it is."""
     outputs: dict[tuple[str, int], str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
+        for notebook in (ROOT / "docs").rglob("*.ipynb"):
+            shutil.copy(notebook, folder)
 
         def output(above: str) -> str | None:
             command, files = COMMAND.findall(above)[-1].strip(), FILE.findall(above)
@@ -199,11 +213,11 @@ def updated(text: str, run: Callable[[str, Path], str | None] = printed) -> str:
 
         def made(mark: re.Match[str]) -> str:
             kind, part, old = mark.groups()
-            if kind != "output":
+            if kind not in ("output", "html"):
                 new = table_of(kind)
             else:
                 said = output(text[: mark.start()])
-                new = old if said is None else excerpt(said, part)
+                new = old if said is None else said if kind == "html" else excerpt(said, part)
             head = f"{kind}: {part}" if part else kind
             return f"<!-- {head} -->\n{new.strip()}\n<!-- end -->"
 

@@ -12,6 +12,7 @@ from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of
+from backprop.check.numeric.coarse import within_stairs
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
@@ -140,6 +141,7 @@ def gather(
         elif steps is not None and np.any(steps.slope.kink):
             kinks = [kink for each in verdicts for kink in each.kinks]
             seen.steps = without_kinks(check, steps, kinks, claims.names)
+        seen.verdicts = within_stairs(check, seen.verdicts)
         seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
         if gradient is not None and any(each.wrong for each in seen.verdicts):
             rounded = gradient.at(x.astype(np.float32).astype(x.dtype))

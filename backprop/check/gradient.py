@@ -102,6 +102,7 @@ def check_gradient(
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
+        sources = [claim], [function]  # whose lines are looked for, however they are called
         claim, function = (_with_point(each, point) if callable(each) else each for each in (claim, function))
         function = function if jacobian is not None else _value_of(function, structure)
         moved = _claimed_whole_numbers(claim, structure, x)
@@ -122,8 +123,8 @@ def check_gradient(
             return check
 
         def look() -> Lines:
-            program, also = program_of_gradient(function, claim, structure, x, budget)
-            return search(program, [claim], also)
+            program, is_whole = program_of_gradient(function, claim, structure, x, budget)
+            return search(program, sources[0], () if is_whole else sources[1])
 
         return with_lines(check, look)
 
@@ -164,8 +165,9 @@ def check_step(
     """Whether a function that returns (loss, gradients) returns the gradients of its loss.
 
     step: from the point, or from its parts as arguments, to (loss, gradients) or (loss, gradient, gradient, …). The
-    gradients are in the form of the point; those by the parts of a dict may be in order as well. Where they are
-    wrong, the lines of the step that are wrong are looked for with the calls that are left, and told in `lines`.
+    gradients are in the form of the point; those by the parts of a dict may be in order as well. What a step returns
+    after them, such as a state, is not looked at. Where they are wrong, the lines of the step that are wrong are
+    looked for with the calls that are left, and told in `lines`.
     point, and the rest: as for `check_gradient`.
 
     Raises `CheckError` where it returns something else, or there is nothing to compare, and `OptionError` as
@@ -187,7 +189,9 @@ def check_step(
                 raise CheckError(f"The step gave {describe(returned)}; expected (loss, gradients).")
             loss, gradients = value_and_gradient(returned, structure)
             if loss is None:
-                loss, gradients = returned[0], returned[1] if len(returned) == 2 else tuple(returned[1:])
+                loss, gradients = returned[0], returned[1]
+                if len(returned) > 2:
+                    gradients = tuple(returned[1 : 1 + max(2, len(structure.inputs))])
             return loss, gradients
 
         budget = Budget(max_calls)

@@ -313,9 +313,12 @@ def push_forward_in_jax(
 
 
 def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
-    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module."""
+    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module.
+
+    A scripted module is a function of its inputs alone: PyTorch cannot call it with other parameters.
+    """
     torch = library("torch")
-    if torch is None or not isinstance(module, torch.nn.Module):
+    if torch is None or not isinstance(module, torch.nn.Module) or isinstance(module, torch.jit.ScriptModule):
         return None
     parameters = {name: each for name, each in module.named_parameters() if each.requires_grad}
     others = {name: each.detach() for name, each in module.named_parameters() if name not in parameters}

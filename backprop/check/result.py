@@ -128,19 +128,19 @@ class GradientCheck:
     def __str__(self) -> str:
         parts = [_headline(self)]
         for title, table, lines in _sections(self):
-            body = [_text_table(table)] if table else [_wrapped(line) for line in lines]
+            body = [text_table(table)] if table else [wrapped(line) for line in lines]
             parts.append("\n".join([title, *body] if title else body))
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        parts = [f'<p><b style="color: {_COLOURS[self.verdict]}">{escape(_headline(self))}</b></p>']
+        parts = [f'<p><b style="color: {COLOURS[self.verdict]}">{escape(_headline(self))}</b></p>']
         for title, table, lines in _sections(self):
             parts += [f"<p>{escape(title)}</p>"] if title else []
             if title == "Lines" and self.lines is not None:
                 parts.append(self.lines._repr_html_())
                 continue
             lines = [_html_line(line, bold=title == "Findings") for line in lines]
-            parts += [_html_table(table)] if table else [f"<p>{line}</p>" for line in lines]
+            parts += [html_table(table)] if table else [f"<p>{line}</p>" for line in lines]
         return "<div>" + "".join(parts) + "</div>"
 
 
@@ -149,7 +149,7 @@ _HEADLINES = {
     "wrong": "wrong",
     "undecided": "undecided: nothing wrong was found, but not all could be compared",
 }
-_COLOURS = {"right": "#1a7f37", "wrong": "#cf222e", "undecided": "#9a6700"}
+COLOURS = {"right": "#1a7f37", "wrong": "#cf222e", "undecided": "#9a6700"}
 
 _WIDTH = 100
 """Columns of a terminal that a printed check fills."""
@@ -192,7 +192,7 @@ def _tensor_rows(check: GradientCheck) -> Iterator[Row]:
             compared = f"{one.compared} of {math.prod(one.shape)} entries"
         elif one.verdict == "wrong" and not math.isfinite(one.error):
             compared = "nothing"
-        yield one.name, shape, one.verdict, _small(one.error), _small(one.tolerance), compared
+        yield one.name, shape, one.verdict, small(one.error), small(one.tolerance), compared
 
 
 def _entry_rows(check: GradientCheck) -> Iterator[Row]:
@@ -232,17 +232,19 @@ def _curve_line(curve: StepCurve, slope: float | None) -> str:
     return f"{line}; the Taylor remainder falls as h^{slope:.2f} (2: right, 1: wrong)."
 
 
-def _small(value: float) -> str:
+def small(value: float) -> str:
+    """An error as it is printed."""
     return "-" if not math.isfinite(value) else "0" if value == 0 else f"{value:.1e}"
 
 
-def _wrapped(line: str) -> str:
+def wrapped(line: str) -> str:
     """A line of at most `_WIDTH` columns a row, each of which keeps its indent."""
     indent = line[: len(line) - len(line.lstrip())]
     return textwrap.fill(line.lstrip(), _WIDTH, initial_indent=indent, subsequent_indent=indent)
 
 
-def _text_table(rows: Sequence[Row]) -> str:
+def text_table(rows: Sequence[Row]) -> str:
+    """A table as text; its first row is the head."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(f"  {line}".rstrip() for line in lines)
@@ -255,12 +257,13 @@ def _html_line(line: str, *, bold: bool) -> str:
     return "&emsp;" * indent + (f"<b>{text}</b>" if bold and indent == 1 else text)
 
 
-def _html_table(rows: Sequence[Row]) -> str:
+def html_table(rows: Sequence[Row]) -> str:
+    """The same as HTML."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in rows[0])
     body = "".join("<tr>" + "".join(map(_html_cell, row)) + "</tr>" for row in rows[1:])
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _html_cell(cell: str) -> str:
-    style = f' style="color: {_COLOURS[cell]}"' if cell in _COLOURS else ""
+    style = f' style="color: {COLOURS[cell]}"' if cell in COLOURS else ""
     return f"<td{style}>{escape(cell)}</td>"

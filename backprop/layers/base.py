@@ -122,7 +122,7 @@ class Planned(Protocol):
         dy: Array,
         *,
         input_needed: bool,
-        out: Array | None,
+        out: Array,
         dparams: Tensors,
     ) -> tuple[Array | None, Tensors]:
         """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
@@ -313,7 +313,7 @@ class Layer(ABC):
         return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
     def entered_numbers(self) -> tuple[int, ...]:
-        """Of every u of one sample that parameters enter through (`EinsumFactor.through`), how many numbers it has."""
+        """Of every u of one sample that parameters enter through, its numbers (`EinsumFactor.through`)."""
         return ()
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:

@@ -29,7 +29,7 @@ from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
-from backprop.layers.windows import BLOCK_BYTES, Windows, check_image, whole
+from backprop.layers.windows import BLOCK_BYTES, Windows, check_image, given, whole
 
 
 def _by_torch(layer: Convolution, torch: Any, own: Any, x: Any) -> Any:
@@ -128,8 +128,8 @@ class Convolution(Layer):
         known = {"stride": 1, "padding": 0, "groups": 1}  # and the least value of each
         if len(numbers) not in (2, 3) or options.keys() - known:
             raise NetworkError(
-                "A convolution is written with its kernel and its outputs, such as conv5x6 or "
-                "conv3x5x6,stride=2,padding=1,groups=2."
+                f"A convolution got {given(numbers, options)}; expected its kernel and its outputs, such as conv5x6 "
+                "or conv3x5x6,stride=2,padding=1,groups=2."
             )
         rows, columns, outputs = (
             whole(cls.name, key, number, 1)

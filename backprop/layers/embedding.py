@@ -5,8 +5,8 @@
 A row that is used several times has one gradient, the sum of all uses: dE[v,:] = Σ over x[n,t] = v of dy[n,t,:]. With
 X (n t, v) one-hot this is Xᵀ dY, and the closed form adds the rows without the zeros of X.
 
-The inputs are whole numbers from 0 to v - 1 in an array of floats; any other number is refused. There is nothing between
-two whole numbers, so ∂y/∂x is zero.
+The inputs are whole numbers from 0 to v - 1 in an array of floats; any other number is refused. There is nothing
+between two whole numbers, so ∂y/∂x is zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.errors import NetworkError, UnsupportedError, WholeNumberError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.over_tokens import OverTokens, tokens_of, whole
+from backprop.layers.over_tokens import OverTokens, whole
 
 
 @final
@@ -60,11 +60,10 @@ class Embedding(OverTokens):
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer with v and d, for t whole numbers; raises `NetworkError` for anything else."""
-        tokens, features = tokens_of(shape, cls.name)
-        if len(numbers) != 2 or options or features != 1:
+        if len(numbers) != 2 or options or shape[1:] not in ((), (1,)):
             raise NetworkError("A layer embedding is written for t whole numbers, as 20 embedding1000x16.")
         words, outputs = (whole(cls.name, "a table of", number) for number in numbers)
-        return cls(tokens, features, words, outputs)
+        return cls(shape[0], 1, words, outputs)
 
     @property
     def text(self) -> str:
@@ -127,7 +126,7 @@ class Embedding(OverTokens):
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The sparse X with its starts and indices, its product, and dx."""
         return (
-            n * i * (itemsize + 8 + 8 + 8)
+            n * i * (itemsize + 8 + 8)
             + self.words * self.outputs * itemsize
             + (0 if out else n * i * itemsize)
         )

@@ -5,11 +5,11 @@
 
 All four gates are one matrix a (n, 4h), one hyperbolic tangent and one slope, since σ(z) = ½ + ½ tanh(z/2):
 
-    a = s ∘ tanh(s ∘ z) + r        ∂a/∂z = (a + q) ∘ (1 - a)        s = (½, ½, 1, ½)   r = (½, ½, 0, ½)   q = (0, 0, 1, 0)
+    a = s ∘ tanh(s ∘ z) + r    ∂a/∂z = (a + q) ∘ (1 - a)    s = (½, ½, 1, ½)    r = (½, ½, 0, ½)    q = (0, 0, 1, 0)
 
-    dc = dc + dh ∘ o ∘ (1 - tanh² c)        δ = ∂a/∂z ∘ (g, c_{t-1}, i, tanh c) ∘ (dc, dc, dc, dh)        dc = dc ∘ f
+    dc = dc + dh ∘ o ∘ (1 - tanh² c)    δ = ∂a/∂z ∘ (g, c_{t-1}, i, tanh c) ∘ (dc, dc, dc, dh)    dc = dc ∘ f
 
-The four parts stand in the order of PyTorch, i f g o. `lstm64` gives the last state (h,), `lstm64,sequence` all (t, h).
+The parts stand in the order of PyTorch, i f g o. `lstm64` gives the last state (h,), `lstm64,sequence` all (t, h).
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ class LSTM(Recurrent[Cells]):
 
     name: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4
+    first_bias: ClassVar[tuple[float, ...]] = (
+        0.0,
+        1.0,
+        0.0,
+        0.0,
+    )  # what is kept is not forgotten (Gers et al.)
     step_flops: ClassVar[int] = 66
     back_flops: ClassVar[int] = 26
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
@@ -63,7 +69,8 @@ class LSTM(Recurrent[Cells]):
         return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
 
     def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        np, tokens, states, c = autograd.numpy, self.split(x), [], 0.0
+        np, tokens, c = autograd.numpy, self.split(x), 0.0
+        states: list[Any] = []
         for t in range(self.tokens):
             z = tokens[:, t] @ own["W"] + own["b"]
             z = z + states[-1] @ own["U"] if states else z

@@ -53,6 +53,7 @@ class MaxPool(Pooling):
     name: ClassVar[str] = "max-pool"
     aliases: ClassVar[tuple[str, ...]] = ("pool",)
     reads_input: ClassVar[bool] = True
+    reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
     examples: ClassVar[tuple[str, ...]] = ("2x4x4 max-pool2", "1x4x5 max-pool3x2,stride=1")
     formulas: ClassVar[Mapping[str, str]] = {
@@ -75,6 +76,10 @@ class MaxPool(Pooling):
         above = np.take_along_axis(windows, place, axis=2) - windows
         both = np.broadcast_to(largest, windows.shape), np.broadcast_to(inputs, windows.shape)
         yield Margin(above.reshape(n, -1), *(index.reshape(n, -1) for index in both))
+
+    def distances(self, params: Tensors, x: Array) -> Iterator[Array]:
+        """Half above zero for the largest of every window, half below for the others: the side changes with it."""
+        yield self.largest(x) - 0.5
 
     @property
     def peers(self) -> Mapping[str, Callable[[Any, Any, Any], Any]]:  # type: ignore[override]  # of its sizes
@@ -106,7 +111,12 @@ class MaxPool(Pooling):
         """The largest of every row and ∂L/∂ them, truth values of a block of samples; and dx."""
         numbers = self._samples(n, itemsize) * self._row_numbers
         buffer = ufunc_buffer_bytes(numbers, itemsize)
-        return numbers * (2 * itemsize + max(self.size)) + buffer + (0 if out else n * i * itemsize)
+        return (
+            numbers * (2 * itemsize + max(self.size))
+            + numbers // self.size[0] * itemsize
+            + buffer
+            + (0 if out else n * i * itemsize)
+        )
 
     @property
     def _row_numbers(self) -> int:
@@ -181,21 +191,21 @@ class MaxPool(Pooling):
             else:
                 np.add(place, dy * mask, out=place)
 
-    def largest(self, x: Array, y: Array) -> Array:
+    def largest(self, x: Array) -> Array:
         """For every entry of the windows, at which places it is the first of the largest: (entries, n, l, s, t)."""
-        return _first_of([*self.taken(x)], self.images(y))
+        return _first_of([*self.taken(x)], self.images(self.forward({}, x)))
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1 where an input is the largest in the window of an output, (n, o, i)."""
         if out is None:
             out = np.zeros((*y.shape, x.shape[1]), y.dtype)
-        for at_tap, mask in zip(self.pairs(out), self.largest(x, y), strict=True):
+        for at_tap, mask in zip(self.pairs(out), self.largest(x), strict=True):
             at_tap[...] = mask
         return out
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """1 for the largest entry of a window, 0 for the others, and the inputs that they belong to."""
-        chosen = self.largest(x, y).astype(y.dtype).reshape(self.entries, len(x), *self.split)
+        chosen = self.largest(x).astype(y.dtype).reshape(self.entries, len(x), *self.split)
         return EinsumFactor("knls", chosen, "ls", self.split, "lks", self.windows.inputs)
 
     def vjp(
@@ -215,8 +225,9 @@ class MaxPool(Pooling):
         dx = np.empty_like(x) if out is None else out
         for block in self.blocks(len(x), x.itemsize):
             rows = self.rows(x[block])
-            back = np.empty_like(rows)
-            best, image = self.images(y[block]), self.windows.image(x[block])
+            back, image = np.empty_like(rows), self.windows.image(x[block])
+            best = np.empty_like(rows, shape=(*rows.shape[:2], *self.windows.places), order="C")
+            self.reduce(rows, 0, out=best)
             self.push_back(self.images(dy[block]), self.masks(rows, best, 0), 0, out=back)
             self.push_back(back, self.masks(image, rows, 1), 1, out=self.windows.image(dx[block]))
         return dx, {}
@@ -225,7 +236,7 @@ class MaxPool(Pooling):
         """ẋ at the largest input of the window."""
         dy = np.zeros((*np.broadcast_shapes(dx.shape[:-1], (len(x),)), y.shape[1]), dx.dtype)
         pushed = self.images(dy)
-        for entry, mask in zip(self.taken(dx), self.largest(x, y), strict=True):
+        for entry, mask in zip(self.taken(dx), self.largest(x), strict=True):
             np.copyto(pushed, entry, where=mask)
         return dy
 

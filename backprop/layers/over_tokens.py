@@ -20,11 +20,9 @@ MemoryT = TypeVar("MemoryT")
 
 
 def tokens_of(shape: Shape, name: str) -> tuple[int, int]:
-    """t and d of a shape (t, d), (t,) with d = 1, or (1, t, d); raises `NetworkError` for any other."""
+    """t and d of a shape (t, d) or (1, t, d); raises `NetworkError` for any other."""
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
-    if len(shape) == 1:
-        shape = (*shape, 1)
     if len(shape) != 2:
         raise NetworkError(
             f"The layer {name} got inputs of the shape {'x'.join(map(str, shape))}; expected tokens by numbers, such "

@@ -114,7 +114,8 @@ class Patches(WithoutParameters):
     def _order(self) -> Array:
         """For every output the place of its input."""
         places = np.arange(self.channels * self.height * self.width)
-        return self._move(places[None], np.empty_like(places)[None])[0]
+        order: Array = self._move(places[None], np.empty_like(places)[None])[0]
+        return order
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """One patch after another, cut out of the image."""

@@ -46,6 +46,8 @@ class Recurrent(Remembering[StatesT]):
 
     gates: ClassVar[int]
     """g / h: how many numbers of z a unit of the state has."""
+    first_bias: ClassVar[tuple[float, ...]]
+    """With which b begins, for every gate."""
     letters: ClassVar[Mapping[str, str]] = {"W": "dg", "U": "hg", "b": "g"}
     symbol: ClassVar[str] = "h"
 
@@ -161,7 +163,7 @@ class Recurrent(Remembering[StatesT]):
             dz = dz.copy()
         shape = np.broadcast_shapes(dz.shape[1:-1], (len(x),))
         dc = np.zeros_like(x, shape=(*shape, self.units))
-        pushed = []
+        pushed: list[Array] = []
         for t in range(self.tokens):
             carried = dz[t] + pushed[-1] @ params["U"] if pushed else dz[t]
             pushed.append(self.push(self.slopes(states, t), carried, dc))
@@ -288,7 +290,7 @@ class Recurrent(Remembering[StatesT]):
         return stack(states) if self.sequence else states[-1]
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """W and U uniform within ±1/√h, as in PyTorch, and b zero."""
-        bound = 1 / math.sqrt(self.units)
-        values = {name: rng.uniform(-bound, bound, shape) for name, shape in self.parameter_shapes().items()}
-        return {**values, "b": np.zeros(self.width)}
+        """W and U uniform within ±1/√h, as in PyTorch; b as `first_bias` says for every gate."""
+        bound, shapes = 1 / math.sqrt(self.units), self.parameter_shapes()
+        values = {name: rng.uniform(-bound, bound, shapes[name]) for name in ("W", "U")}
+        return {**values, "b": np.repeat(self.first_bias, self.units)}

@@ -26,6 +26,7 @@ class RNN(Recurrent[States]):
 
     name: ClassVar[str] = "rnn"
     gates: ClassVar[int] = 1
+    first_bias: ClassVar[tuple[float, ...]] = (0.0,)
     step_flops: ClassVar[int] = 11
     back_flops: ClassVar[int] = 4
     examples: ClassVar[tuple[str, ...]] = ("3x2 rnn2", "1x3x2 rnn3,sequence")
@@ -43,7 +44,8 @@ class RNN(Recurrent[States]):
         return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
 
     def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        np, tokens, states = autograd.numpy, self.split(x), []
+        np, tokens = autograd.numpy, self.split(x)
+        states: list[Any] = []
         for t in range(self.tokens):
             z = tokens[:, t] @ own["W"] + own["b"]
             states.append(np.tanh(z + states[-1] @ own["U"] if states else z))

@@ -8,7 +8,7 @@ that. For one (u, v), all places see inputs that lie as regularly as they do: su
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -135,6 +135,11 @@ def check_image(name: str, shape: Shape) -> None:
         )
 
 
+def given(numbers: Iterable[float], options: Iterable[str]) -> str:
+    """The numbers and the names of the options that a layer got, for a message."""
+    return ", ".join([*map(str, numbers), *options]) or "neither numbers nor options"
+
+
 def whole(name: str, key: str, value: Any, least: int) -> int:
     """A number or option of a layer as a whole number from `least` on; raises `NetworkError` for any other."""
     text = str(value)
@@ -170,8 +175,8 @@ class Pooling(WithoutParameters):
         check_image(cls.name, shape)
         if len(numbers) not in (1, 2) or options.keys() - {"stride"}:
             raise NetworkError(
-                f"The layer {cls.name} is written with the size of its windows, such as {cls.name}2 or "
-                f"{cls.name}3x2,stride=1."
+                f"The layer {cls.name} got {given(numbers, options)}; expected the size of its windows, such as "
+                f"{cls.name}2 or {cls.name}3x2,stride=1."
             )
         rows, columns = (whole(cls.name, "window", number, 1) for number in (numbers[0], numbers[-1]))
         return cls(shape, (rows, columns), whole(cls.name, "stride", options.get("stride", rows), 1))

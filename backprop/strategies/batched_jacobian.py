@@ -84,7 +84,7 @@ class BatchedJacobian(Strategy[Plan]):
         n, c, size = batch_size, network.classes, dtype.itemsize
         weights = network.parameter_count
         buffers = sum(
-            outer_products.buffer_bytes((n, c, *shape), size)
+            outer_products.buffer_bytes((n, c, step.i, step.o), size)
             for step in network.sized
             for shape in step.layer.parameter_shapes().values()
             if self._is_outer(step, shape)

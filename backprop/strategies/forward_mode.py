@@ -8,18 +8,20 @@
 Every one of the p directions is carried through the network to the loss by Jacobian-vector products
 (Griewank and Walther 2008, section 3.1), and no product is taken in the order of reverse mode. A basis
 direction moves one unit of its own layer, so the tangent is that unit's until the next layer mixes them.
-Directions come in blocks sized to the cache: n·c numbers for each, written and read there.
+Directions come in blocks sized to the cache: n·c numbers for each, written and read there. The parameters of a layer
+that is not linear are moved one after another, by the layer's own JVP.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from backprop.after_linear import AfterLinear, unknown_parameters
+from backprop.after_linear import AfterLinear
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Elementwise, Linear
@@ -33,7 +35,10 @@ _BLOCK_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class Plan:
-    """The gradient's memory, and for every linear layer a view of it: dL/dW with dL/db below, (i + 1, o)."""
+    """The gradient's memory, and for every layer with parameters a view of it.
+
+    Of a linear layer that is dL/dW with dL/db below, (i + 1, o), of another one (p,), its parameters in their order.
+    """
 
     network: Network
     gradient: Parameters
@@ -51,8 +56,8 @@ class ForwardMode(Strategy[Plan]):
     accuracy: ClassVar[Accuracy] = EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
-        """A layer without a JVP, or with parameters that are no linear layer's: what they move is not known."""
-        return unknown_parameters(network) or lacking(network, dtype, "forward", "jvp")
+        """A layer without a JVP; all others can be done."""
+        return lacking(network, dtype, "forward", "jvp")
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """A tangent of every layer that follows, n·o numbers, for each of the p directions.
@@ -62,11 +67,17 @@ class ForwardMode(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         flops, numbers, block = network.forward_flops(n), 0, 0
         for k, layer in enumerate(network.layers):
+            directions = sum(math.prod(shape) for shape in layer.parameter_shapes().values())
             if isinstance(layer, Linear):
-                directions, after = layer.rows * layer.outputs, AfterLinear.of(network, k)
+                after = AfterLinear.of(network, k)
                 flops += directions * _flops(after, n)
                 numbers += directions * n * (after.entry + sum(step.o for step in after.evaluated))
                 block = max(block, _block_bytes(network, k, n, size))
+            elif directions:
+                later = sum(_jvp_flops(step, n) for step in network.sized[k:])
+                flops += directions * (later + 2 * n * network.classes)
+                numbers += directions * n * sum(step.o for step in network.sized[k:])
+                block = max(block, _other_block_bytes(network, k, n, size))
         activations = n * (network.units + network.classes)
         return Cost(
             flops=flops,
@@ -80,19 +91,23 @@ class ForwardMode(Strategy[Plan]):
         gradient, start = Parameters.empty(network.layout, dtype), 0
         slopes = {}
         for k, layer in enumerate(network.layers):
-            if isinstance(layer, Linear):
-                stop = start + layer.rows * layer.outputs
-                slopes[k] = gradient.vector[start:stop].reshape(-1, layer.outputs)
+            stop = start + sum(math.prod(shape) for shape in layer.parameter_shapes().values())
+            if stop > start:
+                own = gradient.vector[start:stop]
+                slopes[k] = own.reshape(-1, layer.outputs) if isinstance(layer, Linear) else own
                 start = stop
         return Plan(network.short, gradient, slopes)
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
-        """One forward pass and ∂L/∂(outputs), then the directions of one linear layer after another."""
+        """One forward pass and ∂L/∂(outputs), then the directions of one layer after another."""
         network = plan.network
         steps = network.evaluate(network.local(params), batch.inputs)
         value, covector = network.loss_function.value_and_gradient(steps[-1].y, batch.labels)
         for k, slopes in plan.slopes.items():
-            _fill(slopes, steps[k:], covector, AfterLinear.of(network, k).width)
+            if isinstance(network.layers[k], Linear):
+                _fill(slopes, steps[k:], covector, AfterLinear.of(network, k).width)
+            else:
+                _fill_one_by_one(slopes, steps[k:], covector)
         return ValueAndGradient(float(value), plan.gradient)
 
 
@@ -131,6 +146,28 @@ def _push(steps: Sequence[Evaluated], inputs: Array, units: slice) -> Array:
     return tangent
 
 
+def _fill_one_by_one(slopes: Array, steps: Sequence[Evaluated], covector: Array) -> None:
+    """dL along every direction (p,) of the layer that comes first in `steps`, whose JVP takes one after another."""
+    (layer, own, x, y), *later = steps
+    still = np.zeros((1, x.shape[1]), covector.dtype)
+    moved = {name: np.zeros_like(tensor) for name, tensor in own.items()}
+    entries = [
+        (view, e) for view in (tensor.reshape(-1) for tensor in moved.values()) for e in range(view.size)
+    ]
+    at_once = _directions(len(covector) * max(step.y.shape[1] for step in steps) * covector.itemsize)
+    for first in range(0, len(entries), at_once):
+        block = entries[first : first + at_once]
+        tangent = np.empty((len(block), *y.shape), covector.dtype)
+        for k, (view, e) in enumerate(block):
+            view[e] = 1
+            tangent[k] = layer.jvp(own, x, y, still, moved)
+            view[e] = 0
+        for step in later:
+            tangent = step.layer.jvp(step.own, step.x, step.y, tangent, {})
+        slopes[first : first + len(block)] = tangent.reshape(len(block), -1) @ covector.reshape(-1)
+        del tangent  # the next block needs as much memory
+
+
 def _directions(bytes_of_one: int) -> int:
     """Directions in a block."""
     return max(1, _BLOCK_BYTES // bytes_of_one)
@@ -163,6 +200,18 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
         pushed = step.layer.jvp_bytes(n, step.i, step.o, size, directions=directions) // size
         numbers.append(local + directions * n * step.i + pushed + buffers)
     return size * ((i + 1) * n + max(numbers) + directions)
+
+
+def _other_block_bytes(network: Network, k: int, n: int, size: int) -> int:
+    """The most bytes of the directions of layer k at once, which is not linear."""
+    (layer, i, o), *later = network.sized[k:]
+    own = sum(math.prod(shape) for shape in layer.parameter_shapes().values())
+    directions = min(own, _directions(n * max(step.o for step in network.sized[k:]) * size))
+    needed = [directions * n * o * size + layer.jvp_bytes(n, i, o, size)]
+    for step in later:
+        pushed = step.layer.jvp_bytes(n, step.i, step.o, size, directions=directions)
+        needed.append(directions * n * step.i * size + pushed)
+    return size * (own + i) + max(needed)
 
 
 STRATEGIES = (ForwardMode(),)

@@ -252,7 +252,8 @@ def check_data(settings: Settings, images: Array, labels: Array) -> None:
         return
     if network.is_mlp:
         hidden = split_sizes(settings.network)[1:-1]
-        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(network.classes if classes == known else classes)])} instead)"
+        outputs = network.classes if classes == known else classes
+        fitting = f" (train --network {'-'.join([str(pixels), *hidden, str(outputs)])} instead)"
     else:
         fitting = ""
     if pixels != network.inputs:

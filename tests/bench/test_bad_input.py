@@ -67,6 +67,7 @@ main()
 """
 
 
+@pytest.mark.processes
 def test_a_full_disk_is_one_sentence(tmp_path):
     done = run_python(FULL_DISK, cwd=tmp_path)
     assert (done.code, "No space left on device" in done.error_sentence) == (2, True)
@@ -105,6 +106,7 @@ def test_a_journal_edited_by_hand_is_refused_by_its_line(name, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["records.jsonl"]
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 @pytest.mark.parametrize("closed", [">&-", "2>&-"])
 def test_a_command_whose_pipes_the_shell_has_closed_ends_without_a_traceback(closed):
@@ -118,6 +120,7 @@ PYTEST_MISTAKES = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("name", PYTEST_MISTAKES)
 def test_pytest_takes_a_mistake_for_its_own_usage_error(name, tmp_path):
     arguments, named = PYTEST_MISTAKES[name]

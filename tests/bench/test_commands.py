@@ -97,18 +97,21 @@ def collected(*arguments):
     return {line.partition("::")[0] for line in done.out.splitlines() if "::" in line}
 
 
+@pytest.mark.processes
 def test_pytest_alone_collects_every_test_and_no_benchmark():
     done = run_pytest("--collect-only", "-q", "tests/data", "bench")
     assert {line.partition("/test_")[0] for line in done.out.splitlines() if "::" in line} == {"tests/data"}
     assert "deselected" not in done.out  # whether a file was named, as by `pytest tests/x.py`, or none
 
 
+@pytest.mark.processes
 def test_benchmark_only_collects_benchmarks_and_no_tests():
     files = collected("--benchmark-only", "--scenario", "toy")
     assert "bench/test_gradients.py" in files
     assert all(file.startswith("bench/") for file in files)
 
 
+@pytest.mark.processes
 def test_benchmark_only_measures_the_quick_suite_and_says_so_first():
     done = run_pytest("--benchmark-only", "--collect-only")
     quick = find_suite("quick")
@@ -118,11 +121,13 @@ def test_benchmark_only_measures_the_quick_suite_and_says_so_first():
     assert "test_training.py" not in done.out
 
 
+@pytest.mark.processes
 def test_the_step_of_a_training_is_measured_where_its_file_is_named():
     done = run_pytest("--benchmark-only", "--collect-only", "-q", "bench/test_training.py")
     assert "bench/test_training.py::test_step" in done.out
 
 
+@pytest.mark.processes
 def test_the_strategies_and_the_scenario_that_are_named_are_all_that_is_measured():
     names = ["--scenario", "toy", "--strategy", "short-form,layerwise-vjp", "--strategy=short-form-dense"]
     done = run_pytest("--benchmark-only", "--collect-only", "-q", *names)
@@ -133,6 +138,7 @@ def test_the_strategies_and_the_scenario_that_are_named_are_all_that_is_measured
     }
 
 
+@pytest.mark.processes
 def test_a_warning_of_another_library_fails_no_benchmark_and_one_of_ours_does(tmp_path):
     asked = ["--benchmark-only", "--scenario", "toy", f"--out={tmp_path / 'out'}"]
     for name, module in (("theirs", "pyparsing.core"), ("ours", "backprop.arrays")):
@@ -183,6 +189,7 @@ def test_report_makes_the_page_or_prints_the_markdown_alone(tmp_path):
         assert {path.name for path in folder.iterdir()} == {"records.jsonl", "report.html"}
 
 
+@pytest.mark.processes
 def test_without_the_extra_a_report_says_in_one_line_how_to_get_the_page(tmp_path):
     write_journal(tmp_path / "run", record())
     code = (

@@ -45,6 +45,7 @@ def test_a_cell_without_a_prediction_counts_with_its_starts():
     assert group_seconds([unknown], SCENARIO, SCHEDULE, 0.5) > 6 * 0.5
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("worker_environment")
 def test_a_run_says_how_long_it_will_take_before_it_starts(tmp_path):
     suite = tmp_path / "tiny.toml"

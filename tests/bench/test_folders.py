@@ -141,6 +141,7 @@ main()
 """
 
 
+@pytest.mark.processes
 def test_an_interrupt_before_the_first_result_says_how_to_go_on_and_claims_nothing(tmp_path):
     done = run_python(INTERRUPTED, cwd=tmp_path)
     assert done.code == 130
@@ -152,6 +153,7 @@ def test_an_interrupt_before_the_first_result_says_how_to_go_on_and_claims_nothi
     assert "agree" not in done.out
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_an_interrupt_while_the_command_loads_is_no_traceback(tmp_path):
     code = f"""
@@ -169,6 +171,7 @@ main()
     assert (done.code, done.err) == (130, "Interrupted; nothing was measured.\n")
 
 
+@pytest.mark.processes
 def test_an_interrupt_that_no_command_expects_is_one_sentence(tmp_path):
     code = """
 import sys

@@ -43,6 +43,7 @@ def run(arguments, **more):
     )
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "variables",
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
@@ -55,6 +56,7 @@ def test_a_command_prints_formulas_where_the_encoding_has_no_greek(variables):
     assert done.stdout.isascii()
 
 
+@pytest.mark.processes
 def test_an_error_is_one_sentence_in_any_encoding():
     done = run(["check", "θ.py:gradient"], PYTHONIOENCODING="latin-1")
     assert done.returncode == 2
@@ -63,6 +65,7 @@ def test_an_error_is_one_sentence_in_any_encoding():
     )
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("arguments", [["list"], ["explain"], ["list", "--json"], ["--help"]], ids=" ".join)
 def test_a_reader_that_has_gone_ends_a_command_in_silence(arguments):
     reader = [sys.executable, "-c", "import sys; sys.stdin.close()"]
@@ -80,6 +83,7 @@ def test_a_reader_that_has_gone_ends_a_command_in_silence(arguments):
     assert (done.returncode, done.stderr) == (READER_GONE, b"")
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(sys.platform != "linux", reason="no /dev/full")
 def test_a_full_disk_is_one_sentence():
     with open("/dev/full", "wb") as full:  # noqa: PTH123  # a device is no file to be made

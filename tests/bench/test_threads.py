@@ -1,9 +1,11 @@
 """Threads and cores: fixed before NumPy loads, checked after it has."""
 
 import json
+import os
+from types import SimpleNamespace
 
 import pytest
-from command import run_python
+from command import ROOT, run_python
 from tables import sentence
 
 from backprop.bench import threads
@@ -34,6 +36,18 @@ def test_one_thread_is_fixed_on_one_core_before_numpy_loads():
 def test_libraries_that_are_loaded_already_are_limited_all_the_same():
     code = "import numpy, backprop.bench.threads as threads; threads.fix_threads(1); threads.check_threads(1)"
     assert run_python(code).code == 0
+
+
+def test_a_benchmark_is_not_set_up_as_the_tests_are(pytestconfig, monkeypatch):
+    """Pytest reads the tests' conftest.py before a benchmark, too: it would have taken JAX's optimizations away."""
+    here = str(ROOT / "tests" / "conftest.py")
+    conftest = next(
+        one for one in pytestconfig.pluginmanager.get_plugins() if vars(one).get("__file__") == here
+    )
+    for benchmark_only in (False, True):
+        monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
+        conftest.pytest_configure(SimpleNamespace(getoption={"benchmark_only": benchmark_only}.get))
+        assert ("JAX_DISABLE_MOST_OPTIMIZATIONS" in os.environ) != benchmark_only
 
 
 @pytest.mark.parametrize("count", [0, -1, len(threads.available_cores()) + 1])

@@ -102,6 +102,7 @@ def test_epochs_cannot_be_added_where_the_rate_has_come_to_nothing(trained):
     assert "a new training with --epochs 8" in done.error_sentence
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for a child")
 def test_an_interrupt_leaves_a_usable_model_and_exits_with_130(tmp_path):
     process = start([BACKPROP, *QUICK, "--epochs", "100000", "--out", "out", "--json"], tmp_path)
@@ -281,6 +282,7 @@ def test_another_data_set_in_idx_form_is_trained_on_by_its_folder(tmp_path):
     assert values["test_accuracy"] > 0.9
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no limit for the size of a file")
 def test_no_room_for_the_weights_is_one_sentence_and_leaves_the_old_ones(trained, tmp_path):
     folder, _ = trained

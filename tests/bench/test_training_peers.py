@@ -11,6 +11,7 @@ from backprop.data import load
 from backprop.training import Settings
 
 
+@pytest.mark.processes
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot stop a process")
 def test_every_installed_library_takes_its_turns():
     schedule = Schedule(starts=1, turns=1, slow_s=1e6)

@@ -269,12 +269,20 @@ def test_starts_are_bought_until_the_wish_is_met(perform, wish):
     assert bought[0.001] == 6 < bought[0.03] < bought[0.06]
 
 
-def test_no_more_starts_are_bought_than_the_time_allows(perform):
+@pytest.mark.parametrize(
+    ("seconds_a_start", "starts"), [(1.0, 119), (9.9, 12), (11.9, 10), (14.9, 8), (19.9, 6), (90.0, 6)]
+)
+def test_no_more_starts_are_bought_than_the_time_allows(perform, seconds_a_start, starts):
+    """60 s for each of the two."""
     schedule = Schedule(starts=6, turns=2, precision=1e-6)
     _, result, _ = perform(
-        ["base", "own"], schedule, reference="base", by_start={"own": spread(0.05)}, seconds_a_start=9.9
+        ["base", "own"],
+        schedule,
+        reference="base",
+        by_start={"own": spread(0.05)},
+        seconds_a_start=seconds_a_start,
     )
-    assert starts_of(result)["own"] == 12  # 60 s for each of the two
+    assert starts_of(result)["own"] == starts
 
 
 def test_what_is_not_compared_buys_nothing(perform):

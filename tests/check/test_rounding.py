@@ -97,3 +97,19 @@ def test_both_sides_of_a_kink_fit_into_the_wider_bound():
     assert np.any(wide["b1"] > 1e6 * narrow["b1"])
     assert np.all(wide["b1"] >= narrow["b1"])
     assert np.array_equal(wide["W2"], narrow["W2"])
+
+
+@pytest.mark.parametrize(
+    ("gap", "on_the_edge"),
+    [(0.0, True), (2.0**-53, True), (-(2.0**-52), True), (0.25, False), (-0.25, False)],
+)
+def test_both_sides_of_the_edge_of_the_hinge_loss_fit_into_it(gap, on_the_edge):
+    """Two outputs are a margin apart: rounding that moves both of them the same way would not pass the edge."""
+    network = Network.mlp(2, 3, loss="hinge")
+    params = network.init(np.random.default_rng(0))
+    params["W1"][...] = 0
+    params["b1"][...] = 0.5, gap - 0.5, -3
+    batch = network.batch(np.ones((1, 2)), np.array([0]), params.dtype)
+    bound = rounding(network, params, batch, params.dtype).bound["b1"]
+    assert np.all(bound[:2] >= 1) if on_the_edge else np.max(bound) < 1e-14
+    assert bound[2] < 1e-14

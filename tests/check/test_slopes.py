@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from backprop.check.numeric.comparison import line_integral
+from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, entry_direction, random_direction, scales
 from backprop.check.numeric.noise import noise
 from backprop.check.numeric.slopes import CENTRAL, Ladder, agrees, complex_slope, extrapolate, measure
@@ -98,6 +99,32 @@ def test_a_kink_has_two_slopes():
     assert slope.kink
     assert slope.left == pytest.approx(-1, abs=1e-6)
     assert slope.right == pytest.approx(1, abs=1e-6)
+
+
+def check_at_zero(function, noise):
+    """A check of a function of one number at zero, whose gradient is claimed to be zero."""
+    oracle, zero = oracle_of(function, np.array([0.0])), np.zeros((1, 1))
+    own = scales(oracle.structure, oracle.point)
+    return DirectionalCheck(oracle, zero, zero, zero[0], zero, own, np.array([noise]), RNG)
+
+
+@pytest.mark.parametrize(
+    ("width", "noise", "calls", "kink"),
+    [
+        (0, 1e-14, 2, True),  # one step to either side shows the same corner
+        (1e-8, 1e-14, 10, False),  # it was a bend
+        (0, 0.0, 0, True),  # there is no noise to choose the step by
+        (1e-8, 1e-8, 0, True),  # smaller steps would drown in it
+    ],
+)
+def test_a_corner_is_looked_at_with_smaller_steps_where_noise_leaves_room_for_them(width, noise, calls, kink):
+    check = check_at_zero(lambda x: np.sqrt(x[0] ** 2 + width**2), noise)
+    ladder = check.ladder(entry_direction(0, check.scales))
+    slope = check.measured(ladder, thorough=True)
+    assert slope.kink
+    before = check.function.budget.used
+    assert check.closer(slope, ladder).kink == kink
+    assert check.function.budget.used - before == calls
 
 
 @pytest.mark.parametrize(

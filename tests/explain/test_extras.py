@@ -22,6 +22,7 @@ CASES = {
 }
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("extra", CASES)
 def test_a_package_that_is_missing_is_named_with_its_extra(extra, tmp_path):
     package, arguments = CASES[extra]
@@ -32,6 +33,7 @@ def test_a_package_that_is_missing_is_named_with_its_extra(extra, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.processes
 def test_explain_itself_needs_neither():
     packages = ("xlsxwriter", "sympy", "matplotlib")
     code = f"import sys, backprop.explain; print([name for name in {packages} if name in sys.modules])"

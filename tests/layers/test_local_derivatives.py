@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from over import over
 from tables import DTYPES, EXAMPLES, LAYERS, PROPERTY, freeze, layer_case, random_input, width_of
 
 from backprop.errors import UnsupportedError
@@ -30,7 +31,7 @@ def _may_write_over(name, shape):
 
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = over(dtype=DTYPES)
 every_shape = pytest.mark.parametrize(("name", "shape"), SHAPES, ids=str)
 
 
@@ -201,8 +202,8 @@ def test_jvp_agrees_with_the_complex_step(name, shape):
     )
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", LAYERS)
+@every_layer
+@every_dtype
 def test_jvp_takes_many_directions_at_once_where_no_parameter_moves(name, dtype):
     case = layer_case(name, random_input(5, 4, dtype))
     directions = np.random.default_rng(3).standard_normal((3, 2, *case.x.shape)).astype(dtype)

@@ -46,8 +46,10 @@ CASES = [
 DECLINED = (
     "the layer 2 is gelu, and the form by hand has relu, sigmoid or tanh there",
     "the layer 4 is softmax, and the form by hand has relu, sigmoid or tanh there",
+    "the layer 1 is patches, and the form by hand has linear with a bias there",
+    "the layer 1 is embedding, and the form by hand has linear with a bias there",
 )
-"""What the form by hand in PyTorch says of two of the networks."""
+"""What the form by hand in PyTorch says of some of the networks."""
 
 
 @pytest.mark.parametrize(("name", "n", "dtype"), CASES)
@@ -78,6 +80,21 @@ def test_what_a_peer_does_under_the_clock_converts_nothing_and_can_be_repeated(p
     first = peer.collect(plan, call()).gradient.copy()
     second = peer.collect(plan, call()).gradient
     assert np.array_equal(first.vector, second.vector)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_numdifftools_evaluates_the_loss_as_often_as_predicted(name, monkeypatch):
+    peer, network, evaluated = known_peers()["numdifftools-gradient"], NETWORKS[name], []
+    if peer.unavailable() is not None:
+        pytest.skip(str(peer.unavailable()))
+    loss = backprop.Network.loss
+    monkeypatch.setattr(
+        backprop.Network, "loss", lambda self, *arguments: (evaluated.append(1), loss(self, *arguments))[1]
+    )
+    params = network.init(np.random.default_rng(1))
+    batch = network.batch(np.ones((1, network.inputs)), np.array([0]), params.dtype)
+    peer.value_and_gradient(peer.prepare(network, 1, params.dtype), params, batch)
+    assert len(evaluated) == peer.evaluations(network)
 
 
 def test_a_peer_whose_library_is_missing_names_the_line_that_brings_it(monkeypatch):

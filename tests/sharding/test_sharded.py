@@ -55,6 +55,7 @@ def allowed(strategy, network, dtype):
 # equal to the inner strategy
 
 
+@pytest.mark.processes
 @settings(PROPERTY, max_examples=40)
 @given(
     shares=st.lists(st.integers(0, 5), min_size=1, max_size=6).filter(any),
@@ -75,6 +76,7 @@ def test_any_split_gives_the_inner_gradient_to_rounding(client, shares, inner, n
     assert loss == pytest.approx(expected.loss, rel=float(16 * np.finfo(dtype).eps))
 
 
+@pytest.mark.processes
 def test_one_shard_is_the_inner_gradient_to_the_bit(client):
     params, batch = sample(TOY, 5)
     expected = run(find_strategy("short-form"), TOY, params, batch)
@@ -83,6 +85,7 @@ def test_one_shard_is_the_inner_gradient_to_the_bit(client):
     assert np.array_equal(found.gradient.vector, expected.gradient.vector)
 
 
+@pytest.mark.processes
 def test_an_estimate_has_other_directions_in_every_call(client):
     params, batch = sample(TOY, 6)
     strategy = Sharded(inner=find_strategy("forward-gradient"), client=client)
@@ -93,6 +96,7 @@ def test_an_estimate_has_other_directions_in_every_call(client):
     assert relative_error(second.vector, expected.vector) > 0.01
 
 
+@pytest.mark.processes
 def test_the_same_split_gives_the_same_bits(client):
     params, batch = sample(Network.mlp(49, 32, 10), 37)
     strategy = Sharded(client=client, shares=(5, 1, 1, 3))
@@ -104,6 +108,7 @@ def test_the_same_split_gives_the_same_bits(client):
 # what is lost
 
 
+@pytest.mark.processes
 def test_a_worker_lost_in_the_middle_is_retried_and_the_sum_is_right(client, tmp_path):
     network = Network.mlp(9, 5, 3)
     params, batch = sample(network, 11)
@@ -115,6 +120,7 @@ def test_a_worker_lost_in_the_middle_is_retried_and_the_sum_is_right(client, tmp
     assert loss == pytest.approx(expected.loss, rel=1e-14)
 
 
+@pytest.mark.processes
 def test_a_shard_that_kills_every_worker_is_an_error_and_no_sum(client, tmp_path):
     params, batch = sample(TOY, 4)
     inner = lethal.KillsItsProcess(folder=str(tmp_path), times=100)
@@ -122,6 +128,7 @@ def test_a_shard_that_kills_every_worker_is_an_error_and_no_sum(client, tmp_path
         run(Sharded(inner=inner, client=client, shares=(1,)), TOY, params, batch)
 
 
+@pytest.mark.processes
 def test_a_shard_that_does_not_answer_is_an_error_in_time(client):
     params, batch = sample(TOY, 4)
     with pytest.raises(ShardError, match=r"did not come back within 0.2 s"):
@@ -176,6 +183,7 @@ def test_the_cost_counts_the_bytes_that_are_sent():
     assert cost.forward_calls == 1
 
 
+@pytest.mark.processes
 def test_what_is_predicted_is_what_is_sent(client):
     """The parameters and samples out, the gradients back, as Dask puts them on the wire."""
     from distributed.protocol import serialize

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
 
 from backprop import Batch, Network
@@ -130,7 +131,7 @@ def test_a_cost_is_predicted_without_allocating_for_it(name):
 
 
 @pytest.mark.parametrize("name", PREDICTED)
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@over(scenario=SCENARIOS)
 def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name, scenario):
     network, strategy = SCENARIOS[scenario].network, STRATEGIES[name]
     if strategy.unsupported(network, F64) is not None:
@@ -152,6 +153,16 @@ def test_operations_of_the_short_form_are_those_counted_by_hand():
     cost = STRATEGIES["short-form"].cost(TOY, 5, F64)
     assert cost.flops == (135 + 15 + 70 + 140) + (130 + 30 + 135)
     assert cost.forward_calls == 1
+
+
+def test_bytes_of_the_short_form_are_those_counted_by_hand():
+    # 23 parameters, each read forward and back, and its gradient written; 5 samples of 4 inputs, read twice
+    # z₁, in whose place relu writes, 5·3, z₂ 5·2, and δ of the hidden layer 5·3: each is written and read twice
+    cost = STRATEGIES["short-form"].cost(TOY, 5, F64)
+    assert cost.bytes_moved == 8 * (3 * 23 + 2 * 5 * 4 + 3 * (15 + 10 + 15))
+    # gelu cannot write over its input, which it reads again on the way back
+    gelu = STRATEGIES["short-form"].cost(Network.mlp(4, 3, 2, activation="gelu"), 5, F64)
+    assert gelu.bytes_moved == cost.bytes_moved + 8 * 3 * 15
 
 
 def test_operations_of_the_layerwise_vjp_are_those_counted_by_hand():

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import backprop
-from backprop.layers import ReLU
+from backprop.layers import Linear, ReLU, Softmax
+from backprop.losses import CrossEntropy
+from backprop.notation import read_network
 from backprop.verify import kinked_parameters
 
 
@@ -60,3 +62,41 @@ def test_the_parameters_of_a_unit_that_stands_on_a_kink_are_named():
         network.layout.locate(int(k)) for k in np.flatnonzero(kinked_parameters(network, params, batch, 1e-5))
     }
     assert named == {("W1", (0, 0)), ("W1", (1, 0)), ("b1", (0,))}
+
+
+def largest_by_trial(network, params, batch, step):
+    """The parameters whose step changes which output of the first layer is the largest of its window."""
+    moved = params.copy()
+
+    def largest():
+        z = network.layers[0].forward(network.local(moved)[0], batch.inputs)
+        return z.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(len(z), 4, 4).argmax(axis=2)
+
+    here, crossing = largest(), np.zeros(network.parameter_count, bool)
+    for k, value in enumerate(params.vector):
+        for sign in (-1, 1):
+            moved.vector[k] = value + sign * step * max(1, abs(value))
+            crossing[k] |= not np.array_equal(here, largest())
+        moved.vector[k] = value
+    return crossing
+
+
+@pytest.mark.parametrize("before", ["linear", "conv"])
+def test_a_parameter_that_makes_another_number_the_largest_of_a_window_is_found(before):
+    if before == "linear":  # whose outputs are an image to the pooling
+        layers = (Linear(16, 16), read_network("1x4x4 max-pool2")[0], Linear(4, 3), Softmax())
+        network = backprop.Network(layers, CrossEntropy())
+    else:
+        network = backprop.Network.parse("1x4x4 conv3x1,padding=1 max-pool2 3")
+    missed = found = near = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        params = network.init(rng)
+        batch = network.batch(rng.standard_normal((8, 16)), rng.integers(0, 3, 8), params.dtype)
+        predicted = kinked_parameters(network, params, batch, 1e-2)
+        found += np.sum(predicted)
+        missed += np.sum(largest_by_trial(network, params, batch, 1e-2) & ~predicted)
+        near += np.sum(predicted & ~largest_by_trial(network, params, batch, 3e-2))
+        assert not any(predicted[-15:])  # those of the last layer come after the pooling
+    assert missed == 0 < found
+    assert near <= 0.1 * found + 1

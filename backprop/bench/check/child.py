@@ -19,10 +19,10 @@ from typing import IO, Any
 
 from backprop import Parameters
 from backprop.bench.check.cost import measure_costs
-from backprop.bench.check.failures import UserError, one_line, user_error
 from backprop.bench.check.job import Job
 from backprop.bench.check.target import call_target, load_target
 from backprop.bench.check.wire import PIPES_CLOSED, pack, unpack
+from backprop.check.failures import UserError, one_line, user_error
 from backprop.check.lines import Lines, Trace
 from backprop.check.lines.find import search
 from backprop.check.lines.trace import trace

@@ -9,12 +9,12 @@ from typing import Any
 
 from backprop.arrays import Array
 from backprop.bench.check.cost import CostRow
-from backprop.bench.check.failures import UserError
 from backprop.bench.check.job import Job
 from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, size_of, unpack
 from backprop.bench.report import units
 from backprop.bench.threads import choose_cores, thread_variables
 from backprop.bench.workers import NO_MEMORY
+from backprop.check.failures import UserError
 from backprop.check.lines import Trace
 from backprop.check.network.layouts import Layout
 from backprop.child_process import ChildError, ChildProcess, signal_name

@@ -16,6 +16,7 @@ from backprop.bench.report import units
 from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
 from backprop.check.lines import Lines, Trace
+from backprop.check.script.result import ScriptCheck
 
 _STYLES = {"right": "green", "wrong": "bold red", "undecided": "yellow"}
 _MOST_PRINTED = 20
@@ -57,6 +58,19 @@ def _show_lines(job: Job, answers: Answers, format: str) -> None:
         shown = f"{path}:1:1: {said}" if format == "concise" else f"::error file={path}::{said}"
     if shown:
         print(shown)
+
+
+def show_script(check: ScriptCheck, format: str) -> None:
+    """Print the check of a script or notebook."""
+    lines = Lines(check.lines)
+    if format in ("concise", "github"):
+        shown = lines.annotations if format == "concise" else lines.github
+        print(shown or check.headline)
+    elif format in ("html", "json"):
+        print(check._repr_html_() if format == "html" else json.dumps(check.to_dict(), indent=2))
+    else:
+        print(check)
+        printed(make_console(), check.printed)
 
 
 def _tensors(console: Console, tensors: Sequence[dict[str, Any]]) -> None:

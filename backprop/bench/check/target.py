@@ -8,8 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import json
-import linecache
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +15,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from backprop.bench.check.failures import UserError, user_error
+from backprop.check.failures import UserError, user_error
 from backprop.check.network.callables import made
+from backprop.check.script.source import read_cells, run_cell
 from backprop.errors import CheckError, UnknownNameError, is_file, shown
 
 EXPECTED = "file.py:function or package.module:function"
@@ -71,19 +70,7 @@ def _object(kind: type, sizes: Sequence[int]) -> Any:
 
 def _from_notebook(origin: str) -> ModuleType:
     """The names that a notebook's code cells define, run in order in its folder, without lines for IPython alone."""
-    path = Path(origin)
-    if not is_file(origin):
-        raise CheckError(f"There is no file {shown(origin)}; expected notebook.ipynb:function.")
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        cells = document["cells"] if "cells" in document else document["worksheets"][0]["cells"]
-        sources = [
-            "".join(cell.get("source", cell.get("input", "")))
-            for cell in cells
-            if cell["cell_type"] == "code"
-        ]
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise CheckError(f"The file {shown(origin)} is no notebook; expected the JSON of one.") from error
+    path, cells = Path(origin), read_cells(origin)
     folder = path.resolve().parent
     module = ModuleType(f"_user_{path.stem}")
     sys.modules[module.__name__] = module  # dataclasses and pickle look their own module up
@@ -91,21 +78,9 @@ def _from_notebook(origin: str) -> ModuleType:
     os.environ.setdefault("MPLBACKEND", "Agg")  # nobody looks at the figures
     os.chdir(folder)
     vars(module)["display"] = print
-    for number, source in enumerate(sources, start=1):
-        _run_cell(source, f"{path.name}, code cell {number}", module)
+    for cell in cells:
+        run_cell(cell, vars(module), "The notebook")
     return module
-
-
-def _run_cell(source: str, name: str, module: ModuleType) -> None:
-    lines = source.splitlines(keepends=True)
-    if lines and lines[0].startswith("%%") and lines[0].split()[0] not in ("%%time", "%%timeit", "%%capture"):
-        return  # of another language, or text
-    kept = ["\n" if line.lstrip().startswith(("%", "!")) else line for line in lines]
-    linecache.cache[name] = (len(source), None, kept, name)  # for the lines of a traceback
-    try:
-        exec(compile("".join(kept), name, "exec"), vars(module))
-    except BaseException as error:  # also SystemExit, and what else a user's code may raise
-        raise user_error(error, f"The notebook could not be run at {name}") from error
 
 
 def _from_file(origin: str) -> ModuleType:

@@ -33,6 +33,7 @@ EXAMPLES = """
   backprop check mine.py:gradient
   backprop check mine.py:gradient --network 784-128-64-10 --activation tanh
   backprop check package.module:function --dtype float32 --json
+  backprop check exercise.ipynb         no function: dW1, dh, ... at top level
   backprop check mine.py:gradient --trace       what the value of each line is
   backprop check mine.py:gradient --format concise
 """
@@ -44,7 +45,7 @@ def check(
         typer.Argument(
             metavar="TARGET",
             help="Your function: file.py:function, file.py:Class.method, notebook.ipynb:function or "
-            "package.module:function.",
+            "package.module:function. Or a script.py or notebook.ipynb whose top level computes the gradients.",
         ),
     ] = None,
     network: Annotated[str | None, network_option(show_default="784-512-10, or the sizes of --data")] = None,
@@ -117,7 +118,7 @@ def check(
             metavar="FORMAT",
             show_default="text",
             help=f"{', '.join(FORMATS)}. concise: `path:line:column: message` for each wrong line, as editors read "
-            "it; github: annotations of a workflow; html: a page of the backward pass.",
+            "it; github: annotations of a workflow; html: a page of the backward pass, or of a script's variables.",
         ),
     ] = None,
     fresh: Fresh = False,
@@ -132,6 +133,10 @@ def check(
     The verdict is computed on real digits where they fit the network, or on samples of --data. A wrong gradient gets
     its wrong tensors and entries, the kind of mistake, and what to change. Exit code 0 means right, 1 wrong, 2 that
     it cannot be checked.
+
+    A script or notebook needs no function: its top level computes a loss, and dx, d_x or grad_x for any variable x.
+    Each is compared with the truth, and the wrong lines are named. It runs in a copy of its folder; --loss names the
+    variable of the loss, by default loss; of the other options --timeout, --memory-limit and --threads apply.
     """
     if kinds:
         from backprop.bench.check.show import show_kinds
@@ -158,6 +163,10 @@ def check(
     memory_bytes = (
         available_memory_bytes() if memory_limit is None else parse_bytes("memory limit", memory_limit)
     )
+    if target is not None and not template and target.endswith((".py", ".ipynb")):
+        name = "loss" if loss == "cross-entropy" else loss
+        _check_script(target, name, timeout_s, memory_bytes, chosen)
+        return
     job = Job(
         target or "",
         network or sizes_of(data),
@@ -212,3 +221,24 @@ def check(
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)
+
+
+def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str) -> None:
+    """Check the gradients that the top level of a script or notebook computes."""
+    from backprop.bench.check.show import show_script
+    from backprop.bench.progress import working
+    from backprop.check.failures import UserError
+    from backprop.check.script.door import check_script
+
+    try:
+        with working(f"checking {target}"):
+            check = check_script(target, loss, timeout_s=timeout_s, memory_bytes=memory_bytes)
+    except UserError as error:
+        print(error.lines, file=sys.stderr)
+        raise CheckError(str(error)) from None
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    show_script(check, chosen)
+    if not check.ok:
+        raise typer.Exit(1 if check.verdict == "wrong" else 2)

@@ -127,16 +127,20 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     seen = [group.site.stem for group, _, _ in recognised(repair, search)]
     if not seen:
         return repair
-    alike = [
-        each for each in ranked if order[each.event] >= order[repair.event] and each.tensors & repair.tensors
-    ]
-    alike = [each for each in alike if np.array_equal(search.truth.base.values[each.event], value)]
+    alike = []
+    for each in ranked:
+        if order[each.event] >= order[repair.event] and each.tensors & repair.tensors:
+            if np.array_equal(search.truth.base.values[each.event], value):
+                alike.append(each)
+            elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
+                break
     for each in alike:
         name = each.group.site.stem or _name_of_line(each, alike)
         if not any(is_gradient_of(name, other) for other in seen):
             return each
-    others = [each for each in later if each not in alike]
-    return None if others else alike[-1]
+    after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
+    explained = frozenset[str]().union(*(each.tensors for each in after))
+    return None if explained >= repair.tensors else alike[-1]
 
 
 def _is_multiple(repair: Repair, search: Search) -> bool:

@@ -15,16 +15,14 @@ from backprop.check.kinds import Finding, found
 from backprop.check.lines.choose import Recognised, recognised
 from backprop.check.lines.result import Line
 from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.sites import stem
+from backprop.check.lines.sites import Site, stem
 from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
 
-_ENTRIES, _ALONG = 48, 6
-"""Entries up to which each is asked for; of a larger value, as many random directions."""
-_SPARE = 4 * _ENTRIES
-"""Calls that are kept for an explanation."""
+_ENTRIES, _ALONG = 150, 6
+"""Entries up to which each is asked for, where there are calls; of a larger value, as many random directions."""
 _SLOPES = {
     "tanh": "1 - {y}² of the tanh",
     "sigmoid": "{y}(1 - {y}) of the sigmoid",
@@ -48,17 +46,28 @@ class _Wrong:
     known: Known
     of: int
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether the truth is zero."""
+        return bool(np.all(np.abs(self.known.values) <= self.known.tolerance))
+
 
 def explain(repair: Repair, search: Search) -> Line:
     """The line of a repair."""
     site, target = repair.group.site, repair.target
     seen = _wrong(repair, search)
     others = [] if target.group is None else recognised(repair, search)
-    finding = next(chain(_shape(seen), _other(repair, search, others), _mask(seen), _signature(seen)))
-    is_to_be = _should_be(repair, seen)
-    variable = (
-        site.stem if site.name.startswith("_[") else site.name or site.text
-    )  # of a dict that has no name
+    causes = (
+        _shape(seen),
+        _zero(seen, search),
+        _other(repair, search, others),
+        _mask(seen),
+        _signature(seen),
+    )
+    finding = next(chain(*causes))
+    is_to_be = "0" if seen.is_zero else _should_be(repair, seen)
+    in_dict = site.name.startswith("_[")  # one that has no name
+    variable = site.stem if in_dict else site.name or site.text
     return Line(
         file=site.path,
         line=site.line,
@@ -69,7 +78,7 @@ def explain(repair: Repair, search: Search) -> Line:
         call=repair.group.events.index(repair.event) + 1,
         calls=len(repair.group.events),
         tensors=tuple(name for name in search.truth.program.structure.names if name in repair.tensors),
-        should_be=f"dL/d({seen.name})",
+        should_be="0" if seen.is_zero else f"dL/d({seen.name})",
         of=seen.of,
         message=f"{variable} is to be {is_to_be}. {finding.evidence}",
         kind=finding.kind,
@@ -83,10 +92,16 @@ def _should_be(repair: Repair, seen: _Wrong) -> str:
     if group is None:
         return f"dL/d({seen.name})"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
+    place = _place(group.site, repair.group.site)
     if group.site.role == "use":
-        return f"the part of {times}dL/d({seen.name}) that comes from line {seen.of}"
+        return f"the part of {times}dL/d({seen.name}) that comes from {place}"
     variable = f", {seen.name}" if group.site.name else ""
-    return f"{times}dL/d({seen.name}){variable} of line {seen.of}"
+    return f"{times}dL/d({seen.name}){variable} of {place}"
+
+
+def _place(site: Site, own: Site) -> str:
+    """The line of a site, as seen from another one; in a notebook it may be in another cell."""
+    return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
 
 
 def _wrong(repair: Repair, search: Search) -> _Wrong:
@@ -99,7 +114,7 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
     else:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    few = size <= _ENTRIES
+    few = size <= _ENTRIES and truth.program.budget.room(4 * size)
     directions = np.eye(size) if few else truth.rng.standard_normal((_ALONG, size))
     values = np.array(
         [truth.slope_of(target.name, ahead, v, is_tensor=target.group is None) for v in directions]
@@ -132,6 +147,22 @@ def _shape(seen: _Wrong) -> Iterator[Finding]:
     yield found("wrong-shape", None, text)
 
 
+def _zero(seen: _Wrong, search: Search) -> Iterator[Finding]:
+    """A term that the loss does not have, such as a multiple of a parameter."""
+    if not seen.is_zero:
+        return
+    structure, point = search.truth.program.structure, search.truth.program.point
+    for name, places in structure.places.items():
+        parameter, got = point[places], seen.got.reshape(-1)
+        size = float(parameter @ parameter)
+        if len(parameter) == len(got) > 1 and size:
+            factor = float(parameter @ got) / size
+            if np.allclose(got, factor * parameter, atol=0):
+                text = f"It equals {factor:.4g} · {name}; the loss has no such term."
+                yield found("weight-decay-extra", name, text)
+    yield found("unknown", None, "The loss has no such term.")
+
+
 def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator[Finding]:
     """A value that is the derivative by another variable: the derivative of the lines between is missing."""
     order = search.order
@@ -151,12 +182,14 @@ def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator
     )
     kind = "activation-derivative-missing" if slope else "layer-term-missing"
     yield found(
-        kind, None, f"It equals dL/d({site.stem}), {site.stem} of line {site.line}: {said} is missing."
+        kind,
+        None,
+        f"It equals dL/d({site.stem}), {site.stem} of {_place(site, repair.group.site)}: {said} is missing.",
     )
 
 
 def _mask(seen: _Wrong) -> Iterator[Finding]:
-    """A value that is right where the truth is not zero."""
+    """A value that is right where the truth is not zero, or is zero there."""
     known = seen.known
     if known.directions is not None:
         return
@@ -166,6 +199,9 @@ def _mask(seen: _Wrong) -> Iterator[Finding]:
         count = f"{int(off.sum())} of {off.size} entries"
         text = f"{count} are to be 0 and are not; all others are right: a mask is missing."
         yield found("activation-derivative-missing", None, text)
+    elif np.any(seen.got) and np.any(~zero) and not np.any(seen.got.reshape(-1)[~zero]):
+        text = "It is 0 wherever it is not to be 0: the mask is reversed."
+        yield found("activation-boundary", None, text)
 
 
 def _signature(seen: _Wrong) -> Iterator[Finding]:

@@ -68,8 +68,8 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
-    program, also = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
-    return search(program, [gradient], also, rng)
+    program, is_whole = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    return search(program, [gradient], () if is_whole else [function], rng)
 
 
 def program_of_gradient(
@@ -78,16 +78,16 @@ def program_of_gradient(
     structure: Structure,
     x: Array,
     budget: Budget,
-) -> tuple[Program, list[Callable[..., Any]]]:
-    """A function and its gradient as one program, and the function where its code belongs to it."""
+) -> tuple[Program, bool]:
+    """A function and its gradient as one program; whether the gradient is all of it, as it gives the value, too."""
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
-        return Program(gradient, structure, x, (), budget), []
+        return Program(lambda x: value_and_gradient(gradient(x), structure), structure, x, (), budget), True
 
     def both(x: Any) -> tuple[Any, Any]:
         return function(copied(x)), gradient(x)
 
-    return Program(both, structure, x, (), budget), [function]
+    return Program(both, structure, x, (), budget), False
 
 
 def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck:
@@ -168,15 +168,14 @@ def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
             "The function gave no (loss, gradients) with a finite loss; expected one, to find the line."
         )
     if not base.values:
-        raise CheckError(
-            "None of its lines was seen to run, as of compiled code; expected lines that Python runs."
-        )
+        raise CheckError(_NO_LINE)
     if abs(again.loss - base.loss) > _EQUAL * abs(base.loss):
         seen = f"Equal calls gave the losses {base.loss:.10g} and {again.loss:.10g}"
         raise CheckError(f"{seen}; expected one loss, to look for the wrong line.")
     return base
 
 
+_NO_LINE = "No line of a backward pass was seen to run, as of compiled code; expected code that Python runs."
 _EQUAL = 1e-9
 """Of the loss: what rounding may change between equal calls."""
 
@@ -196,11 +195,13 @@ def _rounds(
                 break
             search = Search(truth, groups_of(base.recorder.unchanged, base.values, sites), left)
             search.split()
+            if not search.backward and turn == 0:
+                raise CheckError(_NO_LINE)
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
             inner = [each for each in repairs if each.target.group is not None]
-            is_last = len(repairs) <= 1 or not inner or not _put_right(inner[0], truth)
+            is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
                 lines[repair.event] = explain(repair, search)
             again = None if is_last else program.run(wanted=None)
@@ -218,7 +219,7 @@ _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""
 
 
-def _put_right(repair: Repair, truth: Truth) -> bool:
+def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
     sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
     if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):

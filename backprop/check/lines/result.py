@@ -109,7 +109,10 @@ class Lines:
         lines = []
         for each in data["lines"]:
             worst = tuple(
-                Entry(tuple(map(int, one["index"])), float(one["got"]), float(one["expected"]))
+                Entry(
+                    tuple(map(int, one["index"])),
+                    *(float(one[key]) for key in ("got", "expected", "uncertainty")),
+                )
                 for one in each["worst"]
             )
             lines.append(replace(from_plain(Line, {**each, "worst": ()}), worst=worst))
@@ -134,7 +137,7 @@ class Lines:
             mine = [line for line in self.lines if line.file == file]
             wrong = dict.fromkeys(name for line in mine for name in line.tensors)
             parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
-            parts += [f"{_block(line)}\n" for line in mine]
+            parts += [f"{block(line)}\n" for line in mine]
         if self.note:
             parts.append(self.note)
         elif self.unplaced:
@@ -171,7 +174,7 @@ def beside(number: int, source: str, right: str, mark: str = "") -> str:
     return "\n".join([*first, *(" " * _COLUMN + row for row in rows)])
 
 
-def _block(line: Line) -> str:
+def block(line: Line) -> str:
     """The number and the source of a line, and beside it what is wrong, some entries and the kind."""
     times = f" First in execution {line.call} of {line.calls}." if line.calls > 1 else ""
     below = [f"{list(each.index)}: got {each.got:.6g}, expected {each.expected:.6g}" for each in line.worst]

@@ -97,11 +97,12 @@ class Repair:
 
 @dataclass
 class Search:
-    """The search for repairs. order: of all events."""
+    """The search for repairs of `wrong` tensors. others: wrong ones that may stay so. order: of all events."""
 
     truth: Truth
     groups: list[Group]
     wrong: frozenset[str]
+    others: frozenset[str] = frozenset()
     order: dict[Event, int] = field(default_factory=dict)
     backward: list[Group] = field(default_factory=list)
     forward: list[Group] = field(default_factory=list)
@@ -111,7 +112,7 @@ class Search:
     _runs: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], tuple[list[Array], Outcome | None]] = (
         field(default_factory=dict)
     )
-    _is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
+    is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {event: k for k, event in enumerate(self.truth.base.values)}
@@ -143,10 +144,10 @@ class Search:
 
     def _moves_loss(self, events: tuple[Event, ...]) -> bool:
         """Whether other values of these events give another loss."""
-        if events not in self._is_forward:
+        if events not in self.is_forward:
             outcome, loss = self._random_run(events, self.shapes(events))[1], self.truth.base.loss
-            self._is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
-        return self._is_forward[events]
+            self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
+        return self.is_forward[events]
 
     # What the gradient becomes -------------------------------------------------------------------------------
 
@@ -207,14 +208,19 @@ class Search:
         shapes = self.shapes(group.events)
         own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
+        lost = {
+            self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
+        }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
             is_alike = touches and own == self.truth.program.structure.leaf(name).shape
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
-            is_alike = touches and set(shapes) <= set(self.shapes(each.events))
-            if is_alike or is_gradient_of(group.site.stem, each.site.stem):
+            ahead = set(self.shapes(each.events))
+            is_alike = touches and set(shapes) <= ahead
+            is_lost = len(group.events) == len(each.events) > 1 and ahead <= lost
+            if is_lost or is_alike or is_gradient_of(group.site.stem, each.site.stem):
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
@@ -253,7 +259,7 @@ class Search:
             return None
         moved = [name for name in self.truth.program.structure.names if response.moves(name)]
         wrong = tuple(name for name in moved if name in self.wrong)
-        right = tuple(name for name in moved if name not in self.wrong)
+        right = tuple(name for name in moved if name not in self.wrong | self.others)
         factor = self._factor(wrong, target, pairs, response) if wrong else None
         rest: dict[str, Array] = {}
         if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
@@ -263,12 +269,24 @@ class Search:
         if not rest or factor is None:
             return None
         tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
+        tensors |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
         if right:
             if self._factor(right, target, pairs, response, factor) is None:
                 return None
             if not self.is_zero(right, self._rest(right, target, pairs, response)):
                 tensors = frozenset()
         return Repair(group, target, pairs, tensors, factor, rest)
+
+    def _is_freed(self, name: str, response: Response) -> bool:
+        """Whether a tensor is right as soon as a group is replaced, by whatever: the two shared their memory."""
+        old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
+        if new is None or (old is not None and np.array_equal(old, new)):
+            return False
+        errors = [
+            self.truth.slope((name,), j) - self.truth.along({name: new}, (name,), j)
+            for j in range(DIRECTIONS)
+        ]
+        return self.is_zero((name,), np.array(errors))
 
     def _one_by_one(
         self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response

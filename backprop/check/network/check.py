@@ -59,9 +59,10 @@ def check_network_gradient(
     function.
 
     rng: makes the other arguments of the call with which state is looked for.
-    weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of the linear layers; no other parameter decays.
-    rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever is
-    larger; by default as exact as the rounding of its dtype allows.
+    weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of the linear layers; no other parameter
+    decays.
+    rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever
+    is larger; by default as exact as the rounding of its dtype allows.
     layout: how weights and samples lie, as `check_network` has it.
     max_calls: how often a function that is wrong may be called to find the line; 0 for not at all.
     source: whose code it is, where `function` only calls it; the code behind a `Reading` is not searched.

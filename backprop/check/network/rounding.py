@@ -134,7 +134,7 @@ def _forward(
         moved = {name: draw(tensor, relative * np.abs(tensor)) for name, tensor in own.items()}
         return {"y": layer.forward(moved, draw(x, _together(error, relative * x)))}
 
-    return _together(_changes(answer, {"y": y}, rng)["y"], unit * y)
+    return _together(_changes(answer, {"y": y}, rng, alike=not layer.smooth)["y"], unit * y)
 
 
 def _output_error(
@@ -225,7 +225,7 @@ class _Step:
             moved_dx, moved_own = _vjp(layer, tensors, *moved)
             return {"": moved_dx, **moved_own}
 
-        changes = _changes(answer, {"": dx, **dparams}, rng)
+        changes = _changes(answer, {"": dx, **dparams}, rng, alike=not layer.smooth)
         for name, tensor in dparams.items():
             out[name][...] = _together(changes[name], relative * tensor)
         return dx, _together(changes[""], relative * dx)
@@ -251,12 +251,20 @@ def _vjp(layer: Layer, own: Arrays, x: Array, y: Array, dy: Array) -> tuple[Arra
 
 
 def _changes(
-    answer: Callable[[Draw], Arrays], expected: Arrays, rng: np.random.Generator
+    answer: Callable[[Draw], Arrays], expected: Arrays, rng: np.random.Generator, *, alike: bool = False
 ) -> dict[str, Array]:
-    """The root mean square of what `answer` changes by, over draws of random signs; NaN where it fails."""
+    """The root mean square of what `answer` changes by, over draws of random signs; NaN where it fails.
+
+    With `alike` equal numbers get the same sign: they are equal because they are computed alike, as where an image is
+    blank, and a layer that takes the largest of them goes on taking the same one.
+    """
 
     def draw(array: Array, error: Array | float) -> Array:
-        return np.asarray(array + rng.choice((-1.0, 1.0), np.shape(array)) * error)
+        signs = rng.choice((-1.0, 1.0), np.shape(array))
+        if alike:
+            _, first, same = np.unique(array, return_index=True, return_inverse=True)
+            signs = signs.reshape(-1)[first][same].reshape(np.shape(array))
+        return np.asarray(array + signs * error)
 
     squares = {name: np.zeros(np.shape(array)) for name, array in expected.items()}
     with np.errstate(all="ignore"):

@@ -6,6 +6,7 @@ steps are taken; complex steps.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
@@ -46,13 +47,13 @@ class Limit(NamedTuple):
 
 
 def extrapolate(
-    quotients: Array, rounding: Array, powers: tuple[int, ...], rough: Array | float = 0.0
+    quotients: Array, rounding: Array, powers: Sequence[int] | Array, rough: Array | float = 0.0
 ) -> Limit:
     """The limit of quotients (k, m), whose steps fall by `RATIO`, with the given powers of h in their truncation.
 
-    rounding (k, m): of each quotient. rough (k, m): what kinks within each step may do to it. Of all extrapolations
-    the surest is taken. A surer one of larger steps gives way to one of smaller steps that contradicts it: the limit
-    is at the small end.
+    powers: a number, or an array (m,), for each column of the table. rounding (k, m): of each quotient.
+    rough (k, m): what kinks within each step may do to it. Of all extrapolations the surest is taken. A surer one of
+    larger steps gives way to one of smaller steps that contradicts it: the limit is at the small end.
     """
     kinks = np.broadcast_to(rough, quotients.shape)
     best = Limit(quotients[0], np.full_like(quotients[0], np.inf), rounding[0])
@@ -72,6 +73,17 @@ def extrapolate(
             contradicts = np.abs(other.value - best.value) > 2 * (other.error + best.error)
             best = other.where((other.error < best.error) | contradicts, best)
     return best
+
+
+def _extrapolated(central: Array, right: Array, left: Array, rounding: Array, rough: Array) -> list[Limit]:
+    """The limits (m,) of central and of one-sided quotients (k, m), in one table: it takes a third of the time."""
+    limit = extrapolate(
+        np.hstack([central, right, left]),
+        np.hstack([rounding, 2 * rounding, 2 * rounding]),
+        np.repeat(np.transpose([CENTRAL, ONE_SIDED, ONE_SIDED]), central.shape[1], axis=1),
+        np.hstack([rough, np.zeros_like(right), np.zeros_like(left)]),
+    )
+    return [Limit(*parts) for parts in zip(*(np.split(part, 3) for part in limit), strict=True)]
 
 
 def roughness(gaps: Array, rounding: Array) -> Array:
@@ -257,9 +269,8 @@ class Ladder:
             noise = np.maximum(noise, 3 * self.function.eps * _finite(largest)) / h
             gaps, quotients = (plus - 2 * f + minus) / h, (plus - minus) / (2 * h)
             rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off(quotients, noise)
-            central = extrapolate(quotients, noise, CENTRAL, rough)
-            right = extrapolate((plus - f) / h, 2 * noise, ONE_SIDED)
-            left = extrapolate((f - minus) / h, 2 * noise, ONE_SIDED)
+            sides = (plus - f) / h, (f - minus) / h
+            central, right, left = _extrapolated(quotients, *sides, noise, rough)
             kink, jump = _kinks(steps, gaps, 4 * noise)
             middle = (left.value + right.value) / 2
             jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)

@@ -138,18 +138,19 @@ def tidy(array: Any) -> Symbolic:
 
 
 def _expanded(factor: EinsumFactor, like: Array, *, of_parameter: bool = False) -> Array:
-    """An operand of einsum with every axis written out as those of `like`, by the rule of `EinsumFactor`.
+    """An operand of einsum with every axis written out, by the rule of `EinsumFactor`, in the shape of `like`.
 
     The axes are (n, o, i) of a factor by the input, and (n, o, *shape of θ) of one by a parameter θ.
     """
     n, o = like.shape[:2]
     identity = np.array([np.eye(o, dtype=object)] * n)
-    expanded = _of_symbols(factor).chain(identity, math.prod(like.shape[2:]), of_parameter=of_parameter)
-    return np.asarray(expanded).reshape(like.shape)
+    chained = _exact(factor).chain(identity, math.prod(like.shape[2:]), of_parameter=of_parameter)
+    return np.asarray(chained).reshape(like.shape)
 
 
-def _of_symbols(factor: EinsumFactor) -> EinsumFactor:
-    through = factor.through and _of_symbols(factor.through)
+def _exact(factor: EinsumFactor) -> EinsumFactor:
+    """The factor with exact numbers in its operands."""
+    through = None if factor.through is None else _exact(factor.through)
     return factor._replace(operand=symbolic(factor.operand), through=through)
 
 

@@ -172,6 +172,24 @@ def test_code_that_cannot_be_searched_leaves_the_rest_of_the_check():
     )
 
 
+def test_compiled_code_is_said_to_be_so():
+    jax = pytest.importorskip("jax")
+    compiled = jax.jit(lambda x: 3 * x)
+    check = backprop.check_gradient(lambda x: (x**2).sum(), compiled, jax.numpy.arange(1.0, 4.0))
+    assert check.verdict == "wrong"
+    assert "as of compiled code" in str(check)
+
+
+def test_an_assertion_that_pytest_has_written_anew_hides_no_line():
+    def gradient(x):
+        d = 3 * x
+        assert d.shape == x.shape
+        return d
+
+    (line,) = backprop.check_gradient(lambda x: x @ x, gradient, np.arange(1.0, 4.0)).lines
+    assert line.source == "d = 3 * x"
+
+
 def test_a_complex_point_is_refused_in_a_sentence():
     check = backprop.check_gradient(
         lambda z: np.sum(np.abs(z) ** 2), lambda z: 3 * z, np.array([1 + 2j, 3 - 1j])

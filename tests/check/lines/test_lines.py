@@ -96,6 +96,25 @@ def test_a_missing_slope_is_said_with_the_line_it_belongs_to(tmp_path):
     assert "dz1 is to be dL/d(z1), z1 of line 9. It equals dL/d(a1), a1 of line 10" in line.message
 
 
+def test_a_mask_of_the_wrong_side_is_said(tmp_path):
+    (line,) = suite.find(slip("two_layers", "dz1 = da1 * (z1 < 0)"), tmp_path)
+    assert (line.kind, line.line) == ("activation-boundary", 24)
+    assert "the mask is reversed" in line.message
+
+
+def decays(p):
+    x = np.arange(1.0, 4.0)
+    h = np.tanh(p["W"] @ x)
+    dz = 2 * h * (1 - h**2)
+    return np.sum(h**2), {"W": np.outer(dz, x) + 0.01 * p["W"]}
+
+
+def test_a_term_that_the_loss_does_not_have_is_said():
+    (line,) = find_lines(decays, {"W": np.random.default_rng(0).standard_normal((2, 3)) / 4})
+    assert (line.text, line.should_be, line.kind) == ("0.01 * p['W']", "0", "weight-decay-extra")
+    assert "It equals 0.01 · W; the loss has no such term." in line.message
+
+
 def test_an_axis_that_is_not_summed_is_said(tmp_path):
     (line,) = suite.find(slip("batch_norm", "dmean = -dcentred"), tmp_path)
     assert line.kind == "wrong-shape"

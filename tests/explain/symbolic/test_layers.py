@@ -35,10 +35,23 @@ def test_no_layer_is_left_out_but_those_that_are_made_for_a_shape():
     assert set(LAYERS) == {name for name, kind in backprop.layers.LAYERS.items() if not kind.examples}
 
 
-@pytest.mark.parametrize(
-    "text", ["1x3x3 conv2x2", "2x2x3 conv2x2,stride=2,padding=1,groups=2", "1x3x3 mean-pool2,stride=1"]
+MADE_FOR_A_SHAPE = (
+    "1x3x3 conv2x2",
+    "2x2x3 conv2x2,stride=2,padding=1,groups=2",
+    "1x3x3 mean-pool2,stride=1",
+    "2x4 patches2",
+    "2x1x2 tokens",
+    "2x2 tokenwise2",
+    "2x2 positions",
+    "3x2 mean-tokens",
+    "2x1 rnn1,sequence",
+    "2x1 rnn1",
+    "1x1 lstm1",
 )
-def test_every_form_of_convolution_and_mean_pooling_is_proven_for_small_images(text):
+
+
+@pytest.mark.parametrize("text", MADE_FOR_A_SHAPE)
+def test_every_form_of_a_layer_that_is_made_for_a_shape_is_proven_for_a_small_one(text):
     layer = read_network(text)[-1]
     claims = prove_layer(layer, 1, math.prod(layer.input_shape))
     assert not [str(claim) for claim in claims if not claim.holds]

@@ -98,6 +98,7 @@ def assert_same_cells(got, expected):
             assert got[place] == pytest.approx(value, rel=1e-12, abs=1e-12), place
 
 
+@pytest.mark.processes
 @needs_soffice
 @pytest.mark.parametrize("case", CASES)
 def test_every_cell_follows_a_change_as_the_library_says(case, books, results):
@@ -105,12 +106,14 @@ def test_every_cell_follows_a_change_as_the_library_says(case, books, results):
     assert_same_cells(cells(results[f"{case} changed"]), expected)
 
 
+@pytest.mark.processes
 @needs_soffice
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_shown_before_anything_is_changed_is_what_the_formulas_give(case, books, results):
     assert_same_cells(cells(results[f"{case} as it was"]), cells(opened(books[case][0], values=True)))
 
 
+@pytest.mark.processes
 @needs_soffice
 @pytest.mark.parametrize("case", CASES)
 def test_both_ways_give_the_gradient_of_the_library(case, results):
@@ -125,6 +128,7 @@ def test_both_ways_give_the_gradient_of_the_library(case, results):
     assert block(book, "Start", "Chain rule and short form") == [["both ways agree"]]
 
 
+@pytest.mark.processes
 @needs_soffice
 @pytest.mark.parametrize("case", CASES)
 def test_a_change_moves_the_gradient(case, results):
@@ -139,6 +143,7 @@ def test_a_change_moves_the_gradient(case, results):
         assert differs
 
 
+@pytest.mark.processes
 @needs_soffice
 @pytest.mark.parametrize("sheet", ["Chain", "ShortForm"])
 def test_a_wrong_formula_shows_in_the_verdict(sheet, results):

@@ -45,6 +45,8 @@ def checked_in(library, layer, dtype):
     from backprop import check_vjp
 
     forward, made = LIBRARIES[library](layer)
+    if library == "jax":  # one compilation, in place of one for each operation
+        forward = importlib.import_module("jax").jit(forward)
     with float64_in_jax(dtype == "float64"):
         arrays = map(np.asarray, layer.inputs(np.random.default_rng(1)))
         inputs = [made(array, dtype if array.dtype.kind == "f" else array.dtype.name) for array in arrays]

@@ -12,7 +12,7 @@ from typing import Any
 
 from backprop.errors import BackpropError
 
-_OURS = str(Path(__file__).resolve().parents[2])
+_OURS = str(Path(__file__).resolve().parents[1])
 """The folder of the package."""
 _MOST_SAID, _MOST_LINES = 1000, 20_000
 """Characters of a message and of a traceback that are passed on: a user's exception may hold whole arrays."""

@@ -1,0 +1,156 @@
+"""Coarse formats: what can be known of a gradient where the function takes bfloat16 or float16 and nothing wider.
+
+    f(x + δ) - f(x - δ) - ⟨got, 2δ⟩ = 2⟨true - got, δ⟩ + c₃ h³ + noise            steps h, h/2, h/4
+
+Every quotient of such a function is hidden by the rounding of its values. Along many random directions the rounding
+is a different one each time, so that the mean square of what is left is known: how far the gradient is off, as a
+share of its norm. How large the noise is follows from that combination of the three steps in which h and h³ vanish.
+A kink within the steps is off by as much, and is seen in f(x + δ) + f(x - δ) - 2 f(x), which then falls as h and not
+as h².
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.verdict import TensorVerdict
+from backprop.check.oracle import FunctionOracle
+from backprop.check.patterns import Known
+from backprop.verify.agreement import ratio
+
+COARSE_BITS = 11
+"""Formats of so many bits or fewer hide slopes by their rounding: float16, bfloat16."""
+_DIRECTIONS = 24
+_STEPS = np.array([1.0, 0.5, 0.25])
+_LONGEST = 0.25
+"""Of the scale of each entry: many roundings of bfloat16, and a step whose h⁵ is small."""
+_POWERS = np.stack([_STEPS, _STEPS**3], axis=1)
+_SLOPE = np.linalg.pinv(_POWERS)[0]
+"""The weights (3,) of the three steps that leave the slope of what is left."""
+_NOISE = np.array([0.0625, -0.625, 1.0])
+"""Those in which h and h³ vanish."""
+_KINK = np.linalg.pinv(np.stack([_STEPS, _STEPS**2], axis=1))[0] / 2
+"""The weights (3,) of the three steps that leave what a kink does to a slope."""
+_BEYOND = 4.0
+"""Times the mean square of what kinks do: more than that is none of theirs."""
+_FAR = 32.0
+"""Roundings of the format: a right gradient computed in it may be off by as much of its norm."""
+_SURE = 6.0
+"""Times the mean square that noise leaves: what it leaves by chance in fewer than one of a million."""
+_NEARER, _FALLS = 0.25, 0.85
+"""Of the longest step: one by which an error is seen again, and how much of it; a structure in between has less."""
+_UPPER = 3.0
+"""Times the mean square of 24 directions: what the true one is below, but for one case in ten thousand."""
+
+
+def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> list[TensorVerdict]:
+    """The verdicts, with tensors that are far off called wrong, and a note of how far the others may be off.
+
+    They are returned as they are where the function takes a wider format, gives an array, or may not be called often
+    enough.
+    """
+    function = check.function
+    is_coarse = function.dtype is None and function.structure.format.bits <= COARSE_BITS
+    open_ones = [each for each in verdicts if each.tensor.verdict == "undecided"]
+    calls = 2 * len(_STEPS) * _DIRECTIONS
+    if not is_coarse or function.outputs or not function.room(calls * len(open_ones)):
+        return verdicts
+    return [_looked_at(check, each) if each in open_ones else each for each in verdicts]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What the gradient is off by, beside what noise and kinks leave of it: mean squares along directions.
+
+    slopes (k,): along `directions` (k, size).
+    """
+
+    directions: Array
+    slopes: Array
+    off: float
+    noise: float
+    kinks: float
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is off by more than noise and kinks explain."""
+        return self.off > max(_SURE * self.noise, _BEYOND * self.kinks)
+
+    @property
+    def size(self) -> float:
+        """The root mean square of the slopes."""
+        return float(np.sqrt(max(np.mean(self.slopes**2) - self.noise, 0.0)))
+
+    @property
+    def error(self) -> float:
+        """How far the gradient is off, as a share."""
+        return ratio(float(np.sqrt(max(self.off - self.noise, 0.0))), self.size)
+
+    @property
+    def most(self) -> float:
+        """How far it may be off."""
+        return ratio(float(np.sqrt(_UPPER * self.off)), self.size)
+
+
+def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict:
+    name, form = verdict.tensor.name, check.function.structure.format
+    seen, allowed = _look(check, name, 1.0), _FAR * form.eps
+    if seen is None:
+        return verdict
+    if seen.is_off and allowed < seen.error < np.inf:
+        nearer = _look(check, name, _NEARER)
+        if nearer is None or not nearer.is_off or nearer.error < _FALLS * seen.error:
+            return verdict
+        slack = 4 * np.sqrt(seen.noise) + allowed / 4 * np.abs(seen.slopes)
+        tensor = replace(verdict.tensor, verdict="wrong", error=seen.error, tolerance=allowed)
+        return replace(verdict, tensor=tensor, known=Known(seen.slopes, slack, seen.directions), note="")
+    if not seen.most < 1:
+        return verdict
+    tensor = replace(verdict.tensor, error=seen.error, tolerance=seen.most)
+    known = f"the gradient is off by at most {seen.most:.0e} of its norm"
+    note = f"{name}: the function takes {form.name} alone; {known}."
+    return replace(verdict, tensor=tensor, note=note)
+
+
+def _look(check: DirectionalCheck, name: str, factor: float) -> _Seen | None:
+    """What is seen of a tensor by steps of so many times the longest; None where the function has no values there."""
+    function, places = check.function, check.function.structure.places[name]
+    if not function.room(2 * len(_STEPS) * _DIRECTIONS):
+        return None
+    got = check.claimed[0, places].astype(np.float64)
+    longest = factor * _LONGEST * check.scales.own[places]
+    directions, changes, left, even = _measured(function, places, got, longest)
+    if not np.all(np.isfinite(left)):
+        return None
+    noise = float(np.mean((left @ _NOISE) ** 2)) * float(_SLOPE @ _SLOPE) / float(_NOISE @ _NOISE)
+    off, kinks = (float(np.mean(each**2)) for each in (left @ _SLOPE, even @ _KINK))
+    return _Seen(directions, changes @ _SLOPE, off, noise, kinks)
+
+
+def _measured(
+    function: FunctionOracle, places: Array, got: Array, longest: Array
+) -> tuple[Array, Array, Array, Array]:
+    """Directions (k, size); for each half the differences of the function (k, 3), what `got` leaves of them (k, 3),
+    and the second differences (k, 3).
+
+    Those that the format does not hold are moved to numbers that it holds.
+    """
+    rng = np.random.default_rng(0)
+    signs = rng.choice((-1.0, 1.0), (_DIRECTIONS, len(places)))
+    directions = signs * rng.uniform(0.5, 1.5, signs.shape) * longest
+    changes, left, even = np.full((3, _DIRECTIONS, len(_STEPS)), np.nan)
+    for j, direction in enumerate(directions):
+        for k, step in enumerate(_STEPS):
+            up, down = function.point.copy(), function.point.copy()
+            up[places] += step * direction
+            up = function.as_given(up)
+            down[places] -= up[places] - down[places]
+            down = function.as_given(down)
+            above, below = float(function.at(up)[0]), float(function.at(down)[0])
+            changes[j, k], even[j, k] = (above - below) / 2, above + below - 2 * float(function.value[0])
+            left[j, k] = changes[j, k] - float(got @ (up - down)[places].astype(np.float64)) / 2
+    return directions, changes, left, even

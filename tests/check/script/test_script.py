@@ -1,0 +1,392 @@
+"""The top level of a script or notebook is checked: every variable has a verdict, and the planted lines are named."""
+
+import builtins
+import contextlib
+import dataclasses
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import backprop as run_backprop
+
+import backprop
+from backprop.check.failures import UserError
+from backprop.check.script.examine import examine
+from backprop.check.script.result import ScriptCheck
+from backprop.check.script.source import Cell, read_cells
+from backprop.check.script.variables import gradients_by_name
+from backprop.errors import BackpropError
+
+EXERCISE = Path(__file__).parents[3] / "docs" / "tutorial" / "exercise.ipynb"
+
+
+def check(*sources, loss="loss", seconds=60.0):
+    """The check of cells, in this process."""
+    cells = [each if isinstance(each, Cell) else Cell("mine.py", each) for each in sources]
+    main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
+    try:
+        with contextlib.redirect_stdout(None):
+            return examine(cells, "mine.py", loss, seconds, lambda: None)
+    finally:
+        sys.modules["__main__"] = main
+
+
+def named(found):
+    """The lines that are named, as they stand in the source."""
+    return [line.source for line in found.lines]
+
+
+# The exercise of the docs ------------------------------------------------------------------------------------
+
+SLIPS = {
+    "dtotal = total**-2 * dinv_total": "dtotal = -(total**-2) * dinv_total",
+    "dhpre = dh * (1 - h)": "dhpre = dh * (1 - h**2)",
+    "ddiff2 = dvar * np.ones_like(diff2) / n": "ddiff2 = dvar * np.ones_like(diff2) / (n - 1)",
+}
+"""The wrong lines of the exercise, and what would be right."""
+
+
+def exercise(*left, **planted):
+    """The cells of the exercise, where only the slips `left` are left."""
+    cells = read_cells(str(EXERCISE))
+    for wrong, right in {**{w: r for w, r in SLIPS.items() if w not in left}, **planted}.items():
+        assert sum(each.source.count(wrong) for each in cells) == 1, wrong
+        cells = [dataclasses.replace(each, source=each.source.replace(wrong, right)) for each in cells]
+    return cells
+
+
+@pytest.fixture(scope="module")
+def solved():
+    return check(*exercise())
+
+
+def test_in_the_solved_exercise_all_26_gradients_are_right_and_no_line_is_named(solved):
+    assert solved.verdict == "right"
+    assert {each.verdict for each in solved.variables} == {"right"}
+    assert len(solved.variables) == 26
+    assert (solved.lines, solved.missing, solved.notes) == ((), (), ())
+    assert solved.calls <= 400
+
+
+def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_put_down_to_one():
+    found = check(*exercise(*SLIPS))
+    assert named(found) == list(SLIPS)
+    assert [line.kind for line in found.lines] == ["sign", "unknown", "constant-factor"]
+    assert [line.file.rpartition(", ")[2] for line in found.lines] == ["code cell 4"] + 2 * ["code cell 5"]
+    assert "total of line 16 of code cell 3" in found.lines[0].message
+    because = {each.name: each.because for each in found.variables}
+    assert because["logprobs"] is None
+    assert [because[name] for name in ("total", "logits", "hpre", "gain", "diff2", "C")] == [0, 0, 1, 1, 2, 2]
+    assert "code cell 5, line 8: constant-factor" in str(found)
+
+
+OTHERS = [
+    {"dprobs = dlogprobs / probs": "dprobs = dlogprobs * probs"},
+    {"dcounts = dprobs * inv_total": "dcounts = dprobs"},  # and += then changes dprobs as well
+    {"dshifted = dcounts * counts": "dshifted = dcounts * probs"},
+    {"db2 = dlogits.sum(axis=0)": "db2 = dlogits.mean(axis=0)"},
+    {"ddiff += ddiff2 * 2 * diff": "pass"},
+    {"np.add.at(dC, context, demb)": "dC[context] += demb"},
+    {"dh = dlogits @ W2.T": "dh = dlogits @ W2.T / n", "dW1 = x.T @ dpre": "dW1 = x.T @ ddiff"},
+    {
+        "dinv_total = (dprobs * counts)": "dinv_total = (dprobs * probs)",
+        "dnorm = dhpre * gain": "dnorm = dhpre",
+    },
+    {
+        "db2 = dlogits": "db2 = -dlogits",
+        "dgain = (dhpre * norm)": "dgain = (dhpre * h)",
+        "demb = dx": "demb = -dx",
+    },
+]
+"""One to three slips at once. Where a statement is left out, the one before it has the wrong value."""
+
+
+@pytest.mark.parametrize("slips", OTHERS, ids=lambda slips: "; ".join(slips.values()))
+def test_planted_slips_at_the_top_level_are_the_lines_that_are_named(slips):
+    found = check(*exercise(**slips))
+    wanted = ["ddiff = dnorm * inv_std" if each == "pass" else each for each in slips.values()]
+    assert len(found.lines) == len(wanted), str(found)
+    for line, each in zip(found.lines, wanted, strict=True):
+        assert each in line.source
+
+
+# What a script may be like -----------------------------------------------------------------------------------
+
+SCRIPT = """import numpy as np
+rng = np.random.default_rng(0)
+x = rng.standard_normal((4, 3))
+W = rng.standard_normal((3, 2))
+h = np.tanh(x @ W)
+loss = np.sum(h**2)
+dh = 2 * h
+dW = x.T @ (dh * (1 - h**2))
+"""
+WRONG = SCRIPT.replace("(1 - h**2)", "(1 - h)")
+SINGLE = SCRIPT.replace("(4, 3))", "(4, 3)).astype('f4')").replace("(3, 2))", "(3, 2)).astype('f4')")
+LOOP = (
+    SCRIPT.replace("\n", "\n    ").replace("\n    h", "\nfor _ in range(3):\n    h").replace("\n    x", "\nx")
+)
+LOOP = LOOP.replace("\n    rng", "\nrng").replace("\n    W", "\nW") + "W -= 0.1 * dW\n"
+TORCH = """import torch
+torch.manual_seed(1)
+x = torch.randn(5, 3)
+W = torch.randn(3, 2, requires_grad=True)
+h = torch.tanh(x @ W)
+h.retain_grad()
+loss = (h**2).sum()
+loss.backward()
+dh = 2 * h
+dW = x.T @ (dh * (1 - h**2))
+print(torch.allclose(dW, W.grad))
+"""
+FUNCTION = SCRIPT.replace(
+    "h = np.tanh(x @ W)", "def back(y, dy):\n    return dy * (1 - y**2)\nh = np.tanh(x @ W)"
+)
+FUNCTION = FUNCTION.replace("(dh * (1 - h**2))", "back(h, dh)")
+
+RIGHT = {
+    "as it is": SCRIPT,
+    "grad_x": SCRIPT.replace("dh", "grad_h").replace("dW", "grad_W"),
+    "d_x": SCRIPT.replace("dh", "d_h").replace("dW", "d_W"),
+    "x_grad": SCRIPT.replace("dh", "h_grad").replace("dW", "W_grad"),
+    "other capitals": SCRIPT.replace("dW", "dw"),
+    "float32": SINGLE,
+    "drawn from global generators": SCRIPT.replace(
+        "W = rng.standard_normal((3, 2))", "W = np.random.randn(3, 2)"
+    ),
+    "a name for two values": SCRIPT.replace("h = np.tanh(x @ W)", "h = x @ W\nh = np.tanh(h)").replace(
+        "dW = x.T @ (dh * (1 - h**2))", "dh = dh * (1 - h**2)\ndW = x.T @ dh"
+    ),
+    "changed in place": SCRIPT.replace("h = np.tanh(x @ W)", "h = x @ W\nnp.tanh(h, out=h)"),
+    "training in a loop": LOOP,
+    "a function of its own": FUNCTION,
+    "comparisons and pictures": SCRIPT + "assert np.allclose(dh, 2 * h)\nprint(dW)\n",
+    "a step after the gradients": SCRIPT + "W -= 0.1 * dW\nh = 0 * h\n",
+}
+
+
+@pytest.mark.parametrize("source", RIGHT.values(), ids=RIGHT)
+def test_a_right_script_is_right_whatever_its_style(source):
+    found = check(source)
+    assert found.verdict == "right", str(found)
+    assert {each.name for each in found.variables} == {"h", "W"}
+    assert found.lines == ()
+
+
+WRONG_ONES = {
+    "as it is": (WRONG, "dW = x.T @ (dh * (1 - h))"),
+    "float32": (SINGLE.replace("(1 - h**2)", "(1 - h)"), "dW = x.T @ (dh * (1 - h))"),
+    "of another shape": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h[0]"), "dh = 2 * h[0]"),
+    "inside a function": (FUNCTION.replace("(1 - y**2)", "(1 + y**2)"), "return dy * (1 + y**2)"),
+    "in a change": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h\ndh *= 2"), "dh *= 2"),
+}
+
+
+@pytest.mark.parametrize(("source", "line"), WRONG_ONES.values(), ids=WRONG_ONES)
+def test_a_wrong_script_is_told_with_its_line(source, line):
+    found = check(source)
+    assert found.verdict == "wrong"
+    assert named(found) == [line]
+
+
+LARGE = """import numpy as np
+rng = np.random.default_rng(0)
+x, W1, W2 = rng.standard_normal((30, 3)), rng.standard_normal((3, 20)), rng.standard_normal((20, 2))
+z = x @ W1
+h = np.tanh(z)
+loss = np.sum((h @ W2) ** 2) / 30
+dh = 2 * h @ W2 @ W2.T / 30
+dz = dh * (1 - h)
+dW1 = x.T @ dz * 2
+"""
+
+
+def test_after_a_wrong_value_of_many_entries_later_lines_are_found_as_well():
+    found = check(LARGE)
+    assert named(found) == ["dz = dh * (1 - h)", "dW1 = x.T @ dz * 2"]
+    assert found.lines[1].kind == "constant-factor"
+    assert any("for the values that the wrong lines before it have given" in note for note in found.notes)
+    assert check(LARGE.replace("(1 - h)", "(1 - h**2)").replace(" * 2\n", "\n")).ok
+
+
+@pytest.mark.parametrize(("slip", "lines"), [("h**2", []), ("h", ["dW = x.T @ (dh * (1 - h))"])])
+def test_tensors_of_pytorch_are_checked_beside_autograd(slip, lines):
+    pytest.importorskip("torch", reason="the extra peers brings it")
+    assert named(check(TORCH.replace("(1 - h**2)", f"(1 - {slip})"))) == lines
+
+
+def test_what_has_no_gradient_yet_is_listed_and_what_the_loss_does_not_depend_on_is_said():
+    found = check(SCRIPT.replace("dh = 2 * h\n", "z = h + 1\ndz = 2 * z\n").replace("(dh", "(2 * h"))
+    assert found.verdict == "right"
+    assert [each.name for each in found.variables] == ["W"]
+    assert found.missing == ("h",)
+    assert found.notes == ("dz is not compared: loss depends on no value of z.",)
+
+
+def test_of_a_loop_that_trains_the_verdict_is_given_without_a_line():
+    found = check(LOOP.replace("(1 - h**2)", "(1 - h)"))
+    assert found.verdict == "wrong"
+    assert found.lines == ()
+    assert any("earlier passes" in note for note in found.notes)
+
+
+def test_lines_for_ipython_alone_are_left_out_and_told(tmp_path):
+    cells = ["%matplotlib inline\n!ls\nx = 1\nx?", "%%bash\nexit 3", "y = (8\n     % 3)"]
+    notebook = {"cells": [{"cell_type": "code", "source": each} for each in cells]}
+    (tmp_path / "nb.ipynb").write_text(json.dumps(notebook))
+    read = read_cells(str(tmp_path / "nb.ipynb"))
+    assert [each.source.split("\n")[:3] for each in read[::2]] == [
+        ["pass", "pass", "x = 1"],
+        ["y = (8", "     % 3)"],
+    ]
+    assert [each.left_out for each in read] == [(1, 2, 4), (1, 2), ()]
+    assert any("nb.ipynb, code cell 1, line 1, 2, 4" in note for note in check(*read, SCRIPT).notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("x dx y dy", {"x": "dx", "y": "dy"}),
+        ("X x dX dx", {"X": "dX", "x": "dx"}),
+        ("W dw", {"W": "dw"}),
+        ("x y dx dy grad_x", {"x": "dx", "y": "dy"}),
+        ("gain data n", {}),
+        ("dlogprobs logprobs", {"logprobs": "dlogprobs"}),
+    ],
+)
+def test_a_gradient_is_known_by_its_name(names, expected):
+    assert gradients_by_name(set(names.split()), dict.fromkeys(names.split(), 1.0)) == expected
+
+
+# What cannot be checked --------------------------------------------------------------------------------------
+
+BAD = {
+    "no loss": (
+        SCRIPT.replace("loss", "cost"),
+        "no variable loss; expected the name of the loss",
+        "such as cost",
+    ),
+    "a loss that is an array": (SCRIPT.replace("np.sum(h**2)", "h**2"), "loss is an array of shape (4, 2)"),
+    "a loss that is None": (SCRIPT + "loss = None\n", "loss is None; expected the name of the loss"),
+    "a loss that is not finite": (SCRIPT + "loss = loss * np.nan\n", "loss is nan; expected a finite number"),
+    "no gradient": (
+        SCRIPT.replace("dh", "a").replace("dW", "b"),
+        "computes nothing that is called a gradient",
+    ),
+    "a loss that is a constant": (
+        SCRIPT.replace("np.sum(h**2)", "1.5"),
+        "depends on no variable",
+        "expected one of",
+    ),
+    "a generator without a seed": (
+        SCRIPT.replace("rng(0)", "rng()"),
+        "mine.py is random: loss was",
+        "with a seed",
+    ),
+    "an exception": (SCRIPT + "1 / 0\n", "could not be run at mine.py: ZeroDivisionError"),
+    "an exit": (SCRIPT + "raise SystemExit(3)\n", "called exit(3)"),
+    "no Python": ("x = (1\n", "SyntaxError: '(' was never closed"),
+    "nothing": ("", "There is no variable loss"),
+    "a second run that fails": (
+        "import builtins\nW = builtins.W_once.pop()\n" + SCRIPT.replace("W = ", "V = "),
+        "could not be run a second time: IndexError",
+    ),
+}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_what_cannot_be_checked_is_refused_in_a_sentence(bad, monkeypatch):
+    source, *said = bad
+    monkeypatch.setattr(builtins, "W_once", [np.ones((3, 2))], raising=False)
+    with pytest.raises(BackpropError) as raised:
+        check(source)
+    sentence = str(raised.value)
+    assert all(each in sentence for each in said), sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+
+
+def test_a_script_that_is_too_slow_for_some_hundred_runs_is_refused():
+    slow = SCRIPT.replace("h = np.tanh(x @ W)", "h = np.tanh(x @ W + sum(range(10**5)) * 0)")
+    with pytest.raises(BackpropError, match="a check takes some hundred"):
+        check(slow, seconds=0.2)
+
+
+# The process, and the command --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "numbers.txt").write_text("1.0")
+    (tmp_path / "other.txt").write_text("kept")
+    (tmp_path / "beside.py").write_text("factor = 1.0")
+    lines = "from beside import factor\nfactor *= float(open('numbers.txt').read())\n"
+    lines += "open('other.txt', 'w').write('gone')\nopen('new.txt', 'w')\nprint('seen')\n"
+    (tmp_path / "wrong.py").write_text(lines + WRONG.replace("x @ W", "factor * x @ W"))
+    (tmp_path / "cost.py").write_text(SCRIPT.replace("loss", "cost"))
+    (tmp_path / "endless.py").write_text("while True: pass")
+    (tmp_path / "lethal.py").write_text("import os\nos._exit(7)")
+    (tmp_path / "raises.py").write_text("print('said')\n1 / 0")
+    return tmp_path
+
+
+def test_a_script_reads_what_lies_beside_it_and_leaves_its_folder_as_it_was(folder):
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    found = backprop.check_script(folder / "wrong.py")
+    assert named(found) == ["dW = x.T @ (dh * (1 - h))"]
+    assert found.printed == "seen\n"
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+    assert ScriptCheck.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+REFUSED = {
+    "endless.py": "was not checked within 1 s; expected a shorter script, or a longer time limit.",
+    "lethal.py": "ended with code 7",
+    "nowhere.py": "There is no file",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_script_that_gives_no_answer_is_refused_in_a_sentence(folder, name):
+    with pytest.raises(BackpropError) as raised:
+        backprop.check_script(folder / name, timeout_s=1 if name == "endless.py" else 60)
+    assert REFUSED[name] in str(raised.value)
+
+
+def test_what_a_script_raises_is_told_with_its_lines(folder):
+    with pytest.raises(UserError) as raised:
+        backprop.check_script(folder / "raises.py")
+    assert raised.value.lines.startswith("said\nTraceback")
+    assert "raises.py" in raised.value.lines
+
+
+def test_a_folder_that_is_too_large_to_copy_is_refused(folder):
+    with (folder / "large.bin").open("wb") as file:
+        file.truncate(600_000_000)
+    with pytest.raises(BackpropError, match="in a folder of its own"):
+        backprop.check_script(folder / "cost.py")
+
+
+def test_the_command_prints_text_json_and_html_and_ends_with_the_verdict(folder):
+    text = run_backprop("check", "wrong.py", cwd=folder)
+    assert text.code == 1
+    assert text.out.startswith(
+        "wrong.py is wrong in 1 of 2 gradients, by 1 line.\n\nwrong.py\n\n    13  dW = "
+    )
+    assert "| seen" in text.out
+    plain = run_backprop("check", "wrong.py", "--json", cwd=folder)
+    assert json.loads(plain.out)["lines"][0]["line"] == 13
+    concise = run_backprop("check", "wrong.py", "--format", "concise", cwd=folder)
+    assert concise.out.startswith("wrong.py:13:")
+    html = run_backprop("check", "wrong.py", "--format", "html", cwd=folder)
+    assert html.out.startswith('<div><p><b style="color: #cf222e">wrong.py is wrong')
+    assert "wrong.py, line 13: <code>dW = x.T @ (dh * (1 - h))</code>" in html.out
+
+
+def test_the_command_takes_the_name_of_the_loss(folder):
+    assert "such as cost" in run_backprop("check", "cost.py", cwd=folder).error_sentence
+    found = run_backprop("check", "cost.py", "--loss", "cost", cwd=folder)
+    assert (found.code, found.out.split("\n")[0]) == (0, "cost.py is right in all 2 gradients.")
