@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from over import over
 from planted.wrong import TransposedWeight
 from tables import SCENARIOS, STRATEGIES, run, sentence
 
