@@ -34,7 +34,7 @@ class RMSNorm(OverFeatures):
     name: ClassVar[str] = "rms-norm"
     forward_flops_per_number: ClassVar[int] = 4
     dx_flops_per_number: ClassVar[int] = 6
-    examples: ClassVar[tuple[str, ...]] = ("3x4 rms-norm",)
+    examples: ClassVar[tuple[str, ...]] = ("2 rms-norm", "3x4 rms-norm")
     centred: ClassVar[bool] = False
 
     @property
