@@ -13,3 +13,13 @@ LEGEND: dict[str, str] = {
     "c": "classes, the network's outputs",
     "p": "all parameters, flattened",
 }
+
+IMAGES: dict[str, str] = {
+    "l": "channels of an image",
+    "h, w": "its rows and columns, so that i runs over (l, h, w)",
+    "q": "channels of a convolution's outputs",
+    "s, t": "rows and columns of its places, so that o runs over (q, s, t), after a pooling over (l, s, t)",
+    "u, v": "rows and columns of a window",
+    "k": "the numbers of a window",
+}
+"""The letters of the formulas of convolution and pooling, beside those of the legend."""

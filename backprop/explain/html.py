@@ -30,7 +30,7 @@ def render_html(explanation: Explanation) -> str:
         + "".join(
             f"<p>{escape(said)}</p>" for said in (words.verdict(explanation), explanation.origin) if said
         )
-        + f'<p class="legend">{escape(words.legend())}</p>{_colours()}'
+        + f'<p class="legend">{escape(words.legend(explanation.network))}</p>{_colours()}'
         f'<h2>Given</h2><section class="given">{given}</section>'
         f"<h2>Step by step</h2><p>{words.ORDER}</p>{rows}",
     )

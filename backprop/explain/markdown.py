@@ -15,7 +15,8 @@ def render_markdown(explanation: Explanation) -> str:
     """The whole explanation, its totals first."""
     names = " and ".join(_code(trace.strategy) for trace in explanation.traces)
     parts = [f"# Every matrix of {names}", f"{words.answer(explanation)}.", _table(explanation)]
-    parts += [words.verdict(explanation), explanation.origin, words.legend(), words.ORDER, "## Given"]
+    parts += [words.verdict(explanation), explanation.origin, words.legend(explanation.network), words.ORDER]
+    parts.append("## Given")
     for step in explanation.traces[0].given:
         parts += [f"{_code(step.name)}, {words.facts(step)}", _numbers(step)]
     for row in explanation.rows:

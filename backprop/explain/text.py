@@ -34,7 +34,7 @@ def _top(explanation: Explanation, width: int | None) -> Iterator[str]:
         yield from textwrap.wrap(f"{trace.strategy}: {words.totals(trace)}.", prose)
     if said := words.verdict(explanation):
         yield from textwrap.wrap(said, prose)
-    for part in (explanation.origin, words.legend(), words.ORDER):
+    for part in (explanation.origin, words.legend(explanation.network), words.ORDER):
         if part:
             yield from ("", *textwrap.wrap(part, prose))
     yield ""

@@ -10,7 +10,8 @@ from backprop.explain.explanation import Explanation
 from backprop.explain.numbers import bytes_text
 from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step, Trace
-from backprop.legend import LEGEND
+from backprop.legend import IMAGES, LEGEND
+from backprop.network import Network
 
 ORDER = "Steps are numbered in the order of reading: forward to the loss L, then back to the first layer."
 
@@ -115,9 +116,12 @@ def verdict(explanation: Explanation) -> str:
     return f"Largest difference between the two gradients: {explanation.difference:.1e}."
 
 
-def letters() -> str:
-    """What the letters mean."""
-    axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in LEGEND.items() if letter != "p")
+def letters(network: Network | None = None) -> str:
+    """What the letters mean; with those of images where the network has some."""
+    known = {letter: meaning for letter, meaning in LEGEND.items() if letter != "p"}
+    if network is not None and any(len(shape) == 3 for shape in network.shapes):
+        known |= IMAGES
+    axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in known.items())
     return (
         f"{axes}; o′: a second index over the same axis as o. t: the labels, one-hot: t[n,c] is 1 where c is the "
         "label of sample n, else 0. ℓ: the loss of one sample. L: the mean of ℓ over n, so ∂L is the sum of ∂ℓ "
@@ -125,6 +129,6 @@ def letters() -> str:
     )
 
 
-def legend() -> str:
+def legend(network: Network | None = None) -> str:
     """What the letters and a dot mean."""
-    return f"{letters()} A dot is a number that is exactly zero."
+    return f"{letters(network)} A dot is a number that is exactly zero."

@@ -401,12 +401,8 @@ class Layer(ABC):
         return self.name
 
 
-class WithoutParameters(Layer):
-    """A layer that has no parameters, and as many outputs as inputs."""
-
-    def output_width(self, input_width: int) -> int:
-        """As many outputs as inputs."""
-        return input_width
+class NoParameters(Layer):
+    """A layer that has no parameters."""
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """No parameters."""
@@ -425,3 +421,11 @@ class WithoutParameters(Layer):
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
         """No parameters."""
         return {}
+
+
+class WithoutParameters(NoParameters):
+    """A layer that has no parameters, and as many outputs as inputs."""
+
+    def output_width(self, input_width: int) -> int:
+        """As many outputs as inputs."""
+        return input_width

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Margin, Planned, Tensors
+from backprop.layers.base import EinsumFactor, Margin, Planned, Shape, Tensors
 from backprop.layers.windows import Pooling
 
 _BLOCK_BYTES = 1 << 18
@@ -49,6 +49,10 @@ def _by_autograd(layer: MaxPool, autograd: Any, own: Any, x: Any) -> Any:
 @dataclass(frozen=True, repr=False)
 class MaxPool(Pooling):
     """The largest number of every window; of complex numbers, the one with the largest real part."""
+
+    shape: Shape
+    size: tuple[int, int]
+    stride: int
 
     name: ClassVar[str] = "max-pool"
     aliases: ClassVar[tuple[str, ...]] = ("pool",)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Tensors
+from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.windows import Pooling
 
 
@@ -37,6 +37,10 @@ def _by_autograd(layer: MeanPool, autograd: Any, own: Any, x: Any) -> Any:
 @dataclass(frozen=True, repr=False)
 class MeanPool(Pooling):
     """The mean of every window."""
+
+    shape: Shape
+    size: tuple[int, int]
+    stride: int
 
     name: ClassVar[str] = "mean-pool"
     reads_input: ClassVar[bool] = False

@@ -17,12 +17,12 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import Shape, WithoutParameters
+from backprop.layers.base import NoParameters, Shape
 
 Slices = tuple[slice, slice]
 
-BLOCK_BYTES = 1 << 19
-"""Bytes of the patches of a block of samples: in a second-level cache of 1 MB they stay until they are multiplied."""
+BLOCK_BYTES = 1 << 20
+"""Bytes of the patches of a block of samples: in a second-level cache of 2 MB they stay until they are multiplied."""
 
 _INDEX_BYTES = np.dtype(np.intp).itemsize
 
@@ -150,9 +150,8 @@ def whole(name: str, key: str, value: Any, least: int) -> int:
     return int(text)
 
 
-@dataclass(frozen=True, repr=False)
-class Pooling(WithoutParameters):
-    """One number for every window of every channel: x (l, h, w) → y (l, s, t)."""
+class Pooling(NoParameters):
+    """One number for every window of every channel: x (l, h, w) → y (l, s, t); a subclass has these fields."""
 
     shape: Shape
     size: tuple[int, int]
@@ -179,7 +178,8 @@ class Pooling(WithoutParameters):
                 f"{cls.name}2 or {cls.name}3x2,stride=1."
             )
         rows, columns = (whole(cls.name, "window", number, 1) for number in (numbers[0], numbers[-1]))
-        return cls(shape, (rows, columns), whole(cls.name, "stride", options.get("stride", rows), 1))
+        stride = whole(cls.name, "stride", options.get("stride", rows), 1)
+        return cls(shape, (rows, columns), stride)  # type: ignore[call-arg]  # the fields are a subclass's
 
     @property
     def text(self) -> str:

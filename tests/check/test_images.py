@@ -1,4 +1,4 @@
-"""The network door takes convolution and pooling: right gradients pass, also where an image is blank, wrong ones fail."""
+"""The network door takes convolution and pooling: right gradients pass, in a blank image too, and wrong ones fail."""
 
 import numpy as np
 import pytest

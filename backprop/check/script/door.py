@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from backprop.check.failures import UserError
@@ -12,7 +13,7 @@ from backprop.check.script.result import ScriptCheck
 from backprop.child_process import ChildError, ChildProcess
 from backprop.errors import BudgetError, CheckError, is_file, shown
 
-_MOST_BYTES, _MOST_FILES = 500e6, 20_000
+_MOST_BYTES, _MOST_FILES = 200e6, 5_000
 """Of a folder that is copied."""
 _LAST_WORDS_S = 3.0
 _MOST_ANSWER_BYTES = 2**24
@@ -33,8 +34,8 @@ def check_script(
     loss: the name of the variable that holds the loss, one number.
     timeout_s: the longest that all runs may take together. memory_bytes: the most memory that the script may take.
 
-    The script runs in a process of its own, in a copy of its folder without hidden files. The global random numbers
-    have a seed; a generator of its own needs one.
+    The script runs in a process of its own, in a copy of its folder without hidden files and environments. The global
+    random numbers have a seed; a generator of its own needs one.
 
         check = backprop.check_script("exercise.ipynb")
         print(check)                            # the wrong lines, and every variable: right or wrong
@@ -52,7 +53,8 @@ def check_script(
     variables = {"MPLBACKEND": "Agg", "DISPLAY": ""}  # nobody looks at the windows
     with tempfile.TemporaryDirectory() as folder:
         own = Path(target).resolve()
-        question["path"] = str(_copied(own.parent, Path(folder)) / own.name)
+        copy, note = _copied(own.parent, Path(folder))
+        question["path"] = str(copy / own.name)
         child = ChildProcess(
             "backprop.check.script.child", variables=variables, memory_bytes=memory_bytes, adopts=True
         )
@@ -70,39 +72,45 @@ def check_script(
     if "error" in answer:
         raise CheckError(str(answer["error"]))
     try:
-        return ScriptCheck.from_dict({**answer["check"], "printed": printed})
+        check = ScriptCheck.from_dict({**answer["check"], "printed": printed})
+        return replace(check, notes=(note, *check.notes)) if note else check
     except (KeyError, TypeError) as error:
         raise CheckError(
             f"{target} cannot be checked: its process sent no result that can be read."
         ) from error
 
 
-def _copied(folder: Path, into: Path) -> Path:
-    """A copy of a folder: its files, without hidden ones and links to other folders."""
-    left, files = _MOST_BYTES, _MOST_FILES
+def _copied(folder: Path, into: Path) -> tuple[Path, str]:
+    """A copy of a folder, and a note where it is not all of it.
 
-    def ignored(parent: str, names: list[str]) -> list[str]:
-        nonlocal left, files
-        found = []
-        for name in names:
-            each = Path(parent, name)
-            if name.startswith(".") or name == "__pycache__" or not (each.is_file() or each.is_dir()):
-                found.append(name)
-            elif each.is_dir():
-                found += [name] if each.is_symlink() else []
-            else:
-                left, files = left - each.stat().st_size, files - 1
-        if left < 0 or files < 0:
-            raise CheckError(
-                f"The folder {shown(str(folder))} holds over {_MOST_BYTES / 1e6:.0f} MB or {_MOST_FILES:,} files; "
-                "expected the script in a folder of its own, since it runs in a copy of that."
-            )
-        return found
-
+    It is without hidden files, environments and links to other folders. Of a folder that is too large the files
+    nearest to the script come first.
+    """
+    left, files, is_whole = _MOST_BYTES, _MOST_FILES, True
+    copy = into / (folder.name or "folder")
+    folders = [(folder, copy)]
     try:
-        return Path(shutil.copytree(folder, into / (folder.name or "folder"), ignore=ignored))
-    except (OSError, shutil.Error) as error:
+        while folders and files > 0:
+            source, target = folders.pop(0)
+            target.mkdir()
+            for each in sorted(source.iterdir()):
+                if each.name.startswith(".") or each.name == "__pycache__":
+                    continue
+                if each.is_dir() and not each.is_symlink() and not (each / "pyvenv.cfg").exists():
+                    folders.append((each, target / each.name))
+                elif each.is_file() and files > 0 and (size := each.stat().st_size) <= left:
+                    shutil.copy2(each, target / each.name)
+                    left, files = left - size, files - 1
+                elif each.is_file():
+                    is_whole = False
+    except OSError as error:
         raise CheckError(f"The folder {shown(str(folder))} cannot be copied: {error}.") from error
+    if is_whole and not folders:
+        return copy, ""
+    return copy, (
+        f"The script ran in a copy of its folder, of which only {_MOST_BYTES / 1e6:.0f} MB and {_MOST_FILES:,} files "
+        "were taken, those nearest to it first."
+    )
 
 
 def _ended(target: str, error: ChildError, timeout_s: float) -> CheckError:

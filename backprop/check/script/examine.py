@@ -116,7 +116,10 @@ def _loss(values: Mapping[str, Any], loss: str, assigned: set[str]) -> float:
         near = dict.fromkeys([*difflib.get_close_matches(loss, numbers, 3, 0.3), *numbers])
         said = f"{loss} is {describe(values[loss])}" if loss in values else f"There is no variable {loss}"
         such = f", such as {_some(near)}" if near else ""
-        raise CheckError(f"{said}; expected the name of the loss, one number, after --loss{such}.")
+        raise CheckError(
+            f"{said}; expected the name of the loss, one number, after --loss{such}, or the name of a function "
+            "after the file, such as mine.py:gradient."
+        )
     if not np.isfinite(value):
         raise CheckError(f"{loss} is {value}; expected a finite number.")
     return value

@@ -242,7 +242,7 @@ MISSING = {
     "no file": (["nowhere.py:gradient"], "There is no file 'nowhere.py'"),
     "no function": (["mine.py:gradent"], "did you mean 'gradient'"),
     "no module": (["no.such.module:gradient"], "There is no module 'no.such.module'"),
-    "no colon": (["mine.py"], "The target is 'mine.py'"),
+    "no colon": (["mine.py"], "such as mine.py:gradient"),
     "no network": (["mine.py:gradient", "--network", "784"], "The network has 1 sizes"),
     "no activation": (["mine.py:gradient", "--activation", "rellu"], "did you mean 'relu'"),
     "no dtype": (["mine.py:gradient", "--dtype", "float16"], "The dtype is 'float16'"),

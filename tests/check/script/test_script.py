@@ -363,11 +363,12 @@ def test_what_a_script_raises_is_told_with_its_lines(folder):
     assert "raises.py" in raised.value.lines
 
 
-def test_a_folder_that_is_too_large_to_copy_is_refused(folder):
+def test_of_a_folder_that_is_too_large_the_files_nearest_to_the_script_are_copied_and_that_is_said(folder):
     with (folder / "large.bin").open("wb") as file:
         file.truncate(600_000_000)
-    with pytest.raises(BackpropError, match="in a folder of its own"):
-        backprop.check_script(folder / "cost.py")
+    found = backprop.check_script(folder / "wrong.py")
+    assert found.verdict == "wrong"
+    assert "copy of its folder" in found.notes[0]
 
 
 def test_the_command_prints_text_json_and_html_and_ends_with_the_verdict(folder):

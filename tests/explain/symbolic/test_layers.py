@@ -32,7 +32,7 @@ LAYERS = {
 
 
 def test_no_layer_is_left_out_but_those_that_are_made_for_a_shape():
-    assert set(LAYERS) == {name for name, kind in backprop.layers.LAYERS.items() if not kind.examples}
+    assert {name for name, kind in backprop.layers.LAYERS.items() if not kind.examples} <= set(LAYERS)
 
 
 MADE_FOR_A_SHAPE = (
