@@ -45,6 +45,7 @@ def networks():
         "digits-squares": (Network.mlp(49, 32, 10, **squares), 256),
         "digits-squares-softmax": (Network.mlp(49, 32, 10, output="softmax", **squares), 256),
         "digits-half-batch": (Network.mlp(49, 32, 10), 128),
+        "normalised": (Network.parse("49 32 layer-norm relu 32 rms-norm tanh 10"), 256),
         "narrow-relu": (Network.mlp(4, 8, 3), 2048),
         "narrow-gelu": (Network.mlp(4, 8, 3, activation="gelu"), 2048),
         "narrow-sigmoid": (Network.mlp(4, 3, 8, 3, activation="sigmoid"), 2048),
@@ -53,6 +54,7 @@ def networks():
         "deep-gelu": (Network.mlp(784, 128, 64, 10, activation="gelu"), 32),
         "image": (Network.parse("1x12x12 conv3x8,padding=1 relu pool2 conv3x6 tanh mean-pool2 5"), 64),
         "strides": (Network.parse("4x11x11 conv3x8,stride=2,groups=2 relu pool3,stride=1 3"), 48),
+        "batch-normalised": (Network.parse("49 32 batch-norm relu 32 batch-norm tanh 10"), 256),
         "mnist": (Network.mlp(784, 512, 10), 8),
         "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
     }
