@@ -22,6 +22,7 @@ from backprop.bench.record import Record
 from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario
 from backprop.bench.table import Columns, Table, print_tables
+from backprop.layers import Layer
 
 FIGURES = (
     "strategy",
@@ -61,6 +62,30 @@ def predictions(
     return sorted(rows, key=lambda row: row.get("predicted_time_s", float("inf")))
 
 
+def saved_by_layer(network: Network, batch_size: int, dtype_name: str) -> list[dict[str, Any]]:
+    """What the closed form saves of every layer that has two derivations, going back.
+
+    One row a layer: the operations, and the most bytes alive at once, of the way through its parts, which
+    `layerwise-vjp` goes, and of the closed form with its buffers, which `short-form` takes.
+    """
+    size, rows = check_dtype(dtype_name).itemsize, []
+    for layer, i, o in network.short.sized:
+        if type(layer).vjp_by_parts is Layer.vjp_by_parts:
+            continue
+        closed_bytes = layer.planned_bytes(batch_size, i, o, size)
+        closed_bytes += layer.planned_call_bytes(batch_size, i, o, size)[1]
+        rows.append(
+            {
+                "layer": layer.text,
+                "parts_flops": layer.parts_flops(batch_size, i, o),
+                "closed_flops": layer.vjp_flops(batch_size, i, o, input_needed=True),
+                "parts_bytes": layer.parts_bytes(batch_size, i, o, size),
+                "closed_bytes": closed_bytes,
+            }
+        )
+    return rows
+
+
 def _fits(record: Record) -> dict[str, str]:
     """Whether the budget allows it, and why not; of a strategy without a cost that is not known."""
     if record.status != "predicted":
@@ -78,13 +103,19 @@ def print_predictions(
     budget: Budget,
     rows: Sequence[dict[str, Any]],
 ) -> None:
-    """The rows as a table."""
+    """The rows as a table, and a second one where layers have two derivations."""
     title = (
         f"{network}, {network.parameter_count:,} parameters, batch {batch_size}, {dtype_name}: predicted, "
         f"not run; limits: {units.data_size(budget.memory_bytes)} of memory, {units.seconds(budget.time_s)} a call"
     )
     styles = [None if row["fits"] == "yes" else "dim" for row in rows]
     print_tables(console, [Table(title, list(map(_texts, rows)), styles)], _COLUMNS)
+    saved = saved_by_layer(network, batch_size, dtype_name)
+    if saved:
+        title = (
+            "what the closed form saves on the way back: layerwise-vjp goes through the parts of these layers"
+        )
+        print_tables(console, [Table(title, list(map(_saved_texts, saved)))], _SAVED_COLUMNS)
 
 
 _COLUMNS = Columns(
@@ -92,6 +123,24 @@ _COLUMNS = Columns(
     first=("strategy", "time", "memory", "fits"),
     prose=("reason",),
 )
+
+
+_SAVED_COLUMNS = Columns(
+    numbers=("operations by parts", "closed form", "÷", "memory by parts", "closed form ", "÷ "),
+    first=("layer", "÷", "÷ "),
+)
+
+
+def _saved_texts(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        "layer": row["layer"],
+        "operations by parts": f"{row['parts_flops']:.3g}",
+        "closed form": f"{row['closed_flops']:.3g}",
+        "÷": units.ratio(row["parts_flops"] / row["closed_flops"]),
+        "memory by parts": units.data_size(row["parts_bytes"]),
+        "closed form ": units.data_size(row["closed_bytes"]),
+        "÷ ": units.ratio(row["parts_bytes"] / row["closed_bytes"]),
+    }
 
 
 def _texts(row: dict[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from backprop.network import Network
 LOSS, SAMPLE_LOSS = "L", "ℓ"
 
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+_GREEK = {"gamma": "γ", "beta": "β"}
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 
 
@@ -84,10 +85,14 @@ def _letters(layer: Layer, local: str, shape: tuple[int, ...], i: int, o: int) -
 
 
 def subscripted(name: str) -> str:
-    """W1 → W₁."""
+    """W1 → W₁, gamma2 → γ₂."""
+    for word, letter in _GREEK.items():
+        name = letter + name.removeprefix(word) if name.startswith(word) else name
     return name.translate(_SUBSCRIPTS)
 
 
 def plain_name(name: str) -> str:
-    """W₁ → W1."""
+    """W₁ → W1, γ₂ → gamma2."""
+    for word, letter in _GREEK.items():
+        name = name.replace(letter, word)
     return name.translate(_DIGITS)

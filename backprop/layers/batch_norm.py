@@ -40,7 +40,9 @@ class BatchNorm(Normalisation):
     momentum: float = 0.1
 
     name: ClassVar[str] = "batch-norm"
-    examples: ClassVar[tuple[str, ...]] = ("2x2x2 batch-norm",)
+    forward_flops_per_number: ClassVar[int] = 6
+    dx_flops_per_number: ClassVar[int] = 4
+    examples: ClassVar[tuple[str, ...]] = ("2 batch-norm", "2x2x2 batch-norm")
     feature: ClassVar[int] = 0
     couples_samples: ClassVar[str] = "a mean and a variance are those of all of them"
     lacks: ClassVar[Mapping[str, str]] = {"input_jacobian": _ONE, "input_factor": _ONE}

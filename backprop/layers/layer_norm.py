@@ -32,7 +32,9 @@ class LayerNorm(OverFeatures):
     shape: Shape
 
     name: ClassVar[str] = "layer-norm"
-    examples: ClassVar[tuple[str, ...]] = ("3x4 layer-norm",)
+    forward_flops_per_number: ClassVar[int] = 7
+    dx_flops_per_number: ClassVar[int] = 9
+    examples: ClassVar[tuple[str, ...]] = ("2 layer-norm", "3x4 layer-norm")
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape

@@ -59,6 +59,9 @@ class Normalisation(Layer):
     shape: Shape
     centred: ClassVar[bool] = True
     """Whether the mean is taken away and β added."""
+    forward_flops_per_number: ClassVar[int]
+    dx_flops_per_number: ClassVar[int]
+    """Of the closed form, where dy h and the sums by γ and β are there already."""
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
@@ -139,16 +142,16 @@ class Normalisation(Layer):
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """Sum and difference of the mean, square and sum of the variance, quotient, scale, shift."""
-        return (7 if self.centred else 4) * n * o
+        return self.forward_flops_per_number * n * o
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
-        """dy h and its sum, dβ; of the closed form two products with γ and their sums, and the combination."""
+        """dy h and its sum, dβ, and dx."""
         own = 3 if self.centred else 2
-        return (own + (9 if self.centred else 6) * input_needed) * n * o
+        return (own + self.dx_flops_per_number * input_needed) * n * o
 
     def parts_flops(self, n: int, i: int, o: int) -> int:
         """The steps forward once more, without scale and shift, and each of them back."""
-        return (5 + 16 if self.centred else 3 + 13) * n * o
+        return (5 + 12 if self.centred else 3 + 9) * n * o
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """h, a product of the same size, and r of every group."""

@@ -8,13 +8,14 @@ VJP: dx = r (γ dy - mean(γ dy) - h mean(γ dy h)), and dγ = Σ dy h of the sa
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.normalisation import Call, Empty, Normalisation, gradients, inverse_root
+from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, gradients, inverse_root
 
 
 class OverFeatures(Normalisation):
@@ -31,6 +32,39 @@ class OverFeatures(Normalisation):
     def feature(self) -> int:
         """The last axis."""
         return len(self.split) - 1
+
+    @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the number of features
+        """Of a sample whose features are normalised together; of tokens none, whose axes the letters lack."""
+        if len(self.split) > 1:
+            return {}
+        d = self.features
+
+        def centre(o: str, i: str) -> str:
+            mean = f"1/{d} Σ{i} {{x}}[n,{i}]"
+            return f"({{x}}[n,{o}] - {mean})" if self.centred else f"{{x}}[n,{o}]"
+
+        def root(i: str, j: str) -> str:
+            return f"√(1/{d} Σ{i} {centre(i, j)}² + 1/{round(1 / EPSILON)})"
+
+        def h(o: str) -> str:
+            return f"{centre(o, 'k')} / {root('k', 'j')}"
+
+        def scaled(o: str) -> str:
+            return f"{{gamma}}[{o}] ∂{{k}}/∂{{y}}[n,{o}]"
+
+        one, mean = (f" - 1/{d}", f" - 1/{d} Σo {scaled('o')}") if self.centred else ("", "")
+        beta = {"vjp beta": "Σn ∂{k}/∂{y}[n,o]", "parameter_factors beta": "1"}
+        return {
+            "forward": f"{{gamma}}[o] {h('o')}" + " + {beta}[o]" * self.centred,
+            "input_jacobian": f"{{gamma}}[o] (δ[o,i]{one} - {h('o')} {h('i')} / {d}) / {root('k', 'j')}",
+            "vjp": f"({scaled('i')}{mean} - {h('i')} / {d} Σo {scaled('o')} {h('o')}) / {root('k', 'j')}",
+            "parameter_jacobians gamma": f"{h('o')} δ[o,o′]",
+            "parameter_jacobians beta": "δ[o,o′]",
+            "parameter_factors gamma": h("o"),
+            "vjp gamma": f"Σn ∂{{k}}/∂{{y}}[n,o] {h('o')}",
+            **beta,
+        }
 
     def call(self, n: int, empty: Empty) -> Call:
         """With buffers for n samples."""

@@ -36,6 +36,7 @@ class Residual(Layer):
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     examples: ClassVar[tuple[str, ...]] = (
+        "2 residual(2 tanh 2)",
         "3 residual(layer-norm 4 tanh 3)",
         "2x3 residual(rms-norm)",
         "3 residual(4 batch-norm gelu 3)",

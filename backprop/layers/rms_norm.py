@@ -32,7 +32,9 @@ class RMSNorm(OverFeatures):
     shape: Shape
 
     name: ClassVar[str] = "rms-norm"
-    examples: ClassVar[tuple[str, ...]] = ("3x4 rms-norm",)
+    forward_flops_per_number: ClassVar[int] = 4
+    dx_flops_per_number: ClassVar[int] = 6
+    examples: ClassVar[tuple[str, ...]] = ("2 rms-norm", "3x4 rms-norm")
     centred: ClassVar[bool] = False
 
     @property

@@ -6,6 +6,7 @@ from planted.gradients.by_hand import compiled, source
 from planted.gradients.networks import NETS
 from tables import sentence
 
+import backprop
 from backprop import Network
 from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError, LabelError
@@ -354,3 +355,27 @@ def test_where_rounding_is_as_large_as_the_gradient_nothing_is_called_right():
     )
     assert found.verdict == "undecided"
     assert any("Rounding may move the gradient" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_bias_that_batch_normalisation_takes_away_is_right_where_it_is_zero_up_to_rounding(dtype):
+    network = Network.parse("6 5 batch-norm relu 4 batch-norm tanh 3")
+    rng = np.random.default_rng(0)
+    params = network.init(rng, dtype)
+    inputs, labels = rng.standard_normal((32, 6)).astype(dtype), rng.integers(0, 3, 32)
+
+    def gradient(params, inputs, labels):
+        own = backprop.Parameters.from_mapping(network.layout, params, np.dtype(dtype))
+        loss, found = backprop.gradient(network, own, inputs, labels, strategy="layerwise-vjp")
+        return loss, {name: found[name].copy() for name in found}
+
+    check = backprop.check_network(gradient, network, params, inputs, labels)
+    assert check.ok, str(check)
+    assert any("The true gradient of b1 and b3 is 0" in note for note in check.notes)
+
+    def shifted(params, inputs, labels):
+        loss, found = gradient(params, inputs, labels)
+        return loss, {**found, "b1": found["b1"] + np.asarray(1e-3, dtype)}
+
+    wrong = backprop.check_network(shifted, network, params, inputs, labels)
+    assert [tensor.name for tensor in wrong.tensors if tensor.verdict == "wrong"] == ["b1"]

@@ -13,8 +13,8 @@ import numpy as np
 from backprop.explain.numbers import primed
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<array>[∂A-Za-zℓ₀-₉/′]*?[A-Za-zℓ₀-₉′]\[(?:[a-z]+′?)(?:,[a-z]+′?)*\]|δ\[[a-z]′?,[a-z]′?\])"
-    r"|(?P<sum>Σ[a-z])|(?P<function>exp|log|tanh|max|Φ|φ)|(?P<name>[a-z])|(?P<number>\d+)|(?P<mark>[-+/()\[\]>,²]))"
+    r"\s*(?:(?P<array>[∂A-Za-zγβℓ₀-₉/′]*?[A-Za-zγβℓ₀-₉′]\[(?:[a-z]+′?)(?:,[a-z]+′?)*\]|δ\[[a-z]′?,[a-z]′?\])"
+    r"|(?P<sum>Σ[a-z])|(?P<function>exp|log|tanh|max|Φ|φ|√)|(?P<name>[a-z])|(?P<number>\d+)|(?P<mark>[-+/()\[\]>,²]))"
 )
 NORMAL = NormalDist()
 FUNCTIONS = {
@@ -22,6 +22,7 @@ FUNCTIONS = {
     "log": math.log,
     "tanh": math.tanh,
     "max": max,
+    "√": math.sqrt,
     "Φ": NORMAL.cdf,
     "φ": NORMAL.pdf,
 }

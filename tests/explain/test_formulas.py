@@ -18,6 +18,8 @@ OPTIONS = {
     "binary": {"activation": "softplus", "loss": "binary-cross-entropy"},
     "one-output": {"sizes": (3, 4, 1), "activation": "tanh", "loss": "binary-cross-entropy"},
     "hinge": {"activation": "leaky-relu", "loss": "hinge"},
+    "layer-norm": {"activation": "layer-norm"},
+    "rms-norm": {"activation": "rms-norm"},
     "huber": {"activation": "silu", "loss": "huber"},
     "no-bias": {"bias": False},
 }

@@ -77,8 +77,8 @@ def test_the_parameters_of_a_layer_from_outside_are_given_and_derived_by_their_n
     params, batch = sample(network, n=2)
     for strategy in LADDER:
         got = trace(STRATEGIES[strategy], network, params, batch)
-        assert {"gamma₂", "beta₂"} <= {step.name for step in got.given}
-        assert got.find("∂L/∂gamma₂").array.shape == (4,)
+        assert {"γ₂", "β₂"} <= {step.name for step in got.given}
+        assert got.find("∂L/∂γ₂").array.shape == (4,)
         for step in got.steps:
             assert len(step.letters) == step.array.ndim, step.name
 

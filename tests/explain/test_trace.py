@@ -8,6 +8,7 @@ from tables import SCENARIOS, STRATEGIES, run, sentence
 from backprop import Network
 from backprop.errors import UnsupportedError
 from backprop.explain import trace
+from backprop.explain.names import subscripted
 from backprop.explain.step import Derivative
 from backprop.explain.watched import watched
 from backprop.explain.words import facts
@@ -46,10 +47,7 @@ def traced(name, scenario="toy-relu", dtype="float64"):
 
 def unambiguous(network):
     """The name of every parameter, by the name under which its gradient is printed."""
-    return {
-        f"∂L/∂{name}".translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")): name
-        for name in network.layout.names
-    }
+    return {f"∂L/∂{subscripted(name)}": name for name in network.layout.names}
 
 
 @every_case

@@ -78,7 +78,7 @@ def test_a_layer_from_outside_is_shown_with_the_letters_of_its_file():
     layer.symbol, layer.letters = "h", {"g": "i", "b": "i"}
     network = Network((Linear(5, 4), layer, Linear(4, 3), Softmax()), CrossEntropy())
     names = Names.of(network)
-    assert names.values == ("x", "z₁", "h₁", "z₂", "p")
+    assert names.values == ("x", "z₁", "h₂", "z₃", "p")
     assert names.letters == {"W₁": "io", "b₁": "o", "g₂": "i", "b₂": "i", "W₃": "io", "b₃": "o"}
     params, batch = sample(network, n=2)
     assert "g₂  shape (i,) = 4" in render_text(explain(network, params, batch, ["short-form"]))

@@ -213,7 +213,7 @@ def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset
 def _blind_points(tensors: list[TensorCheck], truth: Truth) -> list[str]:
     """Sentences about mistakes that could not be seen at this point."""
     notes = []
-    zero = [name for name in truth.params if not np.any(truth.gradient[name])]
+    zero = [name for name in truth.params if not np.any(truth.gradient[name]) or truth.vanishes(name)]
     if zero:
         notes.append(
             f"The true gradient of {listed(zero)} is 0 in every entry here, so that its formula is not tested: "

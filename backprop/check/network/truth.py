@@ -61,7 +61,7 @@ class Truth:
         wrong = outside & ~open_
         undecided = open_.any() or self.hidden(name) is not None
         verdict: Verdict = "wrong" if wrong.any() else "undecided" if undecided else "right"
-        size = norm(expected)
+        size = norm(self.gradient.vector if self.vanishes(name) else expected)
         error, allowed = norm(np.where(open_, 0, difference)), norm(bound[wrong] if wrong.any() else bound)
         if wrong.any() and size == 0:
             allowed = 0.0
@@ -90,6 +90,21 @@ class Truth:
             return np.zeros(self.gradient[name].shape, bool)
         return np.asarray(self.sides[name] > 2 * self.bound[name])
 
+    def vanishes(self, name: str) -> bool:
+        """Whether the gradient is that of a bias before a batch normalisation, which takes it away with the mean.
+
+        It is zero up to the rounding of the truth itself, and its errors are relative to the whole gradient.
+        """
+        layers, names = self.network.layers, self.network.names
+        if not any(
+            own.get("b") == name and after.couples_samples
+            for own, after in zip(names, layers[1:], strict=False)
+        ):
+            return False
+        finer = float(np.finfo(np.longdouble).eps) / float(np.finfo(self.params.dtype).eps)
+        size = norm(self.gradient[name])
+        return finer < 1 and 0 < size <= finer * norm(self.bound[name])
+
     def hidden(self, name: str) -> str | None:
         """Why rounding hides the truth of a tensor, in a sentence; None where it does not."""
         bound, size = self.bound[name], norm(self.gradient[name])
@@ -99,7 +114,7 @@ class Truth:
                 "for a layer gives no numbers beside its input: nothing can be called right there."
             )
         share = ratio(norm(bound), size)
-        if size == 0 or share <= _HIDDEN:
+        if size == 0 or share <= _HIDDEN or self.vanishes(name):
             return None
         moved = f"Rounding may move the gradient of {name} by {share:.0%} of its size"
         return f"{moved}, which hides what is wrong with it."
