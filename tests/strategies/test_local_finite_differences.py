@@ -49,6 +49,7 @@ def test_at_a_kink_both_give_the_mean_of_the_slopes():
     network = Network.mlp(1, 1, 1, loss="mean-squared-error")
     params, batch = sample(network, 1)
     params["W1"][...], params["b1"][...], params["W2"][...], params["b2"][...] = 1.0, -1.0, 1.0, 0.0
+    batch.labels[...] = 1  # the target of the one output
     batch.inputs[...] = 1.0  # z is exactly zero, and the loss (relu(z) - 1)²
     black_box, local = both(network, params, batch, 1e-5)
     np.testing.assert_allclose(local, black_box, atol=1e-9)

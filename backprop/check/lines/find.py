@@ -79,7 +79,13 @@ def program_of_gradient(
     x: Array,
     budget: Budget,
 ) -> tuple[Program, bool]:
-    """A function and its gradient as one program; whether the gradient is all of it, as it gives the value, too."""
+    """A function and its gradient as one program; whether the gradient is all of it, as it gives the value, too.
+
+    The gradient is called once for that; raises `OutOfCalls` where no call is left.
+    """
+    if not budget.room(1):
+        raise OutOfCalls
+    budget.used += 1
     value, _ = value_and_gradient(copied(gradient(structure.build(x))), structure)
     if value is not None:
         return Program(lambda x: value_and_gradient(gradient(x), structure), structure, x, (), budget), True
@@ -96,6 +102,8 @@ def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck
         return check
     try:
         lines = look()
+    except OutOfCalls:
+        lines = Lines((), note="No calls of max_calls are left; expected some, to search the wrong line.")
     except Exception as error:  # code that cannot be searched leaves the verdict as it is
         lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
     return replace(check, lines=lines)
