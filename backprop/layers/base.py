@@ -157,6 +157,8 @@ class Layer(ABC):
 
     The tests try these; a layer that `of` makes from a width alone needs none.
     """
+    derived: ClassVar[str | None] = None
+    """The text of the layer that `derive` proves, where the first example would take SymPy minutes."""
 
     symbol: ClassVar[str] = "a"
     """How a reader sees the output: this letter and the number of linear layers so far, a₁."""

@@ -55,6 +55,7 @@ class LSTM(Recurrent[Cells]):
     step_flops: ClassVar[int] = 66
     back_flops: ClassVar[int] = 26
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
+    derived: ClassVar[str | None] = "1x1 lstm1"
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "hₜ = o tanh cₜ, where cₜ = f cₜ₋₁ + i g, i f o = σ and g = tanh of {x}ₜ {W} + hₜ₋₁ {U} + {b}",
         "vjp": "δₜ {W}ᵀ, where δₜ = ∂a/∂z (g, cₜ₋₁, i, tanh cₜ) (dc, dc, dc, dh)",

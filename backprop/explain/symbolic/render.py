@@ -142,6 +142,7 @@ _LATEX = {
     "✗": r"$\times$",
 }
 _LATEX |= {subscript: f"$_{digit}$" for digit, subscript in enumerate("₀₁₂₃₄₅₆₇₈₉")}
+_LATEX |= {"ₜ": "$_t$", "₋": "$_-$", "₊": "$_+$"}
 
 
 def _latex_text(text: str) -> str:

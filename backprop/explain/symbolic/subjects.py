@@ -43,7 +43,7 @@ _LONG = {
 _OF_A_SHAPE = {name: kind for name, kind in LAYERS.items() if kind.examples}
 """The layers that are made for a shape: the first example of their file is derived."""
 
-SUBJECTS = (Linear.name, *HIDDEN, *_OF_A_SHAPE, *_SHORT, *_LONG)
+SUBJECTS = tuple(dict.fromkeys([Linear.name, *HIDDEN, *_OF_A_SHAPE, *_SHORT, *_LONG]))
 """By name; `network` comes beside them."""
 
 
@@ -63,7 +63,8 @@ def derive(subject: str, size: int) -> Derivation:
         return _of_layer(Linear(size, 2), size)
     subject = next((name for name, kind in _OF_A_SHAPE.items() if subject in kind.aliases), subject)
     if subject in _OF_A_SHAPE:
-        text = _OF_A_SHAPE[subject].examples[0]
+        kind = _OF_A_SHAPE[subject]
+        text = kind.derived or kind.examples[0]
         layer = read_network(text)[-1]
         return replace(
             _of_layer(layer, math.prod(layer.input_shape or (size,))), title=f"The layer {subject} in {text}"
