@@ -142,7 +142,7 @@ _LATEX = {
     "✗": r"$\times$",
 }
 _LATEX |= {subscript: f"$_{digit}$" for digit, subscript in enumerate("₀₁₂₃₄₅₆₇₈₉")}
-_LATEX |= {"ₜ": "$_t$", "₋": "$_-$", "₊": "$_+$"}
+_LATEX |= {"ₜ": "$_t$", "₋": "$_-$", "₊": "$_+$", "σ": r"$\sigma$"}
 
 
 def _latex_text(text: str) -> str:
