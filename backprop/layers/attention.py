@@ -29,7 +29,7 @@ from backprop.layers.over_tokens import tokens_of, whole
 @final
 @dataclass(frozen=True, repr=False)
 class Attention(Heads):
-    """y = softmax(q kᵀ) v Wo + bo."""
+    """softmax(q kᵀ) v Wo + bo, with `heads`, `key` = the width of q, k and v, and `causal`."""
 
     name: ClassVar[str] = "attention"
     symbol: ClassVar[str] = "y"

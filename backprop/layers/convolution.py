@@ -65,7 +65,9 @@ def _by_autograd(layer: Convolution, autograd: Any, own: Any, x: Any) -> Any:
 @final
 @dataclass(frozen=True, repr=False)
 class Convolution(Layer):
-    """`outputs` channels from an image of `shape` (l, h, w), by kernels of `size`.
+    """Σ x W + b over every window of an image; `stride`, `padding`, `groups`.
+
+    `outputs` channels come from an image of `shape` (l, h, w), by kernels of `size`.
 
     Raises `NetworkError` for a kernel that does not fit, or channels that do not split into `groups`.
     """

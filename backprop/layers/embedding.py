@@ -26,7 +26,10 @@ from backprop.layers.over_tokens import OverTokens, whole
 @final
 @dataclass(frozen=True, repr=False)
 class Embedding(OverTokens):
-    """Rows of a table of `words` = v rows of `outputs` = d numbers; `features` is 1."""
+    """Row x of a table E, for every whole number x.
+
+    The table has `words` = v rows of `outputs` = d numbers; `features` is 1.
+    """
 
     words: int
     outputs: int

@@ -42,7 +42,7 @@ class Cells(States):
 @final
 @dataclass(frozen=True, repr=False)
 class LSTM(Recurrent[Cells]):
-    """Gates i, f, g, o, a cell c and a state h."""
+    """h = o tanh c, with c = f c + i g, over the steps; `sequence` gives every h."""
 
     name: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4

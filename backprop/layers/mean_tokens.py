@@ -20,7 +20,7 @@ from backprop.layers.over_tokens import OverTokens, tokens_of
 @final
 @dataclass(frozen=True, repr=False)
 class MeanTokens(OverTokens):
-    """1/t Σ_t x_t."""
+    """The mean of the tokens, 1/t Σₜ xₜ."""
 
     name: ClassVar[str] = "mean-tokens"
     complex_safe: ClassVar[bool] = True

@@ -23,7 +23,7 @@ from backprop.layers.over_tokens import whole
 @final
 @dataclass(frozen=True, repr=False)
 class Patches(WithoutParameters):
-    """Squares of `size` by `size` of images (`channels`, `height`, `width`)."""
+    """Squares of `size` by `size` pixels of an image as tokens (`channels`, `height`, `width`)."""
 
     channels: int
     height: int

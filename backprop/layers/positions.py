@@ -22,7 +22,7 @@ from backprop.layers.over_tokens import OverTokens, tokens_of
 @final
 @dataclass(frozen=True, repr=False)
 class Positions(OverTokens):
-    """x + P."""
+    """x + P, a vector for every place of the sequence."""
 
     name: ClassVar[str] = "positions"
     reads_input: ClassVar[bool] = False

@@ -22,7 +22,7 @@ from backprop.layers.recurrent import Recurrent, States
 @final
 @dataclass(frozen=True, repr=False)
 class RNN(Recurrent[States]):
-    """h_t = tanh(x_t W + h_{t-1} U + b)."""
+    """hₜ = tanh(xₜ W + hₜ₋₁ U + b) over the steps; `sequence` gives every h."""
 
     name: ClassVar[str] = "rnn"
     gates: ClassVar[int] = 1

@@ -25,7 +25,7 @@ from backprop.layers.over_tokens import OverTokens, tokens_of, whole
 @final
 @dataclass(frozen=True, repr=False)
 class Tokenwise(OverTokens):
-    """y_t = x_t W + b with `outputs` numbers for every token."""
+    """yₜ = xₜ W + b with `outputs` numbers for every token."""
 
     outputs: int
 
