@@ -7,6 +7,7 @@ those that are kept, as `--check` does.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -56,6 +57,9 @@ def execute(path: Path, folder: Path) -> Any:
     import nbformat
     from nbclient import NotebookClient
 
+    from backprop.bench.threads import thread_variables
+
+    os.environ.update(thread_variables(1))  # what a call needs depends on the threads of BLAS
     notebook = nbformat.read(path, as_version=4)
     for cell in code(notebook):
         cell.outputs = []
