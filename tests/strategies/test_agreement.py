@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from over import over
 from tables import (
@@ -102,6 +102,9 @@ def test_exact_strategies_match_autograd_on_any_network(
     batch = Batch(
         rng.standard_normal((batch_size, sizes[0])).astype(dtype), rng.integers(0, sizes[-1], batch_size)
     )
+    with np.errstate(all="ignore"):
+        loss_of_outputs = network.loss_function.value(network.forward(params, batch.inputs), batch.labels)
+    assume(np.isfinite(loss_of_outputs))  # an output that rounds to 1 has no finite -log(1 - y)
     _, gradient = run(STRATEGIES[name], network, params, batch)
     _, expected = oracle(network, params, batch)
     # an absolute bound: of a sample that is certain already, the gradient is nothing but rounding
