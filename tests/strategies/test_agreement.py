@@ -82,11 +82,15 @@ def test_few_parameters_are_left_out_because_of_a_kink():
 widths = st.lists(st.integers(1, 6), min_size=2, max_size=5).map(lambda sizes: (*sizes[:-1], sizes[-1] + 1))
 
 
+BOUNDED = sorted(name for name in HIDDEN if name != "dropout" and not name.endswith("-norm"))
+"""The activations of which rounding is known for any weights: others divide by what may be small, or double sums."""
+
+
 @PROPERTY
 @given(
     sizes=widths,
     batch_size=st.integers(1, 5),
-    activation=st.sampled_from(sorted(name for name in HIDDEN if not name.endswith("-norm"))),
+    activation=st.sampled_from(BOUNDED),
     loss=st.sampled_from(sorted(LOSSES)),
     dtype=st.sampled_from(DTYPES),
     seed=st.integers(0, 1000),
