@@ -41,7 +41,12 @@ def find_schedule(name: str) -> Schedule:
     return SCHEDULES[name]
 
 
-USUAL: dict[str, dict[str, Any]] = {"lenet": {"learning_rate": 0.03, "batch_size": 64}}
+USUAL: dict[str, dict[str, Any]] = {
+    "lenet": {"learning_rate": 0.03, "batch_size": 64},
+    "resmlp-ln": {"learning_rate": 0.05},
+    "rows-lstm": {"learning_rate": 0.2},
+    "patches-attention": {"learning_rate": 0.2},
+}
 """Of a known network, the settings with which the command line trains it by momentum where nothing else is said."""
 
 
