@@ -26,7 +26,7 @@ from backprop.bench.forecast import Speeds, StrategyError
 from backprop.bench.machine import measure_limits
 from backprop.bench.memory import measure_peak
 from backprop.bench.scenarios import Samples, Scenario
-from backprop.layers import Linear
+from backprop.layers import ACTIVATIONS
 from backprop.peers.base import Peer
 from backprop.verify import reference_gradient
 
@@ -203,9 +203,8 @@ def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
     """One call on a few numbers: what is imported on first use is not the strategy's memory."""
     block = np.ones((256, 256), scenario.dtype)
     np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
-    activation = next(
-        (layer.name for layer in scenario.network.layers if not isinstance(layer, Linear)), "relu"
-    )
+    names = [layer.name for layer in scenario.network.layers]
+    activation = next((name for name in names if name in ACTIVATIONS), "relu")
     tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
     params = tiny.init(np.random.default_rng(0), scenario.dtype)
     batch = Batch(np.ones((2, 2), scenario.dtype), np.array([0, 1]))

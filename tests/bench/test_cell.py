@@ -30,6 +30,9 @@ from backprop import Network
 from backprop.bench.report import markdown
 from backprop.bench.report.frame import to_csv
 from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import _warm_up
+from backprop.notation import NETWORKS
+from backprop.registry import find_strategy
 
 SQUARE = Scenario("square", Network.mlp(4, 3, 3, 2), 8, pooled_to=2, digits=(0, 1), learning_steps=2)
 WRONG = (MissingMean, TransposedWeight, WrongOffDiagonal, OneWrongElement)
@@ -239,3 +242,9 @@ def test_complex_passes_are_predicted_four_times_as_long_as_real_ones(measure):
     complex_row, real = done.rows["complex-step"], done.rows["finite-differences-forward"]
     assert real.forward_calls - complex_row.forward_calls <= 1
     assert 3.5 < complex_row.predicted_time_s / real.predicted_time_s < 4.5
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_strategy_is_warmed_up_for_every_known_network(name):
+    """Its little network has an activation of the scenario's, and no layer that is made for a shape."""
+    _warm_up(find_strategy("layerwise-vjp"), Scenario.of(Network.parse(name), 2, "float32"))
