@@ -29,7 +29,7 @@ from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
-from backprop.layers.windows import BLOCK_BYTES, Windows, check_image, given, whole
+from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
 
 
 def _by_torch(layer: Convolution, torch: Any, own: Any, x: Any) -> Any:
@@ -259,9 +259,7 @@ class Convolution(Layer):
 
     def blocks(self, n: int, itemsize: int) -> Iterator[slice]:
         """The samples, as many at a time as are multiplied together."""
-        samples = self._samples(n, itemsize)
-        for first in range(0, n, samples):
-            yield slice(first, min(first + samples, n))
+        return blocks(n, self._samples(n, itemsize))
 
     # The parts of all products
 

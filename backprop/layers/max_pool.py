@@ -20,7 +20,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Margin, Planned, Shape, Tensors
-from backprop.layers.windows import Pooling
+from backprop.layers.windows import Pooling, blocks
 
 _BLOCK_BYTES = 1 << 18
 """Bytes of the largest of every row of a block of samples: what is made of it stays in a second-level cache."""
@@ -132,9 +132,7 @@ class MaxPool(Pooling):
 
     def blocks(self, n: int, itemsize: int) -> Iterator[slice]:
         """The samples, as many at a time as stay in the cache."""
-        samples = self._samples(n, itemsize)
-        for first in range(0, n, samples):
-            yield slice(first, first + samples)
+        return blocks(n, self._samples(n, itemsize))
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
         """Which entries are the largest, and ẏ."""

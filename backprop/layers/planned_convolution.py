@@ -11,7 +11,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty, aligned_zeros
 from backprop.layers.base import Tensors
-from backprop.layers.windows import BLOCK_BYTES, Slices
+from backprop.layers.windows import BLOCK_BYTES, Slices, blocks
 
 if TYPE_CHECKING:
     from backprop.layers.convolution import Convolution
@@ -93,7 +93,7 @@ class PlannedConvolution:
         if not plan.direct:
             self._back = aligned_zeros((samples, g, u, b, plan.rows, t), dtype)
             self._products = aligned_empty(self._back.shape, dtype)
-        self._blocks = [slice(first, min(first + samples, n)) for first in range(0, n, samples)]
+        self._blocks = [*blocks(n, samples)]
 
     def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
         """y (n, o)."""

@@ -251,3 +251,9 @@ class Pooling(NoParameters):
         for s, t in np.ndindex(*self.windows.places):
             h, w = s * self.stride, t * self.stride
             yield image[:, :, h : h + self.size[0], w : w + self.size[1]].reshape(*image.shape[:2], -1)
+
+
+def blocks(n: int, samples: int) -> Iterator[slice]:
+    """n samples in their order, so many at a time; the last block may have fewer."""
+    for first in range(0, n, samples):
+        yield slice(first, min(first + samples, n))
