@@ -25,7 +25,7 @@ from backprop.errors import (
     shown,
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
-from backprop.losses import Loss, MeanSquaredError, make_loss
+from backprop.losses import Loss, make_loss
 from backprop.mlp import mlp_layers, read_sizes
 from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
@@ -67,8 +67,7 @@ class Network:
     loss_function: Loss
 
     def __post_init__(self) -> None:
-        if not any(isinstance(layer, Linear) for layer in self.layers):
-            raise NetworkError("The network has no linear layer; expected at least one.")
+        _ = self.shapes  # raises where two layers do not fit
         if self.loss_function.needs_probabilities and self.layers[-1].name != "softmax":
             raise NetworkError(
                 f"The loss {self.loss_function.name} is one of probabilities and the last layer is "
@@ -80,7 +79,6 @@ class Network:
                 f"The loss {self.loss_function.name} is one of the outputs of a {needed} and the last layer is "
                 f"{self.layers[-1].name}; expected {needed}."
             )
-        _ = self.widths  # raises where two layers do not fit
 
     @classmethod
     def mlp(
@@ -109,10 +107,9 @@ class Network:
     def _of_layers(cls, layers: list[Layer], loss: str, output: str | None) -> Network:
         """The network of these layers, with the output after them unless the last one is it."""
         loss_function = make_loss(loss)
-        last = _output(loss_function, output)
-        if last is not None and (not layers or layers[-1].name != last):
-            shapes = cls(tuple(layers), MeanSquaredError()).widths  # raises where two layers do not fit
-            layers = [*layers, find_activation("output", last)(shapes[-1][1])]
+        last, shapes = _output(loss_function, output), _shapes(layers)
+        if last is not None and layers[-1].name != last:
+            layers = [*layers, find_activation("output", last)(math.prod(shapes[-1]))]
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -150,11 +147,7 @@ class Network:
 
         The inputs have the shape that the first layer is made for which says one.
         """
-        given = (shape for layer in self.layers if (shape := layer.input_shape) is not None)
-        shapes = [next(given)]
-        for layer in self.layers:
-            shapes.append(layer.output_shape(shapes[-1]))
-        return tuple(shapes)
+        return _shapes(self.layers)
 
     @cached_property
     def widths(self) -> tuple[tuple[int, int], ...]:
@@ -402,6 +395,19 @@ class Network:
         has_bias = any("b" in own for own in self.names)
         parts = [self.sizes, *self.hidden_activations, self.loss_function.name]
         return " ".join(parts) + ("" if has_bias else " without biases")
+
+
+def _shapes(layers: Sequence[Layer]) -> tuple[Shape, ...]:
+    """The shape of the inputs and of what every layer makes.
+
+    Raises `NetworkError` where no layer is linear or two do not fit together.
+    """
+    if not any(isinstance(layer, Linear) for layer in layers):
+        raise NetworkError("The network has no linear layer; expected at least one.")
+    shapes = [next(shape for layer in layers if (shape := layer.input_shape) is not None)]
+    for layer in layers:
+        shapes.append(layer.output_shape(shapes[-1]))
+    return tuple(shapes)
 
 
 def _output(loss: Loss, output: str | None) -> str | None:

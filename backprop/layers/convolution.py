@@ -28,6 +28,7 @@ import numpy as np
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
+from backprop.layers.cells import Cells, total
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
 from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
 
@@ -142,6 +143,24 @@ class Convolution(Layer):
             for key, least in known.items()
         )
         return cls(shape, (rows, columns), outputs, stride, padding, groups)
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """Σ x W + b over the window of a place; W, x and 1 of the channel of the output."""
+        if form == "vjp":
+            return None
+        q, place = divmod(index[0], self.windows.count)
+        if form == "parameter_jacobians b":
+            return int(index[1] == q)
+        group = q * self.groups // self.outputs
+        seen = self.windows.inputs.reshape(self.groups, self.kernel, -1)[group, :, place].tolist()
+        if form == "forward":
+            inside = ((k, i) for k, i in enumerate(seen) if i < math.prod(self.shape))
+            products = total((at.x(i), at.own("W", q * self.kernel + k)) for k, i in inside)
+            return f"{products}+{at.own('b', q)}"
+        if form == "input_jacobian":
+            return at.own("W", q * self.kernel + seen.index(index[1])) if index[1] in seen else 0
+        channel, k = divmod(index[1], self.kernel)
+        return at.x(seen[k]) if channel == q and seen[k] < math.prod(self.shape) else 0
 
     @property
     def text(self) -> str:

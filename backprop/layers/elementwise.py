@@ -12,6 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.cells import Cells
 
 
 class Elementwise(WithoutParameters):
@@ -30,6 +31,12 @@ class Elementwise(WithoutParameters):
 
     It may use np. That file is declined for a layer without code.
     """
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The Jacobian is f' on the diagonal."""
+        if form != "input_jacobian":
+            return super().cell(form, at, *index)
+        return super().cell("derivative", at, *index) if index[0] == index[1] else 0
 
     @abstractmethod
     def derivative(self, x: Array, y: Array) -> Array:

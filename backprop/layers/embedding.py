@@ -93,6 +93,10 @@ class Embedding(OverTokens):
             )
         return real.astype(np.intp)
 
+    def fitting(self, x: Array) -> Array:
+        """Whole numbers: [0, 1) in v equal parts, and v - 1 from there on."""
+        return np.minimum(np.floor(np.abs(x) * self.words), self.words - 1)
+
     def _one_hot(self, x: Array) -> Array:
         """X (n, t, v)."""
         return np.asarray(self.indices(x)[..., None] == np.arange(self.words)).astype(x.dtype)

@@ -57,11 +57,10 @@ class LSTM(Recurrent[Cells]):
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
     derived: ClassVar[str | None] = "1x1 lstm1"
     formulas: ClassVar[Mapping[str, str]] = {
+        **Recurrent.shared_formulas,
         "forward": "hₜ = o tanh cₜ, where cₜ = f cₜ₋₁ + i g, i f o = σ and g = tanh of {x}ₜ {W} + hₜ₋₁ {U} + {b}",
         "vjp": "δₜ {W}ᵀ, where δₜ = ∂a/∂z (g, cₜ₋₁, i, tanh cₜ) (dc, dc, dc, dh)",
-        "vjp W": "Σt {x}ₜᵀ δₜ",
-        "vjp U": "Σt hₜ₋₁ᵀ δₜ",
-        "vjp b": "Σt Σn δₜ",
+        "through z": "∂a/∂z (g, cₜ₋₁, i, tanh cₜ) (∂{y}/∂c, ∂{y}/∂c, ∂{y}/∂c, ∂{y}/∂h)",
     }
 
     @property

@@ -20,6 +20,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Margin, Planned, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling, blocks
 
 _BLOCK_BYTES = 1 << 18
@@ -65,6 +66,19 @@ class MaxPool(Pooling):
         "input_jacobian": "[{x}[n,i] is the largest of its window]",
         "vjp": "Σs Σt [{x}[n,i] is the largest of the window] ∂{k}/∂{y}[n,l,s,t]",
     }
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The largest of the window, and whether an input is the first that is as large."""
+        if form == "vjp":
+            return None
+        seen = self.seen(index[0])
+        if form == "forward":
+            return f"MAX({','.join(map(at.x, seen))})"
+        if index[1] not in seen:
+            return 0
+        y, before = at.y(index[0]), seen[: seen.index(index[1])]
+        said = [f"{at.x(index[1])}={y}", *(f"{at.x(i)}<{y}" for i in before)]
+        return f"IF(AND({','.join(said)}),1,0)"
 
     @property
     def smooth(self) -> bool:

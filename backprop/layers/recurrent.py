@@ -52,6 +52,21 @@ class Recurrent(Remembering[StatesT]):
     first_bias: ClassVar[tuple[float, ...]]
     """With which b begins, for every gate."""
     letters: ClassVar[Mapping[str, str]] = {"W": "dg", "U": "hg", "b": "g"}
+    inner: ClassVar[Mapping[str, tuple[str, ...]]] = {"z": ("W", "U", "b", "x")}
+    shared_formulas: ClassVar[Mapping[str, str]] = {
+        "input_jacobian": "∂{y}/∂zₜ {W}ᵀ",
+        "input_factor": "{W}[d,g]",
+        "parameter_jacobians W": "Σt {x}[n,t,d] ∂{y}/∂z[n,t,g]",
+        "parameter_jacobians U": "Σt hₜ₋₁[n,h] ∂{y}/∂z[n,t,g]",
+        "parameter_jacobians b": "Σt ∂{y}/∂z[n,t,g]",
+        "parameter_factors W": "{x}[n,t,d]",
+        "parameter_factors U": "hₜ₋₁[n,h]",
+        "parameter_factors b": "1",
+        "vjp W": "Σt {x}ₜᵀ δₜ",
+        "vjp U": "Σt hₜ₋₁ᵀ δₜ",
+        "vjp b": "Σt Σn δₜ",
+    }
+    """The formulas that follow from ∂y/∂z alone."""
     symbol: ClassVar[str] = "h"
 
     @classmethod

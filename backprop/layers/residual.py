@@ -146,6 +146,21 @@ class Residual(Layer):
         }
 
     @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the layers
+        """With f for the chain, which the forward pass names."""
+        inside = ", ".join(layer.text for layer in self.layers)
+        own = {}
+        for name in self.parameter_shapes():
+            own[f"parameter_jacobians {name}"] = own[f"parameter_factors {name}"] = f"∂f/∂{{{name}}}"
+            own[f"vjp {name}"] = f"Σn ∂{{k}}/∂{{y}} ∂f/∂{{{name}}}"
+        return {
+            "forward": f"{{x}}[n,o] + f[n,o], where f is made of {{x}} by {inside}",
+            "input_jacobian": "δ[o,i] + ∂f/∂{x}[n,o,i]",
+            "vjp": "∂{k}/∂{y}[n,i] + Σo ∂{k}/∂{y}[n,o] ∂f/∂{x}[n,o,i]",
+            **own,
+        }
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]
         """x plus the chain of the forms inside, for every library that all of them know."""
 

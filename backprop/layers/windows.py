@@ -224,6 +224,11 @@ class Pooling(NoParameters):
         """The same: each is added to its input."""
         return o * self.entries
 
+    def seen(self, o: int) -> list[int]:
+        """The inputs in the window of output o, row by row."""
+        channel, place = divmod(o, self.windows.count)
+        return [int(i) for i in self.windows.inputs[channel, :, place]]
+
     def images(self, y: Array) -> Array:
         """y (…, o) with the axes (…, l, s, t)."""
         return y.reshape(*y.shape[:-1], self.shape[0], *self.windows.places)
