@@ -206,8 +206,8 @@ class Sheet:
         own = what.replace(f"{self.name}!", "")  # a sheet need not name itself
         if len(own) > LONGEST:
             raise TooLargeError(
-                f"A formula of the workbook has {len(own):,} letters; expected at most {LONGEST:,}, which programs read, "
-                "so take smaller layers or fewer samples."
+                f"A formula of the workbook has {len(own):,} letters; expected at most {LONGEST:,}, which programs "
+                "read, so take smaller layers or fewer samples."
             )
         shown = str(value) if isinstance(value, str) else float(value)
         self.page.write_formula(*place, own, style, shown)
