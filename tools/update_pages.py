@@ -31,6 +31,7 @@ from typing import Any
 import pandas as pd
 
 import backprop.bench
+import build_docs
 from backprop.bench.comparison import compare_runs
 from backprop.bench.report.accuracy import curves
 from backprop.bench.report.answer import answer as find_answer
@@ -77,6 +78,16 @@ def libraries(folder: Path) -> list[dict[str, str]]:
 def only_table(text: str) -> str:
     """The lines of a Markdown text that are a table."""
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+def layers_done() -> dict[str, str]:
+    """By strategy, which of the layers of docs/reference/networks.md it does, beside linear ones and activations."""
+    found = {}
+    for name, reasons in build_docs.reasons().items():
+        done = [kind for kind, reason in reasons.items() if reason is None]
+        left_out = [kind for kind in reasons if kind not in done]
+        found[name] = f"all but {', '.join(left_out)}" if done and left_out else "all" if done else "none"
+    return found
 
 
 def planted(path: Path) -> str:
@@ -142,7 +153,7 @@ def epochs(path: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
-    "results/reference": lambda folder: headline_table(backprop.bench.load(folder)),
+    "results/reference": lambda folder: headline_table(backprop.bench.load(folder), layers_done()),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
     "results/reference/peers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))

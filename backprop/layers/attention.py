@@ -68,6 +68,26 @@ class Attention(Heads):
     }
 
     @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Head by head, of all tokens."""
+        t, d, h, e = self.tokens, self.features, self.heads, self.key // self.heads
+        hidden = [f"s = np.where(np.triu(np.ones(({t}, {t}), bool), 1), -np.inf, s)"] * self.causal
+        lines = [
+            f"tokens = x.reshape(-1, {t}, {d})",
+            *(
+                f"{part} = (tokens @ W{part} + b{part}).reshape(-1, {t}, {h}, {e}).swapaxes(1, 2)"
+                for part in "qkv"
+            ),
+            f"s = q @ k.swapaxes(2, 3) / np.sqrt({e})",
+            *hidden,
+            "p = np.exp(s - s.max(axis=3, keepdims=True))",
+            "p = p / p.sum(axis=3, keepdims=True)",
+            f"a = (p @ v).swapaxes(1, 2).reshape(-1, {t}, {self.key})",
+            "return (a @ Wo + bo).reshape(len(x), -1)",
+        ]
+        return "\n".join(lines)
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
         """PyTorch by its own scaled_dot_product_attention, JAX and autograd by the formulas."""
         return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}

@@ -73,6 +73,17 @@ class BatchNorm(Normalisation):
         }
 
     @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Feature by feature over the samples, or channel by channel over its places, too."""
+        axes, along = ("0", "") if len(self.split) == 1 else ("(0, 2)", "[:, None]")
+        return (
+            f"split = x.reshape({', '.join(map(str, (-1, *self.split)))})\n"
+            f"centre = split - split.mean(axis={axes}, keepdims=True)\n"
+            f"h = centre / np.sqrt((centre**2).mean(axis={axes}, keepdims=True) + {EPSILON})\n"
+            f"return (gamma{along} * h + beta{along}).reshape(x.shape)"
+        )
+
+    @property
     def split(self) -> Shape:
         """(c, places) of channels (c, h, w), else all features."""
         c, *places = self.shape if len(self.shape) == 3 else (math.prod(self.shape),)

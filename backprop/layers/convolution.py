@@ -163,6 +163,22 @@ class Convolution(Layer):
         return at.x(seen[k]) if channel == q and seen[k] < math.prod(self.shape) else 0
 
     @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """By the windows of the padded image; every group by itself."""
+        (l, h, w), (u, v), p, d = self.shape, self.size, self.padding, self.stride  # noqa: E741
+        rule = "nlstuv,qluv->nqst" if self.groups == 1 else "nglstuv,gqluv->ngqst"
+        lines = [
+            f"image = np.pad(x.reshape(-1, {l}, {h}, {w}), ((0, 0), (0, 0), ({p}, {p}), ({p}, {p})))",
+            f"seen = np.lib.stride_tricks.sliding_window_view(image, ({u}, {v}), axis=(2, 3))[:, :, ::{d}, ::{d}]",
+        ]
+        if self.groups > 1:
+            g = self.groups
+            lines.append(f"seen = seen.reshape(len(x), {g}, {l // g}, *seen.shape[2:])")
+            lines.append(f"W = W.reshape({g}, -1, *W.shape[1:])")
+        lines.append(f'y = np.einsum("{rule}", seen, W).reshape(len(x), len(b), -1)')
+        return "\n".join([*lines, "return (y + b[:, None]).reshape(len(x), -1)"])
+
+    @property
     def text(self) -> str:
         """Kernel and outputs, and each option where it is not the usual one."""
         rows, columns = self.size

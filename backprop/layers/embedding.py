@@ -48,6 +48,8 @@ class Embedding(OverTokens):
         "vjp E": "Σn Σt [{x}[n,t] = v] ∂{k}/∂{y}[n,t,d]",
     }
 
+    code: ClassVar[str | None] = "return E[x.astype(int)].reshape(len(x), -1)"
+
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
         """PyTorch by its own functional.embedding; a look-up elsewhere."""

@@ -64,6 +64,17 @@ class LSTM(Recurrent[Cells]):
     }
 
     @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Step by step, with the gates i f g o."""
+        return self.code_of(
+            f"c = np.zeros((len(x), {self.units}), x.dtype)",
+            "i, f, g, o = np.split(z, 4, axis=1)\n"
+            "i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))\n"
+            "c = f * c + i * np.tanh(g)\n"
+            "h = o * np.tanh(c)",
+        )
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
         """PyTorch by its own torch.lstm, JAX by lax.scan, autograd by a loop."""
         return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}

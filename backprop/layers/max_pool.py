@@ -67,6 +67,11 @@ class MaxPool(Pooling):
         "vjp": "Σs Σt [{x}[n,i] is the largest of the window] ∂{k}/∂{y}[n,l,s,t]",
     }
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The largest of every window."""
+        return self.code_of("max")
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """The largest of the window, and whether an input is the first that is as large."""
         if form == "vjp":

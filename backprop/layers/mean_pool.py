@@ -54,6 +54,11 @@ class MeanPool(Pooling):
         "vjp": "Σu Σv 1/k ∂{k}/∂{y}[n,l,h-u,w-v]",
     }
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The mean of every window."""
+        return self.code_of("mean")
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """The mean of the window, and 1/k of every number in it."""
         if form == "vjp":

@@ -44,6 +44,11 @@ class MeanTokens(OverTokens):
             raise NetworkError("The layer mean-tokens got numbers or options; expected neither.")
         return cls(*tokens_of(shape, cls.name))
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The mean over t."""
+        return f"return x.reshape(-1, {self.tokens}, {self.features}).mean(axis=1)"
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """The mean; 1/t of every token."""
         d = self.features

@@ -68,6 +68,19 @@ class OverFeatures(Normalisation):
             "vjp beta": f"{sums} ∂{{k}}/∂{{y}}[{n},o]",
         }
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Row by row, a row for every token."""
+        centre, shift = (
+            ("rows - rows.mean(axis=1, keepdims=True)", " + beta") if self.centred else ("rows", "")
+        )
+        return (
+            f"rows = x.reshape(-1, {self.features})\n"
+            f"centre = {centre}\n"
+            f"h = centre / np.sqrt((centre**2).mean(axis=1, keepdims=True) + {EPSILON})\n"
+            f"return (gamma * h{shift}).reshape(x.shape)"
+        )
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """The same of the token of an output, with the mean and the variance as a spreadsheet has them."""
         d, centred = self.features, self.centred

@@ -111,6 +111,12 @@ class Patches(WithoutParameters):
         out.reshape(len(x), *self._patches)[...] = x.reshape(len(x), *self._image).transpose(self._axes)
         return out
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The axes of images, moved."""
+        sizes = ", ".join(map(str, (-1, *self._image)))
+        return f"return x.reshape({sizes}).transpose({', '.join(map(str, self._axes))}).reshape(len(x), -1)"
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """The number that is moved there, and a one for it."""
         if form == "vjp":

@@ -53,6 +53,8 @@ class Positions(OverTokens):
             raise NetworkError("The layer positions got numbers or options; expected neither.")
         return cls(*tokens_of(shape, cls.name))
 
+    code: ClassVar[str | None] = "return x + P.reshape(-1)"
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """x + P; every Jacobian is one on the diagonal."""
         if form == "vjp":

@@ -91,6 +91,22 @@ class Recurrent(Remembering[StatesT]):
         """g, the numbers of z at a step."""
         return self.gates * self.units
 
+    def code_of(self, first: str, step: str) -> str:
+        """`Layer.code` with the lines before the steps, and those of a step from z to h."""
+        last = "np.concatenate(states, axis=1)" if self.sequence else "h"
+        lines = [
+            f"steps = x.reshape(-1, {self.tokens}, {self.features}).swapaxes(0, 1)",
+            f"h = np.zeros((len(x), {self.units}), x.dtype)",
+            *first.splitlines(),
+            *["states = []"] * self.sequence,
+            "for token in steps:",
+            "    z = token @ W + h @ U + b",
+            *(f"    {line}" for line in step.splitlines()),
+            *["    states.append(h)"] * self.sequence,
+            f"return {last}",
+        ]
+        return "\n".join(lines)
+
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (d, g), U (h, g) and b (g,)."""
         return {"W": (self.features, self.width), "U": (self.units, self.width), "b": (self.width,)}

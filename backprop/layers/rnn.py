@@ -38,6 +38,11 @@ class RNN(Recurrent[States]):
     }
 
     @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Step by step."""
+        return self.code_of("", "h = np.tanh(z)")
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
         """PyTorch by its own torch.rnn_tanh, JAX by lax.scan, autograd by a loop."""
         return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}

@@ -69,6 +69,11 @@ class Tokenwise(OverTokens):
         """tokenwise64."""
         return f"{self.name}{self.outputs}"
 
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Token by token."""
+        return f"return (x.reshape(-1, {self.tokens}, {self.features}) @ W + b).reshape(len(x), -1)"
+
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
         """As of a linear layer for the token of the output; zero between two tokens."""
         t, o = divmod(index[0], self.outputs)

@@ -1,7 +1,7 @@
 """Layers of `planted.layers`, forward and backward by hand, as outside layers in every form.
 
-Their VJP is the backward pass as it is written there. A Jacobian is made of its rows, one a sample and output, and the
-JVP of the Jacobians: no form is one of the package's.
+Their VJP is the backward pass as it is written there. A Jacobian is made of its rows, one a sample and output, and
+the JVP of the Jacobians: no form is one of the package's.
 """
 
 from dataclasses import dataclass
