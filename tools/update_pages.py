@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import build_docs
 import pandas as pd
 
 import backprop.bench
-import build_docs
 from backprop.bench.comparison import compare_runs
 from backprop.bench.report.accuracy import curves
 from backprop.bench.report.answer import answer as find_answer

@@ -161,6 +161,9 @@ class Layer(ABC):
     derived: ClassVar[str | None] = None
     """The text of the layer that `derive` proves, where the first example would take SymPy minutes."""
 
+    underivable: ClassVar[str] = ""
+    """Why `derive` cannot run the layer on symbols; "" where it can."""
+
     symbol: ClassVar[str] = "a"
     """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
     last_symbol: ClassVar[str | None] = None

@@ -60,6 +60,7 @@ class MaxPool(Pooling):
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    underivable: ClassVar[str] = "which input is the largest follows from numbers, and symbols have no size"
     examples: ClassVar[tuple[str, ...]] = ("2x4x4 max-pool2", "1x4x5 max-pool3x2,stride=1")
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "max over u, v of {x}[n,l,s+u,t+v]",

@@ -294,14 +294,13 @@ class Residual(Layer):
         return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobians, those of the outputs by what every layer inside makes, and the largest inside."""
-        inside = max(
-            b * math.prod(shape)
-            for layer, _, b in self.sized
-            for shape in (*layer.parameter_shapes().values(), ())
-        )
-        own = sum(self.parameter_nonzeros(i, o).values()) + inside
-        return n * own * itemsize + self.input_factor_bytes(n, i, o, itemsize)
+        """Those of the outputs by what every layer inside makes; the Jacobians up to one, and its own inside."""
+        done, most = 0, 0
+        for layer, _, b in self.sized:
+            weights = sum(math.prod(shape) for shape in layer.parameter_shapes().values())
+            done += o * weights
+            most = max(most, done + b * weights)
+        return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The Jacobian, and those of the outputs by what every layer inside makes."""
