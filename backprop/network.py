@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from backprop.arrays import Array, DType, check_dtype
+from backprop.batch import Batch, check_batch
 from backprop.errors import (
     DtypeError,
-    LabelError,
     NetworkError,
     NonFiniteError,
     ShapeError,
@@ -26,16 +26,9 @@ from backprop.errors import (
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
 from backprop.losses import Loss, make_loss
-from backprop.mlp import mlp_layers, read_sizes
+from backprop.mlp import is_mlp, mlp_layers, read_sizes, write_sizes
 from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
-
-
-class Batch(NamedTuple):
-    """Samples that have been checked against a network: inputs (n, i) and labels (n,)."""
-
-    inputs: Array
-    labels: Array
 
 
 class Sized(NamedTuple):
@@ -299,37 +292,8 @@ class Network:
         return classes
 
     def batch(self, inputs: ArrayLike, labels: ArrayLike, dtype: DType) -> Batch:
-        """Check samples against this network, once, before any strategy sees them.
-
-        Raises `ShapeError` for shapes that do not fit or an empty batch, `DtypeError` for inputs that
-        are not of `dtype` or labels that are not integers, `LabelError` for labels that are no class,
-        and `NonFiniteError` for NaN or infinity in the inputs.
-        """
-        x, y = _as_array("inputs", inputs), _as_array("labels", labels)
-        if x.ndim != 2 or x.shape[1] != self.inputs:
-            raise ShapeError(f"The inputs have shape {x.shape}; expected (n, {self.inputs}).")
-        if len(x) == 0:
-            raise ShapeError("The batch is empty; expected at least one sample.")
-        if y.shape != (len(x),):
-            raise ShapeError(f"The labels have shape {y.shape}; expected ({len(x)},), one per sample.")
-        if x.dtype != dtype:
-            raise DtypeError(
-                f"The inputs are {x.dtype}; expected {dtype.name} like the parameters: nothing is "
-                "converted silently."
-            )
-        if not np.issubdtype(y.dtype, np.integer):
-            raise DtypeError(f"The labels are {y.dtype.name}; expected integers, the class numbers.")
-        outside = np.flatnonzero((y < 0) | (y >= self.label_classes))
-        if len(outside):
-            k = int(outside[0])
-            raise LabelError(
-                f"Label {y[k]} of sample {k} is no class; expected 0 to {self.label_classes - 1}."
-            )
-        finite = np.isfinite(x)
-        if not finite.all():
-            n, i = (int(k) for k in np.argwhere(~finite)[0])
-            raise NonFiniteError(f"Input {i} of sample {n} is {x[n, i]}; expected finite numbers.")
-        return Batch(x, y)
+        """Check samples against this network, once, before any strategy sees them; raises as `check_batch` does."""
+        return check_batch(inputs, labels, self.inputs, self.label_classes, dtype)
 
     def check_parameters(self, params: Parameters) -> None:
         """Raise `ShapeError`, `DtypeError` or `NonFiniteError` unless `params` fit this network."""
@@ -367,27 +331,15 @@ class Network:
     @property
     def is_mlp(self) -> bool:
         """Whether the network is one that `mlp` makes: linear layers, each with at most one activation after it."""
-        first, *others = self.layers
-        pairs = zip(self.layers, others, strict=False)
-        return isinstance(first, Linear) and all(
-            isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
-            for before, layer in pairs
-        )
+        return is_mlp(self.layers)
 
     @property
     def text(self) -> str:
         """The network as `parse` reads it; the loss and whether there are biases come beside."""
-        if not self.is_mlp:
-            needed = _output(self.loss_function, None)
-            is_implied = needed is not None and self.layers[-1].name == needed
-            return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
-        parts: list[str] = []
-        for layer in self.layers:
-            if isinstance(layer, Linear):
-                parts += [f"-{layer.outputs}"] if parts else [str(layer.inputs), f"-{layer.outputs}"]
-            elif parts:
-                parts[-1] += f":{layer.name}"
-        return "".join(parts)
+        if self.is_mlp:
+            return write_sizes(self.layers)
+        is_implied = self.layers[-1].name == _output(self.loss_function, None)
+        return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
 
     def __str__(self) -> str:
         if not self.is_mlp:
@@ -415,18 +367,3 @@ def _output(loss: Loss, output: str | None) -> str | None:
     needed = "softmax" if loss.needs_probabilities else loss.needs_output
     chosen = output or needed
     return None if chosen in ("linear", "none") else chosen
-
-
-def _is_plain(layer: Layer) -> bool:
-    """Whether the layer's name says all of it: an activation, be it from outside."""
-    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
-
-
-def _as_array(kind: str, values: ArrayLike) -> Array:
-    """`np.asarray`, or `ShapeError` where the rows are of unequal length."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(
-            f"The {kind} are a {type(values).__name__} of unequal rows; expected an array."
-        ) from error

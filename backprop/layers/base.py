@@ -194,7 +194,7 @@ class Layer(ABC):
     The imported package is handed in. A peer declines a layer that has no form for its library.
     """
     code: ClassVar[str | None] = None
-    """`forward` as the lines of a Python function of x and of the parameters by name, for `backprop check --template`.
+    """`forward` as the lines of a Python function of x and the parameters by name, for `backprop check --template`.
 
     It may use np, and returns y. Of an activation it is one of z alone. That file is declined for a layer without
     code.

@@ -90,8 +90,8 @@ _LOSS_FORMS = "value is L; sample_values are â„“ of every sample; gradient is âˆ
 def _of_layer(layer: Layer, size: int) -> Derivation:
     if layer.underivable:
         raise UnsupportedError(
-            f"The layer {layer.name} cannot be derived: {layer.underivable}; expected a layer whose outputs are formulas "
-            "of its inputs."
+            f"The layer {layer.name} cannot be derived: {layer.underivable}; expected a layer whose outputs are "
+            "formulas of its inputs."
         )
     coupled = layer.lacks.get("input_jacobian")
     case = SymbolicLayer.of(layer, 2 if coupled else 1, size)
