@@ -17,10 +17,11 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.evidence import gather
 from backprop.check.numeric.directions import scales
-from backprop.check.oracle import FunctionOracle, GradientOracle
+from backprop.check.oracle import FunctionOracle
 from backprop.check.points import Structure
 from backprop.check.product import Product
 from backprop.check.report import Evidence
+from backprop.check.upstream import pulled
 
 _MOST_ROWS = 1000
 """Entries of the output: each takes a call of the backward pass."""
@@ -92,7 +93,7 @@ def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
         or not function.room(k + calls * (structure.size + 50))
     ):
         return {}
-    rows = [_pulled(seen, product, unit) for unit in np.eye(k)]
+    rows = [pulled(seen, product, unit) for unit in np.eye(k)]
     if any(row is None for row in rows):
         return {}
     claimed, point = np.array(rows), structure.views(function.point)
@@ -178,14 +179,3 @@ def _by_quotients(whole: FunctionOracle, claimed: Array) -> dict[str, tuple[Arra
         for each in seen.verdicts
         if each.known is not None and each.known.directions is None
     }
-
-
-def _pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
-    """The gradient (p,) that the backward pass gives for an upstream gradient."""
-    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
-    oracle = GradientOracle(
-        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
-    )
-    rows = oracle.rows(function.point)
-    seen.gradient_calls += oracle.calls
-    return None if rows is None else rows[0]

@@ -69,6 +69,17 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
                 seen.answer.notes.append(f"{part}; that from {right} is right.")
 
 
+def pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
+    """The gradient (p,) that a backward pass gives for another upstream gradient; None where it gives none."""
+    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
+    oracle = GradientOracle(
+        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
+    )
+    rows = oracle.rows(function.point)
+    seen.gradient_calls += oracle.calls
+    return None if rows is None else rows[0]
+
+
 @dataclass
 class _Look:
     """A backward pass with other upstream gradients than its own: `other` is drawn as that was."""
@@ -79,12 +90,7 @@ class _Look:
 
     def pulled(self, upstream: Array) -> Array | None:
         """The gradient (p,) for an upstream gradient; None where there is none."""
-        seen, wide = self.seen, self.seen.gradient is not None and self.seen.gradient.wide
-        structure, budget = seen.function.structure, seen.function.budget
-        oracle = GradientOracle(lambda at: self.product.claim(at, upstream), structure, (), budget, wide)
-        rows = oracle.rows(seen.function.point)
-        seen.gradient_calls += oracle.calls
-        return None if rows is None else rows[0]
+        return pulled(self.seen, self.product, upstream)
 
     @cached_property
     def pulled_other(self) -> Array | None:

@@ -548,7 +548,7 @@ def test_a_wrong_derivative_of_the_silu_is_named():
 
     (finding,) = backprop.check_network(gradient, Network.parse("9-7:silu-5")).findings
     assert finding.kind == "activation-derivative-formula"
-    assert "σ(z) (without z σ'(z))" in finding.evidence
+    assert "silu'(z1) is taken for σ(z1)" in finding.evidence
 
 
 def test_got_over_expected_that_is_one_number_a_row_is_said():

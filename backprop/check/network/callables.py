@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backprop.check.answers import is_number
 from backprop.check.network.objects import means, plain, slots
 from backprop.errors import CheckError
 
@@ -156,7 +157,7 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
             answer = method(**{roles["inputs"]: inputs, roles["labels"]: labels})
         else:
             answer = method(*given)
-        if answer is not None and not _is_number(answer):
+        if answer is not None and not is_number(answer):
             return answer
         kept = slots(owner, names, before="d")
         gradients = {name: kept[name].get() for name in names if name in kept}
@@ -166,10 +167,6 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
     return Adapted(
         call, f"It was called as {before}{called}({', '.join(taken)}) of {kind}, which holds the parameters."
     )
-
-
-def _is_number(value: Any) -> bool:
-    return getattr(value, "ndim", None) == 0 or isinstance(value, int | float)
 
 
 def made(kind: type, sizes: Sequence[int]) -> Any:

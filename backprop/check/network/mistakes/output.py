@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import fit_line, wrong_formulas
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
+from backprop.check.network.mistakes.activation import fit_line, other_slopes
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State
 from backprop.layers import Elementwise, Softmax
 from backprop.verify.agreement import norm
 
@@ -37,7 +37,9 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
         if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
-        yield from _elementwise(right, output)
+        dy = run.network.loss_function.gradient(run.y, run.labels)
+        for kind, slope, text in other_slopes(run, right.k, output):
+            yield right.wrong(kind, f"a backward pass in which {text}", dy * slope)
 
 
 def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
@@ -76,24 +78,6 @@ def _but_own(x: Array) -> Array:
     return np.asarray(x.sum(axis=1, keepdims=True) - x)
 
 
-def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
-    """The output is an activation that acts on each element alone."""
-    run, k = right.run, right.k
-    dy = run.network.loss_function.gradient(run.y, run.labels)
-    f, layer = output.name, k + 1
-    text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield right.wrong("activation-derivative-missing", text, dy)
-    slope = derivative_of(output, run.y)
-    text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
-    yield right.wrong("activation-derivative-misplaced", text, dy * slope)
-    formula = "activation-derivative-formula"
-    text = f"a backward pass in which δ of layer {layer} is multiplied by {f}'(z{layer}) twice"
-    yield right.wrong(formula, text, right.delta * run.slope(k))
-    for slope, written in wrong_formulas(output, run.z[k], run.y):
-        text = f"a backward pass in which {f}'(z{layer}) is taken for {written}"
-        yield right.wrong(formula, text, dy * slope)
-
-
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
 
 _KIND = "other-loss"
@@ -111,7 +95,6 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
         yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
-    yield from _divided(right, got)
 
 
 def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
@@ -170,49 +153,58 @@ def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
 
 
 def _stabilised(right: State, got: Got) -> Iterator[State]:
-    """-log(p + ε), as it is written to keep the logarithm finite: a factor p / (p + ε) ≈ 1 - ε/p a sample."""
-    run = right.run
-    bias = run.names(right.k)[1]
-    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
-    if not is_softmax or bias not in got.tensors or bias not in got.wrong:
+    """An ε that keeps a logarithm or a quotient finite.
+
+    -log(p + ε) gives δ the factor p / (p + ε) of the sample's own class. exp z / (S + ε) with S = Σ exp z, with the
+    largest logit subtracted or not, gives p the factor S / (S + ε).
+    """
+    run, x = right.run, right.run.x[-1]
+    weights, bias = run.names(right.k)
+    if not (run.fused and isinstance(run.activations[-1], Softmax)):
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
-    epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
-    for _ in range(_NEWTON):  # by Gauss and Newton: the factor is not linear
-        if epsilon is None or not 0 < epsilon < _LARGEST_EPSILON:
-            return
-        factor = own / (own + epsilon)
-        slope = -(right.delta * factor / (own + epsilon)).sum(axis=0)
-        step = fit_line((right.delta * factor).sum(axis=0), slope, got.tensors[bias])
-        if step is None or abs(step) <= _CONVERGED * epsilon:
-            break
-        epsilon += step
-    text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
-    yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
 
+    def of_logarithm(epsilon: float) -> tuple[Array, Array]:
+        delta = right.delta * own / (own + epsilon)
+        return delta, -delta / (own + epsilon)
 
-def _divided(right: State, got: Got) -> Iterator[State]:
-    """The softmax exp z / (Σ exp z + ε), with the largest logit subtracted or not: p times S / (S + ε)."""
-    run, weights = right.run, right.run.names(right.k)[0]
-    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
-    if not is_softmax or weights not in got.tensors or weights not in got.wrong:
+    if bias in got.wrong and bias in got.tensors:
+        ones = np.ones((run.n, 1))
+        yield from _with_epsilon(right, of_logarithm, ones, got.tensors[bias][None], "of -log(p + ε)", "")
+    if weights not in got.wrong or weights not in got.tensors:
         return
-    p, x, largest = run.y, run.x[-1], run.z[-1].max(axis=1, keepdims=True)
+    largest = run.z[-1].max(axis=1, keepdims=True)
     shifted = np.exp(run.z[-1] - largest).sum(axis=1, keepdims=True)
     with np.errstate(over="ignore"):
-        sums = (shifted, ", the largest z subtracted"), (shifted * np.exp(largest), "")
-    for total, words in sums:
-        epsilon = 0.0
-        for _ in range(_NEWTON):  # by Gauss and Newton, as above
-            delta = (p * total / (total + epsilon) - run.targets) / run.n
-            slope = -p * total / np.square(total + epsilon) / run.n
-            step = fit_line(x.T @ delta, x.T @ slope, got.tensors[weights])
-            if step is None or abs(step) <= _CONVERGED * epsilon:
-                break
-            epsilon = max(epsilon + step, 0.0)
-        if 0 < epsilon < _LARGEST_EPSILON:
-            text = f"the gradient with exp z / (Σ exp z + ε) for the softmax, ε = {epsilon:.3g}{words}"
-            yield right.wrong(_KIND, text, (p * total / (total + epsilon) - run.targets) / run.n, fitted=True)
+        sums = {", the largest z subtracted": shifted, "": shifted * np.exp(largest)}
+    for words, total in sums.items():
+
+        def of_softmax(epsilon: float, total: Array = total) -> tuple[Array, Array]:
+            p = run.y * total / (total + epsilon)
+            return (p - run.targets) / run.n, -p / (total + epsilon) / run.n
+
+        text = "with exp z / (Σ exp z + ε) for the softmax"
+        yield from _with_epsilon(right, of_softmax, x, got.tensors[weights], text, words)
+
+
+def _with_epsilon(
+    right: State,
+    delta_of: Callable[[float], tuple[Array, Array]],
+    x: Array,
+    got: Array,
+    text: str,
+    words: str,
+) -> Iterator[State]:
+    """δ with the ε for which xᵀ δ is nearest to what was got, by Gauss and Newton. delta_of: ε to δ and ∂δ/∂ε."""
+    epsilon = 0.0
+    for _ in range(_NEWTON):
+        step = fit_line(*(x.T @ each for each in delta_of(epsilon)), got)
+        if step is None or abs(step) <= _CONVERGED * epsilon:
+            break
+        epsilon = max(epsilon + step, 0.0)
+    if 0 < epsilon < _LARGEST_EPSILON:
+        text = f"the gradient {text}, ε = {epsilon:.3g}{words}"
+        yield right.wrong(_KIND, text, delta_of(epsilon)[0], fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.
