@@ -1,7 +1,6 @@
 """Checking a gradient that was derived by hand: right or wrong, where, what kind of mistake, and how sure."""
 
-from backprop.check.kind import Kind
-from backprop.check.kinds import KINDS, Finding
+from backprop.check.kinds import KINDS, Finding, Kind
 from backprop.check.result import Entry, GradientCheck, Kink, StepCurve, TensorCheck
 
 __all__ = [

@@ -17,8 +17,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Branch, Constant, Structure, Tree, describe, numbers_of
-from backprop.check.trees import join, parts_of
+from backprop.check.points import Structure, describe, numbers_of
+from backprop.check.trees import Constant, Parts, Tree, join, parts_of
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
@@ -91,7 +91,7 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     tell, so is an answer of as many parts as the point has, but for a number beside a container of as many.
     """
     tree = structure.tree
-    parts = tree.keys if isinstance(tree, Branch) else ()
+    parts = tree.keys if isinstance(tree, Parts) else ()
     is_pair = isinstance(answer, tuple | list) and len(answer) > 1
     if not is_pair or set(getattr(answer, "_fields", ())) & set(parts) or _fits(tree, answer, structure):
         return None, answer
@@ -101,13 +101,13 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     rest = [part for k, part in enumerate(answer) if k != place]
     gradient = rest[0] if len(rest) == 1 else rest
     if not _fits(tree, gradient, structure):
-        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Branch) else {1}
+        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Parts) else {1}
         inner = parts_of(gradient)
         is_named = inner is not None and inner.named
         as_many = inner is not None and len(inner.keys) in counts
         if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
-        if isinstance(answer, list) and not isinstance(tree, Branch) and is_number(gradient):
+        if isinstance(answer, list) and not isinstance(tree, Parts) and is_number(gradient):
             return None, answer  # an array that was written as a list
     return answer[place], gradient
 
@@ -128,7 +128,7 @@ def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
     parts = parts_of(answer)
     if isinstance(tree, Constant) or parts is None:
         return isinstance(tree, Constant)
-    children = [child for child in tree.children if numbers_of(child)]
+    children = [child for child in tree.values if numbers_of(child)]
     return len(parts.values) == len(children) and all(
         _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
     )
@@ -191,7 +191,7 @@ def _collect(
         [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
     )
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
-    for key, child in zip(tree.keys, tree.children, strict=True):
+    for key, child in zip(tree.keys, tree.values, strict=True):
         name, used = join(path, key, tree.named), read_as.get(key)
         if key in same:
             read.notes.append(f"{join(path, used, tree.named)} was read as the gradient of {name}.")
@@ -209,7 +209,7 @@ def _collect(
         read.notes.append(f"No parameter has the name {_list(unknown)}: not used.")
 
 
-def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
+def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
     """The parts of an answer by key, where it has any; an array may stand for a list of its slices.
 
     What has no names is read in order, with or without a place for each part that has no gradient.
@@ -228,9 +228,9 @@ def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
     return dict(zip(keys, values, strict=True))
 
 
-def _moving(tree: Branch) -> list[Any]:
+def _moving(tree: Parts) -> list[Any]:
     """The keys of the parts that hold tensors."""
-    return [key for key, child in zip(tree.keys, tree.children, strict=True) if numbers_of(child)]
+    return [key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child)]
 
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])

@@ -21,10 +21,11 @@ from backprop.check.leaves import Leaf, as_upstream, push_forward_in_jax, push_f
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Branch, Structure
+from backprop.check.points import Structure
 from backprop.check.product import Forward, drawn, forward_pass
 from backprop.check.report import Evidence, report
 from backprop.check.result import GradientCheck
+from backprop.check.trees import Parts
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
@@ -141,7 +142,7 @@ def _tangents(structure: Structure, vector: Array, dtype: DType | None = None) -
 def _without_outputs(answer: Any, output: Structure) -> Any:
     """The tangent of the outputs, where they come with it in a pair."""
     is_pair = isinstance(answer, tuple) and len(answer) == 2
-    has_two = isinstance(output.tree, Branch) and len(output.tree.keys) == 2
+    has_two = isinstance(output.tree, Parts) and len(output.tree.keys) == 2
     return answer[1] if is_pair and (not has_two or isinstance(answer[0], list | tuple)) else answer
 
 
@@ -160,7 +161,7 @@ class _Line:
         form, dtype = structure.format, np.dtype(np.float64 if structure.format.bits > 24 else np.float32)
         leaves = tuple(Leaf(name, (), dtype, form, dtype.type, weak=True) for name in self.names)
         names = tuple(self.names)
-        tree = Branch(
+        tree = Parts(
             names, tuple(range(len(names))), lambda parts: dict(zip(names, parts, strict=True)), True, "dict"
         )
         self.parameters = Structure(tree, leaves)

@@ -14,8 +14,7 @@ invariance        the true row sums to zero over some axes, the claimed one does
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -34,14 +33,8 @@ _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
 
-def recognised(one: Local, others: Mapping[str, Local]) -> Finding | None:
-    """What the whole local Jacobian shows, or the part of it at one index of an axis of the output."""
-    finding = _first(one, others)
-    return finding or _in_steps(one, others)
-
-
-def _first(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding | None:
-    """The first pattern that the rows have."""
+def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding | None:
+    """The first pattern that the rows have; prefix: of the sentence that says so."""
     patterns: tuple[Callable[[Local], tuple[str, str] | None], ...] = (
         _mask,
         _element_wise,
@@ -315,64 +308,3 @@ def _invariance(one: Local) -> tuple[str, str] | None:
         if np.any(np.abs(claimed) > 20 * slack):
             return "sum-not-zero", sentence_of_sum(one.name, axes, float(np.max(np.abs(claimed))))
     return None
-
-
-def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
-    """Rows that are right at the first index of an axis and wrong after it; or a pattern of the first alone."""
-    for axis, size in enumerate(one.rows):
-        if size < 2 or len(one.rows) < 2:
-            continue
-        every = (one, *others.values())
-        if not any(_is_causal(each, axis) for each in every) or not any(
-            _is_shared(each, axis) for each in every
-        ):
-            continue  # no step follows from the one before, or none has the weights of another
-        first = one.at(axis, 0)
-        if not np.any(first.off):
-            finding = _after_the_first(one, others, axis)
-            if finding is not None:
-                return finding
-            continue
-        rest = {name: other.at(axis, 0) for name, other in others.items() if other.rows == one.rows}
-        finding = _first(first, rest, f"For the upstream gradient at index 0 of axis {axis} alone: ")
-        if finding is not None:
-            return finding
-    return None
-
-
-def _after_the_first(one: Local, others: Mapping[str, Local], axis: int) -> Finding | None:
-    """Right at step 0 and wrong after it, where later outputs depend on what earlier ones depend on."""
-    if not all(np.any(one.at(axis, t).off) for t in range(1, one.rows[axis])):
-        return None
-    right = [each.name for each in others.values() if not np.any(each.off) and _is_shared(each, axis)]
-    if right:
-        seen = (
-            f"It is right for the upstream gradient at index 0 of axis {axis}, where its sum has one term, and wrong "
-            f"after it; the gradient of {', '.join(right[:3])} is right, and so is δ."
-        )
-        return found("steps-not-summed", one.name, seen)
-    seen = (
-        f"It is right for the upstream gradient at index 0 of axis {axis}, and wrong for every later index: what one "
-        "step hands to the one before it is wrong."
-    )
-    return found("between-steps", one.name, seen)
-
-
-def _blocks(one: Local, axis: int) -> Iterator[tuple[int, Array]]:
-    """For each step the entries of the tensor (p,) on which the output of that step depends."""
-    for t in range(one.rows[axis]):
-        yield t, np.any(one.at(axis, t).is_there, 0)
-
-
-def _is_causal(one: Local, axis: int) -> bool:
-    """Whether each step depends on more entries than the step before, and on all of that one's."""
-    masks = [mask for _, mask in _blocks(one, axis)]
-    pairs = list(itertools.pairwise(masks))
-    grows = all(not np.any(before & ~after) for before, after in pairs)
-    return grows and all(np.sum(after) > np.sum(before) for before, after in pairs) and bool(np.any(masks[0]))
-
-
-def _is_shared(one: Local, axis: int) -> bool:
-    """Whether all steps depend on the same entries."""
-    masks = [mask for _, mask in _blocks(one, axis)]
-    return bool(np.any(masks[0])) and all(np.array_equal(masks[0], mask) for mask in masks)

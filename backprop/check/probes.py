@@ -17,7 +17,6 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
-from backprop.check.points import Constant
 from backprop.check.rearranged import subsets
 from backprop.check.report import Evidence
 
@@ -170,12 +169,9 @@ def _slope(
     moved[places] += 1j * _STEP * direction
     function.count(1)
     tensors = structure.ends(structure.build(moved, np.dtype(np.complex128)))
-
-    def constant(each: Constant) -> Any:
-        return constants.get(each.name, each.value)
-
+    at = structure.assemble(tensors, lambda constant: constants.get(constant.name, constant.value))
     try:
-        raw = to_numpy(function.code(structure.assemble(tensors, constant)))
+        raw = to_numpy(function.code(at))
         return float(np.imag(raw) / _STEP) if np.size(raw) == 1 and np.all(np.isfinite(raw)) else None
     except Exception:  # of whatever kind: it is the user's
         return None

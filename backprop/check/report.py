@@ -166,7 +166,6 @@ def _listed(names: list[str]) -> str:
 def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
     known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
-    tensors = seen.answer.comparable
     point = seen.function.structure.views(seen.function.point)
     total = norm(seen.claims.rows) if seen.verdicts else None
     left: list[tuple[Suspect, TensorVerdict]] = []
@@ -180,20 +179,19 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
         reshaped = turned or name in seen.answer.summed
         if each.known is None or (each.tensor.verdict != "wrong" and not reshaped):
             continue
-        places, size = seen.function.structure.places[name], each.known.values.shape
+        places = seen.function.structure.places[name]
         suspect = Suspect(
             name,
             seen.claims.rows[:, places].reshape(each.tensor.shape),
             each.known,
             None if seen.function.outputs else seen.function.point[places],
             seen.batch_size,
-            {other: one for other, one in known.items() if other != name and one.values.shape == size},
+            {other: one for other, one in known.items() if other != name},
             turned,
-            tensors[name].dtype,
-            None if seen.in_float32 is None else seen.in_float32.get(name),
+            seen.answer.comparable[name].dtype,
+            (seen.in_float32 or {}).get(name),
             seen.function.structure.leaf(name).is_complex,
             point,
-            {other: one for other, one in known.items() if other != name},
             total,
             seen.answer.summed.get(name, ()),
             seen.answer.shapes.get(name),
@@ -212,13 +210,9 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     more = seen.look(names) if names and seen.look is not None else {}
     for suspect, each in left:
         finding = more.get(suspect.name)
-        last = alike[suspect.name] or _last_resort(suspect) or [_unknown(suspect, each)]
-        findings = findings + ([finding] if finding else last)
+        last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
+        findings = findings + ([finding] if finding else last or [_unknown(suspect, each)])
     return findings
-
-
-def _last_resort(suspect: Suspect) -> list[Finding]:
-    return sum_not_zero(suspect) or mask_left_out(suspect)
 
 
 def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:

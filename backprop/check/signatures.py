@@ -114,8 +114,8 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
 
 def _swapped(suspect: Suspect) -> list[Finding]:
     got = suspect.got.reshape(-1)
-    for other, known in suspect.others.items():
-        whole = known.directions is None and known.informative() >= 2
+    for other, known in suspect.truths.items():
+        whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
     return []

@@ -9,6 +9,7 @@ from tables import sentence
 import backprop
 from backprop import Network
 from backprop.check.network.layouts import Layout, orders, roles
+from backprop.check.trees import ends_of
 from backprop.errors import CheckError, UnknownNameError
 
 NETWORK = Network.mlp(9, 7, 5)
@@ -250,8 +251,11 @@ def test_a_layout_and_back_is_the_same():
         Layout("oi", "columns", "o1", "targets", kind) for kind in ("dict", "flat", "pairs", "lists")
     ):
         given = layout.arguments(NETWORK, params, np.zeros((3, 9)), np.array([0, 1, 4]))
-        back = layout.tensors_of(NETWORK, given[0])
-        assert list(back)
+        kinds = roles(NETWORK)
+        names = [name for _, name in ends_of(layout.contain({name: name for name in kinds}, kinds))]
+        tensors = [each for _, each in ends_of(given[0])]
+        back = {name: layout.out_of(kinds[name], each) for name, each in zip(names, tensors, strict=True)}
+        assert set(back) == set(params)
         assert all(np.array_equal(back[name], params[name]) for name in params)
         assert given[1].shape == (9, 3)
         assert given[2].argmax(axis=0).tolist() == [0, 1, 4]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +47,7 @@ def diagnose_network(got: Tensors, wrong: frozenset[str], truth: Truth) -> Diagn
         return Diagnosis([quotient])
     runs = _runs(truth)
     if not runs:
-        alone = [_suspect(name, got[name], truth.gradient[name], truth, {}) for name in wrong]
+        alone = [_suspect(name, got[name], truth.gradient[name], truth) for name in wrong]
         return Diagnosis([finding for each in alone for finding in signatures(each) or [unknown(each)]])
     wide = {name: np.asarray(tensor, np.float64) for name, tensor in got.items()}
     error = {name: norm(wide[name] - truth.gradient[name].astype(np.float64)) for name in got}
@@ -111,7 +110,7 @@ def _finding(group: list[Mistake], match: Match, got: Got, run: Run) -> Finding:
     evidence = f"{listed(spoilt)} {'equals' if len(spoilt) == 1 else 'equal'} {first.text}, to rounding."
     if others:
         evidence += f" Here {' and '.join(others)} would look the same."
-    return found(first.kind, tensor, evidence, confidence, first.fix)
+    return found(first.kind, tensor, evidence, confidence)
 
 
 def _rivals(mistake: Mistake, match: Match) -> list[str]:
@@ -138,12 +137,7 @@ def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) 
     findings: list[Finding] = []
     left: dict[str, Suspect] = {}
     for name in expected:
-        others = {
-            other: entries(truth.gradient[other], truth.bound[other])
-            for other in truth.gradient
-            if other != name and truth.gradient[other].shape == got[name].shape
-        }
-        suspect = _suspect(name, got[name], expected[name], truth, others)
+        suspect = _suspect(name, got[name], expected[name], truth)
         own = [each for each in signatures(suspect) if each.kind in _LONE and each.confidence == "certain"]
         findings += own
         if not own:
@@ -154,9 +148,12 @@ def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) 
     return _one_precision(findings)
 
 
-def _suspect(name: str, got: Array, expected: Array, truth: Truth, others: Mapping[str, Any]) -> Suspect:
+def _suspect(name: str, got: Array, expected: Array, truth: Truth) -> Suspect:
+    truths = {
+        other: entries(truth.gradient[other], truth.bound[other]) for other in truth.gradient if other != name
+    }
     known, n = entries(expected, truth.bound[name]), len(truth.batch.labels)
-    return Suspect(name, got, known, truth.params[name], n, others, False, got.dtype)
+    return Suspect(name, got, known, truth.params[name], n, truths, False, got.dtype)
 
 
 def _one_precision(findings: list[Finding]) -> list[Finding]:

@@ -15,8 +15,6 @@ from backprop.layers import ACTIVATIONS, Elementwise
 _SAME_SLOPE = 1e-3
 """A slope so near to 1 on the left of an edge is that of its right side: then there is no edge."""
 
-_EDGED = frozenset(name for name, kind in ACTIVATIONS.items() if kind.kinks)
-
 
 # Edges: the slope left of a kink, and the place of the kink, that a tensor got would need.
 #
@@ -119,12 +117,11 @@ def _slopes(run: Run, j: int, activation: Elementwise) -> Iterator[tuple[str, Ar
     yield _FORMULA, y, f"δ of layer {layer} is multiplied by {f}(z{layer}) instead of {f}'(z{layer})"
     if np.all(right > 0):
         yield _FORMULA, 1 / right, f"δ of layer {layer} is divided by {f}'(z{layer}) instead of multiplied"
-    edged = () if activation.smooth else _EDGED  # another slope left of an edge is told by the edges
-    for name, kind in ACTIVATIONS.items():
-        if issubclass(kind, Elementwise) and name not in edged:
-            yield _FORMULA, derivative_of(kind(), z), f"{name}'(z{layer}) stands for {f}'(z{layer})"
     for formula, slope in slopes_at(z, y, f"z{layer}").items() if activation.smooth else ():
         yield _FORMULA, slope, f"{f}'(z{layer}) is taken for {formula}, y = {f}(z{layer})"
+    for name, kind in ACTIVATIONS.items():  # another slope left of an edge is told by the edges
+        if issubclass(kind, Elementwise) and (activation.smooth or not kind.kinks):
+            yield _FORMULA, derivative_of(kind(), z), f"{name}'(z{layer}) stands for {f}'(z{layer})"
 
 
 def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:

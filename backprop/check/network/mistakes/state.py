@@ -208,7 +208,6 @@ class Mistake:
     tensors: tuple[str, ...] = ()
     fitted: bool = False
     also: tuple[str, ...] = ()
-    fix: str | None = None
     expected: Array | None = field(default=None, compare=False, repr=False)
 
     @property
