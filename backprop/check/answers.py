@@ -19,6 +19,7 @@ from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
 from backprop.check.points import Structure, describe, numbers_of
 from backprop.check.trees import Constant, Parts, Tree, join, parts_of
+from backprop.check.words import some
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
@@ -178,9 +179,9 @@ def _collect(
         return
     given = _children(tree, answer)
     if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
-        read.notes.append(f"The gradients have no names: they were read in the order {_list(given)}.")
+        read.notes.append(f"The gradients have no names: they were read in the order {some(given)}.")
     if given is None:
-        keys = f" with {_list(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
+        keys = f" with {some(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
         raise CheckError(
             f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
         )
@@ -198,7 +199,9 @@ def _collect(
         elif key in missing:
             other = f"but {join(path, used, tree.named)}" if key in near else ""
             evidence = (
-                f"There is no {name}, {other}." if other else f"There is no {name}; got {_list(given)}."
+                f"There is no {name}, {other}."
+                if other
+                else f"There is no {name}; got {some(given) or 'nothing'}."
             )
             read.findings.append(found("wrong-name", name, evidence))
         if key in read_as:
@@ -206,7 +209,7 @@ def _collect(
     unused = [key for key in extra if key not in read_as.values()]
     if unused:
         unknown = [join(path, key, tree.named) for key in unused]
-        read.notes.append(f"No parameter has the name {_list(unknown)}: not used.")
+        read.notes.append(f"No parameter has the name {some(unknown)}: not used.")
 
 
 def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
@@ -275,11 +278,6 @@ def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
             near[key] = folded[match[0]]
             left.remove(near[key])
     return near
-
-
-def _list(keys: Any) -> str:
-    names = [str(key) for key in keys]
-    return ", ".join(names[:8] + ["…"] * (len(names) > 8)) or "nothing"
 
 
 # Shapes and dtypes of one tensor.

@@ -22,10 +22,11 @@ from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.local import Local
 from backprop.check.local_products import outer_product, path
-from backprop.check.patterns import where
+from backprop.check.patterns import is_diagonal, where
 from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sentence_of_sum, subsets
 from backprop.check.slope_names import named_slope
+from backprop.check.words import some
 
 _MOST_PAIRS = 3_000_000
 """Numbers that are compared to tell which row, or which column, stands in the place of which."""
@@ -101,7 +102,7 @@ def _mask(one: Local) -> tuple[str, str] | None:
         seen = f"{int(np.sum(left))} are 0 and should not be, {int(np.sum(extra))} should be 0; the rest is right."
         return "other-terms", f"{count} are wrong: {seen}"
     if np.any(extra):
-        if _is_diagonal(there | claimed) and not _are_among(
+        if is_diagonal(there | claimed) and not _are_among(
             one.claimed[extra], one.true[there], float(np.max(one.slack))
         ):
             return None  # another slope
@@ -110,7 +111,7 @@ def _mask(one: Local) -> tuple[str, str] | None:
         rows = np.any(left, 1).reshape(one.rows)
         seen = f"The gradient does not use all of the upstream gradient. Of its entries: {where(rows)}"
         return "upstream-left-out", seen
-    if _is_diagonal(claimed):
+    if is_diagonal(claimed):
         own = np.diag(one.true)
         if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack) + 1e-12):
             seen = (
@@ -126,10 +127,6 @@ def _mask(one: Local) -> tuple[str, str] | None:
 def _are_among(values: Array, others: Array, slack: float) -> bool:
     """Whether each value is one of the others."""
     return bool(np.all(np.min(np.abs(values[:, None] - others[None]), 1, initial=np.inf) <= slack))
-
-
-def _is_diagonal(mask: Array) -> bool:
-    return mask.shape[0] == mask.shape[1] > 1 and not np.any(mask & ~np.eye(len(mask), dtype=bool))
 
 
 def _reordered(one: Local) -> tuple[str, str] | None:
@@ -149,8 +146,8 @@ def _reordered(one: Local) -> tuple[str, str] | None:
     if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
         apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
         if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
-            order = [int(k) for k in np.argmax(apart, 1)]
-            seen = f"Upstream entry k is taken for another one: {order[:8]}{', …' if len(order) > 8 else ''}."
+            order = np.argmax(apart, 1)
+            seen = f"Upstream entry k is taken for another one: [{some(order, 8)}]."
             return "upstream-reordered", seen
     return None
 
@@ -163,8 +160,7 @@ def _same_columns(one: Local, slack: float) -> str | None:
     if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
         return None
     order = np.argmax(apart, 1)
-    moved = [(k, int(order[k])) for k in range(len(order)) if not apart[k, k]][:4]
-    return ", ".join(f"entry {k} is that of {j}" for k, j in moved) + (", …" if len(moved) == 4 else "")
+    return some((f"entry {k} is that of {j}" for k, j in enumerate(order) if not apart[k, k]), 4)
 
 
 def _factors(one: Local) -> tuple[str, str] | None:
@@ -213,7 +209,7 @@ def _moments(one: Local, shape: tuple[int, ...]) -> dict[str, Array]:
 
 def _as_constants(one: Local) -> tuple[str, str] | None:
     """The claimed Jacobian is diagonal, and the true one is not."""
-    if not _is_diagonal(one.is_claimed) or np.sum(one.is_claimed) < _EQUATIONS:
+    if not is_diagonal(one.is_claimed) or np.sum(one.is_claimed) < _EQUATIONS:
         return None
     count = int(np.sum(one.is_there & ~np.eye(len(one.true), dtype=bool)))
     if count < _EQUATIONS:
@@ -245,7 +241,7 @@ def _direct_term(one: Local) -> tuple[str, str] | None:
     if one.true.shape[0] != one.true.shape[1] or len(one.true) < 2:
         return None
     rest = one.is_there & ~np.eye(len(one.true), dtype=bool)
-    if not _is_diagonal(one.off) or np.sum(rest) < _EQUATIONS:
+    if not is_diagonal(one.off) or np.sum(rest) < _EQUATIONS:
         return None
     return "direct-term", "What an entry does to itself is wrong, and what it does to the others is right."
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.words import some
 
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
 
@@ -72,8 +73,6 @@ def entries(expected: Array, tolerance: Array | float) -> Known:
 
 # Patterns: where in a tensor the error sits, for an error that has no known signature.
 
-_FEW = 6
-"""Rows or columns that are listed."""
 _NEARLY_ALL = 0.9
 """Of the entries of a row, a column or a block: by chance one of its wrong entries may be right."""
 _SAME, _NEAR_ONE = 1e-6, 1e-3
@@ -106,7 +105,7 @@ def _by_line(values: Array, got: Array, known: Known) -> str:
         if np.all(high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))) and np.ptp(
             high
         ) > _SAME * np.max(np.abs(high)):
-            shown = ", ".join(f"{each:.6g}" for each in high[:_FEW]) + ", …" * (len(high) > _FEW)
+            shown = some(f"{each:.6g}" for each in high)
             return f"got / expected is one number in each {word}: {shown}."
     return ""
 
@@ -126,12 +125,9 @@ def where(wrong: Array) -> str:
         full = np.mean(np.take(wrong, touched, axis=axis)) > _NEARLY_ALL
         if len(touched) < wrong.shape[axis] and full:
             word = ("row", "column")[axis] if wrong.ndim == 2 else f"axis {axis}, index"
-            return f"{share}, all in {word}{'s' * (len(touched) > 1 and wrong.ndim == 2)} {_listed(touched)}."
-    if (
-        wrong.ndim == 2
-        and wrong.shape[0] == wrong.shape[1]
-        and not np.any(wrong & ~np.eye(len(wrong), dtype=bool))
-    ):
+            many = "s" * (len(touched) > 1 and wrong.ndim == 2)
+            return f"{share}, all in {word}{many} {some(touched, count=True)}."
+    if wrong.ndim == 2 and is_diagonal(wrong):
         return f"{share}, all on the diagonal."
     box = [
         np.flatnonzero(np.any(wrong, axis=tuple(k for k in range(wrong.ndim) if k != axis)))
@@ -141,6 +137,11 @@ def where(wrong: Array) -> str:
     if count > _NEARLY_ALL * block:
         return f"{share}, the block [{', '.join(f'{edges[0]}:{edges[-1] + 1}' for edges in box)}]."
     return f"{share}, spread over it."
+
+
+def is_diagonal(mask: Array) -> bool:
+    """Whether a square mask holds on its diagonal alone."""
+    return mask.shape[0] == mask.shape[1] > 1 and not np.any(mask & ~np.eye(len(mask), dtype=bool))
 
 
 def difference(got: Array, expected: Array) -> str:
@@ -178,11 +179,6 @@ def _reordered(values: Array, got: Array, known: Known) -> str:
     if got.ndim > 1 and np.all(np.abs(expected.reshape(-1, order="F") - values) <= slack):
         return " The values are the right ones, read in column order instead of row order."
     return " The values are the right ones, in another order."
-
-
-def _listed(numbers: Array) -> str:
-    shown = ", ".join(str(int(k)) for k in numbers[:_FEW])
-    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > _FEW else "")
 
 
 def _count(known: Known, got: Array) -> int:

@@ -23,6 +23,7 @@ from backprop.check.leaves import (
     to_numpy,
 )
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, mapped, parts_of
+from backprop.check.words import some
 from backprop.errors import CheckError
 from backprop.parameters import Layout
 
@@ -198,8 +199,7 @@ class Structure:
         return {end.name: end.value for _, end in ends_of(self.tree) if isinstance(end, Constant)}
 
     def __str__(self) -> str:
-        names = self.names if len(self.names) <= 12 else (*self.names[:11], f"… ({len(self.names)} in all)")
-        return ", ".join(names)
+        return some(self.names, 11, count=True)
 
 
 def structure_of(

@@ -20,6 +20,7 @@ from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import signatures, sum_not_zero, unknown
 from backprop.check.suspect import Suspect
+from backprop.check.words import some
 from backprop.verify.agreement import norm
 
 _SHAPES = ("transposed", "axes-not-summed", "summed-over-too-many-axes")
@@ -135,7 +136,7 @@ def _conventions(seen: Evidence) -> list[str]:
     if not complex_ones:
         return []
     sign, whose = ("-", "JAX") if complex_ones[0].conjugate else ("+", "PyTorch")
-    names = _listed([leaf.name for leaf in complex_ones])
+    names = some([leaf.name for leaf in complex_ones])
     return [
         f"{names} is complex, x + iy: its gradient is ∂L/∂x {sign} i ∂L/∂y, as {whose} has it. Its last axis holds "
         "the real and the imaginary part."
@@ -150,17 +151,13 @@ def _blind_spots(seen: Evidence) -> list[str]:
     notes = []
     if ones:
         notes.append(
-            f"{_listed(ones)} is 1 in every entry: a factor that was left out or squared would not show."
+            f"{some(ones)} is 1 in every entry: a factor that was left out or squared would not show."
         )
     if zero:
         notes.append(
-            f"The gradient of {_listed(zero)} is 0 in every entry: its formula is not tested at this point."
+            f"The gradient of {some(zero)} is 0 in every entry: its formula is not tested at this point."
         )
     return notes
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:6] + ["…"] * (len(names) > 6))
 
 
 def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:

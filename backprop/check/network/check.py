@@ -19,7 +19,7 @@ from backprop.check.answers import Answer, value_and_gradient
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
 from backprop.check.lines.find import search, with_lines
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network
 from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.lines import program_of_network
 from backprop.check.network.loss_value import check_loss
@@ -29,6 +29,7 @@ from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.check.words import listed
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters

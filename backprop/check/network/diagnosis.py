@@ -18,6 +18,7 @@ from backprop.check.network.truth import Truth
 from backprop.check.patterns import entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
+from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
 Tensors = Mapping[str, Array]
@@ -121,11 +122,6 @@ def _rivals(mistake: Mistake, match: Match) -> list[str]:
         if mistake.kind not in theirs:
             kinds += sorted(theirs - own)
     return list(dict.fromkeys(kinds))
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names as words: W1, b1 and W2."""
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "It"
 
 
 def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) -> list[Finding]:

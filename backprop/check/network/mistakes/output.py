@@ -10,6 +10,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line, other_slopes
 from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.check.words import some
 from backprop.layers import Elementwise, Softmax
 from backprop.verify.agreement import norm
 
@@ -295,8 +296,7 @@ def _told_apart(run: Run, labels: Array) -> tuple[str, Array, str]:
     sources, targets = {a for a, _ in pairs}, {b for _, b in pairs}
     moved = [f"{a} for {b}" for b, a in pairs if a != b]
     if len(pairs) == len(sources) == len(targets):
-        text = f"the classes in another order: {', '.join(moved[:6])}{', …' if len(moved) > 6 else ''}"
-        return _PERMUTED, labels, text
+        return _PERMUTED, labels, f"the classes in another order: {some(moved)}"
     changed = np.flatnonzero(labels != run.labels)
-    some = ", ".join(f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed[:3])
-    return _SHIFTED, labels, f"other labels: {some}{', …' if len(changed) > 3 else ''}"
+    seen = some((f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed), 3)
+    return _SHIFTED, labels, f"other labels: {seen}"

@@ -10,6 +10,7 @@ from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
 from backprop.check.network.mistakes.batch import factor_mistakes, sample_names
 from backprop.check.network.mistakes.state import Got, Mistake, State
+from backprop.check.words import some
 
 Explained = tuple[Mistake, ...]
 Candidate = tuple[str, str, Array]
@@ -98,9 +99,9 @@ def _columns(name: str, right: Array, got: Got) -> Iterator[Explained]:
         return
     order = np.array([int(np.argmin(np.linalg.norm(b - a[:, [k]], axis=0))) for k in range(a.shape[1])])
     if np.unique(order).size == order.size and got.fits(name, right[..., order]):
-        moved = [f"{k} holds {j}" for k, j in enumerate(order) if k != j]
-        text = f"expected with the classes in another order: {', '.join(moved[:6])}"
-        yield (Mistake("classes-permuted", text + (", …" if len(moved) > 6 else ""), tensors=(name,)),)
+        moved = some(f"{k} holds {j}" for k, j in enumerate(order) if k != j)
+        text = f"expected with the classes in another order: {moved}"
+        yield (Mistake("classes-permuted", text, tensors=(name,)),)
 
 
 def _other_weights(state: State) -> Iterator[Candidate]:
