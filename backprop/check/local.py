@@ -15,6 +15,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.evidence import gather
+from backprop.check.numeric.directions import Direction
+from backprop.check.numeric.slopes import complex_slope
 from backprop.check.oracle import FunctionOracle
 from backprop.check.product import Product
 from backprop.check.report import Evidence
@@ -24,8 +26,6 @@ _MOST_NUMBERS = 50_000
 """Entries of a Jacobian by one tensor that is compared entry by entry."""
 _COMPLEX, _QUOTIENTS = 1, 12
 """Calls that the true Jacobian takes for each entry of the point: by complex steps, and by difference quotients."""
-_STEP = 1e-30
-"""Of a complex step, relative to 1: its square is nothing beside any number."""
 _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 """Of an entry, and of the largest one: what rounding in float64 leaves."""
 _CLEAR = 10
@@ -110,13 +110,9 @@ def _by_complex_step(seen: Evidence, whole: FunctionOracle) -> dict[str, tuple[A
     """The true local Jacobian and its slack by each tensor, by complex steps, which were confirmed before."""
     structure, x = whole.structure, whole.point
     whole.value = np.asarray(whole.code(structure.build(x)), structure.dtype).reshape(-1)
-    columns = []
-    for i in range(structure.size):
-        moved = x.astype(np.complex128)
-        moved[i] += 1j * _STEP
-        value = whole.at_complex(moved)
-        columns.append(np.full(whole.value.shape, np.nan) if value is None else value.imag / _STEP)
-    jacobian = np.array(columns, np.float64).T
+    nothing, one = np.full(whole.value.shape, np.nan), np.ones(1, x.dtype)
+    columns = [complex_slope(whole, Direction(np.array([i]), one)) for i in range(structure.size)]
+    jacobian = np.array([nothing if each is None else each for each in columns], np.float64).T
     formats = [each.eps for each in seen.answer.formats.values()]
     eps = 2.0**-52 if seen.gradient is not None and seen.gradient.wide else max([2.0**-52, *formats])
     size, found = np.abs(jacobian), {}

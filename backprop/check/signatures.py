@@ -46,7 +46,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         conjugated,
         transposed,
         _weight_decay,
-        _swapped,
+        swapped,
         truncated,
         lower_precision,
         sum_of_another,
@@ -112,7 +112,8 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     return suspect.finding(kind, evidence, "likely" if likely else "certain")
 
 
-def _swapped(suspect: Suspect) -> list[Finding]:
+def swapped(suspect: Suspect) -> list[Finding]:
+    """got = the gradient of another tensor of as many entries."""
     got = suspect.got.reshape(-1)
     for other, known in suspect.truths.items():
         whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
