@@ -65,9 +65,13 @@ def signatures(suspect: Suspect) -> list[Finding]:
 
 
 def unknown(suspect: Suspect) -> Finding:
-    """The finding that no kind of mistake was recognised, with the pattern of the error."""
-    evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
-    return found("unknown", suspect.name, evidence, "possible")
+    """The finding that no kind of mistake was recognised, with the pattern of the error.
+
+    In a network an error along an axis, or in the order of the entries, is evidence and no kind of its own.
+    """
+    said = [pattern(suspect.got, suspect.known)]
+    said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
+    return found("unknown", suspect.name, f"No kind of mistake was recognised. {' '.join(said)}", "possible")
 
 
 _DUST = 2.0**-40

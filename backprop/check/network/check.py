@@ -28,7 +28,7 @@ from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
-from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.check.result import GradientCheck, TensorCheck
 from backprop.check.words import listed
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -85,9 +85,8 @@ def check_network_gradient(
     structure = reading.structure(found)
     loss, gradient = value_and_gradient(seen.answer, structure)
     answer = reading.read(gradient)
-    got = answer.comparable
     check_layers(network, params, batch)
-    truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
+    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(answer, truth)
     if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
@@ -99,27 +98,15 @@ def check_network_gradient(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
         )
     else:
-        decided = {each.name for each in tensors if each.verdict != "undecided"}
-        comparable = {name: tensor for name, tensor in got.items() if name in decided}
-        diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
-        # The values of a tensor that had to be spread over its shape are unknown, or told by its shape.
-        told = {each.tensor for each in findings if each.kind != "wrong-shape"} | {
-            each.tensor for each in diagnosis.findings if each.kind == "unknown"
-        }
-        findings += [each for each in diagnosis.findings if each.tensor not in told & answer.shapes.keys()]
-        if loss is not None:
-            finding, note = check_loss(loss, truth, diagnosis.loss)
-            findings = _with_loss(findings, finding)
-            notes += [note] if note else []
+        findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
+        notes += more
     kinks, count = truth.kinks()
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
     verdicts = {tensor.verdict for tensor in tensors}
-    verdict: Verdict = (
-        "wrong" if findings or "wrong" in verdicts else "undecided" if "undecided" in verdicts else "right"
-    )
+    is_wrong, is_open = bool(findings) or "wrong" in verdicts, "undecided" in verdicts
     check = GradientCheck(
-        verdict,
+        "wrong" if is_wrong else "undecided" if is_open else "right",
         tuple(tensors),
         tuple(findings),
         REFERENCE,
@@ -136,6 +123,30 @@ def check_network_gradient(
         return search(program, [source or function])
 
     return with_lines(check, look)
+
+
+def _diagnosed(
+    findings: list[Finding],
+    answer: Answer,
+    tensors: list[TensorCheck],
+    wrong: frozenset[str],
+    loss: Any,
+    truth: Truth,
+) -> tuple[list[Finding], list[str]]:
+    """The findings with what is wrong with the tensors and the loss, and a note where the loss is slightly off."""
+    decided = {each.name for each in tensors if each.verdict != "undecided"}
+    comparable = {name: tensor for name, tensor in answer.comparable.items() if name in decided}
+    diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
+    # The values of a tensor that had to be spread over its shape are unknown, or told by its shape.
+    told = {each.tensor for each in findings if each.kind != "wrong-shape"}
+    told |= {each.tensor for each in diagnosis.findings if each.kind == "unknown"}
+    findings = findings + [
+        each for each in diagnosis.findings if each.tensor not in told & answer.shapes.keys()
+    ]
+    if loss is None:
+        return findings, []
+    finding, note = check_loss(loss, truth, diagnosis.loss)
+    return _with_loss(findings, finding), [note] if note else []
 
 
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
