@@ -52,7 +52,6 @@ def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
         dp = run.network.loss_function.gradient(p, run.labels)
     yield _DIAGONAL, dp * p * (1 - p), "a backward pass with p (1 - p) for the softmax Jacobian"
     yield _DIAGONAL, dp * p, "a backward pass with p on the diagonal for the softmax Jacobian"
-    yield _DIAGONAL, -p * _but_own(p * dp), "a backward pass with the softmax Jacobian's off-diagonal alone"
     yield _TERM, dp, "a backward pass without the softmax Jacobian"
     twice = p * (delta - np.sum(p * delta, axis=1, keepdims=True))
     yield _TWICE, twice, "a backward pass with the softmax Jacobian applied once more, on top of p - t"
@@ -66,17 +65,10 @@ def _axes(right: State) -> Iterator[State]:
     z = run.z[-1]
     for largest in (z.max(), z.max(axis=1, keepdims=True)):
         e = np.exp(z - largest)
-        for q, axis in (
-            (e / e.sum(axis=0), "over the batch"),
-            (e / e.sum(), "over batch and classes at once"),
-        ):
-            mistake = Mistake(_AXIS, f"a gradient with the softmax taken {axis}", layer=right.k)
+        for total, axis in (e.sum(axis=0), "over the batch"), (e.sum(), "over batch and classes at once"):
+            q, text = e / total, f"a gradient with the softmax taken {axis}"
+            mistake = Mistake(_AXIS, text, layer=right.k)
             yield State(replace(run, y=q), right.k, (q - run.targets) / run.n, (mistake,))
-
-
-def _but_own(x: Array) -> Array:
-    """The sum over all other classes."""
-    return np.asarray(x.sum(axis=1, keepdims=True) - x)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
@@ -129,12 +121,11 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:
         delta = run.through(run.depth - 1, dy)
-        if "squared" not in words or not _is_multiple(delta, run.output_delta()):
+        if not _is_multiple(delta, run.output_delta()):
             yield delta, words
-    if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
+    if isinstance(run.activations[-1], Softmax):
         for factor, words in squared_errors(n, c):
-            if run.activations[-1] is not None:
-                yield factor * (run.z[-1] - t), f"{words} of the logits"
+            yield factor * (run.z[-1] - t), f"{words} of the logits"
 
 
 def _is_multiple(delta: Array, right: Array) -> bool:

@@ -123,8 +123,6 @@ def _other_inputs(state: State) -> Iterator[tuple[str, Array, str]]:
     for m, other in enumerate(run.z):
         if m != k - 1 and other.shape == own.shape:
             yield kind, other, f"xᵀ δ with z{m + 1} for {layer}"
-    if run.y.shape == own.shape:
-        yield kind, run.y, f"xᵀ δ with the network's output for {layer}"
     yield "layer-term-missing", np.ones_like(own), "Σ δ in every row: the factor x is left out"
     if run.n > 1:
         yield kind, own[::-1], "xᵀ δ with the samples of x in reverse order"
@@ -145,8 +143,6 @@ def _other_biases(state: State) -> Iterator[Candidate]:
         if n == o:
             yield kind, "δ summed over the outputs instead of the batch", delta.sum(axis=1)
         yield kind, "Σ |δ|", np.abs(delta).sum(axis=0)
-        yield kind, "the largest δ of the batch", delta.max(axis=0)
-        yield kind, "Σ δ²", np.square(delta).sum(axis=0)
 
 
 def one_number(delta: Array) -> Iterator[tuple[str, float]]:
