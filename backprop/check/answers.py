@@ -326,9 +326,13 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
 def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Answer) -> None:
     """Make a tensor comparable by summing it over the axes that are too many, or spreading it over those it lacks."""
     extra = max(0, array.ndim - len(expected))
-    for axes in itertools.combinations(range(array.ndim), extra) if extra else ():
-        if tuple(size for k, size in enumerate(array.shape) if k not in axes) == expected:
-            seen.reshaped[name], seen.summed[name], seen.shapes[name] = array.sum(axes), axes, array.shape
+    long = tuple(
+        k for k, (size, one) in enumerate(zip(array.shape, expected, strict=False)) if size > one == 1
+    )
+    for axes in itertools.combinations(range(array.ndim), extra) if extra else [long]:
+        total = array.sum(axes, keepdims=not extra)
+        if axes and total.shape == expected:
+            seen.reshaped[name], seen.summed[name], seen.shapes[name] = total, axes, array.shape
             return
     try:
         spread = np.broadcast_to(array, expected)

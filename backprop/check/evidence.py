@@ -9,6 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.behaviour import Behaviour, differing, first_difference, observe
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of
@@ -34,16 +35,12 @@ from backprop.check.numeric.verdict import (
     judge_entries,
 )
 from backprop.check.oracle import (
-    Behaviour,
     Claims,
     FunctionOracle,
     GradientOracle,
     array_of,
     check_rtol,
     claims_of,
-    differing,
-    first_difference,
-    observe,
 )
 from backprop.check.points import Structure
 from backprop.check.report import Evidence

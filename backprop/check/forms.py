@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from backprop.check.answers import same_name
+from backprop.check.behaviour import first_difference
 from backprop.check.leaves import is_none, read, to_numpy
-from backprop.check.oracle import first_difference
 from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError

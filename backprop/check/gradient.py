@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
+from backprop.check.behaviour import observe
 from backprop.check.bounds import bounds_of
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes
@@ -23,7 +24,7 @@ from backprop.check.leaves import read
 from backprop.check.lines import Lines
 from backprop.check.lines.find import program_of_gradient, search, with_lines
 from backprop.check.lines.program import Program
-from backprop.check.oracle import Budget, FunctionOracle, observe
+from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
 from backprop.check.report import report

@@ -9,12 +9,13 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer
+from backprop.check.behaviour import Behaviour
 from backprop.check.factors import shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.method import Curve
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
+from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
 from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict

@@ -527,7 +527,7 @@ SLIPS = {
     "b from dW": ({"bias": lambda g, d: g["W1"].sum(0)}, "bias-not-summed", "dW summed over the inputs"),
     "ε in the softmax": ({"epsilon": 1e-12}, "other-loss", "ε = 1e-12"),
     "a large ε": ({"epsilon": 1e-3}, "other-loss", "ε = 0.001"),
-    "a bias without an axis": ({"bias": lambda g, d: np.sum(d)}, "bias-not-summed", "one number"),
+    "a bias without an axis": ({"bias": lambda g, d: np.sum(d)}, "bias-not-summed", "over all of it"),
 }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
+from backprop.check.behaviour import observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
 from backprop.check.lines.find import search, with_lines
@@ -27,7 +28,7 @@ from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import check_rtol, observe
+from backprop.check.oracle import check_rtol
 from backprop.check.result import GradientCheck, TensorCheck
 from backprop.check.words import listed
 from backprop.errors import CheckError
@@ -82,16 +83,14 @@ def check_network_gradient(
         names=("params", "inputs", "labels"),
     )
     found = reading.layout or Layout()
-    structure = reading.structure(found)
-    loss, gradient = value_and_gradient(seen.answer, structure)
+    loss, gradient = value_and_gradient(seen.answer, reading.structure(found))
     answer = reading.read(gradient)
     check_layers(network, params, batch)
     truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(answer, truth)
     if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
-    shapes = {leaf.name: leaf.shape for leaf in structure.leaves}
-    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth, shapes)]
+    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, truth)]
     notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(

@@ -15,9 +15,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.behaviour import differing
 from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, loss_apart, orders, roles
 from backprop.check.network.objects import means
-from backprop.check.oracle import differing
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.trees import ends_of
 from backprop.errors import CheckError

@@ -134,7 +134,12 @@ def _other_biases(state: State) -> Iterator[Candidate]:
     n, o = delta.shape
     for text, other in _samples(n, lambda k: delta[k]):
         yield kind, f"{text}: δ is not summed over the batch", other
-    for text, number in one_number(delta):
+    both = "one number, δ summed over batch and outputs"
+    for text, number in (
+        (both, delta.sum()),
+        (f"{both}, divided by n", delta.sum() / n),
+        ("one number, the mean of δ over batch and outputs", delta.mean()),
+    ):
         yield kind, text, np.full(o, number)
     weights = state.weight_gradient
     yield kind, "dW summed over the inputs, instead of δ summed over the batch", weights.sum(axis=0)
@@ -143,14 +148,6 @@ def _other_biases(state: State) -> Iterator[Candidate]:
         if n == o:
             yield kind, "δ summed over the outputs instead of the batch", delta.sum(axis=1)
         yield kind, "Σ |δ|", np.abs(delta).sum(axis=0)
-
-
-def one_number(delta: Array) -> Iterator[tuple[str, float]]:
-    """What is left of δ (n, o) where it is summed or averaged without an axis."""
-    both = "one number, δ summed over batch and outputs"
-    yield both, float(delta.sum())
-    yield "one number, the mean of δ over batch and outputs", float(delta.mean())
-    yield f"{both}, divided by n", float(delta.sum() / len(delta))
 
 
 def _samples(n: int, of: Callable[[int], Array]) -> Iterator[tuple[str, Array]]:
