@@ -100,7 +100,7 @@ def moved(suspect: Suspect) -> list[Finding]:
         return suspect.finding("reordered", seen)
     if np.any(np.abs(np.sort(got, None) - np.sort(expected, None)) > slack):
         return []
-    for words, order in _orders(expected):
+    for words, order in orders(expected):
         if order.shape == got.shape and np.all(np.abs(order - got) <= slack):
             return suspect.finding("reordered", f"The values are the right ones, {words}.")
     if len(np.unique(np.round(expected / max(slack, 1e-300)))) < min(4, expected.size):
@@ -120,21 +120,19 @@ def _shift(got: Array, expected: Array, slack: float) -> tuple[int, ...] | None:
     return None
 
 
-def _orders(expected: Array) -> Iterator[tuple[str, Array]]:
-    """Ways to put entries in another order, in words."""
-    for axes in subsets(expected.ndim):
-        yield f"with axis {listed(axes)} reversed", np.flip(expected, axes)
-    if 2 < expected.ndim <= _MOST_AXES:
-        for order in itertools.permutations(range(expected.ndim)):
-            yield f"with the axes in the order {listed(order)}", expected.transpose(order)
-    if expected.ndim > 1:
-        yield (
-            "read in column order instead of row order",
-            expected.reshape(-1, order="F").reshape(expected.shape),
-        )
-    for axis in range(expected.ndim):
-        for step in (1, -1):
-            yield f"moved by {step} along axis {axis}", np.roll(expected, step, axis)
+def orders(values: Array) -> Iterator[tuple[str, Array]]:
+    """Ways to put the entries of an array in another order, in words; not each of them has its shape."""
+    for order in itertools.permutations(range(values.ndim)) if values.ndim <= _MOST_AXES else ():
+        if order != tuple(range(values.ndim)):
+            words = "transposed" if values.ndim == 2 else f"with the axes in the order {listed(order)}"
+            yield words, values.transpose(order)
+    for axes in subsets(values.ndim):
+        yield f"reversed along axis {listed(axes)}", np.flip(values, axes)
+    if values.ndim > 1:
+        columns = values.reshape(-1, order="F").reshape(values.shape)
+        yield "read in column order instead of row order", columns
+    for axis, step in itertools.product(range(values.ndim), (1, -1)):
+        yield f"moved by {step} along axis {axis}", np.roll(values, step, axis)
 
 
 def left_out(suspect: Suspect) -> list[Finding]:

@@ -141,7 +141,7 @@ def test_of_an_unknown_mistake_it_is_said_where_it_sits(where, said):
 
 
 def test_the_right_values_in_another_order_are_recognised_as_such():
-    assert "axis 0 reversed" in found(TRUE[::-1])[0].evidence
+    assert "reversed along axis 0" in found(TRUE[::-1])[0].evidence
     tall = RNG.standard_normal((2, 3))
     (finding,) = found(tall.ravel(order="F").reshape(2, 3), tall, tall, 1e-10)
     assert "column order" in finding.evidence
