@@ -16,12 +16,13 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
+from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import Leaf, as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
+from backprop.check.leaves import as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure
+from backprop.check.points import Structure, structure_of
 from backprop.check.product import Forward, drawn, forward_pass
 from backprop.check.report import Evidence, report
 from backprop.check.result import GradientCheck
@@ -29,7 +30,6 @@ from backprop.check.trees import Parts
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
-_COMBINATIONS = 16
 
 
 def check_jvp(
@@ -158,20 +158,12 @@ class _Line:
         self.names = [name for name, places in structure.inputs.items() if len(places)]
         size = 2.0 ** np.round(np.log2(scales(structure, x).tensor))
         self.tangent = drawn(len(x), rng) * size
-        form, dtype = structure.format, np.dtype(np.float64 if structure.format.bits > 24 else np.float32)
-        leaves = tuple(Leaf(name, (), dtype, form, dtype.type, weak=True) for name in self.names)
-        names = tuple(self.names)
-        tree = Parts(
-            names, tuple(range(len(names))), lambda parts: dict(zip(names, parts, strict=True)), True, "dict"
-        )
-        self.parameters = Structure(tree, leaves)
-        self.notes: list[str] = []
-        self.combined: Array | None = None
-        if output.size > _MOST:
-            self.combined = drawn(_COMBINATIONS * output.size, rng).reshape(_COMBINATIONS, -1)
-            self.notes = [
-                f"The outputs have {output.size} entries: {_COMBINATIONS} random combinations of them were compared."
-            ]
+        number = np.float64 if structure.format.bits > 24 else np.float32
+        zero, _ = structure_of({name: number(0) for name in self.names})
+        leaves = (replace(leaf, format=structure.format, weak=True) for leaf in zero.leaves)
+        self.parameters = Structure(zero.tree, tuple(leaves))
+        self.combined = Combinations.drawn(output.size, rng) if output.size > _MOST else None
+        self.notes = [self.combined.note] if self.combined is not None else []
         self.shape = output.leaves[0].shape if len(output.leaves) == 1 else (output.size,)
 
     def value(self, at: dict[str, Any]) -> Array:
@@ -206,7 +198,7 @@ class _Line:
         return self.structure.build(x, wide), wide
 
     def _shown(self, outputs: Array) -> Array:
-        return outputs.reshape(self.shape) if self.combined is None else self.combined @ outputs
+        return outputs.reshape(self.shape) if self.combined is None else self.combined.of(outputs)
 
 
 def _look_at_tangents(seen: Evidence, line: _Line) -> None:
