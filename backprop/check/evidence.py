@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -43,9 +43,45 @@ from backprop.check.oracle import (
     claims_of,
 )
 from backprop.check.points import Structure
-from backprop.check.report import Evidence
 from backprop.check.trees import copied, ends_of
 from backprop.errors import OptionError
+
+
+@dataclass
+class Evidence:
+    """All that was seen of a function and of a claim of its gradient.
+
+    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
+    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
+    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. check,
+    steps, verdicts: what was compared, if anything was.
+    """
+
+    function: FunctionOracle
+    own: Behaviour
+    asked: Behaviour
+    answer: Answer
+    claims: Claims
+    batch_size: int | None
+    changed: list[Finding]
+    gradient_calls: int
+    check: DirectionalCheck | None = None
+    steps: Curve | None = None
+    verdicts: list[TensorVerdict] = field(default_factory=list)
+    in_float32: dict[str, Array] | None = None
+    gradient: GradientOracle | None = None
+    named: dict[str, Finding] = field(default_factory=dict)
+
+    def blame(self, *findings: Finding) -> None:
+        """Put findings beside those of how the gradient behaves."""
+        self.asked = replace(self.asked, findings=(*self.asked.findings, *findings))
+
+    @property
+    def changes_the_function(self) -> bool:
+        """Whether a call of the gradient changes the function."""
+        return any(finding.kind == "changes-the-function" for finding in self.changed)
+
 
 FEWEST_CALLS = 60
 """Less than this does not suffice for the noise and the step curve."""

@@ -8,7 +8,7 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,9 +117,8 @@ def check_gradient(
             budget.used += calls
         oracle = FunctionOracle(function, structure, x, budget, bounds=bounds_of(bounds, structure, x))
         seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
-        seen.look = lambda names: probe(seen, names)
-        seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
-        check = report(seen)
+        seen.blame(*findings)
+        check = report(seen, partial(probe, seen))
         if oracle.outputs or retract is not None or bounds is not None or not callable(claim):
             return check
 
@@ -198,9 +197,8 @@ def check_step(
         budget = Budget(max_calls)
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
-        seen.look = lambda names: probe(seen, names)
         program = Program(both, structure, x, (), budget)
-        return with_lines(report(seen), lambda: search(program, [step]))
+        return with_lines(report(seen, partial(probe, seen)), lambda: search(program, [step]))
 
 
 def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

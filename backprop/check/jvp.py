@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.evidence import gather, settings
+from backprop.check.evidence import Evidence, gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
@@ -24,7 +24,7 @@ from backprop.check.numeric.directions import scales
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.product import Forward, drawn, forward_pass
-from backprop.check.report import Evidence, report
+from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import Parts
 
@@ -216,5 +216,4 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     off = float(np.max(np.abs(together - each.sum(axis=1))))
     if off > max(min(256 * seen.check.rows_eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
         words = "Along half of the sum of all tangents it is not half of the sum of those along each"
-        kind = found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}.")
-        seen.asked = replace(seen.asked, findings=(*seen.asked.findings, kind))
+        seen.blame(found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}."))

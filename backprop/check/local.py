@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.evidence import gather
+from backprop.check.evidence import Evidence, gather
 from backprop.check.numeric.directions import Direction
 from backprop.check.numeric.slopes import complex_slope
 from backprop.check.oracle import FunctionOracle
 from backprop.check.product import Product
-from backprop.check.report import Evidence
 from backprop.check.upstream import pulled
 
 _MOST_NUMBERS = 50_000

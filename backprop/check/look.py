@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
 from backprop.check.local import Local, local_jacobians
 from backprop.check.local_patterns import recognised
 from backprop.check.probes import probe
 from backprop.check.product import Product
-from backprop.check.report import Evidence
 
 
 def look_closer(seen: Evidence, product: Product, names: Sequence[str]) -> dict[str, Finding]:

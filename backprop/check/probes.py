@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
 from backprop.check.numeric.directions import random_signs
 from backprop.check.rearranged import orders
-from backprop.check.report import Evidence
 
 _DIRECTIONS = 3
 """Along so many directions the right gradient is compared: by chance none fits in all."""

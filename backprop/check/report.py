@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from backprop.arrays import Array
-from backprop.check.answers import Answer
-from backprop.check.behaviour import Behaviour
+from backprop.check.evidence import Evidence
 from backprop.check.factors import shared_factor
 from backprop.check.kinds import Finding
-from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.method import Curve
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
 from backprop.check.patterns import difference
 from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
@@ -38,41 +33,11 @@ _MAY_BE_NONLINEAR = (
 """Mistakes that say why a gradient is not linear in its upstream gradient; beside others it is what is wrong."""
 
 
-@dataclass
-class Evidence:
-    """All that was seen of a function and of a claim of its gradient.
-
-    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
-    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
-    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. look: from
-    the tensors that have no known signature to what more calls tell of them. check, steps, verdicts: what was
-    compared, if anything was.
-    """
-
-    function: FunctionOracle
-    own: Behaviour
-    asked: Behaviour
-    answer: Answer
-    claims: Claims
-    batch_size: int | None
-    changed: list[Finding]
-    gradient_calls: int
-    check: DirectionalCheck | None = None
-    steps: Curve | None = None
-    verdicts: list[TensorVerdict] = field(default_factory=list)
-    in_float32: dict[str, Array] | None = None
-    gradient: GradientOracle | None = None
-    named: dict[str, Finding] = field(default_factory=dict)
-    look: Callable[[list[str]], dict[str, Finding]] | None = None
-
-    @property
-    def changes_the_function(self) -> bool:
-        """Whether a call of the gradient changes the function."""
-        return any(finding.kind == "changes-the-function" for finding in self.changed)
+Look = Callable[[list[str]], dict[str, Finding]]
+"""From the names of tensors that have no known signature to what more calls tell of them."""
 
 
-def report(seen: Evidence) -> GradientCheck:
+def report(seen: Evidence, look: Look = lambda names: {}) -> GradientCheck:
     """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is.
 
     A direction through all entries that contradicts the tensors' verdicts decides where they could not be compared
@@ -85,7 +50,7 @@ def report(seen: Evidence) -> GradientCheck:
     (findings if seen.changes_the_function else later).extend(seen.changed)
     is_wrong = bool(findings)
     if seen.asked.repeatable and not seen.changes_the_function:
-        findings = _diagnosed(seen, findings)
+        findings = _diagnosed(seen, findings, look)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or seen.own.has_state
     notes = [*_conventions(seen), *seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
@@ -161,7 +126,7 @@ def _blind_spots(seen: Evidence) -> list[str]:
     return notes
 
 
-def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
+def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
     known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
     point = seen.function.structure.views(seen.function.point)
@@ -205,7 +170,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
         named_ones.append((suspect, named))
     alike = {each.name: shared_factor(each, named_ones) for each, _ in left}
     names = [each.name for each, _ in left if not alike[each.name]]
-    more = seen.look(names) if names and seen.look is not None else {}
+    more = look(names) if names else {}
     for suspect, each in left:
         finding = more.get(suspect.name)
         last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)

@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_direction
 from backprop.check.numeric.looks import compare
 from backprop.check.oracle import Budget, GradientOracle, OutOfCalls
 from backprop.check.product import Product, drawn
-from backprop.check.report import Evidence
 
 _LARGER = 1024.0
 """Times the upstream gradient: what a clipped gradient does not follow. It is a power of two, to round nothing."""
@@ -45,10 +45,8 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
         ("modifies-arguments", "", product.changed_inputs),
     ):
         if names:
-            changed = found(
-                kind, None, f"The backward pass changed {what}{', '.join(sorted(names))} in place."
-            )
-            seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
+            changed = f"The backward pass changed {what}{', '.join(sorted(names))} in place."
+            seen.blame(found(kind, None, changed))
     if seen.gradient is None or seen.check is None:
         return
     other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
