@@ -185,6 +185,14 @@ def _collect(
         raise CheckError(
             f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
         )
+    read_as = _matched(tree, given, path, read)
+    for key, child in zip(tree.keys, tree.values, strict=True):
+        if key in read_as:
+            _collect(child, given[read_as[key]], join(path, key, tree.named), structure, raw, read)
+
+
+def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
+    """From each key of the point to that of the answer; what is missing and what is not used goes into `read`."""
     missing = [key for key in _moving(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
@@ -192,24 +200,18 @@ def _collect(
         [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
     )
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
-    for key, child in zip(tree.keys, tree.values, strict=True):
-        name, used = join(path, key, tree.named), read_as.get(key)
+    for key in missing:
+        name, used = join(path, key, tree.named), join(path, read_as.get(key), tree.named)
         if key in same:
-            read.notes.append(f"{join(path, used, tree.named)} was read as the gradient of {name}.")
-        elif key in missing:
-            other = f"but {join(path, used, tree.named)}" if key in near else ""
-            evidence = (
-                f"There is no {name}, {other}."
-                if other
-                else f"There is no {name}; got {some(given) or 'nothing'}."
-            )
-            read.findings.append(found("wrong-name", name, evidence))
-        if key in read_as:
-            _collect(child, given[used], name, structure, raw, read)
+            read.notes.append(f"{used} was read as the gradient of {name}.")
+        else:
+            instead = f", but {used}" if key in near else f"; got {some(given) or 'nothing'}"
+            read.findings.append(found("wrong-name", name, f"There is no {name}{instead}."))
     unused = [key for key in extra if key not in read_as.values()]
     if unused:
         unknown = [join(path, key, tree.named) for key in unused]
         read.notes.append(f"No parameter has the name {some(unknown)}: not used.")
+    return read_as
 
 
 def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:

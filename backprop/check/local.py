@@ -8,14 +8,15 @@ One upstream gradient mixes all rows; row by row it is seen which terms are ther
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.evidence import Evidence, gather
-from backprop.check.numeric.directions import Direction
+from backprop.check.evidence import Evidence
+from backprop.check.numeric.directions import Direction, scales
 from backprop.check.numeric.slopes import complex_slope
 from backprop.check.oracle import FunctionOracle
 from backprop.check.product import Product
@@ -23,8 +24,10 @@ from backprop.check.upstream import pulled
 
 _MOST_NUMBERS = 50_000
 """Entries of a Jacobian by one tensor that is compared entry by entry."""
-_COMPLEX, _QUOTIENTS = 1, 12
-"""Calls that the true Jacobian takes for each entry of the point: by complex steps, and by difference quotients."""
+_COMPLEX, _CENTRAL = 1, 6
+"""Calls that the true Jacobian takes for each entry of the point: by complex steps, and by central quotients."""
+_FIRST, _SMOOTH = 2.0**-6, 1e-7
+"""Of the scale: the longest step. Of the largest entry: the error of quotients of a smooth function."""
 _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 """Of an entry, and of the largest one: what rounding in float64 leaves."""
 _CLEAR = 10
@@ -77,7 +80,7 @@ def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
     """The local Jacobians by every tensor that can be compared; none where there is no room for the calls."""
     function, structure = seen.function, seen.function.structure
     k, is_complex = product.output.size, seen.check is not None and seen.check.complex
-    calls = (_COMPLEX if is_complex else _QUOTIENTS) * (structure.size + 50)
+    calls = (_COMPLEX if is_complex else _CENTRAL) * (structure.size + 50)
     largest = k * max(leaf.size for leaf in structure.leaves)
     if seen.gradient is None or largest > _MOST_NUMBERS or not function.room(k + calls):
         return {}
@@ -92,44 +95,55 @@ def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
         function.budget,
         dtype=function.dtype,
     )
-    true = _by_complex_step(seen, whole) if is_complex else _by_quotients(whole, claimed)
+    true = _with_slack(seen, *(_by_complex_step(whole) if is_complex else _by_central_quotients(whole)))
     function.calls += whole.calls
     outputs, found = product.output.leaves, {}
     rows = outputs[0].shape if len(outputs) == 1 else (k,)
     output = whole.value.astype(np.float64)
     for leaf in structure.leaves:
         own = claimed[:, structure.places[leaf.name]]
-        if leaf.name in true and np.all(np.isfinite([own, *true[leaf.name]])):
+        if np.all(np.isfinite([own, *true[leaf.name]])):
             value = point[leaf.name].reshape(-1)
             found[leaf.name] = Local(leaf.name, own, *true[leaf.name], rows, leaf.shape, value, output, point)
     return found
 
 
-def _by_complex_step(seen: Evidence, whole: FunctionOracle) -> dict[str, tuple[Array, Array]]:
-    """The true local Jacobian and its slack by each tensor, by complex steps, which were confirmed before."""
+def _by_complex_step(whole: FunctionOracle) -> tuple[Array, Array]:
+    """The true local Jacobian and its error, by complex steps, which were confirmed before."""
     structure, x = whole.structure, whole.point
     whole.value = np.asarray(whole.code(structure.build(x)), structure.dtype).reshape(-1)
     nothing, one = np.full(whole.value.shape, np.nan), np.ones(1, x.dtype)
     columns = [complex_slope(whole, Direction(np.array([i]), one)) for i in range(structure.size)]
     jacobian = np.array([nothing if each is None else each for each in columns], np.float64).T
+    return jacobian, np.zeros_like(jacobian)
+
+
+def _by_central_quotients(whole: FunctionOracle) -> tuple[Array, Array]:
+    """The true local Jacobian and its error, by quotients of three steps; NaN where the function is not smooth."""
+    structure, x = whole.structure, whole.point
+    whole.start(whole.code(structure.build(x, whole.dtype)), jacobian=True)
+    scale, columns = scales(structure, x).own, []
+    for i in range(structure.size):
+        quotients = []
+        for step in _FIRST * scale[i] * 0.5 ** np.arange(3):
+            up, down = x.copy(), x.copy()
+            up[i], down[i] = up[i] + step, down[i] - step
+            quotients.append((whole.at(up) - whole.at(down)) / (up[i] - down[i]))
+        first = [(4 * fine - coarse) / 3 for coarse, fine in itertools.pairwise(quotients)]
+        best = (16 * first[1] - first[0]) / 15
+        columns.append((best, np.abs(best - first[1])))
+    jacobian, error = (np.array(each, np.float64).T for each in zip(*columns, strict=True))
+    is_smooth = np.max(error) <= _SMOOTH * np.max(np.abs(jacobian))
+    return (jacobian if is_smooth else np.full_like(jacobian, np.nan)), error
+
+
+def _with_slack(seen: Evidence, jacobian: Array, error: Array) -> dict[str, tuple[Array, Array]]:
+    """The Jacobian by each tensor, with how far a right entry may be off."""
     formats = [each.eps for each in seen.answer.formats.values()]
     eps = 2.0**-52 if seen.gradient is not None and seen.gradient.wide else max([2.0**-52, *formats])
     size, found = np.abs(jacobian), {}
-    for name, places in structure.places.items():
+    for name, places in seen.function.structure.places.items():
         largest = np.max(size[:, places], initial=0)
         slack = max(_RELATIVE, 256 * eps) * size[:, places] + max(_OF_LARGEST, 64 * eps) * largest
-        found[name] = (jacobian[:, places], np.maximum(slack, _LEAST))
+        found[name] = (jacobian[:, places], np.maximum(slack + 4 * error[:, places], _LEAST))
     return found
-
-
-def _by_quotients(whole: FunctionOracle, claimed: Array) -> dict[str, tuple[Array, Array]]:
-    """The true local Jacobian and its slack by each tensor, as a check of a Jacobian measures it."""
-    structure, k = whole.structure, len(claimed)
-    tensors = [claimed[:, structure.places[leaf.name]].reshape(k, *leaf.shape) for leaf in structure.leaves]
-    claim = structure.assemble(tensors, lambda _: None)
-    seen = gather(whole, claim, np.random.default_rng(0), is_jacobian=True)
-    return {
-        each.tensor.name: (each.known.values.reshape(k, -1), 2 * each.known.tolerance.reshape(k, -1))
-        for each in seen.verdicts
-        if each.known is not None and each.known.directions is None
-    }

@@ -11,7 +11,7 @@ from backprop.check.evidence import Evidence
 from backprop.check.factors import shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.patterns import difference
+from backprop.check.patterns import Known, difference
 from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import signatures, sum_not_zero, unknown
@@ -128,37 +128,18 @@ def _blind_spots(seen: Evidence) -> list[str]:
 
 def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
-    known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
-    point = seen.function.structure.views(seen.function.point)
-    total = norm(seen.claims.rows) if seen.verdicts else None
     left: list[tuple[Suspect, TensorVerdict]] = []
     named_ones: list[tuple[Suspect, list[Finding]]] = []
     for each in seen.verdicts:
         name = each.tensor.name
-        turned, proven = name in seen.answer.transposed, seen.named.get(name)
+        proven = seen.named.get(name)
         if proven is not None and (not each.wrong or proven.kind != _NONLINEAR):
             findings = [*findings, proven]
             continue
-        reshaped = turned or name in seen.answer.summed
+        reshaped = name in seen.answer.transposed or name in seen.answer.summed
         if each.known is None or (each.tensor.verdict != "wrong" and not reshaped):
             continue
-        places = seen.function.structure.places[name]
-        suspect = Suspect(
-            name,
-            seen.claims.rows[:, places].reshape(each.tensor.shape),
-            each.known,
-            None if seen.function.outputs else seen.function.point[places],
-            seen.batch_size,
-            {other: one for other, one in known.items() if other != name},
-            turned,
-            seen.answer.comparable[name].dtype,
-            (seen.in_float32 or {}).get(name),
-            seen.function.structure.leaf(name).is_complex,
-            point,
-            total,
-            seen.answer.summed.get(name, ()),
-            seen.answer.shapes.get(name),
-        )
+        suspect = _suspect(seen, each, each.known)
         named = signatures(suspect)
         if reshaped and any(finding.kind in _SHAPES for finding in named):
             findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
@@ -176,6 +157,29 @@ def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Find
         last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
         findings = findings + ([finding] if finding else last or [_unknown(suspect, each)])
     return findings
+
+
+def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
+    """A wrong tensor with all that was seen of it."""
+    name, function, answer = verdict.tensor.name, seen.function, seen.answer
+    places = function.structure.places[name]
+    truths = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
+    return Suspect(
+        name,
+        seen.claims.rows[:, places].reshape(verdict.tensor.shape),
+        known,
+        None if function.outputs else function.point[places],
+        seen.batch_size,
+        {other: one for other, one in truths.items() if other != name},
+        name in answer.transposed,
+        answer.comparable[name].dtype,
+        (seen.in_float32 or {}).get(name),
+        function.structure.leaf(name).is_complex,
+        function.structure.views(function.point),
+        norm(seen.claims.rows),
+        answer.summed.get(name, ()),
+        answer.shapes.get(name),
+    )
 
 
 def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:
