@@ -115,14 +115,19 @@ def forms_of_pushforward(
         whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
         forms.append(whole)
     for own in dict.fromkeys([tuple(names), tuple(moving)]):
-        tangents = ", ".join(f"d{name}" for name in own)
-        if not tangents_first:
-            words = f"pushforward({inputs}, {tangents})"
-            forms.append(Form(words, _same, lambda v, _, x, own=own: [*x, *(v[name] for name in own)]))
-        if tangents_first is not False:
-            words = f"pushforward({tangents}, {inputs})"
-            forms.append(Form(words, _same, lambda v, _, x, own=own: [*(v[name] for name in own), *x]))
+        forms += _with_tangents(inputs, own, tangents_first)
     return forms
+
+
+def _with_tangents(inputs: str, names: Sequence[str], tangents_first: bool | None) -> list[Form]:
+    tangents = ", ".join(f"d{name}" for name in names)
+
+    def given(tangents: Any) -> list[Any]:
+        return [tangents[name] for name in names]
+
+    after = Form(f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *given(v)])
+    before = Form(f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*given(v), *x])
+    return [form for form, first in ((after, False), (before, True)) if tangents_first in (None, first)]
 
 
 def choose(
