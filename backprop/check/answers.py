@@ -18,7 +18,7 @@ from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
 from backprop.check.points import Structure, describe, numbers_of
-from backprop.check.trees import Constant, Parts, Tree, join, parts_of
+from backprop.check.trees import Constant, Parts, Tree, ends_of, join, parts_of
 from backprop.check.words import some
 from backprop.errors import CheckError
 
@@ -105,7 +105,8 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
         counts = {len(parts), len(_moving(tree))} if isinstance(tree, Parts) else {1}
         inner = parts_of(gradient)
         is_named = inner is not None and inner.named
-        as_many = inner is not None and len(inner.keys) in counts
+        every = [end for _, end in ends_of(gradient)]
+        as_many = inner is not None and (len(inner.keys) in counts or len(every) == len(structure.leaves))
         if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
         if isinstance(answer, list) and not isinstance(tree, Parts) and is_number(gradient):

@@ -166,19 +166,19 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
     truths = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
     return Suspect(
         name,
-        seen.claims.rows[:, places].reshape(verdict.tensor.shape),
-        known,
-        None if function.outputs else function.point[places],
-        seen.batch_size,
-        {other: one for other, one in truths.items() if other != name},
-        name in answer.transposed,
-        answer.comparable[name].dtype,
-        (seen.in_float32 or {}).get(name),
-        function.structure.leaf(name).is_complex,
-        function.structure.views(function.point),
-        norm(seen.claims.rows),
-        answer.summed.get(name, ()),
-        answer.shapes.get(name),
+        got=seen.claims.rows[:, places].reshape(verdict.tensor.shape),
+        known=known,
+        parameter=None if function.outputs else function.point[places],
+        batch_size=seen.batch_size,
+        truths={other: one for other, one in truths.items() if other != name},
+        turned=name in answer.transposed,
+        raw_dtype=answer.comparable[name].dtype,
+        in_float32=(seen.in_float32 or {}).get(name),
+        is_complex=function.structure.leaf(name).is_complex,
+        point=function.structure.views(function.point),
+        total=norm(seen.claims.rows),
+        summed=answer.summed.get(name, ()),
+        raw_shape=answer.shapes.get(name),
     )
 
 

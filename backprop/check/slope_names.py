@@ -73,7 +73,7 @@ def slopes_at(z: Array, y: Array, name: str) -> dict[str, Array]:
             "the derivative of gelu's approximation by tanh": gelu_tanh_slope(z),
             "the derivative of z σ(1.702 z)": steep + _STEEP * z * steep * (1 - steep),
         }
-    return {words.replace("z", name) if " of " not in words else words: each for words, each in known.items()}
+    return {words.replace("z", name): each for words, each in known.items()}
 
 
 _INNER, _CUBIC = math.sqrt(2 / math.pi), 0.044715

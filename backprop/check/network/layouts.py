@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.answers import is_number
 from backprop.check.result import GradientCheck, Kink, TensorCheck
 from backprop.errors import UnknownNameError
 from backprop.layers import Linear
@@ -183,7 +182,7 @@ def layouts(network: Network) -> Iterator[list[Layout]]:
             ]
 
 
-# What comes back: gradients by name, in a container of arrays, with a loss or without.
+# What comes back: gradients by name, or in a container of arrays.
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -196,23 +195,6 @@ def leaves(value: Any) -> Iterator[Any]:
         return
     for child in value:
         yield from leaves(child)
-
-
-def loss_apart(answer: Any, count: int) -> tuple[Any, Any]:
-    """(loss, gradients) of an answer, whichever comes first; (None, answer) where no number is beside gradients.
-
-    count: how many gradients there are. (loss, dW1, db1, …) is such an answer, too.
-    """
-    if not isinstance(answer, tuple | list) or len(answer) < 2:
-        return None, answer
-    numbers = [k for k, part in enumerate(answer) if is_number(part)]
-    if len(numbers) != 1 or numbers[0] not in (0, len(answer) - 1):
-        return None, answer
-    rest = [part for k, part in enumerate(answer) if k != numbers[0]]
-    gradients = rest[0] if len(rest) == 1 else rest
-    if not isinstance(gradients, Mapping) and len(list(leaves(gradients))) != count:
-        return None, answer
-    return answer[numbers[0]], gradients
 
 
 def orders(network: Network) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import differing
-from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, orders, roles
 from backprop.check.network.objects import means
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.trees import ends_of
@@ -244,7 +244,7 @@ class Reading:
 
     def named(self, answer: Any, layout: Layout) -> Any:
         """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
-        loss, gradients = loss_apart(answer, len(self.roles))
+        loss, gradients = value_and_gradient(answer, self.structure(layout))
         if set(getattr(gradients, "_fields", ())) >= set(self.roles):
             gradients = gradients._asdict()  # a named tuple
         if isinstance(gradients, Mapping):
