@@ -73,12 +73,10 @@ def _element_wise(one: Local) -> tuple[str, str] | None:
     x, off = one.value[place], one.off[row, place]
     one_each = len(np.unique(place)) == len(place)
     if one_each and np.all(np.abs(claimed - 1) <= one.slack[row, place]):
-        return (
-            "activation-derivative-missing",
-            "Each entry is its upstream entry: the slope there is taken for 1.",
-        )
+        seen = "Each entry is its upstream entry: the slope there is taken for 1."
+        return "activation-derivative-missing", seen
     worst = int(np.argmax(np.where(off, np.abs(claimed - true), -1)))
-    what = named_slope(claimed, x, one.output, {**_aligned(one)})
+    what = named_slope(claimed, x, one.output, _aligned(one))
     is_slope = f" Everywhere it is {what}." if what else ""
     seen = (
         f"Each upstream entry is multiplied by one number, and {int(off.sum())} of {len(off)} of these are wrong: "
@@ -114,9 +112,7 @@ def _mask(one: Local) -> tuple[str, str] | None:
     if is_diagonal(claimed):
         own = np.diag(one.true)
         if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack) + 1e-12):
-            seen = (
-                "The local Jacobian is diag(y (1 - y)): its diagonal is right and the rest, -y_i y_j, is 0."
-            )
+            seen = "The local Jacobian is diag(y (1 - y)): its diagonal is right; the rest, -y_i y_j, is 0."
             return "softmax-diagonal-only", seen
     if not np.any(claimed[:, np.any(left, 0)] & there[:, np.any(left, 0)]):
         columns = np.any(left, 0).reshape(one.columns)
@@ -137,12 +133,10 @@ def _reordered(one: Local) -> tuple[str, str] | None:
     there = one.is_there
     if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
         place = _same_columns(one, slack)
+        seen = "Each upstream entry arrives with the right values at other entries than it should."
         if place is not None:
-            return "reordered", f"The entries are the right ones, in another order: {place}."
-        return (
-            "reordered",
-            "Each upstream entry arrives with the right values at other entries than it should.",
-        )
+            seen = f"The entries are the right ones, in another order: {place}."
+        return "reordered", seen
     if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
         apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
         if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
@@ -174,10 +168,8 @@ def _factors(one: Local) -> tuple[str, str] | None:
         far = int(np.argmax(np.abs(k - 1)))
         index = [int(j) for j in np.unravel_index(far, shape)] if shape else []
         are = f"; the factors are {what}" if what else ""
-        return (
-            "factor-along-axis",
-            f"Every {of} has a factor of its own, such as {k[far]:.6g} at {index}{are}.",
-        )
+        seen = f"Every {of} has a factor of its own, such as {k[far]:.6g} at {index}{are}."
+        return "factor-along-axis", seen
     return None
 
 
@@ -274,13 +266,8 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
     if not needs or surplus < 2 * _EQUATIONS:
         return None
     what = needs.pop() if len(needs) == 1 else f"a number and a multiple of {one.name}"
-    term = (
-        "the mean"
-        if what == "the same number"
-        else "the variance or the norm"
-        if "number" not in what
-        else "both"
-    )
+    other = "both" if "number" in what else "the variance or the norm"
+    term = "the mean" if what == "the same number" else other
     seen = (
         f"got - expected is {what} along the entries that depend on each other: the term that comes through what "
         f"they share ({term}) is left out or wrong."
