@@ -190,7 +190,8 @@ def _with_epsilon(
     """δ with the ε for which xᵀ δ is nearest to what was got, by Gauss and Newton. delta_of: ε to δ and ∂δ/∂ε."""
     epsilon = 0.0
     for _ in range(_NEWTON):
-        step = fit_line(*(x.T @ each for each in delta_of(epsilon)), got)
+        delta, slope = delta_of(epsilon)
+        step = fit_line(x.T @ delta, x.T @ slope, got)
         if step is None or abs(step) <= _CONVERGED * epsilon:
             break
         epsilon = max(epsilon + step, 0.0)
