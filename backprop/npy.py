@@ -4,37 +4,49 @@ from __future__ import annotations
 
 import math
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 
 from backprop.arrays import Array, DType
+
+Check = Callable[[tuple[int, ...], DType], None]
+"""What raises where the shape and the dtype that a header states are not as they should be."""
+
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 class MemberError(ValueError):
     """An array that is not what it should be; the message goes on after the name of the array."""
 
 
-def read_member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: DType) -> Array:
-    """The array `name` of the archive, in memory of its own.
+def exactly(shape: tuple[int, ...], dtype: DType) -> Check:
+    """Only this shape and dtype will do; the check raises `MemberError` for others."""
 
-    Raises `MemberError` where its header says something else than `shape` and `dtype`, before memory is allocated,
-    and where its length is another one; and whatever zipfile, zlib and NumPy raise for a damaged archive.
+    def check(got_shape: tuple[int, ...], got_dtype: DType) -> None:
+        if (got_shape, got_dtype) != (shape, dtype):
+            raise MemberError(f"is of the wrong kind: got {got_dtype} {got_shape}, expected {dtype} {shape}")
+
+    return check
+
+
+def read_member(archive: zipfile.ZipFile, name: str, check: Check) -> Array:
+    """The array `name` of the archive, C-contiguous and in memory of its own.
+
+    Raises what `check` raises of its header, before its numbers are read; `MemberError` where it is not as long as
+    its header says; and whatever zipfile, zlib and NumPy raise for a damaged archive.
     """
     with archive.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise MemberError(f"has another .npy version: got {version}, expected (1, 0)")
-        got_shape, fortran_order, got_dtype = np.lib.format.read_array_header_1_0(file)
-        if (got_shape, fortran_order, got_dtype) != (shape, False, dtype):
-            order = " in Fortran order" if fortran_order else ""
-            raise MemberError(
-                f"is of the wrong kind: got {got_dtype} {got_shape}{order}, expected {dtype} {shape}"
-            )
+        if version not in _HEADERS:
+            raise MemberError(f"has the .npy version {version}; expected 1.0 or 2.0")
+        shape, fortran_order, dtype = _HEADERS[version](file)
+        check(shape, dtype)
         size = math.prod(shape) * dtype.itemsize
-        content = file.read(
-            size + 1
-        )  # one byte more shows trailing bytes, and at the end zipfile checks the CRC
+        # Memory grows with what arrives. One byte more shows trailing bytes, and at the end zipfile checks the CRC.
+        content = file.read(size + 1)
     if len(content) != size:
-        got = "fewer" if len(content) < size else "more"
-        raise MemberError(f"has the wrong length: got {got} bytes, expected {size}")
-    return np.frombuffer(bytearray(content), dtype).reshape(shape)
+        got = f"{len(content)} bytes" if len(content) < size else "more"
+        raise MemberError(f"has the wrong length: got {got}, expected {size} bytes, as its header says")
+    array = np.frombuffer(bytearray(content), dtype).reshape(shape, order="F" if fortran_order else "C")
+    return array.astype(dtype.newbyteorder("="), order="C", copy=False)

@@ -9,18 +9,16 @@ labels (n,)              their class numbers
 
 from __future__ import annotations
 
-import io
 import math
 import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
 from backprop.errors import (
     BackpropError,
     DataError,
@@ -34,6 +32,7 @@ from backprop.errors import (
 from backprop.explain.explanation import MOST_NUMBERS, TooLargeError, example
 from backprop.finding import said
 from backprop.network import Batch, Network
+from backprop.npy import read_member
 from backprop.parameters import Parameters
 
 EXAMPLE = (3, 4, 2)
@@ -41,7 +40,6 @@ EXAMPLE = (3, 4, 2)
 
 _AXES = {"W": ("i", "o"), "b": ("o",), "inputs": ("n", "i"), "labels": ("n",)}
 _NAME = re.compile(r"([Wb])([1-9])|inputs|labels")
-_MOST_BYTES = 10_000 + MOST_NUMBERS * 16  # a header, and the widest numbers
 
 
 @dataclass(frozen=True)
@@ -156,34 +154,27 @@ def read_values(path: Path) -> Values:
 
 
 def _read(archive: zipfile.ZipFile, name: str, file: str) -> Array:
-    """One array, after its header has been checked."""
-    with archive.open(f"{name}.npy") as stream:
-        content = stream.read(_MOST_BYTES + 1)
-    shape, dtype = _header(content)
+    """One array, whose header is checked first."""
     axes = _AXES[name if name in _AXES else name[0]]
     what = f"The array {name} of {file!r}"
-    if len(shape) != len(axes) or 0 in shape:
-        expected = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
-        raise ShapeError(f"{what} has the shape {shape}; expected {expected}, none of them 0.")
-    kinds, expected = ("iu", "integers, the class numbers") if name == "labels" else ("iuf", "real numbers")
-    if dtype.kind not in kinds:
-        raise DtypeError(f"{what} is of the dtype {dtype}; expected {expected}.")
-    if math.prod(shape) > MOST_NUMBERS:
-        raise TooLargeError(
-            f"{what} has {math.prod(shape):,} numbers; expected at most {MOST_NUMBERS:,}, which can be read on a "
-            "page."
+
+    def check(shape: tuple[int, ...], dtype: DType) -> None:
+        if len(shape) != len(axes) or 0 in shape:
+            expected = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
+            raise ShapeError(f"{what} has the shape {shape}; expected {expected}, none of them 0.")
+        kinds, expected = (
+            ("iu", "integers, the class numbers") if name == "labels" else ("iuf", "real numbers")
         )
-    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        if dtype.kind not in kinds:
+            raise DtypeError(f"{what} is of the dtype {dtype}; expected {expected}.")
+        if math.prod(shape) > MOST_NUMBERS:
+            raise TooLargeError(
+                f"{what} has {math.prod(shape):,} numbers; expected at most {MOST_NUMBERS:,}, which can be read on "
+                "a page."
+            )
+
+    array = read_member(archive, name, check)
     if not np.isfinite(array).all():
         index = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
         raise NonFiniteError(f"{what} has {array[tuple(index)]} at {index}; expected finite numbers.")
     return np.asarray(array.astype(int if name == "labels" else np.float64))
-
-
-def _header(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of an .npy file, of its version 1 or 2."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype

@@ -22,16 +22,17 @@ import json
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import BackpropError, OutputError
 from backprop.finding import said
-from backprop.npy import MemberError, read_member
+from backprop.npy import MemberError, exactly, read_member
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
@@ -61,25 +62,34 @@ class Point(NamedTuple):
     test_accuracy: float
 
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 @dataclass
-class Checkpoint:
-    """A training between two steps; `step` steps have been taken, in `seconds` seconds.
+class State:
+    """A training between two steps without its arrays; `step` steps have been taken, in `seconds` seconds.
 
     losses: the sum and the number of the batches' losses since the last point of the history.
     data: the fingerprint of the training data. source: where it came from, in the user's words.
     """
 
     settings: Settings
-    params: Parameters
-    optimizer_state: dict[str, Array]
-    step: int
+    step: Count
     seconds: float
     position: Position
     history: list[Point]
-    losses: tuple[float, int]
+    losses: tuple[float, Count]
     data: str
     source: str
-    running: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint(State):
+    """The whole training between two steps: weights, the optimiser's vectors and running statistics by name."""
+
+    params: Parameters
+    optimizer_state: dict[str, Array]
+    running: dict[str, Array]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -87,20 +97,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     Raises `OutputError` where it cannot be written, and then leaves what was there as it was.
     """
-    arrays = {name: checkpoint.params[name] for name in checkpoint.params}
+    arrays = dict(checkpoint.params)
     arrays |= {_STATE + name: vector for name, vector in checkpoint.optimizer_state.items()}
     arrays |= {_RUNNING + name: value for name, value in checkpoint.running.items()}
-    meta: dict[str, Any] = {
-        "format": FORMAT,
-        "settings": checkpoint.settings.to_json(),
-        "step": checkpoint.step,
-        "seconds": checkpoint.seconds,
-        "position": asdict(checkpoint.position),
-        "history": [list(point) for point in checkpoint.history],
-        "losses": list(checkpoint.losses),
-        "data": checkpoint.data,
-        "source": checkpoint.source,
-    }
+    state = {entry.name: getattr(checkpoint, entry.name) for entry in fields(State)}
+    meta: dict[str, Any] = msgspec.to_builtins({"format": FORMAT, **state})
     meta["sha256"] = _digest(meta, arrays.values())
     arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
     try:
@@ -157,7 +158,11 @@ def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
 
 def _read(archive: zipfile.ZipFile) -> Checkpoint:
     meta = _read_meta(archive)
-    settings = Settings.from_json(meta["settings"])
+    stated = msgspec.convert(meta, State)
+    np.random.default_rng().bit_generator.state = (
+        stated.position.generator
+    )  # raises where it is no such state
+    settings = stated.settings
     network, dtype = settings.build_network(), np.dtype(settings.dtype)
     state = {
         _STATE + name: (network.parameter_count,) for name in find_optimizer(settings.optimizer).state_names
@@ -175,18 +180,11 @@ def _read(archive: zipfile.ZipFile) -> Checkpoint:
     if got != expected:
         raise _Refusal(f"was changed after it was written: got the SHA-256 {got}, expected {expected}")
     return Checkpoint(
-        settings=settings,
+        **vars(stated),
         params=Parameters.from_mapping(
             network.layout, {key: arrays[key] for key in network.layout.names}, dtype
         ),
         optimizer_state={key.removeprefix(_STATE): arrays[key] for key in state},
-        step=_count(meta["step"]),
-        seconds=float(meta["seconds"]),
-        position=_position(meta["position"]),
-        history=[Point(*point) for point in meta["history"]],
-        losses=(float(meta["losses"][0]), _count(meta["losses"][1])),
-        data=str(meta["data"]),
-        source=str(meta["source"]),
         running={key.removeprefix(_RUNNING): arrays[key] for key in running},
     )
 
@@ -207,24 +205,12 @@ def _read_meta(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...]) -> Array:
     """One array, all of it finite, whose header says what is expected."""
     try:
-        array = read_member(archive, key, shape, dtype)
+        array = read_member(archive, key, exactly(shape, dtype))
     except MemberError as error:
         raise _Refusal(f"cannot be used: its array {key} {error}") from error
     if not np.isfinite(array).all():
         raise _Refusal(f"holds a number in {key} that is not finite; expected finite numbers")
     return array
-
-
-def _position(values: dict[str, Any]) -> Position:
-    position = Position(_count(values["epoch"]), _count(values["taken"]), values["generator"])
-    np.random.default_rng().bit_generator.state = position.generator  # raises where it is no such state
-    return position
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"the count {value!r}")
-    return value
 
 
 def _digest(meta: Mapping[str, Any], arrays: Iterable[Array]) -> str:
