@@ -24,7 +24,7 @@ every_file = over(path=FILES)
 FLOORS = (
     {"errors", "legend", "blas"},
     {"arrays", "child_process", "finding"},
-    {"broadcasting", "npy"},
+    {"broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
     {"losses", "mlp", "notation", "small_products", "outer_products"},
     {"zero_inputs"},

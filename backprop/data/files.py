@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.data.forms import Part, dataset_of
-from backprop.data.npz import of_numbers, read_npz
 from backprop.errors import DataError
+from backprop.npz import of_numbers, read_npz
 
 _KERAS = ("x_train", "y_train", "x_test", "y_test")
 _TEST_EVERY = 6
@@ -36,7 +36,7 @@ def is_data_file(path: Path) -> bool:
 def read_file(path: Path) -> Dataset:
     """Read a set from one file, named after it; raises `DataError` for a file of another content."""
     if path.name.casefold().endswith(".npz"):
-        arrays = read_npz(path, f"The file {path}", dict.fromkeys(_KERAS, of_numbers))
+        arrays = read_npz(path, f"The file {path}", lambda _: of_numbers, _KERAS)
         train, test = (
             Part(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{path}, {part}") for part in ("train", "test")
         )

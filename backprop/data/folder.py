@@ -19,8 +19,8 @@ import numpy.typing as npt
 from backprop.data.dataset import Dataset
 from backprop.data.forms import Part, dataset_of
 from backprop.data.idx import read_idx
-from backprop.data.npz import of_numbers, read_npz
 from backprop.errors import DataError
+from backprop.npz import of_numbers, read_npz
 
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -131,5 +131,5 @@ def _read(files: Set, name: str) -> Dataset:
 
 def _array(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[Any]:
     if path.suffix == ".npz":
-        return read_npz(path, f"The file {path}", {"arr_0": of_numbers})["arr_0"]
+        return read_npz(path, f"The file {path}", lambda _: of_numbers, ["arr_0"])["arr_0"]
     return read_idx(path, dimensions=dimensions)

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
-from backprop.data.npz import read_npz
 from backprop.errors import DataError
-from backprop.npy import exactly
+from backprop.npz import exactly, read_npz
 
 CLASSES = 10
 TRAIN_EACH = 500
@@ -62,6 +61,6 @@ def read_sample(file: IO[bytes]) -> Dataset:
 
     Raises `DataError` for a damaged archive, or one that holds other arrays than the sample.
     """
-    checks = {name: exactly(shape, np.dtype(np.uint8)) for name, shape in _SHAPES.items()}
-    arrays = read_npz(file, "The sample of MNIST", checks)
+    byte = np.dtype(np.uint8)
+    arrays = read_npz(file, "The sample of MNIST", lambda name: exactly(_SHAPES[name], byte), list(_SHAPES))
     return Dataset(**arrays, classes=CLASSES, name="sample")

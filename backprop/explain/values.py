@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,6 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import (
-    BackpropError,
     DataError,
     DtypeError,
     NonFiniteError,
@@ -30,9 +28,8 @@ from backprop.errors import (
     shown,
 )
 from backprop.explain.explanation import MOST_NUMBERS, TooLargeError, example
-from backprop.finding import said
 from backprop.network import Batch, Network
-from backprop.npy import read_member
+from backprop.npz import Check, read_npz
 from backprop.parameters import Parameters
 
 EXAMPLE = (3, 4, 2)
@@ -133,28 +130,23 @@ def read_values(path: Path) -> Values:
     name = shown(str(path))
     if not is_file(path):  # a folder, a device or a pipe is none
         raise DataError(f"There is no file {name}; expected an .npz file, as np.savez writes it.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = dict.fromkeys(member.removesuffix(".npy") for member in archive.namelist())
-            for member in members:
-                if not _NAME.fullmatch(member):
-                    raise UnknownNameError("array", member, ["W1", "b1", "W2", "b2", "inputs", "labels"])
-            arrays = {member: _read(archive, member, path.name) for member in members}
-    except BackpropError:
-        raise
-    # The system, zipfile, zlib and the .npy reader raise a dozen kinds between them.
-    except Exception as error:
-        raise DataError(
-            f"The file {name} cannot be read, is damaged or no .npz file: got {said(error)}, expected a file as "
-            "np.savez writes it."
-        ) from error
+    arrays = read_npz(path, f"The file {name}", lambda member: _check_of(member, path.name))
     if not arrays:
         raise DataError(f"The file {name} holds no array; expected some of W1, b1, W2, …, inputs and labels.")
+    for member, array in arrays.items():
+        if not np.isfinite(array).all():
+            index = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
+            raise NonFiniteError(
+                f"The array {member} of {path.name!r} has {array[tuple(index)]} at {index}; expected finite numbers."
+            )
+        arrays[member] = array.astype(int if member == "labels" else np.float64)
     return Values(arrays, path.name)
 
 
-def _read(archive: zipfile.ZipFile, name: str, file: str) -> Array:
-    """One array, whose header is checked first."""
+def _check_of(name: str, file: str) -> Check:
+    """What the header of the array of that name must say."""
+    if not _NAME.fullmatch(name):
+        raise UnknownNameError("array", name, ["W1", "b1", "W2", "b2", "inputs", "labels"])
     axes = _AXES[name if name in _AXES else name[0]]
     what = f"The array {name} of {file!r}"
 
@@ -173,8 +165,4 @@ def _read(archive: zipfile.ZipFile, name: str, file: str) -> Array:
                 "a page."
             )
 
-    array = read_member(archive, name, check)
-    if not np.isfinite(array).all():
-        index = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
-        raise NonFiniteError(f"{what} has {array[tuple(index)]} at {index}; expected finite numbers.")
-    return np.asarray(array.astype(int if name == "labels" else np.float64))
+    return check

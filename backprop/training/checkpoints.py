@@ -32,7 +32,7 @@ import numpy as np
 from backprop.arrays import Array, DType
 from backprop.errors import BackpropError, OutputError
 from backprop.finding import said
-from backprop.npy import MemberError, exactly, read_member
+from backprop.npz import MemberError, exactly, read_member
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
