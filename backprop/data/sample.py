@@ -63,4 +63,4 @@ def read_sample(file: IO[bytes]) -> Dataset:
     """
     byte = np.dtype(np.uint8)
     arrays = read_npz(file, "The sample of MNIST", lambda name: exactly(_SHAPES[name], byte), list(_SHAPES))
-    return Dataset(**arrays, classes=CLASSES, name="sample")
+    return Dataset(*(arrays[name] for name in _SHAPES), classes=CLASSES, name="sample")

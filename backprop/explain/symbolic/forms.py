@@ -65,9 +65,11 @@ class SymbolicLayer:
 def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
     """Every form of the layer, for n samples of i inputs."""
     try:
-        claims = _layer_claims(SymbolicLayer.of(layer, n, i))
+        case = SymbolicLayer.of(layer, n, i)
     except UndecidedError as error:
         claims = [Claim("forward", None, str(error).rstrip("."))]
+    else:
+        claims = _layer_claims(case)
     return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
 
 
