@@ -75,7 +75,7 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
     try:
         first = pd.read_csv(path, header=None, nrows=1, dtype=str)
-        has_names = not all(_is_number(cell) for cell in first.iloc[0])
+        has_names = bool(pd.to_numeric(first.iloc[0].dropna(), errors="coerce").isna().any())
         table = pd.read_csv(path, header=0 if has_names else None)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         said = " ".join(str(error).split()).rstrip(".")
@@ -95,14 +95,6 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     values = table.to_numpy()
     pixels = np.delete(values, place, axis=1)
     return values[:, place], pixels.reshape(len(pixels), *_image_shape(pixels.shape[1], path))
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _image_shape(pixels: int, path: Path) -> tuple[int, ...]:
