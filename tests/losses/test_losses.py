@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES
 
 from backprop.layers import ACTIVATIONS
@@ -14,7 +15,7 @@ FORMS = {loss.name: loss for loss in (*(loss() for loss in LOSSES.values()), *fi
 """Every loss, and the loss that stands for it and a layer in a network's short form."""
 
 every_loss = pytest.mark.parametrize("name", FORMS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = over(dtype=DTYPES)
 
 
 def outputs(dtype):
@@ -39,8 +40,7 @@ def test_the_value_is_the_mean_of_those_of_the_samples_wherever_they_lie_in_memo
 
 
 @every_loss
-@every_dtype
-@pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
+@over(dtype=DTYPES, label_dtype=("uint8", "uint16", "uint64", "int8", "int32"))
 def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
     loss, y = FORMS[name], outputs(dtype)
     labels = LABELS.astype(label_dtype)
