@@ -192,7 +192,7 @@ def _rounds(
     program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator
 ) -> tuple[tuple[str, ...], list[Line]]:
     """The wrong tensors and the wrong lines: where there are several, the truth is put into the first, and so on."""
-    lines: dict[Event, Line] = {}
+    lines: dict[int, tuple[Event, Line]] = {}
     wrong: tuple[str, ...] = ()
     try:
         for turn in range(_MOST_ROUNDS):
@@ -208,18 +208,18 @@ def _rounds(
             repairs = chosen(list(search.repairs()), search)
             if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
                 repairs = chosen(list(search.repairs(apart=True)), search)
-            inner = [each for each in repairs if each.target.group is not None]
+            inner = [each for each in repairs if each.target.group is not None or each.values]
             is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
             for repair in repairs if is_last else inner[:1]:
-                lines[repair.event] = explain(repair, search)
+                lines.setdefault(repair.site.number, (repair.event, explain(repair, search)))
             again = None if is_last else program.run(wanted=None)
             if again is None:
                 break
             base = again
     except OutOfCalls:
-        raise OutOfCalls(wrong, [lines[event] for event in lines]) from None
+        raise OutOfCalls(wrong, [line for _, line in lines.values()]) from None
     order = {event: k for k, event in enumerate(base.values)}
-    return wrong, [lines[event] for event in sorted(lines, key=lambda event: order.get(event, 0))]
+    return wrong, [line for _, line in sorted(lines.values(), key=lambda each: order.get(each[0], 0))]
 
 
 _MOST_ROUNDS = 4
@@ -229,13 +229,19 @@ _MOST_ENTRIES = 400
 
 def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
-    sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
-    if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
+    if repair.values:
+        truth.program.repaired |= {
+            back: put(value) for (back, _), value in zip(repair.pairs, repair.values, strict=True)
+        }
+        return True
+    if sum(truth.base.values[ahead].size for _, ahead in repair.pairs) > _MOST_ENTRIES:
         return False
-    for back, ahead in repair.pairs:
-        shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-        entries = [truth.slope_of("", ahead, v, is_tensor=False) for v in np.eye(size)]
-        truth.program.repaired[back] = put(np.reshape(entries, shape) / repair.factor)
+    found = [(back, ahead, truth.entries(ahead, _MOST_ENTRIES)) for back, ahead in repair.pairs]
+    for back, ahead, entries in found:
+        if entries is None:
+            return False
+        shape = truth.base.values[ahead].shape
+        truth.program.repaired[back] = put(entries.reshape(shape) / repair.factor)
     return True
 
 

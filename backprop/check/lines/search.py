@@ -27,8 +27,12 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome
-from backprop.check.lines.sites import stem
+from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
+
+
+Recognised = tuple[Group, Event, float]
+"""A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ class Repair:
 
     factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
     for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
-    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
+    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake. at: the
+    statement that has changed the value wrongly, where it is not that of the group. values: what is to be in the place
+    of the group's, where that is the derivative by no forward value.
     """
 
     group: Group
@@ -88,6 +94,13 @@ class Repair:
     rest: dict[str, Array]
     first: int = 0
     is_right: bool = False
+    at: Site | None = None
+    values: list[Array] | None = None
+
+    @property
+    def site(self) -> Site:
+        """The place of the mistake."""
+        return self.at or self.group.site
 
     @property
     def event(self) -> Event:
@@ -106,6 +119,7 @@ class Search:
     order: dict[Event, int] = field(default_factory=dict)
     backward: list[Group] = field(default_factory=list)
     forward: list[Group] = field(default_factory=list)
+    parameters: list[Group] = field(default_factory=list)
     _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
         default_factory=dict
     )
@@ -122,7 +136,9 @@ class Search:
     def split(self) -> None:
         """Tell the groups that move the loss from those that do not."""
         for group in self.groups:
-            if group.site.role == "use":
+            if group.site.role == "parameter":
+                self.parameters.append(group)
+            elif group.site.role == "use":
                 self.forward.append(group)
             elif not self._moves_loss(group.events):
                 self.backward.append(group)
@@ -132,7 +148,7 @@ class Search:
                     events = tuple(event for event in group.events if (event in back) is is_back)
                     if events:
                         found.append(Group(group.site, events))
-        self.forward.sort(key=lambda group: group.site.role == "use")
+        self.forward.sort(key=lambda group: group.site.is_use)
         self.truth.watched = frozenset(event for group in self.forward for event in group.events)
 
     def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
@@ -149,13 +165,24 @@ class Search:
             self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
         return self.is_forward[events]
 
+    def recognised(self, value: Array, groups: list[Group]) -> list[Recognised]:
+        """The forward events of some groups of which a value is the derivative, or a multiple of it."""
+        found = []
+        for group in groups:
+            for event in group.events:
+                factor = self.truth.factor(value, event)
+                if factor is not None:
+                    found.append((group, event, factor))
+        return found
+
     # What the gradient becomes -------------------------------------------------------------------------------
 
     def shapes(self, events: tuple[Event, ...]) -> tuple[tuple[int, ...], ...]:
         """The shapes that the events have."""
         return tuple(self.truth.base.values[event].shape for event in events)
 
-    def _replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+    def replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+        """The run with new values in the place of some events."""
         changes = {event: put(array) for event, array in zip(events, new, strict=True)}
         return self.truth.program.run(changes=changes)
 
@@ -167,7 +194,7 @@ class Search:
             sizes = [rms(self.truth.base.values[event]) for event in events]
             normal = self.truth.rng.standard_normal
             new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
-            self._runs[events, shapes] = new, self._replaced(events, new)
+            self._runs[events, shapes] = new, self.replaced(events, new)
         return self._runs[events, shapes]
 
     def response(self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]) -> Response | None:
@@ -178,7 +205,7 @@ class Search:
             self._responses[key] = None
             keeps = ahead is not None and self.truth.base.gradient.keys() <= ahead.gradient.keys()
             if ahead and keeps and any(self._differs(ahead, name) for name in self.wrong):
-                zero = self._replaced(events, [np.zeros(shape) for shape in shapes])
+                zero = self.replaced(events, [np.zeros(shape) for shape in shapes])
                 if zero:
                     random = dict(zip(events, new, strict=True))
                     self._responses[key] = Response(random, zero.gradient, ahead.gradient)
@@ -187,6 +214,11 @@ class Search:
     def _differs(self, outcome: Outcome, name: str) -> bool:
         old, new = self.truth.base.gradient.get(name), outcome.gradient.get(name)
         return new is not None and (old is None or not np.array_equal(old, new))
+
+    @property
+    def whole(self) -> list[Group]:
+        """The groups of the forward pass whose derivatives are no parts, from one place where a variable is used."""
+        return [group for group in self.forward if not group.site.is_use]
 
     # Repairs -------------------------------------------------------------------------------------------------
 
@@ -373,9 +405,13 @@ class Search:
         return np.array(found)
 
 
+def is_named(repair: Repair) -> bool:
+    """Whether a value has the name of the derivative that it is to be."""
+    name = repair.target.name
+    return is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
+
+
 def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
     """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
-    name = repair.target.name
-    is_named = is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
-    is_value = repair.target.group is None or repair.target.group.site.role != "use"
-    return len(repair.tensors), repair.factor == 1, is_named, is_value
+    is_value = repair.target.group is None or not repair.target.group.site.is_use
+    return len(repair.tensors), repair.factor == 1, is_named(repair), is_value

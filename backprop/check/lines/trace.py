@@ -238,7 +238,7 @@ class _Tracer:
         """Of several derivatives that are equal, the one of the value's name, of a variable, and the latest."""
         is_named = is_gradient_of(group.site.stem, stem(known.name) or known.name)
         site = None if known.group is None else known.group.site
-        is_value, is_variable = site is None or site.role != "use", site is None or bool(site.name)
+        is_value, is_variable = site is None or not site.is_use, site is None or bool(site.name)
         return known.factor == 1, is_named, is_value, is_variable, self.order.get(known.event, -1)
 
     def _tensors(self, event: Event) -> Iterator[_Known]:
@@ -292,13 +292,7 @@ class _Known:
         if self.group is None:
             return f"{times}dL/d({self.name})"
         site = self.group.site
-        part = (
-            ", the part that comes from"
-            if site.role == "use"
-            else f", {site.stem} of"
-            if site.name
-            else " of"
-        )
+        part = ", the part that comes from" if site.is_use else f", {site.stem} of" if site.name else " of"
         return f"{times}dL/d({self.name}){part} line {site.line}"
 
 
