@@ -17,11 +17,12 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.lines.events import Event
 from backprop.check.lines.implied import implied
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.search import Repair, Search, is_named
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import DIRECTIONS, rms
+from backprop.check.lines.truth import DIRECTIONS, put, rms
 
 
 def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
@@ -46,22 +47,25 @@ def _where_it_began(repair: Repair, search: Search) -> Repair:
     Of an array that several statements change in turn, that is the last one that changed wrong entries.
     """
     order, values = search.order, search.truth.base.values
-    value, ahead = values[repair.event], repair.pairs[repair.first][1]
-    is_known = any(factor == 1 for _, _, factor in search.recognised(value, search.whole))
+    value, ahead = values[repair.event], repair.ahead
+    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
     if is_known or repair.target.group is None or not np.any(value):
         return repair
     for group in search.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
-        same = [
-            each
-            for each in events
-            if values[each].shape == value.shape and np.array_equal(values[each], value)
-        ]
-        if same and group.site.role != "passed":
+        same = [each for each in events if np.array_equal(values[each], value)]
+        if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
             return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
     if repair.group.site.role == "change" and len(repair.pairs) == 1:
         repair.at = _last_change(repair, search)
     return repair
+
+
+def _hands_on(one: Event, other: Event, search: Search) -> bool:
+    """Whether the value of an event is handed on as that of a later one."""
+    new = search.truth.rng.standard_normal(search.truth.base.values[one].shape)
+    outcome = search.truth.program.run(changes={one: put(new)}, wanted=frozenset([other]))
+    return outcome is not None and np.array_equal(outcome.values.get(other, 0), new)
 
 
 _FEW = 150
@@ -69,7 +73,7 @@ _FEW = 150
 
 
 def _last_change(repair: Repair, search: Search) -> Site | None:
-    """The last statement that has changed entries of an array that are wrong in the end; None where it is not known."""
+    """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
     truth, root = search.truth, _root(repair.group.site)
     values = truth.base.values
     expected = truth.entries(repair.pairs[0][1], _FEW)
@@ -133,9 +137,7 @@ def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
             if (
                 explained
                 and is_apart
-                and not any(
-                    search.recognised(search.truth.base.values[r.event], search.forward) for r, _ in some
-                )
+                and not any(search.recognised(r.event, search.forward, r.ahead) for r, _ in some)
             ):
                 return [r for r, _ in some]
     return []
@@ -179,7 +181,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     ]
     if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
         return None
-    known = search.recognised(value, search.whole + search.parameters)
+    known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
     is_own = any(k == 1 and is_gradient_of(repair.group.site.stem, g.site.stem) for g, _, k in known)
     multiple = None if is_own else _multiple(repair, search)
     if multiple is not None:

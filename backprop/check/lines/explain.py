@@ -59,7 +59,7 @@ def explain(repair: Repair, search: Search) -> Line:
     others = (
         []
         if target.group is None or repair.values
-        else search.recognised(search.truth.base.values[repair.event], search.whole)
+        else search.recognised(repair.event, search.whole, repair.ahead)
     )
     causes = (
         _shape(seen),

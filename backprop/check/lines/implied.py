@@ -60,7 +60,7 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> list[Array
     response = search.response(events, search.shapes(events))
     names = [name for name in truth.program.structure.names if name in tensors]
     moved = {name for name in truth.program.structure.names if response and response.moves(name)}
-    if moved != tensors or any(search.recognised(truth.base.values[each], search.whole) for each in events):
+    if moved != tensors or any(search.recognised(each, search.whole) for each in events):
         return None
     own = [truth.base.values[event].astype(np.float64) for event in events]
     if not truth.program.budget.room(4 * sum(each.size for each in own)):
@@ -98,7 +98,7 @@ def _flat(gradient: dict[str, Array], names: list[str]) -> Array:
 
 
 def _is_factor(got: Array, expected: Array, search: Search) -> bool:
-    """Whether only a factor is between two values, a constant or a power of another value: a later line may lack it."""
+    """Whether two values differ by a factor, a constant or a power of another value, which a later line may lack."""
     with np.errstate(all="ignore"):
         ratio = expected / got
         if not np.all(np.isfinite(ratio)) or np.ptp(ratio) <= 1e-4 * np.max(np.abs(ratio)):

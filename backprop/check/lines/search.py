@@ -30,7 +30,6 @@ from backprop.check.lines.program import Outcome
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
 
-
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
 
@@ -81,9 +80,9 @@ class Repair:
 
     factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
     for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
-    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake. at: the
-    statement that has changed the value wrongly, where it is not that of the group. values: what is to be in the place
-    of the group's, where that is the derivative by no forward value.
+    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
+    at: the statement that has changed the value wrongly, where it is not that of the group.
+    values: what is to be in the place of the group's, where that is the derivative by no forward value.
     """
 
     group: Group
@@ -106,6 +105,11 @@ class Repair:
     def event(self) -> Event:
         """The first execution whose value is wrong."""
         return self.pairs[self.first][0]
+
+    @property
+    def ahead(self) -> Event:
+        """The event of the forward pass whose derivative that value is to be."""
+        return self.pairs[self.first][1]
 
 
 @dataclass
@@ -165,12 +169,17 @@ class Search:
             self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
         return self.is_forward[events]
 
-    def recognised(self, value: Array, groups: list[Group]) -> list[Recognised]:
-        """The forward events of some groups of which a value is the derivative, or a multiple of it."""
-        found = []
+    def recognised(self, event: Event, groups: list[Group], ahead: Event | None = None) -> list[Recognised]:
+        """The forward events of some groups of which a value is the derivative, or a multiple of it.
+
+        ahead: the event whose derivative it is to be; what follows that, in the same turn of a loop, is looked at.
+        """
+        value, found, order = self.truth.base.values[event], [], self.order
+        first = order.get(ahead, -1) if ahead else -1
+        last = order.get((ahead[0], ahead[1] + 1), len(order)) if ahead else len(order)
         for group in groups:
             for event in group.events:
-                factor = self.truth.factor(value, event)
+                factor = self.truth.factor(value, event) if first <= order[event] < last else None
                 if factor is not None:
                     found.append((group, event, factor))
         return found
@@ -261,19 +270,21 @@ class Search:
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
-    def _may_fit(self, target: Target, pairs: tuple[Pair, ...]) -> bool:
-        """Whether A = s Jᵀ holds for one execution alone, whose tangents cost nothing more.
+    def _fitting(self, target: Target, pairs: tuple[Pair, ...]) -> set[str]:
+        """The wrong tensors for which A = s Jᵀ may hold: it does for one execution, whose tangents cost nothing more.
 
         It is the last one that has any effect: what follows it does not lead through the same line again.
         """
+        fitting = set(self.wrong)
         if target.group is None or len(pairs) == 1:
-            return True
+            return fitting
         for back, ahead in reversed(pairs):
             response = self.response((back,), (self._shape(target, ahead),))
             if response is not None:
-                moved = [name for name in self.wrong if response.moves(name)]
-                return any(self._factor((name,), target, ((back, ahead),), response) for name in moved)
-        return False
+                moved = {name for name in self.wrong if response.moves(name)}
+                pair = ((back, ahead),)
+                return fitting - {name for name in moved if not self._factor((name,), target, pair, response)}
+        return set()
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
         if target.group is None:
@@ -282,7 +293,8 @@ class Search:
 
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
-        if not self._may_fit(target, pairs):
+        fitting = self._fitting(target, pairs)
+        if not fitting:
             return None
         events = tuple(back for back, _ in pairs)
         shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
@@ -292,12 +304,14 @@ class Search:
         moved = [name for name in self.truth.program.structure.names if response.moves(name)]
         wrong = tuple(name for name in moved if name in self.wrong)
         right = tuple(name for name in moved if name not in self.wrong | self.others)
-        factor = self._factor(wrong, target, pairs, response) if wrong else None
+        fitting = fitting.intersection(wrong)
+        factor = self._factor(wrong, target, pairs, response) if len(fitting) == len(wrong) > 0 else None
         rest: dict[str, Array] = {}
         if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
             rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
         elif apart:
-            factor, rest = self._one_by_one(wrong, target, pairs, response)
+            names = tuple(name for name in wrong if name in fitting)
+            factor, rest = self._one_by_one(names, target, pairs, response)
         if not rest or factor is None:
             return None
         tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
@@ -376,6 +390,8 @@ class Search:
                 float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
             )
             sides.append((truth.along(change, names, j), wanted))
+            if factor is not None and abs(sides[j][0] - factor * wanted) > slack:
+                return None
         candidates = [1.0 if factor is None else factor]
         if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:
             candidates.append(sides[0][0] / sides[0][1])

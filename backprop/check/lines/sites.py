@@ -112,16 +112,25 @@ class _Probes(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         return self._operation(node)
 
-    def _inner(self, node: ast.expr) -> ast.expr:
-        """The node with probes inside it, and none of its own."""
-        if isinstance(node, ast.Call):
+    def _inner(self, node: ast.expr, name: str = "_") -> ast.expr:
+        """The node with probes inside it, and none of its own; the entries of a dict are named after it."""
+        if isinstance(node, ast.Dict):
+            for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+                is_named = isinstance(key, ast.Constant) and isinstance(key.value, str)
+                entry = f"{name}[{key.value!r}]" if is_named else ""  # type: ignore[union-attr]
+                node.values[k] = self._assigned(value, entry) if entry else self.visit(value)
+        elif isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 node.func.value = self.visit(node.func.value)
             is_known = isinstance(node.func, ast.Name) and hasattr(builtins, node.func.id)
             visit = self.visit if is_known or self._is_plain(node.func) else self._passed
             node.args = [visit(each) for each in node.args]
-            for keyword in node.keywords:
-                keyword.value = visit(keyword.value)
+            is_dict = isinstance(node.func, ast.Name) and node.func.id == "dict"
+            for each in node.keywords:
+                is_named = is_dict and each.arg
+                each.value = (
+                    self._assigned(each.value, f"{name}[{each.arg!r}]") if is_named else visit(each.value)
+                )
         elif isinstance(node, ast.Attribute | ast.Subscript):  # an index holds no derivative
             node.value = self.visit(node.value)
         elif not isinstance(node, ast.Name):
@@ -167,11 +176,7 @@ class _Probes(ast.NodeTransformer):
         return isinstance(node, ast.Name) and node.id in self.modules
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
-        for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
-            is_named = isinstance(key, ast.Constant) and isinstance(key.value, str)
-            name = f"_[{key.value!r}]" if is_named else ""  # type: ignore[union-attr]
-            node.values[k] = self._assigned(value, name) if name else self.visit(value)
-        return node
+        return self._inner(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         return node
@@ -180,7 +185,7 @@ class _Probes(ast.NodeTransformer):
 
     def _assigned(self, value: ast.expr, name: str) -> ast.expr:
         text = ast.unparse(value)
-        return self._probe(self._inner(value), "value", name, text)
+        return self._probe(self._inner(value, name), "value", name, text)
 
     def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
         first = node.targets[0]

@@ -150,6 +150,11 @@ def trace(
     return Trace(tuple(steps), lines)
 
 
+def steps_of(program: Program, base: Outcome, sites: Mapping[int, Site], lines: Lines) -> tuple[Step, ...]:
+    """The steps of a program whose wrong lines are known; raises `OutOfCalls` where no call is left."""
+    return tuple(_Tracer(program, base, sites, np.random.default_rng(0), lines).steps())
+
+
 class _Tracer:
     """Recognises the values of the backward pass."""
 
@@ -194,7 +199,7 @@ class _Tracer:
         return list(itertools.dropwhile(lambda step: step.mark == "none", rows.values()))
 
     def _is_shown(self, site: Site) -> bool:
-        is_alias = site.name.startswith("_[") and site.text.isidentifier()  # in the dict that is returned
+        is_alias = "['" in site.name and site.text.isidentifier()  # an entry of a dict
         return (site.path, site.line) in self.wrong or bool(site.name and not is_alias)
 
     def _step(self, group: Group, known: _Known | None, last: Group | None) -> Step:

@@ -94,7 +94,7 @@ def arguments(module, dtype: str, seed: int = 0):
         if hasattr(value, "detach"):
             import torch
 
-            return value.to(getattr(torch, dtype))
+            return value.to(getattr(torch, dtype)) if value.is_floating_point() else value
         return value.astype(dtype) if value.dtype.kind == "f" else value
 
     point, data = module.example(np.random.default_rng(seed))

@@ -1,4 +1,6 @@
-"""Lists over the layers, filled by comprehensions: parameters are pairs (W, b) in a list, and so are the gradients."""
+"""Lists over the layers, filled by comprehensions; the parameters, and the gradients, are pairs (W, b) in a list."""
+
+from itertools import pairwise
 
 import numpy as np
 
@@ -20,8 +22,5 @@ def step(layers, x, t):
 
 def example(rng):
     sizes = (3, 5, 4, 2)
-    layers = [
-        (rng.standard_normal((i, o)), rng.standard_normal(o))
-        for i, o in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    layers = [(rng.standard_normal((i, o)), rng.standard_normal(o)) for i, o in pairwise(sizes)]
     return layers, (rng.standard_normal((6, 3)), rng.standard_normal((6, 2)))

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def step(params, context, target, negative):
-    E, O = params["E"], params["O"]
+    E, O = params["E"], params["O"]  # noqa: E741
     n, k = context.shape
     words = E[context]
     mean = words.sum(axis=1) / k
