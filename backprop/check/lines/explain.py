@@ -58,7 +58,7 @@ def explain(repair: Repair, search: Search) -> Line:
     seen = _wrong(repair, search)
     others = (
         []
-        if target.group is None or repair.values
+        if target.group is None or repair.value is not None
         else search.recognised(repair.event, search.whole, repair.ahead)
     )
     causes = (
@@ -93,7 +93,7 @@ def explain(repair: Repair, search: Search) -> Line:
 
 def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
-    if repair.values:
+    if repair.value is not None:
         return f"a value with which {listed(sorted(repair.tensors))} are right"
     if group is None:
         return f"dL/d({seen.name})"
@@ -120,8 +120,8 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
     else:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    if repair.values:
-        expected = repair.values[0]
+    if repair.value is not None:
+        expected = repair.value
         tolerance = np.full(expected.size, 100 * truth.rtol * rms(expected))
         return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), 0)
     is_tensor = target.group is None

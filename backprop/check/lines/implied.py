@@ -41,7 +41,8 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
         if group.site.name
         and group.site.line != first.site.line
         and search.order[group.events[-1]] < search.order[first.event]
-        and sum(truth.base.values[event].size for event in group.events) <= most
+        and len(group.events) == 1
+        and truth.base.values[group.events[0]].size <= most
         and search.response(group.events, search.shapes(group.events)) is not None
     ]
     for group in earlier[-_TRIED:]:
@@ -54,43 +55,37 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
     return None
 
 
-def _solved(group: Group, tensors: frozenset[str], search: Search) -> list[Array] | None:
-    """The values that make all these tensors right and change no other one; None where there are none."""
+def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | None:
+    """The value that makes all these tensors right and changes no other one; None where there is none."""
     truth, events = search.truth, group.events
     response = search.response(events, search.shapes(events))
     names = [name for name in truth.program.structure.names if name in tensors]
     moved = {name for name in truth.program.structure.names if response and response.moves(name)}
-    if moved != tensors or any(search.recognised(each, search.whole) for each in events):
+    if moved != tensors:
         return None
-    own = [truth.base.values[event].astype(np.float64) for event in events]
-    if not truth.program.budget.room(4 * sum(each.size for each in own)):
+    own = truth.base.values[events[0]].astype(np.float64)
+    if not truth.program.budget.room(4 * own.size):
         return None
     expected = [truth.entries(name, _EQUATIONS) for name in names]
     if any(each is None for each in expected):
         return None
     base = _flat(truth.base.gradient, names)
     columns = []
-    for k, value in enumerate(own):
-        for place in range(value.size):
-            step = np.zeros(value.size)
-            step[place] = rms(value)
-            new = [*own[:k], value + step.reshape(value.shape), *own[k + 1 :]]
-            outcome = search.replaced(events, new)
-            if outcome is None or not set(names) <= outcome.gradient.keys():
-                return None
-            columns.append((_flat(outcome.gradient, names) - base) / rms(value))
+    for unit in np.eye(own.size):
+        outcome = search.replaced(events, [own + rms(own) * unit.reshape(own.shape)])
+        if outcome is None or not set(names) <= outcome.gradient.keys():
+            return None
+        columns.append((_flat(outcome.gradient, names) - base) / rms(own))
     wanted = np.concatenate(expected) - base  # type: ignore[arg-type]
     delta, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1), wanted, rcond=1e-9)
     rest = wanted - np.stack(columns, axis=1) @ delta
     slack = 10 * truth.rtol * float(np.max(np.abs(wanted))) + truth.noise
     if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
         return None
-    flat = np.concatenate([each.reshape(-1) for each in own])
-    if _is_factor(flat, flat + delta, search):
+    solved = own.reshape(-1) + delta
+    if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole):
         return None
-    ends = np.cumsum([each.size for each in own])[:-1]
-    parts = np.split(flat + delta, ends)
-    return [part.reshape(each.shape) for part, each in zip(parts, own, strict=True)]
+    return solved.reshape(own.shape)
 
 
 def _flat(gradient: dict[str, Array], names: list[str]) -> Array:

@@ -82,7 +82,7 @@ class Repair:
     for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
     is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
     at: the statement that has changed the value wrongly, where it is not that of the group.
-    values: what is to be in the place of the group's, where that is the derivative by no forward value.
+    value: what is to be in the place of the group's, where that is the derivative by no forward value.
     """
 
     group: Group
@@ -94,7 +94,7 @@ class Repair:
     first: int = 0
     is_right: bool = False
     at: Site | None = None
-    values: list[Array] | None = None
+    value: Array | None = None
 
     @property
     def site(self) -> Site:
@@ -145,7 +145,8 @@ class Search:
             elif group.site.role == "use":
                 self.forward.append(group)
             elif not self._moves_loss(group.events):
-                self.backward.append(group)
+                if not (group.site.is_kept and self._is_of_forward(group)):
+                    self.backward.append(group)
             else:
                 back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
                 for found, is_back in ((self.backward, True), (self.forward, False)):
@@ -154,6 +155,12 @@ class Search:
                         found.append(Group(group.site, events))
         self.forward.sort(key=lambda group: group.site.is_use)
         self.truth.watched = frozenset(event for group in self.forward for event in group.events)
+
+    def _is_of_forward(self, group: Group) -> bool:
+        """Whether a value is one of the forward pass."""
+        values = self.truth.base.values
+        others = (event for each in self.forward for event in each.events)
+        return any(np.array_equal(values[group.events[-1]], values[event]) for event in others)
 
     def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
         """The executions of a helper function, apart by the lines from which it was called."""
@@ -183,6 +190,10 @@ class Search:
                 if factor is not None:
                     found.append((group, event, factor))
         return found
+
+    def names(self, some: frozenset[str]) -> list[str]:
+        """Some tensors, in the order of the point."""
+        return [name for name in self.truth.program.structure.names if name in some]
 
     # What the gradient becomes -------------------------------------------------------------------------------
 
@@ -270,21 +281,24 @@ class Search:
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
-    def _fitting(self, target: Target, pairs: tuple[Pair, ...]) -> set[str]:
+    def _fitting(self, target: Target, pairs: tuple[Pair, ...], apart: bool) -> tuple[set[str], float | None]:
         """The wrong tensors for which A = s Jᵀ may hold: it does for one execution, whose tangents cost nothing more.
 
-        It is the last one that has any effect: what follows it does not lead through the same line again.
+        It is the last one that has any effect: what follows it does not lead through the same line again. Beside
+        them s, where it is known.
         """
         fitting = set(self.wrong)
         if target.group is None or len(pairs) == 1:
-            return fitting
+            return fitting, None
         for back, ahead in reversed(pairs):
             response = self.response((back,), (self._shape(target, ahead),))
             if response is not None:
-                moved = {name for name in self.wrong if response.moves(name)}
-                pair = ((back, ahead),)
-                return fitting - {name for name in moved if not self._factor((name,), target, pair, response)}
-        return set()
+                moved, pair = [name for name in self.wrong if response.moves(name)], ((back, ahead),)
+                factors = {name: self._factor((name,), target, pair, response) for name in moved}
+                fitting -= {name for name, s in factors.items() if s is None}
+                is_hopeless = not apart and not fitting.issuperset(moved)
+                return set() if is_hopeless else fitting, next(iter(factors.values()), None)
+        return set(), None
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
         if target.group is None:
@@ -293,7 +307,7 @@ class Search:
 
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
-        fitting = self._fitting(target, pairs)
+        fitting, known = self._fitting(target, pairs, apart)
         if not fitting:
             return None
         events = tuple(back for back, _ in pairs)
@@ -305,7 +319,8 @@ class Search:
         wrong = tuple(name for name in moved if name in self.wrong)
         right = tuple(name for name in moved if name not in self.wrong | self.others)
         fitting = fitting.intersection(wrong)
-        factor = self._factor(wrong, target, pairs, response) if len(fitting) == len(wrong) > 0 else None
+        fits = len(fitting) == len(wrong) > 0
+        factor = self._factor(wrong, target, pairs, response, known) if fits else None
         rest: dict[str, Array] = {}
         if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
             rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))

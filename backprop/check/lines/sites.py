@@ -47,6 +47,11 @@ class Site:
         return self.role in ("use", "passed", "returned")
 
     @property
+    def is_kept(self) -> bool:
+        """Whether the value of a variable is kept in a dict or an object, as in a cache."""
+        return ("['" in self.name or "." in self.name) and self.text.replace(".", "").isidentifier()
+
+    @property
     def stem(self) -> str:
         """The name without its object and its index: `dh` for `grads["dh"][t]` and for `self.dh`."""
         return stem(self.name)

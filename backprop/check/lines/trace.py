@@ -199,8 +199,7 @@ class _Tracer:
         return list(itertools.dropwhile(lambda step: step.mark == "none", rows.values()))
 
     def _is_shown(self, site: Site) -> bool:
-        is_alias = "['" in site.name and site.text.isidentifier()  # an entry of a dict
-        return (site.path, site.line) in self.wrong or bool(site.name and not is_alias)
+        return (site.path, site.line) in self.wrong or bool(site.name and not site.is_kept)
 
     def _step(self, group: Group, known: _Known | None, last: Group | None) -> Step:
         mark, said = self._mark(group, known, last)

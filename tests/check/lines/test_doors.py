@@ -105,7 +105,7 @@ DOORS = {
     ),
     "retract": (
         lambda: backprop.check_gradient(height, slope_of_height, np.array([0.6, 0.8]), retract=turned),
-        "return np.array([dx @ np.array([-x[1], x[0]])])",
+        "dx = np.array([0.0, 2 * x[1] ** 2])  # a slip",
     ),
     "check_gradient": (lambda: backprop.check_gradient(loss, gradient, POINT), "dz = h * (1 - h)  # a slip"),
     "check_step": (lambda: backprop.check_step(step, POINT), "dz = h * (1 - h)  # a slip"),
