@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -79,7 +80,7 @@ def derive(
     from backprop import Network
     from backprop.bench.budget import parse_seconds
     from backprop.bench.folders import check_file, format_of
-    from backprop.bench.output import terminal_width, write_file
+    from backprop.bench.output import write_file
     from backprop.bench.progress import working
     from backprop.explain.extras import need
     from backprop.options import check_count
@@ -103,7 +104,7 @@ def derive(
     if out is not None:
         check_file("The file", out, (), fresh)
     number = (size or 3) if network is None else (batch or 1)
-    width = terminal_width() if out is None else None
+    width = shutil.get_terminal_size().columns if out is None else None
     with working(f"SymPy derives {subject if network is None else 'the network'}"):
         text, holds = _within(timeout_s, subject, number, chosen, width)
     if out is None:

@@ -312,12 +312,11 @@ def finish_run(
         console = make_console()
         if not written and done.agreements:
             print_agreements(console, done.agreements)
-        seen = () if sys.stdout.isatty() else notes  # a terminal has shown them already
-        print_records(console, done.records, seen, "results.csv" if written else "the output of --json")
+        print_records(console, done.records, "results.csv" if written else "the output of --json")
         if done.records:
             console.print(done.verdict())
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
         if written and (older := older_files(written[0].parent, written)):
             console.print(older)
         if written and not pictures.available():

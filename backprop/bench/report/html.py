@@ -25,6 +25,7 @@ from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
+from backprop.bench.table import TEXT_COLUMNS
 from backprop.errors import BackpropError
 
 NAME = "report.html"
@@ -87,7 +88,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
         "charts": _charts(loaded, cells, said.lead, fitted, accuracy),
-        "text_columns": tables.TEXT_COLUMNS,
+        "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,

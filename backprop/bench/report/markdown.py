@@ -17,6 +17,7 @@ from backprop.bench.report.ranking import by_scenario
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
 from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
+from backprop.bench.table import TEXT_COLUMNS
 
 # The report of a run ------------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ def markdown_table(rows: Iterable[Mapping[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in tables.TEXT_COLUMNS else "--:" for header in headers]
+    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 

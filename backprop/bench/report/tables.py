@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 Row = dict[str, str]
 """A row of plain text, by header."""
 
-TEXT_COLUMNS = {
-    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
-    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class", "verdict", "there",
-}  # fmt: skip
-"""Headers of columns of text, which are set to the left; all others hold numbers."""
-
 
 @dataclass(frozen=True)
 class Figure:

@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.bench.console import make_console
     from backprop.bench.folders import keep
     from backprop.bench.machine import describe_machine
-    from backprop.bench.progress import Pace, Progress
+    from backprop.bench.progress import Progress
     from backprop.bench.report import units
     from backprop.bench.table import Columns, Table, print_tables
     from backprop.peers.pytorch import TorchGrad
@@ -253,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = []
     counts = chosen.threads or [min(2, len(available_cores()))]
     for threads, optimizer in itertools.product(counts, chosen.optimizer or ("momentum", "adam")):
-        with Progress(Pace(chosen.starts * chosen.turns), f"{optimizer}, threads: {threads}") as progress:
+        with Progress(f"{optimizer}, threads: {threads}", chosen.starts * chosen.turns) as progress:
             samples = measure_peers(
                 chosen.data, optimizer, chosen.batch, threads, schedule, installed(), progress.advance
             )
@@ -269,7 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             }
             for row in rows
         ]
-        columns = Columns(list(texts[0])[1:], everything="peers.json (--out)")
+        columns = Columns(everything="peers.json (--out)")
         title = f"{optimizer}, {chosen.data}, threads: {threads}"
         print_tables(make_console(), [Table(title, texts)], columns)
     if chosen.out:
