@@ -13,7 +13,7 @@ from backprop.bench.report import units
 from backprop.bench.report.answer import conclusion
 from backprop.bench.report.ranking import by_scenario, rank
 from backprop.bench.report.tables import ranking
-from backprop.bench.table import Columns, Row, Table, print_tables
+from backprop.bench.table import Columns, Table, print_tables
 
 _MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
@@ -75,14 +75,6 @@ def print_records(console: Console, records: Sequence[Record], everything: str =
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
     for line in conclusion(records):
         console.print(line)
-
-
-_TARGETS = Columns(first=("cell", "seen", "", "must", "aim"), prose=("work",), everything="report.md")
-
-
-def print_targets(console: Console, rows: Sequence[Row]) -> None:
-    """The rows of `target_rows`; nothing where there are none."""
-    print_tables(console, [Table("Targets", rows)], _TARGETS)
 
 
 _PAIRS = Columns(first=("first", "verdict", "distance"), prose=("second",))

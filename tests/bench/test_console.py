@@ -4,11 +4,9 @@ import pytest
 from command import run_python
 from rows import left_out, record, wrong
 
-from backprop.bench.commands.run import print_targets_of
 from backprop.bench.console import make_console, print_records
 from backprop.bench.report.answer import answer
 from backprop.bench.report.markdown import ranked_table
-from backprop.bench.results import Results
 
 ROWS = [
     left_out("dense", predicted_time_s=2.0, predicted_peak_bytes=3 * 10**9),
@@ -90,16 +88,6 @@ def test_a_verification_which_times_nothing_claims_no_times(printed):
 def test_an_unstable_cell_says_why(table):
     (row,) = table([record(unstable="start 2 differs by 30%")])
     assert (row["status"], row["reason"]) == ("ok, unstable", "start 2 differs by 30%")
-
-
-@pytest.mark.parametrize(("left_out_of_it", "printed_titles"), [((), 1), (("jax-jacfwd",), 0)])
-def test_the_targets_are_printed_of_a_run_that_measures_every_kind_of_library_alone(
-    capsys, left_out_of_it, printed_titles
-):
-    names = ("short-form", "torch-grad", "batched-jacobian", "torch-jacrev", "forward-mode", "jax-jacfwd")
-    place = {"network": "784-512-10 relu", "parameters": 407_050}
-    print_targets_of(Results([record(name, **place) for name in names if name not in left_out_of_it]))
-    assert capsys.readouterr().out.count("Targets") == printed_titles
 
 
 def test_printing_needs_no_numpy():

@@ -15,7 +15,7 @@ from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.check.show import show, show_kinds
 from backprop.bench.commands.options import finish_run
-from backprop.bench.console import make_console, print_targets
+from backprop.bench.console import make_console
 from backprop.bench.listing import print_listing
 from backprop.bench.machine import Limits
 from backprop.bench.prediction import predictions, print_predictions
@@ -209,7 +209,7 @@ def test_every_kind_of_mistake_has_its_three_texts(width):
         assert f"what to do: {one_line(kind.fix)}" in text
 
 
-# compare, accuracy, train, targets --------------------------------------------------------------------
+# compare, accuracy, train --------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -276,21 +276,3 @@ def test_train_compared_shows_what_every_strategy_has_learnt(width):
     assert width == 40 or "98.18% ± 0.83%" in lines["short-form"]
     assert "over-memory-budget" in text
     assert "needs 2 GB" in one_line(text)
-
-
-@every_width
-def test_targets_show_cell_figure_and_verdict(width):
-    row = {
-        "work": "short-form ÷ the fastest of PyTorch, JAX and autograd",
-        "cell": "784-512-10, batch 32, float64",
-        "seen": "0.705",
-        "95% interval": "0.69 to 0.72",
-        "noise floor": "1.034",
-        "must": "≤ 0.95",
-        "aim": "≤ 0.8",
-        "": "aim",
-    }
-    text = capture(width, lambda: print_targets(make_console(), [row]))
-    (line,) = [line for line in text.splitlines() if "784-512-10, batch 32, float64" in line]
-    assert "0.705" in line
-    assert all(word in one_line(text) for word in ("short-form", "PyTorch", "autograd"))

@@ -16,7 +16,6 @@ from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.ranking import by_scenario
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
-from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
 from backprop.bench.table import TEXT_COLUMNS
 
 # The report of a run ------------------------------------------------------------------------------------
@@ -51,8 +50,6 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(cells)]
     sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
-    if found := maintainers_targets(loaded.frame):
-        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
     return "\n\n".join(sections) + "\n"
 
 

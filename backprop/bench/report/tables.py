@@ -184,15 +184,6 @@ def floor_rows(cells: Iterable[Any]) -> list[Row]:
     ]
 
 
-def by_first(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """The rows by the value of their first column, and without it; each value in the order of its first row."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        (_, first), *others = row.items()
-        groups.setdefault(first, []).append(dict(others))
-    return list(groups.items())
-
-
 def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
     """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
     lines: dict[tuple[str, tuple[int, ...]], Row] = {}
