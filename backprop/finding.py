@@ -66,13 +66,14 @@ def offered(group: str, expected: str) -> Iterator[tuple[str, Any]]:
 def find_class(kind: str, base: type[T], name: str, own: Mapping[str, type[T]], group: str) -> type[T]:
     """The class of a layer or loss by name: of this package, of an entry point of the group, or in a file.
 
-    Raises `UnknownNameError` for a name that is not known, `LoadError` where the class cannot be loaded or is of
-    another kind.
+    Raises `UnknownNameError` for a name that is not known, `LoadError` where the class cannot be loaded, is of
+    another kind or is not named.
     """
     expected = f"a {base.__name__} class"
     name = str(name)
     if ":" in name:
         return _checked(class_in_file(name, expected), base, name)
+    check_names_class(kind, name)
     if name in own:
         return own[name]
     outside = {found.name: found for found in _outside(base, group, expected)}
@@ -84,6 +85,12 @@ def find_class(kind: str, base: type[T], name: str, own: Mapping[str, type[T]], 
 def _outside(base: type[T], group: str, expected: str) -> Iterator[type[T]]:
     for origin, found in offered(group, expected):
         yield _checked(found, base, origin)
+
+
+def check_names_class(kind: str, name: str) -> None:
+    """Raise `LoadError` for the name of a file without that of a class in it."""
+    if name.endswith(".py"):
+        raise LoadError(f"The {kind} is {shown(name)}, a file; expected a class in it as well: {name}:Class.")
 
 
 def class_in_file(target: str, expected: str) -> Any:
