@@ -114,12 +114,27 @@ def said(error: BaseException) -> str:
 
 
 def _checked(found: Any, base: type[T], origin: str) -> type[T]:
-    if not inspect.isclass(found) or not issubclass(found, base) or inspect.isabstract(found):
+    if not inspect.isclass(found) or not issubclass(found, base):
         what = getattr(found, "__name__", type(found).__name__)
         raise LoadError(
             f"{origin} gives {what}; expected a class of backprop's {base.__name__} with all its forms."
         )
+    if missing := _left_out(found):
+        raise LoadError(
+            f"{origin} leaves out {', '.join(missing)}; expected a {base.__name__} with all its forms and figures."
+        )
     return found
+
+
+def _left_out(found: type) -> list[str]:
+    """The methods and class variables that the classes above ask for, and that this class does not have."""
+    asked = {
+        name: None
+        for one in reversed(found.__mro__)
+        for name, kind in inspect.get_annotations(one).items()
+        if str(kind).startswith("ClassVar")
+    }
+    return [*sorted(getattr(found, "__abstractmethods__", ())), *(one for one in asked if not hasattr(found, one))]
 
 
 def _load(path: Path) -> ModuleType:
