@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+from scipy.linalg import get_blas_funcs
 
 from backprop.arrays import Array, aligned_empty, aligned_zeros
 
@@ -47,6 +48,7 @@ class Optimizer(ABC):
         }
         self._length = max(1, BLOCK_BYTES // vector.itemsize)
         self._scratch = aligned_empty((min(self._length, vector.size),), vector.dtype)
+        self._axpy = get_blas_funcs("axpy", dtype=vector.dtype)
 
     def update(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Change the vector by one step; `gradient` (p,) is only read, `step` counts from 0."""
@@ -57,6 +59,10 @@ class Optimizer(ABC):
     @abstractmethod
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """The step itself, block by block."""
+
+    def _add(self, target: Array, factor: float, summand: Array) -> None:
+        """target ← target + factor · summand, in one pass where NumPy makes two."""
+        self._axpy(summand, target, a=factor)
 
     def _clean(self) -> None:
         """Zero what is below eps · t / 2 in the state vectors, with t = tiny / eps²: 5e-32 in float32.

@@ -28,10 +28,9 @@ class Momentum(Optimizer):
     """μ, what of the velocity is left after a step."""
 
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
-        """Four passes over each block."""
-        rate, decay = self.vector.dtype.type(learning_rate), self.vector.dtype.type(self.decay)
-        for scratch, weights, velocity, g in self._blocks(gradient):
+        """Three passes over each block."""
+        decay = self.vector.dtype.type(self.decay)
+        for _, weights, velocity, g in self._blocks(gradient):
             np.multiply(velocity, decay, out=velocity)
-            np.multiply(g, rate, out=scratch)
-            np.add(velocity, scratch, out=velocity)
+            self._add(velocity, learning_rate, g)
             np.subtract(weights, velocity, out=weights)

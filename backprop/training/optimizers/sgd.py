@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar, final
 
-import numpy as np
-
 from backprop.arrays import Array
 from backprop.training.optimizers.base import Optimizer
 
@@ -20,8 +18,6 @@ class SGD(Optimizer):
     state_names: ClassVar[tuple[str, ...]] = ()
 
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
-        """Two passes over each block."""
-        rate = self.vector.dtype.type(learning_rate)
-        for scratch, weights, g in self._blocks(gradient):
-            np.multiply(g, rate, out=scratch)
-            np.subtract(weights, scratch, out=weights)
+        """One pass over each block."""
+        for _, weights, g in self._blocks(gradient):
+            self._add(weights, -learning_rate, g)
