@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -93,6 +94,8 @@ def selftest(
 
     if runs is not None and runs < 1:
         raise BackpropError(f"The runs are {runs}; expected at least one.")
+    if not 0 < seconds < math.inf:
+        raise BackpropError(f"The seconds are {seconds:g}; expected a finite number above zero.")
     if resume and out is None:
         raise BackpropError(
             "--resume is given without --out; expected the folder of the self-test that goes on."
