@@ -8,6 +8,7 @@ between it and a right gradient; how much that may be follows from the network, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -31,7 +32,7 @@ from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol
 from backprop.check.result import GradientCheck, TensorCheck
 from backprop.check.words import listed
-from backprop.errors import CheckError
+from backprop.errors import CheckError, OptionError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
@@ -64,11 +65,13 @@ def check_network_gradient(
     `function` only calls it; the code behind a `Reading` is not searched. The rest is as for `check_network`.
     Of the parameters the weights of the linear layers decay, and no others.
 
-    Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
-    gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
-    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
+    Raises `OptionError` for an `rtol` that is no number between 0 and 1 or a `weight_decay` below 0, `CheckError`
+    where what is returned is no gradient, where two layouts fit, or where a layer contradicts itself, the errors of
+    `Network.batch` and `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     check_rtol(rtol)
+    if not 0 <= weight_decay < math.inf:
+        raise OptionError(f"The weight decay is {weight_decay}; expected a finite number of at least 0.")
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     reading = (
