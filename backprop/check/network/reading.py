@@ -231,7 +231,7 @@ class Reading:
     # Arguments and answers ----------------------------------------------------------------------------------
 
     def _reflect(
-        self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Array], Array, Array]
+        self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Any], Array, Array]
     ) -> None:
         """Change those of this package's arguments that the function has changed in its own; to what is not asked."""
         params, inputs, labels = ours
