@@ -159,15 +159,17 @@ def test_shapes_and_indices_are_those_of_the_author():
     assert (tensors["b2"].shape, tensors["b2"].worst[0].index) == ((5, 1), (3, 0))
 
 
-def test_a_parameter_that_is_changed_in_another_layout_is_told():
+@pytest.mark.parametrize("changed", ["params W1", "inputs", "labels"])
+def test_an_argument_that_is_changed_in_another_layout_is_told(changed):
     def gradient(params, x, y):
         g = columns(params, x, y)
-        params["W1"] -= 0.1 * g["dW1"]
+        array = {"params W1": params["W1"], "inputs": x, "labels": y}[changed]
+        array *= 2
         return g
 
     check = backprop.check_network(gradient, NETWORK)
     assert [(finding.kind, finding.evidence) for finding in check.findings] == [
-        ("modifies-arguments", "The gradient changed params W1 in place.")
+        ("modifies-arguments", f"The gradient changed {changed} in place.")
     ]
 
 
