@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
@@ -147,6 +147,7 @@ def test_the_right_values_in_another_order_are_recognised_as_such():
     assert "column order" in finding.evidence
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_noise_has_no_signature(seed):
     noise = np.random.default_rng(seed).standard_normal((5, 4))
