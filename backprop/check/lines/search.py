@@ -176,17 +176,18 @@ class Search:
             self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
         return self.is_forward[events]
 
-    def recognised(self, event: Event, groups: list[Group], ahead: Event | None = None) -> list[Recognised]:
+    def recognised(self, event: Event, groups: list[Group], ahead: Event) -> list[Recognised]:
         """The forward events of some groups of which a value is the derivative, or a multiple of it.
 
-        ahead: the event whose derivative it is to be; what follows that, in the same turn of a loop, is looked at.
+        ahead: the event whose derivative it is to be; of what a loop repeats, only the same turn is looked at. A
+        tensor of the point is no event, and belongs to no turn.
         """
         value, found, order = self.truth.base.values[event], [], self.order
-        first = order.get(ahead, -1) if ahead else -1
-        last = order.get((ahead[0], ahead[1] + 1), len(order)) if ahead else len(order)
+        turn = range(order.get(ahead, len(order)), order.get((ahead[0], ahead[1] + 1), len(order)))
         for group in groups:
             for event in group.events:
-                factor = self.truth.factor(value, event) if first <= order[event] < last else None
+                is_near = len(group.events) == 1 or order[event] in turn
+                factor = self.truth.factor(value, event) if is_near else None
                 if factor is not None:
                     found.append((group, event, factor))
         return found
