@@ -190,12 +190,8 @@ def check(
         others = [one for one in sys.argv[2:] if one not in ("--template", "--fresh", target)]
         write_template(job.network(), target, shlex.join(others), fresh)
         return
-    try:
-        with working(f"checking {target}"):
-            answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+    with working(f"checking {target}"):
+        answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     if answers.error is not None:
         for text in (answers.printed, answers.traceback):
             if text:
@@ -239,9 +235,6 @@ def _check_script(
     except UserError as error:
         print(error.lines, file=sys.stderr)
         raise CheckError(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
     show_script(check, chosen)
     if not check.ok:
         raise typer.Exit(1 if check.verdict == "wrong" else 2)
