@@ -183,7 +183,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         return None
     known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
     is_own = any(k == 1 and is_gradient_of(repair.group.site.stem, g.site.stem) for g, _, k in known)
-    multiple = None if is_own else _multiple(repair, search)
+    is_explained = is_own and any(each.factor == 1 for each in later)
+    multiple = None if is_explained else _multiple(repair, search)
     if multiple is not None:
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
         may_be_later = repair.factor != 1 and is_natural and any(each.factor == 1 for each in later)
