@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run, sample
 
 from backprop import Batch, Network
 
@@ -35,12 +35,7 @@ def errors(strategy, network, dtype, batch_size, seeds=2):
     """Relative errors against autograd for several seeds."""
     measured = []
     for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        params = network.init(rng, dtype)
-        batch = Batch(
-            rng.standard_normal((batch_size, network.inputs)).astype(dtype),
-            rng.integers(0, network.classes, batch_size),
-        )
+        params, batch = sample(network, batch_size, dtype, seed)
         _, gradient = run(strategy, network, params, batch)
         measured.append(relative_error(gradient.vector, oracle(network, params, batch)[1]))
     return measured

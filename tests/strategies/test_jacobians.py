@@ -2,22 +2,14 @@
 
 import numpy as np
 import pytest
-from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.layers import EinsumFactor, Linear
 from backprop.strategies import sparse_jacobian
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
-
-
-def sample(network, n, dtype="float64"):
-    rng = np.random.default_rng(0)
-    params = network.init(rng, dtype)
-    return params, Batch(
-        rng.standard_normal((n, network.inputs)).astype(dtype), rng.integers(0, network.classes, n)
-    )
 
 
 # Sparse
