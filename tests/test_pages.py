@@ -73,7 +73,7 @@ def test_every_backprop_command_of_a_page_can_be_typed(page):
     "wrong", ["run --sweet quick", "run --suite quik", "explain -s shortform", "train --epochs x"]
 )
 def test_a_command_that_cannot_be_typed_is_noticed(wrong):
-    with pytest.raises(Exception, match=r"No such option|nknown|valid integer"):
+    with pytest.raises(Exception, match=r"No such option|nknown|whole number"):
         parse(f"backprop {wrong}")
 
 
@@ -182,6 +182,7 @@ def without_measures(text):
     return re.sub(r"[ |+-]+", " ", text)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "<!-- output" in text])
 def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two versions of one file, within a second

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES
 
 from backprop.layers import ACTIVATIONS
@@ -23,7 +24,7 @@ FORMS = {name: loss() for name, loss in LOSSES.items()} | {
 """Every loss, those of the short forms too."""
 
 every_loss = pytest.mark.parametrize("name", FORMS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = over(dtype=DTYPES)
 
 
 def outputs(dtype):
@@ -48,8 +49,7 @@ def test_the_value_is_the_mean_of_those_of_the_samples_wherever_they_lie_in_memo
 
 
 @every_loss
-@every_dtype
-@pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
+@over(dtype=DTYPES, label_dtype=("uint8", "uint16", "uint64", "int8", "int32"))
 def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
     loss, y = FORMS[name], outputs(dtype)
     labels = LABELS.astype(label_dtype)

@@ -75,7 +75,7 @@ PEERS = {
 
 
 def busy():
-    """A machine that was busy: wide intervals, long reasons, long names, and all targets of the maintainers."""
+    """A machine that was busy: wide intervals, long reasons, long names."""
     place = {
         "network": "784-512-10 relu cross-entropy",
         "parameters": 407_050,

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 from explain.test_renderings import Page
+from over import over
 
 from backprop import Network
 from backprop.errors import OptionError, UnknownNameError
@@ -66,7 +67,7 @@ def test_text_has_every_step_and_every_claim(derivation):
     assert shown.index(derivation.verdict) < shown.index(" 1. ")  # the answer comes first, too
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@over(width=(40, 80, 120))
 def test_text_is_folded_at_the_width_of_the_terminal(derivation, width):
     lines = render_text(derivation, width).splitlines()
     if width >= 80:
