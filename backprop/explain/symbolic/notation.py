@@ -11,6 +11,7 @@ here; it calls max by other names, and shows the name of a symbol as it stands.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -28,11 +29,13 @@ _NAME = re.compile(r"(?P<letters>.*?)(?P<number>[₀-₉]*)(?P<primes>′*)(?P<i
 _WIDE = 100_000  # columns: SymPy folds nothing
 
 
-def drawn(expression: Any) -> list[str]:
+@lru_cache(maxsize=256)
+def drawn(expression: Any) -> tuple[str, ...]:
     """The lines of a formula that is drawn with characters, of any length."""
     before = pretty_use_unicode(True)
     try:
-        return str(_Drawn({"use_unicode": True, "num_columns": _WIDE}).doprint(expression)).splitlines()
+        printer = _Drawn({"use_unicode": True, "num_columns": _WIDE})
+        return tuple(str(printer.doprint(expression)).splitlines())
     finally:
         pretty_use_unicode(before)
 
