@@ -1,35 +1,36 @@
 """`backprop derive` as a user calls it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from command import backprop, run_python
+from command import backprop
 from outside import layers
 
+from backprop.bench.commands import derive as derive_command
 from backprop.explain.symbolic import derive, render_html, render_latex, render_text
-
-PLANTED = """
-import sys
-from backprop.bench.commands import derive
 from backprop.layers import Tanh
 
-Tanh.derivative = lambda self, x, y: 1 - y
-text, holds = None, None
 
-class Sender:
-    def send(self, what):
-        global text, holds
-        text, holds, _ = what
+@pytest.fixture(autouse=True)
+def here(request, monkeypatch):
+    """SymPy runs in this process, unless the test is about the other one."""
 
-derive._work(Sender(), "tanh", 2, "text")
-derive._within = lambda *_: (text, holds)
-from backprop.bench.cli import main
-sys.argv = ["backprop", "derive", "tanh"]
-main()
-"""
+    def within(timeout, *asked):
+        sent = []
+        derive_command._work(SimpleNamespace(send=sent.append), *asked)
+        ((text, holds, failed),) = sent
+        assert not failed
+        return text, holds
+
+    if request.node.get_closest_marker("processes") is None:
+        monkeypatch.setattr(derive_command, "_within", within)
 
 
-def test_softmax_and_cross_entropy_are_derived_as_text(tmp_path):
+@pytest.mark.parametrize(
+    "where", ["here", pytest.param("in a process of its own", marks=pytest.mark.processes)]
+)
+def test_softmax_and_cross_entropy_are_derived_as_text(where, tmp_path):
     done = backprop("derive", "softmax-cross-entropy", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out == render_text(derive("softmax-cross-entropy", 3))
@@ -49,8 +50,9 @@ def test_a_network_is_derived(tmp_path):
     assert "✓ ∂L/∂W₁ of short-form\n" in done.out
 
 
-def test_a_wrong_formula_ends_with_exit_code_1(tmp_path):
-    done = run_python(PLANTED)
+def test_a_wrong_formula_ends_with_exit_code_1(tmp_path, monkeypatch):
+    monkeypatch.setattr(Tanh, "derivative", lambda self, x, y: 1 - y)
+    done = backprop("derive", "tanh", cwd=tmp_path)
     assert done.code == 1
     assert "REFUTED" in done.out
 
@@ -84,7 +86,10 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.processes] * (name == "too little time")) for name in MISTAKES],
+)
 def test_a_mistake_is_one_sentence_and_nothing_is_written(name, tmp_path):
     options, named = MISTAKES[name]
     done = backprop("derive", *options, cwd=tmp_path)
