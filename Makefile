@@ -26,7 +26,7 @@ lint: $(VENV)/installed-report+test+lint
 reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
-	$(BIN)/python -m backprop.bench.parts --out results/reference/parts.md
+	$(BIN)/python tools/parts.py --out results/reference/parts.md
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 

@@ -147,15 +147,6 @@ def test_two_plans_share_no_memory(name, dtype):
 
 
 @every_strategy
-def test_a_gradient_is_safe_from_calls_with_another_plan(name):
-    strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
-    _, kept = run(strategy, scenario.network, *scenario.sample("float64"))
-    before = kept.vector.copy()
-    run(strategy, scenario.network, *scenario.sample("float64", seed=9))
-    np.testing.assert_array_equal(kept.vector, before)
-
-
-@every_strategy
 def test_a_strategy_keeps_nothing_on_itself(name):
     strategy, scenario = STRATEGIES[name], SCENARIOS["deep-tanh"]
     before = dict(vars(strategy))
