@@ -92,7 +92,7 @@ def layers() -> str:
         f"| `{row['name']}` | `{row['written']}` | {row['formula'].replace('|', '&#124;')} |"
         for row in listing()["layers"]
     ]
-    return "\n".join(["| layer | for example | |", "|---|---|---|", *rows])
+    return "\n".join(["| layer | for example | what it computes |", "|---|---|---|", *rows])
 
 
 def rungs() -> str:
@@ -105,7 +105,7 @@ def rungs() -> str:
         cells = ["yes" if reason is None else "-" for reason in why]
         rows.append(f"| `{strategy.name}` | {' | '.join(cells)} |")
         reasons |= {reason: "" for reason in why if reason is not None}
-    head = [f"| rung | {' | '.join(networks)} |", f"|---{'|:-:' * len(networks)}|"]
+    head = [f"| strategy | {' | '.join(networks)} |", f"|---{'|:-:' * len(networks)}|"]
     return "\n".join([*head, *rows, "", "What is declined, and why:", "", *(f"- {one}" for one in reasons)])
 
 
