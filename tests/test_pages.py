@@ -1,5 +1,6 @@
 """What README and docs/ show is so: commands can be typed, code runs, tables are those of results/reference."""
 
+import itertools
 import re
 import shlex
 import tomllib
@@ -313,6 +314,23 @@ def test_every_file_that_a_page_links_to_is_there(page):
     for target in re.findall(r"\]\(([^)#\s]+)", PAGES[page]):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def prose(page):
+    """The lines of a page outside of its code blocks."""
+    return re.sub(r"(?ms)^```.*?^```$", "", PAGES[page]).splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_screen_reader_is_told_every_picture_heading_and_column(page):
+    assert not re.findall(r"!\[\s*\]\(|<img(?![^>]*alt=)", PAGES[page])
+    levels = [len(mark[1]) for line in prose(page) if (mark := re.match(r"(#+) ", line))]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+    lines = prose(page)
+    heads = [lines[k - 1] for k, line in enumerate(lines) if re.fullmatch(r"\|[ :|-]+\|", line)]
+    assert [head for head in heads if re.search(r"\|\s*\|", head)] == []
 
 
 # The site -------------------------------------------------------------------------------------------------
