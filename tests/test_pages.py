@@ -13,12 +13,12 @@ import typer
 import update_pages
 from command import backprop as run_backprop
 from pages import PAGES, ROOT, blocks, commands
+from planted.functions import comparison
+from planted.functions.cases import CASES
 
 import backprop
 from backprop import layers, losses, small_products
 from backprop.bench import budget, selftest, statistics, turns
-from backprop.bench.check import comparison
-from backprop.bench.check.cases import CASES
 from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
@@ -189,6 +189,7 @@ def without_measures(text):
     return re.sub(r"[ |+-]+", " ", text)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "<!-- output" in text])
 def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two versions of one file, within a second

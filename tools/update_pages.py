@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from headline import headline_table
+from targets import beside_libraries, summary_rows, targets
 
 import backprop.bench
 from backprop.bench.comparison import compare_runs
@@ -36,10 +38,8 @@ from backprop.bench.report.accuracy import curves
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
 from backprop.bench.report.frame import load_run, tuples
-from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table, summary
 from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
-from backprop.bench.report.targets import beside_libraries, summary_rows, targets
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point

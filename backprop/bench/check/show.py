@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
@@ -85,7 +86,7 @@ def _tensors(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
         for each in tensors
     ]
     styles = [None if each["verdict"] == "right" else _STYLES[each["verdict"]] for each in tensors]
-    columns = Columns(("error", "rounding allows"), first=("tensor", "verdict", "error", "rounding allows"))
+    columns = Columns(first=("tensor", "verdict", "error", "rounding allows"))
     print_tables(console, [Table("", rows, styles)], columns)
 
 
@@ -99,7 +100,7 @@ def _worst(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
         for each in tensors
         for entry in each["worst"][:3]
     ]
-    print_tables(console, [Table("The worst entries", rows)], Columns(("got", "expected")))
+    print_tables(console, [Table("The worst entries", rows)], Columns())
 
 
 def _number(value: float | None) -> str:
@@ -145,7 +146,7 @@ def _costs(console: Console, answers: Answers) -> None:
         }
         for row in answers.costs
     ]
-    columns = Columns(("time", "÷ short form", "peak memory"), prose=("reason",))
+    columns = Columns(prose=("reason",))
     print_tables(console, [Table("What it costs", rows)], columns)
 
 
@@ -166,15 +167,13 @@ def show_kinds(as_json: bool) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
         return
-    rows = [
-        {
-            "kind": kind.name,
-            "what it is": kind.summary,
-            "its signature": kind.signature,
-            "what to do": kind.fix,
-            "example": kind.example,
-        }
-        for kind in KINDS.values()
-    ]
-    columns = Columns(prose=("what it is", "its signature", "what to do", "example"))
-    print_tables(make_console(), [Table("Kinds of mistakes", rows)], columns)
+    console = make_console()
+    for kind in KINDS.values():
+        console.print(kind.name, style="bold")
+        for header, text in (
+            ("what it is", kind.summary),
+            ("its signature", kind.signature),
+            ("what to do", kind.fix),
+            ("example", kind.example),
+        ):
+            console.print(Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -26,10 +26,6 @@ from backprop.bench.commands.options import (
     finish_run,
 )
 from backprop.errors import RecordError
-
-if TYPE_CHECKING:
-    from backprop.bench.results import Results
-
 
 EXAMPLES = """
   backprop run --suite quick                     a short suite
@@ -164,11 +160,7 @@ def run(
     with working("writing the reports"):
         written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
-    try:
-        finish_run(instrument.results, as_json, written, interrupted, notes, again)
-    finally:  # it may exit with a code; the bounds of the maintainers stand below everything that users ask for
-        if not (as_json or predict):
-            print_targets_of(instrument.results)
+    finish_run(instrument.results, as_json, written, interrupted, notes, again)
 
 
 def _going_on(arguments: list[str], folder: Path) -> str:
@@ -191,12 +183,3 @@ def measure_curves(folder: Path) -> bool:
             return True
         write_accuracy(folder / "accuracy", accuracy_frame(rows))
     return False
-
-
-def print_targets_of(results: Results) -> None:
-    """Print the maintainers' targets; nothing where the run does not measure what they are about."""
-    from backprop.bench.console import make_console, print_targets
-    from backprop.bench.report.frame import to_frame
-    from backprop.bench.report.targets import maintainers_targets, target_rows
-
-    print_targets(make_console(), target_rows(maintainers_targets(to_frame(results.records))))

@@ -74,7 +74,7 @@ def selftest(
     from backprop.bench.folders import check_folder
     from backprop.bench.machine import cpu_name
     from backprop.bench.places.conditions import Conditions
-    from backprop.bench.progress import Pace, Progress
+    from backprop.bench.progress import Progress
     from backprop.bench.selftest import (
         SelfTest,
         gain,
@@ -122,7 +122,7 @@ def selftest(
     rng, steps = np.random.default_rng(), steps_of(schedule)
     # As many runs as fit into the seconds: how many these are is not known, but the seconds are.
     missing = None if runs is None else max(runs - len(result.trials), 0)
-    progress = Progress(Pace(1.0, seconds) if missing is None else Pace(missing * steps), "starting")
+    progress = Progress("starting", *((1.0, seconds) if missing is None else (missing * steps,)))
     taken = 0
 
     def alive() -> None:
@@ -178,7 +178,7 @@ def selftest(
         lines = rows(result)
         title = f"{chosen.id}, {schedule.starts} starts of {schedule.turns} turns, {len(result.trials)} runs"
         found, called = list(lines[0])[2:4]
-        columns = Columns(numbers=list(lines[0])[1:], first=("planted", called, found))
+        columns = Columns(first=("planted", called, found))
         print_tables(console, [Table(title, lines)], columns)
         console.print(gain(result))
         console.print(

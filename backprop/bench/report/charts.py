@@ -7,7 +7,6 @@ passes both on to the browser; `pictures` puts rows and colours in their place.
 from __future__ import annotations
 
 import functools
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +32,6 @@ _SHAPES = (  # \ufe0e asks for a character of text, where a phone would show a p
     ("triangle-right", "▶\ufe0e"),
     ("triangle-left", "◀\ufe0e"),
 )
-_PAIRS = _COLOURS * len(_SHAPES)
 
 
 @dataclass(frozen=True)
@@ -48,18 +46,11 @@ class Look:
 def looks(names: Iterable[str]) -> dict[str, Look]:
     """The look of every name; no two of up to 56 names share both colour and shape.
 
-    A strategy or peer of this package has the same look in every chart. Any other name has the look that its checksum
-    chooses, or the next one that is free.
+    A strategy or peer of this package has the same look in every chart; other names have those that follow.
     """
-    wanted = list(dict.fromkeys(names))
-    places, taken = {}, set(_own_places().values())
-    for name in sorted(wanted):
-        place = _own_places().get(name)
-        if place is None:
-            first = zlib.crc32(name.encode())
-            place = next((k for k in range(first, first + _PAIRS) if k % _PAIRS not in taken), first) % _PAIRS
-            taken.add(place)
-        places[name] = place
+    wanted, own = list(dict.fromkeys(names)), _own_places()
+    others = [name for name in wanted if name not in own]
+    places = own | {name: len(own) + k for k, name in enumerate(others)}
     return {name: _look(places[name]) for name in wanted}
 
 

@@ -16,7 +16,7 @@ from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.ranking import by_scenario
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
-from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
+from backprop.bench.table import TEXT_COLUMNS
 
 # The report of a run ------------------------------------------------------------------------------------
 
@@ -50,8 +50,6 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(cells)]
     sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
-    if found := maintainers_targets(loaded.frame):
-        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -189,7 +187,7 @@ def markdown_table(rows: Iterable[Mapping[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in tables.TEXT_COLUMNS else "--:" for header in headers]
+    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 

@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 Row = dict[str, str]
 """A row of plain text, by header."""
 
-TEXT_COLUMNS = {
-    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
-    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class", "verdict", "there",
-}  # fmt: skip
-"""Headers of columns of text, which are set to the left; all others hold numbers."""
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -188,15 +182,6 @@ def floor_rows(cells: Iterable[Any]) -> list[Row]:
         }
         for cell in known.values()
     ]
-
-
-def by_first(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """The rows by the value of their first column, and without it; each value in the order of its first row."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        (_, first), *others = row.items()
-        groups.setdefault(first, []).append(dict(others))
-    return list(groups.items())
 
 
 def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:

@@ -1,18 +1,10 @@
 """Targets: ratios turn by turn, against the fastest of the others, and what may be said of them."""
 
-from pathlib import Path
-
 import pytest
 from rows import left_out, record
+from targets import beside_libraries, summary_rows, target_rows, targets
 
-from backprop.bench.report.frame import load_frame, to_frame
-from backprop.bench.report.targets import (
-    beside_libraries,
-    maintainers_targets,
-    summary_rows,
-    target_rows,
-    targets,
-)
+from backprop.bench.report.frame import to_frame
 
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
 
@@ -198,38 +190,3 @@ def test_the_summary_counts_what_is_reached_and_gives_the_mean_a_row_of_its_own(
     assert (libraries["seen"], libraries["reached"]) == ("0.4 to 0.97", "1 of 2")
     assert (mean["must"], mean["reached"]) == ("≤ 0.68", "1 of 1")
     assert (products["seen"], products["reached"]) == ("0.9", "2 of 2")
-
-
-PEERS = [
-    cell(name, time)
-    for name, time in {
-        "short-form": 1e-3,
-        "torch-grad": 2e-3,
-        "batched-jacobian": 3e-2,
-        "torch-jacrev": 6e-2,
-        "forward-mode": 1e-1,
-        "jax-jacfwd": 2e-1,
-    }.items()
-]
-
-
-def test_the_bounds_of_the_maintainers_are_shown_of_a_run_that_measures_every_kind_of_library():
-    assert maintainers_targets(to_frame(PEERS)) == found(*PEERS)
-
-
-@pytest.mark.parametrize("left", ["torch-grad", "torch-jacrev", "jax-jacfwd", "torch, jax"])
-def test_a_run_without_one_kind_of_library_shows_no_bounds(left):
-    rows = [one for one in PEERS if not one.strategy.startswith(tuple(left.split(", ")))]
-    assert found(*rows)
-    assert maintainers_targets(to_frame(rows)) == []
-
-
-def test_a_run_of_another_network_shows_no_bounds_because_it_has_none():
-    rows = [cell(one.strategy, one.time_median_s, network="9-7-4 relu", parameters=102) for one in PEERS]
-    assert maintainers_targets(to_frame(rows)) == []
-
-
-def test_of_the_reference_runs_the_one_of_the_suite_peers_alone_shows_the_bounds():
-    reference = Path(__file__).parents[3] / "results" / "reference"
-    shown = [name for name in (".", "peers", "scaling") if maintainers_targets(load_frame(reference / name))]
-    assert shown == ["peers"]

@@ -1,4 +1,4 @@
-"""Where the time of one call of the short form goes:   python -m backprop.bench.parts --batch 32 --batch 128
+"""Where the time of one call of the short form goes:   python tools/parts.py --batch 32 --batch 128
 
 Every function of NumPy that the layers and the loss call is timed, with the operations and the bytes of its arrays,
 each array once. What a layer does beside them is a row of its own: indexing, such as putting rows into dL/dW, and the
@@ -135,9 +135,7 @@ def _numpy_watched(stopwatch: Stopwatch) -> Iterator[None]:
     modules = [
         module
         for name, module in sys.modules.items()
-        if name.startswith("backprop.")
-        and getattr(module, "np", None) is np
-        and module is not sys.modules[__name__]
+        if name.startswith("backprop.") and getattr(module, "np", None) is np
     ]
     for module in modules:
         vars(module)["np"] = _Watched(np, replace)

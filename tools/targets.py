@@ -1,11 +1,15 @@
-"""How fast each strategy should be: the short form against libraries and against its own products, and so on.
+"""How fast each strategy should be: the maintainers' bounds.     python tools/targets.py results/reference/peers
 
-Targets are formed from the cells of a run; a cell that was not measured gives no row. Every ratio and its
-95% interval are formed by `backprop.bench.statistics`.
+Targets are formed from the cells of a run, turn by turn; a cell that was not measured gives no row. Bounds are what a
+strategy must reach, on one thread where nothing else is said, and what it aims at. Four fifths of the digits' pixels
+are zero: short-form leaves them out, while libraries and short-form-dense multiply them. The bytes of a Jacobian are
+those of its whole array, each counted once; batched-jacobian does not write the zeros of a digit, and can therefore
+reach more than 1.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,19 +17,12 @@ from typing import Any
 
 import pandas as pd
 
+import backprop.bench
 from backprop.bench.report import units
 from backprop.bench.report.frame import tuples
+from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import by_scenario
 from backprop.bench.statistics import Estimate, LogMean, combined, ratio_of
-
-TARGETS_NOTE = (
-    "The maintainers' bounds: what each strategy must reach, on one thread where nothing else is said, and what it "
-    "aims at. Four fifths of the digits' pixels are zero. short-form leaves them out, while libraries and "
-    "short-form-dense multiply them: of dense inputs you will see the figures of short-form-dense. Every figure is "
-    "formed turn by turn from the cells of this run. The last column says which bound is met: `aim`, `reached` (the "
-    "one that it must reach) or `missed`. The bytes of a Jacobian are those of its whole array, each counted once. "
-    "batched-jacobian does not write the zeros of a digit, and can therefore reach more than 1."
-)
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,6 @@ def targets(frame: pd.DataFrame) -> list[Target]:
     found += [target for group in _groups(frame) for target in _local_differences(group)]
     order = list(dict.fromkeys(target.work for target in found))
     return sorted(found, key=lambda target: order.index(target.work))
-
-
-def maintainers_targets(frame: pd.DataFrame) -> list[Target]:
-    """The targets of a run with a bound for all works of the suite `peers`, or of `layers`; else none."""
-    found = targets(frame)
-    bound = {target.work for target in found if target.must is not None}
-    return found if any(bound.issuperset(works) for works in (_AGAINST_LIBRARIES, _OF_LAYERS)) else []
 
 
 def target_rows(found: Sequence[Target]) -> list[dict[str, str]]:
@@ -257,10 +247,8 @@ _DENSE_THREADS_WORK = "short-form-dense ÷ the fastest library, two threads"
 _JACOBIANS = ("torch-jacrev", "jax-jacrev")
 _JACOBIAN_WORK = "batched-jacobian ÷ the faster jacrev"
 _FORWARD_WORK = "forward-mode ÷ jax.jacfwd"
-_AGAINST_LIBRARIES = (_GRADIENT_WORK, _JACOBIAN_WORK, _FORWARD_WORK)
 _NETWORK_WORK = "networks of layers: short-form ÷ the faster of PyTorch and JAX"
 _CLOSED_FORM_WORK = "networks of layers: short-form ÷ layerwise-vjp"
-_OF_LAYERS = (_NETWORK_WORK, _CLOSED_FORM_WORK)
 _RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
     partial(_libraries, "short-form", _GRADIENTS, _GRADIENT_WORK, 0.95, 0.80),
     partial(_libraries, "short-form-dense", _GRADIENTS, _DENSE_WORK, None, None),
@@ -304,3 +292,7 @@ def _geometric_means(found: Sequence[Target]) -> Iterator[Target]:
             mean = combined([1 / len(cells)] * len(cells), cells)
             name = f"geometric mean of {len(cells)} cells"
             yield Target(work, name, mean.estimate, must, aim, is_mean=True, mean=mean)
+
+
+if __name__ == "__main__":
+    print(markdown_table(target_rows(targets(backprop.bench.load(sys.argv[1])))))
