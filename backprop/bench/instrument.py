@@ -129,9 +129,11 @@ class Instrument:
             )
         for name, value in ours.items():
             if theirs.get(name) != value:
+                apart = f"{name} {theirs.get(name)!r} and this one {value!r}"
+                if isinstance(value, list):
+                    apart = f"other {name} than this one"
                 raise RecordError(
-                    f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
-                    "expected the same settings to go on."
+                    f"The run in {str(self.folder)!r} has {apart}; expected the same settings to go on."
                 )
         self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
@@ -142,16 +144,3 @@ def _holds_something_else(folder: Path) -> bool:
     return folder.exists() and (
         not folder.is_dir() or any(path.name not in (".lock", NAME) for path in folder.iterdir())
     )
-
-
-def _difference(name: str, theirs: Any, ours: Any) -> str:
-    """Where two settings differ; of two lists, the first entry that only one of them has."""
-    if isinstance(theirs, list) and isinstance(ours, list):
-        for entry in theirs:
-            if entry not in ours:
-                return f"{entry!r} among its {name} and this one has not"
-        for entry in ours:
-            if entry not in theirs:
-                return f"not {entry!r} among its {name} and this one has"
-        return f"its {name} in another order"
-    return f"{name} {theirs!r} and this one {ours!r}"

@@ -16,9 +16,10 @@ from backprop.bench.record import Agreement
 from backprop.bench.report import units
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.frame import tuples
+from backprop.bench.report.machines import median
 from backprop.bench.report.ranking import is_predicted, ran
 from backprop.bench.report.scaling import Exponent, Shape, families, shaped
-from backprop.bench.report.tables import matrices, median
+from backprop.bench.report.tables import matrices
 
 Json = dict[str, Any]
 _SMALLEST = 1e-17
