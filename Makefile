@@ -13,7 +13,7 @@ bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
 # The quick tier; `make test TIER=` runs all tests.
-TIER = not processes
+TIER = not processes and not sweep
 test: $(VENV)/installed-report+test
 	$(BIN)/pytest -n auto --dist worksteal -m "$(TIER)"
 
@@ -61,7 +61,7 @@ lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/backprop --help > /dev/null
 	$(LOWEST)/bin/backprop predict > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
-	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes" $(TESTS)
+	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes and not sweep" $(TESTS)
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:

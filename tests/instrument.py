@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from command import BACKPROP, environment, without_notes
+from processes import marked
 
 TINY = """\
 networks = ["4-3-2", "9-4-2"]
@@ -60,15 +60,7 @@ class Instrument:
 
     def processes(self):
         """What this instrument has started and is still there, zombies left out."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                marked = process.environ().get("BACKPROP_TEST") == self.mark
-                if marked and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return marked(self.mark)
 
     def wait_until(self, condition, running=None):
         """Wait until the condition holds; fails where it does not, or the process ends before."""

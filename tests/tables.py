@@ -253,6 +253,12 @@ def oracle(network, params, batch):
     return float(value), gradient
 
 
+@functools.cache
+def truth(scenario, dtype):
+    """The loss and the gradient (p,) of a scenario's sample by the oracle, found once."""
+    return oracle(SCENARIOS[scenario].network, *SCENARIOS[scenario].sample(dtype))
+
+
 def relative_error(gradient, expected, keep=slice(None)):
     """‖g - g*‖ / ‖g*‖, the difference over the elements `keep` alone."""
     difference = gradient.astype(float)[keep] - expected[keep]

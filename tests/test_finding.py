@@ -23,17 +23,11 @@ class Halved(Loss):
     temporaries = 2
     whole = MeanSquaredError()
 
-    def after(self, layer):
-        return None
-
     def sample_values(self, y, labels):
         return self.whole.sample_values(y, labels) / 2
 
     def gradient(self, y, labels):
         return self.whole.gradient(y, labels) / 2
-
-    def value_and_gradient(self, y, labels, *, out=None):
-        return self.value(y, labels), self.gradient(y, labels)
 """
 
 

@@ -182,6 +182,7 @@ def without_measures(text):
     return re.sub(r"[ |+-]+", " ", text)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "<!-- output" in text])
 def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two versions of one file, within a second

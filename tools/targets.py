@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -185,6 +185,23 @@ def _libraries(
         yield _target(work, own, ratio, must, aim, everywhere=everywhere, bound_threads=threads)
 
 
+def _layers(
+    networks: Sequence[str],
+    libraries: Sequence[str],
+    work: str,
+    must: float,
+    aim: float,
+    group: Group,
+) -> Iterator[Target]:
+    """The short form of one of these known networks ÷ the fastest of the others."""
+    cell = next(iter(group.values()))
+    known, _, batch = str(cell.scenario).rpartition("-")
+    if known in networks:
+        name = f"{known}, batch {batch}, {cell.dtype}"
+        for target in _libraries("short-form", libraries, work, must, aim, group, everywhere=True):
+            yield replace(target, cell=name)
+
+
 def _products(group: Group) -> Iterator[Target]:
     cell = group.get("short-form")
     if cell is not None and pd.notna(cell.ratio_to_products) and "784-512-10" in str(cell.network):
@@ -230,6 +247,8 @@ _DENSE_THREADS_WORK = "short-form-dense ÷ the fastest library, two threads"
 _JACOBIANS = ("torch-jacrev", "jax-jacrev")
 _JACOBIAN_WORK = "batched-jacobian ÷ the faster jacrev"
 _FORWARD_WORK = "forward-mode ÷ jax.jacfwd"
+_NETWORK_WORK = "networks of layers: short-form ÷ the faster of PyTorch and JAX"
+_CLOSED_FORM_WORK = "networks of layers: short-form ÷ layerwise-vjp"
 _RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
     partial(_libraries, "short-form", _GRADIENTS, _GRADIENT_WORK, 0.95, 0.80),
     partial(_libraries, "short-form-dense", _GRADIENTS, _DENSE_WORK, None, None),
@@ -242,6 +261,15 @@ _RULES: tuple[Callable[[Group], Iterator[Target]], ...] = (
     _bandwidth,
     partial(_libraries, "forward-mode", ("jax-jacfwd",), _FORWARD_WORK, 1.0, 0.5, everywhere=True),
     _sparse,
+    partial(_layers, ("lenet", "resmlp-ln", "mlp-bn"), _GRADIENTS[:3], _NETWORK_WORK, 2.0, 1.0),
+    partial(
+        _layers,
+        ("mlp-bn", "resmlp-ln", "patches-attention", "rows-lstm"),
+        ("layerwise-vjp",),
+        _CLOSED_FORM_WORK,
+        1.0,
+        0.6,
+    ),
 )
 
 

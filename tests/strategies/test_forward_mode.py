@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from tables import DTYPES, SCENARIOS, oracle, relative_error, run
+from over import over
+from tables import DTYPES, SCENARIOS, oracle, relative_error, run, truth
 
 from backprop import Batch, Network
 from backprop.layers import GELU, Layer, Linear, ReLU, Softmax, Tanh
@@ -17,14 +18,13 @@ DONE = [
 ]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("block_bytes", [1, 500, 1 << 14])
-@pytest.mark.parametrize("scenario", DONE)
+@over(scenario=DONE, dtype=DTYPES)
 def test_the_size_of_a_block_changes_nothing(scenario, block_bytes, dtype, monkeypatch):
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
     monkeypatch.setattr(forward_mode, "_BLOCK_BYTES", block_bytes)
     gradient = run(ForwardMode(), network, params, batch).gradient.vector
-    error = relative_error(gradient, oracle(network, params, batch)[1])
+    error = relative_error(gradient, truth(scenario, dtype)[1])
     assert error <= ForwardMode().accuracy.tolerance(network, np.dtype(dtype))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
 
 from backprop import Batch, Network
@@ -33,7 +34,7 @@ SUPPORTED = [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scenario", SUPPORTED)
+@over(scenario=SUPPORTED)
 def test_both_are_the_same_quotients_up_to_rounding_even_with_a_large_step(scenario, dtype):
     """With a step of 1/16 truncation is large, and pre-activations go through kinks: in both alike."""
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)

@@ -136,7 +136,8 @@ def check(
 
     A script or notebook needs no function: its top level computes a loss, and dx, d_x or grad_x for any variable x.
     Each is compared with the truth, and the wrong lines are named. It runs in a copy of its folder; --loss names the
-    variable of the loss, by default loss; of the other options --timeout, --memory-limit and --threads apply.
+    variable of the loss, by default loss; of the other options --trace, --timeout, --memory-limit and --threads
+    apply.
     """
     if kinds:
         from backprop.bench.check.show import show_kinds
@@ -165,7 +166,7 @@ def check(
     )
     if target is not None and not template and target.endswith((".py", ".ipynb")):
         name = "loss" if loss == "cross-entropy" else loss
-        _check_script(target, name, timeout_s, memory_bytes, chosen)
+        _check_script(target, name, timeout_s, memory_bytes, chosen, trace)
         return
     job = Job(
         target or "",
@@ -219,7 +220,9 @@ def check(
         raise typer.Exit(code)
 
 
-def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str) -> None:
+def _check_script(
+    target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str, trace: bool
+) -> None:
     """Check the gradients that the top level of a script or notebook computes."""
     from backprop.bench.check.show import show_script
     from backprop.bench.progress import working
@@ -228,7 +231,7 @@ def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float,
 
     try:
         with working(f"checking {target}"):
-            check = check_script(target, loss, timeout_s=timeout_s, memory_bytes=memory_bytes)
+            check = check_script(target, loss, trace=trace, timeout_s=timeout_s, memory_bytes=memory_bytes)
     except UserError as error:
         print(error.lines, file=sys.stderr)
         raise CheckError(str(error)) from None

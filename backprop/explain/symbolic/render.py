@@ -56,7 +56,7 @@ def _formula(left: Derivative | str, right: Any, width: int | None) -> str:
 
 def _fitting(left: str, right: Any, room: int | None) -> list[str]:
     """The lines of `left = right`, none longer than `room` where that can be."""
-    lines = drawn(sympy.Eq(sympy.Symbol(left), right, evaluate=False))
+    lines = drawn(right, left)
     if room is None or max(map(len, lines)) <= room:
         return lines
     if isinstance(right, sympy.MatMul):
@@ -85,7 +85,7 @@ def _columns(left: str, matrix: Any, room: int) -> Iterator[list[str]]:
         for end in range(matrix.cols, start, -1):
             several = end > start + 1
             heading = f"{left}, columns {start} to {end - 1}" if several else f"{left}, column {start}"
-            lines = drawn(sympy.Eq(sympy.Symbol(heading), matrix[:, start:end], evaluate=False))
+            lines = drawn(matrix[:, start:end], heading)
             if max(map(len, lines)) <= room:
                 break
         yield lines

@@ -6,13 +6,12 @@ Where the process of the user's code is not what a test is about, this process p
 import json
 import re
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from command import backprop, finish, start
+from examples import EXAMPLES, MISTAKES, RIGHT
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
 FOUND = {
@@ -47,7 +46,7 @@ def parsed(done):
 
 
 def test_every_example_is_here():
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(FOUND)
+    assert {"right", *MISTAKES} == set(FOUND)
 
 
 @pytest.mark.parametrize("name", FOUND)
@@ -115,7 +114,7 @@ def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_pre
 
 @pytest.mark.parametrize("name", ["W1", "W2"])
 def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(here, without_costs, name, tmp_path):
-    text = (EXAMPLES / "right.py").read_text(encoding="utf-8").replace("def gradient(", "def right(")
+    text = RIGHT.replace("def gradient(", "def right(")
     turned = (
         f"    loss, g = right(params, inputs, labels)\n    return loss, {{**g, {name!r}: g[{name!r}].T}}\n"
     )
@@ -267,13 +266,13 @@ def test_a_module_beside_the_user_is_found_and_may_import_its_neighbour(tmp_path
     package = tmp_path / "mine"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "other.py").write_text((EXAMPLES / "right.py").read_text(encoding="utf-8"), encoding="utf-8")
+    (package / "other.py").write_text(RIGHT, encoding="utf-8")
     (package / "one.py").write_text("from mine.other import gradient\n")
     assert backprop("check", "mine.one:gradient", *SMALL, cwd=tmp_path).code == 0
 
 
 def test_what_the_users_code_prints_is_shown_once_and_apart(tmp_path):
-    text = (EXAMPLES / "right.py").read_text(encoding="utf-8")
+    text = RIGHT
     chatty = text.replace(
         "    n = len(inputs)",
         '    n = len(inputs)\n    print("{}", n)\n    import os; os.write(1, b"raw\\n")',
@@ -306,7 +305,7 @@ def test_what_reads_from_the_terminal_gets_nothing(tmp_path):
 
 
 def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_path):
-    text = (EXAMPLES / "right.py").read_text(encoding="utf-8")
+    text = RIGHT
     slow = text.replace(
         "    n = len(inputs)",
         "    n = len(inputs)\n    CALLS.append(1)\n    if len(CALLS) > 4:\n        time.sleep(60)",
@@ -318,7 +317,7 @@ def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_pa
 
 
 def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path):
-    text = (EXAMPLES / "right.py").read_text(encoding="utf-8")
+    text = RIGHT
     failing = text.replace(
         "    n = len(inputs)", "    n = len(inputs)\n    CALLS.append(1)\n    assert len(CALLS) < 6"
     )

@@ -64,6 +64,18 @@ def test_two_threads_have_bounds_of_their_own_and_more_have_none(threads, bounds
     assert f"{threads} threads" in target.cell
 
 
+@pytest.mark.parametrize(
+    ("scenario", "bounds"),
+    [("lenet-32", [2.0]), ("resmlp-ln-128", [2.0, 1.0]), ("rows-lstm-32", [1.0]), ("mnist-32", [])],
+)
+def test_known_networks_of_layers_have_bounds_against_libraries_and_against_the_graph(scenario, bounds):
+    where = {"scenario": scenario, "network": "1x28x28 conv5x6 relu 10, cross-entropy"}
+    names = ("short-form", "layerwise-vjp", "torch-grad", "jax-grad")
+    of_layers = [t for t in found(*(cell(name, 1e-3, **where) for name in names)) if "layers" in t.work]
+    assert [target.must for target in of_layers] == bounds
+    assert all(scenario.rpartition("-")[0] in target.cell for target in of_layers)
+
+
 def test_the_form_by_hand_is_no_automatic_library_and_stands_beside_them():
     cells = (cell("short-form", 1e-3), cell("torch-short-form", 0.9e-3), cell("torch-compile", 2e-3))
     assert only("the fastest", *cells).verdict == "aim"

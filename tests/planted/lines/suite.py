@@ -7,6 +7,7 @@ named are, how many planted lines are named, calls and times. Slips are planted 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.util
 import itertools
 import statistics
@@ -88,10 +89,12 @@ def arguments(module, dtype: str, seed: int = 0):
             return {key: cast(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(map(cast, value))
+        if dataclasses.is_dataclass(value):
+            return type(value)(**cast(vars(value)))
         if hasattr(value, "detach"):
             import torch
 
-            return value.to(getattr(torch, dtype))
+            return value.to(getattr(torch, dtype)) if value.is_floating_point() else value
         return value.astype(dtype) if value.dtype.kind == "f" else value
 
     point, data = module.example(np.random.default_rng(seed))
