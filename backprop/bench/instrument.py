@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from backprop.bench.folders import lead_to
 from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from backprop.bench.libraries import write_constraints
 from backprop.bench.places.place import Place
-from backprop.bench.record import FORMAT, Description
+from backprop.bench.record import Description
 from backprop.bench.results import Results
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
@@ -104,14 +103,11 @@ class Instrument:
         }
 
     def _description(self) -> Description:
-        return Description(
-            format=FORMAT,
-            command=shlex.join(self.command),
-            data=self.dataset.name,
-            reference=REFERENCE,
-            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            memory_budget_bytes=self.budget.memory_bytes,
-            time_budget_s=self.budget.time_s,
+        return Description.now(
+            shlex.join(self.command),
+            self.dataset.name,
+            REFERENCE,
+            self.budget,
             settings=self._settings(),
             **self.place.description(self.suite),
         )
