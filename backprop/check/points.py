@@ -204,7 +204,6 @@ class Structure:
 
 def structure_of(
     point: Any,
-    name: str = "x",
     *,
     moved: Collection[str] = (),
     fixed: Callable[[str, Any], bool] | None = None,
@@ -213,15 +212,15 @@ def structure_of(
 ) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
-    strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
-    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes
-    through untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
+    A point that is a single array is called x, and `root` is what the names of its parts begin with. None, strings,
+    truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers called
+    `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes through
+    untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
     """
-    ends = {path or name: value for path, value in ends_of(point, root)}
+    ends = {path or "x": value for path, value in ends_of(point, root)}
     if len(ends) < sum(1 for _ in ends_of(point)):
         paths = [path for path, _ in ends_of(point, root)]
         twice = next(path for path in paths if paths.count(path) > 1)
@@ -239,7 +238,7 @@ def structure_of(
             ways = [join(path, key, parts.named) for key in parts.keys]
             children = tuple(tree(part, way) for part, way in zip(parts.values, ways, strict=True))
             return parts._replace(values=children)
-        path = path or name
+        path = path or "x"
         stays = kinds[path] == "constant" or (kinds[path] == "whole" and has_floating and path not in moved)
         if stays:
             return Constant(path, value)
