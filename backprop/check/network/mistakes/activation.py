@@ -92,10 +92,10 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
 
 
 def other_slopes(run: Run, j: int, activation: Elementwise) -> Iterator[tuple[str, Array, str]]:
-    """Slopes that stand for f'(z) of layer j by mistake, no two of them alike."""
+    """Slopes that stand for f'(z) of layer j by mistake, finite and no two of them alike."""
     seen = [run.slope(j)]
     for kind, slope, text in _slopes(run, j, activation):
-        if not any(is_same_slope(each, slope) for each in seen):
+        if np.all(np.isfinite(slope)) and not any(is_same_slope(each, slope) for each in seen):
             seen.append(slope)
             yield kind, slope, text
 
