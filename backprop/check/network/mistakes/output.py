@@ -189,12 +189,13 @@ def _with_epsilon(
 ) -> Iterator[State]:
     """δ with the ε for which xᵀ δ is nearest to what was got, by Gauss and Newton. delta_of: ε to δ and ∂δ/∂ε."""
     epsilon = 0.0
-    for _ in range(_NEWTON):
-        delta, slope = delta_of(epsilon)
-        step = fit_line(x.T @ delta, x.T @ slope, got)
-        if step is None or abs(step) <= _CONVERGED * epsilon:
-            break
-        epsilon = max(epsilon + step, 0.0)
+    with np.errstate(all="ignore"):  # a probability may be 0
+        for _ in range(_NEWTON):
+            delta, slope = delta_of(epsilon)
+            step = fit_line(x.T @ delta, x.T @ slope, got)
+            if step is None or abs(step) <= _CONVERGED * epsilon:
+                break
+            epsilon = max(epsilon + step, 0.0)
     if 0 < epsilon < _LARGEST_EPSILON:
         text = f"the gradient {text}, ε = {epsilon:.3g}{words}"
         yield right.wrong(_KIND, text, delta_of(epsilon)[0], fitted=True)
