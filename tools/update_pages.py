@@ -59,6 +59,18 @@ def table(rows: Iterable[dict[str, str]]) -> str:
     return markdown_table(rows).replace("| --:", "| :--", 1)
 
 
+FEW = ("short-form", "layerwise-vjp", "batched-jacobian", "full-jacobian", "finite-differences")
+"""The strategies of README's table; all are on the page of figures."""
+
+
+def few(folder: Path) -> str:
+    """Some rows of the headline's table, without the columns that need an explanation."""
+    head, line, *rows = (row.split("|") for row in headline_table(backprop.bench.load(folder)).splitlines())
+    chosen = [row for row in rows if row[1].strip(" `") in FEW]
+    columns = [k for k, name in enumerate(head) if name.strip() not in ("noise floor", "error")]
+    return "\n".join("|".join(row[k] for k in columns) for row in (head, line, *chosen))
+
+
 def answer(folder: Path) -> str:
     """What the dearest exact derivation costs beside the cheapest one, as a run says it."""
     return find_answer(tuples(backprop.bench.load(folder))).sentence
@@ -143,6 +155,7 @@ def epochs(path: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference": lambda folder: headline_table(backprop.bench.load(folder)),
+    "results/reference/results.csv": lambda path: few(path.parent),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
     "results/reference/peers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))

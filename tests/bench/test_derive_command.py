@@ -53,7 +53,7 @@ MISTAKES = {
     "unknown layer": (["relo"], "did you mean 'relu'"),
     "far from any": (["everything"], "softmax-cross-entropy"),
     "format": (["relu", "--format", "pdf"], "format 'pdf'"),
-    "sizes of a layer": (["relu", "--network", "3-4"], "the name was given"),
+    "sizes of a layer": (["relu", "--network", "3-4"], "NAME was given"),
     "no inputs": (["relu", "--size", "0"], "inputs is 0"),
     "no samples": (["--network", "2-2", "--batch", "0"], "samples is 0"),
     "no network": (["--network", "3-x"], "'3-x'"),

@@ -90,7 +90,7 @@ def derive(
         raise OptionError("The network is an option; expected --network 3-4-2 and no name.")
     of_network = {"--activation": activation, "--loss": loss, "--batch": batch}
     _refuse(network is None, of_network, "with --network")
-    _refuse(network is not None, {"the name": what, "--size": size}, "without --network")
+    _refuse(network is not None, {"NAME": what, "--size": size}, "without --network")
     chosen = format_of(format, out, _FORMATS, "text")
     timeout_s = parse_seconds("timeout", timeout)
     check_count("inputs", size)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +89,8 @@ def selftest(
 
     if runs is not None and runs < 1:
         raise BackpropError(f"The runs are {runs}; expected at least one.")
+    if not 0 < seconds < math.inf:
+        raise BackpropError(f"The seconds are {seconds:g}; expected a finite number above zero.")
     if resume and out is None:
         raise BackpropError(
             "--resume is given without --out; expected the folder of the self-test that goes on."

@@ -107,7 +107,9 @@ def _copied(folder: Path, into: Path) -> tuple[Path, str]:
                 elif each.is_file():
                     is_whole = False
     except OSError as error:
-        raise CheckError(f"The folder {shown(str(folder))} cannot be copied: {error}.") from error
+        raise CheckError(
+            f"The folder {shown(str(folder))} cannot be copied: {error}; expected files that can be read."
+        ) from error
     if is_whole and not folders:
         return copy, ""
     return copy, (

@@ -123,7 +123,6 @@ class ScriptCheck:
             if each.because is not None:
                 line = self.lines[each.because]
                 because = _place(line.file, line.line, self.target)
-                because += f": {line.kind}" if line.kind != "unknown" else ""
             yield (*row, because) if self.verdict == "wrong" else row
 
     def _remarks(self) -> Iterator[str]:
@@ -134,8 +133,8 @@ class ScriptCheck:
 
 
 def _place(file: str, line: int, target: str) -> str:
-    """`line 12`, or `code cell 3, line 12`."""
-    cell = file.removeprefix(target).removeprefix(", ")
+    """`line 12`, or `cell 3, line 12`."""
+    cell = file.removeprefix(target).removeprefix(", code ")
     return (f"{cell}, " if cell else "") + (f"line {line}" if line else "?")
 
 

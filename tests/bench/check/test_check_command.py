@@ -243,12 +243,18 @@ MISSING = {
     "no function": (["mine.py:gradent"], "did you mean 'gradient'"),
     "no module": (["no.such.module:gradient"], "There is no module 'no.such.module'"),
     "no colon": (["mine.py"], "such as mine.py:gradient"),
-    "no network": (["mine.py:gradient", "--network", "784"], "The network has 1 sizes"),
+    "no network": (["mine.py:gradient", "--network", "784"], "The network has one size, 784"),
     "no activation": (["mine.py:gradient", "--activation", "rellu"], "did you mean 'relu'"),
     "no dtype": (["mine.py:gradient", "--dtype", "float16"], "The dtype is 'float16'"),
     "no sample": (["mine.py:gradient", "--batch", "0"], "The batch is 0"),
     "no memory": (["mine.py:gradient", "--memory-limit", "much"], "The memory limit is 'much'"),
     "no thread": (["mine.py:gradient", "--threads", "0"], "The thread count is 0"),
+    "a decay that is no number": (
+        ["mine.py:gradient", *SMALL, "--weight-decay", "nan"],
+        "The weight decay is nan; expected a finite number of at least 0.",
+    ),
+    "a notebook that is none": (["junk.ipynb"], "The file 'junk.ipynb' is no notebook"),
+    "a script without a loss": (["mine.py"], "There is no variable loss"),
     "no time": (["mine.py:gradient", "--timeout", "soon"], "The timeout is 'soon'"),
 }
 
@@ -257,6 +263,7 @@ MISSING = {
 def test_a_mistake_on_the_command_line_is_one_sentence(name, tmp_path):
     arguments, said = MISSING[name]
     (tmp_path / "mine.py").write_text("def gradient(params, inputs, labels):\n    return params\n")
+    (tmp_path / "junk.ipynb").write_text("{}")
     done = backprop("check", *arguments, cwd=tmp_path)
     assert said in done.error_sentence
     assert done.code == 2

@@ -80,7 +80,9 @@ def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_p
     because = {each.name: each.because for each in found.variables}
     assert because["logprobs"] is None
     assert [because[name] for name in ("total", "logits", "hpre", "gain", "diff2", "C")] == [0, 0, 1, 1, 2, 2]
-    assert "code cell 5, line 8: constant-factor" in str(found)
+    text = str(dataclasses.replace(found, target="exercise.ipynb"))
+    assert "7.6e-01  cell 5, line 8\n" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 OTHERS = [
