@@ -77,7 +77,11 @@ def run(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the run in the folder --out, or with the newest run."),
+        typer.Option(
+            "--resume",
+            help="Go on with the run in the folder --out, or begin it there; without --out, go on with the newest "
+            "run.",
+        ),
     ] = False,
     fresh: Fresh = False,
     workers: Annotated[

@@ -113,8 +113,10 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
                 break
+    if len(search.wrong) > 1:
+        return [] if alone is None else [alone]
     end = np.inf if alone is None else order[alone.event]
-    pool = [r for r in ranked if name in r.rest and r.factor == 1 and order[r.event] < end]
+    pool = [r for r in ranked if r.factor == 1 and order[r.event] < end]
     together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
     return together or ([alone] if alone is not None else [])
 
@@ -126,7 +128,7 @@ _MOST = 60
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
     error, slack = search.error(name), search.slack((name,))
-    shares = [(r, error - r.rest[name]) for r in pool]
+    shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
         for some in itertools.combinations(shares, size):
@@ -183,7 +185,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         return None
     known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
     is_own = any(k == 1 and is_gradient_of(repair.group.site.stem, g.site.stem) for g, _, k in known)
-    multiple = None if is_own else _multiple(repair, search)
+    is_explained = is_own and any(each.factor == 1 for each in later)
+    multiple = None if is_explained else _multiple(repair, search)
     if multiple is not None:
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
         may_be_later = repair.factor != 1 and is_natural and any(each.factor == 1 for each in later)
