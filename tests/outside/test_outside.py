@@ -13,6 +13,7 @@ import backprop
 
 EVERYBODY = {**STRATEGIES, **PEERS, "checkpointed": Checkpointed()}
 
+
 def cases(name):
     """Every network in both dtypes; for a peer in one dtype each and so in both."""
     dtypes = [(DTYPES[k % 2],) if name in PEERS else DTYPES for k in range(len(NETWORKS))]
