@@ -335,6 +335,7 @@ def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path)
     assert "AssertionError" in found["without_costs"]
 
 
+@pytest.mark.processes
 def test_an_interrupt_ends_the_child_and_the_command(tmp_path):
     import signal
     import sys
