@@ -8,6 +8,7 @@ import sys
 from dataclasses import is_dataclass
 from pathlib import Path
 
+import pytest
 from over import over
 
 import backprop
@@ -24,7 +25,7 @@ every_file = over(path=FILES)
 FLOORS = (
     {"errors", "legend", "blas"},
     {"arrays", "child_process", "finding"},
-    {"batch", "broadcasting", "npy"},
+    {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
     {"losses", "mlp", "notation", "small_products", "outer_products"},
     {"zero_inputs"},
@@ -103,12 +104,14 @@ def test_every_public_name_is_there():
         assert getattr(backprop, name) is not None
 
 
+@pytest.mark.processes
 def test_the_package_alone_loads_no_numpy_so_that_threads_can_be_fixed_first():
     code = "import sys, backprop.errors, backprop.bench; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.processes
 def test_importing_the_library_imports_nothing_heavy():
     names = [name for name in backprop.__all__ if not name.startswith("check_")]
     code = f"import sys; from backprop import {', '.join(names)}"
@@ -156,8 +159,8 @@ def test_no_concrete_method_is_overridden(kind):
             continue
         for name, inherited in vars(base).items():
             is_code = inspect.isfunction(inherited) or isinstance(inherited, (property, classmethod))
-            # In `Layer`, what most layers do not say of themselves has a default; a dataclass writes its __init__.
-            is_optional = base is Layer or (is_dataclass(base) and name.startswith("__"))
+            # In `Layer` and `Loss`, what most do not say has a default; a dataclass writes its __init__.
+            is_optional = base in (Layer, Loss) or (is_dataclass(base) and name.startswith("__"))
             if is_code and not is_optional and not getattr(inherited, "__isabstractmethod__", False):
                 assert name not in vars(kind), f"{kind.__name__} overrides {base.__name__}.{name}"
 

@@ -92,7 +92,7 @@ def layers() -> str:
         f"| `{row['name']}` | `{row['written']}` | {row['formula'].replace('|', '&#124;')} |"
         for row in listing()["layers"]
     ]
-    return "\n".join(["| layer | for example | |", "|---|---|---|", *rows])
+    return "\n".join(["| layer | for example | what it computes |", "|---|---|---|", *rows])
 
 
 def rungs() -> str:
@@ -100,11 +100,11 @@ def rungs() -> str:
     table, said = reasons(), {}
     rows = []
     for name, why in table.items():
-        cells = ["yes" if reason is None else "-" for reason in why.values()]
-        rows.append(f"| `{name}` | {' | '.join(cells)} |")
+        declined = [kind for kind, reason in why.items() if reason is not None]
+        rows.append(f"| `{name}` | {', '.join(declined) or 'takes all of them'} |")
         said |= {reason: "" for reason in why.values() if reason is not None}
-    head = [f"| rung | {' | '.join(SMALL)} |", f"|---{'|:-:' * len(SMALL)}|"]
-    return "\n".join([*head, *rows, "", "What is declined, and why:", "", *(f"- {one}" for one in said)])
+    head = [f"Tried with {', '.join(SMALL)}.", "", "| strategy | declines |", "|---|---|"]
+    return "\n".join([*head, *rows, "", "Why:", "", *(f"- {one}" for one in said)])
 
 
 def reasons() -> dict[str, dict[str, str | None]]:

@@ -14,9 +14,7 @@ from backprop.bench.commands import completion
 from backprop.bench.names import one_name, split_names
 
 if TYPE_CHECKING:
-    from backprop import Strategy
     from backprop.bench.results import Results
-    from backprop.bench.scenarios import Scenario
 
 
 def separated(values: list[str] | None) -> list[str] | None:
@@ -194,7 +192,7 @@ Turns = Annotated[
     typer.Option(
         metavar="N",
         show_default="as the suite says",
-        help="How many turns every process takes after a start.",
+        help="How many turns every process takes after a start. A turn is the 3 ms in which it is measured.",
     ),
 ]
 
@@ -217,8 +215,8 @@ MemoryBudget = Annotated[
     typer.Option(
         metavar="SIZE",
         show_default="half of the free memory",
-        help="The most memory that one cell, a strategy in a scenario, may need, such as 2GB. What needs more is "
-        "predicted instead of measured.",
+        help="The most memory that one strategy may need on one network, such as 2GB. What needs more is predicted "
+        "instead of measured.",
     ),
 ]
 TimeBudget = Annotated[
@@ -226,8 +224,8 @@ TimeBudget = Annotated[
     typer.Option(
         metavar="TIME",
         show_default="60s",
-        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What "
-        "needs more is predicted instead of measured.",
+        help="The most time that one strategy may need on one network, such as 500ms, 60s or 5min. What needs more "
+        "is predicted instead of measured.",
     ),
 ]
 Threads = Annotated[
@@ -245,14 +243,9 @@ Peers = Annotated[
 ]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Replace the files that are there; their names are printed before."),
+    typer.Option("--fresh", help="Replace files that are there, after printing their names."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-
-def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
-    """What the progress bar calls a cell."""
-    return f"{cell[0].name} in {cell[1].id}"
 
 
 def finish_run(
@@ -282,12 +275,11 @@ def finish_run(
         console = make_console()
         if not written and done.agreements:
             print_agreements(console, done.agreements)
-        seen = () if sys.stdout.isatty() else notes  # a terminal has shown them already
-        print_records(console, done.records, seen, "results.csv" if written else "the output of --json")
+        print_records(console, done.records, "results.csv" if written else "the output of --json")
         if done.records:
             console.print(done.verdict())
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
         if written and (older := older_files(written[0].parent, written)):
             console.print(older)
         if written and not pictures.available():

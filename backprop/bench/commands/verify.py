@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +22,6 @@ from backprop.bench.commands.options import (
     SuiteIfGiven,
     Threads,
     TimeBudget,
-    cell_name,
     finish_run,
     network_option,
 )
@@ -66,8 +66,6 @@ def verify(
 
     Exit code 1 means that two of them differ by more than their error models allow.
     """
-    import tempfile
-
     from backprop.bench.threads import fix_threads
 
     cores = fix_threads(threads)  # before NumPy loads
@@ -80,7 +78,7 @@ def verify(
 
     budget = Budget.parse(memory_budget, time_budget)
     chosen = _chosen(suite, network, loss, batch, strategy or [], scenario or [])
-    dataset = load(data)
+    dataset, interrupted = load(data), False
     for one in chosen.scenarios:
         one.check(dataset)
     cells = [
@@ -88,14 +86,13 @@ def verify(
         for one in chosen.scenarios
         for found in select_strategies(chosen.strategies_of(one), peers=peers)
     ]
-    interrupted = False
     with tempfile.TemporaryDirectory() as folder:
         command = shlex.join(["backprop", *sys.argv[1:]])
         verifying = QuickLook(Path(folder), budget, threads, cores, dataset, command)
         with verifying:
             try:
-                for found, one in tracked(cells, "verifying", cell_name):
-                    verifying.verify(found, one)
+                for cell in tracked(cells, "verifying", lambda cell: f"{cell[0].name} in {cell[1].id}"):
+                    verifying.verify(*cell)
             except KeyboardInterrupt:
                 interrupted = True
     finish_run(verifying.results, as_json, [], interrupted)
