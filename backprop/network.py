@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from backprop.arrays import Array, DType, check_dtype
-from backprop.batch import Batch, check_batch
+from backprop.batch import Batch as Batch
+from backprop.batch import check_batch
 from backprop.errors import (
     DtypeError,
     NetworkError,

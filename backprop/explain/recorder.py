@@ -15,7 +15,7 @@ from backprop.explain.observed import Observer, plain
 from backprop.explain.samples import Samples
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
-from backprop.layers import EinsumFactor
+from backprop.layers import EinsumFactor, Layer
 from backprop.losses import Loss
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -146,6 +146,7 @@ class Recorder:
         first, u = factor.through, self.names.inner[call.position].get(entering)
         if first is None or u is None:
             return first, None
+        assert isinstance(call.subject, Layer)  # a loss has no factors
         (letter,) = (one for one, all_of in call.subject.inner.items() if entering in all_of)
         operand = self._local(call, f"through {letter}", "factor", u, first.subscripts, first.operand)
         return first._replace(operand=operand), u
