@@ -134,7 +134,10 @@ def _left_out(found: type) -> list[str]:
         for name, kind in inspect.get_annotations(one).items()
         if str(kind).startswith("ClassVar")
     }
-    return [*sorted(getattr(found, "__abstractmethods__", ())), *(one for one in asked if not hasattr(found, one))]
+    return [
+        *sorted(getattr(found, "__abstractmethods__", ())),
+        *(one for one in asked if not hasattr(found, one)),
+    ]
 
 
 def _load(path: Path) -> ModuleType:

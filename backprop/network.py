@@ -181,7 +181,7 @@ class Network:
         """The same function of the same parameters, in its short form.
 
         The last layer and the loss are replaced by one loss of that layer's inputs, where there is a closed form of
-        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - y. Elsewhere it is
+        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - t. Elsewhere it is
         this network.
         """
         loss = self.loss_function.after(self.layers[-1])

@@ -160,6 +160,14 @@ class Scenario:
         return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
 
 
+def sample(network, n, dtype="float64", seed=0):
+    """Initial parameters and a batch of n samples."""
+    rng = np.random.default_rng(seed)
+    params = network.init(rng, dtype)
+    inputs = rng.standard_normal((n, network.inputs)).astype(dtype)
+    return params, Batch(inputs, rng.integers(0, network.classes, n))
+
+
 OUTSIDE = Path(__file__).parent / "outside" / "layers.py"
 
 MSE = {"loss": "mean-squared-error"}

@@ -169,6 +169,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
+    "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,
     "results/reference/training/targets.json": learning,
@@ -201,11 +202,11 @@ def printed(command: str, folder: Path) -> str:
 
 
 def excerpt(text: str, wanted: str | None) -> str:
-    """The paragraphs that hold the wanted text, all where none is wanted; as a code block."""
+    """The paragraphs that hold the wanted text, each once; all where none is wanted; as a code block."""
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if wanted is not None:
         paragraphs = "\n".join(lines).split("\n\n")
-        lines = "\n\n".join(one for one in paragraphs if wanted in one).splitlines()
+        lines = "\n\n".join(dict.fromkeys(one for one in paragraphs if wanted in one)).splitlines()
     return "\n".join(["```text", *lines, "```"])
 
 

@@ -305,7 +305,7 @@ class ReachedError(Exception):
 
 WORK = {
     "backprop.bench.instrument.Instrument.run",
-    "backprop.bench.commands.places.chosen_place",
+    "backprop.bench.commands.run.chosen_place",
     "backprop.bench.quick_look.QuickLook.verify",
     "backprop.bench.accuracy.experiments",
     "backprop.bench.training.command.run_training",
