@@ -48,8 +48,8 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
     for group in earlier[-_TRIED:]:
         value, event = _solved(group, tensors, search), group.events[0]
         if value is not None:
-            new = {"group": group, "pairs": ((event, event),), "first": 0, "tensors": tensors}
-            return replace(first, **new, factor=1.0, value=value)
+            found = replace(first, group=group, pairs=((event, event),), tensors=tensors)
+            return replace(found, first=0, factor=1.0, value=value)
     return None
 
 
@@ -65,7 +65,8 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     if not truth.program.budget.room(4 * own.size):
         return None
     expected = [truth.entries(name, _EQUATIONS) for name in names]
-    if any(each is None for each in expected):
+    known = [each for each in expected if each is not None]
+    if len(known) < len(names):
         return None
     base = _flat(truth.base.gradient, names)
     columns = []
@@ -74,16 +75,17 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
         if outcome is None or not set(names) <= outcome.gradient.keys():
             return None
         columns.append((_flat(outcome.gradient, names) - base) / rms(own))
-    wanted = np.concatenate(expected) - base  # type: ignore[arg-type]
+    wanted: Array = np.concatenate(known) - base
     delta, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1), wanted, rcond=1e-9)
     rest = wanted - np.stack(columns, axis=1) @ delta
     slack = 10 * truth.rtol * float(np.max(np.abs(wanted))) + truth.noise
     if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
         return None
-    solved = own.reshape(-1) + delta
+    solved: Array = own.reshape(-1) + delta
     if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
         return None
-    return solved.reshape(own.shape)
+    value: Array = solved.reshape(own.shape)
+    return value
 
 
 def _flat(gradient: dict[str, Array], names: list[str]) -> Array:
