@@ -1,6 +1,6 @@
 """The short form written by hand in PyTorch, as an engineer would write it: no graph, in place, buffers reused.
 
-    y = f(x W + b)   forward, each layer over its buffer      δ = (p - y) / n at the end, then (δ Wᵀ) ∘ f'(z)
+    y = f(x W + b)   forward, each layer over its buffer      δ = (p - t) / n at the end, then (δ Wᵀ) ∘ f'(z)
     dL/dW = xᵀ δ     dL/db = Σₙ δ
 
 Beside `torch-grad` it shows what automatic differentiation costs; beside `short-form-dense`, which is the same in

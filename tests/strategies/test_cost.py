@@ -6,19 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from over import over, part
-from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.layers import Linear
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
-
-
-def sample(network, batch_size, dtype):
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((batch_size, network.inputs)).astype(dtype)
-    return network.init(rng, dtype), Batch(inputs, rng.integers(0, network.classes, batch_size))
 
 
 def measured_peak_bytes(strategy, network, params, batch):
@@ -58,6 +52,7 @@ def networks():
         "mnist": (Network.mlp(784, 512, 10), 8),
         "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
         "states": (Network.parse("14x14 rnn16,sequence 5"), 128),
+        "residual": (Network.parse("40 32 residual(layer-norm 48 gelu 32) residual(24 tanh 32) 10"), 8),
         "rows": (Network.parse("28x28 lstm32 10"), 32),
         "tokens": (
             Network.parse("28x28 patches7 tokenwise32 positions attention,heads=4 mean-tokens 10"),

@@ -63,16 +63,15 @@ class Command(_Helpful, TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            param: Any = error.param
-            got = given.get(param.name) if param is not None else None
-            expected = _NUMBERS.get(param.metavar) if isinstance(got, str) else None
+            wrong: Any = error.param
+            got = given.get(wrong.name) if wrong is not None else None
+            expected = _NUMBERS.get(wrong.metavar) if isinstance(got, str) else None
             if expected is None:
                 raise
-            least = (
-                " of at least 0" if got.lstrip("-").isdigit() else ""
-            )  # the only limit that Typer tests here
+            # The only limit that Typer tests here is zero.
+            least = " of at least 0" if str(got).lstrip("-").isdigit() else ""
             raise OptionError(
-                f"{max(param.opts, key=len)} is {shown(got)}; expected {expected}{least}."
+                f"{max(wrong.opts, key=len)} is {shown(str(got))}; expected {expected}{least}."
             ) from None
 
 

@@ -51,8 +51,9 @@ def derive(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES",
-            help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds.",
+            metavar="NETWORK",
+            help="Derive a whole network instead, by its sizes, 3-4-2, or by its layers, '2 2 tanh 2'. Small ones "
+            "take seconds.",
         ),
     ] = None,
     activation: ActivationIfGiven = None,

@@ -38,9 +38,9 @@ def explain(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES",
+            metavar="NETWORK",
             show_default="3-4-2, or as --values has it",
-            help="The sizes of the network, joined by hyphens: inputs, hidden layers, classes.",
+            help="A small network by its sizes, 3-4-2, or by its layers, '1x3x3 conv1x2 relu 2'.",
         ),
     ] = None,
     activation: Activation = "relu",

@@ -192,26 +192,31 @@ Turns = Annotated[
     typer.Option(
         metavar="N",
         show_default="as the suite says",
-        help="How many turns every process takes after a start.",
+        help="How many turns every process takes after a start. A turn is the 3 ms in which it is measured.",
     ),
 ]
-SuiteName = Annotated[
-    str,
-    typer.Option(
+
+
+def _suite(**more: Any) -> Any:
+    return typer.Option(
         metavar="NAME",
         callback=single,
         autocompletion=completion.suites,
         help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
         "`backprop init suite` writes.",
-    ),
-]
+        **more,
+    )
+
+
+SuiteName = Annotated[str, _suite()]
+SuiteIfGiven = Annotated[str | None, _suite(show_default="every strategy in every scenario")]
 MemoryBudget = Annotated[
     str | None,
     typer.Option(
         metavar="SIZE",
         show_default="half of the free memory",
-        help="The most memory that one cell, a strategy in a scenario, may need, such as 2GB. What needs more is "
-        "predicted instead of measured.",
+        help="The most memory that one strategy may need on one network, such as 2GB. What needs more is predicted "
+        "instead of measured.",
     ),
 ]
 TimeBudget = Annotated[
@@ -219,8 +224,8 @@ TimeBudget = Annotated[
     typer.Option(
         metavar="TIME",
         show_default="60s",
-        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What "
-        "needs more is predicted instead of measured.",
+        help="The most time that one strategy may need on one network, such as 500ms, 60s or 5min. What needs more "
+        "is predicted instead of measured.",
     ),
 ]
 Threads = Annotated[
@@ -238,7 +243,7 @@ Peers = Annotated[
 ]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Replace the files that are there; their names are printed before."),
+    typer.Option("--fresh", help="Replace files that are there, after printing their names."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
