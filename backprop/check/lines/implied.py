@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group
 from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.truth import rms
+from backprop.check.lines.truth import put, rms
 
 _UNKNOWNS, _EQUATIONS, _TRIED = 40, 150, 6
 """Of one value; of the tensors that it moves; values that are tried, the last ones before the line that was found."""
@@ -48,8 +49,8 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
     for group in earlier[-_TRIED:]:
         value, event = _solved(group, tensors, search), group.events[0]
         if value is not None:
-            new = {"group": group, "pairs": ((event, event),), "first": 0, "tensors": tensors}
-            return replace(first, **new, factor=1.0, value=value)
+            earlier_one = replace(first, group=group, pairs=((event, event),), tensors=tensors)
+            return replace(earlier_one, first=0, factor=1.0, value=value)
     return None
 
 
@@ -62,10 +63,11 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     if moved != tensors:
         return None
     own = truth.base.values[events[0]].astype(np.float64)
-    if not truth.program.budget.room(4 * own.size):
+    if not truth.program.budget.room(4 * own.size) or _leads_forward(events[0], search):
         return None
     expected = [truth.entries(name, _EQUATIONS) for name in names]
-    if any(each is None for each in expected):
+    known = [each for each in expected if each is not None]
+    if len(known) < len(names):
         return None
     base = _flat(truth.base.gradient, names)
     columns = []
@@ -74,16 +76,27 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
         if outcome is None or not set(names) <= outcome.gradient.keys():
             return None
         columns.append((_flat(outcome.gradient, names) - base) / rms(own))
-    wanted = np.concatenate(expected) - base  # type: ignore[arg-type]
+    wanted: Array = np.concatenate(known) - base
     delta, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1), wanted, rcond=1e-9)
     rest = wanted - np.stack(columns, axis=1) @ delta
     slack = 10 * truth.rtol * float(np.max(np.abs(wanted))) + truth.noise
     if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
         return None
-    solved = own.reshape(-1) + delta
+    solved: Array = own.reshape(-1) + delta
     if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
         return None
-    return solved.reshape(own.shape)
+    value: Array = solved.reshape(own.shape)
+    return value
+
+
+def _leads_forward(event: Event, search: Search) -> bool:
+    """Whether values of the forward pass follow from a value, as from the maximum that a softmax takes off."""
+    truth = search.truth
+    moved = put(truth.base.values[event] + rms(truth.base.values[event]))
+    forward = frozenset(each for group in search.whole for each in group.events)
+    outcome = truth.program.run(changes={event: moved}, wanted=forward)
+    values = {} if outcome is None else outcome.values
+    return any(not np.array_equal(value, truth.base.values[each]) for each, value in values.items())
 
 
 def _flat(gradient: dict[str, Array], names: list[str]) -> Array:

@@ -142,9 +142,9 @@ class _Probes(ast.NodeTransformer):
             node.args = [visit(each) for each in node.args]
             is_dict = isinstance(node.func, ast.Name) and node.func.id == "dict"
             for each in node.keywords:
-                is_named = is_dict and each.arg is not None
+                is_entry = is_dict and each.arg is not None
                 each.value = (
-                    self._assigned(each.value, f"{name}[{each.arg!r}]") if is_named else visit(each.value)
+                    self._assigned(each.value, f"{name}[{each.arg!r}]") if is_entry else visit(each.value)
                 )
         elif isinstance(node, ast.Attribute | ast.Subscript):  # an index holds no derivative
             node.value = self.visit(node.value)

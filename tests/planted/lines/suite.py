@@ -165,6 +165,7 @@ def summary(rows: list[dict], by: str) -> list[dict]:
 
 def written(rows: list[dict], folder: Path) -> None:
     """Put rows in the place of those of the same passes and dtype in lines.csv; and what all come to in lines.md."""
+    folder.mkdir(parents=True, exist_ok=True)
     path, ran = folder / "lines.csv", {(row["pass"], row["dtype"]) for row in rows}
     before = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
     rows = [*(row for row in before if (row["pass"], row["dtype"]) not in ran), *rows]
