@@ -69,11 +69,3 @@ class Instrument:
             assert time.monotonic() < deadline, "waited in vain"
             assert running is None or running.poll() is None, "the run ended before"
             time.sleep(0.02)
-
-
-def group_names(folder):
-    """The groups that a journal has, in order."""
-    path = folder / "records.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = map(json.loads, lines)
-    return [row["name"] for row in rows if row["kind"] == "group"]

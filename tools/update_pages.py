@@ -169,6 +169,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
+    "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,
     "results/reference/training/targets.json": learning,

@@ -35,7 +35,7 @@ _GAP = 2
 _LEAST_PROSE = 20
 """A narrower column of prose is hard to read: it goes under the rows."""
 _NOTHING = ("", "-")
-_NO_NEWS = (*_NOTHING, "ok", "yes")
+_NO_NEWS = (*_NOTHING, "ok", "yes", "predicted")
 """Texts that are not worth a line of their own."""
 
 
@@ -92,9 +92,9 @@ def print_tables(console: Console, tables: Sequence[Table], columns: Columns) ->
 
 def _layout(rows: Sequence[Row], columns: Columns, width: int) -> _Layout:
     """The first of the ways above by which the rows fit into the width."""
-    headers = dict.fromkeys(header for row in rows for header in row)
-    texts = {header: max(cell_len(row.get(header, "")) for row in rows) for header in headers}
-    headers = [header for header in headers if any(row.get(header, "") not in _NOTHING for row in rows)]
+    every = dict.fromkeys(header for row in rows for header in row)
+    texts = {header: max(cell_len(row.get(header, "")) for row in rows) for header in every}
+    headers = [header for header in every if any(row.get(header, "") not in _NOTHING for row in rows)]
     for header_width in (cell_len, _longest_word):
         widths = {header: max(texts[header], header_width(header)) for header in headers}
         if _total(widths) <= width:

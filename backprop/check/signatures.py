@@ -46,7 +46,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         conjugated,
         transposed,
         _weight_decay,
-        _swapped,
+        swapped,
         truncated,
         lower_precision,
         sum_of_another,
@@ -65,9 +65,13 @@ def signatures(suspect: Suspect) -> list[Finding]:
 
 
 def unknown(suspect: Suspect) -> Finding:
-    """The finding that no kind of mistake was recognised, with the pattern of the error."""
-    evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
-    return found("unknown", suspect.name, evidence, "possible")
+    """The finding that no kind of mistake was recognised, with the pattern of the error.
+
+    In a network an error along an axis, or in the order of the entries, is evidence and no kind of its own.
+    """
+    said = [pattern(suspect.got, suspect.known)]
+    said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
+    return found("unknown", suspect.name, f"No kind of mistake was recognised. {' '.join(said)}", "possible")
 
 
 _DUST = 2.0**-40
@@ -112,10 +116,11 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     return suspect.finding(kind, evidence, "likely" if likely else "certain")
 
 
-def _swapped(suspect: Suspect) -> list[Finding]:
+def swapped(suspect: Suspect) -> list[Finding]:
+    """got = the gradient of another tensor of as many entries."""
     got = suspect.got.reshape(-1)
-    for other, known in suspect.others.items():
-        whole = known.directions is None and known.informative() >= 2
+    for other, known in suspect.truths.items():
+        whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
     return []

@@ -1,5 +1,7 @@
 """What does not work on a machine is said, recorded, and printed with every table."""
 
+import dataclasses
+
 import pytest
 from rows import RUN, record, write_journal
 from tables import sentence
@@ -62,7 +64,7 @@ def test_the_conditions_are_found_out_with_a_worker(monkeypatch):
     monkeypatch.setattr("os.sched_setaffinity", forbidden, raising=False)
     monkeypatch.setattr("backprop.bench.places.conditions.best_tracker", lambda: "tracemalloc")
     found = Conditions.of(1, CORES, 0.003)
-    assert found.to_json() == {
+    assert dataclasses.asdict(found) == {
         "pinned": False,
         "stops": found.stops,
         "memory_tracker": "tracemalloc",

@@ -17,13 +17,15 @@ from tables import (
     oracle,
     relative_error,
     run,
+    sample,
     smooth_parameters,
     truth,
 )
 
 from backprop import Batch, Network
-from backprop.layers import HIDDEN
+from backprop.layers import GELU, HIDDEN, Linear, ReLU, Softmax, Tanh
 from backprop.losses import LOSSES
+from backprop.strategies import forward_mode, local_finite_differences, sparse_jacobian
 
 every_strategy = pytest.mark.parametrize("name", STRATEGIES)
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
@@ -181,3 +183,44 @@ def test_all_strategies_agree_in_pairs(dtype):
         for k in range(j):
             error = relative_error(gradients[j], gradients[k].astype(float))
             assert error <= tolerances[j] + 2 * tolerances[k], (able[j], able[k])
+
+
+ORDERS = (
+    (ReLU(), Linear(4, 3), Softmax()),
+    (Linear(4, 4), Softmax(), Linear(4, 5), Tanh(), GELU(), Linear(5, 3), Softmax()),
+    (Linear(4, 3), Linear(3, 5), ReLU(), Softmax(), Tanh(), Linear(5, 3), Softmax()),
+)
+
+
+@every_strategy
+@over(layers=ORDERS, loss=("cross-entropy", "mean-squared-error"))
+def test_layers_may_follow_in_any_order(name, layers, loss):
+    network, strategy = Network(layers, LOSSES[loss]()), STRATEGIES[name]
+    if strategy.unsupported(network, np.dtype(float)) is not None:
+        return
+    params, batch = sample(network, 3)
+    _, gradient = run(strategy, network, params, batch)
+    error = relative_error(gradient.vector, oracle(network, params, batch)[1])
+    assert error <= strategy.accuracy.tolerance(network, params.dtype)
+
+
+BLOCKS = {
+    "forward-mode": (forward_mode, "_BLOCK_BYTES", (1, 500, 1 << 14)),
+    "local-finite-differences": (local_finite_differences, "_BLOCK_BYTES", (1, 2000, 1 << 14)),
+    "sparse-jacobian": (sparse_jacobian, "_BLOCK_NUMBERS", (1, 24, 1 << 16)),
+}
+"""Where the size of a block stands: one number at a time, a few, and so many that the last block is short."""
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@over(scenario=("toy-relu", "deeper-tanh", "softmax-inside", "squares-tanh", "digits"), dtype=DTYPES)
+def test_the_size_of_a_block_changes_nothing(name, scenario, dtype, monkeypatch):
+    strategy, network = STRATEGIES[name], SCENARIOS[scenario].network
+    module, constant, sizes = BLOCKS[name]
+    for size in sizes[scenario == "digits" :]:  # a block of one would take seconds there
+        monkeypatch.setattr(module, constant, size)
+        loss, gradient = run(strategy, network, *SCENARIOS[scenario].sample(dtype))
+        value, expected = truth(scenario, dtype)
+        error = relative_error(gradient.vector, expected, comparable(strategy, scenario, dtype))
+        assert error <= strategy.accuracy.tolerance(network, np.dtype(dtype))
+        assert loss == pytest.approx(value, rel=float(32 * np.finfo(dtype).eps))

@@ -6,19 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from over import over, part
-from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.layers import Linear
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
-
-
-def sample(network, batch_size, dtype):
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((batch_size, network.inputs)).astype(dtype)
-    return network.init(rng, dtype), Batch(inputs, rng.integers(0, network.classes, batch_size))
 
 
 def measured_peak_bytes(strategy, network, params, batch):

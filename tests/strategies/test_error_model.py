@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 from over import over
-from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run, sample
 
 from backprop import Batch, Network
 
@@ -23,12 +23,9 @@ TOO_SLOW = 1e8  # operations: p complex passes of a large batch
 
 
 @functools.cache
-def sample(network, dtype, batch_size, seed):
+def with_truth(network, dtype, batch_size, seed):
     """Parameters, a batch and the gradient (p,) by autograd, found once."""
-    rng = np.random.default_rng(seed)
-    params = network.init(rng, dtype)
-    inputs = rng.standard_normal((batch_size, network.inputs)).astype(dtype)
-    batch = Batch(inputs, rng.integers(0, network.classes, batch_size))
+    params, batch = sample(network, batch_size, dtype, seed)
     return params, batch, oracle(network, params, batch)[1]
 
 
@@ -36,7 +33,7 @@ def errors(strategy, network, dtype, batch_size, seeds=2):
     """Relative errors against autograd for several seeds."""
     measured = []
     for seed in range(seeds):
-        params, batch, expected = sample(network, dtype, batch_size, seed)
+        params, batch, expected = with_truth(network, dtype, batch_size, seed)
         _, gradient = run(strategy, network, params, batch)
         measured.append(relative_error(gradient.vector, expected))
     return measured

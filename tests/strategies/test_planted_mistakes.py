@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from examples import MISTAKES, source
 from over import over
-from tables import DTYPES, oracle, relative_error
+from tables import DTYPES, oracle, relative_error, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.strategy import EXACT
 
 NETWORK = Network.mlp(5, 5, 5)  # square, so that a weight in a wrong place fits
@@ -16,9 +16,7 @@ NOT_IN_ONE_CALL = ("changes_its_inputs", "gradients_pile_up")
 
 
 def error_of(name, dtype):
-    rng = np.random.default_rng(0)
-    params = NETWORK.init(rng, dtype)
-    batch = Batch(rng.standard_normal((6, 5)).astype(dtype), rng.integers(0, 5, 6))
+    params, batch = sample(NETWORK, 6, dtype)
     written = {}
     exec(source(name), written)
     _, gradient = written["gradient"](params, *batch)

@@ -24,10 +24,13 @@ _MOST_PRINTED = 20
 """Lines of the user's own output that are shown."""
 
 
-def show(job: Job, answers: Answers, format: str = "text") -> None:
-    """Print everything that was found out as text; or, in another format, the verdict and the lines."""
+def show(job: Job, answers: Answers, format: str = "text", trace: bool = False) -> None:
+    """Print everything that was found out, as text or JSON; or, in another format, the verdict and the lines."""
     console, check = make_console(), answers.check
     assert check is not None
+    if format == "json":
+        _show_json(job, answers, trace)
+        return
     if format != "text":
         _show_lines(job, answers, format)
         return
@@ -42,6 +45,23 @@ def show(job: Job, answers: Answers, format: str = "text") -> None:
         console.print(f"note: {note}")
     _costs(console, answers)
     printed(console, answers.printed)
+
+
+def _show_json(job: Job, answers: Answers, trace: bool) -> None:
+    found = {
+        "target": job.target,
+        "network": answers.network,
+        "batch": job.batch,
+        "dtype": job.dtype,
+        "seed": job.seed,
+        **(answers.check or {}),
+        "costs": answers.costs,
+        "without_costs": answers.without_costs,
+        "printed": answers.printed,
+    }
+    if trace and answers.found is not None:
+        found["trace"] = answers.found.to_dict()["steps"]
+    print(json.dumps(found, indent=2))
 
 
 def _show_lines(job: Job, answers: Answers, format: str) -> None:
@@ -111,8 +131,8 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
     for number, each in enumerate(findings, start=1):
         where = f" in {each['tensor']}" if each["tensor"] else ""
         console.print(f"{number}. {each['kind']}{where} ({each['confidence']})", style="bold")
-        for text in filter(None, (each["evidence"], each["fix"])):
-            console.print(Padding(text, (0, 0, 0, 3)))
+        for text in filter(None, [each["evidence"], each["fix"]]):
+            console.print(Padding(text, (0, 0, 0, 3), expand=False))
     if findings:
         console.print()
 

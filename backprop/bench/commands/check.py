@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -198,23 +197,7 @@ def check(
                 print(text.rstrip("\n"), file=sys.stderr)
         raise CheckError(answers.error)
     assert answers.check is not None
-    if chosen == "json":
-        found = {
-            "target": target,
-            "network": answers.network,
-            "batch": batch,
-            "dtype": dtype,
-            "seed": seed,
-            **answers.check,
-            "costs": answers.costs,
-            "without_costs": answers.without_costs,
-            "printed": answers.printed,
-        }
-        if trace and answers.found is not None:
-            found["trace"] = answers.found.to_dict()["steps"]
-        print(json.dumps(found, indent=2))
-    else:
-        show(job, answers, chosen)
+    show(job, answers, chosen, trace)
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)

@@ -6,8 +6,9 @@ import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,6 +27,11 @@ from backprop.bench.commands.options import (
     finish_run,
 )
 from backprop.errors import RecordError
+
+if TYPE_CHECKING:
+    from backprop.bench.places.place import Place
+    from backprop.bench.suites import Suite
+    from backprop.data import Dataset
 
 EXAMPLES = """
   backprop run --suite quick                     a short suite
@@ -115,26 +121,16 @@ def run(
     )  # before NumPy loads; the workers are pinned, not this process
 
     from backprop.bench.budget import Budget
-    from backprop.bench.commands.places import chosen_place
     from backprop.bench.dataset import load
-    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.instrument import Instrument
-    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.journal import begun
     from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
-    from backprop.bench.suites import SuiteError, find_suite, restrict
+    from backprop.bench.suites import find_suite, restrict
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)
-    if resume and fresh:
-        raise SuiteError("Both --resume and --fresh are given; expected one of them.")
-    folder = out or (found(RESULTS / LATEST) if resume else new_folder())
-    if resume and out is None and not begun(folder):
-        raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
-    check_folder("Records and reports", folder)
-    if begun(folder) and not (resume or fresh):  # said before anything is measured, of the machine as well
-        with locked(folder):
-            make_room(folder, fresh)
+    folder = _folder(out, resume, fresh)
     dataset = load(data)
     interrupted = False
     with contextlib.ExitStack() as stack:
@@ -163,6 +159,24 @@ def run(
     finish_run(instrument.results, as_json, written, interrupted, notes, again)
 
 
+def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:
+    """Where records and reports go; what speaks against it is said before anything is measured."""
+    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
+    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.suites import SuiteError
+
+    if resume and fresh:
+        raise SuiteError("Both --resume and --fresh are given; expected one of them.")
+    folder = out or (found(RESULTS / LATEST) if resume else new_folder())
+    if resume and out is None and not begun(folder):
+        raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
+    check_folder("Records and reports", folder)
+    if begun(folder) and not (resume or fresh):
+        with locked(folder):
+            make_room(folder, fresh)
+    return folder
+
+
 def _going_on(arguments: list[str], folder: Path) -> str:
     """The command that goes on with a run in the folder, from the arguments of the one that began it."""
     kept = [one for one in arguments if one not in ("--fresh", "--resume")]
@@ -183,3 +197,42 @@ def measure_curves(folder: Path) -> bool:
             return True
         write_accuracy(folder / "accuracy", accuracy_frame(rows))
     return False
+
+
+@contextlib.contextmanager
+def chosen_place(
+    suite: Suite,
+    threads: int,
+    dataset: Dataset,
+    data: str,
+    *,
+    predict: bool,
+    workers: int | None,
+    cluster: str | None,
+) -> Iterator[Place]:
+    """The place, open until the run is over.
+
+    Raises `SuiteError` where more than one is asked for, and what opening it raises.
+    """
+    from backprop.bench.suites import SuiteError
+
+    asked = {"--predict": predict, "--workers": workers is not None, "--cluster": cluster is not None}
+    named = [option for option, given in asked.items() if given]
+    if len(named) > 1:
+        raise SuiteError(f"{' and '.join(named)} are given; expected one of them.")
+    if predict:
+        from backprop.bench.places.predicted import Predicted
+
+        yield Predicted(threads)
+    elif named:
+        from backprop.bench.cluster import open_cluster
+
+        with open_cluster(suite, threads, dataset, data, workers=workers, address=cluster) as place:
+            yield place
+    else:
+        from backprop.bench.places.conditions import Conditions
+        from backprop.bench.places.here import Here
+        from backprop.bench.threads import choose_cores
+
+        conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)
+        yield Here(threads, dataset, data, conditions)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from backprop.bench.record import MEASURED
-from backprop.bench.report import charts, data, tables, units
+from backprop.bench.report import charts, data, machines, tables, units
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
 from backprop.bench.report.claims import ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
+from backprop.bench.report.looks import channels, looks
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.table import TEXT_COLUMNS
@@ -67,7 +68,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
     said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
-    ranked, left_out = list(tables.ranking(cells)), list(tables.left_out(cells))
+    ranked, left_out = list(tables.ranking(cells)), tables.left_out(cells)
     content = {
         "answer": said,
         "lead": said.lead,
@@ -86,9 +87,9 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
-        "limits": tables.limits_rows(cells),
+        "limits": machines.limits_rows(cells),
         "left_out": left_out,
-        "left_out_headers": _filled(_LEFT_OUT, left_out),
+        "left_out_headers": _filled(tables.LEFT_OUT, left_out),
         "left_out_count": f"{len(left_out):,} cell{'s' if len(left_out) != 1 else ''}"
         if left_out
         else "nothing",
@@ -96,8 +97,8 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "most_rows": MOST_ROWS,
         "floors": tables.floor_rows(cells),
         "measurements": tables.measurements(cells),
-        "hosts": tables.host_rows(cells),
-        "machine": tables.machine_rows(loaded.run),
+        "hosts": machines.host_rows(cells),
+        "machine": machines.machine_rows(loaded.run),
     }
     return {**content, "contents": _contents(content)}
 
@@ -136,9 +137,6 @@ _RANKED = (
     "strategy", "#", "scenario", "dtype", "time", "÷ short form", "÷ loss", "peak memory", "error", "tolerance",
     "accuracy", "status",
 )  # fmt: skip
-_LEFT_OUT = (
-    "strategy", "scenario", "dtype", "reason", "status", "predicted time", "predicted memory", "forward passes",
-)  # fmt: skip
 
 
 def _filled(headers: Iterable[str], rows: Sequence[tuple[Any, tables.Figures]]) -> list[str]:
@@ -167,7 +165,7 @@ def _charts(
     curves = [] if accuracy is None else read_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
-    look = charts.channels(names)
+    look = channels(names)
     specs = {
         f"{quantity}-{swept}": charts.against_size(quantity, data.SIZES[swept], look)
         for swept in dict.fromkeys(sweep.swept for sweep in found)
@@ -180,7 +178,7 @@ def _charts(
     for curve in curves:
         curve["spec"] = charts.error_curve(curve, look)
     return {
-        "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
+        "series": {name: dataclasses.asdict(one) for name, one in looks(names).items()},
         "cells": [data.cell_row(cell) for cell in cells],
         "bars": bars,
         "sweeps": [dataclasses.asdict(sweep) for sweep in found],

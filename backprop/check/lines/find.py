@@ -222,7 +222,7 @@ class _Rounds:
             if not left:
                 return
             groups = groups_of(truth.base.recorder.unchanged, truth.base.values, self.sites)
-            search = Search(truth, groups, left, is_forward=self.is_forward)
+            search = Search(truth, groups, left, is_forward=self.is_forward, sites=self.sites)
             search.split()
             if not search.backward and turn == 0:
                 raise CheckError(_NO_LINE)
@@ -234,15 +234,16 @@ class _Rounds:
 
     def _named(self, search: Search) -> set[int]:
         """Name lines; the numbers of their places where there may be more, and the truth is put in their place."""
-        repairs = chosen(self._some(search.repairs()), search)
-        if self.is_stopped or (len(repairs) == 1 and repairs[0].tensors >= search.wrong):
+        repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
+        if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
+            self.is_stopped = False
             self._add(repairs, search)
             return set()
         for name in self._finished_first(search):  # several mistakes, which hide one another
             if any(name in line.tensors for _, line in self.found.values()):
                 continue
             own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
-            repairs = chosen(self._some(own.repairs(apart=True)), own)
+            repairs = chosen(self._some(own.repairs(apart=True), _KEPT), own)
             self._add(repairs, own)
             if self.is_stopped:
                 return set()
@@ -263,11 +264,12 @@ class _Rounds:
                 new = replace(plainer, tensors=tuple(name for name in self.names if name in both))
             self.found[repair.site.number] = event, new
 
-    def _some(self, repairs: Iterator[Repair]) -> list[Repair]:
-        """The repairs that are found before too few calls are left to choose among them."""
+    def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
+        """The repairs that are found while more than a share of all calls is left."""
         found, budget = list[Repair](), self.truth.program.budget
-        kept = min(int(_KEPT * budget.limit), budget.left)
+        kept = min(int(share * budget.limit), budget.left)
         budget.limit -= kept
+        self.is_stopped = False
         try:
             found.extend(repairs)
         except OutOfCalls:
@@ -279,21 +281,24 @@ class _Rounds:
     def _finished_first(self, search: Search) -> list[str]:
         """The wrong tensors in the order in which their gradients got their last values."""
         values, gradient = search.truth.base.values, search.truth.base.gradient
-        last = dict.fromkeys(search.wrong, len(values))
-        for group in search.backward:
-            value = values[group.events[-1]]
-            for name in search.wrong & gradient.keys():
-                if value.size == gradient[name].size and np.array_equal(
-                    value.ravel(), gradient[name].ravel()
-                ):
-                    last[name] = search.order[group.events[-1]]
-        return sorted(search.names(search.wrong), key=last.__getitem__)
+
+        def place(name: str) -> int:
+            final = gradient.get(name, np.empty(0)).ravel()
+            equal = (
+                e
+                for group in search.backward
+                for e in group.events
+                if np.array_equal(values[e].ravel(), final)
+            )
+            return min((search.order[event] for event in equal), default=len(values))
+
+        return sorted(search.names(search.wrong), key=place)
 
 
 _PLAIN = re.compile(r"dL/d\(\w+\)")
 """The derivative of a variable, not of an expression."""
-_KEPT = 0.15
-"""Of all calls: for the choice among the repairs that were found."""
+_KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
+"""Of all calls: for the choice among the repairs that were found; and to look for several mistakes, one by one."""
 _MOST_ROUNDS = 6
 _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""

@@ -46,12 +46,10 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
         and search.response(group.events, search.shapes(group.events)) is not None
     ]
     for group in earlier[-_TRIED:]:
-        values = _solved(group, tensors, search)
-        if values is not None:
-            pairs = tuple((event, event) for event in group.events)
-            return replace(
-                first, group=group, pairs=pairs, first=0, tensors=tensors, factor=1.0, values=values
-            )
+        value, event = _solved(group, tensors, search), group.events[0]
+        if value is not None:
+            new = {"group": group, "pairs": ((event, event),), "first": 0, "tensors": tensors}
+            return replace(first, **new, factor=1.0, value=value)
     return None
 
 
@@ -83,7 +81,7 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
         return None
     solved = own.reshape(-1) + delta
-    if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole):
+    if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
         return None
     return solved.reshape(own.shape)
 

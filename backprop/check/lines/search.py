@@ -16,7 +16,7 @@ Neither needs dL/dk itself, so that a large array costs no more than a small one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -78,8 +78,8 @@ _DUST = 1e-11
 class Repair:
     """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
 
-    factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
-    for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
+    factor: s, by which the code multiplies the value later. rest: how far the slopes are still off then. first: the
+    place in `pairs` of the first wrong execution.
     is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
     at: the statement that has changed the value wrongly, where it is not that of the group.
     value: what is to be in the place of the group's, where that is the derivative by no forward value.
@@ -90,7 +90,7 @@ class Repair:
     pairs: tuple[Pair, ...]
     tensors: frozenset[str]
     factor: float
-    rest: dict[str, Array]
+    rest: Array
     first: int = 0
     is_right: bool = False
     at: Site | None = None
@@ -131,6 +131,7 @@ class Search:
         field(default_factory=dict)
     )
     is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
+    sites: Mapping[int, Site] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {event: k for k, event in enumerate(self.truth.base.values)}
@@ -176,17 +177,18 @@ class Search:
             self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
         return self.is_forward[events]
 
-    def recognised(self, event: Event, groups: list[Group], ahead: Event | None = None) -> list[Recognised]:
+    def recognised(self, event: Event, groups: list[Group], ahead: Event) -> list[Recognised]:
         """The forward events of some groups of which a value is the derivative, or a multiple of it.
 
-        ahead: the event whose derivative it is to be; what follows that, in the same turn of a loop, is looked at.
+        ahead: the event whose derivative it is to be; of what a loop repeats, only the same turn is looked at. A
+        tensor of the point is no event, and belongs to no turn.
         """
         value, found, order = self.truth.base.values[event], [], self.order
-        first = order.get(ahead, -1) if ahead else -1
-        last = order.get((ahead[0], ahead[1] + 1), len(order)) if ahead else len(order)
+        turn = range(order.get(ahead, len(order)), order.get((ahead[0], ahead[1] + 1), len(order)))
         for group in groups:
             for event in group.events:
-                factor = self.truth.factor(value, event) if first <= order[event] < last else None
+                is_near = len(group.events) == 1 or order[event] in turn
+                factor = self.truth.factor(value, event) if is_near else None
                 if factor is not None:
                     found.append((group, event, factor))
         return found
@@ -245,7 +247,7 @@ class Search:
     def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
         """Every group whose truth makes all wrong tensors right that depend on it, and no right one wrong.
 
-        apart: also those that make only some right, or none without another one; this takes more calls.
+        apart: of one wrong tensor, also those that make it right only together with another one.
         """
         for group in self.backward:
             found = []
@@ -281,24 +283,18 @@ class Search:
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
-    def _fitting(self, target: Target, pairs: tuple[Pair, ...], apart: bool) -> tuple[set[str], float | None]:
-        """The wrong tensors for which A = s Jᵀ may hold: it does for one execution, whose tangents cost nothing more.
+    def _fits(self, target: Target, pairs: tuple[Pair, ...]) -> tuple[bool, float | None]:
+        """Whether A = s Jᵀ holds for one execution, whose tangents cost nothing more; and s, where it is known.
 
-        It is the last one that has any effect: what follows it does not lead through the same line again. Beside
-        them s, where it is known.
+        It is the last one that has any effect: what follows it does not lead through the same line again.
         """
-        fitting = set(self.wrong)
-        if target.group is None or len(pairs) == 1:
-            return fitting, None
-        for back, ahead in reversed(pairs):
+        for back, ahead in reversed(pairs if target.group is not None and len(pairs) > 1 else ()):
             response = self.response((back,), (self._shape(target, ahead),))
-            if response is not None:
-                moved, pair = [name for name in self.wrong if response.moves(name)], ((back, ahead),)
-                factors = {name: self._factor((name,), target, pair, response) for name in moved}
-                fitting -= {name for name, s in factors.items() if s is None}
-                is_hopeless = not apart and not fitting.issuperset(moved)
-                return set() if is_hopeless else fitting, next(iter(factors.values()), None)
-        return set(), None
+            moved = tuple(name for name in self.wrong if response and response.moves(name))
+            if response and moved:
+                factor = self._factor(moved, target, ((back, ahead),), response)
+                return factor is not None, factor
+        return True, None
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
         if target.group is None:
@@ -307,8 +303,8 @@ class Search:
 
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
-        fitting, known = self._fitting(target, pairs, apart)
-        if not fitting:
+        fits, known = self._fits(target, pairs)
+        if not fits:
             return None
         events = tuple(back for back, _ in pairs)
         shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
@@ -318,25 +314,17 @@ class Search:
         moved = [name for name in self.truth.program.structure.names if response.moves(name)]
         wrong = tuple(name for name in moved if name in self.wrong)
         right = tuple(name for name in moved if name not in self.wrong | self.others)
-        fitting = fitting.intersection(wrong)
-        fits = len(fitting) == len(wrong) > 0
-        factor = self._factor(wrong, target, pairs, response, known) if fits else None
-        rest: dict[str, Array] = {}
-        if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
-            rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
-        elif apart:
-            names = tuple(name for name in wrong if name in fitting)
-            factor, rest = self._one_by_one(names, target, pairs, response)
-        if not rest or factor is None:
+        factor = self._factor(wrong, target, pairs, response, known) if wrong else None
+        if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
-        tensors |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
-        if right:
-            if self._factor(right, target, pairs, response, factor) is None:
-                return None
-            if not self.is_zero(right, self._rest(right, target, pairs, response)):
-                tensors = frozenset()
-        return Repair(group, target, pairs, tensors, factor, rest)
+        rest = self._rest(wrong, target, pairs, response)
+        repaired = frozenset(wrong if self.is_zero(wrong, rest) else ())
+        if not (repaired or apart):
+            return None
+        repaired |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
+        if right and not self.is_zero(right, self._rest(right, target, pairs, response)):
+            repaired = frozenset()
+        return Repair(group, target, pairs, repaired, factor, rest)
 
     def _is_freed(self, name: str, response: Response) -> bool:
         """Whether a tensor is right as soon as a group is replaced, by whatever: the two shared their memory."""
@@ -348,24 +336,6 @@ class Search:
             for j in range(DIRECTIONS)
         ]
         return self.is_zero((name,), np.array(errors))
-
-    def _one_by_one(
-        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response
-    ) -> tuple[float | None, dict[str, Array]]:
-        """The factor, and by tensor what is left of its error, for the tensors of which A = s Jᵀ holds.
-
-        A later mistake may look like a factor: s = 1 is tried on all of them first.
-        """
-        factor: float | None = 1.0
-        fitting = [name for name in names if self._factor((name,), target, pairs, response, 1.0)]
-        if not fitting:
-            factor = None
-            for name in names:
-                found = self._factor((name,), target, pairs, response, factor)
-                if found is not None:
-                    factor = found
-                    fitting.append(name)
-        return factor, {name: self._rest((name,), target, pairs, response) for name in fitting}
 
     def error(self, name: str) -> Array:
         """How far the slopes of a tensor are off; NaN where its values cannot be compared."""

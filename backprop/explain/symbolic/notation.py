@@ -28,14 +28,16 @@ _NAME = re.compile(r"(?P<letters>.*?)(?P<number>[₀-₉]*)(?P<primes>′*)(?P<i
 _WIDE = 100_000  # columns: SymPy folds nothing
 
 
-def drawn(expression: Any, name: str = "") -> list[str]:
+@functools.lru_cache(maxsize=256)
+def drawn(expression: Any, name: str = "") -> tuple[str, ...]:
     """The lines of a formula, or of `name = formula`, that is drawn with characters, of any length."""
     shown = _with_calls(expression)
     if name:
         shown = sympy.Eq(sympy.Symbol(name), shown, evaluate=False)
     before = pretty_use_unicode(True)
     try:
-        return str(_Drawn({"use_unicode": True, "num_columns": _WIDE}).doprint(shown)).splitlines()
+        printer = _Drawn({"use_unicode": True, "num_columns": _WIDE})
+        return tuple(str(printer.doprint(shown)).splitlines())
     finally:
         pretty_use_unicode(before)
 

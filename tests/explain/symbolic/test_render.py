@@ -37,7 +37,17 @@ two_samples = functools.cache(lambda: derive_network(Network.mlp(2, 2), 2))
 NOT_HERE = {"attention": "takes seconds", "embedding": "takes no symbols", "max-pool": "compares symbols"}
 
 
-@pytest.fixture(params=[*(subject for subject in SUBJECTS if subject not in NOT_HERE), "network"])
+LARGE = ("conv", "lstm", "mean-pool", "patches", "rnn")
+"""Derivations of a hundred thousand characters: the quick tier proves these layers at their smallest, test_layers."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(subject, marks=[pytest.mark.sweep] * (subject in LARGE))
+        for subject in (*SUBJECTS, "network")
+        if subject not in NOT_HERE
+    ]
+)
 def derivation(request):
     return derived(request.param)
 
