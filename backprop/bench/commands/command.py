@@ -63,17 +63,16 @@ class Command(_Helpful, TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            param: Any = error.param
-            got = given.get(param.name) if param is not None else None
-            expected = _NUMBERS.get(param.metavar) if isinstance(got, str) else None
+            asked: Any = error.param
+            got = given.get(asked.name) if asked is not None else None
+            expected = _NUMBERS.get(asked.metavar) if isinstance(got, str) else None
             if expected is None:
                 raise
             least = (
-                " of at least 0" if got.lstrip("-").isdigit() else ""
+                " of at least 0" if str(got).lstrip("-").isdigit() else ""
             )  # the only limit that Typer tests here
-            raise OptionError(
-                f"{max(param.opts, key=len)} is {shown(got)}; expected {expected}{least}."
-            ) from None
+            option = max(asked.opts, key=len)
+            raise OptionError(f"{option} is {shown(got)}; expected {expected}{least}.") from None
 
 
 class Group(_Helpful, TyperGroup):
