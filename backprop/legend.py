@@ -23,3 +23,11 @@ IMAGES: dict[str, str] = {
     "k": "the numbers of a window",
 }
 """The letters of the formulas of convolution and pooling, beside those of the legend."""
+
+TOKENS: dict[str, str] = {
+    "t, u": "tokens, or steps, of a sample",
+    "d": "the numbers of a token",
+    "g, h": "the numbers of a recurrent layer's gates, and of its state",
+    "e": "the numbers of a head of attention",
+}
+"""Those of the layers over a sequence."""

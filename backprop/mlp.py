@@ -64,6 +64,30 @@ def read_sizes(text: str) -> tuple[list[int], list[str | None]]:
     return sizes, names
 
 
+def is_mlp(layers: Sequence[Layer]) -> bool:
+    """Whether the layers are linear ones, each with at most one activation after it."""
+    return isinstance(layers[0], Linear) and all(
+        isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
+        for before, layer in itertools.pairwise(layers)
+    )
+
+
+def write_sizes(layers: Sequence[Layer]) -> str:
+    """The text of such layers as `read_sizes` takes it."""
+    parts: list[str] = []
+    for layer in layers:
+        if isinstance(layer, Linear):
+            parts += [f"-{layer.outputs}"] if parts else [str(layer.inputs), f"-{layer.outputs}"]
+        else:
+            parts[-1] += f":{layer.name}"
+    return "".join(parts)
+
+
+def _is_plain(layer: Layer) -> bool:
+    """Whether the layer's name says all of it: an activation, be it from outside."""
+    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
+
+
 def split_sizes(text: str) -> list[str]:
     """The parts of a text of sizes: ["784", "64:tanh", "10"]; a name may have hyphens, too."""
     return re.split(r"-(?=\s*[\d_]+\s*(?:[:-]|$))", text)
@@ -72,7 +96,8 @@ def split_sizes(text: str) -> list[str]:
 def _check(sizes: Sequence[int]) -> None:
     """Raise `NetworkError` for sizes that no layers have."""
     if len(sizes) < 2:
-        raise NetworkError(f"The network has one size, {sizes[0]}; expected at least inputs and outputs.")
+        got = f"one size, {sizes[0]}" if sizes else "no sizes"
+        raise NetworkError(f"The network has {got}; expected at least inputs and outputs.")
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise NetworkError(f"A size of the network is {shown(size)}; expected a whole number above zero.")

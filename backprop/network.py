@@ -16,26 +16,20 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from backprop.arrays import Array, DType, check_dtype
+from backprop.batch import Batch as Batch
+from backprop.batch import check_batch
 from backprop.errors import (
     DtypeError,
-    LabelError,
     NetworkError,
     NonFiniteError,
     ShapeError,
     shown,
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
-from backprop.losses import Loss, MeanSquaredError, make_loss
-from backprop.mlp import mlp_layers, read_sizes
+from backprop.losses import Loss, make_loss
+from backprop.mlp import is_mlp, mlp_layers, read_sizes, write_sizes
 from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
-
-
-class Batch(NamedTuple):
-    """Samples that have been checked against a network: inputs (n, i) and labels (n,)."""
-
-    inputs: Array
-    labels: Array
 
 
 class Sized(NamedTuple):
@@ -67,15 +61,13 @@ class Network:
     loss_function: Loss
 
     def __post_init__(self) -> None:
-        if not any(isinstance(layer, Linear) for layer in self.layers):
-            raise NetworkError("The network has no linear layer; expected at least one.")
+        _ = self.shapes  # raises where two layers do not fit
         needed = self.loss_function.needs_output
         if needed is not None and self.layers[-1].name != needed:
             raise NetworkError(
                 f"The loss {self.loss_function.name} is one of the outputs of a {needed} and the last layer is "
                 f"{self.layers[-1].name}; expected {needed}."
             )
-        _ = self.widths  # raises where two layers do not fit
 
     @classmethod
     def mlp(
@@ -104,10 +96,9 @@ class Network:
     def _of_layers(cls, layers: list[Layer], loss: str, output: str | None) -> Network:
         """The network of these layers, with the output after them unless the last one is it."""
         loss_function = make_loss(loss)
-        last = _output(loss_function, output)
-        if last is not None and (not layers or layers[-1].name != last):
-            shapes = cls(tuple(layers), MeanSquaredError()).widths  # raises where two layers do not fit
-            layers = [*layers, find_activation("output", last)(shapes[-1][1])]
+        last, shapes = _output(loss_function, output), _shapes(layers)
+        if last is not None and layers[-1].name != last:
+            layers = [*layers, find_activation("output", last)(math.prod(shapes[-1]))]
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -145,11 +136,7 @@ class Network:
 
         The inputs have the shape that the first layer is made for which says one.
         """
-        given = (shape for layer in self.layers if (shape := layer.input_shape) is not None)
-        shapes = [next(given)]
-        for layer in self.layers:
-            shapes.append(layer.output_shape(shapes[-1]))
-        return tuple(shapes)
+        return _shapes(self.layers)
 
     @cached_property
     def widths(self) -> tuple[tuple[int, int], ...]:
@@ -301,37 +288,8 @@ class Network:
         return classes
 
     def batch(self, inputs: ArrayLike, labels: ArrayLike, dtype: DType) -> Batch:
-        """Check samples against this network, once, before any strategy sees them.
-
-        Raises `ShapeError` for shapes that do not fit or an empty batch, `DtypeError` for inputs that
-        are not of `dtype` or labels that are not integers, `LabelError` for labels that are no class,
-        and `NonFiniteError` for NaN or infinity in the inputs.
-        """
-        x, y = _as_array("inputs", inputs), _as_array("labels", labels)
-        if x.ndim != 2 or x.shape[1] != self.inputs:
-            raise ShapeError(f"The inputs have shape {x.shape}; expected (n, {self.inputs}).")
-        if len(x) == 0:
-            raise ShapeError("The batch is empty; expected at least one sample.")
-        if y.shape != (len(x),):
-            raise ShapeError(f"The labels have shape {y.shape}; expected ({len(x)},), one per sample.")
-        if x.dtype != dtype:
-            raise DtypeError(
-                f"The inputs are {x.dtype}; expected {dtype.name} like the parameters: nothing is "
-                "converted silently."
-            )
-        if not np.issubdtype(y.dtype, np.integer):
-            raise DtypeError(f"The labels are {y.dtype.name}; expected integers, the class numbers.")
-        outside = np.flatnonzero((y < 0) | (y >= self.label_classes))
-        if len(outside):
-            k = int(outside[0])
-            raise LabelError(
-                f"Label {y[k]} of sample {k} is no class; expected 0 to {self.label_classes - 1}."
-            )
-        finite = np.isfinite(x)
-        if not finite.all():
-            n, i = (int(k) for k in np.argwhere(~finite)[0])
-            raise NonFiniteError(f"Input {i} of sample {n} is {x[n, i]}; expected finite numbers.")
-        return Batch(x, y)
+        """Check samples against this network, once, before any strategy sees them; raises as `check_batch` does."""
+        return check_batch(inputs, labels, self.inputs, self.label_classes, dtype)
 
     def check_parameters(self, params: Parameters) -> None:
         """Raise `ShapeError`, `DtypeError` or `NonFiniteError` unless `params` fit this network."""
@@ -369,27 +327,15 @@ class Network:
     @property
     def is_mlp(self) -> bool:
         """Whether the network is one that `mlp` makes: linear layers, each with at most one activation after it."""
-        first, *others = self.layers
-        pairs = zip(self.layers, others, strict=False)
-        return isinstance(first, Linear) and all(
-            isinstance(layer, Linear) or (isinstance(before, Linear) and _is_plain(layer))
-            for before, layer in pairs
-        )
+        return is_mlp(self.layers)
 
     @property
     def text(self) -> str:
         """The network as `parse` reads it; the loss and whether there are biases come beside."""
-        if not self.is_mlp:
-            needed = _output(self.loss_function, None)
-            is_implied = needed is not None and self.layers[-1].name == needed
-            return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
-        parts: list[str] = []
-        for layer in self.layers:
-            if isinstance(layer, Linear):
-                parts += [f"-{layer.outputs}"] if parts else [str(layer.inputs), f"-{layer.outputs}"]
-            elif parts:
-                parts[-1] += f":{layer.name}"
-        return "".join(parts)
+        if self.is_mlp:
+            return write_sizes(self.layers)
+        is_implied = self.layers[-1].name == _output(self.loss_function, None)
+        return write_network(self.shapes[0], self.layers[: len(self.layers) - is_implied])
 
     def __str__(self) -> str:
         if not self.is_mlp:
@@ -399,22 +345,20 @@ class Network:
         return " ".join(parts) + ("" if has_bias else " without biases")
 
 
+def _shapes(layers: Sequence[Layer]) -> tuple[Shape, ...]:
+    """The shape of the inputs and of what every layer makes.
+
+    Raises `NetworkError` where no layer is linear or two do not fit together.
+    """
+    if not any(isinstance(layer, Linear) for layer in layers):
+        raise NetworkError("The network has no linear layer; expected at least one.")
+    shapes = [next(shape for layer in layers if (shape := layer.input_shape) is not None)]
+    for layer in layers:
+        shapes.append(layer.output_shape(shapes[-1]))
+    return tuple(shapes)
+
+
 def _output(loss: Loss, output: str | None) -> str | None:
     """The name of the layer after the last linear one: as it is asked for, or as the loss needs it."""
     chosen = output or loss.needs_output
     return None if chosen in ("linear", "none") else chosen
-
-
-def _is_plain(layer: Layer) -> bool:
-    """Whether the layer's name says all of it: an activation, be it from outside."""
-    return layer.text == layer.name and not layer.parameter_shapes() and layer.input_shape is None
-
-
-def _as_array(kind: str, values: ArrayLike) -> Array:
-    """`np.asarray`, or `ShapeError` where the rows are of unequal length."""
-    try:
-        return np.asarray(values)
-    except ValueError as error:
-        raise ShapeError(
-            f"The {kind} are a {type(values).__name__} of unequal rows; expected an array."
-        ) from error

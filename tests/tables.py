@@ -19,6 +19,7 @@ import mpmath
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from outside import planted
 from outside.layers import LayerNorm, LeakyReLU
 
 from backprop import Batch, Network, Parameters, installed_strategies, layers
@@ -48,20 +49,23 @@ ones."""
 EXAMPLES = {text: read_network(text)[-1] for kind in layers.LAYERS.values() for text in kind.examples}
 """The layers that are made for a shape, by the text of their file: the last layer of each text."""
 
+MADE = {**EXAMPLES, **planted.EXAMPLES}
+"""Beside them, from outside, planted layers of the checker's tests, which were written for it by hand."""
+
 LAYERS = {
     **{name: find_activation("activation", name) for name in HIDDEN},
     "linear": lambda width: Linear(width, 2 * width - 1),
     "linear-square": lambda width: Linear(width, width),
-    **{text: lambda width, layer=layer: layer for text, layer in EXAMPLES.items()},
+    **{text: lambda width, layer=layer: layer for text, layer in MADE.items()},
     "outside-leaky-relu": lambda width: LeakyReLU(),
     "outside-layer-norm": LayerNorm,
 }
-"""Every layer that has a file, and two from outside: one that states f and f' alone, and one with parameters."""
+"""Every layer that has a file, and some from outside: one states f and f' alone, the others have parameters."""
 
 
 def width_of(name, width):
     """The inputs of the layer of that name: `width`, unless the layer is made for a shape."""
-    return math.prod(EXAMPLES[name].input_shape) if name in EXAMPLES else width
+    return math.prod(MADE[name].input_shape) if name in MADE else width
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ def sample(network, n, dtype="float64", seed=0):
 
 
 OUTSIDE = Path(__file__).parent / "outside" / "layers.py"
+PLANTED = Path(planted.__file__)
 
 MSE = {"loss": "mean-squared-error"}
 
@@ -213,9 +218,11 @@ SCENARIOS = {
         Scenario("words", "3 embedding4x2 attention,causal,key=3 mean-tokens 3"),
         Scenario("outside-leaky-relu", (6, 5, 3), options={"activation": f"{OUTSIDE}:LeakyReLU"}),
         Scenario("outside-layer-norm", (5, 4, 3), options={"activation": f"{OUTSIDE}:LayerNorm"}),
+        Scenario("planted", f"4x2 {PLANTED}:GroupNorm {PLANTED}:SwiGLU {PLANTED}:GELU 3"),
+        Scenario("planted-steps", f"3x2 {PLANTED}:GRU 3", batch_size=3),
     )
 }
-"""Networks of many shapes; among them one with every activation and every loss that has a file, and two with layers
+"""Networks of many shapes; among them one with every activation and every loss that has a file, and some with layers
 from outside."""
 
 STRATEGIES = installed_strategies()

@@ -25,7 +25,7 @@ every_file = over(path=FILES)
 FLOORS = (
     {"errors", "legend", "blas"},
     {"arrays", "child_process", "finding"},
-    {"broadcasting", "npz"},
+    {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
     {"losses", "mlp", "notation", "small_products", "outer_products"},
     {"zero_inputs"},

@@ -216,7 +216,7 @@ def test_sizes_that_make_no_network_are_refused(sizes):
     with pytest.raises(NetworkError) as caught:
         Network.mlp(*sizes)
     bad = [size for size in sizes if isinstance(size, bool) or not isinstance(size, int) or size < 1]
-    got = repr(bad[0]) if bad and len(sizes) > 1 else str(len(sizes))
+    got = repr(bad[0]) if bad and len(sizes) > 1 else "one size" if sizes else "no sizes"
     assert got in sentence(caught.value)
 
 

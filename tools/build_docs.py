@@ -97,16 +97,25 @@ def layers() -> str:
 
 def rungs() -> str:
     """Which rung does which layer, and the reasons why not."""
-    networks = {name: Network.parse(text) for name, text in SMALL.items()}
-    reasons: dict[str, str] = {}
+    table, said = reasons(), {}
     rows = []
-    for strategy in installed_strategies().values():
-        why = [strategy.unsupported(network, np.dtype("float64")) for network in networks.values()]
-        declined = [name for name, reason in zip(networks, why, strict=True) if reason is not None]
-        rows.append(f"| `{strategy.name}` | {', '.join(declined) or 'takes all of them'} |")
-        reasons |= {reason: "" for reason in why if reason is not None}
-    head = [f"Tried with {', '.join(networks)}.", "", "| strategy | declines |", "|---|---|"]
-    return "\n".join([*head, *rows, "", "Why:", "", *(f"- {one}" for one in reasons)])
+    for name, why in table.items():
+        declined = [kind for kind, reason in why.items() if reason is not None]
+        rows.append(f"| `{name}` | {', '.join(declined) or 'takes all of them'} |")
+        said |= {reason: "" for reason in why.values() if reason is not None}
+    head = [f"Tried with {', '.join(SMALL)}.", "", "| strategy | declines |", "|---|---|"]
+    return "\n".join([*head, *rows, "", "Why:", "", *(f"- {one}" for one in said)])
+
+
+def reasons() -> dict[str, dict[str, str | None]]:
+    """By strategy and kind of layer, why the strategy cannot do it; None where it can."""
+    networks = {name: Network.parse(text) for name, text in SMALL.items()}
+    return {
+        strategy.name: {
+            name: strategy.unsupported(network, np.dtype("float64")) for name, network in networks.items()
+        }
+        for strategy in installed_strategies().values()
+    }
 
 
 PARTS: dict[str, Callable[[], str]] = {

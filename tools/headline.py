@@ -5,6 +5,7 @@ A cell that did not fit its budget is in the table with what was predicted for i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -30,8 +31,11 @@ def headline_cells(frame: pd.DataFrame) -> pd.DataFrame:
     return cells.sort_values("ratio", kind="stable")
 
 
-def headline_table(frame: pd.DataFrame) -> str:
-    """Strategy, time, ratio, noise floor, memory and error of these cells: a Markdown table."""
+def headline_table(frame: pd.DataFrame, layers: Mapping[str, str] | None = None) -> str:
+    """Strategy, time, ratio, noise floor, memory and error of these cells: a Markdown table.
+
+    layers: by strategy, which layers it does; a column at the end.
+    """
     return markdown_table(
         {
             "strategy": f"`{cell.strategy}`",
@@ -40,6 +44,7 @@ def headline_table(frame: pd.DataFrame) -> str:
             "noise floor": figures["noise floor"].text,
             "memory": figures["peak memory"].text,
             "error": _error(cell, figures),
+            **({} if layers is None else {"other layers": layers[cell.strategy]}),
         }
         for cell, figures in ranking(tuples(headline_cells(frame)))
     )

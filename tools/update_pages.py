@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import build_docs
 import pandas as pd
 from headline import headline_table
 from targets import beside_libraries, summary_rows, targets
@@ -63,9 +64,14 @@ FEW = ("short-form", "layerwise-vjp", "batched-jacobian", "full-jacobian", "fini
 """The strategies of README's table; all are on the page of figures."""
 
 
+def headline_of(folder: Path) -> str:
+    """The headline's table, with the layers that every strategy does."""
+    return headline_table(backprop.bench.load(folder), layers_done())
+
+
 def few(folder: Path) -> str:
     """Some rows of the headline's table, without the columns that need an explanation."""
-    head, line, *rows = (row.split("|") for row in headline_table(backprop.bench.load(folder)).splitlines())
+    head, line, *rows = (row.split("|") for row in headline_of(folder).splitlines())
     chosen = [row for row in rows if row[1].strip(" `") in FEW]
     columns = [k for k, name in enumerate(head) if name.strip() not in ("noise floor", "error")]
     return "\n".join("|".join(row[k] for k in columns) for row in (head, line, *chosen))
@@ -89,6 +95,16 @@ def libraries(folder: Path) -> list[dict[str, str]]:
 def only_table(text: str) -> str:
     """The lines of a Markdown text that are a table."""
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+def layers_done() -> dict[str, str]:
+    """By strategy, which of the layers of docs/reference/networks.md it does, beside linear ones and activations."""
+    found = {}
+    for name, reasons in build_docs.reasons().items():
+        done = [kind for kind, reason in reasons.items() if reason is None]
+        left_out = [kind for kind in reasons if kind not in done]
+        found[name] = f"all but {', '.join(left_out)}" if done and left_out else "all" if done else "none"
+    return found
 
 
 def planted(path: Path) -> str:
@@ -154,7 +170,7 @@ def epochs(path: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
-    "results/reference": lambda folder: headline_table(backprop.bench.load(folder)),
+    "results/reference": headline_of,
     "results/reference/results.csv": lambda path: few(path.parent),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
     "results/reference/peers": lambda folder: markdown_table(

@@ -150,9 +150,8 @@ class Scenario:
         def batch(n: int) -> Batch:
             inputs = rng.random((n, self.network.inputs), dtype=np.float32)
             inputs *= rng.random((n, self.network.inputs), dtype=np.float32) < _SYNTHETIC_DENSITY
-            return Batch(
-                inputs.astype(self.dtype, copy=False), rng.integers(0, self.network.label_classes, n)
-            )
+            inputs = self.network.layers[0].fitting(inputs.astype(self.dtype, copy=False))
+            return Batch(inputs, rng.integers(0, self.network.label_classes, n))
 
         return Samples(batch(max(self.batch_size, 2)), batch(100))
 
@@ -166,7 +165,7 @@ class Scenario:
         else:
             images = as_inputs(images, self.dtype)
         self._check_pixels(images.shape[1])
-        return self.network.batch(images, labels, self.dtype)
+        return self.network.batch(self.network.layers[0].fitting(images), labels, self.dtype)
 
 
 def short_name(network: Network) -> str:

@@ -102,7 +102,7 @@ def example(network: Network, n: int, rng: np.random.Generator) -> tuple[Paramet
     params = network.init(rng)
     for tensor in params.values():
         tensor[...] = short(tensor if tensor.ndim > 1 else rng.standard_normal(tensor.shape) / 4, 2)
-    inputs = short(rng.standard_normal((n, network.inputs)), 1)
+    inputs = network.layers[0].fitting(short(rng.standard_normal((n, network.inputs)), 1))
     labels = rng.permutation(np.arange(n) % network.label_classes)
     return params, network.batch(inputs, labels, params.dtype)
 

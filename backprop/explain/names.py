@@ -24,11 +24,13 @@ _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 class Names:
     """values: of the inputs and of every layer's output. parameters: of every layer, by local name.
 
-    shapes: of one sample's value, or of a parameter. letters: the axes of every parameter, by the legend.
+    inner: of every layer, by what enters there, the values inside it (`Layer.inner`). shapes: of one sample's value,
+    or of a parameter. letters: the axes of every parameter, by the legend.
     """
 
     values: tuple[str, ...]
     parameters: tuple[dict[str, str], ...]
+    inner: tuple[dict[str, str], ...]
     shapes: dict[str, tuple[int, ...]]
     letters: dict[str, str]
 
@@ -44,18 +46,23 @@ class Names:
             for (layer, i, o), own in zip(network.sized, parameters, strict=True)
             for local, shape in layer.parameter_shapes().items()
         }
-        values, number = ["x"], 0
+        values, inner, number = ["x"], [], 0
         shapes: dict[str, tuple[int, ...]] = {"x": (network.inputs,)}
         shapes |= {subscripted(name): shape for name, shape in network.layout.shapes}
         for k, (layer, _, o) in enumerate(network.sized):
             number += bool(layer.parameter_shapes())
+            inside = {u: subscripted(f"{u}{number}") for u in layer.inner}
+            shapes |= {
+                inside[u]: (size,) for u, size in zip(layer.inner, layer.entered_numbers(), strict=False)
+            }
+            inner.append({entering: inside[u] for u, all_of in layer.inner.items() for entering in all_of})
             is_last = k == len(network.layers) - 1
             name = (is_last and layer.last_symbol) or subscripted(f"{layer.symbol}{number}")
             while name in shapes:
                 name += "′"
             values.append(name)
             shapes[name] = (o,)
-        return cls(tuple(values), parameters, shapes, letters)
+        return cls(tuple(values), parameters, tuple(inner), shapes, letters)
 
     @property
     def outputs(self) -> str:
@@ -64,13 +71,14 @@ class Names:
 
     def is_parameter(self, name: str) -> bool:
         """Whether the name is a weight's or bias's: it has no axis n."""
-        return name not in self.values
+        return name in self.letters
 
     def layer_of(self, name: str) -> int:
-        """The position of the layer that a value enters or a parameter belongs to."""
+        """The position of the layer that a value enters, or that a parameter or a value inside it belongs to."""
         if name in self.values:
             return self.values.index(name)
-        return next(k for k, own in enumerate(self.parameters) if name in own.values())
+        own = zip(self.parameters, self.inner, strict=True)
+        return next(k for k, named in enumerate(own) if any(name in names.values() for names in named))
 
 
 def _letters(layer: Layer, local: str, shape: tuple[int, ...], i: int, o: int) -> str:

@@ -15,7 +15,7 @@ from backprop.explain.observed import Observer, plain
 from backprop.explain.samples import Samples
 from backprop.explain.step import Derivative, Kind, Quantity, Step
 from backprop.explain.watched import Call
-from backprop.layers import EinsumFactor
+from backprop.layers import EinsumFactor, Layer
 from backprop.losses import Loss
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -111,9 +111,10 @@ class Recorder:
 
     def _input_factor(self, call: Call, factor: EinsumFactor) -> EinsumFactor:
         by = self.names.values[call.position]
-        shown = self._local(call, "input_factor", "factor", by, factor.subscripts, factor.operand)
+        through, u = self._through(call, "x", factor)
+        shown = self._local(call, "input_factor", "factor", by, factor.subscripts, factor.operand, of=u)
         if factor.inputs is None:
-            return factor._replace(operand=shown)
+            return factor._replace(operand=shown, through=through)
         named = GatheredFactor(*factor)
         named.observer, named.shown = self._observer, shown
         return named
@@ -127,23 +128,40 @@ class Recorder:
         }
 
     def _parameter_factors(self, call: Call, factors: dict[str, EinsumFactor]) -> dict[str, EinsumFactor]:
-        return {
-            local: factor._replace(
-                operand=self._local(
-                    call, f"parameter_factors {local}", "factor", name, factor.subscripts, factor.operand
-                )
+        known: dict[int, EinsumFactor | None] = {}  # by the factor ∂y/∂u that several parameters share
+        shown = {}
+        for local, name, factor in self._own(call, factors):
+            through, u = self._through(call, local, factor)
+            operand = self._local(
+                call, f"parameter_factors {local}", "factor", name, factor.subscripts, factor.operand, of=u
             )
-            for local, name, factor in self._own(call, factors)
-        }
+            through = known.setdefault(id(factor.through), through)
+            shown[local] = factor._replace(operand=operand, through=through)
+        return shown
+
+    def _through(
+        self, call: Call, entering: str, factor: EinsumFactor
+    ) -> tuple[EinsumFactor | None, str | None]:
+        """∂y/∂u with its name, and the name of u: the value inside the layer at which `entering` enters."""
+        first, u = factor.through, self.names.inner[call.position].get(entering)
+        if first is None or u is None:
+            return first, None
+        assert isinstance(call.subject, Layer)  # a loss has no factors
+        (letter,) = (one for one, all_of in call.subject.inner.items() if entering in all_of)
+        operand = self._local(call, f"through {letter}", "factor", u, first.subscripts, first.operand)
+        return first._replace(operand=operand), u
 
     def _own(self, call: Call, arrays: dict[str, Any]) -> list[tuple[str, str, Any]]:
         """Of each of the called layer's parameters: its local name, its name in the network, and its array."""
         names = self.names.parameters[call.position]
         return [(local, names[local], array) for local, array in arrays.items()]
 
-    def _local(self, call: Call, form: str, kind: Kind, by: str, letters: str, array: Array) -> Array:
+    def _local(
+        self, call: Call, form: str, kind: Kind, by: str, letters: str, array: Array, of: str | None = None
+    ) -> Array:
+        """A derivative of the layer's output, or `of` a value inside it."""
         words = self._words(call, self._n)
-        derivative = Derivative(words["y"], by)
+        derivative = Derivative(of or words["y"], by)
         self._add(derivative, kind, call.subject.name, formula(form, call.subject, words), letters, array)
         return self._observer.named(array, derivative)
 

@@ -54,10 +54,14 @@ def _drawn(trace: Trace, quantity: Quantity) -> Step | None:
 
 
 def _place(names: Names, quantity: Quantity) -> tuple[int, ...]:
-    """Where a quantity stands: forward by layer; backward by layer, local derivatives before products."""
+    """Where a quantity stands: forward by layer; backward by layer, local derivatives before products.
+
+    A value inside a layer stands before the parameters that enter there, and they before the layer's inputs.
+    """
     if isinstance(quantity, str):
         return (0, names.values.index(quantity) if quantity in names.values else len(names.values))
     of, by = quantity
     layer = names.layer_of(by)
-    local = of in names.values and names.values.index(of) == layer + 1
-    return (1, -layer, not names.is_parameter(by), by.startswith("b"), 0 if local else 2 if of == LOSS else 1)
+    local = of in names.values[layer + 1 : layer + 2] or any(of in inside.values() for inside in names.inner)
+    kind = 1 if names.is_parameter(by) else 2 if by in names.values else 0
+    return (1, -layer, kind, by.startswith("b"), 0 if local else 2 if of == LOSS else 1)

@@ -10,7 +10,7 @@ from backprop.explain.explanation import Explanation
 from backprop.explain.numbers import bytes_text
 from backprop.explain.side_by_side import Row
 from backprop.explain.step import Step, Trace
-from backprop.legend import IMAGES, LEGEND
+from backprop.legend import IMAGES, LEGEND, TOKENS
 from backprop.network import Network
 
 ORDER = "Steps are numbered in the order of reading: forward to the loss L, then back to the first layer."
@@ -117,10 +117,11 @@ def verdict(explanation: Explanation) -> str:
 
 
 def letters(network: Network | None = None) -> str:
-    """What the letters mean; with those of images where the network has some."""
+    """What the letters mean; with those of images, and of tokens, where the network has some."""
     known = {letter: meaning for letter, meaning in LEGEND.items() if letter != "p"}
-    if network is not None and any(len(shape) == 3 for shape in network.shapes):
-        known |= IMAGES
+    for axes_of_a_sample, more in ((3, IMAGES), (2, TOKENS)):
+        if network is not None and any(len(shape) == axes_of_a_sample for shape in network.shapes):
+            known |= more
     axes = "; ".join(f"{letter}: {meaning}" for letter, meaning in known.items())
     return (
         f"{axes}; o′: a second index over the same axis as o. t: the labels, one-hot: t[n,c] is 1 where c is the "

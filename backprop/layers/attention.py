@@ -39,12 +39,24 @@ class Attention(Heads):
         "Wo": "ko",
         "bo": "o",
     }
+    inner: ClassVar[Mapping[str, tuple[str, ...]]] = {part: (f"W{part}", f"b{part}") for part in "qkv"}
     examples: ClassVar[tuple[str, ...]] = ("3x4 attention,heads=2,causal", "2x3 attention,key=2")
     derived: ClassVar[str | None] = "1x2 attention"
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "p v {Wo} + {bo}, where p = softmax(q kᵀ/√e), q k v = {x} {Wq} + {bq}, {x} {Wk} + {bk}, "
         "{x} {Wv} + {bv}",
         "vjp": "dq {Wq}ᵀ + dk {Wk}ᵀ + dv {Wv}ᵀ, where ds = p (dp - Σ p dp), dq = ds k, dk = dsᵀ q, dv = pᵀ da",
+        "input_jacobian": "∂{y}/∂q {Wq}ᵀ + ∂{y}/∂k {Wk}ᵀ + ∂{y}/∂v {Wv}ᵀ",
+        "through q": "Σu ∂{y}/∂s[t,u] k[u] / √e, where ∂{y}/∂s[t,u] = p[t,u] (v[u] - a[t]) {Wo}",
+        "through k": "Σt ∂{y}/∂s[t,u] q[t] / √e",
+        "through v": "Σt p[t,u] {Wo}",
+        **{f"parameter_jacobians W{part}": f"Σt {{x}}[n,t,d] ∂{{y}}/∂{part}[n,t,k]" for part in "qkv"},
+        **{f"parameter_jacobians b{part}": f"Σt ∂{{y}}/∂{part}[n,t,k]" for part in "qkv"},
+        "parameter_jacobians Wo": "a[n,t,k] δ[o,o′]",
+        "parameter_jacobians bo": "δ[o,o′]",
+        **{f"parameter_factors W{part}": "{x}[n,t,d]" for part in "qkv"},
+        **{f"parameter_factors b{part}": "1" for part in "qkvo"},
+        "parameter_factors Wo": "a[n,t,k]",
         "vjp Wq": "Σn Σt {x}ᵀ dq",
         "vjp Wk": "Σn Σt {x}ᵀ dk",
         "vjp Wv": "Σn Σt {x}ᵀ dv",
@@ -54,6 +66,26 @@ class Attention(Heads):
         "vjp bv": "Σn Σt dv",
         "vjp bo": "Σn Σt ∂{k}/∂{y}",
     }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Head by head, of all tokens."""
+        t, d, h, e = self.tokens, self.features, self.heads, self.key // self.heads
+        hidden = [f"s = np.where(np.triu(np.ones(({t}, {t}), bool), 1), -np.inf, s)"] * self.causal
+        lines = [
+            f"tokens = x.reshape(-1, {t}, {d})",
+            *(
+                f"{part} = (tokens @ W{part} + b{part}).reshape(-1, {t}, {h}, {e}).swapaxes(1, 2)"
+                for part in "qkv"
+            ),
+            f"s = q @ k.swapaxes(2, 3) / np.sqrt({e})",
+            *hidden,
+            "p = np.exp(s - s.max(axis=3, keepdims=True))",
+            "p = p / p.sum(axis=3, keepdims=True)",
+            f"a = (p @ v).swapaxes(1, 2).reshape(-1, {t}, {self.key})",
+            "return (a @ Wo + bo).reshape(len(x), -1)",
+        ]
+        return "\n".join(lines)
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes

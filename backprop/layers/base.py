@@ -17,7 +17,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.errors import NetworkError
+from backprop.errors import NetworkError, UnsupportedError
+from backprop.layers.cells import Cells
 
 Tensors = Mapping[str, Array]
 
@@ -160,6 +161,9 @@ class Layer(ABC):
     derived: ClassVar[str | None] = None
     """The text of the layer that `derive` proves, where the first example would take SymPy minutes."""
 
+    underivable: ClassVar[str] = ""
+    """Why `derive` cannot run the layer on symbols; "" where it can."""
+
     symbol: ClassVar[str] = "a"
     """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
     last_symbol: ClassVar[str | None] = None
@@ -167,22 +171,33 @@ class Layer(ABC):
     letters: ClassVar[Mapping[str, str]] = {}
     """The axes of each parameter, by the legend: {"W": "io"}. Of one that is left out the shape has to tell them."""
 
+    inner: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """A letter for every u of `entered_numbers`, in their order, and what enters there: {"z": ("W", "x")}."""
+
     formulas: ClassVar[Mapping[str, str]] = {}
     """The right-hand sides that a reader sees, by form; of a derivative by a parameter with its name, "vjp W".
 
     An activation states "forward" and "derivative", another layer "forward", "input_jacobian", "input_factor" where
-    that differs, "vjp", and by its parameters "parameter_jacobians", "parameter_factors" and "vjp". In braces stand
-    the names of the network at hand, see `backprop.explain.formulas`. A form without a formula is shown without one.
+    that differs, "vjp", by its parameters "parameter_jacobians", "parameter_factors" and "vjp", and "through z",
+    ∂y/∂z of a z of `inner`. In braces stand the names of the network at hand, see `backprop.explain.formulas`. A form
+    without a formula is shown without one.
     """
     cells: ClassVar[Mapping[str, str]] = {}
     """The same as a spreadsheet writes it: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".
 
-    What the braces stand for is said in `backprop.explain.workbook.sheet`. A workbook declines a layer without cells.
+    For every number alike; in braces stand the cells at hand, see `cell`. A layer of other kinds writes `cell`
+    itself. A workbook declines a layer with neither.
     """
     peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """`forward` by outside libraries, "autograd", "jax" and "torch": y = peers["torch"](torch, params, x).
 
     The imported package is handed in. A peer declines a layer that has no form for its library.
+    """
+    code: ClassVar[str | None] = None
+    """`forward` as the lines of a Python function of x and the parameters by name, for `backprop check --template`.
+
+    It may use np, and returns y. Of an activation it is one of z alone. That file is declined for a layer without
+    code.
     """
     oracle: ClassVar[Callable[..., Any] | None] = None
     """y = oracle(params, x), for tests: in plain NumPy, of complex numbers too, without the code of `forward`.
@@ -222,6 +237,38 @@ class Layer(ABC):
     def text(self) -> str:
         """The layer as `Network.parse` reads it, without the shape that it is made for."""
         return self.name
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """One number as a formula of a spreadsheet, without its "="; or a number where it never changes.
+
+        form and index: "forward" with o; "input_jacobian" with o and i; "parameter_jacobians W" with o and a number
+        of W, its axes flattened; "vjp", ∂L/∂x of one sample, with i. None of "vjp" says that it is the sum of ∂L/∂y
+        times the Jacobian's numbers that are not zero by structure.
+
+        By default as `cells` says: {x} and {y} are input and output in the same place, {xs} and {ys} all of them,
+        {yi} the output at i, and {same} is 1 where o is i and else 0; of "vjp" {d} is ∂L/∂y at i, and {ds} all of it.
+        Raises `UnsupportedError` for a form that they do not state.
+        """
+        if form == "vjp" and form not in self.cells:
+            return None
+        if form not in self.cells:
+            raise UnsupportedError(
+                f"A workbook has no formula for {self.name}; expected a layer whose file gives the cells of {form!r}."
+            )
+        o, i = index[0], index[-1]
+        known = {"x": at.x(o), "xs": at.span("x"), "same": int(o == i)}
+        if form != "forward":  # which is what writes the outputs
+            known |= {"y": at.y(o), "yi": at.y(i), "ys": at.span("y")}
+        if form == "vjp":
+            known |= {"d": at.d(i), "ds": at.span("d")}
+        return self.cells[form].format_map(known)
+
+    def fitting(self, x: Array) -> Array:
+        """Inputs that the layer can read, made of numbers of the order of one: by default these numbers themselves.
+
+        Samples that are drawn, or are grey levels of an image, go through this of a network's first layer.
+        """
+        return x
 
     @property
     def input_shape(self) -> Shape | None:

@@ -59,6 +59,31 @@ class BatchNorm(Normalisation):
         return self.name if self.momentum == 0.1 else f"{self.name},momentum={self.momentum!r}"
 
     @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the shape
+        """With h, which the forward pass names; the means are over the samples, and over the places of a channel."""
+        o, i, q = ("n,o", "n,i", "o") if len(self.split) == 1 else ("n,q,s", "n,q,s", "q")
+        sums = "Σn" if q == "o" else "Σn Σs"
+        root = f"√(var {{x}}[{q}] + 1/{round(1 / EPSILON)})"
+        d = "∂{k}/∂{y}"
+        return {
+            "forward": f"{{gamma}}[{q}] h[{o}] + {{beta}}[{q}], where h = ({{x}} - mean {{x}}[{q}]) / {root}",
+            "vjp": f"{{gamma}} ({d}[{i}] - mean {d} - h[{i}] mean({d} h)) / {root}",
+            "vjp gamma": f"{sums} {d}[{o}] h[{o}]",
+            "vjp beta": f"{sums} {d}[{o}]",
+        }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Feature by feature over the samples, or channel by channel over its places, too."""
+        axes, along = ("0", "") if len(self.split) == 1 else ("(0, 2)", "[:, None]")
+        return (
+            f"split = x.reshape({', '.join(map(str, (-1, *self.split)))})\n"
+            f"centre = split - split.mean(axis={axes}, keepdims=True)\n"
+            f"h = centre / np.sqrt((centre**2).mean(axis={axes}, keepdims=True) + {EPSILON})\n"
+            f"return (gamma{along} * h + beta{along}).reshape(x.shape)"
+        )
+
+    @property
     def split(self) -> Shape:
         """(c, places) of channels (c, h, w), else all features."""
         c, *places = self.shape if len(self.shape) == 3 else (math.prod(self.shape),)

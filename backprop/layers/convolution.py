@@ -28,6 +28,7 @@ import numpy as np
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
+from backprop.layers.cells import Cells, total
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
 from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
 
@@ -142,6 +143,40 @@ class Convolution(Layer):
             for key, least in known.items()
         )
         return cls(shape, (rows, columns), outputs, stride, padding, groups)
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """Σ x W + b over the window of a place; W, x and 1 of the channel of the output."""
+        if form == "vjp":
+            return None
+        q, place = divmod(index[0], self.windows.count)
+        if form == "parameter_jacobians b":
+            return int(index[1] == q)
+        group = q * self.groups // self.outputs
+        seen = self.windows.inputs.reshape(self.groups, self.kernel, -1)[group, :, place].tolist()
+        if form == "forward":
+            inside = ((k, i) for k, i in enumerate(seen) if i < math.prod(self.shape))
+            products = total((at.x(i), at.own("W", q * self.kernel + k)) for k, i in inside)
+            return f"{products}+{at.own('b', q)}"
+        if form == "input_jacobian":
+            return at.own("W", q * self.kernel + seen.index(index[1])) if index[1] in seen else 0
+        channel, k = divmod(index[1], self.kernel)
+        return at.x(seen[k]) if channel == q and seen[k] < math.prod(self.shape) else 0
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """By the windows of the padded image; every group by itself."""
+        (l, h, w), (u, v), p, d = self.shape, self.size, self.padding, self.stride  # noqa: E741
+        rule = "nlstuv,qluv->nqst" if self.groups == 1 else "nglstuv,gqluv->ngqst"
+        lines = [
+            f"image = np.pad(x.reshape(-1, {l}, {h}, {w}), ((0, 0), (0, 0), ({p}, {p}), ({p}, {p})))",
+            f"seen = np.lib.stride_tricks.sliding_window_view(image, ({u}, {v}), axis=(2, 3))[:, :, ::{d}, ::{d}]",
+        ]
+        if self.groups > 1:
+            g = self.groups
+            lines.append(f"seen = seen.reshape(len(x), {g}, {l // g}, *seen.shape[2:])")
+            lines.append(f"W = W.reshape({g}, -1, *W.shape[1:])")
+        lines.append(f'y = np.einsum("{rule}", seen, W).reshape(len(x), len(b), -1)')
+        return "\n".join([*lines, "return (y + b[:, None]).reshape(len(x), -1)"])
 
     @property
     def text(self) -> str:

@@ -63,6 +63,17 @@ class Dropout(WithoutParameters):
         return f"{self.name}{self.rate!r}"
 
     @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the rate
+        """With the mask m."""
+        kept = f"1/{1 - self.rate:.4g}"
+        return {
+            "forward": f"{{x}}[n,o] m[n,o], where m is drawn: 0 in {self.rate:.4g} of all places, else {kept}",
+            "input_jacobian": "m[n,o] δ[o,i]",
+            "input_factor": "m[n,o]",
+            "vjp": "m[n,i] ∂{k}/∂{y}[n,i]",
+        }
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the mask
         """By a product with the same mask. None of JAX, which would compile one mask into the function for good."""
         return {

@@ -12,6 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.cells import Cells
 
 
 class Elementwise(WithoutParameters):
@@ -25,11 +26,12 @@ class Elementwise(WithoutParameters):
     """Arrays (n, o) that f' has allocated at once, its result included."""
     derivative_is_mask: ClassVar[bool]
     """Whether f'(x) is an array of booleans, of one byte each, that a product casts piece by piece."""
-    code: ClassVar[str | None] = None
-    """f as the lines of a Python function of z that returns it, for the file that `backprop check --template` writes.
 
-    It may use np. That file is declined for a layer without code.
-    """
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The Jacobian is f' on the diagonal."""
+        if form != "input_jacobian":
+            return super().cell(form, at, *index)
+        return super().cell("derivative", at, *index) if index[0] == index[1] else 0
 
     @abstractmethod
     def derivative(self, x: Array, y: Array) -> Array:

@@ -37,6 +37,7 @@ class Embedding(OverTokens):
     name: ClassVar[str] = "embedding"
     complex_safe: ClassVar[bool] = True
     symbol: ClassVar[str] = "e"
+    underivable: ClassVar[str] = "it takes whole numbers, between which there is nothing to differentiate"
     letters: ClassVar[Mapping[str, str]] = {"E": "vd"}
     examples: ClassVar[tuple[str, ...]] = ("3 embedding4x2", "2 embedding3x1")
     formulas: ClassVar[Mapping[str, str]] = {
@@ -47,6 +48,8 @@ class Embedding(OverTokens):
         "parameter_factors E": "[{x}[n,t] = v]",
         "vjp E": "Σn Σt [{x}[n,t] = v] ∂{k}/∂{y}[n,t,d]",
     }
+
+    code: ClassVar[str | None] = "return E[x.astype(int)].reshape(len(x), -1)"
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
@@ -93,6 +96,11 @@ class Embedding(OverTokens):
             )
         return real.astype(np.intp)
 
+    def fitting(self, x: Array) -> Array:
+        """Whole numbers: [0, 1) in v equal parts, and v - 1 from there on."""
+        words: Array = np.minimum(np.floor(np.abs(x) * self.words), self.words - 1)
+        return words
+
     def _one_hot(self, x: Array) -> Array:
         """X (n, t, v)."""
         return np.asarray(self.indices(x)[..., None] == np.arange(self.words)).astype(x.dtype)
@@ -123,8 +131,8 @@ class Embedding(OverTokens):
         return 2 * n * o * self.words + n * i
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """y, and the rows as whole numbers."""
-        return (0 if out else n * o * itemsize) + 8 * n * i + 3 * n * i
+        """y, the rows of E before they are put there, and their numbers as whole ones."""
+        return (1 if out else 2) * n * o * itemsize + 8 * n * i
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """The sparse X with its starts and indices, its product, and dx."""
@@ -147,8 +155,8 @@ class Embedding(OverTokens):
         return {"E": o * self.words}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X."""
-        return n * i * self.words * itemsize
+        """X, and the truth values that it is made of."""
+        return n * i * self.words * (itemsize + 1)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Rows of E."""

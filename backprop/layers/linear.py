@@ -20,6 +20,7 @@ from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.broadcasting import outer_product
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+from backprop.layers.cells import Cells, total
 
 
 @final
@@ -56,6 +57,20 @@ class Linear(Layer):
     def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # with a bias or without
         """The right-hand sides that a reader sees, with the bias where there is one."""
         return {"forward": "Σi {x}[n,i] {W}[i,o]" + " + {b}[o]" * self.bias, **self._formulas}
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """Σi x W + b; W; x where o is the column of W, and 1 where it is that of b."""
+        match form, index:
+            case "forward", (o,):
+                products = total((at.x(i), at.own("W", i * self.outputs + o)) for i in range(self.inputs))
+                return products + (f"+{at.own('b', o)}" if self.bias else "")
+            case "input_jacobian", (o, i):
+                return at.own("W", i * self.outputs + o)
+            case "parameter_jacobians W", (o, k):
+                return at.x(k // self.outputs) if k % self.outputs == o else 0
+            case "parameter_jacobians b", (o, k):
+                return int(o == k)
+        return None
 
     @classmethod
     def of(cls, shape: Shape, *numbers: float, **options: str | bool) -> Linear:

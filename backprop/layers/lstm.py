@@ -57,12 +57,22 @@ class LSTM(Recurrent[Cells]):
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
     derived: ClassVar[str | None] = "1x1 lstm1"
     formulas: ClassVar[Mapping[str, str]] = {
+        **Recurrent.shared_formulas,
         "forward": "hₜ = o tanh cₜ, where cₜ = f cₜ₋₁ + i g, i f o = σ and g = tanh of {x}ₜ {W} + hₜ₋₁ {U} + {b}",
         "vjp": "δₜ {W}ᵀ, where δₜ = ∂a/∂z (g, cₜ₋₁, i, tanh cₜ) (dc, dc, dc, dh)",
-        "vjp W": "Σt {x}ₜᵀ δₜ",
-        "vjp U": "Σt hₜ₋₁ᵀ δₜ",
-        "vjp b": "Σt Σn δₜ",
+        "through z": "∂a/∂z (g, cₜ₋₁, i, tanh cₜ) (∂{y}/∂c, ∂{y}/∂c, ∂{y}/∂c, ∂{y}/∂h)",
     }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Step by step, with the gates i f g o."""
+        return self.code_of(
+            f"c = np.zeros((len(x), {self.units}), x.dtype)",
+            "i, f, g, o = np.split(z, 4, axis=1)\n"
+            "i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))\n"
+            "c = f * c + i * np.tanh(g)\n"
+            "h = o * np.tanh(c)",
+        )
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes

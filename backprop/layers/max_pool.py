@@ -20,6 +20,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Margin, Planned, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling, blocks
 
 _BLOCK_BYTES = 1 << 18
@@ -59,12 +60,31 @@ class MaxPool(Pooling):
     reads_input: ClassVar[bool] = True
     reads_output: ClassVar[bool] = False
     complex_safe: ClassVar[bool] = True
+    underivable: ClassVar[str] = "which input is the largest follows from numbers, and symbols have no size"
     examples: ClassVar[tuple[str, ...]] = ("2x4x4 max-pool2", "1x4x5 max-pool3x2,stride=1")
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "max over u, v of {x}[n,l,s+u,t+v]",
         "input_jacobian": "[{x}[n,i] is the largest of its window]",
         "vjp": "Σs Σt [{x}[n,i] is the largest of the window] ∂{k}/∂{y}[n,l,s,t]",
     }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The largest of every window."""
+        return self.code_of("max")
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The largest of the window, and whether an input is the first that is as large."""
+        if form == "vjp":
+            return None
+        seen = self.seen(index[0])
+        if form == "forward":
+            return f"MAX({','.join(map(at.x, seen))})"
+        if index[1] not in seen:
+            return 0
+        y, before = at.y(index[0]), seen[: seen.index(index[1])]
+        said = [f"{at.x(index[1])}={y}", *(f"{at.x(i)}<{y}" for i in before)]
+        return f"IF(AND({','.join(said)}),1,0)"
 
     @property
     def smooth(self) -> bool:

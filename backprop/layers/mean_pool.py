@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling
 
 
@@ -52,6 +53,20 @@ class MeanPool(Pooling):
         "input_jacobian": "1/k",
         "vjp": "Σu Σv 1/k ∂{k}/∂{y}[n,l,h-u,w-v]",
     }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The mean of every window."""
+        return self.code_of("mean")
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The mean of the window, and 1/k of every number in it."""
+        if form == "vjp":
+            return None
+        seen = self.seen(index[0])
+        if form == "forward":
+            return f"AVERAGE({','.join(map(at.x, seen))})"
+        return f"1/{self.entries}" if index[1] in seen else 0
 
     @property
     def peers(self) -> Mapping[str, Callable[[Any, Any, Any], Any]]:  # type: ignore[override]  # of its sizes

@@ -14,6 +14,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import OverTokens, tokens_of
 
 
@@ -42,6 +43,20 @@ class MeanTokens(OverTokens):
         if numbers or options:
             raise NetworkError("The layer mean-tokens got numbers or options; expected neither.")
         return cls(*tokens_of(shape, cls.name))
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The mean over t."""
+        return f"return x.reshape(-1, {self.tokens}, {self.features}).mean(axis=1)"
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The mean; 1/t of every token."""
+        d = self.features
+        if form == "forward":
+            return f"AVERAGE({','.join(at.x(t * d + index[0]) for t in range(self.tokens))})"
+        if form == "vjp":
+            return f"{at.d(index[0] % d)}/{self.tokens}"
+        return f"1/{self.tokens}" if index[1] % d == index[0] else 0
 
     @property
     def made(self) -> Shape:

@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, gradients, inverse_root
 
 
@@ -35,14 +36,13 @@ class OverFeatures(Normalisation):
 
     @property
     def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the number of features
-        """Of a sample whose features are normalised together; of tokens none, whose axes the letters lack."""
-        if len(self.split) > 1:
-            return {}
-        d = self.features
+        """Of the features of a sample, or of those of token t."""
+        d, tokens = self.features, len(self.split) > 1
+        n, sums, same = ("n,t", "Σn Σt", " δ[t,t′]") if tokens else ("n", "Σn", "")
 
         def centre(o: str, i: str) -> str:
-            mean = f"1/{d} Σ{i} {{x}}[n,{i}]"
-            return f"({{x}}[n,{o}] - {mean})" if self.centred else f"{{x}}[n,{o}]"
+            mean = f"1/{d} Σ{i} {{x}}[{n},{i}]"
+            return f"({{x}}[{n},{o}] - {mean})" if self.centred else f"{{x}}[{n},{o}]"
 
         def root(i: str, j: str) -> str:
             return f"√(1/{d} Σ{i} {centre(i, j)}² + 1/{round(1 / EPSILON)})"
@@ -51,20 +51,63 @@ class OverFeatures(Normalisation):
             return f"{centre(o, 'k')} / {root('k', 'j')}"
 
         def scaled(o: str) -> str:
-            return f"{{gamma}}[{o}] ∂{{k}}/∂{{y}}[n,{o}]"
+            return f"{{gamma}}[{o}] ∂{{k}}/∂{{y}}[{n},{o}]"
 
         one, mean = (f" - 1/{d}", f" - 1/{d} Σo {scaled('o')}") if self.centred else ("", "")
-        beta = {"vjp beta": "Σn ∂{k}/∂{y}[n,o]", "parameter_factors beta": "1"}
+        slope = f"{{gamma}}[o] (δ[o,i]{one} - {h('o')} {h('i')} / {d}) / {root('k', 'j')}"
         return {
             "forward": f"{{gamma}}[o] {h('o')}" + " + {beta}[o]" * self.centred,
-            "input_jacobian": f"{{gamma}}[o] (δ[o,i]{one} - {h('o')} {h('i')} / {d}) / {root('k', 'j')}",
+            "input_jacobian": slope + same,
+            "input_factor": slope,
             "vjp": f"({scaled('i')}{mean} - {h('i')} / {d} Σo {scaled('o')} {h('o')}) / {root('k', 'j')}",
             "parameter_jacobians gamma": f"{h('o')} δ[o,o′]",
             "parameter_jacobians beta": "δ[o,o′]",
             "parameter_factors gamma": h("o"),
-            "vjp gamma": f"Σn ∂{{k}}/∂{{y}}[n,o] {h('o')}",
-            **beta,
+            "parameter_factors beta": "1",
+            "vjp gamma": f"{sums} ∂{{k}}/∂{{y}}[{n},o] {h('o')}",
+            "vjp beta": f"{sums} ∂{{k}}/∂{{y}}[{n},o]",
         }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Row by row, a row for every token."""
+        centre, shift = (
+            ("rows - rows.mean(axis=1, keepdims=True)", " + beta") if self.centred else ("rows", "")
+        )
+        return (
+            f"rows = x.reshape(-1, {self.features})\n"
+            f"centre = {centre}\n"
+            f"h = centre / np.sqrt((centre**2).mean(axis=1, keepdims=True) + {EPSILON})\n"
+            f"return (gamma * h{shift}).reshape(x.shape)"
+        )
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The same of the token of an output, with the mean and the variance as a spreadsheet has them."""
+        d, centred = self.features, self.centred
+        token, o = divmod(index[0], d)
+        xs, gammas = at.span("x", token * d, d), at.whole("gamma")
+        squares = f"VARP({xs})" if centred else f"SUMSQ({xs})/{d}"
+        mean, root = f"-AVERAGE({xs})" * centred, f"SQRT({squares}+1/{round(1 / EPSILON)})"
+
+        def h(k: int) -> str:
+            return f"({at.x(token * d + k)}{mean})/{root}"
+
+        match form:
+            case "forward":
+                return f"{at.own('gamma', o)}*{h(o)}" + (f"+{at.own('beta', o)}" if centred else "")
+            case "input_jacobian":
+                other, i = divmod(index[1], d)
+                one = f"-1/{d}" * centred
+                slope = f"{at.own('gamma', o)}*({int(o == i)}{one}-{h(o)}*{h(i)}/{d})/{root}"
+                return slope if token == other else 0
+            case "parameter_jacobians gamma":
+                return h(o) if index[1] == o else 0
+            case "parameter_jacobians beta":
+                return int(index[1] == o)
+        ds = at.span("d", token * d, d)
+        means = f"-SUMPRODUCT({gammas},{ds})/{d}" * centred
+        along = f"SUMPRODUCT({gammas},{ds},{xs}{mean})/{root}/{d}"
+        return f"({at.own('gamma', o)}*{at.d(index[0])}{means}-{h(o)}*{along})/{root}"
 
     def call(self, n: int, empty: Empty) -> Call:
         """With buffers for n samples."""

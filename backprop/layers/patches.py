@@ -17,6 +17,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors, WithoutParameters
+from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import whole
 
 
@@ -109,6 +110,19 @@ class Patches(WithoutParameters):
         """Patches of images, into `out`."""
         out.reshape(len(x), *self._patches)[...] = x.reshape(len(x), *self._image).transpose(self._axes)
         return out
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """The axes of images, moved."""
+        sizes = ", ".join(map(str, (-1, *self._image)))
+        return f"return x.reshape({sizes}).transpose({', '.join(map(str, self._axes))}).reshape(len(x), -1)"
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """The number that is moved there, and a one for it."""
+        if form == "vjp":
+            return None
+        i = int(self._order[index[0]])
+        return at.x(i) if form == "forward" else int(index[1] == i)
 
     @property
     def _order(self) -> Array:

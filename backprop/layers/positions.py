@@ -16,6 +16,7 @@ import numpy as np
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import OverTokens, tokens_of
 
 
@@ -51,6 +52,14 @@ class Positions(OverTokens):
         if numbers or options:
             raise NetworkError("The layer positions got numbers or options; expected neither.")
         return cls(*tokens_of(shape, cls.name))
+
+    code: ClassVar[str | None] = "return x + P.reshape(-1)"
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """x + P; every Jacobian is one on the diagonal."""
+        if form == "vjp":
+            return None
+        return f"{at.x(index[0])}+{at.own('P', index[0])}" if form == "forward" else int(index[0] == index[1])
 
     @property
     def made(self) -> Shape:

@@ -52,6 +52,21 @@ class Recurrent(Remembering[StatesT]):
     first_bias: ClassVar[tuple[float, ...]]
     """With which b begins, for every gate."""
     letters: ClassVar[Mapping[str, str]] = {"W": "dg", "U": "hg", "b": "g"}
+    inner: ClassVar[Mapping[str, tuple[str, ...]]] = {"z": ("W", "U", "b", "x")}
+    shared_formulas: ClassVar[Mapping[str, str]] = {
+        "input_jacobian": "∂{y}/∂zₜ {W}ᵀ",
+        "input_factor": "{W}[d,g]",
+        "parameter_jacobians W": "Σt {x}[n,t,d] ∂{y}/∂z[n,t,g]",
+        "parameter_jacobians U": "Σt hₜ₋₁[n,h] ∂{y}/∂z[n,t,g]",
+        "parameter_jacobians b": "Σt ∂{y}/∂z[n,t,g]",
+        "parameter_factors W": "{x}[n,t,d]",
+        "parameter_factors U": "hₜ₋₁[n,h]",
+        "parameter_factors b": "1",
+        "vjp W": "Σt {x}ₜᵀ δₜ",
+        "vjp U": "Σt hₜ₋₁ᵀ δₜ",
+        "vjp b": "Σt Σn δₜ",
+    }
+    """The formulas that follow from ∂y/∂z alone."""
     symbol: ClassVar[str] = "h"
 
     @classmethod
@@ -75,6 +90,22 @@ class Recurrent(Remembering[StatesT]):
     def width(self) -> int:
         """g, the numbers of z at a step."""
         return self.gates * self.units
+
+    def code_of(self, first: str, step: str) -> str:
+        """`Layer.code` with the lines before the steps, and those of a step from z to h."""
+        last = "np.concatenate(states, axis=1)" if self.sequence else "h"
+        lines = [
+            f"steps = x.reshape(-1, {self.tokens}, {self.features}).swapaxes(0, 1)",
+            f"h = np.zeros((len(x), {self.units}), x.dtype)",
+            *first.splitlines(),
+            *["states = []"] * self.sequence,
+            "for token in steps:",
+            "    z = token @ W + h @ U + b",
+            *(f"    {line}" for line in step.splitlines()),
+            *["    states.append(h)"] * self.sequence,
+            f"return {last}",
+        ]
+        return "\n".join(lines)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (d, g), U (h, g) and b (g,)."""

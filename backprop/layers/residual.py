@@ -19,9 +19,10 @@ from typing import Any, ClassVar, NamedTuple, Self, cast, final
 
 import numpy as np
 
-from backprop.arrays import Array, DType, aligned_empty
+from backprop.arrays import Array, DType
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
+from backprop.layers.planned_residual import PlannedResidual
 
 
 @final
@@ -146,12 +147,27 @@ class Residual(Layer):
         }
 
     @property
+    def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the layers
+        """With f for the chain, which the forward pass names."""
+        inside = ", ".join(layer.text for layer in self.layers)
+        own = {}
+        for name in self.parameter_shapes():
+            own[f"parameter_jacobians {name}"] = own[f"parameter_factors {name}"] = f"∂f/∂{{{name}}}"
+            own[f"vjp {name}"] = f"Σn ∂{{k}}/∂{{y}} ∂f/∂{{{name}}}"
+        return {
+            "forward": f"{{x}}[n,o] + f[n,o], where f is made of {{x}} by {inside}",
+            "input_jacobian": "δ[o,i] + ∂f/∂{x}[n,o,i]",
+            "vjp": "∂{k}/∂{y}[n,i] + Σo ∂{k}/∂{y}[n,o] ∂f/∂{x}[n,o,i]",
+            **own,
+        }
+
+    @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]
         """x plus the chain of the forms inside, for every library that all of them know."""
 
         def chain(library: str, module: Any, own: Any, x: Any) -> Any:
             y = x
-            for layer, tensors in zip(self.layers, self._local(own), strict=True):
+            for layer, tensors in zip(self.layers, self.local(own), strict=True):
                 y = layer.peers[library](module, tensors, y)
             return x + y
 
@@ -166,7 +182,7 @@ class Residual(Layer):
 
         def chain(params: Tensors, x: Array) -> Array:
             y = x
-            for layer, own in zip(self.layers, self._local(params), strict=True):
+            for layer, own in zip(self.layers, self.local(params), strict=True):
                 assert layer.oracle is not None
                 y = layer.oracle(own, y)
             total: Array = x + y
@@ -201,20 +217,18 @@ class Residual(Layer):
 
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """Let every layer inside follow what reaches it."""
-        for step, statistics in zip(self._steps(params, x), self._local(running), strict=True):
+        for step, statistics in zip(self._steps(params, x), self.local(running), strict=True):
             step.layer.follow(step.own, step.x, statistics)
 
     def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
         """x plus the chain as it is after training."""
         y = x
-        for layer, own, statistics in zip(
-            self.layers, self._local(params), self._local(running), strict=True
-        ):
+        for layer, own, statistics in zip(self.layers, self.local(params), self.local(running), strict=True):
             y = layer.evaluated(own, y, statistics)
         total: Array = x + y
         return total
 
-    def _local(self, tensors: Tensors) -> list[dict[str, Array]]:
+    def local(self, tensors: Tensors) -> list[dict[str, Array]]:
         """For every layer inside its own of these tensors, by its own names."""
         return [
             {local: tensors[name] for local, name in names.items() if name in tensors} for names in self.names
@@ -279,14 +293,13 @@ class Residual(Layer):
         return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobians, those of the outputs by what every layer inside makes, and the largest inside."""
-        inside = max(
-            b * math.prod(shape)
-            for layer, _, b in self.sized
-            for shape in (*layer.parameter_shapes().values(), ())
-        )
-        own = sum(self.parameter_nonzeros(i, o).values()) + inside
-        return n * own * itemsize + self.input_factor_bytes(n, i, o, itemsize)
+        """Those of the outputs by what every layer inside makes; the Jacobians up to one, and its own inside."""
+        done, most = 0, 0
+        for layer, _, b in self.sized:
+            weights = sum(math.prod(shape) for shape in layer.parameter_shapes().values())
+            done += o * weights
+            most = max(most, done + b * weights)
+        return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """The Jacobian, and those of the outputs by what every layer inside makes."""
@@ -318,14 +331,14 @@ class Residual(Layer):
 
     def planned(self, n: int, dtype: DType) -> Layer:
         """With buffers for what the layers inside make, kept from `forward` to `vjp`."""
-        return cast(Layer, _Planned(self, n, dtype))
+        return cast(Layer, PlannedResidual(self, n, dtype))
 
     # Forward and back
 
     def _steps(self, params: Tensors, x: Array) -> list[_Step]:
         """The forward pass inside, with what every layer reads and makes."""
         steps = []
-        for layer, own in zip(self.layers, self._local(params), strict=True):
+        for layer, own in zip(self.layers, self.local(params), strict=True):
             steps.append(_Step(layer, own, x, layer.forward(own, x)))
             x = steps[-1].y
         return steps
@@ -333,7 +346,7 @@ class Residual(Layer):
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x + f(x)."""
         y = x
-        for layer, own in zip(self.layers, self._local(params), strict=True):
+        for layer, own in zip(self.layers, self.local(params), strict=True):
             y = layer.forward(own, y)
         total: Array = np.add(x, y, out=out)
         return total
@@ -375,7 +388,7 @@ class Residual(Layer):
     ) -> tuple[Array | None, Tensors]:
         """From the last layer inside to the first, each by `one`."""
         steps, d = self._steps(params, x), dy
-        buffers = [None] * len(steps) if dparams is None else self._local(dparams)
+        buffers = [None] * len(steps) if dparams is None else self.local(dparams)
         own: list[Tensors] = [{}] * len(steps)
         for k, step in reversed(list(enumerate(steps))):
             d, own[k] = one(k, step, d, buffers[k])
@@ -384,7 +397,7 @@ class Residual(Layer):
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ + ∂f/∂x ẋ + ∂f/∂θ θ̇."""
         pushed = dx
-        for step, own in zip(self._steps(params, x), self._local(dparams), strict=True):
+        for step, own in zip(self._steps(params, x), self.local(dparams), strict=True):
             pushed = step.layer.jvp(step.own, step.x, step.y, pushed, own)
         total: Array = dx + pushed
         return total
@@ -455,52 +468,3 @@ class _Step(NamedTuple):
     own: Mapping[str, Array]
     x: Array
     y: Array
-
-
-class _Planned:
-    """The residual for batches of n, with an output and a dx of every layer inside."""
-
-    def __init__(self, residual: Residual, n: int, dtype: DType) -> None:
-        self._residual = residual
-        self._layers = [layer.planned(n, dtype) for layer in residual.layers]
-        self._outputs = [aligned_empty((n, o), dtype) for _, _, o in residual.sized]
-        self._deltas = [aligned_empty((n, i), dtype) for _, i, _ in residual.sized]
-
-    def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
-        """x + f(x)."""
-        y = x
-        for layer, own, buffer in zip(
-            self._layers, self._residual._local(params), self._outputs, strict=True
-        ):
-            y = layer.forward(own, y, out=buffer)
-        total: Array = np.add(x, y, out=out)
-        return total
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
-        """dy + (∂f/∂x)ᵀ dy."""
-        local, values, d = self._residual._local(params), [x, *self._outputs], dy
-        assert dparams is not None
-        for k, own in reversed(list(enumerate(self._residual._local(dparams)))):
-            dx, _ = self._layers[k].vjp(
-                local[k],
-                values[k],
-                values[k + 1],
-                d,
-                input_needed=input_needed or k > 0,
-                out=self._deltas[k],
-                dparams=own,
-            )
-            if dx is None:
-                return None, dparams
-            d = dx
-        return np.add(dy, d, out=out), dparams

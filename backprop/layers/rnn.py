@@ -31,12 +31,16 @@ class RNN(Recurrent[States]):
     back_flops: ClassVar[int] = 4
     examples: ClassVar[tuple[str, ...]] = ("3x2 rnn2", "1x3x2 rnn3,sequence")
     formulas: ClassVar[Mapping[str, str]] = {
+        **Recurrent.shared_formulas,
         "forward": "hₜ, where hₜ = tanh({x}ₜ {W} + hₜ₋₁ {U} + {b})",
         "vjp": "δₜ {W}ᵀ, where δₜ = (∂{k}/∂hₜ + δₜ₊₁ {U}ᵀ) (1 - hₜ²)",
-        "vjp W": "Σt {x}ₜᵀ δₜ",
-        "vjp U": "Σt hₜ₋₁ᵀ δₜ",
-        "vjp b": "Σt Σn δₜ",
+        "through z": "∂{y}/∂hₜ (1 - hₜ²), where ∂{y}/∂hₜ₋₁ = ∂{y}/∂zₜ {U}ᵀ",
     }
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Step by step."""
+        return self.code_of("", "h = np.tanh(z)")
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes

@@ -40,6 +40,9 @@ class Softmax(WithoutParameters):
         "input_jacobian": "{y}*({same}-{yi})",
         "vjp": "{y}*({d}-SUMPRODUCT({ys},{ds}))",
     }
+    code: ClassVar[str | None] = (
+        "e = np.exp(x - x.max(axis=1, keepdims=True))\nreturn e / e.sum(axis=1, keepdims=True)"
+    )
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
         "autograd": lambda autograd, own, x: autograd.numpy.exp(
             x - autograd.scipy.special.logsumexp(x, axis=1, keepdims=True)

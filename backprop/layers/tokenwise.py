@@ -18,6 +18,7 @@ import numpy as np
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.cells import Cells, total
 from backprop.layers.linear import Linear
 from backprop.layers.over_tokens import OverTokens, tokens_of, whole
 
@@ -37,9 +38,12 @@ class Tokenwise(OverTokens):
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "Σi {x}[n,t,i] {W}[i,o] + {b}[o]",
         "input_jacobian": "{W}[i,o] δ[t,t′]",
+        "input_factor": "{W}[i,o]",
         "vjp": "Σo ∂{k}/∂{y}[n,t,o] {W}[i,o]",
         "parameter_jacobians W": "{x}[n,t,i] δ[o,o′]",
         "parameter_jacobians b": "δ[o,o′]",
+        "parameter_factors W": "{x}[n,t,i]",
+        "parameter_factors b": "1",
         "vjp W": "Σn Σt {x}[n,t,i] ∂{k}/∂{y}[n,t,o]",
         "vjp b": "Σn Σt ∂{k}/∂{y}[n,t,o]",
     }
@@ -64,6 +68,27 @@ class Tokenwise(OverTokens):
     def text(self) -> str:
         """tokenwise64."""
         return f"{self.name}{self.outputs}"
+
+    @property
+    def code(self) -> str:  # type: ignore[override]  # by the sizes
+        """Token by token."""
+        return f"return (x.reshape(-1, {self.tokens}, {self.features}) @ W + b).reshape(len(x), -1)"
+
+    def cell(self, form: str, at: Cells, *index: int) -> str | float | None:
+        """As of a linear layer for the token of the output; zero between two tokens."""
+        t, o = divmod(index[0], self.outputs)
+        if form == "input_jacobian":
+            token, i = divmod(index[1], self.features)
+            return at.own("W", i * self.outputs + o) if t == token else 0
+        if form == "parameter_jacobians W":
+            i, column = divmod(index[1], self.outputs)
+            return at.x(t * self.features + i) if o == column else 0
+        if form == "parameter_jacobians b":
+            return int(o == index[1])
+        if form == "vjp":
+            return None
+        inputs = ((at.x(t * self.features + i), i * self.outputs + o) for i in range(self.features))
+        return total((x, at.own("W", k)) for x, k in inputs) + f"+{at.own('b', o)}"
 
     @property
     def made(self) -> Shape:

@@ -181,6 +181,14 @@ class Pooling(NoParameters):
         stride = whole(cls.name, "stride", options.get("stride", rows), 1)
         return cls(shape, (rows, columns), stride)  # type: ignore[call-arg]  # the fields are a subclass's
 
+    def code_of(self, reduction: str) -> str:
+        """`Layer.code` of a pooling by that method of an array."""
+        axes, size = ", ".join(map(str, self.shape)), ", ".join(map(str, self.size))
+        return (
+            f"seen = np.lib.stride_tricks.sliding_window_view(x.reshape(-1, {axes}), ({size}), axis=(2, 3))\n"
+            f"return seen[:, :, ::{self.stride}, ::{self.stride}].{reduction}(axis=(4, 5)).reshape(len(x), -1)"
+        )
+
     @property
     def text(self) -> str:
         """The name, the size, and the stride where it is another."""
@@ -223,6 +231,11 @@ class Pooling(NoParameters):
     def input_products(self, i: int, o: int) -> int:
         """The same: each is added to its input."""
         return o * self.entries
+
+    def seen(self, o: int) -> list[int]:
+        """The inputs in the window of output o, row by row."""
+        channel, place = divmod(o, self.windows.count)
+        return [int(i) for i in self.windows.inputs[channel, :, place]]
 
     def images(self, y: Array) -> Array:
         """y (…, o) with the axes (…, l, s, t)."""

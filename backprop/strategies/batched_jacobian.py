@@ -111,9 +111,9 @@ class BatchedJacobian(Strategy[Plan]):
         row, copies, alive = n * network.classes * size, self.route == "blas", [0]
         for k, (layer, i, o) in enumerate(network.sized):
             own, entered = layer.parameter_factors_bytes(n, i, o, size), layer.entered_numbers()
-            if own:  # an einsum by BLAS copies both factors
+            if own:  # an einsum by BLAS copies the first factor
                 largest = max(math.prod(shape) for shape in layer.parameter_shapes().values())
-                factors = (1 + copies) * (row * o + own)
+                factors = (1 + copies) * row * o + own
                 if entered:
                     factors = row * (o + sum(entered) + copies * max(entered)) + own
                 alive.append(factors + copies * row * largest)

@@ -204,3 +204,38 @@ def test_without_the_extra_a_report_says_in_one_line_how_to_get_the_page(tmp_pat
     done = run_python(code.replace("*ARGUMENTS", "'run', '--html'"), cwd=tmp_path)
     assert done.code == 2
     assert "pip install" in done.error_sentence
+
+
+def test_verify_takes_a_network_in_both_dtypes_and_a_suite(tmp_path):
+    two = ["-s", "short-form,batched-jacobian", "--json"]
+    network = ["--network", "4x4 patches2 tokenwise2 mean-tokens 3", "--batch", "2"]
+    found = parsed(backprop("verify", *two, *network, cwd=tmp_path))
+    assert found["agree"]
+    assert [(row["strategy"], row["dtype"], row["status"]) for row in found["records"]] == [
+        (strategy, dtype, "ok")
+        for dtype in ("float32", "float64")
+        for strategy in ("short-form", "batched-jacobian")
+    ]
+    suite = tmp_path / "mine.toml"
+    suite.write_text(
+        'networks = ["5 embedding9x2 mean-tokens 3"]\nstrategies = ["short-form", "layerwise-vjp"]\n'
+    )
+    found = parsed(backprop("verify", "--suite", "mine.toml", "--json", cwd=tmp_path))
+    assert [(row["strategy"], row["status"]) for row in found["records"]] == [
+        ("short-form", "ok"),
+        ("layerwise-vjp", "ok"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--network", "4-3-2", "--scenario", "toy"], "beside --suite or --scenario"),
+        (["--network", "4-3-2", "--suite", "quick"], "beside --suite or --scenario"),
+        (["--batch", "3"], "without --network"),
+        (["--network", "4-3-2", "--batch", "0"], "The number of samples is 0"),
+        (["--network", "784 fold 3"], "Unknown layer 'fold'"),
+    ],
+)
+def test_verify_refuses_what_says_nothing_together(arguments, said, tmp_path):
+    assert said in backprop("verify", *arguments, cwd=tmp_path).error_sentence

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 
 from backprop import Network
-from backprop.errors import UnsupportedError
 from backprop.explain import explain, render_text
 from backprop.explain.explanation import example
-from backprop.explain.workbook import workbook
 from backprop.registry import ladder
 
 NETWORK = Network.parse("1x4x4 conv2x2 tanh pool2,stride=1 mean-pool2 2")
@@ -31,8 +29,3 @@ def test_the_letters_of_images_are_explained_where_there_are_images():
     network = Network.mlp(3, 4, 2)
     params, batch = example(network, 1, np.random.default_rng(0))
     assert "channels" not in render_text(explain(network, params, batch, ["full-jacobian"]))
-
-
-def test_a_workbook_of_a_convolution_is_declined_in_a_sentence():
-    with pytest.raises(UnsupportedError, match="cannot show the layer conv, which has parameters"):
-        workbook(explained("full-jacobian", "short-form"))

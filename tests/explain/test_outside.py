@@ -131,7 +131,8 @@ def test_a_workbook_of_a_layer_that_it_does_not_know_is_refused():
     network = NETWORKS["layer-norm"]
     params, batch = sample(network, n=2)
     with pytest.raises(
-        UnsupportedError, match="cannot show the layer outside-layer-norm, which has parameters"
+        UnsupportedError,
+        match="no formula for outside-layer-norm; expected a layer whose file gives the cells",
     ) as error:
         workbook(explain(network, params, batch, ["full-jacobian", "short-form"]))
     sentence(error.value)

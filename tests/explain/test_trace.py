@@ -10,7 +10,7 @@ from tables import SCENARIOS, STRATEGIES, run, sentence
 
 from backprop import Network
 from backprop.errors import UnsupportedError
-from backprop.explain import trace
+from backprop.explain import example, explain, trace
 from backprop.explain.names import subscripted
 from backprop.explain.step import Derivative
 from backprop.explain.watched import watched
@@ -35,8 +35,6 @@ def explained_by(name):
         scenario
         for scenario, case in SCENARIOS.items()
         if STRATEGIES[name].unsupported(case.network, np.dtype(float)) is None
-        # Of an LSTM or attention, einsum multiplies by values inside the layer, which have no name.
-        and not (name.startswith("batched") and any(layer.entered_numbers() for layer in case.network.layers))
     ]
 
 
@@ -109,8 +107,9 @@ def test_a_trace_ends_bit_for_bit_as_the_strategy_unwatched_and_every_derivative
             array = len(batch.inputs) * expected[Derivative("L", by)]
         elif step.quantity in expected:
             array = expected[step.quantity]
-        else:  # ∂L/∂W, which is held against the strategy above, or a product between inner values
-            assert of == "L" or name == "full-jacobian-naive", step.name
+        else:  # ∂L/∂W, which the test above holds against the strategy, or a product between inner values
+            inside = by not in (*got.names.values, *got.names.letters)
+            assert of == "L" or name == "full-jacobian-naive" or inside, step.name
             continue
         np.testing.assert_allclose(step.array, array, rtol=1e-12, atol=1e-14, err_msg=step.name)
         looked_at += 1
@@ -249,3 +248,22 @@ def test_a_piece_of_a_derivative_is_not_taken_for_it(monkeypatch):
     monkeypatch.setattr("backprop.outer_products._BLOCK_BYTES", 1)
     with pytest.raises(UnsupportedError, match="∂L/∂W₁"):
         trace(strategy, network, params, batch)
+
+
+@pytest.mark.parametrize(
+    ("text", "inner"),
+    {"3x2 lstm2,sequence 2": "z", "3x2 rnn2 2": "z", "2x3 attention,key=2,causal 2": "qkv"}.items(),
+)
+def test_what_enters_a_layer_through_a_value_inside_it_is_shown_by_the_chain_rule(text, inner):
+    network = Network.parse(text)
+    params, batch = example(network, 2, np.random.default_rng(0))
+    got = explain(network, params, batch, ["batched-jacobian"])
+    names = [row.name for row in got.rows]
+    y, by_number = got.traces[0].names.values[1], got.traces[0].find
+    assert all(step.formula for step in got.traces[0].steps)
+    for u in (f"{letter}₁" for letter in inner):
+        for name in (name for name, at in got.traces[0].names.inner[0].items() if at == u and name != "x"):
+            parameter = subscripted(f"{name}1")
+            chain = [f"∂{y}/∂{u}", f"∂p/∂{u}", f"∂{u}/∂{parameter}", f"∂p/∂{parameter}"]
+            assert [one for one in names if one in chain] == chain
+            assert by_number(f"∂p/∂{parameter}").formula == f"∂p/∂{u} · ∂{u}/∂{parameter}"

@@ -120,7 +120,7 @@ def test_a_workbook_declines_a_layer_that_has_cells_and_parameters():
     params, batch = sample(network, n=2)
     first, *_, last = ladder()
     with pytest.raises(
-        BackpropError, match="cannot show the layer outside-layer-norm, which has parameters"
+        BackpropError, match="no formula for outside-layer-norm; expected a layer whose file gives the cells"
     ) as error:
         workbook(explain(network, params, batch, [first, last]))
     sentence(error.value)

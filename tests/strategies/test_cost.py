@@ -52,6 +52,7 @@ def networks():
         "mnist": (Network.mlp(784, 512, 10), 8),
         "mnist-large-batch": (Network.mlp(784, 512, 10), 512),
         "states": (Network.parse("14x14 rnn16,sequence 5"), 128),
+        "residual": (Network.parse("40 32 residual(layer-norm 48 gelu 32) residual(24 tanh 32) 10"), 8),
         "rows": (Network.parse("28x28 lstm32 10"), 32),
         "tokens": (
             Network.parse("28x28 patches7 tokenwise32 positions attention,heads=4 mean-tokens 10"),

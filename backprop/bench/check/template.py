@@ -1,12 +1,15 @@
-"""The file of `backprop check --template`: the gradient of a network in NumPy, without the activation's derivative.
+"""The file of `backprop check --template`: the gradient of a network in NumPy, without the layers' derivatives.
 
-Forward pass, loss and backward pass stand there line by line. The derivative of every activation is left to the
-reader: until then the check says "wrong", and names what is missing.
+Forward pass, loss and backward pass stand there line by line. The derivative of every activation, and the backward
+pass of every other layer but the linear ones, is left to the reader: until then the check says "wrong", and names
+what is missing.
 """
 
 from __future__ import annotations
 
 import shlex
+import string
+from collections.abc import Container
 from pathlib import Path
 
 from backprop import Network
@@ -58,6 +61,18 @@ def {name}_derivative(z):
     return np.ones_like(z)  # TODO: this is the derivative of f(z) = z; write that of {name}
 '''
 
+_LAYER = '''
+
+def {name}({given}):
+    """The layer {text}: of x (n, {i}) its outputs (n, {o})."""
+{code}
+
+
+def {name}_backward(dy, {given}):
+    """∂L/∂{said}, where dy (n, {o}) is that by the outputs."""
+    return {zeros}  # TODO: write the backward pass
+'''
+
 
 def write_template(network: Network, target: str | None, options: str, fresh: bool) -> None:
     """Write the starting file for the network, or print it where no target names a file.
@@ -85,19 +100,24 @@ def write_template(network: Network, target: str | None, options: str, fresh: bo
 def template(network: Network, function: str, command: str) -> str:
     """The text of the file, whose `function` is checked by `command`; raises `CheckError` for layers without code."""
     short = network.short
-    activations: dict[str, str] = {}
+    functions: dict[str, str] = {}
     forward: list[str] = []
     backward: list[str] = []
-    value, number = _INPUTS, 0
-    for layer, names in zip(short.layers, short.names, strict=True):
+    value, number, values = _INPUTS, 0, set[str]()
+    for (layer, i, o), names in zip(short.sized, short.names, strict=True):
+        number += bool(names)
+        result = _unused(f"{'z' if names else 'a'}{number}", values)
         if isinstance(layer, Linear):
-            number += 1
-            result = f"z{number}"
             formula, derivatives = _linear(names, value, f"d{result}")
-        else:
-            name, result = layer.name.replace("-", "_"), f"a{number}"
-            activations[name] = _code(layer)
+        elif isinstance(layer, Elementwise):
+            name = layer.name.replace("-", "_")
+            functions[name] = _ACTIVATION.format(name=name, code=_indented(_code(layer)))
             formula, derivatives = f"{name}({value})", [f"d{value} = d{result} * {name}_derivative({value})"]
+        else:
+            name = _unused(f"{layer.name.replace('-', '_')}{number}", functions)
+            functions[name] = _function(name, layer, names, i, o)
+            formula, derivatives = _called(name, names, value, result)
+        values.add(result)
         forward.append(f"{result} = {formula}")
         backward = derivatives + backward
         value = result
@@ -106,14 +126,14 @@ def template(network: Network, function: str, command: str) -> str:
         raise CheckError(
             f"The loss {short.loss_function.name} states no NumPy code; expected a loss that does."
         )
-    gap = (
-        "\nThe derivative of the activation is left for you, at TODO. Without it the check calls W1 wrong.\n"
-    )
+    left = [name for name, text in functions.items() if "_derivative" not in text]
+    what = f"The backward pass of {', '.join(left)}" if left else "The derivative of the activation"
+    gap = f"\n{what} is left for you, at TODO. Without it the check calls {network.layout.shapes[0][0]} wrong.\n"
     text = _FILE.format(
         network=network,
         command=command,
         function=function,
-        gap=gap if activations else "",
+        gap=gap if functions else "",
         shapes=_shapes(network),
         targets=_targets(network),
         forward=_indented("\n".join(forward)),
@@ -121,8 +141,36 @@ def template(network: Network, function: str, command: str) -> str:
         backward=_indented("\n".join(backward)),
         answer=", ".join(f'"{name}": d{name}' for name, _ in network.layout.shapes),
     )
-    parts = [_ACTIVATION.format(name=name, code=_indented(code)) for name, code in activations.items()]
-    return text + "".join(parts)
+    return text + "".join(functions.values())
+
+
+def _unused(name: str, used: Container[str]) -> str:
+    """The name, or with the first letter after it that makes one that is not used: a1, a1b, a1c."""
+    names = (f"{name}{end}" for end in ("", *string.ascii_lowercase[1:]))
+    return next(one for one in names if one not in used)
+
+
+def _function(name: str, layer: Layer, names: dict[str, str], i: int, o: int) -> str:
+    """The layer's forward pass, and a backward pass to be written."""
+    given = ["x", *names]
+    zeros = ", ".join(f"np.zeros_like({one})" for one in given)
+    return _LAYER.format(
+        name=name,
+        given=", ".join(given),
+        text=layer.text,
+        i=i,
+        o=o,
+        code=_indented(_code(layer)),
+        said=", ∂L/∂".join(given),
+        zeros=zeros,
+    )
+
+
+def _called(name: str, names: dict[str, str], x: str, y: str) -> tuple[str, list[str]]:
+    """The call of a layer's function, and that of its backward pass."""
+    given = ", ".join([x, *(f'params["{one}"]' for one in names.values())])
+    made = ", ".join([f"d{x}", *(f"d{one}" for one in names.values())])
+    return f"{name}({given})", [f"{made} = {name}_backward(d{y}, {given})"]
 
 
 def _linear(names: dict[str, str], x: str, dz: str) -> tuple[str, list[str]]:
@@ -146,9 +194,9 @@ def _targets(network: Network) -> str:
 
 
 def _code(layer: Layer) -> str:
-    if not isinstance(layer, Elementwise) or layer.code is None:
+    if layer.code is None:
         raise CheckError(
-            f"The layer {layer.name} states no NumPy code; expected an activation that does, such as relu or tanh."
+            f"The layer {layer.name} states no NumPy code; expected one that does, such as relu."
         )
     return layer.code
 

@@ -63,16 +63,16 @@ class Command(_Helpful, TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
-            asked: Any = error.param
-            got = given.get(asked.name) if asked is not None else None
-            expected = _NUMBERS.get(asked.metavar) if isinstance(got, str) else None
+            wrong: Any = error.param
+            got = given.get(wrong.name) if wrong is not None else None
+            expected = _NUMBERS.get(wrong.metavar) if isinstance(got, str) else None
             if expected is None:
                 raise
-            least = (
-                " of at least 0" if str(got).lstrip("-").isdigit() else ""
-            )  # the only limit that Typer tests here
-            option = max(asked.opts, key=len)
-            raise OptionError(f"{option} is {shown(got)}; expected {expected}{least}.") from None
+            # The only limit that Typer tests here is zero.
+            least = " of at least 0" if str(got).lstrip("-").isdigit() else ""
+            raise OptionError(
+                f"{max(wrong.opts, key=len)} is {shown(str(got))}; expected {expected}{least}."
+            ) from None
 
 
 class Group(_Helpful, TyperGroup):

@@ -195,16 +195,21 @@ Turns = Annotated[
         help="How many turns every process takes after a start. A turn is the 3 ms in which it is measured.",
     ),
 ]
-SuiteName = Annotated[
-    str,
-    typer.Option(
+
+
+def _suite(**more: Any) -> Any:
+    return typer.Option(
         metavar="NAME",
         callback=single,
         autocompletion=completion.suites,
         help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
         "`backprop init suite` writes.",
-    ),
-]
+        **more,
+    )
+
+
+SuiteName = Annotated[str, _suite()]
+SuiteIfGiven = Annotated[str | None, _suite(show_default="every strategy in every scenario")]
 MemoryBudget = Annotated[
     str | None,
     typer.Option(

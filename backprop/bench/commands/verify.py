@@ -5,30 +5,56 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from backprop.bench.commands.options import (
     AsJson,
     Data,
+    LossIfGiven,
     MemoryBudget,
     Peers,
     Scenarios,
     Strategies,
+    SuiteIfGiven,
     Threads,
     TimeBudget,
     finish_run,
+    network_option,
 )
+
+if TYPE_CHECKING:
+    from backprop.bench.suites import Suite
 
 EXAMPLES = """
   backprop verify                              every strategy, every scenario
   backprop verify -c toy,small --peers         PyTorch, JAX and others, too
   backprop verify -s mine.py:Mine,short-form   your own strategy
+  backprop verify --network "1x28x28 conv5x4 relu pool2 10"
+  backprop verify --suite layers               as `run` measures them
 """
+
+BATCH = 8
+"""Samples of a network by --network: few, so that the dense Jacobians fit."""
 
 
 def verify(
     strategy: Strategies = None,
     scenario: Scenarios = None,
+    suite: SuiteIfGiven = None,
+    network: Annotated[str | None, network_option(show_default="those of the scenarios")] = None,
+    loss: LossIfGiven = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            show_default=str(BATCH),
+            help="The number of samples in the batch, of a network by --network.",
+        ),
+    ] = None,
     memory_budget: MemoryBudget = None,
     time_budget: TimeBudget = None,
     threads: Threads = 1,
@@ -48,15 +74,18 @@ def verify(
     from backprop.bench.dataset import load
     from backprop.bench.progress import tracked
     from backprop.bench.quick_look import QuickLook
-    from backprop.bench.suites import find_scenarios
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)
-    strategies, scenarios = select_strategies(strategy or [], peers=peers), find_scenarios(scenario or [])
+    chosen = _chosen(suite, network, loss, batch, strategy or [], scenario or [])
     dataset, interrupted = load(data), False
-    for one in scenarios:
+    for one in chosen.scenarios:
         one.check(dataset)
-    cells = [(one, other) for other in scenarios for one in strategies]
+    cells = [
+        (found, one)
+        for one in chosen.scenarios
+        for found in select_strategies(chosen.strategies_of(one), peers=peers)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         command = shlex.join(["backprop", *sys.argv[1:]])
         verifying = QuickLook(Path(folder), budget, threads, cores, dataset, command)
@@ -67,3 +96,34 @@ def verify(
             except KeyboardInterrupt:
                 interrupted = True
     finish_run(verifying.results, as_json, [], interrupted)
+
+
+def _chosen(
+    suite: str | None,
+    network: str | None,
+    loss: str | None,
+    batch: int | None,
+    strategies: Sequence[str],
+    scenarios: Sequence[str],
+) -> Suite:
+    """What is verified: a suite, one network in both dtypes, or every scenario of the table."""
+    from backprop import Network
+    from backprop.bench.scenarios import Scenario
+    from backprop.bench.suites import Suite, find_suite, known_scenarios, restrict
+    from backprop.bench.turns import Schedule
+    from backprop.errors import OptionError
+    from backprop.options import check_count
+    from backprop.registry import ALL
+
+    if network is None and (loss is not None or batch is not None):
+        raise OptionError("--loss or --batch is given without --network; expected them only beside it.")
+    if network is None:
+        table = find_suite(suite) if suite else Suite.of("all", [ALL], known_scenarios(), Schedule())
+        return restrict(table, strategies, scenarios)
+    if suite is not None or scenarios:
+        raise OptionError("--network is given beside --suite or --scenario; expected one of them.")
+    n = BATCH if batch is None else batch
+    check_count("samples", n)
+    made = Network.parse(network, loss=loss or "cross-entropy")
+    both = [Scenario.of(made, n, dtype) for dtype in ("float32", "float64")]
+    return restrict(Suite.of("network", [ALL], both, Schedule()), strategies)

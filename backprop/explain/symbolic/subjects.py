@@ -11,7 +11,7 @@ import numpy as np
 import sympy
 
 from backprop.arrays import Array
-from backprop.errors import UnknownNameError
+from backprop.errors import UnknownNameError, UnsupportedError
 from backprop.explain.formulas import formula
 from backprop.explain.names import LOSS
 from backprop.explain.step import Derivative
@@ -88,6 +88,11 @@ _LOSS_FORMS = "value is L; sample_values are â„“ of every sample; gradient is âˆ
 
 
 def _of_layer(layer: Layer, size: int) -> Derivation:
+    if layer.underivable:
+        raise UnsupportedError(
+            f"The layer {layer.name} cannot be derived: {layer.underivable}; expected a layer whose outputs are "
+            "formulas of its inputs."
+        )
     coupled = layer.lacks.get("input_jacobian")
     case = SymbolicLayer.of(layer, 2 if coupled else 1, size)
     y, dy = of_samples("y", *case.y.shape), of_samples("dy", *case.y.shape)

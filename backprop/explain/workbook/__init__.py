@@ -11,10 +11,9 @@ Agreement   the largest difference of every gradient
 
 from __future__ import annotations
 
-from backprop.errors import OptionError, UnsupportedError
+from backprop.errors import OptionError
 from backprop.explain.explanation import Explanation, TooLargeError
 from backprop.explain.extras import need
-from backprop.layers import Linear
 from backprop.registry import ladder
 
 _MOST_TERMS = 100
@@ -25,8 +24,8 @@ def workbook(explanation: Explanation) -> bytes:
     """The workbook of an explanation of full-jacobian beside short-form, as the bytes of a file.
 
     These are the first and the last rung of the ladder. Raises `OptionError` for other strategies, `TooLargeError`
-    for a layer whose sums nobody would read, `UnsupportedError` for a layer that a workbook cannot show: one without
-    cells, or one that has parameters and is not linear; and `MissingPackageError` where XlsxWriter is not installed.
+    for a layer whose sums nobody would read, `UnsupportedError` for a layer or loss without cells, and
+    `MissingPackageError` where XlsxWriter is not installed.
     """
     got = [trace.strategy for trace in explanation.traces]
     first, *_, last = ladder()
@@ -34,12 +33,6 @@ def workbook(explanation: Explanation) -> bytes:
         raise OptionError(
             f"The strategies are {', '.join(got)}; expected {first},{last}, which a workbook shows."
         )
-    for layer in explanation.network.layers:
-        if layer.parameter_shapes() and not isinstance(layer, Linear):
-            raise UnsupportedError(
-                f"A workbook cannot show the layer {layer.name}, which has parameters; expected parameters in linear "
-                "layers alone."
-            )
     terms = max(len(explanation.batch.inputs), *(max(widths) for widths in explanation.network.widths))
     if terms > _MOST_TERMS:
         raise TooLargeError(

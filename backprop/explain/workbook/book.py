@@ -16,14 +16,16 @@ from backprop.explain.workbook.sheet import (
     COLOURS,
     Block,
     Cell,
-    Heads,
+    Places,
     Sheet,
+    as_rows,
     formats_of,
     formula,
     heads,
-    total,
+    parameter_heads,
+    products,
 )
-from backprop.layers import Elementwise, Linear
+from backprop.layers.cells import total
 
 TOLERANCE = "1E-12"
 AGREE, DIFFER = "both ways agree", "THE TWO WAYS DIFFER"
@@ -104,14 +106,14 @@ class Book:
             self.parameters[name] = self._numbers(sheet, name, title, "parameter")
 
     def _given(self, name: str) -> Array:
-        """x, t or a parameter; a bias as one row."""
-        return np.atleast_2d(next(step.array for step in self.full.given if step.name == name))
+        """x, t or a parameter."""
+        return next(step.array for step in self.full.given if step.name == name)
 
     def _numbers(self, sheet: Sheet, name: str, title: str, colour: str) -> Block:
-        array, letters = self._given(name), self.names.letters.get(name, "ni")
-        rows = heads(letters[0], len(array)) if len(letters) > 1 else [""]
-        columns = heads(letters[-1], array.shape[1])
-        return sheet.place(title, array, colour, lambda k, j: float(array[k, j]), (rows, columns))
+        array = self._given(name)
+        rows = as_rows(array)
+        of = parameter_heads(self.names.letters.get(name, "ni"), array.shape)
+        return sheet.place(title, rows, colour, lambda k, j: float(rows[k, j]), of)
 
     # Forward
 
@@ -131,19 +133,19 @@ class Book:
 
     def _layer(self, sheet: Sheet, k: int) -> Block:
         """The output of layer k."""
-        layer, own, x = self.network.layers[k], self.names.parameters[k], self.values[k]
-        step = self.full.find(self.names.values[k + 1])
+        layer, step = self.network.layers[k], self.full.find(self.names.values[k + 1])
 
         def cell(row: int, column: int) -> str:
-            if isinstance(layer, Linear):
-                weight = self.parameters[own["W"]]
-                terms = total((x.at(row, i), weight.at(i, column)) for i in range(layer.inputs))
-                return f"{terms}+{self.parameters[own['b']].at(0, column)}" if layer.bias else terms
-            return formula("forward", layer, x=x.at(row, column), xs=x.line(row))
+            return f"={layer.cell('forward', self._places(row, k), column)}"
 
         title = f"{step.name} {step.shape_letters} = {step.formula}"
         columns = heads(step.letters[1], step.array.shape[1])
         return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
+
+    def _places(self, n: int, k: int, delta: Block | None = None) -> Places:
+        """The cells of sample n at layer k, with ∂L/∂y where that is there."""
+        own = {local: self.parameters[name] for local, name in self.names.parameters[k].items()}
+        return Places(n, self.values[k : k + 2], own, delta)
 
     def _mean(self, sheet: Sheet, losses: Block, value: Array) -> Block:
         return sheet.place_one(
@@ -171,37 +173,32 @@ class Book:
             self.by_parameter.append(own)
 
     def _by_input(self, sheet: Sheet, n: int, k: int) -> Block:
-        layer, x, y = self.network.layers[k], self.values[k], self.values[k + 1]
         step = self.full.find(f"∂{self.names.values[k + 1]}/∂{self.names.values[k]}")
-
-        def cell(o: int, i: int) -> str | float:
-            if isinstance(layer, Linear):
-                return "=" + self.parameters[self.names.parameters[k]["W"]].at(i, o)
-            places = {"x": x.at(n, o), "y": y.at(n, o)}
-            if isinstance(layer, Elementwise):
-                return formula("derivative", layer, **places) if o == i else 0.0
-            return formula("input_jacobian", layer, **places, yi=y.at(n, i), same=int(o == i))
-
+        cell = self._local(n, k, "input_jacobian")
         rows, columns = step.array.shape[1:]
         title = f"{step.name} (o, i) = {step.formula}"
         return sheet.place(title, step.array[n], "jacobian", cell, (heads("o", rows), heads("i", columns)))
 
     def _by_parameter(self, sheet: Sheet, n: int, k: int, local: str) -> Block:
-        """∂y/∂θ of a linear layer."""
-        name, x = self.names.parameters[k][local], self.values[k]
+        """∂y/∂θ, the axes of θ in one."""
+        name = self.names.parameters[k][local]
         step = self.full.find(f"∂{self.names.values[k + 1]}/∂{name}")
         matrix = step.array[n].reshape(step.array.shape[1], -1)
-        outputs = len(matrix)
+        columns = [",".join(map(str, index)) for index in np.ndindex(*step.array.shape[2:])]
+        letters = self.names.letters[name].replace("o", "o′")
+        title = f"{step.name} (o, {','.join(letters).replace(',′', '′')}) = {step.formula}"
+        cell = self._local(n, k, f"parameter_jacobians {local}")
+        return sheet.place(title, matrix, "jacobian", cell, (heads("o", len(matrix)), columns))
+
+    def _local(self, n: int, k: int, form: str) -> Cell:
+        """A Jacobian of layer k; a number that never changes is no formula."""
+        layer, places = self.network.layers[k], self._places(n, k)
 
         def cell(o: int, column: int) -> str | float:
-            i, other = divmod(column, outputs)
-            if o != other:
-                return 0.0
-            return "=" + x.at(n, i) if local == "W" else 1.0
+            written = layer.cell(form, places, o, column)
+            return f"={written}" if isinstance(written, str) else float(written or 0)
 
-        columns = [",".join(map(str, index)) for index in np.ndindex(*step.array.shape[2:])]
-        title = f"{step.name} (o, {'i,o′' if local == 'W' else 'o′'}) = {step.formula}"
-        return sheet.place(title, matrix, "jacobian", cell, (heads("o", outputs), columns))
+        return cell
 
     # Chain: for every sample a row vector, multiplied with one Jacobian after the other; then the mean
 
@@ -215,13 +212,14 @@ class Book:
         parameters = {}
         for name in self.names.letters:
             blocks = [sample[name] for sample in samples]
-            values = np.atleast_2d(self.full.find(f"∂L/∂{name}").array)
+            step = self.full.find(f"∂L/∂{name}")
 
             def cell(row: int, column: int, blocks: list[Block] = blocks) -> str:
                 return f"=({'+'.join(block.at(row, column) for block in blocks)})/{self.n}"
 
             title = f"∂L/∂{name} = 1/n Σn ∂ℓ/∂{name}"
-            parameters[name] = sheet.place(title, values, "gradient", cell, _parameter_heads(values))
+            of = parameter_heads(self.names.letters[name], step.array.shape)
+            parameters[name] = sheet.place(title, as_rows(step.array), "gradient", cell, of)
         return Gradient(self.loss, parameters)
 
     def _chain_of_sample(self, sheet: Sheet, n: int) -> dict[str, Block]:
@@ -233,18 +231,16 @@ class Book:
             return formula("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes, **lines)
 
         def place(by: str, title: str, cell: Cell) -> Block:
-            values = np.atleast_2d(self._of_samples(by)[n])
-            columns = (
-                _parameter_heads(values) if names.is_parameter(by) else ([""], heads("o", values.shape[1]))
-            )
-            return sheet.place(title, values, "intermediate", cell, columns)
+            values = self._of_samples(by)[n]
+            of = parameter_heads(names.letters.get(by, "o"), values.shape)
+            return sheet.place(title, as_rows(values), "intermediate", cell, of)
 
         row = place(names.outputs, f"∂ℓ/∂{names.outputs}", of_loss)
         for k in reversed(range(len(network.layers))):
             before, after = names.values[k], names.values[k + 1]
             for name in names.parameters[k].values():
                 title = f"∂ℓ/∂{name} = ∂ℓ/∂{after} · ∂{after}/∂{name}"
-                cell = _times(row, self.by_parameter[n][name], names.shapes[name][-1])
+                cell = _times(row, self.by_parameter[n][name], self.parameters[name].columns)
                 found[name] = place(name, title, cell)
             factor = self.by_input[n][k]
             if factor is not None:
@@ -279,7 +275,7 @@ class Book:
         delta, parameters = self._delta(sheet, names.values[last], first), {}
         for k in reversed(range(last)):
             for local, name in names.parameters[k].items():
-                parameters[name] = self._parameter(sheet, name, self.values[k], delta, local)
+                parameters[name] = self._parameter(sheet, name, k, delta, local)
             if k > 0:
                 delta = self._delta(sheet, names.values[k], self._vjp(delta, k))
         return Gradient(mean, parameters)
@@ -297,14 +293,12 @@ class Book:
 
     def _vjp(self, d: Block, k: int) -> Cell:
         """∂L/∂x of layer k, given where ∂L/∂y stands."""
-        layer, x, y = self.network.layers[k], self.values[k], self.values[k + 1]
+        layer = self.network.layers[k]
 
         def cell(row: int, i: int) -> str:
-            if isinstance(layer, Linear):
-                weight = self.parameters[self.names.parameters[k]["W"]]
-                return total((d.at(row, o), weight.at(i, o)) for o in range(layer.outputs))
-            places = {"x": x.at(row, i), "y": y.at(row, i), "d": d.at(row, i)}
-            return formula("vjp", layer, **places, ys=y.line(row), ds=d.line(row))
+            at = self._places(row, k, d)
+            closed = layer.cell("vjp", at, i)
+            return products([at], layer, "input_jacobian", i) if closed is None else f"={closed}"
 
         return cell
 
@@ -314,18 +308,18 @@ class Book:
         title = f"{step.name} {step.shape_letters} = {step.formula}"
         return sheet.place(title, step.array, "intermediate", cell, (self.samples, columns))
 
-    def _parameter(self, sheet: Sheet, name: str, x: Block, delta: Block, local: str) -> Block:
-        step = self.short.find(f"∂L/∂{name}")
-        values = np.atleast_2d(step.array)
+    def _parameter(self, sheet: Sheet, name: str, k: int, delta: Block, local: str) -> Block:
+        """∂L/∂θ: the sum over the samples and what θ enters."""
+        step, layer = self.short.find(f"∂L/∂{name}"), self.network.layers[k]
+        rows = as_rows(step.array)
+        places = [self._places(n, k, delta) for n in range(self.n)]
 
-        def cell(i: int, o: int) -> str:
-            if local == "b":
-                return "=" + "+".join(delta.at(n, o) for n in range(self.n))
-            return total((x.at(n, i), delta.at(n, o)) for n in range(self.n))
+        def cell(row: int, column: int) -> str:
+            number = row * rows.shape[1] + column
+            return products(places, layer, f"parameter_jacobians {local}", number)
 
-        return sheet.place(
-            f"{step.name} = {step.formula}", values, "gradient", cell, _parameter_heads(values)
-        )
+        of = parameter_heads(self.names.letters[name], step.array.shape)
+        return sheet.place(f"{step.name} = {step.formula}", rows, "gradient", cell, of)
 
     # Agreement and Start
 
@@ -377,11 +371,6 @@ def _times(row: Block, matrix: Block, width: int) -> Cell:
     """The product of a row vector and a matrix, whose columns are folded into rows of `width`."""
 
     def cell(folded: int, column: int) -> str:
-        return total((row.at(0, o), matrix.at(o, folded * width + column)) for o in range(matrix.rows))
+        return "=" + total((row.at(0, o), matrix.at(o, folded * width + column)) for o in range(matrix.rows))
 
     return cell
-
-
-def _parameter_heads(values: Array) -> Heads:
-    """The heads of a weight's or bias's array (i, o)."""
-    return heads("i", len(values)) if len(values) > 1 else [""], heads("o", values.shape[1])

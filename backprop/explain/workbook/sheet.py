@@ -1,9 +1,7 @@
 """Blocks of cells: an array on a sheet, with its name, its formula in words, its indices, and its colour.
 
-The formulas of layers and losses stand in their own files (`Layer.cells`). In braces stand the cells at hand: {x} and
-{y} are a layer's input and output in the same place, {xs} and {ys} their whole row. In a Jacobian {yi} is the output
-at i, and {same} is 1 where o is i and else 0. {t} and {ts} are the one-hot label and its row, {c} the number of
-classes, {d} and {ds} the derivative of the loss by the output and its row.
+The formulas of layers and losses stand in their own files (`Layer.cell`, `Loss.cells`). In the braces of a loss {y}
+and {ys} are an output and its row, {t} and {ts} the one-hot label and its row, {c} the number of classes.
 """
 
 from __future__ import annotations
@@ -19,7 +17,9 @@ from xlsxwriter.worksheet import Worksheet
 
 from backprop.arrays import Array
 from backprop.errors import UnsupportedError
+from backprop.explain.explanation import TooLargeError
 from backprop.layers import Layer
+from backprop.layers.cells import total
 from backprop.losses import Loss
 
 COLOURS = {
@@ -30,6 +30,9 @@ COLOURS = {
     "gradient": "#D6F0DC",
 }
 """The colours of cells: inputs and parameters can be changed, all others follow from them."""
+
+LONGEST = 8192
+"""The letters of a formula that Excel reads."""
 
 Cell = Callable[[int, int], str | float]
 """What stands in row and column of a block: a formula that begins with "=", or a number that never changes."""
@@ -43,21 +46,27 @@ def heads(letter: str, count: int) -> list[str]:
     return [f"{letter}={k}" for k in range(count)]
 
 
-def formula(form: str, subject: Layer | Loss, **cells: object) -> str:
-    """The formula of a form of a layer or loss; raises `UnsupportedError` where its file states none."""
-    known = dict(subject.cells)
-    if "derivative" in known:  # f' of an activation
-        known["vjp"] = f"{known['derivative']}*{{d}}"
-    if form not in known:
+def formula(form: str, loss: Loss, **cells: object) -> str:
+    """The formula of a form of a loss; raises `UnsupportedError` where its file states none."""
+    if form not in loss.cells:
         raise UnsupportedError(
-            f"A workbook has no formula for {subject.name}; expected one whose file gives the cells of {form!r}."
+            f"A workbook has no formula for {loss.name}; expected one whose file gives the cells of {form!r}."
         )
-    return "=" + known[form].format_map(cells)
+    return "=" + loss.cells[form].format_map(cells)
 
 
-def total(terms: Iterable[tuple[str, str]]) -> str:
-    """A sum of products, written out so that it can be read."""
-    return "=" + "+".join(f"{first}*{second}" for first, second in terms)
+def as_rows(array: Array) -> Array:
+    """An array as it stands on a sheet: a vector is one row, and the axes after the first are one."""
+    return array.reshape(len(array) if array.ndim > 1 else 1, -1)
+
+
+def parameter_heads(letters: str, shape: tuple[int, ...]) -> Heads:
+    """The heads of an array of these axes."""
+    rows = heads(letters[0], shape[0]) if len(shape) > 1 else [""]
+    axes = letters[len(shape) > 1 :]
+    if len(axes) == 1:
+        return rows, heads(axes, shape[-1])
+    return rows, [",".join(map(str, index)) for index in np.ndindex(*shape[1:])]
 
 
 @dataclass(frozen=True)
@@ -72,19 +81,70 @@ class Block:
 
     def at(self, row: int, column: int) -> str:
         """One cell, as any sheet can name it."""
-        return f"{self.sheet}!{xl_rowcol_to_cell(self.row + row, self.column + column)}"
+        return f"{self.sheet}!{self.local(row, column)}"
 
     def line(self, row: int) -> str:
         """A whole row."""
-        return f"{self.at(row, 0)}:{self._end(row)}"
+        return f"{self.at(row, 0)}:{self.local(row, self.columns - 1)}"
 
     @property
     def all(self) -> str:
         """Every cell."""
-        return f"{self.at(0, 0)}:{self._end(self.rows - 1)}"
+        return f"{self.at(0, 0)}:{self.local(self.rows - 1, self.columns - 1)}"
 
-    def _end(self, row: int) -> str:
-        return str(xl_rowcol_to_cell(self.row + row, self.column + self.columns - 1))
+    def local(self, row: int, column: int) -> str:
+        """One cell, as its own sheet names it."""
+        return str(xl_rowcol_to_cell(self.row + row, self.column + column))
+
+
+@dataclass(frozen=True)
+class Places:
+    """The cells of sample n at a layer, for `Layer.cell`: of x, y, its parameters and ∂L/∂y."""
+
+    n: int
+    values: list[Block]
+    parameters: dict[str, Block]
+    delta: Block | None = None
+
+    def x(self, i: int) -> str:
+        """Input i."""
+        return self.values[0].at(self.n, i)
+
+    def y(self, o: int) -> str:
+        """Output o."""
+        return self.values[1].at(self.n, o)
+
+    def d(self, o: int) -> str:
+        """∂L/∂y at o."""
+        return self._block("d").at(self.n, o)
+
+    def span(self, letter: str, first: int = 0, count: int | None = None) -> str:
+        """Neighbouring numbers of x, y or d."""
+        block = self._block(letter)
+        last = block.columns - 1 if count is None else first + count - 1
+        return f"{block.at(self.n, first)}:{block.local(self.n, last)}"
+
+    def own(self, name: str, k: int) -> str:
+        """Number k of a parameter."""
+        block = self.parameters[name]
+        return block.at(*divmod(k, block.columns))
+
+    def whole(self, name: str) -> str:
+        """A whole parameter."""
+        return self.parameters[name].all
+
+    def _block(self, letter: str) -> Block:
+        if letter == "d":
+            assert self.delta is not None  # a layer asks for it on the way back alone
+            return self.delta
+        return self.values["xy".index(letter)]
+
+
+def products(places: Iterable[Places], layer: Layer, form: str, of: int) -> str:
+    """Σ over samples and outputs of ∂L/∂y times the column `of` of a Jacobian, without what is always zero."""
+    return "=" + total(
+        (at.d(o), layer.cell(form, at, o, of) or 0) for at in places for o in range(at.values[1].columns)
+    )
 
 
 class Sheet:
@@ -144,6 +204,11 @@ class Sheet:
             self.page.write_number(*place, what, faint)
             return
         own = what.replace(f"{self.name}!", "")  # a sheet need not name itself
+        if len(own) > LONGEST:
+            raise TooLargeError(
+                f"A formula of the workbook has {len(own):,} letters; expected at most {LONGEST:,}, which programs "
+                "read, so take smaller layers or fewer samples."
+            )
         shown = str(value) if isinstance(value, str) else float(value)
         self.page.write_formula(*place, own, style, shown)
 

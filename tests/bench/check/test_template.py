@@ -8,6 +8,7 @@ import pytest
 from command import backprop
 from outside import layers
 from over import over
+from tables import EXAMPLES, layer_case, random_input
 
 from backprop import Network, Parameters
 from backprop.bench.check.template import template
@@ -115,8 +116,59 @@ def test_a_network_of_which_no_file_can_be_written_is_refused(tmp_path):
     own = f"{Path(layers.__file__)}:LeakyReLU"
     with pytest.raises(CheckError, match="states no NumPy code"):
         template(Network.mlp(4, 3, 2, activation=own), "gradient", "")
-    done = backprop("check", "--template", "mine.py", "--activation", "softmax", cwd=tmp_path)
-    assert "The layer softmax states no NumPy code" in done.error_sentence
+    done = backprop("check", "--template", "mine.py", "--activation", "dropout", cwd=tmp_path)
+    assert "The layer dropout states no NumPy code" in done.error_sentence
     done = backprop("check", "--template", "mine.py:a b", cwd=tmp_path)
     assert "The function is 'a b'" in done.error_sentence
     assert list(tmp_path.iterdir()) == []
+
+
+# Other layers
+
+CODED = {text: layer for text, layer in EXAMPLES.items() if layer.code is not None}
+
+
+def test_every_layer_of_a_shape_states_code_but_one_that_draws_or_holds_others():
+    assert {layer.name for text, layer in EXAMPLES.items() if text not in CODED} == {"residual"}
+
+
+@pytest.mark.parametrize("text", CODED)
+def test_the_code_of_a_layer_gives_its_outputs(text):
+    case = layer_case(text, random_input(3, 0, "float64"))
+    lines = "".join(f"    {line}\n" for line in case.layer.code.splitlines())
+    names = {"np": np}
+    exec(f"def layer({', '.join(['x', *case.params])}):\n{lines}", names)
+    np.testing.assert_allclose(names["layer"](case.x, *case.params.values()), case.y, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("text", "functions"),
+    {
+        "1x4x4 conv2x2 tanh pool2 mean-pool1 3": ["conv1", "max_pool1", "mean_pool1"],
+        "3x2 layer-norm attention lstm2,sequence 2": ["layer_norm1", "attention2", "lstm3"],
+        "4 2 layer-norm batch-norm 2": ["layer_norm2", "batch_norm3"],
+        "3 embedding4x2 softmax softmax 2": ["embedding1", "softmax1", "softmax1b"],
+    }.items(),
+)
+def test_the_backward_pass_of_a_layer_is_left_to_the_reader(text, functions):
+    network = Network.parse(text)
+    params, batch = point(network)
+    inputs = network.layers[0].fitting(batch.inputs)
+    batch = network.batch(inputs, batch.labels, params.dtype)
+    layers_with_one = [
+        layer for layer in network.short.layers if layer.name.replace("-", "_") in "".join(functions)
+    ]
+    filled = {"tanh_derivative": lambda z: 1 - np.tanh(z) ** 2}
+    for name, layer in zip(functions, layers_with_one, strict=True):
+
+        def backward(dy, x, *own, layer=layer):
+            params = dict(zip(layer.parameter_shapes(), own, strict=True))
+            dx, found = layer.vjp(params, x, layer.forward(params, x), dy)
+            gradients = (dx, *(found[name] for name in params))
+            return gradients if own else dx
+
+        filled[f"{name}_backward"] = backward
+    _, right = gradient_of(network, params, batch, **filled)
+    assert error_of(network, params, batch, right) < 1e-13
+    _, left = gradient_of(network, params, batch)
+    assert error_of(network, params, batch, left) > 0.01

@@ -46,6 +46,15 @@ def test_the_table_marks_what_is_predicted():
     assert len(table) == 6
 
 
+def test_a_column_may_say_which_layers_every_strategy_does():
+    frame = to_frame(rows())
+    lines = headline_table(frame, {name: f"layers of {name}" for name in frame.strategy}).splitlines()
+    assert lines[0].endswith("| other layers |")
+    assert [line.split("|")[-2].strip() for line in lines[2:]] == [
+        f"layers of {name}" for name in headline_cells(frame).strategy
+    ]
+
+
 @pytest.mark.parametrize("missing", ["short-form", "everything"])
 def test_without_the_short_form_there_is_nothing_to_show(missing):
     kept = [row for row in rows() if row.strategy != "short-form"] if missing == "short-form" else []

@@ -1,11 +1,13 @@
 """The finder of lines names the planted line, says what is wrong with it, and names none in right code."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from over import part
 
 from backprop.check.lines import find_lines, find_lines_of_gradient
 
@@ -32,8 +34,7 @@ def slip(name, *planted):
     return suite.Case(name, tuple(slips))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", NUMPY)
+@pytest.mark.parametrize(("name", "dtype"), part(itertools.product(NUMPY, ("float64", "float32")), 3))
 def test_no_line_of_right_code_is_named(name, dtype, tmp_path):
     lines = suite.find(suite.Case(name, ()), tmp_path, dtype)
     assert (lines.wrong, lines.note, list(lines)) == ((), "", [])

@@ -8,9 +8,10 @@ from xml.etree import ElementTree
 import pytest
 from explain.test_renderings import Page
 from over import over
+from tables import sentence
 
 from backprop import Network
-from backprop.errors import OptionError, UnknownNameError
+from backprop.errors import OptionError, UnknownNameError, UnsupportedError
 from backprop.explain.symbolic import (
     SUBJECTS,
     derive,
@@ -34,7 +35,8 @@ def derived(subject):
 two_samples = functools.cache(lambda: derive_network(Network.mlp(2, 2), 2))
 
 
-NOT_HERE = {"attention": "takes seconds", "embedding": "takes no symbols", "max-pool": "compares symbols"}
+DECLINED = {"embedding": "it takes whole numbers", "max-pool": "symbols have no size"}
+NOT_HERE = {"attention": "takes seconds", **DECLINED}
 
 
 LARGE = ("conv", "lstm", "mean-pool", "patches", "rnn")
@@ -60,6 +62,14 @@ def network():
 def words_of(rendered):
     """What a reader sees of a rendering, on one line."""
     return " ".join(rendered.split())
+
+
+@pytest.mark.parametrize("subject", DECLINED)
+def test_what_symbols_cannot_run_through_is_declined_in_plain_words(subject):
+    with pytest.raises(UnsupportedError) as error:
+        derive(subject, 3)
+    assert f"The layer {subject} cannot be derived: " in sentence(error.value)
+    assert DECLINED[subject] in str(error.value)
 
 
 def test_all_of_it_is_proven(derivation):

@@ -11,8 +11,9 @@ from tables import sentence
 
 import backprop
 from backprop import Network
-from backprop.errors import OptionError
+from backprop.errors import OptionError, UnsupportedError
 from backprop.explain import TooLargeError, example, explain
+from backprop.explain.names import subscripted
 from backprop.explain.workbook import workbook
 
 STRATEGIES = ("full-jacobian", "short-form")
@@ -36,6 +37,10 @@ CASES = {
     "one-layer": {"sizes": (3, 4)},
     "one-of-each": {"sizes": (1, 1, 2), "activation": "tanh", "n": 3},
     "example": {"seed": 10},
+    "conv": {"network": "1x4x4 conv2x2 tanh pool2,stride=1 mean-pool2 2"},
+    "strides": {"network": "2x3x3 conv2x2,stride=2,padding=1,groups=2 max-pool2 2", "n": 1},
+    "layer-norm": {"network": "3 4 layer-norm relu 2"},
+    "tokens": {"network": "4x2 patches2 tokenwise2 positions rms-norm layer-norm mean-tokens 2"},
 }
 
 
@@ -119,11 +124,11 @@ def test_what_is_shown_before_anything_is_changed_is_what_the_formulas_give(case
 def test_both_ways_give_the_gradient_of_the_library(case, results):
     explanation, book = before_and_after(case)[1], results[f"{case} changed"]
     loss, gradient = backprop.gradient(explanation.network, explanation.params, *explanation.batch)
-    subscripts = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
     for sheet in ("Chain", "ShortForm"):
         for name, expected in gradient.items():
-            got = np.array(block(book, sheet, f"∂L/∂{name.translate(subscripts)} ="))
-            np.testing.assert_allclose(got, np.atleast_2d(expected), rtol=1e-12, atol=1e-14)
+            got = np.array(block(book, sheet, f"∂L/∂{subscripted(name)} ="))
+            rows = expected.reshape(len(expected) if expected.ndim > 1 else 1, -1)
+            np.testing.assert_allclose(got, rows, rtol=1e-12, atol=1e-14)
         assert block(book, "Start", f"L on the way of {sheet}")[0][0] == pytest.approx(loss, rel=1e-12)
     assert block(book, "Start", "Chain rule and short form") == [["both ways agree"]]
 
@@ -237,6 +242,20 @@ def test_a_sum_that_nobody_would_read_is_refused():
     with pytest.raises(TooLargeError) as error:
         workbook(explain(network, params, batch, STRATEGIES))
     assert "120 terms" in sentence(error.value)
+
+
+def test_a_formula_longer_than_a_spreadsheet_reads_is_refused(monkeypatch):
+    monkeypatch.setattr("backprop.explain.workbook.sheet.LONGEST", 100)
+    with pytest.raises(TooLargeError) as error:
+        workbook(explained(network="1x3x3 conv3x1 2"))
+    assert "letters; expected at most 100, which programs read" in sentence(error.value)
+
+
+@pytest.mark.parametrize("text", ["3x2 lstm2 2", "4x2 attention 2", "3 3 residual(layer-norm) 2"])
+def test_a_layer_without_cells_is_declined_by_its_name(text):
+    with pytest.raises(UnsupportedError) as error:
+        workbook(explained(network=text))
+    assert f"no formula for {text.split()[-2].rstrip('2').partition('(')[0]};" in sentence(error.value)
 
 
 def test_openpyxl_reads_it():

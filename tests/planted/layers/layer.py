@@ -63,19 +63,24 @@ def every_layer() -> list[Layer]:
 
 
 def library_of(x: Any) -> Any:
-    """NumPy, PyTorch or jax.numpy, whichever an array comes from."""
+    """NumPy, PyTorch, jax.numpy or autograd.numpy, whichever an array comes from."""
     torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
     if torch is not None and isinstance(x, torch.Tensor):
         return torch
     if jax is not None and isinstance(x, jax.Array):
         return jax.numpy
+    tracer = sys.modules.get("autograd.tracer")
+    if tracer is not None and isinstance(x, tracer.Box):
+        return sys.modules["autograd.numpy"]
     return np
 
 
 def like(values: Any, x: Any) -> Any:
     """NumPy values as an array of the library and the dtype of `x`."""
     lib = library_of(x)
-    return lib.asarray(values, dtype=x.dtype) if lib is not np else np.asarray(values, x.real.dtype)
+    if lib is np or "autograd" in lib.__name__:
+        return np.asarray(values, x.dtype)
+    return lib.asarray(values, dtype=x.dtype)
 
 
 def one_hot(numbers: Any, count: int, x: Any) -> Any:
@@ -94,4 +99,6 @@ def erf(x: Any) -> Any:
     lib = library_of(x)
     if lib.__name__ == "torch":
         return lib.erf(x)
-    return scipy.special.erf(x) if lib is np else sys.modules["jax"].scipy.special.erf(x)
+    if lib is np:
+        return scipy.special.erf(x)
+    return sys.modules["autograd.scipy.special" if "autograd" in lib.__name__ else "jax.scipy.special"].erf(x)
