@@ -37,7 +37,8 @@ class Results:
         measured = sum(record.measured for record in self.records)
         left_out = len(self.records) - measured
         sentence = (
-            f"{measured} gradients and {len(self.agreements)} pairs compared, {left_out} cells left out"
+            f"{_count(measured, 'gradient')} and {_count(len(self.agreements), 'pair')} compared, "
+            f"{_count(left_out, 'cell')} left out"
         )
         if self.failed:
             sentence = f"{sentence}. CRASHED: {', '.join(dict.fromkeys(self.failed))}"
@@ -48,6 +49,11 @@ class Results:
 
     def _wrong(self) -> list[str]:
         return [record.strategy for record in self.records if record.status == "disagrees"]
+
+
+def _count(number: int, what: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def agreement_of(scenario: Scenario, pair: Pair) -> Agreement:

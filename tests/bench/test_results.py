@@ -19,12 +19,12 @@ def test_a_cell_that_was_left_out_does_not(status):
     results = Results([record(), left_out("dense", status)], [agreement("a", "b")])
     assert results.agree
     assert results.failed == []
-    assert results.verdict() == "1 gradients and 1 pairs compared, 1 cells left out: all agree."
+    assert results.verdict() == "1 gradient and 1 pair compared, 1 cell left out: all agree."
 
 
 def test_where_nothing_was_measured_nothing_agrees():
     verdict = Results([left_out("dense", "over-memory-budget")], []).verdict()
-    assert verdict == "0 gradients and 0 pairs compared, 1 cells left out."
+    assert verdict == "0 gradients and 0 pairs compared, 1 cell left out."
 
 
 def test_a_wrong_gradient_or_pair_disagrees():

@@ -120,7 +120,7 @@ def test_the_command_verify_fits_its_terminal(width, tmp_path):
     assert done.code == 0
     text = fitting(done.out, width)
     assert "local-finite-differences" in text
-    assert "2 gradients and 1 pairs compared, 0 cells left out: all agree." in one_line(text)
+    assert "2 gradients and 1 pair compared, 0 cells left out: all agree." in one_line(text)
 
 
 # predict, list, check ---------------------------------------------------------------------------------

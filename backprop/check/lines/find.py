@@ -6,6 +6,7 @@ print(lines)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -251,8 +252,17 @@ class _Rounds:
         return set()
 
     def _add(self, repairs: list[Repair], search: Search) -> None:
+        """Name the lines of the repairs; where a line is named again, for another tensor, the plainer words stay."""
         for repair in repairs:
-            self.found.setdefault(repair.site.number, (repair.event, explain(repair, search)))
+            event, line = self.found.get(repair.site.number, (repair.event, None))
+            new = explain(repair, search)
+            if line is not None:
+                both = {*line.tensors, *new.tensors}
+                plainer = (
+                    new if _PLAIN.fullmatch(new.should_be) and not _PLAIN.fullmatch(line.should_be) else line
+                )
+                new = replace(plainer, tensors=tuple(name for name in self.names if name in both))
+            self.found[repair.site.number] = event, new
 
     def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
         """The repairs that are found while more than a share of all calls is left."""
@@ -285,6 +295,8 @@ class _Rounds:
         return sorted(search.names(search.wrong), key=place)
 
 
+_PLAIN = re.compile(r"dL/d\(\w+\)")
+"""The derivative of a variable, not of an expression."""
 _KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
 """Of all calls: for the choice among the repairs that were found; and to look for several mistakes, one by one."""
 _MOST_ROUNDS = 6
