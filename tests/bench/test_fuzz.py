@@ -182,6 +182,18 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("fuzz")
 
 
+PYTEST_BENCHMARK = {
+    "machine_info": {"cpu": {"brand_raw": "a processor", "count": 2}},
+    "benchmarks": [
+        {
+            "fullname": "test_a",
+            "group": None,
+            "stats": {"median": 1.0, "q1": 0.9, "q3": 1.1, "data": [0.9, 1.0, 1.1]},
+        }
+    ],
+}
+
+
 @FUZZ
 @given(st.binary(max_size=200) | st.binary(max_size=200).map(json.dumps(RUN).encode().__add__))
 @example(b"[" * 100_000)
@@ -214,6 +226,15 @@ def test_any_rows_that_the_schema_allows_make_all_reports(folder, records, agree
     lines = [json.dumps(to_json(row)) for row in (*records, *agreements)]
     write_lines(folder, [json.dumps(RUN), *lines])
     refused_or_done(everything_of, folder)
+
+
+@FUZZ
+@given(damaged(PYTEST_BENCHMARK))
+@example(json.dumps(PYTEST_BENCHMARK).replace("[0.9, 1.0, 1.1]", "[null]"))
+def test_damaged_json_of_pytest_benchmark(folder, text):
+    path = folder / "benchmark.json"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    refused_or_done(compare_runs, path, path, True)
 
 
 _TOML_VALUES = st.one_of(

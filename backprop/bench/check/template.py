@@ -146,7 +146,8 @@ def template(network: Network, function: str, command: str) -> str:
 
 def _unused(name: str, used: Container[str]) -> str:
     """The name, or with the first letter after it that makes one that is not used: a1, a1b, a1c."""
-    return next(one for end in ["", *string.ascii_lowercase[1:]] if (one := name + end) not in used)
+    names = (f"{name}{end}" for end in ("", *string.ascii_lowercase[1:]))
+    return next(one for one in names if one not in used)
 
 
 def _function(name: str, layer: Layer, names: dict[str, str], i: int, o: int) -> str:

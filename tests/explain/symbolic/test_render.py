@@ -100,6 +100,8 @@ def test_a_folded_matrix_has_all_of_its_columns(network):
     headings = re.findall(r"∂z₁/∂W₁, columns (\d+) to (\d+) = ", shown)
     assert [int(first) for first, _ in headings] == [0] + [int(last) + 1 for _, last in headings[:-1]]
     assert headings[-1][1] == "11"
+    for symbol in ("x[0]", "x[1]", "x[2]"):
+        assert shown.count(symbol) == render_text(network).count(symbol)
     for element in range(4):
         assert f"∂L/∂a₁[{element}] = W₂[{element},0]⋅(p[0] - 1) + W₂[{element},1]⋅p[1]\n" in shown
     assert "∂z₁/∂W₁, column" not in render_text(network)  # where lines may be of any length
