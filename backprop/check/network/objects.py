@@ -1,7 +1,7 @@
 """Objects that hold the parameters of a network, and perhaps their gradients: where each array is.
 
 self.params["W1"]     a dict            self.W1, self.b1            attributes
-self.weights[0]       lists             self.layers[0].W            the objects in a list
+self.weights[0]       lists             self.layers[0].W            the objects in a list, or a dict of each
 """
 
 from __future__ import annotations
@@ -106,12 +106,18 @@ def _in_layers(layers: Any, names: Sequence[str], before: str) -> dict[str, Slot
     number = 0
     for layer in layers if isinstance(layers, list | tuple) else ():
         kept = vars(layer) if hasattr(layer, "__dict__") else {}
-        keys = {local: _key_of(kept, local, before) for local in "Wb"}
-        if keys["W"] is None:
+        dicts = [kept[word] for word in (_GRADIENTS if before else _DICTS) if isinstance(kept.get(word), Mapping)]
+        for holder, inside in ((layer, kept), *((each, each) for each in dicts)):
+            keys = {local: _key_of(inside, local, before if holder is layer else "") for local in "Wb"}
+            if keys["W"] is not None:
+                break
+        else:
             continue
         number += 1
         found |= {
-            f"{local}{number}": Slot(layer, key, False) for local, key in keys.items() if key is not None
+            f"{local}{number}": Slot(holder, key, holder is not layer)
+            for local, key in keys.items()
+            if key is not None
         }
     return found if all(name in found for name in names) else {}
 
