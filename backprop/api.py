@@ -25,8 +25,9 @@ def gradient(
 ) -> ValueAndGradient:
     """The loss and its gradient by all parameters, derived by `strategy`.
 
-    `params` are `Parameters`, or arrays of one dtype by name. `inputs` (n, i) are of their dtype, `labels` (n,) class numbers. The gradient has memory of
-    its own. For many calls, `strategy.prepare` once and `strategy.value_and_gradient` each time.
+    `params` are `Parameters`, or arrays of one dtype by name; `inputs` (n, i) are of their dtype, `labels` (n,) class
+    numbers. The gradient has memory of its own. For many calls, `strategy.prepare` once and
+    `strategy.value_and_gradient` each time.
 
     Raises `UnknownNameError` for a strategy that is not installed, `UnsupportedError` where it cannot do
     this network, `OverflowedError` where its loss or gradient is not finite, with the layer and what to use

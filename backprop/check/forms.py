@@ -203,6 +203,16 @@ def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
     return True
 
 
+def takes_any_number(code: Callable[..., Any]) -> bool:
+    """Whether a function is written as f(*parts): it names no argument that comes by place."""
+    try:
+        kinds = [part.kind for part in inspect.signature(code).parameters.values()]
+    except (TypeError, ValueError):
+        return False
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return inspect.Parameter.VAR_POSITIONAL in kinds and not any(kind in by_place for kind in kinds)
+
+
 def _doubles(
     answer: Any, read: Callable[[Any], tuple[Any, bool]], code: Callable[..., Any], arguments: Sequence[Any]
 ) -> bool:

@@ -55,6 +55,14 @@ LAYERS = (
         functions_only=True,
     ),
     Kind(
+        "other-shares",
+        "an upstream entry is shared out in other parts than the forward pass takes",
+        "every row of the local Jacobian has the right sum; got or the truth is even, and the other one is not",
+        "Give all of it to the entry that a maximum took, and equal parts to the entries of a mean.",
+        "dx = np.repeat(dy / k, k)    # of max pooling, in place of dy * (x is the largest of its window)",
+        functions_only=True,
+    ),
+    Kind(
         "statistics-as-constants",
         "what the entries share, a mean, a variance or a sum, is taken as a constant",
         "the local Jacobian is diagonal, and the true one is not",

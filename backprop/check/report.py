@@ -9,7 +9,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer
-from backprop.check.factors import shared_factor
+from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.method import Curve
@@ -43,9 +43,9 @@ class Evidence:
     own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. look: from
-    the tensors that have no known signature to what more calls tell of them. check, steps, verdicts: what was
-    compared, if anything was.
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
+    tensors that were seen to be linear in an upstream gradient. look: from the tensors that have no known signature to
+    what more calls tell of them. check, steps, verdicts: what was compared, if anything was.
     """
 
     function: FunctionOracle
@@ -62,6 +62,7 @@ class Evidence:
     in_float32: dict[str, Array] | None = None
     gradient: GradientOracle | None = None
     named: dict[str, Finding] = field(default_factory=dict)
+    linear: frozenset[str] = frozenset()
     look: Callable[[list[str]], dict[str, Finding]] | None = None
 
     @property
@@ -197,6 +198,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
             total,
             seen.answer.summed.get(name, ()),
             seen.answer.shapes.get(name),
+            name in seen.linear,
         )
         named = signatures(suspect)
         if reshaped and any(finding.kind in _SHAPES for finding in named):
@@ -210,6 +212,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
     alike = {each.name: shared_factor(each, named_ones) for each, _ in left}
     names = [each.name for each, _ in left if not alike[each.name]]
     more = seen.look(names) if names and seen.look is not None else {}
+    more = {**one_delta([each for each, _ in left]), **more}
     for suspect, each in left:
         finding = more.get(suspect.name)
         last = alike[suspect.name] or _last_resort(suspect) or [_unknown(suspect, each)]

@@ -58,7 +58,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         moved,
         by_case,
     ):
-        findings = signature(suspect)
+        findings = [] if suspect.linear and signature in _NOT_LINEAR else signature(suspect)
         if findings:
             return findings
     return []
@@ -112,12 +112,30 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     return suspect.finding(kind, evidence, "likely" if likely else "certain")
 
 
+_NOT_LINEAR = (clipped, _weight_decay, penalty)
+"""What no multiple of an upstream gradient shows: a cut, or a term of the parameter alone."""
+
+
 def _swapped(suspect: Suspect) -> list[Finding]:
+    """got is the gradient of another tensor, or a part of it."""
     got = suspect.got.reshape(-1)
     for other, known in suspect.others.items():
         whole = known.directions is None and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
+    for other, known in suspect.truths.items():
+        larger = np.shape(suspect.point.get(other))
+        if known.directions is not None or len(larger) != suspect.got.ndim or larger == suspect.got.shape:
+            continue
+        if known.values.size != np.prod(larger, dtype=int) or any(np.less(larger, suspect.got.shape)):
+            continue
+        part = tuple(slice(size) for size in suspect.got.shape)
+        of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
+        if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
+            listed = ", ".join(f":{size}" for size in suspect.got.shape)
+            return suspect.finding(
+                "swapped-tensors", f"It is [{listed}] of the gradient of {other}, to rounding."
+            )
     return []
 
 

@@ -99,7 +99,9 @@ def _room(
                     moved = moved - _rows(jacobian, margin.below)
                 with np.errstate(divide="ignore", invalid="ignore"):
                     needed = np.abs(margin.distance)[:, :, None] / np.abs(moved)
-                room = np.minimum(room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1, initial=np.inf))
+                room = np.minimum(
+                    room, np.nan_to_num(needed, nan=np.inf, posinf=np.inf).min(axis=1, initial=np.inf)
+                )
         if k < kinked[-1]:
             local = network.layers[k].input_jacobian(tensors[k], values[k], values[k + 1])
             jacobian = np.matmul(local, jacobian)

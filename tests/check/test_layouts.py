@@ -331,7 +331,7 @@ class Layers:
 
 
 class DictOfEach:
-    """A list of layers that keep w and b in a dict, and their gradients in another, as a library of a live stream has it."""
+    """A list of layers that keep w and b in a dict, and their gradients in another, as a small library has it."""
 
     class Layer:
         def __init__(self, i, o):

@@ -139,7 +139,9 @@ def test_on_the_edge_of_the_hinge_every_parameter_that_moves_it_is_named_and_no_
     network = backprop.Network.mlp(2, 3, loss="hinge")
     params = network.init(np.random.default_rng(0))
     params["W1"][...], params["b1"][...] = [[0.0, 1.0, 5.0], [3.0, 3.0, 9.0]], 0.0  # y = (0, 1, 5)
-    batch = network.batch(np.array([[1.0, 0.0]]), np.array([1]), params.dtype)  # y0 - y1 + 1 is 0, y2 - y1 + 1 is 5
+    batch = network.batch(
+        np.array([[1.0, 0.0]]), np.array([1]), params.dtype
+    )  # y0 - y1 + 1 is 0, y2 - y1 + 1 is 5
     named = {
         network.layout.locate(int(k)) for k in np.flatnonzero(kinked_parameters(network, params, batch, 1e-5))
     }

@@ -106,7 +106,9 @@ def _in_layers(layers: Any, names: Sequence[str], before: str) -> dict[str, Slot
     number = 0
     for layer in layers if isinstance(layers, list | tuple) else ():
         kept = vars(layer) if hasattr(layer, "__dict__") else {}
-        dicts = [kept[word] for word in (_GRADIENTS if before else _DICTS) if isinstance(kept.get(word), Mapping)]
+        dicts = [
+            kept[word] for word in (_GRADIENTS if before else _DICTS) if isinstance(kept.get(word), Mapping)
+        ]
         for holder, inside in ((layer, kept), *((each, each) for each in dicts)):
             keys = {local: _key_of(inside, local, before if holder is layer else "") for local in "Wb"}
             if keys["W"] is not None:
