@@ -44,8 +44,8 @@ class Evidence:
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
     that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
-    tensors that were seen to be linear in an upstream gradient. look: from the tensors that have no known signature to
-    what more calls tell of them. check, steps, verdicts: what was compared, if anything was.
+    tensors that were seen to be linear in an upstream gradient. look: from tensors without a known signature to what
+    more calls tell of them. check, steps, verdicts: what was compared, if anything was.
     """
 
     function: FunctionOracle
