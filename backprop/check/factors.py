@@ -173,7 +173,7 @@ def one_delta(suspects: Sequence[Suspect]) -> dict[str, Finding]:
             continue
         for turned in (False, True):
             if _is_of_one_delta(x, w, turned):
-                product = f"{x.name} {w.name}{'ᵀ' if turned else ''}"
+                product = f"{x.name} · {w.name}{'ᵀ' if turned else ''}"
                 seen = (
                     f"The gradients by {x.name} and {w.name} are what the product {product} makes of one δ, to "
                     "rounding: the product is right, and δ before it is wrong."
