@@ -32,6 +32,7 @@ from backprop.check.rearranged import (
     summed,
 )
 from backprop.check.suspect import Suspect
+from backprop.verify.agreement import norm
 
 
 def signatures(suspect: Suspect) -> list[Finding]:
@@ -67,7 +68,17 @@ def signatures(suspect: Suspect) -> list[Finding]:
 def unknown(suspect: Suspect) -> Finding:
     """The finding that no kind of mistake was recognised, with the pattern of the error."""
     evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
-    return found("unknown", suspect.name, evidence, "possible")
+    got, expected = suspect.compared
+    off, size = float(np.max(np.abs(got - expected), initial=0)), norm(expected) / np.sqrt(max(1, expected.size))
+    if not 0 < off < _NEARLY_RIGHT * size:
+        return found("unknown", suspect.name, evidence, "possible")
+    enough = 10.0 ** np.ceil(np.log10(off / size))
+    fix = f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
+    return found("unknown", suspect.name, evidence, "possible", fix)
+
+
+_NEARLY_RIGHT = 1e-5
+"""Of the root mean square: errors of less than that may be those of an iteration that was stopped."""
 
 
 _DUST = 2.0**-40

@@ -1,4 +1,4 @@
-"""Compiled functions are checked as they are: torch.compile and jax.jit, by hand and by the library's own derivative."""
+"""Functions compiled by torch.compile and jax.jit are checked as they are, right and wrong."""
 
 import numpy as np
 import pytest
