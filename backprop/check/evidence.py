@@ -102,7 +102,7 @@ def gather(
     is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
         function.start(own.answer, jacobian=is_hessian)
-    notes = []
+    notes, some = [], None
     if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
         some = Combinations.drawn(function.value.size, rng)
         notes = [some.note]
@@ -142,6 +142,9 @@ def gather(
             kinks = [kink for each in verdicts for kink in each.kinks]
             seen.steps = without_kinks(check, steps, kinks, claims.names)
         seen.verdicts = within_stairs(check, seen.verdicts)
+        if some is not None:
+            told = (some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts)
+            answer.notes += [note for note in told if note]
         seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
         if gradient is not None and any(each.wrong for each in seen.verdicts):
             rounded = gradient.at(x.astype(np.float32).astype(x.dtype))

@@ -69,11 +69,16 @@ def unknown(suspect: Suspect) -> Finding:
     """The finding that no kind of mistake was recognised, with the pattern of the error."""
     evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
     got, expected = suspect.compared
-    off, size = float(np.max(np.abs(got - expected), initial=0)), norm(expected) / np.sqrt(max(1, expected.size))
+    off, size = (
+        float(np.max(np.abs(got - expected), initial=0)),
+        norm(expected) / np.sqrt(max(1, expected.size)),
+    )
     if not 0 < off < _NEARLY_RIGHT * size:
         return found("unknown", suspect.name, evidence, "possible")
     enough = 10.0 ** np.ceil(np.log10(off / size))
-    fix = f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
+    fix = (
+        f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
+    )
     return found("unknown", suspect.name, evidence, "possible", fix)
 
 
