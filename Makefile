@@ -13,7 +13,7 @@ bench: $(VENV)/installed-report
 	$(BIN)/pytest --benchmark-only
 
 # The quick tier; `make test TIER=` runs all tests.
-TIER = not processes
+TIER = not processes and not sweep
 test: $(VENV)/installed-report+test
 	$(BIN)/pytest -n auto --dist worksteal -m "$(TIER)"
 
@@ -26,7 +26,7 @@ lint: $(VENV)/installed-report+test+lint
 reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
-	$(BIN)/python -m backprop.bench.parts --out results/reference/parts.md
+	$(BIN)/python tools/parts.py --out results/reference/parts.md
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
 
@@ -61,7 +61,7 @@ lowest: $(LOWEST)/installed
 	$(LOWEST)/bin/backprop --help > /dev/null
 	$(LOWEST)/bin/backprop predict > /dev/null
 	$(LOWEST)/bin/backprop verify --scenario toy --json > /dev/null
-	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes" $(TESTS)
+	$(LOWEST)/bin/pytest -n auto --dist worksteal -m "not processes and not sweep" $(TESTS)
 	$(LOWEST)/bin/pytest --benchmark-only --scenario toy --strategy short-form --quiet
 
 clean:

@@ -45,6 +45,9 @@ class UnknownNameError(BackpropError, KeyError):
 
     def __init__(self, kind: str, got: object, known: Iterable[str]) -> None:
         names = sorted(known)
+        if not names:
+            super().__init__(f"Unknown {kind} {shown(got)}; expected one that is there, and there is none.")
+            return
         folded = {name.casefold(): name for name in names}
         near = difflib.get_close_matches(str(got).casefold()[:_LONGEST_NAME], folded, n=1, cutoff=0.5)
         hint = f"did you mean {folded[near[0]]!r}? Known" if near else "expected one of"

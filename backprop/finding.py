@@ -66,13 +66,14 @@ def offered(group: str, expected: str) -> Iterator[tuple[str, Any]]:
 def find_class(kind: str, base: type[T], name: str, own: Mapping[str, type[T]], group: str) -> type[T]:
     """The class of a layer or loss by name: of this package, of an entry point of the group, or in a file.
 
-    Raises `UnknownNameError` for a name that is not known, `LoadError` where the class cannot be loaded or is of
-    another kind.
+    Raises `UnknownNameError` for a name that is not known, `LoadError` where the class cannot be loaded, is of
+    another kind or is not named.
     """
     expected = f"a {base.__name__} class"
     name = str(name)
     if ":" in name:
         return _checked(class_in_file(name, expected), base, name)
+    check_names_class(kind, name)
     if name in own:
         return own[name]
     outside = {found.name: found for found in _outside(base, group, expected)}
@@ -84,6 +85,12 @@ def find_class(kind: str, base: type[T], name: str, own: Mapping[str, type[T]], 
 def _outside(base: type[T], group: str, expected: str) -> Iterator[type[T]]:
     for origin, found in offered(group, expected):
         yield _checked(found, base, origin)
+
+
+def check_names_class(kind: str, name: str) -> None:
+    """Raise `LoadError` for the name of a file without that of a class in it."""
+    if name.endswith(".py"):
+        raise LoadError(f"The {kind} is {shown(name)}, a file; expected a class in it as well: {name}:Class.")
 
 
 def class_in_file(target: str, expected: str) -> Any:
@@ -107,12 +114,30 @@ def said(error: BaseException) -> str:
 
 
 def _checked(found: Any, base: type[T], origin: str) -> type[T]:
-    if not inspect.isclass(found) or not issubclass(found, base) or inspect.isabstract(found):
+    if not inspect.isclass(found) or not issubclass(found, base):
         what = getattr(found, "__name__", type(found).__name__)
         raise LoadError(
             f"{origin} gives {what}; expected a class of backprop's {base.__name__} with all its forms."
         )
+    if missing := _left_out(found):
+        raise LoadError(
+            f"{origin} leaves out {', '.join(missing)}; expected a {base.__name__} with all its forms and figures."
+        )
     return found
+
+
+def _left_out(found: type) -> list[str]:
+    """The methods and class variables that the classes above ask for, and that this class does not have."""
+    asked = {
+        name: None
+        for one in reversed(found.__mro__)
+        for name, kind in inspect.get_annotations(one).items()
+        if str(kind).startswith("ClassVar")
+    }
+    return [
+        *sorted(getattr(found, "__abstractmethods__", ())),
+        *(one for one in asked if not hasattr(found, one)),
+    ]
 
 
 def _load(path: Path) -> ModuleType:

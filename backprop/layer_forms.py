@@ -16,6 +16,10 @@ from backprop.arrays import Array, DType
 from backprop.layers import EinsumFactor, Layer
 from backprop.network import Network
 
+_BY_INPUT = ("io", "no", "noi")
+_BY_PARAMETER = ("ni", "no", "")
+"""The axes of an einsum factor by the layer's input and by its own parameters, where it does not name its result."""
+
 
 def lacking(network: Network, dtype: DType, *forms: str) -> str | None:
     """The first layer without one of the forms (`vjp`, `jvp`, …), in words; None where all have all of them."""
@@ -30,10 +34,8 @@ def lacking(network: Network, dtype: DType, *forms: str) -> str | None:
     return None
 
 
-def strange_factors(
-    network: Network, dtype: DType, by_input: tuple[str, ...], by_parameter: tuple[str, ...]
-) -> str | None:
-    """The first layer whose einsum factors are missing or have other axes than those named; None for no such layer.
+def strange_factors(network: Network, dtype: DType) -> str | None:
+    """The first layer whose einsum factors are missing or have axes that are not known; None for no such layer.
 
     A parameter's factor also has to give the parameter's shape: (i, o) where it has an axis i, else (o,). A factor
     that names the axes of its result says how it is multiplied.
@@ -43,8 +45,13 @@ def strange_factors(
         return reason
     for layer, i, o in _outside(network):
         factor, reason = _asked(layer, "input_factor", i, o, dtype)
-        if reason is None and factor is not None and not _known(factor, by_input):
-            reason = _axes(f"∂y/∂x of the layer {layer.name}", factor, by_input)
+        if (
+            reason is None
+            and factor is not None
+            and factor.result is None
+            and factor.subscripts not in _BY_INPUT
+        ):
+            reason = _axes(f"∂y/∂x of the layer {layer.name}", factor, _BY_INPUT)
         if reason is not None:
             return reason
         factors, reason = _asked(layer, "parameter_factors", i, o, dtype)
@@ -55,8 +62,8 @@ def strange_factors(
             if own is None or own.result is not None:
                 continue
             what = f"∂y/∂{name} of the layer {layer.name}"
-            if own.subscripts not in by_parameter:
-                return _axes(what, own, by_parameter)
+            if own.subscripts not in _BY_PARAMETER:
+                return _axes(what, own, _BY_PARAMETER)
             made = (i, o) if "i" in own.subscripts else (o,)
             if made != shape:
                 return f"{what} makes a gradient of the shape {made}, and {name} has the shape {shape}"
@@ -78,10 +85,6 @@ def _without(network: Network, *forms: str) -> str | None:
             if form in layer.lacks:
                 return f"the layer {layer.name} has no {form}: {layer.lacks[form]}"
     return None
-
-
-def _known(factor: EinsumFactor, axes: tuple[str, ...]) -> bool:
-    return factor.result is not None or factor.subscripts in axes
 
 
 def _axes(what: str, factor: EinsumFactor, known: tuple[str, ...]) -> str:

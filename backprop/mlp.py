@@ -72,7 +72,7 @@ def split_sizes(text: str) -> list[str]:
 def _check(sizes: Sequence[int]) -> None:
     """Raise `NetworkError` for sizes that no layers have."""
     if len(sizes) < 2:
-        raise NetworkError(f"The network has {len(sizes)} sizes; expected at least inputs and outputs.")
+        raise NetworkError(f"The network has one size, {sizes[0]}; expected at least inputs and outputs.")
     for size in sizes:
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
             raise NetworkError(f"A size of the network is {shown(size)}; expected a whole number above zero.")

@@ -69,11 +69,6 @@ class Network:
     def __post_init__(self) -> None:
         if not any(isinstance(layer, Linear) for layer in self.layers):
             raise NetworkError("The network has no linear layer; expected at least one.")
-        if self.loss_function.needs_probabilities and self.layers[-1].name != "softmax":
-            raise NetworkError(
-                f"The loss {self.loss_function.name} is one of probabilities and the last layer is "
-                f"{self.layers[-1].name}; expected softmax."
-            )
         needed = self.loss_function.needs_output
         if needed is not None and self.layers[-1].name != needed:
             raise NetworkError(
@@ -186,7 +181,7 @@ class Network:
         """The same function of the same parameters, in its short form.
 
         The last layer and the loss are replaced by one loss of that layer's inputs, where there is a closed form of
-        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - y. Elsewhere it is
+        both (`Loss.after`): softmax and cross-entropy by a loss of logits, whose gradient is p - t. Elsewhere it is
         this network.
         """
         loss = self.loss_function.after(self.layers[-1])
@@ -406,8 +401,7 @@ class Network:
 
 def _output(loss: Loss, output: str | None) -> str | None:
     """The name of the layer after the last linear one: as it is asked for, or as the loss needs it."""
-    needed = "softmax" if loss.needs_probabilities else loss.needs_output
-    chosen = output or needed
+    chosen = output or loss.needs_output
     return None if chosen in ("linear", "none") else chosen
 
 

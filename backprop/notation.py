@@ -11,6 +11,7 @@ options it takes (`Layer.of`).
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,7 +44,16 @@ def is_layers(text: str) -> bool:
 
 
 def with_name_read(text: str) -> str:
-    """The text of the network that is known by this name; any other text as it is."""
+    """The text of the network that is known by this name; any other text as it is.
+
+    Raises `NetworkError` for a name that is nearly that of a known network.
+    """
+    near = difflib.get_close_matches(text.strip().casefold(), NETWORKS, n=1)
+    if near and text.strip() not in NETWORKS:
+        raise NetworkError(
+            f"The network is {shown(text)}; did you mean {near[0]!r}? Known: {', '.join(NETWORKS)}, and sizes "
+            "such as 784-512-10."
+        )
     return NETWORKS.get(text.strip(), text)
 
 

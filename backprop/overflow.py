@@ -51,7 +51,7 @@ def _first_lost(network: Network, params: Parameters, batch: Batch) -> str:
             return f": output {o} of {_layer(k, layer.name)} is {y[n, o]} for sample {n}"
     loss, y = network.loss_function, steps[-1].y
     last = len(network.layers) - 1
-    if loss.needs_probabilities:
+    if loss.needs_output == "softmax":
         chosen = y[np.arange(len(y)), batch.labels]
         lost = ~np.isfinite(1 / chosen)
         if lost.any():

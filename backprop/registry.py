@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from backprop import strategies
 from backprop.errors import UnknownNameError
-from backprop.finding import LoadError, class_in_file, modules, offered, said
+from backprop.finding import LoadError, check_names_class, class_in_file, modules, offered, said
 from backprop.strategy import Strategy
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def find_strategy(name: str) -> Strategy[Any]:
     """
     if ":" in name:
         return _made(class_in_file(name, _EXPECTED), name)
+    check_names_class("strategy", name)
     known: dict[str, Strategy[Any]] = installed_strategies()
     if name not in known:
         known = {**known, **known_peers()}

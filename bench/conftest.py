@@ -25,9 +25,9 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The gradients alone; the step of a training and the observer where their file is named.
+    """The gradients alone; the step of a training where its file is named.
 
-    They would only delay the ranking. A run of the tests, which comes by here as well, is left as it is.
+    It would only delay the ranking. A run of the tests, which comes by here as well, is left as it is.
     """
     if not config.getoption("benchmark_only"):
         return

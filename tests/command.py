@@ -130,11 +130,6 @@ def terminal(columns, encoding="utf-8"):
         yield text
 
 
-def backprop_process(*arguments, cwd):
-    """`backprop …`, run to its end in the folder `cwd`, in a process of its own."""
-    return finish(start([BACKPROP, *arguments], cwd))
-
-
 def start_pytest(*arguments, cwd=ROOT):
     """Start `pytest …` at the root of the project, without what plugins would write there."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]

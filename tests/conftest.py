@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -32,6 +36,26 @@ def quick_collector() -> None:
     """Spare the collector, which many tests call, the objects of pytest and of what other modules have imported."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Give another package's entry points of a group; one that is an error is raised where it is loaded."""
+    from backprop import finding, installed_strategies
+
+    def load(one: Any) -> Any:
+        if isinstance(one, Exception):
+            raise one
+        return one
+
+    def give(group: str, *objects: Any) -> None:
+        points = [SimpleNamespace(name="p", value="package:p", load=partial(load, one)) for one in objects]
+        monkeypatch.setattr(finding, "entry_points", lambda group, known=group: points * (group == known))
+        installed_strategies.cache_clear()
+
+    yield give
+    monkeypatch.undo()
+    installed_strategies.cache_clear()
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:

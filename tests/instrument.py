@@ -7,8 +7,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from command import BACKPROP, environment, without_notes
+from processes import marked
 
 TINY = """\
 networks = ["4-3-2", "9-4-2"]
@@ -60,15 +60,7 @@ class Instrument:
 
     def processes(self):
         """What this instrument has started and is still there, zombies left out."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                marked = process.environ().get("BACKPROP_TEST") == self.mark
-                if marked and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
+        return marked(self.mark)
 
     def wait_until(self, condition, running=None):
         """Wait until the condition holds; fails where it does not, or the process ends before."""
@@ -77,11 +69,3 @@ class Instrument:
             assert time.monotonic() < deadline, "waited in vain"
             assert running is None or running.poll() is None, "the run ended before"
             time.sleep(0.02)
-
-
-def group_names(folder):
-    """The groups that a journal has, in order."""
-    path = folder / "records.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = map(json.loads, lines)
-    return [row["name"] for row in rows if row["kind"] == "group"]

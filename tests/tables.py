@@ -159,6 +159,14 @@ class Scenario:
         return Parameters(params.layout, params.vector), Batch(freeze(inputs), freeze(labels))
 
 
+def sample(network, n, dtype="float64", seed=0):
+    """Initial parameters and a batch of n samples."""
+    rng = np.random.default_rng(seed)
+    params = network.init(rng, dtype)
+    inputs = rng.standard_normal((n, network.inputs)).astype(dtype)
+    return params, Batch(inputs, rng.integers(0, network.classes, n))
+
+
 OUTSIDE = Path(__file__).parent / "outside" / "layers.py"
 
 MSE = {"loss": "mean-squared-error"}
@@ -251,6 +259,12 @@ def oracle(network, params, batch):
 
     value, gradient = autograd.value_and_grad(loss)(params.vector.astype(float))
     return float(value), gradient
+
+
+@functools.cache
+def truth(scenario, dtype):
+    """The loss and the gradient (p,) of a scenario's sample by the oracle, found once."""
+    return oracle(SCENARIOS[scenario].network, *SCENARIOS[scenario].sample(dtype))
 
 
 def relative_error(gradient, expected, keep=slice(None)):

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
+from over import over
 
 from backprop.broadcasting import multiply_outer, outer_product, short_buffers
 
@@ -11,9 +12,7 @@ from backprop.broadcasting import multiply_outer, outer_product, short_buffers
 @pytest.mark.parametrize(
     ("multiply", "within"), [(outer_product, nullcontext), (multiply_outer, short_buffers)]
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64", "object"])
-@pytest.mark.parametrize("leading", [(), (1,), (3, 2)], ids=str)
-@pytest.mark.parametrize("o", [1, 10, 255, 256, 1000])
+@over(dtype=("float32", "float64", "object"), leading=((), (1,), (3, 2)), o=(1, 10, 255, 256, 1000))
 def test_an_outer_product_is_every_number_times_every_row(o, leading, dtype, multiply, within):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal(7).astype(dtype), rng.standard_normal((*leading, o)).astype(dtype)

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from processes import marked
 
 from backprop.child_process import ChildError, ChildProcess, ending, signal_name
 
@@ -50,19 +51,6 @@ def start(tmp_path):
     yield of
     for child in started:
         child.end()
-
-
-def alive(folder):
-    """The processes that were started from this test's children, without those that have ended."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            marked = process.environ().get("BACKPROP_TEST") == str(folder)
-            if marked and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 def wait_for(condition):
@@ -242,9 +230,9 @@ if os.fork() == 0:
 def test_grandchildren_end_with_a_child_that_lives(start, name):
     child = start(f"{GRANDCHILDREN[name]}\nanswer()\ntime.sleep(600)")
     child.receive(20)
-    wait_for(lambda: len(alive(start.folder)) > 1)
+    wait_for(lambda: len(marked(start.folder)) > 1)
     child.end()
-    wait_for(lambda: not alive(start.folder))
+    wait_for(lambda: not marked(start.folder))
 
 
 @linux
@@ -253,7 +241,7 @@ def test_grandchildren_end_after_a_child_that_left_them_behind(start, name):
     child = start(f"{GRANDCHILDREN[name]}\nanswer()\nos._exit(0)", adopts=True)
     child.receive(20)
     child.end()
-    wait_for(lambda: not alive(start.folder))
+    wait_for(lambda: not marked(start.folder))
     assert not [process for process in psutil.Process().children() if process.status() == "zombie"]
 
 

@@ -1,7 +1,6 @@
 """A layer or a loss is found by its file, its entry point or its name, and every message says what was expected."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from outside.layers import LayerNorm, LeakyReLU
 from tables import sentence
 
 import backprop
-from backprop import Network, finding
+from backprop import Network
 from backprop.errors import UnknownNameError
 from backprop.finding import LoadError
 
@@ -23,31 +22,12 @@ class Halved(Loss):
     temporaries = 2
     whole = MeanSquaredError()
 
-    def after(self, layer):
-        return None
-
     def sample_values(self, y, labels):
         return self.whole.sample_values(y, labels) / 2
 
     def gradient(self, y, labels):
         return self.whole.gradient(y, labels) / 2
-
-    def value_and_gradient(self, y, labels, *, out=None):
-        return self.value(y, labels), self.gradient(y, labels)
 """
-
-
-@pytest.fixture
-def entry_points(monkeypatch):
-    """Give another package's entry points of a group."""
-
-    def give(group, *objects):
-        points = [SimpleNamespace(name="p", value="package:p", load=lambda one=one: one) for one in objects]
-        monkeypatch.setattr(
-            finding, "entry_points", lambda group, known=group: points if group == known else []
-        )
-
-    return give
 
 
 def assert_trains(network):
@@ -91,7 +71,7 @@ def test_a_loss_in_a_file_is_named_where_a_loss_is(tmp_path):
         ("nowhere.py:Mine", LoadError, "no file 'nowhere.py'"),
         (f"{LAYERS_FILE}:LeakyRelu", UnknownNameError, "did you mean 'LeakyReLU'"),
         (f"{LAYERS_FILE}:NetworkError", LoadError, "gives NetworkError"),
-        (f"{LAYERS_FILE}:_Normalisation", LoadError, "gives _Normalisation"),
+        (f"{LAYERS_FILE}:_Normalisation", LoadError, "_Normalisation leaves out forward, "),
     ],
 )
 def test_what_is_no_layer_is_refused_in_a_sentence(name, error, got):

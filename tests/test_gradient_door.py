@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, sentence
 
 import backprop
@@ -139,12 +140,12 @@ def large_logits(size, dtype):
     return network, params, np.array([[1, -1], [1, -1]], dtype), [0, 1]
 
 
-@pytest.mark.parametrize("filters", ["error", "ignore"])
-@pytest.mark.parametrize(
-    ("size", "dtype"), [(100, "float32"), (45, "float32"), (1e4, "float64"), (355, "float64")]
-)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_strategy_is_right_for_large_logits_or_says_which_layer_lost_them(name, size, dtype, filters):
+@over(
+    case=((100, "float32"), (45, "float32"), (1e4, "float64"), (355, "float64")), filters=("error", "ignore")
+)
+def test_a_strategy_is_right_for_large_logits_or_says_which_layer_lost_them(name, case, filters):
+    size, dtype = case
     arguments = large_logits(size, dtype)
     with warnings.catch_warnings():
         warnings.simplefilter(filters)

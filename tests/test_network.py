@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, freeze, oracle, sentence
 
 from backprop import Network, Parameters
@@ -21,8 +22,8 @@ from backprop.losses import LOSSES, CrossEntropy, MeanSquaredError
 TOY = Network.mlp(4, 3, 2)
 F64 = np.dtype("float64")
 
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
-every_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+every_dtype = over(dtype=DTYPES)
+every_scenario = over(scenario=SCENARIOS.values())
 
 
 # What it is built from

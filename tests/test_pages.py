@@ -1,23 +1,29 @@
 """What README and docs/ show is so: commands can be typed, code runs, tables are those of results/reference."""
 
+import itertools
 import re
 import shlex
 import tomllib
 
 import build_docs
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 import update_pages
 from command import backprop as run_backprop
 from pages import PAGES, ROOT, blocks, commands
+from planted.functions import comparison
+from planted.functions.cases import CASES
 
 import backprop
-from backprop import layers, losses
+from backprop import layers, losses, small_products
+from backprop.bench import budget, selftest, statistics, turns
 from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
-from backprop.check import KINDS
+from backprop.check import KINDS, evidence
+from backprop.check.numeric import coarse
 from backprop.notation import NETWORKS
 from backprop.registry import find_strategy, known_peers
 from backprop.verify import gradient_error, reference_gradient
@@ -73,7 +79,7 @@ def test_every_backprop_command_of_a_page_can_be_typed(page):
     "wrong", ["run --sweet quick", "run --suite quik", "explain -s shortform", "train --epochs x"]
 )
 def test_a_command_that_cannot_be_typed_is_noticed(wrong):
-    with pytest.raises(Exception, match=r"No such option|nknown|valid integer"):
+    with pytest.raises(Exception, match=r"No such option|nknown|whole number"):
         parse(f"backprop {wrong}")
 
 
@@ -134,16 +140,17 @@ def test_the_strategy_that_is_shown_whole_is_a_right_one(tmp_path, n):
     assert error <= strategy.accuracy.tolerance(network, params.dtype)
 
 
-def test_the_layer_that_is_shown_whole_is_a_right_one(tmp_path):
-    path = tmp_path / "leaky.py"
-    path.write_text(code_of("docs/how-to/layer.md", "class LeakyReLU"), encoding="utf-8")
-    network = backprop.Network.mlp(6, 5, 3, activation=f"{path}:LeakyReLU")
+@pytest.mark.parametrize(("kind", "name"), [("activation", "LeakyReLU"), ("loss", "MeanAbsoluteError")])
+def test_the_layer_and_the_loss_that_are_shown_whole_are_right_ones(tmp_path, kind, name):
+    path = tmp_path / "mine.py"
+    path.write_text(code_of("docs/how-to/layer.md", f"class {name}"), encoding="utf-8")
+    network = backprop.Network.mlp(6, 5, 3, **{kind: f"{path}:{name}"})
     rng = np.random.default_rng(0)
     params = network.init(rng)
     batch = network.batch(rng.standard_normal((4, 6)), rng.integers(0, 3, 4), params.dtype)
     expected = reference_gradient(network, params, batch)
-    for name in ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form", "forward-mode"):
-        strategy = find_strategy(name)
+    for one in ("full-jacobian", "batched-jacobian", "layerwise-vjp", "short-form", "forward-mode"):
+        strategy = find_strategy(one)
         _, gradient = strategy.value_and_gradient(strategy.prepare(network, 4, params.dtype), params, batch)
         assert gradient_error(gradient, expected).relative <= strategy.accuracy.tolerance(
             network, params.dtype
@@ -182,6 +189,7 @@ def without_measures(text):
     return re.sub(r"[ |+-]+", " ", text)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "<!-- output" in text])
 def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # two versions of one file, within a second
@@ -194,6 +202,68 @@ def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
 
     printed = update_pages.updated(PAGES[page], run)
     assert without_measures(printed) == without_measures(PAGES[page])
+
+
+def beside(name):
+    """A file of results/reference/check, as a table."""
+    return pd.read_csv(ROOT / "results" / "reference" / "check" / name)
+
+
+def slips_of_layers():
+    rows = beside("layers.csv").query("tool == 'check_vjp' and slip != 'none'")
+    return rows.groupby("layer").size()
+
+
+def zero_share():
+    return float((backprop.data.load("sample").train_images == 0).mean())
+
+
+NUMBERS = {
+    "starts of a claim": ("concepts/measuring", f"there are at least {statistics.STARTS_TO_CLAIM} starts"),
+    "significance": ("concepts/measuring", f"p < {statistics.SIGNIFICANCE};"),
+    "smallest claim": ("concepts/measuring", f"the factor is beyond {statistics.SMALLEST_CLAIM} and"),
+    "length of a turn": ("concepts/measuring", f"turns of {1e3 * turns.Schedule(6).turn_s:g} ms"),
+    "time of a cell": ("concepts/measuring", f"{budget.Budget.parse(None, None).time_s:g} s a cell"),
+    "slow-downs": (
+        "concepts/measuring",
+        "slow-downs of {:.0f}, {:.0f}, {:.0f} and {:.0f}%".format(*(100 * one for one in selftest.PLANTED)),
+    ),
+    "directions of a coarse function": ("concepts/verdicts", f"along {coarse._DIRECTIONS} random directions"),
+    "roundings of a coarse function": (
+        "concepts/verdicts",
+        f"more than {coarse._FAR:g} roundings of the format ({coarse._FAR * 2**-7:.0%} in bfloat16, "
+        f"{coarse._FAR * 2**-10:.0%} in float16)",
+    ),
+    "fewest calls": ("how-to/gradient", f"at least {evidence.FEWEST_CALLS} |"),
+    "functions of other checkers": ("figures", f"on {len(CASES)} functions, each"),
+    "patience with other checkers": (
+        "figures",
+        f"after {comparison.MOST_CALLS:,} calls or {comparison.SECONDS:g} s",
+    ),
+    "layers": ("figures", f"{slips_of_layers().size} layers, each right"),
+    "slips": ("figures", f"with {slips_of_layers().min()} to {slips_of_layers().max()} slips"),
+    "largest matrix": ("tutorial/explain", f"more than {512 * 784 * 512 // 10**8}00 million numbers"),
+    "tiled batches": (
+        "concepts/ladder",
+        f"up to {small_products._LARGEST_BATCH}, or {small_products._LARGEST_TILED_BATCH} where",
+    ),
+}
+"""What a sentence says, by page, as the code or a file of results/reference has it."""
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_in_a_sentence_is_that_of_the_code_or_of_the_reference(name):
+    page, said = NUMBERS[name]
+    assert said in " ".join(PAGES[f"docs/{page}.md"].split())
+
+
+def test_the_digits_are_as_many_and_as_black_as_readme_says():
+    sample = backprop.data.load("sample")
+    said = f"{len(sample.train_images):,} to train and {len(sample.test_images):,} to test"
+    assert said in PAGES["README.md"]
+    assert said in PAGES["docs/tutorial/index.md"]
+    assert "Four fifths of the digits' pixels are zero" in PAGES["README.md"]
+    assert abs(zero_share() - 4 / 5) < 0.02
 
 
 def test_readme_shows_a_finding_and_a_line_that_other_pages_print():
@@ -245,6 +315,23 @@ def test_every_file_that_a_page_links_to_is_there(page):
     for target in re.findall(r"\]\(([^)#\s]+)", PAGES[page]):
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), target
+
+
+def prose(page):
+    """The lines of a page outside of its code blocks."""
+    return re.sub(r"(?ms)^```.*?^```$", "", PAGES[page]).splitlines()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_screen_reader_is_told_every_picture_heading_and_column(page):
+    assert not re.findall(r"!\[\s*\]\(|<img(?![^>]*alt=)", PAGES[page])
+    levels = [len(mark[1]) for line in prose(page) if (mark := re.match(r"(#+) ", line))]
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(below <= above + 1 for above, below in itertools.pairwise(levels))
+    lines = prose(page)
+    heads = [lines[k - 1] for k, line in enumerate(lines) if re.fullmatch(r"\|[ :|-]+\|", line)]
+    assert [head for head in heads if re.search(r"\|\s*\|", head)] == []
 
 
 # The site -------------------------------------------------------------------------------------------------

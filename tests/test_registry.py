@@ -1,12 +1,11 @@
 """Finding strategies: by name, in a file, by an entry point of another package."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 from tables import STRATEGIES, sentence
 
-from backprop import Strategy, find_strategy, finding, installed_strategies
+from backprop import Strategy, find_strategy, installed_strategies
 from backprop.errors import BackpropError, UnknownNameError
 from backprop.finding import LoadError
 from backprop.registry import select_strategies
@@ -74,30 +73,6 @@ def write(tmp_path):
         return str(path)
 
     return write_file
-
-
-@pytest.fixture
-def entry_points(monkeypatch):
-    """Makes `installed_strategies` find the given objects, or raise them where they are errors."""
-
-    def make(**objects):
-        def point(name, found):
-            def load():
-                if isinstance(found, Exception):
-                    raise found
-                return found
-
-            return SimpleNamespace(name=name, value=f"package:{name}", load=load)
-
-        points = [point(name, found) for name, found in objects.items()]
-        monkeypatch.setattr(
-            finding, "entry_points", lambda group: points if group == "backprop.strategies" else []
-        )
-        installed_strategies.cache_clear()
-
-    yield make
-    monkeypatch.undo()
-    installed_strategies.cache_clear()
 
 
 class External(Strategy):
@@ -250,7 +225,7 @@ def test_a_folder_is_no_file(tmp_path):
 
 
 def test_an_entry_point_joins_the_strategies(entry_points):
-    entry_points(external=External)
+    entry_points("backprop.strategies", External)
     assert isinstance(find_strategy("external"), External)
     assert list(installed_strategies())[-1] == "external"
     assert set(installed_strategies()) == {*STRATEGIES, "external"}
@@ -266,7 +241,7 @@ BAD_POINTS = {
 
 @pytest.mark.parametrize(("found", "got"), BAD_POINTS.values(), ids=BAD_POINTS)
 def test_an_entry_point_that_gives_no_strategy_of_its_own_is_refused(entry_points, found, got):
-    entry_points(bad=found)
+    entry_points("backprop.strategies", found)
     with pytest.raises(LoadError) as caught:
         installed_strategies()
     assert got in sentence(caught.value)

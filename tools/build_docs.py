@@ -92,7 +92,7 @@ def layers() -> str:
         f"| `{row['name']}` | `{row['written']}` | {row['formula'].replace('|', '&#124;')} |"
         for row in listing()["layers"]
     ]
-    return "\n".join(["| layer | for example | |", "|---|---|---|", *rows])
+    return "\n".join(["| layer | for example | what it computes |", "|---|---|---|", *rows])
 
 
 def rungs() -> str:
@@ -102,11 +102,11 @@ def rungs() -> str:
     rows = []
     for strategy in installed_strategies().values():
         why = [strategy.unsupported(network, np.dtype("float64")) for network in networks.values()]
-        cells = ["yes" if reason is None else "-" for reason in why]
-        rows.append(f"| `{strategy.name}` | {' | '.join(cells)} |")
+        declined = [name for name, reason in zip(networks, why, strict=True) if reason is not None]
+        rows.append(f"| `{strategy.name}` | {', '.join(declined) or 'takes all of them'} |")
         reasons |= {reason: "" for reason in why if reason is not None}
-    head = [f"| rung | {' | '.join(networks)} |", f"|---{'|:-:' * len(networks)}|"]
-    return "\n".join([*head, *rows, "", "What is declined, and why:", "", *(f"- {one}" for one in reasons)])
+    head = [f"Tried with {', '.join(networks)}.", "", "| strategy | declines |", "|---|---|"]
+    return "\n".join([*head, *rows, "", "Why:", "", *(f"- {one}" for one in reasons)])
 
 
 PARTS: dict[str, Callable[[], str]] = {

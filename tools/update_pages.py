@@ -29,6 +29,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from headline import headline_table
+from targets import beside_libraries, summary_rows, targets
 
 import backprop.bench
 from backprop.bench.comparison import compare_runs
@@ -36,10 +38,8 @@ from backprop.bench.report.accuracy import curves
 from backprop.bench.report.answer import answer as find_answer
 from backprop.bench.report.comparison import render
 from backprop.bench.report.frame import load_run, tuples
-from backprop.bench.report.headline import headline_table
 from backprop.bench.report.markdown import markdown_table, summary
 from backprop.bench.report.pictures import draw_against_size, draw_curves, draw_headline
-from backprop.bench.report.targets import beside_libraries, summary_rows, targets
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison
 from backprop.training import Point
@@ -57,6 +57,18 @@ COMMAND = re.compile(r"(?m)^(?: {4})?(?:backprop|python) [^#\n]*")
 def table(rows: Iterable[dict[str, str]]) -> str:
     """A table whose first column is text."""
     return markdown_table(rows).replace("| --:", "| :--", 1)
+
+
+FEW = ("short-form", "layerwise-vjp", "batched-jacobian", "full-jacobian", "finite-differences")
+"""The strategies of README's table; all are on the page of figures."""
+
+
+def few(folder: Path) -> str:
+    """Some rows of the headline's table, without the columns that need an explanation."""
+    head, line, *rows = (row.split("|") for row in headline_table(backprop.bench.load(folder)).splitlines())
+    chosen = [row for row in rows if row[1].strip(" `") in FEW]
+    columns = [k for k, name in enumerate(head) if name.strip() not in ("noise floor", "error")]
+    return "\n".join("|".join(row[k] for k in columns) for row in (head, line, *chosen))
 
 
 def answer(folder: Path) -> str:
@@ -143,6 +155,7 @@ def epochs(path: Path) -> str:
 
 TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference": lambda folder: headline_table(backprop.bench.load(folder)),
+    "results/reference/results.csv": lambda path: few(path.parent),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
     "results/reference/peers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))
@@ -156,6 +169,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
+    "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,
     "results/reference/training/targets.json": learning,
@@ -188,11 +202,11 @@ def printed(command: str, folder: Path) -> str:
 
 
 def excerpt(text: str, wanted: str | None) -> str:
-    """The paragraphs that hold the wanted text, all where none is wanted; as a code block."""
+    """The paragraphs that hold the wanted text, each once; all where none is wanted; as a code block."""
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if wanted is not None:
         paragraphs = "\n".join(lines).split("\n\n")
-        lines = "\n\n".join(one for one in paragraphs if wanted in one).splitlines()
+        lines = "\n\n".join(dict.fromkeys(one for one in paragraphs if wanted in one)).splitlines()
     return "\n".join(["```text", *lines, "```"])
 
 

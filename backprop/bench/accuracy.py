@@ -2,7 +2,7 @@
 
     grid           dtype x batch x width x depth: every strategy, within its tolerance?
     step           the difference methods against their step: the V of truncation and rounding
-    logit-scale    the softmax and the loss as two factors of the chain against p - y, as logits grow
+    logit-scale    the softmax and the loss as two factors of the chain against p - t, as logits grow
 
 Errors are ‖g - g*‖ / ‖g*‖ with g* in longdouble at the same parameters.
 """

@@ -66,7 +66,7 @@ _BASELINES: dict[str, Callable[[Network, Parameters, Batch], Call]] = {
 def find_target(name: str) -> Strategy[Any]:
     """The baseline, the epoch of a training or the strategy of that name; raises as `find_strategy` does."""
     if name.startswith("epoch:"):
-        from backprop.bench.training.peers import Epoch
+        from backprop.bench.training.epochs import Epoch
 
         return Epoch(*name.split(":", 3)[1:])
     return Baseline(name) if name in _BASELINES else find_strategy(name)

@@ -43,6 +43,6 @@ def decoded(
 
 
 def said(error: BaseException) -> str:
-    """The message of an error on one line, with a small first letter and no full stop."""
+    """The message of an error on one line, with no full stop, and a small first letter unless it begins with JSON."""
     message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return message[0].lower() + message[1:]
+    return message if message[:2].isupper() else message[0].lower() + message[1:]

@@ -33,7 +33,7 @@ def _main() -> None:
             error.__cause__ or error, KeyboardInterrupt
         ):  # Python 3.11 wraps that of __set_name__
             raise
-        print("Interrupted; nothing was measured.", file=sys.stderr)
+        print("Interrupted.", file=sys.stderr)
         sys.exit(_INTERRUPTED)
     except MemoryError as error:
         _exit(f"The memory does not suffice: {error}; expected a smaller network, batch or --memory-budget.")

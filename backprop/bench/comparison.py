@@ -10,17 +10,12 @@ second has no ratio.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from backprop.bench.border import decoded_file
 from backprop.bench.estimates import read_run
-from backprop.bench.record import Positive, Record
+from backprop.bench.record import Record
 from backprop.bench.statistics import (
     STARTS_TO_CLAIM,
     Estimate,
@@ -88,7 +83,7 @@ class Comparison:
 
 
 def compare_runs(first: Path, second: Path, across_machines: bool = False) -> Comparison:
-    """Compare two runs' folders, or pytest-benchmark's JSON files.
+    """Compare two runs' folders.
 
     Raises `RecordError` where one cannot be read, `ComparisonError` where they were made by different
     machines and `across_machines` does not ask for that.
@@ -170,79 +165,11 @@ def _without_a_ratio(old: Record | None, new: Record | None, across_machines: bo
 
 def _read(run: Path) -> tuple[str, str, dict[tuple[Any, ...], Record]]:
     """The machine's processor, what a sample is, and the records by what identifies a cell."""
-    if run.suffix == ".json":
-        return _read_pytest_benchmark(run)
     description, records, _ = read_run(run)
     hosts = description.hosts or {"": description.machine}
-    machines = {_machine(host.cpu, host.cores) for host in hosts.values()}
+    machines = {
+        f"{host.cpu or 'an unknown processor'}, {host.cores or 'unknown'} cores" for host in hosts.values()
+    }
     turn = str((description.settings or {}).get("turn", _MEAN))
-    return " and ".join(sorted(machines)), turn, _by_cell(records)
-
-
-def _machine(cpu: Any, cores: Any) -> str:
-    return f"{cpu or 'an unknown processor'}, {cores or 'unknown'} cores"
-
-
-def _by_cell(records: Sequence[Record]) -> dict[tuple[Any, ...], Record]:
-    return {(r.strategy, r.scenario, r.dtype, r.batch_size, r.threads): r for r in records}
-
-
-class Cpu(Struct):
-    """The processor in a file of pytest-benchmark; here and below, only what is compared."""
-
-    brand_raw: str | None = None
-    count: int | None = None
-
-
-class MachineInfo(Struct):
-    """The machine there."""
-
-    cpu: Cpu
-
-
-class Stats(Struct):
-    """The times of a benchmark there: all rounds with --benchmark-save-data, else the quartiles in their place."""
-
-    median: Positive
-    q1: Positive
-    q3: Positive
-    data: list[Positive] | None = None
-
-
-class Benchmark(Struct):
-    """One benchmark there."""
-
-    fullname: str
-    stats: Stats
-    group: str | None = None
-
-
-class PytestBenchmark(Struct):
-    """What `pytest --benchmark-json` writes."""
-
-    machine_info: MachineInfo
-    benchmarks: list[Benchmark]
-
-
-def _read_pytest_benchmark(path: Path) -> tuple[str, str, dict[tuple[Any, ...], Record]]:
-    """Every benchmark of a file that `pytest --benchmark-json` wrote, under its full name."""
-    file = decoded_file(path, _PYTEST_BENCHMARK, "The file", "what pytest --benchmark-json writes")
-    records = [
-        Record(
-            strategy=one.fullname,
-            scenario=one.group or "",
-            network="",
-            parameters=0,
-            batch_size=0,
-            dtype="",
-            threads=1,
-            time_median_s=one.stats.median,
-            samples_s=[one.stats.data or [one.stats.q1, one.stats.median, one.stats.q3]],
-        )
-        for one in file.benchmarks
-    ]
-    cpu = file.machine_info.cpu
-    return _machine(cpu.brand_raw, cpu.count), "a round of pytest-benchmark", _by_cell(records)
-
-
-_PYTEST_BENCHMARK = msgspec.json.Decoder(PytestBenchmark)
+    cells = {(r.strategy, r.scenario, r.dtype, r.batch_size, r.threads): r for r in records}
+    return " and ".join(sorted(machines)), turn, cells

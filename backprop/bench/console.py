@@ -1,10 +1,9 @@
-"""What commands print: tables as wide as the terminal, whole lines in a pipe; the progress is in `progress`."""
+"""What commands print; the progress is in `progress`."""
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -13,10 +12,9 @@ from backprop.bench.record import Agreement, Record, one_line
 from backprop.bench.report import units
 from backprop.bench.report.answer import conclusion
 from backprop.bench.report.ranking import by_scenario, rank
-from backprop.bench.report.tables import TEXT_COLUMNS, Row, ranking
+from backprop.bench.report.tables import ranking
 from backprop.bench.table import Columns, Table, print_tables
 
-_PIPED_WIDTH = 10_000  # a program that reads a line needs it whole
 _MOST_TABLES = 25
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
@@ -30,15 +28,14 @@ class _Console(Console):
 def make_console() -> Console:
     """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji.
 
-    It is as wide as the terminal, or as COLUMNS says.
+    It is as wide as the terminal, in a pipe as wide as COLUMNS says, or 80.
     """
-    width, height = shutil.get_terminal_size() if sys.stdout.isatty() else (_PIPED_WIDTH, 25)
+    width, height = shutil.get_terminal_size()
     return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)
 
 
-_NUMBERS = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
+_RANKED = ("time", "÷ short form", "noise floor", "peak memory", "error", "tolerance", "accuracy")
 _RANKING = Columns(
-    numbers=("#", *_NUMBERS),
     first=(
         "strategy",
         "time",
@@ -54,21 +51,16 @@ _RANKING = Columns(
 )
 
 
-def print_records(
-    console: Console,
-    records: Sequence[Record],
-    notes: Sequence[str] = (),
-    everything: str = Columns.everything,
-) -> None:
-    """One ranked table a scenario, the notes on how they were measured, then the answer in words.
+def print_records(console: Console, records: Sequence[Record], everything: str = Columns.everything) -> None:
+    """One ranked table a scenario, then the answer in words.
 
     A long sweep shows its first scenarios; the others are in the report. `everything` is what holds the columns for
-    which a terminal has no room.
+    which there is no room.
     """
     groups = by_scenario(records)
     shown = list(groups.items())[:_MOST_TABLES]
     ranks = ("#",) if any(rank(cell) for _, cells in shown for cell in cells) else ()
-    headers = (*ranks, "strategy", *_NUMBERS, "status", "reason")
+    headers = (*ranks, "strategy", *_RANKED, "status", "reason")
     tables = []
     for (scenario, dtype), cells in shown:
         title = f"{scenario}, {dtype}: {cells[0].network}, batch {cells[0].batch_size}"
@@ -79,46 +71,21 @@ def print_records(
             styles.append(_STYLES.get(cell.status, "dim") if cell.status != "ok" else None)
         tables.append(Table(title, rows, styles))
     print_tables(console, tables, dataclasses.replace(_RANKING, everything=everything))
-    for note in notes:
-        console.print(f"note: {note}")
     if (more := len(groups) - _MOST_TABLES) > 0:
         console.print(f"… and {more} scenarios more; all are in report.md and results.csv")
     for line in conclusion(records):
         console.print(line)
 
 
-def print_rows(console: Console, title: str, rows: Sequence[Row], columns: Columns) -> None:
-    """A table of these rows, text to the left and numbers to the right; nothing where there are none."""
-    numbers = [header for row in rows[:1] for header in row if header not in TEXT_COLUMNS]
-    print_tables(console, [Table(title, rows)], dataclasses.replace(columns, numbers=numbers))
-
-
-_TARGETS = Columns(first=("cell", "seen", "", "must", "aim"), prose=("work",), everything="report.md")
-
-
-def print_targets(console: Console, rows: Sequence[Row]) -> None:
-    """The rows of `target_rows`; nothing where there are none."""
-    print_rows(console, "Targets", rows, _TARGETS)
-
-
-_PAIRS = Columns(
-    numbers=("distance", "allowed"),
-    first=("first", "second", "verdict", "distance"),
-    kept=("second",),
-)
+_PAIRS = Columns(first=("first", "verdict", "distance"), prose=("second",))
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
-    """Every pair with its distance, the distance allowed, and the verdict.
-
-    A program that reads a line of a pipe needs the scenario in it; on a terminal it stands above the table.
-    """
+    """Every pair with its distance, the distance allowed, and the verdict."""
     tables = []
     for (scenario, dtype), pairs in by_scenario(agreements).items():
-        place = {} if console.file.isatty() else {"scenario": scenario, "dtype": dtype}
         rows = [
             {
-                **place,
                 "first": one_line(pair.first),
                 "second": one_line(pair.second),
                 "distance": units.error(pair.distance),

@@ -98,9 +98,7 @@ def check_file(what: str, path: Path, endings: Sequence[str], fresh: bool) -> No
     if path.exists() and not path.is_file():
         return  # a pipe or a terminal
     if endings and path.suffix.lower() not in endings:
-        raise OutputError(
-            f"{what} is {str(path)!r}; expected a name that ends with one of {', '.join(endings)}."
-        )
+        raise OutputError(f"{what} is {str(path)!r}; expected a name that ends with {' or '.join(endings)}.")
     if not path.parent.is_dir():
         raise OutputError(
             f"{what} cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "

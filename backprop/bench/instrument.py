@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from backprop.bench.folders import lead_to
 from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from backprop.bench.libraries import write_constraints
 from backprop.bench.places.place import Place
-from backprop.bench.record import FORMAT, Description
+from backprop.bench.record import Description
 from backprop.bench.results import Results
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
@@ -104,14 +103,11 @@ class Instrument:
         }
 
     def _description(self) -> Description:
-        return Description(
-            format=FORMAT,
-            command=shlex.join(self.command),
-            data=self.dataset.name,
-            reference=REFERENCE,
-            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            memory_budget_bytes=self.budget.memory_bytes,
-            time_budget_s=self.budget.time_s,
+        return Description.now(
+            shlex.join(self.command),
+            self.dataset.name,
+            REFERENCE,
+            self.budget,
             settings=self._settings(),
             **self.place.description(self.suite),
         )
@@ -129,9 +125,11 @@ class Instrument:
             )
         for name, value in ours.items():
             if theirs.get(name) != value:
+                apart = f"{name} {theirs.get(name)!r} and this one {value!r}"
+                if isinstance(value, list):
+                    apart = f"other {name} than this one"
                 raise RecordError(
-                    f"The run in {str(self.folder)!r} has {_difference(name, theirs.get(name), value)}; "
-                    "expected the same settings to go on."
+                    f"The run in {str(self.folder)!r} has {apart}; expected the same settings to go on."
                 )
         self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
@@ -142,16 +140,3 @@ def _holds_something_else(folder: Path) -> bool:
     return folder.exists() and (
         not folder.is_dir() or any(path.name not in (".lock", NAME) for path in folder.iterdir())
     )
-
-
-def _difference(name: str, theirs: Any, ours: Any) -> str:
-    """Where two settings differ; of two lists, the first entry that only one of them has."""
-    if isinstance(theirs, list) and isinstance(ours, list):
-        for entry in theirs:
-            if entry not in ours:
-                return f"{entry!r} among its {name} and this one has not"
-        for entry in ours:
-            if entry not in theirs:
-                return f"not {entry!r} among its {name} and this one has"
-        return f"its {name} in another order"
-    return f"{name} {theirs!r} and this one {ours!r}"

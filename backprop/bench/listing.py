@@ -67,9 +67,8 @@ def print_listing(console: Console) -> None:
             {key: f"{value:,}" if isinstance(value, int) else value for key, value in row.items()}
             for row in rows
         ]
-        numbers = [key for key, value in rows[0].items() if isinstance(value, int)]
-        prose = [key for key in rows[0] if key not in (*numbers, "name")]
-        print_tables(console, [Table(kind, texts)], Columns(numbers, prose=prose))
+        prose = [key for key, value in rows[0].items() if isinstance(value, str) and key != "name"]
+        print_tables(console, [Table(kind, texts)], Columns(prose=prose))
 
 
 def _written(layer: type[Layer]) -> str:

@@ -1,19 +1,12 @@
-"""Write files whole or not at all, and how wide the terminal is. A file that cannot be written is one sentence."""
+"""Write files whole or not at all. A file that cannot be written is one sentence."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from backprop.errors import OutputError
-
-
-def terminal_width() -> int | None:
-    """The columns of the terminal; None where the output goes elsewhere and lines may be of any length."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 @contextlib.contextmanager

@@ -119,16 +119,12 @@ def print_predictions(
 
 
 _COLUMNS = Columns(
-    numbers=("time", "memory", "flops", "bytes moved", "forward passes"),
     first=("strategy", "time", "memory", "fits"),
     prose=("reason",),
 )
 
 
-_SAVED_COLUMNS = Columns(
-    numbers=("operations by parts", "closed form", "÷", "memory by parts", "closed form ", "÷ "),
-    first=("layer", "÷", "÷ "),
-)
+_SAVED_COLUMNS = Columns(first=("layer", "÷", "÷ "))
 
 
 def _saved_texts(row: dict[str, Any]) -> dict[str, str]:

@@ -7,7 +7,6 @@ those of a worker process (`backprop.bench.steps`).
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from backprop.bench.clock import Call, median_ratios, seconds_per_call
 from backprop.bench.journal import Journal, locked
 from backprop.bench.libraries import measured_libraries, write_constraints
 from backprop.bench.machine import describe_machine
-from backprop.bench.record import FORMAT, Description, Record
+from backprop.bench.record import Description, Record
 from backprop.bench.results import Results, agreement_of
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
@@ -64,15 +63,9 @@ class QuickLook:
 
     def __enter__(self) -> QuickLook:
         check_threads(self.threads)
-        description = Description(
-            format=FORMAT,
-            command=self.command,
-            data=self.dataset.name,
-            reference=REFERENCE,
-            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            memory_budget_bytes=self.budget.memory_bytes,
-            time_budget_s=self.budget.time_s,
-            machine=describe_machine(self.threads, self.cores, measured_libraries(self.strategies)),
+        machine = describe_machine(self.threads, self.cores, measured_libraries(self.strategies))
+        description = Description.now(
+            self.command, self.dataset.name, REFERENCE, self.budget, machine=machine
         )
         with contextlib.ExitStack() as stack:
             stack.enter_context(locked(self.folder))

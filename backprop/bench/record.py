@@ -6,10 +6,14 @@ Units stand in the names of the fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from backprop.bench.budget import Budget
 
 FORMAT = 1
 """The version of the journal's format; a reader refuses a newer one."""
@@ -186,6 +190,20 @@ class Description(Row, tag="run"):
     hosts: dict[str, Machine] = {}
     notes: list[str] = []
     settings: dict[str, Any] | None = None
+
+    @classmethod
+    def now(cls, command: str, data: str, reference: str, budget: Budget, **more: Any) -> Description:
+        """The description of a run that begins now."""
+        return cls(
+            format=FORMAT,
+            command=command,
+            data=data,
+            reference=reference,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            memory_budget_bytes=budget.memory_bytes,
+            time_budget_s=budget.time_s,
+            **more,
+        )
 
 
 def to_json(row: Row) -> dict[str, Any]:

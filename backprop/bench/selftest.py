@@ -26,7 +26,6 @@ from msgspec import Struct
 
 from backprop.bench.baselines import SHORT_FORM
 from backprop.bench.border import decoded_file
-from backprop.bench.memory import measure_peak
 from backprop.bench.output import write_files
 from backprop.bench.record import SamplesByName
 from backprop.bench.report.markdown import markdown_table
@@ -47,7 +46,6 @@ BASE, TWIN = "base", "A/A twin"
 PLANTED = (0.02, 0.03, 0.05, 0.10)
 PAIRS = 5
 """Pairs of twins of a run."""
-PLANTED_BYTES = 100_000_000
 NAME = "selftest"
 """Of the files, without .json and .md."""
 _DIGITS = 6
@@ -300,22 +298,3 @@ def run_selftest(
         now = time.monotonic()
         if runs is None and now - start + (now - began) > seconds:
             return
-
-
-def planted_peaks(tracker: str) -> dict[str, float]:
-    """Measured ÷ true peak of `PLANTED_BYTES` by who allocates them: NumPy, and native code by an mmap.
-
-    tracemalloc cannot see the second and finds about nothing.
-    """
-    import mmap
-
-    def by_numpy() -> object:
-        return np.ones(PLANTED_BYTES, np.uint8)
-
-    def by_native_code() -> object:
-        with mmap.mmap(-1, PLANTED_BYTES) as memory:
-            memory[0] = 1
-        return None
-
-    calls = {"NumPy": by_numpy, "native code": by_native_code}
-    return {name: measure_peak(call, tracker).peak_bytes / PLANTED_BYTES for name, call in calls.items()}

@@ -1,30 +1,34 @@
-"""Tables on a terminal of any width: nothing is cut; what has no room goes under its row, or is left out.
+"""Tables of commands, as wide as the terminal; in a pipe 80 columns, or as many as COLUMNS says. Nothing is cut.
 
-A table is printed whole where it fits, and in a pipe. Where it does not fit, in this order
+Columns without any text or figure are left out. Where a table does not fit, in this order
 
-    empty      columns without any text or figure are left out
     headers    break between their words
     prose      long texts are wrapped in their column, or go under their row, each with its header before it
     columns    the least important ones are left out, and a note under the tables names them
-
-A column that must be `kept` goes under its row instead of being left out.
 """
 
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console, JustifyMethod
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from backprop.bench.streams import readable
+Row = Mapping[str, str]
+
+TEXT_COLUMNS = {
+    "", " ", "against", "against short form", "cell", "class", "cpu", "dtype", "entry", "figure", "first", "fits",
+    "gradient", "host", "layer", "library", "memory by", "name",
+    "planted", "quantity", "reason", "scenario", "second",
+    "setting", "shape", "status", "strategy", "tensor", "there", "tool", "unstable", "verdict", "work",
+}  # fmt: skip
+"""Headers of columns of text, which are set to the left, as prose is; all others hold numbers."""
 
 _GAP = 2
 """Spaces between two columns."""
@@ -40,7 +44,7 @@ class Table:
     """Rows of text by header, below a title. styles: one a row, where rows have any."""
 
     title: str
-    rows: Sequence[Mapping[str, str]]
+    rows: Sequence[Row]
     styles: Sequence[str | None] = ()
 
 
@@ -48,15 +52,13 @@ class Table:
 class Columns:
     """What tables of one kind do with their columns.
 
-    numbers: those that are set to the right. first: the most important ones; the others follow in the order in which
-    they stand. prose: long texts. kept: those that are never left out; the most important one is always kept.
-    everything: what holds the columns that were left out.
+    first: the most important ones; the others follow in the order in which they stand. prose: long texts, which are
+    never left out; one that is among the first keeps a narrow column for its short texts. everything: what holds the
+    columns that were left out.
     """
 
-    numbers: Collection[str] = ()
     first: Sequence[str] = ()
     prose: Collection[str] = ()
-    kept: Collection[str] = ()
     everything: str = "the output of --json"
 
 
@@ -68,116 +70,62 @@ class _Layout:
     folded: Sequence[str] = ()
     left_out: Sequence[str] = ()
 
-    def cell(self, row: Mapping[str, str], header: str) -> str:
-        """The text in its column; empty where it goes under the row."""
-        text = row.get(header, "")
-        return "" if header in self.folded and cell_len(text) > self.widths[header] else text
-
-    def under(self, row: Mapping[str, str]) -> list[str]:
-        """The texts that go under this row, each after its header."""
-        return [
-            f"{header}: {row[header]}"
-            for header in self.folded
-            if cell_len(row.get(header, "")) > self.widths.get(header, 0) and row[header] not in _NO_NEWS
-        ]
+    def is_under(self, row: Row, header: str) -> bool:
+        """Whether the text goes under the row."""
+        return header in self.folded and cell_len(row.get(header, "")) > self.widths.get(header, 0)
 
 
 def print_tables(console: Console, tables: Sequence[Table], columns: Columns) -> None:
     """Print tables of one kind, all in the same layout; nothing of a table without rows."""
-
-    def words(texts: Iterable[str]) -> list[str]:
-        return [readable(text, console) for text in texts]
-
-    known = Columns(
-        words(columns.numbers),
-        words(columns.first),
-        words(columns.prose),
-        words(columns.kept),
-        columns.everything,
-    )
-    shown = [
-        Table(
-            readable(one.title, console),
-            [dict(zip(words(row), words(row.values()), strict=True)) for row in one.rows],
-            one.styles,
-        )
-        for one in tables
-        if one.rows
-    ]
+    shown = [one for one in tables if one.rows]
     if not shown:
         return
-    rows = [row for one in shown for row in one.rows]
-    layout = _layout(rows, known, console.width if console.file.isatty() else sys.maxsize)
+    layout = _layout([row for one in shown for row in one.rows], columns, console.width)
     for one in shown:
         if one.title:
             console.print(Text(one.title, style="italic"))
-        _print(console, one, layout, known.numbers)
+        _print(console, one, layout, columns)
     if layout.left_out:
         names = ", ".join(layout.left_out)
-        console.print(f"Columns left out at this width: {names}. All are in {known.everything}.\n")
+        console.print(f"Columns left out at this width: {names}. All are in {columns.everything}.\n")
 
 
-def _layout(rows: Sequence[Mapping[str, str]], columns: Columns, width: int) -> _Layout:
+def _layout(rows: Sequence[Row], columns: Columns, width: int) -> _Layout:
     """The first of the ways above by which the rows fit into the width."""
-    headers = list(dict.fromkeys(header for row in rows for header in row))
-    texts = {header: max(cell_len(row.get(header, "")) for row in rows) for header in headers}
-    widths = {header: max(texts[header], cell_len(header)) for header in headers}
-    if _total(widths) <= width:
-        return _Layout(widths)
-    headers = [header for header in headers if any(row.get(header, "") not in _NOTHING for row in rows)]
+    every = dict.fromkeys(header for row in rows for header in row)
+    texts = {header: max(cell_len(row.get(header, "")) for row in rows) for header in every}
+    headers = [header for header in every if any(row.get(header, "") not in _NOTHING for row in rows)]
     for header_width in (cell_len, _longest_word):
         widths = {header: max(texts[header], header_width(header)) for header in headers}
         if _total(widths) <= width:
-            return _Layout(_widened(widths, width))
+            return _Layout(widths)
     prose = {header: widths[header] for header in headers if header in columns.prose}
-    free = (
-        width - sum(widths[header] for header in headers if header not in prose) - _GAP * (len(headers) - 1)
-    )
-    if prose and free >= sum(min(wish, _LEAST_PROSE) for wish in prose.values()):
-        return _Layout(widths | _shared(free, prose))
-    for header in prose:  # it stays where most of its texts are short, such as ok
-        lengths = [cell_len(row[header]) for row in rows if row.get(header, "") not in _NOTHING]
-        is_short = 2 * sum(length <= _longest_word(header) for length in lengths) > len(lengths)
-        widths[header] = _longest_word(header) if is_short else 0
-    return _without_the_least(headers, widths, columns, width)
-
-
-def _without_the_least(
-    headers: Sequence[str], widths: Mapping[str, int], columns: Columns, width: int
-) -> _Layout:
-    """As many columns as fit, the most important ones first; prose, and what is kept, goes under the rows."""
-    most, *others = [*dict.fromkeys(name for name in (*columns.first, *headers) if name in headers)]
-    found, left_out = {most: widths[most]}, list[str]()
-    folded = [header for header in headers if header in columns.prose]
-    for header in others:
-        if header in folded and not widths[header]:
+    shared = _shared(width - _total(widths) + sum(prose.values()), prose)
+    if prose and all(share >= _least([row.get(one, "") for row in rows]) for one, share in shared.items()):
+        return _Layout(widths | shared)
+    found, left_out = dict[str, int](), list[str]()
+    for header in dict.fromkeys([*(one for one in columns.first if one in headers), *headers]):
+        own = _longest_word(header) if header in prose else widths[header]
+        if header in prose and header not in columns.first:
             continue
-        if not left_out and _total({**found, header: widths[header]}) <= width:
-            found[header] = widths[header]
-        elif header in columns.kept:
-            folded.append(header)
-        elif header not in folded:
+        if not left_out and (not found or _total({**found, header: own}) <= width):
+            found[header] = own
+        elif header not in prose:
             left_out.append(header)
-    shown = {header: found[header] for header in headers if header in found}
-    return _Layout(_widened(shown, width), folded, left_out)
+    return _Layout({header: found[header] for header in headers if header in found}, [*prose], left_out)
 
 
 def _total(widths: Mapping[str, int]) -> int:
     return sum(widths.values()) + _GAP * (len(widths) - 1)
 
 
-def _widened(widths: Mapping[str, int], width: int) -> dict[str, int]:
-    """The same columns with whole headers for as many as have room, those that need the least first."""
-    whole = dict(widths)
-    for header in sorted(widths, key=lambda header: cell_len(header) - widths[header]):
-        wider = {**whole, header: max(widths[header], cell_len(header))}
-        if _total(wider) <= width:
-            whole = wider
-    return whole
+def _longest_word(text: str) -> int:
+    return max(map(cell_len, text.split()), default=0)
 
 
-def _longest_word(header: str) -> int:
-    return max(map(cell_len, header.split()), default=0)
+def _least(texts: Sequence[str]) -> int:
+    """The least width of a column of these texts: no word is broken."""
+    return max(min(_LEAST_PROSE, max(map(cell_len, texts))), *map(_longest_word, texts))
 
 
 def _shared(free: int, wishes: Mapping[str, int]) -> dict[str, int]:
@@ -188,33 +136,34 @@ def _shared(free: int, wishes: Mapping[str, int]) -> dict[str, int]:
     return widths
 
 
-def _print(console: Console, table: Table, layout: _Layout, numbers: Collection[str]) -> None:
+def _print(console: Console, table: Table, layout: _Layout, columns: Columns) -> None:
     """The table in parts: a row with something under it ends its part."""
-    part = _part(console, layout, numbers, show_header=True)
+    part = _part(layout, columns, show_header=True)
     for row, style in itertools.zip_longest(table.rows, table.styles):
-        part.add_row(*(Text(layout.cell(row, header)) for header in layout.widths), style=style)
-        if under := layout.under(row):
+        shown = ("" if layout.is_under(row, header) else row.get(header, "") for header in layout.widths)
+        part.add_row(*map(Text, shown), style=style)
+        under = [one for one in layout.folded if layout.is_under(row, one) and row[one] not in _NO_NEWS]
+        if under:
             console.print(part)
-            for text in under:
-                console.print(Padding(Text(text, style=style or ""), (0, 0, 0, 2 * _GAP)))
-            part = _part(console, layout, numbers, show_header=False)
+            for header in under:
+                text = Text(f"{header}: {row[header]}", style=style or "")
+                console.print(Padding(text, (0, 0, 0, 2 * _GAP), expand=False))
+            part = _part(layout, columns, show_header=False)
     if part.row_count:
         console.print(part)
-    if console.file.isatty():
-        console.print()
+    console.print()
 
 
-def _part(console: Console, layout: _Layout, numbers: Collection[str], show_header: bool) -> RichTable:
-    on_terminal = console.file.isatty()
+def _part(layout: _Layout, columns: Columns, show_header: bool) -> RichTable:
     part = RichTable(
-        box=box.SIMPLE_HEAD if on_terminal else box.ASCII2,
+        box=box.SIMPLE_HEAD,
         header_style="bold",
         show_header=show_header,
-        show_edge=not on_terminal,
-        pad_edge=not on_terminal,
-        padding=(0, _GAP - 1, 0, 0) if on_terminal else (0, 1),
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, _GAP - 1, 0, 0),
     )
     for header, width in layout.widths.items():
-        justify: JustifyMethod = "right" if header in numbers else "left"
-        part.add_column(Text(header), justify=justify, width=width, overflow="fold")
+        is_text = header in TEXT_COLUMNS or header in columns.prose
+        part.add_column(Text(header), justify="left" if is_text else "right", width=width, overflow="fold")
     return part

@@ -79,6 +79,18 @@ def _of_tensor(side: Any, leaf: Leaf) -> Array:
         raise CheckError(f"The bounds of {leaf.name} have {got}; expected its shape {leaf.shape}.") from None
 
 
+def has_room(bounds: Bounds | None, structure: Structure, x: Array) -> bool:
+    """Whether every entry can be moved by small steps to both sides."""
+    if bounds is None:
+        return True
+    step = 2 * np.cbrt(structure.format.eps)
+    for places in structure.places.values():
+        room = step * (np.sqrt(np.mean(x[places] ** 2)) or 1.0)
+        if np.any(x[places] - room < bounds[0][places]) or np.any(x[places] + room > bounds[1][places]):
+            return False
+    return True
+
+
 def is_within(point: Array, bounds: Bounds | None) -> bool:
     """Whether a point (p,) lies within its bounds."""
     return bounds is None or bool(np.all((bounds[0] <= point) & (point <= bounds[1])))

@@ -161,7 +161,8 @@ def choose(
 
     A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
     is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
-    `CheckError` where several are left, or none; an exception of the only way that takes so many arguments is passed on.
+    `CheckError` where several are left, or none; an exception of the only way that takes so many arguments is passed
+    on.
     """
     usable = _usable(forms, code, arguments)
     works: list[tuple[Form, Any, bool]] = []

@@ -15,7 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
-from backprop.check.bounds import bounds_of
+from backprop.check.bounds import bounds_of, has_room
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes, takes_any_number
 from backprop.check.kinds import Finding
@@ -110,8 +110,10 @@ def check_gradient(
             structure, x = structure_of(point, moved=moved)
         budget = Budget(max_calls)
         findings: tuple[Finding, ...] = ()
+        by_hand = claim
         if retract is not None:
             claim, findings, calls = _at_the_point(claim, structure, x)
+            by_hand = _retracted(by_hand, structure, x, retract)
             function, structure, x = _on_tangents(function, structure, x, retract, claim)
             budget.used += calls
         oracle = FunctionOracle(function, structure, x, budget, bounds=bounds_of(bounds, structure, x))
@@ -119,14 +121,24 @@ def check_gradient(
         seen.look = lambda names: probe(seen, names)
         seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
         check = report(seen)
-        if oracle.outputs or retract is not None or bounds is not None or not callable(claim):
+        if not callable(by_hand):
             return check
 
         def look() -> Lines:
-            program, is_whole = program_of_gradient(function, claim, structure, x, budget)
+            if oracle.outputs:
+                return Lines((), note=_JACOBIAN)
+            if not has_room(oracle.bounds, structure, x):
+                return Lines((), note=_AT_EDGE)
+            program, is_whole = program_of_gradient(function, by_hand, structure, x, budget)
             return search(program, sources[0], () if is_whole else sources[1])
 
         return with_lines(check, look)
+
+
+_JACOBIAN = "Wrong lines are looked for in the code of a gradient; a Jacobian is checked without them."
+_AT_EDGE = (
+    "The point lies at the edge of its bounds; expected room on both sides, to look for the wrong line."
+)
 
 
 def _at_the_point(claim: Any, structure: Structure, x: Array) -> tuple[Any, tuple[Finding, ...], int]:
@@ -146,11 +158,12 @@ def _on_tangents(
 ) -> tuple[Callable[[Any], Any], Structure, Array]:
     """The function of δ, with the structure of δ and its zero."""
     tangents, at = structure_of(claim)
+    return _retracted(function, structure, x, retract), tangents, np.zeros_like(at)
 
-    def of_tangent(delta: Any) -> Any:
-        return function(retract(structure.build(x), delta))
 
-    return of_tangent, tangents, np.zeros_like(at)
+def _retracted(code: Any, structure: Structure, x: Array, retract: Callable[[Any, Any], Any]) -> Any:
+    """The code as a function of δ; a gradient that was handed in as such remains what it is."""
+    return (lambda delta: code(retract(structure.build(x), delta))) if callable(code) else code
 
 
 def check_step(

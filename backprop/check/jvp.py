@@ -18,6 +18,8 @@ from backprop.check.evidence import gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
 from backprop.check.kinds import found
 from backprop.check.leaves import Leaf, as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
+from backprop.check.lines import Lines
+from backprop.check.lines.find import with_lines
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
 from backprop.check.oracle import Budget, FunctionOracle
@@ -76,7 +78,11 @@ def check_jvp(
         seen = gather(oracle, line.claim, rng, rtol=rtol, is_jacobian=True)
         _look_at_tangents(seen, line)
         seen.answer.notes[:0] = [note, *line.notes]
-        return replace(report(seen), subject="pushforward")
+        check = replace(report(seen), subject="pushforward")
+        return check if pushforward is None else with_lines(check, lambda: Lines((), note=_NO_LINES))
+
+
+_NO_LINES = "Wrong lines are looked for in a backward pass; a pushforward is checked without them."
 
 
 Push = Callable[[dict[str, Any], dict[str, Any]], Any]

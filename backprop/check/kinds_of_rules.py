@@ -43,9 +43,9 @@ RULES = (
     ),
     Kind(
         "softmax-applied-twice",
-        "a softmax derivative on top of p - y",
-        "equal to a backward pass with J_softmax (p - y)",
-        "p - y is the derivative by the logits already: leave the softmax Jacobian out.",
+        "a softmax derivative on top of p - t",
+        "equal to a backward pass with J_softmax (p - t)",
+        "p - t is the derivative by the logits already: leave the softmax Jacobian out.",
         "dz = p * (1 - p) * (p - t)    # in place of p - t",
     ),
     Kind(

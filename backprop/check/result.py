@@ -151,8 +151,8 @@ _HEADLINES = {
 }
 COLOURS = {"right": "#1a7f37", "wrong": "#cf222e", "undecided": "#9a6700"}
 
-_WIDTH = 100
-"""Columns of a terminal that a printed check fills."""
+_WIDTH = 80
+"""Columns that a printed check fills at most: those of the narrowest usual terminal."""
 _SHOWN = 8
 """Places that are listed of the entries at kinks of one tensor."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,8 @@ import numpy.typing as npt
 from backprop.arrays import DType, check_dtype
 from backprop.errors import DataError, DtypeError, ShapeError
 
-__all__ = ["Dataset", "as_inputs", "pool"]
-
-_WHITE = 255  # the largest grey level of a uint8 image; it becomes the input 1
+WHITE = 255
+"""The largest grey level of a uint8 image; it becomes the input 1."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -33,9 +32,10 @@ class Dataset:
     train_labels: npt.NDArray[np.uint8]
     test_images: npt.NDArray[np.uint8]
     test_labels: npt.NDArray[np.uint8]
+    _: KW_ONLY
     classes: int
     name: str
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
@@ -80,7 +80,7 @@ def as_inputs(images: npt.NDArray[np.uint8], dtype: npt.DTypeLike) -> npt.NDArra
     """
     wanted = check_dtype(dtype)
     _check_images(images, (3, 4))
-    return _scaled(images, wanted, _WHITE)
+    return _scaled(images, wanted, WHITE)
 
 
 def pool(images: npt.NDArray[np.uint8], size: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -102,7 +102,7 @@ def pool(images: npt.NDArray[np.uint8], size: int, dtype: npt.DTypeLike) -> npt.
     # The rows of a block first: they are added along memory, which is far faster than both axes at once.
     sums = images.reshape(count, size, rows, width).sum(axis=2, dtype=np.uint32)
     sums = sums.reshape(count, size, size, columns).sum(axis=3, dtype=np.uint32)
-    return _scaled(sums, wanted, _WHITE * rows * columns)
+    return _scaled(sums, wanted, WHITE * rows * columns)
 
 
 def _scaled(levels: npt.NDArray[Any], dtype: DType, white: int) -> npt.NDArray[Any]:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.data.forms import Part, dataset_of
-from backprop.data.npz import read_npz
 from backprop.errors import DataError
+from backprop.npz import of_numbers, read_npz
 
 _KERAS = ("x_train", "y_train", "x_test", "y_test")
 _TEST_EVERY = 6
@@ -36,7 +36,7 @@ def is_data_file(path: Path) -> bool:
 def read_file(path: Path) -> Dataset:
     """Read a set from one file, named after it; raises `DataError` for a file of another content."""
     if path.name.casefold().endswith(".npz"):
-        arrays = read_npz(path, _KERAS)
+        arrays = read_npz(path, f"The file {path}", lambda _: of_numbers, _KERAS)
         train, test = (
             Part(arrays[f"x_{part}"], arrays[f"y_{part}"], f"{path}, {part}") for part in ("train", "test")
         )
@@ -75,7 +75,7 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
 
     try:
         first = pd.read_csv(path, header=None, nrows=1, dtype=str)
-        has_names = not all(_is_number(cell) for cell in first.iloc[0])
+        has_names = bool(pd.to_numeric(first.iloc[0].dropna(), errors="coerce").isna().any())
         table = pd.read_csv(path, header=0 if has_names else None)
     except (OSError, ValueError, EOFError, zlib.error) as error:
         said = " ".join(str(error).split()).rstrip(".")
@@ -95,14 +95,6 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     values = table.to_numpy()
     pixels = np.delete(values, place, axis=1)
     return values[:, place], pixels.reshape(len(pixels), *_image_shape(pixels.shape[1], path))
-
-
-def _is_number(cell: Any) -> bool:
-    try:
-        float(cell)
-    except (TypeError, ValueError):
-        return False
-    return True
 
 
 def _image_shape(pixels: int, path: Path) -> tuple[int, ...]:

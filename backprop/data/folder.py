@@ -19,8 +19,8 @@ import numpy.typing as npt
 from backprop.data.dataset import Dataset
 from backprop.data.forms import Part, dataset_of
 from backprop.data.idx import read_idx
-from backprop.data.npz import read_npz
 from backprop.errors import DataError
+from backprop.npz import of_numbers, read_npz
 
 ROLES = ("train-images", "train-labels", "test-images", "test-labels")
 
@@ -63,6 +63,14 @@ def read_folder(folder: Path, names: tuple[str, ...]) -> Dataset:
     raise _missing(folder, names)
 
 
+def original_files(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    """The four files in a folder whose names begin with nothing else; raises `DataError` where one is missing."""
+    files = _sets(folder).get("", {})
+    if len(files) < len(ROLES):
+        raise _missing(folder, names)
+    return [files[role] for role in ROLES]
+
+
 def _whole(folder: Path, wanted: str) -> list[tuple[str, Set]]:
     """The sets in a folder of which no file is missing: those of a name, else that without one, else all."""
     sets = {prefix: files for prefix, files in _sets(folder).items() if len(files) == len(ROLES)}
@@ -76,6 +84,8 @@ def _sets(folder: Path) -> dict[str, Set]:
     found: dict[str, Set] = {}
     try:
         paths = sorted(folder.iterdir(), key=lambda path: (path.suffix == ".gz", "." in path.stem, path.name))
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         raise DataError(
             f"The folder {folder} cannot be read: got {str(error.strerror)!r}, expected images and labels in it."
@@ -121,5 +131,5 @@ def _read(files: Set, name: str) -> Dataset:
 
 def _array(path: Path, dimensions: tuple[int, ...]) -> npt.NDArray[Any]:
     if path.suffix == ".npz":
-        return read_npz(path, ("arr_0",))["arr_0"]
+        return read_npz(path, f"The file {path}", lambda _: of_numbers, ["arr_0"])["arr_0"]
     return read_idx(path, dimensions=dimensions)

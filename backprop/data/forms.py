@@ -12,14 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from backprop.data.dataset import Dataset
+from backprop.data.dataset import WHITE, Dataset
 from backprop.errors import DataError
 
-_WHITE = 255
 _FEWEST_CLASSES = 10
 """Of MNIST and the sets that replace it: a folder in which some digits are missing has them all the same."""
-_HALF = 0.5
-"""A sum of one half and the level is cut off to the nearest whole number."""
 
 
 class Part(NamedTuple):
@@ -47,14 +44,20 @@ def dataset_of(
         said.append(f"The labels 1 to {largest} became the classes 0 to {largest - 1}.")
         largest -= 1
     for part, each in zip((train, test), labels, strict=True):
-        if each.size and (each.min() < 0 or each.max() > _WHITE):
+        if each.size and (each.min() < 0 or each.max() > WHITE):
             worst = each.min() if each.min() < 0 else each.max()
-            raise DataError(f"The labels of {part.where} hold {worst}; expected classes from 0 to {_WHITE}.")
+            raise DataError(f"The labels of {part.where} hold {worst}; expected classes from 0 to {WHITE}.")
     classes = max(_FEWEST_CLASSES, largest + 1)
-    arrays = [
-        part for pair in zip(images, [each.astype(np.uint8) for each in labels], strict=True) for part in pair
-    ]
-    return Dataset(arrays[0], arrays[1], arrays[2], arrays[3], classes, name, tuple(dict.fromkeys(said)))
+    train_labels, test_labels = (each.astype(np.uint8) for each in labels)
+    return Dataset(
+        images[0],
+        train_labels,
+        images[1],
+        test_labels,
+        classes=classes,
+        name=name,
+        notes=tuple(dict.fromkeys(said)),
+    )
 
 
 def _levels(part: Part, scale: float, said: list[str]) -> npt.NDArray[np.uint8]:
@@ -73,15 +76,15 @@ def _levels(part: Part, scale: float, said: list[str]) -> npt.NDArray[np.uint8]:
         what = images.dtype if images.dtype.kind not in "iuf" else "NaN or infinity"
         raise DataError(f"The images of {part.where} are {what}; expected finite numbers.")
     lowest, highest = float(images.min(initial=0)), float(images.max(initial=0))
-    if lowest < 0 or highest > _WHITE:
+    if lowest < 0 or highest > WHITE:
         raise DataError(
             f"The images of {part.where} go from {lowest:g} to {highest:g}; expected 0 to 255, or 0 to 1: undo their "
             "normalisation."
         )
     if images.dtype.kind == "f":
-        factor = _WHITE if scale <= 1 else 1
+        factor = WHITE if scale <= 1 else 1
         wide = images.astype(np.float64) * factor
-        levels = np.floor(wide + _HALF)
+        levels = np.floor(wide + 0.5)
         if np.max(np.abs(levels - wide), initial=0) > 1e-3:
             said.append("The images were rounded to 256 levels of grey.")
         return levels.astype(np.uint8)

@@ -14,7 +14,6 @@ import glob
 import io
 import os
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,20 +23,10 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.data.files import is_data_file, read_file
-from backprop.data.folder import read_folder
+from backprop.data.folder import original_files, read_folder
 from backprop.data.idx import read_idx, write_idx
 from backprop.data.sample import load_sample
 from backprop.errors import DataError
-
-__all__ = [
-    "MIRRORS",
-    "ORIGINALS",
-    "OriginalFile",
-    "cache_folder",
-    "load_mnist",
-    "read_folder",
-    "read_originals",
-]
 
 MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -58,37 +47,37 @@ _TIMEOUT_S = 30
 class OriginalFile:
     """One of the four files of the original set, uint8.
 
-    name: without .gz. shape: (n, height, width) of images, (n,) of labels. sha256: of the decompressed bytes.
+    name: without .gz. size: of the decompressed bytes, whose checksum is `sha256`.
     """
 
     name: str
-    shape: tuple[int, ...]
+    size: int
     sha256: str
 
     def read(self, path: Path, name: str | None = None) -> npt.NDArray[np.uint8]:
         """Read this file from `path`, plain or gzipped; raises `DataError` for anything but the original bytes."""
-        return read_idx(path, shape=self.shape, dtype=np.uint8, sha256=self.sha256, name=name)
+        return read_idx(path, sha256=self.sha256, name=name)
 
 
 ORIGINALS = (
     OriginalFile(
         "train-images-idx3-ubyte",
-        (60_000, 28, 28),
+        47_040_016,
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     ),
     OriginalFile(
         "train-labels-idx1-ubyte",
-        (60_000,),
+        60_008,
         "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
     ),
     OriginalFile(
         "t10k-images-idx3-ubyte",
-        (10_000, 28, 28),
+        7_840_016,
         "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     ),
     OriginalFile(
         "t10k-labels-idx1-ubyte",
-        (10_000,),
+        10_008,
         "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
     ),
 )
@@ -125,7 +114,7 @@ def load_mnist(source: str | Path) -> Dataset:
             f"There is no such data: got {str(source)!r}, expected 'sample', 'mnist' or a folder that "
             "holds the four files of MNIST, Keras' mnist.npz, or Kaggle's train.csv."
         )
-    return read_folder(path, tuple(file.name for file in ORIGINALS))
+    return read_folder(path, _names())
 
 
 def _begins_names(path: Path) -> bool:
@@ -135,30 +124,13 @@ def _begins_names(path: Path) -> bool:
 
 def read_originals(folder: Path) -> Dataset:
     """Read the original MNIST from a folder; raises `DataError` where a file is missing or not the original."""
-    return _dataset((file.read(_find(folder, file.name)) for file in ORIGINALS), _CLASSES, "mnist")
+    paths = original_files(folder, _names())
+    arrays = (file.read(path) for file, path in zip(ORIGINALS, paths, strict=True))
+    return Dataset(*arrays, classes=_CLASSES, name="mnist")
 
 
-def _dataset(arrays: Iterable[npt.NDArray[np.uint8]], classes: int, name: str) -> Dataset:
-    train_images, train_labels, test_images, test_labels = arrays
-    return Dataset(train_images, train_labels, test_images, test_labels, classes, name)
-
-
-def _find(folder: Path, name: str) -> Path:
-    """The file of that name: with a dash or a dot before idx, plain or gzipped."""
-    dotted = name.replace("-idx", ".idx")
-    for candidate in (name, dotted, f"{name}.gz", f"{dotted}.gz"):
-        try:
-            if (folder / candidate).exists():
-                return folder / candidate
-        except OSError as error:
-            raise DataError(
-                f"The folder {folder} cannot be read: got {str(error.strerror)!r}, "
-                f"expected the file {name} in it."
-            ) from error
-    raise DataError(
-        f"A file of the data is missing: got no {name} in the folder {folder}, "
-        f"expected it there, plain or as {name}.gz."
-    )
+def _names() -> tuple[str, ...]:
+    return tuple(file.name for file in ORIGINALS)
 
 
 def cache_folder() -> Path:
@@ -171,7 +143,8 @@ def cache_folder() -> Path:
 def _load_cached() -> Dataset:
     folder = cache_folder()
     try:
-        return _dataset((_read_cached(file, folder) for file in ORIGINALS), _CLASSES, "mnist")
+        arrays = (_read_cached(file, folder) for file in ORIGINALS)
+        return Dataset(*arrays, classes=_CLASSES, name="mnist")
     except OSError as error:
         raise DataError(
             f"The cache {folder} cannot be used: got {str(error.strerror or error)!r}, expected a folder "
@@ -207,13 +180,9 @@ def _fetch(file: OriginalFile, folder: Path) -> None:
     pooch.get_logger().setLevel("WARNING")  # its progress bar says enough
     failures = []
     for mirror in MIRRORS:
-        url, checksum, download = (
-            f"{mirror}{file.name}.gz",
-            f"sha256:{file.sha256}",
-            functools.partial(_download, file),
-        )
+        url, checksum = f"{mirror}{file.name}.gz", f"sha256:{file.sha256}"
         try:
-            pooch.retrieve(url, checksum, file.name, folder, downloader=download)
+            pooch.retrieve(url, checksum, file.name, folder, downloader=functools.partial(_download, file))
             return
         except (RequestException, DataError) as error:
             failures.append(f"{mirror}: {_reason(error)}")
@@ -247,8 +216,9 @@ class _Bounded(io.FileIO):
 
     def __init__(self, path: Path, file: OriginalFile) -> None:
         super().__init__(path, "wb")
-        size = int(np.prod(file.shape))
-        self._limit = size + size // 10 + 4096  # data that cannot be packed grows by far less than a tenth
+        self._limit = (
+            file.size + file.size // 10 + 4096
+        )  # data that cannot be packed grows by far less than a tenth
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > self._limit:

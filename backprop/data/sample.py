@@ -7,7 +7,6 @@ tools/make_sample.py makes it again.
 
 from __future__ import annotations
 
-import zipfile
 from importlib.resources import files
 from typing import IO
 
@@ -16,9 +15,7 @@ import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
 from backprop.errors import DataError
-from backprop.npy import MemberError, read_member
-
-__all__ = ["CLASSES", "TEST_EACH", "TRAIN_EACH", "choose", "load_sample", "read_sample"]
+from backprop.npz import exactly, read_npz
 
 CLASSES = 10
 TRAIN_EACH = 500
@@ -64,23 +61,6 @@ def read_sample(file: IO[bytes]) -> Dataset:
 
     Raises `DataError` for a damaged archive, or one that holds other arrays than the sample.
     """
-    try:
-        with zipfile.ZipFile(file) as archive:
-            arrays = {name: _read(archive, name, shape) for name, shape in _SHAPES.items()}
-    except DataError:
-        raise
-    # The zip, deflate and .npy readers raise a dozen kinds, bare RuntimeError and tokenizer errors included.
-    except Exception as error:
-        raise DataError(
-            f"The sample of MNIST is damaged: got {type(error).__name__} while reading it, "
-            f"expected an .npz archive of {', '.join(_SHAPES)}."
-        ) from error
-    train_images, train_labels, test_images, test_labels = (arrays[name] for name in _SHAPES)
-    return Dataset(train_images, train_labels, test_images, test_labels, CLASSES, "sample")
-
-
-def _read(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    try:
-        return read_member(archive, name, shape, np.dtype(np.uint8))
-    except MemberError as error:
-        raise DataError(f"{name} of the sample {error}.") from error
+    byte = np.dtype(np.uint8)
+    arrays = read_npz(file, "The sample of MNIST", lambda name: exactly(_SHAPES[name], byte), list(_SHAPES))
+    return Dataset(*(arrays[name] for name in _SHAPES), classes=CLASSES, name="sample")

@@ -9,20 +9,16 @@ labels (n,)              their class numbers
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
 from backprop.errors import (
-    BackpropError,
     DataError,
     DtypeError,
     NonFiniteError,
@@ -32,8 +28,8 @@ from backprop.errors import (
     shown,
 )
 from backprop.explain.explanation import MOST_NUMBERS, TooLargeError, example
-from backprop.finding import said
 from backprop.network import Batch, Network
+from backprop.npz import Check, read_npz
 from backprop.parameters import Parameters
 
 EXAMPLE = (3, 4, 2)
@@ -41,7 +37,6 @@ EXAMPLE = (3, 4, 2)
 
 _AXES = {"W": ("i", "o"), "b": ("o",), "inputs": ("n", "i"), "labels": ("n",)}
 _NAME = re.compile(r"([Wb])([1-9])|inputs|labels")
-_MOST_BYTES = 10_000 + MOST_NUMBERS * 16  # a header, and the widest numbers
 
 
 @dataclass(frozen=True)
@@ -135,55 +130,39 @@ def read_values(path: Path) -> Values:
     name = shown(str(path))
     if not is_file(path):  # a folder, a device or a pipe is none
         raise DataError(f"There is no file {name}; expected an .npz file, as np.savez writes it.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = dict.fromkeys(member.removesuffix(".npy") for member in archive.namelist())
-            for member in members:
-                if not _NAME.fullmatch(member):
-                    raise UnknownNameError("array", member, ["W1", "b1", "W2", "b2", "inputs", "labels"])
-            arrays = {member: _read(archive, member, path.name) for member in members}
-    except BackpropError:
-        raise
-    # The system, zipfile, zlib and the .npy reader raise a dozen kinds between them.
-    except Exception as error:
-        raise DataError(
-            f"The file {name} cannot be read, is damaged or no .npz file: got {said(error)}, expected a file as "
-            "np.savez writes it."
-        ) from error
+    arrays = read_npz(path, f"The file {name}", lambda member: _check_of(member, path.name))
     if not arrays:
         raise DataError(f"The file {name} holds no array; expected some of W1, b1, W2, …, inputs and labels.")
+    for member, array in arrays.items():
+        if not np.isfinite(array).all():
+            index = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
+            raise NonFiniteError(
+                f"The array {member} of {path.name!r} has {array[tuple(index)]} at {index}; expected finite numbers."
+            )
+        arrays[member] = array.astype(int if member == "labels" else np.float64)
     return Values(arrays, path.name)
 
 
-def _read(archive: zipfile.ZipFile, name: str, file: str) -> Array:
-    """One array, after its header has been checked."""
-    with archive.open(f"{name}.npy") as stream:
-        content = stream.read(_MOST_BYTES + 1)
-    shape, dtype = _header(content)
+def _check_of(name: str, file: str) -> Check:
+    """What the header of the array of that name must say."""
+    if not _NAME.fullmatch(name):
+        raise UnknownNameError("array", name, ["W1", "b1", "W2", "b2", "inputs", "labels"])
     axes = _AXES[name if name in _AXES else name[0]]
     what = f"The array {name} of {file!r}"
-    if len(shape) != len(axes) or 0 in shape:
-        expected = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
-        raise ShapeError(f"{what} has the shape {shape}; expected {expected}, none of them 0.")
-    kinds, expected = ("iu", "integers, the class numbers") if name == "labels" else ("iuf", "real numbers")
-    if dtype.kind not in kinds:
-        raise DtypeError(f"{what} is of the dtype {dtype}; expected {expected}.")
-    if math.prod(shape) > MOST_NUMBERS:
-        raise TooLargeError(
-            f"{what} has {math.prod(shape):,} numbers; expected at most {MOST_NUMBERS:,}, which can be read on a "
-            "page."
+
+    def check(shape: tuple[int, ...], dtype: DType) -> None:
+        if len(shape) != len(axes) or 0 in shape:
+            expected = f"({', '.join(axes)}{',' * (len(axes) == 1)})"
+            raise ShapeError(f"{what} has the shape {shape}; expected {expected}, none of them 0.")
+        kinds, expected = (
+            ("iu", "integers, the class numbers") if name == "labels" else ("iuf", "real numbers")
         )
-    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    if not np.isfinite(array).all():
-        index = [int(k) for k in np.argwhere(~np.isfinite(array))[0]]
-        raise NonFiniteError(f"{what} has {array[tuple(index)]} at {index}; expected finite numbers.")
-    return np.asarray(array.astype(int if name == "labels" else np.float64))
+        if dtype.kind not in kinds:
+            raise DtypeError(f"{what} is of the dtype {dtype}; expected {expected}.")
+        if math.prod(shape) > MOST_NUMBERS:
+            raise TooLargeError(
+                f"{what} has {math.prod(shape):,} numbers; expected at most {MOST_NUMBERS:,}, which can be read on "
+                "a page."
+            )
 
-
-def _header(content: bytes) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype of an .npy file, of its version 1 or 2."""
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype
+    return check

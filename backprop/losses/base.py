@@ -17,8 +17,6 @@ class Loss(ABC):
     """A function of the outputs and the labels, without state."""
 
     name: ClassVar[str]
-    needs_probabilities: ClassVar[bool] = False
-    """Whether the outputs must be probabilities, so that the last layer has to be a softmax."""
     needs_output: ClassVar[str | None] = None
     """The layer whose outputs this loss takes, by name, so that it has to be the last one; None for any."""
     binary: ClassVar[bool] = False
@@ -66,12 +64,12 @@ class Loss(ABC):
         """How far the outputs y (n, c) are from every kink of the loss, as `Layer.margins` has it of its inputs."""
         return iter(())
 
-    @abstractmethod
     def after(self, layer: Layer) -> Loss | None:
         """One loss of the inputs of `layer`, equal to this loss of its outputs; None where no closed form is known.
 
         `layer` has no parameters where a loss is returned.
         """
+        return None
 
     def value(self, y: Array, labels: Array) -> Any:
         """The loss, a scalar of the dtype of `y` (n, c); `labels` (n,) are class numbers."""
@@ -85,11 +83,25 @@ class Loss(ABC):
     def gradient(self, y: Array, labels: Array) -> Array:
         """∂L/∂y (n, c), the factor 1/n included."""
 
-    @abstractmethod
     def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """Both at once; the gradient may be written into `out` (n, c), which may be `y` itself."""
+        """One after the other; a loss that shares work between them may write the gradient into `out`.
+
+        `out` (n, c) may be `y` itself.
+        """
+        return self.value(y, labels), self.gradient(y, labels)
 
 
-def chosen_rows(identity: Any, labels: Any) -> Any:
-    """`Loss.targets` of a binary loss in another library, whose identity matrix (c, c) is handed in."""
-    return identity[labels] if len(identity) > 1 else labels[:, None] * identity
+def by_formula(formula: Callable[[Any, Any, Any], Any], *libraries: str) -> dict[str, Callable[..., Any]]:
+    """`Loss.peers` of the libraries that have NumPy's functions: formula(numpy, y, t), t the targets (n, c)."""
+
+    def value(module: Any, y: Any, labels: Any) -> Any:
+        numpy = module if module.__name__ == "torch" else module.numpy
+        return formula(numpy, y, targets_in(numpy, y, labels))
+
+    return dict.fromkeys(libraries, value)
+
+
+def targets_in(numpy: Any, y: Any, labels: Any) -> Any:
+    """`Loss.targets` of a binary loss, in a library that has NumPy's functions."""
+    identity = numpy.eye(y.shape[1], dtype=y.dtype)
+    return identity[labels] if y.shape[1] > 1 else labels[:, None] * identity

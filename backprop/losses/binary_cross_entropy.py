@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers import Layer, Sigmoid
-from backprop.losses.base import Loss, chosen_rows
+from backprop.losses.base import Loss, by_formula
 from backprop.losses.sigmoid_binary_cross_entropy import SigmoidBinaryCrossEntropy
 
 
@@ -39,11 +39,9 @@ class BinaryCrossEntropy(Loss):
         "value": "-SUMPRODUCT(LN(1-{ts}+(2*{ts}-1)*{ys}))",
         "gradient": "({y}-{t})/({y}*(1-{y}))",
     }
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "jax": lambda jax, y, labels: _of_outputs(
-            jax.numpy.log, y, chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels)
-        )
-    }
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = by_formula(
+        lambda numpy, y, t: -numpy.log((1 - t) + (2 * t - 1) * y).sum() / len(y), "jax"
+    )
 
     def after(self, layer: Layer) -> Loss | None:
         """Of a sigmoid the loss of its inputs."""
@@ -62,16 +60,7 @@ class BinaryCrossEntropy(Loss):
             gradient: Array = (1 - 2 * t) / (self._of_targets(y, t) * y.dtype.type(len(y)))
         return gradient
 
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)
-
     @staticmethod
     def _of_targets(y: Array, t: Array) -> Array:
         """The probability of every target: y where t is 1, 1 - y where t is 0, without rounding of y."""
         return np.asanyarray((1 - t) + (2 * t - 1) * y)
-
-
-def _of_outputs(log: Callable[[Any], Any], y: Any, t: Any) -> Any:
-    """The loss by another library's logarithm."""
-    return -(log((1 - t) + (2 * t - 1) * y)).sum() / len(y)

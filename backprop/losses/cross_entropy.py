@@ -25,7 +25,7 @@ class CrossEntropy(Loss):
     """-1/n Σₙ log p[n, label]."""
 
     name: ClassVar[str] = "cross-entropy"
-    needs_probabilities: ClassVar[bool] = True
+    needs_output: ClassVar[str | None] = "softmax"
     complex_safe: ClassVar[bool] = True
     temporaries: ClassVar[int] = 0
     formulas: ClassVar[Mapping[str, str]] = {
@@ -53,7 +53,3 @@ class CrossEntropy(Loss):
         with np.errstate(divide="ignore"):
             gradient[rows, labels] = -1 / (y[rows, labels] * y.dtype.type(len(y)))
         return gradient
-
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer
-from backprop.losses.base import Loss, chosen_rows
+from backprop.losses.base import Loss, by_formula
 
 
 @final
@@ -37,23 +36,9 @@ class HalfSquaredError(Loss):
 loss = (({y} - t) ** 2).sum() / (2 * n)
 {d} = ({y} - t) / n
 """
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: (
-            autograd.numpy.sum((y - chosen_rows(autograd.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2)
-            / (2 * len(y))
-        ),
-        "jax": lambda jax, y, labels: (
-            jax.numpy.sum((y - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2)
-            / (2 * len(y))
-        ),
-        "torch": lambda torch, y, labels: (
-            torch.sum((y - chosen_rows(torch.eye(y.shape[1], dtype=y.dtype), labels)) ** 2) / (2 * len(y))
-        ),
-    }
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = by_formula(
+        lambda numpy, y, t: ((y - t) ** 2).sum() / (2 * len(y)), "autograd", "jax", "torch"
+    )
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """½ Σ_c (y - t)²."""
@@ -66,7 +51,3 @@ loss = (({y} - t) ** 2).sum() / (2 * n)
         gradient: Array = y - self.targets(labels, y)
         gradient /= y.dtype.type(len(y))
         return gradient
-
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)

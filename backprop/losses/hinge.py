@@ -16,7 +16,6 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer
 from backprop.layers.base import Margin
 from backprop.losses.base import Loss
 
@@ -48,12 +47,8 @@ inside = (gap > 0).astype({y}.dtype)
 {d} = (inside - t * inside.sum(axis=1, keepdims=True)) / n
 """
     peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: _of_gaps(
-            autograd.numpy.maximum, y, autograd.numpy.eye(y.shape[1])[labels]
-        ),
-        "jax": lambda jax, y, labels: _of_gaps(
-            jax.numpy.maximum, y, jax.numpy.eye(y.shape[1], dtype=y.dtype)[labels]
-        ),
+        "autograd": lambda autograd, y, labels: _by_labels(autograd.numpy, y, labels),
+        "jax": lambda jax, y, labels: _by_labels(jax.numpy, y, labels),
         "torch": lambda torch, y, labels: (
             torch.nn.functional.multi_margin_loss(y, labels.long(), reduction="sum") * y.shape[1] / len(y)
         ),
@@ -64,10 +59,6 @@ inside = (gap > 0).astype({y}.dtype)
         others = np.nonzero(np.arange(y.shape[1]) != labels[:, None])[1].reshape(len(y), -1)
         distance = np.take_along_axis(_gaps(y, labels), others, axis=1)
         yield Margin(distance, others, np.broadcast_to(labels[:, None], others.shape))
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """Σ max(0, 1 + y - y[label]) over the other classes."""
@@ -81,10 +72,6 @@ inside = (gap > 0).astype({y}.dtype)
         gradient /= y.dtype.type(len(y))
         return gradient
 
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)
-
 
 def _gaps(y: Array, labels: Array) -> Array:
     """1 + y - y[label] (n, c), and 0 at the label."""
@@ -94,6 +81,7 @@ def _gaps(y: Array, labels: Array) -> Array:
     return gaps
 
 
-def _of_gaps(maximum: Callable[[Any, float], Any], y: Any, t: Any) -> Any:
-    """The loss by another library's maximum."""
-    return (maximum(y - (y * t).sum(axis=1)[:, None] + 1, 0.0) * (1 - t)).sum() / len(y)
+def _by_labels(numpy: Any, y: Any, labels: Any) -> Any:
+    """The loss by another library's functions, of all classes less the label's own term, which is 1."""
+    own = y[numpy.arange(len(labels)), labels][:, None]
+    return numpy.maximum(y - own + 1, 0.0).sum() / len(y) - 1

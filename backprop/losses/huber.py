@@ -16,8 +16,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer
-from backprop.losses.base import Loss, chosen_rows
+from backprop.losses.base import Loss, by_formula, targets_in
 
 _ERROR = "({y}[n,c] - t[n,c])"
 
@@ -45,24 +44,13 @@ inner = np.clip(error, -1, 1)
 loss = (inner * (error - inner / 2)).sum() / n
 {d} = inner / n
 """
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: _of_errors(
-            autograd.numpy, y - chosen_rows(autograd.numpy.eye(y.shape[1], dtype=y.dtype), labels)
-        ),
-        "jax": lambda jax, y, labels: _of_errors(
-            jax.numpy, y - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels)
-        ),
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = by_formula(
+        lambda numpy, y, t: _of_errors(numpy.clip(y - t, -1, 1), y - t), "autograd", "jax"
+    ) | {
         "torch": lambda torch, y, labels: (
-            torch.nn.functional.huber_loss(
-                y, chosen_rows(torch.eye(y.shape[1], dtype=y.dtype), labels), reduction="sum"
-            )
-            / len(y)
-        ),
+            torch.nn.functional.huber_loss(y, targets_in(torch, y, labels), reduction="sum") / len(y)
+        )
     }
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """Σ_c of ½ e² or |e| - ½."""
@@ -78,10 +66,6 @@ loss = (inner * (error - inner / 2)).sum() / n
         gradient /= y.dtype.type(len(y))
         return gradient
 
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)
-
 
 def _size(error: Array) -> Array:
     """|e|; of complex numbers e or -e, whichever has the larger real part."""
@@ -89,7 +73,6 @@ def _size(error: Array) -> Array:
     return size
 
 
-def _of_errors(numpy: Any, error: Any) -> Any:
-    """The loss in another library, of errors (n, c)."""
-    inner = numpy.clip(error, -1, 1)
+def _of_errors(inner: Any, error: Any) -> Any:
+    """The loss in another library, of errors (n, c) and the same cut to -1 and 1."""
     return (inner * (error - inner / 2)).sum() / len(error)

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer
-from backprop.losses.base import Loss, chosen_rows
+from backprop.losses.base import Loss, by_formula
 
 
 @final
@@ -37,21 +36,9 @@ class MeanSquaredError(Loss):
 loss = np.mean(({y} - t) ** 2)
 {d} = 2 * ({y} - t) / {y}.size
 """
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: autograd.numpy.mean(
-            (y - chosen_rows(autograd.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
-        ),
-        "jax": lambda jax, y, labels: jax.numpy.mean(
-            (y - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
-        ),
-        "torch": lambda torch, y, labels: torch.mean(
-            (y - chosen_rows(torch.eye(y.shape[1], dtype=y.dtype), labels)) ** 2
-        ),
-    }
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = by_formula(
+        lambda numpy, y, t: ((y - t) ** 2).mean(), "autograd", "jax", "torch"
+    )
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """1/c Σ_c (y - t)²."""
@@ -63,10 +50,6 @@ loss = np.mean(({y} - t) ** 2)
         gradient = _residual(y, labels)
         gradient *= y.dtype.type(2) / y.dtype.type(y.size)
         return gradient
-
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)
 
 
 def _residual(y: Array, labels: Array) -> Array:

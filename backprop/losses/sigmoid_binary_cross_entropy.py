@@ -14,8 +14,8 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer, Sigmoid
-from backprop.losses.base import Loss, chosen_rows
+from backprop.layers import Sigmoid
+from backprop.losses.base import Loss, by_formula, targets_in
 
 
 @final
@@ -41,30 +41,16 @@ p = 1 / (1 + np.exp(-{y}))  # sigmoid
 loss = (np.logaddexp(0, {y}) - t * {y}).sum() / n
 {d} = (p - t) / n
 """
-    peers: ClassVar[Mapping[str, Callable[..., Any]]] = {
-        "autograd": lambda autograd, y, labels: (
-            autograd.numpy.sum(
-                autograd.numpy.logaddexp(0, y) - chosen_rows(autograd.numpy.eye(y.shape[1]), labels) * y
-            )
-            / len(y)
-        ),
-        "jax": lambda jax, y, labels: (
-            jax.numpy.sum(
-                jax.nn.softplus(y) - chosen_rows(jax.numpy.eye(y.shape[1], dtype=y.dtype), labels) * y
-            )
-            / len(y)
-        ),
+    peers: ClassVar[Mapping[str, Callable[..., Any]]] = by_formula(
+        lambda numpy, y, t: (numpy.logaddexp(0, y) - t * y).sum() / len(y), "autograd", "jax"
+    ) | {
         "torch": lambda torch, y, labels: (
             torch.nn.functional.binary_cross_entropy_with_logits(
-                y, chosen_rows(torch.eye(y.shape[1], dtype=y.dtype), labels), reduction="sum"
+                y, targets_in(torch, y, labels), reduction="sum"
             )
             / len(y)
-        ),
+        )
     }
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """Σ_c log(1 + exp(-s)), where s is z or, where t is 0, -z."""
@@ -84,7 +70,3 @@ loss = (np.logaddexp(0, {y}) - t * {y}).sum() / n
         gradient: Array = sign * expit(sign * y)
         gradient /= y.dtype.type(len(y))
         return gradient
-
-    def value_and_gradient(self, y: Array, labels: Array, *, out: Array | None = None) -> tuple[Any, Array]:
-        """One after the other; `out` is not used."""
-        return self.value(y, labels), self.gradient(y, labels)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.layers import Layer, Softmax
+from backprop.layers import Softmax
 from backprop.losses.base import Loss
 
 
@@ -51,10 +51,6 @@ loss = -np.mean(np.log(p[np.arange(n), labels]))
         ),
         "torch": lambda torch, y, labels: torch.nn.functional.cross_entropy(y, labels),
     }
-
-    def after(self, layer: Layer) -> Loss | None:
-        """None after any layer."""
-        return None
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """log Σ exp z - z[n, label], with the largest logit, or that of largest real part, subtracted first."""

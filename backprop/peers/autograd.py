@@ -10,7 +10,6 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Raw, reverse_mode_cost
 from backprop.peers.functional import AutomaticPeer, Functional, Plan
-from backprop.strategy import Cost
 
 
 @final
@@ -23,9 +22,7 @@ class AutogradGrad(AutomaticPeer):
     function: ClassVar[str] = "autograd.numpy for NumPy 2"
     summary: ClassVar[str] = "autograd: value_and_grad of the loss"
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The cost of reverse mode."""
-        return reverse_mode_cost(network, batch_size, dtype)
+    cost = staticmethod(reverse_mode_cost)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import autograd and build value_and_grad of the loss by a list of tensors."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from backprop.arrays import DType
 from backprop.layer_forms import couples_samples
-from backprop.network import Network
+from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Peer, Raw
 from backprop.strategy import EXACT, Accuracy, ValueAndGradient
@@ -73,6 +73,13 @@ class AutomaticPeer(Peer[Plan]):
                 return f"the layer {layer.name} has no form for {self.package}"
         loss = network.short.loss_function
         return None if self.package in loss.peers else f"the loss {loss.name} has no form for {self.package}"
+
+    def compiled(self, function: Any, network: Network, batch_size: int, dtype: DType) -> Plan:
+        """The plan of a function that compiles in its first call, which is made here, for these shapes."""
+        plan = Plan(function, Parameters.empty(network.layout, dtype))
+        batch = Batch(np.zeros((batch_size, network.inputs), dtype), np.zeros(batch_size, np.int64))
+        self.bind(plan, Parameters.zeros(network.layout, dtype), batch)()
+        return plan
 
     def collect(self, plan: Plan, raw: Raw) -> ValueAndGradient:
         """Copy the gradients, by name or in the order of the parameters, into one vector."""

@@ -59,18 +59,12 @@ class JaxPeer(AutomaticPeer):
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import JAX and compile for these shapes."""
         import jax
-        import numpy as np
 
         if dtype.itemsize == 8:
             jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
         functional = Functional(network, jax)
         routes = {"grad": _grad, "jacrev": _jacrev, "jacfwd": _jacfwd}
-        function = jax.jit(routes[self.route](functional))
-        plan = Plan(function, Parameters.empty(network.layout, dtype))
-        params = Parameters.zeros(network.layout, dtype)
-        batch = Batch(np.zeros((batch_size, network.inputs), dtype), np.zeros(batch_size, np.int64))
-        self.bind(plan, params, batch)()  # compiles
-        return plan
+        return self.compiled(jax.jit(routes[self.route](functional)), network, batch_size, dtype)
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """Copies in JAX's own memory."""

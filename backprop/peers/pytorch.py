@@ -15,7 +15,6 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Raw, jacobian_cost, reverse_mode_cost
 from backprop.peers.functional import AutomaticPeer, Functional, Plan
-from backprop.strategy import Cost
 
 
 class TorchPeer(AutomaticPeer):
@@ -40,9 +39,7 @@ class TorchGrad(TorchPeer):
     function: ClassVar[str] = "torch.autograd.grad"
     summary: ClassVar[str] = "PyTorch: torch.autograd.grad of the loss"
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The cost of reverse mode."""
-        return reverse_mode_cost(network, batch_size, dtype)
+    cost = staticmethod(reverse_mode_cost)
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """Leaves that share the parameters' memory."""
@@ -69,9 +66,7 @@ class TorchJacrev(TorchPeer):
     function: ClassVar[str] = "torch.func.jacrev"
     summary: ClassVar[str] = "PyTorch: ∂(outputs)/∂θ by torch.func.jacrev under vmap, then contracted"
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The cost of writing and reading the Jacobian."""
-        return jacobian_cost(network, batch_size, dtype)
+    cost = staticmethod(jacobian_cost)
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """The vectorised Jacobian as one function."""

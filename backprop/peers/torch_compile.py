@@ -21,7 +21,6 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Raw, reverse_mode_cost
 from backprop.peers.functional import AutomaticPeer, Functional, Plan
-from backprop.strategy import Cost
 
 _COMPILER = os.environ.get("CXX", {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++"))
 
@@ -44,9 +43,7 @@ class TorchCompile(AutomaticPeer):
     programs: ClassVar[tuple[str, ...]] = (_COMPILER,)
     summary: ClassVar[str] = "PyTorch: torch.compile of the loss and its gradient as one graph"
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The cost of reverse mode."""
-        return reverse_mode_cost(network, batch_size, dtype)
+    cost = staticmethod(reverse_mode_cost)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """Import PyTorch and compile for these shapes; raises `UnavailableError` where it cannot."""
@@ -65,15 +62,11 @@ class TorchCompile(AutomaticPeer):
         compiled = torch.compile(
             function, fullgraph=True, dynamic=False, backend=self.backend, options=options
         )
-        plan = Plan(compiled, Parameters.empty(network.layout, dtype))
-        params = Parameters.zeros(network.layout, dtype)
-        batch = Batch(np.zeros((batch_size, network.inputs), dtype), np.zeros(batch_size, np.int64))
         try:
-            self.bind(plan, params, batch)()  # compiles
+            return self.compiled(compiled, network, batch_size, dtype)
         except torch._dynamo.exc.TorchDynamoException as error:
             reason = " ".join(str(error).split()[:_WORDS])
             raise UnavailableError(f"torch.compile cannot compile here: {reason}") from error
-        return plan
 
     def bind(self, plan: Plan, params: Parameters, batch: Batch) -> Callable[[], Raw]:
         """Tensors that share the arrays' memory."""

@@ -1,6 +1,6 @@
 """The short form written by hand in PyTorch, as an engineer would write it: no graph, in place, buffers reused.
 
-    y = f(x W + b)   forward, each layer over its buffer      δ = (p - y) / n at the end, then (δ Wᵀ) ∘ f'(z)
+    y = f(x W + b)   forward, each layer over its buffer      δ = (p - t) / n at the end, then (δ Wᵀ) ∘ f'(z)
     dL/dW = xᵀ δ     dL/db = Σₙ δ
 
 Beside `torch-grad` it shows what automatic differentiation costs; beside `short-form-dense`, which is the same in
@@ -21,7 +21,7 @@ from backprop.losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.peers.base import Peer, Raw, reverse_mode_cost
-from backprop.strategy import EXACT, Accuracy, Cost, ValueAndGradient
+from backprop.strategy import EXACT, Accuracy, ValueAndGradient
 
 _ACTIVATIONS: Mapping[type[Layer], tuple[str, str, tuple[int, ...]]] = {
     ReLU: ("relu_", "threshold_backward", (0,)),
@@ -83,9 +83,7 @@ class TorchShortForm(Peer[Plan]):
         loss = network.loss_function
         return None if type(loss) in _LOSSES else f"the loss {loss.name} has no form by hand"
 
-    def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
-        """The cost of reverse mode."""
-        return reverse_mode_cost(network, batch_size, dtype)
+    cost = staticmethod(reverse_mode_cost)
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
         """The gradient's memory."""

@@ -31,10 +31,6 @@ from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 
-_BY_INPUT = ("io", "no", "noi")
-_BY_PARAMETER = ("ni", "no", "")
-"""The axes of a local Jacobian by the layer's input and by its own parameters."""
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -77,7 +73,7 @@ class BatchedJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians are not operands of the einsum above; all others can be done."""
-        return strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return strange_factors(network, dtype)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """n·c·p numbers are written once, and by BLAS read while in the cache; digits, mostly zero, need fewer."""

@@ -1,6 +1,6 @@
-"""The short form: closed forms all the way, softmax and cross-entropy fused to p - y, every buffer reused.
+"""The short form: closed forms all the way, softmax and cross-entropy fused to p - t, every buffer reused.
 
-    δ of the last linear layer   = (p - y) / n
+    δ of the last linear layer   = (p - t) / n
     δ of the layer before        = (δ Wᵀ) ∘ f'(z)
     dL/dW = xᵀ δ                   dL/db = Σₙ δ
 
@@ -50,7 +50,7 @@ class ShortForm(Strategy[Plan]):
 
     dense: bool = False
 
-    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - y, reused buffers"
+    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - t, reused buffers"
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "outputs": "p - t is computed at once, and p is not kept",
@@ -107,7 +107,7 @@ class ShortForm(Strategy[Plan]):
         return Plan(network, layers, outputs, deltas, gradient.read_only(), network.local(gradient))
 
     def value_and_gradient(self, plan: Plan, params: Parameters, batch: Batch) -> ValueAndGradient:
-        """Forward through every layer, p - y, and back."""
+        """Forward through every layer, p - t, and back."""
         tensors, values = plan.network.local(params), [batch.inputs]
         for layer, own, buffer in zip(plan.layers, tensors, plan.outputs, strict=True):
             values.append(layer.forward(own, values[-1], out=buffer))

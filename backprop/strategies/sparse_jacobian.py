@@ -36,10 +36,6 @@ from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 _BLOCK_NUMBERS = 1 << 16
 """Non-zeros in ∂y/∂W of a block, unless one sample has more."""
 
-_BY_INPUT = ("io", "no", "noi")
-_BY_PARAMETER = ("ni", "no", "")
-"""The axes of a local Jacobian by the layer's input and by its own parameters: their sparse structure is known."""
-
 _INDEX_BYTES = 4
 """Bytes of an index in a sparse array, as scipy chooses below 2³¹ non-zeros."""
 
@@ -70,7 +66,7 @@ class SparseJacobian(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """A layer whose local Jacobians have axes of which no sparse structure is known; all others can be done."""
-        return couples_samples(network) or strange_factors(network, dtype, _BY_INPUT, _BY_PARAMETER)
+        return couples_samples(network) or strange_factors(network, dtype)
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:
         """Σ n·i·o non-zeros with their indices; only those of a block are alive at once."""

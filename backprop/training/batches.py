@@ -19,11 +19,9 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty
+from backprop.data.dataset import WHITE
 from backprop.errors import ShapeError
 from backprop.network import Batch
-
-WHITE = 255
-"""The grey level that becomes the input 1."""
 
 
 @dataclass(frozen=True)

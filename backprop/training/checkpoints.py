@@ -17,21 +17,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
+import math
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.errors import BackpropError, OutputError
+from backprop.errors import BackpropError, OutputError, is_file
 from backprop.finding import said
-from backprop.npy import MemberError, read_member
+from backprop.npz import MemberError, exactly, read_npz
 from backprop.parameters import Parameters
 from backprop.training.batches import Position
 from backprop.training.optimizers import find_optimizer
@@ -61,25 +61,34 @@ class Point(NamedTuple):
     test_accuracy: float
 
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
 @dataclass
-class Checkpoint:
-    """A training between two steps; `step` steps have been taken, in `seconds` seconds.
+class State:
+    """A training between two steps without its arrays; `step` steps have been taken, in `seconds` seconds.
 
     losses: the sum and the number of the batches' losses since the last point of the history.
     data: the fingerprint of the training data. source: where it came from, in the user's words.
     """
 
     settings: Settings
-    params: Parameters
-    optimizer_state: dict[str, Array]
-    step: int
+    step: Count
     seconds: float
     position: Position
     history: list[Point]
-    losses: tuple[float, int]
+    losses: tuple[float, Count]
     data: str
     source: str
-    running: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass
+class Checkpoint(State):
+    """The whole training between two steps: weights, the optimiser's vectors and running statistics by name."""
+
+    params: Parameters
+    optimizer_state: dict[str, Array]
+    running: dict[str, Array]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -87,20 +96,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
     Raises `OutputError` where it cannot be written, and then leaves what was there as it was.
     """
-    arrays = {name: checkpoint.params[name] for name in checkpoint.params}
+    arrays = dict(checkpoint.params)
     arrays |= {_STATE + name: vector for name, vector in checkpoint.optimizer_state.items()}
     arrays |= {_RUNNING + name: value for name, value in checkpoint.running.items()}
-    meta: dict[str, Any] = {
-        "format": FORMAT,
-        "settings": checkpoint.settings.to_json(),
-        "step": checkpoint.step,
-        "seconds": checkpoint.seconds,
-        "position": asdict(checkpoint.position),
-        "history": [list(point) for point in checkpoint.history],
-        "losses": list(checkpoint.losses),
-        "data": checkpoint.data,
-        "source": checkpoint.source,
-    }
+    state = {entry.name: getattr(checkpoint, entry.name) for entry in fields(State)}
+    meta: dict[str, Any] = msgspec.to_builtins({"format": FORMAT, **state})
     meta["sha256"] = _digest(meta, arrays.values())
     arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), np.uint8)
     try:
@@ -117,28 +117,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
     Raises `CheckpointError` where the file is missing, no such file, damaged, or changed.
     """
-    name = str(path)
+    where = f"The weights file {str(path)!r}"
+    if not is_file(path):
+        raise CheckpointError(f"{where} is missing, a folder or a device; expected an .npz file.")
     try:
-        if path.exists() and not path.is_file():
-            raise _Refusal("is a folder or a device; expected a file")
-        with zipfile.ZipFile(path) as archive:
-            return _read(archive)
-    except _Refusal as error:
-        raise CheckpointError(f"The weights file {name!r} {error}.") from error.__cause__
-    except FileNotFoundError as error:
-        raise CheckpointError(f"The weights file {name!r} is missing; expected an .npz file.") from error
-    except BackpropError as error:  # settings that make no training
-        raise CheckpointError(f"The weights file {name!r} cannot be used: {error}") from error
-    # zipfile, zlib, the .npy reader and a hostile `meta` raise a dozen kinds between them.
-    except Exception as error:
+        return _read(path, where)
+    except CheckpointError:
+        raise
+    except BackpropError as error:  # an array that is not as it should be, or settings that make no training
+        raise CheckpointError(f"{where} cannot be used: {error}") from error
+    except Exception as error:  # a hostile `meta` raises a dozen kinds
         raise CheckpointError(
-            f"The weights file {name!r} is damaged: got {said(error)}, expected an .npz file that "
-            "`backprop train` wrote."
+            f"{where} is damaged: got {said(error)}, expected an .npz file that `backprop train` wrote."
         ) from error
-
-
-class _Refusal(Exception):
-    """What is wrong with a weights file; `load_checkpoint` puts its name before the message."""
 
 
 def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
@@ -155,76 +146,55 @@ def _replace(path: Path, arrays: Mapping[str, Array]) -> None:
         raise
 
 
-def _read(archive: zipfile.ZipFile) -> Checkpoint:
-    meta = _read_meta(archive)
-    settings = Settings.from_json(meta["settings"])
+def _read(path: Path, where: str) -> Checkpoint:
+    meta = _read_meta(path, where)
+    stated = msgspec.convert(meta, State)
+    settings, generator = stated.settings, np.random.default_rng().bit_generator
+    generator.state = stated.position.generator  # raises where it is no such state
     network, dtype = settings.build_network(), np.dtype(settings.dtype)
+    if network.parameter_count > _MOST_PARAMETERS:
+        raise CheckpointError(
+            f"{where} claims {network.parameter_count} parameters; expected at most {_MOST_PARAMETERS}."
+        )
     state = {
         _STATE + name: (network.parameter_count,) for name in find_optimizer(settings.optimizer).state_names
     }
     running = {_RUNNING + name: value.shape for name, value in Running(network, dtype).values.items()}
     shapes = dict(network.layout.shapes) | state | running
-    if network.parameter_count > _MOST_PARAMETERS:
-        raise _Refusal(f"claims {network.parameter_count} parameters; expected at most {_MOST_PARAMETERS}")
-    names = sorted(member.removesuffix(".npy") for member in archive.namelist())
-    if names != sorted([*shapes, "meta"]):
-        expected = f"{', '.join(sorted(shapes))} and meta for {network} and {settings.optimizer}"
-        raise _Refusal(f"holds {', '.join(names)}; expected {expected}")
-    arrays = {key: _read_array(archive, key, dtype, shape) for key, shape in shapes.items()}
+    arrays = read_npz(path, "It", lambda key: exactly(shapes[key], dtype), list(shapes))
+    for key, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{where} holds a number in {key} that is not finite; expected finite numbers."
+            )
     got, expected = _digest(meta, arrays.values()), meta["sha256"]
     if got != expected:
-        raise _Refusal(f"was changed after it was written: got the SHA-256 {got}, expected {expected}")
+        raise CheckpointError(
+            f"{where} was changed after it was written: got the SHA-256 {got}, expected {expected}."
+        )
     return Checkpoint(
-        settings=settings,
+        **vars(stated),
         params=Parameters.from_mapping(
             network.layout, {key: arrays[key] for key in network.layout.names}, dtype
         ),
         optimizer_state={key.removeprefix(_STATE): arrays[key] for key in state},
-        step=_count(meta["step"]),
-        seconds=float(meta["seconds"]),
-        position=_position(meta["position"]),
-        history=[Point(*point) for point in meta["history"]],
-        losses=(float(meta["losses"][0]), _count(meta["losses"][1])),
-        data=str(meta["data"]),
-        source=str(meta["source"]),
         running={key.removeprefix(_RUNNING): arrays[key] for key in running},
     )
 
 
-def _read_meta(archive: zipfile.ZipFile) -> dict[str, Any]:
-    info = archive.getinfo("meta.npy")
-    if info.file_size > _MOST_META_BYTES:
-        raise _Refusal(f"has {info.file_size} bytes of meta; expected at most {_MOST_META_BYTES}")
-    with archive.open(info) as file:
-        stored = np.lib.format.read_array(io.BytesIO(file.read(_MOST_META_BYTES)), allow_pickle=False)
+def _read_meta(path: Path, where: str) -> dict[str, Any]:
+    stored = read_npz(path, "It", lambda _: _check_meta, ["meta"])["meta"]
     meta: dict[str, Any] = json.loads(stored.tobytes().decode())
     if not isinstance(meta["format"], int) or meta["format"] > FORMAT:
-        got = repr(meta["format"])
-        raise _Refusal(f"has format {got}; expected at most {FORMAT}: a newer version wrote it")
+        raise CheckpointError(
+            f"{where} has format {meta['format']!r}; expected at most {FORMAT}: a newer version wrote it."
+        )
     return meta
 
 
-def _read_array(archive: zipfile.ZipFile, key: str, dtype: DType, shape: tuple[int, ...]) -> Array:
-    """One array, all of it finite, whose header says what is expected."""
-    try:
-        array = read_member(archive, key, shape, dtype)
-    except MemberError as error:
-        raise _Refusal(f"cannot be used: its array {key} {error}") from error
-    if not np.isfinite(array).all():
-        raise _Refusal(f"holds a number in {key} that is not finite; expected finite numbers")
-    return array
-
-
-def _position(values: dict[str, Any]) -> Position:
-    position = Position(_count(values["epoch"]), _count(values["taken"]), values["generator"])
-    np.random.default_rng().bit_generator.state = position.generator  # raises where it is no such state
-    return position
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"the count {value!r}")
-    return value
+def _check_meta(shape: tuple[int, ...], dtype: DType) -> None:
+    if dtype != np.uint8 or math.prod(shape) > _MOST_META_BYTES:
+        raise MemberError(f"is of {dtype} {shape}; expected at most {_MOST_META_BYTES} bytes")
 
 
 def _digest(meta: Mapping[str, Any], arrays: Iterable[Array]) -> str:

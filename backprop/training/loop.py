@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from backprop.errors import BackpropError, DataError
 from backprop.mlp import split_sizes
 from backprop.overflow import loss_of_closed_form
 from backprop.registry import find_strategy
-from backprop.training.batches import Batches, Position
+from backprop.training.batches import Batches
 from backprop.training.checkpoints import Checkpoint, CheckpointError, Point
 from backprop.training.evaluation import Evaluation, evaluate
 from backprop.training.optimizers import find_optimizer
@@ -132,7 +133,8 @@ class Trainer:
                 instead = "" if finite is None else f" where the strategy short-form gives {finite:.4g}"
                 raise self.diverged(f"The loss of {self.strategy.name} is {loss}{instead}")
             if position is not None:
-                self._keep(position)
+                self.check_finite()
+                self._good = replace(self.checkpoint(copy=True), position=position)
             self.running.follow(self.params, batch.inputs)
             self.optimizer.update(gradient.vector, rate, self.step)
         self._losses, self._loss_steps = self._losses + loss, self._loss_steps + 1
@@ -220,18 +222,6 @@ class Trainer:
             rng = np.random.default_rng(np.random.SeedSequence(self.settings.seed, spawn_key=(2, self.step)))
             for layer in drawing:
                 layer.redraw(rng)
-
-    def _keep(self, position: Position) -> None:
-        """Copy the state before the step under way into the memory of the copy before."""
-        self.check_finite()
-        good = self._good
-        good.params.vector[...] = self.params.vector
-        for name, vector in good.optimizer_state.items():
-            vector[...] = self.optimizer.state[name]
-        for name, value in good.running.items():
-            value[...] = self.running.values[name]
-        good.step, good.seconds, good.position = self.step, self.seconds, position
-        good.history, good.losses = list(self.history), (self._losses, self._loss_steps)
 
 
 def fingerprint(images: Array, labels: Array) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,33 +111,6 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Settings:
-        """The settings that `to_json` wrote; raises `SettingsError` for a missing, unknown or odd entry."""
-        kinds = {f.name: _KINDS[str(f.type)] for f in dataclasses.fields(cls)}
-        for name, value in values.items():
-            if name not in kinds:
-                raise UnknownNameError("setting", name, kinds)
-            if isinstance(value, bool) != (kinds[name] == (bool,)) or not isinstance(value, kinds[name]):
-                raise SettingsError(f"The setting {name} is {value!r}; expected another type.")
-        missing = [name for name in kinds if name not in values and name not in _ADDED]
-        if missing:
-            raise SettingsError(f"The setting {missing[0]} is missing; expected {', '.join(kinds)}.")
-        return cls(**values)
-
-
-_ADDED = ("output", "bias")
-"""Settings that weights of version 0.1 have not; they were trained with the defaults."""
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "str | None": (str, type(None)),
-    "bool": (bool,),
-    "int": (int,),
-    "float": (float, int),
-    "int | None": (int, type(None)),
-    "float | None": (float, int, type(None)),
-}
 
 
 def _check(what: str, value: float, *, whole: bool = False) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from instrument import Instrument
-from planted import failing, wrong
 
 from backprop import find_strategy
 from backprop.bench.budget import Budget
@@ -22,12 +21,6 @@ from backprop.bench.suites import find_scenarios
 from backprop.data import load
 
 RIGHT = ("short-form", "layerwise-vjp")
-
-
-def file_of(strategy):
-    """`file.py:Class` of a planted strategy."""
-    module = wrong if hasattr(wrong, strategy) else failing
-    return f"{module.__file__}:{strategy}"
 
 
 @functools.cache

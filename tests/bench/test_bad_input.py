@@ -4,6 +4,7 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 from command import BACKPROP, backprop, finish, run_pytest, run_python, start
 from planted import failing
@@ -25,7 +26,10 @@ MISTAKES = {
     "budget of NaN": (["run", "--time-budget", "nan"], "The time budget is 'nan'"),
     "no threads": (["run", "--threads", "0"], "The thread count is 0; expected 1 to"),
     "more threads than cores": (["verify", "--threads", TOO_MANY], f"The thread count is {TOO_MANY}"),
-    "threads that are no number": (["run", "--threads", "two"], "'--threads'"),
+    "threads that are no number": (
+        ["run", "--threads", "two"],
+        "--threads is 'two'; expected a whole number",
+    ),
     "no data": (["verify", "--data", "nowhere"], "nowhere"),
     "unknown option": (["run", "--strategie", "x"], "--strategie"),
     "unknown command": (["rnu"], "did you mean 'run'"),
@@ -73,6 +77,44 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert (done.code, "No space left on device" in done.error_sentence) == (2, True)
     assert (tmp_path / "out" / "records.jsonl").read_bytes() == b""
     assert not (tmp_path / "out" / "report.md").exists()
+
+
+FILES = {
+    "an empty module": (
+        ["verify", "--strategy", "empty.py:Mine"],
+        "Unknown class in empty.py 'Mine'; expected one that",
+    ),
+    "an empty table": (["verify", "--data", "empty.csv"], "The table empty.csv cannot be read"),
+    "an empty archive": (["explain", "--values", "empty.npz"], "The file 'empty.npz' cannot be read"),
+    "an empty suite": (["run", "--suite", "empty.toml"], "names no networks"),
+    "an empty journal": (["report", "."], "does not begin with the one description of a run"),
+    "Python in the place of a run": (
+        ["report", "mine.py"],
+        "Line 1 of mine.py cannot be read: JSON is malformed",
+    ),
+    "NaN in the data": (["verify", "--data", "nan.npz"], "are NaN or infinity; expected finite numbers"),
+    "NaN in the values": (
+        ["explain", "--values", "values.npz"],
+        "has nan at [0, 0]; expected finite numbers",
+    ),
+    "a folder of nothing": (["verify", "--data", "folder"], "got no train-images-idx3-ubyte in the folder"),
+    "a folder for a page": (["explain", "--out", "folder"], "whose ending names no format"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_not_what_it_should_be_is_one_sentence(name, tmp_path):
+    for ending in ("py", "csv", "npz", "toml"):
+        (tmp_path / f"empty.{ending}").touch()
+    (tmp_path / "records.jsonl").touch()
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    (tmp_path / "folder").mkdir()
+    images, labels = np.full((4, 7, 7), np.nan, np.float32), np.array([0, 1, 0, 1])
+    np.savez(tmp_path / "nan.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    np.savez(tmp_path / "values.npz", W1=np.full((3, 4), np.nan))
+    arguments, named = FILES[name]
+    done = backprop(*arguments, cwd=tmp_path)
+    assert (done.code, named in done.error_sentence, "expected" in done.error_sentence) == (2, True, True)
 
 
 EDITED = {

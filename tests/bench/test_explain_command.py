@@ -20,7 +20,7 @@ def expected():
 def test_without_options_it_prints_the_example_as_text(tmp_path):
     done = backprop("explain", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert done.out == render_text(expected())
+    assert done.out == render_text(expected(), 80)
     assert done.out == backprop("explain", *EXAMPLE, "--format", "text", cwd=tmp_path).out
 
 
@@ -89,8 +89,7 @@ def test_a_file_that_must_not_be_written_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_on_a_terminal_no_line_is_longer_than_it(width, tmp_path, monkeypatch):
-    monkeypatch.setattr("backprop.bench.output.terminal_width", lambda: width)
-    done = backprop("explain", cwd=tmp_path)
+def test_on_a_terminal_no_line_is_longer_than_it(width, tmp_path):
+    done = backprop("explain", cwd=tmp_path, columns=width)
     assert max(map(len, done.out.splitlines())) <= width
     assert done.out.startswith("353 numbers against 67: full-jacobian")

@@ -146,8 +146,7 @@ def test_an_interrupt_before_the_first_result_says_how_to_go_on_and_claims_nothi
     done = run_python(INTERRUPTED, cwd=tmp_path)
     assert done.code == 130
     assert done.err.endswith(
-        "Interrupted; nothing was measured.\n"
-        "To go on: backprop run --scenario toy --strategy short-form --out out --resume\n"
+        "Interrupted.\nTo go on: backprop run --scenario toy --strategy short-form --out out --resume\n"
     )
     assert "Traceback" not in done.err
     assert "agree" not in done.out
@@ -168,7 +167,7 @@ from backprop.bench.cli import main
 main()
 """
     done = finish(start([sys.executable, "-c", code], tmp_path))
-    assert (done.code, done.err) == (130, "Interrupted; nothing was measured.\n")
+    assert (done.code, done.err) == (130, "Interrupted.\n")
 
 
 @pytest.mark.processes
@@ -186,4 +185,4 @@ from backprop.bench.cli import main
 main()
 """
     done = run_python(code, cwd=tmp_path)
-    assert (done.code, done.err) == (130, "Interrupted; nothing was measured.\n")
+    assert (done.code, done.err) == (130, "Interrupted.\n")

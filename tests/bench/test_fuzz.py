@@ -216,27 +216,6 @@ def test_any_rows_that_the_schema_allows_make_all_reports(folder, records, agree
     refused_or_done(everything_of, folder)
 
 
-PYTEST_BENCHMARK = {
-    "machine_info": {"cpu": {"brand_raw": "a processor", "count": 2}},
-    "benchmarks": [
-        {
-            "fullname": "test_a",
-            "group": None,
-            "stats": {"median": 1.0, "q1": 0.9, "q3": 1.1, "data": [0.9, 1.0, 1.1]},
-        }
-    ],
-}
-
-
-@FUZZ
-@given(damaged(PYTEST_BENCHMARK))
-@example(json.dumps(PYTEST_BENCHMARK).replace("[0.9, 1.0, 1.1]", "[null]"))
-def test_damaged_json_of_pytest_benchmark(folder, text):
-    path = folder / "benchmark.json"
-    path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    refused_or_done(compare_runs, path, path, True)
-
-
 _TOML_VALUES = st.one_of(
     NASTY_TEXTS.map(json.dumps),
     st.sampled_from(
@@ -326,7 +305,7 @@ class ReachedError(Exception):
 
 WORK = {
     "backprop.bench.instrument.Instrument.run",
-    "backprop.bench.commands.places.chosen_place",
+    "backprop.bench.commands.run.chosen_place",
     "backprop.bench.quick_look.QuickLook.verify",
     "backprop.bench.accuracy.experiments",
     "backprop.bench.training.command.run_training",

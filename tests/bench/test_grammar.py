@@ -139,7 +139,7 @@ MISTAKES = {
     "an unknown ending of an explanation": (["explain", "--out", "page.docx"], ".html"),
     "no ending of an explanation": (["explain", "--out", "page"], "--format"),
     "an unknown ending of a derivation": (["derive", "relu", "--out", "proof.pdf"], ".tex"),
-    "an unknown ending of a comparison": (["compare", "a", "b", "--out", "c.docx"], "ends with one of .md"),
+    "an unknown ending of a comparison": (["compare", "a", "b", "--out", "c.docx"], "ends with .md"),
     "a file for the errors": (["accuracy", "--out", "accuracy.csv"], "expected the name of a folder"),
     "a file for a run": (["run", "--out", "run.json"], "expected the name of a folder"),
     "a file for a training": (["train", "--out", "report.html"], "expected the name of a folder"),
@@ -149,9 +149,19 @@ MISTAKES = {
     ),
     "a file for a self-test": (["selftest", "--out", "selftest.md"], "expected the name of a folder"),
     "a kind of starting file": (["init", "suit"], "did you mean 'suite'"),
-    "an ending of a suite": (["init", "suite", "mine.yaml"], "ends with one of .toml"),
-    "an ending of a strategy": (["init", "strategy", "mine"], "ends with one of .py"),
-    "an ending of a template": (["check", "--template", "mine.txt"], "ends with one of .py"),
+    "an ending of a suite": (["init", "suite", "mine.yaml"], "ends with .toml"),
+    "an ending of a strategy": (["init", "strategy", "mine"], "ends with .py"),
+    "no whole number": (["predict", "--batch", "1.5"], "--batch is '1.5'; expected a whole number."),
+    "no number": (["train", "--lr", "fast"], "--lr is 'fast'; expected a number."),
+    "a seed below 0": (["explain", "--seed", "-1"], "--seed is '-1'; expected a whole number of at least 0."),
+    "a self-test of no time": (["selftest", "--seconds", "0"], "The seconds are 0; expected"),
+    "a file without its class": (
+        ["run", "--strategy", "mine.py"],
+        "expected a class in it as well: mine.py:Class",
+    ),
+    "an activation without its class": (["predict", "--activation", "leaky.py"], "leaky.py:Class"),
+    "a known network misspelt": (["predict", "--network", "lenett"], "did you mean 'lenet'? Known: lenet"),
+    "an ending of a template": (["check", "--template", "mine.txt"], "ends with .py"),
 }
 
 

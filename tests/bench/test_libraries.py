@@ -13,7 +13,7 @@ from backprop import find_strategy
 from backprop.bench.journal import read_journal
 from backprop.bench.libraries import constraints, describe_libraries, installed_packages, measured_libraries
 from backprop.bench.report.frame import load_run, to_csv
-from backprop.bench.report.tables import machine_rows
+from backprop.bench.report.machines import machine_rows
 
 RUNS = [ROOT / "results" / "reference" / name for name in ("", "peers", "scaling", "compare/after")]
 every_run = pytest.mark.parametrize("folder", RUNS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,10 +1,10 @@
 """Where the time goes: every moment and every product of a call belongs to one part, and NumPy is left as it was."""
 
 import numpy as np
+import parts as module
+from parts import Part, main, parts_of, rows_of
 
 from backprop import Network, blas, zero_inputs
-from backprop.bench import parts as module
-from backprop.bench.parts import Part, main, parts_of, rows_of
 from backprop.bench.scenarios import Scenario
 from backprop.layers import linear
 

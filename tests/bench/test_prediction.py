@@ -150,7 +150,7 @@ def test_the_table_names_units_a_person_would_take(network, capsys):
     made, budget = Network.parse(network), Budget(2e9, 60)
     rows = predictions(made, 32, "float64", list(installed_strategies().values()), budget, LIMITS)
     print_predictions(make_console(), made, 32, "float64", budget, rows)
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     title = f"{made.parameter_count:,} parameters, batch 32, float64: predicted, not run"
     assert f"{title}; limits: 2 GB of memory, 60 s a call" in printed
     assert all(name in printed for name in installed_strategies())

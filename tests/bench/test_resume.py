@@ -175,11 +175,8 @@ def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
     [
         (["--turns", "2"], "turns 1 and this one 2"),
         (["--starts", "4"], "starts 3 and this one 4"),
-        (["--strategy", "short-form"], "'layerwise-vjp' among its strategies and this one has not"),
-        (
-            ["--scenario", "9-4-2-batch-4"],
-            "'4-3-2-batch-4/float64: 4-3-2 relu cross-entropy, 2 strategies' among",
-        ),
+        (["--strategy", "short-form"], "other strategies than this one"),
+        (["--scenario", "9-4-2-batch-4"], "other scenarios than this one"),
         (["--time-budget", "7s"], "time_budget_s 60.0 and this one 7.0"),
     ],
 )

@@ -116,7 +116,7 @@ def dataset(height, width, labels=range(10)):
     """A data set of random images of this size."""
     rng, labels = np.random.default_rng(0), np.array(labels, np.uint8)
     images = rng.integers(0, 256, (len(labels), height, width), dtype=np.uint8)
-    return Dataset(images, labels, images, labels, 10, "odd")
+    return Dataset(images, labels, images, labels, classes=10, name="odd")
 
 
 @every_scenario

@@ -10,6 +10,7 @@ from tables import sentence
 
 from backprop import Network
 from backprop.bench import selftest as module
+from backprop.bench.memory import planted_peaks
 from backprop.bench.scenarios import Scenario
 from backprop.bench.selftest import (
     BASE,
@@ -20,7 +21,6 @@ from backprop.bench.selftest import (
     gain,
     markdown,
     one_trial,
-    planted_peaks,
     resumed,
     rows,
     run_selftest,

@@ -4,36 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from command import BACKPROP, ROOT, backprop, environment
+from command import BACKPROP, backprop, environment
 
-from backprop.bench.streams import HOW, READER_GONE, plain
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("θ ÷ × ∂ ≈ µ λ Θ", "theta / x d ~ u lambda Theta"),
-        ("∂ℓ/∂W₁ = δᵀ x", "dl/dW_1 = delta^T x"),
-        ("e⁻ˣ, ½, ĝ, ‖g‖, 1e-3 ≤ ε", "e^-x, 1/2, g, ||g||, 1e-3 <= epsilon"),
-        ("1 + 6/√k → ∞", "1 + 6/sqrt k -> inf"),
-        ("─│┼ ━", "-|+ -"),
-        ("café 中 \udc80", "cafe \\u4e2d \\udc80"),
-    ],
-)
-def test_what_ascii_has_not_is_said_in_a_readable_way(text, said):
-    assert plain(text) == said
-
-
-def test_every_sign_of_the_project_has_a_likeness():
-    files = [*(ROOT / "backprop").rglob("*.py"), *(ROOT / "backprop").rglob("*.toml")]
-    signs = {sign for path in files for sign in path.read_text(encoding="utf-8") if not sign.isascii()}
-    pictures = set("●○◆◀▶▼▲■✚")  # of charts
-    assert {sign for sign in signs - pictures if "\\" in plain(sign)} == set()
-
-
-def test_only_what_the_encoding_has_not_is_replaced():
-    assert "µ ÷ θ".encode("latin-1", HOW) == b"\xb5 \xf7 theta"
-    assert "µ ÷ θ".encode("utf-8", HOW) == "µ ÷ θ".encode()
+from backprop.bench.streams import READER_GONE
 
 
 def run(arguments, **more):
@@ -49,10 +22,10 @@ def run(arguments, **more):
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
     ids=["ascii", "C"],
 )
-def test_a_command_prints_formulas_where_the_encoding_has_no_greek(variables):
+def test_a_command_prints_what_it_can_where_the_encoding_has_no_greek(variables):
     done = run(["list"], **variables)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert b"dz/dW" in done.stdout
+    assert b"?z/?W" in done.stdout
     assert done.stdout.isascii()
 
 
@@ -61,7 +34,7 @@ def test_an_error_is_one_sentence_in_any_encoding():
     done = run(["check", "θ.py:gradient"], PYTHONIOENCODING="latin-1")
     assert done.returncode == 2
     assert done.stderr.decode("latin-1") == (
-        "Error: There is no file 'theta.py'; expected file.py:function or package.module:function.\n"
+        "Error: There is no file '?.py'; expected file.py:function or package.module:function.\n"
     )
 
 

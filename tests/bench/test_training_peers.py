@@ -3,9 +3,10 @@
 import os
 
 import pytest
+from training_peers import measure_peers, summary
+from training_targets import row_of_seed, train_to_the_end
 
-from backprop.bench.training.peers import installed, measure_peers, summary
-from backprop.bench.training.targets import row_of_seed, train_to_the_end
+from backprop.bench.training.epochs import installed
 from backprop.bench.turns import Schedule
 from backprop.data import load
 from backprop.training import Settings
@@ -29,8 +30,8 @@ def test_ratios_are_formed_turn_by_turn():
 
 def test_a_row_of_targets_has_when_the_accuracy_was_first_seen(monkeypatch):
     sample = load("sample")
-    monkeypatch.setattr("backprop.bench.training.targets.WANTED", 0.5)
-    monkeypatch.setattr("backprop.bench.training.targets.SECONDS", 0.05)
+    monkeypatch.setattr("training_targets.WANTED", 0.5)
+    monkeypatch.setattr("training_targets.SECONDS", 0.05)
     settings = Settings(network="784-8-10", epochs=1, learning_rate=0.05, shift=0)
     row = row_of_seed(settings, sample)
     trainer = train_to_the_end(settings, sample)

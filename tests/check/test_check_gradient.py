@@ -7,9 +7,9 @@ import pytest
 import scipy.optimize
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted.functions.cases import CASES, MISTAKES, planted
 
 import backprop
-from backprop.bench.check.cases import CASES, MISTAKES, planted
 from backprop.errors import CheckError, OptionError
 
 RNG = np.random.default_rng(3)

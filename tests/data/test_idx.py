@@ -88,7 +88,7 @@ def test_the_checksum_is_that_of_the_decompressed_bytes(write, packed):
 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
-def test_a_lying_header_is_refused_before_memory_is_allocated(write, packed):
+def test_a_lying_header_is_refused_and_takes_no_memory(write, packed):
     lie = idx_bytes(0x08, (4_000_000_000, 4_000_000_000), bytes(100))
     path = write(gzip.compress(lie) if packed else lie)
     tracemalloc.start()
@@ -150,7 +150,7 @@ def test_trailing_bytes_are_refused(write, packed):
         (idx_bytes(0x0A, (1,), b"x"), "got 0x0a, expected one of 0x08"),
         (idx_bytes(0x08, (), b""), "got 0, expected 1 to 32"),
         (idx_bytes(0x08, (1,) * 200, b"x"), "got 200, expected 1 to 32"),
-        (idx_bytes(0x08, (0, 28, 28), b""), "got 0 x 28 x 28, expected any x any x any, none of them 0"),
+        (idx_bytes(0x08, (0, 28, 28), b""), "got 0 x 28 x 28, expected no size of 0"),
     ],
     ids=["empty", "zip", "type", "no-dimension", "many-dimensions", "size-0"],
 )
@@ -160,10 +160,8 @@ def test_a_wrong_header_is_refused_with_what_it_says(write, content, words):
 
 def test_a_header_that_is_not_the_expected_one_is_refused(write):
     path = write(GOOD)
-    read_idx(path, shape=(None, 3), dtype=np.uint8)
-    assert "got 2 x 3, expected any x 4" in refusal(path, shape=(None, 4))
-    assert "got 2, expected 3" in refusal(path, shape=(None, None, None))
-    assert "got uint8, expected int16" in refusal(path, dtype=np.int16)
+    read_idx(path, dimensions=(1, 2))
+    assert "got 2, expected 1 or 3" in refusal(path, dimensions=(1, 3))
 
 
 @pytest.mark.parametrize("where", ["middle", "checksum", "cut", "appended"])

@@ -88,7 +88,7 @@ def test_the_tool_makes_the_same_sample_again(tool, sample, originals, tmp_path)
 
 def test_the_tool_refuses_what_is_not_the_original(tool, tiny_folder, tmp_path, capsys):
     assert tool.main([str(tiny_folder), str(tmp_path / "again.npz")]) == 2
-    assert "got 12 x 4 x 4, expected 60000 x 28 x 28" in capsys.readouterr().err
+    assert "wrong SHA-256" in capsys.readouterr().err
     assert not (tmp_path / "again.npz").exists()
 
 
@@ -138,7 +138,6 @@ HOSTILE = {
     "pickled objects": archive(train_labels=np.array([{}] * 5000, dtype=object)),
     "another dtype": archive(train_labels=np.zeros(5000, np.int64)),
     "another shape": archive(train_images=np.zeros((5000, 784), np.uint8)),
-    "Fortran order": archive(train_images=np.asfortranarray(np.zeros((5000, 28, 28), np.uint8))),
     "a label that is no class": archive(test_labels=np.full(1000, 10, np.uint8)),
     "a lying header": raw_archive(npy(np.zeros(3, np.uint8)).replace(b"(3,)", b"(3" + b"0" * 15 + b",)")),
     "too short": raw_archive(npy(np.zeros((5000, 28, 28), np.uint8))[:-1]),
@@ -166,15 +165,14 @@ def test_an_archive_of_the_right_kind_is_read():
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("a missing array", "KeyError"),
+        ("a missing array", "has no array test_labels"),
         ("pickled objects", "got object"),
         ("another dtype", "got int64"),
         ("another shape", "got uint8 (5000, 784)"),
-        ("Fortran order", "Fortran order"),
         ("a label that is no class", "got 10, expected 0 to 9"),
         ("a lying header", "got uint8 (3000000000000000,)"),
-        ("too short", "got fewer bytes"),
-        ("too long", "got more bytes"),
+        ("too short", "got 3919999 bytes, expected 3920000"),
+        ("too long", "got more, expected 3920000"),
         ("an unknown version", ".npy version"),
     ],
 )

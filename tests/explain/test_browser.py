@@ -1,8 +1,7 @@
 """The pages in real Chromium: on a phone, on a screen in the dark, and on paper."""
 
-import shutil
-
 import pytest
+from browser import PAPER, PHONE, assert_dark_in_the_dark, chromium, open_page
 from explain.explained import explained
 
 from backprop import Network
@@ -10,14 +9,7 @@ from backprop.explain import render_html
 from backprop.explain.symbolic import derive, derive_network
 from backprop.explain.symbolic import render_html as render_derivation
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (pip install --group browser)"
-)
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
-]
+pytestmark = pytest.mark.processes
 
 PAGES = {
     "explain": lambda: render_html(explained()),
@@ -28,19 +20,13 @@ PAGES = {
     "derive": lambda: render_derivation(derive("softmax-cross-entropy", 4)),
     "derive network": lambda: render_derivation(derive_network(Network.mlp(3, 4, 2), 1)),
 }
-PHONE, SCREEN, PAPER = (
-    (390, 844),
-    (1200, 900),
-    (718, 1000),
-)  # paper: A4 between its margins, at 96 dots an inch
+SCREEN = (1200, 900)
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)
@@ -55,17 +41,11 @@ def opened(browser, address):
     """Opens the page in a window of a size; what it says and asks for is kept."""
     pages = []
 
-    def open_page(size, **options):
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
-        pages.append(page)
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(address)
-        return page
+    def open_it(size, **options):
+        pages.append(open_page(browser, address, size, **options))
+        return pages[-1]
 
-    yield open_page
+    yield open_it
     for page in pages:
         page.close()
 
@@ -100,13 +80,8 @@ def test_on_a_phone_text_is_large_enough_and_a_wide_matrix_scrolls_by_itself(ope
 
 
 def test_in_the_dark_the_page_is_dark_and_its_text_light(opened):
-    def brightness(page, what):
-        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
-        return sum(int(part) for part in colour.split("(")[1].rstrip(")").split(",")[:3])
-
     light, dark = opened(SCREEN, color_scheme="light"), opened(SCREEN, color_scheme="dark")
-    assert brightness(light, "backgroundColor") > 700 > 150 > brightness(light, "color")
-    assert brightness(dark, "backgroundColor") < 100 < 600 < brightness(dark, "color")
+    assert_dark_in_the_dark(light, dark)
 
 
 def test_on_paper_no_number_is_cut_off(opened):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from explain.explained import explained
 from explain.formula import Formula, computed
+from over import over
 
 from backprop.registry import ladder
 
@@ -25,9 +26,8 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("strategy", ladder())
+@over(options=OPTIONS, n=(1, 3))
 def test_a_printed_formula_gives_the_printed_numbers(options, n, strategy):
     explanation = explained(strategy, n=n, seed=4, **OPTIONS[options])
     trace, network = explanation.traces[0], explanation.network

@@ -9,6 +9,7 @@ from explain.formula import computed
 from outside.layers import LayerNorm
 from outside.networks import NETWORKS, sample
 from outside.strategies import Checkpointed, HalfBatches
+from over import over
 from tables import SCENARIOS, STRATEGIES, sentence
 
 from backprop import Network
@@ -23,7 +24,7 @@ LADDER = ladder()
 
 
 @pytest.mark.parametrize("by_sample", [False, True], ids=["whole batch", "sample by sample"])
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@over(scenario=SCENARIOS)
 def test_what_a_strategy_recomputes_is_shown_once_and_in_its_shape(scenario, by_sample):
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample("float64")
     if by_sample and any(layer.couples_samples for layer in network.layers):

@@ -1,7 +1,10 @@
 """The trace is of the real strategy: it holds what the strategy forms, and changes nothing of what it does."""
 
+import functools
+
 import numpy as np
 import pytest
+from over import over
 from planted.wrong import TransposedWeight
 from tables import SCENARIOS, STRATEGIES, run, sentence
 
@@ -25,17 +28,18 @@ EXPLAINED = (
 )
 NOT_EXPLAINED = ("finite-differences", "complex-step", "forward-mode", "sparse-jacobian")
 
-every_case = pytest.mark.parametrize(
-    ("scenario", "name"),
-    [
-        (scenario, name)
+
+def explained_by(name):
+    """The scenarios whose gradient a strategy explains."""
+    return [
+        scenario
         for scenario, case in SCENARIOS.items()
-        for name in EXPLAINED
         if STRATEGIES[name].unsupported(case.network, np.dtype(float)) is None
         # Of an LSTM or attention, einsum multiplies by values inside the layer, which have no name.
         and not (name.startswith("batched") and any(layer.entered_numbers() for layer in case.network.layers))
-    ],
-)
+    ]
+
+
 every_explained = pytest.mark.parametrize("name", EXPLAINED)
 
 
@@ -50,18 +54,12 @@ def unambiguous(network):
     return {f"∂L/∂{subscripted(name)}": name for name in network.layout.names}
 
 
-@every_case
-def test_the_gradient_of_a_trace_is_bit_for_bit_that_of_the_strategy_unwatched(name, scenario):
-    got, network, params, batch = traced(name, scenario)
-    _, expected = run(STRATEGIES[name], network, params, batch)
-    for step, parameter in unambiguous(network).items():
-        np.testing.assert_array_equal(got.find(step).array, expected[parameter])
-
-
-def chain_rule(network, params, batch):
+@functools.cache
+def chain_rule(scenario):
     """∂y/∂x and ∂y/∂θ of every layer by name, and ∂L/∂ of every value, from dense Jacobians and einsum."""
     from backprop.explain.names import Names
 
+    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample("float64")
     names, values = Names.of(network), network.activations(params, batch.inputs)
     found, row = {}, network.loss_function.gradient(values[-1], batch.labels)
     found[Derivative("L", names.outputs)] = row
@@ -85,12 +83,23 @@ def chain_rule(network, params, batch):
     return found
 
 
-@every_case
-def test_every_derivative_in_a_trace_is_what_its_name_says(name, scenario):
+@every_explained
+@over(scenario=explained_by)
+def test_a_trace_ends_bit_for_bit_as_the_strategy_unwatched_and_every_derivative_is_what_its_name_says(
+    name, scenario
+):
     got, network, params, batch = traced(name, scenario)
+    _, gradient = run(STRATEGIES[name], network, params, batch)
+    for step, parameter in unambiguous(network).items():
+        np.testing.assert_array_equal(got.find(step).array, gradient[parameter])
+    for step in got.steps:
+        assert len(step.letters) == step.array.ndim, step.name
+        assert not step.letters or step.letters.isalpha()
+        if "n" in step.letters:
+            assert step.array.shape[0] == SCENARIOS[scenario].batch_size
     if any(layer.lacks for layer in network.layers):
-        pytest.skip("a layer couples the samples, and the chain rule of one sample does not hold")
-    expected = chain_rule(network, params, batch)
+        return  # a layer couples the samples, and the chain rule of one sample does not hold
+    expected = chain_rule(scenario)
     looked_at = 0
     for step in got.steps:
         if not isinstance(step.quantity, Derivative) or step.kind in ("factor", "gradient"):
@@ -100,21 +109,12 @@ def test_every_derivative_in_a_trace_is_what_its_name_says(name, scenario):
             array = len(batch.inputs) * expected[Derivative("L", by)]
         elif step.quantity in expected:
             array = expected[step.quantity]
-        else:  # ∂L/∂W, which the test above holds against the strategy, or a product between inner values
+        else:  # ∂L/∂W, which is held against the strategy above, or a product between inner values
             assert of == "L" or name == "full-jacobian-naive", step.name
             continue
         np.testing.assert_allclose(step.array, array, rtol=1e-12, atol=1e-14, err_msg=step.name)
         looked_at += 1
     assert looked_at
-
-
-@every_case
-def test_letters_and_axes_match(name, scenario):
-    for step in traced(name, scenario)[0].steps:
-        assert len(step.letters) == step.array.ndim, step.name
-        assert not step.letters or step.letters.isalpha()
-        if "n" in step.letters:
-            assert step.array.shape[0] == SCENARIOS[scenario].batch_size
 
 
 def names_in(name, **options):

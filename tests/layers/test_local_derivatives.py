@@ -13,26 +13,27 @@ from tables import DTYPES, EXAMPLES, LAYERS, PROPERTY, freeze, layer_case, rando
 
 from backprop.errors import UnsupportedError
 
-SHAPES = sorted({(name, (n, width_of(name, i))) for name in LAYERS for n in (1, 5) for i in (1, 3, 7)})
-"""Every layer with shapes (n, i) of its inputs."""
-
 COMPLEX = [name for name, make in LAYERS.items() if make(3).complex_safe]
 
 WITHOUT_JACOBIAN = [name for name, make in LAYERS.items() if "input_jacobian" in make(3).lacks]
 """The layers of which a sample has no Jacobian of its own."""
 
 
-def _keeps_width(name, shape):
-    return LAYERS[name](shape[1]).output_width(shape[1]) == shape[1]
+def shapes(name):
+    """Shapes (n, i) of the inputs of a layer."""
+    return sorted({(n, width_of(name, i)) for n in (1, 5) for i in (1, 3, 7)})
 
 
-def _may_write_over(name, shape):
-    return _keeps_width(name, shape) and not LAYERS[name](shape[1]).reads_input
+def keeping_width(name):
+    """Those of the shapes that the layer's outputs have, too."""
+    return [shape for shape in shapes(name) if LAYERS[name](shape[1]).output_width(shape[1]) == shape[1]]
 
+
+KEEPING_WIDTH = [name for name in LAYERS if keeping_width(name)]
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
 every_dtype = over(dtype=DTYPES)
-every_shape = pytest.mark.parametrize(("name", "shape"), SHAPES, ids=str)
+every_shape = over(shape=shapes, dtype=DTYPES)
 
 
 def inputs(dtype, bound=20):
@@ -178,7 +179,7 @@ def check_all_forms(case):
     assert_close(layer.jvp(*case.arguments, direction, own), expected, dtype, terms)
 
 
-@every_dtype
+@every_layer
 @every_shape
 def test_every_form_of_a_layer_agrees_with_its_oracle(name, dtype, shape):
     check_all_forms(layer_case(name, random_input(*shape, dtype)))
@@ -190,7 +191,8 @@ def test_every_form_of_a_layer_agrees_with_its_oracle_for_any_input(name, x):
     check_all_forms(layer_case(name, x))
 
 
-@pytest.mark.parametrize(("name", "shape"), [case for case in SHAPES if case[0] in COMPLEX], ids=str)
+@pytest.mark.parametrize("name", COMPLEX)
+@over(shape=shapes)
 def test_jvp_agrees_with_the_complex_step(name, shape):
     case = layer_case(name, random_input(*shape, "float64"))
     dx = random_like(case.x, 3)
@@ -249,7 +251,7 @@ def test_vjp_is_the_transpose_of_jvp(name, x, seed):
     assert abs(difference) <= 32 * np.finfo(x.dtype).eps * scale
 
 
-@every_dtype
+@every_layer
 @every_shape
 def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
@@ -285,7 +287,7 @@ def test_buffers_change_neither_values_nor_dtype(name, dtype, shape):
         np.testing.assert_array_equal(own[name], expected_own[name])
 
 
-@every_dtype
+@every_layer
 @every_shape
 def test_the_way_through_the_parts_leads_to_the_closed_form(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
@@ -348,7 +350,7 @@ def test_a_buffer_that_is_filled_again_keeps_nothing_of_the_last_call(name, dtyp
         np.testing.assert_array_equal(buffers[name], expected)
 
 
-@every_dtype
+@every_layer
 @every_shape
 def test_an_input_gradient_that_nobody_needs_is_not_formed(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
@@ -359,8 +361,8 @@ def test_an_input_gradient_that_nobody_needs_is_not_formed(name, dtype, shape):
         np.testing.assert_array_equal(dparams[own], expected)
 
 
-@every_dtype
-@pytest.mark.parametrize(("name", "shape"), [case for case in SHAPES if _keeps_width(*case)], ids=str)
+@pytest.mark.parametrize("name", KEEPING_WIDTH)
+@over(shape=keeping_width, dtype=DTYPES)
 def test_vjp_may_write_over_what_it_is_handed(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
     dy = random_like(case.y, 2)
@@ -373,8 +375,8 @@ def test_vjp_may_write_over_what_it_is_handed(name, dtype, shape):
         assert_close(own[name], expected_own[name], dtype)
 
 
-@every_dtype
-@pytest.mark.parametrize(("name", "shape"), [case for case in SHAPES if _may_write_over(*case)], ids=str)
+@pytest.mark.parametrize("name", [name for name in KEEPING_WIDTH if not LAYERS[name](3).reads_input])
+@over(shape=keeping_width, dtype=DTYPES)
 def test_a_layer_that_does_not_read_its_input_may_write_over_it(name, dtype, shape):
     case = layer_case(name, random_input(*shape, dtype))
     shared = case.x.copy()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES
 
 from backprop.layers import ACTIVATIONS
@@ -9,12 +10,21 @@ from backprop.losses import LOSSES
 
 LABELS = np.array([2, 0, 1, 1])
 
-SHORT_FORMS = [loss().after(layer()) for loss in LOSSES.values() for layer in ACTIVATIONS.values()]
-FORMS = {loss.name: loss for loss in (*(loss() for loss in LOSSES.values()), *filter(None, SHORT_FORMS))}
-"""Every loss, and the loss that stands for it and a layer in a network's short form."""
+SHORT_FORMS = {
+    short.name: (short, layer(), loss())
+    for loss in LOSSES.values()
+    for layer in ACTIVATIONS.values()
+    if (short := loss().after(layer())) is not None
+}
+"""A loss that stands for a layer and a loss in a network's short form, with both, by its name."""
+
+FORMS = {name: loss() for name, loss in LOSSES.items()} | {
+    name: one for name, (one, *_) in SHORT_FORMS.items()
+}
+"""Every loss, those of the short forms too."""
 
 every_loss = pytest.mark.parametrize("name", FORMS)
-every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+every_dtype = over(dtype=DTYPES)
 
 
 def outputs(dtype):
@@ -39,8 +49,7 @@ def test_the_value_is_the_mean_of_those_of_the_samples_wherever_they_lie_in_memo
 
 
 @every_loss
-@every_dtype
-@pytest.mark.parametrize("label_dtype", ["uint8", "uint16", "uint64", "int8", "int32"])
+@over(dtype=DTYPES, label_dtype=("uint8", "uint16", "uint64", "int8", "int32"))
 def test_labels_of_any_integer_dtype_give_the_same(name, dtype, label_dtype):
     loss, y = FORMS[name], outputs(dtype)
     labels = LABELS.astype(label_dtype)
@@ -54,7 +63,8 @@ def test_value_and_gradient_are_the_value_and_the_gradient_and_out_changes_neith
     loss, y = FORMS[name], outputs(dtype)
     eps = np.finfo(dtype).eps
     for out in (None, np.full_like(y, np.nan), y.copy()):
-        value, gradient = loss.value_and_gradient(y, LABELS, out=out)
+        over_itself = out is not None and np.array_equal(out, y)
+        value, gradient = loss.value_and_gradient(out if over_itself else y, LABELS, out=out)
         np.testing.assert_allclose(value, loss.value(y, LABELS), rtol=4 * eps)
         np.testing.assert_array_equal(gradient, loss.gradient(y, LABELS))
         if out is not None:
@@ -72,6 +82,20 @@ def test_gradient_agrees_with_the_complex_step(name, dtype):
         expected[n, c] = loss.value(shifted, LABELS).imag / step
     gradient = loss.gradient(outputs(dtype), LABELS)
     np.testing.assert_allclose(gradient, expected, rtol=8 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("name", SHORT_FORMS)
+@every_dtype
+def test_a_short_form_is_the_chain_of_its_layer_and_its_loss(name, dtype):
+    short, layer, loss = SHORT_FORMS[name]
+    z, close = 4 * outputs(dtype), {"rtol": 64 * np.finfo(dtype).eps}
+    y = layer.forward({}, z)
+    value = short.value(z, LABELS)
+    assert value.dtype == dtype
+    np.testing.assert_allclose(value, loss.value(y, LABELS), **close)
+    chained, _ = layer.vjp({}, z, y, loss.gradient(y, LABELS))
+    assert short.gradient(z, LABELS).dtype == dtype
+    np.testing.assert_allclose(short.gradient(z, LABELS), chained, **close)
 
 
 @every_loss

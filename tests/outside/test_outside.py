@@ -6,18 +6,22 @@ import numpy as np
 import pytest
 from outside.networks import NETWORKS, by_differences, sample
 from outside.strategies import Checkpointed
+from over import over, part
 from tables import DTYPES, PEERS, STRATEGIES
 
 import backprop
 
 EVERYBODY = {**STRATEGIES, **PEERS, "checkpointed": Checkpointed()}
-CASES = [
-    (name, network, dtype)
-    for name in EVERYBODY
-    for k, network in enumerate(NETWORKS)
-    for dtype in ((DTYPES[k % 2],) if name in PEERS else DTYPES)
-]
-"""Everybody with every network; peers, some of which compile, with one dtype of each and so with both."""
+
+
+def cases(name):
+    """Every network in both dtypes; for a peer in one dtype each and so in both."""
+    dtypes = [(DTYPES[k % 2],) if name in PEERS else DTYPES for k in range(len(NETWORKS))]
+    return [(network, dtype) for network, each in zip(NETWORKS, dtypes, strict=True) for dtype in each]
+
+
+COMPILING = [name for name in PEERS if name.startswith("jax") or name == "torch-compile"]
+"""Peers that take a third of a second to compile each network: the quick tier has some of them."""
 
 
 def _cannot(strategy, network, dtype):
@@ -31,8 +35,20 @@ def truth(network, dtype):
     return by_differences(network, *sample(network, dtype))
 
 
-@pytest.mark.parametrize(("name", "network", "dtype"), CASES)
-def test_a_strategy_says_what_it_cannot_do_or_its_gradient_is_right(name, network, dtype):
+@pytest.mark.parametrize("name", [name for name in EVERYBODY if name not in COMPILING])
+@over(case=cases)
+def test_a_strategy_says_what_it_cannot_do_or_its_gradient_is_right(name, case):
+    check_answer(name, *case)
+
+
+@pytest.mark.parametrize(
+    ("name", "case"), part([(name, case) for name in COMPILING for case in cases(name)], 7)
+)
+def test_a_peer_that_compiles_says_what_it_cannot_do_or_its_gradient_is_right(name, case):
+    check_answer(name, *case)
+
+
+def check_answer(name, network, dtype):
     strategy, network = EVERYBODY[name], NETWORKS[network]
     params, batch = sample(network, dtype)
     reason = _cannot(strategy, network, dtype)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from over import part
 from tables import DTYPES, PEERS, as_read_by
 
 import backprop
@@ -50,7 +51,7 @@ DECLINED = (
 """What the form by hand in PyTorch says of some of the networks."""
 
 
-@pytest.mark.parametrize(("name", "n", "dtype"), CASES)
+@pytest.mark.parametrize(("name", "n", "dtype"), part(CASES, 3))
 def test_every_peer_agrees_with_the_reference(peer, name, n, dtype):
     network = NETWORKS[name]
     rng = np.random.default_rng(0)
@@ -86,7 +87,7 @@ def test_libraries_take_layers_over_tokens(name, text):
     assert gradient_error(gradient, reference_gradient(network, params, batch)).relative <= 1e-14
 
 
-@pytest.mark.parametrize("text", TOKENS)
+@pytest.mark.parametrize("text", part(TOKENS[::-1], 2))
 def test_jax_has_every_layer_over_tokens(text):
     """Forward alone, and not compiled: what JAX makes of these loops takes it seconds."""
     jax = pytest.importorskip("jax")
@@ -165,14 +166,22 @@ def test_what_the_form_by_hand_does_not_know_is_declined(reason):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # PyTorch's own, of its own functions
-def test_torch_compile_compiles_with_the_compiler_of_this_machine_as_often_as_plans_are_made():
-    peer = known_peers()["torch-compile"]
+@pytest.mark.parametrize(
+    ("peer", "plans"),
+    [
+        pytest.param(known_peers()["torch-compile"], 1, marks=pytest.mark.processes, id="C++"),
+        pytest.param(
+            PEERS["torch-compile"], 10, id="the graph alone"
+        ),  # PyTorch keeps 8 forms of one function
+    ],
+)
+def test_torch_compile_compiles_with_the_compiler_of_this_machine_as_often_as_plans_are_made(peer, plans):
     if peer.unavailable() is not None:
         pytest.skip(str(peer.unavailable()))
     network = backprop.Network.mlp(3, 2, 2)
     params = network.init(np.random.default_rng(0))
     batch = network.batch(np.ones((2, 3)), np.array([0, 1]), params.dtype)
-    for _ in range(10):  # PyTorch keeps 8 compiled forms of one function
+    for _ in range(plans):
         plan = peer.prepare(network, 2, params.dtype)
     loss, gradient = peer.value_and_gradient(plan, params, batch)
     assert gradient_error(gradient, reference_gradient(network, params, batch)).relative < 1e-14

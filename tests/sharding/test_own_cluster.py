@@ -6,6 +6,7 @@ import numpy as np
 import psutil
 import pytest
 from command import backprop, run_python, start
+from processes import marked
 
 from backprop import find_strategy, installed_strategies
 from backprop.errors import UnknownNameError
@@ -89,15 +90,3 @@ def test_verify_compares_it_where_it_is_named(tmp_path):
     )
     assert done.code == 0, done.err
     assert '"strategy": "sharded"' in done.out
-
-
-def marked(folder):
-    """The living processes that a test has started."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("BACKPROP_TEST") == str(folder) and process.status() != "zombie":
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import lethal
-from tables import PROPERTY, SCENARIOS, relative_error, run
+from tables import PROPERTY, SCENARIOS, relative_error, run, sample
 
-from backprop import BackpropError, Batch, Network, find_strategy, gradient
+from backprop import BackpropError, Network, find_strategy, gradient
 from backprop.errors import OptionError, UnsupportedError
 from backprop.sharding import Sharded
 from backprop.sharding.cluster import open_client
@@ -36,13 +36,6 @@ def client():
     made, opened = open_client(2)
     yield made
     opened.close()
-
-
-def sample(network, n, dtype="float64"):
-    rng = np.random.default_rng(n)
-    params = network.init(rng, dtype)
-    inputs = rng.standard_normal((n, network.inputs)).astype(dtype)
-    return params, Batch(inputs, rng.integers(0, network.classes, n))
 
 
 def allowed(strategy, network, dtype):

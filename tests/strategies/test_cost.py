@@ -5,20 +5,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from over import over
-from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+from over import over, part
+from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.layers import Linear
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
-
-
-def sample(network, batch_size, dtype):
-    rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((batch_size, network.inputs)).astype(dtype)
-    return network.init(rng, dtype), Batch(inputs, rng.integers(0, network.classes, batch_size))
 
 
 def measured_peak_bytes(strategy, network, params, batch):
@@ -92,7 +86,7 @@ def affordable():
                     break
 
 
-@pytest.mark.parametrize(("name", "key", "dtype"), list(affordable()))
+@pytest.mark.parametrize(("name", "key", "dtype"), part(affordable(), 4))
 def test_predicted_peak_memory_is_within_a_tenth_of_what_is_measured(name, key, dtype):
     strategy, (network, batch_size) = STRATEGIES[name], NETWORKS[key]
     params, batch = sample(network, batch_size, dtype)
@@ -125,7 +119,7 @@ def test_the_full_jacobian_of_784_512_10_needs_as_much_as_predicted_and_is_right
     assert error <= strategy.accuracy.tolerance(network, F32)
 
 
-@pytest.mark.parametrize("name", PREDICTED)
+@over(name=PREDICTED)
 def test_a_cost_is_predicted_without_allocating_for_it(name):
     network = Network.mlp(784, 512, 10)
     STRATEGIES[name].cost(network, 128, F64)
@@ -138,8 +132,7 @@ def test_a_cost_is_predicted_without_allocating_for_it(name):
     assert peak < 100_000 < cost.peak_bytes
 
 
-@pytest.mark.parametrize("name", PREDICTED)
-@over(scenario=SCENARIOS)
+@over(name=PREDICTED, scenario=SCENARIOS)
 def test_a_cost_is_made_of_positive_whole_numbers_and_grows_with_the_batch(name, scenario):
     network, strategy = SCENARIOS[scenario].network, STRATEGIES[name]
     if strategy.unsupported(network, F64) is not None:

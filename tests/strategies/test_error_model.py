@@ -1,8 +1,11 @@
 """The measured error follows the error model over dtype, batch size, width and depth."""
 
+import functools
+
 import numpy as np
 import pytest
-from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run
+from over import over
+from tables import DTYPES, EXACT_STRATEGIES, STRATEGIES, oracle, relative_error, run, sample
 
 from backprop import Batch, Network
 
@@ -19,36 +22,30 @@ QUOTIENTS = {
 TOO_SLOW = 1e8  # operations: p complex passes of a large batch
 
 
-def exact_cells():
-    """(strategy, dtype, batch size, sizes) of exact derivations, without the slowest."""
-    for name, strategy in EXACT_STRATEGIES.items():
-        for sizes in ((8, 4, 3), (8, 16, 3), (30, 40, 10), (6, *(8,) * 8, 4)):
-            for dtype in DTYPES:
-                for batch_size in (1, 8, 64):
-                    network = Network.mlp(*sizes, activation="tanh")
-                    cost = strategy.predicted(network, batch_size, np.dtype(dtype))
-                    if cost is None or cost.flops < TOO_SLOW:
-                        yield name, dtype, batch_size, sizes
+@functools.cache
+def with_truth(network, dtype, batch_size, seed):
+    """Parameters, a batch and the gradient (p,) by autograd, found once."""
+    params, batch = sample(network, batch_size, dtype, seed)
+    return params, batch, oracle(network, params, batch)[1]
 
 
 def errors(strategy, network, dtype, batch_size, seeds=2):
     """Relative errors against autograd for several seeds."""
     measured = []
     for seed in range(seeds):
-        rng = np.random.default_rng(seed)
-        params = network.init(rng, dtype)
-        batch = Batch(
-            rng.standard_normal((batch_size, network.inputs)).astype(dtype),
-            rng.integers(0, network.classes, batch_size),
-        )
+        params, batch, expected = with_truth(network, dtype, batch_size, seed)
         _, gradient = run(strategy, network, params, batch)
-        measured.append(relative_error(gradient.vector, oracle(network, params, batch)[1]))
+        measured.append(relative_error(gradient.vector, expected))
     return measured
 
 
-@pytest.mark.parametrize(("name", "dtype", "batch_size", "sizes"), list(exact_cells()), ids=str)
+@pytest.mark.parametrize("name", EXACT_STRATEGIES)
+@over(sizes=((8, 4, 3), (8, 16, 3), (30, 40, 10), (6, *(8,) * 8, 4)), dtype=DTYPES, batch_size=(1, 8, 64))
 def test_exact_derivations_err_by_a_small_multiple_of_eps(name, dtype, batch_size, sizes):
     network, strategy = Network.mlp(*sizes, activation="tanh"), EXACT_STRATEGIES[name]
+    cost = strategy.predicted(network, batch_size, np.dtype(dtype))
+    if cost is not None and cost.flops > TOO_SLOW:
+        return
     tolerance = strategy.accuracy.tolerance(network, np.dtype(dtype))
     for error in errors(strategy, network, dtype, batch_size):
         assert error <= tolerance
@@ -57,21 +54,20 @@ def test_exact_derivations_err_by_a_small_multiple_of_eps(name, dtype, batch_siz
 
 
 @pytest.mark.parametrize("name", QUOTIENTS)
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("batch_size", [1, 8])
-@pytest.mark.parametrize(
-    ("sizes", "activation"),
-    [
+@over(
+    case=(
         ((4, 3), "tanh"),
         ((8, 4, 3), "tanh"),
         ((8, 16, 3), "sigmoid"),
-        ((20, 16, 8, 4), "gelu"),
-        ((30, 20, 10), "tanh"),
+        ((10, 12, 8, 4), "gelu"),
+        ((20, 12, 8), "tanh"),
         ((6, *(8,) * 5, 4), "tanh"),
-    ],
-    ids=str,
+    ),
+    dtype=DTYPES,
+    batch_size=(1, 8),
 )
-def test_difference_quotients_err_as_theory_says(name, dtype, batch_size, sizes, activation):
+def test_difference_quotients_err_as_theory_says(name, dtype, batch_size, case):
+    sizes, activation = case
     network, strategy = Network.mlp(*sizes, activation=activation), QUOTIENTS[name]
     tolerance = strategy.accuracy.tolerance(network, np.dtype(dtype))
     for error in errors(strategy, network, dtype, batch_size):

@@ -109,7 +109,7 @@ def test_the_black_box_stops_every_other_strategy(black_box, name):
         run(STRATEGIES[name], scenario.network, *scenario.sample("float64"))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, "local-finite-differences"])
 def test_the_step_grows_with_the_parameter(name):
     """With an absolute step, the quotient for a weight of a million would be lost in its rounding."""
     network = Network.mlp(1, 1, loss="mean-squared-error")

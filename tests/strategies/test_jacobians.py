@@ -2,37 +2,16 @@
 
 import numpy as np
 import pytest
-from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
+from tables import DTYPES, SCENARIOS, STRATEGIES, relative_error, run, sample
 
-from backprop import Batch, Network
+from backprop import Network
 from backprop.layers import EinsumFactor, Linear
-from backprop.strategies import sparse_jacobian
 
 TOY = Network.mlp(4, 3, 2)
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 
 
-def sample(network, n, dtype="float64"):
-    rng = np.random.default_rng(0)
-    params = network.init(rng, dtype)
-    return params, Batch(
-        rng.standard_normal((n, network.inputs)).astype(dtype), rng.integers(0, network.classes, n)
-    )
-
-
 # Sparse
-
-
-@pytest.mark.parametrize("block_numbers", [1, 24, 1 << 16])
-@pytest.mark.parametrize("scenario", ["toy-relu", "deeper-tanh", "softmax-inside", "squares-tanh", "digits"])
-def test_the_size_of_a_block_of_samples_changes_nothing(scenario, block_numbers, monkeypatch):
-    """4, 7 and 8 samples in blocks of one, of two and all at once; 7 leave the last block short."""
-    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample("float64")
-    monkeypatch.setattr(sparse_jacobian, "_BLOCK_NUMBERS", block_numbers)
-    loss, gradient = run(STRATEGIES["sparse-jacobian"], network, params, batch)
-    value, expected = oracle(network, params, batch)
-    assert relative_error(gradient.vector, expected) < 32 * np.finfo(float).eps
-    assert loss == pytest.approx(value)
 
 
 def test_only_what_is_not_zero_by_structure_is_stored():

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
+from over import over
 from tables import DTYPES, SCENARIOS, STRATEGIES, oracle, relative_error, run
 
 from backprop import Batch, Network
-from backprop.layers import GELU, Linear, ReLU, Softmax, Tanh
-from backprop.losses import CrossEntropy
-from backprop.strategies import local_finite_differences
 from backprop.strategies.finite_differences import FiniteDifferences
 from backprop.strategies.local_finite_differences import LocalFiniteDifferences
 
@@ -33,7 +31,7 @@ SUPPORTED = [
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("scenario", SUPPORTED)
+@over(scenario=SUPPORTED)
 def test_both_are_the_same_quotients_up_to_rounding_even_with_a_large_step(scenario, dtype):
     """With a step of 1/16 truncation is large, and pre-activations go through kinks: in both alike."""
     network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample(dtype)
@@ -57,35 +55,6 @@ def test_at_a_kink_both_give_the_mean_of_the_slopes():
     assert run(STRATEGIES["short-form"], network, params, batch).gradient.vector[0] == 0
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        (ReLU(), Linear(4, 3), Softmax()),
-        (Linear(4, 4), Softmax(), Linear(4, 5), Tanh(), GELU(), Linear(5, 3), Softmax()),
-        (Linear(4, 3), Linear(3, 5), ReLU(), Softmax(), Tanh(), Linear(5, 3), Softmax()),
-    ],
-    ids=str,
-)
-def test_layers_may_follow_in_any_order(layers):
-    network = Network(layers, CrossEntropy())
-    params, batch = sample(network, 3)
-    black_box, local = both(network, params, batch, 1e-5)
-    np.testing.assert_allclose(local, black_box, atol=1e-9)
-
-
-@pytest.mark.parametrize("block_bytes", [1, 200, 3000])
-@pytest.mark.parametrize("scenario", ["toy-relu", "deeper-tanh", "softmax-inside", "squares-tanh", "digits"])
-def test_the_size_of_a_block_changes_nothing(scenario, block_bytes, monkeypatch):
-    network, (params, batch) = SCENARIOS[scenario].network, SCENARIOS[scenario].sample("float64")
-    expected = run(LocalFiniteDifferences(), network, params, batch).gradient.vector
-    monkeypatch.setattr(local_finite_differences, "_BLOCK_BYTES", block_bytes)
-    if scenario == "digits" and block_bytes == 1:
-        batch = Batch(batch.inputs[:1], batch.labels[:1])  # one row at a time
-        expected = run(STRATEGIES["finite-differences"], network, params, batch).gradient.vector
-    got = run(LocalFiniteDifferences(), network, params, batch).gradient.vector
-    np.testing.assert_allclose(got, expected, atol=1e-8)
-
-
 def test_inputs_of_zero_give_a_gradient_of_exactly_zero():
     network = Network.mlp(20, 6, 3, activation="tanh")
     params, batch = sample(network, 4, zeros=0.8)
@@ -103,16 +72,6 @@ def test_a_batch_of_zeros_leaves_only_the_biases():
     _, gradient = run(LocalFiniteDifferences(), network, params, batch)
     assert not gradient["W1"].any()
     assert relative_error(gradient.vector, oracle(network, params, batch)[1]) < 1e-8
-
-
-def test_the_step_grows_with_the_weight():
-    network = Network.mlp(1, 1, loss="mean-squared-error")
-    params, batch = sample(network, 1, "float32")
-    params["W1"][...], params["b1"][...] = 1e6, -1.5e6
-    batch.inputs[...], batch.labels[...] = 1, 0
-    _, gradient = run(LocalFiniteDifferences(), network, params, batch)
-    exact = 2 * (1e6 - 1.5e6 - 1)
-    assert relative_error(gradient.vector, np.array([exact, exact])) < 1e-2
 
 
 def test_784_512_10_as_a_whole_is_within_the_model():

@@ -54,4 +54,4 @@ def tiny_dataset() -> Dataset:
     labels = np.arange(250, dtype=np.uint8) % 10
     images = rng.integers(0, 40, (250, 6, 5)).astype(np.uint8)
     images[np.arange(250), labels % 6, labels % 5] = 255
-    return Dataset(images[:200], labels[:200], images[200:], labels[200:], 10, "tiny")
+    return Dataset(images[:200], labels[:200], images[200:], labels[200:], classes=10, name="tiny")

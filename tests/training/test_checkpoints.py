@@ -80,12 +80,16 @@ TAMPERED = {
         lambda m: m.update({"meta.npy": npy(np.array([print], dtype=object), allow_pickle=True)}),
         "damaged",
     ),
-    "an array too few": (lambda m: m.pop("W2.npy"), "holds"),
-    "an array too many": (lambda m: m.update({"x.npy": npy(np.zeros(1))}), "holds"),
-    "no meta": (lambda m: m.pop("meta.npy"), "damaged"),
+    "an array too few": (lambda m: m.pop("W2.npy"), "no array W2: got W1, b1"),
+    "no meta": (lambda m: m.pop("meta.npy"), "no array meta"),
     "another step": (with_meta(step=7), "changed after it was written"),
     "a newer format": (with_meta(format=99), "newer version"),
-    "no settings": (with_meta(settings={}), "setting network is missing"),
+    "no settings": (with_meta(settings={}), "cannot be used"),
+    "settings of another kind": (
+        lambda m: with_meta(settings=settings_of(m) | {"batch_size": True})(m),
+        "Expected `int`, got `bool`",
+    ),
+    "a negative step": (with_meta(step=-1), "damaged"),
     "settings that are no object": (with_meta(settings=3), "damaged"),
     "a network that is none": (
         lambda m: with_meta(settings=settings_of(m) | {"network": "49-x"})(m),
@@ -97,7 +101,7 @@ TAMPERED = {
     ),
     "an array cut short": (
         lambda m: m.update({"b1.npy": m["b1.npy"][:-8]}),
-        "b1 .* got fewer bytes, expected 256",
+        "b1 .* got 248 bytes, expected 256",
     ),
 }
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from backprop.errors import UnknownNameError
-from backprop.training import OPTIMIZERS, find_optimizer
-from backprop.training.optimizers import base
+from backprop.training import OPTIMIZERS, find_optimizer, optimizers
 
 
 def gradients(count, size, dtype):
@@ -47,7 +46,7 @@ def test_update_is_the_formula(name, dtype):
 def test_blocks_do_not_change_a_bit(name, monkeypatch):
     whole, split = (np.linspace(-1, 1, 1003, dtype=np.float32) for _ in range(2))
     first = find_optimizer(name)(whole)
-    monkeypatch.setattr(base, "BLOCK_BYTES", 400)
+    monkeypatch.setattr(optimizers, "BLOCK_BYTES", 400)
     second = find_optimizer(name)(split)
     for step, gradient in enumerate(gradients(5, 1003, np.float32)):
         first.update(gradient, 0.1, step)

@@ -81,10 +81,16 @@ class Job:
         some = rng.permutation(len(dataset.train_labels))[: max(_SOME, 12 * self.batch)]
         images, labels = dataset.train_images[some], dataset.train_labels[some]
         samples = scenario.samples(replace(dataset, train_images=images, train_labels=labels)).train
-        chosen = rng.permutation(len(samples.labels))[: self.batch]
-        if len(chosen) < self.batch:  # more than there are: some come twice
-            chosen = rng.integers(0, len(samples.labels), self.batch)
+        chosen = self._chosen(rng, len(samples.labels))
         return params, network.batch(samples.inputs[chosen], samples.labels[chosen], dtype)
+
+    def _chosen(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Which of so many samples are in the batch; of fewer than it takes some come twice."""
+        return (
+            rng.permutation(count)[: self.batch]
+            if self.batch <= count
+            else rng.integers(0, count, self.batch)
+        )
 
     def _own(self, network: Network, rng: np.random.Generator, dtype: DType) -> Batch:
         """A batch of the user's data."""
@@ -99,10 +105,7 @@ class Job:
                 f"The data {dataset.name} have {dataset.pixels} inputs and {dataset.classes} classes; expected "
                 f"{network.inputs} and {network.label_classes}, as the network {network} has."
             )
-        count = len(labels)
-        chosen = rng.permutation(count)[: self.batch]
-        if len(chosen) < self.batch:  # more than there are: some come twice
-            chosen = rng.integers(0, count, self.batch)
+        chosen = self._chosen(rng, len(labels))
         return network.batch(as_inputs(images[chosen], dtype), labels[chosen], dtype)
 
 

@@ -5,13 +5,9 @@ This process never imports the user's file, so that no global which the file cha
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import signal
-import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
+from backprop.bench.time_limit import at_most
 from backprop.check.failures import UserError
 from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
@@ -60,9 +57,10 @@ def check_target(job: Job, timeout_s: float, memory_bytes: float, trace: bool = 
     Raises `ThreadError` for a thread count that this machine does not have.
     """
     found: dict[str, Any] = {}
+    late = CheckError(f"{job.target} was not checked within {timeout_s:g} s; expected a longer --timeout.")
     with UserProcess(job, timeout_s, memory_bytes) as user:
         try:
-            with _at_most(timeout_s + _GRACE_S, job.target):
+            with at_most(timeout_s + _GRACE_S, late):
                 found = _check(job, user, memory_bytes, trace)
         except UserError as error:
             found = {"error": str(error), "traceback": error.lines}
@@ -131,30 +129,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(child) for child in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class _TimeIsUp(BaseException):
-    """The truth took too long to compute; no exception that the checker may forgive, as it does the user's."""
-
-
-@contextlib.contextmanager
-def _at_most(seconds: float, target: str) -> Iterator[None]:
-    """Raise `CheckError` where this process computes for longer, on systems with an alarm clock."""
-    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise _TimeIsUp
-
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    except _TimeIsUp:
-        raise CheckError(
-            f"{target} was not checked within {seconds - _GRACE_S:g} s; expected a longer --timeout."
-        ) from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
@@ -23,10 +24,13 @@ _MOST_PRINTED = 20
 """Lines of the user's own output that are shown."""
 
 
-def show(job: Job, answers: Answers, format: str = "text") -> None:
-    """Print everything that was found out as text; or, in another format, the verdict and the lines."""
+def show(job: Job, answers: Answers, format: str = "text", trace: bool = False) -> None:
+    """Print everything that was found out, as text or JSON; or, in another format, the verdict and the lines."""
     console, check = make_console(), answers.check
     assert check is not None
+    if format == "json":
+        _show_json(job, answers, trace)
+        return
     if format != "text":
         _show_lines(job, answers, format)
         return
@@ -41,6 +45,23 @@ def show(job: Job, answers: Answers, format: str = "text") -> None:
         console.print(f"note: {note}")
     _costs(console, answers)
     printed(console, answers.printed)
+
+
+def _show_json(job: Job, answers: Answers, trace: bool) -> None:
+    found = {
+        "target": job.target,
+        "network": answers.network,
+        "batch": job.batch,
+        "dtype": job.dtype,
+        "seed": job.seed,
+        **(answers.check or {}),
+        "costs": answers.costs,
+        "without_costs": answers.without_costs,
+        "printed": answers.printed,
+    }
+    if trace and answers.found is not None:
+        found["trace"] = answers.found.to_dict()["steps"]
+    print(json.dumps(found, indent=2))
 
 
 def _show_lines(job: Job, answers: Answers, format: str) -> None:
@@ -85,7 +106,7 @@ def _tensors(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
         for each in tensors
     ]
     styles = [None if each["verdict"] == "right" else _STYLES[each["verdict"]] for each in tensors]
-    columns = Columns(("error", "rounding allows"), first=("tensor", "verdict", "error", "rounding allows"))
+    columns = Columns(first=("tensor", "verdict", "error", "rounding allows"))
     print_tables(console, [Table("", rows, styles)], columns)
 
 
@@ -99,7 +120,7 @@ def _worst(console: Console, tensors: Sequence[dict[str, Any]]) -> None:
         for each in tensors
         for entry in each["worst"][:3]
     ]
-    print_tables(console, [Table("The worst entries", rows)], Columns(("got", "expected")))
+    print_tables(console, [Table("The worst entries", rows)], Columns())
 
 
 def _number(value: float | None) -> str:
@@ -145,7 +166,7 @@ def _costs(console: Console, answers: Answers) -> None:
         }
         for row in answers.costs
     ]
-    columns = Columns(("time", "÷ short form", "peak memory"), prose=("reason",))
+    columns = Columns(prose=("reason",))
     print_tables(console, [Table("What it costs", rows)], columns)
 
 
@@ -166,15 +187,13 @@ def show_kinds(as_json: bool) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(kind) for kind in KINDS.values()], indent=2))
         return
-    rows = [
-        {
-            "kind": kind.name,
-            "what it is": kind.summary,
-            "its signature": kind.signature,
-            "what to do": kind.fix,
-            "example": kind.example,
-        }
-        for kind in KINDS.values()
-    ]
-    columns = Columns(prose=("what it is", "its signature", "what to do", "example"))
-    print_tables(make_console(), [Table("Kinds of mistakes", rows)], columns)
+    console = make_console()
+    for kind in KINDS.values():
+        console.print(kind.name, style="bold")
+        for header, text in (
+            ("what it is", kind.summary),
+            ("its signature", kind.signature),
+            ("what to do", kind.fix),
+            ("example", kind.example),
+        ):
+            console.print(Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ def report(threads: int, turn_s: float, data: str, strategies: tuple[str, ...]) 
     libraries = measured_libraries(map(find_strategy, strategies))
     return HostReport(
         machine=describe_machine(threads, cores if conditions.pinned else [], libraries),
-        conditions=conditions.to_json(),
+        conditions=dataclasses.asdict(conditions),
         notes=conditions.notes(),
         data_checksum=data_checksum(load(data)),
     )

@@ -109,12 +109,12 @@ def _beside(slot: Slot) -> str:
 def _alone(slot: Slot) -> Iterator[None]:
     """Hold the slot for this group alone. Another coordinator may measure on the same host.
 
-    Another holder of the lock is named once. Raises `LockError` where the lock cannot be opened.
+    That another run holds it is said once. Raises `LockError` where the lock cannot be opened.
     """
     from filelock import FileLock, Timeout
 
     path = Path(tempfile.gettempdir()) / f"backprop-{getpass.getuser()}-{slot.number}-of-{slot.count}.lock"
-    lock, holder, told = FileLock(path), path.with_suffix(".holder"), False
+    lock, told = FileLock(path), False
     while True:
         _still_wanted()
         try:
@@ -122,42 +122,16 @@ def _alone(slot: Slot) -> Iterator[None]:
             break
         except Timeout:
             if not told:
-                _tell(f"Note: {socket.gethostname()}: waiting for {str(path)!r}, held by {_held_by(holder)}.")
+                _tell(f"Note: {socket.gethostname()}: waiting for {str(path)!r}, which another run holds.")
             told = True
         except OSError as error:
             raise LockError(
-                f"The lock {str(path)!r} of {_owner(path)} cannot be taken: {error.strerror}; expected a file of "
-                f"{getpass.getuser()}."
+                f"The lock {str(path)!r} cannot be taken: {error.strerror}; expected a file of {getpass.getuser()}."
             ) from error
     try:
-        with contextlib.suppress(OSError):  # it is for people only
-            _write(holder, f"process {os.getpid()} of {getpass.getuser()}")
         yield
     finally:
-        with contextlib.suppress(OSError):
-            holder.unlink()
         lock.release()
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file of this user alone; never through a link, which anybody may put into a shared folder."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0)
-    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
-        file.write(text)
-
-
-def _held_by(holder: Path) -> str:
-    try:
-        return " ".join(holder.read_text(encoding="utf-8")[:200].split())
-    except (OSError, ValueError):
-        return "somebody unknown"
-
-
-def _owner(path: Path) -> str:
-    try:
-        return path.owner()
-    except (OSError, KeyError, NotImplementedError):
-        return "somebody unknown"
 
 
 def _tell(sentence: str) -> None:

@@ -33,8 +33,7 @@ def accuracy(
     """Measure every strategy's error beside its error model.
 
     The error is measured over dtype, batch, width, depth, step and scale of the logits. Exit code 1 means that an
-    error is larger than its model allows. A terminal shows a table; a pipe gets the
-    Markdown of accuracy.md.
+    error is larger than its model allows.
     """
     from backprop.bench.threads import fix_threads
 
@@ -48,13 +47,7 @@ def accuracy(
     from backprop.bench.console import make_console
     from backprop.bench.folders import check_folder, keep
     from backprop.bench.progress import tracked, working
-    from backprop.bench.report.accuracy import (
-        accuracy_frame,
-        broken,
-        print_accuracy,
-        report_text,
-        write_accuracy,
-    )
+    from backprop.bench.report.accuracy import accuracy_frame, broken, print_accuracy, write_accuracy
     from backprop.registry import select_strategies
 
     chosen = select_strategies(strategy or [], peers=peers)
@@ -74,11 +67,8 @@ def accuracy(
         print(json.dumps({"rows": json.loads(frame.to_json(orient="records")), "broken": len(wrong)}))
     else:
         console = make_console()
-        if sys.stdout.isatty():
-            print_accuracy(console, frame)
-        else:
-            console.print(report_text(frame))
+        print_accuracy(console, frame)
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
     if len(wrong):
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -136,7 +135,8 @@ def check(
 
     A script or notebook needs no function: its top level computes a loss, and dx, d_x or grad_x for any variable x.
     Each is compared with the truth, and the wrong lines are named. It runs in a copy of its folder; --loss names the
-    variable of the loss, by default loss; of the other options --timeout, --memory-limit and --threads apply.
+    variable of the loss, by default loss; of the other options --trace, --timeout, --memory-limit and --threads
+    apply.
     """
     if kinds:
         from backprop.bench.check.show import show_kinds
@@ -165,7 +165,7 @@ def check(
     )
     if target is not None and not template and target.endswith((".py", ".ipynb")):
         name = "loss" if loss == "cross-entropy" else loss
-        _check_script(target, name, timeout_s, memory_bytes, chosen)
+        _check_script(target, name, timeout_s, memory_bytes, chosen, trace)
         return
     job = Job(
         target or "",
@@ -189,41 +189,23 @@ def check(
         others = [one for one in sys.argv[2:] if one not in ("--template", "--fresh", target)]
         write_template(job.network(), target, shlex.join(others), fresh)
         return
-    try:
-        with working(f"checking {target}"):
-            answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+    with working(f"checking {target}"):
+        answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     if answers.error is not None:
         for text in (answers.printed, answers.traceback):
             if text:
                 print(text.rstrip("\n"), file=sys.stderr)
         raise CheckError(answers.error)
     assert answers.check is not None
-    if chosen == "json":
-        found = {
-            "target": target,
-            "network": answers.network,
-            "batch": batch,
-            "dtype": dtype,
-            "seed": seed,
-            **answers.check,
-            "costs": answers.costs,
-            "without_costs": answers.without_costs,
-            "printed": answers.printed,
-        }
-        if trace and answers.found is not None:
-            found["trace"] = answers.found.to_dict()["steps"]
-        print(json.dumps(found, indent=2))
-    else:
-        show(job, answers, chosen)
+    show(job, answers, chosen, trace)
     code = {"right": 0, "wrong": 1, "undecided": 2}[answers.check["verdict"]]
     if code:
         raise typer.Exit(code)
 
 
-def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str) -> None:
+def _check_script(
+    target: str, loss: str, timeout_s: float, memory_bytes: float, chosen: str, trace: bool
+) -> None:
     """Check the gradients that the top level of a script or notebook computes."""
     from backprop.bench.check.show import show_script
     from backprop.bench.progress import working
@@ -232,13 +214,10 @@ def _check_script(target: str, loss: str, timeout_s: float, memory_bytes: float,
 
     try:
         with working(f"checking {target}"):
-            check = check_script(target, loss, timeout_s=timeout_s, memory_bytes=memory_bytes)
+            check = check_script(target, loss, trace=trace, timeout_s=timeout_s, memory_bytes=memory_bytes)
     except UserError as error:
         print(error.lines, file=sys.stderr)
         raise CheckError(str(error)) from None
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
     show_script(check, chosen)
     if not check.ok:
         raise typer.Exit(1 if check.verdict == "wrong" else 2)

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
-from backprop.errors import OptionError
+from backprop.errors import OptionError, shown
+
+_NUMBERS = dict.fromkeys(("N", "PIXELS"), "a whole number") | dict.fromkeys(
+    ("ERROR", "FACTOR", "RATE", "SECONDS", "λ"), "a number"
+)
+"""What an option takes, by how the help shows its value: the options that take numbers."""
 
 
 class _Helpful:
@@ -43,14 +49,31 @@ class Command(_Helpful, TyperCommand):
     """A command that refuses an option of one value that is given twice; Typer would take the last one in silence."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments. Raises `OptionError` for an option of one value that is given more than once."""
-        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        """Parse the arguments.
+
+        Raises `OptionError` for an option of one value that is given more than once, and for text in the place of a
+        number.
+        """
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for param, count in Counter[Any](order).items():
             single = param.param_type_name == "option" and not (param.multiple or param.is_flag)
             if single and count > 1 and not ctx.resilient_parsing:
                 option = max(param.opts, key=len)
                 raise OptionError(f"{option} is given {count} times; expected it once.")
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            param: Any = error.param
+            got = given.get(param.name) if param is not None else None
+            expected = _NUMBERS.get(param.metavar) if isinstance(got, str) else None
+            if expected is None:
+                raise
+            least = (
+                " of at least 0" if got.lstrip("-").isdigit() else ""
+            )  # the only limit that Typer tests here
+            raise OptionError(
+                f"{max(param.opts, key=len)} is {shown(got)}; expected {expected}{least}."
+            ) from None
 
 
 class Group(_Helpful, TyperGroup):

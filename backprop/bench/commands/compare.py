@@ -12,12 +12,11 @@ from backprop.bench.commands.options import AsJson, Fresh
 
 EXAMPLES = """
   backprop compare results/before results/after
-  backprop compare before.json after.json       two files of pytest-benchmark
   backprop compare main/ branch/ --fail-above 1.10 --out comment.md
 """
 
 _ENDINGS = (".md", ".markdown", ".txt")
-_RUN = "The folder of a run, or a JSON file of pytest-benchmark"
+_RUN = "The folder of a run"
 
 
 def compare(
@@ -42,11 +41,9 @@ def compare(
 ) -> None:
     """Compare two runs cell by cell.
 
-    Every cell has its ratio, second run ÷ first run, with an interval and a verdict. A terminal shows a table; a pipe
-    and --out get Markdown, for a pull request.
+    Every cell has its ratio, second run ÷ first run, with an interval and a verdict. --out writes
+    Markdown for a pull request.
     """
-    import sys
-
     from backprop.bench.comparison import ComparisonError, cell_values, compare_runs
     from backprop.bench.console import make_console
     from backprop.bench.folders import check_file
@@ -67,9 +64,7 @@ def compare(
         mean = comparison.geometric_mean
         cells = [cell_values(cell) for cell in comparison.cells]
         print(json.dumps({"cells": cells, "geometric_mean": mean if mean == mean else None}, indent=2))
-    elif sys.stdout.isatty():
-        print_comparison(make_console(), comparison, *names)
     else:
-        print(render(comparison, *names), end="")
+        print_comparison(make_console(), comparison, *names)
     if fail_above is not None and comparison.worst() > fail_above:
         raise typer.Exit(1)

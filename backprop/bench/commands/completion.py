@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import importlib
+from collections.abc import Callable, Iterable
+
+
+def _names(module: str, attribute: str) -> Callable[[str], list[str]]:
+    """Completes one name of those that a module holds, or that a function of it gives."""
+
+    def complete(incomplete: str) -> list[str]:
+        try:
+            held = getattr(importlib.import_module(module), attribute)
+        except ImportError:  # of an optional part
+            return []
+        names: Iterable[str] = held() if callable(held) else held
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+suites = _names("backprop.bench.suites", "built_in_suites")
+activations = _names("backprop.layers", "HIDDEN")
+networks = _names("backprop.notation", "NETWORKS")
+layouts = _names("backprop.check.network.layouts", "ORIENTATIONS")
+losses = _names("backprop.losses", "LOSSES")
+subjects = _names("backprop.explain.symbolic", "SUBJECTS")
+optimizers = _names("backprop.training.optimizers", "OPTIMIZERS")
+dtypes = _names("backprop.arrays", "SUPPORTED_DTYPES")
+starting_files = _names("backprop.bench.starting_files", "STARTING_FILES")
 
 
 def _last_of_list(incomplete: str, names: Iterable[str]) -> list[str]:
@@ -25,70 +51,3 @@ def scenarios(incomplete: str) -> list[str]:
     known = known_scenarios()
     names = dict.fromkeys(name for one in known for name in (one.family, one.name, one.id))
     return _last_of_list(incomplete, names)
-
-
-def suites(incomplete: str) -> list[str]:
-    """The built-in suites."""
-    from backprop.bench.suites import built_in_suites
-
-    return [name for name in built_in_suites() if name.startswith(incomplete)]
-
-
-def activations(incomplete: str) -> list[str]:
-    """Layers that may stand between two linear ones."""
-    from backprop.layers import HIDDEN
-
-    return [name for name in HIDDEN if name.startswith(incomplete)]
-
-
-def networks(incomplete: str) -> list[str]:
-    """The networks that are known by a name."""
-    from backprop.notation import NETWORKS
-
-    return [name for name in NETWORKS if name.startswith(incomplete)]
-
-
-def layouts(incomplete: str) -> list[str]:
-    """The ways in which weights and samples may lie."""
-    from backprop.check.network.layouts import ORIENTATIONS
-
-    return [name for name in ORIENTATIONS if name.startswith(incomplete)]
-
-
-def losses(incomplete: str) -> list[str]:
-    """The losses that a network is made with."""
-    from backprop.losses import LOSSES
-
-    return [name for name in LOSSES if name.startswith(incomplete)]
-
-
-def subjects(incomplete: str) -> list[str]:
-    """What `backprop derive` derives by name."""
-    import importlib.util
-
-    if importlib.util.find_spec("sympy") is None:
-        return []
-    from backprop.explain.symbolic import SUBJECTS
-
-    return [name for name in SUBJECTS if name.startswith(incomplete)]
-
-
-def optimizers(incomplete: str) -> list[str]:
-    """The optimisers of `backprop train`."""
-    from backprop.training.optimizers import OPTIMIZERS
-
-    return [name for name in OPTIMIZERS if name.startswith(incomplete)]
-
-
-def dtypes(incomplete: str) -> list[str]:
-    """The dtypes of parameters and inputs."""
-    from backprop.arrays import SUPPORTED_DTYPES
-
-    return [name for name in SUPPORTED_DTYPES if name.startswith(incomplete)]
-
-
-def starting_files(incomplete: str) -> list[str]:
-    """The kinds of files that `backprop init` writes."""
-    from backprop.bench.starting_files import STARTING_FILES
-
-    return [name for name in STARTING_FILES if name.startswith(incomplete)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import shutil
 from collections.abc import Mapping
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +17,7 @@ from backprop.bench.commands.options import (
     file_option,
     format_option,
 )
-from backprop.errors import BackpropError, OptionError, UnknownNameError
+from backprop.errors import OptionError, UnknownNameError
 
 if TYPE_CHECKING:
     from backprop import Network
@@ -52,8 +51,9 @@ def derive(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES",
-            help="Derive a whole network instead, by its sizes: 3-4-2. Small ones take seconds.",
+            metavar="NETWORK",
+            help="Derive a whole network instead, by its sizes, 3-4-2, or by its layers, '2 2 tanh 2'. Small ones "
+            "take seconds.",
         ),
     ] = None,
     activation: ActivationIfGiven = None,
@@ -79,8 +79,9 @@ def derive(
     from backprop import Network
     from backprop.bench.budget import parse_seconds
     from backprop.bench.folders import check_file, format_of
-    from backprop.bench.output import terminal_width, write_file
+    from backprop.bench.output import write_file
     from backprop.bench.progress import working
+    from backprop.bench.time_limit import at_most
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -90,7 +91,7 @@ def derive(
         raise OptionError("The network is an option; expected --network 3-4-2 and no name.")
     of_network = {"--activation": activation, "--loss": loss, "--batch": batch}
     _refuse(network is None, of_network, "with --network")
-    _refuse(network is not None, {"the name": what, "--size": size}, "without --network")
+    _refuse(network is not None, {"NAME": what, "--size": size}, "without --network")
     chosen = format_of(format, out, _FORMATS, "text")
     timeout_s = parse_seconds("timeout", timeout)
     check_count("inputs", size)
@@ -103,9 +104,13 @@ def derive(
     if out is not None:
         check_file("The file", out, (), fresh)
     number = (size or 3) if network is None else (batch or 1)
-    width = terminal_width() if out is None else None
-    with working(f"SymPy derives {subject if network is None else 'the network'}"):
-        text, holds = _within(timeout_s, subject, number, chosen, width)
+    width = shutil.get_terminal_size().columns if out is None else None
+    late = OptionError(
+        f"SymPy has not finished within {timeout_s:g} s; expected a smaller size, fewer samples or a longer "
+        "--timeout."
+    )
+    with working(f"SymPy derives {subject if network is None else 'the network'}"), at_most(timeout_s, late):
+        text, holds = _derived(subject, number, chosen, width)
     if out is None:
         print(text, end="")
     else:
@@ -137,52 +142,19 @@ def _known(what: str) -> str:
     return what
 
 
-def _within(
-    timeout: float, subject: str | Network, number: int, format: str, width: int | None
-) -> tuple[str, bool]:
-    """The derivation, made in a process of its own: SymPy cannot be interrupted where it is."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(sender, subject, number, format, width), daemon=True)
-    worker.start()
-    sender.close()
-    try:
-        if not receiver.poll(timeout):
-            raise OptionError(
-                f"SymPy has not finished within {timeout:g} s; expected a smaller size, fewer samples or a longer "
-                "--timeout."
-            )
-        text, holds, failed = receiver.recv()
-    except EOFError:
-        raise OptionError(
-            "SymPy's process has ended without a result; expected a size that fits into memory."
-        ) from None
-    finally:
-        worker.kill()
-        worker.join()
-    if failed:
-        raise BackpropError(text)
-    return text, holds
+def _derived(subject: str | Network, number: int, format: str, width: int | None) -> tuple[str, bool]:
+    """The derivation as text, which folds at `width`, and whether it holds.
 
-
-def _work(
-    sender: Connection, subject: str | Network, number: int, format: str, width: int | None = None
-) -> None:
-    """Send text, verdict and whether it failed; text folds at `width`.
-
-    `number` counts a network's samples, or the inputs of a layer, or the classes of a loss.
+    `number` counts a network's samples, or the inputs of a layer, or the classes of a loss. Raises `BackpropError`
+    for code that symbols cannot run through, or that SymPy cannot decide.
     """
     from backprop.explain import symbolic
 
-    try:
-        if isinstance(subject, str):
-            derivation = symbolic.derive(subject, number)
-        else:
-            derivation = symbolic.derive_network(subject, number)
-        if format == "text":
-            text = symbolic.render_text(derivation, width)
-        else:
-            text = (symbolic.render_latex if format == "latex" else symbolic.render_html)(derivation)
-        sender.send((text, derivation.holds, False))
-    except BackpropError as error:  # of code that symbols cannot run through, or that SymPy cannot decide
-        sender.send((str(error), False, True))
+    if isinstance(subject, str):
+        derivation = symbolic.derive(subject, number)
+    else:
+        derivation = symbolic.derive_network(subject, number)
+    if format == "text":
+        return symbolic.render_text(derivation, width), derivation.holds
+    render = symbolic.render_latex if format == "latex" else symbolic.render_html
+    return render(derivation), derivation.holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,9 +38,9 @@ def explain(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZES",
+            metavar="NETWORK",
             show_default="3-4-2, or as --values has it",
-            help="The sizes of the network, joined by hyphens: inputs, hidden layers, classes.",
+            help="A small network by its sizes, 3-4-2, or by its layers, '1x3x3 conv1x2 relu 2'.",
         ),
     ] = None,
     activation: Activation = "relu",
@@ -77,7 +78,6 @@ def explain(
     """
     from backprop import Network
     from backprop.bench.folders import check_file, format_of
-    from backprop.bench.output import terminal_width
     from backprop.bench.progress import working
     from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
@@ -94,7 +94,7 @@ def explain(
     with working("explaining"):
         explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
         if out is None:
-            text = _rendered(explanation, chosen, terminal_width())
+            text = _rendered(explanation, chosen, shutil.get_terminal_size().columns)
         else:
             _write(explanation, chosen, out)
             text = f"{out}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +14,7 @@ from backprop.bench.commands import completion
 from backprop.bench.names import one_name, split_names
 
 if TYPE_CHECKING:
-    from backprop import Strategy
-    from backprop.bench.quick_look import QuickLook
     from backprop.bench.results import Results
-    from backprop.bench.scenarios import Scenario
-
-    Cells = list[tuple[Strategy[Any], Scenario]]
 
 
 def separated(values: list[str] | None) -> list[str] | None:
@@ -198,7 +192,7 @@ Turns = Annotated[
     typer.Option(
         metavar="N",
         show_default="as the suite says",
-        help="How many turns every process takes after a start.",
+        help="How many turns every process takes after a start. A turn is the 3 ms in which it is measured.",
     ),
 ]
 SuiteName = Annotated[
@@ -216,8 +210,8 @@ MemoryBudget = Annotated[
     typer.Option(
         metavar="SIZE",
         show_default="half of the free memory",
-        help="The most memory that one cell, a strategy in a scenario, may need, such as 2GB. What needs more is "
-        "predicted instead of measured.",
+        help="The most memory that one strategy may need on one network, such as 2GB. What needs more is predicted "
+        "instead of measured.",
     ),
 ]
 TimeBudget = Annotated[
@@ -225,8 +219,8 @@ TimeBudget = Annotated[
     typer.Option(
         metavar="TIME",
         show_default="60s",
-        help="The most time that one cell, a strategy in a scenario, may need, such as 500ms, 60s or 5min. What "
-        "needs more is predicted instead of measured.",
+        help="The most time that one strategy may need on one network, such as 500ms, 60s or 5min. What needs more "
+        "is predicted instead of measured.",
     ),
 ]
 Threads = Annotated[
@@ -244,45 +238,9 @@ Peers = Annotated[
 ]
 Fresh = Annotated[
     bool,
-    typer.Option("--fresh", help="Replace the files that are there; their names are printed before."),
+    typer.Option("--fresh", help="Replace files that are there, after printing their names."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-
-def prepare_run(
-    folder: Path,
-    strategy: list[str] | None,
-    scenario: list[str] | None,
-    memory_budget: str | None,
-    time_budget: str | None,
-    threads: int,
-    data: str,
-    peers: bool = False,
-) -> tuple[QuickLook, Cells]:
-    """Check everything that the user has said before anything is written; the cells scenario by scenario."""
-    from backprop.bench.threads import fix_threads
-
-    cores = fix_threads(threads)  # before NumPy loads
-
-    from backprop.bench.budget import Budget
-    from backprop.bench.dataset import load
-    from backprop.bench.quick_look import QuickLook
-    from backprop.bench.suites import find_scenarios
-    from backprop.registry import select_strategies
-
-    budget = Budget.parse(memory_budget, time_budget)
-    strategies, scenarios = select_strategies(strategy or [], peers=peers), find_scenarios(scenario or [])
-    command = shlex.join(["backprop", *sys.argv[1:]])
-    dataset = load(data)
-    for one in scenarios:
-        one.check(dataset)
-    measuring = QuickLook(folder, budget, threads, cores, dataset, command)
-    return measuring, [(one, other) for other in scenarios for one in strategies]
-
-
-def cell_name(cell: tuple[Strategy[Any], Scenario]) -> str:
-    """What the progress bar calls a cell."""
-    return f"{cell[0].name} in {cell[1].id}"
 
 
 def finish_run(
@@ -312,12 +270,11 @@ def finish_run(
         console = make_console()
         if not written and done.agreements:
             print_agreements(console, done.agreements)
-        seen = () if sys.stdout.isatty() else notes  # a terminal has shown them already
-        print_records(console, done.records, seen, "results.csv" if written else "the output of --json")
+        print_records(console, done.records, "results.csv" if written else "the output of --json")
         if done.records:
             console.print(done.verdict())
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
         if written and (older := older_files(written[0].parent, written)):
             console.print(older)
         if written and not pictures.available():

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,8 +29,9 @@ from backprop.bench.commands.options import (
 from backprop.errors import RecordError
 
 if TYPE_CHECKING:
-    from backprop.bench.results import Results
-
+    from backprop.bench.places.place import Place
+    from backprop.bench.suites import Suite
+    from backprop.data import Dataset
 
 EXAMPLES = """
   backprop run --suite quick                     a short suite
@@ -75,7 +77,11 @@ def run(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the run in the folder --out, or with the newest run."),
+        typer.Option(
+            "--resume",
+            help="Go on with the run in the folder --out, or begin it there; without --out, go on with the newest "
+            "run.",
+        ),
     ] = False,
     fresh: Fresh = False,
     workers: Annotated[
@@ -115,26 +121,16 @@ def run(
     )  # before NumPy loads; the workers are pinned, not this process
 
     from backprop.bench.budget import Budget
-    from backprop.bench.commands.places import chosen_place
     from backprop.bench.dataset import load
-    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.instrument import Instrument
-    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.journal import begun
     from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
-    from backprop.bench.suites import SuiteError, find_suite, restrict
+    from backprop.bench.suites import find_suite, restrict
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
     budget = Budget.parse(memory_budget, time_budget)
-    if resume and fresh:
-        raise SuiteError("Both --resume and --fresh are given; expected one of them.")
-    folder = out or (found(RESULTS / LATEST) if resume else new_folder())
-    if resume and out is None and not begun(folder):
-        raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
-    check_folder("Records and reports", folder)
-    if begun(folder) and not (resume or fresh):  # said before anything is measured, of the machine as well
-        with locked(folder):
-            make_room(folder, fresh)
+    folder = _folder(out, resume, fresh)
     dataset = load(data)
     interrupted = False
     with contextlib.ExitStack() as stack:
@@ -160,11 +156,25 @@ def run(
     with working("writing the reports"):
         written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
-    try:
-        finish_run(instrument.results, as_json, written, interrupted, notes, again)
-    finally:  # it may exit with a code; the bounds of the maintainers stand below everything that users ask for
-        if not (as_json or predict):
-            print_targets_of(instrument.results)
+    finish_run(instrument.results, as_json, written, interrupted, notes, again)
+
+
+def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:
+    """Where records and reports go; what speaks against it is said before anything is measured."""
+    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
+    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.suites import SuiteError
+
+    if resume and fresh:
+        raise SuiteError("Both --resume and --fresh are given; expected one of them.")
+    folder = out or (found(RESULTS / LATEST) if resume else new_folder())
+    if resume and out is None and not begun(folder):
+        raise RecordError(f"No run lies in {str(folder)!r} to go on with; expected --out and its folder.")
+    check_folder("Records and reports", folder)
+    if begun(folder) and not (resume or fresh):
+        with locked(folder):
+            make_room(folder, fresh)
+    return folder
 
 
 def _going_on(arguments: list[str], folder: Path) -> str:
@@ -189,10 +199,40 @@ def measure_curves(folder: Path) -> bool:
     return False
 
 
-def print_targets_of(results: Results) -> None:
-    """Print the maintainers' targets; nothing where the run does not measure what they are about."""
-    from backprop.bench.console import make_console, print_targets
-    from backprop.bench.report.frame import to_frame
-    from backprop.bench.report.targets import maintainers_targets, target_rows
+@contextlib.contextmanager
+def chosen_place(
+    suite: Suite,
+    threads: int,
+    dataset: Dataset,
+    data: str,
+    *,
+    predict: bool,
+    workers: int | None,
+    cluster: str | None,
+) -> Iterator[Place]:
+    """The place, open until the run is over.
 
-    print_targets(make_console(), target_rows(maintainers_targets(to_frame(results.records))))
+    Raises `SuiteError` where more than one is asked for, and what opening it raises.
+    """
+    from backprop.bench.suites import SuiteError
+
+    asked = {"--predict": predict, "--workers": workers is not None, "--cluster": cluster is not None}
+    named = [option for option, given in asked.items() if given]
+    if len(named) > 1:
+        raise SuiteError(f"{' and '.join(named)} are given; expected one of them.")
+    if predict:
+        from backprop.bench.places.predicted import Predicted
+
+        yield Predicted(threads)
+    elif named:
+        from backprop.bench.cluster import open_cluster
+
+        with open_cluster(suite, threads, dataset, data, workers=workers, address=cluster) as place:
+            yield place
+    else:
+        from backprop.bench.places.conditions import Conditions
+        from backprop.bench.places.here import Here
+        from backprop.bench.threads import choose_cores
+
+        conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)
+        yield Here(threads, dataset, data, conditions)

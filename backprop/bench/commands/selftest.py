@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import itertools
 import json
+import math
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backprop.bench.commands import completion
 from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
+
+if TYPE_CHECKING:
+    from backprop.bench.places.conditions import Conditions
+    from backprop.bench.selftest import SelfTest
+    from backprop.bench.turns import Schedule
 
 EXAMPLES = """
   backprop selftest                             about two minutes
@@ -65,34 +75,22 @@ def selftest(
     Twins (one strategy under two names) and slow-downs of 2, 3, 5 and 10% are planted; the table says how often each
     was called different.
     """
-    import dataclasses
-
     import numpy as np
 
-    from backprop.bench.console import make_console
     from backprop.bench.folders import check_folder
     from backprop.bench.machine import cpu_name
+    from backprop.bench.memory import planted_peaks
     from backprop.bench.places.conditions import Conditions
-    from backprop.bench.progress import Pace, Progress
-    from backprop.bench.selftest import (
-        SelfTest,
-        gain,
-        one_trial,
-        planted_peaks,
-        resumed,
-        rows,
-        run_selftest,
-        save,
-        steps_of,
-    )
+    from backprop.bench.selftest import SelfTest, one_trial, resumed, run_selftest
     from backprop.bench.suites import find_scenarios, find_suite, restrict
-    from backprop.bench.table import Columns, Table, print_tables
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
     from backprop.bench.workers import WorkerError
 
     if runs is not None and runs < 1:
         raise BackpropError(f"The runs are {runs}; expected at least one.")
+    if not 0 < seconds < math.inf:
+        raise BackpropError(f"The seconds are {seconds:g}; expected a finite number above zero.")
     if resume and out is None:
         raise BackpropError(
             "--resume is given without --out; expected the folder of the self-test that goes on."
@@ -116,76 +114,100 @@ def selftest(
     }
     result = resumed(settings, out, resume) if out else SelfTest(settings)
     conditions = Conditions.of(threads, site.cores, schedule.turn_s)
-    rng, steps = np.random.default_rng(), steps_of(schedule)
-    # As many runs as fit into the seconds: how many these are is not known, but the seconds are.
-    missing = None if runs is None else max(runs - len(result.trials), 0)
-    progress = Progress(Pace(1.0, seconds) if missing is None else Pace(missing * steps), "starting")
-    taken = 0
-
-    def alive() -> None:
-        nonlocal taken
-        taken += 1
-        number, step = len(result.trials) + 1, (taken - 1) % steps + 1
-        of = f" of {runs}" if runs is not None else ""
-        progress.say(f"run {number}{of}, step {step:,} of {steps:,}")
-        if missing is not None:
-            progress.advance()
-
-    def told(result: SelfTest) -> None:
-        if out is not None:
-            save(result, out)
-        said = ", ".join(f"{line.planted:.0%} found {line.found.value:.0%}" for line in result.lines()[1:])
-        twins = result.lines()[0]
-        called = round(twins.claimed.value * twins.pairs)
-        print(
-            f"after run {len(result.trials)}: {called} of {twins.pairs} twins called different; {said}",
-            file=sys.stderr,
-        )
-
-    interrupted = False
+    rng, interrupted = np.random.default_rng(), False
     try:
-        with progress:
-            run_selftest(result, lambda: one_trial(chosen, site, schedule, rng, alive), runs, seconds, told)
+        with _display(result, schedule, runs, seconds) as alive:
+            run_selftest(
+                result,
+                lambda: one_trial(chosen, site, schedule, rng, alive),
+                runs,
+                seconds,
+                lambda result: _tell(result, out),
+            )
     except WorkerError as error:
         raise BackpropError(f"A worker of the self-test failed: {error.reason}.") from error
     except KeyboardInterrupt:
         interrupted = True
     if not result.trials:
         raise KeyboardInterrupt
-    tracker = conditions.memory_tracker
-    peaks = planted_peaks(tracker)
-    notes = conditions.notes()
+    peaks = planted_peaks(conditions.memory_tracker)
     if as_json:
-        apart, together = result.errors()
-        summary = {
-            **settings,
-            "runs": len(result.trials),
-            "lines": [dataclasses.asdict(line) for line in result.lines()],
-            "error_one_after_another": apart,
-            "error_taking_turns": together,
-            "stopped": result.stopped,
-            "memory_tracker": tracker,
-            "planted_peaks": peaks,
-            "notes": notes,
-            "interrupted": interrupted,
-        }
-        print(json.dumps(summary, indent=2))
+        _print_json(result, peaks, conditions, interrupted)
     else:
-        console = make_console()
-        lines = rows(result)
-        title = f"{chosen.id}, {schedule.starts} starts of {schedule.turns} turns, {len(result.trials)} runs"
-        found, called = list(lines[0])[2:4]
-        columns = Columns(numbers=list(lines[0])[1:], first=("planted", called, found))
-        print_tables(console, [Table(title, lines)], columns)
-        console.print(gain(result))
-        console.print(
-            f"100 MB allocated: {tracker} saw "
-            + ", ".join(f"{100 * share:.1f} MB by {who}" for who, share in peaks.items())
-            + "."
-        )
-        for note in notes:
-            console.print(f"note: {note}")
+        _print_table(result, peaks, conditions)
     if interrupted:
         goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
         print(f"Interrupted; {goes_on}.", file=sys.stderr)
         sys.exit(130)
+
+
+@contextlib.contextmanager
+def _display(
+    result: SelfTest, schedule: Schedule, runs: int | None, seconds: float
+) -> Iterator[Callable[[], None]]:
+    """The progress of the runs; what is yielded is called at every step of one."""
+    from backprop.bench.progress import Progress
+    from backprop.bench.selftest import steps_of
+
+    steps, taken, of = steps_of(schedule), itertools.count(), f" of {runs}" if runs is not None else ""
+    # Where as many runs as fit into the seconds are made, the seconds are known and the runs are not.
+    total = 1.0 if runs is None else max(runs - len(result.trials), 0) * steps
+    with Progress("starting", total, seconds if runs is None else None) as progress:
+
+        def alive() -> None:
+            step = next(taken) % steps + 1
+            progress.say(f"run {len(result.trials) + 1}{of}, step {step:,} of {steps:,}")
+            if runs is not None:
+                progress.advance()
+
+        yield alive
+
+
+def _tell(result: SelfTest, out: Path | None) -> None:
+    """Say what is known after a run, and write it where a folder is given."""
+    from backprop.bench.selftest import save
+
+    if out is not None:
+        save(result, out)
+    twins, *planted = result.lines()
+    said = ", ".join(f"{line.planted:.0%} found {line.found.value:.0%}" for line in planted)
+    called = round(twins.claimed.value * twins.pairs)
+    print(
+        f"after run {len(result.trials)}: {called} of {twins.pairs} twins called different; {said}",
+        file=sys.stderr,
+    )
+
+
+def _print_json(result: SelfTest, peaks: dict[str, float], conditions: Conditions, interrupted: bool) -> None:
+    apart, together = result.errors()
+    summary = {
+        **result.settings,
+        "runs": len(result.trials),
+        "lines": [dataclasses.asdict(line) for line in result.lines()],
+        "error_one_after_another": apart,
+        "error_taking_turns": together,
+        "stopped": result.stopped,
+        "memory_tracker": conditions.memory_tracker,
+        "planted_peaks": peaks,
+        "notes": conditions.notes(),
+        "interrupted": interrupted,
+    }
+    print(json.dumps(summary, indent=2))
+
+
+def _print_table(result: SelfTest, peaks: dict[str, float], conditions: Conditions) -> None:
+    from backprop.bench.console import make_console
+    from backprop.bench.selftest import gain, rows
+    from backprop.bench.table import Columns, Table, print_tables
+
+    console, lines, known = make_console(), rows(result), result.settings
+    title = (
+        f"{known['scenario']}, {known['starts']} starts of {known['turns']} turns, {len(result.trials)} runs"
+    )
+    found, called = list(lines[0])[2:4]
+    print_tables(console, [Table(title, lines)], Columns(first=("planted", called, found)))
+    console.print(gain(result))
+    seen = ", ".join(f"{100 * share:.1f} MB by {who}" for who, share in peaks.items())
+    console.print(f"100 MB allocated: {conditions.memory_tracker} saw {seen}.")
+    for note in conditions.notes():
+        console.print(f"note: {note}")

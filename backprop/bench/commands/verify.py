@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+import tempfile
 from pathlib import Path
 
 from backprop.bench.commands.options import (
@@ -13,9 +16,7 @@ from backprop.bench.commands.options import (
     Strategies,
     Threads,
     TimeBudget,
-    cell_name,
     finish_run,
-    prepare_run,
 )
 
 EXAMPLES = """
@@ -39,22 +40,30 @@ def verify(
 
     Exit code 1 means that two of them differ by more than their error models allow.
     """
-    import tempfile
-
     from backprop.bench.threads import fix_threads
 
-    fix_threads(threads)  # before NumPy loads
-    with tempfile.TemporaryDirectory() as folder:
-        verifying, cells = prepare_run(
-            Path(folder), strategy, scenario, memory_budget, time_budget, threads, data, peers
-        )
-        from backprop.bench.progress import tracked
+    cores = fix_threads(threads)  # before NumPy loads
 
-        interrupted = False
+    from backprop.bench.budget import Budget
+    from backprop.bench.dataset import load
+    from backprop.bench.progress import tracked
+    from backprop.bench.quick_look import QuickLook
+    from backprop.bench.suites import find_scenarios
+    from backprop.registry import select_strategies
+
+    budget = Budget.parse(memory_budget, time_budget)
+    strategies, scenarios = select_strategies(strategy or [], peers=peers), find_scenarios(scenario or [])
+    dataset, interrupted = load(data), False
+    for one in scenarios:
+        one.check(dataset)
+    cells = [(one, other) for other in scenarios for one in strategies]
+    with tempfile.TemporaryDirectory() as folder:
+        command = shlex.join(["backprop", *sys.argv[1:]])
+        verifying = QuickLook(Path(folder), budget, threads, cores, dataset, command)
         with verifying:
             try:
-                for one, other in tracked(cells, "verifying", cell_name):
-                    verifying.verify(one, other)
+                for cell in tracked(cells, "verifying", lambda cell: f"{cell[0].name} in {cell[1].id}"):
+                    verifying.verify(*cell)
             except KeyboardInterrupt:
                 interrupted = True
     finish_run(verifying.results, as_json, [], interrupted)

@@ -5,11 +5,9 @@ A missing condition makes the figures worse, not wrong; only a clock that cannot
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from backprop.bench.memory import best_tracker
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
@@ -71,10 +69,6 @@ class Conditions:
                 "(pip install memray)."
             )
         return notes
-
-    def to_json(self) -> dict[str, Any]:
-        """The conditions as a run's description holds them."""
-        return dataclasses.asdict(self)
 
 
 def check_clock(resolution_s: float, turn_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,7 @@ class Here(Place):
         cores = choose_cores(self.threads) if self.conditions.pinned else []
         return {
             "machine": describe_machine(self.threads, cores, libraries),
-            "conditions": self.conditions.to_json(),
+            "conditions": dataclasses.asdict(self.conditions),
             "notes": self.notes(),
         }
 

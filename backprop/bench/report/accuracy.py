@@ -52,8 +52,8 @@ def print_accuracy(console: Console, frame: pd.DataFrame) -> None:
 
 
 _GRID = Columns(
-    numbers=("cells", "smallest error", "largest error", "largest share of the model"),
     first=("strategy", "dtype", "largest share of the model", "largest error"),
+    everything="accuracy.md (--out)",
 )
 
 

@@ -6,129 +6,23 @@ passes both on to the browser; `pictures` puts rows and colours in their place.
 
 from __future__ import annotations
 
-import functools
-import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from backprop import peers, strategies
 from backprop.bench.report.answer import Lead
-from backprop.finding import modules
-
-Spec = dict[str, Any]
-"""A chart, or a part of one, as Vega-Lite has it."""
-
-# How a strategy looks -----------------------------------------------------------------------------------
-
-_COLOURS = 7
-"""Custom properties --s0 to --s6 of page.css, after Okabe and Ito (2008): the colour-blind tell them apart."""
-_SHAPES = (  # \ufe0e asks for a character of text, where a phone would show a picture
-    ("circle", "●"),
-    ("square", "■"),
-    ("diamond", "◆"),
-    ("triangle-up", "▲"),
-    ("triangle-down", "▼"),
-    ("cross", "✚"),
-    ("triangle-right", "▶\ufe0e"),
-    ("triangle-left", "◀\ufe0e"),
+from backprop.bench.report.axes import (
+    BYTES,
+    COUNTS,
+    LOG,
+    PLAIN,
+    POWERS,
+    SECONDS,
+    SPEEDS,
+    Spec,
+    logarithmic,
+    nominal,
+    quantitative,
 )
-_PAIRS = _COLOURS * len(_SHAPES)
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a strategy is drawn: its colour as CSS, its shape as Vega names it, and that shape as a character."""
-
-    colour: str
-    shape: str
-    sign: str
-
-
-def looks(names: Iterable[str]) -> dict[str, Look]:
-    """The look of every name; no two of up to 56 names share both colour and shape.
-
-    A strategy or peer of this package has the same look in every chart. Any other name has the look that its checksum
-    chooses, or the next one that is free.
-    """
-    wanted = list(dict.fromkeys(names))
-    places, taken = {}, set(_own_places().values())
-    for name in sorted(wanted):
-        place = _own_places().get(name)
-        if place is None:
-            first = zlib.crc32(name.encode())
-            place = next((k for k in range(first, first + _PAIRS) if k % _PAIRS not in taken), first) % _PAIRS
-            taken.add(place)
-        places[name] = place
-    return {name: _look(places[name]) for name in wanted}
-
-
-def _look(place: int) -> Look:
-    return Look(f"var(--s{place % _COLOURS})", *_SHAPES[place % len(_SHAPES)])
-
-
-@functools.cache
-def _own_places() -> dict[str, int]:
-    """The strategies of this package in the order of the ladder, then its peers, each with its number."""
-    names = []
-    for package in (strategies, peers):
-        files = modules(package.__name__, list(package.__path__))
-        found = [one for file in files for one in getattr(file, "STRATEGIES", ())]
-        names += [str(one.name) for one in sorted(found, key=lambda one: (one.rung, one.name))]
-    return {name: k for k, name in enumerate(names)}
-
-
-def channels(names: Iterable[str], legend: Spec | None = None) -> Spec:
-    """The channels colour and shape of marks with a field `strategy`; `legend` is drawn in pictures alone."""
-    shown = looks(names)
-
-    def channel(values: list[str]) -> Spec:
-        scale = {"domain": list(shown), "range": values}
-        return {"field": "strategy", "type": "nominal", "scale": scale, "legend": legend}
-
-    return {
-        "color": channel([one.colour for one in shown.values()]),
-        "shape": channel([one.shape for one in shown.values()]),
-    }
-
-
-# Axes ---------------------------------------------------------------------------------------------------
-
-LOG: Spec = {"type": "log"}
-_DECADE = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
-_DECADES: Spec = {
-    "labelOverlap": True,
-    "labelSeparation": 4,
-    "gridOpacity": {"condition": {"test": _DECADE, "value": 1}, "value": 0.3},
-}
-
-
-def _decades(*scales: tuple[float, str]) -> Spec:
-    """An axis with labels at powers of ten alone, in the largest unit that is not above the value."""
-    words = f"format(datum.value / {scales[-1][0]}, ',~r') + ' {scales[-1][1]}'"
-    for size, unit in reversed(scales[:-1]):
-        words = f"datum.value >= {0.999 * size} ? format(datum.value / {size}, ',~r') + ' {unit}' : {words}"
-    return {**_DECADES, "labelExpr": f"{_DECADE} ? ({words}) : ''"}
-
-
-SECONDS = _decades((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-BYTES = _decades((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
-SPEEDS = _decades((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
-PLAIN = _decades((1.0, ""))
-POWERS: Spec = {**_DECADES, "labelExpr": f"{_DECADE} ? format(datum.value, '.0e') : ''"}
-"""An axis with labels such as 1e-9: for errors and steps."""
-COUNTS: Spec = {"format": ".3~s", "labelOverlap": True}
-
-
-def logarithmic(field: str, title: str | list[str], axis: Spec, **scale: Any) -> Spec:
-    """A position on a logarithmic axis; a title may have several lines."""
-    return {
-        "field": field,
-        "type": "quantitative",
-        "scale": {**LOG, **scale},
-        "axis": {**axis, "title": title},
-    }
-
 
 # Parts of charts ----------------------------------------------------------------------------------------
 
@@ -179,10 +73,7 @@ def chart(description: str, height: int, **parts: Any) -> Spec:
 
 def tooltip(**fields: str) -> list[Spec]:
     """What a mark says when the reader points at it: the title of each field of text."""
-    return [
-        {"field": field, "title": title.replace("_", " "), "type": "nominal"}
-        for title, field in fields.items()
-    ]
+    return [nominal(field, title=title.replace("_", " ")) for title, field in fields.items()]
 
 
 def _line(place: Spec, look: Spec, **parts: Any) -> Spec:
@@ -191,7 +82,7 @@ def _line(place: Spec, look: Spec, **parts: Any) -> Spec:
         "mark": {"type": "line", "strokeWidth": 1.5, "aria": False},
         "encoding": {
             **place,
-            "detail": {"field": "strategy", "type": "nominal"},
+            "detail": nominal("strategy"),
             "color": look["color"],
         },
         **parts,
@@ -233,8 +124,8 @@ def bars(lead: Lead) -> Spec:
         "encoding": {
             "x": ratio,
             "x2": {"datum": left},
-            "color": {"field": "colour", "type": "nominal", "scale": None},
-            "stroke": {"field": "edge", "type": "nominal", "scale": None},
+            "color": nominal("colour", scale=None),
+            "stroke": nominal("edge", scale=None),
             "strokeDash": {"condition": {"test": "datum.predicted", "value": [4, 3]}, "value": [1, 0]},
             "tooltip": text,
         },
@@ -246,17 +137,17 @@ def bars(lead: Lead) -> Spec:
     words = {"type": "text", "align": "left", "aria": False}
     name = {
         "mark": {**words, "dy": -_ROW / 4 + 2, "limit": {"expr": "width"}},
-        "encoding": {"x": {"value": 0}, "text": {"field": "name", "type": "nominal"}},
+        "encoding": {"x": {"value": 0}, "text": nominal("name")},
     }
     figure = {
         "mark": {**words, "dx": 7, "dy": down, "fontWeight": 600},
-        "encoding": {"x": {**ratio, "field": "end"}, "text": {"field": "text", "type": "nominal"}},
+        "encoding": {"x": {**ratio, "field": "end"}, "text": nominal("text")},
     }
     return chart(
         f"Bars, logarithmic: time of one gradient ÷ that of {lead.base}. "
         + "; ".join(f"{bar.strategy} {bar.text}" for bar in lead.bars),
         _ROW * len(lead.bars),
-        encoding={"y": {"field": "strategy", "type": "nominal", "sort": None, "axis": None}},
+        encoding={"y": nominal("strategy", sort=None, axis=None)},
         layer=[bar, interval, name, figure],
     )
 
@@ -272,7 +163,7 @@ def agreement() -> Spec:
         "tickCount": 5,
     }
     scale = {**LOG, "scheme": "viridis", "reverse": True, "domain": [1e-17, 1], "clamp": True}
-    colour = {"field": "shade", "type": "quantitative", "scale": scale, "legend": legend}
+    colour = quantitative("shade", scale=scale, legend=legend)
     text = tooltip(first="first", second="second", distance="distance", allowed="allowed", agrees="agrees")
     cross = {"type": "text", "text": "✗", "fontSize": 15, "fontWeight": 700}
     outlined = {"color": "#fff", "stroke": "#000", "strokeWidth": 0.7}
@@ -383,9 +274,8 @@ def learning_curve(x: Spec, look: Spec, nested: bool = False) -> Spec:
 
     nested: every point has a field `area`, and is hollow, so that points on one another can be told apart.
     """
-    y = {"field": "accuracy", "type": "quantitative", "axis": {"title": "test accuracy (%)"}}
-    y["scale"] = {"zero": False}
+    y = quantitative("accuracy", axis={"title": "test accuracy (%)"}, scale={"zero": False})
     place = {"x": x, "y": y}
-    area = {"size": {"field": "area", "type": "quantitative", "scale": None}} if nested else {}
+    area = {"size": quantitative("area", scale=None)} if nested else {}
     points = _points({**place, **area}, look, [], filled=not nested)
     return chart("Test accuracy of every strategy.", 300, layer=[_line(place, look), points])

@@ -32,10 +32,7 @@ def print_comparison(console: Console, comparison: Comparison, first: str, secon
 
 
 _COLUMNS = Columns(
-    numbers=("before", "after", "ratio", "95% interval", "noise floor"),
-    first=("strategy", "ratio", "verdict", "scenario", "95% interval", "before", "after"),
-    prose=("verdict",),
-    kept=("scenario",),
+    first=("strategy", "ratio", "verdict", "95% interval", "before", "after"), prose=("verdict", "scenario")
 )
 
 

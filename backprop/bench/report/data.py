@@ -16,9 +16,10 @@ from backprop.bench.record import Agreement
 from backprop.bench.report import units
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.frame import tuples
+from backprop.bench.report.machines import median
 from backprop.bench.report.ranking import is_predicted, ran
-from backprop.bench.report.scaling import Exponent, Shape, families, shaped
-from backprop.bench.report.tables import matrices, median
+from backprop.bench.report.scaling import Exponent, families, shape_of
+from backprop.bench.report.tables import matrices
 
 Json = dict[str, Any]
 _SMALLEST = 1e-17
@@ -130,10 +131,10 @@ def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
         for own in networks.values()
         for sizes in [tuple(int(cells[k].parameters) for k in own)]
     ]
-    for swept, family in families(one for one in shaped(cells) if one.position in usable):
-        places = tuple(one.position for one in family)
-        sizes = tuple(one.size(swept) for one in family)
-        label = _label(f"{swept}, {_shape(family[0].shape, swept)}", family[0].cell, swept)
+    for swept, family in families(cells, sorted(usable)):
+        first = cells[next(iter(family))]
+        label = _label(f"{swept}, {_shape(first, swept)}", first, swept)
+        places, sizes = tuple(family), tuple(family.values())
         found.append(Sweep(label, swept, places, sizes, _fitted(set(places), swept, exponents)))
     return sorted((one for one in found if len(set(one.sizes)) > 1), key=lambda one: -len(one.cells))
 
@@ -144,12 +145,14 @@ def _label(what: str, cell: Any, swept: str = "") -> str:
     return f"{what}{batch}, {cell.dtype}{threads}"
 
 
-def _shape(shape: Shape, swept: str) -> str:
+def _shape(cell: Any, swept: str) -> str:
     """784-h-10 where the width is swept, 196-64-…-10 where the depth is."""
+    shape = shape_of(cell)
+    assert shape is not None
+    hidden = ["h" if swept == "width" else str(shape["width"])] * shape["depth"]
     if swept == "depth":
-        return f"{shape.inputs}-{shape.width}-…-{shape.outputs}"
-    width = "h" if swept == "width" else str(shape.width)
-    return "-".join([str(shape.inputs), *[width] * shape.depth, str(shape.outputs)])
+        hidden = [hidden[0], "…"]
+    return "-".join([str(shape["inputs"]), *hidden, str(shape["outputs"])])
 
 
 def _fitted(places: set[int], swept: str, exponents: Sequence[Exponent]) -> dict[str, str]:

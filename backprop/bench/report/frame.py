@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,17 +72,8 @@ def _column(values: list[Any], kind: Any) -> pd.Series:
 
 
 def tuples(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows as named tuples, as `frame.itertuples()` gives them; their fields have no static types.
-
-    `itertuples` makes a class at every call, which for small tables takes most of the time. Here the class is kept.
-    """
-    make = _row_class(tuple(frame.columns))._make
-    return map(make, zip(frame.index, *(frame[name] for name in frame.columns), strict=True))
-
-
-@functools.cache
-def _row_class(columns: tuple[str, ...]) -> Any:
-    return namedtuple("Row", ("Index", *columns))
+    """The rows as named tuples, whose fields have no static types."""
+    return iter(frame.itertuples())
 
 
 def to_csv(loaded: LoadedRun) -> str:

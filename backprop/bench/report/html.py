@@ -5,26 +5,22 @@ Every name that a run or its user gave is escaped: in the page by Jinja, in its 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
-import hashlib
-import importlib.metadata
-import os
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from backprop.bench.record import MEASURED
-from backprop.bench.report import charts, data, tables, units
+from backprop.bench.report import charts, data, machines, tables, units
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
 from backprop.bench.report.claims import ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
+from backprop.bench.report.looks import channels, looks
 from backprop.bench.report.pictures import NEEDED, available
 from backprop.bench.report.scaling import Exponent, exponents
-from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
+from backprop.bench.table import TEXT_COLUMNS
 from backprop.errors import BackpropError
 
 NAME = "report.html"
@@ -72,7 +68,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
     said, fitted = answer(cells), exponents(cells)
     shown = said.lead.bars if said.lead else ()
     accuracy = find_accuracy(folder)
-    ranked, left_out = list(tables.ranking(cells)), list(tables.left_out(cells))
+    ranked, left_out = list(tables.ranking(cells)), tables.left_out(cells)
     content = {
         "answer": said,
         "lead": said.lead,
@@ -87,15 +83,13 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "dtypes": list(dict.fromkeys(str(cell.dtype) for cell in cells)),
         "statuses": list(dict.fromkeys(str(cell.status) for cell in cells)),
         "charts": _charts(loaded, cells, said.lead, fitted, accuracy),
-        "text_columns": tables.TEXT_COLUMNS,
+        "text_columns": TEXT_COLUMNS,
         "exponents": tables.exponent_rows(cells, fitted),
         "pairs": [(one.label, one.names, list(one.rows())) for one in tables.matrices(loaded.agreements)],
         "accuracy_file": "" if accuracy is None else accuracy.name,
-        "limits": tables.limits_rows(cells),
-        "targets": tables.by_first(target_rows(maintainers_targets(loaded.frame))),
-        "targets_note": TARGETS_NOTE.replace("`", ""),
+        "limits": machines.limits_rows(cells),
         "left_out": left_out,
-        "left_out_headers": _filled(_LEFT_OUT, left_out),
+        "left_out_headers": _filled(tables.LEFT_OUT, left_out),
         "left_out_count": f"{len(left_out):,} cell{'s' if len(left_out) != 1 else ''}"
         if left_out
         else "nothing",
@@ -103,8 +97,8 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "most_rows": MOST_ROWS,
         "floors": tables.floor_rows(cells),
         "measurements": tables.measurements(cells),
-        "hosts": tables.host_rows(cells),
-        "machine": tables.machine_rows(loaded.run),
+        "hosts": machines.host_rows(cells),
+        "machine": machines.machine_rows(loaded.run),
     }
     return {**content, "contents": _contents(content)}
 
@@ -130,7 +124,6 @@ def _contents(content: dict[str, Any]) -> list[tuple[str, str]]:
         ("left-out", "Left out", True),
         ("noise", "Noise floor", True),
         ("machine", "Machine and command", True),
-        ("targets", "Targets", content["targets"]),
     )
     return [(part, title) for part, title, there in parts if there]
 
@@ -143,9 +136,6 @@ MOST_ROWS = 2000
 _RANKED = (
     "strategy", "#", "scenario", "dtype", "time", "÷ short form", "÷ loss", "peak memory", "error", "tolerance",
     "accuracy", "status",
-)  # fmt: skip
-_LEFT_OUT = (
-    "strategy", "scenario", "dtype", "reason", "status", "predicted time", "predicted memory", "forward passes",
 )  # fmt: skip
 
 
@@ -175,7 +165,7 @@ def _charts(
     curves = [] if accuracy is None else read_curves(accuracy)
     names = [str(cell.strategy) for cell in cells]
     names += [row["strategy"] for curve in curves for row in curve["rows"]]
-    look = charts.channels(names)
+    look = channels(names)
     specs = {
         f"{quantity}-{swept}": charts.against_size(quantity, data.SIZES[swept], look)
         for swept in dict.fromkeys(sweep.swept for sweep in found)
@@ -188,7 +178,7 @@ def _charts(
     for curve in curves:
         curve["spec"] = charts.error_curve(curve, look)
     return {
-        "series": {name: dataclasses.asdict(one) for name, one in charts.looks(names).items()},
+        "series": {name: dataclasses.asdict(one) for name, one in looks(names).items()},
         "cells": [data.cell_row(cell) for cell in cells],
         "bars": bars,
         "sweeps": [dataclasses.asdict(sweep) for sweep in found],
@@ -210,40 +200,12 @@ def _first(lead: Lead | None, groups: Iterable[set[str]]) -> int:
     return next((k for k, places in enumerate(groups) if wanted in places), 0)
 
 
-@functools.cache
 def chart_library() -> str:
     """Vega, Vega-Lite and vega-embed as one script, safe to stand between `<script>` and `</script>`.
 
-    vl-convert bundles them in some seconds, and gives the same script for the same version. The script is therefore
-    kept in the user's cache, with a checksum by which a file that was cut short is found out and made again.
+    vl-convert bundles them in two seconds, once in a process.
     """
-    kept = _cache()
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        checksum, _, script = kept.read_text(encoding="utf-8").partition("\n")
-        if checksum == _checksum(script):
-            return script
-    script = _bundled().replace("</script", "<\\/script").replace("<!--", "<\\!--")
-    with contextlib.suppress(OSError):  # without a cache that can be written the script is made again
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        beside = kept.with_suffix(f".{os.getpid()}")
-        beside.write_text(f"{_checksum(script)}\n{script}", encoding="utf-8", newline="\n")
-        beside.replace(kept)
-    return script
-
-
-def _bundled() -> str:
     import vl_convert
 
     make: Any = vl_convert.javascript_bundle  # its stub asks for a snippet that may be left out
-    return str(make())
-
-
-def _cache() -> Path:
-    import pooch
-
-    version = importlib.metadata.version("vl-convert-python")
-    return Path(pooch.os_cache("backprop-bench")) / f"vega-{version}.js"
-
-
-def _checksum(script: str) -> str:
-    return hashlib.sha256(script.encode()).hexdigest()
+    return str(make()).replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from backprop.bench.record import MEASURED, Agreement, Description
-from backprop.bench.report import tables, units
+from backprop.bench.report import machines, tables, units
 from backprop.bench.report.answer import Answer, Lead, answer
 from backprop.bench.report.claims import found_note, ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
@@ -16,7 +16,7 @@ from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.ranking import by_scenario
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
-from backprop.bench.report.targets import TARGETS_NOTE, maintainers_targets, target_rows
+from backprop.bench.table import TEXT_COLUMNS
 
 # The report of a run ------------------------------------------------------------------------------------
 
@@ -49,9 +49,7 @@ def render(loaded: LoadedRun, pictures: list[str], can_draw: bool = True) -> str
         sections += ["## Scaling", "value ~ size**exponent.", *table_of(tables.exponent_rows(cells, fitted))]
     sections += ["## Agreement", _agreement_sections(loaded.agreements)]
     sections += ["## Left out", left_out_table(cells)]
-    sections += ["## Machine and method", _machine(loaded.run), *table_of(tables.limits_rows(cells))]
-    if found := maintainers_targets(loaded.frame):
-        sections += ["## Targets", TARGETS_NOTE, *table_of(target_rows(found))]
+    sections += ["## Machine and method", _machine(loaded.run), *table_of(machines.limits_rows(cells))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -99,7 +97,7 @@ def agreement_matrix(matrix: tables.Matrix) -> str:
 
 def left_out_table(cells: Iterable[Any]) -> str:
     """The cells without figures, with their reason and what they would need."""
-    rows = [_texts(figures, list(figures)) for _, figures in tables.left_out(cells)]
+    rows = [_texts(figures, tables.LEFT_OUT) for _, figures in tables.left_out(cells)]
     return markdown_table(rows) if rows else "Nothing: every cell was measured."
 
 
@@ -124,7 +122,7 @@ def _agreement_sections(agreements: list[Agreement]) -> str:
 def _machine(run: Description) -> str:
     return markdown_table(
         {"": name, " ": as_code(value) if name == "command" else as_text(value)}
-        for name, value in tables.machine_rows(run).items()
+        for name, value in machines.machine_rows(run).items()
     )
 
 
@@ -151,7 +149,7 @@ def summary(loaded: LoadedRun) -> str:
     parts += _bold(said.doubt, True)
     if out := _short_left_out(cells):
         parts.append(f"<details><summary>Left out</summary>\n\n{out}\n\n</details>")
-    rows = tables.machine_rows(loaded.run)
+    rows = machines.machine_rows(loaded.run)
     parts.append(f"{as_code(rows['command'])}, {as_text(rows['CPU'])}, {as_text(rows['threads'])}")
     return "\n\n".join(parts) + "\n"
 
@@ -189,7 +187,7 @@ def markdown_table(rows: Iterable[Mapping[str, str]]) -> str:
     """A Markdown table; text to the left, numbers to the right."""
     lines = list(rows)
     headers = list(lines[0])
-    rule = [":--" if header in tables.TEXT_COLUMNS else "--:" for header in headers]
+    rule = [":--" if header in TEXT_COLUMNS else "--:" for header in headers]
     body = [[line[header] for header in headers] for line in lines]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [headers, rule, *body])
 

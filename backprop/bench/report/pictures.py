@@ -18,9 +18,10 @@ import pandas as pd
 
 from backprop.bench.report import charts, units
 from backprop.bench.report.answer import find_lead
-from backprop.bench.report.charts import Spec
+from backprop.bench.report.axes import PLAIN, Spec
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
+from backprop.bench.report.looks import channels
 from backprop.bench.report.ranking import HEADLINE
 from backprop.errors import install_line
 
@@ -96,10 +97,10 @@ def draw_against_size(frame: pd.DataFrame) -> dict[str, bytes]:
             for cell in tuples(line)
         ]
     networks = _networks(cells)
-    look = charts.channels(names, legend("right"))
+    look = channels(names, legend("right"))
     made: dict[str, bytes] = {}
     for name, quantity in _AGAINST_SIZE.items():
-        chart = charts.against_size(quantity, SIZES["parameters"], look, charts.PLAIN)
+        chart = charts.against_size(quantity, SIZES["parameters"], look, PLAIN)
         chart = {**chart, "width": 520, "height": 400, "layer": [*chart["layer"], *_network_names()]}
         made |= drawn(name, chart, cells=rows, networks=networks)
     return made
@@ -169,7 +170,7 @@ def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     for name, own in experiments.items():
         strategies = dict.fromkeys(row["strategy"] for curve in own for row in curve["rows"])
-        look = charts.channels(strategies, legend("bottom", 4))
+        look = channels(strategies, legend("bottom", 4))
         panels = [
             {**charts.error_curve(curve, look), "width": 400, "height": 320, "data": {"name": curve["dtype"]}}
             for curve in own

@@ -6,12 +6,11 @@ A figure has the text that is read and, for the page, the number that it is sort
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backprop.bench.record import MEASURED, Agreement, Description, Machine, one_line
+from backprop.bench.record import MEASURED, Agreement, one_line
 from backprop.bench.report import units
 from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
 
 Row = dict[str, str]
 """A row of plain text, by header."""
-
-TEXT_COLUMNS = {
-    "", " ", "strategy", "status", "reason", "scenario", "quantity", "against", "against short form", "memory by",
-    "unstable", "work", "cell", "dtype", "tool", "host", "cpu", "figure", "setting", "class", "verdict", "there",
-}  # fmt: skip
-"""Headers of columns of text, which are set to the left; all others hold numbers."""
 
 
 @dataclass(frozen=True)
@@ -110,26 +103,21 @@ def _ranked(cell: Any, short: float | None) -> Figures:
         "accuracy": number(cell.test_accuracy, units.percent),
         "status": text(f"{cell.status}, unstable" if cell.unstable else cell.status, one_line(cell.unstable)),
         "reason": text(cell.reason),
+        "predicted time": number(cell.predicted_time_s, units.seconds),
+        "predicted memory": number(cell.predicted_peak_bytes, units.data_size),
+        "forward passes": number(cell.forward_calls, units.count),
     }
 
 
-def left_out(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
-    """Every cell without figures: the reason in words, and what the cell would need."""
-    for cell in cells:
-        if cell.status not in MEASURED:
-            yield (
-                cell,
-                {
-                    "strategy": text(cell.strategy),
-                    "scenario": text(cell.scenario),
-                    "dtype": text(cell.dtype),
-                    "status": text(cell.status),
-                    "reason": text(cell.reason),
-                    "predicted time": number(cell.predicted_time_s, units.seconds),
-                    "predicted memory": number(cell.predicted_peak_bytes, units.data_size),
-                    "forward passes": number(cell.forward_calls, units.count),
-                },
-            )
+LEFT_OUT = (
+    "strategy", "scenario", "dtype", "status", "reason", "predicted time", "predicted memory", "forward passes",
+)  # fmt: skip
+"""What tables of cells without figures have: the reason in words, and what the cell would need."""
+
+
+def left_out(cells: Iterable[Any]) -> list[tuple[Any, Figures]]:
+    """Every cell without figures, with what is known of it."""
+    return [(cell, _ranked(cell, None)) for cell in cells if cell.status not in MEASURED]
 
 
 # How well the cells were measured -----------------------------------------------------------------------
@@ -190,15 +178,6 @@ def floor_rows(cells: Iterable[Any]) -> list[Row]:
     ]
 
 
-def by_first(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    """The rows by the value of their first column, and without it; each value in the order of its first row."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        (_, first), *others = row.items()
-        groups.setdefault(first, []).append(dict(others))
-    return list(groups.items())
-
-
 def exponent_rows(cells: Sequence[Any], found: Iterable[Exponent]) -> list[Row]:
     """One row a strategy and sweep: the exponents of time and memory, each with its interval and its prediction."""
     lines: dict[tuple[str, tuple[int, ...]], Row] = {}
@@ -251,80 +230,4 @@ def matrices(agreements: Iterable[Agreement]) -> list[Matrix]:
             {frozenset((row.first, row.second)): row for row in rows},
         )
         for (scenario, dtype), rows in by_scenario(agreements).items()
-    ]
-
-
-# The machine --------------------------------------------------------------------------------------------
-
-
-def machine_rows(run: Description) -> Row:
-    """How a run was made, by name: command, data, machine, versions and budgets."""
-    machine = run.machine
-    blas = ", ".join(f"{pool.internal_api} {pool.version} ({pool.architecture})" for pool in machine.blas)
-    versions = ", ".join(f"{name} {number}" for name, number in machine.versions.items() if number)
-    pinned = machine.pinned_to
-    pinning = f"pinned to core {', '.join(map(str, pinned))}" if pinned else "not pinned"
-    return {
-        "command": run.command or units.MISSING,
-        "started": run.started or units.MISSING,
-        "data": run.data or units.MISSING,
-        "reference": run.reference or units.MISSING,
-        "CPU": _listed(machine.cpu, machine.cores and f"{machine.cores} cores"),
-        "threads": _listed(machine.threads, pinning),
-        "memory": units.data_size(machine.memory_bytes),
-        "BLAS": blas or "none found",
-        "versions": _listed(machine.python and f"Python {machine.python}", versions),
-        **_libraries(machine),
-        "platform": machine.platform or units.MISSING,
-        "budgets a cell": f"{units.data_size(run.memory_budget_bytes)}, " + units.seconds(run.time_budget_s),
-    }
-
-
-def _listed(*parts: object) -> str:
-    """What is known, with commas between; a dash where nothing is."""
-    return ", ".join(str(part) for part in parts if part) or units.MISSING
-
-
-def _libraries(machine: Machine) -> Row:
-    """The libraries that were measured, with version and threads; the journal has their build, too."""
-    said = []
-    for name, library in machine.libraries.items():
-        pools = {f"{pool.internal_api} {pool.num_threads}" for pool in library.pools}
-        said.append(f"{name} {library.version} (threads: {', '.join(sorted(pools)) or 'unknown'})")
-    return {"measured libraries": "; ".join(said)} if said else {}
-
-
-def limits_rows(cells: Iterable[Any]) -> list[Row]:
-    """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
-    groups: dict[tuple[str, int], list[Any]] = {}
-    for cell in cells:
-        if not units.missing(cell.limit_flops_per_s):
-            groups.setdefault((str(cell.dtype), int(cell.threads)), []).append(cell)
-    return [
-        {
-            "dtype": dtype,
-            "threads": units.count(threads),
-            "GEMM peak": units.flops_rate(median(cell.limit_flops_per_s for cell in own)),
-            "memory bandwidth": f"{units.data_size(median(cell.limit_bytes_per_s for cell in own))}/s",
-        }
-        for (dtype, threads), own in groups.items()
-    ]
-
-
-def median(values: Iterable[Any]) -> float | None:
-    """The median of the numbers that are there; None where none is."""
-    known = [float(value) for value in values if not units.missing(value)]
-    return statistics.median(known) if known else None
-
-
-def host_rows(cells: Iterable[Any]) -> list[Row]:
-    """The hosts of a run on several, with their processor and how many cells each had; nothing of one host."""
-    hosts: dict[str, list[Any]] = {}
-    for cell in cells:
-        if isinstance(cell.host, str):
-            hosts.setdefault(cell.host, []).append(cell)
-    if len(hosts) < 2:
-        return []
-    return [
-        {"host": host, "cpu": str(own[0].cpu), "cells": units.count(len(own))} for host, own in hosts.items()
     ]

@@ -209,7 +209,7 @@ def _print_training(
             f"test accuracy {metrics.accuracy:.2%}"
         )
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
     if outcome.interrupted:
         print(f"Interrupted; continue with --resume {shlex.quote(str(outcome.weights))}.", file=sys.stderr)
 
@@ -237,6 +237,6 @@ def _print_comparison(
         console = make_console()
         tables.print_comparison(console, rows, per_epoch, title)
         for path in written:
-            console.print(f"written: {path}")
+            print(f"written: {path}")
     if interrupted:
         print("Interrupted; what was learnt so far is kept.", file=sys.stderr)

@@ -12,8 +12,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.bench.report import charts
-from backprop.bench.report.charts import Spec
+from backprop.bench.report.axes import PLAIN, SECONDS, Spec, logarithmic
 from backprop.bench.report.data import Json
+from backprop.bench.report.looks import channels
 from backprop.bench.report.pictures import as_svg, beside, legend
 from backprop.bench.training.compare import Learnt
 from backprop.training import Evaluation, Metrics, worst_mistakes
@@ -40,9 +41,9 @@ def draw_comparison(rows: Sequence[Learnt]) -> bytes:
         for point in row.points
         if point.step > 0
     ]
-    look = charts.channels([row.strategy for row in rows], legend("top", len(rows)))
-    seconds = charts.logarithmic("seconds", "time of training", charts.SECONDS, nice=False, padding=12)
-    steps = charts.logarithmic("step", "steps", charts.PLAIN, nice=False, padding=20)
+    look = channels([row.strategy for row in rows], legend("top", len(rows)))
+    seconds = logarithmic("seconds", "time of training", SECONDS, nice=False, padding=12)
+    steps = logarithmic("step", "steps", PLAIN, nice=False, padding=20)
     panels = charts.learning_curve(seconds, look), charts.learning_curve(steps, look, nested=True)
     return as_svg(beside(*({**one, "width": 440} for one in panels)), cells=points).encode()
 

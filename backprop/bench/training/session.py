@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from backprop import Strategy
-from backprop.bench.progress import Pace, Progress
+from backprop.bench.progress import Progress
 from backprop.bench.report import units
 from backprop.data import Dataset
 from backprop.errors import BudgetError, OutputError
@@ -120,7 +120,7 @@ def stop_on_interrupt() -> Iterator[Stopped]:
 @contextmanager
 def training_display(names: Sequence[str]) -> Iterator[Watch]:
     """The progress of trainings by these strategies, one after another, with what each has learnt so far."""
-    with Progress(Pace(len(names)), f"training by {names[0]}") as progress:
+    with Progress(f"training by {names[0]}", len(names)) as progress:
         resumed_at: float | None = None
 
         def watch(trainer: Trainer, loss: float) -> None:
@@ -129,10 +129,10 @@ def training_display(names: Sequence[str]) -> Iterator[Watch]:
             reached = names.index(name) + trainer.progress
             if resumed_at is None:
                 resumed_at = reached
-                progress.pace.expect(len(names) - reached)
+                progress.expect(len(names) - reached)
             accuracy = f"{trainer.history[-1].test_accuracy:.2%}" if trainer.history else "-"
             learnt = f"loss {trainer.mean_loss or loss:.4f}, test accuracy {accuracy}"
             progress.say(f"training by {name}: step {trainer.step:,}, {learnt}")
-            progress.advance(reached - resumed_at - progress.pace.done)
+            progress.advance(reached - resumed_at - progress.done)
 
         yield watch

@@ -10,12 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
-from backprop.bench.console import print_rows
 from backprop.bench.report import units
 from backprop.bench.report.markdown import table_of
 from backprop.bench.report.pictures import NEEDED
 from backprop.bench.report.tables import Row
-from backprop.bench.table import Columns
+from backprop.bench.table import Columns, Table, print_tables
 from backprop.bench.training.compare import Learnt
 from backprop.training import Metrics, Point
 
@@ -121,16 +120,16 @@ def print_metrics(console: Console, metrics: Metrics, title: str) -> None:
         ("Per class", class_rows(metrics)),
         ("Confusion", confusion_rows(metrics)),
     ):
-        print_rows(console, name, rows, Columns(everything="report.md"))
+        print_tables(console, [Table(name, rows)], Columns(everything="report.md"))
 
 
 def print_comparison(console: Console, rows: Sequence[Learnt], batches_per_epoch: int, title: str) -> None:
     """One row a strategy."""
-    print_rows(console, title, compare_rows(rows, batches_per_epoch), _COMPARED)
+    print_tables(console, [Table(title, compare_rows(rows, batches_per_epoch))], _COMPARED)
 
 
 _COMPARED = Columns(
-    first=("strategy", "test accuracy", "time a step", "steps"),
+    first=("strategy", "test accuracy", "time a step", "status", "steps"),
     prose=("status", "reason"),
 )
 

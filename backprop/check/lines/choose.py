@@ -11,17 +11,18 @@ into what a later, wrong line needs:
 from __future__ import annotations
 
 import itertools
+import re
+from dataclasses import replace
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.check.lines.events import Event
-from backprop.check.lines.groups import Group
+from backprop.check.lines.implied import implied
 from backprop.check.lines.naming import is_gradient_of
-from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.truth import DIRECTIONS
-
-Recognised = tuple[Group, Event, float]
-"""A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
+from backprop.check.lines.search import Repair, Search, is_named
+from backprop.check.lines.sites import Site
+from backprop.check.lines.truth import DIRECTIONS, put, rms
 
 
 def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
@@ -31,10 +32,76 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     repairs = [each for each in repairs if each.tensors or not each.is_right]
     ranked = sorted(repairs, key=lambda each: search.order[each.event])
     found: list[Repair] = []
-    for name in sorted(search.wrong, key=list(search.truth.program.structure.names).index):
+    culprits = {name: _culprits(name, ranked, search) for name in search.wrong}
+    for name, own in sorted(culprits.items(), key=lambda each: _first(each[1], search)):
         if not any(name in each.tensors for each in found):
-            found += [each for each in _culprits(name, ranked, search) if each not in found]
+            found += [each for each in own if each not in found]
+    earlier = implied(found, search) if found else None
+    found = [earlier] if earlier else [_where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
+
+
+def _where_it_began(repair: Repair, search: Search) -> Repair:
+    """The repair of the line where the first wrong value came into being, as a function may hand it back.
+
+    Of an array that several statements change in turn, that is the last one that changed wrong entries.
+    """
+    order, values = search.order, search.truth.base.values
+    value, ahead = values[repair.event], repair.ahead
+    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
+    if is_known or repair.target.group is None or not np.any(value):
+        return repair
+    for group in search.backward:
+        events = [event for event in group.events if order[event] < order[repair.event]]
+        same = [each for each in events if np.array_equal(values[each], value)]
+        if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
+            return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
+    if repair.group.site.role == "change" and len(repair.pairs) == 1:
+        repair.at = _last_change(repair, search)
+    return repair
+
+
+def _hands_on(one: Event, other: Event, search: Search) -> bool:
+    """Whether the value of an event is handed on as that of a later one."""
+    new = search.truth.rng.standard_normal(search.truth.base.values[one].shape)
+    outcome = search.truth.program.run(changes={one: put(new)}, wanted=frozenset([other]))
+    return outcome is not None and np.array_equal(outcome.values.get(other, 0), new)
+
+
+_FEW = 150
+"""Entries up to which each is asked for."""
+
+
+def _last_change(repair: Repair, search: Search) -> Site | None:
+    """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
+    truth, root = search.truth, _root(repair.group.site)
+    values = truth.base.values
+    expected = truth.entries(repair.pairs[0][1], _FEW)
+    if expected is None or expected.size != values[repair.event].size:
+        return None
+    after, site = values[repair.event].reshape(-1), repair.group.site
+    off = np.abs(after - expected / repair.factor) > truth.rtol * rms(expected) + truth.noise
+    before = [
+        group
+        for group in search.backward
+        if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
+    ]
+    for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):
+        value = values[group.events[-1]].reshape(-1)
+        if value.size != after.size or np.any((value != after) & off):
+            break
+        after, site = value, group.site
+        if site.role != "change":
+            break
+    return site
+
+
+def _root(site: Site) -> tuple[str, str]:
+    return site.path, re.split(r"[.\[]", site.name)[0]
+
+
+def _first(repairs: list[Repair], search: Search) -> int:
+    return min((search.order[each.event] for each in repairs), default=len(search.order))
 
 
 def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
@@ -46,8 +113,10 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
             alone = _where_it_turns_wrong(repair, ranked, search)
             if alone is not None:
                 break
+    if len(search.wrong) > 1:
+        return [] if alone is None else [alone]
     end = np.inf if alone is None else order[alone.event]
-    pool = [r for r in ranked if name in r.rest and r.factor == 1 and order[r.event] < end]
+    pool = [r for r in ranked if r.factor == 1 and order[r.event] < end]
     together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
     return together or ([alone] if alone is not None else [])
 
@@ -59,7 +128,7 @@ _MOST = 60
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
     error, slack = search.error(name), search.slack((name,))
-    shares = [(r, error - r.rest[name]) for r in pool]
+    shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
         for some in itertools.combinations(shares, size):
@@ -67,7 +136,11 @@ def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
                 continue
             explained = np.all(np.abs(error - sum(share for _, share in some)) <= slack)
             is_apart = len({r.group.site.line for r, _ in some}) == size
-            if explained and is_apart and not any(recognised(r, search, uses=True) for r, _ in some):
+            if (
+                explained
+                and is_apart
+                and not any(search.recognised(r.event, search.forward, r.ahead) for r, _ in some)
+            ):
                 return [r for r, _ in some]
     return []
 
@@ -88,20 +161,6 @@ def _mark_first_wrong(repair: Repair, search: Search) -> None:
             return
 
 
-def recognised(repair: Repair, search: Search, uses: bool = False) -> list[Recognised]:
-    """The forward events of which the first wrong value is the derivative, or a multiple of it.
-
-    uses: whether parts of a derivative count, which come from one of several places where a variable is used.
-    """
-    truth, value, found = search.truth, search.truth.base.values[repair.event], []
-    for group in search.forward:
-        for event in group.events if uses or group.site.role != "use" else ():
-            factor = truth.factor(value, event)
-            if factor is not None:
-                found.append((group, event, factor))
-    return found
-
-
 def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) -> Repair | None:
     """The line that is wrong of those that have this very value; None where all of them are right.
 
@@ -117,14 +176,24 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         and each.tensors >= repair.tensors
         and len(each.pairs) == len(each.group.events)
     ]
-    rights = [order[each.event] for each in ranked if each.is_right and each.tensors >= repair.tensors]
+    rights = [
+        order[each.event]
+        for each in ranked
+        if each.is_right and is_named(each) and each.tensors >= repair.tensors
+    ]
     if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
         return None
-    if _is_multiple(repair, search):
-        return None if repair.factor != 1 and any(each.factor == 1 for each in later) else repair
+    known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
+    is_own = any(k == 1 and is_gradient_of(repair.group.site.stem, g.site.stem) for g, _, k in known)
+    is_explained = is_own and any(each.factor == 1 for each in later)
+    multiple = None if is_explained else _multiple(repair, search)
+    if multiple is not None:
+        is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
+        may_be_later = repair.factor != 1 and is_natural and any(each.factor == 1 for each in later)
+        return None if may_be_later else repair
     if later and not np.any(value):  # a container that is still empty
         return None
-    seen = [group.site.stem for group, _, _ in recognised(repair, search)]
+    seen = [group.site.stem for group, _, _ in known]
     if not seen:
         return repair
     alike = []
@@ -134,7 +203,9 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 alike.append(each)
             elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
                 break
-    for each in alike:
+    for k, each in enumerate(alike):
+        if each.group.site.role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
+            continue  # a function that hands back what it was handed
         name = each.group.site.stem or _name_of_line(each, alike)
         if not any(is_gradient_of(name, other) for other in seen):
             return each
@@ -143,21 +214,26 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     return None if explained >= repair.tensors else alike[-1]
 
 
-def _is_multiple(repair: Repair, search: Search) -> bool:
-    """Whether the first wrong value is a multiple of what it is to be."""
+def _is_natural(factor: float, value: Array) -> bool:
+    """Whether a derivative may be meant to be multiplied by a factor: by 1, or the number of what is summed."""
+    return any(abs(factor - each) < 1e-3 * each for each in (1, value.size, *value.shape))
+
+
+def _multiple(repair: Repair, search: Search) -> float | None:
+    """How many times what it is to be the first wrong value is; None where it is no multiple."""
     truth = search.truth
     back, ahead = repair.pairs[repair.first]
     value = truth.base.values[back]
     if repair.target.group is not None:
-        return truth.factor(value, ahead) is not None
+        return truth.factor(value, ahead)
     name = repair.target.name
     if value.size != len(truth.directions[name][0]) or value.size == 1:
-        return False
+        return None
     slopes = [truth.slope((name,), j) for j in range(DIRECTIONS)]
     if not all(slopes):
-        return False
+        return None
     ratios = [truth.along({name: value}, (name,), j) / slope for j, slope in enumerate(slopes)]
-    return bool(np.ptp(ratios) <= truth.rtol * np.max(np.abs(ratios)))
+    return ratios[0] if np.ptp(ratios) <= truth.rtol * np.max(np.abs(ratios)) else None
 
 
 def _name_of_line(repair: Repair, alike: list[Repair]) -> str:

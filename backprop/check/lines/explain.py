@@ -12,10 +12,10 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.choose import Recognised, recognised
-from backprop.check.lines.result import Line
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.result import Line, listed
+from backprop.check.lines.search import Recognised, Repair, Search
 from backprop.check.lines.sites import Site, stem
+from backprop.check.lines.truth import rms
 from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
@@ -54,9 +54,13 @@ class _Wrong:
 
 def explain(repair: Repair, search: Search) -> Line:
     """The line of a repair."""
-    site, target = repair.group.site, repair.target
+    site, target = repair.site, repair.target
     seen = _wrong(repair, search)
-    others = [] if target.group is None else recognised(repair, search)
+    others = (
+        []
+        if target.group is None or repair.value is not None
+        else search.recognised(repair.event, search.whole, repair.ahead)
+    )
     causes = (
         _shape(seen),
         _zero(seen, search),
@@ -78,7 +82,7 @@ def explain(repair: Repair, search: Search) -> Line:
         call=repair.group.events.index(repair.event) + 1,
         calls=len(repair.group.events),
         tensors=tuple(name for name in search.truth.program.structure.names if name in repair.tensors),
-        should_be="0" if seen.is_zero else f"dL/d({seen.name})",
+        should_be="0" if seen.is_zero else f"dL/d({seen.name})" if seen.name else is_to_be,
         of=seen.of,
         message=f"{variable} is to be {is_to_be}. {finding.evidence}",
         kind=finding.kind,
@@ -89,11 +93,13 @@ def explain(repair: Repair, search: Search) -> Line:
 
 def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
+    if repair.value is not None:
+        return f"a value with which {listed(sorted(repair.tensors))} are right"
     if group is None:
         return f"dL/d({seen.name})"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
-    place = _place(group.site, repair.group.site)
-    if group.site.role == "use":
+    place = _place(group.site, repair.site)
+    if group.site.is_use:
         return f"the part of {times}dL/d({seen.name}) that comes from {place}"
     variable = f", {seen.name}" if group.site.name else ""
     return f"{times}dL/d({seen.name}){variable} of {place}"
@@ -114,16 +120,20 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
     else:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    few = size <= _ENTRIES and truth.program.budget.room(4 * size)
-    directions = np.eye(size) if few else truth.rng.standard_normal((_ALONG, size))
-    values = np.array(
-        [truth.slope_of(target.name, ahead, v, is_tensor=target.group is None) for v in directions]
-    )
-    values = values / repair.factor
+    if repair.value is not None:
+        expected = repair.value
+        tolerance = np.full(expected.size, 100 * truth.rtol * rms(expected))
+        return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), 0)
+    is_tensor = target.group is None
+    entries, directions = truth.entries(target.name if is_tensor else ahead, _ENTRIES), None
+    if entries is None:
+        directions = truth.rng.standard_normal((_ALONG, size))
+        entries = np.array([truth.slope_of(target.name, ahead, v, is_tensor=is_tensor) for v in directions])
+    values = entries / repair.factor
     tolerance = np.full(len(values), truth.rtol * max(float(np.max(np.abs(values))), 1e-300) + truth.noise)
     name = target.name if target.group is None else (stem(target.group.site.name) or target.name)
     of = 0 if target.group is None else target.group.site.line
-    return _Wrong(name, got, shape, Known(values, tolerance, None if few else directions), of)
+    return _Wrong(name, got, shape, Known(values, tolerance, directions), of)
 
 
 def _shape(seen: _Wrong) -> Iterator[Finding]:
@@ -184,7 +194,7 @@ def _other(repair: Repair, search: Search, others: list[Recognised]) -> Iterator
     yield found(
         kind,
         None,
-        f"It equals dL/d({site.stem}), {site.stem} of {_place(site, repair.group.site)}: {said} is missing.",
+        f"It equals dL/d({site.stem}), {site.stem} of {_place(site, repair.site)}: {said} is missing.",
     )
 
 

@@ -6,7 +6,7 @@ print(lines)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from backprop.arrays import Array
 from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.lines.choose import chosen
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Change, Event
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program, instrumented
@@ -153,16 +153,16 @@ def too_few(program: Program) -> str:
 
 def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
     """The wrong lines; `base` is the run without any change."""
-    budget, note = program.budget, ""
-    left = budget.left
+    left = program.budget.left
+    rounds = _Rounds(program, base, sites, rng)
     try:
-        wrong, lines = _rounds(program, base, sites, rng)
-    except OutOfCalls as stopped:
-        note = too_few(program)
-        wrong, lines = stopped.args or ((), [])
-    placed = {name for line in lines for name in line.tensors}
-    unplaced = tuple(name for name in wrong if name not in placed)
-    return Lines(tuple(lines), wrong, unplaced, note, left - budget.left)
+        rounds.run()
+    except OutOfCalls:
+        rounds.is_stopped = True
+    placed = {name for line in rounds.lines for name in line.tensors}
+    unplaced = tuple(name for name in rounds.wrong if name not in placed)
+    note = too_few(program) if rounds.is_stopped else ""
+    return Lines(tuple(rounds.lines), rounds.wrong, unplaced, note, left - program.budget.left)
 
 
 def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
@@ -188,54 +188,125 @@ _EQUAL = 1e-9
 """Of the loss: what rounding may change between equal calls."""
 
 
-def _rounds(
-    program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator
-) -> tuple[tuple[str, ...], list[Line]]:
-    """The wrong tensors and the wrong lines: where there are several, the truth is put into the first, and so on."""
-    lines: dict[Event, Line] = {}
-    wrong: tuple[str, ...] = ()
-    try:
+class _Rounds:
+    """The search in rounds: where there are several mistakes, the truth is put in the place of one after another."""
+
+    def __init__(
+        self, program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator
+    ) -> None:
+        self.truth, self.sites, self.names = Truth(program, base, rng), sites, program.structure.names
+        self.wrong: tuple[str, ...] = ()
+        self.found: dict[int, tuple[Event, Line]] = {}
+        self.order = {event: k for k, event in enumerate(base.values)}
+        self.is_forward: dict[tuple[Event, ...], bool] = {}
+        self.is_stopped = False
+
+    @property
+    def lines(self) -> list[Line]:
+        """The wrong lines, in the order in which they run."""
+        found = sorted(self.found.values(), key=lambda each: self.order.get(each[0], 0))
+        return [line for _, line in found]
+
+    def run(self) -> None:
+        """Look for the lines; raises `OutOfCalls` where no call is left for what was begun."""
+        truth, left, new = self.truth, frozenset[str](), set[int]()
         for turn in range(_MOST_ROUNDS):
-            truth = Truth(program, base, rng)
-            left = frozenset(name for name in program.structure.names if truth.is_wrong(name))
-            wrong = tuple(name for name in program.structure.names if name in left) if turn == 0 else wrong
+            before, left = left, frozenset(name for name in self.names if truth.is_wrong(name))
+            for number in new:
+                event, line = self.found[number]
+                fixed = tuple(name for name in self.names if name in before - left | set(line.tensors))
+                self.found[number] = event, replace(line, tensors=fixed)
+            if turn == 0:
+                self.wrong = tuple(name for name in self.names if name in left)
             if not left:
-                break
-            search = Search(truth, groups_of(base.recorder.unchanged, base.values, sites), left)
+                return
+            groups = groups_of(truth.base.recorder.unchanged, truth.base.values, self.sites)
+            search = Search(truth, groups, left, is_forward=self.is_forward)
             search.split()
             if not search.backward and turn == 0:
                 raise CheckError(_NO_LINE)
-            repairs = chosen(list(search.repairs()), search)
-            if len(repairs) != 1 or left - repairs[0].tensors:  # several mistakes, which hide one another
-                repairs = chosen(list(search.repairs(apart=True)), search)
-            inner = [each for each in repairs if each.target.group is not None]
-            is_last = len(repairs) <= 1 or not inner or not put_right(inner[0], truth)
-            for repair in repairs if is_last else inner[:1]:
-                lines[repair.event] = explain(repair, search)
-            again = None if is_last else program.run(wanted=None)
+            new = self._named(search)
+            again = truth.program.run(wanted=None) if new else None
             if again is None:
-                break
-            base = again
-    except OutOfCalls:
-        raise OutOfCalls(wrong, [lines[event] for event in lines]) from None
-    order = {event: k for k, event in enumerate(base.values)}
-    return wrong, [lines[event] for event in sorted(lines, key=lambda event: order.get(event, 0))]
+                return
+            truth.base = again
+
+    def _named(self, search: Search) -> set[int]:
+        """Name lines; the numbers of their places where there may be more, and the truth is put in their place."""
+        repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
+        if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
+            self.is_stopped = False
+            self._add(repairs, search)
+            return set()
+        for name in self._finished_first(search):  # several mistakes, which hide one another
+            if any(name in line.tensors for _, line in self.found.values()):
+                continue
+            own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
+            repairs = chosen(self._some(own.repairs(apart=True), _KEPT), own)
+            self._add(repairs, own)
+            if self.is_stopped:
+                return set()
+            if repairs and all(put_right(each, self.truth) for each in repairs):
+                return {each.site.number for each in repairs}
+        return set()
+
+    def _add(self, repairs: list[Repair], search: Search) -> None:
+        for repair in repairs:
+            self.found.setdefault(repair.site.number, (repair.event, explain(repair, search)))
+
+    def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
+        """The repairs that are found while more than a share of all calls is left."""
+        found, budget = list[Repair](), self.truth.program.budget
+        kept = min(int(share * budget.limit), budget.left)
+        budget.limit -= kept
+        self.is_stopped = False
+        try:
+            found.extend(repairs)
+        except OutOfCalls:
+            self.is_stopped = True
+        finally:
+            budget.limit += kept
+        return found
+
+    def _finished_first(self, search: Search) -> list[str]:
+        """The wrong tensors in the order in which their gradients got their last values."""
+        values, gradient = search.truth.base.values, search.truth.base.gradient
+
+        def place(name: str) -> int:
+            final = gradient.get(name, np.empty(0)).ravel()
+            equal = (
+                e
+                for group in search.backward
+                for e in group.events
+                if np.array_equal(values[e].ravel(), final)
+            )
+            return min((search.order[event] for event in equal), default=len(values))
+
+        return sorted(search.names(search.wrong), key=place)
 
 
-_MOST_ROUNDS = 4
+_KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
+"""Of all calls: for the choice among the repairs that were found; and to look for several mistakes, one by one."""
+_MOST_ROUNDS = 6
 _MOST_ENTRIES = 400
 """Entries of the truth that are asked for one by one, to go on with it."""
 
 
 def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
-    sizes = [truth.base.values[ahead].size for _, ahead in repair.pairs]
-    if sum(sizes) > _MOST_ENTRIES or not truth.program.budget.room(2 * sum(sizes)):
-        return False
-    for back, ahead in repair.pairs:
-        shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-        entries = [truth.slope_of("", ahead, v, is_tensor=False) for v in np.eye(size)]
-        truth.program.repaired[back] = put(np.reshape(entries, shape) / repair.factor)
+    if repair.value is not None:
+        truth.program.repaired[repair.event] = put(repair.value)
+        return True
+    is_tensor = repair.target.group is None
+    places = [(back, repair.target.name if is_tensor else ahead) for back, ahead in repair.pairs]
+    new = dict[Event, Change]()
+    for back, of in places:
+        entries = truth.entries(of, _MOST_ENTRIES // len(places))
+        if entries is None:
+            return False
+        shape = truth.program.structure.leaf(of).shape if isinstance(of, str) else truth.base.values[of].shape
+        new[back] = put(entries.reshape(shape) / repair.factor)
+    truth.program.repaired |= new
     return True
 
 

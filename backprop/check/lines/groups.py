@@ -37,9 +37,11 @@ def alignments(
     seen: set[tuple[Pair, ...]] = set()
     found: list[tuple[Pair, ...]] = [((back[-1], forward[0]),)] if len(forward) == 1 else []
     if len(back) <= len(forward):
-        lags = range(min(len(forward) - len(back) + 1, _MOST_LAGS))
+        lags = range(_MOST_LAGS)
         found += [_nested(back, forward, order, lag) for lag in lags]
-        found += [tuple(zip(back, forward[lag:], strict=False)) for lag in lags]
+        found += [
+            tuple(zip(back, forward[lag:], strict=False)) for lag in lags[: len(forward) - len(back) + 1]
+        ]
     for pairs in found:
         if pairs and pairs not in seen:
             seen.add(pairs)
@@ -49,7 +51,10 @@ def alignments(
 def _nested(
     back: Sequence[Event], forward: Sequence[Event], order: Mapping[Event, int], lag: int
 ) -> tuple[Pair, ...]:
-    """Pair each backward event with the last forward one that is open; `lag` of each run of these have none."""
+    """Pair each backward event with the last forward one that is open; `lag` of each run of these have none.
+
+    As many of the last backward events may have none: they go with what was before the first turn.
+    """
     is_back = set(back)
     opened: list[Event] = []
     pairs = []
@@ -58,9 +63,10 @@ def _nested(
         if event in is_back:
             if was_forward:
                 del opened[len(opened) - lag :]
-            if not opened:
+            if opened:
+                pairs.append((event, opened.pop()))
+            elif len(pairs) + lag < len(back):
                 return ()
-            pairs.append((event, opened.pop()))
         else:
             opened.append(event)
         was_forward = event not in is_back

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
-_WIDTH, _COLUMN = 98, 42
-"""Columns of the text, and the one at which messages begin."""
+_WIDTH, _COLUMN = 78, 34
+"""Columns of the text, which fits a terminal of 80 indented by two, and the one at which messages begin."""
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,11 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome
-from backprop.check.lines.sites import stem
+from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
+
+Recognised = tuple[Group, Event, float]
+"""A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,11 @@ _DUST = 1e-11
 class Repair:
     """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
 
-    factor: s, by which the code multiplies the value later. rest: by tensor, how far its slopes are still off then,
-    for all tensors of which A = s Jᵀ. first: the place in `pairs` of the first wrong execution.
+    factor: s, by which the code multiplies the value later. rest: how far the slopes are still off then. first: the
+    place in `pairs` of the first wrong execution.
     is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
+    at: the statement that has changed the value wrongly, where it is not that of the group.
+    value: what is to be in the place of the group's, where that is the derivative by no forward value.
     """
 
     group: Group
@@ -85,14 +90,26 @@ class Repair:
     pairs: tuple[Pair, ...]
     tensors: frozenset[str]
     factor: float
-    rest: dict[str, Array]
+    rest: Array
     first: int = 0
     is_right: bool = False
+    at: Site | None = None
+    value: Array | None = None
+
+    @property
+    def site(self) -> Site:
+        """The place of the mistake."""
+        return self.at or self.group.site
 
     @property
     def event(self) -> Event:
         """The first execution whose value is wrong."""
         return self.pairs[self.first][0]
+
+    @property
+    def ahead(self) -> Event:
+        """The event of the forward pass whose derivative that value is to be."""
+        return self.pairs[self.first][1]
 
 
 @dataclass
@@ -106,6 +123,7 @@ class Search:
     order: dict[Event, int] = field(default_factory=dict)
     backward: list[Group] = field(default_factory=list)
     forward: list[Group] = field(default_factory=list)
+    parameters: list[Group] = field(default_factory=list)
     _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
         default_factory=dict
     )
@@ -122,18 +140,27 @@ class Search:
     def split(self) -> None:
         """Tell the groups that move the loss from those that do not."""
         for group in self.groups:
-            if group.site.role == "use":
+            if group.site.role == "parameter":
+                self.parameters.append(group)
+            elif group.site.role == "use":
                 self.forward.append(group)
             elif not self._moves_loss(group.events):
-                self.backward.append(group)
+                if not (group.site.is_kept and self._is_of_forward(group)):
+                    self.backward.append(group)
             else:
                 back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
                 for found, is_back in ((self.backward, True), (self.forward, False)):
                     events = tuple(event for event in group.events if (event in back) is is_back)
                     if events:
                         found.append(Group(group.site, events))
-        self.forward.sort(key=lambda group: group.site.role == "use")
+        self.forward.sort(key=lambda group: group.site.is_use)
         self.truth.watched = frozenset(event for group in self.forward for event in group.events)
+
+    def _is_of_forward(self, group: Group) -> bool:
+        """Whether a value is one of the forward pass."""
+        values = self.truth.base.values
+        others = (event for each in self.forward for event in each.events)
+        return any(np.array_equal(values[group.events[-1]], values[event]) for event in others)
 
     def _by_caller(self, group: Group) -> list[tuple[Event, ...]]:
         """The executions of a helper function, apart by the lines from which it was called."""
@@ -149,13 +176,34 @@ class Search:
             self.is_forward[events] = outcome is None or abs(outcome.loss - loss) > 1e-12 * abs(loss)
         return self.is_forward[events]
 
+    def recognised(self, event: Event, groups: list[Group], ahead: Event) -> list[Recognised]:
+        """The forward events of some groups of which a value is the derivative, or a multiple of it.
+
+        ahead: the event whose derivative it is to be; of what a loop repeats, only the same turn is looked at. A
+        tensor of the point is no event, and belongs to no turn.
+        """
+        value, found, order = self.truth.base.values[event], [], self.order
+        turn = range(order.get(ahead, len(order)), order.get((ahead[0], ahead[1] + 1), len(order)))
+        for group in groups:
+            for event in group.events:
+                is_near = len(group.events) == 1 or order[event] in turn
+                factor = self.truth.factor(value, event) if is_near else None
+                if factor is not None:
+                    found.append((group, event, factor))
+        return found
+
+    def names(self, some: frozenset[str]) -> list[str]:
+        """Some tensors, in the order of the point."""
+        return [name for name in self.truth.program.structure.names if name in some]
+
     # What the gradient becomes -------------------------------------------------------------------------------
 
     def shapes(self, events: tuple[Event, ...]) -> tuple[tuple[int, ...], ...]:
         """The shapes that the events have."""
         return tuple(self.truth.base.values[event].shape for event in events)
 
-    def _replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+    def replaced(self, events: tuple[Event, ...], new: list[Array]) -> Outcome | None:
+        """The run with new values in the place of some events."""
         changes = {event: put(array) for event, array in zip(events, new, strict=True)}
         return self.truth.program.run(changes=changes)
 
@@ -167,7 +215,7 @@ class Search:
             sizes = [rms(self.truth.base.values[event]) for event in events]
             normal = self.truth.rng.standard_normal
             new = [size * np.asarray(normal(shape)) for size, shape in zip(sizes, shapes, strict=True)]
-            self._runs[events, shapes] = new, self._replaced(events, new)
+            self._runs[events, shapes] = new, self.replaced(events, new)
         return self._runs[events, shapes]
 
     def response(self, events: tuple[Event, ...], shapes: tuple[tuple[int, ...], ...]) -> Response | None:
@@ -178,7 +226,7 @@ class Search:
             self._responses[key] = None
             keeps = ahead is not None and self.truth.base.gradient.keys() <= ahead.gradient.keys()
             if ahead and keeps and any(self._differs(ahead, name) for name in self.wrong):
-                zero = self._replaced(events, [np.zeros(shape) for shape in shapes])
+                zero = self.replaced(events, [np.zeros(shape) for shape in shapes])
                 if zero:
                     random = dict(zip(events, new, strict=True))
                     self._responses[key] = Response(random, zero.gradient, ahead.gradient)
@@ -188,12 +236,17 @@ class Search:
         old, new = self.truth.base.gradient.get(name), outcome.gradient.get(name)
         return new is not None and (old is None or not np.array_equal(old, new))
 
+    @property
+    def whole(self) -> list[Group]:
+        """The groups of the forward pass whose derivatives are no parts, from one place where a variable is used."""
+        return [group for group in self.forward if not group.site.is_use]
+
     # Repairs -------------------------------------------------------------------------------------------------
 
     def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
         """Every group whose truth makes all wrong tensors right that depend on it, and no right one wrong.
 
-        apart: also those that make only some right, or none without another one; this takes more calls.
+        apart: of one wrong tensor, also those that make it right only together with another one.
         """
         for group in self.backward:
             found = []
@@ -229,19 +282,18 @@ class Search:
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
-    def _may_fit(self, target: Target, pairs: tuple[Pair, ...]) -> bool:
-        """Whether A = s Jᵀ holds for one execution alone, whose tangents cost nothing more.
+    def _fits(self, target: Target, pairs: tuple[Pair, ...]) -> tuple[bool, float | None]:
+        """Whether A = s Jᵀ holds for one execution, whose tangents cost nothing more; and s, where it is known.
 
         It is the last one that has any effect: what follows it does not lead through the same line again.
         """
-        if target.group is None or len(pairs) == 1:
-            return True
-        for back, ahead in reversed(pairs):
+        for back, ahead in reversed(pairs if target.group is not None and len(pairs) > 1 else ()):
             response = self.response((back,), (self._shape(target, ahead),))
-            if response is not None:
-                moved = [name for name in self.wrong if response.moves(name)]
-                return any(self._factor((name,), target, ((back, ahead),), response) for name in moved)
-        return False
+            moved = tuple(name for name in self.wrong if response and response.moves(name))
+            if response and moved:
+                factor = self._factor(moved, target, ((back, ahead),), response)
+                return factor is not None, factor
+        return True, None
 
     def _shape(self, target: Target, forward: Event) -> tuple[int, ...]:
         if target.group is None:
@@ -250,7 +302,8 @@ class Search:
 
     def _repair(self, group: Group, target: Target, pairs: tuple[Pair, ...], apart: bool) -> Repair | None:
         """What the truth of the target in the place of the group repairs; None where it breaks a right tensor."""
-        if not self._may_fit(target, pairs):
+        fits, known = self._fits(target, pairs)
+        if not fits:
             return None
         events = tuple(back for back, _ in pairs)
         shapes = tuple(self._shape(target, ahead) for _, ahead in pairs)
@@ -260,22 +313,17 @@ class Search:
         moved = [name for name in self.truth.program.structure.names if response.moves(name)]
         wrong = tuple(name for name in moved if name in self.wrong)
         right = tuple(name for name in moved if name not in self.wrong | self.others)
-        factor = self._factor(wrong, target, pairs, response) if wrong else None
-        rest: dict[str, Array] = {}
-        if factor and self.is_zero(wrong, self._rest(wrong, target, pairs, response)):
-            rest = dict.fromkeys(wrong, np.zeros(DIRECTIONS))
-        elif apart:
-            factor, rest = self._one_by_one(wrong, target, pairs, response)
-        if not rest or factor is None:
+        factor = self._factor(wrong, target, pairs, response, known) if wrong else None
+        if not factor or (right and self._factor(right, target, pairs, response, factor) is None):
             return None
-        tensors = frozenset(name for name in rest if self.is_zero((name,), rest[name]))
-        tensors |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
-        if right:
-            if self._factor(right, target, pairs, response, factor) is None:
-                return None
-            if not self.is_zero(right, self._rest(right, target, pairs, response)):
-                tensors = frozenset()
-        return Repair(group, target, pairs, tensors, factor, rest)
+        rest = self._rest(wrong, target, pairs, response)
+        repaired = frozenset(wrong if self.is_zero(wrong, rest) else ())
+        if not (repaired or apart):
+            return None
+        repaired |= {name for name in self.wrong.difference(moved) if self._is_freed(name, response)}
+        if right and not self.is_zero(right, self._rest(right, target, pairs, response)):
+            repaired = frozenset()
+        return Repair(group, target, pairs, repaired, factor, rest)
 
     def _is_freed(self, name: str, response: Response) -> bool:
         """Whether a tensor is right as soon as a group is replaced, by whatever: the two shared their memory."""
@@ -287,24 +335,6 @@ class Search:
             for j in range(DIRECTIONS)
         ]
         return self.is_zero((name,), np.array(errors))
-
-    def _one_by_one(
-        self, names: Names, target: Target, pairs: tuple[Pair, ...], response: Response
-    ) -> tuple[float | None, dict[str, Array]]:
-        """The factor, and by tensor what is left of its error, for the tensors of which A = s Jᵀ holds.
-
-        A later mistake may look like a factor: s = 1 is tried on all of them first.
-        """
-        factor: float | None = 1.0
-        fitting = [name for name in names if self._factor((name,), target, pairs, response, 1.0)]
-        if not fitting:
-            factor = None
-            for name in names:
-                found = self._factor((name,), target, pairs, response, factor)
-                if found is not None:
-                    factor = found
-                    fitting.append(name)
-        return factor, {name: self._rest((name,), target, pairs, response) for name in fitting}
 
     def error(self, name: str) -> Array:
         """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
@@ -344,6 +374,8 @@ class Search:
                 float(np.vdot(response.random[b], m)) for (b, _), m in zip(pairs, moved, strict=True)
             )
             sides.append((truth.along(change, names, j), wanted))
+            if factor is not None and abs(sides[j][0] - factor * wanted) > slack:
+                return None
         candidates = [1.0 if factor is None else factor]
         if factor is None and sides[0][1] and sum(each.size for each in change.values()) > 1:
             candidates.append(sides[0][0] / sides[0][1])
@@ -373,9 +405,13 @@ class Search:
         return np.array(found)
 
 
+def is_named(repair: Repair) -> bool:
+    """Whether a value has the name of the derivative that it is to be."""
+    name = repair.target.name
+    return is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
+
+
 def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
     """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
-    name = repair.target.name
-    is_named = is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
-    is_value = repair.target.group is None or repair.target.group.site.role != "use"
-    return len(repair.tensors), repair.factor == 1, is_named, is_value
+    is_value = repair.target.group is None or not repair.target.group.site.is_use
+    return len(repair.tensors), repair.factor == 1, is_named(repair), is_value

@@ -10,6 +10,7 @@ The probes are functions of backprop.check.lines.events. They hand on what they 
 from __future__ import annotations
 
 import ast
+import builtins
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from typing import Any, Literal
 
 AT, AFTER, INSIDE = "__backprop_at__", "__backprop_after__", "__backprop_inside__"
 
-Role = Literal["value", "use", "change"]
-"""value: the result of an operation, or what is assigned. use: one place at which a variable is read.
+Role = Literal["value", "use", "passed", "returned", "change", "parameter"]
+"""value: the result of an operation, or what is assigned. use: one place at which a variable is read; passed,
+returned: a use whose value is handed to a function, or back, as it is. parameter: what a function was handed.
 
 change: the array as it is after a statement that changes it in place.
 """
@@ -38,6 +40,16 @@ class Site:
     role: Role
     name: str
     text: str
+
+    @property
+    def is_use(self) -> bool:
+        """Whether a variable is read there."""
+        return self.role in ("use", "passed", "returned")
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the value of a variable is kept in a dict or an object, as in a cache."""
+        return ("['" in self.name or "." in self.name) and self.text.replace(".", "").isidentifier()
 
     @property
     def stem(self) -> str:
@@ -81,7 +93,7 @@ class _Probes(ast.NodeTransformer):
     """Puts a probe around every operation, call, reading and assignment."""
 
     def __init__(self, path: str, sites: dict[int, Site], modules: set[str]) -> None:
-        self.path, self.sites, self.modules = path, sites, modules
+        self.path, self.sites, self.modules, self.parameters = path, sites, modules, set[str]()
 
     # Expressions -----------------------------------------------------------------------------------------
 
@@ -105,14 +117,25 @@ class _Probes(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         return self._operation(node)
 
-    def _inner(self, node: ast.expr) -> ast.expr:
-        """The node with probes inside it, and none of its own."""
-        if isinstance(node, ast.Call):
+    def _inner(self, node: ast.expr, name: str = "_") -> ast.expr:
+        """The node with probes inside it, and none of its own; the entries of a dict are named after it."""
+        if isinstance(node, ast.Dict):
+            for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
+                is_named = isinstance(key, ast.Constant) and isinstance(key.value, str)
+                entry = f"{name}[{key.value!r}]" if is_named else ""  # type: ignore[union-attr]
+                node.values[k] = self._assigned(value, entry) if entry else self.visit(value)
+        elif isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute):
                 node.func.value = self.visit(node.func.value)
-            node.args = [self.visit(each) for each in node.args]
-            for keyword in node.keywords:
-                keyword.value = self.visit(keyword.value)
+            is_known = isinstance(node.func, ast.Name) and hasattr(builtins, node.func.id)
+            visit = self.visit if is_known or self._is_plain(node.func) else self._passed
+            node.args = [visit(each) for each in node.args]
+            is_dict = isinstance(node.func, ast.Name) and node.func.id == "dict"
+            for each in node.keywords:
+                is_named = is_dict and each.arg
+                each.value = (
+                    self._assigned(each.value, f"{name}[{each.arg!r}]") if is_named else visit(each.value)
+                )
         elif isinstance(node, ast.Attribute | ast.Subscript):  # an index holds no derivative
             node.value = self.visit(node.value)
         elif not isinstance(node, ast.Name):
@@ -122,7 +145,8 @@ class _Probes(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if not isinstance(node.ctx, ast.Load) or node.id in self.modules:
             return node
-        return self._probe(node, "use")
+        is_returned = hasattr(node, "_role") and node.id in self.parameters
+        return self._probe(node, "returned" if is_returned else "use")
 
     def _read(self, node: ast.Attribute | ast.Subscript) -> ast.expr:
         if not isinstance(node.ctx, ast.Load) or self._is_plain(node):
@@ -131,6 +155,22 @@ class _Probes(ast.NodeTransformer):
         return self._probe(self._inner(node), "use", text=text)
 
     visit_Attribute = visit_Subscript = _read
+
+    def _passed(self, node: ast.expr) -> ast.expr:
+        """A value that is handed on: where it is that of a variable, it may be the wrong one of several."""
+        if not self._is_place(node) or getattr(node, "_is_changed", False):
+            changed: ast.expr = self.visit(node)
+            return changed
+        text = ast.unparse(node)
+        return self._probe(self._inner(node), "passed", text=text)
+
+    def visit_Return(self, node: ast.Return) -> ast.stmt:
+        """What a function hands back as it was handed it is a place of its own; other variables have been seen."""
+        values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+        for each in values:
+            each._role = "returned"  # type: ignore[union-attr]
+        self.generic_visit(node)
+        return node
 
     def _is_plain(self, node: ast.expr) -> bool:
         """Whether it reads a module, such as `np.linalg`, or a shape."""
@@ -141,11 +181,7 @@ class _Probes(ast.NodeTransformer):
         return isinstance(node, ast.Name) and node.id in self.modules
 
     def visit_Dict(self, node: ast.Dict) -> ast.expr:
-        for k, (key, value) in enumerate(zip(node.keys, node.values, strict=True)):
-            is_named = isinstance(key, ast.Constant) and isinstance(key.value, str)
-            name = f"_[{key.value!r}]" if is_named else ""  # type: ignore[union-attr]
-            node.values[k] = self._assigned(value, name) if name else self.visit(value)
-        return node
+        return self._inner(node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
         return node
@@ -154,7 +190,7 @@ class _Probes(ast.NodeTransformer):
 
     def _assigned(self, value: ast.expr, name: str) -> ast.expr:
         text = ast.unparse(value)
-        return self._probe(self._inner(value), "value", name, text)
+        return self._probe(self._inner(value, name), "value", name, text)
 
     def visit_Assign(self, node: ast.Assign) -> list[ast.stmt]:
         first = node.targets[0]
@@ -180,7 +216,8 @@ class _Probes(ast.NodeTransformer):
     def _again(self, node: ast.stmt, target: ast.Name | ast.Attribute, probe: str, role: Role) -> ast.stmt:
         """`target = probe(target)`."""
         name = ast.unparse(target)
-        value = self._call(probe, node, role, name, ast.unparse(node), ast.parse(name, mode="eval").body)
+        text = name if role == "parameter" else ast.unparse(node)
+        value = self._call(probe, node, role, name, text, ast.parse(name, mode="eval").body)
         return ast.copy_location(ast.Assign([target], value), node)
 
     def _changed(self, node: ast.stmt, target: ast.expr) -> ast.stmt:
@@ -238,11 +275,16 @@ class _Probes(ast.NodeTransformer):
 
     # What is left as it is -------------------------------------------------------------------------------
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        return self._body(node)
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.stmt:
+        own = [each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+        before, self.parameters = self.parameters, set(own)
+        self._body(node)
+        self.parameters = before
+        names = [ast.copy_location(ast.Name(each, ast.Store()), node) for each in own]
+        node.body[:0] = [self._again(node, each, AT, "parameter") for each in names]
+        return node
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        return self._body(node)
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
         return self._body(node)

@@ -150,6 +150,11 @@ def trace(
     return Trace(tuple(steps), lines)
 
 
+def steps_of(program: Program, base: Outcome, sites: Mapping[int, Site], lines: Lines) -> tuple[Step, ...]:
+    """The steps of a program whose wrong lines are known; raises `OutOfCalls` where no call is left."""
+    return tuple(_Tracer(program, base, sites, np.random.default_rng(0), lines).steps())
+
+
 class _Tracer:
     """Recognises the values of the backward pass."""
 
@@ -194,8 +199,7 @@ class _Tracer:
         return list(itertools.dropwhile(lambda step: step.mark == "none", rows.values()))
 
     def _is_shown(self, site: Site) -> bool:
-        is_alias = site.name.startswith("_[") and site.text.isidentifier()  # in the dict that is returned
-        return (site.path, site.line) in self.wrong or bool(site.name and not is_alias)
+        return (site.path, site.line) in self.wrong or bool(site.name and not site.is_kept)
 
     def _step(self, group: Group, known: _Known | None, last: Group | None) -> Step:
         mark, said = self._mark(group, known, last)
@@ -238,7 +242,7 @@ class _Tracer:
         """Of several derivatives that are equal, the one of the value's name, of a variable, and the latest."""
         is_named = is_gradient_of(group.site.stem, stem(known.name) or known.name)
         site = None if known.group is None else known.group.site
-        is_value, is_variable = site is None or site.role != "use", site is None or bool(site.name)
+        is_value, is_variable = site is None or not site.is_use, site is None or bool(site.name)
         return known.factor == 1, is_named, is_value, is_variable, self.order.get(known.event, -1)
 
     def _tensors(self, event: Event) -> Iterator[_Known]:
@@ -292,13 +296,7 @@ class _Known:
         if self.group is None:
             return f"{times}dL/d({self.name})"
         site = self.group.site
-        part = (
-            ", the part that comes from"
-            if site.role == "use"
-            else f", {site.stem} of"
-            if site.name
-            else " of"
-        )
+        part = ", the part that comes from" if site.is_use else f", {site.stem} of" if site.name else " of"
         return f"{times}dL/d({self.name}){part} line {site.line}"
 
 

@@ -62,6 +62,7 @@ class Truth:
     _tangents: dict[tuple[tuple[Event, ...], Names, int], list[Array] | None] = field(default_factory=dict)
     _through: dict[tuple[tuple[Event, ...], Names, int], float] = field(default_factory=dict)
     _along: dict[tuple[Event, int], tuple[Array, float]] = field(default_factory=dict)
+    _entries: dict[Event | str, Array] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = _STEP * float(np.cbrt(self.base.eps))
@@ -201,6 +202,17 @@ class Truth:
         if abs(first - 1) <= slack and abs(last - 1) <= slack:
             return 1.0
         return first if value.size > 1 and abs(first - last) <= slack and first != 0 else None
+
+    def entries(self, of: Event | str, most: int) -> Array | None:
+        """The derivative by an event or a tensor (size,), entry by entry; None where it has more than `most`."""
+        is_tensor = isinstance(of, str)
+        places = self.program.structure.places
+        size = len(places[of]) if isinstance(of, str) else self.base.values[of].size
+        if of not in self._entries and size <= most and self.program.budget.room(3 * size):
+            name, event = (of, (-1, 0)) if isinstance(of, str) else ("", of)
+            slopes = [self.slope_of(name, event, v, is_tensor=is_tensor) for v in np.eye(size)]
+            self._entries[of] = np.array(slopes)
+        return self._entries.get(of)
 
     def slope_of(self, name: str, event: Event, direction: Array, *, is_tensor: bool) -> float:
         """The slope of the loss along one direction (size,) of a tensor, or of an event."""

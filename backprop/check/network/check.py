@@ -8,6 +8,7 @@ between it and a right gradient; how much that may be follows from the network, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,7 @@ from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import check_rtol, observe
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.errors import CheckError
+from backprop.errors import CheckError, OptionError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
@@ -67,11 +68,13 @@ def check_network_gradient(
     max_calls: how often a function that is wrong may be called to find the line; 0 for not at all.
     source: whose code it is, where `function` only calls it; the code behind a `Reading` is not searched.
 
-    Raises `OptionError` for an `rtol` that is no number between 0 and 1, `CheckError` where what is returned is no
-    gradient, where two layouts fit, or where a layer contradicts itself, the errors of `Network.batch` and
-    `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
+    Raises `OptionError` for an `rtol` that is no number between 0 and 1 or a `weight_decay` below 0, `CheckError`
+    where what is returned is no gradient, where two layouts fit, or where a layer contradicts itself, the errors of
+    `Network.batch` and `Network.check_parameters` for arguments that do not fit, and whatever `function` raises.
     """
     check_rtol(rtol)
+    if not 0 <= weight_decay < math.inf:
+        raise OptionError(f"The weight decay is {weight_decay}; expected a finite number of at least 0.")
     network.check_parameters(params)
     batch = network.batch(batch.inputs, batch.labels, params.dtype)
     reading = (

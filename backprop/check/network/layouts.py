@@ -181,7 +181,7 @@ def roles(network: Network) -> dict[str, str]:
 def layouts(network: Network) -> Iterator[list[Layout]]:
     """The layouts that are tried, container by container, and orientation by orientation, the likelier first.
 
-    Class numbers (n,) come after one-hot labels: p - y of (c, n) and (n,) is broadcast, where it should not be, but
+    Class numbers (n,) come after one-hot labels: p - t of (c, n) and (n,) is broadcast, where it should not be, but
     code that takes a label as an index raises for one-hot labels, which are floating-point numbers.
     """
     kinds = set(roles(network).values())

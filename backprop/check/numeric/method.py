@@ -33,7 +33,7 @@ from backprop.verify.agreement import norm
 #
 # A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
 # roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
-# numbers, such as p - y, are off by more: by the rounding of those.
+# numbers, such as p - t, are off by more: by the rounding of those.
 
 _ROUNDINGS, _SAMPLES = 4.0, 2
 """Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""

@@ -1,6 +1,7 @@
 """The process of a script: it runs the script, examines it, and answers once.
 
-{"target": …, "path": …, "loss": …, "seconds": …}  ->  {"check": …}, or {"error": …} with a traceback in "lines"
+{"target": …, "path": …, "loss": …, "seconds": …, "trace": …}
+->  {"check": …}, or {"error": …} with a traceback in "lines"
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def main() -> None:
         sys.argv = [path.name]
         module = sys.modules["__main__"] = ModuleType("__main__")
         vars(module).update(__file__=str(path), display=print)
-        check = examine(cells, question["target"], question["loss"], question["seconds"], heard)
+        check = examine(
+            cells, question["target"], question["loss"], question["seconds"], heard, question["trace"]
+        )
         answer: dict[str, Any] = {"check": check.to_dict()}
     except UserError as error:
         answer = {"error": str(error), "lines": error.lines}

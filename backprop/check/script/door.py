@@ -23,6 +23,7 @@ def check_script(
     path: str | os.PathLike[str],
     loss: str = "loss",
     *,
+    trace: bool = False,
     timeout_s: float = 60.0,
     memory_bytes: float | None = None,
 ) -> ScriptCheck:
@@ -31,7 +32,9 @@ def check_script(
     path: of a file.py or notebook.ipynb, whose top level computes the loss and, for any of its variables x, dL/dx,
     called dx, d_x, grad_x, x_grad or the like. Each is compared with the truth, that of an intermediate, too: the
     script runs again with x moved. Arrays of NumPy and tensors of PyTorch are taken.
-    loss: the name of the variable that holds the loss, one number.
+    Entries of dicts are variables, too: `grads["W1"]` is the gradient by `params["W1"]`, or by W1.
+    loss: the name of the variable that holds the loss, one number. trace: whether the value of each line of the
+    backward pass is told, in `steps`.
     timeout_s: the longest that all runs may take together. memory_bytes: the most memory that the script may take.
 
     The script runs in a process of its own, in a copy of its folder without hidden files and environments. The global
@@ -49,7 +52,7 @@ def check_script(
         raise BudgetError(f"timeout_s is {timeout_s}; expected a positive number of seconds.")
     if not is_file(target):
         raise CheckError(f"There is no file {shown(target)}; expected script.py or notebook.ipynb.")
-    question = {"target": target, "loss": loss, "seconds": timeout_s}
+    question = {"target": target, "loss": loss, "seconds": timeout_s, "trace": trace}
     variables = {"MPLBACKEND": "Agg", "DISPLAY": ""}  # nobody looks at the windows
     with tempfile.TemporaryDirectory() as folder:
         own = Path(target).resolve()
@@ -104,7 +107,9 @@ def _copied(folder: Path, into: Path) -> tuple[Path, str]:
                 elif each.is_file():
                     is_whole = False
     except OSError as error:
-        raise CheckError(f"The folder {shown(str(folder))} cannot be copied: {error}.") from error
+        raise CheckError(
+            f"The folder {shown(str(folder))} cannot be copied: {error}; expected files that can be read."
+        ) from error
     if is_whole and not folders:
         return copy, ""
     return copy, (

@@ -20,13 +20,16 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
-from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.lines.program import Program
+from backprop.check.lines.result import Lines
+from backprop.check.lines.trace import Step, steps_of
+from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.script.lines import WrongLines, wrong_lines
-from backprop.check.script.program import Code, Script, seed_random
+from backprop.check.script.program import Code, Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable
 from backprop.check.script.source import Cell, changed, run_cell, slices
 from backprop.check.script.variables import choose_values, gradients_by_name
@@ -42,11 +45,17 @@ _SHARE = 0.4
 
 
 def examine(
-    cells: Sequence[Cell], target: str, loss: str, seconds: float, heard: Callable[[], None]
+    cells: Sequence[Cell],
+    target: str,
+    loss: str,
+    seconds: float,
+    heard: Callable[[], None],
+    wants_trace: bool = False,
 ) -> ScriptCheck:
     """The check of a script that is run in this process, as its main module, in the working directory.
 
     seconds: how long it may take. heard: called once the script has run as it stands, and printed what it prints.
+    wants_trace: whether it is told of each line what its value is.
     Raises `UserError` where the script fails, `CheckError` where there is nothing to compare.
     """
     start, names = time.monotonic(), vars(sys.modules["__main__"])
@@ -58,7 +67,7 @@ def examine(
     for cell in cells:
         run_cell(cell, names, "The script")
     heard()
-    first, code = dict(names), Code.of(cells)
+    first, code = flat(names), Code.of(cells)
     assigned = {name for each in code.statements for name in changed(each)}
     value = _loss(first, loss, assigned)
     gradients = gradients_by_name(assigned, first)
@@ -96,7 +105,20 @@ def examine(
         tuple(chosen.missing),
         (*notes, *(() if found.wrong else check.notes)),
         script.runs,
+        steps=_traced(script, found, calls) if wants_trace else (),
     )
+
+
+def _traced(script: Script, found: WrongLines, calls: int) -> tuple[Step, ...]:
+    """What the value of each line is, in at most so many calls; none where these do not suffice."""
+    structure, x = structure_of(script.base, what="script")
+    program = Program(script, structure, x, (), Budget(calls))
+    with contextlib.suppress(OutOfCalls), np.errstate(all="ignore"):
+        program.widen()
+        base = program.run(wanted=None)
+        if base is not None:
+            return steps_of(program, base, script.code.sites, Lines(tuple(found.lines), found.wrong))
+    return ()
 
 
 def _some(names: Iterable[str]) -> str:
@@ -136,7 +158,7 @@ def _repeatable(
 ) -> Script:
     """The fewest statements that give the same loss and gradients; raises where not even all of them do."""
     error: CheckError | UserError | None = None
-    for kept in slices(code.statements, {loss, *gradients.values()}):
+    for kept in slices(code.statements, {loss, *(each.partition("[")[0] for each in gradients.values())}):
         try:
             script = Script(code, kept, names, loss, gradients)
             script.start(blank)
@@ -201,6 +223,7 @@ def _variables(script: Script, check: GradientCheck, found: WrongLines) -> list[
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
     last = {names[site.number]: site for site in sites.values() if site.number in names}
+    last |= {each: last[each.partition("[")[0]] for each in script.gradients.values() if each not in last}
     rows = []
     for one in sorted(check.tensors, key=lambda each: last[script.gradients[each.name]].number):
         site, because, kind = last[script.gradients[one.name]], None, ""

@@ -136,7 +136,7 @@ _STOPPED = "There may be more wrong lines after the last one that is named: corr
 def _name_line(repair: Repair, script: Script) -> None:
     """Let a repair that is to be the gradient by a variable say by which value of it."""
     name = repair.target.name
-    if repair.target.group is None:
+    if repair.target.group is None and repair.value is None:
         event = script.events[name]
         repair.target = Target(name, Group(script.code.sites[event[0]], (event,)))
         repair.pairs = ((repair.event, event),)
@@ -152,7 +152,8 @@ def _wrong(truth: Truth, script: Script) -> tuple[str, ...]:
     order = {event: k for k, event in enumerate(base.values)}
 
     def place(name: str) -> tuple[bool, int]:
-        event = last[script.gradients[name]]
+        gradient = script.gradients[name]
+        event = last.get(gradient) or last.get(gradient.partition("[")[0]) or next(reversed(base.values))
         own, final = base.values[event], base.gradient.get(name)
         return final is not None and own.size == final.size and bool(
             np.any(own.ravel() != final.ravel())

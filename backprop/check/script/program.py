@@ -29,7 +29,7 @@ from backprop.check.lines.sites import AFTER, AT, INSIDE, Site, instrument
 from backprop.check.script.source import Cell
 
 _SHIFT = "__backprop_shift__"
-_VARIABLE = re.compile(r"([^\W\d]\w*)(\[.*)?", re.DOTALL)
+_VARIABLE = re.compile(r"([^\W\d]\w*)(\['[^']*'\])?(\[.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,10 @@ class Code:
         for node in ast.walk(instrumented):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
                 continue
-            if node.func.id in _PROBES and ast.literal_eval(node.args[0]) in variables:
-                node.args[1] = ast.Call(ast.Name(_SHIFT, ast.Load()), node.args[:2], [])
+            number = ast.literal_eval(node.args[0]) if node.func.id in _PROBES else None
+            if number in variables:
+                k = 2 if node.func.id == INSIDE and "[" in variables[number] else 1  # of an entry of a dict
+                node.args[k] = ast.Call(ast.Name(_SHIFT, ast.Load()), [node.args[0], node.args[k]], [])
         for number, site in sites.items():
             k = bisect_right(starts, site.line) - 1
             sites[number] = replace(site, path=cells[k].name, line=site.line - starts[k] + 1)
@@ -72,9 +74,20 @@ _PROBES = (AT, AFTER, INSIDE)
 
 
 def _variable(site: Site) -> str:
-    """The variable that a site assigns, or changes entries of; else nothing."""
+    """The variable that a site assigns, or changes entries of, maybe an entry of a dict; else nothing."""
     match = _VARIABLE.fullmatch(site.name)
-    return match[1] if match and (site.role == "change" or not match[2]) else ""
+    if not match or site.role not in ("value", "change") or (match[3] and site.role == "value"):
+        return ""
+    return match[1] + (match[2] or "")
+
+
+def flat(names: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a namespace, and the entries of its dicts as `grads['W1']`."""
+    dicts = {name: each for name, each in names.items() if type(each) is dict and not name.startswith("__")}
+    entries = {
+        (name, key): one for name, each in dicts.items() for key, one in each.items() if type(key) is str
+    }
+    return {**names, **{f"{name}[{key!r}]": one for (name, key), one in entries.items()}}
 
 
 @dataclass
@@ -143,8 +156,9 @@ class Script:
             _set_random_state(self._random)
         with _by_hand():
             exec(self._again, self.names)
-        gradients = {name: _plain(self.names.get(each)) for name, each in self.gradients.items()}
-        return _plain(self.names.get(self.loss)), gradients
+        names = flat(self.names)
+        gradients = {name: _plain(names.get(each)) for name, each in self.gradients.items()}
+        return _plain(names.get(self.loss)), gradients
 
     def _replace(self, names: Mapping[str, Any]) -> None:
         """Functions of the script keep their namespace: it is filled anew."""

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from html import escape
 from typing import Any
 
-from backprop.check.lines.result import Line, block, listed
+from backprop.check.lines.result import Line, Lines, block, from_plain, listed
+from backprop.check.lines.trace import Step, Trace
 from backprop.check.result import COLOURS, Entry, Row, Verdict, html_table, small, text_table, wrapped
 
 
@@ -40,7 +41,7 @@ class ScriptCheck:
 
     lines: the lines that are wrong, in the order in which they run. missing: variables that the loss depends on and
     whose gradient is not computed. loss: its value; calls: how often the script ran, from its first variable on.
-    printed: what the script printed.
+    printed: what the script printed. steps: the lines of the backward pass, where these were asked for.
     """
 
     target: str
@@ -53,6 +54,7 @@ class ScriptCheck:
     notes: tuple[str, ...] = ()
     calls: int = 0
     printed: str = ""
+    steps: tuple[Step, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -73,13 +75,15 @@ class ScriptCheck:
             Line(**each | {"worst": _entries(each), "tensors": tuple(each["tensors"])})
             for each in plain["lines"]
         )
-        return ScriptCheck(**{**plain, **tuples, "variables": variables, "lines": lines})
+        steps = tuple(from_plain(Step, each) for each in plain["steps"])
+        return ScriptCheck(**{**plain, **tuples, "variables": variables, "lines": lines, "steps": steps})
 
     def __str__(self) -> str:
         parts = [self.headline]
         for file in dict.fromkeys(line.file for line in self.lines):
             parts += [file, *(block(line) for line in self.lines if line.file == file)]
         parts.append(text_table(list(self._rows())))
+        parts += [str(Trace(self.steps, Lines(())))] if self.steps else []
         return "\n\n".join([*parts, "\n".join(wrapped(each) for each in self._remarks())])
 
     def _repr_html_(self) -> str:
@@ -90,7 +94,9 @@ class ScriptCheck:
                 f"<p>{escape(line.file)}, line {line.line}: <code>{escape(line.source)}</code><br>"
                 f"{escape(line.message)} <small>({escape(line.kind)})</small></p>"
             )
-        parts += [html_table(list(self._rows())), *(f"<p>{escape(each)}</p>" for each in self._remarks())]
+        parts.append(html_table(list(self._rows())))
+        parts += [Trace(self.steps, Lines(()))._repr_html_()] if self.steps else []
+        parts += [*(f"<p>{escape(each)}</p>" for each in self._remarks())]
         return "<div>" + "".join(parts) + "</div>"
 
     @property
@@ -117,7 +123,6 @@ class ScriptCheck:
             if each.because is not None:
                 line = self.lines[each.because]
                 because = _place(line.file, line.line, self.target)
-                because += f": {line.kind}" if line.kind != "unknown" else ""
             yield (*row, because) if self.verdict == "wrong" else row
 
     def _remarks(self) -> Iterator[str]:
@@ -128,8 +133,8 @@ class ScriptCheck:
 
 
 def _place(file: str, line: int, target: str) -> str:
-    """`line 12`, or `code cell 3, line 12`."""
-    cell = file.removeprefix(target).removeprefix(", ")
+    """`line 12`, or `cell 3, line 12`."""
+    cell = file.removeprefix(target).removeprefix(", code ")
     return (f"{cell}, " if cell else "") + (f"line {line}" if line else "?")
 
 

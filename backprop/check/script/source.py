@@ -54,7 +54,7 @@ def read_cells(path: str, name: str = "") -> list[Cell]:
             if cell["cell_type"] == "code"
         ]
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise CheckError(f"The file {shown(path)} is no notebook; expected the JSON of one.") from error
+        raise CheckError(f"The file {shown(name)} is no notebook; expected the JSON of one.") from error
     return [_cell(source, f"{name}, code cell {number}") for number, source in enumerate(sources, start=1)]
 
 

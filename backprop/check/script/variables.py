@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, Recorder, array_of, probes
 from backprop.check.lines.naming import is_gradient_of
+from backprop.check.lines.sites import stem
 from backprop.check.script.program import Script
 
 _LOOKED_AT = 4
@@ -20,23 +22,41 @@ _SIZES = (np.nan, 1e-4, 1e-2, 1.0)
 """Of a value's own size: by how much it is moved to see whether the loss depends on it. NaN spreads."""
 
 
+_GRADIENTS = re.compile(
+    r"(?:(?:d|g|grads?|gradients?|derivatives?)(?:_?(?:params?|parameters?|weights?))?"
+    r"|(?:params?|parameters?|weights?)_(?:grads?|gradients?))\[.*",
+    re.IGNORECASE,
+)
+"""An entry of a dict of gradients, which may be called what its parameter is called."""
+
+
 def gradients_by_name(assigned: set[str], values: Mapping[str, Any]) -> dict[str, str]:
     """The variables for which another one is called their gradient, and what that is called.
 
     assigned: the variables of the script. A name with the variable's own capitals comes before any other; of several
     schemes of names, the one that the script uses most comes first.
     """
-    own = [name for name in values if name in assigned]
-    arrays = [name for name in own if array_of(values[name]) is not None]
+    names = [name for name in values if name.partition("[")[0] in assigned]
+    arrays = [name for name in names if array_of(values[name]) is not None]
+    stems = {name: stem(name) for name in names}
+    held = {name for name in arrays if _GRADIENTS.fullmatch(name)}
+    plain = {name for name in names if "[" not in name}
+    own = [name for name in names if name in plain or (name not in held and stems[name] not in plain)]
     found: dict[str, list[str]] = {}
     for name in own:
-        others = [each for each in arrays if each.lower() != name.lower() and is_gradient_of(each, name)]
-        exact = [each for each in others if name in each]
-        taken = {each for each in others for n in own if n != each and n in each and is_gradient_of(each, n)}
+        of = stems[name]
+        others = [each for each in arrays if each in held and stems[each] == of != each]
+        others += [e for e in arrays if stems[e].lower() != of.lower() and is_gradient_of(stems[e], of)]
+        exact = [each for each in others if of in stems[each]]
+        taken = {e for e in others for n in own if n != e and n in stems[e] and is_gradient_of(stems[e], n)}
         found[name] = exact or [each for each in others if each not in taken]
-    schemes = Counter(each.replace(name, "·") for name, some in found.items() for each in some)
+
+    def scheme(name: str, gradient: str) -> str:
+        return gradient.replace(stems[name], "·")
+
+    schemes = Counter(scheme(name, each) for name, some in found.items() for each in some)
     return {
-        name: max(some, key=lambda each, name=name: schemes[each.replace(name, "·")])  # type: ignore[misc]
+        name: max(some, key=lambda each, name=name: schemes[scheme(name, each)])  # type: ignore[misc]
         for name, some in found.items()
         if some
     }

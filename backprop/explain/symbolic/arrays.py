@@ -40,16 +40,8 @@ def _above(a: Any, b: Any) -> Any:
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "exp": sympy.exp,
-    "log": sympy.log,
-    "sqrt": sympy.sqrt,
-    "tanh": sympy.tanh,
-    "sin": sympy.sin,
-    "cos": sympy.cos,
-    "sinh": sympy.sinh,
-    "cosh": sympy.cosh,
+    **{name: getattr(sympy, name) for name in _names("exp log sqrt sign sin cos sinh cosh tanh erf")},
     "arctan": sympy.atan,
-    "erf": sympy.erf,
     "log1p": lambda x: sympy.log(1 + x),
     "expm1": lambda x: sympy.exp(x) - 1,
     "logaddexp": lambda a, b: sympy.log(sympy.exp(a) + sympy.exp(b)),
@@ -71,7 +63,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "expit": lambda x: 1 / (1 + sympy.exp(-x)),
     "ndtr": lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
     "absolute": sympy.Abs,
-    "sign": sympy.sign,
 }
 
 _OF_MASKS = ("logical_and", "bitwise_and", "logical_or", "bitwise_or", "logical_not", "invert")

@@ -67,11 +67,17 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
     try:
         case = SymbolicLayer.of(layer, n, i)
     except UndecidedError as error:
-        return [Claim(f"{layer.name}, n = {n}: forward", None, str(error).rstrip("."))]
+        claims = [Claim("forward", None, str(error).rstrip("."))]
+    else:
+        claims = _layer_claims(case)
+    return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
+
+
+def _layer_claims(case: SymbolicLayer) -> list[Claim]:
+    layer = case.layer
     given, by_parameter, between = case.arguments, case.by_parameter, case.between_samples
     if "input_jacobian" in layer.lacks:  # the samples are coupled: the products are those of the whole batch
-        claims = _products(case, between, by_parameter)
-        return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
+        return _products(case, between, by_parameter)
     by_input, apart = case.by_input, between.copy()
     np.einsum("noni->noi", apart)[...] = 0
     claims = [claim_equal("no sample changes the output of another", apart, np.zeros_like(apart))]
@@ -90,8 +96,7 @@ def prove_layer(layer: Layer, n: int, i: int) -> list[Claim]:
 
         claims.append(claim(f"parameter_jacobians of {name}", dense, expected))
         claims.append(claim(f"parameter_factors of {name}", factor, expected))
-    claims += _products(case, between, by_parameter)
-    return [replace(one, what=f"{layer.name}, n = {n}: {one.what}") for one in claims]
+    return claims + _products(case, between, by_parameter)
 
 
 def _products(case: SymbolicLayer, between: Array, by_parameter: dict[str, Array]) -> list[Claim]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,7 @@ class SymbolicNetwork:
             if not self.names.is_parameter(factor.by):
                 row = product
 
-    @property
+    @cached_property
     def gradient(self) -> dict[str, Array]:
         """∂L/∂θ by parameter, by the chain rule: the sum over the samples."""
         total: dict[str, Array] = {}

@@ -10,6 +10,7 @@ here; it calls max by other names, and shows the name of a symbol as it stands.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -19,7 +20,6 @@ from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.pretty.pretty import PrettyPrinter
 from sympy.printing.pretty.pretty_symbology import pretty_use_unicode
 from sympy.printing.pretty.stringpict import prettyForm
-from sympy.printing.str import StrPrinter
 
 from backprop.explain.names import plain_name
 from backprop.explain.step import Derivative
@@ -28,23 +28,28 @@ _NAME = re.compile(r"(?P<letters>.*?)(?P<number>[₀-₉]*)(?P<primes>′*)(?P<i
 _WIDE = 100_000  # columns: SymPy folds nothing
 
 
-def drawn(expression: Any) -> list[str]:
-    """The lines of a formula that is drawn with characters, of any length."""
+@functools.lru_cache(maxsize=256)
+def drawn(expression: Any, name: str = "") -> tuple[str, ...]:
+    """The lines of a formula, or of `name = formula`, that is drawn with characters, of any length."""
+    shown = _with_calls(expression)
+    if name:
+        shown = sympy.Eq(sympy.Symbol(name), shown, evaluate=False)
     before = pretty_use_unicode(True)
     try:
-        return str(_Drawn({"use_unicode": True, "num_columns": _WIDE}).doprint(expression)).splitlines()
+        printer = _Drawn({"use_unicode": True, "num_columns": _WIDE})
+        return tuple(str(printer.doprint(shown)).splitlines())
     finally:
         pretty_use_unicode(before)
 
 
 def on_one_line(expression: Any) -> str:
     """The formula on one line: a⋅b, a^2."""
-    return str(_OnOneLine().doprint(expression)).replace("**", "^").replace("*", "⋅")
+    return str(sympy.sstr(_with_calls(expression))).replace("**", "^").replace("*", "⋅")
 
 
 def latex(expression: Any) -> str:
     """The formula in LaTeX, for its mathematical mode."""
-    return str(_LaTeX({"mat_str": "matrix"}).doprint(expression))
+    return str(_LaTeX({"mat_str": "matrix"}).doprint(_with_calls(expression, r"\max", r"\min", r"\theta")))
 
 
 def latex_name(name: Derivative | str) -> str:
@@ -57,7 +62,7 @@ def latex_name(name: Derivative | str) -> str:
 
 def mathml(expression: Any) -> str:
     """The formula in MathML, without the element math around it."""
-    return str(_MathML().doprint(expression))
+    return str(_MathML().doprint(_with_calls(expression)))
 
 
 def mathml_name(name: Derivative | str) -> str:
@@ -68,39 +73,20 @@ def mathml_name(name: Derivative | str) -> str:
     return f"<mfrac><mrow><mo>∂</mo>{over}</mrow><mrow><mo>∂</mo>{under}</mrow></mfrac>"
 
 
-def _larger(expression: Any) -> list[Any]:
-    """The arguments of max or min, with numbers behind symbols: z, 0."""
-    return sorted(expression.args, key=lambda argument: (argument.is_number, str(argument)))
+def _with_calls(expression: Any, largest: str = "max", smallest: str = "min", step: str = "θ") -> Any:
+    """The formula with max, min and the step as calls, numbers behind symbols: max(z, 0), θ(z)."""
+    for kind, name in ((sympy.Max, largest), (sympy.Min, smallest)):
+        expression = expression.replace(kind, functools.partial(_call, name))
+    return expression.replace(sympy.Heaviside, lambda edge, *_: _call(step, edge))
 
 
-class _Calls:
-    """max, min and the step θ as calls, for a printer that says how a call is written."""
-
-    def _call(self, name: str, arguments: list[Any]) -> Any:
-        raise NotImplementedError
-
-    def _print_Max(self, e: Any) -> Any:
-        return self._call("max", _larger(e))
-
-    def _print_Min(self, e: Any) -> Any:
-        return self._call("min", _larger(e))
-
-    def _print_Heaviside(self, e: Any) -> Any:
-        return self._call("θ", [e.args[0]])
+def _call(name: str, *arguments: Any) -> Any:
+    return sympy.Function(name)(*sorted(arguments, key=lambda one: (one.is_number, str(one))))
 
 
-class _Drawn(_Calls, PrettyPrinter):  # type: ignore[misc]
+class _Drawn(PrettyPrinter):  # type: ignore[misc]
     def _print_Symbol(self, e: Any, bold_name: bool = False) -> Any:
         return prettyForm(e.name)
-
-    def _call(self, name: str, arguments: list[Any]) -> Any:
-        form = self._print_seq(arguments, "(", ")", delimiter=", ")
-        return prettyForm(*form.left(name), binding=prettyForm.FUNC)
-
-
-class _OnOneLine(_Calls, StrPrinter):  # type: ignore[misc]
-    def _call(self, name: str, arguments: list[Any]) -> str:
-        return f"{name}({', '.join(map(self._print, arguments))})"
 
 
 class _LaTeX(LatexPrinter):  # type: ignore[misc]
@@ -110,23 +96,8 @@ class _LaTeX(LatexPrinter):  # type: ignore[misc]
         text = str(super()._print_Symbol(sympy.Symbol(letters), style))
         return text + (f"_{{{number}}}" if number else "") + "'" * len(primes) + index
 
-    def _call(self, name: str, arguments: list[Any]) -> str:
-        return rf"\{name}\left({', '.join(map(self._print, arguments))}\right)"
 
-    def _print_Max(self, e: Any, exp: Any = None) -> str:
-        return self._raised(self._call("max", _larger(e)), exp)
-
-    def _print_Min(self, e: Any, exp: Any = None) -> str:
-        return self._raised(self._call("min", _larger(e)), exp)
-
-    def _print_Heaviside(self, e: Any, exp: Any = None) -> str:
-        return self._raised(self._call("theta", [e.args[0]]), exp)
-
-    def _raised(self, text: str, exp: Any) -> str:
-        return text if exp is None else f"{text}^{{{exp}}}"
-
-
-class _MathML(_Calls, MathMLPresentationPrinter):  # type: ignore[misc]
+class _MathML(MathMLPresentationPrinter):  # type: ignore[misc]
     def _print_Symbol(self, e: Any, style: str = "plain") -> Any:
         """Write z₁[0,1] as z with the index 1, and [0,1] behind it."""
         letters, number, primes, index = _parts(e.name)
@@ -158,12 +129,6 @@ class _MathML(_Calls, MathMLPresentationPrinter):  # type: ignore[misc]
         table = self._node("mtable", *rows)
         table.setAttribute("class", "matrix")
         return table
-
-    def _call(self, name: str, arguments: list[Any]) -> Any:
-        inner = [self._leaf("mo", name), self._leaf("mo", "(")]
-        for k, argument in enumerate(arguments):
-            inner += [self._leaf("mo", ",")] * bool(k) + [self._print(argument)]
-        return self._node("mrow", *inner, self._leaf("mo", ")"))
 
 
 def _parts(name: str) -> tuple[str, str, str, str]:

@@ -56,16 +56,17 @@ def _formula(left: Derivative | str, right: Any, width: int | None) -> str:
 
 def _fitting(left: str, right: Any, room: int | None) -> list[str]:
     """The lines of `left = right`, none longer than `room` where that can be."""
-    lines = drawn(sympy.Eq(sympy.Symbol(left), right, evaluate=False))
+    lines = drawn(right, left)
     if room is None or max(map(len, lines)) <= room:
-        return lines
+        return list(lines)
     if isinstance(right, sympy.MatMul):
         factors = [_fitting(f"{left}, factor {k}", factor, room) for k, factor in enumerate(right.args, 1)]
         return [line for factor in factors for line in [*factor, ""]][:-1]
     if not isinstance(right, sympy.MatrixBase):
         return textwrap.wrap(f"{left} = {on_one_line(right)}", room, subsequent_indent=_INDENT)
-    columns = [max(map(len, drawn(right[:, k]))) for k in range(right.cols)]
-    if right.rows == 1 or max(columns) + len(f"{left}, column {right.cols} = ") > room:
+    room_of_column = room - len(f"{left}, column {right.cols} = ")
+    columns = (max(map(len, drawn(right[:, k]))) for k in range(right.cols))
+    if right.rows == 1 or any(column > room_of_column for column in columns):
         return list(_elements(left, right, room))
     return [line for part in _columns(left, right, room) for line in [*part, ""]][:-1]
 
@@ -78,14 +79,14 @@ def _elements(left: str, matrix: Any, room: int) -> Iterator[str]:
         yield from textwrap.wrap(text, room, subsequent_indent=_INDENT)
 
 
-def _columns(left: str, matrix: Any, room: int) -> Iterator[list[str]]:
+def _columns(left: str, matrix: Any, room: int) -> Iterator[tuple[str, ...]]:
     """The matrix in groups of columns, as many in each as fit."""
     start = 0
     while start < matrix.cols:
         for end in range(matrix.cols, start, -1):
             several = end > start + 1
             heading = f"{left}, columns {start} to {end - 1}" if several else f"{left}, column {start}"
-            lines = drawn(sympy.Eq(sympy.Symbol(heading), matrix[:, start:end], evaluate=False))
+            lines = drawn(matrix[:, start:end], heading)
             if max(map(len, lines)) <= room:
                 break
         yield lines

@@ -1,12 +1,11 @@
 """`backprop check` names the wrong line, prints it for editors and workflows, and traces the whole backward pass."""
 
 import json
-from pathlib import Path
 
 import pytest
 from command import backprop
+from examples import EXAMPLES
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
 pytestmark = pytest.mark.usefixtures("here", "without_costs")

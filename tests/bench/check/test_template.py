@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from command import backprop
 from outside import layers
+from over import over
 
 from backprop import Network, Parameters
 from backprop.bench.check.template import template
@@ -48,9 +49,8 @@ def test_of_one_output_the_label_is_the_target():
     assert error_of(network, params, batch, right) < 1e-14
 
 
-@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", HIDDEN)
-@pytest.mark.parametrize("sizes", [(5, 3), (5, 4, 3), (5, 4, 6, 3)])
+@over(loss=LOSSES, sizes=((5, 3), (5, 4, 3), (5, 4, 6, 3)))
 def test_only_the_derivative_of_the_activation_is_missing(sizes, activation, loss):
     network = Network.mlp(*sizes, activation=activation, loss=loss)
     params, batch = point(network)

@@ -4,20 +4,17 @@ What a function does to its process is tried in a real one. What it returns goes
 and child in this process (the fixture `here`), without the half second that a process costs.
 """
 
-import os
 import signal
 import sys
 import time
-from pathlib import Path
 
-import psutil
 import pytest
+from examples import RIGHT
+from processes import marked
 
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import check_target
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "check/examples"
-RIGHT = (EXAMPLES / "right.py").read_text(encoding="utf-8")
 WRONG = RIGHT.replace("(p - y) / n", "(p - y)")
 processes = pytest.mark.processes
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits and signals of Linux")
@@ -344,22 +341,9 @@ def test_what_the_users_code_has_started_ends_with_the_check(without_costs, chec
     answers = check(in_the_function(line + end))
     assert (answers.check is None) == bool(end)
     deadline = time.monotonic() + 20
-    while started(check.folder):
+    while marked(check.folder):
         assert time.monotonic() < deadline, "still there"
         time.sleep(0.02)
-
-
-def started(folder):
-    """The living processes with this test's mark, without this process."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            marked = process.environ().get("BACKPROP_TEST") == str(folder)
-            if marked and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
 
 
 @processes

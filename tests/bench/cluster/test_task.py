@@ -80,7 +80,7 @@ def test_a_slot_has_one_group_at_a_time_whoever_asks(monkeypatch, seen):
     assert most == [1, 1, 1]
 
 
-def test_who_holds_a_slot_is_said_once_with_the_path(monkeypatch, seen):
+def test_that_another_run_holds_a_slot_is_said_once_with_the_path(monkeypatch, seen):
     said, waited = [], threading.Event()
 
     def tell(sentence):
@@ -100,7 +100,6 @@ def test_who_holds_a_slot_is_said_once_with_the_path(monkeypatch, seen):
         thread.join(60)
     (sentence,) = said
     assert "-0-of-1.lock'" in sentence
-    assert f"held by process {os.getpid()} of " in sentence
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files of other users are a matter of POSIX")
@@ -109,7 +108,5 @@ def test_a_lock_that_cannot_be_taken_is_named(monkeypatch, seen):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
-    with pytest.raises(
-        LockError, match=r"The lock '.*-0-of-1.lock' of .* cannot be taken: Permission denied"
-    ):
+    with pytest.raises(LockError, match=r"The lock '.*-0-of-1.lock' cannot be taken: Permission denied"):
         measure_group(task())

@@ -5,23 +5,23 @@ import itertools
 import pytest
 from rows import record
 
-from backprop.bench.report import accuracy, charts
+from backprop.bench.report import accuracy, axes, charts, looks
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES
 from backprop.registry import installed_strategies, known_peers
 
 OWN = [*installed_strategies(), *known_peers()]
-LOOK = charts.channels(["short-form", "mine"])
+LOOK = looks.channels(["short-form", "mine"])
 
 
 def pairs(names):
-    return {(one.colour, one.shape) for one in charts.looks(names).values()}
+    return {(one.colour, one.shape) for one in looks.looks(names).values()}
 
 
 def test_no_two_strategies_or_peers_share_colour_and_shape():
     assert len(OWN) > 20
     assert len(pairs(OWN)) == len(OWN)
-    assert len({(one.colour, one.sign) for one in charts.looks(OWN).values()}) == len(OWN)
+    assert len({(one.colour, one.sign) for one in looks.looks(OWN).values()}) == len(OWN)
 
 
 def test_strategies_from_outside_share_their_look_with_nobody():
@@ -30,30 +30,28 @@ def test_strategies_from_outside_share_their_look_with_nobody():
 
 
 def test_the_look_of_a_strategy_depends_on_its_name_and_on_no_other_in_the_chart():
-    alone = {name: charts.looks([name])[name] for name in (*OWN, "mine")}
-    assert charts.looks([*alone]) == alone
-    assert charts.looks(reversed([*alone])) == alone
+    alone = {name: looks.looks([name])[name] for name in (*OWN, "mine")}
+    assert looks.looks([*alone]) == alone
+    assert looks.looks(reversed([*alone])) == alone
 
 
 def test_no_two_rungs_that_follow_each_other_share_a_colour_or_a_shape():
-    looks = list(charts.looks(installed_strategies()).values())
-    for one, other in itertools.pairwise(looks):
+    found = list(looks.looks(installed_strategies()).values())
+    for one, other in itertools.pairwise(found):
         assert one.colour != other.colour
         assert one.shape != other.shape
 
 
 def test_a_name_that_comes_twice_has_one_look_and_more_names_than_looks_share_some():
-    assert list(charts.looks(["a", "b", "a"])) == ["a", "b"]
-    assert len(charts.looks(f"s{k}" for k in range(100))) == 100
+    assert list(looks.looks(["a", "b", "a"])) == ["a", "b"]
+    assert len(looks.looks(f"s{k}" for k in range(100))) == 100
 
 
 SPECS = {
     "bars": lambda: charts.bars(find_lead([record(), record("vjp", 5.0)])),
     "agreement": charts.agreement,
     "roofline": lambda: charts.roofline(LOOK),
-    "learning": lambda: charts.learning_curve(
-        charts.logarithmic("x", "steps", charts.PLAIN), LOOK, nested=True
-    ),
+    "learning": lambda: charts.learning_curve(axes.logarithmic("x", "steps", axes.PLAIN), LOOK, nested=True),
     "curve": lambda: charts.error_curve({"title": "step h", "dtype": "float64", "rings": True}, LOOK),
 } | {
     f"{quantity} {swept}": lambda quantity=quantity, swept=swept: charts.against_size(

@@ -1,10 +1,10 @@
 """The headline: what every derivation costs against the short form, measured or predicted."""
 
 import pytest
+from headline import headline_cells, headline_table
 from rows import left_out, record, wrong
 
 from backprop.bench.report.frame import to_frame
-from backprop.bench.report.headline import headline_cells, headline_table
 from backprop.bench.report.ranking import HEADLINE
 
 PLACE = {"scenario": HEADLINE[0], "dtype": HEADLINE[1], "network": "784-512-10 relu cross-entropy"}

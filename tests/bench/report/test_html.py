@@ -103,15 +103,6 @@ def test_one_strategy_alone_has_no_bar_and_its_time_is_said_once_above_the_table
     assert header.count("7 ms") == 1
 
 
-def test_the_targets_of_the_maintainers_are_the_last_part_and_of_the_suite_peers_alone(render):
-    place = {"network": "784-512-10 relu", "parameters": 407_050}
-    names = ("short-form", "torch-grad", "batched-jacobian", "torch-jacrev", "forward-mode", "jax-jacfwd")
-    assert Page(render(record(**place))).all("section", id="targets") == []
-    page = Page(render(*(record(name, **place) for name in names)))
-    assert [a["id"] for tag, a, _ in page.found if tag == "section"][-1] == "targets"
-    assert page.all("a", href="#targets") == ["Targets"]
-
-
 def test_every_chart_opens_with_the_scenario_of_the_answer(render):
     limits = {"limit_flops_per_s": 1e10, "limit_bytes_per_s": 1e9, "flops_share": 0.2, "bandwidth_share": 0.5}
     rows = [

@@ -1,25 +1,20 @@
 """The page in real Chromium: it sorts and filters, says and asks for nothing, and fits phone, screen and paper."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+from browser import PAPER, PHONE, assert_dark_in_the_dark, chromium, open_page
 from rows import agreement, described, left_out, record, timed, wrong
 
 from backprop.bench.report import html, pictures
 from backprop.bench.report.frame import LoadedRun, load_run, to_frame
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="playwright is not installed (pip install --group browser)"
-)
 pytestmark = [
     pytest.mark.processes,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (apt-get install chromium)"),
     pytest.mark.skipif(not pictures.available(), reason=f"no page without {pictures.NEEDED}"),
 ]
 
-PHONE, SCREEN, PAPER = (390, 844), (1440, 1000), (718, 1000)
+SCREEN = (1440, 1000)
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 LIMITS = {"limit_flops_per_s": 1e10, "limit_bytes_per_s": 1e9, "flops_share": 0.25, "bandwidth_share": 0.5}
 ACCURACY = (
@@ -80,7 +75,7 @@ PEERS = {
 
 
 def busy():
-    """A machine that was busy: wide intervals, long reasons, long names, and all targets of the maintainers."""
+    """A machine that was busy: wide intervals, long reasons, long names."""
     place = {
         "network": "784-512-10 relu cross-entropy",
         "parameters": 407_050,
@@ -125,10 +120,8 @@ def unfold(page):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium() as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
@@ -155,20 +148,13 @@ def opened(browser, addresses):
     """`opened(name, size)`: the page, with all it said and asked for, once its charts are drawn."""
     pages = []
 
-    def open_page(name="whole", size=SCREEN, **options):
-        page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
+    def open_run(name="whole", size=SCREEN, **options):
+        page = open_page(browser, addresses[name], size, **options)
         pages.append(page)
-        page.said, page.asked = [], []
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.set_default_timeout(20_000)
-        page.on("dialog", lambda dialog: page.said.append(dialog.message))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.goto(addresses[name])
         page.wait_for_function(DRAWN)
         return page
 
-    yield open_page
+    yield open_run
     for page in pages:
         page.close()
 
@@ -413,13 +399,8 @@ def test_axe_finds_no_barrier_and_too_little_contrast_nowhere(browser, addresses
 
 
 def test_in_the_dark_the_page_is_dark_and_its_text_light(opened):
-    def brightness(page, what):
-        colour = page.evaluate(f"getComputedStyle(document.body).{what}")
-        return sum(int(part) for part in colour.split("(")[1].rstrip(")").split(",")[:3])
-
     light, dark = opened(color_scheme="light"), opened(color_scheme="dark")
-    assert brightness(light, "backgroundColor") > 700 > 150 > brightness(light, "color")
-    assert brightness(dark, "backgroundColor") < 100 < 600 < brightness(dark, "color")
+    assert_dark_in_the_dark(light, dark)
     text = "getComputedStyle(document.querySelector('#bars svg text')).fill"
     assert light.evaluate(text) != dark.evaluate(text)
 

@@ -102,12 +102,6 @@ def test_a_busy_machine_is_said_in_the_headline_and_in_bold_below_the_verdict():
     assert column(tables(parts[2])[0], "status") == ["ok", "ok, unstable"]
 
 
-def test_the_targets_of_the_maintainers_are_last_and_of_the_suite_peers_alone():
-    assert "## Targets" not in render([record(network="784-512-10 relu", parameters=407_050)])
-    report = render(PEERS)
-    assert [line for line in report.splitlines() if line.startswith("## ")][-1] == "## Targets"
-
-
 def test_the_answer_is_about_the_largest_network():
     rows = [
         record("short-form"),

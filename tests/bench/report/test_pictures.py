@@ -14,6 +14,7 @@ from backprop.bench.report import charts, pictures
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import bar_rows
 from backprop.bench.report.frame import to_frame
+from backprop.bench.report.looks import looks
 from backprop.bench.report.ranking import HEADLINE
 from backprop.bench.training.pictures import _as_url
 
@@ -67,7 +68,7 @@ def test_a_picture_names_its_strategies_its_networks_and_its_axes():
 def test_a_picture_has_colours_of_its_own_and_none_of_a_page():
     text = svg(pictures.draw_against_size(to_frame(LINE)), "time-against-size")
     assert "var(" not in text
-    (look,) = charts.looks(["short-form"]).values()
+    (look,) = looks(["short-form"]).values()
     assert pictures._colours()[look.colour.removeprefix("var(--").removesuffix(")")] in text
 
 

@@ -1,18 +1,10 @@
 """Targets: ratios turn by turn, against the fastest of the others, and what may be said of them."""
 
-from pathlib import Path
-
 import pytest
 from rows import left_out, record
+from targets import beside_libraries, summary_rows, target_rows, targets
 
-from backprop.bench.report.frame import load_frame, to_frame
-from backprop.bench.report.targets import (
-    beside_libraries,
-    maintainers_targets,
-    summary_rows,
-    target_rows,
-    targets,
-)
+from backprop.bench.report.frame import to_frame
 
 NETWORK = {"network": "784-512-10 relu cross-entropy", "parameters": 407_050, "batch_size": 32}
 
@@ -70,6 +62,18 @@ def test_two_threads_have_bounds_of_their_own_and_more_have_none(threads, bounds
     target = only("two threads", cell("short-form", 1e-3, **many), cell("torch-compile", 1e-3, **many))
     assert (target.must, target.aim, target.verdict) == bounds
     assert f"{threads} threads" in target.cell
+
+
+@pytest.mark.parametrize(
+    ("scenario", "bounds"),
+    [("lenet-32", [2.0]), ("resmlp-ln-128", [2.0, 1.0]), ("rows-lstm-32", [1.0]), ("mnist-32", [])],
+)
+def test_known_networks_of_layers_have_bounds_against_libraries_and_against_the_graph(scenario, bounds):
+    where = {"scenario": scenario, "network": "1x28x28 conv5x6 relu 10, cross-entropy"}
+    names = ("short-form", "layerwise-vjp", "torch-grad", "jax-grad")
+    of_layers = [t for t in found(*(cell(name, 1e-3, **where) for name in names)) if "layers" in t.work]
+    assert [target.must for target in of_layers] == bounds
+    assert all(scenario.rpartition("-")[0] in target.cell for target in of_layers)
 
 
 def test_the_form_by_hand_is_no_automatic_library_and_stands_beside_them():
@@ -186,38 +190,3 @@ def test_the_summary_counts_what_is_reached_and_gives_the_mean_a_row_of_its_own(
     assert (libraries["seen"], libraries["reached"]) == ("0.4 to 0.97", "1 of 2")
     assert (mean["must"], mean["reached"]) == ("≤ 0.68", "1 of 1")
     assert (products["seen"], products["reached"]) == ("0.9", "2 of 2")
-
-
-PEERS = [
-    cell(name, time)
-    for name, time in {
-        "short-form": 1e-3,
-        "torch-grad": 2e-3,
-        "batched-jacobian": 3e-2,
-        "torch-jacrev": 6e-2,
-        "forward-mode": 1e-1,
-        "jax-jacfwd": 2e-1,
-    }.items()
-]
-
-
-def test_the_bounds_of_the_maintainers_are_shown_of_a_run_that_measures_every_kind_of_library():
-    assert maintainers_targets(to_frame(PEERS)) == found(*PEERS)
-
-
-@pytest.mark.parametrize("left", ["torch-grad", "torch-jacrev", "jax-jacfwd", "torch, jax"])
-def test_a_run_without_one_kind_of_library_shows_no_bounds(left):
-    rows = [one for one in PEERS if not one.strategy.startswith(tuple(left.split(", ")))]
-    assert found(*rows)
-    assert maintainers_targets(to_frame(rows)) == []
-
-
-def test_a_run_of_another_network_shows_no_bounds_because_it_has_none():
-    rows = [cell(one.strategy, one.time_median_s, network="9-7-4 relu", parameters=102) for one in PEERS]
-    assert maintainers_targets(to_frame(rows)) == []
-
-
-def test_of_the_reference_runs_the_one_of_the_suite_peers_alone_shows_the_bounds():
-    reference = Path(__file__).parents[3] / "results" / "reference"
-    shown = [name for name in (".", "peers", "scaling") if maintainers_targets(load_frame(reference / name))]
-    assert shown == ["peers"]

@@ -83,7 +83,30 @@ class Net:
         return passes({name: getattr(self, name) for name in ("W1", "b1", "W2", "b2")}, X, y)
 
 
+def turned(x, omega):
+    """The retraction of a unit vector in the plane."""
+    angle = np.arctan2(x[1], x[0]) + omega[0]
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def height(x):
+    return x[1] ** 3
+
+
+def slope_of_height(x):
+    dx = np.array([0.0, 2 * x[1] ** 2])  # a slip
+    return np.array([dx @ np.array([-x[1], x[0]])])
+
+
 DOORS = {
+    "bounds": (
+        lambda: backprop.check_gradient(loss, gradient, POINT, bounds=(-9, 9)),
+        "dz = h * (1 - h)  # a slip",
+    ),
+    "retract": (
+        lambda: backprop.check_gradient(height, slope_of_height, np.array([0.6, 0.8]), retract=turned),
+        "dx = np.array([0.0, 2 * x[1] ** 2])  # a slip",
+    ),
     "check_gradient": (lambda: backprop.check_gradient(loss, gradient, POINT), "dz = h * (1 - h)  # a slip"),
     "check_step": (lambda: backprop.check_step(step, POINT), "dz = h * (1 - h)  # a slip"),
     "check_vjp": (lambda: backprop.check_vjp(forward, backward, (X, W)), "dz = dy * (1 - y)  # a slip"),
@@ -123,6 +146,30 @@ ASSERTS = {
 def test_the_line_stands_in_the_message_of_a_failing_test(name):
     with pytest.raises(AssertionError, match=r"test_doors.py is wrong in [\s\S]*# a slip"):
         ASSERTS[name]()
+
+
+WITHOUT = {
+    "a pushforward": (
+        lambda: backprop.check_jvp(lambda x: x**2, lambda x, dx: x * dx, (X,)),
+        "a pushforward is checked without them",
+    ),
+    "a Jacobian": (
+        lambda: backprop.check_gradient(lambda x: x**2, point=B, jacobian=lambda x: np.diag(x)),
+        "a Jacobian is checked without them",
+    ),
+    "an edge": (
+        lambda: backprop.check_gradient(lambda x: x @ x, lambda x: x, B, bounds=(B, B + 1)),
+        "expected room on both sides, to look for the wrong line",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_where_no_line_is_looked_for_a_sentence_says_so_and_the_verdict_stands(name):
+    door, said = WITHOUT[name]
+    check = door()
+    assert check.verdict == "wrong"
+    assert (len(check.lines), said in check.lines.note) == (0, True)
 
 
 def double(p):

@@ -23,13 +23,13 @@ from backprop.errors import BackpropError
 EXERCISE = Path(__file__).parents[3] / "docs" / "tutorial" / "exercise.ipynb"
 
 
-def check(*sources, loss="loss", seconds=60.0):
+def check(*sources, loss="loss", seconds=60.0, trace=False):
     """The check of cells, in this process."""
     cells = [each if isinstance(each, Cell) else Cell("mine.py", each) for each in sources]
     main, sys.modules["__main__"] = sys.modules["__main__"], types.ModuleType("__main__")
     try:
         with contextlib.redirect_stdout(None):
-            return examine(cells, "mine.py", loss, seconds, lambda: None)
+            return examine(cells, "mine.py", loss, seconds, lambda: None, trace)
     finally:
         sys.modules["__main__"] = main
 
@@ -80,7 +80,9 @@ def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_p
     because = {each.name: each.because for each in found.variables}
     assert because["logprobs"] is None
     assert [because[name] for name in ("total", "logits", "hpre", "gain", "diff2", "C")] == [0, 0, 1, 1, 2, 2]
-    assert "code cell 5, line 8: constant-factor" in str(found)
+    text = str(dataclasses.replace(found, target="exercise.ipynb"))
+    assert "7.6e-01  cell 5, line 8\n" in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 OTHERS = [
@@ -164,6 +166,14 @@ RIGHT = {
     "training in a loop": LOOP,
     "a function of its own": FUNCTION,
     "comparisons and pictures": SCRIPT + "assert np.allclose(dh, 2 * h)\nprint(dW)\n",
+    "gradients in a dict": SCRIPT.replace("dW = ", "grads = {}\ngrads['W'] = "),
+    "in a dict that is written out": SCRIPT.replace(
+        "dW = x.T @ (dh * (1 - h**2))", "grads = {'dW': x.T @ (dh * (1 - h**2))}"
+    ),
+    "in a dict that a function gives": SCRIPT.replace(
+        "dW = x.T @ (dh * (1 - h**2))",
+        "def back(dh):\n    return {'W': x.T @ (dh * (1 - h**2))}\ngrads = back(dh)",
+    ),
     "a step after the gradients": SCRIPT + "W -= 0.1 * dW\nh = 0 * h\n",
 }
 
@@ -181,6 +191,10 @@ WRONG_ONES = {
     "float32": (SINGLE.replace("(1 - h**2)", "(1 - h)"), "dW = x.T @ (dh * (1 - h))"),
     "of another shape": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h[0]"), "dh = 2 * h[0]"),
     "inside a function": (FUNCTION.replace("(1 - y**2)", "(1 + y**2)"), "return dy * (1 + y**2)"),
+    "in an entry of a dict": (
+        SCRIPT.replace("dW = ", "grads = {'h': dh}\ngrads['W'] = 2 * "),
+        "grads['W'] = 2 * x.T @ (dh * (1 - h**2))",
+    ),
     "in a change": (SCRIPT.replace("dh = 2 * h", "dh = 2 * h\ndh *= 2"), "dh *= 2"),
 }
 
@@ -190,6 +204,42 @@ def test_a_wrong_script_is_told_with_its_line(source, line):
     found = check(source)
     assert found.verdict == "wrong"
     assert named(found) == [line]
+
+
+IN_DICTS = """import numpy as np
+rng = np.random.default_rng(0)
+x = rng.standard_normal((4, 3))
+params = {"W": rng.standard_normal((3, 2)), "V": rng.standard_normal((2, 2))}
+params["b"] = rng.standard_normal(2)
+h = np.tanh(x @ params["W"] + params["b"])
+loss = np.sum((h @ params["V"]) ** 2)
+dy = 2 * h @ params["V"]
+dz = dy @ params["V"].T * (1 - h**2)
+grads = dict(W=x.T @ dz, V=h.T @ dy)
+grads["b"] = dz.sum(axis=0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "slip"), [("", ""), ("h.T @ dy", "-h.T @ dy"), ("dz.sum(axis=0)", "dy.sum(axis=0)")]
+)
+def test_parameters_and_gradients_may_be_entries_of_dicts(right, slip):
+    found = check(IN_DICTS.replace(right, slip) if slip else IN_DICTS)
+    assert {each.name for each in found.variables} == {"params['W']", "params['V']", "params['b']"}
+    assert found.ok is (not slip)
+    assert [slip in line for line in named(found)] == [True] * bool(slip)
+
+
+def test_the_trace_tells_what_each_line_of_a_script_is():
+    found = check(WRONG, trace=True)
+    assert [(step.source, step.mark) for step in found.steps] == [
+        ("dh = 2 * h", "right"),
+        ("dW = x.T @ (dh * (1 - h))", "wrong"),
+    ]
+    assert found.steps[0].forward == "h = np.tanh(x @ W)"
+    assert "✓    7  dh = 2 * h" in str(found)
+    assert "<td><code>dh = 2 * h</code></td>" in found._repr_html_()
+    assert ScriptCheck.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 LARGE = """import numpy as np
@@ -255,10 +305,19 @@ def test_lines_for_ipython_alone_are_left_out_and_told(tmp_path):
         ("x y dx dy grad_x", {"x": "dx", "y": "dy"}),
         ("gain data n", {}),
         ("dlogprobs logprobs", {"logprobs": "dlogprobs"}),
+        ("p p['W'] grads grads['W']", {"p['W']": "grads['W']"}),
+        ("W p p['W'] dW", {"W": "dW"}),
+        ("W g g['dW'] cache cache['W']", {"W": "g['dW']"}),
+        ("W grads grads['W'] data data['W']", {"W": "grads['W']"}),
     ],
 )
 def test_a_gradient_is_known_by_its_name(names, expected):
-    assert gradients_by_name(set(names.split()), dict.fromkeys(names.split(), 1.0)) == expected
+    assert (
+        gradients_by_name(
+            {each for each in names.split() if "[" not in each}, dict.fromkeys(names.split(), 1.0)
+        )
+        == expected
+    )
 
 
 # What cannot be checked --------------------------------------------------------------------------------------

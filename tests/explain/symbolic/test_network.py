@@ -1,5 +1,7 @@
 """Strategies are proven: their own code, run on symbols, gives what the chain rule gives."""
 
+import functools
+
 import numpy as np
 import pytest
 from planted.wrong import ByHand, MissingMean, OneWrongElement, TransposedWeight, WrongOffDiagonal
@@ -24,6 +26,7 @@ CASES = {
 }
 
 
+@functools.cache
 def case_of(name):
     sizes, n, options = CASES[name]
     return SymbolicNetwork.of(Network.mlp(*sizes, **options), n)

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 from explain.test_renderings import Page
+from over import over
 
 from backprop import Network
 from backprop.errors import OptionError, UnknownNameError
@@ -36,7 +37,17 @@ two_samples = functools.cache(lambda: derive_network(Network.mlp(2, 2), 2))
 NOT_HERE = {"attention": "takes seconds", "embedding": "takes no symbols", "max-pool": "compares symbols"}
 
 
-@pytest.fixture(params=[*(subject for subject in SUBJECTS if subject not in NOT_HERE), "network"])
+LARGE = ("conv", "lstm", "mean-pool", "patches", "rnn")
+"""Derivations of a hundred thousand characters: the quick tier proves these layers at their smallest, test_layers."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(subject, marks=[pytest.mark.sweep] * (subject in LARGE))
+        for subject in (*SUBJECTS, "network")
+        if subject not in NOT_HERE
+    ]
+)
 def derivation(request):
     return derived(request.param)
 
@@ -66,7 +77,7 @@ def test_text_has_every_step_and_every_claim(derivation):
     assert shown.index(derivation.verdict) < shown.index(" 1. ")  # the answer comes first, too
 
 
-@pytest.mark.parametrize("width", [40, 80, 120])
+@over(width=(40, 80, 120))
 def test_text_is_folded_at_the_width_of_the_terminal(derivation, width):
     lines = render_text(derivation, width).splitlines()
     if width >= 80:
@@ -165,7 +176,10 @@ def test_in_a_network_the_quotients_of_loss_and_softmax_have_cancelled(network):
 def test_the_step_function_has_one_notation_which_the_legend_defines(render, network):
     shown = unescape(render(network))
     assert not re.findall("Θ|Heaviside|Max\\W", shown)
-    theta = {render_latex: r"\\theta\\left\(z_\{1\}\[0\]\\right\)", render_html: "<mo>θ</mo><mo>\\(</mo>"}
+    theta = {
+        render_latex: r"\\theta\{\\left\(z_\{1\}\[0\] \\right\)",
+        render_html: "<mi>θ</mi><mrow><mo>\\(</mo>",
+    }
     assert re.search(theta.get(render, r"θ\(z₁\[0\]\)"), shown)
     assert "is the step function: 1 where z" in words_of(shown)
     assert not re.search(r"[θΘ]\([^()]*, *(0|1/2|½)\)", shown)
@@ -180,8 +194,8 @@ def test_a_symbol_is_written_in_one_way(render, network):
     shown = unescape(render(network))
     assert not re.search(r"[a-zA-Z]\d*_\d", shown)  # z1_0, as SymPy may write a symbol
     larger = {
-        render_latex: r"\max\left(z_{1}[0], 0\right)",
-        render_html: "<mo>max</mo><mo>(</mo><mrow><msub><mi>z</mi><mn>1</mn></msub><mn>[0]</mn></mrow><mo>,</mo>",
+        render_latex: r"\max{\left(z_{1}[0],0 \right)}",
+        render_html: "<mi>max</mi><mrow><mo>(</mo><mrow><msub><mi>z</mi><mn>1</mn></msub><mn>[0]</mn></mrow><mo>,",
     }
     assert larger.get(render, "max(z₁[0], 0)") in shown
 

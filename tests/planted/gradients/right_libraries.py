@@ -1,5 +1,6 @@
 """Right gradients by automatic differentiation: autograd, PyTorch and JAX where installed, and the package's own."""
 
+import functools
 import importlib.util
 
 import autograd
@@ -88,10 +89,12 @@ def by_jax(net):
             return -jnp.mean(jax.nn.log_softmax(z)[jnp.arange(len(labels)), labels])
         return jnp.mean((z - jax.nn.one_hot(labels, z.shape[1], dtype=z.dtype)) ** 2)
 
+    compiled = jax.jit(jax.value_and_grad(loss))  # one compilation, in place of one for each operation
+
     def gradient(params, inputs, labels):
         x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
         with x64(True):
-            value, g = jax.value_and_grad(loss)(params, inputs, labels)
+            value, g = compiled(params, inputs, labels)
             return float(value), {k: np.asarray(v) for k, v in g.items()}
 
     return gradient
@@ -124,7 +127,7 @@ def _ways():
             yield "torch", (lambda net=NETS[name]: by_torch(net)), (name,)
     if importlib.util.find_spec("jax"):
         for name in ("relu", "tanh-deep-float32", "gelu-squares-float32", "sigmoid-float32"):
-            yield "jax", (lambda net=NETS[name]: by_jax(net)), (name,)
+            yield "jax", functools.cache(lambda net=NETS[name]: by_jax(net)), (name,)
     for strategy in (
         "full-jacobian",
         "batched-jacobian",

@@ -1,12 +1,14 @@
-"""Every planted slip through the finder of lines: `python tests/planted/lines/suite.py [PASS …]`.
+"""Every planted slip through the finder of lines, and what was not placed; alone, and two or three together.
 
-Prints what was not placed, and the figures: how often the first line named is a planted one, how many of all lines
-named are, how many planted lines are named, calls and times. Slips are planted alone, and two or three together.
+python tests/planted/lines/suite.py [PASS …] [--dtype float32]   # how often the first line named is a planted one
+python tests/planted/lines/suite.py lstm --out DIR               # and into DIR/lines.csv and DIR/lines.md
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import dataclasses
 import importlib.util
 import itertools
 import statistics
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from backprop.bench.report.markdown import markdown_table
 from backprop.check.lines import Lines, find_lines
 
 HERE = Path(__file__).parent
@@ -80,7 +83,7 @@ def several(rng: np.random.Generator) -> list[Case]:
     return cases
 
 
-def arguments(module, dtype: str, seed: int = 0):
+def arguments(example, dtype: str, seed: int = 0):
     """The point and the other arguments of a pass, in a dtype."""
 
     def cast(value):
@@ -88,71 +91,129 @@ def arguments(module, dtype: str, seed: int = 0):
             return {key: cast(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(map(cast, value))
+        if dataclasses.is_dataclass(value):
+            return type(value)(**cast(vars(value)))
         if hasattr(value, "detach"):
             import torch
 
-            return value.to(getattr(torch, dtype))
+            return value.to(getattr(torch, dtype)) if value.is_floating_point() else value
         return value.astype(dtype) if value.dtype.kind == "f" else value
 
-    point, data = module.example(np.random.default_rng(seed))
+    point, data = example(np.random.default_rng(seed))
     return cast(point), cast(data)
 
 
-def find(case: Case, folder: Path, dtype: str = "float64", seed: int = 0) -> Lines:
+def find(case: Case, folder: Path, dtype: str = "float64", seed: int = 0, example=None) -> Lines:
     """What the finder says of a case, which is written to a file of its own first."""
     path = folder / f"{case.name}_{abs(hash(case)) % 10**10}.py"
     path.write_text(case.source, encoding="utf-8")
     module = load(path, path.stem)
-    point, data = arguments(module, dtype, seed)
+    point, data = arguments(example or module.example, dtype, seed)
     return find_lines(module.step, point, *data)
+
+
+def rows_of(cases: list[Case], dtype: str, seed: int, example=None) -> list[dict]:
+    """A row for every case; what was not named as it was planted is printed."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            start = time.process_time()
+            lines = find(case, Path(folder), dtype, seed, example)
+            got = [line.line for line in lines]
+            if set(got) != set(case.planted) or (not case.slips and (lines.wrong or lines.note)):
+                mark = "WRONG" if not got or not set(got) <= set(case.planted) else "PART "
+                seen = [(line.line, line.source, line.should_be, line.tensors) for line in lines]
+                left = f"wrong {lines.wrong} unplaced {lines.unplaced} {lines.note}"
+                print(f"{mark} {case} | planted {case.planted} | {seen} | {left}", flush=True)
+            rows.append(
+                {
+                    "pass": case.name if example is None else "784-512-10",
+                    "dtype": dtype,
+                    "slips": "; ".join(f"{slip[0]} -> {slip[1]}" for slip in case.slips),
+                    "planted": " ".join(map(str, case.planted)),
+                    "named": " ".join(map(str, got)),
+                    "calls": lines.calls,
+                    "seconds": round(time.process_time() - start, 2),
+                }
+            )
+    return rows
+
+
+def summary(rows: list[dict], by: str) -> list[dict]:
+    """For every value of a column what was named, of how many; calls and seconds of the processor."""
+    found = []
+    for value in dict.fromkeys(row[by] for row in rows):
+        mine = [row for row in rows if row[by] == value]
+        wrong, right = [row for row in mine if row["planted"]], [row for row in mine if not row["planted"]]
+        pairs = [(row["planted"].split(), row["named"].split()) for row in wrong]
+        first = sum(named[:1] != [] and named[0] in planted for planted, named in pairs)
+        named = [line in planted for planted, lines in pairs for line in lines]
+        planted = [line in lines for planted, lines in pairs for line in planted]
+        found.append(
+            {
+                by: value,
+                "first line planted": f"{first} of {len(wrong)} ({first / max(len(wrong), 1):.1%})",
+                "named lines planted": f"{sum(named)} of {len(named)} ({sum(named) / max(len(named), 1):.1%})",
+                "planted lines named": f"{sum(planted)} of {len(planted)}",
+                "in right code": f"{sum(bool(row['named']) for row in right)} of {len(right)}",
+                "calls, median": f"{statistics.median(int(row['calls']) for row in mine):,.0f}",
+                "seconds, median": f"{statistics.median(float(row['seconds']) for row in mine):.2f}",
+            }
+        )
+    return found
+
+
+def written(rows: list[dict], folder: Path) -> None:
+    """Put rows in the place of those of the same passes and dtype in lines.csv; and what all come to in lines.md."""
+    path, ran = folder / "lines.csv", {(row["pass"], row["dtype"]) for row in rows}
+    before = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines())) if path.exists() else []
+    rows = [*(row for row in before if (row["pass"], row["dtype"]) not in ran), *rows]
+    rows.sort(key=lambda row: (row["dtype"] != "float64", row["pass"]))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+    tables = [
+        markdown_table(summary([row for row in rows if row["dtype"] == dtype], "pass"))
+        for dtype in dict.fromkeys(row["dtype"] for row in rows)
+    ]
+    small = [row for row in rows if row["pass"] != "784-512-10"]
+    tables.append(markdown_table(summary(small, "dtype")))
+    (folder / "lines.md").write_text("\n\n".join(tables) + "\n", encoding="utf-8")
+
+
+def large(rng: np.random.Generator):
+    """The point and the data of a network of 784-512-10, batch 32."""
+    shapes = {"W1": (784, 512), "b1": (512,), "W2": (512, 10), "b2": (10,)}
+    params = {name: rng.standard_normal(shape) / np.sqrt(shape[0]) for name, shape in shapes.items()}
+    return params, (rng.standard_normal((32, 784)), rng.integers(0, 10, 32))
 
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("passes", nargs="*")
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--which", default="")
+    parser.add_argument("--which", default="", help="only cases whose text holds this")
+    parser.add_argument("--every", type=int, default=1, help="only each such case")
+    parser.add_argument("--large", action="store_true", help="two layers of 784-512-10 with batch 32")
+    parser.add_argument("--out", type=Path, help="folder for lines.csv and lines.md")
     options = parser.parse_args()
     right = [Case(name, ()) for name in SLIPS]
-    cases = [*right, *single(), *several(np.random.default_rng(options.seed + 1))]
-    cases = [case for case in cases if case.name in (options.passes or SLIPS) and options.which in str(case)]
-    first = named = true = planted = found = named_in_right = 0
-    wrong_cases, calls, times = 0, [], []
-    with tempfile.TemporaryDirectory() as folder:
-        for case in cases:
-            start = time.process_time()
-            lines = find(case, Path(folder), options.dtype, options.seed)
-            took = time.process_time() - start
-            got = [line.line for line in lines]
-            if not case.slips:
-                named_in_right += len(got) + bool(lines.wrong)
-                if got or lines.wrong or lines.note:
-                    print("NAMED IN RIGHT CODE", case, lines.wrong, lines.note, got)
-                continue
-            wrong_cases += 1
-            calls.append(lines.calls)
-            times.append(took)
-            ok = bool(got) and got[0] in case.planted
-            first += ok
-            named += len(got)
-            true += sum(line in case.planted for line in got)
-            planted += len(case.planted)
-            found += len(set(got) & set(case.planted))
-            if not ok or set(got) != set(case.planted):
-                mark = "WRONG" if not ok or not set(got) <= set(case.planted) else "PART "
-                seen = [(line.line, line.source, line.should_be, line.tensors) for line in lines]
-                left = f"wrong {lines.wrong} unplaced {lines.unplaced} {lines.note}"
-                print(f"{mark} {case} | planted {case.planted} | {seen} | {left}")
-    if wrong_cases:
-        print(f"{wrong_cases} cases with {planted} slips, {options.dtype}, seed {options.seed}")
-        print(f"first line named is planted: {first} ({first / wrong_cases:.1%})")
-        print(f"lines named that are planted: {true} of {named} ({true / max(named, 1):.1%})")
-        print(f"planted lines that are named: {found} ({found / planted:.1%})")
-        print(f"named in right code: {named_in_right}")
-        print(f"calls: median {statistics.median(calls)}, most {max(calls)}")
-        print(f"seconds of the processor: median {statistics.median(times):.2f}, most {max(times):.2f}")
+    cases = [
+        *right,
+        *single()[:: options.every],
+        *several(np.random.default_rng(options.seed + 1))[:: options.every],
+    ]
+    passes = ["two_layers"] if options.large else (options.passes or SLIPS)
+    cases = [case for case in cases if case.name in passes and options.which in str(case)]
+    rows = rows_of(cases, options.dtype, options.seed, large if options.large else None)
+    print(markdown_table(summary(rows, "pass")))
+    if options.out:
+        written(rows, options.out)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,107 @@
+"""Implied values: what a value of the backward pass would have to be, where it is the derivative by no variable.
+
+A factor that several lines share, such as `inner = (dy * y).sum(1)` of a softmax or `common = g @ s.T` in one einsum,
+has no forward value whose derivative it is. But the gradients are affine in it, g(b + δ) = g(b) + A δ. Where the
+least squares of A δ = dL/dθ - g(b) leave nothing over, though there are more equations than unknowns, b + δ makes all
+of them right: the line of b is the one that is wrong, and not several later ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.groups import Group
+from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.truth import rms
+
+_UNKNOWNS, _EQUATIONS, _TRIED = 40, 150, 6
+"""Of one value; of the tensors that it moves; values that are tried, the last ones before the line that was found."""
+_OVER = 3
+"""Equations beyond the unknowns, for a solution to be no chance."""
+_POWERS = np.array([0.5, 1, 1.5, 2, 2.5, 3])
+
+
+def implied(found: list[Repair], search: Search) -> Repair | None:
+    """An earlier value that explains all repairs at once; of one repair alone, a smaller value than its own."""
+    first = min(found, key=lambda each: search.order[each.event])
+    tensors = frozenset[str]().union(*(each.tensors for each in found))
+    truth = search.truth
+    size = sum(len(truth.directions[name][0]) for name in tensors)
+    if size > _EQUATIONS or not tensors <= truth.base.gradient.keys():
+        return None
+    most = min(_UNKNOWNS, size - _OVER)
+    if len(found) == 1:
+        most = min(most, truth.base.values[first.event].size - 1)
+    earlier = [
+        group
+        for group in search.backward
+        if group.site.name
+        and group.site.line != first.site.line
+        and search.order[group.events[-1]] < search.order[first.event]
+        and len(group.events) == 1
+        and truth.base.values[group.events[0]].size <= most
+        and search.response(group.events, search.shapes(group.events)) is not None
+    ]
+    for group in earlier[-_TRIED:]:
+        value, event = _solved(group, tensors, search), group.events[0]
+        if value is not None:
+            new = {"group": group, "pairs": ((event, event),), "first": 0, "tensors": tensors}
+            return replace(first, **new, factor=1.0, value=value)
+    return None
+
+
+def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | None:
+    """The value that makes all these tensors right and changes no other one; None where there is none."""
+    truth, events = search.truth, group.events
+    response = search.response(events, search.shapes(events))
+    names = [name for name in truth.program.structure.names if name in tensors]
+    moved = {name for name in truth.program.structure.names if response and response.moves(name)}
+    if moved != tensors:
+        return None
+    own = truth.base.values[events[0]].astype(np.float64)
+    if not truth.program.budget.room(4 * own.size):
+        return None
+    expected = [truth.entries(name, _EQUATIONS) for name in names]
+    if any(each is None for each in expected):
+        return None
+    base = _flat(truth.base.gradient, names)
+    columns = []
+    for unit in np.eye(own.size):
+        outcome = search.replaced(events, [own + rms(own) * unit.reshape(own.shape)])
+        if outcome is None or not set(names) <= outcome.gradient.keys():
+            return None
+        columns.append((_flat(outcome.gradient, names) - base) / rms(own))
+    wanted = np.concatenate(expected) - base  # type: ignore[arg-type]
+    delta, _, rank, _ = np.linalg.lstsq(np.stack(columns, axis=1), wanted, rcond=1e-9)
+    rest = wanted - np.stack(columns, axis=1) @ delta
+    slack = 10 * truth.rtol * float(np.max(np.abs(wanted))) + truth.noise
+    if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
+        return None
+    solved = own.reshape(-1) + delta
+    if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
+        return None
+    return solved.reshape(own.shape)
+
+
+def _flat(gradient: dict[str, Array], names: list[str]) -> Array:
+    return np.concatenate([gradient[name].reshape(-1) for name in names])
+
+
+def _is_factor(got: Array, expected: Array, search: Search) -> bool:
+    """Whether two values differ by a factor, a constant or a power of another value, which a later line may lack."""
+    with np.errstate(all="ignore"):
+        ratio = expected / got
+        if not np.all(np.isfinite(ratio)) or np.ptp(ratio) <= 1e-4 * np.max(np.abs(ratio)):
+            return bool(np.all(np.isfinite(ratio)))
+        logs = np.log(np.abs(ratio))
+        for value in search.truth.base.values.values():
+            if value.size == len(got) and np.ptp(value) and len(got) > 2:
+                x = np.log(np.abs(value.astype(np.float64).reshape(-1)))
+                power, rest = np.polyfit(x, logs, 1) if np.all(np.isfinite(x)) else (0.0, 0.0)
+                is_power = np.min(np.abs(np.abs(power) - _POWERS)) < 1e-3
+                if is_power and np.max(np.abs(power * x + rest - logs)) < 1e-3:
+                    return True
+    return False

@@ -1,0 +1,175 @@
+"""The optimisers: each a step on the one parameter vector (p,), in place, with memory made beforehand.
+
+A step streams the weights, the gradient and the optimiser's own vectors through the processor several times.
+It is therefore done block by block, each small enough that all its vectors stay in the level-2 cache between
+one pass and the next: 0.28 ms instead of 0.42 ms for the 407,050 float32 parameters of 784-512-10.
+
+A state vector fades where the gradient is zero, as for a pixel that is black in every image of many batches:
+after some hundred steps its numbers are subnormal, stay subnormal when multiplied, and take a processor four times as
+long. Every 64 steps numbers that small are set to zero, by (v + t) - t.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar, final
+
+import numpy as np
+from scipy.linalg import get_blas_funcs
+
+from backprop.arrays import Array, aligned_empty, aligned_zeros
+from backprop.errors import UnknownNameError
+
+BLOCK_BYTES = 1 << 18
+"""Bytes of one vector in a block; three or four of them fit in a level-2 cache of 1 to 2 MB."""
+
+CLEAN_EVERY = 64
+"""Steps between two cleanings; what was just kept is still normal after as many decays by 0.9."""
+
+
+class Optimizer(ABC):
+    """Updates one parameter vector (p,). A subclass is final.
+
+    state: the vectors (p,) that a step carries over to the next, by name; a checkpoint holds exactly these.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """The update as a formula, on one line."""
+    learning_rate: ClassVar[float]
+    """The learning rate where none is asked for."""
+    state_names: ClassVar[tuple[str, ...]]
+    """The names in `state`, known before there is one."""
+
+    def __init__(self, vector: Array) -> None:
+        self.vector = vector
+        self.state: dict[str, Array] = {
+            name: aligned_zeros(vector.shape, vector.dtype) for name in self.state_names
+        }
+        self._length = max(1, BLOCK_BYTES // vector.itemsize)
+        self._scratch = aligned_empty((min(self._length, vector.size),), vector.dtype)
+        self._axpy = get_blas_funcs("axpy", dtype=vector.dtype)
+
+    def update(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """Change the vector by one step; `gradient` (p,) is only read, `step` counts from 0."""
+        if step % CLEAN_EVERY == 0:
+            self._clean()
+        self._step(gradient, learning_rate, step)
+
+    @abstractmethod
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """The step itself, block by block."""
+
+    def _add(self, target: Array, factor: float, summand: Array) -> None:
+        """target ← target + factor · summand, in one pass where NumPy makes two."""
+        self._axpy(summand, target, a=factor)
+
+    def _clean(self) -> None:
+        """Zero what is below eps · t / 2 in the state vectors, with t = tiny / eps²: 5e-32 in float32.
+
+        Larger numbers change by no more than that, which no weight can show.
+        """
+        limits = np.finfo(self.vector.dtype)
+        threshold = self.vector.dtype.type(limits.tiny / limits.eps**2)
+        for _, _, *states in self._blocks():
+            for state in states:
+                np.add(state, threshold, out=state)
+                np.subtract(state, threshold, out=state)
+
+    def _blocks(self, *vectors: Array) -> Iterator[tuple[Array, ...]]:
+        """Block by block: the scratch, the weights, every state vector in order, and then `vectors`."""
+        whole = (self.vector, *self.state.values(), *vectors)
+        for start in range(0, self.vector.size, self._length):
+            block = [vector[start : start + self._length] for vector in whole]
+            yield self._scratch[: block[0].size], *block
+
+
+@final
+class SGD(Optimizer):
+    """Stochastic gradient descent, θ ← θ - η g, without state (Robbins and Monro 1951)."""
+
+    name: ClassVar[str] = "sgd"
+    summary: ClassVar[str] = "θ ← θ - η g"
+    learning_rate: ClassVar[float] = 0.5
+    state_names: ClassVar[tuple[str, ...]] = ()
+
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """One pass over each block."""
+        for _, weights, g in self._blocks(gradient):
+            self._add(weights, -learning_rate, g)
+
+
+@final
+class Momentum(Optimizer):
+    """v ← μ v - η g, θ ← θ + v, with μ = 0.9 (Polyak 1964, in the form of Sutskever et al., ICML 2013, section 2).
+
+    The learning rate enters the velocity, so that lowering it slows the steps to come and not those under way. The
+    state `velocity` is -v, which saves a pass.
+    """
+
+    name: ClassVar[str] = "momentum"
+    summary: ClassVar[str] = "v ← 0.9 v - η g, θ ← θ + v"
+    learning_rate: ClassVar[float] = 0.2
+    state_names: ClassVar[tuple[str, ...]] = ("velocity",)
+    decay: ClassVar[float] = 0.9
+    """μ, what of the velocity is left after a step."""
+
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """Three passes over each block."""
+        decay = self.vector.dtype.type(self.decay)
+        for _, weights, velocity, g in self._blocks(gradient):
+            np.multiply(velocity, decay, out=velocity)
+            self._add(velocity, learning_rate, g)
+            np.subtract(weights, velocity, out=weights)
+
+
+@final
+class Adam(Optimizer):
+    """Steps of about η for every parameter, whatever the scale of its gradient.
+
+        m ← β₁ m + g            M = (1 - β₁) m            β₁ = 0.9
+        s ← β₂ s + g²           S = (1 - β₂) s            β₂ = 0.999
+        θ ← θ - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) · M / (√S + ε √(1 - β₂ᵗ))        ε = 1e-8,  t = 1, 2, …
+
+    M and S are the moments of the paper. We keep them without their constant factors, which are drawn together into
+    one number a step and save two passes; ε is scaled so that the result is the paper's, bias corrected (Kingma and
+    Ba, ICLR 2015, algorithm 1, with the order of computation of its section 2).
+    """
+
+    name: ClassVar[str] = "adam"
+    summary: ClassVar[str] = "θ ← θ - η M / (√S + ε), with the running means M of g and S of g²"
+    learning_rate: ClassVar[float] = 0.002
+    state_names: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
+    decays: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    """β₁ and β₂."""
+    epsilon: ClassVar[float] = 1e-8
+
+    def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
+        """Ten passes over each block."""
+        scalar, (first, second) = self.vector.dtype.type, self.decays
+        correction = math.sqrt((1 - second ** (step + 1)) / (1 - second))  # of √s
+        rate = scalar(learning_rate * correction * (1 - first) / (1 - first ** (step + 1)))
+        epsilon, beta1, beta2 = scalar(self.epsilon * correction), scalar(first), scalar(second)
+        for scratch, weights, m, s, g in self._blocks(gradient):
+            np.multiply(m, beta1, out=m)
+            np.add(m, g, out=m)
+            np.multiply(s, beta2, out=s)
+            np.multiply(g, g, out=scratch)
+            np.add(s, scratch, out=s)
+            np.sqrt(s, out=scratch)
+            np.add(scratch, epsilon, out=scratch)
+            np.divide(m, scratch, out=scratch)
+            np.multiply(scratch, rate, out=scratch)
+            np.subtract(weights, scratch, out=weights)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {one.name: one for one in (SGD, Momentum, Adam)}
+
+
+def find_optimizer(name: str) -> type[Optimizer]:
+    """The optimiser of that name; raises `UnknownNameError` for any other."""
+    if name not in OPTIMIZERS:
+        raise UnknownNameError("optimizer", name, OPTIMIZERS)
+    return OPTIMIZERS[name]
