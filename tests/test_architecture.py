@@ -8,6 +8,7 @@ import sys
 from dataclasses import is_dataclass
 from pathlib import Path
 
+import pytest
 from over import over
 
 import backprop
@@ -103,12 +104,14 @@ def test_every_public_name_is_there():
         assert getattr(backprop, name) is not None
 
 
+@pytest.mark.processes
 def test_the_package_alone_loads_no_numpy_so_that_threads_can_be_fixed_first():
     code = "import sys, backprop.errors, backprop.bench; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.processes
 def test_importing_the_library_imports_nothing_heavy():
     names = [name for name in backprop.__all__ if not name.startswith("check_")]
     code = f"import sys; from backprop import {', '.join(names)}"

@@ -67,7 +67,8 @@ def print_records(console: Console, records: Sequence[Record], everything: str =
         rows, styles = [], []
         for cell, figures in ranking(cells):
             row = {header: figures[header].text for header in headers}
-            rows.append(row | {"reason": row["reason"] or figures["status"].note})
+            reason = "" if cell.status == "predicted" else row["reason"] or figures["status"].note
+            rows.append(row | {"reason": reason})
             styles.append(_STYLES.get(cell.status, "dim") if cell.status != "ok" else None)
         tables.append(Table(title, rows, styles))
     print_tables(console, tables, dataclasses.replace(_RANKING, everything=everything))

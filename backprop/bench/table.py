@@ -35,7 +35,7 @@ _GAP = 2
 _LEAST_PROSE = 20
 """A narrower column of prose is hard to read: it goes under the rows."""
 _NOTHING = ("", "-")
-_NO_NEWS = (*_NOTHING, "ok", "yes")
+_NO_NEWS = (*_NOTHING, "ok", "yes", "predicted")
 """Texts that are not worth a line of their own."""
 
 

@@ -1,7 +1,20 @@
-"""Checking a gradient that was derived by hand: right or wrong, where, what kind of mistake, and how sure."""
+"""Checking a gradient that was derived by hand: right or wrong, where, what kind of mistake, and how sure.
 
-from backprop.check.kind import Kind
-from backprop.check.kinds import KINDS, Finding
+The doors are what a user calls: `gradient`, `vjp` and `jvp` for any function, `network.door` for a network's loss.
+All of them go the same way, through these modules:
+
+    what was handed in     leaves, trees, points: any arrays in any containers, as one vector and back
+                           forms, product: how a backward pass is called; network.layouts: how a network's function is
+    what comes back        oracle, behaviour: counted calls, and whether equal calls give equal answers
+                           answers: a gradient in the structure of the point
+    what is true           numeric: slopes of any function; network.truth: the closed form, and its rounding
+    what a mistake is      suspect, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
+                           local, local_patterns: the same for each upstream entry; probes: with other inputs
+                           network.mistakes: wrong backward passes that give the same tensors
+    what is said           evidence, report, kinds, result
+"""
+
+from backprop.check.kinds import KINDS, Finding, Kind
 from backprop.check.result import Entry, GradientCheck, Kink, StepCurve, TensorCheck
 
 __all__ = [

@@ -17,8 +17,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Branch, Constant, Structure, Tree, describe, numbers_of
-from backprop.check.trees import join, parts_of
+from backprop.check.points import Structure, describe, numbers_of
+from backprop.check.trees import Constant, Parts, Tree, ends_of, join, parts_of
+from backprop.check.words import some
 from backprop.errors import CheckError
 
 # Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
@@ -91,7 +92,7 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     tell, so is an answer of as many parts as the point has, but for a number beside a container of as many.
     """
     tree = structure.tree
-    parts = tree.keys if isinstance(tree, Branch) else ()
+    parts = tree.keys if isinstance(tree, Parts) else ()
     is_pair = isinstance(answer, tuple | list) and len(answer) > 1
     if not is_pair or set(getattr(answer, "_fields", ())) & set(parts) or _fits(tree, answer, structure):
         return None, answer
@@ -101,13 +102,14 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     rest = [part for k, part in enumerate(answer) if k != place]
     gradient = rest[0] if len(rest) == 1 else rest
     if not _fits(tree, gradient, structure):
-        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Branch) else {1}
+        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Parts) else {1}
         inner = parts_of(gradient)
         is_named = inner is not None and inner.named
-        as_many = inner is not None and len(inner.keys) in counts
+        every = [end for _, end in ends_of(gradient)]
+        as_many = inner is not None and (len(inner.keys) in counts or len(every) == len(structure.leaves))
         if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
-        if isinstance(answer, list) and not isinstance(tree, Branch) and is_number(gradient):
+        if isinstance(answer, list) and not isinstance(tree, Parts) and is_number(gradient):
             return None, answer  # an array that was written as a list
     return answer[place], gradient
 
@@ -128,7 +130,7 @@ def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
     parts = parts_of(answer)
     if isinstance(tree, Constant) or parts is None:
         return isinstance(tree, Constant)
-    children = [child for child in tree.children if numbers_of(child)]
+    children = [child for child in tree.values if numbers_of(child)]
     return len(parts.values) == len(children) and all(
         _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
     )
@@ -178,12 +180,20 @@ def _collect(
         return
     given = _children(tree, answer)
     if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
-        read.notes.append(f"The gradients have no names: they were read in the order {_list(given)}.")
+        read.notes.append(f"The gradients have no names: they were read in the order {some(given)}.")
     if given is None:
-        keys = f" with {_list(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
+        keys = f" with {some(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
         raise CheckError(
             f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
         )
+    read_as = _matched(tree, given, path, read)
+    for key, child in zip(tree.keys, tree.values, strict=True):
+        if key in read_as:
+            _collect(child, given[read_as[key]], join(path, key, tree.named), structure, raw, read)
+
+
+def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
+    """From each key of the point to that of the answer; what is missing and what is not used goes into `read`."""
     missing = [key for key in _moving(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
@@ -191,25 +201,21 @@ def _collect(
         [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
     )
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
-    for key, child in zip(tree.keys, tree.children, strict=True):
-        name, used = join(path, key, tree.named), read_as.get(key)
+    for key in missing:
+        name, used = join(path, key, tree.named), join(path, read_as.get(key), tree.named)
         if key in same:
-            read.notes.append(f"{join(path, used, tree.named)} was read as the gradient of {name}.")
-        elif key in missing:
-            other = f"but {join(path, used, tree.named)}" if key in near else ""
-            evidence = (
-                f"There is no {name}, {other}." if other else f"There is no {name}; got {_list(given)}."
-            )
-            read.findings.append(found("wrong-name", name, evidence))
-        if key in read_as:
-            _collect(child, given[used], name, structure, raw, read)
+            read.notes.append(f"{used} was read as the gradient of {name}.")
+        else:
+            instead = f", but {used}" if key in near else f"; got {some(given) or 'nothing'}"
+            read.findings.append(found("wrong-name", name, f"There is no {name}{instead}."))
     unused = [key for key in extra if key not in read_as.values()]
     if unused:
         unknown = [join(path, key, tree.named) for key in unused]
-        read.notes.append(f"No parameter has the name {_list(unknown)}: not used.")
+        read.notes.append(f"No parameter has the name {some(unknown)}: not used.")
+    return read_as
 
 
-def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
+def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
     """The parts of an answer by key, where it has any; an array may stand for a list of its slices.
 
     What has no names is read in order, with or without a place for each part that has no gradient.
@@ -228,9 +234,9 @@ def _children(tree: Branch, answer: Any) -> dict[Any, Any] | None:
     return dict(zip(keys, values, strict=True))
 
 
-def _moving(tree: Branch) -> list[Any]:
+def _moving(tree: Parts) -> list[Any]:
     """The keys of the parts that hold tensors."""
-    return [key for key, child in zip(tree.keys, tree.children, strict=True) if numbers_of(child)]
+    return [key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child)]
 
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
@@ -275,11 +281,6 @@ def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
             near[key] = folded[match[0]]
             left.remove(near[key])
     return near
-
-
-def _list(keys: Any) -> str:
-    names = [str(key) for key in keys]
-    return ", ".join(names[:8] + ["…"] * (len(names) > 8)) or "nothing"
 
 
 # Shapes and dtypes of one tensor.
@@ -328,9 +329,13 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
 def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Answer) -> None:
     """Make a tensor comparable by summing it over the axes that are too many, or spreading it over those it lacks."""
     extra = max(0, array.ndim - len(expected))
-    for axes in itertools.combinations(range(array.ndim), extra) if extra else ():
-        if tuple(size for k, size in enumerate(array.shape) if k not in axes) == expected:
-            seen.reshaped[name], seen.summed[name], seen.shapes[name] = array.sum(axes), axes, array.shape
+    long = tuple(
+        k for k, (size, one) in enumerate(zip(array.shape, expected, strict=False)) if size > one == 1
+    )
+    for axes in itertools.combinations(range(array.ndim), extra) if extra else [long]:
+        total = array.sum(axes, keepdims=not extra)
+        if axes and total.shape == expected:
+            seen.reshaped[name], seen.summed[name], seen.shapes[name] = total, axes, array.shape
             return
     try:
         spread = np.broadcast_to(array, expected)

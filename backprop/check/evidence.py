@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
+from backprop.check.behaviour import Behaviour, differing, first_difference, observe
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of
@@ -34,21 +35,55 @@ from backprop.check.numeric.verdict import (
     judge_entries,
 )
 from backprop.check.oracle import (
-    Behaviour,
     Claims,
     FunctionOracle,
     GradientOracle,
     array_of,
     check_rtol,
     claims_of,
-    differing,
-    first_difference,
-    observe,
 )
 from backprop.check.points import Structure
-from backprop.check.report import Evidence
 from backprop.check.trees import copied, ends_of
 from backprop.errors import OptionError
+
+
+@dataclass
+class Evidence:
+    """All that was seen of a function and of a claim of its gradient.
+
+    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
+    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
+    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
+    tensors that were seen to be linear in an upstream gradient. check, steps, verdicts: what was compared, if
+    anything was.
+    """
+
+    function: FunctionOracle
+    own: Behaviour
+    asked: Behaviour
+    answer: Answer
+    claims: Claims
+    batch_size: int | None
+    changed: list[Finding]
+    gradient_calls: int
+    check: DirectionalCheck | None = None
+    steps: Curve | None = None
+    verdicts: list[TensorVerdict] = field(default_factory=list)
+    in_float32: dict[str, Array] | None = None
+    gradient: GradientOracle | None = None
+    named: dict[str, Finding] = field(default_factory=dict)
+    linear: frozenset[str] = frozenset()
+
+    def blame(self, *findings: Finding) -> None:
+        """Put findings beside those of how the gradient behaves."""
+        self.asked = replace(self.asked, findings=(*self.asked.findings, *findings))
+
+    @property
+    def changes_the_function(self) -> bool:
+        """Whether a call of the gradient changes the function."""
+        return any(finding.kind == "changes-the-function" for finding in self.changed)
+
 
 FEWEST_CALLS = 60
 """Less than this does not suffice for the noise and the step curve."""
@@ -84,73 +119,81 @@ def gather(
     claim: a function to the gradient, to a pair (value, gradient), or, of a function to an array, to its Jacobian;
     or the gradient itself. What the functions raise at the point is passed on.
     """
-    own = _at_the_point(function)
-    structure, x = function.structure, function.point
-    function.count(own.calls)
+    own, structure = _at_the_point(function), function.structure
     may_be_hessian = not is_jacobian and _is_like_the_point(own.answer, function)
     if not may_be_hessian:
         function.start(own.answer, jacobian=is_jacobian)
-
-    scale = scales(structure, x, bounds=function.bounds)
-    away = _ELSEWHERE * scale.own * rng.uniform(0.5, 1.5, len(x))
-    elsewhere = x + np.where(scale.inward < 0, -away, away)
-    asked, is_function = Behaviour(copied(claim), (), 0), callable(claim) and not hasattr(claim, "matvec")
-    if is_function:
-        asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
-    function.budget.used += asked.calls
+    is_function = callable(claim) and not hasattr(claim, "matvec")
+    asked = _ask(function, claim, rng, is_function=is_function)
     claimed = value_and_gradient(asked.answer, structure)[1]
     is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
         function.start(own.answer, jacobian=is_hessian)
-    notes, some = [], None
+    some = None
     if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
         some = Combinations.drawn(function.value.size, rng)
-        notes = [some.note]
-        claimed, claim = (
-            some.of_jacobian(claimed),
-            some.after(claim, some.of_jacobian) if is_function else claim,
-        )
+        claimed = some.of_jacobian(claimed)
+        claim = some.after(claim, some.of_jacobian) if is_function else claim
         function.code, own = some.after(function.code, some.of), replace(own, answer=some.of(own.answer))
         function.start(own.answer, jacobian=True)
     answer = read_answer(claimed, structure, outputs=function.outputs)
-    answer.notes[:0] = notes
-    if is_hessian and not notes:
+    if some is not None:
+        answer.notes.insert(0, some.note)
+    elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
     changed = _changed_since(function, own, called="the gradient")
     claims = claims_of(answer, structure, function.outputs)
     seen = Evidence(function, own, asked, answer, claims, batch_size, changed, asked.calls)
-    if not claims.names or seen.changes_the_function or own.has_state:
-        return seen
-    is_wide = widen(function)
-    gradient = None
-    if is_function and asked.repeatable:
-        gradient = seen.gradient = GradientOracle(
-            claim, structure, function.outputs, function.budget, bounds=function.bounds
+    if claims.names and not seen.changes_the_function and not own.has_state:
+        if is_function and asked.repeatable:
+            seen.gradient = GradientOracle(
+                claim, structure, function.outputs, function.budget, bounds=function.bounds
+            )
+        _compare_with_truth(seen, rtol, rng)
+        told = (
+            [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts] if some else []
         )
-        claims = seen.claims = _wider(gradient, claims, x) if is_wide else claims
-    eps = {name: _eps(name, claims, answer, structure, gradient) for name in claims.names}
-    seen.check, seen.steps = choose_method(function, claims, eps, gradient, rtol, rng)
-    check, steps = seen.check, seen.steps
+        answer.notes += [note for note in told if note]
+    return seen
+
+
+def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_function: bool) -> Behaviour:
+    """How the gradient behaves at the point, and at another one beside it; its answer where it is no function."""
+    structure, x = function.structure, function.point
+    scale = scales(structure, x, bounds=function.bounds)
+    away = _ELSEWHERE * scale.own * rng.uniform(0.5, 1.5, len(x))
+    elsewhere = x + np.where(scale.inward < 0, -away, away)
+    if not is_function:
+        return Behaviour(copied(claim), (), 0)
+    asked = observe(claim, [structure.build(x)], [structure.build(elsewhere)])
+    function.budget.used += asked.calls
+    return asked
+
+
+def _compare_with_truth(seen: Evidence, rtol: float | None, rng: np.random.Generator) -> None:
+    """Put the verdicts into the evidence, and what they rest on."""
+    function, gradient, names = seen.function, seen.gradient, seen.claims.names
+    if widen(function) and gradient is not None:
+        seen.claims = _wider(gradient, seen.claims, function.point)
+    eps = {name: _eps(name, seen) for name in names}
+    check, steps = choose_method(function, seen.claims, eps, gradient, rtol, rng)
+    seen.check, seen.steps = check, steps
     if steps is not None and _is_constant(check, steps):
-        seen.verdicts = judge_constant(check, claims.names)
+        seen.verdicts = judge_constant(check, names)
     else:
-        verdicts = _compare(check, steps, claims.names)
+        verdicts = _compare(check, steps, names)
         seen.verdicts = forgive_symmetric(verdicts, check)
         if any(new is not old for new, old in zip(seen.verdicts, verdicts, strict=True)):
             seen.steps = None  # its direction is not symmetric
         elif steps is not None and np.any(steps.slope.kink):
             kinks = [kink for each in verdicts for kink in each.kinks]
-            seen.steps = without_kinks(check, steps, kinks, claims.names)
+            seen.steps = without_kinks(check, steps, kinks, names)
         seen.verdicts = within_stairs(check, seen.verdicts)
-        if some is not None:
-            told = (some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts)
-            answer.notes += [note for note in told if note]
-        seen.changed = seen.changed or _changed_since(function, own, called="calls elsewhere")
+        seen.changed = seen.changed or _changed_since(function, seen.own, called="calls elsewhere")
         if gradient is not None and any(each.wrong for each in seen.verdicts):
-            rounded = gradient.at(x.astype(np.float32).astype(x.dtype))
+            rounded = gradient.at(function.point.astype(np.float32).astype(function.point.dtype))
             seen.in_float32 = None if rounded is None else rounded.comparable
     seen.gradient_calls += 0 if gradient is None else gradient.calls
-    return seen
 
 
 def _at_the_point(function: FunctionOracle) -> Behaviour:
@@ -160,18 +203,17 @@ def _at_the_point(function: FunctionOracle) -> Behaviour:
     """
     structure, x = function.structure, function.point
     try:
-        return observe(function.code, [structure.build(x)], called="function")
-    except Exception:  # of whatever kind: it is the user's
+        own = observe(function.code, [structure.build(x)], called="function")
+    except Exception as error:  # of whatever kind: it is the user's
         if not structure.is_native:
             raise
         try:
             own = observe(function.code, [structure.plain.build(x)], called="function")
         except Exception:
-            own = None
-        if own is None:
-            raise
+            raise error from None
         function.structure = structure.plain
-        return own
+    function.count(own.calls)
+    return own
 
 
 def _is_like_the_point(value: Any, function: FunctionOracle) -> bool:
@@ -208,19 +250,18 @@ def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
     return claims
 
 
-def _eps(
-    name: str, claims: Claims, answer: Answer, structure: Structure, gradient: GradientOracle | None
-) -> float:
+def _eps(name: str, seen: Evidence) -> float:
     """The rounding of the claim by a tensor: of the narrower of its own format and that of the point.
 
     A claim in the wide dtype whose numbers are all numbers of float32 was computed in float32.
     """
-    if gradient is not None and gradient.wide:
-        rows = claims.rows[:, structure.places[name]]
+    structure = seen.function.structure
+    if seen.gradient is not None and seen.gradient.wide:
+        rows = seen.claims.rows[:, structure.places[name]]
         with np.errstate(all="ignore"):
             is_single = bool(np.all(rows.astype(np.float32) == rows))
         return format_of(np.dtype(np.float32) if is_single else structure.dtype).eps
-    return max(structure.format.eps, answer.formats.get(name, structure.format).eps)
+    return max(structure.format.eps, seen.answer.formats.get(name, structure.format).eps)
 
 
 def _is_constant(check: DirectionalCheck, steps: Curve) -> bool:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from backprop.check.answers import same_name
+from backprop.check.behaviour import first_difference
 from backprop.check.leaves import is_none, read, to_numpy
-from backprop.check.oracle import first_difference
 from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
@@ -75,46 +76,29 @@ def _with_upstream(
     words: str,
     rest: Callable[[Any, Sequence[Any]], list[Any]],
 ) -> list[Form]:
-    """The ways to hand over the upstream gradient: whole, one by one, and one by one without None."""
-    forms = [
-        Form(f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
-    ]
-    if _is_several(outputs):
-        count = len(outputs)
-        each = ", ".join(f"upstream_{k}" for k in range(count))
-        forms.append(
-            Form(
-                f"backward({each}, {words})",
-                of_returned,
-                lambda u, back, inputs: [*u, *rest(back, inputs)],
-            )
+    """The ways to hand over the upstream gradient: whole, one by one, without None, or of the first outputs alone."""
+
+    def one_by_one(places: Sequence[int]) -> Form:
+        each = ", ".join(f"upstream_{k}" for k in places)
+        return Form(
+            f"backward({each}, {words})",
+            of_returned,
+            lambda u, back, inputs: [*(u[k] for k in places), *rest(back, inputs)],
         )
-        moving = [k for k in range(count) if _has_numbers(outputs[k])]
-        if len(moving) < count:
-            each = ", ".join(f"upstream_{k}" for k in moving)
-            forms.append(
-                Form(
-                    f"backward({each}, {words})",
-                    of_returned,
-                    lambda u, back, inputs: [*(u[k] for k in moving), *rest(back, inputs)],
-                )
-            )
-        forms += [
-            _of_the_first(k, outputs, words, rest) for k in range(1, count) if _has_numbers(outputs[:k])
-        ]
+
+    whole = Form(
+        f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)]
+    )
+    if not _is_several(outputs):
+        return [whole]
+    every = range(len(outputs))
+    moving = [k for k in every if _has_numbers(outputs[k])]
+    forms = [whole, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
+    for count in every[1:]:  # those that follow may be for inference
+        if _has_numbers(outputs[:count]):
+            first = one_by_one(range(count))
+            forms.append(replace(first, outputs=itemgetter(slice(count)), is_last=True))
     return forms
-
-
-def _of_the_first(
-    count: int, outputs: Any, words: str, rest: Callable[[Any, Sequence[Any]], list[Any]]
-) -> Form:
-    """The way that takes the upstream gradients of the first outputs alone, as where the others are for inference."""
-    each = ", ".join(f"upstream_{k}" for k in range(count))
-
-    def arguments(u: Any, back: Any, inputs: Sequence[Any]) -> Sequence[Any]:
-        return [*u, *rest(back, inputs)]
-
-    return Form(f"backward({each}, {words})", lambda returned: returned[:count], arguments, is_last=True)
 
 
 def _has_numbers(output: Any) -> bool:
@@ -130,20 +114,20 @@ def forms_of_pushforward(
     if not tangents_first:
         whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
         forms.append(whole)
-    for with_tangents in [names] if len(moving) == len(names) else [names, moving]:
-        forms += _with_tangents(inputs, list(with_tangents), tangents_first)
+    for own in dict.fromkeys([tuple(names), tuple(moving)]):
+        forms += _with_tangents(inputs, own, tangents_first)
     return forms
 
 
-def _with_tangents(inputs: str, names: list[str], tangents_first: bool | None) -> list[Form]:
+def _with_tangents(inputs: str, names: Sequence[str], tangents_first: bool | None) -> list[Form]:
     tangents = ", ".join(f"d{name}" for name in names)
-    after = Form(
-        f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *(v[name] for name in names)]
-    )
-    before = Form(
-        f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*(v[name] for name in names), *x]
-    )
-    return [after, before] if tangents_first is None else [before] if tangents_first else [after]
+
+    def given(tangents: Any) -> list[Any]:
+        return [tangents[name] for name in names]
+
+    after = Form(f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *given(v)])
+    before = Form(f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*given(v), *x])
+    return [form for form, first in ((after, False), (before, True)) if tangents_first in (None, first)]
 
 
 def choose(

@@ -8,13 +8,14 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
+from backprop.check.behaviour import observe
 from backprop.check.bounds import bounds_of, has_room
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes, takes_any_number
@@ -23,7 +24,7 @@ from backprop.check.leaves import read
 from backprop.check.lines import Lines
 from backprop.check.lines.find import program_of_gradient, search, with_lines
 from backprop.check.lines.program import Program
-from backprop.check.oracle import Budget, FunctionOracle, observe
+from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
 from backprop.check.report import report
@@ -118,9 +119,8 @@ def check_gradient(
             budget.used += calls
         oracle = FunctionOracle(function, structure, x, budget, bounds=bounds_of(bounds, structure, x))
         seen = gather(oracle, claim, rng, batch_size=batch_size, rtol=rtol, is_jacobian=jacobian is not None)
-        seen.look = lambda names: probe(seen, names)
-        seen.asked = replace(seen.asked, findings=(*findings, *seen.asked.findings))
-        check = report(seen)
+        seen.blame(*findings)
+        check = report(seen, partial(probe, seen))
         if not callable(by_hand):
             return check
 
@@ -210,9 +210,8 @@ def check_step(
         budget = Budget(max_calls)
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
-        seen.look = lambda names: probe(seen, names)
         program = Program(both, structure, x, (), budget)
-        return with_lines(report(seen), lambda: search(program, [step]))
+        return with_lines(report(seen, partial(probe, seen)), lambda: search(program, [step]))
 
 
 def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

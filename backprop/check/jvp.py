@@ -14,23 +14,24 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.evidence import gather, settings
+from backprop.check.evidence import Evidence, gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
+from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import Leaf, as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
+from backprop.check.leaves import as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Branch, Structure
+from backprop.check.points import Structure, structure_of
 from backprop.check.product import Forward, drawn, forward_pass
-from backprop.check.report import Evidence, report
+from backprop.check.report import report
 from backprop.check.result import GradientCheck
+from backprop.check.trees import Parts
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
-_COMBINATIONS = 16
 
 
 def check_jvp(
@@ -147,7 +148,7 @@ def _tangents(structure: Structure, vector: Array, dtype: DType | None = None) -
 def _without_outputs(answer: Any, output: Structure) -> Any:
     """The tangent of the outputs, where they come with it in a pair."""
     is_pair = isinstance(answer, tuple) and len(answer) == 2
-    has_two = isinstance(output.tree, Branch) and len(output.tree.keys) == 2
+    has_two = isinstance(output.tree, Parts) and len(output.tree.keys) == 2
     return answer[1] if is_pair and (not has_two or isinstance(answer[0], list | tuple)) else answer
 
 
@@ -163,20 +164,12 @@ class _Line:
         self.names = [name for name, places in structure.inputs.items() if len(places)]
         size = 2.0 ** np.round(np.log2(scales(structure, x).tensor))
         self.tangent = drawn(len(x), rng) * size
-        form, dtype = structure.format, np.dtype(np.float64 if structure.format.bits > 24 else np.float32)
-        leaves = tuple(Leaf(name, (), dtype, form, dtype.type, weak=True) for name in self.names)
-        names = tuple(self.names)
-        tree = Branch(
-            names, tuple(range(len(names))), lambda parts: dict(zip(names, parts, strict=True)), True, "dict"
-        )
-        self.parameters = Structure(tree, leaves)
-        self.notes: list[str] = []
-        self.combined: Array | None = None
-        if output.size > _MOST:
-            self.combined = drawn(_COMBINATIONS * output.size, rng).reshape(_COMBINATIONS, -1)
-            self.notes = [
-                f"The outputs have {output.size} entries: {_COMBINATIONS} random combinations of them were compared."
-            ]
+        number = np.float64 if structure.format.bits > 24 else np.float32
+        zero, _ = structure_of({name: number(0) for name in self.names})
+        leaves = (replace(leaf, format=structure.format, weak=True) for leaf in zero.leaves)
+        self.parameters = Structure(zero.tree, tuple(leaves))
+        self.combined = Combinations.drawn(output.size, rng) if output.size > _MOST else None
+        self.notes = [self.combined.note] if self.combined is not None else []
         self.shape = output.leaves[0].shape if len(output.leaves) == 1 else (output.size,)
 
     def value(self, at: dict[str, Any]) -> Array:
@@ -211,7 +204,7 @@ class _Line:
         return self.structure.build(x, wide), wide
 
     def _shown(self, outputs: Array) -> Array:
-        return outputs.reshape(self.shape) if self.combined is None else self.combined @ outputs
+        return outputs.reshape(self.shape) if self.combined is None else self.combined.of(outputs)
 
 
 def _look_at_tangents(seen: Evidence, line: _Line) -> None:
@@ -229,5 +222,4 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     off = float(np.max(np.abs(together - each.sum(axis=1))))
     if off > max(min(256 * seen.check.rows_eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
         words = "Along half of the sum of all tangents it is not half of the sum of those along each"
-        kind = found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}.")
-        seen.asked = replace(seen.asked, findings=(*seen.asked.findings, kind))
+        seen.blame(found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}."))

@@ -1,17 +1,32 @@
-"""Kinds of mistakes: what a finding says, with the evidence and the remedy of every kind."""
+"""Kinds of mistakes, as `kinds.toml` has them, and the findings that name them with their evidence and remedy."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import Literal
 
-from backprop.check.kind import Kind
-from backprop.check.kinds_of_answers import ANSWERS
-from backprop.check.kinds_of_layers import LAYERS
-from backprop.check.kinds_of_rules import RULES
-from backprop.check.kinds_of_tensors import TENSORS
 
-# Findings: what is wrong with a gradient, named only where the error has the signature of the mistake.
+@dataclass(frozen=True)
+class Kind:
+    """A kind of mistake: its kebab-case name, what it is, how it is recognised, what to do, and code that has it.
+
+    functions_only: whether it is a mistake in the derivative of a function, and of no network's gradient.
+    """
+
+    name: str
+    summary: str
+    signature: str
+    fix: str
+    example: str
+    functions_only: bool = False
+
+
+_TABLE = tomllib.loads(files("backprop.check").joinpath("kinds.toml").read_text(encoding="utf-8"))
+
+KINDS: dict[str, Kind] = {name: Kind(name, **said) for name, said in _TABLE.items()}
+"""Every kind by its name."""
 
 Confidence = Literal["certain", "likely", "possible"]
 """certain: the signature fits to rounding and no other known mistake has it.
@@ -22,7 +37,7 @@ likely: it fits to rounding, and another mistake would look the same here. possi
 
 @dataclass(frozen=True)
 class Finding:
-    """One mistake in one tensor.
+    """One mistake in one tensor, named only where the error has the signature of the mistake.
 
     kind: a name of `KINDS`, or "unknown" where the error has no known signature.
     tensor: its name; None where the mistake is of the whole gradient, such as a modified input.
@@ -41,16 +56,6 @@ class Finding:
         return f"{where}{self.kind} ({self.confidence}). {self.evidence} {self.fix}".rstrip()
 
 
-# The kinds of mistakes that are known, each with its signature: one table, in the order in which they are tried.
-
-_UNKNOWN = Kind("unknown", "no kind of mistake that is known here", "none", "", "")
-
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (*ANSWERS, *TENSORS, *RULES, *LAYERS, _UNKNOWN)}
-"""Every kind by its name."""
-
-
-def found(
-    kind: str, tensor: str | None, evidence: str, confidence: Confidence = "certain", fix: str | None = None
-) -> Finding:
-    """A finding of a known kind, with that kind's fix unless another is given."""
-    return Finding(kind, tensor, evidence, confidence, KINDS[kind].fix if fix is None else fix)
+def found(kind: str, tensor: str | None, evidence: str, confidence: Confidence = "certain") -> Finding:
+    """A finding of a known kind, with that kind's fix."""
+    return Finding(kind, tensor, evidence, confidence, KINDS[kind].fix)

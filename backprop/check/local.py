@@ -15,23 +15,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.evidence import gather
-from backprop.check.numeric.directions import scales
-from backprop.check.oracle import FunctionOracle, GradientOracle
-from backprop.check.points import Structure
+from backprop.check.evidence import Evidence
+from backprop.check.numeric.directions import Direction, scales
+from backprop.check.numeric.slopes import complex_slope
+from backprop.check.oracle import FunctionOracle
 from backprop.check.product import Product
-from backprop.check.report import Evidence
+from backprop.check.upstream import pulled
 
-_MOST_ROWS = 1000
-"""Entries of the output: each takes a call of the backward pass."""
 _MOST_NUMBERS = 50_000
 """Entries of a Jacobian by one tensor that is compared entry by entry."""
-_COMPLEX, _CENTRAL, _JUDGED = 1, 6, 12
-"""Calls that the true Jacobian takes for each entry of the point: by complex steps, by central quotients, judged."""
+_COMPLEX, _CENTRAL = 1, 6
+"""Calls that the true Jacobian takes for each entry of the point: by complex steps, and by central quotients."""
 _FIRST, _SMOOTH = 2.0**-6, 1e-7
 """Of the scale: the longest step. Of the largest entry: the error of quotients of a smooth function."""
-_STEP = 1e-30
-"""Of a complex step, relative to 1: its square is nothing beside any number."""
 _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 """Of an entry, and of the largest one: what rounding in float64 leaves."""
 _CLEAR = 10
@@ -83,19 +79,15 @@ class Local:
 def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
     """The local Jacobians by every tensor that can be compared; none where there is no room for the calls."""
     function, structure = seen.function, seen.function.structure
-    k = product.output.size
-    calls = _COMPLEX if seen.check is not None and seen.check.complex else _CENTRAL
+    k, is_complex = product.output.size, seen.check is not None and seen.check.complex
+    calls = (_COMPLEX if is_complex else _CENTRAL) * (structure.size + 50)
     largest = k * max(leaf.size for leaf in structure.leaves)
-    if (
-        seen.gradient is None
-        or largest > _MOST_NUMBERS
-        or not function.room(k + calls * (structure.size + 50))
-    ):
+    if seen.gradient is None or largest > _MOST_NUMBERS or not function.room(k + calls):
         return {}
-    rows = [_pulled(seen, product, unit) for unit in np.eye(k)]
-    if any(row is None for row in rows):
+    pulls = [pulled(seen, product, unit) for unit in np.eye(k)]
+    if any(row is None for row in pulls):
         return {}
-    claimed, point = np.array(rows), structure.views(function.point)
+    claimed, point = np.array(pulls), structure.views(function.point)
     whole = FunctionOracle(
         lambda at: product.output.read(product.outputs(product.run(at))),
         structure,
@@ -103,38 +95,31 @@ def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:
         function.budget,
         dtype=function.dtype,
     )
-    true = _by_complex_step(seen, whole) if calls == _COMPLEX else _by_central_quotients(seen, whole)
-    if not true and function.room(_JUDGED * (structure.size + 50)):
-        true = _by_quotients(whole, claimed)
+    true = _with_slack(seen, *(_by_complex_step(whole) if is_complex else _by_central_quotients(whole)))
     function.calls += whole.calls
     outputs, found = product.output.leaves, {}
+    rows = outputs[0].shape if len(outputs) == 1 else (k,)
+    output = whole.value.astype(np.float64)
     for leaf in structure.leaves:
-        places = structure.places[leaf.name]
-        if leaf.name in true and np.all(np.isfinite([claimed[:, places], *true[leaf.name]])):
-            shape = outputs[0].shape if len(outputs) == 1 else (k,)
-            value, output = point[leaf.name].reshape(-1), whole.value.astype(np.float64)
-            found[leaf.name] = Local(
-                leaf.name, claimed[:, places], *true[leaf.name], shape, leaf.shape, value, output, point
-            )
+        own = claimed[:, structure.places[leaf.name]]
+        if np.all(np.isfinite([own, *true[leaf.name]])):
+            value = point[leaf.name].reshape(-1)
+            found[leaf.name] = Local(leaf.name, own, *true[leaf.name], rows, leaf.shape, value, output, point)
     return found
 
 
-def _by_complex_step(seen: Evidence, whole: FunctionOracle) -> dict[str, tuple[Array, Array]]:
-    """The true local Jacobian and its slack by each tensor, by complex steps, which were confirmed before."""
+def _by_complex_step(whole: FunctionOracle) -> tuple[Array, Array]:
+    """The true local Jacobian and its error, by complex steps, which were confirmed before."""
     structure, x = whole.structure, whole.point
     whole.value = np.asarray(whole.code(structure.build(x)), structure.dtype).reshape(-1)
-    columns = []
-    for i in range(structure.size):
-        moved = x.astype(np.complex128)
-        moved[i] += 1j * _STEP
-        value = whole.at_complex(moved)
-        columns.append(np.full(whole.value.shape, np.nan) if value is None else value.imag / _STEP)
-    jacobian = np.array(columns, np.float64).T
-    return _with_slack(seen, structure, jacobian, np.zeros_like(jacobian))
+    nothing, one = np.full(whole.value.shape, np.nan), np.ones(1, x.dtype)
+    columns = [complex_slope(whole, Direction(np.array([i]), one)) for i in range(structure.size)]
+    jacobian = np.array([nothing if each is None else each for each in columns], np.float64).T
+    return jacobian, np.zeros_like(jacobian)
 
 
-def _by_central_quotients(seen: Evidence, whole: FunctionOracle) -> dict[str, tuple[Array, Array]]:
-    """The true local Jacobian and its slack, by quotients of three steps; none where the function is not smooth."""
+def _by_central_quotients(whole: FunctionOracle) -> tuple[Array, Array]:
+    """The true local Jacobian and its error, by quotients of three steps; NaN where the function is not smooth."""
     structure, x = whole.structure, whole.point
     whole.start(whole.code(structure.build(x, whole.dtype)), jacobian=True)
     scale, columns = scales(structure, x).own, []
@@ -148,44 +133,17 @@ def _by_central_quotients(seen: Evidence, whole: FunctionOracle) -> dict[str, tu
         best = (16 * first[1] - first[0]) / 15
         columns.append((best, np.abs(best - first[1])))
     jacobian, error = (np.array(each, np.float64).T for each in zip(*columns, strict=True))
-    if not np.max(error) <= _SMOOTH * np.max(np.abs(jacobian)):
-        return {}
-    return _with_slack(seen, structure, jacobian, error)
+    is_smooth = np.max(error) <= _SMOOTH * np.max(np.abs(jacobian))
+    return (jacobian if is_smooth else np.full_like(jacobian, np.nan)), error
 
 
-def _with_slack(
-    seen: Evidence, structure: Structure, jacobian: Array, error: Array
-) -> dict[str, tuple[Array, Array]]:
+def _with_slack(seen: Evidence, jacobian: Array, error: Array) -> dict[str, tuple[Array, Array]]:
     """The Jacobian by each tensor, with how far a right entry may be off."""
     formats = [each.eps for each in seen.answer.formats.values()]
     eps = 2.0**-52 if seen.gradient is not None and seen.gradient.wide else max([2.0**-52, *formats])
     size, found = np.abs(jacobian), {}
-    for name, places in structure.places.items():
-        true, largest = jacobian[:, places], np.max(size[:, places], initial=0)
+    for name, places in seen.function.structure.places.items():
+        largest = np.max(size[:, places], initial=0)
         slack = max(_RELATIVE, 256 * eps) * size[:, places] + max(_OF_LARGEST, 64 * eps) * largest
-        found[name] = (true, np.maximum(slack + 4 * error[:, places], _LEAST))
+        found[name] = (jacobian[:, places], np.maximum(slack + 4 * error[:, places], _LEAST))
     return found
-
-
-def _by_quotients(whole: FunctionOracle, claimed: Array) -> dict[str, tuple[Array, Array]]:
-    """The true local Jacobian and its slack by each tensor, as a check of a Jacobian measures it."""
-    structure, k = whole.structure, len(claimed)
-    tensors = [claimed[:, structure.places[leaf.name]].reshape(k, *leaf.shape) for leaf in structure.leaves]
-    claim = structure.assemble(tensors, lambda _: None)
-    seen = gather(whole, claim, np.random.default_rng(0), is_jacobian=True)
-    return {
-        each.tensor.name: (each.known.values.reshape(k, -1), 2 * each.known.tolerance.reshape(k, -1))
-        for each in seen.verdicts
-        if each.known is not None and each.known.directions is None
-    }
-
-
-def _pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
-    """The gradient (p,) that the backward pass gives for an upstream gradient."""
-    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
-    oracle = GradientOracle(
-        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
-    )
-    rows = oracle.rows(function.point)
-    seen.gradient_calls += oracle.calls
-    return None if rows is None else rows[0]

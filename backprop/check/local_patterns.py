@@ -17,8 +17,7 @@ invariance        the true row sums to zero over some axes, the claimed one does
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,10 +25,11 @@ from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.local import Local
 from backprop.check.local_products import exchanged, other_delta, outer_product, path
-from backprop.check.patterns import where
+from backprop.check.patterns import is_diagonal, where
 from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sentence_of_sum, subsets
 from backprop.check.slope_names import named_slope
+from backprop.check.words import some
 
 _MOST_PAIRS = 3_000_000
 """Numbers that are compared to tell which row, or which column, stands in the place of which."""
@@ -37,14 +37,8 @@ _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
 
-def recognised(one: Local, others: Mapping[str, Local]) -> Finding | None:
-    """What the whole local Jacobian shows, or the part of it at one index of an axis of the output."""
-    finding = _first(one, others)
-    return finding or _in_steps(one, others)
-
-
-def _first(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding | None:
-    """The first pattern that the rows have."""
+def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Finding | None:
+    """The first pattern that the rows have; prefix: of the sentence that says so."""
     patterns: tuple[Callable[[Local], tuple[str, str] | None], ...] = (
         _mask,
         _shares,
@@ -85,12 +79,10 @@ def _element_wise(one: Local) -> tuple[str, str] | None:
     x, off = one.value[place], one.off[row, place]
     one_each = len(np.unique(place)) == len(place)
     if one_each and np.all(np.abs(claimed - 1) <= one.slack[row, place]):
-        return (
-            "activation-derivative-missing",
-            "Each entry is its upstream entry: the slope there is taken for 1.",
-        )
+        seen = "Each entry is its upstream entry: the slope there is taken for 1."
+        return "activation-derivative-missing", seen
     worst = int(np.argmax(np.where(off, np.abs(claimed - true), -1)))
-    what = named_slope(claimed, x, one.output, {**_aligned(one)})
+    what = named_slope(claimed, x, one.output, _aligned(one))
     is_slope = f" Everywhere it is {what}." if what else ""
     seen = (
         f"Each upstream entry is multiplied by one number, and {int(off.sum())} of {len(off)} of these are wrong: "
@@ -114,7 +106,7 @@ def _mask(one: Local) -> tuple[str, str] | None:
         seen = f"{int(np.sum(left))} are 0 and should not be, {int(np.sum(extra))} should be 0; the rest is right."
         return "other-terms", f"{count} are wrong: {seen}"
     if np.any(extra):
-        if _is_diagonal(there | claimed) and not _are_among(
+        if is_diagonal(there | claimed) and not _are_among(
             one.claimed[extra], one.true[there], float(np.max(one.slack))
         ):
             return None  # another slope
@@ -123,12 +115,10 @@ def _mask(one: Local) -> tuple[str, str] | None:
         rows = np.any(left, 1).reshape(one.rows)
         seen = f"The gradient does not use all of the upstream gradient. Of its entries: {where(rows)}"
         return "upstream-left-out", seen
-    if _is_diagonal(claimed):
+    if is_diagonal(claimed):
         own = np.diag(one.true)
         if np.all(np.abs(own - one.output * (1 - one.output)) <= np.diag(one.slack) + 1e-12):
-            seen = (
-                "The local Jacobian is diag(y (1 - y)): its diagonal is right and the rest, -y_i y_j, is 0."
-            )
+            seen = "The local Jacobian is diag(y (1 - y)): its diagonal is right; the rest, -y_i y_j, is 0."
             return "softmax-diagonal-only", seen
     if not np.any(claimed[:, np.any(left, 0)] & there[:, np.any(left, 0)]):
         columns = np.any(left, 0).reshape(one.columns)
@@ -165,10 +155,6 @@ def _are_among(values: Array, others: Array, slack: float) -> bool:
     return bool(np.all(np.min(np.abs(values[:, None] - others[None]), 1, initial=np.inf) <= slack))
 
 
-def _is_diagonal(mask: Array) -> bool:
-    return mask.shape[0] == mask.shape[1] > 1 and not np.any(mask & ~np.eye(len(mask), dtype=bool))
-
-
 def _reordered(one: Local) -> tuple[str, str] | None:
     """The right values in other places, in each row; or the right rows for other upstream entries."""
     slack = float(np.max(one.slack))
@@ -177,17 +163,15 @@ def _reordered(one: Local) -> tuple[str, str] | None:
     there = one.is_there
     if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
         place = _same_columns(one, slack)
+        seen = "Each upstream entry arrives with the right values at other entries than it should."
         if place is not None:
-            return "reordered", f"The entries are the right ones, in another order: {place}."
-        return (
-            "reordered",
-            "Each upstream entry arrives with the right values at other entries than it should.",
-        )
+            seen = f"The entries are the right ones, in another order: {place}."
+        return "reordered", seen
     if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
         apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
         if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
-            order = [int(k) for k in np.argmax(apart, 1)]
-            seen = f"Upstream entry k is taken for another one: {order[:8]}{', …' if len(order) > 8 else ''}."
+            order = np.argmax(apart, 1)
+            seen = f"Upstream entry k is taken for another one: [{some(order, 8)}]."
             return "upstream-reordered", seen
     return None
 
@@ -200,8 +184,7 @@ def _same_columns(one: Local, slack: float) -> str | None:
     if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
         return None
     order = np.argmax(apart, 1)
-    moved = [(k, int(order[k])) for k in range(len(order)) if not apart[k, k]][:4]
-    return ", ".join(f"entry {k} is that of {j}" for k, j in moved) + (", …" if len(moved) == 4 else "")
+    return some((f"entry {k} is that of {j}" for k, j in enumerate(order) if not apart[k, k]), 4)
 
 
 def _factors(one: Local) -> tuple[str, str] | None:
@@ -215,10 +198,8 @@ def _factors(one: Local) -> tuple[str, str] | None:
         far = int(np.argmax(np.abs(k - 1)))
         index = [int(j) for j in np.unravel_index(far, shape)] if shape else []
         are = f"; the factors are {what}" if what else ""
-        return (
-            "factor-along-axis",
-            f"Every {of} has a factor of its own, such as {k[far]:.6g} at {index}{are}.",
-        )
+        seen = f"Every {of} has a factor of its own, such as {k[far]:.6g} at {index}{are}."
+        return "factor-along-axis", seen
     return None
 
 
@@ -250,7 +231,7 @@ def _moments(one: Local, shape: tuple[int, ...]) -> dict[str, Array]:
 
 def _as_constants(one: Local) -> tuple[str, str] | None:
     """The claimed Jacobian is diagonal, and the true one is not."""
-    if not _is_diagonal(one.is_claimed) or np.sum(one.is_claimed) < _EQUATIONS:
+    if not is_diagonal(one.is_claimed) or np.sum(one.is_claimed) < _EQUATIONS:
         return None
     count = int(np.sum(one.is_there & ~np.eye(len(one.true), dtype=bool)))
     if count < _EQUATIONS:
@@ -282,7 +263,7 @@ def _direct_term(one: Local) -> tuple[str, str] | None:
     if one.true.shape[0] != one.true.shape[1] or len(one.true) < 2:
         return None
     rest = one.is_there & ~np.eye(len(one.true), dtype=bool)
-    if not _is_diagonal(one.off) or np.sum(rest) < _EQUATIONS:
+    if not is_diagonal(one.off) or np.sum(rest) < _EQUATIONS:
         return None
     return "direct-term", "What an entry does to itself is wrong, and what it does to the others is right."
 
@@ -315,13 +296,8 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
     if not needs or surplus < 2 * _EQUATIONS:
         return None
     what = needs.pop() if len(needs) == 1 else f"a number and a multiple of {one.name}"
-    term = (
-        "the mean"
-        if what == "the same number"
-        else "the variance or the norm"
-        if "number" not in what
-        else "both"
-    )
+    other = "both" if "number" in what else "the variance or the norm"
+    term = "the mean" if what == "the same number" else other
     seen = (
         f"got - expected is {what} along the entries that depend on each other: the term that comes through what "
         f"they share ({term}) is left out or wrong."
@@ -345,64 +321,3 @@ def _invariance(one: Local) -> tuple[str, str] | None:
         if np.any(np.abs(claimed) > 20 * slack):
             return "sum-not-zero", sentence_of_sum(one.name, axes, float(np.max(np.abs(claimed))))
     return None
-
-
-def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
-    """Rows that are right at the first index of an axis and wrong after it; or a pattern of the first alone."""
-    for axis, size in enumerate(one.rows):
-        if size < 2 or len(one.rows) < 2:
-            continue
-        every = (one, *others.values())
-        if not any(_is_causal(each, axis) for each in every) or not any(
-            _is_shared(each, axis) for each in every
-        ):
-            continue  # no step follows from the one before, or none has the weights of another
-        first = one.at(axis, 0)
-        if not np.any(first.off):
-            finding = _after_the_first(one, others, axis)
-            if finding is not None:
-                return finding
-            continue
-        rest = {name: other.at(axis, 0) for name, other in others.items() if other.rows == one.rows}
-        finding = _first(first, rest, f"For the upstream gradient at index 0 of axis {axis} alone: ")
-        if finding is not None:
-            return finding
-    return None
-
-
-def _after_the_first(one: Local, others: Mapping[str, Local], axis: int) -> Finding | None:
-    """Right at step 0 and wrong after it, where later outputs depend on what earlier ones depend on."""
-    if not all(np.any(one.at(axis, t).off) for t in range(1, one.rows[axis])):
-        return None
-    right = [each.name for each in others.values() if not np.any(each.off) and _is_shared(each, axis)]
-    if right:
-        seen = (
-            f"It is right for the upstream gradient at index 0 of axis {axis}, where its sum has one term, and wrong "
-            f"after it; the gradient of {', '.join(right[:3])} is right, and so is δ."
-        )
-        return found("steps-not-summed", one.name, seen)
-    seen = (
-        f"It is right for the upstream gradient at index 0 of axis {axis}, and wrong for every later index: what one "
-        "step hands to the one before it is wrong."
-    )
-    return found("between-steps", one.name, seen)
-
-
-def _blocks(one: Local, axis: int) -> Iterator[tuple[int, Array]]:
-    """For each step the entries of the tensor (p,) on which the output of that step depends."""
-    for t in range(one.rows[axis]):
-        yield t, np.any(one.at(axis, t).is_there, 0)
-
-
-def _is_causal(one: Local, axis: int) -> bool:
-    """Whether each step depends on more entries than the step before, and on all of that one's."""
-    masks = [mask for _, mask in _blocks(one, axis)]
-    pairs = list(itertools.pairwise(masks))
-    grows = all(not np.any(before & ~after) for before, after in pairs)
-    return grows and all(np.sum(after) > np.sum(before) for before, after in pairs) and bool(np.any(masks[0]))
-
-
-def _is_shared(one: Local, axis: int) -> bool:
-    """Whether all steps depend on the same entries."""
-    masks = [mask for _, mask in _blocks(one, axis)]
-    return bool(np.any(masks[0])) and all(np.array_equal(masks[0], mask) for mask in masks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.words import some
 
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
 
@@ -72,43 +73,22 @@ def entries(expected: Array, tolerance: Array | float) -> Known:
 
 # Patterns: where in a tensor the error sits, for an error that has no known signature.
 
-_FEW = 6
-"""Rows or columns that are listed."""
 _NEARLY_ALL = 0.9
 """Of the entries of a row, a column or a block: by chance one of its wrong entries may be right."""
 _SAME, _NEAR_ONE = 1e-6, 1e-3
 """Ratios that differ by less are one factor; those that are nearer to one are shown as their distance from it."""
-_BEYOND = 1e3
-"""Times the tolerance: errors of less may be no exchange of values."""
 
 
 def pattern(got: Array, known: Known) -> str:
     """In one or two sentences: which entries are wrong, and how they differ."""
-    if known.directions is not None:
-        return f"It is wrong along {_count(known, got)} of {len(known.values)} random directions."
     values = known.of(got)
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(values - known.values) <= known.tolerance) & known.usable
+    if known.directions is not None:
+        return f"It is wrong along {int(wrong.sum())} of {len(wrong)} random directions."
     if not np.any(wrong):
         return "It is wrong at kinks alone: it is not between the slopes on both sides, or not as a whole."
-    place = where(wrong.reshape(got.shape))
-    differ = _by_line(values, got, known) or difference(values[wrong], known.values[wrong])
-    return f"{place} {differ}{_reordered(values, got, known)}"
-
-
-def _by_line(values: Array, got: Array, known: Known) -> str:
-    """The one ratio of each row, or of each column, where a matrix is wrong by such: then a factor of δ is wrong."""
-    if got.ndim != 2 or min(got.shape) < 2 or not np.all(known.usable) or not np.all(known.values):
-        return ""
-    ratio = (values / known.values).reshape(got.shape).astype(np.float64)
-    for axis, word in ((1, "row"), (0, "column")):
-        low, high = ratio.min(axis=axis), ratio.max(axis=axis)
-        if np.all(high - low <= _SAME * np.maximum(np.abs(low), np.abs(high))) and np.ptp(
-            high
-        ) > _SAME * np.max(np.abs(high)):
-            shown = ", ".join(f"{each:.6g}" for each in high[:_FEW]) + ", …" * (len(high) > _FEW)
-            return f"got / expected is one number in each {word}: {shown}."
-    return ""
+    return f"{where(wrong.reshape(got.shape))} {difference(values[wrong], known.values[wrong])}"
 
 
 def where(wrong: Array) -> str:
@@ -126,12 +106,9 @@ def where(wrong: Array) -> str:
         full = np.mean(np.take(wrong, touched, axis=axis)) > _NEARLY_ALL
         if len(touched) < wrong.shape[axis] and full:
             word = ("row", "column")[axis] if wrong.ndim == 2 else f"axis {axis}, index"
-            return f"{share}, all in {word}{'s' * (len(touched) > 1 and wrong.ndim == 2)} {_listed(touched)}."
-    if (
-        wrong.ndim == 2
-        and wrong.shape[0] == wrong.shape[1]
-        and not np.any(wrong & ~np.eye(len(wrong), dtype=bool))
-    ):
+            many = "s" * (len(touched) > 1 and wrong.ndim == 2)
+            return f"{share}, all in {word}{many} {some(touched, count=True)}."
+    if wrong.ndim == 2 and is_diagonal(wrong):
         return f"{share}, all on the diagonal."
     box = [
         np.flatnonzero(np.any(wrong, axis=tuple(k for k in range(wrong.ndim) if k != axis)))
@@ -141,6 +118,11 @@ def where(wrong: Array) -> str:
     if count > _NEARLY_ALL * block:
         return f"{share}, the block [{', '.join(f'{edges[0]}:{edges[-1] + 1}' for edges in box)}]."
     return f"{share}, spread over it."
+
+
+def is_diagonal(mask: Array) -> bool:
+    """Whether a square mask holds on its diagonal alone."""
+    return mask.shape[0] == mask.shape[1] > 1 and not np.any(mask & ~np.eye(len(mask), dtype=bool))
 
 
 def difference(got: Array, expected: Array) -> str:
@@ -160,31 +142,3 @@ def difference(got: Array, expected: Array) -> str:
     if max(abs(low - 1), abs(high - 1)) < _NEAR_ONE:
         return f"got / expected - 1 lies between {low - 1:.1e} and {high - 1:.1e}."
     return f"got / expected lies between {low:.3g} and {high:.3g}."
-
-
-def _reordered(values: Array, got: Array, known: Known) -> str:
-    """Whether the right values are there in another order."""
-    if not np.all(known.usable) or values.size < 3:
-        return ""
-    slack = 2 * np.max(known.tolerance)
-    if np.max(np.abs(values - known.values)) < _BEYOND * slack:
-        return ""
-    if np.any(np.abs(np.sort(values) - np.sort(known.values)) > slack):
-        return ""
-    expected = known.values.reshape(got.shape)
-    for axis in range(got.ndim):
-        if np.all(np.abs(np.flip(expected, axis).reshape(-1) - values) <= slack):
-            return f" The values are the right ones, with axis {axis} reversed."
-    if got.ndim > 1 and np.all(np.abs(expected.reshape(-1, order="F") - values) <= slack):
-        return " The values are the right ones, read in column order instead of row order."
-    return " The values are the right ones, in another order."
-
-
-def _listed(numbers: Array) -> str:
-    shown = ", ".join(str(int(k)) for k in numbers[:_FEW])
-    return shown + (f", … ({len(numbers)} in all)" if len(numbers) > _FEW else "")
-
-
-def _count(known: Known, got: Array) -> int:
-    use = known.usable
-    return int(np.sum(np.abs(known.of(got) - known.values)[use] > known.tolerance[use]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,45 +22,10 @@ from backprop.check.leaves import (
     read,
     to_numpy,
 )
-from backprop.check.trees import copied, ends_of, join, parts_of
+from backprop.check.trees import Constant, Parts, Tree, ends_of, join, mapped, parts_of
+from backprop.check.words import some
 from backprop.errors import CheckError
 from backprop.parameters import Layout
-
-# Tree: the containers of a point, and what lies at their ends: numbers that move, or anything that stays as it is.
-
-
-@dataclass(frozen=True)
-class Branch:
-    """A container, with what lies in each of its parts: a branch, the number of a tensor, or a constant."""
-
-    keys: tuple[Any, ...]
-    children: tuple[Any, ...]
-    together: Callable[[list[Any]], Any]
-    named: bool
-    word: str
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A part that passes through untouched: None, a string, a truth value, whole numbers, or a number that is fixed.
-
-    leaf, array: of a number that is fixed, which takes the dtype of those that move where these are widened.
-    """
-
-    name: str
-    value: Any
-    leaf: Leaf | None = None
-    array: Array | None = None
-
-    def build(self, dtype: DType | None) -> Any:
-        """It, in memory of its own."""
-        if dtype is None or self.leaf is None or self.array is None:
-            return copied(self.value)
-        return self.leaf.build(self.array, dtype)
-
-
-Tree = Branch | Constant | int
-"""A container of trees, a constant, or the number of a tensor."""
 
 
 def _leaf(value: Any, name: str) -> tuple[Leaf, Array]:
@@ -199,7 +164,7 @@ class Structure:
 
     def assemble(self, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
         """The containers around the tensors. constant: what stands in the place of a constant."""
-        return _assembled(self.tree, tensors, constant)
+        return mapped(lambda end: tensors[end] if isinstance(end, int) else constant(end), self.tree)
 
     def ends(self, point: Any) -> list[Any]:
         """The tensors of a point of this form, as they are in it."""
@@ -210,11 +175,9 @@ class Structure:
     @cached_property
     def inputs(self) -> dict[str, Array]:
         """Where the entries of each part of the outermost container lie in the vector, by its key."""
-        if not isinstance(self.tree, Branch):
+        if not isinstance(self.tree, Parts):
             return {}
-        parts = {
-            key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.children, strict=True)
-        }
+        parts = {key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.values, strict=True)}
         every = [self.places[leaf.name] for leaf in self.leaves]
         none = np.zeros(0, int)
         return {key: np.concatenate([none, *(every[k] for k in numbers)]) for key, numbers in parts.items()}
@@ -233,16 +196,14 @@ class Structure:
     @cached_property
     def constants(self) -> dict[str, Any]:
         """The parts that pass through untouched, by name."""
-        return {each.name: each.value for each in _constants(self.tree)}
+        return {end.name: end.value for _, end in ends_of(self.tree) if isinstance(end, Constant)}
 
     def __str__(self) -> str:
-        names = self.names if len(self.names) <= 12 else (*self.names[:11], f"… ({len(self.names)} in all)")
-        return ", ".join(names)
+        return some(self.names, 11, count=True)
 
 
 def structure_of(
     point: Any,
-    name: str = "x",
     *,
     moved: Collection[str] = (),
     fixed: Callable[[str, Any], bool] | None = None,
@@ -251,15 +212,15 @@ def structure_of(
 ) -> tuple[Structure, Array]:
     """The form of a point and its values as one vector (p,), of float64 or wider.
 
-    `name` is what a point that is a single array is called, and `root` what the names of its parts begin with. None,
-    strings, truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers
-    called `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes
-    through untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
+    A point that is a single array is called x, and `root` is what the names of its parts begin with. None, strings,
+    truth values and whole numbers beside floating ones pass through untouched, but for the whole numbers called
+    `moved`. Where all numbers are whole they count as float64. fixed: whether a number of some name passes through
+    untouched, too; by default a PyTorch tensor that wants no gradient does where others want one.
 
     Raises `CheckError` where the point holds something else than that, NaN or infinity, or no number at all. what: is
     how the message calls it.
     """
-    ends = {path or name: value for path, value in ends_of(point, root)}
+    ends = {path or "x": value for path, value in ends_of(point, root)}
     if len(ends) < sum(1 for _ in ends_of(point)):
         paths = [path for path, _ in ends_of(point, root)]
         twice = next(path for path in paths if paths.count(path) > 1)
@@ -276,8 +237,8 @@ def structure_of(
         if parts is not None:
             ways = [join(path, key, parts.named) for key in parts.keys]
             children = tuple(tree(part, way) for part, way in zip(parts.values, ways, strict=True))
-            return Branch(parts.keys, children, parts.together, parts.named, parts.word)
-        path = path or name
+            return parts._replace(values=children)
+        path = path or "x"
         stays = kinds[path] == "constant" or (kinds[path] == "whole" and has_floating and path not in moved)
         if stays:
             return Constant(path, value)
@@ -315,32 +276,16 @@ def nothing_fixed(path: str, value: Any) -> bool:
 
 def numbers_of(tree: Tree) -> list[int]:
     """The numbers of the tensors in a tree."""
-    if isinstance(tree, Branch):
-        return [number for child in tree.children for number in numbers_of(child)]
-    return [tree] if isinstance(tree, int) else []
-
-
-def _assembled(tree: Tree, tensors: list[Any], constant: Callable[[Constant], Any]) -> Any:
-    if isinstance(tree, Branch):
-        return tree.together([_assembled(child, tensors, constant) for child in tree.children])
-    return constant(tree) if isinstance(tree, Constant) else tensors[tree]
-
-
-def _constants(tree: Tree) -> Iterator[Constant]:
-    if isinstance(tree, Constant):
-        yield tree
-    elif isinstance(tree, Branch):
-        for child in tree.children:
-            yield from _constants(child)
+    return [end for _, end in ends_of(tree) if isinstance(end, int)]
 
 
 def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
-    if isinstance(tree, Branch):
+    if isinstance(tree, Parts):
         parts = parts_of(point)
         if parts is None or set(parts.keys) != set(tree.keys):
             raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
         given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
-        for key, child in zip(tree.keys, tree.children, strict=True):
+        for key, child in zip(tree.keys, tree.values, strict=True):
             _ends(child, given[key], found)
     elif isinstance(tree, int):
         found[tree] = point

@@ -9,17 +9,17 @@ The right gradient is compared along random directions of the tensor: one comple
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
-from backprop.check.points import Constant
-from backprop.check.rearranged import subsets
-from backprop.check.report import Evidence
+from backprop.check.numeric.directions import random_signs
+from backprop.check.rearranged import orders
 
 _DIRECTIONS = 3
 """Along so many directions the right gradient is compared: by chance none fits in all."""
@@ -31,8 +31,6 @@ _MOVED = 1e-4
 """Of its values: how far an input is moved."""
 _MOST_INPUTS = 12
 """Inputs of which other values are tried."""
-
-_Change = tuple[str, Callable[[Array], Array]]
 
 
 def probe(seen: Evidence, names: Sequence[str]) -> dict[str, Finding]:
@@ -72,12 +70,10 @@ def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
     structure, x = seen.function.structure, seen.function.point
     leaves = structure.leaves[:_MOST_INPUTS]
     for leaf in leaves:
-        value = structure.views(x)[leaf.name]
-        for words, change in _changes(value):
+        for words, changed in _other_values(structure.views(x)[leaf.name]):
             other = x.copy()
-            structure.views(other)[leaf.name][...] = change(value)
-            if not np.array_equal(other, x):
-                yield f"{leaf.name} {words}", other, {}
+            structure.views(other)[leaf.name][...] = changed
+            yield f"{leaf.name} {words}", other, {}
     for one, two in itertools.combinations(leaves, 2):
         if one.shape == two.shape and one.shape:
             other = x.copy()
@@ -85,38 +81,19 @@ def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
             structure.views(other)[two.name][...] = structure.views(x)[one.name]
             yield f"{one.name} and {two.name} exchanged", other, {}
     for name, constant in structure.constants.items():
-        if not isinstance(constant, np.ndarray) and not hasattr(constant, "__array__"):
-            continue
-        array = to_numpy(constant)
-        if array.dtype.kind not in "iub" or array.size < 2 or type(constant) is not np.ndarray:
-            continue
-        for words, change in _changes(array):
-            changed = change(array)
-            if not np.array_equal(changed, array):
+        if type(constant) is np.ndarray and constant.dtype.kind in "iub":
+            for words, changed in _other_values(constant):
                 yield f"{name} {words}", x, {name: changed}
 
 
-def _changes(value: Array) -> Iterator[_Change]:
-    """What may be put in the place of an array of this shape, in words."""
-    if value.ndim == 0 or value.size < 2:
-        return
-    for order in itertools.permutations(range(value.ndim)) if value.ndim <= 4 else ():
-        same_shape = tuple(value.shape[k] for k in order) == value.shape
-        if same_shape and order != tuple(range(value.ndim)):
-            words = "transposed" if value.ndim == 2 else f"with its axes in the order {order}"
-            yield words, lambda array, order=order: array.transpose(order)  # type: ignore[misc]
-    for axes in subsets(value.ndim):
-        yield f"reversed along axis {axes}", lambda array, axes=axes: np.flip(array, axes)  # type: ignore[misc]
-    for axis, step in itertools.product(range(value.ndim), (1, -1)):
-        words = f"moved by {step} along axis {axis}"
-        yield words, lambda array, axis=axis, step=step: np.roll(array, step, axis)  # type: ignore[misc]
-    if value.dtype.kind in "iu":
-        for step in (1, -1):
-            count = int(np.max(value)) + 1
-            yield f"counted from {step}", lambda array, step=step, count=count: (array + step) % count  # type: ignore[misc]
+def _other_values(value: Array) -> list[tuple[str, Array]]:
+    """What may stand in the place of an array by mistake, in words."""
+    others = list(orders(value)) if value.size > 1 else []
+    if value.dtype.kind in "iu" and value.size > 1:
+        others += [(f"counted from {step}", (value + step) % (int(np.max(value)) + 1)) for step in (1, -1)]
     elif value.dtype.kind == "b":
-        yield "left out", np.ones_like
-        yield "the other way round", np.logical_not
+        others += [("left out", np.ones_like(value)), ("the other way round", ~value)]
+    return [(words, one) for words, one in others if one.shape == value.shape and np.any(one != value)]
 
 
 def _input_ignored(seen: Evidence, name: str) -> Finding | None:
@@ -146,19 +123,16 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
 
 def _elsewhere(point: Array, places: Array) -> Array:
     """The point with slightly other values of one tensor, so that no mask changes."""
-    rng = np.random.default_rng(0)
     other = point.copy()
-    moved = _MOVED * rng.uniform(0.5, 1.5, len(places)) * rng.choice((-1.0, 1.0), len(places))
-    other[places] += moved * np.where(point[places] == 0, 1, point[places])
+    size = np.where(point[places] == 0, 1, point[places])
+    other[places] += _MOVED * _directions(len(places))[0] * size
     return other
 
 
 def _directions(count: int) -> Array:
     """Directions (k, count) without any zero."""
-    rng = np.random.default_rng(1)
-    return np.asarray(
-        rng.uniform(0.5, 1.5, (_DIRECTIONS, count)) * rng.choice((-1.0, 1.0), (_DIRECTIONS, count))
-    )
+    rng, shape = np.random.default_rng(1), (_DIRECTIONS, count)
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
 
 
 def _slope(
@@ -168,17 +142,11 @@ def _slope(
     function, structure = seen.function, seen.function.structure
     moved = point.astype(np.complex128)
     moved[places] += 1j * _STEP * direction
-    if not constants:
-        value = function.at_complex(moved)
-        return None if value is None or not np.all(np.isfinite(value)) else float(value[0].imag / _STEP)
     function.count(1)
     tensors = structure.ends(structure.build(moved, np.dtype(np.complex128)))
-
-    def constant(each: Constant) -> Any:
-        return constants.get(each.name, each.value)
-
+    at = structure.assemble(tensors, lambda constant: constants.get(constant.name, constant.value))
     try:
-        raw = to_numpy(function.code(structure.assemble(tensors, constant)))
+        raw = to_numpy(function.code(at))
         return float(np.imag(raw) / _STEP) if np.size(raw) == 1 and np.all(np.isfinite(raw)) else None
     except Exception:  # of whatever kind: it is the user's
         return None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.behaviour import differing
 from backprop.check.forms import is_moving, named_inputs, outputs_of
 from backprop.check.leaves import (
     as_jax,
@@ -21,7 +22,6 @@ from backprop.check.leaves import (
     seeded_torch,
 )
 from backprop.check.numeric.directions import random_signs
-from backprop.check.oracle import differing
 from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of, mapped
 from backprop.errors import CheckError

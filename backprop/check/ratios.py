@@ -20,6 +20,7 @@ from backprop.check.factors import number
 from backprop.check.kinds import Confidence, Finding
 from backprop.check.patterns import entries
 from backprop.check.suspect import Suspect
+from backprop.check.words import some
 
 _CLEAR = 20
 """Times the tolerance: an entry that is larger than that has a ratio worth a look."""
@@ -134,10 +135,10 @@ def along_an_axis(suspect: Suspect) -> list[Finding]:
         word = ("row", "column")[axis] if suspect.got.ndim == 2 else f"slice of axis {axis}"
         off = np.flatnonzero(np.abs(k - 1) > 1e-9)
         what = known_as(k, suspect.point, other_axes(suspect, axis))
-        listed = ", ".join(f"{j}: {k[j]:.6g}" for j in off[:_SHOWN]) + (", …" if len(off) > _SHOWN else "")
+        shown = some((f"{j}: {k[j]:.6g}" for j in off), _SHOWN)
         are = f" They are {what}." if what else ""
         seen = (
-            f"got / expected is one number in each {word} ({listed}), to rounding.{are} In a product such as xᵀδ "
+            f"got / expected is one number in each {word} ({shown}), to rounding.{are} In a product such as xᵀδ "
             f"the factor that has an entry for each {word} is off by these numbers."
         )
         return suspect.finding("factor-along-axis", seen)

@@ -21,6 +21,7 @@ from backprop.check.factors import multiple, number
 from backprop.check.kinds import Finding
 from backprop.check.patterns import where
 from backprop.check.suspect import Suspect
+from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
 _MOST_AXES = 4
@@ -36,7 +37,7 @@ _CLEAR = 20
 def summed(suspect: Suspect) -> list[Finding]:
     """Axes that were not summed over, or summed over too many."""
     if suspect.summed:
-        words = _listed(suspect.summed)
+        words = listed(suspect.summed)
         if suspect.known.fits(suspect.known.of(suspect.got), 2):
             seen = f"Its shape is {suspect.raw_shape}; its sum over axis {words} is the right gradient, to rounding."
             return suspect.finding("axes-not-summed", seen)
@@ -58,7 +59,7 @@ def summed(suspect: Suspect) -> list[Finding]:
         for factor, words in ((1, "sum"), (count, "mean")):
             if np.all(np.abs(got - total / factor) <= slack / factor):
                 every = len(axes) == expected.ndim
-                over = "all of it" if every else f"axis {_listed(axes)}"
+                over = "all of it" if every else f"axis {listed(axes)}"
                 shape = suspect.raw_shape
                 form = f"Its shape is {shape}: it" if shape is not None else "It is the same along that: it"
                 seen = f"{form} is the {words} of the right gradient over {over}, to rounding."
@@ -99,7 +100,7 @@ def moved(suspect: Suspect) -> list[Finding]:
         return suspect.finding("reordered", seen)
     if np.any(np.abs(np.sort(got, None) - np.sort(expected, None)) > slack):
         return []
-    for words, order in _orders(expected):
+    for words, order in orders(expected):
         if order.shape == got.shape and np.all(np.abs(order - got) <= slack):
             return suspect.finding("reordered", f"The values are the right ones, {words}.")
     if len(np.unique(np.round(expected / max(slack, 1e-300)))) < min(4, expected.size):
@@ -119,21 +120,19 @@ def _shift(got: Array, expected: Array, slack: float) -> tuple[int, ...] | None:
     return None
 
 
-def _orders(expected: Array) -> Iterator[tuple[str, Array]]:
-    """Ways to put entries in another order, in words."""
-    for axes in subsets(expected.ndim):
-        yield f"with axis {_listed(axes)} reversed", np.flip(expected, axes)
-    if 2 < expected.ndim <= _MOST_AXES:
-        for order in itertools.permutations(range(expected.ndim)):
-            yield f"with the axes in the order {_listed(order)}", expected.transpose(order)
-    if expected.ndim > 1:
-        yield (
-            "read in column order instead of row order",
-            expected.reshape(-1, order="F").reshape(expected.shape),
-        )
-    for axis in range(expected.ndim):
-        for step in (1, -1):
-            yield f"moved by {step} along axis {axis}", np.roll(expected, step, axis)
+def orders(values: Array) -> Iterator[tuple[str, Array]]:
+    """Ways to put the entries of an array in another order, in words; not each of them has its shape."""
+    for order in itertools.permutations(range(values.ndim)) if values.ndim <= _MOST_AXES else ():
+        if order != tuple(range(values.ndim)):
+            words = "transposed" if values.ndim == 2 else f"with the axes in the order {listed(order)}"
+            yield words, values.transpose(order)
+    for axes in subsets(values.ndim):
+        yield f"reversed along axis {listed(axes)}", np.flip(values, axes)
+    if values.ndim > 1:
+        columns = values.reshape(-1, order="F").reshape(values.shape)
+        yield "read in column order instead of row order", columns
+    for axis, step in itertools.product(range(values.ndim), (1, -1)):
+        yield f"moved by {step} along axis {axis}", np.roll(values, step, axis)
 
 
 def left_out(suspect: Suspect) -> list[Finding]:
@@ -213,13 +212,9 @@ def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
         yield from itertools.combinations(range(ndim), count)
 
 
-def _listed(axes: tuple[int, ...]) -> str:
-    return ", ".join(map(str, axes[:-1])) + " and " + str(axes[-1]) if len(axes) > 1 else str(axes[0])
-
-
 def sentence_of_sum(name: str, axes: tuple[int, ...], size: float) -> str:
     """That a sum over axes should be zero, in words."""
     return (
-        f"The right gradient sums to 0 over axis {_listed(axes)}: the function does not change when the same number "
+        f"The right gradient sums to 0 over axis {listed(axes)}: the function does not change when the same number "
         f"is added to {name} there. What was got sums to up to {size:.3g}."
     )

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from backprop.arrays import Array
-from backprop.check.answers import Answer
+from backprop.check.evidence import Evidence
 from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
-from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.method import Curve
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.oracle import Behaviour, Claims, FunctionOracle, GradientOracle
-from backprop.check.patterns import difference
+from backprop.check.patterns import Known, difference
 from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import signatures, sum_not_zero, unknown
 from backprop.check.suspect import Suspect
+from backprop.check.words import some
 from backprop.verify.agreement import norm
 
 _SHAPES = ("transposed", "axes-not-summed", "summed-over-too-many-axes")
@@ -36,42 +33,11 @@ _MAY_BE_NONLINEAR = (
 """Mistakes that say why a gradient is not linear in its upstream gradient; beside others it is what is wrong."""
 
 
-@dataclass
-class Evidence:
-    """All that was seen of a function and of a claim of its gradient.
-
-    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
-    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
-    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
-    tensors that were seen to be linear in an upstream gradient. look: from tensors without a known signature to what
-    more calls tell of them. check, steps, verdicts: what was compared, if anything was.
-    """
-
-    function: FunctionOracle
-    own: Behaviour
-    asked: Behaviour
-    answer: Answer
-    claims: Claims
-    batch_size: int | None
-    changed: list[Finding]
-    gradient_calls: int
-    check: DirectionalCheck | None = None
-    steps: Curve | None = None
-    verdicts: list[TensorVerdict] = field(default_factory=list)
-    in_float32: dict[str, Array] | None = None
-    gradient: GradientOracle | None = None
-    named: dict[str, Finding] = field(default_factory=dict)
-    linear: frozenset[str] = frozenset()
-    look: Callable[[list[str]], dict[str, Finding]] | None = None
-
-    @property
-    def changes_the_function(self) -> bool:
-        """Whether a call of the gradient changes the function."""
-        return any(finding.kind == "changes-the-function" for finding in self.changed)
+Look = Callable[[list[str]], dict[str, Finding]]
+"""From the names of tensors that have no known signature to what more calls tell of them."""
 
 
-def report(seen: Evidence) -> GradientCheck:
+def report(seen: Evidence, look: Look = lambda names: {}) -> GradientCheck:
     """Put the verdicts together: wrong where anything of the gradient is, else undecided where anything is.
 
     A direction through all entries that contradicts the tensors' verdicts decides where they could not be compared
@@ -84,7 +50,7 @@ def report(seen: Evidence) -> GradientCheck:
     (findings if seen.changes_the_function else later).extend(seen.changed)
     is_wrong = bool(findings)
     if seen.asked.repeatable and not seen.changes_the_function:
-        findings = _diagnosed(seen, findings)
+        findings = _diagnosed(seen, findings, look)
     is_wrong |= any(tensor.verdict == "wrong" for tensor in tensors)
     is_open = any(tensor.verdict == "undecided" for tensor in tensors) or seen.own.has_state
     notes = [*_conventions(seen), *seen.answer.notes, *(each.note for each in seen.verdicts if each.note)]
@@ -136,7 +102,7 @@ def _conventions(seen: Evidence) -> list[str]:
     if not complex_ones:
         return []
     sign, whose = ("-", "JAX") if complex_ones[0].conjugate else ("+", "PyTorch")
-    names = _listed([leaf.name for leaf in complex_ones])
+    names = some([leaf.name for leaf in complex_ones])
     return [
         f"{names} is complex, x + iy: its gradient is ∂L/∂x {sign} i ∂L/∂y, as {whose} has it. Its last axis holds "
         "the real and the imaginary part."
@@ -151,55 +117,29 @@ def _blind_spots(seen: Evidence) -> list[str]:
     notes = []
     if ones:
         notes.append(
-            f"{_listed(ones)} is 1 in every entry: a factor that was left out or squared would not show."
+            f"{some(ones)} is 1 in every entry: a factor that was left out or squared would not show."
         )
     if zero:
         notes.append(
-            f"The gradient of {_listed(zero)} is 0 in every entry: its formula is not tested at this point."
+            f"The gradient of {some(zero)} is 0 in every entry: its formula is not tested at this point."
         )
     return notes
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:6] + ["…"] * (len(names) > 6))
-
-
-def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
+def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Finding]:
     """The findings with those of each wrong tensor; a wrong shape that is a transpose is called that alone."""
-    known = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
-    tensors = seen.answer.comparable
-    point = seen.function.structure.views(seen.function.point)
-    total = norm(seen.claims.rows) if seen.verdicts else None
     left: list[tuple[Suspect, TensorVerdict]] = []
     named_ones: list[tuple[Suspect, list[Finding]]] = []
     for each in seen.verdicts:
         name = each.tensor.name
-        turned, proven = name in seen.answer.transposed, seen.named.get(name)
+        proven = seen.named.get(name)
         if proven is not None and (not each.wrong or proven.kind != _NONLINEAR):
             findings = [*findings, proven]
             continue
-        reshaped = turned or name in seen.answer.summed
+        reshaped = name in seen.answer.transposed or name in seen.answer.summed
         if each.known is None or (each.tensor.verdict != "wrong" and not reshaped):
             continue
-        places, size = seen.function.structure.places[name], each.known.values.shape
-        suspect = Suspect(
-            name,
-            seen.claims.rows[:, places].reshape(each.tensor.shape),
-            each.known,
-            None if seen.function.outputs else seen.function.point[places],
-            seen.batch_size,
-            {other: one for other, one in known.items() if other != name and one.values.shape == size},
-            turned,
-            tensors[name].dtype,
-            None if seen.in_float32 is None else seen.in_float32.get(name),
-            seen.function.structure.leaf(name).is_complex,
-            point,
-            {other: one for other, one in known.items() if other != name},
-            total,
-            seen.answer.summed.get(name, ()),
-            seen.answer.shapes.get(name),
-            name in seen.linear,
-        )
+        suspect = _suspect(seen, each, each.known)
         named = signatures(suspect)
         if reshaped and any(finding.kind in _SHAPES for finding in named):
             findings = [one for one in findings if (one.kind, one.tensor) != ("wrong-shape", name)]
@@ -211,17 +151,37 @@ def _diagnosed(seen: Evidence, findings: list[Finding]) -> list[Finding]:
         named_ones.append((suspect, named))
     alike = {each.name: shared_factor(each, named_ones) for each, _ in left}
     names = [each.name for each, _ in left if not alike[each.name]]
-    more = seen.look(names) if names and seen.look is not None else {}
+    more = look(names) if names else {}
     more = {**one_delta([each for each, _ in left]), **more}
     for suspect, each in left:
         finding = more.get(suspect.name)
-        last = alike[suspect.name] or _last_resort(suspect) or [_unknown(suspect, each)]
-        findings = findings + ([finding] if finding else last)
+        last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
+        findings = findings + ([finding] if finding else last or [_unknown(suspect, each)])
     return findings
 
 
-def _last_resort(suspect: Suspect) -> list[Finding]:
-    return sum_not_zero(suspect) or mask_left_out(suspect)
+def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
+    """A wrong tensor with all that was seen of it."""
+    name, function, answer = verdict.tensor.name, seen.function, seen.answer
+    places = function.structure.places[name]
+    truths = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
+    return Suspect(
+        name,
+        got=seen.claims.rows[:, places].reshape(verdict.tensor.shape),
+        known=known,
+        parameter=None if function.outputs else function.point[places],
+        batch_size=seen.batch_size,
+        truths={other: one for other, one in truths.items() if other != name},
+        turned=name in answer.transposed,
+        raw_dtype=answer.comparable[name].dtype,
+        in_float32=(seen.in_float32 or {}).get(name),
+        is_complex=function.structure.leaf(name).is_complex,
+        point=function.structure.views(function.point),
+        total=norm(seen.claims.rows),
+        summed=answer.summed.get(name, ()),
+        raw_shape=answer.shapes.get(name),
+        linear=name in seen.linear,
+    )
 
 
 def _unknown(suspect: Suspect, judged: TensorVerdict) -> Finding:

@@ -16,6 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding
+from backprop.check.words import some
 
 if TYPE_CHECKING:
     from backprop.check.lines import Lines
@@ -218,9 +219,8 @@ def _kink_lines(check: GradientCheck) -> Iterator[str]:
     for kink in check.kinks:
         groups.setdefault((kink.tensor, kink.reason), []).append(kink)
     for (tensor, reason), kinks in groups.items():
-        places = ", ".join(str(list(kink.index)) for kink in kinks[:_SHOWN])
-        more = f", … ({len(kinks)} in all)" if len(kinks) > _SHOWN else ""
-        yield f"  {tensor}{places}{more}: {reason}."
+        places = some((list(kink.index) for kink in kinks), _SHOWN, count=True)
+        yield f"  {tensor}{places}: {reason}."
 
 
 def _curve_line(curve: StepCurve, slope: float | None) -> str:

@@ -47,7 +47,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         conjugated,
         transposed,
         _weight_decay,
-        _swapped,
+        swapped,
         truncated,
         lower_precision,
         sum_of_another,
@@ -66,8 +66,13 @@ def signatures(suspect: Suspect) -> list[Finding]:
 
 
 def unknown(suspect: Suspect) -> Finding:
-    """The finding that no kind of mistake was recognised, with the pattern of the error."""
-    evidence = f"No kind of mistake was recognised. {pattern(suspect.got, suspect.known)}"
+    """The finding that no kind of mistake was recognised, with the pattern of the error.
+
+    In a network an error along an axis, or in the order of the entries, is evidence and no kind of its own.
+    """
+    said = [pattern(suspect.got, suspect.known)]
+    said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
+    evidence = f"No kind of mistake was recognised. {' '.join(said)}"
     got, expected = suspect.compared
     off, size = (
         float(np.max(np.abs(got - expected), initial=0)),
@@ -79,7 +84,7 @@ def unknown(suspect: Suspect) -> Finding:
     fix = (
         f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
     )
-    return found("unknown", suspect.name, evidence, "possible", fix)
+    return replace(found("unknown", suspect.name, evidence, "possible"), fix=fix)
 
 
 _NEARLY_RIGHT = 1e-5
@@ -132,11 +137,11 @@ _NOT_LINEAR = (clipped, _weight_decay, penalty)
 """What no multiple of an upstream gradient shows: a cut, or a term of the parameter alone."""
 
 
-def _swapped(suspect: Suspect) -> list[Finding]:
-    """got is the gradient of another tensor, or a part of it."""
+def swapped(suspect: Suspect) -> list[Finding]:
+    """got = the gradient of another tensor of as many entries, or a part of another one."""
     got = suspect.got.reshape(-1)
-    for other, known in suspect.others.items():
-        whole = known.directions is None and known.informative() >= 2
+    for other, known in suspect.truths.items():
+        whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
     for other, known in suspect.truths.items():

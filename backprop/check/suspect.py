@@ -17,13 +17,12 @@ class Suspect:
     """A tensor that is wrong: what was got, what is known of the truth, and what else may explain it.
 
     got: in the parameter's shape (for a Jacobian, the outputs' before it). parameter: its values, None for a
-    Jacobian. batch_size: n, where it is known. others: what is known of other tensors of the same shape. turned:
+    Jacobian. batch_size: n, where it is known. truths: what is known of the gradient by each other tensor. turned:
     whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
     returns at the point rounded to float32, where it was asked. is_complex: whether the last axis holds real and
-    imaginary parts. point: the values of every tensor. truths: what is known of the gradient by each other one.
-    total: the norm of the whole gradient that was got. summed: the axes over which `got` was summed to fit.
-    raw_shape: its shape before, where that was wrong. linear: whether it is a multiple of an upstream gradient, which
-    no term of the parameter alone is.
+    imaginary parts. point: the values of every tensor. total: the norm of the whole gradient that was got. summed:
+    the axes over which `got` was summed to fit. raw_shape: its shape before, where that was wrong. linear: whether it
+    is a multiple of an upstream gradient, which no term of the parameter alone is.
     """
 
     name: str
@@ -31,13 +30,12 @@ class Suspect:
     known: Known
     parameter: Array | None = None
     batch_size: int | None = None
-    others: Mapping[str, Known] = field(default_factory=dict)
+    truths: Mapping[str, Known] = field(default_factory=dict)
     turned: bool = False
     raw_dtype: DType | None = None
     in_float32: Array | None = None
     is_complex: bool = False
     point: Mapping[str, Array] = field(default_factory=dict)
-    truths: Mapping[str, Known] = field(default_factory=dict)
     total: float | None = None
     summed: tuple[int, ...] = ()
     raw_shape: tuple[int, ...] | None = None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backprop.check.leaves import copied_leaf, library
+from backprop.arrays import Array, DType
+from backprop.check.leaves import Leaf, copied_leaf, library
 from backprop.parameters import Layout, Parameters
 
 
@@ -27,13 +29,37 @@ class Parts(NamedTuple):
     word: str
 
 
-_ENDS = frozenset((np.ndarray, np.float64, np.float32, float, int, bool, str, complex, type(None)))
+@dataclass(frozen=True)
+class Constant:
+    """A part that passes through untouched: None, a string, a truth value, whole numbers, or a number that is fixed.
+
+    leaf, array: of a number that is fixed, which takes the dtype of those that move where these are widened.
+    """
+
+    name: str
+    value: Any
+    leaf: Leaf | None = None
+    array: Array | None = None
+
+    def build(self, dtype: DType | None) -> Any:
+        """It, in memory of its own."""
+        if dtype is None or self.leaf is None or self.array is None:
+            return copied(self.value)
+        return self.leaf.build(self.array, dtype)
+
+
+Tree = Parts | Constant | int
+"""Parts that are trees themselves, a constant, or the number of a tensor: what is known of the form of a point."""
+
+_ENDS = frozenset((np.ndarray, np.float64, np.float32, float, int, bool, str, complex, type(None), Constant))
 
 
 def parts_of(value: Any) -> Parts | None:
-    """The parts of a container; None for what is none."""
+    """The parts of a container, or of a tree; None for what is none."""
     if type(value) in _ENDS:  # most values are these
         return None
+    if isinstance(value, Parts):
+        return value
     if isinstance(value, Parameters):
         return Parts(value.layout.names, tuple(value.values()), _parameters(value), True, "dict")
     if isinstance(value, Mapping):

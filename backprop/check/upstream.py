@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
 from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_direction
 from backprop.check.numeric.looks import compare
 from backprop.check.oracle import Budget, GradientOracle, OutOfCalls
 from backprop.check.product import Product, drawn
-from backprop.check.report import Evidence
 
 _LARGER = 1024.0
 """Times the upstream gradient: what a clipped gradient does not follow. It is a power of two, to round nothing."""
@@ -45,10 +45,8 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
         ("modifies-arguments", "", product.changed_inputs),
     ):
         if names:
-            changed = found(
-                kind, None, f"The backward pass changed {what}{', '.join(sorted(names))} in place."
-            )
-            seen.asked = replace(seen.asked, findings=(*seen.asked.findings, changed))
+            changed = f"The backward pass changed {what}{', '.join(sorted(names))} in place."
+            seen.blame(found(kind, None, changed))
     if seen.gradient is None or seen.check is None:
         return
     other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
@@ -71,6 +69,17 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
                 seen.answer.notes.append(f"{part}; that from {right} is right.")
 
 
+def pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
+    """The gradient (p,) that a backward pass gives for another upstream gradient; None where it gives none."""
+    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
+    oracle = GradientOracle(
+        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
+    )
+    rows = oracle.rows(function.point)
+    seen.gradient_calls += oracle.calls
+    return None if rows is None else rows[0]
+
+
 @dataclass
 class _Look:
     """A backward pass with other upstream gradients than its own: `other` is drawn as that was."""
@@ -81,12 +90,7 @@ class _Look:
 
     def pulled(self, upstream: Array) -> Array | None:
         """The gradient (p,) for an upstream gradient; None where there is none."""
-        seen, wide = self.seen, self.seen.gradient is not None and self.seen.gradient.wide
-        structure, budget = seen.function.structure, seen.function.budget
-        oracle = GradientOracle(lambda at: self.product.claim(at, upstream), structure, (), budget, wide)
-        rows = oracle.rows(seen.function.point)
-        seen.gradient_calls += oracle.calls
-        return None if rows is None else rows[0]
+        return pulled(self.seen, self.product, upstream)
 
     @cached_property
     def pulled_other(self) -> Array | None:

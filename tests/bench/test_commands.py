@@ -79,6 +79,7 @@ def test_help_is_shown_without_a_command(tmp_path):
         assert re.search(rf"\b{command}\b", done.out)
 
 
+@pytest.mark.processes
 def test_help_needs_no_library_that_is_slow_to_load():
     heavy = ["numpy", "scipy", "pandas", "vl_convert", "pytest", "rich.table"]
     done = run_python(

@@ -90,6 +90,7 @@ def test_an_unstable_cell_says_why(table):
     assert (row["status"], row["reason"]) == ("ok, unstable", "start 2 differs by 30%")
 
 
+@pytest.mark.processes
 def test_printing_needs_no_numpy():
     done = run_python(
         "import sys, backprop.bench.console;"

@@ -196,6 +196,7 @@ def test_the_mean_of_independent_ratios_covers_the_truth():
     assert 0.93 <= np.mean(np.abs(mean.mean) <= mean.reach()) <= 0.97
 
 
+@pytest.mark.processes
 def test_nothing_here_loads_scipy_stats():
     code = (
         "import sys; from backprop.bench.statistics import *; m = time_of([[1.0], [1.1], [1.2]]);"

@@ -24,6 +24,7 @@ print(json.dumps([early, late, os.environ["OMP_NUM_THREADS"], before, chosen, av
 """
 
 
+@pytest.mark.processes
 def test_one_thread_is_fixed_on_one_core_before_numpy_loads():
     done = run_python(FIXED_FIRST)
     assert done.code == 0, done.err
@@ -33,6 +34,7 @@ def test_one_thread_is_fixed_on_one_core_before_numpy_loads():
         assert after == chosen == before[-1:]
 
 
+@pytest.mark.processes
 def test_libraries_that_are_loaded_already_are_limited_all_the_same():
     code = "import numpy, backprop.bench.threads as threads; threads.fix_threads(1); threads.check_threads(1)"
     assert run_python(code).code == 0

@@ -178,3 +178,11 @@ def test_gradients_without_names_are_read_in_the_order_of_the_point():
     assert kinds(answer) == []
     assert answer.tensors["b1"][0] == 1
     assert answer.notes == ["The gradients have no names: they were read in the order W1, b1."]
+
+
+def test_a_tensor_with_all_of_an_axis_that_its_parameter_has_not_is_summed_over_it():
+    structure, _ = structure_of({"b": np.ones((2, 1))})
+    answer = read_answer({"b": np.array([[1.0, 2, 3], [4, 5, 6]])}, structure)
+    assert answer.summed == {"b": (1,)}
+    assert answer.shapes == {"b": (2, 3)}
+    assert np.array_equal(answer.comparable["b"], [[6.0], [15.0]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from backprop.check.oracle import observe
+from backprop.check.behaviour import observe
 
 HERE, THERE = [np.array([1.0, 2.0])], [np.array([3.0, 5.0])]
 

@@ -9,6 +9,7 @@ from tables import sentence
 import backprop
 from backprop import Network
 from backprop.check.network.layouts import Layout, orders, roles
+from backprop.check.trees import ends_of
 from backprop.errors import CheckError, UnknownNameError
 
 NETWORK = Network.mlp(9, 7, 5)
@@ -158,15 +159,17 @@ def test_shapes_and_indices_are_those_of_the_author():
     assert (tensors["b2"].shape, tensors["b2"].worst[0].index) == ((5, 1), (3, 0))
 
 
-def test_a_parameter_that_is_changed_in_another_layout_is_told():
+@pytest.mark.parametrize("changed", ["params W1", "inputs", "labels"])
+def test_an_argument_that_is_changed_in_another_layout_is_told(changed):
     def gradient(params, x, y):
         g = columns(params, x, y)
-        params["W1"] -= 0.1 * g["dW1"]
+        array = {"params W1": params["W1"], "inputs": x, "labels": y}[changed]
+        array *= 2
         return g
 
     check = backprop.check_network(gradient, NETWORK)
     assert [(finding.kind, finding.evidence) for finding in check.findings] == [
-        ("modifies-arguments", "The gradient changed params W1 in place.")
+        ("modifies-arguments", f"The gradient changed {changed} in place.")
     ]
 
 
@@ -250,8 +253,11 @@ def test_a_layout_and_back_is_the_same():
         Layout("oi", "columns", "o1", "targets", kind) for kind in ("dict", "flat", "pairs", "lists")
     ):
         given = layout.arguments(NETWORK, params, np.zeros((3, 9)), np.array([0, 1, 4]))
-        back = layout.tensors_of(NETWORK, given[0])
-        assert list(back)
+        kinds = roles(NETWORK)
+        names = [name for _, name in ends_of(layout.contain({name: name for name in kinds}, kinds))]
+        tensors = [each for _, each in ends_of(given[0])]
+        back = {name: layout.out_of(kinds[name], each) for name, each in zip(names, tensors, strict=True)}
+        assert set(back) == set(params)
         assert all(np.array_equal(back[name], params[name]) for name in params)
         assert given[1].shape == (9, 3)
         assert given[2].argmax(axis=0).tolist() == [0, 1, 4]
@@ -558,7 +564,7 @@ SLIPS = {
     "b from dW": ({"bias": lambda g, d: g["W1"].sum(0)}, "bias-not-summed", "dW summed over the inputs"),
     "ε in the softmax": ({"epsilon": 1e-12}, "other-loss", "ε = 1e-12"),
     "a large ε": ({"epsilon": 1e-3}, "other-loss", "ε = 0.001"),
-    "a bias without an axis": ({"bias": lambda g, d: np.sum(d)}, "bias-not-summed", "one number"),
+    "a bias without an axis": ({"bias": lambda g, d: np.sum(d)}, "bias-not-summed", "over all of it"),
 }
 
 
@@ -583,7 +589,7 @@ def test_a_wrong_derivative_of_the_silu_is_named():
 
     (finding,) = backprop.check_network(gradient, Network.parse("9-7:silu-5")).findings
     assert finding.kind == "activation-derivative-formula"
-    assert "σ(z) (without z σ'(z))" in finding.evidence
+    assert "silu'(z1) is taken for σ(z1)" in finding.evidence
 
 
 def test_got_over_expected_that_is_one_number_a_row_is_said():

@@ -6,6 +6,7 @@ from collections import Counter
 from functools import cache
 
 import pytest
+from over import over
 from planted.gradients.cases import RIGHT_CASES, UNKNOWN_CASES, WRONG_CASES
 from planted.gradients.suite import REFERENCE, named
 
@@ -14,8 +15,8 @@ from backprop.check import KINDS
 BY_ID = {case.id: case for case in (*WRONG_CASES, *RIGHT_CASES, *UNKNOWN_CASES)}
 
 
-def ids(cases):
-    return [case.id for case in cases]
+KINDS_PLANTED = sorted({case.kinds[0] for case in WRONG_CASES + UNKNOWN_CASES})
+WAYS = sorted({case.id.partition(" [")[0] for case in RIGHT_CASES})
 
 
 @cache
@@ -28,9 +29,10 @@ def test_no_two_cases_are_the_same():
     assert len(BY_ID) == len(WRONG_CASES) + len(RIGHT_CASES) + len(UNKNOWN_CASES)
 
 
-@pytest.mark.parametrize("name", ids(WRONG_CASES + UNKNOWN_CASES))
-def test_a_planted_mistake_is_found(name):
-    found = check(name)
+@pytest.mark.parametrize("kind", KINDS_PLANTED)
+@over(case=lambda kind: [case for case in WRONG_CASES + UNKNOWN_CASES if case.kinds[0] == kind])
+def test_a_planted_mistake_is_found(kind, case):
+    found = check(case.id)
     assert found.verdict == "wrong"
     assert found.findings
     for finding in found.findings:
@@ -39,16 +41,17 @@ def test_a_planted_mistake_is_found(name):
         assert finding.fix or finding.kind == "unknown"
 
 
-@pytest.mark.parametrize("name", ids(RIGHT_CASES))
-def test_a_right_gradient_passes(name):
-    found = check(name)
+@pytest.mark.parametrize("way", WAYS)
+@over(case=lambda way: [case for case in RIGHT_CASES if case.id.partition(" [")[0] == way])
+def test_a_right_gradient_passes(way, case):
+    found = check(case.id)
     assert (found.verdict, found.findings) == ("right", ())
     assert all(tensor.error <= tensor.tolerance for tensor in found.tensors)
 
 
-@pytest.mark.parametrize("name", ids(UNKNOWN_CASES))
-def test_what_has_no_signature_is_given_no_name(name):
-    assert named(BY_ID[name], check(name))
+@over(case=UNKNOWN_CASES)
+def test_what_has_no_signature_is_given_no_name(case):
+    assert named(case, check(case.id))
 
 
 def test_at_least_95_percent_of_the_kinds_are_named_rightly_and_nothing_else_is():

@@ -470,6 +470,7 @@ def test_a_matrix_that_stays_symmetric_moves_along_symmetric_tangents():
     assert backprop.check_gradient(log_det, np.linalg.inv, point, retract=lambda s, d: s + (d + d.T) / 2).ok
 
 
+@pytest.mark.processes
 def test_nothing_of_another_library_is_loaded():
     code = (
         "import sys, numpy as np, backprop\n"

@@ -353,6 +353,7 @@ def test_a_progress_bar_is_shown_to_people_only(mirrors, monkeypatch, terminal, 
     assert asked_for == [terminal] * 4
 
 
+@pytest.mark.processes
 def test_neither_importing_nor_the_sample_needs_pooch():
     code = (
         "import sys; from backprop.data import load; load('sample'); "

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from tables import DTYPES, sentence
 
 from backprop import Network
@@ -39,6 +38,7 @@ def test_a_convolution_sums_the_window_times_the_kernel_which_is_not_flipped():
     ],
 )
 def test_values_and_gradients_are_those_of_pytorch_with_buffers_and_without(text, dtype):
+    torch = pytest.importorskip("torch")
     made, rng, n = layer(text), np.random.default_rng(0), 3
     i = int(np.prod(made.input_shape))
     x = rng.integers(0, 4, (n, i)).astype(dtype)  # with many ties

@@ -131,9 +131,8 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
     for number, each in enumerate(findings, start=1):
         where = f" in {each['tensor']}" if each["tensor"] else ""
         console.print(f"{number}. {each['kind']}{where} ({each['confidence']})", style="bold")
-        console.print(f"   {each['evidence']}")
-        if each["fix"]:
-            console.print(f"   {each['fix']}")
+        for text in filter(None, [each["evidence"], each["fix"]]):
+            console.print(Padding(text, (0, 0, 0, 3), expand=False))
     if findings:
         console.print()
 

@@ -48,16 +48,23 @@ def _where_it_began(repair: Repair, search: Search) -> Repair:
     """
     order, values = search.order, search.truth.base.values
     value, ahead = values[repair.event], repair.ahead
+
+    def deep(event: Event) -> int:
+        return len(search.truth.base.recorder.callers[event])
+
     is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
     if is_known or repair.target.group is None or not np.any(value):
         return repair
     for group in search.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
-        same = [each for each in events if np.array_equal(values[each], value)]
+        same = [
+            each for each in events if deep(each) > deep(repair.event) and np.array_equal(values[each], value)
+        ]
         if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
             return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
-    if repair.group.site.role == "change" and len(repair.pairs) == 1:
-        repair.at = _last_change(repair, search)
+    if len(repair.pairs) == 1:
+        changed = repair.group.site.role == "change"
+        repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
     return repair
 
 
@@ -72,15 +79,40 @@ _FEW = 150
 """Entries up to which each is asked for."""
 
 
+def _wrong_entries(repair: Repair, search: Search, value: Array | None = None) -> Array:
+    """Which entries of a repair's value, or another one, are wrong (size,); none where there are too many."""
+    truth = search.truth
+    got = (truth.base.values[repair.event] if value is None else value).reshape(-1)
+    expected = truth.entries(repair.ahead, _FEW)
+    if expected is None or expected.size != got.size:
+        return np.zeros(got.size, bool)
+    found: Array = np.abs(got - expected / repair.factor) > truth.rtol * rms(expected) + truth.noise
+    return found
+
+
+def _mask(repair: Repair, search: Search) -> Site | None:
+    """The line of an array of truth values with which, reversed at the wrong entries, the value is right."""
+    truth, off = search.truth, _wrong_entries(repair, search)
+    value = truth.base.values[repair.event]
+    for event, mask in truth.base.recorder.masks.items() if np.any(off) else ():
+        site = search.sites[event[0]]
+        if not site.name.isidentifier() or mask.shape != value.shape:
+            continue
+        reversed_ = np.logical_xor(mask, off.reshape(mask.shape))
+        outcome = truth.program.run(changes={event: put(reversed_)}, wanted=frozenset([repair.event]))
+        if outcome is None or outcome.loss != truth.base.loss or repair.event not in outcome.values:
+            continue
+        if not np.any(_wrong_entries(repair, search, outcome.values[repair.event])):
+            return site
+    return None
+
+
 def _last_change(repair: Repair, search: Search) -> Site | None:
     """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
-    truth, root = search.truth, _root(repair.group.site)
-    values = truth.base.values
-    expected = truth.entries(repair.pairs[0][1], _FEW)
-    if expected is None or expected.size != values[repair.event].size:
+    values, root = search.truth.base.values, _root(repair.group.site)
+    after, site, off = values[repair.event].reshape(-1), repair.group.site, _wrong_entries(repair, search)
+    if not np.any(off):
         return None
-    after, site = values[repair.event].reshape(-1), repair.group.site
-    off = np.abs(after - expected / repair.factor) > truth.rtol * rms(expected) + truth.noise
     before = [
         group
         for group in search.backward
@@ -116,7 +148,8 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
     if len(search.wrong) > 1:
         return [] if alone is None else [alone]
     end = np.inf if alone is None else order[alone.event]
-    pool = [r for r in ranked if r.factor == 1 and order[r.event] < end]
+    values = search.truth.base.values
+    pool = [r for r in ranked if r.factor == 1 and order[r.event] < end and np.any(values[r.event])]
     together = _together(name, [r for r in pool if not r.is_right and name not in r.tensors], search)
     return together or ([alone] if alone is not None else [])
 
@@ -184,7 +217,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     if any(order[repair.event] < right <= order[each.event] for right in rights for each in later):
         return None
     known = search.recognised(repair.event, search.whole + search.parameters, repair.ahead)
-    is_own = any(k == 1 and is_gradient_of(repair.group.site.stem, g.site.stem) for g, _, k in known)
+    own = repair.group.site.stem
+    is_own = any(k == 1 and is_gradient_of(own, word) for g, _, k in known for word in g.site.words)
     is_explained = is_own and any(each.factor == 1 for each in later)
     multiple = None if is_explained else _multiple(repair, search)
     if multiple is not None:
@@ -193,7 +227,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         return None if may_be_later else repair
     if later and not np.any(value):  # a container that is still empty
         return None
-    seen = [group.site.stem for group, _, _ in known]
+    seen = {word for group, _, _ in known for word in group.site.words}
     if not seen:
         return repair
     alike = []
@@ -203,12 +237,15 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 alike.append(each)
             elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
                 break
+    wrong = []
     for k, each in enumerate(alike):
         if each.group.site.role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
             continue  # a function that hands back what it was handed
         name = each.group.site.stem or _name_of_line(each, alike)
         if not any(is_gradient_of(name, other) for other in seen):
-            return each
+            wrong.append(each)
+    if wrong:
+        return next((each for each in wrong if each.group.site.is_copy), wrong[0])
     after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
     explained = frozenset[str]().union(*(each.tensors for each in after))
     return None if explained >= repair.tensors else alike[-1]

@@ -66,7 +66,7 @@ class Recorder:
 
     changes: what becomes of the value of an event. wanted: the events whose values, as the code gave them, are kept;
     None for all, in their order, with the lines from which the code was called and whether a change was one.
-    output: an event whose value is kept as it is after its change, in `out`.
+    output: an event whose value is kept as it is after its change, in `out`. masks: arrays of truth values.
     """
 
     changes: Mapping[Event, Change] = field(default_factory=dict)
@@ -76,16 +76,27 @@ class Recorder:
     values: dict[Event, Array] = field(default_factory=dict)
     callers: dict[Event, tuple[int, ...]] = field(default_factory=dict)
     unchanged: set[Event] = field(default_factory=set)
+    masks: dict[Event, Array] = field(default_factory=dict)
     _counts: dict[int, int] = field(default_factory=dict)
     _last: dict[int, Array] = field(default_factory=dict)
 
     def at(self, site: int, value: Any) -> Any:
         """A value that comes into being, or is read."""
+        if isinstance(value, np.ndarray) and value.dtype == bool:
+            return self._mask(site, value)
         array = array_of(value)
         if array is None:
             return value
         change = self._seen(site, value, array)
         return value if change is None else like(value, change(array))
+
+    def _mask(self, site: int, value: Array) -> Array:
+        """An array of truth values, which has no derivative."""
+        event = site, self._counts.get(site, 0)
+        self._counts[site] = event[1] + 1
+        if self.wanted is None:
+            self.masks[event] = np.array(value)
+        return self.changes[event](value) if event in self.changes else value
 
     def after(self, site: int, value: Any) -> Any:
         """A variable after it was changed, maybe in place."""

@@ -221,7 +221,7 @@ class _Rounds:
             if not left:
                 return
             groups = groups_of(truth.base.recorder.unchanged, truth.base.values, self.sites)
-            search = Search(truth, groups, left, is_forward=self.is_forward)
+            search = Search(truth, groups, left, is_forward=self.is_forward, sites=self.sites)
             search.split()
             if not search.backward and turn == 0:
                 raise CheckError(_NO_LINE)

@@ -16,7 +16,7 @@ Neither needs dL/dk itself, so that a large array costs no more than a small one
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -131,6 +131,7 @@ class Search:
         field(default_factory=dict)
     )
     is_forward: dict[tuple[Event, ...], bool] = field(default_factory=dict)
+    sites: Mapping[int, Site] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.order = {event: k for k, event in enumerate(self.truth.base.values)}

@@ -47,6 +47,16 @@ class Site:
         return self.role in ("use", "passed", "returned")
 
     @property
+    def is_copy(self) -> bool:
+        """Whether a variable gets the value of another one."""
+        return self.name.isidentifier() and self.text.replace(".", "").isidentifier()
+
+    @property
+    def words(self) -> set[str]:
+        """What the value may be called: `hs` and `h` for `hs[t]`."""
+        return {self.stem, self.stem[:-1] if "[" in self.name and self.stem.endswith("s") else self.stem}
+
+    @property
     def is_kept(self) -> bool:
         """Whether the value of a variable is kept in a dict or an object, as in a cache."""
         return ("['" in self.name or "." in self.name) and self.text.replace(".", "").isidentifier()
@@ -132,7 +142,7 @@ class _Probes(ast.NodeTransformer):
             node.args = [visit(each) for each in node.args]
             is_dict = isinstance(node.func, ast.Name) and node.func.id == "dict"
             for each in node.keywords:
-                is_named = is_dict and each.arg
+                is_named = is_dict and each.arg is not None
                 each.value = (
                     self._assigned(each.value, f"{name}[{each.arg!r}]") if is_named else visit(each.value)
                 )

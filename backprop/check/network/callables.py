@@ -9,10 +9,12 @@ net.loss(X, y), Net.loss              a method of an object that holds the param
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backprop.check.answers import is_number
 from backprop.check.network.objects import means, plain, slots
 from backprop.errors import CheckError
 
@@ -20,28 +22,16 @@ Function = Callable[..., Any]
 
 ARGUMENTS = ("params", "inputs", "labels")
 _ROLES = {
-    "params": frozenset(["params", "parameters", "param", "theta", "weights", "model", "p", "w"]),
-    "inputs": frozenset(
-        ["x", "xs", "inputs", "input", "data", "images", "features", "a0", "xbatch", "batchx", "xtrain"]
-    ),
-    "labels": frozenset(
-        [
-            "y",
-            "ys",
-            "labels",
-            "label",
-            "targets",
-            "target",
-            "t",
-            "ybatch",
-            "batchy",
-            "ytrain",
-            "ytrue",
-            "onehot",
-        ]
-    ),
+    "params": ["params", "parameters", "param", "theta", "weights", "model", "p", "w"],
+    "inputs": ["x", "xs", "inputs", "input", "data", "images", "features", "a0"],
+    "labels": ["y", "ys", "labels", "label", "targets", "target", "t", "onehot"],
 }
-"""What people call the three arguments."""
+"""What people call the three arguments, beside such as `X_train`, `y_true` and `batch_y`."""
+
+
+def _is(part: str, role: str) -> bool:
+    """Whether an argument has one of the names of a role."""
+    return re.sub("batch|train|true", "", plain(part)) in _ROLES[role]
 
 
 @dataclass(frozen=True)
@@ -61,34 +51,25 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
     if taken is None:  # built in C: the call itself will tell
         return Adapted(function)
     is_method = owner is not None and not inspect.ismodule(owner) and not inspect.isclass(owner)
-    if is_method and not any(plain(part) in _ROLES["params"] for part in taken):
+    if is_method and not any(_is(part, "params") for part in taken):
         return _of_object(owner, function, names, taken)
     called = getattr(function, "__name__", "function")
-    by_name = {name: part for name in names for part in taken if means(part, name, names)}
-    if len(by_name) == len(names):
-        rest = [part for part in taken if part not in by_name.values()]
-        if len(rest) == 2:
-            first = _in_roles(rest, ("inputs", "labels"))
-            return Adapted(
-                _by_name(function, by_name, first), f"It was called as {called}({', '.join(taken)})."
-            )
-    order = _in_roles(taken, ARGUMENTS) if len(taken) == 3 else None
-    if order is not None and [order[role] for role in ARGUMENTS] != list(taken):
+    order: dict[str, str] = {name: part for name in names for part in taken if means(part, name, names)}
+    rest = [part for part in taken if part not in order.values()]
+    if len(order) == len(names) and len(rest) == 2:
+        order |= _in_roles(rest, ("inputs", "labels"))
+    else:
+        order = _in_roles(taken, ARGUMENTS) if len(taken) == 3 else {}
+        if list(order.values()) == list(taken) or not order:
+            _check_arguments(function, called)
+            return Adapted(function)
 
-        def call(params: Any, inputs: Any, labels: Any) -> Any:
-            return function(**{order["params"]: params, order["inputs"]: inputs, order["labels"]: labels})
+    def call(params: Any, inputs: Any, labels: Any) -> Any:
+        named = params if isinstance(params, Mapping) else {}
+        given = {**named, "params": params, "inputs": inputs, "labels": labels}
+        return function(**{part: given[what] for what, part in order.items()})
 
-        return Adapted(call, f"It was called as {called}({', '.join(taken)}).")
-    _check_arguments(function, called)
-    return Adapted(function)
-
-
-def _by_name(function: Function, by_name: Mapping[str, str], rest: Mapping[str, str]) -> Function:
-    def call(params: Mapping[str, Any], inputs: Any, labels: Any) -> Any:
-        own = {part: params[name] for name, part in by_name.items()}
-        return function(**own, **{rest["inputs"]: inputs, rest["labels"]: labels})
-
-    return call
+    return Adapted(call, f"It was called as {called}({', '.join(taken)}).")
 
 
 def _taken(function: Function) -> list[str] | None:
@@ -104,13 +85,13 @@ def _taken(function: Function) -> list[str] | None:
     return [
         part.name
         for part in parts
-        if part.kind in kinds and (part.default is part.empty or plain(part.name) in _ROLES["labels"])
+        if part.kind in kinds and (part.default is part.empty or _is(part.name, "labels"))
     ]
 
 
 def _in_roles(taken: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
     """The arguments by what they are, where their names say so; else in the order in which they stand."""
-    found = {role: part for role in wanted for part in taken if plain(part) in _ROLES[role]}
+    found = {role: part for role in wanted for part in taken if _is(part, role)}
     is_clear = len(set(found.values())) == len(wanted)
     return found if is_clear else dict(zip(wanted, taken, strict=True))
 
@@ -156,7 +137,7 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
             answer = method(**{roles["inputs"]: inputs, roles["labels"]: labels})
         else:
             answer = method(*given)
-        if answer is not None and not _is_number(answer):
+        if answer is not None and not is_number(answer):
             return answer
         kept = slots(owner, names, before="d")
         gradients = {name: kept[name].get() for name in names if name in kept}
@@ -166,10 +147,6 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
     return Adapted(
         call, f"It was called as {before}{called}({', '.join(taken)}) of {kind}, which holds the parameters."
     )
-
-
-def _is_number(value: Any) -> bool:
-    return getattr(value, "ndim", None) == 0 or isinstance(value, int | float)
 
 
 def made(kind: type, sizes: Sequence[int]) -> Any:

@@ -17,19 +17,21 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
+from backprop.check.behaviour import observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
-from backprop.check.lines.find import with_lines
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network, listed
+from backprop.check.lines.find import search, with_lines
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network
 from backprop.check.network.layouts import Layout, orientation_of
-from backprop.check.network.lines import find_network_lines
+from backprop.check.network.lines import program_of_network
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import check_rtol, observe
-from backprop.check.result import GradientCheck, TensorCheck, Verdict
+from backprop.check.oracle import check_rtol
+from backprop.check.result import GradientCheck, TensorCheck
+from backprop.check.words import listed
 from backprop.errors import CheckError, OptionError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -59,14 +61,9 @@ def check_network_gradient(
     is called in that one (`Reading`), and the notes say so. Gradients, or such a pair, may stand in the place of the
     function.
 
-    rng: makes the other arguments of the call with which state is looked for.
-    weight_decay: the λ of λ/2 Σ W² in the loss, where W are the weights of the linear layers; no other parameter
-    decays.
-    rtol: how exact the gradient need be, relative to each entry or to the root mean square of its tensor, whichever
-    is larger; by default as exact as the rounding of its dtype allows.
-    layout: how weights and samples lie, as `check_network` has it.
-    max_calls: how often a function that is wrong may be called to find the line; 0 for not at all.
-    source: whose code it is, where `function` only calls it; the code behind a `Reading` is not searched.
+    rng: makes the other arguments of the call with which state is looked for. source: whose code it is, where
+    `function` only calls it; the code behind a `Reading` is not searched. The rest is as for `check_network`.
+    Of the parameters the weights of the linear layers decay, and no others.
 
     Raises `OptionError` for an `rtol` that is no number between 0 and 1 or a `weight_decay` below 0, `CheckError`
     where what is returned is no gradient, where two layouts fit, or where a layer contradicts itself, the errors of
@@ -82,7 +79,6 @@ def check_network_gradient(
         if isinstance(function, Reading)
         else Reading(function, network, params, orientation_of(layout))
     )
-    is_function = reading.is_function
     seen = observe(
         reading,
         (dict(params), batch.inputs, batch.labels),
@@ -90,17 +86,14 @@ def check_network_gradient(
         names=("params", "inputs", "labels"),
     )
     found = reading.layout or Layout()
-    structure = reading.structure(found)
-    loss, gradient = value_and_gradient(seen.answer, structure)
+    loss, gradient = value_and_gradient(seen.answer, reading.structure(found))
     answer = reading.read(gradient)
-    got = {**answer.tensors, **answer.reshaped}
     check_layers(network, params, batch)
-    truth = truth_for(network, params, batch, got, weight_decay, rtol or 0.0)
+    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol or 0.0)
     tensors, wrong = _compare(answer, truth)
-    if is_function and wrong and not answer.findings and not seen.findings:
+    if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
-    shapes = {leaf.name: leaf.shape for leaf in structure.leaves}
-    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, gradient, truth, shapes)]
+    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, truth)]
     notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
     notes += _for_one_sample(findings, answer, truth)
     if any(finding.kind == "not-repeatable" for finding in findings):
@@ -108,33 +101,20 @@ def check_network_gradient(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
         )
     else:
-        decided = {each.name for each in tensors if each.verdict != "undecided"}
-        comparable = {name: tensor for name, tensor in got.items() if name in decided}
-        diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
-        told = {
-            each.tensor for each in findings if each.kind != "wrong-shape" and each.tensor in answer.shapes
-        }
-        findings += [
-            each for each in diagnosis.findings if not _is_by_shape(each, answer) and each.tensor not in told
-        ]
-        if loss is not None:
-            finding, note = check_loss(loss, truth, diagnosis.loss)
-            findings = _with_loss(findings, finding)
-            notes += [note] if note else []
+        findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
+        notes += more
     kinks, count = truth.kinks()
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
     verdicts = {tensor.verdict for tensor in tensors}
-    verdict: Verdict = (
-        "wrong" if findings or "wrong" in verdicts else "undecided" if "undecided" in verdicts else "right"
-    )
+    is_wrong, is_open = bool(findings) or "wrong" in verdicts, "undecided" in verdicts
     check = GradientCheck(
-        verdict,
+        "wrong" if is_wrong else "undecided" if is_open else "right",
         tuple(tensors),
         tuple(findings),
         REFERENCE,
         kinks,
-        gradient_calls=seen.calls if is_function else 0,
+        gradient_calls=seen.calls if reading.is_function else 0,
         notes=tuple(notes),
     )
     check = found.shown(check, network)
@@ -142,18 +122,34 @@ def check_network_gradient(
         return check
 
     def look() -> Lines:
-        return find_network_lines(
-            function,
-            network,
-            params,
-            batch,
-            found,
-            source=source or function,
-            weight_decay=weight_decay,
-            max_calls=max_calls,
-        )
+        program = program_of_network(function, network, params, batch, found, weight_decay, max_calls)
+        return search(program, [source or function])
 
     return with_lines(check, look)
+
+
+def _diagnosed(
+    findings: list[Finding],
+    answer: Answer,
+    tensors: list[TensorCheck],
+    wrong: frozenset[str],
+    loss: Any,
+    truth: Truth,
+) -> tuple[list[Finding], list[str]]:
+    """The findings with what is wrong with the tensors and the loss, and a note where the loss is slightly off."""
+    decided = {each.name for each in tensors if each.verdict != "undecided"}
+    comparable = {name: tensor for name, tensor in answer.comparable.items() if name in decided}
+    diagnosis = diagnose_network(comparable, wrong, truth) if wrong else Diagnosis([])
+    # The values of a tensor that had to be spread over its shape are unknown, or told by its shape.
+    told = {each.tensor for each in findings if each.kind != "wrong-shape"}
+    told |= {each.tensor for each in diagnosis.findings if each.kind == "unknown"}
+    findings = findings + [
+        each for each in diagnosis.findings if each.tensor not in told & answer.shapes.keys()
+    ]
+    if loss is None:
+        return findings, []
+    finding, note = check_loss(loss, truth, diagnosis.loss)
+    return _with_loss(findings, finding), [note] if note else []
 
 
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
@@ -190,21 +186,16 @@ def _elsewhere(
     return moved, inputs, (batch.labels[shuffled] + 1) % network.label_classes
 
 
-def _is_by_shape(finding: Finding, answer: Answer) -> bool:
-    """Whether the values of a tensor are unknown because they had to be spread over its shape."""
-    return finding.kind == "unknown" and finding.tensor in answer.shapes
-
-
 def _compare(answer: Answer, truth: Truth) -> tuple[list[TensorCheck], frozenset[str]]:
     """Every tensor's verdict in the parameters' order, and the names of those with a wrong entry.
 
     A tensor that is missing or has another shape than its parameter is wrong, and has no error in the parameter's
     shape. Its values are compared nevertheless where they can be reshaped: they may be wrong, too.
     """
-    tensors, wrong, nothing = [], set(), float("nan")
-    got = {**answer.tensors, **answer.reshaped}
+    tensors, wrong = [], set()
+    got = answer.comparable
     for name in truth.params:
-        check = TensorCheck(name, truth.params[name].shape, "wrong", nothing, nothing, 0)
+        check = TensorCheck(name, truth.params[name].shape, "wrong", np.nan, np.nan, 0)
         if name in got:
             compared, where = truth.compare(name, got[name])
             wrong |= {name} if where.any() else set()

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,9 @@ from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mista
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
 from backprop.check.network.truth import Truth
 from backprop.check.patterns import entries
-from backprop.check.signatures import signatures, unknown
+from backprop.check.signatures import signatures, swapped, unknown
 from backprop.check.suspect import Suspect
+from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
 Tensors = Mapping[str, Array]
@@ -29,8 +29,6 @@ _ROOM = 2.0
 """The tensors of a hypothesis round as the right ones do, or up to this much worse."""
 _ROUGHEST = 1e-3
 """Of a tensor: however coarse its rounding, a hypothesis must fit to this."""
-_LONE = ("lower-precision", "swapped-tensors")
-"""Kinds that a tensor which the search could not explain may have by itself."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def diagnose_network(got: Tensors, wrong: frozenset[str], truth: Truth) -> Diagn
         return Diagnosis([quotient])
     runs = _runs(truth)
     if not runs:
-        alone = [_suspect(name, got[name], truth.gradient[name], truth, {}) for name in wrong]
+        alone = [_suspect(name, got[name], truth.gradient[name], truth) for name in wrong]
         return Diagnosis([finding for each in alone for finding in signatures(each) or [unknown(each)]])
     wide = {name: np.asarray(tensor, np.float64) for name, tensor in got.items()}
     error = {name: norm(wide[name] - truth.gradient[name].astype(np.float64)) for name in got}
@@ -111,7 +109,7 @@ def _finding(group: list[Mistake], match: Match, got: Got, run: Run) -> Finding:
     evidence = f"{listed(spoilt)} {'equals' if len(spoilt) == 1 else 'equal'} {first.text}, to rounding."
     if others:
         evidence += f" Here {' and '.join(others)} would look the same."
-    return found(first.kind, tensor, evidence, confidence, first.fix)
+    return found(first.kind, tensor, evidence, confidence)
 
 
 def _rivals(mistake: Mistake, match: Match) -> list[str]:
@@ -124,50 +122,31 @@ def _rivals(mistake: Mistake, match: Match) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-def listed(names: Sequence[str]) -> str:
-    """The names as words: W1, b1 and W2."""
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "It"
-
-
 def _unknown(mistakes: Sequence[Mistake], got: Tensors, truth: Truth, run: Run) -> list[Finding]:
     """Name what the search left unexplained: another tensor's gradient, lower precision, or no known signature."""
-    expected: dict[str, Array] = {}
-    for mistake in mistakes:
-        (name,) = mistake.tensors
-        expected[name] = truth.gradient[name] if mistake.expected is None else mistake.expected
     findings: list[Finding] = []
     left: dict[str, Suspect] = {}
-    for name in expected:
-        others = {
-            other: entries(truth.gradient[other], truth.bound[other])
-            for other in truth.gradient
-            if other != name and truth.gradient[other].shape == got[name].shape
-        }
-        suspect = _suspect(name, got[name], expected[name], truth, others)
-        own = [each for each in signatures(suspect) if each.kind in _LONE and each.confidence == "certain"]
+    for mistake in mistakes:
+        (name,) = mistake.tensors
+        expected = truth.gradient[name] if mistake.expected is None else mistake.expected
+        suspect = _suspect(name, got[name], expected, truth)
+        own = swapped(suspect)
         findings += own
         if not own:
             left[name] = suspect
     if left:
-        narrower = low_precision(list(left), got, expected, run)
+        expected_ones = {name: suspect.expected for name, suspect in left.items()}
+        narrower = low_precision(list(left), got, expected_ones, run)
         findings += [narrower] if narrower else map(unknown, left.values())
-    return _one_precision(findings)
+    return findings
 
 
-def _suspect(name: str, got: Array, expected: Array, truth: Truth, others: Mapping[str, Any]) -> Suspect:
+def _suspect(name: str, got: Array, expected: Array, truth: Truth) -> Suspect:
+    truths = {
+        other: entries(truth.gradient[other], truth.bound[other]) for other in truth.gradient if other != name
+    }
     known, n = entries(expected, truth.bound[name]), len(truth.batch.labels)
-    return Suspect(name, got, known, truth.params[name], n, others, False, got.dtype)
-
-
-def _one_precision(findings: list[Finding]) -> list[Finding]:
-    """Lower precision in several tensors is one finding, in the first of them on the way back."""
-    same = [finding for finding in findings if finding.kind == "lower-precision"]
-    if len(same) < 2:
-        return findings
-    names = [str(finding.tensor) for finding in same]
-    evidence = f"{same[0].evidence} It begins in {names[0]} and is in {listed(names[1:])}, too."
-    first = replace(same[0], evidence=evidence)
-    return [first, *(finding for finding in findings if finding.kind != "lower-precision")]
+    return Suspect(name, got, known, truth.params[name], n, truths, False, got.dtype)
 
 
 # A narrower dtype somewhere in the computation, named only where it is shown by evaluating in that dtype.

@@ -120,8 +120,8 @@ class Layout:
             y = y if self.samples == "rows" else y.T
         return self.contain(tensors, kinds), np.array(x, order="C"), np.array(y, order="C")
 
-    def contain(self, tensors: dict[str, Array], kinds: Mapping[str, str]) -> Any:
-        """Parameters of this layout in the container of it; kinds: the role of each."""
+    def contain(self, tensors: dict[str, Any], kinds: Mapping[str, str]) -> Any:
+        """What belongs to each parameter in the container of this layout; kinds: the role of each."""
         if self.container == "dict":
             return tensors
         if self.container == "flat":
@@ -133,22 +133,6 @@ class Layout:
             if self.container == "lists"
             else [list(pair) for pair in zip(weights, biases, strict=False)]
         )
-
-    def tensors_of(self, network: Network, container: Any) -> dict[str, Array]:
-        """The parameters of `arguments` by name, after a call may have changed them, in this package's layout."""
-        kinds = roles(network)
-        if self.container == "dict":
-            return {
-                name: self.out_of(kinds.get(name, ""), np.asarray(each)) for name, each in container.items()
-            }
-        names = list(kinds)
-        if self.container == "lists":
-            names = [name for role in "Wb" for name in names if kinds[name] == role]
-        values = list(leaves(container))
-        return {
-            name: self.out_of(kinds[name], np.asarray(each))
-            for name, each in zip(names, values, strict=False)
-        }
 
     def shown(self, check: GradientCheck, network: Network) -> GradientCheck:
         """The check with shapes and indices as this layout has them."""
@@ -198,7 +182,7 @@ def layouts(network: Network) -> Iterator[list[Layout]]:
             ]
 
 
-# What comes back: gradients by name, in a container of arrays, with a loss or without.
+# What comes back: gradients by name, or in a container of arrays.
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -211,27 +195,6 @@ def leaves(value: Any) -> Iterator[Any]:
         return
     for child in value:
         yield from leaves(child)
-
-
-def loss_apart(answer: Any, count: int) -> tuple[Any, Any]:
-    """(loss, gradients) of an answer, whichever comes first; (None, answer) where no number is beside gradients.
-
-    count: how many gradients there are. (loss, dW1, db1, …) is such an answer, too.
-    """
-    if not isinstance(answer, tuple | list) or len(answer) < 2:
-        return None, answer
-    numbers = [k for k, part in enumerate(answer) if _is_number(part)]
-    if len(numbers) != 1 or numbers[0] not in (0, len(answer) - 1):
-        return None, answer
-    rest = [part for k, part in enumerate(answer) if k != numbers[0]]
-    gradients = rest[0] if len(rest) == 1 else rest
-    if not isinstance(gradients, Mapping) and len(list(leaves(gradients))) != count:
-        return None, answer
-    return answer[numbers[0]], gradients
-
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, str | bytes | Mapping | list | tuple | type(None)) and np.ndim(value) == 0
 
 
 def orders(network: Network) -> dict[str, list[str]]:

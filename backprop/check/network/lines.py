@@ -1,4 +1,4 @@
-"""The line that is wrong in a network's gradient: `find_network_lines`.
+"""The function of a network's gradient as a program, whose wrong lines can be looked for.
 
 A function that returns the network's loss is searched as it is. Of one that returns no loss, or another one, the loss
 is the network's of that value of its own forward pass that equals the network's outputs p, or its logits z:
@@ -15,9 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import value_and_gradient
-from backprop.check.lines import Lines
 from backprop.check.lines.events import Recorder
-from backprop.check.lines.find import search
 from backprop.check.lines.program import Program
 from backprop.check.lines.sites import Site
 from backprop.check.network.layouts import Layout
@@ -29,26 +27,6 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
 
-def find_network_lines(
-    function: Callable[..., Any],
-    network: Network,
-    params: Parameters,
-    batch: Batch,
-    layout: Layout,
-    *,
-    source: Callable[..., Any],
-    weight_decay: float = 0.0,
-    max_calls: int = 2000,
-) -> Lines:
-    """The lines of a network's gradient that are wrong.
-
-    function, network, params, batch, weight_decay: as for `check_network_gradient`. layout: in which the function is
-    called. source: whose code is searched, where `function` only calls it. max_calls: how often it may be called.
-    """
-    program = program_of_network(function, network, params, batch, layout, weight_decay, max_calls)
-    return search(program, [source])
-
-
 def program_of_network(
     function: Callable[..., Any],
     network: Network,
@@ -58,7 +36,11 @@ def program_of_network(
     weight_decay: float,
     max_calls: int = 2000,
 ) -> Program:
-    """The function as a program from the parameters by name, in its own layout."""
+    """The function as a program from the parameters by name, in the layout in which it is called.
+
+    function, network, params, batch, weight_decay: as for `check_network_gradient`. max_calls: how often it may be
+    called.
+    """
     reading = Reading(function, network, params)
     structure = reading.structure(layout)
     tensors = {name: layout.into(reading.roles[name], params[name]) for name in params}

@@ -13,6 +13,8 @@ from typing import Any
 
 _DICTS = ("params", "parameters", "param", "theta")
 _GRADIENTS = ("grads", "gradients", "grad", "gradient", "dparams")
+_OF_GRADIENTS = ("d{}", "grad{}", "{}grad", "delta{}", "nabla{}")
+"""What people call the gradient of something."""
 _SPELLINGS = {"W": ("w", "weight", "weights"), "b": ("b", "bias", "biases")}
 
 
@@ -47,32 +49,67 @@ def slots(owner: Any, names: Sequence[str], before: str = "") -> dict[str, Slot]
     Looked for in this order: a dict such as `params`, attributes such as `W1`, a list of weights and one of biases,
     and the objects in `layers`.
     """
-    kept = vars(owner) if hasattr(owner, "__dict__") else {}
-    for word in _GRADIENTS if before else _DICTS:
-        holder = kept.get(word)
-        if isinstance(holder, Mapping):
-            found = {
-                name: Slot(holder, key, True)
-                for name in names
-                for key in holder
-                if means(key, name, names, before) or means(key, name, names)
-            }
-            if len(found) == len(names):
-                return found
-    found = {
-        name: Slot(owner, key, False) for name in names for key in kept if means(key, name, names, before)
+    kept = _kept(owner)
+    ways = [
+        *(_named(each, list(each), names, before, is_item=True) for each in _dicts(kept, before)),
+        _named(owner, list(kept), names, before, is_item=False),
+        _in_lists(kept, names, before),
+        _in_layers(kept.get("layers"), before),
+    ]
+    return next((found for found in ways if set(names) <= set(found)), {})
+
+
+def _kept(owner: Any) -> Mapping[str, Any]:
+    return vars(owner) if hasattr(owner, "__dict__") else {}
+
+
+def _dicts(kept: Mapping[str, Any], before: str) -> list[Mapping[str, Any]]:
+    held = [kept.get(word) for word in (_GRADIENTS if before else _DICTS)]
+    return [each for each in held if isinstance(each, Mapping)]
+
+
+def _named(
+    holder: Any, keys: Sequence[Any], names: Sequence[str], before: str, *, is_item: bool
+) -> dict[str, Slot]:
+    """The arrays that have names of their own; gradients in a dict may have those of the parameters."""
+    befores = {before, ""} if is_item else {before}
+    return {
+        name: Slot(holder, key, is_item)
+        for name in names
+        for key in keys
+        if any(means(key, name, names, each) for each in befores)
     }
-    if len(found) == len(names):
-        return found
-    lists = {local: _list_of(kept, local, before) for local in "Wb"}
-    found = {}
+
+
+def _in_lists(kept: Mapping[str, Any], names: Sequence[str], before: str) -> dict[str, Slot]:
+    """The arrays in a list of weights and one of biases."""
+    found: dict[str, Slot] = {}
     for local in "Wb":
         own = [name for name in names if name.startswith(local)]
-        if lists[local] is not None and len(lists[local]) == len(own):
-            found |= {name: Slot(lists[local], k, True) for k, name in enumerate(own)}
-    if len(found) == len(names):
-        return found
-    return _in_layers(kept.get("layers"), names, before)
+        lists = (each for key, each in kept.items() if isinstance(each, list) and _is(key, local, before))
+        values = next(lists, [])
+        if len(values) == len(own):
+            found |= {name: Slot(values, k, True) for k, name in enumerate(own)}
+    return found
+
+
+def _in_layers(layers: Any, before: str) -> dict[str, Slot]:
+    """The arrays of the objects in a list, one a linear layer, or those in a dict of each."""
+    found: dict[str, Slot] = {}
+    number = 0
+    for layer in layers if isinstance(layers, list | tuple) else ():
+        kept = _kept(layer)
+        for holder, inside, word in (
+            (layer, kept, before),
+            *((each, each, "") for each in _dicts(kept, before)),
+        ):
+            keys = {local: key for local in "Wb" for key in inside if _is(key, local, word)}
+            if "W" in keys:
+                number += 1
+                is_item = holder is not layer
+                found |= {f"{local}{number}": Slot(holder, key, is_item) for local, key in keys.items()}
+                break
+    return found
 
 
 def means(key: Any, name: str, names: Sequence[str], before: str = "") -> bool:
@@ -80,53 +117,14 @@ def means(key: Any, name: str, names: Sequence[str], before: str = "") -> bool:
 
     names: of all parameters; where there is but one layer, its number may be left out.
     """
-    if not isinstance(key, str):
-        return False
     local, number = name[0], name[1:]
     numbers = (number, "") if len(names) > 1 and all(other[1:] == number for other in names) else (number,)
-    wanted = {f"{spelling}{k}" for spelling in _SPELLINGS.get(local, (local,)) for k in numbers}
-    if not before:
-        return plain(key) in wanted
-    return any(plain(key) in _gradients_of(one) for one in wanted)
+    return any(_is(key, local, before, k) for k in numbers)
 
 
-def _gradients_of(name: str) -> tuple[str, ...]:
-    """What people call the gradient of something."""
-    return f"d{name}", f"grad{name}", f"{name}grad", f"delta{name}", f"nabla{name}"
-
-
-def _list_of(kept: Mapping[str, Any], local: str, before: str) -> Any:
-    key = _key_of({key: value for key, value in kept.items() if isinstance(value, list)}, local, before)
-    return None if key is None else kept[key]
-
-
-def _in_layers(layers: Any, names: Sequence[str], before: str) -> dict[str, Slot]:
-    """The arrays of the objects in a list, one a linear layer."""
-    found: dict[str, Slot] = {}
-    number = 0
-    for layer in layers if isinstance(layers, list | tuple) else ():
-        kept = vars(layer) if hasattr(layer, "__dict__") else {}
-        dicts = [
-            kept[word] for word in (_GRADIENTS if before else _DICTS) if isinstance(kept.get(word), Mapping)
-        ]
-        for holder, inside in ((layer, kept), *((each, each) for each in dicts)):
-            keys = {local: _key_of(inside, local, before if holder is layer else "") for local in "Wb"}
-            if keys["W"] is not None:
-                break
-        else:
-            continue
-        number += 1
-        found |= {
-            f"{local}{number}": Slot(holder, key, holder is not layer)
-            for local, key in keys.items()
-            if key is not None
-        }
-    return found if all(name in found for name in names) else {}
-
-
-def _key_of(kept: Mapping[str, Any], local: str, before: str) -> str | None:
-    for key in kept:
-        for one in _SPELLINGS[local]:
-            if plain(key) in (_gradients_of(one) if before else (one,)):
-                return key
-    return None
+def _is(key: Any, local: str, before: str, number: str = "") -> bool:
+    """Whether a key is a way to write the weights or the bias of a layer, or their gradient."""
+    words = [f"{one}{number}" for one in _SPELLINGS.get(local, (local,))]
+    if before:
+        words = [way.format(each) for each in words for way in _OF_GRADIENTS]
+    return isinstance(key, str) and plain(key) in words

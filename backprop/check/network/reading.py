@@ -15,9 +15,11 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, loss_apart, orders, roles
+from backprop.check.behaviour import differing
+from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, orders, roles
 from backprop.check.network.objects import means
 from backprop.check.points import Structure, describe, structure_of
+from backprop.check.trees import ends_of
 from backprop.errors import CheckError
 from backprop.network import Network
 from backprop.parameters import Parameters
@@ -229,26 +231,20 @@ class Reading:
     # Arguments and answers ----------------------------------------------------------------------------------
 
     def _reflect(
-        self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Array], Array, Array]
+        self, layout: Layout, before: Any, given: Any, ours: tuple[dict[str, Any], Array, Array]
     ) -> None:
-        """Make the changes of the arguments that the function was handed in those of this package's layout."""
+        """Change those of this package's arguments that the function has changed in its own; to what is not asked."""
         params, inputs, labels = ours
-        then, now = (layout.tensors_of(self._network, container[0]) for container in (before, given))
-        for name in [name for name in params if name not in now]:
-            del params[name]
-        for name, tensor in now.items():
-            if name not in then or tensor.shape != then[name].shape:
-                params[name] = tensor
-            elif not np.array_equal(tensor, then[name], equal_nan=True):
-                params[name][...] = tensor
-        if not np.array_equal(before[1], given[1], equal_nan=True):
-            inputs[...] = given[1] if layout.samples == "rows" else given[1].T
-        if not np.array_equal(before[2], given[2]):
-            labels[...] = -1  # they were changed; to what is not asked
+        names = dict(ends_of(layout.contain({name: name for name in self.roles}, self.roles)))
+        for path in differing(before[0], given[0]):
+            params[names.get(path, path)] = None
+        for mine, then, now in (inputs, before[1], given[1]), (labels, before[2], given[2]):
+            if differing(then, now):
+                mine[...] = -1 - mine
 
     def named(self, answer: Any, layout: Layout) -> Any:
         """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
-        loss, gradients = loss_apart(answer, len(self.roles))
+        loss, gradients = value_and_gradient(answer, self.structure(layout))
         if set(getattr(gradients, "_fields", ())) >= set(self.roles):
             gradients = gradients._asdict()  # a named tuple
         if isinstance(gradients, Mapping):

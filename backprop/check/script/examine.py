@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -215,8 +216,7 @@ def _verdicts(
     with probes(None):
         oracle = FunctionOracle(lambda at: script(at)[0], structure, x, Budget(calls))
         seen = gather(oracle, lambda at: script(at)[1], rng)
-        seen.look = lambda names: probe(seen, names)
-        return report(seen)
+        return report(seen, partial(probe, seen))
 
 
 def _variables(script: Script, check: GradientCheck, found: WrongLines) -> list[Variable]:

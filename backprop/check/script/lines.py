@@ -97,7 +97,9 @@ def wrong_lines(
             groups = groups_of(truth.base.recorder.unchanged, truth.base.values, script.code.sites)
             for others, apart in ((wrong, False), (wrong, True), (script.gradients, False)):
                 own = frozenset(others) - {wrong[0]}
-                search = Search(truth, groups, frozenset(wrong[:1]), own, is_forward=forward)
+                search = Search(
+                    truth, groups, frozenset(wrong[:1]), own, is_forward=forward, sites=script.code.sites
+                )
                 search.split()
                 repairs = chosen(list(search.repairs(apart=apart)), search)
                 if repairs:

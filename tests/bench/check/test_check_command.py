@@ -96,7 +96,7 @@ def test_json_has_everything_that_is_printed(tmp_path):
 def test_the_text_shows_verdict_entries_diagnosis_and_cost_without_control_codes(tmp_path):
     done = check("two_mistakes", *SMALL, cwd=tmp_path)
     assert (done.code, done.err) == (1, "")
-    assert "is wrong on 49-16-10 relu cross-entropy, batch 8, float64." in done.out
+    assert "is wrong on 49-16-10 relu cross-entropy, batch 8, float64." in " ".join(done.out.split())
     assert "The worst entries" in done.out
     assert "bias-not-summed in b2 (certain)" in done.out
     assert "activation-derivative-missing in W1 (certain)" in done.out
@@ -335,6 +335,7 @@ def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path)
     assert "AssertionError" in found["without_costs"]
 
 
+@pytest.mark.processes
 def test_an_interrupt_ends_the_child_and_the_command(tmp_path):
     import signal
     import sys

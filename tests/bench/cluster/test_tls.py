@@ -34,6 +34,7 @@ def certificate(tmp_path_factory):
     return sides | required | {"distributed.comm.tls.ca-file": str(cert)}
 
 
+@pytest.mark.processes
 def test_a_scheduler_over_tls_is_reached_by_its_address(certificate):
     with (
         dask.config.set(certificate),
@@ -46,6 +47,7 @@ def test_a_scheduler_over_tls_is_reached_by_its_address(certificate):
             assert client.submit(sum, [1, 2]).result(timeout=60) == 3
 
 
+@pytest.mark.processes
 def test_an_address_without_tls_is_refused_where_encryption_is_required(certificate):
     with (
         dask.config.set(certificate),
@@ -62,6 +64,7 @@ def test_an_address_of_tls_without_a_certificate_is_one_sentence():
     sentence(caught.value)
 
 
+@pytest.mark.processes
 def test_a_cluster_of_this_machine_is_encrypted_where_that_is_required(certificate):
     with dask.config.set(certificate), connected(1, None) as client:
         assert client.scheduler.address.startswith("tls://")

@@ -198,6 +198,7 @@ def test_curves_of_errors_have_a_panel_a_dtype_and_a_ring_at_the_predicted_botto
 # What drawing needs
 
 
+@pytest.mark.processes
 @drawing
 def test_vl_convert_is_imported_only_where_something_is_drawn():
     code = (

@@ -3,92 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.state import Got, State, derivative_of
-from backprop.layers import ACTIVATIONS, GELU, Elementwise, Sigmoid, Tanh
-from backprop.layers.gelu import normal_distribution
-from backprop.layers.silu import SiLU
-
-# Slopes: what is written by mistake for f'(z), one table an activation.
-
-
-def wrong_formulas(activation: Elementwise, z: Array, y: Array) -> Iterator[tuple[Array, str]]:
-    """Slopes that are nearly right, each with its formula; y = f(z)."""
-    if isinstance(activation, Tanh):
-        yield 1 - y, "1 - y (not squared)"
-        yield 1 + y * y, "1 + y²"
-        yield y * y - 1, "y² - 1"
-        yield y * (1 - y), "y (1 - y), which is the sigmoid's"
-        yield 1 - np.tanh(y) ** 2, "1 - tanh²(y)"
-        yield 1 / np.cosh(z), "1 / cosh z (not squared)"
-    elif isinstance(activation, Sigmoid):
-        yield y, "y (without 1 - y)"
-        yield 1 - y, "1 - y (without y)"
-        yield y * y, "y²"
-        yield y * (1 + y), "y (1 + y)"
-        yield y * (y - 1), "y (y - 1)"
-        yield 1 - y * y, "1 - y², which is tanh's"
-    elif isinstance(activation, GELU):
-        big, small = normal_distribution(z), _density(z)
-        yield big, "Φ(z) (without z φ(z))"
-        yield z * small, "z φ(z) (without Φ(z))"
-        yield big + small, "Φ(z) + φ(z) (without the factor z)"
-        yield big - z * small, "Φ(z) - z φ(z)"
-        yield big + z * small * math.sqrt(2 * math.pi), "Φ(z) + z exp(-z²/2) (without 1/√(2π))"
-        yield big * z, "z Φ(z)"
-        yield gelu_tanh_slope(z), "the derivative of its approximation by tanh"
-        logistic = _logistic(_STEEP * z)
-        yield logistic + _STEEP * z * logistic * (1 - logistic), "the derivative of z σ(1.702 z)"
-    elif isinstance(activation, SiLU):
-        logistic = _logistic(z)
-        yield logistic, "σ(z) (without z σ'(z))"
-        yield z * logistic * (1 - logistic), "z σ'(z) (without σ(z))"
-        yield logistic + logistic * (1 - logistic), "σ(z) + σ'(z) (without the factor z)"
-        yield logistic + y * logistic, "σ(z) + z σ²(z)"
-
-
-def gelu_tanh(z: Array) -> Array:
-    """The approximation of gelu by tanh (Hendrycks and Gimpel, arXiv:1606.08415, section 2)."""
-    return np.asarray(0.5 * z * (1 + np.tanh(_INNER * (z + _CUBIC * z**3))))
-
-
-def gelu_tanh_slope(z: Array) -> Array:
-    """The derivative of the approximation of gelu by tanh."""
-    t = np.tanh(_INNER * (z + _CUBIC * z**3))
-    return np.asarray(0.5 * (1 + t) + 0.5 * z * (1 - t * t) * _INNER * (1 + 3 * _CUBIC * z * z))
-
-
-_INNER, _CUBIC, _STEEP = math.sqrt(2 / math.pi), 0.044715, 1.702
-"""The constants of the approximations of gelu by tanh and by a sigmoid, by the same authors."""
-
-
-def _density(z: Array) -> Array:
-    return np.asarray(np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi))
-
-
-def _logistic(z: Array) -> Array:
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * z)))
-
+from backprop.check.network.mistakes.state import Got, Run, State, derivative_of
+from backprop.check.slope_names import is_same_slope, slopes_at
+from backprop.layers import ACTIVATIONS, Elementwise
 
 _SAME_SLOPE = 1e-3
 """A slope so near to 1 on the left of an edge is that of its right side: then there is no edge."""
-
-LOOKALIKES: dict[str, Callable[[Array], Array]] = {
-    **{
-        name: partial(derivative_of, kind())
-        for name, kind in ACTIVATIONS.items()
-        if issubclass(kind, Elementwise)
-    },
-    "elu": lambda z: np.where(z > 0, 1.0, np.exp(np.minimum(z, 0))),
-}
-"""The derivatives of other activations."""
-
-_EDGED = frozenset(name for name, kind in ACTIVATIONS.items() if kind.kinks)
 
 
 # Edges: the slope left of a kink, and the place of the kink, that a tensor got would need.
@@ -157,7 +82,7 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
     if not isinstance(activation, Elementwise):
         return
     dy = state.handed @ run.weights[state.k].T
-    for kind, slope, text in _slopes(state, activation):
+    for kind, slope, text in other_slopes(run, j, activation):
         yield state.wrong_below(kind, f"in which {text}", dy * slope)
     f, layer = activation.name, j + 1
     text = f"in which {f} is applied to the gradient from above, which is not multiplied by {f}'(z{layer})"
@@ -166,34 +91,37 @@ def wrong_slopes(state: State, got: Got) -> Iterator[State]:
         yield from _edges(state, dy, got)
 
 
-def _slopes(state: State, activation: Elementwise) -> Iterator[tuple[str, Array | float, str]]:
-    run, j = state.run, state.k - 1
-    z, y, f = run.z[j], run.x[state.k], activation.name
-    right, layer = run.slope(j), j + 1
-    yield _MISSING, 1.0, f"δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield (
-        _PLACE,
-        derivative_of(activation, y),
-        f"{f}' is taken of the output {f}(z{layer}) instead of z{layer}",
-    )
+def other_slopes(run: Run, j: int, activation: Elementwise) -> Iterator[tuple[str, Array, str]]:
+    """Slopes that stand for f'(z) of layer j by mistake, finite and no two of them alike."""
+    seen = [run.slope(j)]
+    for kind, slope, text in _slopes(run, j, activation):
+        if np.all(np.isfinite(slope)) and not any(is_same_slope(each, slope) for each in seen):
+            seen.append(slope)
+            yield kind, slope, text
+
+
+def _slopes(run: Run, j: int, activation: Elementwise) -> Iterator[tuple[str, Array, str]]:
+    z, f, right, layer = run.z[j], activation.name, run.slope(j), j + 1
+    y = activation.forward({}, z)
+    yield _MISSING, np.ones_like(z), f"δ of layer {layer} is not multiplied by {f}'(z{layer})"
+    of_y = derivative_of(activation, y)
+    yield _PLACE, of_y, f"{f}' is taken of the output {f}(z{layer}) instead of z{layer}"
     if not activation.reads_input:  # 1 - y² and the like, with z for y
         of_z = np.asarray(activation.derivative(z, z), np.float64)
         yield _PLACE, of_z, f"the formula of {f}' in terms of y is given z{layer}"
     for m in range(run.depth):
-        for word, other in (("z", run.z[m]), ("the input of", run.x[m])):
-            if m != j and other.shape[1] in (z.shape[1], 1) and not (word != "z" and m == state.k):
-                name = f"z{m + 1}" if word == "z" else f"the input of layer {m + 1}"
-                yield _PLACE, derivative_of(activation, other), f"{f}' of layer {layer} is taken of {name}"
+        for word, other in ((f"z{m + 1}", run.z[m]), (f"the input of layer {m + 1}", run.x[m])):
+            if other.shape[1] in (z.shape[1], 1):
+                yield _PLACE, derivative_of(activation, other), f"{f}' of layer {layer} is taken of {word}"
     yield _FORMULA, right * right, f"{f}'(z{layer}) is multiplied twice"
     yield _FORMULA, y, f"δ of layer {layer} is multiplied by {f}(z{layer}) instead of {f}'(z{layer})"
     if np.all(right > 0):
         yield _FORMULA, 1 / right, f"δ of layer {layer} is divided by {f}'(z{layer}) instead of multiplied"
-    for slope, formula in wrong_formulas(activation, z, y):
-        yield _FORMULA, slope, f"{f}'(z{layer}) is taken for {formula}"
-    edged = () if activation.smooth else _EDGED  # another slope left of an edge is told by the edges
-    for other_name, derivative in LOOKALIKES.items():
-        if other_name != f and other_name not in edged:
-            yield _FORMULA, derivative(z), f"{other_name}'(z{layer}) stands for {f}'(z{layer})"
+    for formula, slope in slopes_at(z, y, f"z{layer}").items() if activation.smooth else ():
+        yield _FORMULA, slope, f"{f}'(z{layer}) is taken for {formula}, y = {f}(z{layer})"
+    for name, kind in ACTIVATIONS.items():  # another slope left of an edge is told by the edges
+        if issubclass(kind, Elementwise) and (activation.smooth or not kind.kinks):
+            yield _FORMULA, derivative_of(kind(), z), f"{name}'(z{layer}) stands for {f}'(z{layer})"
 
 
 def _edges(state: State, dy: Array, got: Got) -> Iterator[State]:

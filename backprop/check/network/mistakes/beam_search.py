@@ -9,18 +9,19 @@ those with as many cannot be told from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import wrong_slopes
 from backprop.check.network.mistakes.batch import scaled, weighted
 from backprop.check.network.mistakes.chain import wrong_chain
 from backprop.check.network.mistakes.other_network import other_networks
 from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
 from backprop.check.network.mistakes.state import FITTED, UNKNOWN, Got, Hypotheses, Mistake, Run, State
-from backprop.check.network.mistakes.tensor import bias_mistakes, weight_mistakes
+from backprop.check.network.mistakes.tensor import Explained, bias_mistakes, weight_mistakes
 from backprop.verify.agreement import norm
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
@@ -177,16 +178,21 @@ def _fits_weights(state: State, got: Got) -> bool:
 def _with_single(state: State, got: Got) -> State:
     """The state with what explains its own two tensors beyond δ."""
     weights, bias = state.run.names(state.k)
-    if weights in got.tensors and not _fits_weights(state, got):
-        right = state.weight_gradient
-        found = min(weight_mistakes(state, right, got), key=_cost, default=None)
-        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(weights,), expected=right),)))
-    if bias in got.tensors and not got.fits(bias, state.bias_gradient):
-        right = state.bias_gradient
-        found = min(bias_mistakes(state, right, got), key=_cost, default=None)
-        state = state.with_mistake(*(found or (Mistake("unknown", "", tensors=(bias,), expected=right),)))
+    if not _fits_weights(state, got):
+        state = _with_likeliest(state, weights, state.weight_gradient, weight_mistakes, got)
+    if not got.fits(bias, state.bias_gradient):
+        state = _with_likeliest(state, bias, state.bias_gradient, bias_mistakes, got)
     return state
 
 
-def _cost(mistakes: tuple[Mistake, ...]) -> float:
-    return sum(mistake.cost for mistake in mistakes)
+def _with_likeliest(
+    state: State,
+    name: str,
+    right: Array,
+    mistakes: Callable[[State, Array, Got], Iterator[Explained]],
+    got: Got,
+) -> State:
+    """The state with the mistakes that explain one tensor, of the least weight, or an unknown one."""
+    unknown = (Mistake("unknown", "", tensors=(name,), expected=right),)
+    found = min(mistakes(state, right, got), key=lambda some: sum(m.cost for m in some), default=unknown)
+    return state.with_mistake(*found)

@@ -46,7 +46,6 @@ def _weights(state: State) -> Iterator[tuple[str, Array, str]]:
             yield _WEIGHTS, delta @ other.T, f"W{m + 1} stands for W{layer}"
         if m != k and other.shape == own.shape[::-1]:
             yield _WEIGHTS, delta @ other, f"W{m + 1}, not transposed, stands for W{layer}"
-    yield _WEIGHTS, delta @ np.abs(own).T, f"the size of W{layer} stands for W{layer}"
 
 
 def _terms(state: State) -> Iterator[tuple[str, Array, str]]:

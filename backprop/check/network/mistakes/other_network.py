@@ -9,8 +9,8 @@ from typing import final
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import gelu_tanh, gelu_tanh_slope
 from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
+from backprop.check.slope_names import gelu_tanh, gelu_tanh_slope
 from backprop.layers import ACTIVATIONS, Elementwise, Layer, Softmax, Tensors
 
 _ACTIVATION, _BIAS = "other-activation", "bias-left-out"

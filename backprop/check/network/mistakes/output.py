@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import fit_line, wrong_formulas
-from backprop.check.network.mistakes.state import Got, Mistake, Run, State, derivative_of
+from backprop.check.network.mistakes.activation import fit_line, other_slopes
+from backprop.check.network.mistakes.state import Got, Mistake, Run, State
+from backprop.check.words import some
 from backprop.layers import Elementwise, Softmax
 from backprop.verify.agreement import norm
 
@@ -37,7 +38,9 @@ def wrong_output(right: State, got: Got) -> Iterator[State]:
         if run.fused:
             yield from _axes(right)
     elif isinstance(output, Elementwise):
-        yield from _elementwise(right, output)
+        dy = run.network.loss_function.gradient(run.y, run.labels)
+        for kind, slope, text in other_slopes(run, right.k, output):
+            yield right.wrong(kind, f"a backward pass in which {text}", dy * slope)
 
 
 def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
@@ -49,7 +52,6 @@ def _softmax(run: Run, delta: Array) -> Iterator[tuple[str, Array, str]]:
         dp = run.network.loss_function.gradient(p, run.labels)
     yield _DIAGONAL, dp * p * (1 - p), "a backward pass with p (1 - p) for the softmax Jacobian"
     yield _DIAGONAL, dp * p, "a backward pass with p on the diagonal for the softmax Jacobian"
-    yield _DIAGONAL, -p * _but_own(p * dp), "a backward pass with the softmax Jacobian's off-diagonal alone"
     yield _TERM, dp, "a backward pass without the softmax Jacobian"
     twice = p * (delta - np.sum(p * delta, axis=1, keepdims=True))
     yield _TWICE, twice, "a backward pass with the softmax Jacobian applied once more, on top of p - t"
@@ -63,35 +65,10 @@ def _axes(right: State) -> Iterator[State]:
     z = run.z[-1]
     for largest in (z.max(), z.max(axis=1, keepdims=True)):
         e = np.exp(z - largest)
-        for q, axis in (
-            (e / e.sum(axis=0), "over the batch"),
-            (e / e.sum(), "over batch and classes at once"),
-        ):
-            mistake = Mistake(_AXIS, f"a gradient with the softmax taken {axis}", layer=right.k)
+        for total, axis in (e.sum(axis=0), "over the batch"), (e.sum(), "over batch and classes at once"):
+            q, text = e / total, f"a gradient with the softmax taken {axis}"
+            mistake = Mistake(_AXIS, text, layer=right.k)
             yield State(replace(run, y=q), right.k, (q - run.targets) / run.n, (mistake,))
-
-
-def _but_own(x: Array) -> Array:
-    """The sum over all other classes."""
-    return np.asarray(x.sum(axis=1, keepdims=True) - x)
-
-
-def _elementwise(right: State, output: Elementwise) -> Iterator[State]:
-    """The output is an activation that acts on each element alone."""
-    run, k = right.run, right.k
-    dy = run.network.loss_function.gradient(run.y, run.labels)
-    f, layer = output.name, k + 1
-    text = f"a backward pass in which δ of layer {layer} is not multiplied by {f}'(z{layer})"
-    yield right.wrong("activation-derivative-missing", text, dy)
-    slope = derivative_of(output, run.y)
-    text = f"a backward pass in which {f}' is taken of the output {f}(z{layer}) instead of z{layer}"
-    yield right.wrong("activation-derivative-misplaced", text, dy * slope)
-    formula = "activation-derivative-formula"
-    text = f"a backward pass in which δ of layer {layer} is multiplied by {f}'(z{layer}) twice"
-    yield right.wrong(formula, text, right.delta * run.slope(k))
-    for slope, written in wrong_formulas(output, run.z[k], run.y):
-        text = f"a backward pass in which {f}'(z{layer}) is taken for {written}"
-        yield right.wrong(formula, text, dy * slope)
 
 
 # The gradient of another loss, or of a part of it: δ of the last layer as that loss has it.
@@ -111,7 +88,6 @@ def other_losses(right: State, got: Got) -> Iterator[State]:
     for delta, text in (*_from_logits(run), *_from_outputs(run)):
         yield right.wrong(_KIND, f"the gradient of {text}", delta)
     yield from _stabilised(right, got)
-    yield from _divided(right, got)
 
 
 def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
@@ -145,12 +121,11 @@ def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
     losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:
         delta = run.through(run.depth - 1, dy)
-        if "squared" not in words or not _is_multiple(delta, run.output_delta()):
+        if not _is_multiple(delta, run.output_delta()):
             yield delta, words
-    if isinstance(run.activations[-1], Softmax) or run.activations[-1] is None:
+    if isinstance(run.activations[-1], Softmax):
         for factor, words in squared_errors(n, c):
-            if run.activations[-1] is not None:
-                yield factor * (run.z[-1] - t), f"{words} of the logits"
+            yield factor * (run.z[-1] - t), f"{words} of the logits"
 
 
 def _is_multiple(delta: Array, right: Array) -> bool:
@@ -170,49 +145,60 @@ def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
 
 
 def _stabilised(right: State, got: Got) -> Iterator[State]:
-    """-log(p + ε), as it is written to keep the logarithm finite: a factor p / (p + ε) ≈ 1 - ε/p a sample."""
-    run = right.run
-    bias = run.names(right.k)[1]
-    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
-    if not is_softmax or bias not in got.tensors or bias not in got.wrong:
+    """An ε that keeps a logarithm or a quotient finite.
+
+    -log(p + ε) gives δ the factor p / (p + ε) of the sample's own class. exp z / (S + ε) with S = Σ exp z, with the
+    largest logit subtracted or not, gives p the factor S / (S + ε).
+    """
+    run, x = right.run, right.run.x[-1]
+    weights, bias = run.names(right.k)
+    if not (run.fused and isinstance(run.activations[-1], Softmax)):
         return
     own = run.y[np.arange(run.n), run.labels][:, None]
-    epsilon = fit_line(right.bias_gradient, -(right.delta / own).sum(axis=0), got.tensors[bias])
-    for _ in range(_NEWTON):  # by Gauss and Newton: the factor is not linear
-        if epsilon is None or not 0 < epsilon < _LARGEST_EPSILON:
-            return
-        factor = own / (own + epsilon)
-        slope = -(right.delta * factor / (own + epsilon)).sum(axis=0)
-        step = fit_line((right.delta * factor).sum(axis=0), slope, got.tensors[bias])
-        if step is None or abs(step) <= _CONVERGED * epsilon:
-            break
-        epsilon += step
-    text = f"the gradient of -log(p + ε) with ε = {epsilon:.3g}"
-    yield right.wrong(_KIND, text, right.delta * own / (own + epsilon), fitted=True)
 
+    def of_logarithm(epsilon: float) -> tuple[Array, Array]:
+        delta = right.delta * own / (own + epsilon)
+        return delta, -delta / (own + epsilon)
 
-def _divided(right: State, got: Got) -> Iterator[State]:
-    """The softmax exp z / (Σ exp z + ε), with the largest logit subtracted or not: p times S / (S + ε)."""
-    run, weights = right.run, right.run.names(right.k)[0]
-    is_softmax = run.fused and isinstance(run.activations[-1], Softmax)
-    if not is_softmax or weights not in got.tensors or weights not in got.wrong:
+    if bias in got.wrong and bias in got.tensors:
+        ones = np.ones((run.n, 1))
+        yield from _with_epsilon(right, of_logarithm, ones, got.tensors[bias][None], "of -log(p + ε)", "")
+    if weights not in got.wrong or weights not in got.tensors:
         return
-    p, x, largest = run.y, run.x[-1], run.z[-1].max(axis=1, keepdims=True)
+    largest = run.z[-1].max(axis=1, keepdims=True)
     shifted = np.exp(run.z[-1] - largest).sum(axis=1, keepdims=True)
     with np.errstate(over="ignore"):
-        sums = (shifted, ", the largest z subtracted"), (shifted * np.exp(largest), "")
-    for total, words in sums:
-        epsilon = 0.0
-        for _ in range(_NEWTON):  # by Gauss and Newton, as above
-            delta = (p * total / (total + epsilon) - run.targets) / run.n
-            slope = -p * total / np.square(total + epsilon) / run.n
-            step = fit_line(x.T @ delta, x.T @ slope, got.tensors[weights])
+        sums = {", the largest z subtracted": shifted, "": shifted * np.exp(largest)}
+    for words, total in sums.items():
+
+        def of_softmax(epsilon: float, total: Array = total) -> tuple[Array, Array]:
+            p = run.y * total / (total + epsilon)
+            return (p - run.targets) / run.n, -p / (total + epsilon) / run.n
+
+        text = "with exp z / (Σ exp z + ε) for the softmax"
+        yield from _with_epsilon(right, of_softmax, x, got.tensors[weights], text, words)
+
+
+def _with_epsilon(
+    right: State,
+    delta_of: Callable[[float], tuple[Array, Array]],
+    x: Array,
+    got: Array,
+    text: str,
+    words: str,
+) -> Iterator[State]:
+    """δ with the ε for which xᵀ δ is nearest to what was got, by Gauss and Newton. delta_of: ε to δ and ∂δ/∂ε."""
+    epsilon = 0.0
+    with np.errstate(all="ignore"):  # a probability may be 0
+        for _ in range(_NEWTON):
+            delta, slope = delta_of(epsilon)
+            step = fit_line(x.T @ delta, x.T @ slope, got)
             if step is None or abs(step) <= _CONVERGED * epsilon:
                 break
             epsilon = max(epsilon + step, 0.0)
-        if 0 < epsilon < _LARGEST_EPSILON:
-            text = f"the gradient with exp z / (Σ exp z + ε) for the softmax, ε = {epsilon:.3g}{words}"
-            yield right.wrong(_KIND, text, (p * total / (total + epsilon) - run.targets) / run.n, fitted=True)
+    if 0 < epsilon < _LARGEST_EPSILON:
+        text = f"the gradient {text}, ε = {epsilon:.3g}{words}"
+        yield right.wrong(_KIND, text, delta_of(epsilon)[0], fitted=True)
 
 
 # Labels: those of other samples, counted from another class, or in another order of the classes.
@@ -303,8 +289,7 @@ def _told_apart(run: Run, labels: Array) -> tuple[str, Array, str]:
     sources, targets = {a for a, _ in pairs}, {b for _, b in pairs}
     moved = [f"{a} for {b}" for b, a in pairs if a != b]
     if len(pairs) == len(sources) == len(targets):
-        text = f"the classes in another order: {', '.join(moved[:6])}{', …' if len(moved) > 6 else ''}"
-        return _PERMUTED, labels, text
+        return _PERMUTED, labels, f"the classes in another order: {some(moved)}"
     changed = np.flatnonzero(labels != run.labels)
-    some = ", ".join(f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed[:3])
-    return _SHIFTED, labels, f"other labels: {some}{', …' if len(changed) > 3 else ''}"
+    seen = some((f"{labels[k]} instead of {run.labels[k]} for sample {k}" for k in changed), 3)
+    return _SHIFTED, labels, f"other labels: {seen}"

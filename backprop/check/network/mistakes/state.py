@@ -32,9 +32,9 @@ class Run:
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
     activations: tuple[Layer | None, ...]
-    x: tuple[Array, ...]
-    z: tuple[Array, ...]
-    y: Array
+    x: tuple[Array, ...] = ()
+    z: tuple[Array, ...] = ()
+    y: Array = field(default_factory=lambda: np.empty(0))
     slopes: Mapping[int, Array] = field(default_factory=dict)
     decay: float = 0.0
 
@@ -64,11 +64,8 @@ class Run:
             tuple(tensors["W"] for tensors in own),
             tuple(tensors.get("b", np.zeros(tensors["W"].shape[1])) for tensors in own),
             activations,
-            (),
-            (),
-            np.empty(0),
-            {sum(map(bool, network.names[:k])) - 1: slope for k, slope in (slopes or {}).items()},
-            decay,
+            slopes={sum(map(bool, network.names[:k])) - 1: slope for k, slope in (slopes or {}).items()},
+            decay=decay,
         )
         return blank.rerun()
 
@@ -208,7 +205,6 @@ class Mistake:
     tensors: tuple[str, ...] = ()
     fitted: bool = False
     also: tuple[str, ...] = ()
-    fix: str | None = None
     expected: Array | None = field(default=None, compare=False, repr=False)
 
     @property

@@ -10,6 +10,7 @@ from backprop.arrays import Array
 from backprop.check.network.mistakes.activation import fit_line
 from backprop.check.network.mistakes.batch import factor_mistakes, sample_names
 from backprop.check.network.mistakes.state import Got, Mistake, State
+from backprop.check.words import some
 
 Explained = tuple[Mistake, ...]
 Candidate = tuple[str, str, Array]
@@ -98,9 +99,9 @@ def _columns(name: str, right: Array, got: Got) -> Iterator[Explained]:
         return
     order = np.array([int(np.argmin(np.linalg.norm(b - a[:, [k]], axis=0))) for k in range(a.shape[1])])
     if np.unique(order).size == order.size and got.fits(name, right[..., order]):
-        moved = [f"{k} holds {j}" for k, j in enumerate(order) if k != j]
-        text = f"expected with the classes in another order: {', '.join(moved[:6])}"
-        yield (Mistake("classes-permuted", text + (", …" if len(moved) > 6 else ""), tensors=(name,)),)
+        moved = some(f"{k} holds {j}" for k, j in enumerate(order) if k != j)
+        text = f"expected with the classes in another order: {moved}"
+        yield (Mistake("classes-permuted", text, tensors=(name,)),)
 
 
 def _other_weights(state: State) -> Iterator[Candidate]:
@@ -122,8 +123,6 @@ def _other_inputs(state: State) -> Iterator[tuple[str, Array, str]]:
     for m, other in enumerate(run.z):
         if m != k - 1 and other.shape == own.shape:
             yield kind, other, f"xᵀ δ with z{m + 1} for {layer}"
-    if run.y.shape == own.shape:
-        yield kind, run.y, f"xᵀ δ with the network's output for {layer}"
     yield "layer-term-missing", np.ones_like(own), "Σ δ in every row: the factor x is left out"
     if run.n > 1:
         yield kind, own[::-1], "xᵀ δ with the samples of x in reverse order"
@@ -135,7 +134,12 @@ def _other_biases(state: State) -> Iterator[Candidate]:
     n, o = delta.shape
     for text, other in _samples(n, lambda k: delta[k]):
         yield kind, f"{text}: δ is not summed over the batch", other
-    for text, number in one_number(delta):
+    both = "one number, δ summed over batch and outputs"
+    for text, number in (
+        (both, delta.sum()),
+        (f"{both}, divided by n", delta.sum() / n),
+        ("one number, the mean of δ over batch and outputs", delta.mean()),
+    ):
         yield kind, text, np.full(o, number)
     weights = state.weight_gradient
     yield kind, "dW summed over the inputs, instead of δ summed over the batch", weights.sum(axis=0)
@@ -144,16 +148,6 @@ def _other_biases(state: State) -> Iterator[Candidate]:
         if n == o:
             yield kind, "δ summed over the outputs instead of the batch", delta.sum(axis=1)
         yield kind, "Σ |δ|", np.abs(delta).sum(axis=0)
-        yield kind, "the largest δ of the batch", delta.max(axis=0)
-        yield kind, "Σ δ²", np.square(delta).sum(axis=0)
-
-
-def one_number(delta: Array) -> Iterator[tuple[str, float]]:
-    """What is left of δ (n, o) where it is summed or averaged without an axis."""
-    both = "one number, δ summed over batch and outputs"
-    yield both, float(delta.sum())
-    yield "one number, the mean of δ over batch and outputs", float(delta.mean())
-    yield f"{both}, divided by n", float(delta.sum() / len(delta))
 
 
 def _samples(n: int, of: Callable[[int], Array]) -> Iterator[tuple[str, Array]]:
