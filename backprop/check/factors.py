@@ -190,7 +190,8 @@ def _is_of_one_delta(x: Suspect, w: Suspect, turned: bool) -> bool:
     by_weight = [w.got, w.expected, w.tolerance]
     if turned:
         weight, by_weight = weight.T, [each.T for each in by_weight]
-    if value.shape[-1] != len(weight) or len(weight) < 2:
+    inner = x.got.shape[-1]
+    if inner != len(weight) or inner < 2:
         return False
     for dx, dw in ((x.got, by_weight[0]), (x.expected, by_weight[1])):
         left, right = value.T @ dx, dw @ weight.T

@@ -129,7 +129,7 @@ def exchanged(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None
             continue
         for side in (0, 1):
             if w.columns[side] == rows.shape[1] and all(
-                _is_exchanged(one, w, v, rows, k, side) for k in wrong
+                _is_exchanged(one, w, v, rows, int(k), side) for k in wrong
             ):
                 seen = f"It is {second} δ with the δ of {first}, and {first} δ with that of {second}, in every row."
                 return "wrong-layer-weights", f"{seen} The two are exchanged."
@@ -143,15 +143,20 @@ def _is_exchanged(one: Local, w: Local, v: Local, rows: Array, k: int, side: int
     if len(used) != 1 or not np.any(rows[used[0]]):
         return False
     x = rows[used[0]]
-    turned = (lambda matrix: matrix.T) if side else (lambda matrix: matrix)
-    weights = [turned(each.value.reshape(each.columns)).astype(np.float64) for each in (w, v)]
-    deltas = [x @ turned(each.true[k].reshape(each.columns)).astype(np.float64) / (x @ x) for each in (w, v)]
+    weights = [_seen_from(each.value.reshape(each.columns), side) for each in (w, v)]
+    deltas = [x @ _seen_from(each.true[k].reshape(each.columns), side) / (x @ x) for each in (w, v)]
     room = 20 * float(np.max(one.slack[k])) + 1e-8 * float(np.max(np.abs(claimed)))
     right = weights[0] @ deltas[0] + weights[1] @ deltas[1]
     other = weights[1] @ deltas[0] + weights[0] @ deltas[1]
     return bool(
         np.all(np.abs(true[used[0]] - right) <= room) and np.all(np.abs(claimed[used[0]] - other) <= room)
     )
+
+
+def _seen_from(matrix: Array, side: int) -> Array:
+    """A weight, or its gradient, with the axis `side` first."""
+    wide: Array = matrix.astype(np.float64)
+    return wide.T if side else wide
 
 
 def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:

@@ -145,7 +145,7 @@ def swapped(suspect: Suspect) -> list[Finding]:
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
     for other, known in suspect.truths.items():
-        larger = np.shape(suspect.point.get(other))
+        larger = suspect.point[other].shape
         if known.directions is not None or len(larger) != suspect.got.ndim or larger == suspect.got.shape:
             continue
         if known.values.size != np.prod(larger, dtype=int) or any(np.less(larger, suspect.got.shape)):

@@ -27,7 +27,8 @@ _TO_SPARE = 2.0
 def kinked_parameters(network: Network, params: Parameters, batch: Batch, relative_step: float) -> Array:
     """Whether each parameter (p,) crosses a kink within a step of `relative_step` · max(1, |θ|)."""
     crossing = Parameters.zeros(network.layout, np.bool_)
-    kinked = [k for k, part in enumerate((*network.layers, network.loss_function)) if not part.smooth]
+    is_smooth = [*(layer.smooth for layer in network.layers), network.loss_function.smooth]
+    kinked = [k for k, smooth in enumerate(is_smooth) if not smooth]
     if not kinked:
         return crossing.vector
     if any(
