@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from backprop.errors import DtypeError
 from backprop.network import Network
 from backprop.overflow import check_finite
 from backprop.parameters import Parameters
@@ -16,21 +18,25 @@ from backprop.strategy import Strategy, ValueAndGradient
 
 def gradient(
     network: Network,
-    params: Parameters,
+    params: Parameters | Mapping[str, ArrayLike],
     inputs: ArrayLike,
     labels: ArrayLike,
     strategy: str | Strategy[Any] = "short-form",
 ) -> ValueAndGradient:
     """The loss and its gradient by all parameters, derived by `strategy`.
 
-    `inputs` (n, i) are of the parameters' dtype, `labels` (n,) class numbers. The gradient has memory of
-    its own. For many calls, `strategy.prepare` once and `strategy.value_and_gradient` each time.
+    `params` are `Parameters`, or arrays of one dtype by name; `inputs` (n, i) are of their dtype, `labels` (n,) class
+    numbers. The gradient has memory of its own. For many calls, `strategy.prepare` once and
+    `strategy.value_and_gradient` each time.
 
     Raises `UnknownNameError` for a strategy that is not installed, `UnsupportedError` where it cannot do
     this network, `OverflowedError` where its loss or gradient is not finite, with the layer and what to use
-    instead, and the errors of `Network.batch` and `Network.check_parameters` for arguments that do not fit.
+    instead, and the errors of `Network.batch`, `Network.check_parameters` and `Parameters.from_mapping` for arguments
+    that do not fit.
     """
     chosen = find_strategy(strategy) if isinstance(strategy, str) else strategy
+    if isinstance(params, Mapping) and not isinstance(params, Parameters):
+        params = _from_mapping(network, params)
     network.check_parameters(params)
     batch = network.batch(inputs, labels, params.dtype)
     chosen.check_supported(network, params.dtype)
@@ -39,3 +45,11 @@ def gradient(
         loss, gradient = chosen.value_and_gradient(plan, params, batch)
     check_finite(chosen.name, network, params, batch, ValueAndGradient(loss, gradient))
     return ValueAndGradient(loss, gradient if gradient.vector.flags.writeable else gradient.copy())
+
+
+def _from_mapping(network: Network, tensors: Mapping[str, ArrayLike]) -> Parameters:
+    """Arrays by name as parameters, in the dtype that they share."""
+    dtypes = list(dict.fromkeys(np.asarray(tensor).dtype for tensor in tensors.values()))
+    if len(dtypes) > 1:
+        raise DtypeError(f"The parameters are of {' and '.join(map(str, dtypes))}; expected one dtype.")
+    return Parameters.from_mapping(network.layout, tensors, dtypes[0] if dtypes else np.float64)

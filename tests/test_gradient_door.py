@@ -56,6 +56,25 @@ def test_the_readme_example_gives_loss_and_named_gradient(dtype):
     assert gradient.dtype == dtype
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_parameters_may_be_arrays_by_name_as_a_checked_function_gets_them(dtype):
+    params, batch = SCENARIOS["toy-relu"].sample(dtype)
+    by_name = {name: tensor.tolist() if dtype == "float64" else tensor for name, tensor in params.items()}
+    loss, gradient = backprop.gradient(NETWORK, by_name, *batch)
+    assert loss == backprop.gradient(NETWORK, params, *batch).loss
+    assert gradient.dtype == dtype
+    check = backprop.check_network(lambda *given: backprop.gradient(NETWORK, *given), NETWORK)
+    assert check.ok
+
+
+def test_arrays_by_name_of_two_dtypes_are_refused():
+    params, batch = SCENARIOS["toy-relu"].sample("float64")
+    mixed = {**params, "b1": params["b1"].astype(np.float32)}
+    with pytest.raises(DtypeError, match="are of float64 and float32; expected one dtype") as caught:
+        backprop.gradient(NETWORK, mixed, *batch)
+    sentence(caught.value)
+
+
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_is_behind_the_door_by_name_and_by_itself(name):
     scenario = SCENARIOS["deep-tanh"]
@@ -202,7 +221,8 @@ def test_a_strategy_that_cannot_is_not_asked():
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"params": {}}, DtypeError),
+        ({"params": {}}, ShapeError),
+        ({"params": [1.0]}, DtypeError),
         ({"params": backprop.Network.mlp(4, 2).init(np.random.default_rng(0))}, ShapeError),
         ({"inputs": np.zeros((2, 4), "float32")}, DtypeError),
         ({"inputs": np.zeros((2, 5))}, ShapeError),

@@ -54,8 +54,9 @@ class Evidence:
     own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. check,
-    steps, verdicts: what was compared, if anything was.
+    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
+    tensors that were seen to be linear in an upstream gradient. check, steps, verdicts: what was compared, if
+    anything was.
     """
 
     function: FunctionOracle
@@ -72,6 +73,7 @@ class Evidence:
     in_float32: dict[str, Array] | None = None
     gradient: GradientOracle | None = None
     named: dict[str, Finding] = field(default_factory=dict)
+    linear: frozenset[str] = frozenset()
 
     def blame(self, *findings: Finding) -> None:
         """Put findings beside those of how the gradient behaves."""
@@ -148,6 +150,10 @@ def gather(
                 claim, structure, function.outputs, function.budget, bounds=function.bounds
             )
         _compare_with_truth(seen, rtol, rng)
+        told = (
+            [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts] if some else []
+        )
+        answer.notes += [note for note in told if note]
     return seen
 
 

@@ -1,16 +1,17 @@
-"""Factors: a gradient that is a multiple of the true one, or of its transpose or conjugate.
+"""Factors: a gradient that is a multiple of the true one, or of its transpose or conjugate; or two of one wrong δ.
 
 k = <got, expected> / <expected, expected>, in units of the tolerance
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.kinds import Confidence, Finding
+from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.patterns import Known
 from backprop.check.suspect import Suspect
 from backprop.verify.agreement import norm
@@ -27,6 +28,8 @@ _SHARED = 1e-7
 """Two tensors have the same factor where it differs by less."""
 _TINY = 1e-300
 """Instead of a value of zero."""
+_SHOWN = 4
+"""Numbers that are equal and clearly not zero: by chance so many are not."""
 _USUAL = (2, 0.5, 3, 4, 0.25)
 """Factors that a single number must have to be called a multiple: it is always some multiple of another."""
 
@@ -155,3 +158,44 @@ def _turned(suspect: Suspect) -> list[Finding]:
     shape = suspect.got.shape
     seen = f"Its shape is {shape[::-1]}, its parameter's {shape}, and its values are those of the transpose."
     return suspect.finding("transposed", seen)
+
+
+def one_delta(suspects: Sequence[Suspect]) -> dict[str, Finding]:
+    """Pairs x and W whose gradients dx = δ Wᵀ and dW = xᵀ δ were formed rightly, of one wrong δ.
+
+    Then xᵀ dx = dW Wᵀ, of what was got as of the truth; of two other mistakes it holds by no chance.
+    """
+    found_ones: dict[str, Finding] = {}
+    for x, w in itertools.permutations(
+        [each for each in suspects if each.is_whole and each.got.ndim == 2], 2
+    ):
+        if x.name in found_ones or w.name in found_ones:
+            continue
+        for turned in (False, True):
+            if _is_of_one_delta(x, w, turned):
+                product = f"{x.name} · {w.name}{'ᵀ' if turned else ''}"
+                seen = (
+                    f"The gradients by {x.name} and {w.name} are what the product {product} makes of one δ, to "
+                    "rounding: the product is right, and δ before it is wrong."
+                )
+                found_ones |= {each.name: found("delta-wrong", each.name, seen) for each in (x, w)}
+    return found_ones
+
+
+def _is_of_one_delta(x: Suspect, w: Suspect, turned: bool) -> bool:
+    """Whether xᵀ dx = dW Wᵀ, where `turned` with Wᵀ in the place of W, of both gradients: i² numbers."""
+    if x.parameter is None or w.parameter is None:
+        return False
+    value, weight = x.parameter.reshape(x.got.shape), w.parameter.reshape(w.got.shape)
+    by_weight = [w.got, w.expected, w.tolerance]
+    if turned:
+        weight, by_weight = weight.T, [each.T for each in by_weight]
+    inner = x.got.shape[-1]
+    if inner != len(weight) or inner < 2:
+        return False
+    for dx, dw in ((x.got, by_weight[0]), (x.expected, by_weight[1])):
+        left, right = value.T @ dx, dw @ weight.T
+        room = np.abs(value).T @ x.tolerance + by_weight[2] @ np.abs(weight).T
+        if np.any(np.abs(left - right) > 2 * room) or np.sum(np.abs(left) > 40 * room) < _SHOWN:
+            return False
+    return True

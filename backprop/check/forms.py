@@ -144,10 +144,11 @@ def choose(
     it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
 
     A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
-    is linear in the upstream gradient is meant. Raises `CheckError` where several are left, or none; an exception of
-    the only way that takes so many arguments is passed on.
+    is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
+    `CheckError` where several are left, or none; an exception of the only way that takes so many arguments is passed
+    on.
     """
-    usable = [form for form in forms if takes(code, *arguments(form, 1))]
+    usable = _usable(forms, code, arguments)
     works: list[tuple[Form, Any, bool]] = []
     failed: list[tuple[Form, Exception]] = []
     for form in usable:
@@ -171,9 +172,46 @@ def choose(
         linear = [one for one in different if _doubles(one[1], read, code, arguments(one[0], 2))]
         different = linear or different
     if len(different) > 1:
+        named = [one for one in different if _has_its_names(one[0], code)]
+        different = named if len(named) == 1 else different
+    if len(different) > 1:
         ways = " and ".join(form.words for form, *_ in different)
         raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
     return different[0][0], different[0][1]
+
+
+def _usable(
+    forms: Sequence[Form], code: Callable[..., Any], arguments: Callable[[Form, float], Sequence[Any]]
+) -> list[Form]:
+    """The ways of which the code takes as many arguments as there are.
+
+    A way is left out where what it takes for an output is none, such as a cache of any type. Raises the `CheckError`
+    that says so where that leaves none.
+    """
+    usable, refused = [], list[CheckError]()
+    for form in forms:
+        try:
+            given = arguments(form, 1)
+        except CheckError as error:
+            refused.append(error)
+            continue
+        usable += [form] if takes(code, *given) else []
+    if refused and not usable:
+        raise refused[0]
+    return usable
+
+
+def _has_its_names(form: Form, code: Callable[..., Any]) -> bool:
+    """Whether the arguments beside the upstream gradient are called what the code calls them, none with a default."""
+    try:
+        parts = inspect.signature(code).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    names = [part.name for part in parts if part.default is part.empty]
+    words = form.words[form.words.index("(") + 1 : -1].split(", ")
+    return len(names) == len(words) and all(
+        word.startswith("upstream") or word == name for word, name in zip(words, names, strict=True)
+    )
 
 
 def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
@@ -185,6 +223,16 @@ def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
     except ValueError:  # it has no signature
         return True
     return True
+
+
+def takes_any_number(code: Callable[..., Any]) -> bool:
+    """Whether a function is written as f(*parts): it names no argument that comes by place."""
+    try:
+        kinds = [part.kind for part in inspect.signature(code).parameters.values()]
+    except (TypeError, ValueError):
+        return False
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return inspect.Parameter.VAR_POSITIONAL in kinds and not any(kind in by_place for kind in kinds)
 
 
 def _doubles(

@@ -18,7 +18,7 @@ from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
 from backprop.check.bounds import bounds_of, has_room
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import takes
+from backprop.check.forms import takes, takes_any_number
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.lines import Lines
@@ -220,7 +220,24 @@ def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
         return lambda at: code(**at)
     if isinstance(point, list | tuple) and not takes(code, point) and takes(code, *point):
         return lambda at: code(*at)
+    if isinstance(point, list | tuple) and len(point) > 1 and takes_any_number(code):
+        return _in_parts_first(code)
     return code
+
+
+def _in_parts_first(code: Callable[..., Any]) -> Callable[[Any], Any]:
+    """The code, called with the parts of the point, as f(*parts) reads; with the whole where it takes but one."""
+
+    def call(at: Any) -> Any:
+        try:
+            return code(*at)
+        except TypeError as error:
+            try:
+                return code(at)
+            except Exception:
+                raise error from None
+
+    return call
 
 
 def _value_of(function: Callable[[Any], Any], structure: Structure) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ values by a thousand parameters is checked as one of eight values, and never wri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import to_numpy
+from backprop.check.result import Entry
 from backprop.check.trees import mapped
 
 _COMBINATIONS = 8
 _LARGE = 50_000
 """Entries of a Jacobian that is compared along combinations."""
+_EQUATIONS, _SAME = 4, 1e-6
+"""Combinations that one wrong entry must explain at least, and how well, of the largest."""
 _BLOCK = 64
 """Columns of a linear operator that are formed at a time, where it has no adjoint."""
 
@@ -47,6 +50,25 @@ class Combinations:
         """The sentence that says what was compared."""
         count, values = self.weights.shape
         return f"The function has {values} values: {count} random combinations of them were compared."
+
+    def single_entry(self, name: str, worst: Sequence[Entry]) -> str | None:
+        """The sentence that one entry of a Jacobian is wrong, where it explains all of the `worst` of a tensor.
+
+        Entry (r, c) is off by d where combination k of column c is off by d w[k, r], for every k.
+        """
+        columns = {each.index[1:] for each in worst}
+        if len(columns) != 1 or len(worst) < _EQUATIONS:
+            return None
+        off = np.array([each.got - each.expected for each in worst])
+        weights = self.weights[[each.index[0] for each in worst]]
+        size = off @ weights / np.sum(weights**2, 0)
+        left = np.max(np.abs(off[:, None] - size * weights), 0)
+        (rows,) = np.nonzero(left <= _SAME * np.max(np.abs(off)))
+        if len(rows) != 1:
+            return None
+        row, column = int(rows[0]), ", ".join(map(str, columns.pop()))
+        which = f"of value {row} the derivative by {name}[{column}] alone is wrong"
+        return f"{name}: {which}: it is off by {size[row]:.6g}."
 
     def after(self, function: Callable[[Any], Any], change: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """A function whose answer is changed."""

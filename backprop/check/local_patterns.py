@@ -9,6 +9,9 @@ direct term       only the diagonal is wrong
 shared term       got - expected = a + b x along every row, on the entries that the row depends on
 outer product     of x ⊗ δ in every row x is right and δ is not, or the other way round
 path              got - expected is W δ, with the δ of another tensor's gradient
+exchanged         got is V δ₁ + W δ₂ where W δ₁ + V δ₂ is right
+other δ           got is a multiple of the δ of another tensor's gradient x ⊗ δ
+shares            every row has the right sum: even where one entry should have all, or the other way round
 invariance        the true row sums to zero over some axes, the claimed one does not
 """
 
@@ -21,7 +24,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.local import Local
-from backprop.check.local_products import outer_product, path
+from backprop.check.local_products import exchanged, other_delta, outer_product, path
 from backprop.check.patterns import is_diagonal, where
 from backprop.check.ratios import known_as, slice_factors, statistics
 from backprop.check.rearranged import sentence_of_sum, subsets
@@ -38,6 +41,7 @@ def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Fin
     """The first pattern that the rows have; prefix: of the sentence that says so."""
     patterns: tuple[Callable[[Local], tuple[str, str] | None], ...] = (
         _mask,
+        _shares,
         _element_wise,
         _reordered,
         _factors,
@@ -46,6 +50,8 @@ def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Fin
         _shared_term,
         outer_product,
         lambda local: path(local, others),
+        lambda local: exchanged(local, others),
+        lambda local: other_delta(local, others),
         _invariance,
     )
     for pattern in patterns:
@@ -118,6 +124,30 @@ def _mask(one: Local) -> tuple[str, str] | None:
         columns = np.any(left, 0).reshape(one.columns)
         return "entries-left-out", f"{where(columns)} They are 0; every other one is right, to rounding."
     return "terms-left-out", f"{count} are 0 and should not be; the rest is right, to rounding."
+
+
+def _shares(one: Local) -> tuple[str, str] | None:
+    """Every row has the right sum, over other entries: one takes all where the others have an equal part each."""
+    if len(one.true) < 2 or np.any(np.abs((one.claimed - one.true).sum(1)) > one.slack.sum(1)):
+        return None
+    ways = []
+    for k in np.flatnonzero(np.any(one.off, 1)):
+        got, true = (each[np.abs(each) > one.slack[k]] for each in (one.claimed[k], one.true[k]))
+        if min(len(got), len(true)) != 1 or np.ptp(got) + np.ptp(true) > 4 * np.max(one.slack[k]):
+            return None
+        ways.append((len(got), len(true)))
+    if len(ways) < 2 or len(set(ways)) != 1:
+        return None
+    many, few = ways[0]
+    if many > few:
+        return (
+            "other-shares",
+            f"Each of {many} entries has 1/{many} of an upstream entry, which belongs to one of them.",
+        )
+    return (
+        "other-shares",
+        f"One entry has all of an upstream entry, of which 1/{few} belongs to each of {few}.",
+    )
 
 
 def _are_among(values: Array, others: Array, slack: float) -> bool:

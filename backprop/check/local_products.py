@@ -1,7 +1,8 @@
-"""Products in a wrong local Jacobian: of x ⊗ δ one factor is wrong, or a path W δ is missing."""
+"""Products in a wrong local Jacobian: of x ⊗ δ one factor is wrong, a path W δ is missing, or two are exchanged."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -115,3 +116,80 @@ def _is_through(one: Local, difference: Array, through: Array, weight: Local, k:
     unit = direction / size
     rest = used - np.outer(used @ unit, unit)
     return bool(np.max(np.abs(rest)) <= 20 * float(np.max(one.slack[k])) + 1e-8 * float(np.max(np.abs(used))))
+
+
+def exchanged(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
+    """got is V δ₁ + W δ₂ in every wrong row, where x ⊗ δ₁ and x ⊗ δ₂ are the true rows of W and V."""
+    if len(one.columns) < 2:
+        return None
+    rows = one.value.reshape(-1, one.columns[-1]).astype(np.float64)
+    wrong = np.flatnonzero(np.any(one.off, 1))
+    for (first, w), (second, v) in itertools.combinations(others.items(), 2):
+        if w.columns != v.columns or len(w.columns) != 2 or min(w.columns) < 2 or len(wrong) < 2:
+            continue
+        for side in (0, 1):
+            if w.columns[side] == rows.shape[1] and all(
+                _is_exchanged(one, w, v, rows, int(k), side) for k in wrong
+            ):
+                seen = f"It is {second} δ with the δ of {first}, and {first} δ with that of {second}, in every row."
+                return "wrong-layer-weights", f"{seen} The two are exchanged."
+    return None
+
+
+def _is_exchanged(one: Local, w: Local, v: Local, rows: Array, k: int, side: int) -> bool:
+    """Whether one row is what it is with two weights exchanged, at the one row x of the tensor that it depends on."""
+    claimed, true = (each[k].reshape(rows.shape).astype(np.float64) for each in (one.claimed, one.true))
+    used = np.flatnonzero(np.any(np.abs(true) > np.max(one.slack[k]), 1))
+    if len(used) != 1 or not np.any(rows[used[0]]):
+        return False
+    x = rows[used[0]]
+    weights = [_seen_from(each.value.reshape(each.columns), side) for each in (w, v)]
+    deltas = [x @ _seen_from(each.true[k].reshape(each.columns), side) / (x @ x) for each in (w, v)]
+    room = 20 * float(np.max(one.slack[k])) + 1e-8 * float(np.max(np.abs(claimed)))
+    right = weights[0] @ deltas[0] + weights[1] @ deltas[1]
+    other = weights[1] @ deltas[0] + weights[0] @ deltas[1]
+    return bool(
+        np.all(np.abs(true[used[0]] - right) <= room) and np.all(np.abs(claimed[used[0]] - other) <= room)
+    )
+
+
+def _seen_from(matrix: Array, side: int) -> Array:
+    """A weight, or its gradient, with the axis `side` first."""
+    wide: Array = matrix.astype(np.float64)
+    return wide.T if side else wide
+
+
+def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
+    """A vector that is a multiple of the δ of another tensor's gradient x ⊗ δ in every row, and not in truth."""
+    wrong = np.flatnonzero(np.any(one.off, 1))
+    if len(one.columns) != 1 or one.columns[0] < 3 or len(wrong) < 2:
+        return None
+    for name, weight in others.items():
+        if len(weight.columns) != 2 or min(weight.columns) < 2 or len(weight.true) != len(one.true):
+            continue
+        for axis in (0, 1):
+            if weight.columns[axis] != one.columns[0]:
+                continue
+            seen = [_of_delta(one, weight, int(k), axis) for k in wrong]
+            if all(got for got, _ in seen) and not any(true for _, true in seen):
+                return (
+                    "delta-wrong",
+                    f"For every upstream entry it is a multiple of δ in the gradient x ⊗ δ by {name}, and should be "
+                    "another δ.",
+                )
+    return None
+
+
+def _of_delta(one: Local, weight: Local, k: int, axis: int) -> tuple[bool, bool]:
+    """Whether the claimed row and the true one are multiples of a factor of another tensor's row."""
+    parts = _factors_of(weight.true[k].reshape(weight.columns), float(np.max(weight.slack[k])))
+    if parts is None or np.sum(np.abs(parts[axis]) > 1e-9) < 2:
+        return False, True
+    sizes = [float(np.linalg.norm(each[k])) for each in (one.claimed, one.true)]
+    if min(sizes) <= 20 * float(np.max(one.slack[k])):
+        return False, True
+    got, true = (
+        _is_parallel(parts[axis], each[k].astype(np.float64) / size, float(np.max(one.slack[k])) / size)
+        for each, size in zip((one.claimed, one.true), sizes, strict=True)
+    )
+    return got, true

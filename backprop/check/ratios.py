@@ -255,7 +255,7 @@ def _explains(suspect: Suspect, factor: Array) -> bool:
     with np.errstate(all="ignore"):
         off = np.abs(suspect.got - suspect.expected * factor)
         fits = off <= 2 * np.maximum(1, np.abs(factor)) * suspect.tolerance
-    return bool(np.all(fits)) and suspect.known.informative() > 0
+    return bool(np.all(fits & np.isfinite(factor))) and suspect.known.informative() > 0
 
 
 def _is_usual(value: float) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.check.evidence import Evidence
-from backprop.check.factors import shared_factor
+from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.patterns import Known, difference
@@ -152,6 +152,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Find
     alike = {each.name: shared_factor(each, named_ones) for each, _ in left}
     names = [each.name for each, _ in left if not alike[each.name]]
     more = look(names) if names else {}
+    more = {**one_delta([each for each, _ in left]), **more}
     for suspect, each in left:
         finding = more.get(suspect.name)
         last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
@@ -179,6 +180,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
         total=norm(seen.claims.rows),
         summed=answer.summed.get(name, ()),
         raw_shape=answer.shapes.get(name),
+        linear=name in seen.linear,
     )
 
 

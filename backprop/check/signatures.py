@@ -32,6 +32,7 @@ from backprop.check.rearranged import (
     summed,
 )
 from backprop.check.suspect import Suspect
+from backprop.verify.agreement import norm
 
 
 def signatures(suspect: Suspect) -> list[Finding]:
@@ -58,7 +59,7 @@ def signatures(suspect: Suspect) -> list[Finding]:
         moved,
         by_case,
     ):
-        findings = signature(suspect)
+        findings = [] if suspect.linear and signature in _NOT_LINEAR else signature(suspect)
         if findings:
             return findings
     return []
@@ -71,7 +72,23 @@ def unknown(suspect: Suspect) -> Finding:
     """
     said = [pattern(suspect.got, suspect.known)]
     said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
-    return found("unknown", suspect.name, f"No kind of mistake was recognised. {' '.join(said)}", "possible")
+    evidence = f"No kind of mistake was recognised. {' '.join(said)}"
+    got, expected = suspect.compared
+    off, size = (
+        float(np.max(np.abs(got - expected), initial=0)),
+        norm(expected) / np.sqrt(max(1, expected.size)),
+    )
+    if not 0 < off < _NEARLY_RIGHT * size:
+        return found("unknown", suspect.name, evidence, "possible")
+    enough = 10.0 ** np.ceil(np.log10(off / size))
+    fix = (
+        f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
+    )
+    return replace(found("unknown", suspect.name, evidence, "possible"), fix=fix)
+
+
+_NEARLY_RIGHT = 1e-5
+"""Of the root mean square: errors of less than that may be those of an iteration that was stopped."""
 
 
 _DUST = 2.0**-40
@@ -116,13 +133,30 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     return suspect.finding(kind, evidence, "likely" if likely else "certain")
 
 
+_NOT_LINEAR = (clipped, _weight_decay, penalty)
+"""What no multiple of an upstream gradient shows: a cut, or a term of the parameter alone."""
+
+
 def swapped(suspect: Suspect) -> list[Finding]:
-    """got = the gradient of another tensor of as many entries."""
+    """got = the gradient of another tensor of as many entries, or a part of another one."""
     got = suspect.got.reshape(-1)
     for other, known in suspect.truths.items():
         whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
+    for other, known in suspect.truths.items():
+        larger = suspect.point[other].shape
+        if known.directions is not None or len(larger) != suspect.got.ndim or larger == suspect.got.shape:
+            continue
+        if known.values.size != np.prod(larger, dtype=int) or any(np.less(larger, suspect.got.shape)):
+            continue
+        part = tuple(slice(size) for size in suspect.got.shape)
+        of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
+        if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
+            listed = ", ".join(f":{size}" for size in suspect.got.shape)
+            return suspect.finding(
+                "swapped-tensors", f"It is [{listed}] of the gradient of {other}, to rounding."
+            )
     return []
 
 

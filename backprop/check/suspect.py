@@ -21,7 +21,8 @@ class Suspect:
     whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
     returns at the point rounded to float32, where it was asked. is_complex: whether the last axis holds real and
     imaginary parts. point: the values of every tensor. total: the norm of the whole gradient that was got. summed:
-    the axes over which `got` was summed to fit. raw_shape: its shape before, where that was wrong.
+    the axes over which `got` was summed to fit. raw_shape: its shape before, where that was wrong. linear: whether it
+    is a multiple of an upstream gradient, which no term of the parameter alone is.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Suspect:
     total: float | None = None
     summed: tuple[int, ...] = ()
     raw_shape: tuple[int, ...] | None = None
+    linear: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -55,6 +55,8 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
+    if look.pulled_other is not None and look.pulled_sum is not None:
+        seen.linear = frozenset(seen.claims.names) - set(nonlinear)
     for name in seen.claims.names:
         finding = look.unused(name, in_part=name in wrong) or nonlinear.get(name)
         if finding is not None:

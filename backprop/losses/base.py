@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers import Layer
+from backprop.layers.base import Margin
 
 
 class Loss(ABC):
@@ -58,6 +59,10 @@ class Loss(ABC):
         else:
             targets[np.arange(len(like)), labels] = 1
         return targets
+
+    def margins(self, y: Array, labels: Array) -> Iterator[Margin]:
+        """How far the outputs y (n, c) are from every kink of the loss, as `Layer.margins` has it of its inputs."""
+        return iter(())
 
     def after(self, layer: Layer) -> Loss | None:
         """One loss of the inputs of `layer`, equal to this loss of its outputs; None where no closed form is known.

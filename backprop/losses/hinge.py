@@ -9,13 +9,14 @@ divides by c, too. The loss of Crammer and Singer, which takes the largest term 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.layers.base import Margin
 from backprop.losses.base import Loss
 
 _GAP = "{y}[n,c] - {y}[n,label] + 1 - t[n,c]"
@@ -52,6 +53,12 @@ inside = (gap > 0).astype({y}.dtype)
             torch.nn.functional.multi_margin_loss(y, labels.long(), reduction="sum") * y.shape[1] / len(y)
         ),
     }
+
+    def margins(self, y: Array, labels: Array) -> Iterator[Margin]:
+        """1 + y - y[label] of the other classes, each of which begins to count where that is 0."""
+        others = np.nonzero(np.arange(y.shape[1]) != labels[:, None])[1].reshape(len(y), -1)
+        distance = np.take_along_axis(_gaps(y, labels), others, axis=1)
+        yield Margin(distance, others, np.broadcast_to(labels[:, None], others.shape))
 
     def sample_values(self, y: Array, labels: Array) -> Array:
         """Σ max(0, 1 + y - y[label]) over the other classes."""

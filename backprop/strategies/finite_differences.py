@@ -84,9 +84,11 @@ class FiniteDifferences(Strategy[Plan]):
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:
         """Every network can be done, given the time; extrapolation only where the loss is smooth."""
-        kinked = next((layer.name for layer in network.layers if not layer.smooth), None)
+        parts = [(layer.name, "layer", layer.smooth) for layer in network.layers]
+        parts.append((network.loss_function.name, "loss", network.loss_function.smooth))
+        kinked = next((f"{kind} {name}" for name, kind, smooth in parts if not smooth), None)
         if self.kind == "richardson" and kinked:
-            return f"the layer {kinked} has kinks, which the long steps of an extrapolation cross"
+            return f"the {kinked} has kinks, which the long steps of an extrapolation cross"
         return None
 
     def cost(self, network: Network, batch_size: int, dtype: DType) -> Cost:

@@ -35,7 +35,8 @@ def test_a_gradient_by_float16_alone_is_wrong_or_known_to_a_share_of_its_norm(la
     forward, slope = LAYERS[layer]
     claim = (factor * slope(POINT.astype(np.float64))).astype(np.float16)
     check = backprop.check_gradient(narrow(forward), lambda _: claim, POINT)
-    assert check.verdict == ("undecided" if factor == 1 else "wrong"), check
+    right = "right" if layer in ("relu", "abs") else "undecided"  # these round nothing
+    assert check.verdict == (right if factor == 1 else "wrong"), check
     (tensor,) = check.tensors
     if factor == 1:
         assert tensor.error <= tensor.tolerance

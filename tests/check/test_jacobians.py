@@ -143,7 +143,10 @@ def test_one_entry_that_is_missing_of_a_million_is_found_in_its_column():
     check = backprop.check_gradient(equations, point=LONG, jacobian=with_one_entry_missing)
     assert check.verdict == "wrong"
     assert {entry.index[1] for entry in check.tensors[0].worst} == {8}
+    off = -float(sparse(LONG)[7, 8])
+    assert f"x: of value 7 the derivative by x[8] alone is wrong: it is off by {off:.6g}." in check.notes
     check = backprop.check_gradient(equations, point=LONG, jacobian=lambda x: -sparse(x))
+    assert not any("alone is wrong" in note for note in check.notes)
     assert [finding.kind for finding in check.findings] == ["sign"]
 
 

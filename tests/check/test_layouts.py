@@ -336,11 +336,31 @@ class Layers:
         return loss
 
 
+class DictOfEach:
+    """A list of layers that keep w and b in a dict, and their gradients in another, as a small library has it."""
+
+    class Layer:
+        def __init__(self, i, o):
+            self.params, self.grads = {"w": np.zeros((i, o)), "b": np.zeros(o)}, {}
+
+    def __init__(self):
+        self.layers = [self.Layer(9, 7), object(), self.Layer(7, 5)]
+
+    def gradient(self, x, labels):
+        first, _, second = self.layers
+        turned = {"W1": first.params["w"].T, "b1": first.params["b"]}
+        turned |= {"W2": second.params["w"].T, "b2": second.params["b"]}
+        loss, g = rows(turned, x, labels)
+        first.grads, second.grads = {"w": g["W1"].T, "b": g["b1"]}, {"w": g["W2"].T, "b": g["b2"]}
+        return loss
+
+
 METHODS = {
     "a dict": Params(9, 7, 5).loss,
     "attributes": Attributes().backward,
     "lists": Lists([9, 7, 5]).backprop,
     "layers": Layers().gradient,
+    "a dict of each layer": DictOfEach().gradient,
 }
 
 
@@ -349,6 +369,21 @@ def test_a_method_of_an_object_that_holds_the_parameters_is_checked(name):
     check = backprop.check_network(METHODS[name], NETWORK)
     assert (check.verdict, check.findings) == ("right", ())
     assert "which holds the parameters" in check.notes[0]
+
+
+def test_a_function_of_one_sample_is_told_to_be_checked_with_one():
+    def of_one(params, x, y):
+        z = params["W1"] @ x + params["b1"]
+        p = np.exp(z - z.max(axis=0)) / np.exp(z - z.max(axis=0)).sum(axis=0)
+        return {"W1": (p - y) @ x.T, "b1": p - y}
+
+    network = backprop.Network.mlp(6, 4)
+    wrong = backprop.check_network(of_one, network)
+    assert wrong.verdict == "wrong"
+    assert sum("is checked with one: --batch 1" in note for note in wrong.notes) == 1
+    one = backprop.check_network(of_one, network, inputs=np.arange(6.0)[None], labels=[1])
+    assert one.ok
+    assert not any("--batch 1" in note for note in one.notes)
 
 
 def test_a_method_that_takes_the_parameters_is_called_with_them():

@@ -479,3 +479,27 @@ def test_nothing_of_another_library_is_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def wrapped(code):
+    def call(*args, **options):
+        return code(*args, **options)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda *parts: np.sum(parts[0] * parts[1] ** 2),
+        wrapped(lambda a, b: np.sum(a * b**2)),
+        wrapped(lambda point: np.sum(point[0] * point[1] ** 2)),
+    ],
+    ids=["f(*parts)", "a wrapper of f(a, b)", "a wrapper of f(point)"],
+)
+def test_a_function_of_any_number_of_arguments_gets_the_parts_of_the_point(function):
+    point = np.arange(1.0, 4.0), np.arange(2.0, 5.0)
+    assert backprop.check_gradient(function, lambda a, b: (b**2, 2 * a * b), point).ok
+    assert backprop.check_gradient(function, lambda *p: (p[1] ** 2, p[0] * p[1]), point).verdict == "wrong"
+    with pytest.raises(TypeError, match="argument"):
+        backprop.check_gradient(wrapped(lambda: 1.0), function, point)

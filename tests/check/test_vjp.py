@@ -90,6 +90,33 @@ def test_where_two_forms_fit_and_differ_neither_is_guessed():
     assert backprop.check_vjp(forward, either, (X,), cache=False).ok
 
 
+def test_a_cache_may_be_an_object_of_any_type():
+    class Kept:
+        def __init__(self, x, W):
+            self.x, self.W = x, W
+
+    def back(dy, kept):
+        return backward(dy, kept.x, kept.W)
+
+    assert backprop.check_vjp(lambda x, W: (forward(x, W), Kept(x, W)), back, (X, W)).ok
+    check = backprop.check_vjp(lambda x, W: (forward(x, W), Kept(x, 2 * W)), back, (X, W))
+    assert check.verdict == "wrong"
+    with pytest.raises(CheckError, match="a Kept at y"):
+        backprop.check_vjp(lambda x, W: Kept(x, W), back, (X, W))
+
+
+def test_of_two_forms_that_differ_the_one_is_meant_whose_names_the_backward_pass_has():
+    def several(x):
+        return np.sin(x), None, np.arange(3.0)  # the last could be a cache
+
+    check = backprop.check_vjp(several, lambda dy, dz, x: dy * np.cos(x), X)
+    assert check.ok, check
+    assert "backward(upstream_0, upstream_2, x) is called." in check.notes
+    check = backprop.check_vjp(several, lambda dy, cache: dy * np.cos(cache), X)
+    assert check.verdict == "wrong"
+    assert "backward(upstream_0, cache) is called." in check.notes
+
+
 def test_a_backward_pass_that_fits_no_form_is_refused_in_a_sentence():
     with pytest.raises(CheckError, match="backward could be called in no way"):
         backprop.check_vjp(forward, lambda: None, (X, W))

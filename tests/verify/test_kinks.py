@@ -100,3 +100,49 @@ def test_a_parameter_that_makes_another_number_the_largest_of_a_window_is_found(
         assert not any(predicted[-15:])  # those of the last layer come after the pooling
     assert missed == 0 < found
     assert near <= 0.1 * found + 1
+
+
+def inside_by_trial(network, params, batch, step):
+    """The parameters whose step moves another class than the label into the margin of the hinge, or out of it."""
+    moved = params.copy()
+
+    def inside():
+        y = network.forward(moved, batch.inputs)
+        return y - y[np.arange(len(y)), batch.labels][:, None] + 1 > 0
+
+    here, crossing = inside(), np.zeros(network.parameter_count, bool)
+    for k, value in enumerate(params.vector):
+        for sign in (-1, 1):
+            moved.vector[k] = value + sign * step * max(1, abs(value))
+            crossing[k] |= not np.array_equal(here, inside())
+        moved.vector[k] = value
+    return crossing
+
+
+@pytest.mark.parametrize("text", ["6 5 tanh 4", "6 5 layer-norm tanh 4"])
+def test_a_parameter_that_moves_a_class_over_the_margin_of_the_hinge_is_found(text):
+    network = backprop.Network.parse(text, loss="hinge")
+    missed = found = near = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        params = network.init(rng)
+        batch = network.batch(rng.standard_normal((8, 6)), rng.integers(0, 4, 8), params.dtype)
+        predicted = kinked_parameters(network, params, batch, 1e-2)
+        found += np.sum(predicted)
+        missed += np.sum(inside_by_trial(network, params, batch, 1e-2) & ~predicted)
+        near += np.sum(predicted & ~inside_by_trial(network, params, batch, 4e-2))
+    assert missed == 0 < found
+    assert near <= 0.1 * found + 1
+
+
+def test_on_the_edge_of_the_hinge_every_parameter_that_moves_it_is_named_and_no_other():
+    network = backprop.Network.mlp(2, 3, loss="hinge")
+    params = network.init(np.random.default_rng(0))
+    params["W1"][...], params["b1"][...] = [[0.0, 1.0, 5.0], [3.0, 3.0, 9.0]], 0.0  # y = (0, 1, 5)
+    batch = network.batch(
+        np.array([[1.0, 0.0]]), np.array([1]), params.dtype
+    )  # y0 - y1 + 1 is 0, y2 - y1 + 1 is 5
+    named = {
+        network.layout.locate(int(k)) for k in np.flatnonzero(kinked_parameters(network, params, batch, 1e-5))
+    }
+    assert named == {("W1", (0, 0)), ("W1", (0, 1)), ("b1", (0,)), ("b1", (1,))}

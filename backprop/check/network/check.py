@@ -95,6 +95,7 @@ def check_network_gradient(
         _refuse_other_layouts(reading, truth)
     findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, truth)]
     notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
+    notes += _for_one_sample(findings, answer, truth)
     if any(finding.kind == "not-repeatable" for finding in findings):
         notes.append(
             "The tensors are those of the first call; what is wrong with a random answer is not looked for."
@@ -219,6 +220,24 @@ def _blind_points(tensors: list[TensorCheck], truth: Truth) -> list[str]:
         )
     reasons = [truth.hidden(each.name) for each in tensors if each.verdict == "undecided"]
     return notes + [reason for reason in reasons if reason]
+
+
+def _for_one_sample(findings: list[Finding], answer: Answer, truth: Truth) -> list[str]:
+    """What to do with a function of one sample, of which every bias has a value for every sample of the batch."""
+    biases, n = {names["b"] for names in truth.network.names if "b" in names}, len(truth.batch.labels)
+    by_sample = {
+        each.tensor
+        for each in findings
+        if each.kind == "bias-not-summed"
+        and each.tensor not in answer.tensors
+        and n in answer.shapes.get(each.tensor or "", (n,))
+    }
+    if n == 1 or not biases or by_sample != biases:
+        return []
+    return [
+        "A function that is written for one sample at a time is checked with one: --batch 1, or inputs and labels of "
+        "one row."
+    ]
 
 
 def _with_loss(findings: list[Finding], finding: Finding | None) -> list[Finding]:

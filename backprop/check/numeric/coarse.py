@@ -48,7 +48,8 @@ _UPPER = 3.0
 
 
 def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> list[TensorVerdict]:
-    """The verdicts, with tensors that are far off called wrong, and a note of how far the others may be off.
+    """The verdicts, with tensors that are far off called wrong, those that are exact to one rounding called right,
+    and a note of how far the others may be off.
 
     They are returned as they are where the function takes a wider format, gives an array, or may not be called often
     enough.
@@ -110,8 +111,13 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
         return replace(verdict, tensor=tensor, known=Known(seen.slopes, slack, seen.directions), note="")
     if not seen.most < 1:
         return verdict
-    tensor = replace(verdict.tensor, error=seen.error, tolerance=seen.most)
-    known = f"the gradient is off by at most {seen.most:.0e} of its norm"
+    most = max(seen.most, form.eps)
+    tensor = replace(verdict.tensor, error=seen.error, tolerance=most)
+    if (
+        most == form.eps
+    ):  # of a function that rounds nothing, such as a sum over few numbers: all of it is seen
+        tensor = replace(tensor, verdict="right")
+    known = f"the gradient is off by at most {most:.0e} of its norm"
     note = f"{name}: the function takes {form.name} alone; {known}."
     return replace(verdict, tensor=tensor, note=note)
 

@@ -60,7 +60,8 @@ def _near(check: DirectionalCheck) -> Array:
 
     Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
     them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
-    that goes on evenly for a thousandth of the point makes of it.
+    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
+    others, as a bias before a batch normalisation has it, is given what it changes by.
     """
     point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
     least = eps * claimed
@@ -73,8 +74,14 @@ def _near(check: DirectionalCheck) -> Array:
     near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
     level = np.asarray(np.maximum(least, np.max(near, axis=0)))
     far = change(check.reach * _FAR * check.scales.own)
+    dust = _SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
     for where in check.function.structure.places.values():
         if len(where):
+            if np.all(
+                check.largest[:, where[0]] <= dust
+            ):  # all of it may be rounding, each entry as much as another
+                level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
+                continue
             most = max(np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _FAR * np.max(far[:, where]))
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
     return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance

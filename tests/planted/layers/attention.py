@@ -45,11 +45,16 @@ LAYER = Layer(
             "p * (1 - p) * dp",
             ("delta-wrong",),
         ),
-        Slip("sum over the queries", "(dp * p).sum(-1, keepdims=True)", "(dp * p).sum(0)", ("sum-not-zero",)),
+        Slip(
+            "sum over the queries",
+            "(dp * p).sum(-1, keepdims=True)",
+            "(dp * p).sum(0)",
+            ("sum-not-zero", "delta-wrong"),
+        ),
         Slip("k for dk", "ds.T @ q", "k", ("upstream-ignored",)),
         Slip("dv from the upstream alone", "p.T @ dy", "(0 * p + 1).T @ dy", ("summed-over-too-many-axes",)),
         Slip("sign of dk", "ds.T @ q", "-ds.T @ q", ("sign",)),
-        Slip("q for k in dq", "ds @ k", "(ds.T @ q)[:4]", ("unknown",)),
+        Slip("q for k in dq", "ds @ k", "(ds.T @ q)[:4]", ("swapped-tensors",)),
         Slip("upstream of the first query", "p.T @ dy", "p.T @ (dy[:1] + 0 * dy)", ("only-first-upstream",)),
     ),
 )

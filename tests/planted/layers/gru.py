@@ -73,7 +73,7 @@ LAYER = Layer(
         Slip("tanh' left out", " * (1 - n**2)", "", ("delta-wrong",)),
         Slip("sigmoid' of r left out", "inner * r * (1 - r)", "inner", ("delta-wrong",)),
         Slip("state for inner in dr", "dn * inner", "dn * h", ("delta-wrong",)),
-        Slip("db of xU's δ", "dhv.sum(0)", "dxu.sum(0)", ("unknown",)),
+        Slip("db of xU's δ", "dhv.sum(0)", "dxu.sum(0)", ("delta-wrong",)),
         Slip("dU of the last step alone", "dU = dU + x[t]", "dU = x[t]", ("steps-not-summed",)),
     ),
 )

@@ -46,7 +46,7 @@ LAYER = Layer(
             "a mean's share",
             "dy[..., None] * chosen(cut)",
             "(dy[..., None] + 0 * cut) / 4",
-            ("unknown",),
+            ("other-shares",),
         ),
         Slip("to the smallest", "chosen(cut)", "chosen(-cut)", ("reordered",)),
         Slip(

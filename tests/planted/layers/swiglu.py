@@ -42,7 +42,9 @@ LAYER = Layer(
         Slip("sigmoid for silu in dv", "da * z * s", "da * s", ("delta-wrong",)),
         Slip("dW and dV exchanged", "x.T @ dz, x.T @ dv", "x.T @ dv, x.T @ dz", ("swapped-tensors",)),
         Slip("gate left out of dO", "(z * s * v).T", "(z * s).T", ("wrong-layer-input",)),
-        Slip("W and V exchanged in dx", "dz @ W.T + dv @ V.T", "dz @ V.T + dv @ W.T", ("unknown",)),
+        Slip(
+            "W and V exchanged in dx", "dz @ W.T + dv @ V.T", "dz @ V.T + dv @ W.T", ("wrong-layer-weights",)
+        ),
         Slip("sign of dV", "x.T @ dv", "-x.T @ dv", ("sign",)),
         Slip("sigmoid' without its second factor", "s * (1 - s)", "s", ("delta-wrong",)),
     ),
