@@ -144,8 +144,8 @@ def swapped(suspect: Suspect) -> list[Finding]:
         whole = known.directions is None and known.values.shape == got.shape and known.informative() >= 2
         if whole and known.fits(got.astype(known.values.dtype), 2):
             return suspect.finding("swapped-tensors", f"It is the gradient of {other}, to rounding.")
-    for other, known in suspect.truths.items():
-        larger = suspect.point[other].shape
+    for other in [each for each in suspect.truths if each in suspect.point]:
+        known, larger = suspect.truths[other], suspect.point[other].shape
         if known.directions is not None or len(larger) != suspect.got.ndim or larger == suspect.got.shape:
             continue
         if known.values.size != np.prod(larger, dtype=int) or any(np.less(larger, suspect.got.shape)):
