@@ -334,7 +334,7 @@ WORK = {
     "backprop.bench.selftest.run_selftest",
     "backprop.bench.places.conditions.Conditions.of",
     "backprop.bench.check.judge.check_target",
-    "backprop.bench.commands.derive._within",
+    "backprop.bench.commands.derive._derived",
 }
 
 
