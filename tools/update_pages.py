@@ -185,6 +185,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
+    "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[-1],
+    "results/reference/layers": lambda folder: markdown_table(
+        summary_rows(targets(backprop.bench.load(folder)))
+    ),
     "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
     "results/reference/check/campaign.txt": campaign,

@@ -5,8 +5,7 @@ import pytest
 from tables import layer_case, random_input, sentence
 
 from backprop import Network
-from backprop.errors import BackpropError, UnsupportedError, WholeNumberError
-from backprop.explain import explain
+from backprop.errors import BackpropError, WholeNumberError
 from backprop.layers.attention import Attention
 from backprop.layers.embedding import Embedding
 from backprop.layers.heads import Heads
@@ -158,14 +157,6 @@ def test_a_planted_mistake_is_seen_by_the_way_through_the_parts_or_by_the_oracle
     by_parts, _ = right.layer.vjp_by_parts(right.params, right.x, y, dy)
     seen = [np.abs(dx - by_parts).max(), np.abs(y - right.oracle(right.params, right.x)).max()]
     assert max(seen) > 1e-3
-
-
-def test_an_explanation_of_a_layer_with_values_inside_is_declined_in_a_sentence():
-    network, rng = Network.parse("3x2 lstm2 2"), np.random.default_rng(0)
-    batch = network.batch(rng.standard_normal((2, 6)), np.array([0, 1]), np.dtype("float64"))
-    with pytest.raises(UnsupportedError, match="The layer lstm cannot be explained") as error:
-        explain(network, network.init(rng), batch, ["short-form"])
-    sentence(error.value)
 
 
 @pytest.mark.parametrize("name", ["rows-lstm", "patches-attention"])
