@@ -185,7 +185,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/compare/after": lambda folder: only_table(summary(load_run(folder))),
     "results/reference/check/comparison.md": lambda path: path.read_text(encoding="utf-8"),
     "results/reference/check/layers.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
-    "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[-1],
+    "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[
+        -1
+    ],
     "results/reference/layers": lambda folder: markdown_table(
         summary_rows(targets(backprop.bench.load(folder)))
     ),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import backprop
+from backprop.errors import UnsupportedError
 from backprop.explain.symbolic import prove_layer
 from backprop.explain.symbolic.forms import SymbolicLayer
 from backprop.explain.symbolic.subjects import derive
