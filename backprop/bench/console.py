@@ -16,6 +16,7 @@ from backprop.bench.report.tables import ranking
 from backprop.bench.table import Columns, Table, print_tables
 
 _MOST_TABLES = 25
+_PIPED_WIDTH = 10_000
 _STYLES = {"ok": "green", "disagrees": "bold red", "crashed": "red", "out-of-memory": "red"}
 
 
@@ -28,9 +29,9 @@ class _Console(Console):
 def make_console() -> Console:
     """A console on standard output, which prints every text as it is, without mark-up, colours of words and emoji.
 
-    It is as wide as the terminal, in a pipe as wide as COLUMNS says, or 80.
+    It is as wide as the terminal, or as COLUMNS says; in a pipe without COLUMNS a row of a table is one line.
     """
-    width, height = shutil.get_terminal_size()
+    width, height = shutil.get_terminal_size((_PIPED_WIDTH, 25))
     return _Console(width=width, height=height, highlight=False, markup=False, emoji=False)
 
 

@@ -1,4 +1,4 @@
-"""Tables of commands, as wide as the terminal; in a pipe 80 columns, or as many as COLUMNS says. Nothing is cut.
+"""Tables of commands, as wide as the terminal, or as COLUMNS says; in a pipe a row is a line. Nothing is cut.
 
 Columns without any text or figure are left out. Where a table does not fit, in this order
 

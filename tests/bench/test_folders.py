@@ -146,7 +146,8 @@ def test_an_interrupt_before_the_first_result_says_how_to_go_on_and_claims_nothi
     done = run_python(INTERRUPTED, cwd=tmp_path)
     assert done.code == 130
     assert done.err.endswith(
-        "Interrupted.\nTo go on: backprop run --scenario toy --strategy short-form --out out --resume\n"
+        "Interrupted; nothing was measured.\n"
+        "To go on: backprop run --scenario toy --strategy short-form --out out --resume\n"
     )
     assert "Traceback" not in done.err
     assert "agree" not in done.out

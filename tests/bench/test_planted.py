@@ -35,7 +35,7 @@ def table_line(text, *words):
     found = [
         line
         for line in text.splitlines()
-        if set(words) <= {cell.strip().removesuffix(", unstable") for cell in line.strip("|").split("|")}
+        if set(words) <= {cell.removesuffix(", unstable") for cell in re.split(r" {2,}", line.strip())}
     ]
     assert len(found) == 1, (words, found)
     return found[0]
@@ -111,9 +111,7 @@ def test_verify_prints_every_pair_with_its_verdict(verify):
     done, _ = verify
     names = ["layerwise-vjp", "odd|<b>`name` *two*", "short-form", *WRONG.values()]
     right = {"layerwise-vjp", "short-form", "odd|<b>`name` *two*"}
-    rows = re.findall(
-        r"^\| toy +\| float64 \| (.+?) +\| (.+?) +\|.*\| (\w+) +\|$", done.out, flags=re.MULTILINE
-    )
+    rows = re.findall(r"^(\S.*?)  +(\S.*?)  +\S.*  (agree|DISAGREE) *$", done.out, flags=re.MULTILINE)
     assert len(rows) == len(names) * (len(names) - 1) // 2
     for first, second, verdict in rows:
         assert verdict == ("agree" if {first, second} <= right else "DISAGREE")

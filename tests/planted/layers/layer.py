@@ -101,4 +101,5 @@ def erf(x: Any) -> Any:
         return lib.erf(x)
     if lib is np:
         return scipy.special.erf(x)
-    return sys.modules["autograd.scipy.special" if "autograd" in lib.__name__ else "jax.scipy.special"].erf(x)
+    family = "autograd" if "autograd" in lib.__name__ else "jax"
+    return importlib.import_module(f"{family}.scipy.special").erf(x)
