@@ -213,8 +213,7 @@ def printed(command: str, folder: Path) -> str:
     """What `backprop …` or `python file.py` prints in that folder."""
     program, *arguments = shlex.split(command)
     arguments = [sys.executable, *(["-m", "backprop"] if program == "backprop" else []), *arguments]
-    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
-    environment.pop("COLUMNS", None)
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
     done = subprocess.run(
         arguments, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8"
     )
