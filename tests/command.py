@@ -78,10 +78,10 @@ def without_notes(err):
     return "".join(line for line in err.splitlines(keepends=True) if not _NOTES.match(line))
 
 
-def backprop(*arguments, cwd, columns=None):
+def backprop(*arguments, cwd, columns=None, **more):
     """`backprop …`, run to its end in the folder `cwd`, in this process, which is left as it was.
 
-    With `columns` its output is a terminal of this width.
+    With `columns` its output is a terminal of this width; `more` is in its environment.
     """
     with contextlib.ExitStack() as stack:
         out = stack.enter_context(terminal(columns) if columns else _piped("stdout"))
@@ -89,11 +89,8 @@ def backprop(*arguments, cwd, columns=None):
         stack.enter_context(patch.object(sys, "stdin", stack.enter_context(Path(os.devnull).open())))
         stack.enter_context(patch.object(sys, "argv", [BACKPROP, *map(str, arguments)]))
         stack.enter_context(patch.object(sys, "path", [*sys.path]))
-        stack.enter_context(
-            patch.dict(
-                os.environ, environment(**(_terminal_variables(columns) if columns else {})), clear=True
-            )
-        )
+        more |= _terminal_variables(columns) if columns else {}
+        stack.enter_context(patch.dict(os.environ, environment(**more), clear=True))
         stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(threadpool_limits())  # as they are now, again at the end

@@ -198,7 +198,7 @@ def test_the_outputs_of_a_page_are_what_its_commands_print(page, monkeypatch):
         program, name, *arguments = shlex.split(command)
         if program == "python":
             return update_pages.printed(command, folder)
-        return None if name in NOT_REPEATED else run_backprop(name, *arguments, cwd=folder).out
+        return None if name in NOT_REPEATED else run_backprop(name, *arguments, cwd=folder, COLUMNS="80").out
 
     printed = update_pages.updated(PAGES[page], run)
     assert without_measures(printed) == without_measures(PAGES[page])
