@@ -16,5 +16,5 @@ def some(things: Iterable[object], most: int = _SHOWN, *, count: bool = False) -
 
 
 def listed(things: Iterable[object]) -> str:
-    """All of them, `a, b and c`; "It" where there are none."""
-    return " and ".join(", ".join(map(str, things)).rsplit(", ", 1)) or "It"
+    """All of them, `a, b and c`."""
+    return " and ".join(", ".join(map(str, things)).rsplit(", ", 1))

@@ -49,7 +49,6 @@ class Optimizer(ABC):
             name: aligned_zeros(vector.shape, vector.dtype) for name in self.state_names
         }
         self._length = max(1, BLOCK_BYTES // vector.itemsize)
-        self._scratch = aligned_empty((min(self._length, vector.size),), vector.dtype)
         self._axpy = get_blas_funcs("axpy", dtype=vector.dtype)
 
     def update(self, gradient: Array, learning_rate: float, step: int) -> None:
@@ -73,17 +72,16 @@ class Optimizer(ABC):
         """
         limits = np.finfo(self.vector.dtype)
         threshold = self.vector.dtype.type(limits.tiny / limits.eps**2)
-        for _, _, *states in self._blocks():
+        for _, *states in self._blocks():
             for state in states:
                 np.add(state, threshold, out=state)
                 np.subtract(state, threshold, out=state)
 
     def _blocks(self, *vectors: Array) -> Iterator[tuple[Array, ...]]:
-        """Block by block: the scratch, the weights, every state vector in order, and then `vectors`."""
+        """Block by block: the weights, every state vector in order, and then `vectors`."""
         whole = (self.vector, *self.state.values(), *vectors)
         for start in range(0, self.vector.size, self._length):
-            block = [vector[start : start + self._length] for vector in whole]
-            yield self._scratch[: block[0].size], *block
+            yield tuple(vector[start : start + self._length] for vector in whole)
 
 
 @final
@@ -97,7 +95,7 @@ class SGD(Optimizer):
 
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """One pass over each block."""
-        for _, weights, g in self._blocks(gradient):
+        for weights, g in self._blocks(gradient):
             self._add(weights, -learning_rate, g)
 
 
@@ -119,7 +117,7 @@ class Momentum(Optimizer):
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Three passes over each block."""
         decay = self.vector.dtype.type(self.decay)
-        for _, weights, velocity, g in self._blocks(gradient):
+        for weights, velocity, g in self._blocks(gradient):
             np.multiply(velocity, decay, out=velocity)
             self._add(velocity, learning_rate, g)
             np.subtract(weights, velocity, out=weights)
@@ -146,13 +144,18 @@ class Adam(Optimizer):
     """β₁ and β₂."""
     epsilon: ClassVar[float] = 1e-8
 
+    def __init__(self, vector: Array) -> None:
+        super().__init__(vector)
+        self._scratch = aligned_empty((min(self._length, vector.size),), vector.dtype)
+
     def _step(self, gradient: Array, learning_rate: float, step: int) -> None:
         """Ten passes over each block."""
         scalar, (first, second) = self.vector.dtype.type, self.decays
         correction = math.sqrt((1 - second ** (step + 1)) / (1 - second))  # of √s
         rate = scalar(learning_rate * correction * (1 - first) / (1 - first ** (step + 1)))
         epsilon, beta1, beta2 = scalar(self.epsilon * correction), scalar(first), scalar(second)
-        for scratch, weights, m, s, g in self._blocks(gradient):
+        for weights, m, s, g in self._blocks(gradient):
+            scratch = self._scratch[: g.size]
             np.multiply(m, beta1, out=m)
             np.add(m, g, out=m)
             np.multiply(s, beta2, out=s)

@@ -85,7 +85,10 @@ FILES = {
         "Unknown class in empty.py 'Mine'; expected one that",
     ),
     "an empty table": (["verify", "--data", "empty.csv"], "The table empty.csv cannot be read"),
-    "an empty archive": (["explain", "--values", "empty.npz"], "empty.npz"),
+    "an empty archive": (
+        ["explain", "--values", "empty.npz"],
+        "The file 'empty.npz' is damaged: got BadZipFile",
+    ),
     "an empty suite": (["run", "--suite", "empty.toml"], "names no networks"),
     "an empty journal": (["report", "."], "does not begin with the one description of a run"),
     "Python in the place of a run": (

@@ -64,21 +64,26 @@ def test_the_parameters_of_a_unit_that_stands_on_a_kink_are_named():
     assert named == {("W1", (0, 0)), ("W1", (1, 0)), ("b1", (0,))}
 
 
-def largest_by_trial(network, params, batch, step):
-    """The parameters whose step changes which output of the first layer is the largest of its window."""
+def by_trial(seen, params, step):
+    """The parameters whose step, up or down, changes what `seen` makes of them."""
     moved = params.copy()
-
-    def largest():
-        z = network.layers[0].forward(network.local(moved)[0], batch.inputs)
-        return z.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(len(z), 4, 4).argmax(axis=2)
-
-    here, crossing = largest(), np.zeros(network.parameter_count, bool)
+    here, crossing = seen(moved), np.zeros(len(params.vector), bool)
     for k, value in enumerate(params.vector):
         for sign in (-1, 1):
             moved.vector[k] = value + sign * step * max(1, abs(value))
-            crossing[k] |= not np.array_equal(here, largest())
+            crossing[k] |= not np.array_equal(here, seen(moved))
         moved.vector[k] = value
     return crossing
+
+
+def largest_by_trial(network, params, batch, step):
+    """The parameters whose step changes which output of the first layer is the largest of its window."""
+
+    def largest(moved):
+        z = network.layers[0].forward(network.local(moved)[0], batch.inputs)
+        return z.reshape(-1, 2, 2, 2, 2).transpose(0, 1, 3, 2, 4).reshape(len(z), 4, 4).argmax(axis=2)
+
+    return by_trial(largest, params, step)
 
 
 @pytest.mark.parametrize("before", ["linear", "conv"])
@@ -104,19 +109,12 @@ def test_a_parameter_that_makes_another_number_the_largest_of_a_window_is_found(
 
 def inside_by_trial(network, params, batch, step):
     """The parameters whose step moves another class than the label into the margin of the hinge, or out of it."""
-    moved = params.copy()
 
-    def inside():
+    def inside(moved):
         y = network.forward(moved, batch.inputs)
         return y - y[np.arange(len(y)), batch.labels][:, None] + 1 > 0
 
-    here, crossing = inside(), np.zeros(network.parameter_count, bool)
-    for k, value in enumerate(params.vector):
-        for sign in (-1, 1):
-            moved.vector[k] = value + sign * step * max(1, abs(value))
-            crossing[k] |= not np.array_equal(here, inside())
-        moved.vector[k] = value
-    return crossing
+    return by_trial(inside, params, step)
 
 
 @pytest.mark.parametrize("text", ["6 5 tanh 4", "6 5 layer-norm tanh 4"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop import peers, strategies
+from backprop.bench.report.axes import nominal
 from backprop.finding import modules
 
 _COLOURS = 7
@@ -65,7 +66,7 @@ def channels(names: Iterable[str], legend: dict[str, Any] | None = None) -> dict
 
     def channel(values: list[str]) -> dict[str, Any]:
         scale = {"domain": list(shown), "range": values}
-        return {"field": "strategy", "type": "nominal", "scale": scale, "legend": legend}
+        return nominal("strategy", scale=scale, legend=legend)
 
     return {
         "color": channel([one.colour for one in shown.values()]),

@@ -221,15 +221,13 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     is_own = any(k == 1 and is_gradient_of(own, word) for g, _, k in known for word in g.site.words)
     is_explained = is_own and any(each.factor == 1 for each in later)
     multiple = None if is_explained else _multiple(repair, search)
-    if multiple is not None and repair.factor != 1:  # the line as a whole says more simply what is wrong
-        line = repair.group.site.line
-        whole = (each for each in later if each.factor == 1 and each.group.site.line == line)
-        if (found := next(whole, None)) is not None:
-            return found
     if multiple is not None:
+        plain = [] if repair.factor == 1 else [each for each in later if each.factor == 1]
+        for each in plain:  # the line as a whole says more simply what is wrong
+            if each.group.site.line == repair.group.site.line:
+                return each
         is_natural = _is_natural(multiple, value) or not _is_natural(1 / repair.factor, value)
-        may_be_later = repair.factor != 1 and is_natural and any(each.factor == 1 for each in later)
-        return None if may_be_later else repair
+        return None if plain and is_natural else repair
     if later and not np.any(value):  # a container that is still empty
         return None
     seen = {word for group, _, _ in known for word in group.site.words}

@@ -12,7 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.result import Line, listed
+from backprop.check.lines.result import Line
 from backprop.check.lines.search import Recognised, Repair, Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import rms
@@ -20,6 +20,7 @@ from backprop.check.patterns import Known, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
+from backprop.check.words import listed
 
 _ENTRIES, _ALONG = 150, 6
 """Entries up to which each is asked for, where there are calls; of a larger value, as many random directions."""

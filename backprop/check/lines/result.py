@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.check.result import Entry
+from backprop.check.words import listed
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -158,11 +159,6 @@ def from_plain(kind: type[T], data: Mapping[str, Any]) -> T:
         for each in fields(kind)
     }
     return kind(**values)
-
-
-def listed(names: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 def beside(number: int, source: str, right: str, mark: str = "") -> str:

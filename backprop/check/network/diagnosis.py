@@ -106,7 +106,9 @@ def _finding(group: list[Mistake], match: Match, got: Got, run: Run) -> Finding:
     tensor = None if everything else spoilt[0] if spoilt else None
     others = [kind for kind in _rivals(first, match) if kind != first.kind]
     confidence: Confidence = "likely" if others else "certain"
-    evidence = f"{listed(spoilt)} {'equals' if len(spoilt) == 1 else 'equal'} {first.text}, to rounding."
+    evidence = (
+        f"{listed(spoilt) or 'It'} {'equals' if len(spoilt) == 1 else 'equal'} {first.text}, to rounding."
+    )
     if others:
         evidence += f" Here {' and '.join(others)} would look the same."
     return found(first.kind, tensor, evidence, confidence)
