@@ -17,13 +17,13 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Event, put
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.search import Repair, Search, is_named
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import DIRECTIONS, put, rms
+from backprop.check.lines.truth import DIRECTIONS, rms
 
 
 def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
@@ -47,11 +47,8 @@ def _where_it_began(repair: Repair, search: Search) -> Repair:
 
     Of an array that several statements change in turn, that is the last one that changed wrong entries.
     """
-    order, values = search.order, search.truth.base.values
+    order, values, callers = search.order, search.truth.base.values, search.truth.base.recorder.callers
     value, ahead = values[repair.event], repair.ahead
-
-    def deep(event: Event) -> int:
-        return len(search.truth.base.recorder.callers[event])
 
     is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
     if is_known or repair.target.group is None or not np.any(value):
@@ -59,8 +56,14 @@ def _where_it_began(repair: Repair, search: Search) -> Repair:
     for group in search.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
         same = [
-            each for each in events if deep(each) > deep(repair.event) and np.array_equal(values[each], value)
+            each
+            for each in events
+            if len(callers[each]) > len(callers[repair.event]) and np.array_equal(values[each], value)
         ]
+        if (
+            len({callers[event][:1] for event in group.events}) > 1 and len(repair.pairs) == 1
+        ):  # it is right for its other callers
+            continue
         if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
             return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
     if len(repair.pairs) == 1:
@@ -241,18 +244,31 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 alike.append(each)
             elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
                 break
+    names = [each.group.site.stem or _name_of_line(each, alike) for each in alike]
+    outer, name_of_outer = next(
+        ((_depth(r, search), n) for r, n in zip(alike, names, strict=True) if n), (0, "")
+    )
     wrong = []
-    for k, each in enumerate(alike):
-        if each.group.site.role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
+    for k, (each, name) in enumerate(zip(alike, names, strict=True)):
+        role = each.group.site.role
+        if role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
             continue  # a function that hands back what it was handed
-        name = each.group.site.stem or _name_of_line(each, alike)
-        if not any(is_gradient_of(name, other) for other in seen):
+        is_renamed = (
+            name not in ("", name_of_outer) and _depth(each, search) > outer
+        )  # in a function it was passed to
+        is_unnamed = not name and not (role == "value" and any(names[k:]))
+        if is_renamed or is_unnamed or (name and not any(is_gradient_of(name, other) for other in seen)):
             wrong.append(each)
     if wrong:
         return next((each for each in wrong if each.group.site.is_copy), wrong[0])
     after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
     explained = frozenset[str]().union(*(each.tensors for each in after))
     return None if explained >= repair.tensors else alike[-1]
+
+
+def _depth(repair: Repair, search: Search) -> int:
+    """How many functions of the user are entered where the first wrong value is."""
+    return len(search.truth.base.recorder.callers[repair.event])
 
 
 def _is_natural(factor: float, value: Array) -> bool:

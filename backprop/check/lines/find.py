@@ -17,14 +17,14 @@ from backprop.arrays import Array
 from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.lines.choose import chosen
-from backprop.check.lines.events import Change, Event
+from backprop.check.lines.events import Change, Event, put
 from backprop.check.lines.explain import explain
 from backprop.check.lines.groups import Group
 from backprop.check.lines.program import Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.search import Repair, Search, Target
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import Truth, put
+from backprop.check.lines.truth import Truth
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure, structure_of
 from backprop.check.result import GradientCheck
@@ -155,11 +155,8 @@ def too_few(program: Program) -> str:
 def found_from(program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator) -> Lines:
     """The wrong lines; `base` is the run without any change."""
     left = program.budget.left
-    rounds = _Rounds(program, base, sites, rng)
-    try:
-        rounds.run()
-    except OutOfCalls:
-        rounds.is_stopped = True
+    rounds = Rounds(program, base, sites, rng)
+    rounds.run()
     placed = {name for line in rounds.lines for name in line.tensors}
     unplaced = tuple(name for name in rounds.wrong if name not in placed)
     note = too_few(program) if rounds.is_stopped else ""
@@ -189,18 +186,29 @@ _EQUAL = 1e-9
 """Of the loss: what rounding may change between equal calls."""
 
 
-class _Rounds:
-    """The search in rounds: where there are several mistakes, the truth is put in the place of one after another."""
+class Rounds:
+    """The search in rounds: where there are several mistakes, the truth is put in the place of one after another.
+
+    A large value is believed instead, and what follows it is compared with it. events: by tensor, the one whose value
+    it is, where tensors are variables of the program. is_stopped: whether there were too few calls.
+    """
 
     def __init__(
-        self, program: Program, base: Outcome, sites: Mapping[int, Site], rng: np.random.Generator
+        self,
+        program: Program,
+        base: Outcome,
+        sites: Mapping[int, Site],
+        rng: np.random.Generator,
+        events: Mapping[str, Event] | None = None,
     ) -> None:
+        self.rng, self.events = rng, events or {}
         self.truth, self.sites, self.names = Truth(program, base, rng), sites, program.structure.names
         self.wrong: tuple[str, ...] = ()
         self.found: dict[int, tuple[Event, Line]] = {}
         self.order = {event: k for k, event in enumerate(base.values)}
         self.is_forward: dict[tuple[Event, ...], bool] = {}
         self.is_stopped = False
+        self.given_up = frozenset[str]()
 
     @property
     def lines(self) -> list[Line]:
@@ -209,51 +217,97 @@ class _Rounds:
         return [line for _, line in found]
 
     def run(self) -> None:
-        """Look for the lines; raises `OutOfCalls` where no call is left for what was begun."""
-        truth, left, new = self.truth, frozenset[str](), set[int]()
+        """Look for the lines."""
+        try:
+            self._run()
+        except OutOfCalls:
+            self.is_stopped = True
+
+    def _run(self) -> None:
+        left, new, program = frozenset[str](), set[int](), self.truth.program
         for turn in range(_MOST_ROUNDS):
-            before, left = left, frozenset(name for name in self.names if truth.is_wrong(name))
+            before, left = left, frozenset(name for name in self.names if self.truth.is_wrong(name))
             for number in new:
                 event, line = self.found[number]
                 fixed = tuple(name for name in self.names if name in before - left | set(line.tensors))
                 self.found[number] = event, replace(line, tensors=fixed)
             if turn == 0:
                 self.wrong = tuple(name for name in self.names if name in left)
+            left -= self.given_up
             if not left:
                 return
-            groups = groups_of(truth.base.recorder.unchanged, truth.base.values, self.sites)
-            search = Search(truth, groups, left, is_forward=self.is_forward, sites=self.sites)
+            base = self.truth.base
+            groups = groups_of(base.recorder.unchanged, base.values, self.sites)
+            search = Search(self.truth, groups, left, is_forward=self.is_forward, sites=self.sites)
             search.split()
             if not search.backward and turn == 0:
                 raise CheckError(_NO_LINE)
             new = self._named(search)
-            again = truth.program.run(wanted=None) if new else None
+            again = program.run(wanted=None) if new else None
             if again is None:
                 return
-            truth.base = again
+            self.truth.base = again
+            if program.believed:
+                self.truth = Truth(program, again, self.rng)
 
     def _named(self, search: Search) -> set[int]:
-        """Name lines; the numbers of their places where there may be more, and the truth is put in their place."""
+        """Name lines; the numbers of their places where there may be more, and their values are put right."""
         repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
         if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
             self.is_stopped = False
             self._add(repairs, search)
             return set()
-        for name in self._finished_first(search):  # several mistakes, which hide one another
-            if any(name in line.tensors for _, line in self.found.values()):
+        plans = self._plans(self._finished_first(search), search)  # several mistakes, which hide one another
+        if not plans:
+            return set()
+        places = [_places(repairs) for repairs, _, _ in plans]
+        repairs, _, own = max(plans, key=lambda plan: (plan[1], places.count(_places(plan[0]))))
+        self._add(repairs, own)
+        if self.is_stopped:
+            return set()
+        for repair in repairs:
+            if put_right(repair, self.truth):
                 continue
+            if repair.target.group is None:
+                self.given_up |= repair.tensors
+            else:
+                self._believe(repair)
+        return {each.site.number for each in repairs}
+
+    def _believe(self, repair: Repair) -> None:
+        """Take the values of a wrong line for right; in the place of one of another shape, a random one."""
+        program, values = self.truth.program, self.truth.base.values
+        for back, ahead in repair.pairs:
+            k, b = values[ahead], values[back]
+            if b.size != k.size:
+                b = self.rng.standard_normal(k.shape)
+                program.repaired[back] = put(b)
+            program.believed[ahead] = k, repair.factor * b.reshape(k.shape)
+
+    def _plans(self, names: list[str], search: Search) -> list[tuple[list[Repair], bool, Search]]:
+        """The repairs of one wrong tensor alone, for one after another, up to the first ones without a factor.
+
+        A factor may be what a later line has too much, or lacks: another tensor tells which value is right.
+        """
+        plans: list[tuple[list[Repair], bool, Search]] = []
+        for name in names:
             own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
-            repairs = chosen(self._some(own.repairs(apart=True), _KEPT), own)
-            self._add(repairs, own)
-            if self.is_stopped:
-                return set()
-            if repairs and all(put_right(each, self.truth) for each in repairs):
-                return {each.site.number for each in repairs}
-        return set()
+            known = self._some(own.repairs(apart=True), _KEPT)
+            repairs = chosen(known, own)
+            plain = {each.site.line for each in known if each.factor == 1 and each.tensors}
+            is_plain = all(each.factor == 1 or each.site.line in plain for each in repairs)
+            plans += [(repairs, is_plain, own)] if repairs else []
+            if self.is_stopped or (repairs and is_plain):
+                break
+        return plans
 
     def _add(self, repairs: list[Repair], search: Search) -> None:
         """Name the lines of the repairs; where a line is named again, for another tensor, the plainer words stay."""
         for repair in repairs:
+            of = self.events.get(repair.target.name) if repair.target.group is None else None
+            if of is not None and not repair.values:  # of which value of a variable it is to be the gradient
+                repair.target = Target(repair.target.name, Group(self.sites[of[0]], (of,)))
+                repair.pairs = ((repair.event, of),)
             event, line = self.found.get(repair.site.number, (repair.event, None))
             new = explain(repair, search)
             if line is not None:
@@ -293,6 +347,11 @@ class _Rounds:
             return min((search.order[event] for event in equal), default=len(values))
 
         return sorted(search.names(search.wrong), key=place)
+
+
+def _places(repairs: list[Repair]) -> set[tuple[Event, float]]:
+    """Where values are repaired, and with which factor: the same places for another tensor confirm them."""
+    return {(each.event, round(each.factor, 3)) for each in repairs}
 
 
 _PLAIN = re.compile(r"dL/d\(\w+\)")

@@ -23,12 +23,12 @@ from functools import cached_property
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Truth, rms
 
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
@@ -245,6 +245,16 @@ class Search:
     def whole(self) -> list[Group]:
         """The groups of the forward pass whose derivatives are no parts, from one place where a variable is used."""
         return [group for group in self.forward if not group.site.is_use]
+
+    @property
+    def whole_events(self) -> frozenset[Event]:
+        """The events of these groups."""
+        return frozenset(event for group in self.whole for event in group.events)
+
+    def moved(self, group: Group) -> list[str]:
+        """The tensors that depend on a group; none where no wrong one does."""
+        response = self.response(group.events, self.shapes(group.events))
+        return [name for name in self.truth.program.structure.names if response and response.moves(name)]
 
     # Repairs -------------------------------------------------------------------------------------------------
 

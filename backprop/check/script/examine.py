@@ -11,7 +11,7 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -21,15 +21,15 @@ from backprop.arrays import Array
 from backprop.check.evidence import FEWEST_CALLS, gather
 from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
+from backprop.check.lines.find import Rounds
 from backprop.check.lines.program import Program
-from backprop.check.lines.result import Lines
+from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.trace import Step, steps_of
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, describe, structure_of
 from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
-from backprop.check.script.lines import WrongLines, wrong_lines
 from backprop.check.script.program import Code, Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable
 from backprop.check.script.source import Cell, changed, run_cell, slices
@@ -206,8 +206,55 @@ def _judged(
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
             return check, WrongLines()
-        found = WrongLines(note=_IN_LOOP) if is_loop else wrong_lines(script, structure, x, calls, rng)
+        program = Program(script, structure, x, (), Budget(calls))
+        found = WrongLines(note=_IN_LOOP) if is_loop else _wrong_lines(program, script, rng)
         return check if found.wrong else _verdicts(script, structure, x, min(calls, _THOROUGH), rng), found
+
+
+@dataclass
+class WrongLines:
+    """What was found. errors: by variable, in two random directions, relative; wrong: the variables that are wrong.
+
+    note: why the search ended before every wrong variable had its line; else empty.
+    """
+
+    errors: dict[str, float] = field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+    lines: list[Line] = field(default_factory=list)
+    rtol: float = 0.0
+    note: str = ""
+
+
+def _wrong_lines(program: Program, script: Script, rng: np.random.Generator) -> WrongLines:
+    """The wrong variables of a script, and its wrong lines."""
+    found = WrongLines()
+    try:
+        program.widen()
+        base = program.run(wanted=None)
+        if base is None:
+            return found
+        rounds = Rounds(program, base, script.code.sites, rng, script.events)
+        found.rtol = rounds.truth.rtol
+        found.errors = {name: rounds.truth.error(name) for name in script.gradients}
+    except OutOfCalls:
+        return replace(found, note=_TOO_LONG)
+    rounds.run()
+    found.wrong, found.lines = rounds.wrong, rounds.lines
+    left = [name for name in rounds.wrong if not any(name in line.tensors for line in found.lines)]
+    if rounds.is_stopped:
+        found.note = _TOO_LONG
+    elif left:
+        found.note = (
+            _STOPPED if found.lines else f"No line was found that makes {script.gradients[left[0]]} wrong."
+        )
+    elif program.believed and len(found.lines) > 1:
+        found.note = _IN_TURN
+    return found
+
+
+_TOO_LONG = "The search for lines was not ended in time; expected a longer time limit."
+_IN_TURN = "What a line should give is told for the values that the wrong lines before it have given."
+_STOPPED = "There may be more wrong lines after the last one that is named: correct it, and check again."
 
 
 def _verdicts(
