@@ -252,11 +252,12 @@ class Rounds:
 
     def _named(self, search: Search) -> set[int]:
         """Name lines; the numbers of their places where there may be more, and their values are put right."""
-        repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
-        if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
-            self.is_stopped = False
-            self._add(repairs, search)
-            return set()
+        if not self.events:  # else the first variable that is wrong has its own line
+            repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
+            if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
+                self.is_stopped = False
+                self._add(repairs, search)
+                return set()
         plans = self._plans(self._finished_first(search), search)  # several mistakes, which hide one another
         if not plans:
             return set()
