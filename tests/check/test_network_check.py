@@ -7,9 +7,9 @@ from planted.gradients.networks import NETS
 from tables import sentence
 
 import backprop
-from backprop import Network
+from backprop import Network, Parameters
 from backprop.check.network import check_network_gradient
-from backprop.errors import CheckError, LabelError
+from backprop.errors import CheckError, DtypeError, LabelError, NonFiniteError, ShapeError
 
 RIGHT = compiled(source("relu", "cross-entropy"))
 RIGHT_TANH = compiled(source("tanh", "cross-entropy"))
@@ -241,13 +241,19 @@ def test_an_answer_that_is_no_gradient_is_refused_in_one_sentence(name):
     assert said in sentence(error.value)
 
 
-def test_arguments_that_do_not_fit_are_refused():
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda params, batch: (params, batch._replace(labels=batch.labels + 9)), LabelError),
+        (lambda params, batch: (dict(params), batch), DtypeError),
+        (lambda params, batch: (Parameters(params.layout, params.vector * np.nan), batch), NonFiniteError),
+        (lambda params, batch: (Network.mlp(3, 2).init(np.random.default_rng(0)), batch), ShapeError),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(change, error):
     one = NETS["relu"]
-    params, batch = one.sample()
-    with pytest.raises(LabelError):
-        check_network_gradient(
-            one.network, RIGHT, params, batch._replace(labels=batch.labels + 9), np.random.default_rng(0)
-        )
+    with pytest.raises(error):
+        check_network_gradient(one.network, RIGHT, *change(*one.sample()), np.random.default_rng(0))
 
 
 def test_what_the_function_raises_is_handed_on():

@@ -184,6 +184,19 @@ def test_other_mistakes_keep_their_names():
     }
 
 
+@pytest.mark.parametrize(
+    ("slope", "kind"),
+    [
+        (lambda x: np.cumsum(x) + x, "terms-left-out"),
+        (lambda x: 2 * np.cumsum(x), "path-missing"),
+    ],
+)
+def test_a_backward_pass_of_each_entry_alone_is_told_by_what_it_leaves_out(slope, kind):
+    """Of y = x ∘ cumsum x, in which an entry depends on those before it."""
+    check = backprop.check_vjp(lambda x: x * np.cumsum(x), lambda dy, x: dy * slope(x), (X[0],))
+    assert kinds(check) == {"x": kind}
+
+
 def test_outputs_and_inputs_without_a_gradient_have_none():
     def gather(table, index, name, scale):
         rows = table[index]
