@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from planted.gradients.by_hand import compiled, source
+from planted.gradients.by_hand import compiled, edited, source
+from planted.gradients.mistakes.words import SQ
 from planted.gradients.networks import NETS
 from tables import sentence
 
@@ -146,6 +147,27 @@ def test_a_loss_that_is_wrong_as_the_gradient_is_makes_one_finding():
     (finding,) = changed(change).findings
     assert finding.kind == "sum-instead-of-mean"
     assert "loss" in finding.evidence
+
+
+def test_a_loss_that_is_wrong_as_one_tensor_is_makes_a_finding_beside_it():
+    found = changed(lambda loss, g: (6 * loss, {**g, "W1": 6 * g["W1"]})).findings
+    assert [(each.kind, each.tensor) for each in found] == [
+        ("sum-instead-of-mean", "W1"),
+        ("sum-instead-of-mean", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("divisor", "said"),
+    [("n", "the absolute error, summed over the classes"), ("(n * c)", "the mean absolute error")],
+)
+def test_the_absolute_error_is_told_with_what_it_is_divided_by(divisor, said):
+    absolute = edited(
+        source("relu", "mean-squared-error"), [(SQ, f"delta = np.sign(z[depth] - y) / {divisor}")]
+    )
+    (finding,) = checked(compiled(absolute), "relu-squares").findings
+    assert finding.kind == "other-loss"
+    assert said in finding.evidence
 
 
 def test_the_same_factor_in_all_tensors_is_one_finding_of_the_whole():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
 from backprop.check.patterns import difference, entries
+from backprop.check.ratios import slice_factors
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
 
@@ -141,6 +142,14 @@ def test_of_an_unknown_mistake_it_is_said_where_it_sits(where, said):
     (finding,) = found(got)
     assert finding.kind == "unknown"
     assert re.search(said, finding.evidence), finding.evidence
+
+
+def test_the_factor_of_a_row_is_that_of_its_surest_entries():
+    """Three entries of each row are known to rounding, and three to a hundredth."""
+    tolerance = np.broadcast_to(np.repeat([1e-12, 1e-2], 3), (2, 6))
+    expected = 2 + np.abs(TRUE[:2])
+    got = expected * [[1], [3]] + tolerance / 2
+    np.testing.assert_allclose(slice_factors(got, expected, tolerance, 0), [1, 3], rtol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,14 @@ def test_a_backward_pass_of_each_entry_alone_is_told_by_what_it_leaves_out(slope
     assert kinds(check) == {"x": kind}
 
 
+@pytest.mark.parametrize("pools", [2, 3])
+def test_a_maximum_whose_upstream_entry_is_shared_among_all_is_told_from_two_pools_on(pools):
+    check = backprop.check_vjp(
+        lambda x: x.reshape(-1, 2).max(1), lambda dy, x: np.repeat(dy / 2, 2), (X.reshape(-1)[: 2 * pools],)
+    )
+    assert kinds(check) == {"x": "other-shares"}
+
+
 def test_outputs_and_inputs_without_a_gradient_have_none():
     def gather(table, index, name, scale):
         rows = table[index]
