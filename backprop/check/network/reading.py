@@ -69,6 +69,7 @@ class Reading:
         self._orientation = orientation
         self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
+        self._structures: dict[Layout, Structure] = {}  # they are asked for in every call
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
         """Call the function. Raises `CheckError` for what is no gradient, and whatever the function raises."""
@@ -100,10 +101,12 @@ class Reading:
 
     def structure(self, layout: Layout) -> Structure:
         """The parameters as the function has them."""
-        params = self._params
-        return structure_of(
-            {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
-        )[0]
+        if layout not in self._structures:
+            params = self._params
+            self._structures[layout] = structure_of(
+                {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
+            )[0]
+        return self._structures[layout]
 
     @property
     def note(self) -> str | None:
