@@ -75,7 +75,7 @@ def explain(repair: Repair, search: Search) -> Line:
         _other(repair, search, others),
         _mask(seen),
         _early(seen, search),
-        signatures(Suspect(seen.name, seen.got, seen.known)),
+        _signature(repair, seen, search),
         _slope(repair, seen, search),
         _pattern(seen),
     )
@@ -232,6 +232,13 @@ def _early(seen: _Wrong, search: Search) -> Iterator[Finding]:
         if seen.shape == value.shape and np.any(value) and seen.known.fits(value.reshape(-1)):
             text = f"That is {name} as it was handed in: {name} is changed too early."
             yield found("updated-too-early", None, text)
+
+
+def _signature(repair: Repair, seen: _Wrong, search: Search) -> Iterator[Finding]:
+    """A factor, a sign, a transpose, zeros; of the gradient by a tensor what its values tell, too."""
+    structure, point = search.truth.program.structure, search.truth.program.point
+    parameter = structure.views(point).get(seen.name) if repair.target.group is None else None
+    yield from signatures(Suspect(seen.name, seen.got, seen.known, parameter))
 
 
 def _slope(repair: Repair, seen: _Wrong, search: Search) -> Iterator[Finding]:

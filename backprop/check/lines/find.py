@@ -113,7 +113,7 @@ def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck
     return replace(check, lines=lines, findings=tuple(_named(each, lines) for each in check.findings))
 
 
-_TOO_LITTLE = "No line was searched: what is wrong is less than the search for lines tells from rounding, or lies at a kink."
+_TOO_LITTLE = "What is wrong is less than the search for lines tells from rounding, or lies at a kink."
 
 
 def _named(finding: Finding, lines: Lines) -> Finding:
