@@ -208,8 +208,10 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         for each in ranked
         if order[each.event] > order[repair.event]
         and each.tensors >= repair.tensors
-        and len(each.pairs) == len(each.group.events)
+        and (len(each.pairs) == len(each.group.events) or each.target.group is None)
     ]
+    if later and _is_gradient(repair, search):  # what a later line does to it is wrong
+        return None
     rights = [
         order[each.event]
         for each in ranked
@@ -253,6 +255,15 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
     explained = frozenset[str]().union(*(each.tensors for each in after))
     return None if explained >= repair.tensors else alike[-1]
+
+
+def _is_gradient(repair: Repair, search: Search) -> bool:
+    """Whether a value is the right gradient of the one tensor that it is to repair."""
+    truth, value = search.truth, search.truth.base.values[repair.event]
+    if len(repair.tensors) != 1 or repair.target.group is None:
+        return False
+    (name,) = repair.tensors
+    return value.shape == truth.program.structure.leaf(name).shape and truth.is_right(name, value)
 
 
 def _is_natural(factor: float, value: Array) -> bool:

@@ -264,14 +264,13 @@ class Search:
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
         shapes = self.shapes(group.events)
-        own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
         lost = {
             self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
         }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
-            is_alike = touches and own == self.truth.program.structure.leaf(name).shape
+            is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
@@ -282,8 +281,11 @@ class Search:
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
-        if target.group is None:
-            yield ((group.events[-1], (-1, 0)),)
+        if target.group is None:  # of a loop over the tensors, each turn has one of them
+            shape, values = self._shape(target, (-1, 0)), self.truth.base.values
+            is_loop = 1 < len(group.events) <= len(self.truth.program.structure.names)
+            turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []
+            yield from (((event, (-1, 0)),) for event in (group.events[-1], *turns))
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
