@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.network.mistakes.state import derivative_of
+from backprop.check.network.mistakes.run import derivative_of
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
