@@ -93,8 +93,7 @@ def _backward(
     while True:
         if state.k in layers:
             state = replace(state, delta=narrow(state.delta))
-        weights, bias = run.names(state.k)
-        gradient[weights], gradient[bias] = state.weight_gradient, state.bias_gradient
+        gradient |= state.tensors
         if state.k == 0:
             return gradient
         state = state.step()

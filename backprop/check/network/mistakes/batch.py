@@ -22,7 +22,8 @@ def factor_mistakes(
     """The exact factor near `k` and the mistakes it stands for; a negative one is a sign beside them."""
     size, sign = abs(k), 1 if k > 0 else -1
     turned = (Mistake("sign", "-1 · expected", layer, tensors),) if k < 0 else ()
-    near = [each for each in _known(run) if abs(size - each[0]) <= _ROOM * tolerance * each[0]]
+    known = known_factors(*run.y.shape)
+    near = [each for each in known if abs(size - each[0]) <= _ROOM * tolerance * each[0]]
     if k < 0 and abs(size - 1) <= _ROOM * tolerance:
         return -1.0, turned
     if not near:
@@ -33,9 +34,8 @@ def factor_mistakes(
     return sign * value, (*turned, Mistake(kind, text, layer, tensors, also=others))
 
 
-def _known(run: Run) -> Iterator[tuple[float, str, str]]:
-    """Factors that have a meaning, the likeliest first."""
-    n, c = run.n, run.y.shape[1]
+def known_factors(n: int, c: int) -> Iterator[tuple[float, str, str]]:
+    """Factors that have a meaning for n samples and c outputs, the likeliest first, with a kind and words."""
     more, less, constant = "sum-instead-of-mean", "mean-instead-of-sum", "constant-factor"
     if n > 1:
         yield n, more, f"n · expected, n = {n}"
@@ -66,16 +66,14 @@ _NO_FACTOR = 1e-9
 
 def scaled(state: State, got: Got) -> Iterator[State]:
     """δ times the factor by which both tensors of the layer differ from it."""
-    run, names = state.run, state.run.names(state.k)
-    k = got.number(run, state.k, np.zeros_like(state.delta), state.delta)
+    k = got.number(state.run, state.k, np.zeros_like(state.delta), state.delta)
     if not k or abs(k - 1) < _NO_FACTOR or np.count_nonzero(state.delta) < 2:
         return
-    fitted = state.with_mistake(delta=k * state.delta)
-    if not (got.fits(names[1], fitted.bias_gradient) and got.fits(names[0], fitted.weight_gradient)):
-        return
-    tolerance = max(got.tolerance.get(name, 0.0) for name in names)
-    value, mistakes = factor_mistakes(k, tolerance, run, layer=state.k)
-    yield state.with_mistake(*mistakes, delta=state.delta * value)
+    fitted = state.with_mistake(delta=k * state.delta).tensors
+    if all(got.fits(name, tensor) for name, tensor in fitted.items()):
+        tolerance = max(got.tolerance.get(name, 0.0) for name in fitted)
+        value, mistakes = factor_mistakes(k, tolerance, state.run, layer=state.k)
+        yield state.with_mistake(*mistakes, delta=state.delta * value)
 
 
 # Weights of the samples: only one of them, all but one, or some of them several times.

@@ -11,7 +11,8 @@ from backprop.arrays import Array
 from backprop.check.network.mistakes.run import Run
 from backprop.check.network.mistakes.state import Got, State, Wrong, fit_line
 from backprop.check.network.mistakes.steps import wrong_slopes
-from backprop.layers import Softmax
+from backprop.layers import ACTIVATIONS, Softmax
+from backprop.losses import LOSSES
 from backprop.verify.agreement import norm
 
 # Mistakes between the loss and the last linear layer: the output's Jacobian cut down, doubled, left out, or
@@ -70,40 +71,48 @@ _NEWTON, _CONVERGED = 20, 1e-14
 
 def other_losses(right: State, got: Got) -> Iterator[Wrong]:
     """δ of the last layer under other losses."""
-    for delta, text in (*_from_logits(right.run), *_from_outputs(right.run)):
+    run = right.run
+    for delta, text in (*_known_losses(run), *_parts_of_losses(run)):
         k = fit_line(np.zeros_like(delta), right.delta, delta)
         if k is None or norm(delta - k * right.delta) > _ROUNDING * norm(delta):
             yield Wrong(_KIND, f"the gradient of {text}", delta)  # a multiple of itself is no other one
-    if right.run.fused and isinstance(right.run.activations[-1], Softmax):
-        yield from _stabilised(right.run, got)
+    if run.fused and isinstance(run.activations[-1], Softmax):
+        yield from _stabilised(run, got)
 
 
-def _from_logits(run: Run) -> Iterator[tuple[Array, str]]:
-    z, t, n = run.z[-1], run.targets, run.n
-    c = z.shape[1]
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    p, q = e / e.sum(axis=1, keepdims=True), 1 / (1 + np.exp(-z))
-    for share, averaged in (1 / n, ""), (1 / (n * c), ", averaged over the classes, too"):
-        yield share * (p - t), f"the cross-entropy of the softmax{averaged}"
-        yield share * (q - t), f"the binary cross-entropy of a sigmoid for every class{averaged}"
-    yield p / n, "log Σ exp z: the labels are not subtracted"
+def _known_losses(run: Run) -> Iterator[tuple[Array, str]]:
+    """Every loss that has a file, of the output that it needs, or of the network's own and of the logits."""
+    z, c = run.z[-1], run.y.shape[1]
+    for name, kind in LOSSES.items():
+        loss = kind()
+        if loss.label_classes(c) < run.network.label_classes:
+            continue
+        head = None if loss.needs_output is None else ACTIVATIONS[loss.needs_output]()
+        fused = loss if head is None else loss.after(head)
+        of_logits = None if fused is None else fused.gradient(z, run.labels)
+        if of_logits is not None:
+            words = f"the {name} of {'the logits' if head is None else f'a {head.name}'}"
+            yield of_logits, words
+            yield of_logits / c, f"{words}, averaged over the classes, too"
+        if head is None:
+            yield run.through(run.depth - 1, loss.gradient(run.y, run.labels)), f"the {name}"
+
+
+def _parts_of_losses(run: Run) -> Iterator[tuple[Array, str]]:
+    """Losses without their labels or their softmax, and other ways to write the squared and the absolute error."""
+    z, y, t = run.z[-1], run.y, run.targets
+    n, c = z.shape
+    e, q = np.exp(z - z.max(axis=1, keepdims=True)), 1 / (1 + np.exp(-z))
+    yield e / e.sum(axis=1, keepdims=True) / n, "log Σ exp z: the labels are not subtracted"
     yield -t / n, "-z at the label: the softmax is not in it"
     for factor, words in squared_errors(n, c):
-        yield factor * (q - t) * q * (1 - q), f"{words} of a sigmoid's outputs"
+        yield run.through(run.depth - 1, factor * (y - t)), words
         yield factor * (z - t), f"{words} of the logits"
-    gaps = np.where(t > 0, 0.0, z - np.sum(z * t, axis=1, keepdims=True) + 1)
-    hinge = np.where((t == 0) & (gaps > 0), 1.0, 0.0)
-    yield (hinge - t * hinge.sum(axis=1, keepdims=True)) / n, "the multi-class hinge loss"
-
-
-def _from_outputs(run: Run) -> Iterator[tuple[Array, str]]:
-    y, t, n = run.y, run.targets, run.n
-    c = y.shape[1]
-    losses = [(factor * (y - t), words) for factor, words in squared_errors(n, c)]
+        yield factor * (q - t) * q * (1 - q), f"{words} of a sigmoid's outputs"
+    losses = [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
+    losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     if run.network.loss_function.name == "mean-squared-error":
         losses += [(2 * y / (n * c), "the mean square of the outputs: the labels are not subtracted")]
-    losses += [(np.sign(y - t) / n, "the absolute error, summed over the classes")]
-    losses += [(np.sign(y - t) / (n * c), "the mean absolute error")]
     for dy, words in losses:
         yield run.through(run.depth - 1, dy), words
 

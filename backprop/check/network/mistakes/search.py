@@ -175,10 +175,9 @@ def _fits_weights(state: State, got: Got) -> bool:
 
 def _with_single(state: State, got: Got) -> State:
     """The state with what explains its own two tensors beyond δ: mistakes of the least weight, or an unknown one."""
-    weights, bias = state.run.names(state.k)
-    left = [] if _fits_weights(state, got) else [(weights, state.weight_gradient)]
-    left += [] if got.fits(bias, state.bias_gradient) else [(bias, state.bias_gradient)]
-    for name, right in left:
+    for name, right in state.tensors.items():
+        if got.fits(name, right):
+            continue
         unknown = (Mistake("unknown", "", tensors=(name,), expected=right),)
         explained = tensor_mistakes(state, name, right, got)
         state = state.with_mistake(

@@ -101,6 +101,12 @@ class State:
         return total
 
     @property
+    def tensors(self) -> dict[str, Array]:
+        """What follows from δ for the layer's own tensors, by name."""
+        weights, bias = self.run.names(self.k)
+        return {weights: self.weight_gradient} | ({bias: self.bias_gradient} if bias else {})
+
+    @property
     def handed(self) -> Array:
         """The δ that the layer below starts from."""
         return self.delta if self.passed_on is None else self.passed_on
@@ -130,7 +136,7 @@ class State:
 
     def here_only(self, wrong: State) -> State:
         """`wrong`, a state of the same layer with one more δ, which is not handed down."""
-        names = self.run.names(self.k)
+        names = tuple(filter(None, self.run.names(self.k)))
         own = [replace(m, layer=None, tensors=names) for m in wrong.mistakes[len(self.mistakes) :]]
         return replace(self, mistakes=self.mistakes + tuple(own), delta=wrong.delta, passed_on=self.handed)
 
