@@ -164,7 +164,7 @@ _MOST = 60
 
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
-    error, slack = search.error(name, search.truth.base.gradient), search.slack((name,))
+    error, slack = search.error(name), search.slack((name,))
     shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
@@ -211,8 +211,10 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         for each in ranked
         if order[each.event] > order[repair.event]
         and each.tensors >= repair.tensors
-        and len(each.pairs) == len(each.group.events)
+        and (len(each.pairs) == len(each.group.events) or each.target.group is None)
     ]
+    if later and _is_gradient(repair, search):  # what a later line does to it is wrong
+        return None
     rights = [
         order[each.event]
         for each in ranked
@@ -269,6 +271,15 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
 def _depth(repair: Repair, search: Search) -> int:
     """How many functions of the user are entered where the first wrong value is."""
     return len(search.truth.base.recorder.callers[repair.event])
+
+
+def _is_gradient(repair: Repair, search: Search) -> bool:
+    """Whether a value is the right gradient of the one tensor that it is to repair."""
+    truth, value = search.truth, search.truth.base.values[repair.event]
+    if len(repair.tensors) != 1 or repair.target.group is None:
+        return False
+    (name,) = repair.tensors
+    return value.shape == truth.program.structure.leaf(name).shape and truth.is_right(name, value)
 
 
 def _is_natural(factor: float, value: Array) -> bool:

@@ -91,8 +91,7 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     ):
         return None
     value: Array = solved.reshape(own.shape)
-    outcome = search.replaced(events, [value])
-    return value if outcome and all(search.is_right(name, outcome.gradient) for name in names) else None
+    return value if search.makes_right(search.replaced(events, [value]), names) else None
 
 
 def _leads_forward(event: Event, search: Search) -> bool:

@@ -81,9 +81,9 @@ def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> L
         tried.add(key)
         if budget.used >= last or not budget.room(1):
             return None
-        outcome = search.replaced(group.events, one[2])
-        left = set(search.moved(group)) - search.others
-        if outcome and all(search.is_right(name, outcome.gradient) for name in left):
+        if search.makes_right(
+            search.replaced(group.events, one[2]), set(search.moved(group)) - search.others
+        ):
             return one
     return None
 

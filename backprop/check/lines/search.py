@@ -16,7 +16,7 @@ Neither needs dL/dk itself, so that a large array costs no more than a small one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -274,14 +274,13 @@ class Search:
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
         shapes = self.shapes(group.events)
-        own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
         lost = {
             self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
         }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
-            is_alike = touches and own == self.truth.program.structure.leaf(name).shape
+            is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
@@ -292,8 +291,11 @@ class Search:
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
-        if target.group is None:
-            yield ((group.events[-1], (-1, 0)),)
+        if target.group is None:  # of a loop over the tensors, each turn has one of them
+            shape, values = self._shape(target, (-1, 0)), self.truth.base.values
+            is_loop = 1 < len(group.events) <= len(self.truth.program.structure.names)
+            turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []
+            yield from (((event, (-1, 0)),) for event in (group.events[-1], *turns))
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
@@ -345,15 +347,16 @@ class Search:
         old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
         if new is None or (old is not None and np.array_equal(old, new)):
             return False
-        return self.is_right(name, response.at_zero)
+        return self.truth.is_right(name, new)
 
-    def is_right(self, name: str, gradient: Mapping[str, Array]) -> bool:
-        """Whether a gradient of a tensor has the slopes of the loss."""
-        return self.is_zero((name,), self.error(name, gradient))
+    def makes_right(self, outcome: Outcome | None, names: Iterable[str]) -> bool:
+        """Whether the gradients of tensors are right in a run."""
+        gradient = {} if outcome is None else outcome.gradient
+        return all(name in gradient and self.truth.is_right(name, gradient[name]) for name in names)
 
-    def error(self, name: str, gradient: Mapping[str, Array]) -> Array:
-        """How far the slopes of a gradient of a tensor are off; NaN where its values cannot be compared."""
-        truth = self.truth
+    def error(self, name: str) -> Array:
+        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
+        truth, gradient = self.truth, self.truth.base.gradient
         if name not in gradient:
             return np.full(DIRECTIONS, np.nan)
         promised = [truth.along(gradient, (name,), j) for j in range(DIRECTIONS)]
