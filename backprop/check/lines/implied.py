@@ -15,7 +15,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
 from backprop.check.lines.truth import rms
 from backprop.check.words import listed
 

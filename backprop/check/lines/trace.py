@@ -21,8 +21,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
-from backprop.check.lines.find import begun, found_from, groups_of, too_few, with_probes
-from backprop.check.lines.groups import Group
+from backprop.check.lines.find import begun, found_from, too_few, with_probes
+from backprop.check.lines.groups import Group, groups_of
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines, beside, from_plain
@@ -168,7 +168,7 @@ class _Tracer:
         lines: Lines,
     ) -> None:
         self.truth, self.values = Truth(program, base, rng), base.values
-        groups = groups_of(base.recorder.unchanged, base.values, sites)
+        groups = groups_of(base, sites)
         self.search = Search(self.truth, groups, frozenset(lines.wrong))
         self.search.split()
         self.order = self.search.order
