@@ -93,6 +93,23 @@ def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
     assert line.calls == 4
 
 
+def layer(W, x):
+    """A layer with a slip: the way back leaves the slope out."""
+    h = np.tanh(x @ W)
+    loss = np.sum(h**2)
+    dh = 2 * h
+    dz = dh
+    dW = x.T @ dz
+    return loss, dW
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_the_line_is_named_in_whatever_unit_a_tensor_is(unit):
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(layer, unit * rng.standard_normal((3, 2)), rng.standard_normal((4, 3)) / unit)
+    assert line.source == "dz = dh"
+
+
 def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
     case = slip("two_layers", "dW2 += 0.05 * W2", "dz1 = da1")
     lines = suite.find(case, tmp_path)
