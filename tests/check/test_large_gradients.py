@@ -143,6 +143,20 @@ def test_many_tensors_are_checked_in_groups():
     assert [(finding.kind, finding.tensor) for finding in check.findings] == [("constant-factor", "[41]")]
 
 
+@pytest.mark.parametrize("max_calls", [240, 400])
+def test_a_tensor_is_wrong_by_its_directions_though_no_entry_that_was_seen_is(max_calls):
+    """Of 15,000 entries the 300 of a column are a fifth too large."""
+    point = np.random.default_rng(0).standard_normal((300, 50))
+    check = backprop.check_gradient(
+        lambda p: np.sum(np.sin(np.asarray(p).real)),
+        lambda p: np.cos(p) * np.where(np.arange(50) == 7, 1.2, 1),
+        point,
+        max_calls=max_calls,
+    )
+    assert [tensor.verdict for tensor in check.tensors] == ["wrong"]
+    assert check.tensors[0].worst == ()
+
+
 def test_too_few_calls_leave_a_gradient_undecided_and_say_so():
     point = [RNG.standard_normal(100) for _ in range(30)]
     check = backprop.check_gradient(
