@@ -271,7 +271,9 @@ def test_without_dask_the_line_that_brings_it_is_named(monkeypatch):
         pass
 
 
-@pytest.mark.parametrize(("comes_after_s", "error"), [(0, None), (59, None), (61, "has 0 workers after 60 s")])
+@pytest.mark.parametrize(
+    ("comes_after_s", "error"), [(0, None), (59, None), (61, "has 0 workers after 60 s")]
+)
 def test_a_worker_that_comes_late_is_waited_for(monkeypatch, comes_after_s, error):
     now = 0.0
 

@@ -159,6 +159,10 @@ RIGHT = {
     "drawn from global generators": SCRIPT.replace(
         "W = rng.standard_normal((3, 2))", "W = np.random.randn(3, 2)"
     ),
+    "drawn from Python's generator": "import random\n"
+    + SCRIPT.replace("loss = ", "mask = np.array([random.random() for _ in range(2)])\nloss = ")
+    .replace("np.sum(h**2)", "np.sum(mask * h**2)")
+    .replace("dh = 2 * h", "dh = 2 * mask * h"),
     "a name for two values": SCRIPT.replace("h = np.tanh(x @ W)", "h = x @ W\nh = np.tanh(h)").replace(
         "dW = x.T @ (dh * (1 - h**2))", "dh = dh * (1 - h**2)\ndW = x.T @ dh"
     ),
