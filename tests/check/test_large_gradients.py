@@ -6,6 +6,8 @@ import pytest
 import backprop
 from backprop.check.numeric.tensors import locate
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(7)
 P = 400_000
 POINT = {"W": RNG.standard_normal((500, 798)), "b": RNG.standard_normal(1000)}

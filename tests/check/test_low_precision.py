@@ -10,6 +10,8 @@ from backprop.check.network.diagnosis import low_precision
 from backprop.check.network.mistakes import Run
 from backprop.check.network.truth import truth_for
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()
 TRUTH = truth_for(ONE.network, PARAMS, BATCH, {})

@@ -11,6 +11,8 @@ from backprop import Network
 from backprop.check.network import check_network_gradient
 from backprop.errors import CheckError, LabelError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RIGHT = compiled(source("relu", "cross-entropy"))
 RIGHT_TANH = compiled(source("tanh", "cross-entropy"))
 

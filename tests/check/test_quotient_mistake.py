@@ -7,6 +7,8 @@ from planted.gradients.networks import NETS
 from backprop.check.network.diagnosis import quotient_mistake
 from backprop.check.network.truth import truth_for
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()
 TRUTH = truth_for(ONE.network, PARAMS, BATCH, {})

@@ -12,6 +12,8 @@ from backprop.check.patterns import entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))
 PARAMETER = RNG.standard_normal((6, 6))
