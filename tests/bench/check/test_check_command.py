@@ -12,6 +12,8 @@ import pytest
 from command import backprop, finish, start
 from examples import EXAMPLES, MISTAKES, RIGHT
 
+from backprop.bench.check.job import Job
+
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
 FOUND = {
@@ -104,6 +106,12 @@ def test_the_text_shows_verdict_entries_diagnosis_and_cost_without_control_codes
     assert "activation-derivative-missing in W1 (certain)" in done.out
     assert "What it costs" in done.out
     assert "\x1b" not in done.out
+
+
+def test_no_digit_comes_twice_in_a_large_batch():
+    job = Job("mine.py:gradient", "784-2-10", "relu", "cross-entropy", 300, "float64", 0, 0.0, 1)
+    _, batch = job.sample(job.network(), np.random.default_rng(0), 1e9)
+    assert len(np.unique(batch.inputs, axis=0)) == 300
 
 
 def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_predicted(tmp_path):
