@@ -40,7 +40,7 @@ def quick_collector() -> None:
 
 @pytest.fixture
 def without_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No wrong line is looked for, which takes up to half of the time of a check: for tests of verdicts and kinds."""
+    """No wrong line is looked for, which takes up to half of the time of a check: for tests of verdicts."""
     from backprop.check.lines import Lines
 
     monkeypatch.setattr("backprop.check.lines.find.with_probes", lambda *_: Lines(()))

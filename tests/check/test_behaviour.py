@@ -5,8 +5,6 @@ import pytest
 
 from backprop.check.behaviour import observe
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 HERE, THERE = [np.array([1.0, 2.0])], [np.array([3.0, 5.0])]
 
 

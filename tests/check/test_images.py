@@ -6,8 +6,6 @@ import pytest
 from backprop import Batch, Network
 from backprop.check.network import check_network_gradient
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 NETWORK = Network.parse("1x6x6 conv3x2 relu pool2 3")
 
 

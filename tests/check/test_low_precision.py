@@ -10,8 +10,6 @@ from backprop.check.network.accuracy import low_precision
 from backprop.check.network.mistakes import Run
 from backprop.check.network.truth import truth_for
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()
 TRUTH = truth_for(ONE.network, PARAMS, BATCH, {})

@@ -8,7 +8,6 @@ from planted.layers.libraries import LIBRARIES, checked_in
 
 import backprop
 
-pytestmark = pytest.mark.usefixtures("without_lines")
 LAYERS = every_layer()
 DTYPES = ("float64", "float32", "bfloat16")
 every_one = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
@@ -40,17 +39,10 @@ def representatives():
     """The first slip of every kind, and one of every layer, as (layer, slip) by their names."""
     seen = set()
     for layer in LAYERS:
-        new = [
-            slip
-            for k, slip in enumerate(layer.slips)
-            if slip.kinds[0] not in kinds_of(layer.slips[:k]) | seen
-        ]
-        seen |= kinds_of(new)
-        yield from ((layer.name, slip.name) for slip in new or layer.slips[:1])
-
-
-def kinds_of(slips):
-    return {slip.kinds[0] for slip in slips}
+        first = {slip.kinds[0]: slip.name for slip in reversed(layer.slips)}
+        names = [name for kind, name in first.items() if kind not in seen] or [layer.slips[0].name]
+        seen |= first.keys()
+        yield from ((layer.name, name) for name in names)
 
 
 FIRST = set(representatives())

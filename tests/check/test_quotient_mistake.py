@@ -7,8 +7,6 @@ from planted.gradients.networks import NETS
 from backprop.check.network.accuracy import quotient_mistake
 from backprop.check.network.truth import truth_for
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 ONE = NETS["wide"]
 PARAMS, BATCH = ONE.sample()
 TRUTH = truth_for(ONE.network, PARAMS, BATCH, {})

@@ -13,8 +13,6 @@ from backprop.check.ratios import slice_factors
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))
 PARAMETER = RNG.standard_normal((6, 6))

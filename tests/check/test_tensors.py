@@ -12,8 +12,6 @@ import backprop
 from backprop.check.points import structure_of
 from backprop.errors import CheckError
 
-pytestmark = pytest.mark.usefixtures("without_lines")
-
 Pair = namedtuple("Pair", "first second")
 
 LEAVES = hnp.arrays(
