@@ -8,6 +8,8 @@ from backprop.check.network import check_network_gradient
 from backprop.check.network.subgradients import CONVENTIONS, subgradient
 from backprop.verify import reference_gradient
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 NETWORK = Network.mlp(6, 5, 4, 3)
 
 
