@@ -346,7 +346,7 @@ class Layer(ABC):
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
 
     def input_nonzeros(self, i: int, o: int) -> int:
-        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        """The numbers of ∂y/∂x of one sample that are not zero by structure; of ∂u/∂x, where the inputs enter a u."""
         return i * o
 
     def input_products(self, i: int, o: int) -> int:

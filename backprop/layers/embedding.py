@@ -103,7 +103,9 @@ class Embedding(OverTokens):
 
     def _one_hot(self, x: Array) -> Array:
         """X (n, t, v)."""
-        return np.asarray(self.indices(x)[..., None] == np.arange(self.words)).astype(x.dtype)
+        hot = np.zeros((x.size, self.words), x.dtype)
+        hot[np.arange(x.size), self.indices(x).reshape(-1)] = 1
+        return hot.reshape(*x.shape, self.words)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """One row of E after another."""
@@ -143,8 +145,8 @@ class Embedding(OverTokens):
         )
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X, and dx."""
-        return n * i * (self.words + 1) * itemsize + n * i * max(self.words, 8)
+        """X, and where its ones stand."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """Zeros that are stored, one for each output."""
@@ -155,8 +157,16 @@ class Embedding(OverTokens):
         return {"E": o * self.words}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X, and the truth values that it is made of."""
-        return n * i * self.words * (itemsize + 1)
+        """X, and where its ones stand."""
+        return n * i * (self.words * itemsize + 16)
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """X, as for the factor."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """Rows of Ė, and their numbers as whole ones; or zeros for every direction."""
+        return n * o * itemsize * directions if directions else n * (o * itemsize + 8 * i)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Rows of E."""
@@ -231,7 +241,7 @@ class Embedding(OverTokens):
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """Rows of Ė; ẋ moves nothing."""
-        shape = (*np.broadcast_shapes(dx.shape[:-1], (len(x),)), y.shape[1])
         if not dparams:
-            return np.zeros(shape, y.dtype)
-        return np.broadcast_to(dparams["E"][self.indices(x)].reshape(len(x), -1), shape).copy()
+            return np.zeros((*np.broadcast_shapes(dx.shape[:-1], (len(x),)), y.shape[1]), y.dtype)
+        moved: Array = dparams["E"][self.indices(x)]
+        return moved.reshape(y.shape)

@@ -226,9 +226,10 @@ class Heads(Remembering[Found]):
         return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The memory; q̇, k̇, v̇, ṡ, ṗ and p ∘ ṡ, and ȧ twice."""
-        rows = n * (directions or 1) * self.tokens
-        return itemsize * (self.memory_numbers(n) + rows * (5 * self.key + 3 * self.heads * self.tokens))
+        """The memory; q̇, k̇ and v̇; with ṗ another product of its size, or ȧ twice with ẏ in two parts."""
+        rows, block = n * (directions or 1) * self.tokens, self.heads * self.tokens
+        most = max(4 * self.key + 2 * block, 5 * self.key + block + 2 * self.features)
+        return itemsize * (self.memory_numbers(n) + rows * most)
 
     def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
         """Those of q, k and v; of ∂y/∂x the factor is the Jacobian itself."""

@@ -141,7 +141,7 @@ class Linear(Layer):
         """x Ẇ and ẋ W, or ẋ W alone."""
         if directions is not None:
             return n * directions * o * itemsize
-        return 2 * n * o * itemsize + ufunc_buffer_bytes(n * o, 1)
+        return 2 * n * o * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x W + b."""

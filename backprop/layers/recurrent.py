@@ -313,6 +313,10 @@ class Recurrent(Remembering[StatesT]):
         """Those of z."""
         return (self.tokens * self.width,)
 
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """Of ∂z/∂x: W for every step."""
+        return self.tokens * self.width * self.features
+
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """Of ∂z/∂θ: what enters at every step, and ones."""
         g, entered = self.tokens * self.width, {"W": self.features, "U": self.units, "b": 1}
