@@ -170,8 +170,7 @@ class Attention(Heads):
     ) -> tuple[Array, Tensors]:
         """Head by head, and through exponential, sum and quotient of the softmax, as the graph has them."""
         n, t, e = len(x), self.tokens, self.key // self.heads
-        if dparams is None:
-            dparams = {name: np.empty_like(tensor) for name, tensor in params.items()}
+        dparams = self._gradients(x, dparams)
         tokens, rows = x.reshape(n * t, -1), dy.reshape(n * t, -1)
         q, k, v = (tokens @ params[f"W{part}"] + params[f"b{part}"] for part in "qkv")
         gradients = [np.empty_like(q) for _ in range(3)]

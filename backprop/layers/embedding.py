@@ -185,11 +185,10 @@ class Embedding(OverTokens):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """Row (t, d) of ∂y/∂E holds a one in row x[n,t], column d."""
-        if out is None:
-            out = {"E": np.zeros((*y.shape, self.words, self.outputs), y.dtype)}
-        blocks = out["E"].reshape(len(x), *self.made, self.words, self.outputs)
+        jacobians = self._jacobians(y, y, out)
+        blocks = jacobians["E"].reshape(len(x), *self.made, self.words, self.outputs)
         np.einsum("ntdvd->ntdv", blocks)[...] = self._one_hot(x)[:, :, None]
-        return dict(out)
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """Zero for every token."""
@@ -233,8 +232,7 @@ class Embedding(OverTokens):
         self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
     ) -> tuple[Array, Tensors]:
         """By the product Xᵀ dY, as of a linear layer whose inputs are one-hot."""
-        if dparams is None:
-            dparams = {"E": np.empty_like(params["E"])}
+        dparams = self._gradients(dy, dparams)
         one_hot = self._one_hot(x).reshape(-1, self.words)
         np.matmul(one_hot.T, dy.reshape(-1, self.outputs), out=dparams["E"])
         return np.zeros_like(x), dparams

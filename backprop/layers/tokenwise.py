@@ -169,13 +169,11 @@ class Tokenwise(OverTokens):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """Row (t, o) of ∂y/∂W (n, t o, i, o) holds x_t in column o, and ∂y/∂b a one."""
-        if out is None:
-            shapes = self.parameter_shapes().items()
-            out = {name: np.zeros_like(x, shape=(*y.shape, *shape)) for name, shape in shapes}
-        weights, bias = (out[name].reshape(len(x), *self.made, *out[name].shape[2:]) for name in ("W", "b"))
+        jacobians = self._jacobians(x, y, out)
+        weights, bias = (each.reshape(len(x), *self.made, *each.shape[2:]) for each in jacobians.values())
         np.einsum("ntoio->ntoi", weights)[...] = self.split(x)[:, :, None]
         np.einsum("ntoo->nto", bias)[...] = 1
-        return dict(out)
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """W, the same for every token."""
