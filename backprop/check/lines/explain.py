@@ -12,8 +12,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
+from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
-from backprop.check.lines.search import Recognised, Repair, Search
+from backprop.check.lines.search import Recognised, Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import rms
 from backprop.check.patterns import Known, where
