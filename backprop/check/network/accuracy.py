@@ -132,8 +132,8 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
     size, sign = np.abs(difference[moved]), np.sign(difference[moved])
     is_balanced = abs(float(np.mean(sign))) < max(_CORRELATED, 4 / np.sqrt(len(sign)))
     is_even = float(np.quantile(size, _LARGE) / np.median(size)) < _UNEVEN
-    ranks = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))
-    follows = abs(float(np.corrcoef(*ranks)[0, 1]))  # Spearman's correlation
+    one, other = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))
+    follows = abs(float(np.corrcoef(one, other)[0, 1]))  # Spearman's correlation
     along = abs(float(difference @ expected)) / (norm(difference) * scale)
     if not is_balanced or not is_even or max(follows, along) >= _CORRELATED:
         return None

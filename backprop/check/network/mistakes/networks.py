@@ -37,11 +37,13 @@ def other_networks(right: State, got: Got) -> Iterator[Wrong]:
     run = right.run
     for kind, other, text in _networks(run):
         yield Wrong(kind, f"the gradient of a network with {text}", other.output_delta(), run=other)
-    hidden = run.activations[:-1]
-    for name, layer in _known().items() if run.fused and isinstance(run.activations[-1], Softmax) else ():
+    hidden, output = run.activations[:-1], run.activations[-1]
+    if not run.fused or not isinstance(output, Softmax):
+        return
+    for name, layer in _known().items():
         if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
             z, text = run.z[-1], f"the gradient of a network with {name} on the logits, before the softmax"
-            p = run.activations[-1].forward({}, layer.forward({}, z))
+            p = output.forward({}, layer.forward({}, z))
             delta = (p - run.targets) / run.n * derivative_of(layer, z)
             yield Wrong(_ACTIVATION, text, delta, run=replace(run, y=p))
 

@@ -103,6 +103,7 @@ def _parts_of_losses(run: Run) -> Iterator[tuple[Array, str]]:
     z, y, t = run.z[-1], run.y, run.targets
     n, c = z.shape
     p, q = (ACTIVATIONS[name]().forward({}, z) for name in ("softmax", "sigmoid"))
+    yield (p - t) / n, "the cross-entropy of the softmax"  # of a single output, too, which is always 1
     yield p / n, "log Σ exp z: the labels are not subtracted"
     yield -t / n, "-z at the label: the softmax is not in it"
     for factor, words in squared_errors(n, c):

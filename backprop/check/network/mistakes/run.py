@@ -69,7 +69,7 @@ class Run:
         """The forward pass, made again. dtype: of the products x W + b and, where `inside`, of the activations."""
         x, z = [self.x[0]], []
         for weight, bias, activation in zip(self.weights, self.biases, self.activations, strict=True):
-            product = np.asarray(x[-1], dtype) @ np.asarray(weight, dtype) + np.asarray(bias, dtype)
+            product: Array = np.asarray(x[-1], dtype) @ np.asarray(weight, dtype) + np.asarray(bias, dtype)
             z.append(product.astype(np.float64))
             y = product if inside else z[-1]
             x.append((y if activation is None else activation.forward({}, y)).astype(np.float64))
