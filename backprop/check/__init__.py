@@ -8,8 +8,8 @@ All of them go the same way, through these modules:
     what comes back        oracle, behaviour: counted calls, and whether equal calls give equal answers
                            answers: a gradient in the structure of the point
     what is true           numeric: slopes of any function; network.truth: the closed form, and its rounding
-    what a mistake is      suspect, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
-                           local, local_patterns: the same for each upstream entry; probes: with other inputs
+    what a mistake is      patterns, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
+                           local, local_patterns: the same for each upstream entry; look: with other inputs
                            network.mistakes: wrong backward passes that give the same tensors
     what is said           evidence, report, kinds, result
 """

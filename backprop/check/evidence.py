@@ -13,23 +13,16 @@ from backprop.check.behaviour import Behaviour, differing, first_difference, obs
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of
-from backprop.check.numeric.coarse import within_stairs
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
-from backprop.check.numeric.method import (
-    Curve,
-    choose_method,
-    relative_tolerance,
-    widen,
-    without_kinks,
-)
+from backprop.check.numeric.method import Curve, choose_method, relative_tolerance, widen, without_kinks
 from backprop.check.numeric.noise import ROOMY
+from backprop.check.numeric.review import forgive_symmetric, within_stairs
 from backprop.check.numeric.tensors import Table, by_directions, every_entry
 from backprop.check.numeric.verdict import (
     NO_NOISE,
     TensorVerdict,
-    forgive_symmetric,
     judge_constant,
     judge_directions,
     judge_entries,

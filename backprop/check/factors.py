@@ -12,8 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
-from backprop.check.patterns import Known
-from backprop.check.suspect import Suspect
+from backprop.check.patterns import Known, Suspect
 from backprop.verify.agreement import norm
 
 _NEAR_ONE = 1e-6

@@ -16,7 +16,6 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
-from backprop.check.bounds import bounds_of, has_room
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes, takes_any_number
 from backprop.check.kinds import Finding
@@ -24,9 +23,10 @@ from backprop.check.leaves import read
 from backprop.check.lines import Lines
 from backprop.check.lines.find import program_of_gradient, search, with_lines
 from backprop.check.lines.program import Program
+from backprop.check.look import probe
+from backprop.check.numeric.directions import bounds_of, has_room
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, describe, structure_of
-from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of

@@ -1,23 +1,26 @@
 """A closer look at tensors whose error has no known signature, which takes more calls.
 
-First at the local Jacobian as a whole, then, of a function with steps, at the rows of the first step: there the sums
-over steps have one term.
+Of a backward pass at its local Jacobian, first at the whole, then, of a function with steps, at the rows of the first
+step: there the sums over steps have one term. Of any gradient at what another value of one input changes.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
+from backprop.check.leaves import to_numpy
 from backprop.check.local import Local, local_jacobians
 from backprop.check.local_patterns import recognised
-from backprop.check.probes import probe
+from backprop.check.numeric.directions import random_signs
 from backprop.check.product import Product
+from backprop.check.rearranged import orders
 
 
 def look_closer(seen: Evidence, product: Product, names: Sequence[str]) -> dict[str, Finding]:
@@ -91,3 +94,141 @@ def _is_shared(one: Local, axis: int) -> bool:
     """Whether all steps depend on the same entries."""
     masks = _masks(one, axis)
     return bool(np.any(masks[0])) and all(np.array_equal(masks[0], mask) for mask in masks)
+
+
+# Probes: a few calls with another value of one input.
+#
+#     other input     got = the right gradient where one input is transposed, reversed, moved by one or exchanged
+#     input ignored   got is the same, to the last bit, where one input is another one, and the right gradient is not
+#
+# The right gradient is compared along random directions of the tensor: one complex step for each.
+
+_DIRECTIONS = 3
+"""Along so many directions the right gradient is compared: by chance none fits in all."""
+_STEP = 1e-30
+"""Of the complex step, relative to 1: its square is nothing beside any number."""
+_SAME, _OTHER = 1e-9, 1e-7
+"""Relative differences: what is equal to rounding, and what has clearly changed."""
+_MOVED = 1e-4
+"""Of its values: how far an input is moved."""
+_MOST_INPUTS = 12
+"""Inputs of which other values are tried."""
+
+
+def probe(seen: Evidence, names: Sequence[str]) -> dict[str, Finding]:
+    """What other values of the inputs tell of the gradients by the tensors `names`, by name."""
+    if seen.check is None or not seen.check.complex or seen.function.outputs:
+        return {}
+    findings: dict[str, Finding] = {}
+    for name in names:
+        finding = _other_input(seen, name) or _input_ignored(seen, name)
+        if finding is not None:
+            findings[name] = finding
+    return findings
+
+
+def _other_input(seen: Evidence, name: str) -> Finding | None:
+    """The gradient is right for another value of one input."""
+    places = seen.function.structure.places[name]
+    along = _directions(len(places))
+    if len(places) < 2:
+        return None
+    got = along @ seen.claims.rows[0, places].astype(np.float64)
+    size = float(np.max(np.abs(got)))
+    for words, point, constants in _others(seen):
+        if not seen.function.room(len(along) + 1):
+            return None
+        for direction, slope in zip(along, got, strict=True):
+            true = _slope(seen, point, constants, places, direction)
+            if true is None or not abs(true - slope) <= _SAME * size:
+                break
+        else:
+            return found("other-input", name, f"It is the right gradient with {words}, to rounding.")
+    return None
+
+
+def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
+    """Points at which one input is another one, in words: (words, point (p,), constants)."""
+    structure, x = seen.function.structure, seen.function.point
+    leaves = structure.leaves[:_MOST_INPUTS]
+    for leaf in leaves:
+        for words, changed in _other_values(structure.views(x)[leaf.name]):
+            other = x.copy()
+            structure.views(other)[leaf.name][...] = changed
+            yield f"{leaf.name} {words}", other, {}
+    for one, two in itertools.combinations(leaves, 2):
+        if one.shape == two.shape and one.shape:
+            other = x.copy()
+            structure.views(other)[one.name][...] = structure.views(x)[two.name]
+            structure.views(other)[two.name][...] = structure.views(x)[one.name]
+            yield f"{one.name} and {two.name} exchanged", other, {}
+    for name, constant in structure.constants.items():
+        if type(constant) is np.ndarray and constant.dtype.kind in "iub":
+            for words, changed in _other_values(constant):
+                yield f"{name} {words}", x, {name: changed}
+
+
+def _other_values(value: Array) -> list[tuple[str, Array]]:
+    """What may stand in the place of an array by mistake, in words."""
+    others = list(orders(value)) if value.size > 1 else []
+    if value.dtype.kind in "iu" and value.size > 1:
+        others += [(f"counted from {step}", (value + step) % (int(np.max(value)) + 1)) for step in (1, -1)]
+    elif value.dtype.kind == "b":
+        others += [("left out", np.ones_like(value)), ("the other way round", ~value)]
+    return [(words, one) for words, one in others if one.shape == value.shape and np.any(one != value)]
+
+
+def _input_ignored(seen: Evidence, name: str) -> Finding | None:
+    """The gradient does not change with an input, and the right one does."""
+    function, structure = seen.function, seen.function.structure
+    places = structure.places[name]
+    along = _directions(len(places))[:1]
+    if seen.gradient is None:
+        return None
+    before = _slope(seen, function.point, {}, places, along[0])
+    for leaf in structure.leaves[:_MOST_INPUTS]:
+        if not function.room(3) or before is None:
+            return None
+        other = _elsewhere(function.point, structure.places[leaf.name])
+        rows = seen.gradient.rows(other)
+        if rows is None or not np.array_equal(rows[0, places], seen.claims.rows[0, places]):
+            continue
+        after = _slope(seen, other, {}, places, along[0])
+        if after is not None and before != 0 and abs(after - before) > _OTHER * max(abs(after), abs(before)):
+            evidence = (
+                f"It is the same, to the last bit, for another {leaf.name}; the right gradient along a direction "
+                f"changes by {abs(after / before - 1):.1e} of itself."
+            )
+            return found("input-ignored", name, evidence)
+    return None
+
+
+def _elsewhere(point: Array, places: Array) -> Array:
+    """The point with slightly other values of one tensor, so that no mask changes."""
+    other = point.copy()
+    size = np.where(point[places] == 0, 1, point[places])
+    other[places] += _MOVED * _directions(len(places))[0] * size
+    return other
+
+
+def _directions(count: int) -> Array:
+    """Directions (k, count) without any zero."""
+    rng, shape = np.random.default_rng(1), (_DIRECTIONS, count)
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
+
+
+def _slope(
+    seen: Evidence, point: Array, constants: dict[str, Any], places: Array, direction: Array
+) -> float | None:
+    """The slope of the function at a point along a direction of one tensor, by a complex step; None without one."""
+    function, structure = seen.function, seen.function.structure
+    moved = point.astype(np.complex128)
+    moved[places] += 1j * _STEP * direction
+    function.count(1)
+    tensors = structure.ends(structure.build(moved, np.dtype(np.complex128)))
+    at = structure.assemble(tensors, lambda constant: constants.get(constant.name, constant.value))
+    try:
+        raw = to_numpy(function.code(at))
+        return float(np.imag(raw) / _STEP) if np.size(raw) == 1 and np.all(np.isfinite(raw)) else None
+    except Exception:  # of whatever kind: it is the user's
+        return None

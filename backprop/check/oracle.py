@@ -16,8 +16,8 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.bounds import Bounds, is_within
 from backprop.check.leaves import float64_in_jax, format_of, read, round_to, to_numpy
+from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure, describe
 from backprop.check.trees import copied
 from backprop.errors import CheckError, OptionError

@@ -18,8 +18,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import number
 from backprop.check.kinds import Confidence, Finding
-from backprop.check.patterns import entries
-from backprop.check.suspect import Suspect
+from backprop.check.patterns import Suspect, entries
 from backprop.check.words import some
 
 _CLEAR = 20

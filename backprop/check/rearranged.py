@@ -19,8 +19,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import multiple, number
 from backprop.check.kinds import Finding
-from backprop.check.patterns import where
-from backprop.check.suspect import Suspect
+from backprop.check.patterns import Suspect, where
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
 

@@ -11,11 +11,10 @@ from backprop.check.evidence import Evidence
 from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.patterns import Known, difference
+from backprop.check.patterns import Known, Suspect, difference
 from backprop.check.rearranged import mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.signatures import signatures, sum_not_zero, unknown
-from backprop.check.suspect import Suspect
 from backprop.check.words import some
 from backprop.verify.agreement import norm
 

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
-from backprop.check.patterns import entries
+from backprop.check.patterns import Suspect, entries
 from backprop.check.signatures import signatures, unknown
-from backprop.check.suspect import Suspect
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))

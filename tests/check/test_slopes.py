@@ -7,7 +7,8 @@ from backprop.check.numeric.comparison import line_integral
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, entry_direction, random_direction, scales
 from backprop.check.numeric.noise import noise
-from backprop.check.numeric.slopes import CENTRAL, Ladder, agrees, complex_slope, extrapolate, measure
+from backprop.check.numeric.quotients import CENTRAL, extrapolate
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope, measure
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import structure_of
 

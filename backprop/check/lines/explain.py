@@ -16,10 +16,9 @@ from backprop.check.lines.result import Line
 from backprop.check.lines.search import Recognised, Repair, Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import rms
-from backprop.check.patterns import Known, where
+from backprop.check.patterns import Known, Suspect, where
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
-from backprop.check.suspect import Suspect
 from backprop.check.words import listed
 
 _ENTRIES, _ALONG = 150, 6

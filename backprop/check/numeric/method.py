@@ -19,92 +19,14 @@ from backprop.check.numeric.directions import (
     RATIO,
     Direction,
     random_direction,
-    random_signs,
     scales,
 )
 from backprop.check.numeric.looks import examine
-from backprop.check.numeric.noise import ROOMY, deviation, noise
+from backprop.check.numeric.noise import ROOMY, SUMMED, measure_rounding, noise
 from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
 from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
 from backprop.check.result import Kink, StepCurve
 from backprop.verify.agreement import norm
-
-# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
-#
-# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
-# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
-# numbers, such as p - t, are off by more: by the rounding of those.
-
-_ROUNDINGS, _SAMPLES = 4.0, 2
-"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
-_FAR = 1e-3
-"""Of the scale: over so short a way a right gradient changes evenly."""
-_LINE, _POINTS = 1e-4, 16
-"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
-_TOWARDS_ZERO = (0.75, 0.98)
-"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
-
-
-def measure_rounding(check: DirectionalCheck) -> Array:
-    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
-    return np.maximum(_near(check), _cancelled(check))
-
-
-def _rows(check: DirectionalCheck, point: Array) -> Array | None:
-    """The claim (m, p) at a point (p,); None where there is none."""
-    return None if check.rows_at is None else check.rows_at(point.astype(check.function.point.dtype))
-
-
-def _near(check: DirectionalCheck) -> Array:
-    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
-
-    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
-    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
-    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
-    others, as a bias before a batch normalisation has it, is given what it changes by.
-    """
-    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
-    least = eps * claimed
-
-    def change(by: Array) -> Array:
-        side = by * random_signs(len(point), check.rng)
-        near, far = (_rows(check, point + factor * side) for factor in (1, 2))
-        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
-
-    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
-    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
-    far = change(check.reach * _FAR * check.scales.own)
-    dust = _SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
-    for where in check.function.structure.places.values():
-        if len(where):
-            if np.all(
-                check.largest[:, where[0]] <= dust
-            ):  # all of it may be rounding, each entry as much as another
-                level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
-                continue
-            most = max(np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _FAR * np.max(far[:, where]))
-            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
-    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
-
-
-def _cancelled(check: DirectionalCheck) -> Array:
-    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
-
-    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
-    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
-    """
-    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
-    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
-        rows = _rows(check, point * (1 - check.reach * shrunk))
-        if rows is not None:
-            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _POINTS + 1)]
-    line = [_rows(check, point + step) for step in steps]
-    seen = [rows for rows in line if rows is not None]
-    level = deviation(np.nan_to_num(seen)) if len(seen) == _POINTS else np.zeros_like(size)
-    lost = check.claimed == 0
-    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))
-
 
 # Curves along one random direction: error against step, and the remainder of Taylor's theorem.
 #
@@ -206,8 +128,6 @@ def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
 # quotients see eight digits more. One that does not is evaluated as it is, and the noise in its values says what
 # can be seen.
 
-_SUMMED = 256
-"""Roundings that the order of long sums may add up to."""
 _COARSEST = 2.0**-8
 """Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
 _SAME_VALUE = 1e3
@@ -222,7 +142,7 @@ _LEAST = {float(np.finfo(form).eps): float(np.finfo(form).smallest_subnormal) fo
 
 def relative_tolerance(eps: float) -> float:
     """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
-    return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
+    return min(max(FINEST, SUMMED * eps), max(_COARSEST, eps))
 
 
 def widen(function: FunctionOracle) -> bool:

@@ -1,4 +1,6 @@
-"""Noise: how far rounding moves a function's values, from the differences of a few of them close together.
+"""Noise: how far rounding moves a function's values, and how far it moves the entries of a gradient.
+
+The first is seen from the differences of a few values close together:
 
     σ² = (4!)² / 8! · (Δ⁴ f)²
 
@@ -15,6 +17,10 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import round_to
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import (
+    random_signs,
+)
 from backprop.check.oracle import FunctionOracle
 
 ROOMY = 200
@@ -166,3 +172,84 @@ def _rounds(function: FunctionOracle, beside: Array, bits: int) -> tuple[bool, b
     values = np.sort([at, *farther], axis=0)
     distinct = np.all(np.diff(values, axis=0) > 4 * function.eps * np.abs(at), axis=0) & (at != 0)
     return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))
+
+
+# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
+#
+# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
+# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
+# numbers, such as p - t, are off by more: by the rounding of those.
+
+_ROUNDINGS, _SAMPLES = 4.0, 2
+"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
+_SHORT_WAY = 1e-3
+"""Of the scale: over so short a way a right gradient changes evenly."""
+_LINE, _ON_A_LINE = 1e-4, 16
+"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
+SUMMED = 256
+"""Roundings that the order of long sums may add up to."""
+_TOWARDS_ZERO = (0.75, 0.98)
+"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
+
+
+def measure_rounding(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
+    return np.maximum(_near(check), _cancelled(check))
+
+
+def _rows(check: DirectionalCheck, point: Array) -> Array | None:
+    """The claim (m, p) at a point (p,); None where there is none."""
+    return None if check.rows_at is None else check.rows_at(point.astype(check.function.point.dtype))
+
+
+def _near(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
+
+    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
+    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
+    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
+    others, as a bias before a batch normalisation has it, is given what it changes by.
+    """
+    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    least = eps * claimed
+
+    def change(by: Array) -> Array:
+        side = by * random_signs(len(point), check.rng)
+        near, far = (_rows(check, point + factor * side) for factor in (1, 2))
+        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
+
+    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
+    far = change(check.reach * _SHORT_WAY * check.scales.own)
+    dust = SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
+    for where in check.function.structure.places.values():
+        if len(where):
+            if np.all(
+                check.largest[:, where[0]] <= dust
+            ):  # all of it may be rounding, each entry as much as another
+                level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
+                continue
+            most = max(
+                np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _SHORT_WAY * np.max(far[:, where])
+            )
+            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
+    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
+
+
+def _cancelled(check: DirectionalCheck) -> Array:
+    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
+
+    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
+    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
+    """
+    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
+        rows = _rows(check, point * (1 - check.reach * shrunk))
+        if rows is not None:
+            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
+    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _ON_A_LINE + 1)]
+    line = [_rows(check, point + step) for step in steps]
+    seen = [rows for rows in line if rows is not None]
+    level = deviation(np.nan_to_num(seen)) if len(seen) == _ON_A_LINE else np.zeros_like(size)
+    lost = check.claimed == 0
+    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import Direction, random_signs
-from backprop.check.numeric.looks import compare
 from backprop.check.numeric.tensors import Table, TensorSearch
-from backprop.check.oracle import OutOfCalls
 from backprop.check.patterns import Known
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict, worst_entries
 from backprop.verify.agreement import norm, ratio
@@ -223,70 +220,3 @@ def _is_blurred(
     size, allowed = max(norm(got), norm(steep)), norm(tolerance)
     is_zero = norm(got) <= 32 * norm(rounding)
     return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)
-
-
-# Symmetric: a function of a symmetric matrix that reads one of its triangles, as Cholesky's factorisation does.
-#
-# Its slopes by single entries are those of a triangle. The gradient that people write is symmetric: log det S has
-# S⁻¹. Both say the same along every symmetric direction, and a symmetric matrix is moved along no other.
-
-_DIRECTIONS = 2
-"""Symmetric directions along which a gradient must be right: a wrong one is by chance along none."""
-
-
-def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) -> list[TensorVerdict]:
-    """The verdicts, in which a tensor that is right along all symmetric directions is right.
-
-    Its point is symmetric, and moves along no other direction.
-    """
-    return [
-        _as_right(each) if each.wrong and _is_right_if_symmetric(check, each.tensor.name) else each
-        for each in verdicts
-    ]
-
-
-def _as_right(one: TensorVerdict) -> TensorVerdict:
-    note = (
-        f"{one.tensor.name} is symmetric, and the function reads one of its triangles: the gradients agree along "
-        "every symmetric direction."
-    )
-    return replace(one, tensor=replace(one.tensor, verdict="right", worst=()), known=None, note=note)
-
-
-def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
-    """Whether a gradient that seems wrong is symmetric, as its point is, and right along symmetric directions.
-
-    Only where the function reads one triangle: elsewhere both triangles count, and the gradient is wrong.
-    """
-    shape = check.function.structure.leaf(name).shape
-    if check.function.outputs or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
-        return False
-    places = check.function.structure.places[name].reshape(shape)
-    matrix, claim = check.function.point[places], check.claimed[0][places]
-    slack = np.max(np.abs(claim)) * float(np.max(check.relative[places]))
-    if not np.array_equal(matrix, matrix.T) or np.any(np.abs(claim - claim.T) > slack):
-        return False
-    scale = float(np.max(check.scales.tensor[places]))
-
-    def moves(triangle: Array) -> bool:
-        direction = Direction(triangle, scale * _few_bits(len(triangle), check.rng))
-        slope = check.quotients(direction, thorough=True)
-        return abs(float(slope.value[0])) > 10 * float(slope.error[0])
-
-    triangles = places[np.triu_indices_from(matrix, 1)], places[np.tril_indices_from(matrix, -1)]
-    try:
-        if all(list(map(moves, triangles))):
-            return False
-        for _ in range(_DIRECTIONS):
-            by = scale * _few_bits(places.size, check.rng).reshape(shape)
-            by = np.triu(by) + np.triu(by, 1).T
-            if not compare(check, Direction(places.reshape(-1), by.reshape(-1))).clean:
-                return False
-    except OutOfCalls:
-        return False
-    return True
-
-
-def _few_bits(count: int, rng: np.random.Generator) -> Array:
-    """Random numbers of few bits between a half and one and a half, of either sign."""
-    return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

@@ -24,9 +24,9 @@ from backprop.check.lines.events import array_of, probes
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
 from backprop.check.lines.trace import Step, steps_of
+from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
 from backprop.check.points import Structure, describe, structure_of
-from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.script.lines import WrongLines, wrong_lines
