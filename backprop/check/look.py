@@ -18,7 +18,7 @@ from backprop.check.kinds import Finding, found
 from backprop.check.leaves import to_numpy
 from backprop.check.local import Local, local_jacobians
 from backprop.check.local_patterns import recognised
-from backprop.check.numeric.directions import random_signs
+from backprop.check.numeric.directions import random_weights
 from backprop.check.product import Product
 from backprop.check.rearranged import orders
 
@@ -213,8 +213,7 @@ def _elsewhere(point: Array, places: Array) -> Array:
 
 def _directions(count: int) -> Array:
     """Directions (k, count) without any zero."""
-    rng, shape = np.random.default_rng(1), (_DIRECTIONS, count)
-    return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
+    return random_weights((_DIRECTIONS, count), np.random.default_rng(1))
 
 
 def _slope(

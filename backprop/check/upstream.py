@@ -228,8 +228,8 @@ class _Look:
         where = function.structure.places[name]
         try:
             return all(
-                compare(beside, random_direction(where, scale, check.rng, check.scales.inward)).clean
-                for scale in (check.scales.tensor, check.scales.own)
+                compare(beside, random_direction(where, check.scales, check.rng, by_tensor=each)).clean
+                for each in (True, False)
             )
         except OutOfCalls:
             return False

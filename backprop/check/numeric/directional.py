@@ -10,7 +10,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison, compare_with_quotients
 from backprop.check.numeric.directions import FIRST_STEP, Direction, Scales, random_signs
-from backprop.check.numeric.slopes import Ladder, Slope, measure
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, measure
 from backprop.check.oracle import FunctionOracle
 
 FINEST = 1e-9
@@ -165,9 +166,9 @@ class DirectionalCheck:
 
     def stays_still(self, direction: Direction) -> bool:
         """Whether long steps do not move the function either: its values may lie on stairs."""
-        by, f = direction.dense(len(self.function.point)), self.function.value
-        values = [self.function.at(self.function.point + step * by) for step in _FAR_STEPS]
-        return all(not np.any(np.abs(value - f) > 5 * self.noise) for value in values)
+        f, x = self.function.value, self.function.point
+        values = [self.function.at(direction.moved(x, step)) for step in _FAR_STEPS]
+        return not any(np.any(np.abs(value - f) > 5 * self.noise) for value in values)
 
     def disprove(self) -> None:
         """Trust complex steps no more."""
@@ -213,7 +214,7 @@ class DirectionalCheck:
             return slope
         with np.errstate(all="ignore"):
             first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
-        if not 0 < first < ladder.steps[-1]:
+        if not 0 < first < ladder.rungs[-1].step:
             return slope
         if self._is_same_corner(slope, ladder, first / _CORNER_SPAN):
             return slope
@@ -232,8 +233,8 @@ class DirectionalCheck:
         nearest = self.ladder(ladder.direction, step)
         if not nearest.down():
             return False
-        right = (nearest.plus[0] - self.function.value) / nearest.wide[0]
-        left = (self.function.value - nearest.minus[0]) / nearest.wide[0]
+        _, h, plus, minus = nearest.rungs[0]
+        right, left = (plus - self.function.value) / h, (self.function.value - minus) / h
         with np.errstate(invalid="ignore"):
             off = np.maximum(np.abs(right - slope.right), np.abs(left - slope.left))
             same = off <= _SAME_CORNER * np.abs(slope.right - slope.left)

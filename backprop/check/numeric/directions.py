@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.leaves import Leaf
+from backprop.check.leaves import Leaf, round_to
 from backprop.check.points import Structure, describe
 from backprop.check.trees import parts_of
 from backprop.errors import CheckError
 
-# Bounds.
+# Bounds: the least and the largest value of every entry.
 
 Bounds = tuple[Array, Array]
 """The least and the largest values (p,)."""
@@ -37,9 +37,8 @@ def bounds_of(bounds: Any, structure: Structure, x: Array) -> Bounds | None:
         low[where], high[where] = (_of_tensor(side, structure.leaf(name)) for side in _sides(bounds[name]))
     if not by_name:
         low, high = (_of_point(side, structure) for side in _sides(bounds))
-    rounding = (
-        4 * structure.format.eps * np.abs(x)
-    )  # a float32 number on an edge may lie beyond it in float64
+    # A float32 number on an edge may lie beyond it in float64.
+    rounding = 4 * structure.format.eps * np.abs(x)
     low = np.where(np.abs(x - low) <= rounding, np.minimum(low, x), low)
     high = np.where(np.abs(x - high) <= rounding, np.maximum(high, x), high)
     for k in np.flatnonzero(~((low <= x) & (x <= high)) | (low == high)):
@@ -102,12 +101,16 @@ def is_within(point: Array, bounds: Bounds | None) -> bool:
     return bounds is None or bool(np.all((bounds[0] <= point) & (point <= bounds[1])))
 
 
+# Directions, by the scale of each entry.
+
 RATIO = 4.0
 """Steps fall by this factor: a power of two, so that no step is rounded."""
 FIRST_STEP = 17 / 1024
 """The first step, of the scale: no power of two, where a period of the function might hide; few bits, to be exact."""
 _REACH = 2.0**14
 """The longest step, of the scale: the first step times `RATIO` ten times."""
+_BITS = 10
+"""Bits of what an entry moves by: a step from zero is exact in any dtype, and its rounding not seen as slope."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,7 @@ _EDGE = 2.0**-7
 """Of the room on the other side: an entry with less room on one side is on the edge of its bounds."""
 
 
-def scales(
-    structure: Structure, point: Array, factor: float = 1.0, bounds: tuple[Array, Array] | None = None
-) -> Scales:
+def scales(structure: Structure, point: Array, factor: float = 1.0, bounds: Bounds | None = None) -> Scales:
     """The scales (p,) of the entries of a point, times a factor, and no larger than the room within their bounds."""
     own, tensor = np.abs(point), np.empty_like(point)
     for name, view in structure.views(tensor).items():
@@ -177,32 +178,27 @@ def scales(
     return Scales(np.minimum(own, room), np.minimum(tensor, room), inward)
 
 
-def random_signs(count: int | tuple[int, ...], rng: np.random.Generator) -> Array:
+def random_signs(shape: int | tuple[int, ...], rng: np.random.Generator) -> Array:
     """Random numbers 1 and -1."""
-    return np.asarray(rng.choice((-1.0, 1.0), count))
+    return np.asarray(rng.choice((-1.0, 1.0), shape))
+
+
+def random_weights(shape: int | tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Random numbers between a half and one and a half, of either sign: none is small, and no two cancel."""
+    return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
 
 
 def random_direction(
-    where: Array, scale: Array, rng: np.random.Generator, inward: Array | None = None
+    where: Array, scale: Scales, rng: np.random.Generator, *, by_tensor: bool = False
 ) -> Direction:
-    """Entries `where` by ±(0.5 to 1.5) of their scale: none stands still, and no two errors cancel but by chance.
-
-    inward (p,): the sign of those that move to one side alone, as in `Scales`.
-    """
-    sizes, signs = rng.uniform(0.5, 1.5, len(where)), random_signs(len(where), rng)
-    if inward is not None:
-        signs = np.where(inward[where] != 0, inward[where], signs)
-    return Direction(where, _few_bits(sizes * signs * scale[where]).astype(scale.dtype))
+    """Entries `where` by ±(0.5 to 1.5) of their own scale, or of that of their tensor: none stands still."""
+    weights, inward = random_weights(len(where), rng), scale.inward[where]
+    weights = np.where(inward != 0, inward * np.abs(weights), weights)
+    size = (scale.tensor if by_tensor else scale.own)[where]
+    return Direction(where, round_to(weights * size, _BITS).astype(size.dtype))
 
 
 def entry_direction(index: int, scale: Scales) -> Direction:
     """One entry by its own scale."""
-    sign = -1.0 if scale.inward[index] < 0 else 1.0
-    by = sign * _few_bits(scale.own[[index]])
+    by = (-1.0 if scale.inward[index] < 0 else 1.0) * round_to(scale.own[[index]], _BITS)
     return Direction(np.array([index]), by, _REACH * float(scale.tensor[index] / abs(by[0])))
-
-
-def _few_bits(values: Array) -> Array:
-    """The values with ten bits each: a step from zero is exact in any dtype, and its rounding not seen as slope."""
-    mantissa, exponent = np.frexp(values)
-    return np.asarray(np.ldexp(np.round(mantissa * 1024) / 1024, exponent))

@@ -203,6 +203,4 @@ def _telling_directions(check: DirectionalCheck, table: Table, where: Array) -> 
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
     more = min(_DIRECTIONS, len(where) - 2)
-    return directions + [
-        random_direction(where, check.scales.own, check.rng, check.scales.inward) for _ in range(more)
-    ]
+    return directions + [random_direction(where, check.scales, check.rng) for _ in range(more)]

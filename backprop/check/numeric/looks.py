@@ -16,7 +16,8 @@ from backprop.check.numeric.comparison import (
 )
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import OutOfCalls
 
 _ON_STAIRS = "its values lie on stairs, which hide its slope"
@@ -72,8 +73,8 @@ def _loses_parts(check: DirectionalCheck, direction: Direction, value: Array) ->
     ladder = check.ladder(direction)
     if not ladder.down():
         return False
-    change = np.abs(ladder.plus[0] - ladder.minus[0])
-    even = np.abs(ladder.plus[0] + ladder.minus[0] - 2 * check.function.value)
+    _, _, plus, minus = ladder.rungs[0]
+    change, even = np.abs(plus - minus), np.abs(plus + minus - 2 * check.function.value)
     moves = (change > 10 * np.asarray(ladder.noise)) & (change > 0.5 * even)
     return bool(np.any((value == 0) & moves)) and not agrees(
         value, check.quotients(direction, thorough=True), direction.size(check.claimed)
@@ -155,14 +156,8 @@ def _off_stairs(check: DirectionalCheck, view: View) -> View:
 def _is_on_stairs(check: DirectionalCheck, ladder: Ladder) -> bool:
     """Whether small steps do not move the function, here and at places to which longer steps have moved it."""
     f, x, direction = check.function.value, check.function.point, ladder.direction
-    levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
-    smallest, *values = levels[-1]
-    moved = [
-        side * step
-        for step, *both in levels
-        for side, value in zip((1, -1), both, strict=True)
-        if np.all(np.isfinite(value)) and np.any(value != f)
-    ]
+    smallest, _, *values = ladder.rungs[-1]
+    moved = [side * one.step for one in ladder.rungs for side, end in one.ends.items() if np.any(end != f)]
     still = all(np.array_equal(value, f) for value in values)
     if not still or not moved or not check.function.room(2 * _STAIRS):
         return False
@@ -175,19 +170,19 @@ def _is_on_stairs(check: DirectionalCheck, ladder: Ladder) -> bool:
 
 def _between_steps(check: DirectionalCheck, view: View) -> View:
     """Where the function is flatter than the claim, take other steps: a period may hide from steps by four."""
-    seen, last = view.comparison, view.ladder.steps[-1]
+    seen, last = view.comparison, view.ladder.rungs[-1]
     flatter = np.abs(seen.value) < _FLATTER * np.abs(seen.claimed)
     if not np.any(seen.wrong & ~seen.kink & flatter):
         return view
-    between = check.ladder(seen.direction, BETWEEN * last)
+    between = check.ladder(seen.direction, BETWEEN * last.step)
     if not between.down():
         return view
-    old, new = view.ladder.quotient(-1), between.quotient(0)
-    noise = 10 * np.asarray(view.ladder.noise) / between.wide[0]
-    slack = 2 * np.abs(old - view.slope.value) + 10 * view.slope.error + noise
-    if not np.any(np.abs(new - view.slope.value) > slack):
+    new = between.rungs[0]
+    noise = 10 * np.asarray(view.ladder.noise) / new.wide
+    slack = 2 * np.abs(last.quotient - view.slope.value) + 10 * view.slope.error + noise
+    if not np.any(np.abs(new.quotient - view.slope.value) > slack):
         return view
-    ladder = check.ladder(seen.direction, BETWEEN * last)
+    ladder = check.ladder(seen.direction, BETWEEN * last.step)
     return view.judged(check, check.measured(ladder, True), ladder)
 
 
@@ -266,18 +261,18 @@ def _at_its_own_scale(check: DirectionalCheck, view: View) -> View:
     """
     comparison, ladder = view.comparison, view.ladder
     wrong, claimed, value = comparison.wrong, comparison.claimed, comparison.value
-    if not np.any(wrong) or not (check.noisy or ladder.steps[0] > check.first):
+    if not np.any(wrong) or not (check.noisy or ladder.rungs[0].step > check.first):
         return view
     floor = 100 * check.function.eps * np.abs(check.function.value)
     fits, level = np.zeros(wrong.shape, int), 0
     while np.any((fits < 2) & wrong):
-        smaller = check.noisy and np.any(wrong & (np.abs(claimed) * ladder.steps[-1] > floor))
-        if level == len(ladder.steps) and not (smaller and ladder.down()):
+        smaller = check.noisy and np.any(wrong & (np.abs(claimed) * ladder.rungs[-1].step > floor))
+        if level == len(ladder.rungs) and not (smaller and ladder.down()):
             break
-        quotient = ladder.quotient(level)
-        near = np.abs(quotient - claimed) <= np.abs(quotient - value) / 3
-        apart = np.abs(value - claimed) * ladder.wide[level]
-        near &= (ladder.plus[level] != ladder.minus[level]) & (np.asarray(ladder.noise) / 10 <= apart)
+        rung = ladder.rungs[level]
+        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / 3
+        apart = np.abs(value - claimed) * rung.wide
+        near &= (rung.plus != rung.minus) & (np.asarray(ladder.noise) / 10 <= apart)
         fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
         level += 1
     return view.left_open(wrong & (fits >= 2), _TOO_NARROW)

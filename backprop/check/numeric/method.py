@@ -23,7 +23,8 @@ from backprop.check.numeric.directions import (
 )
 from backprop.check.numeric.looks import examine
 from backprop.check.numeric.noise import ROOMY, SUMMED, measure_rounding, noise
-from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
 from backprop.check.result import Kink, StepCurve
 from backprop.verify.agreement import norm
@@ -71,8 +72,8 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
     if not ladder.down_to(levels):
         return None
     claimed, f = direction.along(check.claimed), check.function.value
-    wide = np.asarray(ladder.wide)
-    h, plus, minus = wide[:, None], np.array(ladder.plus), np.array(ladder.minus)
+    _, h, plus, minus = ladder.columns()
+    wide = h[:, 0]
     slope = ladder.slope()
     with np.errstate(all="ignore"):
         quotients = (plus - minus) / (2 * h)
@@ -88,7 +89,7 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
         remainders = np.array([norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])
         check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
     kept = [k for k, error in enumerate(errors) if np.isfinite(error)]
-    steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
+    steps = StepCurve(tuple(float(wide[k]) for k in kept), tuple(errors[k] for k in kept))
     slope = ladder.slope()
     comparison = examine(check, check.judge(direction, slope), slope, ladder)
     rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
@@ -102,7 +103,8 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
     There the central quotient (k, m) is near the slope, and the gap (k, m) between the quotients of both sides falls
     with the step, by four from one to the next.
     """
-    noise = np.asarray(ladder.noise) / np.asarray(ladder.wide)[:, None]
+    steps, h, _, _ = ladder.columns()
+    noise = np.asarray(ladder.noise) / h
     size = np.maximum(np.abs(slope.value), np.abs(gaps))
     far = ~(np.abs(quotients - slope.value) <= np.maximum(_RESOLVED * size, 3 * (slope.error + noise)))
     fall = np.abs(gaps[:-1] / gaps[1:])
@@ -110,7 +112,7 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
     far[:-1] |= even & ((fall < RATIO / 2) | (fall > 2 * RATIO))
     far &= slope.settled & ~slope.kink
     k = next((k for k in range(len(far)) if not np.any(far[k])), 0)
-    return min(ladder.steps[k], FIRST_STEP)
+    return min(float(steps[k]), FIRST_STEP)
 
 
 def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
@@ -185,7 +187,7 @@ def choose_method(
     )  # what moves the value by less than its rounding is zero
     rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
     where = np.concatenate([structure.places[name] for name in claims.names])
-    direction = random_direction(where, scale.own, rng, scale.inward)
+    direction = random_direction(where, scale, rng)
     seen = noise(function, direction.dense(structure.size))
     relative, slack = _allowed(function, claims, roundings, rtol)
     if function.coarse:  # the slopes are those at a rounded point
@@ -237,4 +239,4 @@ def without_kinks(
     where = np.flatnonzero(free)
     if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
         return steps
-    return curve(check, random_direction(where, check.scales.own, check.rng, check.scales.inward)) or steps
+    return curve(check, random_direction(where, check.scales, check.rng)) or steps

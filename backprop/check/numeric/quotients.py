@@ -1,4 +1,13 @@
-"""Quotients: the slope along a direction from difference quotients of many steps, and how sure it is."""
+"""Quotients: the slope along a direction from difference quotients of many steps, and how sure it is.
+
+    D(h) = (f(x + hv) - f(x - hv)) / 2h = f'·v + c₂h² + c₄h⁴ + …        central, extrapolated with h, h/4, h/16, …
+    G(h) = (f(x + hv) - 2f(x) + f(x - hv)) / h = jump of the slope + c₁h + c₃h³ + …
+
+Richardson's table takes the powers of h away one by one (Ridders 1982, Advances in Engineering Software 4(2),
+75-76); what neighbours in it differ by is its truncation, σ/h its rounding. A jump of the slope that does not go
+away with h is a kink at x, and D is no derivative there. SciPy and numdifftools give the first of both and throw
+away the values that the second needs, which is why the table is written out here.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +18,6 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directions import RATIO
-
-# Quotients: the slope along a direction from difference quotients of many steps, and how sure it is.
-#
-#     D(h) = (f(x + hv) - f(x - hv)) / 2h = f'·v + c₂h² + c₄h⁴ + …        central, extrapolated with h, h/4, h/16, …
-#     G(h) = (f(x + hv) - 2f(x) + f(x - hv)) / h = jump of the slope + c₁h + c₃h³ + …
-#
-# Richardson's table takes the powers of h away one by one (Ridders 1982, Advances in Engineering Software 4(2),
-# 75-76); what neighbours in it differ by is its truncation, σ/h its rounding. A jump of the slope that does not go
-# away with h is a kink at x, and D is no derivative there. SciPy and numdifftools give the first of both and throw
-# away the values that the second needs, which is why the table is written out here.
 
 CENTRAL, ONE_SIDED, JUMP = (2, 4, 6, 8), (1, 2, 3, 4), (1, 3, 5, 7)
 """The powers of h that central quotients, one-sided ones and the jump of the slope are off by."""
@@ -37,7 +36,7 @@ class Limit(NamedTuple):
 
     def where(self, mask: Array, other: Limit) -> Limit:
         """This limit where `mask` (m,) holds, and the other one elsewhere."""
-        return Limit(*(np.where(mask, mine, theirs) for mine, theirs in zip(self, other, strict=True)))
+        return Limit(*(np.where(mask, *pair) for pair in zip(self, other, strict=True)))
 
 
 def extrapolate(
@@ -131,14 +130,13 @@ def steepest(steps: Array, changes: Array, seen: Array) -> Array:
     return np.asarray(np.max(np.where(followed, changes / steps, 0), axis=0))
 
 
-def nearest(steps: list[float], quotients: Array, rounding: Array, near: float) -> Limit:
-    """The quotient of the largest step nearby; its error is its rounding, and of a long step some per cent of it."""
+def nearest(steps: Array, quotients: Array, rounding: Array, near: float) -> tuple[Array, Array]:
+    """The quotient of the largest step nearby, and its error: rounding, and of a long step some per cent of it."""
     k = next((k for k, step in enumerate(steps) if step <= near), len(steps) - 1)
     short = next((k for k, step in enumerate(steps) if step <= near * _SHORTER), k)
     if np.all(rounding[short] <= _SHORT * np.abs(quotients[short])):
         k = short
-    error = rounding[k] + (_LONG * np.abs(quotients[k]) if k != short else 0)
-    return Limit(quotients[k], error, rounding[k])
+    return quotients[k], rounding[k] + (_LONG * np.abs(quotients[k]) if k != short else 0)
 
 
 def kinks_in(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
@@ -170,3 +168,62 @@ def is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     last = np.abs(gaps[-1])
     bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], FLAT * scale))
     return bent
+
+
+# Slope: the derivative along one direction, both its one-sided slopes, and whether it has any.
+
+KNOWN = 0.1
+"""Of its size: a limit is one where it is known to its first digit."""
+_SHARP = 1e-4
+"""Of the jump of the slope: a corner whose one-sided slopes are known so well needs no further step."""
+
+
+class Slope(NamedTuple):
+    """The slope (m,) along a direction, with the most that it may be off.
+
+    rounding: how much of that is noise of the function.
+    kink: where the slopes of both sides differ; jump: where their difference grows as the step falls, or the kink
+    lies a little beside the point; bent: where the largest steps look as if they might differ: the even part of the
+    function does not fall with the step as that of a smooth function does.
+    edge: where the function has values on one side only, and no bounds say why.
+    settled: whether the quotients have come to a limit. left, right: the one-sided slopes, off by `side_error`.
+    curved: what the smallest step alone shows, slope and curvature together. finest: the rounding of its quotient.
+    moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change of steps near
+    the function's structure that the next smaller one shows as well, 0 where none is.
+    nearby: the bare quotient of the largest step that is no larger than `NEAR`, off by `nearby_error`.
+    """
+
+    value: Array
+    error: Array
+    rounding: Array
+    kink: Array
+    jump: Array
+    bent: Array
+    edge: Array
+    settled: Array
+    left: Array
+    right: Array
+    side_error: Array
+    curved: Array
+    moves: Array
+    steep: Array
+    finest: Array
+    nearby: Array
+    nearby_error: Array
+
+    @property
+    def corner(self) -> Array:
+        """Where both one-sided slopes have limits that differ; the function itself does not jump."""
+        return self.kink & ~self.jump & self._sides_are_known(KNOWN)
+
+    @property
+    def sharp(self) -> Array:
+        """Where the slopes of a corner are known so well that no smaller step need be taken."""
+        return self.corner & self._sides_are_known(_SHARP)
+
+    def _sides_are_known(self, share: float) -> Array:
+        return np.asarray(self.side_error <= share * np.abs(self.right - self.left))
+
+    def where(self, mask: Array, other: Slope) -> Slope:
+        """This slope where `mask` (m,) holds, and the other one elsewhere."""
+        return Slope(*(np.where(mask, *pair) for pair in zip(self, other, strict=True)))

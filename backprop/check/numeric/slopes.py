@@ -1,13 +1,12 @@
 """Slopes: the derivative of a black box along a direction, from difference quotients and from complex steps.
 
-In the order of this file: the slope at the point, with both one-sided slopes; the steps that are taken; how many of
-them; complex steps.
+In the order of this file: the steps that are taken; how many of them; complex steps.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from backprop.arrays import Array
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, Direction
 from backprop.check.numeric.quotients import (
     FLAT,
+    KNOWN,
     NEAR,
-    Limit,
+    Slope,
     extrapolated,
     finite,
     is_bent,
@@ -27,8 +27,6 @@ from backprop.check.numeric.quotients import (
 )
 from backprop.check.oracle import FunctionOracle, OutOfCalls
 
-# Slope: the derivative of a black box along one direction, both its one-sided slopes, and whether it has any.
-#
 # Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is
 # narrower than that, at the size of the structure.
 
@@ -40,169 +38,124 @@ _NOISIEST = 30.0
 """Noise is at most this many times what each of the `_LEAST` smallest steps changes the function by."""
 _LEAST, _BESIDE = 2, 3
 """The smallest steps that bound the noise, and those that show a kink beside the point."""
-_KNOWN, _LEVEL = 0.1, 1e-6
-"""A limit is one where it is known to its first digit, or to a millionth of what the smallest step alone shows."""
+_LEVEL = 1e-6
+"""Of what the smallest step alone shows: a limit need be known no better than this."""
 _SHIFTED = 1.2
 """Shifts by one kink beside the point differ by less than this factor."""
-_SHARP = 1e-4
-"""Of the jump of the slope: a corner whose one-sided slopes are known so well needs no further step."""
 
 
-@dataclass(frozen=True)
-class Slope:
-    """The slope (m,) along a direction, with the most that it may be off.
+class Rung(NamedTuple):
+    """The values (m,) on both sides of the point for a step; wide: the step as it was taken, after rounding."""
 
-    rounding: how much of that is noise of the function. kink: where the slopes of both sides differ; jump: where
-    their difference grows as the step falls, or the kink lies a little beside the point; bent: where the largest
-    steps look as if they might: the even part of the function does not fall with the step as that of a smooth
-    function does. edge: where the function has values on one side only,
-    and no bounds say why. settled: whether the quotients have come
-    to a limit. left, right: the one-sided slopes. curved: what the smallest step alone shows, slope and curvature
-    together. moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change
-    of steps near the function's structure that the next smaller one shows as well, 0 where none is. finest: the
-    rounding of the quotient of the smallest step. nearby: the bare quotient of the largest step that is no larger
-    than `NEAR`.
-    """
-
-    value: Array
-    error: Array
-    rounding: Array
-    kink: Array
-    jump: Array
-    bent: Array
-    edge: Array
-    settled: Array
-    left: Array
-    right: Array
-    side_error: Array
-    curved: Array
-    moves: Array
-    steep: Array
-    finest: Array
-    nearby: Limit
+    step: float
+    wide: float
+    plus: Array
+    minus: Array
 
     @property
-    def corner(self) -> Array:
-        """Where both one-sided slopes have limits that differ; the function itself does not jump."""
-        return np.asarray(
-            self.kink & ~self.jump & (self.side_error <= _KNOWN * np.abs(self.right - self.left))
-        )
+    def quotient(self) -> Array:
+        """The central quotient (m,)."""
+        return np.asarray((self.plus - self.minus) / (2 * self.wide))
 
     @property
-    def sharp(self) -> Array:
-        """Where the slopes of a corner are known so well that no smaller step need be taken."""
-        return np.asarray(self.corner & (self.side_error <= _SHARP * np.abs(self.right - self.left)))
-
-    def where(self, mask: Array, other: Slope) -> Slope:
-        """This slope where `mask` (m,) holds, and the other one elsewhere."""
-        chosen: dict[str, Any] = {}
-        for name in (each.name for each in fields(self)):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            is_limit = isinstance(mine, Limit)
-            chosen[name] = mine.where(mask, theirs) if is_limit else np.where(mask, mine, theirs)
-        return Slope(**chosen)
+    def ends(self) -> dict[int, Array]:
+        """The sides, 1 and -1, on which the function has values, with these."""
+        both = {1: self.plus, -1: self.minus}
+        return {side: values for side, values in both.items() if np.all(np.isfinite(values))}
 
 
 @dataclass
 class Ladder:
-    """The values on both sides of the point along one direction, from the largest step down.
-
-    steps: as they were asked for. wide: as they were taken, after rounding. plus, minus: the values (m,) there.
-    """
+    """The steps along one direction, from the largest down. first: the one that is taken first."""
 
     function: FunctionOracle
     direction: Direction
     noise: Array
     first: float = FIRST_STEP
-    steps: list[float] = field(default_factory=list)
-    plus: list[Array] = field(default_factory=list)
-    minus: list[Array] = field(default_factory=list)
-    wide: list[float] = field(default_factory=list)
+    rungs: list[Rung] = field(default_factory=list)
 
     @property
     def near(self) -> float:
         """The longest step that tells of the point: the size of the function's structure, where one was seen."""
         return NEAR if self.first == FIRST_STEP else self.first
 
-    def quotient(self, level: int) -> Array:
-        """The central quotient (m,) of one step."""
-        return np.asarray((self.plus[level] - self.minus[level]) / (2 * self.wide[level]))
-
     def down(self) -> bool:
         """One step more at the small end; False where rounding of the point or the budget forbids it."""
-        step = self.steps[-1] / RATIO if self.steps else self.first
-        return self._add(step, len(self.steps))
+        return self._add(self.rungs[-1].step / RATIO if self.rungs else self.first, len(self.rungs))
 
     def up(self) -> bool:
         """One step more at the large end."""
-        seen = np.all(np.isfinite(self.plus[0]) & np.isfinite(self.minus[0]))
-        return bool(seen) and self.steps[0] < self.direction.reach and self._add(self.steps[0] * RATIO, 0)
+        largest = self.rungs[0]
+        return (
+            len(largest.ends) == 2
+            and largest.step < self.direction.reach
+            and self._add(largest.step * RATIO, 0)
+        )
 
     def down_to(self, levels: int) -> int:
         """Steps down until there are so many; how many there are."""
-        while len(self.steps) < levels and self.down():
+        while len(self.rungs) < levels and self.down():
             pass
-        return len(self.steps)
+        return len(self.rungs)
 
     def _add(self, step: float, place: int) -> bool:
-        if not self.function.room(2) or len(self.steps) >= MOST_LEVELS:
+        if not self.function.room(2) or len(self.rungs) >= MOST_LEVELS:
             return False
         x, where = self.function.at_format(self.function.point), self.direction.where
         forward, backward = (self.function.as_given(self.direction.moved(x, by)) for by in (step, -step))
         lost = (forward[where] == x[where]) | (backward[where] == x[where])
         if np.any(lost & (step * self.direction.by != 0)):
             return False
-        actual = step
-        if len(self.direction.by) == 1:  # the step that was really taken, after rounding
-            actual = float((forward[where] - backward[where])[0] / (2 * self.direction.by[0]))
-        self.steps.insert(place, step)
-        self.wide.insert(place, actual)
-        self.plus.insert(place, self.function.at(forward))
-        self.minus.insert(place, self.function.at(backward))
+        wide = step
+        if len(where) == 1:
+            wide = float((forward[where] - backward[where])[0] / (2 * self.direction.by[0]))
+        self.rungs.insert(place, Rung(step, wide, self.function.at(forward), self.function.at(backward)))
         return True
 
     def off_stairs(self) -> Ladder:
         """The steps that move a function whose values lie on stairs; the height of a stair is their noise."""
         f = self.function.value
-        ends = enumerate(zip(self.plus, self.minus, strict=True))
-        moved = [k for k, values in ends if not all(np.array_equal(value, f) for value in values)]
-        steps, wide = ([values[k] for k in moved] for values in (self.steps, self.wide))
-        plus, minus = ([values[k] for k in moved] for values in (self.plus, self.minus))
-        changes = np.abs([value - f for value in (*plus, *minus)])
+        moved = [one for one in self.rungs if np.any(one.plus != f) or np.any(one.minus != f)]
+        changes = np.abs([end - f for one in moved for end in (one.plus, one.minus)])
         height = np.min(np.where(changes > 0, changes, np.inf), axis=0)
         noise = np.where(np.isfinite(height), np.maximum(self.noise, height), self.noise)
-        return Ladder(self.function, self.direction, noise, self.first, steps, plus, minus, wide)
+        return replace(self, noise=noise, rungs=moved)
+
+    def columns(self) -> tuple[Array, Array, Array, Array]:
+        """The steps (k,), as they were taken (k, 1), and the values (k, m) on both sides."""
+        steps, wide, plus, minus = (np.array(each) for each in zip(*self.rungs, strict=True))
+        return steps, wide[:, None], plus, minus
 
     def slope(self) -> Slope:
         """Estimate the slope from the values collected so far."""
-        steps, h = np.asarray(self.steps), np.asarray(self.wide)[:, None]
-        plus, minus, f = np.array(self.plus), np.array(self.minus), self.function.value
+        steps, h, plus, minus = self.columns()
+        f, eps, bounds = self.function.value, self.function.eps, self.function.bounds
         with np.errstate(all="ignore"):
-            largest = np.maximum(np.abs(plus), np.abs(minus))
+            changes = finite(np.fmax(np.abs(plus - f), np.abs(minus - f)))
             noise = np.minimum(self.noise, self._most_noise(plus, minus))
-            noise = np.maximum(noise, 3 * self.function.eps * finite(largest)) / h
+            noise = np.maximum(noise, 3 * eps * finite(np.maximum(np.abs(plus), np.abs(minus)))) / h
             gaps, quotients = (plus - 2 * f + minus) / h, (plus - minus) / (2 * h)
-            rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off(quotients, noise)
+            rough = np.nan_to_num(roughness(gaps, noise)) + self._far_off(steps, quotients, noise)
             sides = (plus - f) / h, (f - minus) / h
             central, right, left = extrapolated(quotients, *sides, noise, rough)
             kink, jump = kinks_in(steps, gaps, 4 * noise)
             middle = (left.value + right.value) / 2
             jump |= kink & self._is_beside((plus - minus) / 2 - h * middle)
             curved = finite(np.maximum(np.abs(plus[-1] - f), np.abs(minus[-1] - f)) / h[-1])
-            changes = finite(np.fmax(np.abs(plus - f), np.abs(minus - f)))
         seen = (changes > 5 * noise * h) & (steps[:, None] <= NEAR)
         one_side = np.isfinite(plus[-1]) ^ np.isfinite(minus[-1])
         value = right.where(~np.isfinite(minus[-1]), left).where(one_side, central)
         # Beyond its bounds a function has no slope, and needs none.
-        larger = np.maximum if self.function.bounds is None else np.fmax
+        larger = np.maximum if bounds is None else np.fmax
         scale = np.maximum(np.abs(value.value), larger(np.abs(right.value), np.abs(left.value)))
-        enough = np.maximum(np.maximum(_KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
+        enough = np.maximum(np.maximum(KNOWN * scale, 2 * value.rounding), _LEVEL * curved)
+        nearby, nearby_error = nearest(steps, quotients, noise, self.near)
         return Slope(
             *value,
             kink=kink & ~one_side,
             jump=jump & ~one_side,
             bent=is_bent(gaps, 4 * noise, scale),
-            edge=one_side & (self.function.bounds is None),
+            edge=one_side & (bounds is None),
             settled=np.isfinite(value.value) & (value.error <= enough),
             left=left.value,
             right=right.value,
@@ -211,7 +164,8 @@ class Ladder:
             moves=np.any(seen, axis=0),
             steep=steepest(h, changes, seen & (h <= RATIO * self.first)),
             finest=noise[-1],
-            nearby=nearest(self.steps, quotients, noise, self.near),
+            nearby=nearby,
+            nearby_error=nearby_error,
         )
 
     def _most_noise(self, plus: Array, minus: Array) -> Array:
@@ -220,7 +174,7 @@ class Ladder:
         Of a function on stairs small steps change nothing, which tells nothing.
         """
         changes = np.abs(np.concatenate([plus[-_LEAST:], minus[-_LEAST:]]) - self.function.value)
-        tells = np.all(changes > 0, axis=0) & (len(self.steps) > _LEAST)
+        tells = np.all(changes > 0, axis=0) & (len(self.rungs) > _LEAST)
         return np.where(tells, _NOISIEST * np.max(changes, axis=0), np.inf)
 
     def _is_beside(self, shifts: Array) -> Array:
@@ -233,10 +187,10 @@ class Ladder:
         same = (np.abs(np.sum(np.sign(last), axis=0)) == _BESIDE) & (most < _SHIFTED * least)
         return np.asarray(same & (least > 10 * self.function.eps * np.abs(self.function.value)))
 
-    def _far_off(self, quotients: Array, noise: Array) -> Array:
+    def _far_off(self, steps: Array, quotients: Array, noise: Array) -> Array:
         """The difference (k, m) of quotients of long steps from the one of the largest step nearby, beyond noise."""
-        far = np.asarray(self.steps) > self.near
-        if np.all(far) or not np.any(far):
+        far = steps > self.near
+        if np.all(far):
             return np.zeros_like(quotients)
         k = int(np.argmin(far))
         off = np.maximum(np.abs(quotients - quotients[k]) - 2 * (noise + noise[k]), 0)
@@ -270,14 +224,14 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
         noisy = slope.rounding >= _MOSTLY * slope.error
         fewest = 5 if thorough and not np.all(slope.sharp) else 4 if np.any(slope.bent) else 2
         # A narrower structure or domain may lie within the smallest step.
-        few = len(ladder.steps) < fewest or bool(np.any((slope.bent & ~slope.corner) | slope.edge))
+        few = len(ladder.rungs) < fewest or bool(np.any((slope.bent & ~slope.corner) | slope.edge))
         if few and shrinking:
             shrinking = ladder.down()
         elif np.all(good):
             return slope
         elif shrinking and not np.all(good | noisy | (slope.finest > slope.error)):
             shrinking = ladder.down()
-        elif growing and np.all(good | noisy) and len(ladder.steps) < MOST_LEVELS // 2:
+        elif growing and np.all(good | noisy) and len(ladder.rungs) < MOST_LEVELS // 2:
             growing = ladder.up()
         else:
             return slope

@@ -247,8 +247,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
 
 def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
-    both = (check.scales.tensor, check.scales.own)
-    return [random_direction(where, scale, check.rng, check.scales.inward) for scale in both]
+    return [random_direction(where, check.scales, check.rng, by_tensor=each) for each in (True, False)]
 
 
 def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
@@ -261,7 +260,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
     if not search.wrong or not len(free):
         return
     for _ in range(_FOR_SIGNATURE):
-        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(free, check.scales, check.rng, by_tensor=True)
         search.comparisons.append(compare(check, direction, thorough=True, confirm=False))
     sample = check.rng.choice(free, min(_SAMPLE, len(free)), replace=False)
     for place in sample:
@@ -273,7 +272,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
         free = search.without_kinks(where)
         if not len(free):
             return False
-        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(free, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, confirm=False).wrong))
 
     search.slices = locate(int(search.places[0]), search.shape, is_wrong)
@@ -287,7 +286,7 @@ def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table
     """Find the slices whose entries sit at a kink, and compare the rest without them."""
 
     def at_kink(where: Array) -> bool:
-        direction = random_direction(where, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(where, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, thorough=True).kink))
 
     search.kinks = locate(int(search.places[0]), search.shape, at_kink)
