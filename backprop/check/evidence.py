@@ -16,8 +16,8 @@ from backprop.check.leaves import format_of
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
-from backprop.check.numeric.method import Curve, choose_method, relative_tolerance, widen, without_kinks
-from backprop.check.numeric.noise import ROOMY
+from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
+from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.numeric.review import forgive_symmetric, within_stairs
 from backprop.check.numeric.tensors import Table, by_directions, every_entry
 from backprop.check.numeric.verdict import (
@@ -270,7 +270,7 @@ def _compare(check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...
     per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
     if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
         per_entry = min(per_entry, _KINKED)
-    if budget.limit < ROOMY:
+    if not budget.is_roomy:
         per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
     signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
     if len(where) * per_entry <= budget.left:

@@ -21,14 +21,15 @@ from backprop.check.kinds import found
 from backprop.check.leaves import as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
-from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
+from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.product import Forward, drawn, forward_pass
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import Parts
+from backprop.check.upstream import MOST_BLURRED
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
@@ -220,6 +221,7 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
         return
     together, each = rows[:, 0], seen.claims.rows / 2
     off = float(np.max(np.abs(together - each.sum(axis=1))))
-    if off > max(min(256 * seen.check.rows_eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
+    slack = relative_tolerance(seen.check.rows_eps, MOST_BLURRED)
+    if off > slack * float(np.max(np.abs(each).sum(axis=1))):
         words = "Along half of the sum of all tangents it is not half of the sum of those along each"
         seen.blame(found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}."))

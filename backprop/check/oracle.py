@@ -24,6 +24,9 @@ from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
+_ROOMY = 200
+"""With a budget of fewer calls noise is measured in one place only, and every entry takes few calls."""
+
 
 @dataclass
 class Budget:
@@ -36,6 +39,11 @@ class Budget:
     def left(self) -> int:
         """The number of calls that are left."""
         return self.limit - self.used
+
+    @property
+    def is_roomy(self) -> bool:
+        """Whether more calls are allowed than for noise in one place and a few steps."""
+        return self.limit >= _ROOMY
 
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
@@ -146,6 +154,10 @@ class FunctionOracle:
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
         return self.budget.room(calls)
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of the derivative by a tensor: that of the value before the tensor's own."""
+        return self.outputs + self.structure.leaf(name).shape
 
     def count(self, calls: int) -> None:
         """Note calls of the function that were made elsewhere."""

@@ -89,7 +89,7 @@ def _tensor(name: str, seen: Evidence) -> TensorCheck:
         if each.tensor.name == name:
             is_wrong = name in seen.answer.reshaped or name in seen.named
             return replace(each.tensor, verdict="wrong") if is_wrong else each.tensor
-    shape = seen.function.outputs + seen.function.structure.leaf(name).shape
+    shape = seen.function.shape_of(name)
     if name in seen.answer.tensors:  # it could be, but the function gives nothing to compare it with
         return TensorCheck(name, shape, "undecided", np.nan, np.nan, 0)
     return TensorCheck(name, shape, "wrong", np.inf, 0.0, 0)

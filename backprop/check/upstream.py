@@ -15,9 +15,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_direction
 from backprop.check.numeric.looks import compare
+from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.oracle import Budget, GradientOracle, OutOfCalls
 from backprop.check.product import Product, drawn
 
@@ -30,8 +30,8 @@ _ROUNDINGS = 32.0
 """Times the rounding that was measured of a gradient: what it may be for other upstream gradients."""
 _TRUTH_CALLS = 200
 """Calls of the function that the truth for another upstream gradient may take."""
-_SUMMED, _LEAST = 256.0, 0.25
-"""Roundings that the order of a long sum may add up to, of the largest entry, and no more than a share of it."""
+MOST_BLURRED = 0.25
+"""Of the largest entry: what is off by more is not linear, in however narrow a format."""
 
 
 def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator, rtol: float | None) -> None:
@@ -52,7 +52,7 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
     look = _Look(seen, product, np.where(other == product.upstream, -other, other))
     exact = max(seen.check.rows_eps, seen.function.coarse)
-    slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
+    slack = max(relative_tolerance(exact, MOST_BLURRED), 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
     if look.pulled_other is not None and look.pulled_sum is not None:

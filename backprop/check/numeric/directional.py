@@ -10,12 +10,10 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison, compare_with_quotients
 from backprop.check.numeric.directions import FIRST_STEP, Direction, Scales, random_signs
-from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.quotients import FINEST, Slope
 from backprop.check.numeric.slopes import Ladder, measure
 from backprop.check.oracle import FunctionOracle
 
-FINEST = 1e-9
-"""Of an entry: no gradient in float64 is asked to be more exact. It is some million roundings, for long sums."""
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
 SINGLE = 2.0**-22
@@ -132,6 +130,10 @@ class DirectionalCheck:
             self.rounding = np.maximum(self.rounding, self.refine())
             self.refine = None
 
+    def rows(self, point: Array) -> Array | None:
+        """The claim (m, p) at a point (p,); None where there is none."""
+        return None if self.rows_at is None else self.rows_at(point.astype(self.function.point.dtype))
+
     def claims_beside(self) -> Array | None:
         """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
         if self.beside is None and self.rows_at is not None and self.function.room(4 * _NEAR_POINTS):
@@ -140,7 +142,7 @@ class DirectionalCheck:
             eps = self.function.eps / 2.0**-52
             aside = max(_ASIDE * eps**0.25 * self.reach, self.function.coarse, 4 * self.rows_eps)
             self.sides = rng.uniform(*_ASIDE_RANGE, shape) * random_signs(shape, rng)
-            rows = [self.rows_at(x + aside * self.scales.tensor * side) for side in self.sides]
+            rows = [self.rows(x + aside * self.scales.tensor * side) for side in self.sides]
             seen = [each for each in rows if each is not None]
             self.beside = np.array(seen) if len(seen) == len(rows) else np.zeros((0, *self.claimed.shape))
         return self.beside if self.beside is not None and len(self.beside) else None
@@ -185,10 +187,10 @@ class DirectionalCheck:
             noise = noise + eps * moving.size(np.nan_to_num(self.claimed))
         return Ladder(self.function, direction, noise, self.first if first is None else first)
 
-    def quotients(self, direction: Direction, *, thorough: bool) -> Slope:
+    def quotients(self, direction: Direction) -> Slope:
         """The slope from real difference quotients alone."""
         ladder = self.ladder(direction)
-        return self.closer(self.measured(ladder, thorough), ladder)
+        return self.closer(self.measured(ladder, thorough=True), ladder)
 
     def measured(self, ladder: Ladder, thorough: bool) -> Slope:
         """The slope from steps that fall until it is known well enough."""
@@ -248,9 +250,7 @@ class DirectionalCheck:
         coarse = self.on_coarse_stairs
         error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
         stairs = np.zeros_like(error)
-        if (
-            self.function.coarse > SINGLE
-        ):  # the values are those at a rounded point, and the claim need not be
+        if self.function.coarse > SINGLE:  # the values are those at a rounded point: the claim need not be
             along = self.claims_along(direction)
             stairs = np.abs(slope.right - slope.left) + (0 if along is None else np.ptp(along, axis=0))
         tolerance = self.tolerance(direction, slope.value, claimed, error + stairs)

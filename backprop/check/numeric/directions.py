@@ -107,6 +107,8 @@ RATIO = 4.0
 """Steps fall by this factor: a power of two, so that no step is rounded."""
 FIRST_STEP = 17 / 1024
 """The first step, of the scale: no power of two, where a period of the function might hide; few bits, to be exact."""
+UNEVEN = 0.7390851332151607
+"""A share of a step that has many bits (the fixed point of the cosine), in no simple ratio to any other step."""
 _REACH = 2.0**14
 """The longest step, of the scale: the first step times `RATIO` ten times."""
 _BITS = 10

@@ -175,7 +175,7 @@ def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array
     for direction in _telling_directions(check, table, where):
         if not check.function.room(8):
             raise OutOfCalls
-        slope = check.quotients(direction, thorough=True)
+        slope = check.quotients(direction)
         along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
         blur = check.allowed(direction) + 10 * slope.side_error + _SLACK * size

@@ -15,16 +15,13 @@ from backprop.check.numeric.comparison import (
     line_integral,
 )
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import Direction
+from backprop.check.numeric.directions import UNEVEN, Direction
 from backprop.check.numeric.quotients import Slope
 from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import OutOfCalls
 
 _ON_STAIRS = "its values lie on stairs, which hide its slope"
 _TOO_NARROW = "it has a structure too narrow to tell from noise"
-
-BETWEEN = 0.7390851332151607
-"""Of a step: a number of many bits (the fixed point of the cosine), in no simple ratio to the steps of a ladder."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
@@ -77,7 +74,7 @@ def _loses_parts(check: DirectionalCheck, direction: Direction, value: Array) ->
     change, even = np.abs(plus - minus), np.abs(plus + minus - 2 * check.function.value)
     moves = (change > 10 * np.asarray(ladder.noise)) & (change > 0.5 * even)
     return bool(np.any((value == 0) & moves)) and not agrees(
-        value, check.quotients(direction, thorough=True), direction.size(check.claimed)
+        value, check.quotients(direction), direction.size(check.claimed)
     )
 
 
@@ -90,7 +87,7 @@ def _by_complex_step(
     wrong = ~(np.abs(value - claimed) <= tolerance)
     eps = np.finfo(value.dtype).eps
     if confirm and np.any(wrong) and check.function.room(8):
-        real = check.quotients(direction, thorough=True)
+        real = check.quotients(direction)
         check.confirmed += 1
         if not agrees(value, real, direction.size(check.claimed)):
             check.disprove()
@@ -174,7 +171,7 @@ def _between_steps(check: DirectionalCheck, view: View) -> View:
     flatter = np.abs(seen.value) < _FLATTER * np.abs(seen.claimed)
     if not np.any(seen.wrong & ~seen.kink & flatter):
         return view
-    between = check.ladder(seen.direction, BETWEEN * last.step)
+    between = check.ladder(seen.direction, UNEVEN * last.step)
     if not between.down():
         return view
     new = between.rungs[0]
@@ -182,7 +179,7 @@ def _between_steps(check: DirectionalCheck, view: View) -> View:
     slack = 2 * np.abs(last.quotient - view.slope.value) + 10 * view.slope.error + noise
     if not np.any(np.abs(new.quotient - view.slope.value) > slack):
         return view
-    ladder = check.ladder(seen.direction, BETWEEN * last.step)
+    ladder = check.ladder(seen.direction, UNEVEN * last.step)
     return view.judged(check, check.measured(ladder, True), ladder)
 
 
@@ -221,24 +218,22 @@ def _along_a_step(check: DirectionalCheck, view: View) -> View:
         if check.corner_integrals < 1:
             return view
         check.corner_integrals -= 1
-    seen = _with_integral(check, view, check.rows_at, far=False)
+    seen = _with_integral(check, view, far=False)
     if np.any(seen.wrong):  # a long step sees past noise that was taken for less than it is
-        farther = _with_integral(check, view, check.rows_at, far=True)
+        farther = _with_integral(check, view, far=True)
         seen = seen if np.any(farther.wrong | farther.open) else farther
     if np.any(comparison.wrong):
         check.in_vain = check.in_vain + 1 if np.array_equal(seen.wrong, comparison.wrong) else 0
     return replace(view, comparison=seen)
 
 
-def _with_integral(
-    check: DirectionalCheck, view: View, rows_at: Callable[[Array], Array | None], *, far: bool
-) -> Comparison:
+def _with_integral(check: DirectionalCheck, view: View, *, far: bool) -> Comparison:
     """The comparison with one line integral, along the smallest step that can be used, or the longest."""
     check.integrals -= 1
     comparison, slope = view.comparison, view.slope
     size = np.maximum(np.abs(comparison.claimed), np.abs(slope.value))
     least = _PIECE * check.rows_eps
-    found = line_integral(view.ladder, comparison.claimed, size, rows_at, least=least, far=far)
+    found = line_integral(view.ladder, comparison.claimed, size, check.rows, least=least, far=far)
     if found is None:
         return comparison
     tolerance = check.tolerance(comparison.direction, found.quotient, found.mean)

@@ -13,7 +13,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
-from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
+from backprop.check.numeric.directional import BLURRED, DirectionalCheck
 from backprop.check.numeric.directions import (
     FIRST_STEP,
     RATIO,
@@ -22,7 +22,7 @@ from backprop.check.numeric.directions import (
     scales,
 )
 from backprop.check.numeric.looks import examine
-from backprop.check.numeric.noise import ROOMY, SUMMED, measure_rounding, noise
+from backprop.check.numeric.noise import measure_rounding, noise, relative_tolerance
 from backprop.check.numeric.quotients import Slope
 from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
@@ -130,8 +130,6 @@ def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
 # quotients see eight digits more. One that does not is evaluated as it is, and the noise in its values says what
 # can be seen.
 
-_COARSEST = 2.0**-8
-"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
 _SAME_VALUE = 1e3
 """Roundings of the narrow dtype that the value may change by where the function is evaluated in a wide one."""
 _HUGE, _SHRUNK = 1e280, 2.0**-24
@@ -140,11 +138,6 @@ _HUGE, _SHRUNK = 1e280, 2.0**-24
 
 _LEAST = {float(np.finfo(form).eps): float(np.finfo(form).smallest_subnormal) for form in ("f2", "f4", "f8")}
 """The smallest number of the format that has this eps."""
-
-
-def relative_tolerance(eps: float) -> float:
-    """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
-    return min(max(FINEST, SUMMED * eps), max(_COARSEST, eps))
 
 
 def widen(function: FunctionOracle) -> bool:
@@ -174,18 +167,12 @@ def choose_method(
 
     roundings: the eps of each tensor of the gradient. gradient: None where it cannot be asked again.
     """
-    structure, point = function.structure, function.point
-    scale = scales(
-        structure,
-        point,
-        _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0,
-        function.bounds,
-    )
+    structure = function.structure
+    is_huge = float(np.max(np.abs(function.value))) > _HUGE
+    scale = scales(structure, function.point, _SHRUNK if is_huge else 1.0, function.bounds)
     eps = max(roundings.values())
-    value = (
-        np.abs(function.value)[:, None] / scale.own
-    )  # what moves the value by less than its rounding is zero
-    rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
+    # What moves the value by less than its rounding is zero.
+    rounding = np.where(claims.rows == 0, eps / 512 * np.abs(function.value)[:, None] / scale.own, 0)
     where = np.concatenate([structure.places[name] for name in claims.names])
     direction = random_direction(where, scale, rng)
     seen = noise(function, direction.dense(structure.size))
@@ -197,7 +184,7 @@ def choose_method(
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps
         check.refine = partial(measure_rounding, check)
-    steps = curve(check, direction, LEVELS if function.budget.limit >= ROOMY else _FEW_LEVELS)
+    steps = curve(check, direction, LEVELS if function.budget.is_roomy else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(function, direction)
         check.complex = agrees(slope, steps.slope, direction.size(claims.rows))

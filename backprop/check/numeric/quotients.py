@@ -100,8 +100,8 @@ def roughness(gaps: Array, rounding: Array) -> Array:
 
 NEAR = 0.3
 """Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
-FLAT = 1e-9
-"""Of the slope: no slope need be known better, as no right gradient is asked for more (`directional.FINEST`)."""
+FINEST = 1e-9
+"""Of an entry: no gradient in float64 is asked to be more exact. It is some million roundings, for long sums."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _SHORT, _SHORTER = 0.002, 1 / 9
@@ -166,7 +166,7 @@ def is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
     if len(gaps) < 2:
         return np.zeros(gaps.shape[1], bool)
     last = np.abs(gaps[-1])
-    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], FLAT * scale))
+    bent: Array = (last > _BENT * np.abs(gaps[-2])) & (last > np.maximum(5 * rounding[-1], FINEST * scale))
     return bent
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, Direction
 from backprop.check.numeric.quotients import (
-    FLAT,
+    FINEST,
     KNOWN,
     NEAR,
     Slope,
@@ -239,11 +239,11 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
 
 def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
-    flat = FLAT * slope.curved  # beside a minimum no slope is seen, and none need be
+    flat = FINEST * slope.curved  # beside a minimum no slope is seen, and none need be
     if np.any(claimed):
         flat = np.minimum(flat, _NEARLYFLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders
-        return np.asarray(slope.error <= np.maximum(FLAT * np.abs(slope.value), flat))
+        return np.asarray(slope.error <= np.maximum(FINEST * np.abs(slope.value), flat))
     off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
     good = slope.error <= np.maximum(goal, flat)
     good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= _LOOSE * goal)
@@ -286,5 +286,5 @@ def agrees(slope: Array | None, real: Slope, size: Array) -> bool:
     """
     if slope is None or np.any(real.kink | real.edge | ~real.settled):
         return False
-    slack = 3 * real.error + FLAT * np.maximum(np.abs(real.value), size)
+    slack = 3 * real.error + FINEST * np.maximum(np.abs(real.value), size)
     return bool(np.all(np.abs(slope - real.value) <= slack))

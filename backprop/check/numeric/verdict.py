@@ -54,7 +54,7 @@ def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: floa
     got, expected = check.claimed[:, places], table.expected[:, places]
     tolerance, wrong = table.tolerance[:, places], table.wrong[:, places]
     use, seen = np.isfinite(tolerance), table.seen[places]
-    shape = _shape(name, check)
+    shape = check.function.shape_of(name)
     entries = _worst(check, table, places, shape)
     error = ratio(norm((got - expected)[use]), norm(expected[use]))
     allowed = ratio(norm(tolerance[use]), norm(expected[use]))
@@ -97,7 +97,7 @@ def judge_directions(
     search: TensorSearch, check: DirectionalCheck, table: Table, signal: float
 ) -> TensorVerdict:
     """Judge a tensor by directions in it, and a sample of its entries. signal: as for entries."""
-    name, shape = search.name, _shape(search.name, check)
+    name, shape = search.name, check.function.shape_of(search.name)
     seen = search.places[table.seen[search.places]]
     error, allowed, blurred = _over(search.comparisons, check, signal)
     is_open = search.open or bool(np.any(table.open[:, seen])) or blurred
@@ -145,13 +145,9 @@ def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[Tens
             else f"of {noise:.1e} beside a value of {value:.3g}, which hides its gradient."
         )
         verdict: Verdict = "right" if is_zero else "undecided"
-        tensor = TensorCheck(name, _shape(name, check), verdict, float("nan"), float("nan"), 0)
+        tensor = TensorCheck(name, check.function.shape_of(name), verdict, float("nan"), float("nan"), 0)
         verdicts.append(TensorVerdict(tensor, None, (), note))
     return verdicts
-
-
-def _shape(name: str, check: DirectionalCheck) -> tuple[int, ...]:
-    return check.function.outputs + check.function.structure.leaf(name).shape
 
 
 def _hidden_by_noise(name: str, share: float) -> str:
