@@ -1,13 +1,12 @@
-"""Answers: what a gradient gave back, read in the structure of the point.
+"""Answers: what a gradient gave back, read in the structure of the point: what can be compared, and what is amiss.
 
-In the order of this file: the answer, tensor by tensor; names; shapes and dtypes.
+Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. None in the place of a tensor is a gradient of
+zero. An answer that is no gradient at all, such as None, a string or complex numbers, raises `CheckError`.
 """
 
 from __future__ import annotations
 
-import difflib
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,16 +15,11 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Structure, describe, numbers_of
+from backprop.check.leaves import Format, Leaf, is_none, read_numbers
+from backprop.check.points import Structure, describe, moving_keys, numbers_of
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, parts_of
-from backprop.check.words import some
+from backprop.check.words import near_name, same_name, some
 from backprop.errors import CheckError
-
-# Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
-#
-# Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. None in the place of a tensor is a gradient of
-# zero. An answer that is no gradient at all, such as None, a string or complex numbers, raises `CheckError`.
 
 
 @dataclass
@@ -102,7 +96,7 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     rest = [part for k, part in enumerate(answer) if k != place]
     gradient = rest[0] if len(rest) == 1 else rest
     if not _fits(tree, gradient, structure):
-        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Parts) else {1}
+        counts = {len(parts), len(moving_keys(tree))} if isinstance(tree, Parts) else {1}
         inner = parts_of(gradient)
         is_named = inner is not None and inner.named
         every = [end for _, end in ends_of(gradient)]
@@ -194,10 +188,10 @@ def _collect(
 
 def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
     """From each key of the point to that of the answer; what is missing and what is not used goes into `read`."""
-    missing = [key for key in _moving(tree) if key not in given]
+    missing = [key for key in moving_keys(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
-    near = _near_name(
+    near = near_name(
         [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
     )
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
@@ -228,59 +222,10 @@ def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
         return None
     columns = tree.word == "DataFrame" and parts is None
     values = list(answer.T if columns else answer) if parts is None else list(parts.values)
-    keys = next((keys for keys in (tree.keys, _moving(tree)) if len(keys) == len(values)), None)
+    keys = next((keys for keys in (tree.keys, moving_keys(tree)) if len(keys) == len(values)), None)
     if keys is None:
         return None if tree.named else dict(enumerate(values))
     return dict(zip(keys, values, strict=True))
-
-
-def _moving(tree: Parts) -> list[Any]:
-    """The keys of the parts that hold tensors."""
-    return [key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child)]
-
-
-_BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
-_AFTER = "|".join(["grad", "gradient", "bar"])
-_ALIKE = 0.6
-"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
-
-
-def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
-
-    A missing name that two unknown names could mean is left out.
-    """
-
-    def plain(name: str) -> str:
-        return name.casefold().replace("_", "").replace(" ", "")
-
-    same: dict[Any, Any] = {}
-    names = [key for key in extra if isinstance(key, str)]
-    for key in missing:
-        if isinstance(key, str):
-            wanted = re.escape(plain(key))
-            fits = [
-                name for name in names if re.fullmatch(f"(?:{_BEFORE})?{wanted}(?:{_AFTER})?", plain(name))
-            ]
-            if len(fits) == 1:
-                same[key] = fits[0]
-    taken = list(same.values())
-    return {key: name for key, name in same.items() if taken.count(name) == 1}
-
-
-def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Match each missing name with an unknown name that may be a misspelling of it: `weigth` for `weight`."""
-    near: dict[Any, Any] = {}
-    left = [key for key in extra if isinstance(key, str)]
-    for key in missing:
-        if not isinstance(key, str):
-            continue
-        folded = {other.casefold(): other for other in left}
-        match = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=_ALIKE)
-        if match:
-            near[key] = folded[match[0]]
-            left.remove(near[key])
-    return near
 
 
 # Shapes and dtypes of one tensor.
@@ -311,7 +256,10 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
         seen.reshaped[name] = array.reshape(expected)
         seen.findings.append(found("wrong-shape", name, f"{differs} They differ by axes of length one."))
     else:
-        _sum_or_spread(name, array, expected, seen)
+        fitted = _summed_or_spread(array, expected)
+        if fitted is not None:
+            seen.shapes[name] = array.shape
+            seen.reshaped[name], seen.summed[name] = fitted
         as_many = array.size == np.prod(expected, dtype=int)
         also = " It has as many entries, in another form." if as_many else ""
         seen.findings.append(found("wrong-shape", name, differs + also))
@@ -326,8 +274,8 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
         seen.findings.append(found("wrong-dtype", name, differs))
 
 
-def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Answer) -> None:
-    """Make a tensor comparable by summing it over the axes that are too many, or spreading it over those it lacks."""
+def _summed_or_spread(array: Array, expected: tuple[int, ...]) -> tuple[Array, tuple[int, ...]] | None:
+    """A tensor summed over the axes that are too many, and these; or spread over those it lacks, and no axes."""
     extra = max(0, array.ndim - len(expected))
     long = tuple(
         k for k, (size, one) in enumerate(zip(array.shape, expected, strict=False)) if size > one == 1
@@ -335,13 +283,11 @@ def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Ans
     for axes in itertools.combinations(range(array.ndim), extra) if extra else [long]:
         total = array.sum(axes, keepdims=not extra)
         if axes and total.shape == expected:
-            seen.reshaped[name], seen.summed[name], seen.shapes[name] = total, axes, array.shape
-            return
+            return total, axes
     try:
-        spread = np.broadcast_to(array, expected)
+        return np.broadcast_to(array, expected).copy(), ()
     except ValueError:
-        return
-    seen.reshaped[name], seen.summed[name], seen.shapes[name] = spread.copy(), (), array.shape
+        return None
 
 
 def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
@@ -350,16 +296,11 @@ def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
         value = value.toarray()
     elif hasattr(value, "matmat"):  # a linear operator
         value = value @ np.eye(value.shape[1])
-    try:
-        array, form = read(value)
-        if array.dtype.kind == "O" and value is not None:
-            array = array.astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        array, form = np.asarray(None), None
+    array, form = read_numbers(value)
+    if array is None or array.dtype.kind not in "iufbc":
+        raise CheckError(f"The gradient of {leaf.name} is {describe(value)}; expected numbers.")
     if array.dtype.kind == "c" and not leaf.is_complex:
         raise CheckError(f"The gradient of {leaf.name} is complex; expected real numbers.")
-    if array.dtype.kind not in "iufbc":
-        raise CheckError(f"The gradient of {leaf.name} is {describe(value)}; expected numbers.")
     return leaf.parts(array), form
 
 

@@ -12,7 +12,7 @@ from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import Behaviour, differing, first_difference, observe
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
-from backprop.check.leaves import format_of
+from backprop.check.leaves import format_of, read_numbers
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.kinks import judge_slices, judge_together
@@ -31,7 +31,6 @@ from backprop.check.oracle import (
     Claims,
     FunctionOracle,
     GradientOracle,
-    array_of,
     check_rtol,
     claims_of,
 )
@@ -211,7 +210,7 @@ def _at_the_point(function: FunctionOracle) -> Behaviour:
 
 def _is_like_the_point(value: Any, function: FunctionOracle) -> bool:
     """Whether the function gives an array of its point's shape, as a gradient does: its Jacobian is a Hessian."""
-    leaves, numbers = function.structure.leaves, array_of(value)
+    leaves, (numbers, _) = function.structure.leaves, read_numbers(value)
     is_like = numbers is not None and numbers.shape == leaves[0].shape and leaves[0].size > 1
     return is_like and function.structure.tree == 0
 

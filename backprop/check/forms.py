@@ -11,18 +11,18 @@ first outputs alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from backprop.check.answers import same_name
 from backprop.check.behaviour import first_difference
 from backprop.check.leaves import is_none, read, to_numpy
 from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
+from backprop.check.words import same_name
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2
@@ -203,11 +203,7 @@ def _usable(
 
 def _has_its_names(form: Form, code: Callable[..., Any]) -> bool:
     """Whether the arguments beside the upstream gradient are called what the code calls them, none with a default."""
-    try:
-        parts = inspect.signature(code).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    names = [part.name for part in parts if part.default is part.empty]
+    names = [each.name for each in _parameters(code) if each.default is each.empty]
     words = form.words[form.words.index("(") + 1 : -1].split(", ")
     return len(names) == len(words) and all(
         word.startswith("upstream") or word == name for word, name in zip(words, names, strict=True)
@@ -227,12 +223,19 @@ def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
 
 def takes_any_number(code: Callable[..., Any]) -> bool:
     """Whether a function is written as f(*parts): it names no argument that comes by place."""
+    kinds = {each.kind for each in _parameters(code)}
+    return inspect.Parameter.VAR_POSITIONAL in kinds and kinds.isdisjoint(_BY_PLACE)
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(code: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function; none where they cannot be told."""
     try:
-        kinds = [part.kind for part in inspect.signature(code).parameters.values()]
+        return list(inspect.signature(code).parameters.values())
     except (TypeError, ValueError):
-        return False
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return inspect.Parameter.VAR_POSITIONAL in kinds and not any(kind in by_place for kind in kinds)
+        return []
 
 
 def _doubles(
@@ -273,23 +276,18 @@ def _argument_names(forward: Any) -> list[str]:
     owner = getattr(forward, "__self__", None)
     if isinstance(owner, type) and hasattr(owner, "forward"):
         forward = owner.forward
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each.name for each in parameters if each.kind in positional and each.name != "ctx"]
+    return [each.name for each in _parameters(forward) if each.kind in _BY_PLACE and each.name != "ctx"]
 
 
-def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: str) -> dict[str, Any]:
+def by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict[str, Any]:
     """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
 
     A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
     """
     names = list(inputs)
     if answer is None:
-        raise CheckError(f"{called} gave None; expected one gradient for each of {', '.join(names)}.")
-    moving = [name for name in names if is_moving(name, structure)]
+        raise CheckError(f"backward gave None; expected one gradient for each of {', '.join(names)}.")
+    moving = [name for name in names if name in structure.moving]
     lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
     is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
     if isinstance(answer, Mapping) and not (is_container and lone not in answer):
@@ -303,7 +301,7 @@ def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: 
         if len(given) == len(wanted):
             return dict(zip(wanted, given, strict=True))
     got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
-    raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
+    raise CheckError(f"backward gave {got}; expected one for each of {', '.join(names)}.")
 
 
 def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
@@ -317,16 +315,6 @@ def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, 
             inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
             answer = {**answer, name: inner}
     return answer
-
-
-def is_moving(name: str, structure: Structure) -> bool:
-    """Whether an input holds numbers that move."""
-    return any(is_part(leaf, (name,)) for leaf in structure.names)
-
-
-def is_part(path: str, names: Collection[str]) -> bool:
-    """Whether a path is one of these names, or leads into what is called so."""
-    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
 
 
 def outputs_of(outputs: Any) -> Structure:

@@ -18,14 +18,21 @@ from backprop.check.evidence import Evidence, gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
+from backprop.check.leaves import to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
 from backprop.check.numeric.directions import scales
 from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
-from backprop.check.product import Forward, drawn, forward_pass
+from backprop.check.product import (
+    Forward,
+    as_upstream,
+    drawn,
+    forward_pass,
+    push_forward_in_jax,
+    push_forward_in_torch,
+)
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import Parts
@@ -110,7 +117,7 @@ def _by_hand(
         ]
         return output.read(given), shapes == [leaf.shape for leaf in output.leaves]
 
-    moving = [key for key, places in structure.inputs.items() if len(places)]
+    moving = [name for name, places in structure.inputs.items() if len(places)]
     forms = forms_of_pushforward(list(passed.inputs), moving, tangents_first)
     form, _ = choose(
         forms, pushforward, arguments, read, "pushforward", "tangents_first=True or tangents_first=False"

@@ -16,7 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.leaves import float64_in_jax, format_of, read, round_to, to_numpy
+from backprop.check.leaves import float64_in_jax, format_of, read_numbers, round_to
 from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure, describe
 from backprop.check.trees import copied
@@ -169,7 +169,7 @@ class FunctionOracle:
 
         Raises `CheckError` where it is no real number (for a Jacobian, no array of them), or not finite.
         """
-        value = array_of(raw)
+        value, _ = read_numbers(raw)
         if value is None or value.dtype.kind not in "iufb":
             wanted = "an array of real numbers" if jacobian else "a real number"
             is_complex = value is not None and value.dtype.kind == "c"
@@ -210,11 +210,9 @@ class FunctionOracle:
         if not is_within(point, self.bounds):
             return np.full(self.value.shape, np.nan, self._wide)
         self.count(1)
-        raw = self._quietly(point, self.dtype)
-        value = array_of(raw)
+        value, form = read_numbers(self._quietly(point, self.dtype))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
             return np.full(self.value.shape, np.nan, self._wide)
-        form = read(raw)[1]
         self.given = 0.0 if form is None else form.eps
         found = value.astype(self._wide).reshape(-1)
         if len(self.seen) < _SEEN:
@@ -227,7 +225,7 @@ class FunctionOracle:
             return None
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = array_of(self._quietly(point, wide, refuse_casts=True))
+        value, _ = read_numbers(self._quietly(point, wide, refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -264,15 +262,6 @@ class FunctionOracle:
                 return self.code(self.structure.build(point, dtype))
             except Exception:  # of whatever kind: it is the user's
                 return None
-
-
-def array_of(raw: Any) -> Array | None:
-    """A value as an array; None where it is none."""
-    try:
-        array = to_numpy(raw)
-        return array.astype(np.float64) if array.dtype.kind == "O" and raw is not None else array
-    except (TypeError, ValueError, RuntimeError):
-        return None
 
 
 def _first_bad(value: Array) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -168,8 +168,7 @@ class Structure:
 
     def ends(self, point: Any) -> list[Any]:
         """The tensors of a point of this form, as they are in it."""
-        found: dict[int, Any] = {}
-        _ends(self.tree, point, found)
+        found = dict(_ends(self.tree, point))
         return [found[number] for number in range(len(self.leaves))]
 
     @cached_property
@@ -177,10 +176,14 @@ class Structure:
         """Where the entries of each part of the outermost container lie in the vector, by its key."""
         if not isinstance(self.tree, Parts):
             return {}
-        parts = {key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.values, strict=True)}
-        every = [self.places[leaf.name] for leaf in self.leaves]
-        none = np.zeros(0, int)
-        return {key: np.concatenate([none, *(every[k] for k in numbers)]) for key, numbers in parts.items()}
+        none, parts = np.zeros(0, int), zip(self.tree.keys, self.tree.values, strict=True)
+        numbers = {key: [self.leaves[number].name for number in numbers_of(child)] for key, child in parts}
+        return {key: np.concatenate([none, *map(self.places.get, names)]) for key, names in numbers.items()}
+
+    @cached_property
+    def moving(self) -> tuple[Any, ...]:
+        """The keys of the parts of the outermost container that hold tensors."""
+        return moving_keys(self.tree) if isinstance(self.tree, Parts) else ()
 
     def with_ends(self, point: Any, tensors: list[Any]) -> Any:
         """A point of this form with other tensors in it, and the parts that pass through untouched as they are."""
@@ -279,13 +282,19 @@ def numbers_of(tree: Tree) -> list[int]:
     return [end for _, end in ends_of(tree) if isinstance(end, int)]
 
 
-def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
+def moving_keys(tree: Parts) -> tuple[Any, ...]:
+    """The keys of the parts that hold tensors."""
+    return tuple(key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child))
+
+
+def _ends(tree: Tree, point: Any) -> Iterator[tuple[int, Any]]:
+    """The numbers of the tensors in a tree, with what stands there in a point of its form."""
+    if isinstance(tree, int):
+        yield tree, point
     if isinstance(tree, Parts):
         parts = parts_of(point)
         if parts is None or set(parts.keys) != set(tree.keys):
             raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
         given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
         for key, child in zip(tree.keys, tree.values, strict=True):
-            _ends(child, given[key], found)
-    elif isinstance(tree, int):
-        found[tree] = point
+            yield from _ends(child, given[key])

@@ -17,14 +17,23 @@ import numpy as np
 
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
-from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.forms import Form, by_input, choose, forms_of_backward, outputs_of
+from backprop.check.leaves import is_none
 from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import nothing_fixed
-from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
+from backprop.check.product import (
+    Forward,
+    Product,
+    drawn,
+    forward_pass,
+    pull_back_in_jax,
+    pull_back_in_torch,
+    recorded_by_torch,
+    upstream_like,
+)
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
@@ -114,7 +123,7 @@ def _product(
         return form.arguments(upstream_like(outputs, output.views(vector)), back, list(point.values()))
 
     def read(answer: Any) -> tuple[Any, bool]:
-        tensors = by_input(answer, passed.inputs, structure, "backward")
+        tensors = by_input(answer, passed.inputs, structure)
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
@@ -125,7 +134,8 @@ def _product(
             known = _is_python_number(inputs)
 
             def told(path: str, value: Any) -> bool:
-                return is_part(path, still) or (known(path, value) and path not in moved)
+                is_still = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in still)
+                return is_still or (known(path, value) and path not in moved)
 
             return _product(forward, backward, inputs, cache, rng, told)
     output = outputs_of(form.outputs(returned))
@@ -133,7 +143,7 @@ def _product(
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
         back = run(point)
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
-        return by_input(answer, passed.inputs, structure, "backward")
+        return by_input(answer, passed.inputs, structure)
 
     rest = " The outputs after these have no upstream gradient." if form.is_last else ""
     note = f"{form.words} is called.{rest}"
@@ -154,13 +164,9 @@ def _told_by(claimed: dict[str, Any], passed: Forward) -> tuple[set[str], set[st
     whole = {
         path for path, value in passed.structure.constants.items() if not isinstance(value, float | complex)
     }
-    inputs = passed.inputs.items()
-    still = {
-        name
-        for name, value in inputs
-        if isinstance(value, dict) and is_moving(name, passed.structure) and name not in claimed
-    }
-    return moved - whole, still if len(claimed) < len(passed.inputs) else set()
+    dicts = {name for name in passed.structure.moving if isinstance(passed.inputs[name], dict)}
+    still = dicts - set(claimed) if len(claimed) < len(passed.inputs) else set()
+    return moved - whole, still
 
 
 def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:

@@ -1,8 +1,12 @@
-"""Lists of things in words."""
+"""Words: lists of things in words, and names that may mean the same."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Any
+
+from backprop.errors import nearest
 
 _SHOWN = 6
 """Things that are shown of a long list."""
@@ -18,3 +22,43 @@ def some(things: Iterable[object], most: int = _SHOWN, *, count: bool = False) -
 def listed(things: Iterable[object]) -> str:
     """All of them, `a, b and c`."""
     return " and ".join(", ".join(map(str, things)).rsplit(", ", 1))
+
+
+_BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
+_AFTER = "|".join(["grad", "gradient", "bar"])
+_ALIKE = 0.6
+"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
+
+
+def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
+
+    A missing name that two unknown names could mean is left out.
+    """
+
+    def plain(name: str) -> str:
+        return name.casefold().replace("_", "").replace(" ", "")
+
+    same: dict[Any, Any] = {}
+    names = [key for key in extra if isinstance(key, str)]
+    for key in missing:
+        if isinstance(key, str):
+            wanted = re.escape(plain(key))
+            fits = [
+                name for name in names if re.fullmatch(f"(?:{_BEFORE})?{wanted}(?:{_AFTER})?", plain(name))
+            ]
+            if len(fits) == 1:
+                same[key] = fits[0]
+    taken = list(same.values())
+    return {key: name for key, name in same.items() if taken.count(name) == 1}
+
+
+def near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Match each missing name with an unknown name that may be a misspelling of it: `weigth` for `weight`."""
+    near: dict[Any, Any] = {}
+    for key in (key for key in missing if isinstance(key, str)):
+        left = [other for other in extra if isinstance(other, str) and other not in near.values()]
+        match = nearest(key, left, _ALIKE)
+        if match is not None:
+            near[key] = match
+    return near
