@@ -14,6 +14,8 @@ from backprop.check.words import some
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
 
 
+CLEAR = 20
+"""Times the tolerance: a value that is larger is clearly not zero."""
 _LEAST = np.finfo(np.float64).tiny * 1e10
 """The least tolerance, so that its inverse is a number."""
 
@@ -54,7 +56,7 @@ class Known:
     def informative(self) -> int:
         """The number of values that are clearly not zero."""
         use = self.usable
-        return int(np.sum(np.abs(self.values[use]) > 20 * self.tolerance[use]))
+        return int(np.sum(np.abs(self.values[use]) > CLEAR * self.tolerance[use]))
 
     def fitted(self, others: list[Array]) -> Array:
         """The coefficients with which the sum of other values (k,) comes nearest, in units of the tolerance."""
@@ -194,6 +196,21 @@ class Suspect:
     def tolerance(self) -> Array:
         """How far each entry of a right gradient may be from `expected`."""
         return self.known.tolerance.reshape(self.got.shape)
+
+    @property
+    def wrong(self) -> Array:
+        """Where an entry is off by twice its tolerance."""
+        return np.asarray(np.abs(self.got - self.expected) > 2 * self.tolerance)
+
+    @property
+    def clear(self) -> Array:
+        """Where an entry should clearly not be zero."""
+        return np.asarray(np.abs(self.expected) > CLEAR * self.tolerance)
+
+    def is_product(self, k: Array) -> bool:
+        """Whether got = k · expected in every entry, to rounding."""
+        off = np.abs(self.got - self.expected * k)
+        return bool(np.all(off <= 2 * np.maximum(1, np.abs(k)) * self.tolerance))
 
     @property
     def compared(self) -> tuple[Array, Array]:

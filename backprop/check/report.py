@@ -12,9 +12,9 @@ from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
 from backprop.check.patterns import Known, Suspect, difference
-from backprop.check.rearranged import mask_left_out
+from backprop.check.rearranged import invariance, mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures import signatures, sum_not_zero, unknown
+from backprop.check.signatures import signatures, unknown
 from backprop.check.words import some
 from backprop.verify.agreement import norm
 
@@ -154,7 +154,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Find
     more = {**one_delta([each for each, _ in left]), **more}
     for suspect, each in left:
         finding = more.get(suspect.name)
-        last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
+        last = alike[suspect.name] or invariance(suspect) or mask_left_out(suspect)
         findings = findings + ([finding] if finding else last or [_unknown(suspect, each)])
     return findings
 

@@ -20,14 +20,12 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
-from backprop.check.patterns import Known, Suspect, pattern
+from backprop.check.patterns import CLEAR, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
     clipped,
     left_out,
     moved,
-    sentence_of_sum,
-    subsets,
     sum_of_another,
     summed,
 )
@@ -119,7 +117,7 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     got, decay = known.of(suspect.got), known.of(parameter)
     difference = replace(known, values=got - known.values)
     (rate,) = difference.fitted([decay])
-    use = known.usable & (np.abs(rate * decay) > 20 * known.tolerance)
+    use = known.usable & (np.abs(rate * decay) > CLEAR * known.tolerance)
     if min(np.sum(use), suspect.got.size) < 2 or not difference.fits(rate * decay, 2):
         return []
     # Where the parameter is a multiple of the gradient, λ·parameter is a constant factor as well.
@@ -156,22 +154,6 @@ def swapped(suspect: Suspect) -> list[Finding]:
             return suspect.finding(
                 "swapped-tensors", f"It is [{listed}] of the gradient of {other}, to rounding."
             )
-    return []
-
-
-def sum_not_zero(suspect: Suspect) -> list[Finding]:
-    """The truth sums to zero over some axes, in every slice, and what was got does not."""
-    if not suspect.is_whole or suspect.got.ndim == 0:
-        return []
-    expected, got, slack = suspect.expected, suspect.got, 2 * suspect.tolerance
-    for axes in subsets(expected.ndim):
-        true, claimed, room, size = (each.sum(axes) for each in (expected, got, slack, np.abs(expected)))
-        lines = size > 20 * room
-        if expected.size / max(1, np.size(true)) < 3 or np.sum(lines) < 2 or np.any(np.abs(true) > room):
-            continue
-        if np.any(np.abs(claimed) > 20 * room):
-            seen = sentence_of_sum(suspect.name, axes, float(np.max(np.abs(claimed))))
-            return suspect.finding("sum-not-zero", seen, "likely")
     return []
 
 
