@@ -7,7 +7,7 @@ zero. An answer that is no gradient at all, such as None, a string or complex nu
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import Format, Leaf, is_none, read_numbers
-from backprop.check.points import Structure, describe, moving_keys, numbers_of
+from backprop.check.points import Structure, moving_keys, numbers_of
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, parts_of
-from backprop.check.words import near_name, same_name, some
+from backprop.check.words import describe, near_name, same_name, some
 from backprop.errors import CheckError
 
 
@@ -60,19 +60,13 @@ def read_answer(
     outputs: the shape of the function's value; a tensor of a Jacobian has it before the parameter's own.
     Raises `CheckError` where the answer has another kind of container than the point.
     """
-    seen, raw = Answer(), dict[str, Any]()
-    _collect(structure.tree, answer, "", structure, raw, seen)
-    for leaf in structure.leaves:
-        if leaf.name in raw:
-            _read_tensor(raw[leaf.name], leaf, outputs + leaf.shape, seen)
+    seen = Answer()
+    for leaf, value in list(_tensors(structure.tree, answer, "", structure, seen)):
+        _read_tensor(value, leaf, outputs + leaf.shape, seen)
     tensors = seen.comparable
-    bad = [
-        name
-        for name in order or structure.names
-        if name in tensors and not np.all(np.isfinite(tensors[name]))
-    ]
-    if bad:
-        seen.findings.append(_not_finite(tensors, bad))
+    there = [name for name in order or structure.names if name in tensors]
+    bad = [name for name in there if not np.all(np.isfinite(tensors[name]))]
+    seen.findings += [_not_finite(tensors, bad)] if bad else []
     for name in bad:
         seen.tensors.pop(name, None)
         seen.reshaped.pop(name, None)
@@ -97,10 +91,9 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     gradient = rest[0] if len(rest) == 1 else rest
     if not _fits(tree, gradient, structure):
         counts = {len(parts), len(moving_keys(tree))} if isinstance(tree, Parts) else {1}
-        inner = parts_of(gradient)
+        inner, ends = parts_of(gradient), len(list(ends_of(gradient)))
+        as_many = inner is not None and (len(inner.keys) in counts or ends == len(structure.leaves))
         is_named = inner is not None and inner.named
-        every = [end for _, end in ends_of(gradient)]
-        as_many = inner is not None and (len(inner.keys) in counts or len(every) == len(structure.leaves))
         if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
         if isinstance(answer, list) and not isinstance(tree, Parts) and is_number(gradient):
@@ -140,50 +133,42 @@ def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
     return found("not-finite", bad[0], seen + others)
 
 
-# Names: the tensors of an answer by the names of the point's, however its containers are nested.
-
-
-def _collect(
-    tree: Tree, answer: Any, path: str, structure: Structure, raw: dict[str, Any], read: Answer
-) -> None:
-    """Put every tensor of the point that the answer has into `raw`; findings and notes about names into `read`.
+def _tensors(
+    tree: Tree, answer: Any, path: str, structure: Structure, read: Answer
+) -> Iterator[tuple[Leaf, Any]]:
+    """Every tensor of the point that the answer has; findings and notes about names go into `read`.
 
     A tensor that is missing, or misspelt, is a `wrong-name`. A name that differs from the parameter's in a way that
     leaves no doubt, such as `dW1` for `W1`, and a name that was not used are notes.
     """
     where = f" of {path}" if path else ""
+    moving = [structure.leaves[number] for number in numbers_of(tree)]
     if isinstance(tree, Constant):
         return
     if is_none(answer) and path:
-        raw.update({structure.leaves[number].name: None for number in numbers_of(tree)})
+        yield from ((leaf, None) for leaf in moving)
         return
     if isinstance(tree, int):
         if answer is None or isinstance(answer, str | bytes | Mapping):
-            shape = structure.leaves[tree].shape
+            shape = moving[0].shape
             wanted = f"an array of shape {shape}" if shape else "a number"
             raise CheckError(f"The gradient{where} is {describe(answer)}; expected {wanted}.")
-        raw[structure.leaves[tree].name] = answer
+        yield moving[0], answer
         return
-    moving = numbers_of(tree)
-    if (
-        len(moving) == 1
-        and parts_of(answer) is None
-        and np.shape(answer) == structure.leaves[moving[0]].shape
-    ):
-        raw[structure.leaves[moving[0]].name] = answer  # beside parts that have no gradient
+    if len(moving) == 1 and parts_of(answer) is None and np.shape(answer) == moving[0].shape:
+        yield moving[0], answer  # beside parts that have no gradient
         return
     given = _children(tree, answer)
     if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
         read.notes.append(f"The gradients have no names: they were read in the order {some(given)}.")
     if given is None:
-        keys = f" with {some(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
-        raise CheckError(
-            f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
-        )
+        wanted = f"{tree.word} with {some(tree.keys)}" if tree.named else f"{tree.word} of {len(tree.keys)}"
+        raise CheckError(f"The gradient{where} is {describe(answer)}; expected a {wanted}, as the point is.")
     read_as = _matched(tree, given, path, read)
     for key, child in zip(tree.keys, tree.values, strict=True):
         if key in read_as:
-            _collect(child, given[read_as[key]], join(path, key, tree.named), structure, raw, read)
+            name = join(path, key, tree.named)
+            yield from _tensors(child, given[read_as[key]], name, structure, read)
 
 
 def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
@@ -228,9 +213,6 @@ def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
     return dict(zip(keys, values, strict=True))
 
 
-# Shapes and dtypes of one tensor.
-
-
 def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer) -> None:
     """Put a tensor where its values can be compared, with what is amiss with its shape and its dtype."""
     name = leaf.name
@@ -242,33 +224,33 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     if form is not None and hasattr(value, "dtype"):
         seen.formats[name] = form
     same_axes = [k for k in array.shape if k != 1] == [k for k in expected if k != 1]
-    differs = f"Its shape is {array.shape}; its parameter's is {expected}."
+    said = None
     if array.shape == expected:
         seen.tensors[name] = array
     elif same_axes and _updates(array, expected):
         seen.tensors[name] = array.reshape(expected)
         seen.notes.append(f"{name} has the shape {array.shape}, its parameter {expected}: the same entries.")
     elif array.ndim == len(expected) > 1 and array.shape == expected[::-1]:
-        seen.reshaped[name] = array.T
+        seen.reshaped[name], said = array.T, " That is the shape of its transpose."
         seen.transposed.add(name)
-        seen.findings.append(found("wrong-shape", name, f"{differs} That is the shape of its transpose."))
     elif same_axes:
-        seen.reshaped[name] = array.reshape(expected)
-        seen.findings.append(found("wrong-shape", name, f"{differs} They differ by axes of length one."))
+        seen.reshaped[name], said = array.reshape(expected), " They differ by axes of length one."
     else:
         fitted = _summed_or_spread(array, expected)
         if fitted is not None:
             seen.shapes[name] = array.shape
             seen.reshaped[name], seen.summed[name] = fitted
         as_many = array.size == np.prod(expected, dtype=int)
-        also = " It has as many entries, in another form." if as_many else ""
-        seen.findings.append(found("wrong-shape", name, differs + also))
+        said = " It has as many entries, in another form." if as_many else ""
+    if said is not None:
+        differs = f"Its shape is {array.shape}; its parameter's is {expected}.{said}"
+        seen.findings.append(found("wrong-shape", name, differs))
     # Whole numbers may be right, such as those of a linear function. Python's numbers take the dtype that they meet.
     if leaf.weak or name not in seen.formats or form is None or form.bits == leaf.format.bits:
         return
     if form.bits > leaf.format.bits:
-        wider = f"The dtype of {name} is {form.name}, wider than its parameter's {leaf.format.name}."
-        seen.notes.append(wider)
+        own = leaf.format.name
+        seen.notes.append(f"The dtype of {name} is {form.name}, wider than its parameter's {own}.")
     else:
         differs = f"Its dtype is {form.name}; its parameter's is {leaf.format.name}."
         seen.findings.append(found("wrong-dtype", name, differs))
@@ -277,9 +259,8 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
 def _summed_or_spread(array: Array, expected: tuple[int, ...]) -> tuple[Array, tuple[int, ...]] | None:
     """A tensor summed over the axes that are too many, and these; or spread over those it lacks, and no axes."""
     extra = max(0, array.ndim - len(expected))
-    long = tuple(
-        k for k, (size, one) in enumerate(zip(array.shape, expected, strict=False)) if size > one == 1
-    )
+    pairs = enumerate(zip(array.shape, expected, strict=False))
+    long = tuple(k for k, (size, one) in pairs if size > one == 1)
     for axes in itertools.combinations(range(array.ndim), extra) if extra else [long]:
         total = array.sum(axes, keepdims=not extra)
         if axes and total.shape == expected:

@@ -12,6 +12,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
+from backprop.check.numeric.quotients import FINEST
 from backprop.check.patterns import Known, Suspect
 from backprop.verify.agreement import norm
 
@@ -21,8 +22,6 @@ _SOLVED = 1e-6
 """The relative error of an adjoint through an iterative solver."""
 _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
-_FINEST = 1e-9
-"""A factor is told from another one no better than an entry from its truth."""
 _SHARED = 1e-7
 """Two tensors have the same factor where it differs by less."""
 _TINY = 1e-300
@@ -81,7 +80,7 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
     """Name the mistake that the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
     precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
-    near = max(4 * precision, _FINEST)
+    near = max(4 * precision, FINEST)  # no better than an entry is told from its truth
 
     def is_about(value: float) -> bool:
         return abs(k - value) <= near * abs(value)

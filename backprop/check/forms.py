@@ -11,7 +11,7 @@ first outputs alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -20,9 +20,7 @@ import numpy as np
 
 from backprop.check.behaviour import first_difference
 from backprop.check.leaves import is_none, read, to_numpy
-from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
-from backprop.check.words import same_name
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2
@@ -92,16 +90,16 @@ def _with_upstream(
     if not _is_several(outputs):
         return [whole]
     every = range(len(outputs))
-    moving = [k for k in every if _has_numbers(outputs[k])]
+    moving = [k for k in every if has_numbers(outputs[k])]
     forms = [whole, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
     for count in every[1:]:  # those that follow may be for inference
-        if _has_numbers(outputs[:count]):
+        if has_numbers(outputs[:count]):
             first = one_by_one(range(count))
             forms.append(replace(first, outputs=itemgetter(slice(count)), is_last=True))
     return forms
 
 
-def _has_numbers(output: Any) -> bool:
+def has_numbers(output: Any) -> bool:
     """Whether an output has a gradient: floating numbers are in it."""
     return any(end is not None and read(end)[1] is not None for _, end in ends_of(output))
 
@@ -277,49 +275,3 @@ def _argument_names(forward: Any) -> list[str]:
     if isinstance(owner, type) and hasattr(owner, "forward"):
         forward = owner.forward
     return [each.name for each in _parameters(forward) if each.kind in _BY_PLACE and each.name != "ctx"]
-
-
-def by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict[str, Any]:
-    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
-
-    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
-    """
-    names = list(inputs)
-    if answer is None:
-        raise CheckError(f"backward gave None; expected one gradient for each of {', '.join(names)}.")
-    moving = [name for name in names if name in structure.moving]
-    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
-    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
-    if isinstance(answer, Mapping) and not (is_container and lone not in answer):
-        return _in_containers(dict(answer), inputs)
-    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
-    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
-    if lone is not None and not is_several:
-        return {lone: answer}
-    given = list(answer) if isinstance(answer, list | tuple) else [answer]
-    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
-        if len(given) == len(wanted):
-            return dict(zip(wanted, given, strict=True))
-    got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
-    raise CheckError(f"backward gave {got}; expected one for each of {', '.join(names)}.")
-
-
-def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
-    for name, value in inputs.items():
-        if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
-            continue
-        parts = same_name(list(value), [key for key in answer if key not in inputs])
-        parts |= {key: key for key in value if key in answer and key not in inputs}
-        if parts:
-            inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
-            answer = {**answer, name: inner}
-    return answer
-
-
-def outputs_of(outputs: Any) -> Structure:
-    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
-    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
-    if not _has_numbers(outputs):
-        raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
-    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))

@@ -26,10 +26,11 @@ from backprop.check.lines.program import Program
 from backprop.check.look import probe
 from backprop.check.numeric.directions import bounds_of, has_room
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, describe, structure_of
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
+from backprop.check.words import describe
 from backprop.errors import CheckError
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.evidence import Evidence, gather, settings
-from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
+from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
 from backprop.check.leaves import to_numpy
@@ -30,6 +30,7 @@ from backprop.check.product import (
     as_upstream,
     drawn,
     forward_pass,
+    outputs_of,
     push_forward_in_jax,
     push_forward_in_torch,
 )

@@ -18,8 +18,9 @@ from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.leaves import float64_in_jax, format_of, read_numbers, round_to
 from backprop.check.numeric.directions import Bounds, is_within
-from backprop.check.points import Structure, describe
+from backprop.check.points import Structure
 from backprop.check.trees import copied
+from backprop.check.words import describe
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.

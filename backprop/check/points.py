@@ -23,7 +23,7 @@ from backprop.check.leaves import (
     to_numpy,
 )
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, mapped, parts_of
-from backprop.check.words import some
+from backprop.check.words import describe, some
 from backprop.errors import CheckError
 from backprop.parameters import Layout
 
@@ -71,16 +71,6 @@ def _kind(value: Any, name: str) -> str:
     if array.dtype.kind in "bSUMmV" or is_pandas(value):
         return "constant"
     raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
-
-
-def describe(value: Any) -> str:
-    """Describe a value in a word or two, for a message."""
-    if value is None:
-        return "None"
-    kind = type(value).__name__
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 # Structure: a point of any form, an array or nested containers of arrays, as one vector (p,) and back.
@@ -231,7 +221,8 @@ def structure_of(
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
-        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else nothing_fixed
+        wanted = any(is_torch(value) and value.requires_grad for value in ends.values())
+        fixed = _wants_no_gradient if wanted else nothing_fixed
     leaves: list[Leaf] = []
     arrays: list[Array] = []
 
@@ -262,10 +253,6 @@ def structure_of(
         if not np.all(np.isfinite(array)):
             raise CheckError(f"The {what} has NaN or infinity in {leaf.name}; expected finite numbers.")
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
-
-
-def _wants_gradient(value: Any) -> bool:
-    return is_torch(value) and bool(value.requires_grad)
 
 
 def _wants_no_gradient(path: str, value: Any) -> bool:

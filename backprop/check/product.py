@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.behaviour import differing
-from backprop.check.forms import named_inputs, outputs_of
+from backprop.check.forms import has_numbers, named_inputs
 from backprop.check.leaves import is_jax, is_torch, library, read, seeded_torch
 from backprop.check.numeric.directions import random_signs
 from backprop.check.points import Structure, nothing_fixed, structure_of
@@ -258,6 +258,14 @@ class Product:
         for changed, (after, was) in zip((self.changed, self.changed_inputs), before, strict=True):
             changed.update(differing(was, after))
         return answer
+
+
+def outputs_of(outputs: Any) -> Structure:
+    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
+    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
+    if not has_numbers(outputs):
+        raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
+    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))
 
 
 def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:

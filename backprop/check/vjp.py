@@ -8,7 +8,7 @@ gradient is 1 everywhere, would hide a backward pass that uses its upstream grad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,18 +17,19 @@ import numpy as np
 
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, by_input, choose, forms_of_backward, outputs_of
+from backprop.check.forms import Form, choose, forms_of_backward
 from backprop.check.leaves import is_none
 from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import nothing_fixed
+from backprop.check.points import Structure, nothing_fixed
 from backprop.check.product import (
     Forward,
     Product,
     drawn,
     forward_pass,
+    outputs_of,
     pull_back_in_jax,
     pull_back_in_torch,
     recorded_by_torch,
@@ -38,6 +39,7 @@ from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
 from backprop.check.upstream import look_at_upstream
+from backprop.check.words import same_name
 from backprop.errors import CheckError
 
 
@@ -123,7 +125,7 @@ def _product(
         return form.arguments(upstream_like(outputs, output.views(vector)), back, list(point.values()))
 
     def read(answer: Any) -> tuple[Any, bool]:
-        tensors = by_input(answer, passed.inputs, structure)
+        tensors = _by_input(answer, passed.inputs, structure)
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
@@ -143,11 +145,49 @@ def _product(
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
         back = run(point)
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
-        return by_input(answer, passed.inputs, structure)
+        return _by_input(answer, passed.inputs, structure)
 
     rest = " The outputs after these have no upstream gradient." if form.is_last else ""
     note = f"{form.words} is called.{rest}"
     return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
+
+
+def _by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict[str, Any]:
+    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
+
+    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
+    """
+    names = list(inputs)
+    if answer is None:
+        raise CheckError(f"backward gave None; expected one gradient for each of {', '.join(names)}.")
+    moving = [name for name in names if name in structure.moving]
+    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
+    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
+    if isinstance(answer, Mapping) and not (is_container and lone not in answer):
+        return _in_containers(dict(answer), inputs)
+    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
+    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
+    if lone is not None and not is_several:
+        return {lone: answer}
+    given = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
+        if len(given) == len(wanted):
+            return dict(zip(wanted, given, strict=True))
+    got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
+    raise CheckError(f"backward gave {got}; expected one for each of {', '.join(names)}.")
+
+
+def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
+    for name, value in inputs.items():
+        if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
+            continue
+        parts = same_name(list(value), [key for key in answer if key not in inputs])
+        parts |= {key: key for key in value if key in answer and key not in inputs}
+        if parts:
+            inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
+            answer = {**answer, name: inner}
+    return answer
 
 
 def _is_python_number(inputs: Any) -> Callable[[str, Any], bool]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from backprop.errors import nearest
 
 _SHOWN = 6
@@ -22,6 +24,16 @@ def some(things: Iterable[object], most: int = _SHOWN, *, count: bool = False) -
 def listed(things: Iterable[object]) -> str:
     """All of them, `a, b and c`."""
     return " and ".join(", ".join(map(str, things)).rsplit(", ", 1))
+
+
+def describe(value: Any) -> str:
+    """Describe a value in a word or two, for a message."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 _BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])

@@ -18,8 +18,9 @@ from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import differing
 from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, orders, roles
 from backprop.check.network.objects import means
-from backprop.check.points import Structure, describe, structure_of
+from backprop.check.points import Structure, structure_of
 from backprop.check.trees import ends_of
+from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Network
 from backprop.parameters import Parameters

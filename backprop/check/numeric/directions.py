@@ -13,8 +13,9 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import Leaf, round_to
-from backprop.check.points import Structure, describe
+from backprop.check.points import Structure
 from backprop.check.trees import parts_of
+from backprop.check.words import describe
 from backprop.errors import CheckError
 
 # Bounds: the least and the largest value of every entry.

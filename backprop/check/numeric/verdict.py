@@ -10,12 +10,14 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.tensors import Table, TensorSearch
+from backprop.check.numeric.kinks import judge_slices, judge_together
+from backprop.check.numeric.method import Curve
+from backprop.check.numeric.tensors import Table, TensorSearch, by_directions, every_entry
 from backprop.check.patterns import Known
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict, worst_entries
 from backprop.verify.agreement import norm, ratio
 
-NO_NOISE = 1e-9
+_NO_NOISE = 1e-9
 """Noise of a function that moves nowhere: what a value of a few millions is rounded to."""
 _SAME = 1e-12
 """Of a difference: the same one, computed twice."""
@@ -24,6 +26,12 @@ _UNMOVED = 1e-3
 _MOST_KINKS = 1000
 """Kinks that are listed of one tensor."""
 _NO_REASON = "no derivative was found"
+_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
+"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
+_KINKED = 14
+"""Calls that an entry at a kink takes, which noise hides less."""
+_FEW_COMPLEX, _FEW_CENTRAL = 1, 4
+"""Calls of an entry with a small budget, which is used to its end."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,33 @@ class TensorVerdict:
     def wrong(self) -> bool:
         """Whether the verdict is `wrong`."""
         return self.tensor.verdict == "wrong"
+
+
+def judge_tensors(
+    check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...]
+) -> list[TensorVerdict]:
+    """Judge every tensor that can be compared, by its entries or along directions."""
+    structure, budget = check.function.structure, check.function.budget
+    where = np.concatenate([structure.places[name] for name in names])
+    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
+    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
+        per_entry = min(per_entry, _KINKED)
+    if not budget.is_roomy:
+        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
+    signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
+    if len(where) * per_entry <= budget.left:
+        table = every_entry(check, where)
+        if table is None:  # quotients take more calls: maybe more than there are for every entry
+            return judge_tensors(check, steps, names)
+        judge_together(check, table)
+        signal = max(signal, float(np.max(table.steep * check.scales.own)))
+        return [judge_entries(name, check, table, signal) for name in names]
+    table = Table(len(check.claimed), structure.size)
+    searches = by_directions(check, names, table)
+    for search in searches:
+        judge_slices(check, table, search.kinked)
+    signal = max([signal, *(float(np.max(each.steep)) for search in searches for each in search.comparisons)])
+    return [judge_directions(search, check, table, signal) for search in searches]
 
 
 def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: float) -> TensorVerdict:
@@ -123,6 +158,12 @@ def judge_directions(
     )
 
 
+def stays_constant(check: DirectionalCheck, steps: Curve) -> bool:
+    """Whether neither small nor large steps move the function."""
+    quiet = not check.noisy or float(np.max(check.noise)) <= _NO_NOISE
+    return steps.still and quiet and check.stays_still(steps.direction)
+
+
 def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[TensorVerdict]:
     """The verdict on every tensor where the function moves along none, beyond its noise.
 
@@ -137,7 +178,7 @@ def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[Tens
         beside = check.claims_beside() if np.any(claimed) else None
         # Of the rounding of a zero nothing is left at the next point.
         spread = 0.0 if beside is None else norm(np.std(beside[:, :, where], axis=0))
-        is_zero = norm(claimed) <= 4 * spread + norm(check.slack[:, where]) and noise <= NO_NOISE
+        is_zero = norm(claimed) <= 4 * spread + norm(check.slack[:, where]) and noise <= _NO_NOISE
         note = f"{name}: the function is constant here to its rounding, "
         note += (
             "and so its gradient is 0: nothing of its formula is tested."
