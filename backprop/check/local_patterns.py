@@ -33,6 +33,8 @@ from backprop.check.words import some
 
 _MOST_PAIRS = 3_000_000
 """Numbers that are compared to tell which row, or which column, stands in the place of which."""
+_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
+"""Kinds that say which equality holds, of which several mistakes may be the cause."""
 _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
@@ -59,10 +61,6 @@ def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Fin
         return None
     sure: Confidence = "likely" if seen[0] in _LIKELY or prefix else "certain"
     return found(seen[0], one.name, f"{prefix}{seen[1]}", sure)
-
-
-_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
-"""Kinds that say which equality holds, of which several mistakes may be the cause."""
 
 
 def _element_wise(one: Local) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -110,14 +109,13 @@ def _by_complex_step(
 class View:
     """The comparison along a direction so far, with its slope and steps.
 
-    vague (m,): where the tolerance is too wide to tell a wrong claim. done: whether no further look is needed.
+    vague (m,): where the tolerance is too wide to tell a wrong claim.
     """
 
     comparison: Comparison
     slope: Slope
     ladder: Ladder
     vague: Array
-    done: bool = False
 
     def left_open(self, where: Array, reason: str) -> View:
         """This view, in which nothing can be said at `where` (m,)."""
@@ -129,14 +127,16 @@ class View:
 
 
 def examine(check: DirectionalCheck, comparison: Comparison, slope: Slope, ladder: Ladder) -> Comparison:
-    """Compare again, by one look after the other, what seems wrong, open or vague."""
+    """Compare again what seems wrong, open or vague, by one look after the other, each on what the one before saw."""
     size = comparison.direction.size(check.claimed)
     vague = (comparison.tolerance > check.blurred / 2 * size) & (comparison.tolerance < 100 * size)
     view = View(comparison, slope, ladder, vague)
-    for look in LOOKS:
+    for look in (_off_stairs, _between_steps):
         view = look(check, view)
-        if view.done:
-            break
+    if (view.comparison.clean and not np.any(view.vague)) or _is_plain_corner(check, view):
+        return view.comparison
+    for look in (_along_a_step, _too_flat_on_stairs, _at_its_own_scale, _may_be_narrower, _at_kink):
+        view = look(check, view)
     return view.comparison
 
 
@@ -181,12 +181,6 @@ def _between_steps(check: DirectionalCheck, view: View) -> View:
         return view
     ladder = check.ladder(seen.direction, UNEVEN * last.step)
     return view.judged(check, check.measured(ladder, True), ladder)
-
-
-def _enough(check: DirectionalCheck, view: View) -> View:
-    """End where nothing is wrong, open or vague, and where the claim is a slope of a plain corner."""
-    clean = view.comparison.clean and not np.any(view.vague)
-    return replace(view, done=clean or _is_plain_corner(check, view))
 
 
 def _is_plain_corner(check: DirectionalCheck, view: View) -> bool:
@@ -295,16 +289,3 @@ def _at_kink(check: DirectionalCheck, view: View) -> View:
         return view
     beside = check.claims_along(comparison.direction)
     return replace(view, comparison=compare_at_kink(comparison, view.slope, beside))
-
-
-LOOKS: tuple[Callable[[DirectionalCheck, View], View], ...] = (
-    _off_stairs,
-    _between_steps,
-    _enough,
-    _along_a_step,
-    _too_flat_on_stairs,
-    _at_its_own_scale,
-    _may_be_narrower,
-    _at_kink,
-)
-"""One after the other, each on what the one before has seen."""
