@@ -118,9 +118,8 @@ def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
     if isinstance(tree, Constant) or parts is None:
         return isinstance(tree, Constant)
     children = [child for child in tree.values if numbers_of(child)]
-    return len(parts.values) == len(children) and all(
-        _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
-    )
+    pairs = zip(children, parts.values, strict=False)
+    return len(parts.values) == len(children) and all(_fits(*pair, structure) for pair in pairs)
 
 
 def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
@@ -176,9 +175,8 @@ def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dic
     missing = [key for key in moving_keys(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
-    near = near_name(
-        [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
-    )
+    left = [key for key in extra if key not in same.values()]
+    near = near_name([key for key in missing if key not in same], left)
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
     for key in missing:
         name, used = join(path, key, tree.named), join(path, read_as.get(key), tree.named)

@@ -95,9 +95,9 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
         return suspect.finding("sign", f"got = -expected, {values}", plain)
     size, sign = abs(k), "-" * (k < 0)
     if n is not None and n > 1 and (is_about(np.sign(k) * n) or is_about(np.sign(k) / n)):
-        kind, text = (
-            ("sum-instead-of-mean", "n · expected") if size > 1 else ("mean-instead-of-sum", "expected / n")
-        )
+        kind, text = "mean-instead-of-sum", "expected / n"
+        if size > 1:
+            kind, text = "sum-instead-of-mean", "n · expected"
         batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
         findings = suspect.finding(kind, f"got = {sign}{text} with n = {n}, the batch size.", batch)
         return findings + (suspect.finding("sign", f"k is negative: {seen}", plain) if k < 0 else [])
@@ -164,9 +164,8 @@ def one_delta(suspects: Sequence[Suspect]) -> dict[str, Finding]:
     Then xᵀ dx = dW Wᵀ, of what was got as of the truth; of two other mistakes it holds by no chance.
     """
     found_ones: dict[str, Finding] = {}
-    for x, w in itertools.permutations(
-        [each for each in suspects if each.is_whole and each.got.ndim == 2], 2
-    ):
+    matrices = [each for each in suspects if each.is_whole and each.got.ndim == 2]
+    for x, w in itertools.permutations(matrices, 2):
         if x.name in found_ones or w.name in found_ones:
             continue
         for turned in (False, True):

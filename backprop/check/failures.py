@@ -88,9 +88,7 @@ def _is_users(filename: str) -> bool:
         return False
     path = str(Path(filename).resolve())
     foreign = (_OURS, *(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")))
-    return not any(path.startswith(each) for each in foreign) and not filename.startswith(
-        sys.exec_prefix + "/lib"
-    )
+    return not path.startswith(foreign) and not filename.startswith(sys.exec_prefix + "/lib")
 
 
 def _relative(filename: str) -> str:

@@ -84,9 +84,8 @@ def _with_upstream(
             lambda u, back, inputs: [*(u[k] for k in places), *rest(back, inputs)],
         )
 
-    whole = Form(
-        f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)]
-    )
+    called = f"backward(upstream, {words})"
+    whole = Form(called, of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
     if not _is_several(outputs):
         return [whole]
     every = range(len(outputs))
@@ -203,9 +202,8 @@ def _has_its_names(form: Form, code: Callable[..., Any]) -> bool:
     """Whether the arguments beside the upstream gradient are called what the code calls them, none with a default."""
     names = [each.name for each in _parameters(code) if each.default is each.empty]
     words = form.words[form.words.index("(") + 1 : -1].split(", ")
-    return len(names) == len(words) and all(
-        word.startswith("upstream") or word == name for word, name in zip(words, names, strict=True)
-    )
+    same = (word.startswith("upstream") or word == name for word, name in zip(words, names, strict=False))
+    return len(names) == len(words) and all(same)
 
 
 def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:

@@ -110,9 +110,8 @@ class Local:
 
 def is_parallel(one: Array, other: Array, relative: float) -> bool:
     """Whether two vectors of unit length, known to a `relative` error, have the same direction."""
-    return bool(
-        np.linalg.norm(one - (one @ other) * other) <= _PARALLEL + _FACTORED * relative * np.sqrt(len(one))
-    )
+    sine = np.linalg.norm(one - (one @ other) * other)
+    return bool(sine <= _PARALLEL + _FACTORED * relative * np.sqrt(len(one)))
 
 
 def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:

@@ -69,9 +69,8 @@ def path(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
         if len(weight.columns) != 2 or len(weight.true) != len(one.true):
             continue
         for side, through in enumerate((weight.matrix, weight.matrix.T)):
-            if len(through) == one.columns[-1] and all(
-                _is_through(one, through, weight, k, side) for k in one.wrong
-            ):
+            rows = (_is_through(one, through, weight, k, side) for k in one.wrong)
+            if len(through) == one.columns[-1] and all(rows):
                 seen = f"What is missing or too much is {name} δ, with the δ of the gradient by {name}, in every row."
                 return "path-missing", seen
     return None
@@ -105,9 +104,8 @@ def exchanged(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None
     rows = one.value.reshape(-1, one.columns[-1]).astype(np.float64)
     for (first, w), (second, v) in itertools.combinations(others.items(), 2):
         for side in (0, 1) if w.columns == v.columns and w.is_matrix else ():
-            if w.columns[side] == rows.shape[1] and all(
-                _is_exchanged(one, w, v, rows, k, side) for k in one.wrong
-            ):
+            each_row = (_is_exchanged(one, w, v, rows, k, side) for k in one.wrong)
+            if w.columns[side] == rows.shape[1] and all(each_row):
                 seen = f"It is {second} δ with the δ of {first}, and {first} δ with that of {second}, in every row."
                 return "wrong-layer-weights", f"{seen} The two are exchanged."
     return None
@@ -130,10 +128,8 @@ def _is_exchanged(one: Local, w: Local, v: Local, rows: Array, k: int, side: int
     deltas = [x @ each / (x @ x) for each in gradients]
     right = weights[0] @ deltas[0] + weights[1] @ deltas[1]
     other = weights[1] @ deltas[0] + weights[0] @ deltas[1]
-    room = _room(one, k, claimed)
-    return bool(
-        np.all(np.abs(true[place] - right) <= room) and np.all(np.abs(claimed[place] - other) <= room)
-    )
+    off = np.abs([true[place] - right, claimed[place] - other])
+    return bool(np.all(off <= _room(one, k, claimed)))
 
 
 def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | None:
@@ -142,9 +138,8 @@ def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | No
         return None
     for name, weight in others.items():
         for axis in (0, 1) if weight.is_matrix and len(weight.true) == len(one.true) else ():
-            if weight.columns[axis] == one.columns[0] and all(
-                _is_of_delta(one, weight, k, axis) for k in one.wrong
-            ):
+            rows = (_is_of_delta(one, weight, k, axis) for k in one.wrong)
+            if weight.columns[axis] == one.columns[0] and all(rows):
                 seen = f"For every upstream entry it is a multiple of δ in the gradient x ⊗ δ by {name}"
                 return "delta-wrong", f"{seen}, and should be another δ."
     return None

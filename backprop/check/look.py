@@ -40,10 +40,8 @@ def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
     for axis, size in enumerate(one.rows):
         if size < 2 or len(one.rows) < 2:
             continue
-        every = (one, *others.values())
-        if not any(_is_causal(each, axis) for each in every) or not any(
-            _is_shared(each, axis) for each in every
-        ):
+        masks = [_masks(each, axis) for each in (one, *others.values())]
+        if not any(map(_is_causal, masks)) or not any(map(_is_shared, masks)):
             continue  # no step follows from the one before, or none has the weights of another
         first = one.at(axis, 0)
         if not np.any(first.off):
@@ -62,7 +60,8 @@ def _after_the_first(one: Local, others: Mapping[str, Local], axis: int) -> Find
     """Right at step 0 and wrong after it, where later outputs depend on what earlier ones depend on."""
     if not all(np.any(one.at(axis, t).off) for t in range(1, one.rows[axis])):
         return None
-    right = [each.name for each in others.values() if not np.any(each.off) and _is_shared(each, axis)]
+    same = [each for each in others.values() if not np.any(each.off) and _is_shared(_masks(each, axis))]
+    right = [each.name for each in same]
     if right:
         seen = (
             f"It is right for the upstream gradient at index 0 of axis {axis}, where its sum has one term, and wrong "
@@ -81,18 +80,16 @@ def _masks(one: Local, axis: int) -> list[Array]:
     return [np.any(one.at(axis, t).is_there, 0) for t in range(one.rows[axis])]
 
 
-def _is_causal(one: Local, axis: int) -> bool:
+def _is_causal(masks: list[Array]) -> bool:
     """Whether each step depends on more entries than the step before, and on all of that one's."""
-    masks = _masks(one, axis)
-    pairs = itertools.pairwise(masks)
-    return bool(np.any(masks[0])) and all(
-        not np.any(before & ~after) and np.sum(after) > np.sum(before) for before, after in pairs
+    grows = (
+        np.all(after >= before) and np.any(after > before) for before, after in itertools.pairwise(masks)
     )
+    return bool(np.any(masks[0])) and all(grows)
 
 
-def _is_shared(one: Local, axis: int) -> bool:
+def _is_shared(masks: list[Array]) -> bool:
     """Whether all steps depend on the same entries."""
-    masks = _masks(one, axis)
     return bool(np.any(masks[0])) and all(np.array_equal(masks[0], mask) for mask in masks)
 
 

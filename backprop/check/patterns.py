@@ -49,9 +49,8 @@ class Known:
     def fits(self, values: Array, factor: float = 1.0) -> bool:
         """Whether other values are these, each to `factor` times its tolerance."""
         use = self.usable
-        return bool(np.any(use)) and bool(
-            np.all(np.abs(values - self.values)[use] <= factor * self.tolerance[use])
-        )
+        fits = np.abs(values - self.values)[use] <= factor * self.tolerance[use]
+        return bool(np.any(use) and np.all(fits))
 
     def informative(self) -> int:
         """The number of values that are clearly not zero."""
@@ -183,9 +182,8 @@ class Suspect:
     @property
     def is_whole(self) -> bool:
         """Whether every entry of a gradient is known, so that those of one place can be compared with another's."""
-        return (
-            self.parameter is not None and self.known.directions is None and bool(np.all(self.known.usable))
-        )
+        is_gradient = self.parameter is not None and self.known.directions is None
+        return is_gradient and bool(np.all(self.known.usable))
 
     @property
     def expected(self) -> Array:

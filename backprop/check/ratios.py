@@ -150,9 +150,8 @@ def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> A
 
     A slice in which nothing is clear has the factor 1.
     """
-    each, true, slack = (
-        np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1) for array in (got, expected, tolerance)
-    )
+    first = (np.moveaxis(array, axis, 0) for array in (got, expected, tolerance))
+    each, true, slack = (array.reshape(len(array), -1) for array in first)
     clear = np.abs(true) > CLEAR * slack
     with np.errstate(all="ignore"):
         weight = np.where(clear, (1 / np.maximum(slack, 1e-300)) ** 2, 0)

@@ -75,10 +75,9 @@ def sum_of_another(suspect: Suspect) -> list[Finding]:
         tensor, slack = known.values.reshape(shape), known.tolerance.reshape(shape)
         for axis in range(len(shape)):
             for words, total in (("sum", tensor.sum(axis)), ("mean", tensor.mean(axis))):
-                close = np.shape(total) == suspect.got.shape and np.all(
-                    np.abs(suspect.got - total) <= 2 * slack.sum(axis) + suspect.tolerance
-                )
-                if close:
+                if np.shape(total) != suspect.got.shape:
+                    continue
+                if np.all(np.abs(suspect.got - total) <= 2 * slack.sum(axis) + suspect.tolerance):
                     seen = f"It is the {words} of the right gradient of {name} over its axis {axis}, to rounding."
                     return suspect.finding("bias-from-weights", seen)
     return []
@@ -146,9 +145,8 @@ def left_out(suspect: Suspect) -> list[Finding]:
         side = "negative" if signs[0] == {-1.0} else "positive"
         seen = f"Every {side} entry is 0, and every other one is right, to rounding."
         return suspect.finding("relu-of-delta", seen)
-    return suspect.finding(
-        "entries-left-out", f"{where(wrong)} They are 0; every other one is right, to rounding."
-    )
+    seen = f"{where(wrong)} They are 0; every other one is right, to rounding."
+    return suspect.finding("entries-left-out", seen)
 
 
 def mask_left_out(suspect: Suspect) -> list[Finding]:

@@ -71,17 +71,12 @@ def unknown(suspect: Suspect) -> Finding:
     said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
     evidence = f"No kind of mistake was recognised. {' '.join(said)}"
     got, expected = suspect.compared
-    off, size = (
-        float(np.max(np.abs(got - expected), initial=0)),
-        norm(expected) / np.sqrt(max(1, expected.size)),
-    )
+    off, size = np.max(np.abs(got - expected), initial=0), norm(expected) / np.sqrt(max(1, expected.size))
     if not 0 < off < _NEARLY_RIGHT * size:
         return found("unknown", suspect.name, evidence, "possible")
     enough = 10.0 ** np.ceil(np.log10(off / size))
-    fix = (
-        f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
-    )
-    return replace(found("unknown", suspect.name, evidence, "possible"), fix=fix)
+    fix = "If a solver that stops early leaves as much, say how exact the gradient need be:"
+    return replace(found("unknown", suspect.name, evidence, "possible"), fix=f"{fix} rtol={enough:.0e}.")
 
 
 _NEARLY_RIGHT = 1e-5
@@ -103,9 +98,9 @@ def _zero(suspect: Suspect) -> list[Finding]:
     what = "Every entry is 0" if suspect.got.size > 1 else "It is 0"
     if np.any(got):
         what += f" to rounding, up to {float(np.max(got)):.1e}"
-    truth = (
-        "the truth goes up to" if known.directions is None else "the true slope along a random direction is"
-    )
+    truth = "the truth goes up to"
+    if known.directions is not None:
+        truth = "the true slope along a random direction is"
     return suspect.finding("zero-gradient", f"{what}; {truth} {largest:.3g}.")
 
 
@@ -151,9 +146,8 @@ def swapped(suspect: Suspect) -> list[Finding]:
         of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
         if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
             listed = ", ".join(f":{size}" for size in suspect.got.shape)
-            return suspect.finding(
-                "swapped-tensors", f"It is [{listed}] of the gradient of {other}, to rounding."
-            )
+            seen = f"It is [{listed}] of the gradient of {other}, to rounding."
+            return suspect.finding("swapped-tensors", seen)
     return []
 
 

@@ -158,9 +158,8 @@ class _Look:
         def is_same(gradient: Array | None) -> bool:
             return gradient is not None and np.array_equal(gradient[places], one)
 
-        if is_same(self.pulled_other) and is_same(
-            self.pulled_sum
-        ):  # of a single number one may be so by chance
+        # Of a single number one of the two may be so by chance.
+        if is_same(self.pulled_other) and is_same(self.pulled_sum):
             seen = "The gradient is the same, to the last bit, for three upstream gradients drawn at random."
             return found("upstream-ignored", name, seen) if np.any(one) else None
         return next(self._used_in_part(name, is_same), None) if in_part else None
@@ -186,9 +185,8 @@ class _Look:
                     f"The gradient changes with index 0 of axis {axis} of the upstream gradient, and no other"
                 )
                 if self._is_truth_for(name, alone) or self._is_truth_for(name, repeated):
-                    yield found(
-                        "only-first-upstream", name, f"{seen}; it is right for one that is so everywhere."
-                    )
+                    right = f"{seen}; it is right for one that is so everywhere."
+                    yield found("only-first-upstream", name, right)
                 elif axis == 0:
                     yield found("only-first-upstream", name, f"{seen}.", "likely")
         for leaf in leaves if len(leaves) > 1 else ():

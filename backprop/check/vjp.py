@@ -201,9 +201,8 @@ def _told_by(claimed: dict[str, Any], passed: Forward) -> tuple[set[str], set[st
     """The numbers that move after all, as the answer has gradients of them, and dicts that have none in it."""
     given = {path for path, end in ends_of(claimed) if not is_none(end)}
     moved = {path for path in passed.structure.constants if path in given}
-    whole = {
-        path for path, value in passed.structure.constants.items() if not isinstance(value, float | complex)
-    }
+    constants = passed.structure.constants.items()
+    whole = {path for path, value in constants if not isinstance(value, float | complex)}
     dicts = {name for name in passed.structure.moving if isinstance(passed.inputs[name], dict)}
     still = dicts - set(claimed) if len(claimed) < len(passed.inputs) else set()
     return moved - whole, still

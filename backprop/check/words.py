@@ -36,8 +36,8 @@ def describe(value: Any) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
-_BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
-_AFTER = "|".join(["grad", "gradient", "bar"])
+_BEFORE, _AFTER = "(?:d|g|grad|gradient|del|delta|nabla|dld|djd|dlossd|dcostd)?", "(?:grad|gradient|bar)?"
+"""What stands before or after a parameter's name in that of its gradient."""
 _ALIKE = 0.6
 """The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
 
@@ -56,9 +56,7 @@ def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
     for key in missing:
         if isinstance(key, str):
             wanted = re.escape(plain(key))
-            fits = [
-                name for name in names if re.fullmatch(f"(?:{_BEFORE})?{wanted}(?:{_AFTER})?", plain(name))
-            ]
+            fits = [each for each in names if re.fullmatch(f"{_BEFORE}{wanted}{_AFTER}", plain(each))]
             if len(fits) == 1:
                 same[key] = fits[0]
     taken = list(same.values())

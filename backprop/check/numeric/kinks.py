@@ -115,9 +115,8 @@ class _Sharing:
         up = np.ones(len(where))
         turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
         ways = [up, -up, turns, -turns, *random_signs((_SIGNS, len(where)), self.check.rng)]
-        if not any(
-            self._differs(where, self._change(where, way * own[where]), way * own[where]) for way in ways
-        ):
+        moves = (way * own[where] for way in ways)
+        if not any(self._differs(where, self._change(where, by), by) for by in moves):
             return []
         groups: list[list[int]] = []
         for index in map(int, where):
@@ -156,9 +155,8 @@ class _Sharing:
         function = self.check.function
         if not function.room(1):
             raise OutOfCalls
-        return (
-            function.at(Direction(where, by).moved(function.point, _STEP * self.check.first)) - function.value
-        )
+        there = Direction(where, by).moved(function.point, _STEP * self.check.first)
+        return function.at(there) - function.value
 
     def _differs(self, where: Array, change: Array, by: Array) -> bool:
         """Whether a change (m,) is another one than the one-sided slopes of the entries give."""

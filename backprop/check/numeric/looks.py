@@ -72,9 +72,9 @@ def _loses_parts(check: DirectionalCheck, direction: Direction, value: Array) ->
     _, _, plus, minus = ladder.rungs[0]
     change, even = np.abs(plus - minus), np.abs(plus + minus - 2 * check.function.value)
     moves = (change > 10 * np.asarray(ladder.noise)) & (change > 0.5 * even)
-    return bool(np.any((value == 0) & moves)) and not agrees(
-        value, check.quotients(direction), direction.size(check.claimed)
-    )
+    if not np.any((value == 0) & moves):
+        return False
+    return not agrees(value, check.quotients(direction), direction.size(check.claimed))
 
 
 def _by_complex_step(

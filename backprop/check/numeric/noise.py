@@ -226,9 +226,8 @@ def _near(check: DirectionalCheck) -> Array:
             if np.all(check.largest[:, where[0]] <= dust):
                 level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
                 continue
-            most = max(
-                np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _SHORT_WAY * np.max(far[:, where])
-            )
+            even = 100 * eps / _SHORT_WAY * np.max(far[:, where])
+            most = max(np.sqrt(eps) * np.max(claimed[:, where]), even)
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
     return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
 

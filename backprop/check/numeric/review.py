@@ -119,7 +119,7 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
     tensor = replace(verdict.tensor, error=seen.error, tolerance=most)
     if (
         most == form.eps
-    ):  # of a function that rounds nothing, such as a sum over few numbers: all of it is seen
+    ):  # of a function that rounds nothing, such as a sum over few numbers, all of it is seen
         tensor = replace(tensor, verdict="right")
     known = f"the gradient is off by at most {most:.0e} of its norm"
     note = f"{name}: the function takes {form.name} alone; {known}."

@@ -245,11 +245,10 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     if thorough:  # to the size that was found: the claim may be wrong by many orders
         return np.asarray(slope.error <= np.maximum(FINEST * np.abs(slope.value), flat))
     off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
-    good = slope.error <= np.maximum(goal, flat)
+    good: Array = slope.error <= np.maximum(goal, flat)
     good |= (off <= np.minimum(3 * slope.error, goal)) & (slope.error <= _LOOSE * goal)
-    return np.asarray(
-        good | ((off <= 3 * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed)))
-    )
+    good |= (off <= 3 * slope.error) & noisy & (slope.error <= _FOUR_DIGITS * np.abs(claimed))
+    return good
 
 
 # Complex step: the slope along a direction without a subtraction, Im f(x + ihv) / h (Squire and Trapp 1998).

@@ -205,9 +205,8 @@ def _kinks(name: str, check: DirectionalCheck, table: Table, places: Array) -> t
     """The entries of the parameter at which there is no derivative."""
     layout = check.function.structure.layout
     marked = map(int, places[np.any(table.kink[:, places], axis=0)][:_MOST_KINKS])
-    return tuple(
-        Kink(name, layout.locate(place)[1], table.reasons.get(place, _NO_REASON)) for place in marked
-    )
+    reasons = {place: table.reasons.get(place, _NO_REASON) for place in marked}
+    return tuple(Kink(name, layout.locate(place)[1], reason) for place, reason in reasons.items())
 
 
 def _known(search: TensorSearch) -> Known:
