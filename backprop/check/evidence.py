@@ -25,11 +25,10 @@ from backprop.check.numeric.verdict import (
     stays_constant,
 )
 from backprop.check.oracle import (
-    Claims,
     FunctionOracle,
     GradientOracle,
     check_rtol,
-    claims_of,
+    rows_of,
 )
 from backprop.check.points import Structure
 from backprop.check.trees import copied, ends_of
@@ -40,7 +39,7 @@ from backprop.errors import OptionError
 class Evidence:
     """All that was seen of a function and of a claim of its gradient.
 
-    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
+    own, asked: how the function and the gradient behave. rows (m, p): of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
     that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
@@ -52,7 +51,7 @@ class Evidence:
     own: Behaviour
     asked: Behaviour
     answer: Answer
-    claims: Claims
+    rows: Array
     batch_size: int | None
     changed: list[Finding]
     gradient_calls: int
@@ -67,6 +66,11 @@ class Evidence:
     def blame(self, *findings: Finding) -> None:
         """Put findings beside those of how the gradient behaves."""
         self.asked = replace(self.asked, findings=(*self.asked.findings, *findings))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors that can be compared."""
+        return tuple(name for name in self.function.structure.names if name in self.answer.comparable)
 
     @property
     def changes_the_function(self) -> bool:
@@ -126,9 +130,9 @@ def gather(
         answer.findings += _asymmetry(answer, structure)
     after = "gives another value after the gradient was called"
     changed = _changed_since(function, own, "changes-the-function", after)
-    claims = claims_of(answer, structure, function.outputs)
-    seen = Evidence(function, own, asked, answer, claims, batch_size, changed, asked.calls)
-    if claims.names and not seen.changes_the_function and not own.has_state:
+    rows = rows_of(answer, structure, function.outputs)
+    seen = Evidence(function, own, asked, answer, rows, batch_size, changed, asked.calls)
+    if seen.names and not seen.changes_the_function and not own.has_state:
         if is_function and asked.repeatable:
             seen.gradient = GradientOracle(
                 claim, structure, function.outputs, function.budget, bounds=function.bounds
@@ -155,11 +159,11 @@ def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_f
 
 def _compare_with_truth(seen: Evidence, rtol: float | None, rng: np.random.Generator) -> None:
     """Put the verdicts into the evidence, and what they rest on."""
-    function, gradient, names = seen.function, seen.gradient, seen.claims.names
+    function, gradient, names = seen.function, seen.gradient, seen.names
     if widen(function) and gradient is not None:
-        seen.claims = _wider(gradient, seen.claims, function.point)
+        _ask_in_wide_dtype(seen, gradient)
     eps = {name: _eps(name, seen) for name in names}
-    check, steps = choose_method(function, seen.claims, eps, gradient, rtol, rng)
+    check, steps = choose_method(function, seen.rows, eps, gradient, rtol, rng)
     seen.check, seen.steps = check, steps
     if steps is not None and stays_constant(check, steps):
         seen.verdicts = judge_constant(check, names)
@@ -221,16 +225,17 @@ def _asymmetry(answer: Answer, structure: Structure) -> list[Finding]:
     return findings
 
 
-def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
-    """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
+def _ask_in_wide_dtype(seen: Evidence, gradient: GradientOracle) -> None:
+    """Put the gradient evaluated in the wide dtype into the evidence, if it returns that dtype."""
     gradient.wide = True
-    answer = gradient.at(x)
-    if answer is not None and all(each.dtype == gradient.structure.dtype for each in answer.tensors.values()):
-        wide = claims_of(answer, gradient.structure, gradient.outputs)
-        if wide.names == claims.names:
-            return wide
-    gradient.wide = False
-    return claims
+    answer, wide = gradient.at(seen.function.point), gradient.structure.dtype
+    gradient.wide = (
+        answer is not None
+        and set(answer.comparable) == set(seen.names)
+        and all(array.dtype == wide for array in answer.tensors.values())
+    )
+    if answer is not None and gradient.wide:
+        seen.rows = rows_of(answer, gradient.structure, gradient.outputs)
 
 
 def _eps(name: str, seen: Evidence) -> float:
@@ -240,7 +245,7 @@ def _eps(name: str, seen: Evidence) -> float:
     """
     structure = seen.function.structure
     if seen.gradient is not None and seen.gradient.wide:
-        rows = seen.claims.rows[:, structure.places[name]]
+        rows = seen.rows[:, structure.places[name]]
         with np.errstate(all="ignore"):
             is_single = bool(np.all(rows.astype(np.float32) == rows))
         return format_of(np.dtype(np.float32) if is_single else structure.dtype).eps

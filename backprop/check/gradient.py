@@ -90,16 +90,12 @@ def check_gradient(
     """
     if (gradient is None) == (jacobian is None):
         got = "neither" if gradient is None else "both"
-        step = (
-            ""
-            if jacobian
-            else " A function that returns (loss, gradients) is for check_step(function, point)."
-        )
-        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.{step}")
+        step = " A function that returns (loss, gradients) is for check_step(function, point)."
+        wanted = "expected one of them." + ("" if jacobian else step)
+        raise CheckError(f"Of gradient and jacobian {got} was handed in; {wanted}")
     if point is None:
-        raise CheckError(
-            "There is no point; expected the array, or dict, list or tuple of arrays, to check at."
-        )
+        wanted = "the array, or dict, list or tuple of arrays, to check at"
+        raise CheckError(f"There is no point; expected {wanted}.")
     rng = settings(rng, max_calls, rtol)
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are

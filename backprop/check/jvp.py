@@ -218,7 +218,7 @@ class _Line:
 
 def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     """Whether the derivative along the sum of all tangents is the sum of those along each, and half along a half."""
-    if seen.gradient is None or seen.check is None or len(seen.claims.names) < len(line.names):
+    if seen.gradient is None or seen.check is None or len(seen.names) < len(line.names):
         return
     oracle = replace(
         seen.gradient,
@@ -227,7 +227,7 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     rows = oracle.rows(seen.function.point)
     if rows is None or not np.all(np.isfinite(rows)):
         return
-    together, each = rows[:, 0], seen.claims.rows / 2
+    together, each = rows[:, 0], seen.rows / 2
     off = float(np.max(np.abs(together - each.sum(axis=1))))
     slack = relative_tolerance(seen.check.rows_eps, MOST_BLURRED)
     if off > slack * float(np.max(np.abs(each).sum(axis=1))):

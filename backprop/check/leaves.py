@@ -37,7 +37,12 @@ class Format(NamedTuple):
 @functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
-    return Format(dtype.name, 1 - round(math.log2(float(np.finfo(dtype).eps))))
+    return Format(dtype.name, bits_of(float(np.finfo(dtype).eps)))
+
+
+def bits_of(eps: float) -> int:
+    """The bits of the significand of a format, from the distance from 1 to its next number."""
+    return 1 - round(math.log2(eps))
 
 
 def round_to(values: Array, bits: int) -> Array:
@@ -54,22 +59,25 @@ def library(name: str) -> Any:
     return sys.modules.get(name)
 
 
+def _is_of(value: Any, name: str, kind: str) -> bool:
+    """Whether it is of a class of a library, which the user has loaded then."""
+    module = library(name)
+    return module is not None and isinstance(value, getattr(module, kind))
+
+
 def is_torch(value: Any) -> bool:
     """Whether it is a PyTorch tensor."""
-    torch = library("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    return _is_of(value, "torch", "Tensor")
 
 
 def is_jax(value: Any) -> bool:
     """Whether it is a JAX array."""
-    jax = library("jax")
-    return jax is not None and isinstance(value, jax.Array)
+    return _is_of(value, "jax", "Array")
 
 
 def is_pandas(value: Any) -> bool:
     """Whether it is a Series, whose numbers have labels."""
-    pandas = library("pandas")
-    return pandas is not None and isinstance(value, pandas.Series)
+    return _is_of(value, "pandas", "Series")
 
 
 def is_none(value: Any) -> bool:
@@ -93,19 +101,16 @@ def read(value: Any) -> tuple[Array, Format | None]:
     if is_torch(value):
         value = value.detach().cpu().resolve_conj().resolve_neg()
         value = value.to_dense() if value.layout is not library("torch").strided else value
-        bits = 1 - round(math.log2(library("torch").finfo(value.dtype).eps)) if _floats(value) else 0
-        if bits and bits < 11:  # NumPy has no such dtype
+        floats = value.is_floating_point() or value.is_complex()
+        bits = bits_of(library("torch").finfo(value.dtype).eps) if floats else 0
+        if 0 < bits < 11:  # NumPy has no such dtype
             return value.float().numpy(), Format(str(value.dtype).removeprefix("torch."), bits)
         value = value.numpy()
     array = np.asarray(value)
     if _is_narrow(array.dtype):
-        name, eps = array.dtype.name, float(library("ml_dtypes").finfo(array.dtype).eps)
-        return array.astype(np.float32), Format(name, 1 - round(math.log2(eps)))
+        bits = bits_of(float(library("ml_dtypes").finfo(array.dtype).eps))
+        return array.astype(np.float32), Format(array.dtype.name, bits)
     return array, format_of(array.dtype) if array.dtype.kind in "fc" else None
-
-
-def _floats(tensor: Any) -> bool:
-    return bool(tensor.is_floating_point() or tensor.is_complex())
 
 
 def read_numbers(value: Any) -> tuple[Array | None, Format | None]:

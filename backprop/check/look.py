@@ -130,7 +130,7 @@ def _other_input(seen: Evidence, name: str) -> Finding | None:
     along = _directions(len(places))
     if len(places) < 2:
         return None
-    got = along @ seen.claims.rows[0, places].astype(np.float64)
+    got = along @ seen.rows[0, places].astype(np.float64)
     size = float(np.max(np.abs(got)))
     for words, point, constants in _others(seen):
         if not seen.function.room(len(along) + 1):
@@ -188,7 +188,7 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
             return None
         other = _elsewhere(function.point, structure.places[leaf.name])
         rows = seen.gradient.rows(other)
-        if rows is None or not np.array_equal(rows[0, places], seen.claims.rows[0, places]):
+        if rows is None or not np.array_equal(rows[0, places], seen.rows[0, places]):
             continue
         after = _slope(seen, other, {}, places, along[0])
         if after is not None and before != 0 and abs(after - before) > _OTHER * max(abs(after), abs(before)):

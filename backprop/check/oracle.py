@@ -6,7 +6,6 @@ In the order of this file: the budget of calls; the gradient oracle; the functio
 from __future__ import annotations
 
 import contextlib
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.leaves import float64_in_jax, format_of, read_numbers, round_to
+from backprop.check.leaves import bits_of, float64_in_jax, format_of, read_numbers, round_to
 from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure
 from backprop.check.trees import copied
@@ -57,24 +56,16 @@ def check_rtol(rtol: float | None) -> None:
         raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
 
 
-# Claims: what the gradient says, here and elsewhere, as rows (m, p).
+# The gradient, here and elsewhere, as rows (m, p).
 
 
-@dataclass(frozen=True)
-class Claims:
-    """rows (m, p): the gradient or Jacobian, NaN where a tensor cannot be compared. names: of those that can be."""
-
-    rows: Array
-    names: tuple[str, ...]
-
-
-def claims_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Claims:
-    """The tensors that can be compared, side by side."""
+def rows_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Array:
+    """The tensors of an answer side by side (m, p), NaN where one cannot be compared."""
     m = int(np.prod(outputs, dtype=int))
     rows = np.full((m, structure.size), np.nan, structure.dtype)
     for name, tensor in answer.comparable.items():
         rows[:, structure.places[name]] = tensor.reshape(m, -1)
-    return Claims(rows, tuple(name for name in structure.names if name in answer.comparable))
+    return rows
 
 
 @dataclass
@@ -106,7 +97,7 @@ class GradientOracle:
     def rows(self, point: Array) -> Array | None:
         """The rows (m, p) that it gives at a point (p,); None where it gives none."""
         answer = self.at(point)
-        return None if answer is None else claims_of(answer, self.structure, self.outputs).rows
+        return None if answer is None else rows_of(answer, self.structure, self.outputs)
 
 
 @contextlib.contextmanager
@@ -174,46 +165,42 @@ class FunctionOracle:
         if value is None or value.dtype.kind not in "iufb":
             wanted = "an array of real numbers" if jacobian else "a real number"
             is_complex = value is not None and value.dtype.kind == "c"
-            raise CheckError(
-                f"The function gave {'complex numbers' if is_complex else describe(raw)}; expected {wanted}."
-            )
+            got = "complex numbers" if is_complex else describe(raw)
+            raise CheckError(f"The function gave {got}; expected {wanted}.")
         if not jacobian and value.size != 1:
-            raise CheckError(
-                f"The function gave an array of shape {value.shape}; expected a number, or jacobian= in place of "
-                f"the gradient."
-            )
+            wanted = "a number, or jacobian= in place of the gradient"
+            raise CheckError(f"The function gave an array of shape {value.shape}; expected {wanted}.")
         if value.size == 0:
             raise CheckError("The function gave an array without entries; expected at least one number.")
         if not np.all(np.isfinite(value)):
-            raise CheckError(f"The function is {_first_bad(value)} at the point; expected a finite value.")
+            got = "NaN" if np.isnan(value[~np.isfinite(value)][0]) else "infinite"
+            raise CheckError(f"The function is {got} at the point; expected a finite value.")
         self.outputs = value.shape if jacobian else ()
         self.value = value.astype(self._wide).reshape(-1)
 
     def at_format(self, point: Array) -> Array:
         """The point in numbers of the format to which the function rounds what it is given."""
-        return round_to(point, 1 - round(math.log2(self.coarse))) if self.coarse else point
+        return round_to(point, bits_of(self.coarse)) if self.coarse else point
 
     def as_given(self, point: Array) -> Array:
         """The point in numbers that the function is given: rounded to its dtype, or to its own coarse format."""
         if self.dtype is not None and self.dtype.itemsize >= point.dtype.itemsize:
             return self.at_format(point)
-        views = self.structure.views(point)
-        rounded = {
-            one.name: one.rounded(views[one.name])
-            if self.dtype is None
-            else views[one.name].astype(self.dtype)
-            for one in self.structure.leaves
-        }
+        rounded = self.structure.views(point)
+        for one in self.structure.leaves:
+            own = rounded[one.name]
+            rounded[one.name] = one.rounded(own) if self.dtype is None else own.astype(self.dtype)
         return self.structure.vector(rounded)
 
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where it raises, gives another shape, or may not be called."""
+        nothing = np.full(self.value.shape, np.nan, self._wide)
         if not is_within(point, self.bounds):
-            return np.full(self.value.shape, np.nan, self._wide)
+            return nothing
         self.count(1)
         value, form = read_numbers(self._quietly(point, self.dtype))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
-            return np.full(self.value.shape, np.nan, self._wide)
+            return nothing
         self.given = 0.0 if form is None else form.eps
         found = value.astype(self._wide).reshape(-1)
         if len(self.seen) < _SEEN:
@@ -263,8 +250,3 @@ class FunctionOracle:
                 return self.code(self.structure.build(point, dtype))
             except Exception:  # of whatever kind: it is the user's
                 return None
-
-
-def _first_bad(value: Array) -> str:
-    bad = value[~np.isfinite(value)].reshape(-1)[0]
-    return "NaN" if math.isnan(bad) else "infinite"

@@ -164,7 +164,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
     truths = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
     return Suspect(
         name,
-        got=seen.claims.rows[:, places].reshape(verdict.tensor.shape),
+        got=seen.rows[:, places].reshape(verdict.tensor.shape),
         known=known,
         parameter=None if function.outputs else function.point[places],
         batch_size=seen.batch_size,
@@ -174,7 +174,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
         in_float32=(seen.in_float32 or {}).get(name),
         is_complex=function.structure.leaf(name).is_complex,
         point=function.structure.views(function.point),
-        total=norm(seen.claims.rows),
+        total=norm(seen.rows),
         summed=answer.summed.get(name, ()),
         raw_shape=answer.shapes.get(name),
         linear=name in seen.linear,

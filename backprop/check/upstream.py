@@ -56,8 +56,8 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
     if look.pulled_other is not None and look.pulled_sum is not None:
-        seen.linear = frozenset(seen.claims.names) - set(nonlinear)
-    for name in seen.claims.names:
+        seen.linear = frozenset(seen.names) - set(nonlinear)
+    for name in seen.names:
         finding = look.unused(name, in_part=name in wrong) or nonlinear.get(name)
         if finding is not None:
             seen.named[name] = finding
@@ -104,7 +104,7 @@ class _Look:
 
     def nonlinear(self, slack: float, factor: float) -> dict[str, Finding]:
         """The tensors that are not linear in the upstream gradient, beyond `slack` of their largest entry."""
-        own, other, u = self.product.upstream, self.pulled_other, self.seen.claims.rows[0]
+        own, other, u = self.product.upstream, self.pulled_other, self.seen.rows[0]
         findings: dict[str, Finding] = {}
         if other is None:
             return findings
@@ -114,7 +114,7 @@ class _Look:
         ):
             if got is None:
                 continue
-            for name in self.seen.claims.names:
+            for name in self.seen.names:
                 off = self._apart(name, got, expected, slack)
                 if off is not None:
                     seen = f"{words}, for upstream gradients u and v: it is off by up to {off:.3g}."
@@ -124,7 +124,7 @@ class _Look:
     def _named_nonlinear(self, name: str, seen: str) -> Finding:
         """A relu of the upstream gradient, or a term without it, by what is got for parts of it."""
         own, places = self.product.upstream, self.seen.function.structure.places[name]
-        one = self.seen.claims.rows[0, places]
+        one = self.seen.rows[0, places]
         positive, nothing = (self.pulled(each) for each in (np.maximum(own, 0), 0 * own))
         if positive is not None and np.any(own < 0) and np.array_equal(positive[places], one):
             negative = self.pulled(np.minimum(own, 0))
@@ -153,7 +153,7 @@ class _Look:
         in_part: whether more than all of it is looked at, which proves something only of a tensor that is wrong.
         """
         places = self.seen.function.structure.places[name]
-        one = self.seen.claims.rows[0, places]
+        one = self.seen.rows[0, places]
 
         def is_same(gradient: Array | None) -> bool:
             return gradient is not None and np.array_equal(gradient[places], one)

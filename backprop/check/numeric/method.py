@@ -25,7 +25,7 @@ from backprop.check.numeric.looks import examine
 from backprop.check.numeric.noise import measure_rounding, noise, relative_tolerance
 from backprop.check.numeric.quotients import Slope
 from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
-from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
+from backprop.check.oracle import FunctionOracle, GradientOracle
 from backprop.check.result import Kink, StepCurve
 from backprop.verify.agreement import norm
 
@@ -157,7 +157,7 @@ def widen(function: FunctionOracle) -> bool:
 
 def choose_method(
     function: FunctionOracle,
-    claims: Claims,
+    claimed: Array,
     roundings: Mapping[str, float],
     gradient: GradientOracle | None,
     rtol: float | None,
@@ -165,34 +165,35 @@ def choose_method(
 ) -> tuple[DirectionalCheck, Curve | None]:
     """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
-    roundings: the eps of each tensor of the gradient. gradient: None where it cannot be asked again.
+    claimed (m, p): the gradient. roundings: the eps of each of its tensors that can be compared. gradient: None
+    where it cannot be asked again.
     """
     structure = function.structure
     is_huge = float(np.max(np.abs(function.value))) > _HUGE
     scale = scales(structure, function.point, _SHRUNK if is_huge else 1.0, function.bounds)
     eps = max(roundings.values())
     # What moves the value by less than its rounding is zero.
-    rounding = np.where(claims.rows == 0, eps / 512 * np.abs(function.value)[:, None] / scale.own, 0)
-    where = np.concatenate([structure.places[name] for name in claims.names])
+    rounding = np.where(claimed == 0, eps / 512 * np.abs(function.value)[:, None] / scale.own, 0)
+    where = np.concatenate([structure.places[name] for name in roundings])
     direction = random_direction(where, scale, rng)
     seen = noise(function, direction.dense(structure.size))
-    relative, slack = _allowed(function, claims, roundings, rtol)
+    relative, slack = _allowed(function, claimed, roundings, rtol)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
     blurred = max(BLURRED, 3 * (rtol or 0))
-    check = DirectionalCheck(function, claims.rows, rounding, relative, slack, scale, seen, rng, blurred)
+    check = DirectionalCheck(function, claimed, rounding, relative, slack, scale, seen, rng, blurred)
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps
         check.refine = partial(measure_rounding, check)
     steps = curve(check, direction, LEVELS if function.budget.is_roomy else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(function, direction)
-        check.complex = agrees(slope, steps.slope, direction.size(claims.rows))
+        check.complex = agrees(slope, steps.slope, direction.size(claimed))
     return check, steps
 
 
 def _allowed(
-    function: FunctionOracle, claims: Claims, roundings: Mapping[str, float], rtol: float | None
+    function: FunctionOracle, claimed: Array, roundings: Mapping[str, float], rtol: float | None
 ) -> tuple[Array, Array]:
     """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
 
@@ -200,14 +201,14 @@ def _allowed(
     the root mean square of its tensor, whichever is larger.
     """
     relative = np.full(function.structure.size, relative_tolerance(function.structure.format.eps))
-    slack = np.zeros(claims.rows.shape)
+    slack = np.zeros(claimed.shape)
     for name, eps in roundings.items():
         where = function.structure.places[name]
         relative[where] = relative_tolerance(eps)
         slack[:, where] = _LEAST.get(eps, 0.0)  # no number is nearer
         if rtol is not None and len(where):
             relative[where] = max(rtol, eps)
-            rows = np.nan_to_num(claims.rows[:, where])
+            rows = np.nan_to_num(claimed[:, where])
             slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
     return relative, slack
 
