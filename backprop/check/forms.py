@@ -41,6 +41,12 @@ class Form:
     is_last: bool = False
 
 
+Arguments = Callable[[Form, float], Sequence[Any]]
+"""From a way to call and a factor of the upstream gradient to the arguments."""
+Reader = Callable[[Any], tuple[Any, bool]]
+"""From an answer to what it stands for, and whether it has the right shapes; raises `CheckError` for no answer."""
+
+
 def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -> list[Form]:
     """Every way in which a backward pass may be meant to be called, after what forward returned.
 
@@ -107,7 +113,7 @@ def forms_of_pushforward(
     names: Sequence[str], moving: Sequence[str], tangents_first: bool | None
 ) -> list[Form]:
     """Every way in which a pushforward may be meant to be called. moving: the names of the inputs with tangents."""
-    inputs, forms = ", ".join(names), []
+    inputs, forms = ", ".join(names), list[Form]()
     if not tangents_first:
         whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
         forms.append(whole)
@@ -130,15 +136,14 @@ def _with_tangents(inputs: str, names: Sequence[str], tangents_first: bool | Non
 def choose(
     forms: Sequence[Form],
     code: Callable[..., Any],
-    arguments: Callable[[Form, float], Sequence[Any]],
-    read: Callable[[Any], tuple[Any, bool]],
+    arguments: Arguments,
+    read: Reader,
     called: str,
     keyword: str,
 ) -> tuple[Form, Any]:
     """The one way to call `code` that works, and what it answered.
 
-    arguments: for a way and a factor of the upstream gradient. read: an answer as what it stands for, and whether
-    it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
+    keyword: what settles it where two ways work.
 
     A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
     is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
@@ -177,9 +182,7 @@ def choose(
     return different[0][0], different[0][1]
 
 
-def _usable(
-    forms: Sequence[Form], code: Callable[..., Any], arguments: Callable[[Form, float], Sequence[Any]]
-) -> list[Form]:
+def _usable(forms: Sequence[Form], code: Callable[..., Any], arguments: Arguments) -> list[Form]:
     """The ways of which the code takes as many arguments as there are.
 
     A way is left out where what it takes for an output is none, such as a cache of any type. Raises the `CheckError`
@@ -234,9 +237,7 @@ def _parameters(code: Callable[..., Any]) -> list[inspect.Parameter]:
         return []
 
 
-def _doubles(
-    answer: Any, read: Callable[[Any], tuple[Any, bool]], code: Callable[..., Any], arguments: Sequence[Any]
-) -> bool:
+def _doubles(answer: Any, read: Reader, code: Callable[..., Any], arguments: Sequence[Any]) -> bool:
     """Whether the answer for an upstream gradient that is twice as large is twice as large."""
     try:
         twice = dict(ends_of(read(copied(code(*arguments)))[0]))

@@ -195,11 +195,15 @@ class Structure:
         return some(self.names, 11, count=True)
 
 
+Fixed = Callable[[str, Any], bool]
+"""From the name of a number and its value to whether it passes through untouched."""
+
+
 def structure_of(
     point: Any,
     *,
     moved: Collection[str] = (),
-    fixed: Callable[[str, Any], bool] | None = None,
+    fixed: Fixed | None = None,
     root: str = "",
     what: str = "point",
 ) -> tuple[Structure, Array]:

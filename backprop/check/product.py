@@ -18,11 +18,14 @@ from backprop.check.behaviour import differing
 from backprop.check.forms import has_numbers, named_inputs
 from backprop.check.leaves import is_jax, is_torch, library, read, seeded_torch
 from backprop.check.numeric.directions import random_signs
-from backprop.check.points import Structure, nothing_fixed, structure_of
+from backprop.check.points import Fixed, Structure, nothing_fixed, structure_of
 from backprop.check.trees import Constant, copied, ends_of, mapped
 from backprop.errors import CheckError
 
 # Derivatives by PyTorch and JAX themselves, which are the claim where there is no backward pass written by hand.
+
+Run = Callable[[list[Any]], Any]
+"""From the tensors of the inputs to what forward returns, or to its tensors."""
 
 
 def as_upstream(value: Any) -> Any:
@@ -62,17 +65,13 @@ def pull_back_in_torch(outputs: list[Any], upstream: list[Any], tensors: list[An
     return list(library("torch").autograd.grad(recorded, tensors, given, allow_unused=True))
 
 
-def pull_back_in_jax(
-    run: Callable[[list[Any]], Any], upstream: Callable[[Any], Any], tensors: list[Any]
-) -> list[Any]:
+def pull_back_in_jax(run: Run, upstream: Callable[[Any], Any], tensors: list[Any]) -> list[Any]:
     """The vector-Jacobian product of `run` by `tensors`. upstream: from what it returns, to its upstream gradient."""
     returned, pull = library("jax").vjp(lambda *moved: run(list(moved)), *tensors)
     return list(pull(upstream(returned)))
 
 
-def push_forward_in_torch(
-    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
-) -> list[Any]:
+def push_forward_in_torch(run: Run, tensors: list[Any], tangents: list[Any]) -> list[Any]:
     """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
     torch = library("torch")
     forward_mode = torch.autograd.forward_ad
@@ -86,9 +85,7 @@ def push_forward_in_torch(
         return [torch.zeros_like(output) if tangent is None else tangent for output, tangent in found]
 
 
-def push_forward_in_jax(
-    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
-) -> list[Any]:
+def push_forward_in_jax(run: Run, tensors: list[Any], tangents: list[Any]) -> list[Any]:
     """The Jacobian-vector product of `run` along `tangents`, by JAX's forward mode."""
     pushed = library("jax").jvp(lambda *moved: run(list(moved)), tuple(tensors), tuple(tangents))
     return list(pushed[1])
@@ -143,9 +140,7 @@ class Forward:
         return f"The derivative is the one that {library} takes of forward."
 
 
-def forward_pass(
-    forward: Any, inputs: Any, derivative: Any, is_setting: Callable[[str, Any], bool] = nothing_fixed
-) -> Forward:
+def forward_pass(forward: Any, inputs: Any, derivative: Any, is_setting: Fixed = nothing_fixed) -> Forward:
     """The forward pass, with the derivative that was written by hand, or none.
 
     is_setting: which numbers have no gradient, of a derivative by hand.
@@ -177,9 +172,7 @@ def forward_pass(
     return Forward(run, named, autodiff, structure, x)
 
 
-def _fixed(
-    named: dict[str, Any], autodiff: str | None, is_setting: Callable[[str, Any], bool]
-) -> Callable[[str, Any], bool]:
+def _fixed(named: dict[str, Any], autodiff: str | None, is_setting: Fixed) -> Fixed:
     """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
     if autodiff == "jax":
         return lambda path, value: not is_jax(value)

@@ -23,7 +23,7 @@ from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, nothing_fixed
+from backprop.check.points import Fixed, Structure, nothing_fixed
 from backprop.check.product import (
     Forward,
     Product,
@@ -103,7 +103,7 @@ def _product(
     inputs: Any,
     cache: bool | None,
     rng: np.random.Generator,
-    is_setting: Callable[[str, Any], bool] | None = None,
+    is_setting: Fixed | None = None,
 ) -> Product:
     """Everything that the inputs and one call of forward tell.
 
@@ -190,7 +190,7 @@ def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, 
     return answer
 
 
-def _is_python_number(inputs: Any) -> Callable[[str, Any], bool]:
+def _is_python_number(inputs: Any) -> Fixed:
     """Whether a number is one of Python's, beside arrays: a setting, such as ε, most of the time."""
     if not any(hasattr(end, "dtype") for _, end in ends_of(inputs)):
         return nothing_fixed
