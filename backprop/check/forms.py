@@ -27,6 +27,11 @@ _LINEAR = 1e-2
 """Of its size: what a derivative is twice as large where its upstream gradient is, however it rounds."""
 
 
+def whole(returned: Any) -> Any:
+    """All that forward returned."""
+    return returned
+
+
 @dataclass(frozen=True)
 class Form:
     """One way to call. words: as a reader writes it. outputs: of what forward returned, those that count.
@@ -36,8 +41,8 @@ class Form:
     """
 
     words: str
-    outputs: Callable[[Any], Any]
     arguments: Callable[[Any, Any, Sequence[Any]], Sequence[Any]]
+    outputs: Callable[[Any], Any] = whole
     is_last: bool = False
 
 
@@ -54,11 +59,10 @@ def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -
     """
     forms = []
     if _is_several(returned) and cache is not False:
-        whole = _outputs_before_cache(returned)
-        forms += _with_upstream(whole, _outputs_before_cache, "cache", lambda back, inputs: [back[-1]])
+        forms += _with_upstream(returned, _before_cache, "cache", lambda back, inputs: [back[-1]])
     if cache is not True:
-        forms += _with_upstream(returned, _same, ", ".join(names), lambda back, inputs: list(inputs))
-        forms.append(Form("backward(upstream)", _same, lambda u, back, inputs: [u]))
+        forms += _with_upstream(returned, whole, ", ".join(names), lambda back, inputs: list(inputs))
+        forms.append(Form("backward(upstream)", lambda u, back, inputs: [u]))
     return forms
 
 
@@ -66,37 +70,31 @@ def _is_several(returned: Any) -> bool:
     return isinstance(returned, tuple) and len(returned) > 1 and not hasattr(returned, "_fields")
 
 
-def _outputs_before_cache(returned: Any) -> Any:
+def _before_cache(returned: Any) -> Any:
     return returned[0] if len(returned) == 2 else returned[:-1]
 
 
-def _same(returned: Any) -> Any:
-    return returned
-
-
 def _with_upstream(
-    outputs: Any,
-    of_returned: Callable[[Any], Any],
+    returned: Any,
+    outputs_of: Callable[[Any], Any],
     words: str,
     rest: Callable[[Any, Sequence[Any]], list[Any]],
 ) -> list[Form]:
     """The ways to hand over the upstream gradient: whole, one by one, without None, or of the first outputs alone."""
 
-    def one_by_one(places: Sequence[int]) -> Form:
-        each = ", ".join(f"upstream_{k}" for k in places)
-        return Form(
-            f"backward({each}, {words})",
-            of_returned,
-            lambda u, back, inputs: [*(u[k] for k in places), *rest(back, inputs)],
-        )
+    def form(called: str, upstream: Callable[[Any], list[Any]]) -> Form:
+        given = f"backward({called}, {words})"
+        return Form(given, lambda u, back, inputs: [*upstream(u), *rest(back, inputs)], outputs_of)
 
-    called = f"backward(upstream, {words})"
-    whole = Form(called, of_returned, lambda u, back, inputs: [u, *rest(back, inputs)])
+    def one_by_one(places: Sequence[int]) -> Form:
+        return form(", ".join(f"upstream_{k}" for k in places), lambda u: [u[k] for k in places])
+
+    together, outputs = form("upstream", lambda u: [u]), outputs_of(returned)
     if not _is_several(outputs):
-        return [whole]
+        return [together]
     every = range(len(outputs))
     moving = [k for k in every if has_numbers(outputs[k])]
-    forms = [whole, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
+    forms = [together, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
     for count in every[1:]:  # those that follow may be for inference
         if has_numbers(outputs[:count]):
             first = one_by_one(range(count))
@@ -115,8 +113,7 @@ def forms_of_pushforward(
     """Every way in which a pushforward may be meant to be called. moving: the names of the inputs with tangents."""
     inputs, forms = ", ".join(names), list[Form]()
     if not tangents_first:
-        whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
-        forms.append(whole)
+        forms.append(Form("pushforward(inputs, tangents)", lambda v, _, x: [tuple(x), tuple(v.values())]))
     for own in dict.fromkeys([tuple(names), tuple(moving)]):
         forms += _with_tangents(inputs, own, tangents_first)
     return forms
@@ -128,8 +125,8 @@ def _with_tangents(inputs: str, names: Sequence[str], tangents_first: bool | Non
     def given(tangents: Any) -> list[Any]:
         return [tangents[name] for name in names]
 
-    after = Form(f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *given(v)])
-    before = Form(f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*given(v), *x])
+    after = Form(f"pushforward({inputs}, {tangents})", lambda v, _, x: [*x, *given(v)])
+    before = Form(f"pushforward({tangents}, {inputs})", lambda v, _, x: [*given(v), *x])
     return [form for form, first in ((after, False), (before, True)) if tangents_first in (None, first)]
 
 

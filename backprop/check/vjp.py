@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, choose, forms_of_backward
+from backprop.check.forms import Form, choose, forms_of_backward, whole
 from backprop.check.leaves import is_none
 from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
@@ -230,8 +230,4 @@ def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:
             grads = pull_back_in_torch(output.ends(back), output.ends(make(back)), tensors)
         return structure.assemble(grads, lambda constant: None)
 
-    return Product(run, _whole, pull, structure, x, output, upstream, passed.by_library)
-
-
-def _whole(returned: Any) -> Any:
-    return returned
+    return Product(run, whole, pull, structure, x, output, upstream, passed.by_library)

@@ -103,30 +103,24 @@ class Slices:
         return f"[{', '.join(parts)}]"
 
 
-def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) -> Slices:
-    """The slices in which an error lies of the tensor whose entries begin at place `start`.
+def locate(places: Array, test: Callable[[Array], bool]) -> Slices:
+    """The slices in which an error lies of a tensor, whose `places` in the vector have its shape.
 
     test: whether the entries at given places fail together.
     """
-    places = start + np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
-    chosen = []
-    for axis, length in enumerate(shape):
-
-        def fails(half: range, axis: int = axis) -> bool:
-            return test(np.take(places, half, axis=axis).reshape(-1))
-
-        chosen.append(_failing(length, fails))
-    return Slices(tuple(chosen), places)
+    return Slices(tuple(_failing(places, axis, test) for axis in range(places.ndim)), places)
 
 
-def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | None:
+def _failing(places: Array, axis: int, test: Callable[[Array], bool]) -> tuple[int, ...] | None:
     """The slices of one axis that fail, by halving; None where they are many, or none fails alone."""
-    nodes = [range(length)]
+    nodes = [range(places.shape[axis])]
     while any(len(node) > 1 for node in nodes):
         kept: list[range] = []
         for node in nodes:
             middle = len(node) // 2
-            kept += [half for half in (node[:middle], node[middle:]) if fails(half)] if middle else [node]
+            halves = (node[:middle], node[middle:]) if middle else ()
+            failing = [half for half in halves if test(np.take(places, half, axis).reshape(-1))]
+            kept += failing if middle else [node]
         nodes = kept
         if len(nodes) > _MANY:
             return None
@@ -275,7 +269,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
         direction = random_direction(free, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, confirm=False).wrong))
 
-    search.slices = locate(int(search.places[0]), search.shape, is_wrong)
+    search.slices = locate(search.places.reshape(search.shape), is_wrong)
     inside = search.without_kinks(search.slices.inside)
     for place in inside if len(inside) <= _LOOKED_AT else check.rng.choice(inside, _SAMPLE, replace=False):
         if not table.seen[place]:
@@ -289,7 +283,7 @@ def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table
         direction = random_direction(where, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, thorough=True).kink))
 
-    search.kinks = locate(int(search.places[0]), search.shape, at_kink)
+    search.kinks = locate(search.places.reshape(search.shape), at_kink)
     for place in search.kinked[:_LOOKED_AT]:
         table.look(check, int(place))
     free = search.without_kinks(search.places)
