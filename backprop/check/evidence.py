@@ -130,13 +130,11 @@ def gather(
         answer.findings += _asymmetry(answer, structure)
     after = "gives another value after the gradient was called"
     changed = _changed_since(function, own, "changes-the-function", after)
-    rows = rows_of(answer, structure, function.outputs)
+    rows = rows_of(answer, function)
     seen = Evidence(function, own, asked, answer, rows, batch_size, changed, asked.calls)
     if seen.names and not seen.changes_the_function and not own.has_state:
         if is_function and asked.repeatable:
-            seen.gradient = GradientOracle(
-                claim, structure, function.outputs, function.budget, bounds=function.bounds
-            )
+            seen.gradient = GradientOracle(claim, function)
         _compare_with_truth(seen, rtol, rng)
         if some is not None:
             told = [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts]
@@ -228,14 +226,14 @@ def _asymmetry(answer: Answer, structure: Structure) -> list[Finding]:
 def _ask_in_wide_dtype(seen: Evidence, gradient: GradientOracle) -> None:
     """Put the gradient evaluated in the wide dtype into the evidence, if it returns that dtype."""
     gradient.wide = True
-    answer, wide = gradient.at(seen.function.point), gradient.structure.dtype
+    answer, wide = gradient.at(seen.function.point), seen.function.structure.dtype
     gradient.wide = (
         answer is not None
         and set(answer.comparable) == set(seen.names)
         and all(array.dtype == wide for array in answer.tensors.values())
     )
     if answer is not None and gradient.wide:
-        seen.rows = rows_of(answer, gradient.structure, gradient.outputs)
+        seen.rows = rows_of(answer, seen.function)
 
 
 def _eps(name: str, seen: Evidence) -> float:

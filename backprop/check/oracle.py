@@ -1,6 +1,6 @@
 """Oracles: the user's function and gradient as callables whose calls are counted.
 
-In the order of this file: the budget of calls; the gradient oracle; the function oracle.
+In the order of this file: the budget of calls; the function oracle; the gradient oracle.
 """
 
 from __future__ import annotations
@@ -56,50 +56,6 @@ def check_rtol(rtol: float | None) -> None:
         raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
 
 
-# The gradient, here and elsewhere, as rows (m, p).
-
-
-def rows_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Array:
-    """The tensors of an answer side by side (m, p), NaN where one cannot be compared."""
-    m = int(np.prod(outputs, dtype=int))
-    rows = np.full((m, structure.size), np.nan, structure.dtype)
-    for name, tensor in answer.comparable.items():
-        rows[:, structure.places[name]] = tensor.reshape(m, -1)
-    return rows
-
-
-@dataclass
-class GradientOracle:
-    """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
-
-    gradient: Callable[[Any], Any]
-    structure: Structure
-    outputs: tuple[int, ...]
-    budget: Budget
-    wide: bool = False
-    calls: int = 0
-    bounds: Bounds | None = None
-
-    def at(self, point: Array) -> Answer | None:
-        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
-        if not self.budget.room(1) or not is_within(point, self.bounds):
-            return None
-        self.calls += 1
-        self.budget.used += 1
-        try:
-            with _quiet(wide=self.wide):
-                raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
-            answer = value_and_gradient(copied(raw), self.structure)[1]
-            return read_answer(answer, self.structure, outputs=self.outputs)
-        except Exception:  # of whatever kind: it is the user's
-            return None
-
-    def rows(self, point: Array) -> Array | None:
-        """The rows (m, p) that it gives at a point (p,); None where it gives none."""
-        answer = self.at(point)
-        return None if answer is None else rows_of(answer, self.structure, self.outputs)
-
-
 @contextlib.contextmanager
 def _quiet(*, wide: bool) -> Iterator[None]:
     """Call the user's code without warnings, and in float64 where its arguments are `wide`."""
@@ -108,7 +64,7 @@ def _quiet(*, wide: bool) -> Iterator[None]:
         yield
 
 
-# Evaluation: the user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
+# The user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
 #
 # m is 1 for a function to a number, the size of its value for a function to an array.
 
@@ -250,3 +206,45 @@ class FunctionOracle:
                 return self.code(self.structure.build(point, dtype))
             except Exception:  # of whatever kind: it is the user's
                 return None
+
+
+# The gradient, at the point and elsewhere.
+
+
+def rows_of(answer: Answer, function: FunctionOracle) -> Array:
+    """The tensors of an answer side by side (m, p), NaN where one cannot be compared."""
+    structure, m = function.structure, function.value.size
+    rows = np.full((m, structure.size), np.nan, structure.dtype)
+    for name, tensor in answer.comparable.items():
+        rows[:, structure.places[name]] = tensor.reshape(m, -1)
+    return rows
+
+
+@dataclass
+class GradientOracle:
+    """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
+
+    gradient: Callable[[Any], Any]
+    function: FunctionOracle
+    wide: bool = False
+    calls: int = 0
+
+    def at(self, point: Array) -> Answer | None:
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
+        function, structure = self.function, self.function.structure
+        if not function.room(1) or not is_within(point, function.bounds):
+            return None
+        self.calls += 1
+        function.budget.used += 1
+        try:
+            with _quiet(wide=self.wide):
+                raw = self.gradient(structure.build(point, structure.dtype if self.wide else None))
+            answer = value_and_gradient(copied(raw), structure)[1]
+            return read_answer(answer, structure, outputs=function.outputs)
+        except Exception:  # of whatever kind: it is the user's
+            return None
+
+    def rows(self, point: Array) -> Array | None:
+        """The rows (m, p) that it gives at a point (p,); None where it gives none."""
+        answer = self.at(point)
+        return None if answer is None else rows_of(answer, self.function)

@@ -71,11 +71,9 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
 
 def pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
     """The gradient (p,) that a backward pass gives for another upstream gradient; None where it gives none."""
-    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
-    oracle = GradientOracle(
-        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
-    )
-    rows = oracle.rows(function.point)
+    wide = seen.gradient is not None and seen.gradient.wide
+    oracle = GradientOracle(lambda at: product.claim(at, upstream), seen.function, wide)
+    rows = oracle.rows(seen.function.point)
     seen.gradient_calls += oracle.calls
     return None if rows is None else rows[0]
 
@@ -220,9 +218,7 @@ class _Look:
         other = replace(function, code=code, calls=0, seen={}, budget=Budget(_TRUTH_CALLS))
         other.value = other.at(function.point)
         claimed = check.claimed if rows is None else rows
-        beside = replace(
-            check, function=other, claimed=claimed, rows_at=None, refine=None, elsewhere=None, beside=None
-        )
+        beside = replace(check, function=other, claimed=claimed, rows_at=None, refine=None, beside=None)
         where = function.structure.places[name]
         try:
             return all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -57,8 +58,8 @@ class DirectionalCheck:
     confirmed: how many slopes were found by both.
     rows_at: the claim at other points, which it rounds to `rows_eps`. It is asked along `integrals` steps at most, of
     which `corner_integrals` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong.
-    elsewhere: the function's values far from the point; beside: the claims (k, m, p) at points next to it, which lie
-    on the `sides` (k, p) of it. Both are None until they are asked for.
+    beside: the claims (k, m, p) at points next to it, which lie on the `sides` (k, p) of it; None until they are
+    asked for.
     """
 
     function: FunctionOracle
@@ -80,15 +81,16 @@ class DirectionalCheck:
     integrals: int = 24
     corner_integrals: int = 4
     in_vain: int = 0
-    elsewhere: Array | None = None
     beside: Array | None = None
     sides: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    largest: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.largest = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
+    @cached_property
+    def largest(self) -> Array:
+        """For each entry (m, p) the largest one of its tensor, for a step of its scale."""
+        sizes = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
         for where in self.function.structure.places.values():
-            self.largest[:, where] = np.max(self.largest[:, where], axis=1, initial=0, keepdims=True)
+            sizes[:, where] = np.max(sizes[:, where], axis=1, initial=0, keepdims=True)
+        return np.asarray(sizes)
 
     @property
     def noisy(self) -> bool:
@@ -154,13 +156,11 @@ class DirectionalCheck:
 
     # The function ------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def natural(self) -> Array:
         """The function's values (k, m) at the point and on the way from it to zero."""
-        if self.elsewhere is None:
-            values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
-            self.elsewhere = np.array([self.function.value, *values])
-        return self.elsewhere
+        values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
+        return np.array([self.function.value, *values])
 
     def natural_spread(self) -> Array:
         """The range (m,) of the function on the way from the point to zero."""
