@@ -34,15 +34,12 @@ _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 8)
 def summed(suspect: Suspect) -> list[Finding]:
     """Axes that were not summed over, or summed over too many."""
     if suspect.summed:
-        words = listed(suspect.summed)
+        words, k = listed(suspect.summed), multiple(suspect.known, suspect.known.of(suspect.got))
+        said = "" if k is None else f"summed over axis {words} it is {number(k, 1e-9)} · expected"
         if suspect.known.fits(suspect.known.of(suspect.got), 2):
-            seen = f"Its shape is {suspect.raw_shape}; its sum over axis {words} is the right gradient, to rounding."
-            return suspect.finding("axes-not-summed", seen)
-        k = multiple(suspect.known, suspect.known.of(suspect.got))
-        if k is not None:
-            seen = f"Its shape is {suspect.raw_shape}; summed over axis {words} it is {number(k, 1e-9)} · expected."
-            return suspect.finding("axes-not-summed", seen)
-        return []
+            said = f"its sum over axis {words} is the right gradient, to rounding"
+        seen = f"Its shape is {suspect.raw_shape}; {said}."
+        return suspect.finding("axes-not-summed", seen) if said else []
     if not suspect.is_whole or suspect.got.size < 2:
         return []
     expected, got = suspect.expected, suspect.got

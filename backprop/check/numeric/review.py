@@ -180,18 +180,14 @@ def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) ->
 
     Its point is symmetric, and moves along no other direction.
     """
-    return [
-        _as_right(each) if each.wrong and _is_right_if_symmetric(check, each.tensor.name) else each
-        for each in verdicts
-    ]
-
-
-def _as_right(one: TensorVerdict) -> TensorVerdict:
-    note = (
-        f"{one.tensor.name} is symmetric, and the function reads one of its triangles: the gradients agree along "
-        "every symmetric direction."
-    )
-    return replace(one, tensor=replace(one.tensor, verdict="right", worst=()), known=None, note=note)
+    forgiven = []
+    for each in verdicts:
+        note = f"{each.tensor.name} is symmetric, and the function reads one of its triangles"
+        note += ": the gradients agree along every symmetric direction."
+        tensor = replace(each.tensor, verdict="right", worst=())
+        is_right = each.wrong and _is_right_if_symmetric(check, each.tensor.name)
+        forgiven.append(replace(each, tensor=tensor, known=None, note=note) if is_right else each)
+    return forgiven
 
 
 def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
