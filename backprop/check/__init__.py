@@ -1,7 +1,7 @@
 """Checking a gradient that was derived by hand: right or wrong, where, what kind of mistake, and how sure.
 
 The doors are what a user calls: `gradient`, `vjp` and `jvp` for any function, `network.door` for a network's loss.
-All of them go the same way, through these modules; each imports those above it, and those before it in its line:
+All of them go the same way, through these modules:
 
     what was handed in     leaves, trees, points: any arrays in any containers, as one vector and back
                            forms, product: how a backward pass is called; network.layouts: how a network's function is
