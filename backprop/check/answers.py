@@ -222,7 +222,7 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     if form is not None and hasattr(value, "dtype"):
         seen.formats[name] = form
     same_axes = [k for k in array.shape if k != 1] == [k for k in expected if k != 1]
-    said = None
+    said: str | None = None
     if array.shape == expected:
         seen.tensors[name] = array
     elif same_axes and _updates(array, expected):

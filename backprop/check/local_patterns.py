@@ -168,7 +168,7 @@ def _same_rows(claimed: Array, true: Array, slack: float) -> Array | None:
     """Which row is equal to which (k, k), where all are the right ones; None elsewhere, and of too many numbers."""
     if len(true) * true.size > _MOST_PAIRS:
         return None
-    same = np.max(np.abs(claimed[:, None] - true[None]), 2) <= slack
+    same: Array = np.max(np.abs(claimed[:, None] - true[None]), 2) <= slack
     return same if np.all(np.any(same, 1)) and np.all(np.any(same, 0)) else None
 
 

@@ -167,8 +167,8 @@ class Structure:
         if not isinstance(self.tree, Parts):
             return {}
         none, parts = np.zeros(0, int), zip(self.tree.keys, self.tree.values, strict=True)
-        numbers = {key: [self.leaves[number].name for number in numbers_of(child)] for key, child in parts}
-        return {key: np.concatenate([none, *map(self.places.get, names)]) for key, names in numbers.items()}
+        every = {key: [self.places[self.leaves[k].name] for k in numbers_of(child)] for key, child in parts}
+        return {key: np.concatenate([none, *places]) for key, places in every.items()}
 
     @cached_property
     def moving(self) -> tuple[Any, ...]:

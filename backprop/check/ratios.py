@@ -130,7 +130,7 @@ def along_an_axis(suspect: Suspect) -> list[Finding]:
             continue
         word = ("row", "column")[axis] if suspect.got.ndim == 2 else f"slice of axis {axis}"
         off = np.flatnonzero(np.abs(k - 1) > 1e-9)
-        over_rest = {}
+        over_rest: dict[str, Array] = {}
         if suspect.parameter is not None:
             values = np.moveaxis(suspect.parameter.reshape(suspect.got.shape), axis, 0)
             over_rest = statistics(values.reshape(len(k), -1), suspect.name)

@@ -214,12 +214,12 @@ class Slope(NamedTuple):
     @property
     def corner(self) -> Array:
         """Where both one-sided slopes have limits that differ; the function itself does not jump."""
-        return self.kink & ~self.jump & self._sides_are_known(KNOWN)
+        return np.asarray(self.kink & ~self.jump & self._sides_are_known(KNOWN))
 
     @property
     def sharp(self) -> Array:
         """Where the slopes of a corner are known so well that no smaller step need be taken."""
-        return self.corner & self._sides_are_known(_SHARP)
+        return np.asarray(self.corner & self._sides_are_known(_SHARP))
 
     def _sides_are_known(self, share: float) -> Array:
         return np.asarray(self.side_error <= share * np.abs(self.right - self.left))
