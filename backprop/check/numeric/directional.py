@@ -17,7 +17,7 @@ from backprop.check.oracle import FunctionOracle
 
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
-SINGLE = 2.0**-22
+_SINGLE = 2.0**-22
 """Values on coarser stairs than those of float32, with a bit to spare."""
 _QUIET = 1000.0
 """Roundings of float64: values noisier than this were not computed in float64 alone."""
@@ -101,7 +101,7 @@ class DirectionalCheck:
     @property
     def on_coarse_stairs(self) -> bool:
         """Whether the function rounds what it is given, or its values, to fewer digits than those of float32."""
-        return self.function.coarse > SINGLE or bool(np.any(self.function.grid() > SINGLE))
+        return self.function.coarse > _SINGLE or bool(np.any(self.function.grid() > _SINGLE))
 
     @property
     def reach(self) -> float:
@@ -250,7 +250,7 @@ class DirectionalCheck:
         coarse = self.on_coarse_stairs
         error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
         stairs = np.zeros_like(error)
-        if self.function.coarse > SINGLE:  # the values are those at a rounded point: the claim need not be
+        if self.function.coarse > _SINGLE:  # the values are those at a rounded point: the claim need not be
             along = self.claims_along(direction)
             stairs = np.abs(slope.right - slope.left) + (0 if along is None else np.ptp(along, axis=0))
         tolerance = self.tolerance(direction, slope.value, claimed, error + stairs)

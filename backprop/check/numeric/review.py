@@ -26,7 +26,7 @@ from backprop.check.oracle import FunctionOracle, OutOfCalls
 from backprop.check.patterns import Known
 from backprop.verify.agreement import ratio
 
-COARSE_BITS = 11
+_COARSE_BITS = 11
 """Formats of so many bits or fewer hide slopes by their rounding: float16, bfloat16."""
 _DIRECTIONS = 24
 _STEPS = np.array([1.0, 0.5, 0.25])
@@ -59,7 +59,7 @@ def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> lis
     enough.
     """
     function = check.function
-    is_coarse = function.dtype is None and function.structure.format.bits <= COARSE_BITS
+    is_coarse = function.dtype is None and function.structure.format.bits <= _COARSE_BITS
     open_ones = [each for each in verdicts if each.tensor.verdict == "undecided"]
     calls = 2 * len(_STEPS) * _DIRECTIONS
     if not is_coarse or function.outputs or not function.room(calls * len(open_ones)):

@@ -30,7 +30,7 @@ from backprop.check.oracle import FunctionOracle, OutOfCalls
 # Steps fall by four. They start at a 60th of the scale of the point, or where the function's own structure is
 # narrower than that, at the size of the structure.
 
-MOST_LEVELS = 40
+_MOST_LEVELS = 40
 """Steps along one direction at most: from 4¹⁰ times the first step down to 4⁻³⁰ of it, below any rounding."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
@@ -99,7 +99,7 @@ class Ladder:
         return len(self.rungs)
 
     def _add(self, step: float, place: int) -> bool:
-        if not self.function.room(2) or len(self.rungs) >= MOST_LEVELS:
+        if not self.function.room(2) or len(self.rungs) >= _MOST_LEVELS:
             return False
         x, where = self.function.at_format(self.function.point), self.direction.where
         forward, backward = (self.function.as_given(self.direction.moved(x, by)) for by in (step, -step))
@@ -231,7 +231,7 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
             return slope
         elif shrinking and not np.all(good | noisy | (slope.finest > slope.error)):
             shrinking = ladder.down()
-        elif growing and np.all(good | noisy) and len(ladder.rungs) < MOST_LEVELS // 2:
+        elif growing and np.all(good | noisy) and len(ladder.rungs) < _MOST_LEVELS // 2:
             growing = ladder.up()
         else:
             return slope

@@ -133,7 +133,7 @@ def _failing(places: Array, axis: int, test: Callable[[Array], bool]) -> tuple[i
 # error in any of them shows, but for a chance of measure zero, as long as it is larger than the rounding of the
 # whole slope.
 
-RIGHT_CALLS = 110
+_RIGHT_CALLS = 110
 """Calls for the directions of a right gradient: with what comes before them, at most 200 as `check_gradient` says."""
 _PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": 8}
 """Calls that a direction takes, about: one complex step, or steps on both sides of the point."""
@@ -212,7 +212,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
     A tensor alone in its group keeps its comparisons, and so do all members of a group that is right.
     """
     per_direction = _PER_DIRECTION["complex" if check.complex else "noisy" if check.noisy else "quiet"]
-    groups = max(1, min(len(searches), RIGHT_CALLS // (2 * per_direction)))
+    groups = max(1, min(len(searches), _RIGHT_CALLS // (2 * per_direction)))
     suspected: list[TensorSearch] = []
     start = check.function.calls
     for group in range(groups):
@@ -222,7 +222,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
         try:
             for direction in _two(check, where):
                 used = check.function.calls - start
-                if not comparisons or used <= RIGHT_CALLS * (group + _SECOND) / groups:
+                if not comparisons or used <= _RIGHT_CALLS * (group + _SECOND) / groups:
                     comparisons.append(compare(check, direction))
         except OutOfCalls:
             suspected += members
