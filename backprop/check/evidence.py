@@ -205,8 +205,8 @@ def _at_the_point(function: FunctionOracle) -> Behaviour:
 def _is_like_the_point(value: Any, function: FunctionOracle) -> bool:
     """Whether the function gives an array of its point's shape, as a gradient does: its Jacobian is a Hessian."""
     point, (numbers, _) = function.structure.leaves[0], read_numbers(value)
-    is_array = numbers is not None and function.structure.tree == 0
-    return is_array and np.shape(numbers) == point.shape and point.size > 1
+    is_like = numbers is not None and numbers.shape == point.shape and point.size > 1
+    return is_like and function.structure.tree == 0
 
 
 def _asymmetry(answer: Answer, structure: Structure) -> list[Finding]:

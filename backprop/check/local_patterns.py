@@ -293,6 +293,7 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
 
 def _invariance(one: Local) -> tuple[str, str] | None:
     """Every true row sums to zero over some axes of the tensor, and the claimed one does not."""
-    rows = (each.reshape(len(each), *one.columns) for each in (one.true, one.claimed, one.slack))
-    seen = sum_not_zero(one.name, *rows, first=1)
+    shape = (len(one.true), *one.columns)
+    true, claimed, slack = (each.reshape(shape) for each in (one.true, one.claimed, one.slack))
+    seen = sum_not_zero(one.name, true, claimed, slack, 1)
     return ("sum-not-zero", seen) if seen else None

@@ -115,11 +115,11 @@ def _blind_spots(seen: Evidence) -> list[str]:
     zero = [name for name in values if name in tensors and not np.any(tensors[name])]
     notes = []
     if ones:
-        seen = "is 1 in every entry: a factor that was left out or squared would not show."
-        notes.append(f"{some(ones)} {seen}")
+        told = "is 1 in every entry: a factor that was left out or squared would not show."
+        notes.append(f"{some(ones)} {told}")
     if zero:
-        seen = "is 0 in every entry: its formula is not tested at this point."
-        notes.append(f"The gradient of {some(zero)} {seen}")
+        told = "is 0 in every entry: its formula is not tested at this point."
+        notes.append(f"The gradient of {some(zero)} {told}")
     return notes
 
 
