@@ -245,8 +245,8 @@ def _is_sum_of(parts: list[Array], one: Local, row: int, support: Array) -> bool
     slack = one.slack[row, support]
     base = np.stack([part[support] / slack for part in parts], 1)
     difference = (one.claimed - one.true)[row, support] / slack
-    found, *_ = np.linalg.lstsq(base, difference, rcond=None)
-    return bool(np.all(np.abs(base @ found - difference) <= 2))
+    factors, *_ = np.linalg.lstsq(base, difference, rcond=None)
+    return bool(np.all(np.abs(base @ factors - difference) <= 2))
 
 
 def _direct_term(one: Local) -> tuple[str, str] | None:

@@ -26,13 +26,13 @@ from backprop.check.rearranged import orders
 def look_closer(seen: Evidence, product: Product, names: Sequence[str]) -> dict[str, Finding]:
     """What the local Jacobian of a backward pass, and other inputs, show of the tensors `names`, by name."""
     jacobians = local_jacobians(seen, product)
-    found = {}
+    named = {}
     for name in (name for name in names if name in jacobians):
-        one, others = jacobians[name], {other: one for other, one in jacobians.items() if other != name}
-        finding = recognised(one, others) or _in_steps(one, others)
+        others = {other: each for other, each in jacobians.items() if other != name}
+        finding = recognised(jacobians[name], others) or _in_steps(jacobians[name], others)
         if finding is not None:
-            found[name] = finding
-    return {**found, **probe(seen, [name for name in names if name not in found])}
+            named[name] = finding
+    return {**named, **probe(seen, [name for name in names if name not in named])}
 
 
 def _in_steps(one: Local, others: Mapping[str, Local]) -> Finding | None:
