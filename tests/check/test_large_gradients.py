@@ -189,7 +189,7 @@ def test_the_search_finds_the_slices_in_a_few_dozen_tests(wrong, chosen):
         tests.append(len(places))
         return bool(bad & set(places.tolist()))
 
-    slices = locate(100, (30, 20), test)
+    slices = locate(100 + np.arange(600).reshape(30, 20), test)
     assert str(slices) == chosen
     assert bad <= set(slices.inside.tolist())
     assert len(tests) <= 60
