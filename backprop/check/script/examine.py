@@ -25,15 +25,16 @@ from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
 from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.trace import Step, steps_of
+from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
-from backprop.check.points import Structure, describe, structure_of
-from backprop.check.probes import probe
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.script.program import Code, Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable
 from backprop.check.script.source import Cell, changed, run_cell, slices
 from backprop.check.script.variables import choose_values, gradients_by_name
+from backprop.check.words import describe
 from backprop.errors import CheckError, shown
 
 _IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000

@@ -98,6 +98,38 @@ def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
     assert line.calls == 4
 
 
+def layer(W, x):
+    """A layer with a slip: the way back leaves the slope out."""
+    h = np.tanh(x @ W)
+    loss = np.sum(h**2)
+    dh = 2 * h
+    dz = dh
+    dW = x.T @ dz
+    return loss, dW
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_the_line_is_named_in_whatever_unit_a_tensor_is(unit):
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(layer, unit * rng.standard_normal((3, 2)), rng.standard_normal((4, 3)) / unit)
+    assert line.source == "dz = dh"
+
+
+def thrice(W, x):
+    """A layer with a slip: δ is multiplied by 3 in place."""
+    h = np.tanh(x @ W)
+    loss = np.sum(h**2)
+    dz = 2 * h * (1 - h**2)
+    dz *= 3
+    return loss, x.T @ dz
+
+
+def test_a_line_that_changes_a_variable_in_place_is_named_as_a_whole():
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(thrice, rng.standard_normal((3, 2)), rng.standard_normal((4, 3)))
+    assert (line.source, line.text, line.kind) == ("dz *= 3", "dz *= 3", "constant-factor")
+
+
 def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
     case = slip("two_layers", "dW2 += 0.05 * W2", "dz1 = da1")
     lines = suite.find(case, tmp_path)
