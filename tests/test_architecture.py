@@ -28,6 +28,7 @@ FLOORS = (
     {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
     {"losses", "mlp", "notation", "small_products", "outer_products"},
+    {"used_range"},
     {"zero_inputs"},
     {"network"},
     {"strategy", "after_linear", "layer_forms"},
