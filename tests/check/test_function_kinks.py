@@ -5,6 +5,8 @@ import pytest
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 WEIGHTS = np.arange(1.0, 5.0)
 EDGE = np.array([1.0, 0.0, -1.0, 2.0])
 
