@@ -26,7 +26,7 @@ def cell_backward(ds, cache, parameters, gradients):
     gradients["dba"] += np.sum(dpre, axis=1, keepdims=True)
     gradients["dWf"] += df_pre @ x.T
     ds_prev = ds * f + parameters["Waa"].T @ dpre
-    return ds_prev
+    return ds_prev  # noqa: RET504  # as people write it
 
 
 def step(parameters, X, Y):
