@@ -1,5 +1,6 @@
 """A recurrent network whose cells are functions with dicts of parameters and caches; gradients added up in a dict."""
 
+# ruff: noqa: RET504  # as people write it
 import numpy as np
 
 
@@ -26,7 +27,7 @@ def cell_backward(ds, cache, parameters, gradients):
     gradients["dba"] += np.sum(dpre, axis=1, keepdims=True)
     gradients["dWf"] += df_pre @ x.T
     ds_prev = ds * f + parameters["Waa"].T @ dpre
-    return ds_prev  # noqa: RET504  # as people write it
+    return ds_prev
 
 
 def step(parameters, X, Y):
