@@ -209,8 +209,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         and each.tensors >= repair.tensors
         and (len(each.pairs) == len(each.group.events) or each.target.group is None)
     ]
-    if later and _is_gradient(repair, search):  # what a later line does to it is wrong
-        return None
+    if later and (_is_gradient(repair, search) or _is_of_forward(repair, search)):
+        return None  # what a later line does to it is wrong
     rights = [
         order[each.event]
         for each in ranked
@@ -263,6 +263,13 @@ def _is_gradient(repair: Repair, search: Search) -> bool:
         return False
     (name,) = repair.tensors
     return value.shape == truth.program.structure.leaf(name).shape and truth.is_right(name, value)
+
+
+def _is_of_forward(repair: Repair, search: Search) -> bool:
+    """Whether a value is one of the forward pass, which the backward pass computes again."""
+    values = search.truth.base.values
+    forward = (event for group in search.whole for event in group.events)
+    return any(np.array_equal(values[repair.event], values[event]) for event in forward)
 
 
 def _is_natural(factor: float, value: Array) -> bool:
