@@ -14,16 +14,24 @@ import numpy as np
 Call = Callable[[], object]
 
 
-def seconds_per_call(call: Call, least_s: float) -> float:
-    """The mean time of as many calls as fill `least_s`, at least one."""
+def seconds_per_call(call: Call, least_s: float, slower_by: float = 0.0) -> float:
+    """The mean time of as many calls as fill `least_s`, at least one.
+
+    slower_by: by which share of their own time the calls are made to take longer, a planted slow-down. The wait comes
+    once, after the last call: a call that follows a wait is slower itself, for its data have left the caches.
+    """
     clock = time.perf_counter
     calls, start = 0, clock()
     while True:
         call()
         calls += 1
         elapsed = clock() - start
-        if elapsed >= least_s:
-            return elapsed / calls
+        planted = elapsed * (1 + slower_by)
+        if planted >= least_s:
+            break
+    while elapsed < planted:
+        elapsed = clock() - start
+    return elapsed / calls
 
 
 def median_ratios(call: Call, others: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, float]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backprop.bench.budget import Budget
-from backprop.bench.estimates import claims, read_run
 from backprop.bench.folders import lead_to
 from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
 from backprop.bench.libraries import write_constraints
 from backprop.bench.places.place import Place
 from backprop.bench.record import Description
-from backprop.bench.results import Results
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 
@@ -37,7 +35,6 @@ class Instrument:
     place: Place
     is_latest: bool = False
     """Whether `results/latest` is to lead to the folder."""
-    results: Results = field(init=False, default_factory=Results)
 
     def run(self, display: GroupDisplay, resume: bool = False, fresh: bool = False) -> None:
         """Measure every group that the journal does not hold yet, and tell the display of it.
@@ -56,7 +53,6 @@ class Instrument:
             done = self._finished() if going_on else set()
             if going_on:
                 journal = Journal.resume(self.folder)
-                _, self.results.records, self.results.agreements = read_run(self.folder)
             else:
                 make_room(self.folder, fresh)
                 description = self._description()
@@ -66,10 +62,7 @@ class Instrument:
                     write_constraints(self.folder, description)
                 if self.is_latest:
                     lead_to(self.folder)
-                try:
-                    self._measure(journal, done, display)
-                finally:
-                    claims(self.results.records)
+                self._measure(journal, done, display)
 
     def _measure(self, journal: Journal, done: set[str], display: GroupDisplay) -> None:
         left = [scenario for scenario in self.suite.scenarios if scenario.id not in done]
@@ -77,8 +70,6 @@ class Instrument:
         found = self.place.measure(self.suite, left, self.budget, display.say, display.advance)
         for scenario, records, agreements in found:
             journal.add_group(scenario.id, [*records, *agreements])
-            self.results.records += records
-            self.results.agreements += agreements
             display.finished(scenario)
         journal.end()
 
@@ -127,12 +118,22 @@ class Instrument:
             if theirs.get(name) != value:
                 apart = f"{name} {theirs.get(name)!r} and this one {value!r}"
                 if isinstance(value, list):
-                    apart = f"other {name} than this one"
+                    apart = f"other {name} than this one: {_difference(theirs.get(name) or [], value)}"
                 raise RecordError(
                     f"The run in {str(self.folder)!r} has {apart}; expected the same settings to go on."
                 )
         self.budget = Budget(run.memory_budget_bytes, self.budget.time_s)
         return finished_groups(self.folder)[0]
+
+
+def _difference(theirs: list[str], ours: list[str]) -> str:
+    """What one of two lists lacks, or that their order differs."""
+    alone = {
+        "it alone has": [one for one in theirs if one not in ours],
+        "this one alone has": [one for one in ours if one not in theirs],
+    }
+    said = [f"{who} {', '.join(names)}" for who, names in alone.items() if names]
+    return " and ".join(said) or "the same ones in another order"
 
 
 def _holds_something_else(folder: Path) -> bool:

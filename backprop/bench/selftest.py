@@ -3,7 +3,7 @@
 One run is one group of workers that all run the short form and take turns:
 
     base and A/A twin     the pair that gives the noise floor
-    2%, 3%, 5%, 10%       every call is made to take that much longer; compared with the base
+    2%, 3%, 5%, 10%       every turn is made to take that much longer; compared with the base
     pairs of twins        the same code twice, independent of the base and of each other; nothing is to be found
 
 Two more twins are then measured in as many starts and turns, one after the other, as one would without taking turns.
@@ -46,6 +46,8 @@ BASE, TWIN = "base", "A/A twin"
 PLANTED = (0.02, 0.03, 0.05, 0.10)
 PAIRS = 5
 """Pairs of twins of a run."""
+HOW_PLANTED = "a wait at the end of every turn"
+"""Recorded as a setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
 """Of the files, without .json and .md."""
 _DIGITS = 6

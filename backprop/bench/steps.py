@@ -84,13 +84,13 @@ class Workbench:
 class Steps:
     """A strategy on the workbench of its scenario.
 
-    slower_by: by which share every call is made to take longer, a planted slow-down; None for what is measured.
+    slower_by: by which share the calls of a turn are made to take longer, a planted slow-down.
     """
 
     bench: Workbench
     strategy: Strategy[Any]
     tracker: str
-    slower_by: float | None = None
+    slower_by: float = 0.0
     call: Call | None = None
     """What is timed, from `prepare` on."""
 
@@ -137,8 +137,7 @@ class Steps:
         start = time.perf_counter()
         plan = self._plan()
         prepare_s = time.perf_counter() - start
-        call = _timed_call(self.strategy, plan, self.bench.params, self.bench.batch)
-        self.call = call if self.slower_by is None else slowed(call, self.slower_by)
+        self.call = _timed_call(self.strategy, plan, self.bench.params, self.bench.batch)
         call_s = seconds_per_call(self.call, 0)
         if call_s < 10 * WAKE_UP_S:  # a first call that is short by nature may still have touched its pages
             seconds_per_call(self.call, 10 * WAKE_UP_S)
@@ -150,26 +149,11 @@ class Steps:
         assert self.call is not None
         if wake_up:
             seconds_per_call(self.call, WAKE_UP_S)
-        return {"call_s": seconds_per_call(self.call, seconds)}
+        return {"call_s": seconds_per_call(self.call, seconds, self.slower_by)}
 
     def _plan(self) -> Any:
         scenario = self.bench.scenario
         return self.strategy.prepare(scenario.network, scenario.batch_size, scenario.dtype)
-
-
-def slowed(call: Call, share: float) -> Call:
-    """`call`, after which the clock is watched until it has taken longer by this share of its own time."""
-    clock = time.perf_counter
-
-    def planted() -> None:
-        start = clock()
-        call()
-        end = clock()
-        until = end + share * (end - start)
-        while end < until:
-            end = clock()
-
-    return planted
 
 
 def accuracy_on(network: Network, params: Parameters, test: Batch) -> float:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
+from rich.segment import Segment, SegmentLines
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -144,14 +145,24 @@ def _print(console: Console, table: Table, layout: _Layout, columns: Columns) ->
         part.add_row(*map(Text, shown), style=style)
         under = [one for one in layout.folded if layout.is_under(row, one) and row[one] not in _NO_NEWS]
         if under:
-            console.print(part)
+            print_trimmed(console, part)
             for header in under:
                 text = Text(f"{header}: {row[header]}", style=style or "")
-                console.print(Padding(text, (0, 0, 0, 2 * _GAP), expand=False))
+                print_trimmed(console, Padding(text, (0, 0, 0, 2 * _GAP), expand=False))
             part = _part(layout, columns, show_header=False)
     if part.row_count:
-        console.print(part)
+        print_trimmed(console, part)
     console.print()
+
+
+def print_trimmed(console: Console, renderable: RenderableType) -> None:
+    """Print a table or a padded text without the blanks that fill its lines."""
+    lines = console.render_lines(renderable, pad=False)
+    for line in lines:
+        while line and not line[-1].text.strip():
+            line.pop()
+        line[-1:] = [Segment(one.text.rstrip(), one.style) for one in line[-1:]]
+    console.print(SegmentLines(lines, new_lines=True), end="")
 
 
 def _part(layout: _Layout, columns: Columns, show_header: bool) -> RichTable:

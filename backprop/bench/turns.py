@@ -70,14 +70,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Participant:
-    """One that takes turns: its label, what it runs, and the share by which it is slowed down on purpose, if any.
+    """One that takes turns: its label, what it runs, and the share by which it is slowed down on purpose.
 
     compared: whether starts are bought until its ratio to the reference is known well enough.
     """
 
     label: str
     target: str
-    slower_by: float | None = None
+    slower_by: float = 0.0
     compared: bool = True
 
 

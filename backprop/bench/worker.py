@@ -59,7 +59,7 @@ class Worker:
         threads: int,
         ballast_bytes: int,
         memory_limit_bytes: float | None,
-        slower_by: float | None,
+        slower_by: float,
     ) -> dict[str, Any]:
         """Make the data and check the threads; the strategy is found, and imported, but not prepared.
 

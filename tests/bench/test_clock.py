@@ -35,6 +35,15 @@ def clock(monkeypatch):
     return stopped
 
 
+@pytest.mark.parametrize(("share", "calls"), [(0.0, 40), (0.25, 32), (1.0, 20)])
+def test_of_calls_that_are_slowed_down_fewer_fill_the_time(monkeypatch, share, calls):
+    clock = Clock()
+    tick, call = clock.taking(1e-6), clock.taking(0.25)
+    monkeypatch.setattr("time.perf_counter", lambda: (tick(), clock())[1])
+    assert seconds_per_call(call, 10.0, share) == pytest.approx(0.25 * (1 + share), abs=1e-5)
+    assert call.calls == calls
+
+
 def test_seconds_per_call_is_the_mean_of_as_many_calls_as_fill_the_time(clock):
     call = clock.taking(0.25)
     assert seconds_per_call(call, 1.0) == 0.25

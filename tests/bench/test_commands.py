@@ -9,6 +9,8 @@ from command import backprop, run_pytest, run_python
 from rows import record, write_journal
 
 from backprop import installed_strategies
+from backprop.bench.journal import Journal
+from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record
 from backprop.bench.report import pictures
 from backprop.bench.suites import find_suite, known_scenarios
@@ -22,6 +24,21 @@ def parsed(done):
     """The JSON that a command printed, valid and alone."""
     assert done.err == ""
     return json.loads(done.out, parse_constant=pytest.fail)
+
+
+def test_an_interrupt_right_after_a_group_was_written_says_that_it_is_kept(tmp_path, monkeypatch):
+    write = Journal.add_group
+
+    def interrupted(*arguments):
+        write(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Journal, "add_group", interrupted)
+    monkeypatch.setattr("backprop.bench.places.predicted.measure_limits", lambda dtype: Limits(1e9, 1e8))
+    done = backprop("run", "--predict", *QUICK, "--scenario", "small", "--out", "run", cwd=tmp_path)
+    assert done.code == 130
+    assert "Interrupted; what was measured is kept." in done.err.splitlines()
+    assert "2 cells predicted" in done.out
 
 
 def test_list_names_everything_as_json(tmp_path):

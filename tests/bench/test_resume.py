@@ -175,8 +175,16 @@ def test_a_finished_run_resumed_measures_nothing(instrument, undisturbed):
     [
         (["--turns", "2"], "turns 1 and this one 2"),
         (["--starts", "4"], "starts 3 and this one 4"),
-        (["--strategy", "short-form"], "other strategies than this one"),
-        (["--scenario", "9-4-2-batch-4"], "other scenarios than this one"),
+        (["--strategy", "short-form"], "other strategies than this one: it alone has layerwise-vjp;"),
+        (
+            ["--strategy", "batched-jacobian,short-form"],
+            "than this one: it alone has layerwise-vjp and this one alone has batched-jacobian;",
+        ),
+        (["--strategy", "layerwise-vjp,short-form"], "than this one: the same ones in another order;"),
+        (
+            ["--scenario", "9-4-2-batch-4"],
+            "other scenarios than this one: it alone has 4-3-2-batch-4/float64",
+        ),
         (["--time-budget", "7s"], "time_budget_s 60.0 and this one 7.0"),
     ],
 )

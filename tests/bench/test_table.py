@@ -104,4 +104,5 @@ def test_a_pipe_is_as_wide_as_columns_says_and_without_it_a_row_is_a_line(capsys
         print_tables(make_console(), [Table("a title", ROWS * 2)], COLUMNS)
         text = capsys.readouterr().out
         assert max(map(len, text.splitlines())) <= (width or 10_000)
+        assert [line for line in text.splitlines() if line != line.rstrip()] == []
         assert ("why: it is" in text) == (width == 60)

@@ -13,6 +13,7 @@ from planted import dying
 from backprop import Network
 from backprop.bench.baselines import LOSS, PRODUCTS
 from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import WAKE_UP_S, Steps
 from backprop.bench.threads import available_cores
 from backprop.bench.turns import Participant, Site, load
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
@@ -191,36 +192,34 @@ def test_a_core_that_cannot_be_pinned_is_noticed(monkeypatch):
         worker.ask("ping", START_UP_S)
 
 
-def test_a_planted_slow_down_makes_a_call_longer_by_its_share(monkeypatch):
-    from backprop.bench.steps import slowed
-
-    clock = [0.0]
+def test_a_planted_slow_down_is_its_share_also_where_a_call_after_a_wait_is_slower(monkeypatch):
+    now, ended = [0.0], [0.0]
 
     def tick():
-        clock[0] += 1e-6
-        return clock[0]
+        now[0] += 1e-7
+        return now[0]
 
     def call():
-        clock[0] += 0.5
+        cold = now[0] - ended[0] > 5e-6  # other programs have taken the caches meanwhile
+        now[0] += 4e-4 * (1.05 if cold else 1)
+        ended[0] = now[0]
 
-    monkeypatch.setattr("backprop.bench.steps.time.perf_counter", tick)
-    for share in (0.0, 0.03):
-        before = clock[0]
-        slowed(call, share)()
-        assert clock[0] - before == pytest.approx(0.5 * (1 + share), abs=1e-5)
+    monkeypatch.setattr("backprop.bench.clock.time.perf_counter", tick)
+    steps = {share: Steps(None, None, "tracemalloc", share, call) for share in (0.0, 0.02, 0.1)}
+    turns = {share: one.turn(3e-3, wake_up=True)["call_s"] for share, one in steps.items()}
+    for share, call_s in turns.items():
+        assert call_s / turns[0.0] == pytest.approx(1 + share, rel=1e-4)
 
 
 def test_a_turn_lasts_by_the_clock_after_a_time_to_wake_up(monkeypatch):
-    from backprop.bench.steps import WAKE_UP_S, Steps
-
     asked = []
 
-    def timed(call, least_s):
-        asked.append(least_s)
+    def timed(call, least_s, slower_by=0.0):
+        asked.append((least_s, slower_by))
         return 1e-4
 
     monkeypatch.setattr("backprop.bench.steps.seconds_per_call", timed)
-    steps = Steps(None, None, "tracemalloc", call=lambda: None)
+    steps = Steps(None, None, "tracemalloc", 0.1, lambda: None)
     assert steps.turn(0.025, wake_up=True) == {"call_s": 1e-4}
     assert steps.turn(20.0, wake_up=False) == {"call_s": 1e-4}
-    assert asked == [WAKE_UP_S, 0.025, 20.0]
+    assert asked == [(WAKE_UP_S, 0.0), (0.025, 0.1), (20.0, 0.1)]

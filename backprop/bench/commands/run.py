@@ -122,10 +122,12 @@ def run(
 
     from backprop.bench.budget import Budget
     from backprop.bench.dataset import load
+    from backprop.bench.estimates import read_run
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
     from backprop.bench.progress import group_display, working
     from backprop.bench.report import write_reports
+    from backprop.bench.results import Results
     from backprop.bench.suites import find_suite, restrict
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
@@ -156,7 +158,9 @@ def run(
     with working("writing the reports"):
         written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
-    finish_run(instrument.results, as_json, written, interrupted, notes, again)
+    # What an interrupt has kept is what the journal holds.
+    done = Results(*read_run(folder)[1:]) if is_begun else Results()
+    finish_run(done, as_json, written, interrupted, notes, again)
 
 
 def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:

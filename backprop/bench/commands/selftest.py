@@ -81,7 +81,7 @@ def selftest(
     from backprop.bench.machine import cpu_name
     from backprop.bench.memory import planted_peaks
     from backprop.bench.places.conditions import Conditions
-    from backprop.bench.selftest import SelfTest, one_trial, resumed, run_selftest
+    from backprop.bench.selftest import HOW_PLANTED, SelfTest, one_trial, resumed, run_selftest
     from backprop.bench.suites import find_scenarios, find_suite, restrict
     from backprop.bench.threads import choose_cores
     from backprop.bench.turns import Site
@@ -109,6 +109,7 @@ def selftest(
         "starts": schedule.starts,
         "turns": schedule.turns,
         "turn": schedule.turn,
+        "planted": HOW_PLANTED,
         "threads": threads,
         "cpu": cpu_name(),
     }

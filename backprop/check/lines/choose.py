@@ -19,6 +19,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.implied import implied
+from backprop.check.lines.local import local
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.search import Repair, Search, is_named
 from backprop.check.lines.sites import Site
@@ -36,7 +37,7 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     for name, own in sorted(culprits.items(), key=lambda each: _first(each[1], search)):
         if not any(name in each.tensors for each in found):
             found += [each for each in own if each not in found]
-    earlier = implied(found, search) if found else None
+    earlier = (local(repairs, found, search) or implied(found, search)) if found else None
     found = [earlier] if earlier else [_where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
@@ -160,7 +161,7 @@ _MOST = 60
 
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
-    error, slack = search.error(name), search.slack((name,))
+    error, slack = search.error(name, search.truth.base.gradient), search.slack((name,))
     shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):

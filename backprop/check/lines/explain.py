@@ -23,7 +23,6 @@ from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.slope_names import is_same_slope, named_slope
 from backprop.check.suspect import Suspect
-from backprop.check.words import listed
 
 _ENTRIES, _ALONG = 150, 6
 """Entries up to which each is asked for, where there are calls; of a larger value, as many random directions."""
@@ -66,7 +65,7 @@ def explain(repair: Repair, search: Search) -> Line:
     seen = _wrong(repair, search)
     others = (
         []
-        if target.group is None or repair.value is not None
+        if target.group is None or repair.values
         else search.recognised(repair.event, search.whole, repair.ahead)
     )
     causes = (
@@ -104,8 +103,8 @@ def explain(repair: Repair, search: Search) -> Line:
 
 def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
-    if repair.value is not None:
-        return f"a value with which {listed(sorted(repair.tensors))} are right"
+    if repair.values:
+        return repair.said
     if group is None:
         return f"dL/d({seen.name})"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
@@ -131,10 +130,11 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
     else:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    if repair.value is not None:
-        expected = repair.value
+    if repair.values:
+        expected = repair.values[repair.first]
         tolerance = np.full(expected.size, 100 * truth.rtol * rms(expected))
-        return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), 0)
+        of = repair.of.line if repair.of else 0
+        return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), of)
     is_tensor = target.group is None
     entries, directions = truth.entries(target.name if is_tensor else ahead, _ENTRIES), None
     if entries is None:

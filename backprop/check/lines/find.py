@@ -320,8 +320,9 @@ _MOST_ENTRIES = 400
 
 def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
-    if repair.value is not None:
-        truth.program.repaired[repair.event] = put(repair.value)
+    if repair.values:
+        events = (back for back, _ in repair.pairs)
+        truth.program.repaired |= {e: put(new) for e, new in zip(events, repair.values, strict=True)}
         return True
     is_tensor = repair.target.group is None
     places = [(back, repair.target.name if is_tensor else ahead) for back, ahead in repair.pairs]
