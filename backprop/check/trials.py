@@ -3,6 +3,7 @@
     beside the point     where no values are equal         a mask gives equal values no share, or several
     without an update    W -= …  is not carried out        δ goes back through weights that were updated before
     without an ε         a + ε   is a                      an ε is in the function or in the gradient, and not in both
+    transposed           δ @ W   is δ @ W.T                of a square W no shape tells
 
 It proves as much as a check that says right: every entry or random directions agree to rounding.
 """
@@ -79,6 +80,7 @@ def _proofs(
             if before is not None:
                 yield from _without_updates(seen, wrong, switches, sites, before)
                 yield from _without_epsilon(seen, wrong, switches, sites, before)
+                yield from _transposed(seen, wrong, switches, sites, before)
     except CheckError:  # code that cannot be changed
         return
 
@@ -154,6 +156,27 @@ def _without_epsilon(
                 side = "it is missing in another place" if is_one else "they are not the same in all places"
             yield "epsilon", f"Without ε = {listed(said)}, the gradient is right, to rounding: {side}.", fixed
             break
+    switches.off = frozenset()
+
+
+def _transposed(
+    seen: Evidence,
+    wrong: frozenset[str],
+    switches: Switches,
+    sites: dict[int, Site],
+    before: tuple[Array, Array],
+) -> Iterator[_Proof]:
+    """Right where one factor of a product of the backward pass is transposed."""
+    for number, side in list(switches.square.items()):
+        switches.off = frozenset([number])
+        after = _answers(seen, seen.function.point)
+        if after is None or not np.array_equal(before[0], after[0]) or np.array_equal(before[1], after[1]):
+            continue
+        fixed = _fixed(seen, seen.function.point, wrong)
+        if fixed:
+            site = sites[number]
+            said = f"With what is on the {side} of the product `{site.text}` in line {site.line} transposed"
+            yield "wrong-layer-weights", f"{said}, the gradient is right, to rounding.", fixed
     switches.off = frozenset()
 
 

@@ -130,7 +130,7 @@ def _is_one_hot(labels: npt.NDArray[Any]) -> bool:
 
 
 def image_shape(pixels: int, what: str) -> tuple[int, ...]:
-    """The shape of a square image, grey or in colour; raises `DataError` where there is none. what: has the pixels."""
+    """The shape of a square image, grey or in colour; raises `DataError` where there is none. what: has these."""
     for channels in _CHANNELS:
         side = math.isqrt(pixels // channels)
         if side and side * side * channels == pixels:

@@ -113,8 +113,8 @@ def load_mnist(source: str | Path) -> Dataset:
     if not is_folder:
         if is_other:
             raise DataError(
-                f"The file {path} is of a kind that is not read: expected a folder of IDX files, a .csv of labels and "
-                "pixels, or an .npz as numpy.savez writes it, with x_train, y_train, x_test and y_test."
+                f"The file {path} is of a kind that is not read: expected a folder of IDX files, a .csv of labels "
+                "and pixels, or an .npz as numpy.savez writes it, with x_train, y_train, x_test and y_test."
             )
         raise DataError(
             f"There is no such data: got {str(source)!r}, expected 'sample', 'mnist' or a folder that "

@@ -54,7 +54,7 @@ def _where_it_began(repair: Repair, search: Search) -> Repair:
         return len(search.truth.base.recorder.callers[event])
 
     is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
-    if is_known or repair.target.group is None or not np.any(value):
+    if is_known or repair.target.group is None or not np.any(value) or _is_of_forward(repair, search):
         return repair
     for group in search.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
