@@ -64,20 +64,11 @@ class Switches:
             return by(left, right.T) if self.square[number] == "right" else by(left.T, right)
         for side, value in (("right", right), ("left", left)):
             array = array_of(value)
-            is_square = array is not None and array.ndim == 2 and array.shape == array.shape[::-1]
-            if is_square and self._name(array) is not None:
-                self.square.setdefault(number, side)
+            if array is not None and array.ndim == 2 and array.shape == array.shape[::-1]:
+                both = (one for each in self.tensors.values() for one in (each, each.T))
+                if any(np.array_equal(array, one) for one in both):
+                    self.square.setdefault(number, side)
         return by(left, right)
-
-    def _name(self, array: Array | None) -> str | None:
-        """The tensor of the point that an array is, or whose transpose it is."""
-        if array is None:
-            return None
-        both = array, array.T
-        pairs = (
-            (name, one) for name, each in self.tensors.items() for one in both if np.array_equal(each, one)
-        )
-        return next((name for name, _ in pairs), None)
 
     def _is_small(self, number: int, value: Any) -> bool:
         constant = float(value) if isinstance(value, float | np.floating) else 0.0
