@@ -32,6 +32,8 @@ _MOST, _TRIED = 300, 6
 """Calls of one trial; ε that are tried."""
 _BESIDE = 1 / 50
 """Of the scale: how far beside the point."""
+_OTHER = 0.2
+"""Of the largest entry: what the gradient changes by where an entry gets another share."""
 _CLEARLY = 3
 """Times its tolerance in the trial: what a tensor is off without it."""
 _STEP, _NEARLY = 2.0**-17, 1e-2
@@ -90,7 +92,8 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
     step = random_direction(np.arange(len(x)), _BESIDE * scale.own, np.random.default_rng(3), scale.inward)
-    fixed = _fixed(seen, step.moved(x, 1.0), wrong)
+    beside = step.moved(x, 1.0)
+    fixed = frozenset(name for name in _fixed(seen, beside, wrong) if not _adds_up(seen, beside, name))
     if fixed:
         ties = [
             name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
@@ -98,6 +101,20 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
         why = f", where entries of {listed(sorted(ties))} are equal to one another," if ties else ""
         moved = f"The gradient is right, to rounding, where every entry is moved by {_BESIDE:.0%}"
         yield "mask-of-ties", f"{moved}; here{why} it is not.", fixed
+
+
+def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
+    """Whether the shares of the entries whose shares are others beside the point add up to the same, as they may."""
+    rows, places = (
+        None if seen.gradient is None else seen.gradient.rows(beside),
+        seen.function.structure.places,
+    )
+    if rows is None:
+        return False
+    there, here = rows[0, places[name]], seen.claims.rows[0, places[name]]
+    other = np.abs(there - here) > _OTHER * np.max(np.abs(there))
+    size = np.sum(np.abs(there[other]))
+    return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= _OTHER * size)
 
 
 def _without_updates(

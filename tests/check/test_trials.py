@@ -61,6 +61,38 @@ def test_two_masks_that_both_take_a_value_of_zero_are_named():
     assert kinds(backprop.check_gradient(identity, both_sides, at)) == {"x": "mask-of-ties"}
 
 
+def median(shares):
+    def gradient(x):
+        mask = x == np.median(x)
+        return mask / mask.sum() if shares else mask * 1.0
+
+    return backprop.check_gradient(np.median, gradient, np.array([1.0, 2, 2, 2, 5]))
+
+
+def test_shares_that_add_up_are_not_called_a_mask_of_ties():
+    assert kinds(median(shares=False)) == {"x": "mask-of-ties"}
+    assert "mask-of-ties" not in kinds(median(shares=True)).values()
+
+
+ROWS = np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]])
+
+
+def largest_of_equal_rows(p):
+    z = ROWS @ p
+    m = z.max(axis=0)
+    dm = 2 * (m - 1)
+    mask = z == m
+    dz = mask * dm
+    return np.sum((m - 1) ** 2), ROWS.T @ dz
+
+
+def test_ties_of_the_data_which_no_other_point_breaks_are_named_by_their_line():
+    check = backprop.check_step(largest_of_equal_rows, np.array([[0.1, -0.3], [0.2, 0.5], [1.5, 1.2]]))
+    (line,) = check.lines
+    assert (line.source, line.kind) == ("dz = mask * dm", "mask-of-ties")
+    assert kinds(check) == {"x": "mask-of-ties"}
+
+
 # An update that is taken too early ---------------------------------------------------------------------------
 
 

@@ -70,6 +70,7 @@ def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
     yield from _other(repair, search)
     yield from _mask(seen)
     yield from _early(seen, search)
+    yield from _ties(repair, seen, search)
     yield from _signature(repair, seen, search)
     yield from _slope(repair, seen, search)
     yield from _factor(seen, search)
@@ -160,6 +161,28 @@ def _early(seen: Wrong, search: Search) -> Iterator[Finding]:
         if seen.shape == value.shape and np.any(value) and seen.known.fits(value.reshape(-1)):
             text = f"That is {name} as it was handed in: {name} is changed too early."
             yield found("updated-too-early", None, text)
+
+
+def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """Entries of equal values that get twice what lies between the slopes on both sides, 0 and all: each got all."""
+    value, known = search.truth.base.values.get(repair.pairs[repair.first][1]), seen.known
+    if (
+        value is None
+        or known.directions is not None
+        or seen.got.shape != seen.shape
+        or value.shape != seen.shape
+    ):
+        return
+    got, expected = seen.got.reshape(-1), known.values
+    off = np.abs(got - expected) > known.tolerance
+    _, counts = np.unique(value.reshape(-1)[off], return_counts=True)
+    if (
+        np.any(off)
+        and np.all(counts > 1)
+        and np.all(np.abs(got - 2 * expected)[off] <= 2 * known.tolerance[off])
+    ):
+        text = f"{off.sum()} of {off.size} entries are of equal values, and each gets all that one of them is to get."
+        yield found("mask-of-ties", None, text)
 
 
 def _signature(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
