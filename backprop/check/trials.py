@@ -62,6 +62,8 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
     return replace(check, findings=(*rest, *new))
 
 
+_COMPILED = ("_torchdynamo_orig_callable", "eval_shape")
+"""Attributes of what torch.compile and jax.jit have made."""
 _STAY = ("modifies-arguments", "wrong-dtype", "wrong-name", "wrong-shape")
 """Kinds of which a tensor may have another one as well."""
 
@@ -73,9 +75,8 @@ def _proofs(
     structure, point = seen.function.structure, seen.function.point
     tensors = {name: value for name, value in structure.views(point).items() if np.any(value)}
     switches = Switches(tensors)
-    sources = [
-        each for each in sources if not hasattr(each, "_torchdynamo_orig_callable")
-    ]  # slow to compile again
+    if any(hasattr(each, name) for each in sources for name in _COMPILED):
+        return  # it would be compiled again, and be kept as it is in a trial
     try:
         with switched(sources, switches) as sites:
             before = _answers(seen, point)
@@ -105,10 +106,8 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
 
 def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
     """Whether the shares of the entries whose shares are others beside the point add up to the same, as they may."""
-    rows, places = (
-        None if seen.gradient is None else seen.gradient.rows(beside),
-        seen.function.structure.places,
-    )
+    places = seen.function.structure.places
+    rows = None if seen.gradient is None else seen.gradient.rows(beside)
     if rows is None:
         return False
     there, here = rows[0, places[name]], seen.claims.rows[0, places[name]]
