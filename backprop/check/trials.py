@@ -92,8 +92,8 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
     """Right beside the point, where no two values are equal."""
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
-    step = random_direction(np.arange(len(x)), _BESIDE * scale.own, np.random.default_rng(3), scale.inward)
-    beside = step.moved(x, 1.0)
+    aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
+    beside = aside.moved(x, _BESIDE)
     fixed = frozenset(name for name in _fixed(seen, beside, wrong) if not _adds_up(seen, beside, name))
     if fixed:
         ties = [
@@ -110,7 +110,7 @@ def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
     rows = None if seen.gradient is None else seen.gradient.rows(beside)
     if rows is None:
         return False
-    there, here = rows[0, places[name]], seen.claims.rows[0, places[name]]
+    there, here = rows[0, places[name]], seen.rows[0, places[name]]
     other = np.abs(there - here) > _OTHER * np.max(np.abs(there))
     size = np.sum(np.abs(there[other]))
     return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= _OTHER * size)
@@ -247,9 +247,9 @@ def _is_near(seen: Evidence, point: Array, name: str) -> bool:
         return False
     rows, places = gradient.rows(point), function.structure.places[name]
     scale = scales(function.structure, point, bounds=function.bounds)
-    step = random_direction(places, _STEP * scale.own, np.random.default_rng(4), scale.inward)
+    along = random_direction(places, scale, np.random.default_rng(4))
     if rows is None:
         return False
-    up, down = function.at(step.moved(point, 1.0)), function.at(step.moved(point, -1.0))
-    off, size = abs(float(((up - down) / 2 - step.along(rows))[0])), float(step.size(rows)[0])
-    return off <= _NEARLY * size
+    up, down = (function.at(along.moved(point, step)) for step in (_STEP, -_STEP))
+    off = abs(float(((up - down) / 2 - _STEP * along.along(rows))[0]))
+    return off <= _NEARLY * _STEP * float(along.size(rows)[0])

@@ -14,14 +14,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.patterns import Known, where
+from backprop.check.patterns import Known, Suspect, where
 from backprop.check.ratios import along_an_axis, by_case
 from backprop.check.rearranged import left_out, moved
 from backprop.check.signatures import signatures, unknown
 from backprop.check.slope_names import is_same_slope, named_slope
-from backprop.check.suspect import Suspect
 
 MOST_ENTRIES = 150
 """Entries of a value up to which each is asked for, where there are calls."""

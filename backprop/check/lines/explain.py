@@ -7,8 +7,9 @@ import linecache
 import numpy as np
 
 from backprop.check.lines.causes import MOST_ENTRIES, Wrong, causes, place_of
+from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.search import Search
 from backprop.check.lines.sites import stem
 from backprop.check.lines.truth import rms
 from backprop.check.patterns import Known

@@ -52,7 +52,9 @@ def test_every_example_is_here():
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(here, without_costs, without_lines, name, tmp_path):
+def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(
+    here, without_costs, without_lines, name, tmp_path
+):
     done = check(name, *SMALL, "--json", cwd=tmp_path)
     found = parsed(done)
     assert {finding["kind"] for finding in found["findings"]} == set(FOUND[name])
@@ -121,7 +123,9 @@ def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_pre
 
 
 @pytest.mark.parametrize("name", ["W1", "W2"])
-def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(here, without_costs, without_lines, name, tmp_path):
+def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(
+    here, without_costs, without_lines, name, tmp_path
+):
     text = RIGHT.replace("def gradient(", "def right(")
     turned = (
         f"    loss, g = right(params, inputs, labels)\n    return loss, {{**g, {name!r}: g[{name!r}].T}}\n"
