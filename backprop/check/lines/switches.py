@@ -13,7 +13,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -181,5 +181,5 @@ class _Switches(ast.NodeTransformer):
 def _again(node: Node) -> Node:
     """The same code, read again, so that changes of a node do not show in its text."""
     same: Any = ast.parse(ast.unparse(node)).body[0]
-    again: Node = ast.copy_location(same.value if isinstance(same, ast.Expr) else same, node)
-    return again
+    same = same.value if isinstance(same, ast.Expr) else same
+    return cast("Node", ast.copy_location(same, node))
