@@ -84,11 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     import msgspec
 
-    from backprop.bench.folders import keep
+    from backprop.bench.files import keep, write_files
     from backprop.bench.machine import describe_machine
-    from backprop.bench.output import write_files
-    from backprop.bench.progress import tracked, working
-    from backprop.bench.training.tables import as_csv
+    from backprop.bench.progress import Progress, tracked
+    from backprop.bench.training.reports import as_csv
     from backprop.data import load
     from backprop.training import Settings
 
@@ -98,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in tracked(SEEDS, "training with the seed", str):
         rows.append(row_of_seed(Settings(epochs=chosen.epochs, seed=seed), dataset))
         print(rows[-1], flush=True)
-    with working("tracing the memory of one epoch"):
+    with Progress("tracing the memory of one epoch"):
         peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     if chosen.out:

@@ -9,7 +9,7 @@ from command import BACKPROP, backprop, finish, run_python, start
 from rows import record, write_journal
 from tables import sentence
 
-from backprop.bench.folders import LATEST, found, keep, lead_to, new_folder
+from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
 from backprop.bench.journal import make_room, read_journal
 from backprop.bench.report import html, older_files, pictures, write_reports
 from backprop.errors import OutputError
