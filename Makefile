@@ -22,13 +22,18 @@ lint: $(VENV)/installed-report+test+lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The committed runs, in about an hour and a half; on a machine that does nothing else.
+# The committed runs, in about three hours, and two more for the self-test; on a machine that does nothing else.
 reference: $(VENV)/installed-report-memory-peers
 	$(BIN)/backprop run --suite scaling --time-budget 90s --out results/reference/scaling --fresh
 	$(BIN)/backprop run --suite peers --out results/reference/peers --fresh
+	$(BIN)/backprop run --suite layers --time-budget 10s --out results/reference/layers --fresh
 	$(BIN)/python tools/parts.py --out results/reference/parts.md
+	$(BIN)/python tools/training_targets.py --data mnist --out results/reference/training --fresh
+	$(BIN)/python tools/training_peers.py --data mnist --threads 1 --threads 2 --out results/reference/training --fresh
+	$(BIN)/python tools/commands.py --tests --out results/reference/commands.json
 	$(BIN)/backprop accuracy --peers --out results/reference/accuracy --fresh
 	$(BIN)/backprop run --suite default --time-budget 90s --out results/reference --fresh
+	$(BIN)/backprop selftest --runs 60 --out results/reference/selftest --resume
 
 # The tables, outputs and pictures of README and docs/, from results/reference and from the commands themselves.
 figures: $(VENV)/installed-report-symbolic

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from backprop.registry import find_strategy, installed_strategies
     from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "LEGEND",

@@ -9,8 +9,9 @@ in all but a few. An input of a batch is used
     rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
     never     it is left out, and its row of dL/dW is zero
 
-Only zeros are left out: which inputs count as rare changes the time and no result. The limits below are sizes of
-caches, or costs of one way as multiples of the cost of another, measured on digits with OpenBLAS.
+With several threads `used_range` leaves out less, and gathers nothing. Only zeros are left out: which inputs count
+as rare changes the time and no result. The limits below are sizes of caches, or costs of one way as multiples of
+the cost of another, measured on digits with OpenBLAS.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from backprop import blas, small_products
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.layers import Layer, Linear, Tensors
 from backprop.layers.base import Planned
+from backprop.used_range import UsedRange
 
 _CACHE = 2**20
 """Bytes of a second-level cache."""
@@ -65,9 +67,11 @@ def smallest_batch_of_entries(itemsize: int) -> int:
 
 
 def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
-    """The layer for batches of n, with all inputs where leaving some out cannot pay or BLAS has several threads."""
+    """The layer for batches of n, with all inputs where leaving some out cannot pay."""
     if _can_pay(layer, n, dtype.itemsize):
         return ZeroInputs(layer, n, dtype)
+    if _is_large(layer, dtype.itemsize):
+        return UsedRange(layer)
     return small_products.in_blocks(layer, n, dtype)
 
 
@@ -94,11 +98,17 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 
 def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
-    if not isinstance(layer, Linear) or not layer.bias:  # the bias is one row more of what is gathered
+    """Whether gathering can: one thread gathers, and several multiply a large batch in less time."""
+    gathers = n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1
+    # The bias is one row more of what is gathered.
+    return gathers and _is_large(layer, itemsize) and layer.bias
+
+
+def _is_large(layer: Planned, itemsize: int) -> TypeGuard[Linear]:
+    if not isinstance(layer, Linear):
         return False
     row = layer.outputs * itemsize
-    large = row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
-    return large and (n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1)
+    return row >= _SHORTEST_ROW and layer.inputs * row >= _SMALLEST_WEIGHTS
 
 
 def most_often(n: int, inputs: int) -> int:

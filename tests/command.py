@@ -1,6 +1,7 @@
 """The `backprop` command in this process, which spares its start; it and pytest in a process of their own."""
 
 import contextlib
+import functools
 import gc
 import io
 import os
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import typer
 from threadpoolctl import threadpool_limits
 
 from backprop.bench import cli
@@ -21,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 BACKPROP = str(Path(sysconfig.get_path("scripts")) / "backprop")
 _NOTES = re.compile(r"Note: memray is not installed|.*, \d+ (s|min|h)( \d+ (s|min))? so far")
 """Lines on stderr that depend on what is installed, and on how fast a machine is."""
+_command = functools.cache(typer.main.get_command)
+"""The commands and their options, which Typer would put together again in every call."""
 _OURS = ("BACKPROP_DATA", "COLUMNS", "FORCE_COLOR", "PYTEST_ADDOPTS", "PYTHONWARNINGS")
 
 
@@ -91,6 +95,7 @@ def backprop(*arguments, cwd, columns=None, **more):
         stack.enter_context(patch.object(sys, "path", [*sys.path]))
         more |= _terminal_variables(columns) if columns else {}
         stack.enter_context(patch.dict(os.environ, environment(**more), clear=True))
+        stack.enter_context(patch("typer.main.get_command", _command))
         stack.enter_context(patch("os.sched_setaffinity", lambda process_id, cores: None, create=True))
         stack.enter_context(contextlib.chdir(cwd))
         stack.enter_context(threadpool_limits())  # as they are now, again at the end

@@ -11,6 +11,7 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
+from backprop.used_range import UsedRange
 from backprop.zero_inputs import (
     Entries,
     Gathered,
@@ -244,11 +245,51 @@ def test_large_batches_gather_more_inputs_than_small_ones_and_never_all():
     assert most_often(1, 784) < most_often(64, 784) < most_often(2048, 784) < 784
 
 
-def test_beside_several_threads_only_small_batches_leave_inputs_out(monkeypatch):
+@pytest.fixture
+def two_threads(monkeypatch):
     monkeypatch.setattr(blas, "threads", lambda: 2)
+
+
+def test_beside_several_threads_only_small_batches_gather_inputs(two_threads):
     assert leaves_out(8, 784, 512, 10)
     assert not leaves_out(9, 784, 512, 10)
     assert not leaves_out(2048, 784, 512, 10)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_beside_several_threads_the_inputs_at_both_ends_that_no_sample_uses_are_left_out(two_threads, dtype):
+    """Batch after batch into the same arrays, with other ends each: nothing stale is left in the gradient."""
+    rng = np.random.default_rng(7)
+    params = NETWORK.init(rng, dtype)
+    sparse, dense = backprop.find_strategy("short-form"), backprop.find_strategy("short-form-dense")
+    plans = [strategy.prepare(NETWORK, 33, np.dtype(dtype)) for strategy in (sparse, dense)]
+    assert [isinstance(plan.layers[0], UsedRange) for plan in plans] == [True, False]
+    for first, last in [(40, 500), (0, INPUTS), (3, 480), (63, 449), (64, 448), (200, 210), (0, 300), (9, 9)]:
+        batch = make_batch(rng, 33, 1.0, dtype)
+        batch.inputs[:, :first] = batch.inputs[:, last:] = 0
+        got = sparse.value_and_gradient(plans[0], params, batch)
+        assert_same(got, dense.value_and_gradient(plans[1], params, batch))
+        weights = got.gradient["W1"]
+        assert not weights[:first].any()
+        assert not weights[last:].any()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "used"), [(40, 500, (40, 500)), (0, 512, (0, 512)), (90, 300, (64, 448))]
+)
+def test_at_most_an_eighth_of_the_inputs_is_left_out_at_either_end(first, last, used):
+    """NaN in a row of W shows in z unless the row is left out."""
+    x = np.zeros((3, INPUTS))
+    x[1, first:last] = 1.0
+    layer = Linear(INPUTS, 4)
+    params = layer.initial(np.random.default_rng(0))
+    expected = layer.forward(params, x)
+    params["W"][: used[0]] = params["W"][used[1] :] = np.nan
+    z = UsedRange(layer).forward(params, x, out=np.empty((3, 4)))
+    np.testing.assert_allclose(z, expected, rtol=1e-12, atol=1e-15)
+    for row in (used[0], used[1] - 1):
+        params["W"][row] = np.nan
+        assert np.isnan(UsedRange(layer).forward(params, x, out=np.empty((3, 4)))).any()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import build_docs
+import layer_tables
 import pandas as pd
+from all_targets import all_targets
 from headline import headline_table
 from targets import beside_libraries, summary_rows, targets
 
@@ -170,6 +172,7 @@ def epochs(path: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
+    "results/reference/commands.json": lambda path: all_targets(path.parent),
     "results/reference": headline_of,
     "results/reference/results.csv": lambda path: few(path.parent),
     "results/reference/records.jsonl": lambda path: answer(path.parent),
@@ -188,8 +191,9 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "results/reference/selftest/selftest.md": lambda path: path.read_text(encoding="utf-8").split("\n\n", 3)[
         -1
     ],
-    "results/reference/layers": lambda folder: markdown_table(
-        summary_rows(targets(backprop.bench.load(folder)))
+    "results/reference/layers": lambda folder: layer_tables.networks(backprop.bench.load(folder)),
+    "results/reference/layers/records.jsonl": lambda path: layer_tables.rungs(
+        backprop.bench.load(path.parent)
     ),
     "results/reference/check/lines.md": lambda path: path.read_text(encoding="utf-8").split("\n\n")[-1],
     "results/reference/check/suite.json": planted,
@@ -273,7 +277,7 @@ def pictures() -> Iterator[tuple[str, dict[str, bytes]]]:
     """The folders of the reference and what stands in each, drawn again from its figures."""
     reference = backprop.bench.load(REFERENCE)
     yield "", draw_headline(reference) | draw_against_size(reference)
-    for folder in ("scaling", "peers"):
+    for folder in ("scaling", "peers", "layers"):
         yield folder, draw_against_size(backprop.bench.load(REFERENCE / folder))
     yield "accuracy", draw_curves(curves(pd.read_csv(REFERENCE / "accuracy" / "accuracy.csv")))
     rows = json.loads((REFERENCE / "training" / "compare.json").read_text(encoding="utf-8"))

@@ -30,6 +30,7 @@ from backprop.check.probes import probe
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
+from backprop.check.trials import with_trials
 from backprop.errors import CheckError
 
 
@@ -123,6 +124,7 @@ def check_gradient(
         check = report(seen, partial(probe, seen))
         if not callable(by_hand):
             return check
+        check = with_trials(check, seen, [*sources[0], *sources[1]])
 
         def look() -> Lines:
             if oracle.outputs:
@@ -211,7 +213,8 @@ def check_step(
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
         program = Program(both, structure, x, (), budget)
-        return with_lines(report(seen, partial(probe, seen)), lambda: search(program, [step]))
+        check = with_trials(report(seen, partial(probe, seen)), seen, [step])
+        return with_lines(check, lambda: search(program, [step]))
 
 
 def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:

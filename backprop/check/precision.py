@@ -24,9 +24,9 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
     """Numbers of a narrower dtype, or a gradient that rounds what it is given to float32."""
     got, expected = suspect.compared
     scale = norm(expected)
-    if scale == 0:
+    error = norm(got - expected) / scale if scale else 0.0
+    if error == 0:  # it is wrong at kinks alone
         return []
-    error = norm(got - expected) / scale
     off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
     for name, eps in _FORMATS:
         if np.any(got) and _stored(suspect.got.reshape(-1), name) and error <= eps:

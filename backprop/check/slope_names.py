@@ -15,18 +15,23 @@ _STEEP = 1.702
 """gelu is about z σ(1.702 z) (Hendrycks and Gimpel, arXiv:1606.08415, section 2)."""
 
 
-def named_slope(slope: Array, x: Array, y: Array, others: Mapping[str, Array]) -> str:
-    """What the slopes (k,) at x are, in words; y: the function's values; others: more numbers (k,). "" if nothing."""
+def named_slope(
+    slope: Array, x: Array, y: Array, others: Mapping[str, Array], relative: float = _SAME
+) -> str:
+    """What the slopes (k,) at x are, in words; y: the function's values; others: more numbers (k,). "" if nothing.
+
+    relative: of the largest slope, how well the slopes are known.
+    """
     for words, values in {**slopes_at(x, y, "x"), **others}.items():
-        if values.shape == slope.shape and is_same_slope(values, slope):
+        if values.shape == slope.shape and is_same_slope(values, slope, relative):
             return words
     return ""
 
 
-def is_same_slope(one: Array, other: Array) -> bool:
+def is_same_slope(one: Array, other: Array, relative: float = _SAME) -> bool:
     """Whether slopes are the same, to rounding."""
     off = np.max(np.abs(one - other), initial=0)
-    return bool(off <= _SAME * np.max(np.abs(one), initial=1e-300))  # False for NaN
+    return bool(off <= relative * np.max(np.abs(one), initial=1e-300))  # False for NaN
 
 
 def slopes_at(z: Array, y: Array, name: str) -> dict[str, Array]:

@@ -28,6 +28,7 @@ from backprop.check.product import Forward, Product, drawn, forward_pass, upstre
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
+from backprop.check.trials import with_trials
 from backprop.check.upstream import look_at_upstream
 from backprop.errors import CheckError
 
@@ -79,6 +80,7 @@ def check_vjp(
         look_at_upstream(seen, product, rng, rtol)
         seen.answer.notes[:0] = [product.note, product.drawn_for]
         check = replace(report(seen, partial(look_closer, seen, product)), subject="backward pass")
+        check = with_trials(check, seen, [forward] if backward is None else [backward, forward])
         if backward is None:  # it is not written by hand
             return check
         by_hand = backward

@@ -17,4 +17,5 @@ def some(things: Iterable[object], most: int = _SHOWN, *, count: bool = False) -
 
 def listed(things: Iterable[object]) -> str:
     """All of them, `a, b and c`."""
-    return " and ".join(", ".join(map(str, things)).rsplit(", ", 1))
+    words = list(map(str, things))
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -41,7 +41,7 @@ class Attention(Heads):
     }
     inner: ClassVar[Mapping[str, tuple[str, ...]]] = {part: (f"W{part}", f"b{part}") for part in "qkv"}
     examples: ClassVar[tuple[str, ...]] = ("3x4 attention,heads=2,causal", "2x3 attention,key=2")
-    derived: ClassVar[str | None] = "1x2 attention"
+    derived: ClassVar[str | None] = "2x1 attention"
     formulas: ClassVar[Mapping[str, str]] = {
         "forward": "p v {Wo} + {bo}, where p = softmax(q kᵀ/√e), q k v = {x} {Wq} + {bq}, {x} {Wk} + {bk}, "
         "{x} {Wv} + {bv}",

@@ -10,14 +10,22 @@ import pytest
 from command import backprop
 from planted import wrong
 
-from backprop import find_strategy
+from backprop import Network, find_strategy
 from backprop.bench.accuracy import FIELDS, ErrorRow, curves, experiments, predicted_bottoms
 from backprop.bench.commands.run import measure_curves
 from backprop.bench.report.accuracy import accuracy_frame, broken, report_text, write_accuracy
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_network():
+    """The network of the step curves with a tenth of the parameters: every point of a curve perturbs each of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backprop.bench.accuracy._SMOOTH", Network.mlp(9, 6, 4, activation="tanh"))
+        yield
+
+
 @pytest.fixture(scope="module")
-def frame():
+def frame(small_network):
     """The step and scale curves, with half of the command's points, and the grid of the short form."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backprop.bench.accuracy._STEPS", np.logspace(-15, 0, 16))

@@ -139,6 +139,12 @@ def test_the_page_is_markdown_with_what_changed_first(pair):
     assert "| slow-now | toy/float64 | " in table[2]
 
 
+def test_cells_without_a_ratio_or_with_too_few_starts_are_not_tested(pair, tmp_path):
+    assert compared(*pair).tested == 4
+    few = run(tmp_path / "few", record("a", 1e-3, samples_s=turns(1e-3, starts=5)), timed("b", 1e-3))
+    assert compared(few, few).tested == 1
+
+
 def test_the_page_counts_the_cells_that_were_tested(tmp_path):
     one, two = (
         [timed(name, 1e-3) for name in names] for names in (["short-form"], ["short-form", "layerwise-vjp"])

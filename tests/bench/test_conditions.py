@@ -1,12 +1,14 @@
 """What does not work on a machine is said, recorded, and printed with every table."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 from rows import RUN, record, write_journal
 from tables import sentence
 
 from backprop.bench.conditions import ClockError, Conditions, check_clock
+from backprop.bench.places import Here
 from backprop.bench.report import write_reports
 from backprop.bench.threads import available_cores
 from backprop.bench.workers import WorkerError
@@ -31,6 +33,13 @@ def test_what_does_not_work_is_one_note(bad, words):
     (note,) = bad.notes()
     assert words in note
     assert note.endswith(".")
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_the_machine_is_described_with_its_cores_where_workers_are_pinned_to_them(pinned):
+    place = Here(1, None, "sample", dataclasses.replace(GOOD, pinned=pinned))
+    machine = place.description(SimpleNamespace(strategies=()))["machine"]
+    assert len(machine.pinned_to) == pinned
 
 
 def test_a_report_says_at_every_table_what_did_not_work(tmp_path):

@@ -9,6 +9,7 @@ from command import BACKPROP, backprop, finish, run_python, start
 from rows import record, write_journal
 from tables import sentence
 
+from backprop.bench.commands.run import _going_on
 from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
 from backprop.bench.journal import make_room, read_journal
 from backprop.bench.report import html, older_files, pictures, write_reports
@@ -139,6 +140,19 @@ sys.argv = "backprop run --scenario toy --strategy short-form --fresh --out out"
 from backprop.bench.cli import main
 main()
 """
+
+
+@pytest.mark.parametrize(
+    ("begun", "goes_on"),
+    [
+        (["run"], "run --out 'my runs/1' --resume"),
+        (["run", "--suite", "quick", "--fresh"], "run --suite quick --out 'my runs/1' --resume"),
+        (["run", "--out", "a", "--resume"], "run --out a --resume"),
+        (["run", "--out=my runs", "-s", "x y"], "run '--out=my runs' -s 'x y' --resume"),
+    ],
+)
+def test_the_command_that_goes_on_is_the_one_that_began_with_its_folder(begun, goes_on):
+    assert _going_on(begun, Path("my runs/1")) == f"backprop {goes_on}"
 
 
 @pytest.mark.processes

@@ -183,6 +183,8 @@ ELSEWHERE = {
     "unknown",  # test_pieces
     "not-linear-in-tangent",  # test_jvp
     "upstream-changed-in-place",  # test_vjp
+    "mask-of-ties",  # test_trials
+    "updated-too-early",  # test_trials
 }
 
 

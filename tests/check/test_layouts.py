@@ -8,7 +8,8 @@ from tables import sentence
 
 import backprop
 from backprop import Network
-from backprop.check.network.layouts import Layout, orders, roles
+from backprop.check.network.layouts import Layout, roles
+from backprop.check.network.returned import orders
 from backprop.check.trees import ends_of
 from backprop.errors import CheckError, UnknownNameError
 

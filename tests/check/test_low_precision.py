@@ -6,7 +6,7 @@ from planted.gradients.by_hand import CROSS_ENTROPY, compiled, edited, source
 from planted.gradients.networks import NETS
 
 from backprop.check.network import check_network_gradient
-from backprop.check.network.diagnosis import low_precision
+from backprop.check.network.accuracy import low_precision
 from backprop.check.network.mistakes import Run
 from backprop.check.network.truth import truth_for
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from planted.gradients.by_hand import compiled, source
+from planted.gradients.by_hand import compiled, edited, source
+from planted.gradients.mistakes.words import SQ
 from planted.gradients.networks import NETS
 from tables import sentence
 
 import backprop
-from backprop import Network
+from backprop import Network, Parameters
 from backprop.check.network import check_network_gradient
-from backprop.errors import CheckError, LabelError
+from backprop.errors import CheckError, DtypeError, LabelError, NonFiniteError, ShapeError
 
 RIGHT = compiled(source("relu", "cross-entropy"))
 RIGHT_TANH = compiled(source("tanh", "cross-entropy"))
@@ -148,6 +149,27 @@ def test_a_loss_that_is_wrong_as_the_gradient_is_makes_one_finding():
     assert "loss" in finding.evidence
 
 
+def test_a_loss_that_is_wrong_as_one_tensor_is_makes_a_finding_beside_it():
+    found = changed(lambda loss, g: (6 * loss, {**g, "W1": 6 * g["W1"]})).findings
+    assert [(each.kind, each.tensor) for each in found] == [
+        ("sum-instead-of-mean", "W1"),
+        ("sum-instead-of-mean", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("divisor", "said"),
+    [("n", "the absolute error, summed over the classes"), ("(n * c)", "the mean absolute error")],
+)
+def test_the_absolute_error_is_told_with_what_it_is_divided_by(divisor, said):
+    absolute = edited(
+        source("relu", "mean-squared-error"), [(SQ, f"delta = np.sign(z[depth] - y) / {divisor}")]
+    )
+    (finding,) = checked(compiled(absolute), "relu-squares").findings
+    assert finding.kind == "other-loss"
+    assert said in finding.evidence
+
+
 def test_the_same_factor_in_all_tensors_is_one_finding_of_the_whole():
     (finding,) = changed(lambda loss, g: {name: 6 * value for name, value in g.items()}).findings
     assert (finding.kind, finding.tensor, finding.confidence) == ("sum-instead-of-mean", None, "certain")
@@ -241,13 +263,19 @@ def test_an_answer_that_is_no_gradient_is_refused_in_one_sentence(name):
     assert said in sentence(error.value)
 
 
-def test_arguments_that_do_not_fit_are_refused():
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda params, batch: (params, batch._replace(labels=batch.labels + 9)), LabelError),
+        (lambda params, batch: (dict(params), batch), DtypeError),
+        (lambda params, batch: (Parameters(params.layout, params.vector * np.nan), batch), NonFiniteError),
+        (lambda params, batch: (Network.mlp(3, 2).init(np.random.default_rng(0)), batch), ShapeError),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(change, error):
     one = NETS["relu"]
-    params, batch = one.sample()
-    with pytest.raises(LabelError):
-        check_network_gradient(
-            one.network, RIGHT, params, batch._replace(labels=batch.labels + 9), np.random.default_rng(0)
-        )
+    with pytest.raises(error):
+        check_network_gradient(one.network, RIGHT, *change(*one.sample()), np.random.default_rng(0))
 
 
 def test_what_the_function_raises_is_handed_on():

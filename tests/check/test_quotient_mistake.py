@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from planted.gradients.networks import NETS
 
-from backprop.check.network.diagnosis import quotient_mistake
+from backprop.check.network.accuracy import quotient_mistake
 from backprop.check.network.truth import truth_for
 
 ONE = NETS["wide"]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
-from backprop.check.patterns import entries
+from backprop.check.patterns import difference, entries
+from backprop.check.ratios import slice_factors
 from backprop.check.signatures import signatures, unknown
 from backprop.check.suspect import Suspect
 
@@ -141,6 +142,33 @@ def test_of_an_unknown_mistake_it_is_said_where_it_sits(where, said):
     (finding,) = found(got)
     assert finding.kind == "unknown"
     assert re.search(said, finding.evidence), finding.evidence
+
+
+def test_the_factor_of_a_row_is_that_of_its_surest_entries():
+    """Three entries of each row are known to rounding, and three to a hundredth."""
+    tolerance = np.broadcast_to(np.repeat([1e-12, 1e-2], 3), (2, 6))
+    expected = 2 + np.abs(TRUE[:2])
+    got = expected * [[1], [3]] + tolerance / 2
+    np.testing.assert_allclose(slice_factors(got, expected, tolerance, 0), [1, 3], rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "said"),
+    [
+        ([0, 0], [1, 2], "They are 0."),
+        ([0], [1], "It is 0."),
+        ([3, 1], [1, 0], "They differ by up to 2."),
+        ([-1, -2], [1, 2], "Their signs are reversed."),
+        ([-3], [3], "Its sign is reversed."),
+        ([2, 4], [1, 2], "They are 2 times what they should be."),
+        ([1], [2], "It is 0.5 times what it should be."),
+        ([1.0001, 1.9999], [1, 2], "got / expected - 1 lies between -5.0e-05 and 1.0e-04."),
+        ([1 + 1e-7, 2 + 4e-7], [1, 2], "got / expected - 1 lies between 1.0e-07 and 2.0e-07."),
+        ([2, 6], [1, 2], "got / expected lies between 2 and 3."),
+    ],
+)
+def test_how_wrong_entries_differ_is_said_in_words(got, expected, said):
+    assert difference(np.array(got, float), np.array(expected, float)) == said
 
 
 def test_the_right_values_in_another_order_are_recognised_as_such():

@@ -184,6 +184,27 @@ def test_other_mistakes_keep_their_names():
     }
 
 
+@pytest.mark.parametrize(
+    ("slope", "kind"),
+    [
+        (lambda x: np.cumsum(x) + x, "terms-left-out"),
+        (lambda x: 2 * np.cumsum(x), "path-missing"),
+    ],
+)
+def test_a_backward_pass_of_each_entry_alone_is_told_by_what_it_leaves_out(slope, kind):
+    """Of y = x ∘ cumsum x, in which an entry depends on those before it."""
+    check = backprop.check_vjp(lambda x: x * np.cumsum(x), lambda dy, x: dy * slope(x), (X[0],))
+    assert kinds(check) == {"x": kind}
+
+
+@pytest.mark.parametrize("pools", [2, 3])
+def test_a_maximum_whose_upstream_entry_is_shared_among_all_is_told_from_two_pools_on(pools):
+    check = backprop.check_vjp(
+        lambda x: x.reshape(-1, 2).max(1), lambda dy, x: np.repeat(dy / 2, 2), (X.reshape(-1)[: 2 * pools],)
+    )
+    assert kinds(check) == {"x": "other-shares"}
+
+
 def test_outputs_and_inputs_without_a_gradient_have_none():
     def gather(table, index, name, scale):
         rows = table[index]

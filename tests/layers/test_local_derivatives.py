@@ -180,6 +180,12 @@ def check_all_forms(case):
 
 
 @every_layer
+def test_every_layer_has_an_oracle(name):
+    """Without one the tests below would skip it."""
+    assert LAYERS[name](width_of(name, 3)).oracle is not None
+
+
+@every_layer
 @every_shape
 def test_every_form_of_a_layer_agrees_with_its_oracle(name, dtype, shape):
     check_all_forms(layer_case(name, random_input(*shape, dtype)))

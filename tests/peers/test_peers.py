@@ -69,6 +69,11 @@ def test_every_peer_agrees_with_the_reference(peer, name, n, dtype):
     assert gradient.dtype == np.dtype(dtype)
 
 
+@pytest.mark.parametrize("name", PEERS)
+def test_no_error_model_of_a_library_lets_an_error_of_a_hundred_thousandth_pass(name):
+    assert PEERS[name].accuracy.tolerance(NETWORKS["deep-relu"], np.dtype("float64")) < 1e-5
+
+
 TOKENS = (
     "4x4 patches2 tokenwise2 positions rnn2,sequence attention,heads=2,causal lstm2 2",
     "2 embedding3x2 mean-tokens 2",

@@ -160,6 +160,13 @@ def test_parts_that_are_not_those_asked_for_are_never_added_up(parts):
         combine(parts, [2, 3], TOY.init(np.random.default_rng(0)))
 
 
+def test_the_parts_count_by_their_samples():
+    whole = TOY.init(np.random.default_rng(0))
+    loss, _ = combine([Part(1, 8.0, np.full(23, 4.0)), Part(3, 0.0, np.zeros(23))], [1, 3], whole)
+    assert loss == 2
+    assert np.all(whole.vector == 1)
+
+
 # the cost
 
 

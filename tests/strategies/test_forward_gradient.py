@@ -66,6 +66,14 @@ def test_the_standard_error_is_the_spread_of_the_estimates():
     assert np.mean(np.abs(found - exact) > 2 * claimed) == pytest.approx(0.05, abs=0.03)
 
 
+def test_the_estimate_and_its_standard_error_are_those_of_the_directions_one_by_one():
+    """Of one seed: k directions in one call are those of k calls with one direction each."""
+    (found,), (claimed,), _ = estimates(ForwardGradient(4), 1)
+    single = estimates(ForwardGradient(1), 4)[0]
+    np.testing.assert_allclose(found, single.mean(axis=0), rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(claimed, single.std(axis=0, ddof=1) / np.sqrt(4), rtol=1e-9, atol=1e-14)
+
+
 def test_of_one_direction_no_standard_error_is_claimed():
     _, claimed, _ = estimates(ForwardGradient(1), 1)
     assert np.isinf(claimed).all()

@@ -19,6 +19,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.lines.events import Event
 from backprop.check.lines.implied import implied
+from backprop.check.lines.local import local
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.search import Repair, Search, is_named
 from backprop.check.lines.sites import Site
@@ -36,7 +37,7 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     for name, own in sorted(culprits.items(), key=lambda each: _first(each[1], search)):
         if not any(name in each.tensors for each in found):
             found += [each for each in own if each not in found]
-    earlier = implied(found, search) if found else None
+    earlier = (local(repairs, found, search) or implied(found, search)) if found else None
     found = [earlier] if earlier else [_where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
@@ -160,7 +161,7 @@ _MOST = 60
 
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
-    error, slack = search.error(name), search.slack((name,))
+    error, slack = search.error(name, search.truth.base.gradient), search.slack((name,))
     shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
@@ -207,8 +208,10 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         for each in ranked
         if order[each.event] > order[repair.event]
         and each.tensors >= repair.tensors
-        and len(each.pairs) == len(each.group.events)
+        and (len(each.pairs) == len(each.group.events) or each.target.group is None)
     ]
+    if later and _is_gradient(repair, search):  # what a later line does to it is wrong
+        return None
     rights = [
         order[each.event]
         for each in ranked
@@ -252,6 +255,15 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
     after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
     explained = frozenset[str]().union(*(each.tensors for each in after))
     return None if explained >= repair.tensors else alike[-1]
+
+
+def _is_gradient(repair: Repair, search: Search) -> bool:
+    """Whether a value is the right gradient of the one tensor that it is to repair."""
+    truth, value = search.truth, search.truth.base.values[repair.event]
+    if len(repair.tensors) != 1 or repair.target.group is None:
+        return False
+    (name,) = repair.tensors
+    return value.shape == truth.program.structure.leaf(name).shape and truth.is_right(name, value)
 
 
 def _is_natural(factor: float, value: Array) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -17,13 +17,19 @@ from backprop.check.lines.search import Recognised, Repair, Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import rms
 from backprop.check.patterns import Known, where
+from backprop.check.ratios import along_an_axis, by_case
+from backprop.check.rearranged import left_out, moved
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
+from backprop.check.slope_names import is_same_slope, named_slope
 from backprop.check.suspect import Suspect
-from backprop.check.words import listed
 
 _ENTRIES, _ALONG = 150, 6
 """Entries up to which each is asked for, where there are calls; of a larger value, as many random directions."""
+_LETTER = re.compile(r"(?<![a-zA-Z])[xy](?![a-zA-Z])")
+"""What a function is taken of, and its value, in the formula of a slope."""
+_FEWEST = 3
+"""Slopes that are equal to those of a formula by no chance."""
 _SLOPES = {
     "tanh": "1 - {y}² of the tanh",
     "sigmoid": "{y}(1 - {y}) of the sigmoid",
@@ -59,7 +65,7 @@ def explain(repair: Repair, search: Search) -> Line:
     seen = _wrong(repair, search)
     others = (
         []
-        if target.group is None or repair.value is not None
+        if target.group is None or repair.values
         else search.recognised(repair.event, search.whole, repair.ahead)
     )
     causes = (
@@ -67,7 +73,10 @@ def explain(repair: Repair, search: Search) -> Line:
         _zero(seen, search),
         _other(repair, search, others),
         _mask(seen),
-        _signature(seen),
+        _early(seen, search),
+        _signature(repair, seen, search),
+        _slope(repair, seen, search),
+        _pattern(seen),
     )
     finding = next(chain(*causes))
     is_to_be = "0" if seen.is_zero else _should_be(repair, seen)
@@ -94,8 +103,8 @@ def explain(repair: Repair, search: Search) -> Line:
 
 def _should_be(repair: Repair, seen: _Wrong) -> str:
     group = repair.target.group
-    if repair.value is not None:
-        return f"a value with which {listed(sorted(repair.tensors))} are right"
+    if repair.values:
+        return repair.said
     if group is None:
         return f"dL/d({seen.name})"
     times = "" if repair.factor == 1 else f"{1 / repair.factor:.4g} · "
@@ -121,10 +130,11 @@ def _wrong(repair: Repair, search: Search) -> _Wrong:
         shape, size = structure.leaf(target.name).shape, structure.leaf(target.name).size
     else:
         shape, size = truth.base.values[ahead].shape, truth.base.values[ahead].size
-    if repair.value is not None:
-        expected = repair.value
+    if repair.values:
+        expected = repair.values[repair.first]
         tolerance = np.full(expected.size, 100 * truth.rtol * rms(expected))
-        return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), 0)
+        of = repair.of.line if repair.of else 0
+        return _Wrong("", got, expected.shape, Known(expected.reshape(-1), tolerance), of)
     is_tensor = target.group is None
     entries, directions = truth.entries(target.name if is_tensor else ahead, _ENTRIES), None
     if entries is None:
@@ -215,10 +225,66 @@ def _mask(seen: _Wrong) -> Iterator[Finding]:
         yield found("activation-boundary", None, text)
 
 
-def _signature(seen: _Wrong) -> Iterator[Finding]:
-    """A factor, a sign, a transpose, zeros; else where the entries are wrong."""
+def _early(seen: _Wrong, search: Search) -> Iterator[Finding]:
+    """A value that is to be a tensor of the point, which is changed before the backward pass has used it."""
+    structure, point = search.truth.program.structure, search.truth.program.point
+    for name, value in structure.views(point).items() if not seen.name else ():
+        if seen.shape == value.shape and np.any(value) and seen.known.fits(value.reshape(-1)):
+            text = f"That is {name} as it was handed in: {name} is changed too early."
+            yield found("updated-too-early", None, text)
+
+
+def _signature(repair: Repair, seen: _Wrong, search: Search) -> Iterator[Finding]:
+    """A factor, a sign, a transpose, zeros; of the gradient by a tensor what its values tell, too."""
+    structure, point = search.truth.program.structure, search.truth.program.point
+    parameter = structure.views(point).get(seen.name) if repair.target.group is None else None
+    yield from signatures(Suspect(seen.name, seen.got, seen.known, parameter))
+
+
+def _slope(repair: Repair, seen: _Wrong, search: Search) -> Iterator[Finding]:
+    """The derivative by the value of the next line, times another slope than that of this line."""
+    values, order, (_, ahead) = search.truth.base.values, search.order, repair.pairs[repair.first]
+    if (
+        seen.known.directions is not None
+        or not seen.name
+        or seen.got.shape != seen.shape
+        or ahead not in order
+    ):
+        return
+    x = values[ahead].reshape(-1)
+    for group in search.whole:
+        after = next((event for event in group.events if order[event] > order[ahead]), None)
+        is_next = re.search(rf"\b{re.escape(seen.name)}\b", group.site.text) and group.site.name
+        if after is None or not is_next or values[after].shape != seen.shape:
+            continue
+        dy, y = search.truth.entries(after, _ENTRIES), values[after].reshape(-1)
+        clear = np.zeros(x.shape, bool) if dy is None else np.abs(dy) > 1e-2 * np.max(np.abs(dy))
+        if dy is None or clear.sum() < _FEWEST:
+            continue
+        got, true = (
+            each.reshape(-1)[clear] * repair.factor / dy[clear] for each in (seen.got, seen.known.values)
+        )
+        rtol = 10 * search.truth.rtol
+        words, right = (named_slope(each, x[clear], y[clear], {}, rtol) for each in (got, true))
+        if words and not is_same_slope(got, true, rtol):
+            words, right = (_in_words_of(each, seen.name, group.site.stem) for each in (words, right))
+            text = f"It is dL/d({group.site.stem}) times {words}"
+            text += f", where the slope is {right}." if right else ", which is not the slope."
+            yield found("activation-derivative-formula", None, text)
+
+
+def _in_words_of(formula: str, x: str, y: str) -> str:
+    """The formula of a slope with the names of what the function is taken of, and of its value."""
+    return _LETTER.sub(lambda one: x if one[0] == "x" else y, formula)
+
+
+def _pattern(seen: _Wrong) -> Iterator[Finding]:
+    """Entries left out, moved, or off by one of a few factors; else where the entries are wrong."""
     suspect = Suspect(seen.name, seen.got, seen.known)
-    yield from signatures(suspect)
+    if seen.known.directions is None and seen.got.shape == seen.shape:
+        whole = replace(suspect, parameter=seen.known.values)
+        for pattern in (left_out, along_an_axis, moved, by_case):
+            yield from (replace(each, tensor=None) for each in pattern(whole))
     if seen.known.directions is None:
         wrong = np.abs(seen.got.reshape(-1) - seen.known.values) > seen.known.tolerance
         yield found("unknown", None, where(wrong.reshape(seen.got.shape)), "possible")

@@ -16,6 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
+from backprop.check.kinds import Finding, found
 from backprop.check.lines.choose import chosen
 from backprop.check.lines.events import Change, Event
 from backprop.check.lines.explain import explain
@@ -107,7 +108,20 @@ def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck
         lines = Lines((), note="No calls of max_calls are left; expected some, to search the wrong line.")
     except Exception as error:  # code that cannot be searched leaves the verdict as it is
         lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
-    return replace(check, lines=lines)
+    if not (lines.wrong or lines.note):
+        lines = replace(lines, note=_TOO_LITTLE)
+    return replace(check, lines=lines, findings=tuple(_named(each, lines) for each in check.findings))
+
+
+_TOO_LITTLE = "What is wrong is less than the search for lines tells from rounding, or lies at a kink."
+
+
+def _named(finding: Finding, lines: Lines) -> Finding:
+    """A finding; where it has no name for a mistake, and the one line that is wrong has one, that of the line."""
+    own = [line for line in lines if finding.tensor in line.tensors]
+    if finding.kind != "unknown" or len(own) != 1 or own[0].kind == "unknown":
+        return finding
+    return found(own[0].kind, finding.tensor, f"Line {own[0].line}: {own[0].message}", "likely")
 
 
 def search(
@@ -306,8 +320,9 @@ _MOST_ENTRIES = 400
 
 def put_right(repair: Repair, truth: Truth) -> bool:
     """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
-    if repair.value is not None:
-        truth.program.repaired[repair.event] = put(repair.value)
+    if repair.values:
+        events = (back for back, _ in repair.pairs)
+        truth.program.repaired |= {e: put(new) for e, new in zip(events, repair.values, strict=True)}
         return True
     is_tensor = repair.target.group is None
     places = [(back, repair.target.name if is_tensor else ahead) for back, ahead in repair.pairs]

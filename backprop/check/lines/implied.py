@@ -17,6 +17,7 @@ from backprop.check.lines.events import Event
 from backprop.check.lines.groups import Group
 from backprop.check.lines.search import Repair, Search
 from backprop.check.lines.truth import put, rms
+from backprop.check.words import listed
 
 _UNKNOWNS, _EQUATIONS, _TRIED = 40, 150, 6
 """Of one value; of the tensors that it moves; values that are tried, the last ones before the line that was found."""
@@ -50,7 +51,8 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
         value, event = _solved(group, tensors, search), group.events[0]
         if value is not None:
             earlier_one = replace(first, group=group, pairs=((event, event),), tensors=tensors)
-            return replace(earlier_one, first=0, factor=1.0, value=value)
+            said = f"a value with which {listed(sorted(tensors))} are right"
+            return replace(earlier_one, first=0, factor=1.0, values=(value,), said=said)
     return None
 
 
@@ -86,7 +88,8 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
         return None
     value: Array = solved.reshape(own.shape)
-    return value
+    outcome = search.replaced(events, [value])
+    return value if outcome and all(search.is_right(name, outcome.gradient) for name in names) else None
 
 
 def _leads_forward(event: Event, search: Search) -> bool:

@@ -7,6 +7,7 @@ outside a function is run again.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import gc
@@ -38,16 +39,22 @@ class NoSourceError(CheckError):
     """A function into which no probes can be put."""
 
 
+Instrument = Callable[[str, str], tuple[ast.Module, dict[int, Site]]]
+"""From a source and its path to its tree with probes, and their sites."""
+
+
 # Probes: the code of the user's functions, exchanged for the time of the search.
 
 
 @contextlib.contextmanager
 def instrumented(
-    functions: Sequence[Callable[..., Any]], also: Sequence[Callable[..., Any]] = ()
+    functions: Sequence[Callable[..., Any]],
+    also: Sequence[Callable[..., Any]] = (),
+    instrument: Instrument = instrument,
 ) -> Iterator[dict[int, Site]]:
     """Put probes into functions, and into all functions of their files that Python can read; the sites of these.
 
-    also: functions that have probes as well where that can be.
+    also: functions that have probes as well where that can be. instrument: what puts them into a source.
     Raises `NoSourceError` where one is not written in Python, or its source is not what runs.
     """
     plain = [_plain(function) for function in functions]
@@ -61,7 +68,7 @@ def instrumented(
         each.__code__.co_filename for each in own
     ):  # a notebook's cell is a file of its own
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
-            found = _with_probes("".join(linecache.getlines(path)), path)
+            found = _with_probes("".join(linecache.getlines(path)), path, instrument)
             old, new, sites = old | found[0], new | found[1], sites | found[2]
     for one in plain:
         if _key(one.__code__) not in new:
@@ -102,7 +109,9 @@ Key = tuple[str, str, int]
 
 
 @functools.lru_cache(maxsize=16)
-def _with_probes(source: str, path: str) -> tuple[dict[Key, CodeType], dict[Key, CodeType], dict[int, Site]]:
+def _with_probes(
+    source: str, path: str, instrument: Instrument
+) -> tuple[dict[Key, CodeType], dict[Key, CodeType], dict[int, Site]]:
     """The code of a file's functions, the same with probes, and the sites of these."""
     tree, sites = instrument(source, path)
     return _codes(compile(source, path, "exec")), _codes(compile(tree, path, "exec")), sites

@@ -82,7 +82,8 @@ class Repair:
     place in `pairs` of the first wrong execution.
     is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
     at: the statement that has changed the value wrongly, where it is not that of the group.
-    value: what is to be in the place of the group's, where that is the derivative by no forward value.
+    values: by pair, what is to be in the place of the group's, where that is no derivative of the loss by a forward
+    value; said: what these are; of: the line they belong to.
     """
 
     group: Group
@@ -94,7 +95,9 @@ class Repair:
     first: int = 0
     is_right: bool = False
     at: Site | None = None
-    value: Array | None = None
+    values: tuple[Array, ...] = ()
+    said: str = ""
+    of: Site | None = None
 
     @property
     def site(self) -> Site:
@@ -124,6 +127,7 @@ class Search:
     backward: list[Group] = field(default_factory=list)
     forward: list[Group] = field(default_factory=list)
     parameters: list[Group] = field(default_factory=list)
+    kept: list[Group] = field(default_factory=list)
     _responses: dict[tuple[tuple[Event, ...], tuple[tuple[int, ...], ...]], Response | None] = field(
         default_factory=dict
     )
@@ -146,8 +150,8 @@ class Search:
             elif group.site.role == "use":
                 self.forward.append(group)
             elif not self._moves_loss(group.events):
-                if not (group.site.is_kept and self._is_of_forward(group)):
-                    self.backward.append(group)
+                is_kept = group.site.is_kept and self.is_of_forward(group)
+                (self.kept if is_kept else self.backward).append(group)
             else:
                 back = {e for part in self._by_caller(group) if not self._moves_loss(part) for e in part}
                 for found, is_back in ((self.backward, True), (self.forward, False)):
@@ -157,7 +161,7 @@ class Search:
         self.forward.sort(key=lambda group: group.site.is_use)
         self.truth.watched = frozenset(event for group in self.forward for event in group.events)
 
-    def _is_of_forward(self, group: Group) -> bool:
+    def is_of_forward(self, group: Group) -> bool:
         """Whether a value is one of the forward pass."""
         values = self.truth.base.values
         others = (event for each in self.forward for event in each.events)
@@ -260,14 +264,13 @@ class Search:
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
         shapes = self.shapes(group.events)
-        own = shapes[-1]
         touches = self.response(group.events, shapes) is not None
         lost = {
             self._shape(Target(name), (-1, 0)) for name in self.wrong if name not in self.truth.base.gradient
         }
         for name in self.wrong:
             is_lost = name not in self.truth.base.gradient
-            is_alike = touches and own == self.truth.program.structure.leaf(name).shape
+            is_alike = touches and self.truth.program.structure.leaf(name).shape in shapes
             if is_lost or is_alike or is_gradient_of(group.site.stem, stem(name)):
                 yield Target(name)
         for each in self.forward:
@@ -278,8 +281,11 @@ class Search:
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
-        if target.group is None:
-            yield ((group.events[-1], (-1, 0)),)
+        if target.group is None:  # of a loop over the tensors, each turn has one of them
+            shape, values = self._shape(target, (-1, 0)), self.truth.base.values
+            is_loop = 1 < len(group.events) <= len(self.truth.program.structure.names)
+            turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []
+            yield from (((event, (-1, 0)),) for event in (group.events[-1], *turns))
         else:
             yield from alignments(group.events, target.group.events, self.order)
 
@@ -331,18 +337,23 @@ class Search:
         old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
         if new is None or (old is not None and np.array_equal(old, new)):
             return False
-        errors = [
-            self.truth.slope((name,), j) - self.truth.along({name: new}, (name,), j)
-            for j in range(DIRECTIONS)
-        ]
-        return self.is_zero((name,), np.array(errors))
+        return self.is_right(name, response.at_zero)
 
-    def error(self, name: str) -> Array:
-        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
-        truth, got = self.truth, self.truth.base.gradient
-        if name not in got:
+    def is_right(self, name: str, gradient: Mapping[str, Array]) -> bool:
+        """Whether a gradient of a tensor has the slopes of the loss."""
+        return self.is_zero((name,), self.error(name, gradient))
+
+    def error(self, name: str, gradient: Mapping[str, Array]) -> Array:
+        """How far the slopes of a gradient of a tensor are off; NaN where its values cannot be compared."""
+        truth = self.truth
+        if name not in gradient:
             return np.full(DIRECTIONS, np.nan)
-        return np.array([truth.slope((name,), j) - truth.along(got, (name,), j) for j in range(DIRECTIONS)])
+        promised = [truth.along(gradient, (name,), j) for j in range(DIRECTIONS)]
+        return np.array([truth.slope((name,), j) - each for j, each in enumerate(promised)])
+
+    def count(self, site: Site) -> int:
+        """How often the line of a site was executed, in the forward pass and in the backward pass."""
+        return sum(event[0] == site.number for event in self.order)
 
     def is_zero(self, names: Names, rest: Array) -> bool:
         """Whether what is left of the error of tensors is rounding."""

@@ -123,6 +123,13 @@ class Truth:
                 return True
         return False
 
+    def is_right(self, name: str, value: Array) -> bool:
+        """Whether a value is the gradient of a tensor, along every direction."""
+        gradient, names = {name: value.astype(np.float64)}, (name,)
+        size = self.size(gradient, names)
+        sides = [(self.along(gradient, names, j), self.slope(names, j)) for j in range(DIRECTIONS)]
+        return all(abs(got - true) <= self.slack(size, got, true) for got, true in sides)
+
     # Events ----------------------------------------------------------------------------------------------
 
     def tangents(self, events: tuple[Event, ...], names: Names, j: int) -> list[Array] | None:

@@ -117,10 +117,8 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
             "params, as attributes, in lists of weights and biases, or in its layers."
         )
     forward = getattr(owner, "forward", None)
-    first = (
-        callable(forward) and getattr(method, "__name__", "") != "forward" and len(_taken(forward) or []) == 1
-    )
     called, kind = getattr(method, "__name__", "method"), type(owner).__name__
+    first = forward if callable(forward) and called != "forward" and len(_taken(forward) or []) == 1 else None
     if len(taken) not in ((1, 2, 3) if first else (2,)):
         raise CheckError(
             f"The method {called} of {kind} takes ({', '.join(taken)}); expected two arguments, (inputs, labels)."
@@ -130,13 +128,12 @@ def _of_object(owner: Any, method: Function, names: Sequence[str], taken: Sequen
         places = slots(owner, names)
         for name in names:
             places[name].put(params[name])
-        output = forward(inputs) if first and forward is not None else None
-        given = {1: (labels,), 2: (inputs, labels), 3: (inputs, labels, output)}[len(taken)]
+        output = first(inputs) if first else None
         if len(taken) == 2:
             roles = _in_roles(taken, ("inputs", "labels"))
             answer = method(**{roles["inputs"]: inputs, roles["labels"]: labels})
         else:
-            answer = method(*given)
+            answer = method(labels) if len(taken) == 1 else method(inputs, labels, output)
         if answer is not None and not is_number(answer):
             return answer
         kept = slots(owner, names, before="d")

@@ -10,7 +10,7 @@ Here arguments are put into a layout, and what comes back is put into the layout
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -180,46 +180,3 @@ def layouts(network: Network) -> Iterator[list[Layout]]:
                 for bias in biases
                 for labels in ("targets", "classes")
             ]
-
-
-# What comes back: gradients by name, or in a container of arrays.
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The arrays of nested lists and tuples, in order."""
-    is_list = isinstance(value, list | tuple) or (
-        isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim
-    )
-    if not is_list:
-        yield value
-        return
-    for child in value:
-        yield from leaves(child)
-
-
-def orders(network: Network) -> dict[str, list[str]]:
-    """The orders in which gradients are returned without names, each with its words; the parameters' own is first."""
-    kinds = roles(network)
-    pairs = [list(names.values()) for names in network.names if names]
-    back = pairs[::-1]
-
-    def flat(groups: Sequence[Sequence[str]]) -> list[str]:
-        return [name for group in groups for name in group]
-
-    def first(role: str, groups: Sequence[Sequence[str]]) -> list[str]:
-        return sorted(flat(groups), key=lambda name: kinds[name] != role)
-
-    every: dict[str, list[str]] = {
-        "the order of the parameters": flat(pairs),
-        "the order of the backward pass": flat(back),
-        "weights first": first("W", pairs),
-        "biases first": first("b", pairs),
-        "weights first, from the last layer": first("W", back),
-        "biases first, from the last layer": first("b", back),
-        "each bias before its weights": flat([pair[::-1] for pair in pairs]),
-        "each bias before its weights, from the last layer": flat([pair[::-1] for pair in back]),
-    }
-    seen: dict[tuple[str, ...], str] = {}
-    for words, names in every.items():
-        seen.setdefault(tuple(names), words)
-    return {words: list(names) for names, words in seen.items()}

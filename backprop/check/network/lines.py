@@ -48,7 +48,7 @@ def program_of_network(
 
     def step(tensors: dict[str, Array], inputs: Array, labels: Array) -> tuple[Any, Any]:
         container = layout.contain(tensors, reading.roles)
-        return value_and_gradient(reading.named(function(container, inputs, labels), layout), structure)
+        return value_and_gradient(reading.named(function(container, inputs, labels), layout)[0], structure)
 
     _, *samples = layout.arguments(network, params, batch.inputs, batch.labels)
     outputs = _Outputs(network, params, batch, weight_decay)

@@ -9,9 +9,11 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
+from backprop.check.network.mistakes.batch import known_factors
 from backprop.check.network.mistakes.output import squared_errors
 from backprop.check.network.truth import Truth, decayed
 from backprop.errors import CheckError
+from backprop.losses import SoftmaxCrossEntropy
 
 _STABILISED = 1e-6
 """-log(p + ε) with the usual ε moves a loss by less than this; that is worth a note and no alarm."""
@@ -68,25 +70,18 @@ def _others(truth: Truth, y: Array, data: float, decay: float) -> Iterator[tuple
     n, c = y.shape
     labels = truth.batch.labels
     expected = data + decay
-    if n > 1:
-        yield "sum-instead-of-mean", n * data + decay, f"the sum over the batch, n = {n}"
-        yield "mean-instead-of-sum", data / n + decay, f"divided by n = {n} once more"
+    for factor, kind, text in known_factors(n, c):
+        yield kind, factor * expected, text
+        yield kind, factor * data + decay, f"{text}, but for its weight decay"
     yield "sign", -expected, "of the opposite sign"
     if truth.weight_decay:
         yield "weight-decay-missing", data, "that without its weight decay"
         yield "weight-decay-extra", data + 2 * decay, "that with twice its weight decay"
-    for factor, text in (2.0, "twice"), (0.5, "half of"), (c, f"c = {c} times"), (1 / c, f"1/c of, c = {c},"):
-        yield "constant-factor", factor * expected, f"{text} what it should be"
-    if n > 1:
-        both = f"the sum over batch and classes, n c = {n * c}"
-        yield "sum-instead-of-mean", n * c * data, both
-        yield "sum-instead-of-mean", n * c * data / 2, f"half of {both}"
     target = truth.network.loss_function.targets(labels, y)
     square = float(np.sum(np.square(y - target)))
     for factor, words in squared_errors(n, c):
         yield "other-loss", factor / 2 * square, words
-    if truth.network.loss_function.name != "cross-entropy":
-        shifted = y - y.max(axis=1, keepdims=True)
-        entropy = np.log(np.exp(shifted).sum(axis=1)) - np.sum(shifted * target, axis=1)
-        yield "other-loss", float(np.mean(entropy)), "the cross-entropy of the softmax"
-        yield "other-loss", float(np.sum(entropy)), "the summed cross-entropy of the softmax"
+    if truth.network.loss_function.name != "cross-entropy" and c > 1:
+        entropy = float(SoftmaxCrossEntropy().value(y, labels))
+        yield "other-loss", entropy, "the cross-entropy of the softmax"
+        yield "other-loss", n * entropy, "the summed cross-entropy of the softmax"

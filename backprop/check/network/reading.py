@@ -16,9 +16,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import differing
-from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, leaves, orders, roles
-from backprop.check.network.objects import means
-from backprop.check.points import Structure, describe, structure_of
+from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, roles
+from backprop.check.network.returned import NoGradientsError, named
+from backprop.check.points import Structure, structure_of
 from backprop.check.trees import ends_of
 from backprop.errors import CheckError
 from backprop.network import Network
@@ -31,19 +31,14 @@ _SPEAKS_OF_LAYOUT = frozenset(
 )
 """What code raises that is handed arrays, or a container, of another form than it expects."""
 _MISFITS = ("wrong-name", "wrong-shape")
-_SAME_ENTRIES = 1
-"""An axis of this length may be missing or added: the entries are the same."""
-
-
-class _NoGradients(CheckError):
-    """The function returns something that holds no gradients."""
 
 
 class _Tried(NamedTuple):
-    """A layout in which the function runs, its answer, and how many gradients do not fit."""
+    """A layout in which the function runs, its answer with its order, and how many gradients do not fit."""
 
     layout: Layout
     answer: Any
+    order: str | None
     misfits: int
 
 
@@ -69,24 +64,32 @@ class Reading:
         self._orientation = orientation
         self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
+        self._structures: dict[Layout, Structure] = {}  # they are asked for in every call
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
         """Call the function. Raises `CheckError` for what is no gradient, and whatever the function raises."""
         if self.layout is None:
-            found = self._find(params, inputs, labels)
-            self.layout = found.layout
-            return found.answer
-        return self.call(self.layout, params, inputs, labels)
+            self.layout, answer, self.order, _ = self._find(params, inputs, labels)
+        else:
+            answer, self.order = self._called(self.layout, params, inputs, labels)
+        return answer
 
-    def call(self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
-        """Call the function in a layout; a change that it makes in its arguments is made in these, too."""
+    def _called(
+        self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array
+    ) -> tuple[Any, str | None]:
+        """The answer in a layout, and its order; what the function changes in its arguments is changed here, too."""
         if layout.is_plain:
-            return self.named(self._function(params, inputs, labels), layout)
-        given = layout.arguments(self._network, params, inputs, labels)
-        before = copy.deepcopy(given)
-        answer = self._function(*given)
-        self._reflect(layout, before, given, (params, inputs, labels))
+            answer = self._function(params, inputs, labels)
+        else:
+            given = layout.arguments(self._network, params, inputs, labels)
+            before = copy.deepcopy(given)
+            answer = self._function(*given)
+            self._reflect(layout, before, given, (params, inputs, labels))
         return self.named(answer, layout)
+
+    def named(self, answer: Any, layout: Layout) -> tuple[Any, str | None]:
+        """An answer in a layout as gradients by name, or a pair of the loss and those, and their order."""
+        return named(answer, self.structure(layout), self._network)
 
     def read(self, gradient: Mapping[str, Any], layout: Layout | None = None) -> Answer:
         """The tensors of an answer in this package's layout, and what is amiss with them in the function's own."""
@@ -100,10 +103,12 @@ class Reading:
 
     def structure(self, layout: Layout) -> Structure:
         """The parameters as the function has them."""
-        params = self._params
-        return structure_of(
-            {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
-        )[0]
+        if layout not in self._structures:
+            params = self._params
+            self._structures[layout] = structure_of(
+                {name: layout.into(self.roles[name], np.asarray(params[name])) for name in params}
+            )[0]
+        return self._structures[layout]
 
     @property
     def note(self) -> str | None:
@@ -136,7 +141,7 @@ class Reading:
                 if layout == own or layout.container != own.container:
                     continue
                 tried = self._try(layout, params, inputs, labels)
-                if tried is not None and not tried.misfits:
+                if isinstance(tried, _Tried) and not tried.misfits:
                     yield layout.words(self._network), (layout, tried.answer)
                     break
 
@@ -150,30 +155,22 @@ class Reading:
     # Which layout -------------------------------------------------------------------------------------------
 
     def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> _Tried:
-        plain, failure = Layout(), None
-        first: _Tried | None = None
-        try:
-            if self._may_be(plain):
-                answer = self.call(plain, params, inputs, labels)
-                misfits = self._misfits(answer, plain)
-                # Other calls may write to what this one returned.
-                first = _Tried(plain, copy.deepcopy(answer) if misfits else answer, misfits)
-        except Exception as error:  # of whatever kind: it is the user's code
-            if not _speaks_of_layout(error):
-                raise
-            failure = error
-        if first is not None and not first.misfits:
+        """The call in the layout that fits best. Raises what the function raised in ours where it runs in none."""
+        plain, first = Layout(), None
+        if self._may_be(plain):
+            first = self._try(plain, params, inputs, labels)
+        if isinstance(first, NoGradientsError):
+            raise first
+        if isinstance(first, _Tried) and not first.misfits:
             return first
-        found = self._run_in_others(params, inputs, labels, any_container=first is None)
-        fitting = [each for each in found if not each.misfits]
-        if first is not None and not fitting:
+        found = self._run_in_others(params, inputs, labels, any_container=not isinstance(first, _Tried))
+        if isinstance(first, _Tried) and all(each.misfits for each in found):
             return first
         best = min((each.misfits for each in found), default=0)
         chosen = [each for each in found if each.misfits == best]
         if not chosen:  # the function ran nowhere
-            raise failure or CheckError(
-                "The function returns no gradients, or does not run, in the layout that was given; expected another."
-            )
+            nowhere = "The function returns no gradients, or does not run, in the layout that was given"
+            raise first if isinstance(first, Exception) else CheckError(f"{nowhere}; expected another.")
         self._refuse_two(chosen)
         return chosen[0]
 
@@ -190,29 +187,25 @@ class Reading:
                 break
             for layout in group:
                 tried = None if layout.is_plain else self._try(layout, params, inputs, labels)
-                found += [tried] if tried is not None else []
-                if tried is not None and not tried.misfits:
+                found += [tried] if isinstance(tried, _Tried) else []
+                if isinstance(tried, _Tried) and not tried.misfits:
                     break
         return found
 
     def _try(
         self, layout: Layout, params: Mapping[str, Array], inputs: Array, labels: Array
-    ) -> _Tried | None:
-        """The answer in a layout; None where the function does not run there, or returns no gradients."""
-        order = self.order
+    ) -> _Tried | Exception:
+        """The answer in a layout, or why there is none: the function does not run there, or returns no gradients."""
         try:
             given = {name: tensor.copy() for name, tensor in params.items()}
-            answer = copy.deepcopy(self.call(layout, given, inputs.copy(), labels.copy()))
-            return _Tried(layout, answer, self._misfits(answer, layout))
-        except _NoGradients:
-            return None
+            answer, order = copy.deepcopy(self._called(layout, given, inputs.copy(), labels.copy()))
+            return _Tried(layout, answer, order, self._misfits(answer, layout))
+        except NoGradientsError as error:
+            return error
         except Exception as error:  # of whatever kind: it is the user's code
             if not _speaks_of_layout(error):
                 raise
-            return None
-        finally:
-            if self.layout is not None:
-                self.order = order
+            return error
 
     def _misfits(self, answer: Any, layout: Layout) -> int:
         """How many gradients are missing or of another shape than their parameters."""
@@ -242,79 +235,11 @@ class Reading:
             if differing(then, now):
                 mine[...] = -1 - mine
 
-    def named(self, answer: Any, layout: Layout) -> Any:
-        """The answer as gradients by name, or as a pair of the loss and those; raises `CheckError` for any other."""
-        loss, gradients = value_and_gradient(answer, self.structure(layout))
-        if set(getattr(gradients, "_fields", ())) >= set(self.roles):
-            gradients = gradients._asdict()  # a named tuple
-        if isinstance(gradients, Mapping):
-            lists = list(gradients.values())
-            if len(lists) != 2 or not all(isinstance(each, list | tuple) for each in lists):
-                gradients = self._by_our_names(gradients)
-                return gradients if loss is None else (loss, gradients)
-            gradients = lists  # one of weights and one of biases
-        values = list(leaves(gradients))
-        if (
-            not isinstance(gradients, str | bytes)
-            and len(values) == len(self.roles) > 1
-            and self._are_arrays(values)
-        ):
-            named = self._in_order(values, layout)
-            return named if loss is None else (loss, named)
-        is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
-        got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
-        raise _NoGradients(
-            f"The function returns {got}; expected a dict of gradients by name, {', '.join(self.roles)}, "
-            "or a pair of the loss and such a dict."
-        )
-
-    def _by_our_names(self, gradients: Mapping[Any, Any]) -> Mapping[Any, Any]:
-        """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db."""
-        names = list(self.roles)
-        ours = {
-            key: name
-            for name in names
-            for key in gradients
-            if name not in gradients and _is_single(key) and means(key, name, names, "d")
-        }
-        return {ours.get(key, key): each for key, each in gradients.items()} if ours else gradients
-
-    @staticmethod
-    def _are_arrays(values: list[Any]) -> bool:
-        return all(hasattr(value, "__array__") or isinstance(value, int | float) for value in values)
-
-    def _in_order(self, values: list[Any], layout: Layout) -> dict[str, Any]:
-        """Gradients that have no names by name, in the order in which the most of their shapes fit."""
-        every = orders(self._network)
-        shapes = [np.shape(value) for value in values]
-        wanted = {leaf.name: leaf.shape for leaf in self.structure(layout).leaves}
-        fits = {
-            words: sum(_alike(shape, wanted[name]) for shape, name in zip(shapes, names, strict=True))
-            for words, names in every.items()
-        }
-        fitting = [words for words, count in fits.items() if count == max(fits.values())]
-        self.order, all_fit = fitting[0], max(fits.values()) == len(values)
-        names = every[self.order]
-        if len(fitting) > 1 and all_fit:
-            self.order += f" (by their shapes also {', or '.join(fitting[1:])})"
-        by_name = dict(zip(names, values, strict=True))
-        return {name: by_name[name] for name in self.roles}
-
 
 def told_apart(orientations: Iterable[tuple[str, str]]) -> str:
     """What tells layouts apart, in words."""
     names = [name for name, each in ORIENTATIONS.items() if each in orientations]
     return f"the layout {' or '.join(names)} (--layout), or a batch and sizes of the network that all differ"
-
-
-def _is_single(key: Any) -> bool:
-    """Whether a name has no number, as where there is but one layer; others are told in the notes of the answer."""
-    return isinstance(key, str) and not any(map(str.isdigit, key))
-
-
-def _alike(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether two shapes differ by axes of length one at most."""
-    return [k for k in shape if k != _SAME_ENTRIES] == [k for k in wanted if k != _SAME_ENTRIES]
 
 
 def _speaks_of_layout(error: Exception) -> bool:

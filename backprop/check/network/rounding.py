@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from backprop.arrays import Array, DType
-from backprop.check.network.mistakes.state import derivative_of
+from backprop.check.network.mistakes.run import derivative_of
 from backprop.layers import Elementwise, Layer, Linear, Softmax
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -95,16 +95,6 @@ def _together(*errors: Array | float) -> Array:
     return np.asarray(np.sqrt(sum(np.square(error) for error in errors)))
 
 
-def _row_norm(x: Array) -> Array:
-    """The Euclidean norm of each row, (n, 1)."""
-    return np.asarray(np.sqrt(np.sum(np.square(x), axis=1, keepdims=True)))
-
-
-def _row_largest(x: Array) -> Array:
-    """The largest absolute value of each row, (n, 1)."""
-    return np.asarray(np.max(np.abs(x), axis=1, keepdims=True))
-
-
 def _of_function(layer: Elementwise, x: Array) -> Array | float:
     """The roundings that f or f' makes of its own: an exponential of x rounds |x| times, until it is flat."""
     return np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
@@ -122,13 +112,13 @@ def _forward(
         terms = np.square(x) @ squares + np.square(own.get("b", 0.0))
         return np.asarray(np.sqrt(np.square(error) @ squares + _walk(unit, len(squares) + 1, y, terms)))
     if isinstance(layer, Softmax):
-        return np.asarray(y * (_together(error, _row_norm(y * error)) + unit * (1 + _row_largest(x))))
+        moved = _together(error, np.linalg.norm(y * error, axis=1, keepdims=True))
+        return np.asarray(y * (moved + unit * (1 + np.abs(x).max(axis=1, keepdims=True))))
     if isinstance(layer, Elementwise):
         slope = np.abs(layer.derivative(x, y)) + (_slopes_beside(layer, x, error)[2] if layer.smooth else 0)
         return _together(slope * error, unit * _of_function(layer, x), unit * y)
-    relative = unit * math.sqrt(
-        x.shape[1] + y.shape[1]
-    )  # a sum over the features rounds as often as it has terms
+    terms = x.shape[1] + y.shape[1]  # a sum over the features rounds as often as it has terms
+    relative = unit * math.sqrt(terms)
 
     def answer(draw: Draw) -> Arrays:
         moved = {name: draw(tensor, relative * np.abs(tensor)) for name, tensor in own.items()}
@@ -146,7 +136,7 @@ def _output_error(
     if network.short is not network:
         z, moved = values[-2], errors[-2]
         samples = loss.sample_values(z, labels)
-        spread = _together(moved.max(axis=1), unit * (1 + _row_largest(z)[:, 0]), unit * samples)
+        spread = _together(moved.max(axis=1), unit * (1 + np.abs(z).max(axis=1)), unit * samples)
         off = _together(error, unit * y, unit * loss.targets(labels, y)) / n
         return loss.gradient(z, labels), off, float(np.mean(spread)) * math.sqrt(n)
     delta = loss.gradient(y, labels)
@@ -186,7 +176,8 @@ class _Step:
             return self._linear(layer, delta, error, out)
         if isinstance(layer, Softmax):
             centred = delta - np.sum(y * delta, axis=1, keepdims=True)
-            spread = _row_norm(_together(y * error, unit * y * delta, self.y_error * delta))
+            moved = _together(y * error, unit * y * delta, self.y_error * delta)
+            spread = np.linalg.norm(moved, axis=1, keepdims=True)
             off = _together(y * error, y * spread, unit * y * delta, self.y_error * centred)
             return y * centred, off
         if isinstance(layer, Elementwise):

@@ -138,7 +138,7 @@ _STOPPED = "There may be more wrong lines after the last one that is named: corr
 def _name_line(repair: Repair, script: Script) -> None:
     """Let a repair that is to be the gradient by a variable say by which value of it."""
     name = repair.target.name
-    if repair.target.group is None and repair.value is None:
+    if repair.target.group is None and not repair.values:
         event = script.events[name]
         repair.target = Target(name, Group(script.code.sites[event[0]], (event,)))
         repair.pairs = ((repair.event, event),)

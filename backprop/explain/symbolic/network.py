@@ -23,7 +23,8 @@ from backprop.explain.names import LOSS, Names, plain_name, subscripted
 from backprop.explain.symbolic.arrays import Symbolic, of_samples, symbols
 from backprop.explain.symbolic.claim import Claim, claim_equal, on_symbols
 from backprop.explain.symbolic.forms import derivatives, tidy
-from backprop.explain.symbolic.zero import UndecidedError, equal_as_sums, simplified
+from backprop.explain.symbolic.fractions import is_zero_fraction
+from backprop.explain.symbolic.zero import UndecidedError, simplified
 from backprop.explain.watched import Call, watched
 from backprop.layers import EinsumFactor, Linear
 from backprop.network import Batch, Network
@@ -175,7 +176,7 @@ def prove_strategy(strategy: Strategy[Any], case: SymbolicNetwork) -> list[Claim
         if (
             got.shape == expected.shape
         ):  # what is equal as it stands is not written with logits: that takes long
-            apart = np.frompyfunc(equal_as_sums, 2, 1)(got, expected) == 0
+            apart = np.frompyfunc(is_zero_fraction, 1, 1)(got - expected) == 0
             got, expected = np.where(apart, got, 0), np.where(apart, expected, 0)
         got, expected = case.put_in(got, last), case.put_in(expected, last)
         claims.append(claim_equal(f"∂L/∂{name} of {strategy.name}", got, expected))

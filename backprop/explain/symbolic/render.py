@@ -83,12 +83,13 @@ def _columns(left: str, matrix: Any, room: int) -> Iterator[tuple[str, ...]]:
     """The matrix in groups of columns, as many in each as fit."""
     start = 0
     while start < matrix.cols:
-        for end in range(matrix.cols, start, -1):
-            several = end > start + 1
-            heading = f"{left}, columns {start} to {end - 1}" if several else f"{left}, column {start}"
-            lines = drawn(matrix[:, start:end], heading)
-            if max(map(len, lines)) <= room:
+        lines = drawn(matrix[:, start], f"{left}, column {start}")
+        end = start + 1
+        for further in range(end + 1, matrix.cols + 1):
+            wider = drawn(matrix[:, start:further], f"{left}, columns {start} to {further - 1}")
+            if max(map(len, wider)) > room:
                 break
+            lines, end = wider, further
         yield lines
         start = end
 

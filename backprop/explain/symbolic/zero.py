@@ -17,6 +17,7 @@ import sympy
 from sympy.core.relational import Relational
 
 from backprop.errors import BackpropError
+from backprop.explain.symbolic.fractions import is_zero_fraction
 
 
 class UndecidedError(BackpropError, ArithmeticError):
@@ -67,19 +68,13 @@ def _difference(apart: Any) -> Difference | None:
 
     The elements of a matrix are often alike but for their symbols, and so are decided once.
     """
-    if sympy.expand(apart) == 0:
+    if is_zero_fraction(apart):
         return None
     for case in _cases(apart):
-        tidy = simplified(_in_steps(case))
-        if tidy != 0 and sympy.simplify(tidy) != 0:
+        tidy = _in_steps(case)
+        if not is_zero_fraction(tidy) and sympy.simplify(simplified(tidy)) != 0:
             return _counterexample(case)
     return None
-
-
-def equal_as_sums(first: Any, second: Any) -> bool:
-    """Whether both are the same sum of products, multiplied out: the quick proof, of which False says nothing."""
-    apart = sympy.sympify(first) - sympy.sympify(second)
-    return bool(apart == 0 or sympy.expand(apart) == 0)
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,8 @@ import pytest
 from command import backprop, finish, start
 from examples import EXAMPLES, MISTAKES, RIGHT
 
+from backprop.bench.check.job import Job
+
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
 FOUND = {
@@ -50,7 +52,9 @@ def test_every_example_is_here():
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(here, without_costs, name, tmp_path):
+def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(
+    here, without_costs, without_lines, name, tmp_path
+):
     done = check(name, *SMALL, "--json", cwd=tmp_path)
     found = parsed(done)
     assert {finding["kind"] for finding in found["findings"]} == set(FOUND[name])
@@ -104,6 +108,12 @@ def test_the_text_shows_verdict_entries_diagnosis_and_cost_without_control_codes
     assert "\x1b" not in done.out
 
 
+def test_no_digit_comes_twice_in_a_large_batch():
+    job = Job("mine.py:gradient", "784-2-10", "relu", "cross-entropy", 300, "float64", 0, 0.0, 1)
+    _, batch = job.sample(job.network(), np.random.default_rng(0), 1e9)
+    assert len(np.unique(batch.inputs, axis=0)) == 300
+
+
 def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_predicted(tmp_path):
     found = parsed(check("right", "--batch", "32", "--json", cwd=tmp_path))
     assert found["network"] == "784-512-10 relu cross-entropy"
@@ -113,7 +123,9 @@ def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_pre
 
 
 @pytest.mark.parametrize("name", ["W1", "W2"])
-def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(here, without_costs, name, tmp_path):
+def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(
+    here, without_costs, without_lines, name, tmp_path
+):
     text = RIGHT.replace("def gradient(", "def right(")
     turned = (
         f"    loss, g = right(params, inputs, labels)\n    return loss, {{**g, {name!r}: g[{name!r}].T}}\n"
@@ -128,7 +140,7 @@ def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(here, wit
         assert {tensor for tensor, verdict in verdicts.items() if verdict == "wrong"} == {name}
 
 
-def test_the_seed_chooses_the_point(here, without_costs, tmp_path):
+def test_the_seed_chooses_the_point(here, without_costs, without_lines, tmp_path):
     def entries(seed):
         found = parsed(check("forgotten_mean", *SMALL, "--seed", seed, "--json", cwd=tmp_path))
         return [tensor["worst"] for tensor in found["tensors"]]
@@ -136,7 +148,7 @@ def test_the_seed_chooses_the_point(here, without_costs, tmp_path):
     assert entries("1") == entries("1") != entries("2")
 
 
-def test_a_weight_decay_of_the_loss_is_told(here, without_costs, tmp_path):
+def test_a_weight_decay_of_the_loss_is_told(here, without_costs, without_lines, tmp_path):
     done = check("right", *SMALL, "--weight-decay", "0.01", "--json", cwd=tmp_path)
     assert done.code == 1
     assert {finding["kind"] for finding in parsed(done)["findings"]} == {"weight-decay-missing"}
@@ -260,7 +272,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("name", MISSING)
-def test_a_mistake_on_the_command_line_is_one_sentence(name, tmp_path):
+def test_a_mistake_on_the_command_line_is_one_sentence(here, name, tmp_path):
     arguments, said = MISSING[name]
     (tmp_path / "mine.py").write_text("def gradient(params, inputs, labels):\n    return params\n")
     (tmp_path / "junk.ipynb").write_text("{}")
@@ -311,6 +323,7 @@ def test_what_reads_from_the_terminal_gets_nothing(tmp_path):
     assert "EOFError" in done.err
 
 
+@pytest.mark.processes  # it waits until the time is up
 def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_path):
     text = RIGHT
     slow = text.replace(
@@ -318,7 +331,7 @@ def test_a_slow_gradient_gets_its_verdict_where_only_its_cost_is_too_late(tmp_pa
         "    n = len(inputs)\n    CALLS.append(1)\n    if len(CALLS) > 4:\n        time.sleep(60)",
     )
     (tmp_path / "mine.py").write_text(f"import time\nCALLS = []\n{slow}", encoding="utf-8")
-    done = backprop("check", "mine.py:gradient", *SMALL, "--timeout", "8s", cwd=tmp_path)
+    done = backprop("check", "mine.py:gradient", *SMALL, "--timeout", "6s", cwd=tmp_path)
     assert done.code == 0
     assert "The time was up before the cost was measured." in done.out
 

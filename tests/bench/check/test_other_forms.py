@@ -73,19 +73,19 @@ def test_a_method_of_a_class_or_of_an_object_in_a_file_is_checked(course, name):
     assert {row["name"] for row in found["costs"]} >= {f"{name}", "short-form"}
 
 
-def test_a_static_method_needs_no_object(course):
+def test_a_static_method_needs_no_object(here, course):
     found = check("course.py:Net.by_itself", *OPTIONS, cwd=course)
     assert found["verdict"] == "right"
     assert found["notes"][0].startswith("The function was read as W (o, i)")
 
 
-def test_a_mistake_in_another_layout_is_named_in_the_shapes_of_its_author(course):
+def test_a_mistake_in_another_layout_is_named_in_the_shapes_of_its_author(here, course):
     found = check("course.py:twice", *OPTIONS, cwd=course)
     assert [finding["kind"] for finding in found["findings"]] == ["constant-factor"]
     assert [tensor["shape"] for tensor in found["tensors"]] == [[16, 49], [16, 1], [10, 16], [10, 1]]
 
 
-def test_a_class_that_cannot_be_made_of_the_sizes_is_refused(course):
+def test_a_class_that_cannot_be_made_of_the_sizes_is_refused(here, course):
     (course / "odd.py").write_text(
         "class Odd:\n    def __init__(self, a, b):\n        pass\n    def f(self, x, y): pass\n"
     )
@@ -127,7 +127,7 @@ NOTEBOOKS = {
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_a_notebook_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, name):
+def test_a_notebook_that_cannot_be_used_is_refused_in_a_sentence(here, tmp_path, name):
     content, said = NOTEBOOKS[name]
     (tmp_path / "nb.ipynb").write_text(content)
     done = backprop("check", "nb.ipynb:another", *SMALL, cwd=tmp_path)
@@ -135,7 +135,7 @@ def test_a_notebook_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, name)
     assert said in done.err.splitlines()[-1]
 
 
-def test_a_network_without_biases_and_with_an_activation_for_each_layer_is_checked(tmp_path):
+def test_a_network_without_biases_and_with_an_activation_for_each_layer_is_checked(here, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import numpy as np\n"
         "def gradient(params, x, y):\n"

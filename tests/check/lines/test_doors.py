@@ -255,3 +255,25 @@ def test_no_more_calls_are_made_than_allowed():
     check = backprop.check_gradient(loss, counted, POINT, max_calls=200)
     assert check.verdict == "wrong"
     assert calls <= 200
+
+
+def scaled(p):
+    return np.sum(np.tanh(p["c"] * np.arange(1.0, 3) / p["l"] ** 2))
+
+
+def of_scaled(p):
+    x = np.arange(1.0, 3) / p["l"] ** 2
+    d = 1 - np.tanh(p["c"] * x) ** 2
+    return {"c": np.sum(d * x), "l": np.array([-2 * p["c"] * d[k] * x[k] / p["l"][k] for k in range(2)])}
+
+
+def by_logarithms(p):
+    return {name: value * p[name] for name, value in of_scaled(p).items()}
+
+
+def test_a_gradient_that_is_right_is_not_blamed_for_what_a_later_line_does_to_it():
+    point = {"c": 0.37, "l": np.array([0.8, 1.9])}
+    assert backprop.check_gradient(scaled, of_scaled, point).ok
+    (line,) = backprop.check_gradient(scaled, by_logarithms, point).lines
+    assert (line.text, line.kind, line.tensors) == ("value * p[name]", "log-parameter", ("c", "l"))
+    assert line.message.startswith("value * p[name] is to be dL/d(c). got = expected · θ")

@@ -74,7 +74,8 @@ def test_in_the_solved_exercise_all_26_gradients_are_right_and_no_line_is_named(
 def test_in_the_exercise_the_three_lines_are_named_and_every_wrong_gradient_is_put_down_to_one():
     found = check(*exercise(*SLIPS))
     assert named(found) == list(SLIPS)
-    assert [line.kind for line in found.lines] == ["sign", "unknown", "constant-factor"]
+    assert [line.kind for line in found.lines] == ["sign", "activation-derivative-formula", "constant-factor"]
+    assert "It is dL/d(h) times 1 - h, where the slope is 1 - h²." in found.lines[1].message
     assert [line.file.rpartition(", ")[2] for line in found.lines] == ["code cell 4"] + 2 * ["code cell 5"]
     assert "total of line 16 of code cell 3" in found.lines[0].message
     because = {each.name: each.because for each in found.variables}

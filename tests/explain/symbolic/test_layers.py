@@ -47,6 +47,7 @@ MADE_FOR_A_SHAPE = (
     "2x1 rnn1,sequence",
     "2x1 rnn1",
     "1x1 lstm1",
+    "2x1 attention",
 )
 
 

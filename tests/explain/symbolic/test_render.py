@@ -44,11 +44,12 @@ LARGE = ("conv", "lstm", "mean-pool", "patches", "rnn")
 
 
 @pytest.fixture(
+    scope="module",  # so that pytest asks one derivation everything before the next
     params=[
         pytest.param(subject, marks=[pytest.mark.sweep] * (subject in LARGE))
         for subject in (*SUBJECTS, "network")
         if subject not in NOT_HERE
-    ]
+    ],
 )
 def derivation(request):
     return derived(request.param)

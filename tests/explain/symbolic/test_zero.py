@@ -6,6 +6,7 @@ import sympy
 from tables import sentence
 
 from backprop.explain.symbolic.arrays import Symbolic, exact, symbolic, symbols
+from backprop.explain.symbolic.fractions import is_zero_fraction
 from backprop.explain.symbolic.zero import UndecidedError, difference
 
 x, y = sympy.symbols("x y", real=True)
@@ -31,6 +32,28 @@ DIFFERENT = {
 @pytest.mark.parametrize("name", EQUAL)
 def test_equal_formulas_are_equal(name):
     assert difference(*EQUAL[name]) is None
+
+
+e, root = sympy.exp, sympy.sqrt(x**2 + y + 1)
+ZERO = {
+    "a product": (x + y) ** 3 - (x + y) * (x + y) ** 2,
+    "exponents": e(x * (y + 1) - 2) * e(2) - e(x * y) * e(x),
+    "a softmax of one": e((x + 1) * (y + 1)) * e(-(x + 1) * (y + 1)) - 1,
+    "a softmax of two": e(x) / (e(x) + e(y)) + 1 / (1 + e(x - y)) - 1,
+    "other functions": sympy.tanh(x) ** 2 / (1 - sympy.tanh(x)) - 1 / (1 - sympy.tanh(x)) + 1 + sympy.tanh(x),
+    "roots": (root + x) * (root - x) / root - (1 - x / root) * (root + x),
+}
+
+
+@pytest.mark.parametrize("zero", ZERO.values(), ids=ZERO)
+def test_a_fraction_is_zero_as_it_stands_and_not_with_a_small_term_more(zero):
+    assert is_zero_fraction(zero)
+    assert not is_zero_fraction(zero + x * sympy.Rational(1, 10**12))
+    assert not is_zero_fraction(zero * y + y / (1 + e(x)))
+
+
+def test_a_fraction_over_zero_is_not_known_to_be_zero():
+    assert not is_zero_fraction(1 / (x * y - (x * (y + 1) - x)))
 
 
 @pytest.mark.parametrize("name", DIFFERENT)

@@ -97,7 +97,7 @@ def arguments(example, dtype: str, seed: int = 0):
             import torch
 
             return value.to(getattr(torch, dtype)) if value.is_floating_point() else value
-        return value.astype(dtype) if value.dtype.kind == "f" else value
+        return value.astype(dtype) if getattr(value, "dtype", np.dtype(int)).kind == "f" else value
 
     point, data = example(np.random.default_rng(seed))
     return cast(point), cast(data)

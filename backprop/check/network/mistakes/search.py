@@ -9,27 +9,25 @@ those with as many cannot be told from it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from backprop.arrays import Array
-from backprop.check.network.mistakes.activation import wrong_slopes
 from backprop.check.network.mistakes.batch import scaled, weighted
-from backprop.check.network.mistakes.chain import wrong_chain
-from backprop.check.network.mistakes.other_network import other_networks
-from backprop.check.network.mistakes.output import other_labels, other_losses, wrong_output
-from backprop.check.network.mistakes.state import FITTED, UNKNOWN, Got, Hypotheses, Mistake, Run, State
-from backprop.check.network.mistakes.tensor import Explained, bias_mistakes, weight_mistakes
+from backprop.check.network.mistakes.labels import other_labels
+from backprop.check.network.mistakes.networks import other_networks
+from backprop.check.network.mistakes.output import other_losses, wrong_output
+from backprop.check.network.mistakes.run import Run
+from backprop.check.network.mistakes.state import FITTED, UNKNOWN, Got, Hypotheses, Mistake, State
+from backprop.check.network.mistakes.steps import wrong_steps
+from backprop.check.network.mistakes.tensor import tensor_mistakes
 from backprop.verify.agreement import norm
 
 OUTPUT: tuple[Hypotheses, ...] = (wrong_output, other_losses, other_labels, other_networks)
-"""The families of mistakes at the network's output: from the right state of the last layer to wrong ones.
+"""The families of mistakes at the network's output; the last two make forward passes of their own."""
 
-The last one makes forward passes of its own."""
-
-STEP: tuple[Hypotheses, ...] = (wrong_slopes, wrong_chain)
+STEP: tuple[Hypotheses, ...] = (wrong_steps,)
 """The families of mistakes on the way from a layer to the one below."""
 
 _MOST_STATES, _WORSE = 12, 1.25
@@ -58,17 +56,15 @@ class Match:
 def find_mistakes(run: Run, got: Got) -> Match:
     """The mistakes that explain the tensors got."""
     right = State(run, run.depth - 1, run.output_delta())
-    states = _judged([right], [right], OUTPUT, got)
+    states = _judged([right], [right], got)
     while states[0].k > 0:
-        steps = [state.step() for state in states]
-        states = _judged(steps, states, STEP, got)
+        states = _judged([state.step() for state in states], states, got)
     best = states[0]
     kinds = {mistake.kind for mistake in best.mistakes}
-    count = _count(best)
     others = [
         state.mistakes
         for state in states[1:]
-        if _count(state) <= count and {m.kind for m in state.mistakes} != kinds
+        if _count(state) <= _count(best) and {m.kind for m in state.mistakes} != kinds
     ]
     return Match(best.run, best.cost, best.mistakes, tuple(others))
 
@@ -77,40 +73,46 @@ def _count(state: State) -> int:
     return round(sum(UNKNOWN if m.kind == "unknown" else 1 for m in state.merged))
 
 
-def _judged(
-    steps: list[State], starts: list[State], families: tuple[Hypotheses, ...], got: Got
-) -> list[State]:
+def _judged(steps: list[State], starts: list[State], got: Got) -> list[State]:
     """The states that explain this layer with the fewest mistakes, the best first.
 
-    steps: this layer's δ by right steps. starts: what the families of mistakes start from.
+    steps: this layer's δ by right steps. starts: what the families of mistakes start from, the layer above, but for
+    the last layer.
     """
     kept: list[State] = []
     for state in steps:
         kept.append(_with_single(state, got))
         kept += (_with_single(other, got) for other in _over_batch(state, got) if _supported(other, got))
-    if any(name in got.wrong for name in steps[0].run.names(steps[0].k)):
-        for start in starts:
-            for state in (state for family in families for state in family(start, got)):
-                if _settled(kept, start, got):
-                    break
-                kept += _explained(state, got)
+    for start in starts if _is_wrong(steps[0], got) else ():
+        for state in _alternatives(start, steps[0].k, got):
+            if _settled(kept, start, got):
+                break
+            kept += _explained(state, got)
     plain = min((state for state in kept if not _has_wrong_delta(state)), key=lambda state: state.cost)
     kept.sort(key=lambda state: state.cost)
-    near = [
-        state for state in kept if state.cost <= kept[0].cost + _WORSE and not _is_unknown(state, kept[0])
-    ]
-    near = near[:_MOST_STATES]
+    most, unknown = kept[0].cost + _WORSE, _unknown(kept[0])
+    near = [state for state in kept if state.cost <= most and _unknown(state) <= unknown][:_MOST_STATES]
     return near if any(state is plain for state in near) else [*near, plain]
+
+
+def _alternatives(start: State, k: int, got: Got) -> Iterator[State]:
+    """The wrong states of layer k, with one mistake more than a start."""
+    for family in OUTPUT if start.k == k else STEP:
+        for wrong in family(start, got):
+            yield (start if start.k == k else start.down(wrong.delta)).wrong(wrong)
+
+
+def _is_wrong(state: State, got: Got) -> bool:
+    """Whether a tensor of the state's layer needs an explanation."""
+    return any(name in got.wrong for name in state.run.names(state.k))
 
 
 def _has_wrong_delta(state: State) -> bool:
     return any(mistake.layer is not None for mistake in state.mistakes)
 
 
-def _is_unknown(state: State, best: State) -> bool:
-    """Whether more of a state is unknown than of the best one."""
-    unknown = [sum(m.kind == "unknown" for m in each.mistakes) for each in (state, best)]
-    return unknown[0] > unknown[1]
+def _unknown(state: State) -> int:
+    return sum(mistake.kind == "unknown" for mistake in state.mistakes)
 
 
 def _settled(kept: list[State], start: State, got: Got) -> bool:
@@ -141,10 +143,8 @@ def _is_guess(state: State) -> bool:
 
 def _over_batch(state: State, got: Got) -> Iterator[State]:
     """Mistakes over the batch, in this layer and all below it or in this layer only."""
-    if not any(name in got.wrong for name in state.run.names(state.k)):
-        return
-    for family in (scaled, weighted):
-        for other in family(state, got):
+    if _is_wrong(state, got):
+        for other in (*scaled(state, got), *map(state.wrong, weighted(state, got))):
             yield other
             if state.k > 0:
                 yield state.here_only(other)
@@ -166,9 +166,7 @@ def _fits_weights(state: State, got: Got) -> bool:
     tensor = got.tensors[name]
     rows = np.unique(np.linspace(0, len(tensor) - 1, _SKETCH).astype(int))
     if len(rows) < len(tensor):
-        part = run.x[state.k][:, rows].T @ state.delta
-        if run.decay:
-            part += run.decay * run.weights[state.k][rows]
+        part = run.x[state.k][:, rows].T @ state.delta + run.decay * run.weights[state.k][rows]
         allowed = got.tolerance[name] * max(norm(tensor), norm(part)) * 2
         if norm(tensor[rows] - part) > allowed:
             return False
@@ -176,23 +174,13 @@ def _fits_weights(state: State, got: Got) -> bool:
 
 
 def _with_single(state: State, got: Got) -> State:
-    """The state with what explains its own two tensors beyond δ."""
-    weights, bias = state.run.names(state.k)
-    if not _fits_weights(state, got):
-        state = _with_likeliest(state, weights, state.weight_gradient, weight_mistakes, got)
-    if not got.fits(bias, state.bias_gradient):
-        state = _with_likeliest(state, bias, state.bias_gradient, bias_mistakes, got)
+    """The state with what explains its own two tensors beyond δ: mistakes of the least weight, or an unknown one."""
+    for name, right in state.tensors.items():
+        if got.fits(name, right):
+            continue
+        unknown = (Mistake("unknown", "", tensors=(name,), expected=right),)
+        explained = tensor_mistakes(state, name, right, got)
+        state = state.with_mistake(
+            *min(explained, key=lambda some: sum(m.cost for m in some), default=unknown)
+        )
     return state
-
-
-def _with_likeliest(
-    state: State,
-    name: str,
-    right: Array,
-    mistakes: Callable[[State, Array, Got], Iterator[Explained]],
-    got: Got,
-) -> State:
-    """The state with the mistakes that explain one tensor, of the least weight, or an unknown one."""
-    unknown = (Mistake("unknown", "", tensors=(name,), expected=right),)
-    found = min(mistakes(state, right, got), key=lambda some: sum(m.cost for m in some), default=unknown)
-    return state.with_mistake(*found)

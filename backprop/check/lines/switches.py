@@ -1,0 +1,154 @@
+"""Switches: the small constants and the updates in a source, each of which can be turned off for a trial.
+
+np.sqrt(var + eps)    becomes    np.sqrt(__sum__(7, 1, var, eps))       var where 7 is off
+W -= rate * dW                   W -= __change__(8, W, rate * dW)       W where 8 is off
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import array_of
+from backprop.check.lines.program import instrumented
+from backprop.check.lines.sites import Role, Site
+
+SUM, CHANGE = "__backprop_sum__", "__backprop_change__"
+_LARGEST = 0.011
+"""A constant that is larger is no ε."""
+Node = TypeVar("Node", ast.expr, ast.stmt)
+_NUMBERS = itertools.count()
+
+
+@dataclass
+class Switches:
+    """The switches of a source, and what they have seen.
+
+    tensors: of the point, by name, with which what is updated is compared. off: those that are off. small: by number
+    the constant. updates: by number the tensor of the point that is updated, and by what; those that have updated
+    something else as well are in `others`.
+    """
+
+    tensors: Mapping[str, Array]
+    off: frozenset[int] = frozenset()
+    small: dict[int, float] = field(default_factory=dict)
+    updates: dict[int, tuple[str, Array]] = field(default_factory=dict)
+    others: set[int] = field(default_factory=set)
+
+    def on_sum(self, number: int, sign: int, left: Any, right: Any) -> Any:
+        """left + right, or left - right; without what is off: a small constant, or else what is on the right."""
+        if sign > 0 and self._is_small(number, left):
+            return (0 * left if number in self.off else left) + right
+        by = self.on_change(number, left, right)
+        return left + by if sign > 0 else left - by
+
+    def on_change(self, number: int, old: Any, change: Any) -> Any:
+        """By what something is changed: by nothing, where that is off."""
+        if not self._is_small(number, change):
+            self._compare(number, old, change)
+        return 0 * change if number in self.off else change
+
+    def _is_small(self, number: int, value: Any) -> bool:
+        constant = float(value) if isinstance(value, float | np.floating) else 0.0
+        if not 0 < abs(constant) < _LARGEST:
+            return False
+        self.small.setdefault(number, constant)
+        return True
+
+    def _compare(self, number: int, old: Any, change: Any) -> None:
+        """Note whether it is a tensor of the point that is updated."""
+        array, by = array_of(old), array_of(change)
+        if array is None or by is None or number in self.off:
+            return
+        names = (name for name, each in self.tensors.items() if np.array_equal(each, array))
+        name = next(names, None) if by.shape == array.shape else None
+        if name is None:
+            self.others.add(number)
+        else:
+            self.updates.setdefault(number, (name, np.array(by)))
+
+
+@contextlib.contextmanager
+def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Iterator[dict[int, Site]]:
+    """Put switches into the code of functions, where that can be; their places by number."""
+    hooks = {SUM: switches.on_sum, CHANGE: switches.on_change}
+    with instrumented((), sources, _with_switches) as sites:
+        for name, hook in hooks.items():
+            setattr(builtins, name, hook)
+        try:
+            yield sites
+        finally:
+            for name in hooks:
+                delattr(builtins, name)
+
+
+def _with_switches(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
+    """The tree of a source with its switches, and their places."""
+    sites: dict[int, Site] = {}
+    tree: ast.Module = _Switches(path, sites).visit(ast.parse(source))
+    return ast.fix_missing_locations(tree), sites
+
+
+class _Switches(ast.NodeTransformer):
+    """Puts a switch at what is added to something, or taken off it."""
+
+    def __init__(self, path: str, sites: dict[int, Site]) -> None:
+        self.path, self.sites = path, sites
+
+    def _call(self, hook: str, place: ast.expr | ast.stmt, role: Role, *values: ast.expr) -> ast.expr:
+        number = next(_NUMBERS)
+        text = ast.unparse(place)
+        self.sites[number] = Site(number, self.path, place.lineno, place.col_offset, role, "", text)
+        call = ast.Call(ast.Name(hook, ast.Load()), [ast.Constant(number), *values], [])
+        return ast.copy_location(call, place)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        return self._sum(node, "value")
+
+    def _sum(self, node: ast.BinOp, role: Role) -> ast.expr:
+        """A sum or difference; role: `change`, where a statement changes what stands on its left."""
+        text = _again(node)
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Add | ast.Sub):
+            return node
+        sign = ast.Constant(1 if isinstance(node.op, ast.Add) else -1)
+        return self._call(SUM, text, role, sign, node.left, node.right)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt:
+        value, target = node.value, ast.unparse(node.targets[0])
+        if isinstance(value, ast.BinOp) and ast.unparse(value.left) == target:
+            node.value = self._sum(value, "change")
+        else:
+            node.value = self.visit(value)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        text = _again(node)
+        node.value = self.visit(node.value)
+        is_call = any(isinstance(each, ast.Call) for each in ast.walk(node.target))  # it is not repeated
+        if isinstance(node.op, ast.Add | ast.Sub) and not is_call:
+            target = ast.parse(ast.unparse(node.target), mode="eval").body
+            node.value = self._call(CHANGE, text, "change", target, node.value)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        """Its statements; decorators, defaults and annotations were run when it was defined."""
+        node.body = [self.visit(each) for each in node.body]
+        return node
+
+
+def _again(node: Node) -> Node:
+    """The same code, read again, so that changes of a node do not show in its text."""
+    same: Any = ast.parse(ast.unparse(node)).body[0]
+    return ast.copy_location(same.value if isinstance(same, ast.Expr) else same, node)

@@ -1,0 +1,122 @@
+"""Returned: what a gradient function gives back, as gradients by the names of the parameters.
+
+{"W1": …}, {"dw": …}                   by name, or by another way to write it
+[dW1, db1, …], [[dW1, …], [db1, …]]    without names, in the order in which their shapes fit
+(loss, gradients)                      either of them beside the loss
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backprop.check.answers import value_and_gradient
+from backprop.check.network.layouts import roles
+from backprop.check.network.objects import means
+from backprop.check.points import Structure, describe
+from backprop.errors import CheckError
+from backprop.network import Network
+
+_SAME_ENTRIES = 1
+"""An axis of this length may be missing or added: the entries are the same."""
+
+
+class NoGradientsError(CheckError):
+    """The function returns something that holds no gradients."""
+
+
+def named(answer: Any, structure: Structure, network: Network) -> tuple[Any, str | None]:
+    """The answer as gradients by name, or as a pair of the loss and those; and their order, where they had no names.
+
+    structure: the parameters as the function has them. Raises `NoGradientsError` for any other answer.
+    """
+    loss, gradients = value_and_gradient(answer, structure)
+    names = list(network.layout.names)
+    if set(getattr(gradients, "_fields", ())) >= set(names):
+        gradients = gradients._asdict()  # a named tuple
+    order = None
+    if isinstance(gradients, Mapping):
+        lists = list(gradients.values())
+        if len(lists) == 2 and all(isinstance(each, list | tuple) for each in lists):
+            gradients = lists  # one of weights and one of biases
+    if isinstance(gradients, Mapping):
+        gradients = _by_our_names(gradients, names)
+    else:
+        values = [] if isinstance(gradients, str | bytes) else list(_leaves(gradients))
+        if len(values) != len(names) or len(names) < 2 or not all(map(_is_array, values)):
+            is_pair = isinstance(answer, tuple) and not hasattr(answer, "_fields")
+            got = f"a tuple of {', '.join(map(describe, answer[:4]))}" if is_pair else describe(answer)
+            raise NoGradientsError(
+                f"The function returns {got}; expected a dict of gradients by name, {', '.join(names)}, "
+                "or a pair of the loss and such a dict."
+            )
+        order, gradients = _in_order(values, structure, network)
+    return gradients if loss is None else (loss, gradients), order
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "__array__") or isinstance(value, int | float)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The arrays of nested lists and tuples, in order."""
+    is_array_of_objects = isinstance(value, np.ndarray) and value.dtype.kind == "O" and value.ndim
+    if not isinstance(value, list | tuple) and not is_array_of_objects:
+        yield value
+        return
+    for child in value:
+        yield from _leaves(child)
+
+
+def _by_our_names(gradients: Mapping[Any, Any], names: Sequence[str]) -> Mapping[Any, Any]:
+    """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db.
+
+    Names with a number are told in the notes of the answer.
+    """
+    ours = {
+        key: name
+        for name in names
+        for key in gradients
+        if name not in gradients and isinstance(key, str) and means(key, name, names, "d")
+        if not any(map(str.isdigit, key))
+    }
+    return {ours.get(key, key): each for key, each in gradients.items()} if ours else gradients
+
+
+def _in_order(values: list[Any], structure: Structure, network: Network) -> tuple[str, dict[str, Any]]:
+    """Gradients that have no names by name, in the order in which the most of their shapes fit, and its words."""
+    every, wanted = orders(network), {leaf.name: _long_axes(leaf.shape) for leaf in structure.leaves}
+    shapes = [_long_axes(np.shape(value)) for value in values]
+    fits = {
+        words: sum(shape == wanted[name] for shape, name in zip(shapes, names, strict=True))
+        for words, names in every.items()
+    }
+    most = max(fits.values())
+    order, *others = (words for words, count in fits.items() if count == most)
+    by_name = dict(zip(every[order], values, strict=True))
+    if others and most == len(values):
+        order += f" (by their shapes also {', or '.join(others)})"
+    return order, {name: by_name[name] for name in network.layout.names}
+
+
+def _long_axes(shape: tuple[int, ...]) -> list[int]:
+    return [size for size in shape if size != _SAME_ENTRIES]
+
+
+def orders(network: Network) -> dict[str, list[str]]:
+    """The orders in which gradients are returned without names, each with its words; the parameters' own is first."""
+    kinds, pairs = roles(network), [list(names.values()) for names in network.names if names]
+    turned = [pair[::-1] for pair in pairs]
+    back, end = "the order of the backward pass", ", from the last layer"
+    ways = [("the order of the parameters", pairs, ""), (back, pairs[::-1], "")]
+    for role, word in ("W", "weights first"), ("b", "biases first"):
+        ways += [(word, pairs, role), (word + end, pairs[::-1], role)]
+    word = "each bias before its weights"
+    ways += [(word, turned, ""), (word + end, turned[::-1], "")]
+    found: dict[tuple[str, ...], str] = {}
+    for words, groups, role in ways:
+        names = [name for pair in groups for name in pair]
+        found.setdefault(tuple(sorted(names, key=lambda name: bool(role) and kinds[name] != role)), words)
+    return {words: list(names) for names, words in found.items()}

@@ -1,0 +1,213 @@
+"""Trials: one thing is changed, and the same check says right. Then that thing is the mistake.
+
+    beside the point     where no values are equal         a mask gives equal values no share, or several
+    without an update    W -= …  is not carried out        δ goes back through weights that were updated before
+    without an ε         a + ε   is a                      an ε is in the function or in the gradient, and not in both
+
+It proves as much as a check that says right: every entry or random directions agree to rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.evidence import Evidence, gather
+from backprop.check.kinds import found
+from backprop.check.lines.sites import Site
+from backprop.check.lines.switches import Switches, switched
+from backprop.check.numeric.directions import random_direction, scales
+from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.result import GradientCheck
+from backprop.check.words import listed
+from backprop.errors import CheckError
+
+_MOST, _TRIED = 300, 6
+"""Calls of one trial; ε that are tried."""
+_BESIDE = 1 / 50
+"""Of the scale: how far beside the point."""
+_CLEARLY = 3
+"""Times its tolerance in the trial: what a tensor is off without it."""
+_STEP, _NEARLY = 2.0**-17, 1e-2
+"""Of the scale, the step of one quotient; and what the gradient may be off from it, else no trial is made."""
+
+_Proof = tuple[str, str, frozenset[str]]
+"""A kind of mistake, what was seen, and the tensors that are right without it."""
+
+
+def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable[..., Any]]) -> GradientCheck:
+    """A check that says wrong, with the mistakes that trials prove in the place of what was said of these tensors.
+
+    sources: the functions in whose code an ε or an update may stand.
+    """
+    wrong = frozenset(each.tensor.name for each in seen.verdicts if each.wrong)
+    if not wrong or seen.gradient is None or seen.function.outputs:
+        return check
+    named: dict[str, tuple[str, str]] = {}
+    with contextlib.closing(_proofs(seen, wrong, sources)) as proofs:
+        for kind, evidence, fixed in proofs:
+            named |= dict.fromkeys(fixed, (kind, evidence))
+            if named.keys() >= wrong:
+                break
+    rest = [each for each in check.findings if each.tensor not in named or each.kind in _STAY]
+    new = [found(kind, name, evidence) for name, (kind, evidence) in named.items()]
+    return replace(check, findings=(*rest, *new))
+
+
+_STAY = ("modifies-arguments", "wrong-dtype", "wrong-name", "wrong-shape")
+"""Kinds of which a tensor may have another one as well."""
+
+
+def _proofs(
+    seen: Evidence, wrong: frozenset[str], sources: Sequence[Callable[..., Any]]
+) -> Generator[_Proof, None, None]:
+    yield from _beside(seen, wrong)
+    structure, point = seen.function.structure, seen.function.point
+    tensors = {name: value for name, value in structure.views(point).items() if np.any(value)}
+    switches = Switches(tensors)
+    try:
+        with switched(sources, switches) as sites:
+            before = _answers(seen, point)
+            if before is not None:
+                yield from _without_updates(seen, wrong, switches, sites, before)
+                yield from _without_epsilon(seen, wrong, switches, sites, before)
+    except CheckError:  # code that cannot be changed
+        return
+
+
+def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
+    """Right beside the point, where no two values are equal."""
+    structure, x = seen.function.structure, seen.function.point
+    scale = scales(structure, x, bounds=seen.function.bounds)
+    step = random_direction(np.arange(len(x)), _BESIDE * scale.own, np.random.default_rng(3), scale.inward)
+    fixed = _fixed(seen, step.moved(x, 1.0), wrong)
+    if fixed:
+        ties = [
+            name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
+        ]
+        why = f", where entries of {listed(sorted(ties))} are equal to one another," if ties else ""
+        moved = f"The gradient is right, to rounding, where every entry is moved by {_BESIDE:.0%}"
+        yield "mask-of-ties", f"{moved}; here{why} it is not.", fixed
+
+
+def _without_updates(
+    seen: Evidence,
+    wrong: frozenset[str],
+    switches: Switches,
+    sites: dict[int, Site],
+    before: tuple[Array, Array],
+) -> Iterator[_Proof]:
+    """Right where no tensor of the point is changed on the way."""
+    structure, rates = seen.function.structure, dict[int, float | None]()
+    for number, (name, by) in switches.updates.items():
+        rate = _multiple(by, before[1][structure.places[name]])
+        if number not in switches.others and (sites[number].role == "change" or rate is not None):
+            rates[number] = rate
+    if not rates:
+        return
+    switches.off = frozenset(rates)
+    after = _answers(seen, seen.function.point)
+    if after is not None and np.array_equal(after[0], before[0]):
+        fixed = _fixed(seen, seen.function.point, wrong)
+        if fixed:
+            said = [_updated(sites[k], switches.updates[k][0], rate) for k, rate in rates.items()]
+            yield "updated-too-early", f"Without {listed(said)} the gradient is right, to rounding.", fixed
+    switches.off = frozenset()
+
+
+def _updated(site: Site, name: str, rate: float | None) -> str:
+    by = "" if rate is None else f", which changes {name} by {abs(rate):.4g} times its gradient,"
+    return f"`{site.text}` in line {site.line}{by}"
+
+
+def _without_epsilon(
+    seen: Evidence,
+    wrong: frozenset[str],
+    switches: Switches,
+    sites: dict[int, Site],
+    before: tuple[Array, Array],
+) -> Iterator[_Proof]:
+    """Right without an ε, or without all of them."""
+    found_ones = list(switches.small.items())[:_TRIED]
+    every = [tuple(found_ones)] * (len(found_ones) > 1)
+    for tried in (*((each,) for each in found_ones), *every):
+        switches.off = frozenset(number for number, _ in tried)
+        after = _answers(seen, seen.function.point)
+        if after is None or all(map(np.array_equal, before, after)):
+            continue
+        fixed = _fixed(seen, seen.function.point, wrong)
+        if fixed:
+            said = [f"{value:.4g} in line {sites[k].line}, `{sites[k].text}`" for k, value in tried]
+            side = "the gradient has it alone"
+            if not np.array_equal(before[0], after[0]):
+                side = "the function has it, and the gradient has not"
+            if len(tried) > 1:
+                is_one = len({value for _, value in tried}) == 1
+                side = "it is missing in another place" if is_one else "they are not the same in all places"
+            yield "epsilon", f"Without ε = {listed(said)}, the gradient is right, to rounding: {side}.", fixed
+            break
+    switches.off = frozenset()
+
+
+def _answers(seen: Evidence, point: Array) -> tuple[Array, Array] | None:
+    """The value of the function and the gradient (p,) at a point; None where there is none."""
+    assert seen.gradient is not None
+    if not seen.function.room(_MOST // 2):
+        return None
+    value, rows = seen.function.at(point), seen.gradient.rows(point)
+    return None if rows is None else (value, rows[0])
+
+
+def _multiple(values: Array, of: Array) -> float | None:
+    """The k with values = k · of, to rounding; None where there is none."""
+    flat, of = values.reshape(-1).astype(np.float64), of.astype(np.float64)
+    size = float(of @ of)
+    k = float(flat @ of) / size if size > 0 else 0.0
+    return k if k and np.max(np.abs(flat - k * of)) <= 1e-6 * np.max(np.abs(flat)) else None
+
+
+def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str]:
+    """The wrong tensors that are right at a point, as the code is now; none where one that was right is wrong."""
+    function, gradient = seen.function, seen.gradient
+    near = frozenset(name for name in wrong if _is_near(seen, point, name))
+    if not near or gradient is None:
+        return frozenset()
+    budget = Budget(min(_MOST, function.budget.left))
+    oracle = FunctionOracle(function.code, function.structure, point, budget, bounds=function.bounds)
+    try:
+        new = gather(oracle, gradient.gradient, np.random.default_rng(0), batch_size=seen.batch_size)
+    except Exception:  # of whatever kind: it is the user's
+        return frozenset()
+    finally:
+        function.count(budget.used)
+    tensors = {each.tensor.name: each.tensor for each in new.verdicts}
+    old = {each.tensor.name: each.tensor for each in seen.verdicts}
+    if any(tensor.verdict == "wrong" and name not in wrong for name, tensor in tensors.items()):
+        return frozenset()
+    right = (name for name in near if name in tensors and tensors[name].verdict == "right")
+    at_kinks = [name for name in near if old[name].error == 0]  # wrong at kinks alone
+    return frozenset(
+        name
+        for name in right
+        if name in at_kinks or not old[name].error <= _CLEARLY * tensors[name].tolerance
+    )
+
+
+def _is_near(seen: Evidence, point: Array, name: str) -> bool:
+    """Whether the gradient by a tensor is about a quotient of the function, along one direction."""
+    function, gradient = seen.function, seen.gradient
+    if gradient is None or not function.room(_MOST // 2):
+        return False
+    rows, places = gradient.rows(point), function.structure.places[name]
+    scale = scales(function.structure, point, bounds=function.bounds)
+    step = random_direction(places, _STEP * scale.own, np.random.default_rng(4), scale.inward)
+    if rows is None:
+        return False
+    up, down = function.at(step.moved(point, 1.0)), function.at(step.moved(point, -1.0))
+    off, size = abs(float(((up - down) / 2 - step.along(rows))[0])), float(step.size(rows)[0])
+    return off <= _NEARLY * size

@@ -1,0 +1,175 @@
+"""A mistake that shows as soon as one thing is left out: a mask of ties, an update taken too early, an ε."""
+
+import numpy as np
+import pytest
+
+import backprop
+
+RNG = np.random.default_rng(0)
+X, Y, T = RNG.normal(size=(8, 5)), RNG.normal(size=(8, 3)), np.eye(3)[RNG.integers(0, 3, 8)]
+POINT = {"W1": RNG.normal(size=(5, 4)), "W2": RNG.normal(size=(4, 3))}
+EPS = 1e-5
+
+
+def kinds(check):
+    return {finding.tensor: finding.kind for finding in check.findings}
+
+
+# Ties --------------------------------------------------------------------------------------------------------
+
+
+def pool(x):
+    return x.reshape(2, 3, 2).max(axis=2)
+
+
+def unpool(dy, x, shares):
+    windows = x.reshape(2, 3, 2)
+    mask = windows == windows.max(axis=2, keepdims=True)
+    return (mask * dy[..., None] / (mask.sum(axis=2, keepdims=True) if shares else 1)).reshape(x.shape)
+
+
+def middle(x):
+    return float(np.sum(np.arange(1.0, 5) * np.clip(x, -1, 1)))
+
+
+def identity(x):
+    return np.sum(np.arange(1.0, 5) * (np.maximum(x, 0) - np.maximum(-x, 0)))
+
+
+def both_sides(x):
+    return np.arange(1.0, 5) * ((x >= 0) * 1.0 + (x <= 0))
+
+
+def one_side(x):
+    return np.arange(1.0, 5) * ((x >= 0) * 1.0 + (x < 0))
+
+
+PLATEAUS = np.array([[1.0, 1, 2, 0, 3, 3], [0, 0, 1, 2, 2, 2]])
+
+
+def test_a_mask_that_gives_all_to_each_of_equal_values_is_named():
+    for shares in (True, False):
+        check = backprop.check_vjp(pool, lambda dy, x, shares=shares: unpool(dy, x, shares), (PLATEAUS,))
+        assert check.ok is shares
+        assert kinds(check) == ({} if shares else {"x": "mask-of-ties"})
+    assert "where entries of x are equal to one another" in check.findings[0].evidence
+
+
+def test_two_masks_that_both_take_a_value_of_zero_are_named():
+    at = np.array([0.0, 1, -1, 0])
+    assert backprop.check_gradient(identity, one_side, at).ok
+    assert kinds(backprop.check_gradient(identity, both_sides, at)) == {"x": "mask-of-ties"}
+
+
+# An update that is taken too early ---------------------------------------------------------------------------
+
+
+def loss(p):
+    return 0.5 * np.sum((np.tanh(X @ p["W1"]) @ p["W2"] - Y) ** 2) / len(X)
+
+
+def in_place(p):
+    W2 = p["W2"].copy()
+    h = np.tanh(X @ p["W1"])
+    dz = (h @ W2 - Y) / len(X)
+    dW2 = h.T @ dz
+    W2 -= 0.1 * dW2
+    return {"W1": X.T @ (dz @ W2.T * (1 - h**2)), "W2": dW2}
+
+
+def anew(p):
+    h = np.tanh(X @ p["W1"])
+    dz = (h @ p["W2"] - Y) / len(X)
+    dW2 = h.T @ dz
+    new = p["W2"] - 0.01 * dW2
+    return {"W1": X.T @ (dz @ new.T * (1 - h**2)), "W2": dW2}
+
+
+class Net:
+    def step(self, W1, W2):
+        self.W1, self.W2 = W1.copy(), W2.copy()
+        h = np.tanh(X @ self.W1)
+        out = h @ self.W2
+        dz = (out - Y) / len(X)
+        dW2 = h.T @ dz
+        self.update("W2", dW2)
+        dW1 = X.T @ (dz @ self.W2.T * (1 - h**2))
+        self.update("W1", dW1)
+        return 0.5 * np.sum((out - Y) ** 2) / len(X), dW1, dW2
+
+    def update(self, name, gradient):
+        setattr(self, name, getattr(self, name) - 0.05 * gradient)
+
+
+@pytest.mark.parametrize(("gradient", "rate"), [(in_place, "0.1"), (anew, "0.01")])
+def test_an_update_before_the_backward_pass_is_named_with_its_line_and_rate(gradient, rate):
+    (finding,) = backprop.check_gradient(loss, gradient, POINT).findings
+    assert (finding.tensor, finding.kind) == ("W1", "updated-too-early")
+    assert f"changes W2 by {rate} times its gradient" in finding.evidence
+
+
+def test_an_update_in_a_method_of_a_class_is_named():
+    check = backprop.check_step(Net().step, (POINT["W1"], POINT["W2"]))
+    assert kinds(check) == {"[0]": "updated-too-early"}
+
+
+def test_the_line_of_an_update_says_that_it_is_too_early():
+    (line,) = backprop.check_gradient(loss, in_place, POINT).lines
+    assert (line.source, line.kind) == ("W2 -= 0.1 * dW2", "updated-too-early")
+
+
+# An ε on one side --------------------------------------------------------------------------------------------
+
+
+def probabilities(p):
+    h = np.tanh(X @ p["W1"])
+    e = np.exp(h @ p["W2"])
+    return h, e / e.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(p):
+    return -np.mean(np.sum(T * np.log(probabilities(p)[1] + 1e-8), axis=1))
+
+
+def by_logits(p):
+    h, prob = probabilities(p)
+    dz = (prob - T) / len(X)
+    return {"W1": X.T @ (dz @ p["W2"].T * (1 - h * h)), "W2": h.T @ dz}
+
+
+def normalised(x, g):
+    centred = x - x.mean(-1, keepdims=True)
+    return np.tanh(centred / np.sqrt((centred**2).mean(-1, keepdims=True) + EPS) * g)
+
+
+def back(dy, x, g, eps, slip=1):
+    centred = x - x.mean(-1, keepdims=True)
+    std = np.sqrt((centred**2).mean(-1, keepdims=True) + eps)
+    xhat = centred / std
+    dpre = dy * (1 - normalised(x, g) ** 2)
+    d = slip * dpre * g
+    dx = (d - d.mean(-1, keepdims=True) - xhat * (d * xhat).mean(-1, keepdims=True)) / std
+    return dx, (dpre * xhat).sum(0)
+
+
+def test_an_epsilon_inside_a_loss_is_named_with_its_value_and_its_line():
+    check = backprop.check_gradient(cross_entropy, by_logits, POINT)
+    assert kinds(check) == {"W1": "epsilon", "W2": "epsilon"}
+    assert "Without ε = 1e-08 in line" in check.findings[0].evidence
+    assert "the function has it, and the gradient has not" in check.findings[0].evidence
+    assert "less than the search for lines tells from rounding" in check.lines.note
+
+
+@pytest.mark.parametrize(("eps", "said"), [(0.0, "the function has it"), (1e-8, "not the same")])
+def test_an_epsilon_inside_a_normalisation_is_named(eps, said):
+    at = RNG.normal(size=(4, 6)), RNG.normal(size=6)
+    assert backprop.check_vjp(normalised, lambda dy, x, g: back(dy, x, g, EPS), at).ok
+    check = backprop.check_vjp(normalised, lambda dy, x, g: back(dy, x, g, eps), at)
+    assert kinds(check) == {"x": "epsilon", "g": "epsilon"}
+    assert said in check.findings[0].evidence
+
+
+def test_where_another_slip_is_there_as_well_no_epsilon_is_blamed():
+    at = RNG.normal(size=(4, 6)), RNG.normal(size=6)
+    check = backprop.check_vjp(normalised, lambda dy, x, g: back(dy, x, g, EPS, slip=2), at)
+    assert set(kinds(check).values()) == {"constant-factor"}
