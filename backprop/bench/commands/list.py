@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from backprop.layers import Layer
+    from backprop.peers.base import Peer
 
 EXAMPLES = """
   backprop list
@@ -62,18 +63,16 @@ def listing() -> dict[str, Any]:
             {"name": name, "measures": path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")}
             for name, path in built_in_suites().items()
         ],
-        "peers": [
-            {"name": name, "forms": peer.summary, "installed": peer.installed_version() or peer.unavailable()}
-            for name, peer in known_peers().items()
-        ],
-        "by name alone": [
-            {
-                "name": name,
-                "forms": found.summary,
-                "installed": found.installed_version() or found.unavailable(),
-            }
-            for name, found in ((one.name, one) for one in SHARDED)
-        ],
+        "peers": [_installed(peer) for peer in known_peers().values()],
+        "by name alone": [_installed(one) for one in SHARDED],
+    }
+
+
+def _installed(peer: Peer[Any]) -> dict[str, str | None]:
+    return {
+        "name": peer.name,
+        "forms": peer.summary,
+        "installed": peer.installed_version() or peer.unavailable(),
     }
 
 
