@@ -34,6 +34,16 @@ def install_line(extra: str) -> str:
     return f"pip install -e '.[{extra}]'"
 
 
+def nearest(got: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The name that is most like another one, whatever their capitals; None where none is like it.
+
+    cutoff: the share of letters that both have in common, as `difflib` counts it.
+    """
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(got.casefold(), folded, n=1, cutoff=cutoff)
+    return folded[near[0]] if near else None
+
+
 class BackpropError(Exception):
     """Base of every error that this package raises on purpose."""
 
@@ -48,9 +58,8 @@ class UnknownNameError(BackpropError, KeyError):
         if not names:
             super().__init__(f"Unknown {kind} {shown(got)}; expected one that is there, and there is none.")
             return
-        folded = {name.casefold(): name for name in names}
-        near = difflib.get_close_matches(str(got).casefold()[:_LONGEST_NAME], folded, n=1, cutoff=0.5)
-        hint = f"did you mean {folded[near[0]]!r}? Known" if near else "expected one of"
+        near = nearest(str(got)[:_LONGEST_NAME], names)
+        hint = f"did you mean {near!r}? Known" if near else "expected one of"
         super().__init__(f"Unknown {kind} {shown(got)}; {hint}: {', '.join(names)}.")
 
 

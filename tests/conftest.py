@@ -39,6 +39,14 @@ def quick_collector() -> None:
 
 
 @pytest.fixture
+def without_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No wrong line is looked for, which takes up to half of the time of a check: for tests of verdicts."""
+    from backprop.check.lines import Lines
+
+    monkeypatch.setattr("backprop.check.lines.find.with_probes", lambda *_: Lines(()))
+
+
+@pytest.fixture
 def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Give another package's entry points of a group; one that is an error is raised where it is loaded."""
     from backprop import finding, installed_strategies

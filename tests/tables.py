@@ -168,7 +168,7 @@ def sample(network, n, dtype="float64", seed=0):
     """Initial parameters and a batch of n samples."""
     rng = np.random.default_rng(seed)
     params = network.init(rng, dtype)
-    inputs = rng.standard_normal((n, network.inputs)).astype(dtype)
+    inputs = as_read_by(network.layers[0], rng.standard_normal((n, network.inputs)).astype(dtype))
     return params, Batch(inputs, rng.integers(0, network.classes, n))
 
 

@@ -5,11 +5,13 @@ All of them go the same way, through these modules:
 
     what was handed in     leaves, trees, points: any arrays in any containers, as one vector and back
                            forms, product: how a backward pass is called; network.layouts: how a network's function is
-    what comes back        oracle, behaviour: counted calls, and whether equal calls give equal answers
-                           answers: a gradient in the structure of the point
-    what is true           numeric: slopes of any function; network.truth: the closed form, and its rounding
-    what a mistake is      suspect, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
-                           local, local_patterns: the same for each upstream entry; probes: with other inputs
+    what comes back        behaviour, oracle: whether equal calls give equal answers, and counted calls
+                           answers: a gradient in the structure of the point; jacobians: combinations of many values
+    what is true           numeric.directions, quotients, slopes: how the point is moved, and what the steps show
+                           numeric.comparison, directional, noise, looks, method: the claim beside it, along one line
+                           numeric.tensors, kinks, verdict, review: along many; network.truth: the closed form
+    what a mistake is      patterns, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
+                           local, local_patterns: the same for each upstream entry; look: with other inputs
                            network.mistakes: wrong backward passes that give the same tensors
     what is said           evidence, report, kinds, result
 """

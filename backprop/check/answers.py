@@ -1,14 +1,13 @@
-"""Answers: what a gradient gave back, read in the structure of the point.
+"""Answers: what a gradient gave back, read in the structure of the point: what can be compared, and what is amiss.
 
-In the order of this file: the answer, tensor by tensor; names; shapes and dtypes.
+Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. None in the place of a tensor is a gradient of
+zero. An answer that is no gradient at all, such as None, a string or complex numbers, raises `CheckError`.
 """
 
 from __future__ import annotations
 
-import difflib
 import itertools
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,16 +15,11 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
-from backprop.check.leaves import Format, Leaf, is_none, read
-from backprop.check.points import Structure, describe, numbers_of
+from backprop.check.leaves import Format, Leaf, is_none, read_numbers
+from backprop.check.points import Structure, moving_keys, numbers_of
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, parts_of
-from backprop.check.words import some
+from backprop.check.words import describe, near_name, same_name, some
 from backprop.errors import CheckError
-
-# Answers: what a gradient returned, against the structure of the point: which tensors can be compared, what is amiss.
-#
-# Findings: `wrong-name`, `wrong-shape`, `wrong-dtype`, `not-finite`. None in the place of a tensor is a gradient of
-# zero. An answer that is no gradient at all, such as None, a string or complex numbers, raises `CheckError`.
 
 
 @dataclass
@@ -66,19 +60,13 @@ def read_answer(
     outputs: the shape of the function's value; a tensor of a Jacobian has it before the parameter's own.
     Raises `CheckError` where the answer has another kind of container than the point.
     """
-    seen, raw = Answer(), dict[str, Any]()
-    _collect(structure.tree, answer, "", structure, raw, seen)
-    for leaf in structure.leaves:
-        if leaf.name in raw:
-            _read_tensor(raw[leaf.name], leaf, outputs + leaf.shape, seen)
+    seen = Answer()
+    for leaf, value in list(_tensors(structure.tree, answer, "", structure, seen)):
+        _read_tensor(value, leaf, outputs + leaf.shape, seen)
     tensors = seen.comparable
-    bad = [
-        name
-        for name in order or structure.names
-        if name in tensors and not np.all(np.isfinite(tensors[name]))
-    ]
-    if bad:
-        seen.findings.append(_not_finite(tensors, bad))
+    there = [name for name in order or structure.names if name in tensors]
+    bad = [name for name in there if not np.all(np.isfinite(tensors[name]))]
+    seen.findings += [_not_finite(tensors, bad)] if bad else []
     for name in bad:
         seen.tensors.pop(name, None)
         seen.reshaped.pop(name, None)
@@ -102,11 +90,10 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
     rest = [part for k, part in enumerate(answer) if k != place]
     gradient = rest[0] if len(rest) == 1 else rest
     if not _fits(tree, gradient, structure):
-        counts = {len(parts), len(_moving(tree))} if isinstance(tree, Parts) else {1}
-        inner = parts_of(gradient)
+        counts = {len(parts), len(moving_keys(tree))} if isinstance(tree, Parts) else {1}
+        inner, ends = parts_of(gradient), len(list(ends_of(gradient)))
+        as_many = inner is not None and (len(inner.keys) in counts or ends == len(structure.leaves))
         is_named = inner is not None and inner.named
-        every = [end for _, end in ends_of(gradient)]
-        as_many = inner is not None and (len(inner.keys) in counts or len(every) == len(structure.leaves))
         if not (is_named or as_many) and (len(answer) in counts or len(rest) > 1):
             return None, answer
         if isinstance(answer, list) and not isinstance(tree, Parts) and is_number(gradient):
@@ -131,9 +118,8 @@ def _fits(tree: Tree, answer: Any, structure: Structure) -> bool:
     if isinstance(tree, Constant) or parts is None:
         return isinstance(tree, Constant)
     children = [child for child in tree.values if numbers_of(child)]
-    return len(parts.values) == len(children) and all(
-        _fits(child, part, structure) for child, part in zip(children, parts.values, strict=True)
-    )
+    pairs = zip(children, parts.values, strict=False)
+    return len(parts.values) == len(children) and all(_fits(*pair, structure) for pair in pairs)
 
 
 def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
@@ -146,60 +132,51 @@ def _not_finite(tensors: Mapping[str, Array], bad: list[str]) -> Finding:
     return found("not-finite", bad[0], seen + others)
 
 
-# Names: the tensors of an answer by the names of the point's, however its containers are nested.
-
-
-def _collect(
-    tree: Tree, answer: Any, path: str, structure: Structure, raw: dict[str, Any], read: Answer
-) -> None:
-    """Put every tensor of the point that the answer has into `raw`; findings and notes about names into `read`.
+def _tensors(
+    tree: Tree, answer: Any, path: str, structure: Structure, read: Answer
+) -> Iterator[tuple[Leaf, Any]]:
+    """Every tensor of the point that the answer has; findings and notes about names go into `read`.
 
     A tensor that is missing, or misspelt, is a `wrong-name`. A name that differs from the parameter's in a way that
     leaves no doubt, such as `dW1` for `W1`, and a name that was not used are notes.
     """
     where = f" of {path}" if path else ""
+    moving = [structure.leaves[number] for number in numbers_of(tree)]
     if isinstance(tree, Constant):
         return
     if is_none(answer) and path:
-        raw.update({structure.leaves[number].name: None for number in numbers_of(tree)})
+        yield from ((leaf, None) for leaf in moving)
         return
     if isinstance(tree, int):
         if answer is None or isinstance(answer, str | bytes | Mapping):
-            shape = structure.leaves[tree].shape
+            shape = moving[0].shape
             wanted = f"an array of shape {shape}" if shape else "a number"
             raise CheckError(f"The gradient{where} is {describe(answer)}; expected {wanted}.")
-        raw[structure.leaves[tree].name] = answer
+        yield moving[0], answer
         return
-    moving = numbers_of(tree)
-    if (
-        len(moving) == 1
-        and parts_of(answer) is None
-        and np.shape(answer) == structure.leaves[moving[0]].shape
-    ):
-        raw[structure.leaves[moving[0]].name] = answer  # beside parts that have no gradient
+    if len(moving) == 1 and parts_of(answer) is None and np.shape(answer) == moving[0].shape:
+        yield moving[0], answer  # beside parts that have no gradient
         return
     given = _children(tree, answer)
     if given is not None and tree.word == "dict" and not isinstance(answer, Mapping):
         read.notes.append(f"The gradients have no names: they were read in the order {some(given)}.")
     if given is None:
-        keys = f" with {some(tree.keys)}" if tree.named else f" of {len(tree.keys)}"
-        raise CheckError(
-            f"The gradient{where} is {describe(answer)}; expected a {tree.word}{keys}, as the point is."
-        )
+        wanted = f"{tree.word} with {some(tree.keys)}" if tree.named else f"{tree.word} of {len(tree.keys)}"
+        raise CheckError(f"The gradient{where} is {describe(answer)}; expected a {wanted}, as the point is.")
     read_as = _matched(tree, given, path, read)
     for key, child in zip(tree.keys, tree.values, strict=True):
         if key in read_as:
-            _collect(child, given[read_as[key]], join(path, key, tree.named), structure, raw, read)
+            name = join(path, key, tree.named)
+            yield from _tensors(child, given[read_as[key]], name, structure, read)
 
 
 def _matched(tree: Parts, given: dict[Any, Any], path: str, read: Answer) -> dict[Any, Any]:
     """From each key of the point to that of the answer; what is missing and what is not used goes into `read`."""
-    missing = [key for key in _moving(tree) if key not in given]
+    missing = [key for key in moving_keys(tree) if key not in given]
     extra = [key for key in given if key not in tree.keys]
     same = same_name(missing, extra)
-    near = _near_name(
-        [key for key in missing if key not in same], [key for key in extra if key not in same.values()]
-    )
+    left = [key for key in extra if key not in same.values()]
+    near = near_name([key for key in missing if key not in same], left)
     read_as = {**{key: key for key in tree.keys if key in given}, **same, **near}
     for key in missing:
         name, used = join(path, key, tree.named), join(path, read_as.get(key), tree.named)
@@ -228,62 +205,10 @@ def _children(tree: Parts, answer: Any) -> dict[Any, Any] | None:
         return None
     columns = tree.word == "DataFrame" and parts is None
     values = list(answer.T if columns else answer) if parts is None else list(parts.values)
-    keys = next((keys for keys in (tree.keys, _moving(tree)) if len(keys) == len(values)), None)
+    keys = next((keys for keys in (tree.keys, moving_keys(tree)) if len(keys) == len(values)), None)
     if keys is None:
         return None if tree.named else dict(enumerate(values))
     return dict(zip(keys, values, strict=True))
-
-
-def _moving(tree: Parts) -> list[Any]:
-    """The keys of the parts that hold tensors."""
-    return [key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child)]
-
-
-_BEFORE = "|".join(["d", "g", "grad", "gradient", "del", "delta", "nabla", "dld", "djd", "dlossd", "dcostd"])
-_AFTER = "|".join(["grad", "gradient", "bar"])
-_ALIKE = 0.6
-"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
-
-
-def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
-
-    A missing name that two unknown names could mean is left out.
-    """
-
-    def plain(name: str) -> str:
-        return name.casefold().replace("_", "").replace(" ", "")
-
-    same: dict[Any, Any] = {}
-    names = [key for key in extra if isinstance(key, str)]
-    for key in missing:
-        if isinstance(key, str):
-            wanted = re.escape(plain(key))
-            fits = [
-                name for name in names if re.fullmatch(f"(?:{_BEFORE})?{wanted}(?:{_AFTER})?", plain(name))
-            ]
-            if len(fits) == 1:
-                same[key] = fits[0]
-    taken = list(same.values())
-    return {key: name for key, name in same.items() if taken.count(name) == 1}
-
-
-def _near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
-    """Match each missing name with an unknown name that may be a misspelling of it: `weigth` for `weight`."""
-    near: dict[Any, Any] = {}
-    left = [key for key in extra if isinstance(key, str)]
-    for key in missing:
-        if not isinstance(key, str):
-            continue
-        folded = {other.casefold(): other for other in left}
-        match = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=_ALIKE)
-        if match:
-            near[key] = folded[match[0]]
-            left.remove(near[key])
-    return near
-
-
-# Shapes and dtypes of one tensor.
 
 
 def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer) -> None:
@@ -297,51 +222,51 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
     if form is not None and hasattr(value, "dtype"):
         seen.formats[name] = form
     same_axes = [k for k in array.shape if k != 1] == [k for k in expected if k != 1]
-    differs = f"Its shape is {array.shape}; its parameter's is {expected}."
+    said: str | None = None
     if array.shape == expected:
         seen.tensors[name] = array
     elif same_axes and _updates(array, expected):
         seen.tensors[name] = array.reshape(expected)
         seen.notes.append(f"{name} has the shape {array.shape}, its parameter {expected}: the same entries.")
     elif array.ndim == len(expected) > 1 and array.shape == expected[::-1]:
-        seen.reshaped[name] = array.T
+        seen.reshaped[name], said = array.T, " That is the shape of its transpose."
         seen.transposed.add(name)
-        seen.findings.append(found("wrong-shape", name, f"{differs} That is the shape of its transpose."))
     elif same_axes:
-        seen.reshaped[name] = array.reshape(expected)
-        seen.findings.append(found("wrong-shape", name, f"{differs} They differ by axes of length one."))
+        seen.reshaped[name], said = array.reshape(expected), " They differ by axes of length one."
     else:
-        _sum_or_spread(name, array, expected, seen)
+        fitted = _summed_or_spread(array, expected)
+        if fitted is not None:
+            seen.shapes[name] = array.shape
+            seen.reshaped[name], seen.summed[name] = fitted
         as_many = array.size == np.prod(expected, dtype=int)
-        also = " It has as many entries, in another form." if as_many else ""
-        seen.findings.append(found("wrong-shape", name, differs + also))
+        said = " It has as many entries, in another form." if as_many else ""
+    if said is not None:
+        differs = f"Its shape is {array.shape}; its parameter's is {expected}.{said}"
+        seen.findings.append(found("wrong-shape", name, differs))
     # Whole numbers may be right, such as those of a linear function. Python's numbers take the dtype that they meet.
     if leaf.weak or name not in seen.formats or form is None or form.bits == leaf.format.bits:
         return
     if form.bits > leaf.format.bits:
-        wider = f"The dtype of {name} is {form.name}, wider than its parameter's {leaf.format.name}."
-        seen.notes.append(wider)
+        own = leaf.format.name
+        seen.notes.append(f"The dtype of {name} is {form.name}, wider than its parameter's {own}.")
     else:
         differs = f"Its dtype is {form.name}; its parameter's is {leaf.format.name}."
         seen.findings.append(found("wrong-dtype", name, differs))
 
 
-def _sum_or_spread(name: str, array: Array, expected: tuple[int, ...], seen: Answer) -> None:
-    """Make a tensor comparable by summing it over the axes that are too many, or spreading it over those it lacks."""
+def _summed_or_spread(array: Array, expected: tuple[int, ...]) -> tuple[Array, tuple[int, ...]] | None:
+    """A tensor summed over the axes that are too many, and these; or spread over those it lacks, and no axes."""
     extra = max(0, array.ndim - len(expected))
-    long = tuple(
-        k for k, (size, one) in enumerate(zip(array.shape, expected, strict=False)) if size > one == 1
-    )
+    pairs = enumerate(zip(array.shape, expected, strict=False))
+    long = tuple(k for k, (size, one) in pairs if size > one == 1)
     for axes in itertools.combinations(range(array.ndim), extra) if extra else [long]:
         total = array.sum(axes, keepdims=not extra)
         if axes and total.shape == expected:
-            seen.reshaped[name], seen.summed[name], seen.shapes[name] = total, axes, array.shape
-            return
+            return total, axes
     try:
-        spread = np.broadcast_to(array, expected)
+        return np.broadcast_to(array, expected).copy(), ()
     except ValueError:
-        return
-    seen.reshaped[name], seen.summed[name], seen.shapes[name] = spread.copy(), (), array.shape
+        return None
 
 
 def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
@@ -350,16 +275,11 @@ def _numbers(value: Any, leaf: Leaf) -> tuple[Array, Format | None]:
         value = value.toarray()
     elif hasattr(value, "matmat"):  # a linear operator
         value = value @ np.eye(value.shape[1])
-    try:
-        array, form = read(value)
-        if array.dtype.kind == "O" and value is not None:
-            array = array.astype(np.float64)
-    except (TypeError, ValueError, RuntimeError):
-        array, form = np.asarray(None), None
+    array, form = read_numbers(value)
+    if array is None or array.dtype.kind not in "iufbc":
+        raise CheckError(f"The gradient of {leaf.name} is {describe(value)}; expected numbers.")
     if array.dtype.kind == "c" and not leaf.is_complex:
         raise CheckError(f"The gradient of {leaf.name} is complex; expected real numbers.")
-    if array.dtype.kind not in "iufbc":
-        raise CheckError(f"The gradient of {leaf.name} is {describe(value)}; expected numbers.")
     return leaf.parts(array), form
 
 

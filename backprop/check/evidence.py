@@ -12,35 +12,23 @@ from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import Behaviour, differing, first_difference, observe
 from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
-from backprop.check.leaves import format_of
-from backprop.check.numeric.coarse import within_stairs
+from backprop.check.leaves import format_of, read_numbers
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import scales
-from backprop.check.numeric.kinks import judge_slices, judge_together
-from backprop.check.numeric.method import (
-    Curve,
-    choose_method,
-    relative_tolerance,
-    widen,
-    without_kinks,
-)
-from backprop.check.numeric.noise import ROOMY
-from backprop.check.numeric.tensors import Table, by_directions, every_entry
+from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
+from backprop.check.numeric.noise import relative_tolerance
+from backprop.check.numeric.review import forgive_symmetric, within_stairs
 from backprop.check.numeric.verdict import (
-    NO_NOISE,
     TensorVerdict,
-    forgive_symmetric,
     judge_constant,
-    judge_directions,
-    judge_entries,
+    judge_tensors,
+    stays_constant,
 )
 from backprop.check.oracle import (
-    Claims,
     FunctionOracle,
     GradientOracle,
-    array_of,
     check_rtol,
-    claims_of,
+    rows_of,
 )
 from backprop.check.points import Structure
 from backprop.check.trees import copied, ends_of
@@ -51,7 +39,7 @@ from backprop.errors import OptionError
 class Evidence:
     """All that was seen of a function and of a claim of its gradient.
 
-    own, asked: how the function and the gradient behave. claims: of the answer, maybe in a wider dtype.
+    own, asked: how the function and the gradient behave. rows (m, p): of the answer, maybe in a wider dtype.
     changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
     it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
     that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
@@ -63,7 +51,7 @@ class Evidence:
     own: Behaviour
     asked: Behaviour
     answer: Answer
-    claims: Claims
+    rows: Array
     batch_size: int | None
     changed: list[Finding]
     gradient_calls: int
@@ -80,6 +68,11 @@ class Evidence:
         self.asked = replace(self.asked, findings=(*self.asked.findings, *findings))
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The tensors that can be compared."""
+        return tuple(name for name in self.function.structure.names if name in self.answer.comparable)
+
+    @property
     def changes_the_function(self) -> bool:
         """Whether a call of the gradient changes the function."""
         return any(finding.kind == "changes-the-function" for finding in self.changed)
@@ -87,12 +80,6 @@ class Evidence:
 
 FEWEST_CALLS = 60
 """Less than this does not suffice for the noise and the step curve."""
-_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
-"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
-_KINKED = 14
-"""Calls that an entry at a kink takes, which noise hides less."""
-_FEW_COMPLEX, _FEW_CENTRAL = 1, 4
-"""Calls of an entry with a small budget, which is used to its end."""
 _ELSEWHERE = 1e-3
 """Of the scale: the other point at which the gradient is called, to see whether it keeps state."""
 
@@ -141,19 +128,17 @@ def gather(
         answer.notes.insert(0, some.note)
     elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
-    changed = _changed_since(function, own, called="the gradient")
-    claims = claims_of(answer, structure, function.outputs)
-    seen = Evidence(function, own, asked, answer, claims, batch_size, changed, asked.calls)
-    if claims.names and not seen.changes_the_function and not own.has_state:
+    after = "gives another value after the gradient was called"
+    changed = _changed_since(function, own, "changes-the-function", after)
+    rows = rows_of(answer, function)
+    seen = Evidence(function, own, asked, answer, rows, batch_size, changed, asked.calls)
+    if seen.names and not seen.changes_the_function and not own.has_state:
         if is_function and asked.repeatable:
-            seen.gradient = GradientOracle(
-                claim, structure, function.outputs, function.budget, bounds=function.bounds
-            )
+            seen.gradient = GradientOracle(claim, function)
         _compare_with_truth(seen, rtol, rng)
-        told = (
-            [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts] if some else []
-        )
-        answer.notes += [note for note in told if note]
+        if some is not None:
+            told = [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts]
+            answer.notes += filter(None, told)
     return seen
 
 
@@ -172,16 +157,16 @@ def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_f
 
 def _compare_with_truth(seen: Evidence, rtol: float | None, rng: np.random.Generator) -> None:
     """Put the verdicts into the evidence, and what they rest on."""
-    function, gradient, names = seen.function, seen.gradient, seen.claims.names
+    function, gradient, names = seen.function, seen.gradient, seen.names
     if widen(function) and gradient is not None:
-        seen.claims = _wider(gradient, seen.claims, function.point)
+        _ask_in_wide_dtype(seen, gradient)
     eps = {name: _eps(name, seen) for name in names}
-    check, steps = choose_method(function, seen.claims, eps, gradient, rtol, rng)
+    check, steps = choose_method(function, seen.rows, eps, gradient, rtol, rng)
     seen.check, seen.steps = check, steps
-    if steps is not None and _is_constant(check, steps):
+    if steps is not None and stays_constant(check, steps):
         seen.verdicts = judge_constant(check, names)
     else:
-        verdicts = _compare(check, steps, names)
+        verdicts = judge_tensors(check, steps, names)
         seen.verdicts = forgive_symmetric(verdicts, check)
         if any(new is not old for new, old in zip(seen.verdicts, verdicts, strict=True)):
             seen.steps = None  # its direction is not symmetric
@@ -189,7 +174,8 @@ def _compare_with_truth(seen: Evidence, rtol: float | None, rng: np.random.Gener
             kinks = [kink for each in verdicts for kink in each.kinks]
             seen.steps = without_kinks(check, steps, kinks, names)
         seen.verdicts = within_stairs(check, seen.verdicts)
-        seen.changed = seen.changed or _changed_since(function, seen.own, called="calls elsewhere")
+        after = "gave another value after calls elsewhere"
+        seen.changed = seen.changed or _changed_since(function, seen.own, "state-from-last-call", after)
         if gradient is not None and any(each.wrong for each in seen.verdicts):
             rounded = gradient.at(function.point.astype(np.float32).astype(function.point.dtype))
             seen.in_float32 = None if rounded is None else rounded.comparable
@@ -218,8 +204,8 @@ def _at_the_point(function: FunctionOracle) -> Behaviour:
 
 def _is_like_the_point(value: Any, function: FunctionOracle) -> bool:
     """Whether the function gives an array of its point's shape, as a gradient does: its Jacobian is a Hessian."""
-    leaves, numbers = function.structure.leaves, array_of(value)
-    is_like = numbers is not None and numbers.shape == leaves[0].shape and leaves[0].size > 1
+    point, (numbers, _) = function.structure.leaves[0], read_numbers(value)
+    is_like = numbers is not None and numbers.shape == point.shape and point.size > 1
     return is_like and function.structure.tree == 0
 
 
@@ -237,17 +223,17 @@ def _asymmetry(answer: Answer, structure: Structure) -> list[Finding]:
     return findings
 
 
-def _wider(gradient: GradientOracle, claims: Claims, x: Array) -> Claims:
-    """The gradient evaluated in the wide dtype if it returns that dtype, else the original one."""
+def _ask_in_wide_dtype(seen: Evidence, gradient: GradientOracle) -> None:
+    """Put the gradient evaluated in the wide dtype into the evidence, if it returns that dtype."""
     gradient.wide = True
-    answer = gradient.at(x)
-    if answer is not None:
-        wide = claims_of(answer, gradient.structure, gradient.outputs)
-        is_wide = all(array.dtype == gradient.structure.dtype for array in answer.tensors.values())
-        if is_wide and wide.names == claims.names:
-            return wide
-    gradient.wide = False
-    return claims
+    answer, wide = gradient.at(seen.function.point), seen.function.structure.dtype
+    gradient.wide = (
+        answer is not None
+        and set(answer.comparable) == set(seen.names)
+        and all(array.dtype == wide for array in answer.tensors.values())
+    )
+    if answer is not None and gradient.wide:
+        seen.rows = rows_of(answer, seen.function)
 
 
 def _eps(name: str, seen: Evidence) -> float:
@@ -257,45 +243,14 @@ def _eps(name: str, seen: Evidence) -> float:
     """
     structure = seen.function.structure
     if seen.gradient is not None and seen.gradient.wide:
-        rows = seen.claims.rows[:, structure.places[name]]
+        rows = seen.rows[:, structure.places[name]]
         with np.errstate(all="ignore"):
             is_single = bool(np.all(rows.astype(np.float32) == rows))
         return format_of(np.dtype(np.float32) if is_single else structure.dtype).eps
     return max(structure.format.eps, seen.answer.formats.get(name, structure.format).eps)
 
 
-def _is_constant(check: DirectionalCheck, steps: Curve) -> bool:
-    """Whether neither small nor large steps move the function."""
-    quiet = not check.noisy or float(np.max(check.noise)) <= NO_NOISE
-    return steps.still and quiet and check.stays_still(steps.direction)
-
-
-def _compare(check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...]) -> list[TensorVerdict]:
-    """Every tensor that can be compared, by its entries or along directions."""
-    structure, budget = check.function.structure, check.function.budget
-    where = np.concatenate([structure.places[name] for name in names])
-    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
-    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
-        per_entry = min(per_entry, _KINKED)
-    if budget.limit < ROOMY:
-        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
-    signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
-    if len(where) * per_entry <= budget.left:
-        table = every_entry(check, where)
-        if table is None:  # quotients take more calls: maybe more than there are for every entry
-            return _compare(check, steps, names)
-        judge_together(check, table)
-        signal = max(signal, float(np.max(table.steep * check.scales.own)))
-        return [judge_entries(name, check, table, signal) for name in names]
-    table = Table(len(check.claimed), structure.size)
-    searches = by_directions(check, names, table)
-    for search in searches:
-        judge_slices(check, table, search.kinked)
-    signal = max([signal, *(float(np.max(each.steep)) for search in searches for each in search.comparisons)])
-    return [judge_directions(search, check, table, signal) for search in searches]
-
-
-def _changed_since(function: FunctionOracle, own: Behaviour, *, called: str) -> list[Finding]:
+def _changed_since(function: FunctionOracle, own: Behaviour, kind: str, does: str) -> list[Finding]:
     """Whether the function gives another value at the point now than at first, though not at random."""
     if own.findings or not function.room(1):
         return []
@@ -313,7 +268,4 @@ def _changed_since(function: FunctionOracle, own: Behaviour, *, called: str) -> 
         return []
     if any(differing(again, value()) for _ in range(3) if function.room(1)):
         return [found("not-repeatable", None, f"Equal calls of the function gave different values: {seen}.")]
-    kind = "changes-the-function" if called == "the gradient" else "state-from-last-call"
-    verb = "gives" if called == "the gradient" else "gave"
-    after = "the gradient was called" if called == "the gradient" else "calls elsewhere"
-    return [found(kind, None, f"The function {verb} another value after {after}: {seen}.")]
+    return [found(kind, None, f"The function {does}: {seen}.")]

@@ -12,8 +12,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Confidence, Finding, found
-from backprop.check.patterns import Known
-from backprop.check.suspect import Suspect
+from backprop.check.numeric.quotients import FINEST
+from backprop.check.patterns import Known, Suspect
 from backprop.verify.agreement import norm
 
 _NEAR_ONE = 1e-6
@@ -22,8 +22,6 @@ _SOLVED = 1e-6
 """The relative error of an adjoint through an iterative solver."""
 _BLURRED = 1e-3
 """A factor that is known to no more than this does not fit to rounding."""
-_FINEST = 1e-9
-"""A factor is told from another one no better than an entry from its truth."""
 _SHARED = 1e-7
 """Two tensors have the same factor where it differs by less."""
 _TINY = 1e-300
@@ -82,7 +80,7 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
     """Name the mistake that the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
     precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
-    near = max(4 * precision, _FINEST)
+    near = max(4 * precision, FINEST)  # no better than an entry is told from its truth
 
     def is_about(value: float) -> bool:
         return abs(k - value) <= near * abs(value)
@@ -97,9 +95,9 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
         return suspect.finding("sign", f"got = -expected, {values}", plain)
     size, sign = abs(k), "-" * (k < 0)
     if n is not None and n > 1 and (is_about(np.sign(k) * n) or is_about(np.sign(k) / n)):
-        kind, text = (
-            ("sum-instead-of-mean", "n · expected") if size > 1 else ("mean-instead-of-sum", "expected / n")
-        )
+        kind, text = "mean-instead-of-sum", "expected / n"
+        if size > 1:
+            kind, text = "sum-instead-of-mean", "n · expected"
         batch: Confidence = "likely" if n == 2 and plain == "certain" else plain
         findings = suspect.finding(kind, f"got = {sign}{text} with n = {n}, the batch size.", batch)
         return findings + (suspect.finding("sign", f"k is negative: {seen}", plain) if k < 0 else [])
@@ -166,9 +164,8 @@ def one_delta(suspects: Sequence[Suspect]) -> dict[str, Finding]:
     Then xᵀ dx = dW Wᵀ, of what was got as of the truth; of two other mistakes it holds by no chance.
     """
     found_ones: dict[str, Finding] = {}
-    for x, w in itertools.permutations(
-        [each for each in suspects if each.is_whole and each.got.ndim == 2], 2
-    ):
+    matrices = [each for each in suspects if each.is_whole and each.got.ndim == 2]
+    for x, w in itertools.permutations(matrices, 2):
         if x.name in found_ones or w.name in found_ones:
             continue
         for turned in (False, True):

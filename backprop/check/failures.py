@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 import sysconfig
 import traceback
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backprop.errors import BackpropError
+from backprop.errors import BackpropError, nearest
 
 _OURS = str(Path(__file__).resolve().parents[1])
 """The folder of the package."""
@@ -78,10 +77,8 @@ def _near_key(error: BaseException, params: Mapping[str, Any] | None) -> str:
         return ""
     if error.args[0] in params:
         return ""
-    key = str(error.args[0])
-    folded = {name.casefold(): name for name in params}
-    near = difflib.get_close_matches(key.casefold(), folded, n=1, cutoff=0.5)
-    meant = f" (did you mean {folded[near[0]]!r}?)" if near else ""
+    near = nearest(str(error.args[0]), params)
+    meant = f" (did you mean {near!r}?)" if near else ""
     return f"one of the parameters {', '.join(params)}{meant}"
 
 
@@ -91,9 +88,7 @@ def _is_users(filename: str) -> bool:
         return False
     path = str(Path(filename).resolve())
     foreign = (_OURS, *(sysconfig.get_path(key) for key in ("stdlib", "purelib", "platlib")))
-    return not any(path.startswith(each) for each in foreign) and not filename.startswith(
-        sys.exec_prefix + "/lib"
-    )
+    return not path.startswith(foreign) and not filename.startswith(sys.exec_prefix + "/lib")
 
 
 def _relative(filename: str) -> str:

@@ -11,22 +11,25 @@ first outputs alone.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from backprop.check.answers import same_name
 from backprop.check.behaviour import first_difference
 from backprop.check.leaves import is_none, read, to_numpy
-from backprop.check.points import Structure, nothing_fixed, structure_of
 from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2
 """Of its size: what a derivative is twice as large where its upstream gradient is, however it rounds."""
+
+
+def whole(returned: Any) -> Any:
+    """All that forward returned."""
+    return returned
 
 
 @dataclass(frozen=True)
@@ -38,9 +41,15 @@ class Form:
     """
 
     words: str
-    outputs: Callable[[Any], Any]
     arguments: Callable[[Any, Any, Sequence[Any]], Sequence[Any]]
+    outputs: Callable[[Any], Any] = whole
     is_last: bool = False
+
+
+Arguments = Callable[[Form, float], Sequence[Any]]
+"""From a way to call and a factor of the upstream gradient to the arguments."""
+Reader = Callable[[Any], tuple[Any, bool]]
+"""From an answer to what it stands for, and whether it has the right shapes; raises `CheckError` for no answer."""
 
 
 def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -> list[Form]:
@@ -50,11 +59,10 @@ def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -
     """
     forms = []
     if _is_several(returned) and cache is not False:
-        whole = _outputs_before_cache(returned)
-        forms += _with_upstream(whole, _outputs_before_cache, "cache", lambda back, inputs: [back[-1]])
+        forms += _with_upstream(returned, _before_cache, "cache", lambda back, inputs: [back[-1]])
     if cache is not True:
-        forms += _with_upstream(returned, _same, ", ".join(names), lambda back, inputs: list(inputs))
-        forms.append(Form("backward(upstream)", _same, lambda u, back, inputs: [u]))
+        forms += _with_upstream(returned, whole, ", ".join(names), lambda back, inputs: list(inputs))
+        forms.append(Form("backward(upstream)", lambda u, back, inputs: [u]))
     return forms
 
 
@@ -62,46 +70,39 @@ def _is_several(returned: Any) -> bool:
     return isinstance(returned, tuple) and len(returned) > 1 and not hasattr(returned, "_fields")
 
 
-def _outputs_before_cache(returned: Any) -> Any:
+def _before_cache(returned: Any) -> Any:
     return returned[0] if len(returned) == 2 else returned[:-1]
 
 
-def _same(returned: Any) -> Any:
-    return returned
-
-
 def _with_upstream(
-    outputs: Any,
-    of_returned: Callable[[Any], Any],
+    returned: Any,
+    outputs_of: Callable[[Any], Any],
     words: str,
     rest: Callable[[Any, Sequence[Any]], list[Any]],
 ) -> list[Form]:
     """The ways to hand over the upstream gradient: whole, one by one, without None, or of the first outputs alone."""
 
-    def one_by_one(places: Sequence[int]) -> Form:
-        each = ", ".join(f"upstream_{k}" for k in places)
-        return Form(
-            f"backward({each}, {words})",
-            of_returned,
-            lambda u, back, inputs: [*(u[k] for k in places), *rest(back, inputs)],
-        )
+    def form(called: str, upstream: Callable[[Any], list[Any]]) -> Form:
+        given = f"backward({called}, {words})"
+        return Form(given, lambda u, back, inputs: [*upstream(u), *rest(back, inputs)], outputs_of)
 
-    whole = Form(
-        f"backward(upstream, {words})", of_returned, lambda u, back, inputs: [u, *rest(back, inputs)]
-    )
+    def one_by_one(places: Sequence[int]) -> Form:
+        return form(", ".join(f"upstream_{k}" for k in places), lambda u: [u[k] for k in places])
+
+    together, outputs = form("upstream", lambda u: [u]), outputs_of(returned)
     if not _is_several(outputs):
-        return [whole]
+        return [together]
     every = range(len(outputs))
-    moving = [k for k in every if _has_numbers(outputs[k])]
-    forms = [whole, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
+    moving = [k for k in every if has_numbers(outputs[k])]
+    forms = [together, *map(one_by_one, [every, moving] if len(moving) < len(outputs) else [every])]
     for count in every[1:]:  # those that follow may be for inference
-        if _has_numbers(outputs[:count]):
+        if has_numbers(outputs[:count]):
             first = one_by_one(range(count))
             forms.append(replace(first, outputs=itemgetter(slice(count)), is_last=True))
     return forms
 
 
-def _has_numbers(output: Any) -> bool:
+def has_numbers(output: Any) -> bool:
     """Whether an output has a gradient: floating numbers are in it."""
     return any(end is not None and read(end)[1] is not None for _, end in ends_of(output))
 
@@ -110,10 +111,9 @@ def forms_of_pushforward(
     names: Sequence[str], moving: Sequence[str], tangents_first: bool | None
 ) -> list[Form]:
     """Every way in which a pushforward may be meant to be called. moving: the names of the inputs with tangents."""
-    inputs, forms = ", ".join(names), []
+    inputs, forms = ", ".join(names), list[Form]()
     if not tangents_first:
-        whole = Form("pushforward(inputs, tangents)", _same, lambda v, _, x: [tuple(x), tuple(v.values())])
-        forms.append(whole)
+        forms.append(Form("pushforward(inputs, tangents)", lambda v, _, x: [tuple(x), tuple(v.values())]))
     for own in dict.fromkeys([tuple(names), tuple(moving)]):
         forms += _with_tangents(inputs, own, tangents_first)
     return forms
@@ -125,23 +125,22 @@ def _with_tangents(inputs: str, names: Sequence[str], tangents_first: bool | Non
     def given(tangents: Any) -> list[Any]:
         return [tangents[name] for name in names]
 
-    after = Form(f"pushforward({inputs}, {tangents})", _same, lambda v, _, x: [*x, *given(v)])
-    before = Form(f"pushforward({tangents}, {inputs})", _same, lambda v, _, x: [*given(v), *x])
+    after = Form(f"pushforward({inputs}, {tangents})", lambda v, _, x: [*x, *given(v)])
+    before = Form(f"pushforward({tangents}, {inputs})", lambda v, _, x: [*given(v), *x])
     return [form for form, first in ((after, False), (before, True)) if tangents_first in (None, first)]
 
 
 def choose(
     forms: Sequence[Form],
     code: Callable[..., Any],
-    arguments: Callable[[Form, float], Sequence[Any]],
-    read: Callable[[Any], tuple[Any, bool]],
+    arguments: Arguments,
+    read: Reader,
     called: str,
     keyword: str,
 ) -> tuple[Form, Any]:
     """The one way to call `code` that works, and what it answered.
 
-    arguments: for a way and a factor of the upstream gradient. read: an answer as what it stands for, and whether
-    it has the right shapes; raises `CheckError` for what is no answer. keyword: what settles it where two ways work.
+    keyword: what settles it where two ways work.
 
     A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
     is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
@@ -180,9 +179,7 @@ def choose(
     return different[0][0], different[0][1]
 
 
-def _usable(
-    forms: Sequence[Form], code: Callable[..., Any], arguments: Callable[[Form, float], Sequence[Any]]
-) -> list[Form]:
+def _usable(forms: Sequence[Form], code: Callable[..., Any], arguments: Arguments) -> list[Form]:
     """The ways of which the code takes as many arguments as there are.
 
     A way is left out where what it takes for an output is none, such as a cache of any type. Raises the `CheckError`
@@ -203,15 +200,10 @@ def _usable(
 
 def _has_its_names(form: Form, code: Callable[..., Any]) -> bool:
     """Whether the arguments beside the upstream gradient are called what the code calls them, none with a default."""
-    try:
-        parts = inspect.signature(code).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    names = [part.name for part in parts if part.default is part.empty]
+    names = [each.name for each in _parameters(code) if each.default is each.empty]
     words = form.words[form.words.index("(") + 1 : -1].split(", ")
-    return len(names) == len(words) and all(
-        word.startswith("upstream") or word == name for word, name in zip(words, names, strict=True)
-    )
+    same = (word.startswith("upstream") or word == name for word, name in zip(words, names, strict=False))
+    return len(names) == len(words) and all(same)
 
 
 def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
@@ -227,17 +219,22 @@ def takes(code: Callable[..., Any], /, *arguments: Any, **named: Any) -> bool:
 
 def takes_any_number(code: Callable[..., Any]) -> bool:
     """Whether a function is written as f(*parts): it names no argument that comes by place."""
+    kinds = {each.kind for each in _parameters(code)}
+    return inspect.Parameter.VAR_POSITIONAL in kinds and kinds.isdisjoint(_BY_PLACE)
+
+
+_BY_PLACE = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _parameters(code: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function; none where they cannot be told."""
     try:
-        kinds = [part.kind for part in inspect.signature(code).parameters.values()]
+        return list(inspect.signature(code).parameters.values())
     except (TypeError, ValueError):
-        return False
-    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return inspect.Parameter.VAR_POSITIONAL in kinds and not any(kind in by_place for kind in kinds)
+        return []
 
 
-def _doubles(
-    answer: Any, read: Callable[[Any], tuple[Any, bool]], code: Callable[..., Any], arguments: Sequence[Any]
-) -> bool:
+def _doubles(answer: Any, read: Reader, code: Callable[..., Any], arguments: Sequence[Any]) -> bool:
     """Whether the answer for an upstream gradient that is twice as large is twice as large."""
     try:
         twice = dict(ends_of(read(copied(code(*arguments)))[0]))
@@ -273,65 +270,4 @@ def _argument_names(forward: Any) -> list[str]:
     owner = getattr(forward, "__self__", None)
     if isinstance(owner, type) and hasattr(owner, "forward"):
         forward = owner.forward
-    try:
-        parameters = inspect.signature(forward).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [each.name for each in parameters if each.kind in positional and each.name != "ctx"]
-
-
-def by_input(answer: Any, inputs: dict[str, Any], structure: Structure, called: str) -> dict[str, Any]:
-    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
-
-    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
-    """
-    names = list(inputs)
-    if answer is None:
-        raise CheckError(f"{called} gave None; expected one gradient for each of {', '.join(names)}.")
-    moving = [name for name in names if is_moving(name, structure)]
-    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
-    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
-    if isinstance(answer, Mapping) and not (is_container and lone not in answer):
-        return _in_containers(dict(answer), inputs)
-    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
-    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
-    if lone is not None and not is_several:
-        return {lone: answer}
-    given = list(answer) if isinstance(answer, list | tuple) else [answer]
-    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
-        if len(given) == len(wanted):
-            return dict(zip(wanted, given, strict=True))
-    got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
-    raise CheckError(f"{called} gave {got}; expected one for each of {', '.join(names)}.")
-
-
-def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
-    for name, value in inputs.items():
-        if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
-            continue
-        parts = same_name(list(value), [key for key in answer if key not in inputs])
-        parts |= {key: key for key in value if key in answer and key not in inputs}
-        if parts:
-            inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
-            answer = {**answer, name: inner}
-    return answer
-
-
-def is_moving(name: str, structure: Structure) -> bool:
-    """Whether an input holds numbers that move."""
-    return any(is_part(leaf, (name,)) for leaf in structure.names)
-
-
-def is_part(path: str, names: Collection[str]) -> bool:
-    """Whether a path is one of these names, or leads into what is called so."""
-    return any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in names)
-
-
-def outputs_of(outputs: Any) -> Structure:
-    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
-    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
-    if not _has_numbers(outputs):
-        raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
-    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))
+    return [each.name for each in _parameters(forward) if each.kind in _BY_PLACE and each.name != "ctx"]

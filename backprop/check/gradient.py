@@ -16,7 +16,6 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
-from backprop.check.bounds import bounds_of, has_room
 from backprop.check.evidence import gather, settings
 from backprop.check.forms import takes, takes_any_number
 from backprop.check.kinds import Finding
@@ -24,13 +23,15 @@ from backprop.check.leaves import read
 from backprop.check.lines import Lines
 from backprop.check.lines.find import program_of_gradient, search, with_lines
 from backprop.check.lines.program import Program
+from backprop.check.look import probe
+from backprop.check.numeric.directions import bounds_of, has_room
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import Structure, describe, structure_of
-from backprop.check.probes import probe
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
+from backprop.check.words import describe
 from backprop.errors import CheckError
 
 
@@ -90,16 +91,12 @@ def check_gradient(
     """
     if (gradient is None) == (jacobian is None):
         got = "neither" if gradient is None else "both"
-        step = (
-            ""
-            if jacobian
-            else " A function that returns (loss, gradients) is for check_step(function, point)."
-        )
-        raise CheckError(f"Of gradient and jacobian {got} was handed in; expected one of them.{step}")
+        step = " A function that returns (loss, gradients) is for check_step(function, point)."
+        wanted = "expected one of them." + ("" if jacobian else step)
+        raise CheckError(f"Of gradient and jacobian {got} was handed in; {wanted}")
     if point is None:
-        raise CheckError(
-            "There is no point; expected the array, or dict, list or tuple of arrays, to check at."
-        )
+        wanted = "the array, or dict, list or tuple of arrays, to check at"
+        raise CheckError(f"There is no point; expected {wanted}.")
     rng = settings(rng, max_calls, rtol)
     claim = gradient if jacobian is None else jacobian
     with np.errstate(all="ignore"):  # whatever the user's own settings are

@@ -16,6 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import to_numpy
+from backprop.check.numeric.directions import random_weights
 from backprop.check.result import Entry
 from backprop.check.trees import mapped
 
@@ -42,8 +43,7 @@ class Combinations:
     @classmethod
     def drawn(cls, values: int, rng: np.random.Generator) -> Combinations:
         """Random ones, between a half and one and a half, of either sign."""
-        shape = (_COMBINATIONS, values)
-        return cls(rng.uniform(0.5, 1.5, shape) * rng.choice((-1.0, 1.0), shape))
+        return cls(random_weights((_COMBINATIONS, values), rng))
 
     @property
     def note(self) -> str:

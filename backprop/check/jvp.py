@@ -15,20 +15,29 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.evidence import Evidence, gather, settings
-from backprop.check.forms import Form, choose, forms_of_pushforward, outputs_of
+from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import as_upstream, push_forward_in_jax, push_forward_in_torch, to_numpy
+from backprop.check.leaves import to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
-from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import scales
+from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
-from backprop.check.product import Forward, drawn, forward_pass
+from backprop.check.product import (
+    Forward,
+    as_upstream,
+    drawn,
+    forward_pass,
+    outputs_of,
+    push_forward_in_jax,
+    push_forward_in_torch,
+)
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import Parts
+from backprop.check.upstream import MOST_BLURRED
 
 _MOST = 256
 """Entries of the outputs that are compared one by one; of more, random combinations are."""
@@ -109,7 +118,7 @@ def _by_hand(
         ]
         return output.read(given), shapes == [leaf.shape for leaf in output.leaves]
 
-    moving = [key for key, places in structure.inputs.items() if len(places)]
+    moving = [name for name, places in structure.inputs.items() if len(places)]
     forms = forms_of_pushforward(list(passed.inputs), moving, tangents_first)
     form, _ = choose(
         forms, pushforward, arguments, read, "pushforward", "tangents_first=True or tangents_first=False"
@@ -209,7 +218,7 @@ class _Line:
 
 def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     """Whether the derivative along the sum of all tangents is the sum of those along each, and half along a half."""
-    if seen.gradient is None or seen.check is None or len(seen.claims.names) < len(line.names):
+    if seen.gradient is None or seen.check is None or len(seen.names) < len(line.names):
         return
     oracle = replace(
         seen.gradient,
@@ -218,8 +227,9 @@ def _look_at_tangents(seen: Evidence, line: _Line) -> None:
     rows = oracle.rows(seen.function.point)
     if rows is None or not np.all(np.isfinite(rows)):
         return
-    together, each = rows[:, 0], seen.claims.rows / 2
+    together, each = rows[:, 0], seen.rows / 2
     off = float(np.max(np.abs(together - each.sum(axis=1))))
-    if off > max(min(256 * seen.check.rows_eps, 0.25), FINEST) * float(np.max(np.abs(each).sum(axis=1))):
+    slack = relative_tolerance(seen.check.rows_eps, MOST_BLURRED)
+    if off > slack * float(np.max(np.abs(each).sum(axis=1))):
         words = "Along half of the sum of all tangents it is not half of the sum of those along each"
         seen.blame(found("not-linear-in-tangent", None, f"{words}: it is off by up to {off:.3g}."))

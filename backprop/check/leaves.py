@@ -1,7 +1,7 @@
 """Leaves: the numbers of a point as NumPy arrays, and back as the arrays of the library that they came from.
 
-The one place that knows PyTorch, JAX, pandas and ml_dtypes. None of them is imported here: who holds one of their
-arrays has loaded the library already.
+The one place that knows the arrays of PyTorch, JAX, pandas and ml_dtypes; `product` knows what the first two
+differentiate. None of them is imported here: who holds one of their arrays has loaded the library already.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import copy
 import functools
 import math
 import sys
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -38,7 +37,12 @@ class Format(NamedTuple):
 @functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
-    return Format(dtype.name, 1 - round(math.log2(float(np.finfo(dtype).eps))))
+    return Format(dtype.name, bits_of(float(np.finfo(dtype).eps)))
+
+
+def bits_of(eps: float) -> int:
+    """The bits of the significand of a format, from the distance from 1 to its next number."""
+    return 1 - round(math.log2(eps))
 
 
 def round_to(values: Array, bits: int) -> Array:
@@ -55,22 +59,25 @@ def library(name: str) -> Any:
     return sys.modules.get(name)
 
 
+def _is_of(value: Any, name: str, kind: str) -> bool:
+    """Whether it is of a class of a library, which the user has loaded then."""
+    module = library(name)
+    return module is not None and isinstance(value, getattr(module, kind))
+
+
 def is_torch(value: Any) -> bool:
     """Whether it is a PyTorch tensor."""
-    torch = library("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    return _is_of(value, "torch", "Tensor")
 
 
 def is_jax(value: Any) -> bool:
     """Whether it is a JAX array."""
-    jax = library("jax")
-    return jax is not None and isinstance(value, jax.Array)
+    return _is_of(value, "jax", "Array")
 
 
 def is_pandas(value: Any) -> bool:
     """Whether it is a Series, whose numbers have labels."""
-    pandas = library("pandas")
-    return pandas is not None and isinstance(value, pandas.Series)
+    return _is_of(value, "pandas", "Series")
 
 
 def is_none(value: Any) -> bool:
@@ -94,19 +101,25 @@ def read(value: Any) -> tuple[Array, Format | None]:
     if is_torch(value):
         value = value.detach().cpu().resolve_conj().resolve_neg()
         value = value.to_dense() if value.layout is not library("torch").strided else value
-        bits = 1 - round(math.log2(library("torch").finfo(value.dtype).eps)) if _floats(value) else 0
-        if bits and bits < 11:  # NumPy has no such dtype
+        floats = value.is_floating_point() or value.is_complex()
+        bits = bits_of(library("torch").finfo(value.dtype).eps) if floats else 0
+        if 0 < bits < 11:  # NumPy has no such dtype
             return value.float().numpy(), Format(str(value.dtype).removeprefix("torch."), bits)
         value = value.numpy()
     array = np.asarray(value)
     if _is_narrow(array.dtype):
-        name, eps = array.dtype.name, float(library("ml_dtypes").finfo(array.dtype).eps)
-        return array.astype(np.float32), Format(name, 1 - round(math.log2(eps)))
+        bits = bits_of(float(library("ml_dtypes").finfo(array.dtype).eps))
+        return array.astype(np.float32), Format(array.dtype.name, bits)
     return array, format_of(array.dtype) if array.dtype.kind in "fc" else None
 
 
-def _floats(tensor: Any) -> bool:
-    return bool(tensor.is_floating_point() or tensor.is_complex())
+def read_numbers(value: Any) -> tuple[Array | None, Format | None]:
+    """As `read`, with numbers that are Python's own objects as float64; None for what is no array."""
+    try:
+        array, form = read(value)
+        return array.astype(np.float64) if array.dtype.kind == "O" and value is not None else array, form
+    except (TypeError, ValueError, RuntimeError):
+        return None, None
 
 
 def to_numpy(value: Any) -> Array:
@@ -233,103 +246,3 @@ class Leaf:
         array = np.ascontiguousarray(array, np.result_type(array.dtype, np.complex64))
         array = array.conj() if self.conjugate else array
         return array.view(array.real.dtype).reshape(*array.shape, 2)
-
-
-# Derivatives by PyTorch and JAX themselves, which are the claim where there is no backward pass written by hand.
-
-
-def as_upstream(value: Any) -> Any:
-    """An upstream gradient as the library of the output takes it: JAX takes the conjugate of a complex one."""
-    if is_torch(value):
-        return value.detach()
-    return value.conj() if is_jax(value) else value
-
-
-def no_upstream(value: Any) -> Any:
-    """What stands in the place of an upstream gradient for an output without one."""
-    return np.zeros(value.shape, library("jax").dtypes.float0) if is_jax(value) else None
-
-
-def autodiff_for(forward: Any, values: Iterable[Any]) -> str | None:
-    """The library that differentiates `forward` at such inputs, "torch" or "jax"; None where none does."""
-    values = list(values)
-    if any(map(is_torch, values)):
-        return "torch"
-    is_from_jax = type(forward).__module__.partition(".")[0] in ("jax", "jaxlib")
-    return "jax" if is_from_jax or any(map(is_jax, values)) else None
-
-
-def as_jax(value: Any) -> Any:
-    """A NumPy array of floating numbers as a JAX array; anything else as it is."""
-    is_array = isinstance(value, np.ndarray | np.generic) and read(value)[1] is not None
-    return library("jax").numpy.asarray(value) if is_array else value
-
-
-def recorded_by_torch(run: Callable[[], Any], tensors: list[Any]) -> Any:
-    """What `run` returns, while PyTorch records what becomes of `tensors`."""
-    for tensor in tensors:
-        tensor.requires_grad_()
-    with library("torch").enable_grad():
-        return run()
-
-
-def pull_back_in_torch(outputs: list[Any], upstream: list[Any], tensors: list[Any]) -> list[Any]:
-    """The vector-Jacobian product of outputs that were recorded; None by a tensor that none of them depends on."""
-    pairs = [pair for pair in zip(outputs, upstream, strict=True) if pair[0].requires_grad]
-    recorded, given = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    return list(library("torch").autograd.grad(recorded, tensors, given, allow_unused=True))
-
-
-def pull_back_in_jax(
-    run: Callable[[list[Any]], Any], upstream: Callable[[Any], Any], tensors: list[Any]
-) -> list[Any]:
-    """The vector-Jacobian product of `run` by `tensors`. upstream: from what it returns, to its upstream gradient."""
-    returned, pull = library("jax").vjp(lambda *moved: run(list(moved)), *tensors)
-    return list(pull(upstream(returned)))
-
-
-def push_forward_in_torch(
-    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
-) -> list[Any]:
-    """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
-    torch = library("torch")
-    forward_mode = torch.autograd.forward_ad
-    with warnings.catch_warnings(), forward_mode.dual_level():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
-        duals = [
-            forward_mode.make_dual(tensor.detach(), tangent)
-            for tensor, tangent in zip(tensors, tangents, strict=True)
-        ]
-        found = [(output, forward_mode.unpack_dual(output).tangent) for output in run(duals)]
-        return [torch.zeros_like(output) if tangent is None else tangent for output, tangent in found]
-
-
-def push_forward_in_jax(
-    run: Callable[[list[Any]], list[Any]], tensors: list[Any], tangents: list[Any]
-) -> list[Any]:
-    """The Jacobian-vector product of `run` along `tangents`, by JAX's forward mode."""
-    pushed = library("jax").jvp(lambda *moved: run(list(moved)), tuple(tensors), tuple(tangents))
-    return list(pushed[1])
-
-
-def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
-    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module.
-
-    A scripted module is a function of its inputs alone: PyTorch cannot call it with other parameters.
-    """
-    torch = library("torch")
-    if torch is None or not isinstance(module, torch.nn.Module) or isinstance(module, torch.jit.ScriptModule):
-        return None
-    parameters = {name: each for name, each in module.named_parameters() if each.requires_grad}
-    others = {name: each.detach() for name, each in module.named_parameters() if name not in parameters}
-    others |= dict(module.named_buffers())
-
-    def function(given: dict[str, Any], *inputs: Any) -> Any:
-        dtype = next((each.dtype for each in given.values()), None)
-        kept = {  # a module may change its buffers
-            name: each.detach().clone().to(dtype if each.is_floating_point() else None)
-            for name, each in others.items()
-        }
-        return torch.func.functional_call(module, {**given, **kept}, inputs)
-
-    return function, parameters

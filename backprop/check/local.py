@@ -32,6 +32,10 @@ _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 """Of an entry, and of the largest one: what rounding in float64 leaves."""
 _CLEAR = 10
 """Times the slack: an entry that is larger is not zero."""
+_FACTORED, _RANK = 20, 4
+"""Times the slack: a row x ⊗ δ is larger than that, and no further singular value is larger than the other."""
+_PARALLEL = 1e-9
+"""The sine of the angle between two vectors that have the same direction, but for the slack."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Local:
         return np.asarray(np.abs(self.claimed - self.true) > self.slack)
 
     @property
+    def wrong(self) -> Array:
+        """The numbers of the rows that are wrong."""
+        return np.flatnonzero(np.any(self.off, 1))
+
+    @property
     def is_there(self) -> Array:
         """Where the true Jacobian is clearly not zero (k, p)."""
         return np.asarray(np.abs(self.true) > _CLEAR * self.slack)
@@ -68,12 +77,41 @@ class Local:
         """Where the claimed Jacobian is not zero (k, p)."""
         return np.asarray(np.abs(self.claimed) > self.slack)
 
+    @property
+    def is_matrix(self) -> bool:
+        """Whether the tensor is a matrix, by which a row may be a product x ⊗ δ."""
+        return len(self.columns) == 2 and min(self.columns) > 1
+
+    @property
+    def matrix(self) -> Array:
+        """The values of the tensor in its shape, in float64."""
+        return np.asarray(self.value.reshape(self.columns), np.float64)
+
+    def blur(self, row: int) -> float:
+        """How far any entry of a row may be off."""
+        return float(np.max(self.slack[row]))
+
+    def factors(self, row: int, jacobian: Array | None = None) -> tuple[Array, Array] | None:
+        """a, b of unit length with the true row ∝ a ⊗ b, or that of another Jacobian; None where it is no product."""
+        matrix = (self.true if jacobian is None else jacobian)[row].reshape(self.columns)
+        u, s, v = np.linalg.svd(matrix.astype(np.float64))
+        slack = self.blur(row)
+        if s[0] <= _FACTORED * slack or (len(s) > 1 and s[1] > _RANK * slack * max(matrix.shape)):
+            return None
+        return u[:, 0], v[0]
+
     def at(self, axis: int, index: int) -> Local:
         """The rows at one index of an axis of the output alone."""
         chosen = np.take(np.arange(len(self.true)).reshape(self.rows), index, axis).reshape(-1)
         rows = tuple(size for k, size in enumerate(self.rows) if k != axis)
         claimed, true, slack = (each[chosen] for each in (self.claimed, self.true, self.slack))
         return replace(self, claimed=claimed, true=true, slack=slack, rows=rows, output=self.output[chosen])
+
+
+def is_parallel(one: Array, other: Array, relative: float) -> bool:
+    """Whether two vectors of unit length, known to a `relative` error, have the same direction."""
+    sine = np.linalg.norm(one - (one @ other) * other)
+    return bool(sine <= _PARALLEL + _FACTORED * relative * np.sqrt(len(one)))
 
 
 def local_jacobians(seen: Evidence, product: Product) -> dict[str, Local]:

@@ -27,12 +27,14 @@ from backprop.check.local import Local
 from backprop.check.local_products import exchanged, other_delta, outer_product, path
 from backprop.check.patterns import is_diagonal, where
 from backprop.check.ratios import known_as, slice_factors, statistics
-from backprop.check.rearranged import sentence_of_sum, subsets
+from backprop.check.rearranged import sum_not_zero
 from backprop.check.slope_names import named_slope
 from backprop.check.words import some
 
 _MOST_PAIRS = 3_000_000
 """Numbers that are compared to tell which row, or which column, stands in the place of which."""
+_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
+"""Kinds that say which equality holds, of which several mistakes may be the cause."""
 _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
@@ -54,17 +56,11 @@ def recognised(one: Local, others: Mapping[str, Local], prefix: str = "") -> Fin
         lambda local: other_delta(local, others),
         _invariance,
     )
-    for pattern in patterns:
-        seen = pattern(one)
-        if seen is not None:
-            kind, evidence = seen
-            sure: Confidence = "likely" if kind in _LIKELY or prefix else "certain"
-            return found(kind, one.name, f"{prefix}{evidence}", sure)
-    return None
-
-
-_LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
-"""Kinds that say which equality holds, of which several mistakes may be the cause."""
+    seen = next(filter(None, (pattern(one) for pattern in patterns)), None)
+    if seen is None:
+        return None
+    sure: Confidence = "likely" if seen[0] in _LIKELY or prefix else "certain"
+    return found(seen[0], one.name, f"{prefix}{seen[1]}", sure)
 
 
 def _element_wise(one: Local) -> tuple[str, str] | None:
@@ -106,9 +102,9 @@ def _mask(one: Local) -> tuple[str, str] | None:
         seen = f"{int(np.sum(left))} are 0 and should not be, {int(np.sum(extra))} should be 0; the rest is right."
         return "other-terms", f"{count} are wrong: {seen}"
     if np.any(extra):
-        if is_diagonal(there | claimed) and not _are_among(
-            one.claimed[extra], one.true[there], float(np.max(one.slack))
-        ):
+        others = np.abs(one.claimed[extra][:, None] - one.true[there][None])
+        is_among = np.min(others, 1, initial=np.inf) <= np.max(one.slack)
+        if is_diagonal(there | claimed) and not np.all(is_among):
             return None  # another slope
         return "terms-too-many", f"{count} should be 0; those that should not are right."
     if not np.any(claimed[np.any(left, 1)]):
@@ -131,7 +127,7 @@ def _shares(one: Local) -> tuple[str, str] | None:
     if len(one.true) < 2 or np.any(np.abs((one.claimed - one.true).sum(1)) > one.slack.sum(1)):
         return None
     ways = []
-    for k in np.flatnonzero(np.any(one.off, 1)):
+    for k in one.wrong:
         got, true = (each[np.abs(each) > one.slack[k]] for each in (one.claimed[k], one.true[k]))
         if min(len(got), len(true)) != 1 or np.ptp(got) + np.ptp(true) > 4 * np.max(one.slack[k]):
             return None
@@ -139,20 +135,10 @@ def _shares(one: Local) -> tuple[str, str] | None:
     if len(ways) < 2 or len(set(ways)) != 1:
         return None
     many, few = ways[0]
+    seen = f"One entry has all of an upstream entry, of which 1/{few} belongs to each of {few}."
     if many > few:
-        return (
-            "other-shares",
-            f"Each of {many} entries has 1/{many} of an upstream entry, which belongs to one of them.",
-        )
-    return (
-        "other-shares",
-        f"One entry has all of an upstream entry, of which 1/{few} belongs to each of {few}.",
-    )
-
-
-def _are_among(values: Array, others: Array, slack: float) -> bool:
-    """Whether each value is one of the others."""
-    return bool(np.all(np.min(np.abs(values[:, None] - others[None]), 1, initial=np.inf) <= slack))
+        seen = f"Each of {many} entries has 1/{many} of an upstream entry, which belongs to one of them."
+    return "other-shares", seen
 
 
 def _reordered(one: Local) -> tuple[str, str] | None:
@@ -160,31 +146,30 @@ def _reordered(one: Local) -> tuple[str, str] | None:
     slack = float(np.max(one.slack))
     if np.max(np.abs(one.claimed - one.true)) < 1e3 * slack:
         return None
-    there = one.is_there
     if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
-        place = _same_columns(one, slack)
-        seen = "Each upstream entry arrives with the right values at other entries than it should."
-        if place is not None:
-            seen = f"The entries are the right ones, in another order: {place}."
-        return "reordered", seen
-    if len(one.true) > 1 and len(one.true) * one.true.size < _MOST_PAIRS and np.all(np.any(there, 1)):
-        apart = np.max(np.abs(one.claimed[:, None] - one.true[None]), 2) <= slack
-        if np.all(np.any(apart, 1)) and np.all(np.any(apart, 0)):
-            order = np.argmax(apart, 1)
-            seen = f"Upstream entry k is taken for another one: [{some(order, 8)}]."
-            return "upstream-reordered", seen
-    return None
+        same = _same_rows(one.claimed.T, one.true.T, slack)
+        if same is None:
+            return (
+                "reordered",
+                "Each upstream entry arrives with the right values at other entries than it should.",
+            )
+        moved = (f"entry {k} is that of {np.argmax(row)}" for k, row in enumerate(same) if not row[k])
+        return "reordered", f"The entries are the right ones, in another order: {some(moved, 4)}."
+    same = _same_rows(one.claimed, one.true, slack) if np.all(np.any(one.is_there, 1)) else None
+    if same is None or len(same) < 2:
+        return None
+    return (
+        "upstream-reordered",
+        f"Upstream entry k is taken for another one: [{some(np.argmax(same, 1), 8)}].",
+    )
 
 
-def _same_columns(one: Local, slack: float) -> str | None:
-    """Which column stands in the place of which, where the columns are the right ones."""
-    if one.true.shape[1] * one.true.size > _MOST_PAIRS:
+def _same_rows(claimed: Array, true: Array, slack: float) -> Array | None:
+    """Which row is equal to which (k, k), where all are the right ones; None elsewhere, and of too many numbers."""
+    if len(true) * true.size > _MOST_PAIRS:
         return None
-    apart = np.max(np.abs(one.claimed.T[:, None] - one.true.T[None]), 2) <= slack
-    if not (np.all(np.any(apart, 1)) and np.all(np.any(apart, 0))):
-        return None
-    order = np.argmax(apart, 1)
-    return some((f"entry {k} is that of {j}" for k, j in enumerate(order) if not apart[k, k]), 4)
+    same: Array = np.max(np.abs(claimed[:, None] - true[None]), 2) <= slack
+    return same if np.all(np.any(same, 1)) and np.all(np.any(same, 0)) else None
 
 
 def _factors(one: Local) -> tuple[str, str] | None:
@@ -248,14 +233,20 @@ def _is_shared_term(one: Local) -> bool:
         return True
     if one.true.shape[0] != one.true.shape[1]:
         return False
-    difference = one.claimed - one.true
-    for k in np.flatnonzero(np.any(one.off, 1)):
+    for k in one.wrong:
         support = one.is_there[k] | one.is_claimed[k]
-        d, y, slack = difference[k, support], one.output[support], one.slack[k, support]
-        share = (d / slack) @ (y / slack) / ((y / slack) @ (y / slack))
-        if np.sum(support) < 3 or np.any(np.abs(d - share * y) > 2 * slack):
+        if np.sum(support) < 3 or not _is_sum_of([one.output], one, k, support):
             return False
     return True
+
+
+def _is_sum_of(parts: list[Array], one: Local, row: int, support: Array) -> bool:
+    """Whether got - expected is a sum of multiples of these (p,) along some entries of a row."""
+    slack = one.slack[row, support]
+    base = np.stack([part[support] / slack for part in parts], 1)
+    difference = (one.claimed - one.true)[row, support] / slack
+    factors, *_ = np.linalg.lstsq(base, difference, rcond=None)
+    return bool(np.all(np.abs(base @ factors - difference) <= 2))
 
 
 def _direct_term(one: Local) -> tuple[str, str] | None:
@@ -270,26 +261,21 @@ def _direct_term(one: Local) -> tuple[str, str] | None:
 
 def _shared_term(one: Local) -> tuple[str, str] | None:
     """got - expected = a + b x in every row, on the entries that the row depends on."""
-    difference = one.claimed - one.true
-    wrong = np.flatnonzero(np.any(one.off, 1))
-    needs = set()
-    surplus = 0
-    for k in wrong:
+    needs, surplus, x = set(), 0, one.value
+    for k in one.wrong:
         support = one.is_there[k] | one.is_claimed[k]
-        if np.any(one.off[k] & ~support) or np.sum(support) < 3:
+        count, ones = int(np.sum(support)), np.ones_like(x)
+        if np.any(one.off[k] & ~support) or count < 3:
             return None
-        d, x, slack = difference[k, support], one.value[support], one.slack[k, support]
-        for words, columns in (
-            ("the same number", [np.ones_like(x)]),
+        for words, parts in (
+            ("the same number", [ones]),
             (f"a multiple of {one.name}", [x]),
-            (f"a multiple of {one.name} minus its mean", [x - np.mean(x)]),
-            (f"a number and a multiple of {one.name}", [np.ones_like(x), x]),
+            (f"a multiple of {one.name} minus its mean", [x - np.mean(x[support])]),
+            (f"a number and a multiple of {one.name}", [ones, x]),
         ):
-            base = np.stack(columns, 1) / slack[:, None]
-            found, *_ = np.linalg.lstsq(base, d / slack, rcond=None)
-            if np.sum(support) - len(columns) >= 2 and np.all(np.abs(base @ found - d / slack) <= 2):
+            if count - len(parts) >= 2 and _is_sum_of(parts, one, k, support):
                 needs.add(words)
-                surplus += int(np.sum(support)) - len(columns)
+                surplus += count - len(parts)
                 break
         else:
             return None
@@ -307,17 +293,7 @@ def _shared_term(one: Local) -> tuple[str, str] | None:
 
 def _invariance(one: Local) -> tuple[str, str] | None:
     """Every true row sums to zero over some axes of the tensor, and the claimed one does not."""
-    for axes in subsets(len(one.columns)):
-        count = int(np.prod([one.columns[axis] for axis in axes]))
-        if count < 3:
-            continue
-        over = tuple(axis + 1 for axis in axes)
-        true, claimed, slack = (
-            each.reshape(len(each), *one.columns).sum(over) for each in (one.true, one.claimed, one.slack)
-        )
-        size = np.abs(one.true).reshape(len(one.true), *one.columns).sum(over)
-        if np.any(np.abs(true) > slack) or np.sum(size > 20 * slack) < 2:
-            continue
-        if np.any(np.abs(claimed) > 20 * slack):
-            return "sum-not-zero", sentence_of_sum(one.name, axes, float(np.max(np.abs(claimed))))
-    return None
+    shape = (len(one.true), *one.columns)
+    true, claimed, slack = (each.reshape(shape) for each in (one.true, one.claimed, one.slack))
+    seen = sum_not_zero(one.name, true, claimed, slack, 1)
+    return ("sum-not-zero", seen) if seen else None

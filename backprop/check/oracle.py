@@ -1,12 +1,11 @@
 """Oracles: the user's function and gradient as callables whose calls are counted.
 
-In the order of this file: the budget of calls; the gradient oracle; the function oracle.
+In the order of this file: the budget of calls; the function oracle; the gradient oracle.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,13 +15,17 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.bounds import Bounds, is_within
-from backprop.check.leaves import float64_in_jax, format_of, read, round_to, to_numpy
-from backprop.check.points import Structure, describe
+from backprop.check.leaves import bits_of, float64_in_jax, format_of, read_numbers, round_to
+from backprop.check.numeric.directions import Bounds, is_within
+from backprop.check.points import Structure
 from backprop.check.trees import copied
+from backprop.check.words import describe
 from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
+
+_ROOMY = 200
+"""With a budget of fewer calls noise is measured in one place only, and every entry takes few calls."""
 
 
 @dataclass
@@ -37,6 +40,11 @@ class Budget:
         """The number of calls that are left."""
         return self.limit - self.used
 
+    @property
+    def is_roomy(self) -> bool:
+        """Whether more calls are allowed than for noise in one place and a few steps."""
+        return self.limit >= _ROOMY
+
     def room(self, calls: int) -> bool:
         """Whether so many calls more are allowed."""
         return calls <= self.left
@@ -48,58 +56,6 @@ def check_rtol(rtol: float | None) -> None:
         raise OptionError(f"rtol is {rtol}; expected a number between 0 and 1.")
 
 
-# Claims: what the gradient says, here and elsewhere, as rows (m, p).
-
-
-@dataclass(frozen=True)
-class Claims:
-    """rows (m, p): the gradient or Jacobian, NaN where a tensor cannot be compared. names: of those that can be."""
-
-    rows: Array
-    names: tuple[str, ...]
-
-
-def claims_of(answer: Answer, structure: Structure, outputs: tuple[int, ...]) -> Claims:
-    """The tensors that can be compared, side by side."""
-    m = int(np.prod(outputs, dtype=int))
-    rows = np.full((m, structure.size), np.nan, structure.dtype)
-    for name, tensor in answer.comparable.items():
-        rows[:, structure.places[name]] = tensor.reshape(m, -1)
-    return Claims(rows, tuple(name for name in structure.names if name in answer.comparable))
-
-
-@dataclass
-class GradientOracle:
-    """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
-
-    gradient: Callable[[Any], Any]
-    structure: Structure
-    outputs: tuple[int, ...]
-    budget: Budget
-    wide: bool = False
-    calls: int = 0
-    bounds: Bounds | None = None
-
-    def at(self, point: Array) -> Answer | None:
-        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
-        if not self.budget.room(1) or not is_within(point, self.bounds):
-            return None
-        self.calls += 1
-        self.budget.used += 1
-        try:
-            with _quiet(wide=self.wide):
-                raw = self.gradient(self.structure.build(point, self.structure.dtype if self.wide else None))
-            answer = value_and_gradient(copied(raw), self.structure)[1]
-            return read_answer(answer, self.structure, outputs=self.outputs)
-        except Exception:  # of whatever kind: it is the user's
-            return None
-
-    def rows(self, point: Array) -> Array | None:
-        """The rows (m, p) that it gives at a point (p,); None where it gives none."""
-        answer = self.at(point)
-        return None if answer is None else claims_of(answer, self.structure, self.outputs).rows
-
-
 @contextlib.contextmanager
 def _quiet(*, wide: bool) -> Iterator[None]:
     """Call the user's code without warnings, and in float64 where its arguments are `wide`."""
@@ -108,7 +64,7 @@ def _quiet(*, wide: bool) -> Iterator[None]:
         yield
 
 
-# Evaluation: the user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
+# The user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
 #
 # m is 1 for a function to a number, the size of its value for a function to an array.
 
@@ -147,6 +103,10 @@ class FunctionOracle:
         """Whether so many calls more are allowed."""
         return self.budget.room(calls)
 
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of the derivative by a tensor: that of the value before the tensor's own."""
+        return self.outputs + self.structure.leaf(name).shape
+
     def count(self, calls: int) -> None:
         """Note calls of the function that were made elsewhere."""
         self.calls += calls
@@ -157,52 +117,46 @@ class FunctionOracle:
 
         Raises `CheckError` where it is no real number (for a Jacobian, no array of them), or not finite.
         """
-        value = array_of(raw)
+        value, _ = read_numbers(raw)
         if value is None or value.dtype.kind not in "iufb":
             wanted = "an array of real numbers" if jacobian else "a real number"
             is_complex = value is not None and value.dtype.kind == "c"
-            raise CheckError(
-                f"The function gave {'complex numbers' if is_complex else describe(raw)}; expected {wanted}."
-            )
+            got = "complex numbers" if is_complex else describe(raw)
+            raise CheckError(f"The function gave {got}; expected {wanted}.")
         if not jacobian and value.size != 1:
-            raise CheckError(
-                f"The function gave an array of shape {value.shape}; expected a number, or jacobian= in place of "
-                f"the gradient."
-            )
+            wanted = "a number, or jacobian= in place of the gradient"
+            raise CheckError(f"The function gave an array of shape {value.shape}; expected {wanted}.")
         if value.size == 0:
             raise CheckError("The function gave an array without entries; expected at least one number.")
         if not np.all(np.isfinite(value)):
-            raise CheckError(f"The function is {_first_bad(value)} at the point; expected a finite value.")
+            got = "NaN" if np.isnan(value[~np.isfinite(value)][0]) else "infinite"
+            raise CheckError(f"The function is {got} at the point; expected a finite value.")
         self.outputs = value.shape if jacobian else ()
         self.value = value.astype(self._wide).reshape(-1)
 
     def at_format(self, point: Array) -> Array:
         """The point in numbers of the format to which the function rounds what it is given."""
-        return round_to(point, 1 - round(math.log2(self.coarse))) if self.coarse else point
+        return round_to(point, bits_of(self.coarse)) if self.coarse else point
 
     def as_given(self, point: Array) -> Array:
         """The point in numbers that the function is given: rounded to its dtype, or to its own coarse format."""
         if self.dtype is not None and self.dtype.itemsize >= point.dtype.itemsize:
             return self.at_format(point)
-        views = self.structure.views(point)
-        rounded = {
-            one.name: one.rounded(views[one.name])
-            if self.dtype is None
-            else views[one.name].astype(self.dtype)
-            for one in self.structure.leaves
-        }
+        rounded = self.structure.views(point)
+        for one in self.structure.leaves:
+            own = rounded[one.name]
+            rounded[one.name] = one.rounded(own) if self.dtype is None else own.astype(self.dtype)
         return self.structure.vector(rounded)
 
     def at(self, point: Array) -> Array:
         """The values (m,) at a point (p,); NaN where it raises, gives another shape, or may not be called."""
+        nothing = np.full(self.value.shape, np.nan, self._wide)
         if not is_within(point, self.bounds):
-            return np.full(self.value.shape, np.nan, self._wide)
+            return nothing
         self.count(1)
-        raw = self._quietly(point, self.dtype)
-        value = array_of(raw)
+        value, form = read_numbers(self._quietly(point, self.dtype))
         if value is None or value.dtype.kind not in "iufb" or value.size != self.value.size:
-            return np.full(self.value.shape, np.nan, self._wide)
-        form = read(raw)[1]
+            return nothing
         self.given = 0.0 if form is None else form.eps
         found = value.astype(self._wide).reshape(-1)
         if len(self.seen) < _SEEN:
@@ -215,7 +169,7 @@ class FunctionOracle:
             return None
         self.count(1)
         wide = np.result_type(self._wide, np.complex64)
-        value = array_of(self._quietly(point, wide, refuse_casts=True))
+        value, _ = read_numbers(self._quietly(point, wide, refuse_casts=True))
         if value is None or value.dtype.kind != "c" or value.size != self.value.size:
             return None
         return value.astype(wide).reshape(-1)
@@ -254,15 +208,43 @@ class FunctionOracle:
                 return None
 
 
-def array_of(raw: Any) -> Array | None:
-    """A value as an array; None where it is none."""
-    try:
-        array = to_numpy(raw)
-        return array.astype(np.float64) if array.dtype.kind == "O" and raw is not None else array
-    except (TypeError, ValueError, RuntimeError):
-        return None
+# The gradient, at the point and elsewhere.
 
 
-def _first_bad(value: Array) -> str:
-    bad = value[~np.isfinite(value)].reshape(-1)[0]
-    return "NaN" if math.isnan(bad) else "infinite"
+def rows_of(answer: Answer, function: FunctionOracle) -> Array:
+    """The tensors of an answer side by side (m, p), NaN where one cannot be compared."""
+    structure, m = function.structure, function.value.size
+    rows = np.full((m, structure.size), np.nan, structure.dtype)
+    for name, tensor in answer.comparable.items():
+        rows[:, structure.places[name]] = tensor.reshape(m, -1)
+    return rows
+
+
+@dataclass
+class GradientOracle:
+    """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
+
+    gradient: Callable[[Any], Any]
+    function: FunctionOracle
+    wide: bool = False
+    calls: int = 0
+
+    def at(self, point: Array) -> Answer | None:
+        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
+        function, structure = self.function, self.function.structure
+        if not function.room(1) or not is_within(point, function.bounds):
+            return None
+        self.calls += 1
+        function.budget.used += 1
+        try:
+            with _quiet(wide=self.wide):
+                raw = self.gradient(structure.build(point, structure.dtype if self.wide else None))
+            answer = value_and_gradient(copied(raw), structure)[1]
+            return read_answer(answer, structure, outputs=function.outputs)
+        except Exception:  # of whatever kind: it is the user's
+            return None
+
+    def rows(self, point: Array) -> Array | None:
+        """The rows (m, p) that it gives at a point (p,); None where it gives none."""
+        answer = self.at(point)
+        return None if answer is None else rows_of(answer, self.function)

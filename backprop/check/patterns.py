@@ -1,17 +1,21 @@
-"""Patterns: what is known of a wrong tensor, and which pattern its errors make."""
+"""Patterns: a wrong tensor, what is known of its truth and may explain it, and which pattern its errors make."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, DType
+from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.words import some
 
 # Known: what is known of a tensor's true gradient, all its entries or its slopes along some directions.
 
 
+CLEAR = 20
+"""Times the tolerance: a value that is larger is clearly not zero."""
 _LEAST = np.finfo(np.float64).tiny * 1e10
 """The least tolerance, so that its inverse is a number."""
 
@@ -45,14 +49,13 @@ class Known:
     def fits(self, values: Array, factor: float = 1.0) -> bool:
         """Whether other values are these, each to `factor` times its tolerance."""
         use = self.usable
-        return bool(np.any(use)) and bool(
-            np.all(np.abs(values - self.values)[use] <= factor * self.tolerance[use])
-        )
+        fits = np.abs(values - self.values)[use] <= factor * self.tolerance[use]
+        return bool(np.any(use) and np.all(fits))
 
     def informative(self) -> int:
         """The number of values that are clearly not zero."""
         use = self.usable
-        return int(np.sum(np.abs(self.values[use]) > 20 * self.tolerance[use]))
+        return int(np.sum(np.abs(self.values[use]) > CLEAR * self.tolerance[use]))
 
     def fitted(self, others: list[Array]) -> Array:
         """The coefficients with which the sum of other values (k,) comes nearest, in units of the tolerance."""
@@ -142,3 +145,77 @@ def difference(got: Array, expected: Array) -> str:
     if max(abs(low - 1), abs(high - 1)) < _NEAR_ONE:
         return f"got / expected - 1 lies between {low - 1:.1e} and {high - 1:.1e}."
     return f"got / expected lies between {low:.3g} and {high:.3g}."
+
+
+# Suspect: a tensor that is wrong, with all that may explain it.
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A tensor that is wrong: what was got, what is known of the truth, and what else may explain it.
+
+    got: in the parameter's shape (for a Jacobian, the outputs' before it). parameter: its values, None for a
+    Jacobian. batch_size: n, where it is known. truths: what is known of the gradient by each other tensor. turned:
+    whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
+    returns at the point rounded to float32, where it was asked. is_complex: whether the last axis holds real and
+    imaginary parts. point: the values of every tensor. total: the norm of the whole gradient that was got. summed:
+    the axes over which `got` was summed to fit. raw_shape: its shape before, where that was wrong. linear: whether it
+    is a multiple of an upstream gradient, which no term of the parameter alone is.
+    """
+
+    name: str
+    got: Array
+    known: Known
+    parameter: Array | None = None
+    batch_size: int | None = None
+    truths: Mapping[str, Known] = field(default_factory=dict)
+    turned: bool = False
+    raw_dtype: DType | None = None
+    in_float32: Array | None = None
+    is_complex: bool = False
+    point: Mapping[str, Array] = field(default_factory=dict)
+    total: float | None = None
+    summed: tuple[int, ...] = ()
+    raw_shape: tuple[int, ...] | None = None
+    linear: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every entry of a gradient is known, so that those of one place can be compared with another's."""
+        is_gradient = self.parameter is not None and self.known.directions is None
+        return is_gradient and bool(np.all(self.known.usable))
+
+    @property
+    def expected(self) -> Array:
+        """The true gradient, where every entry is known."""
+        return self.known.values.reshape(self.got.shape)
+
+    @property
+    def tolerance(self) -> Array:
+        """How far each entry of a right gradient may be from `expected`."""
+        return self.known.tolerance.reshape(self.got.shape)
+
+    @property
+    def wrong(self) -> Array:
+        """Where an entry is off by twice its tolerance."""
+        return np.asarray(np.abs(self.got - self.expected) > 2 * self.tolerance)
+
+    @property
+    def clear(self) -> Array:
+        """Where an entry should clearly not be zero."""
+        return np.asarray(np.abs(self.expected) > CLEAR * self.tolerance)
+
+    def is_product(self, k: Array) -> bool:
+        """Whether got = k · expected in every entry, to rounding."""
+        off = np.abs(self.got - self.expected * k)
+        return bool(np.all(off <= 2 * np.maximum(1, np.abs(k)) * self.tolerance))
+
+    @property
+    def compared(self) -> tuple[Array, Array]:
+        """The values that can be compared: got, and expected."""
+        use = self.known.usable
+        return self.known.of(self.got)[use], self.known.values[use]
+
+    def finding(self, kind: str, evidence: str, confidence: Confidence = "certain") -> list[Finding]:
+        """The one finding of a kind in this tensor."""
+        return [found(kind, self.name, evidence, confidence)]

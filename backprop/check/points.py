@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -23,7 +23,7 @@ from backprop.check.leaves import (
     to_numpy,
 )
 from backprop.check.trees import Constant, Parts, Tree, ends_of, join, mapped, parts_of
-from backprop.check.words import some
+from backprop.check.words import describe, some
 from backprop.errors import CheckError
 from backprop.parameters import Layout
 
@@ -71,16 +71,6 @@ def _kind(value: Any, name: str) -> str:
     if array.dtype.kind in "bSUMmV" or is_pandas(value):
         return "constant"
     raise CheckError(f"The point has the dtype {array.dtype} at {name}; expected real numbers.")
-
-
-def describe(value: Any) -> str:
-    """Describe a value in a word or two, for a message."""
-    if value is None:
-        return "None"
-    kind = type(value).__name__
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape} and dtype {value.dtype}"
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 # Structure: a point of any form, an array or nested containers of arrays, as one vector (p,) and back.
@@ -168,8 +158,7 @@ class Structure:
 
     def ends(self, point: Any) -> list[Any]:
         """The tensors of a point of this form, as they are in it."""
-        found: dict[int, Any] = {}
-        _ends(self.tree, point, found)
+        found = dict(_ends(self.tree, point))
         return [found[number] for number in range(len(self.leaves))]
 
     @cached_property
@@ -177,10 +166,14 @@ class Structure:
         """Where the entries of each part of the outermost container lie in the vector, by its key."""
         if not isinstance(self.tree, Parts):
             return {}
-        parts = {key: numbers_of(child) for key, child in zip(self.tree.keys, self.tree.values, strict=True)}
-        every = [self.places[leaf.name] for leaf in self.leaves]
-        none = np.zeros(0, int)
-        return {key: np.concatenate([none, *(every[k] for k in numbers)]) for key, numbers in parts.items()}
+        none, parts = np.zeros(0, int), zip(self.tree.keys, self.tree.values, strict=True)
+        every = {key: [self.places[self.leaves[k].name] for k in numbers_of(child)] for key, child in parts}
+        return {key: np.concatenate([none, *places]) for key, places in every.items()}
+
+    @cached_property
+    def moving(self) -> tuple[Any, ...]:
+        """The keys of the parts of the outermost container that hold tensors."""
+        return moving_keys(self.tree) if isinstance(self.tree, Parts) else ()
 
     def with_ends(self, point: Any, tensors: list[Any]) -> Any:
         """A point of this form with other tensors in it, and the parts that pass through untouched as they are."""
@@ -202,11 +195,15 @@ class Structure:
         return some(self.names, 11, count=True)
 
 
+Fixed = Callable[[str, Any], bool]
+"""From the name of a number and its value to whether it passes through untouched."""
+
+
 def structure_of(
     point: Any,
     *,
     moved: Collection[str] = (),
-    fixed: Callable[[str, Any], bool] | None = None,
+    fixed: Fixed | None = None,
     root: str = "",
     what: str = "point",
 ) -> tuple[Structure, Array]:
@@ -228,7 +225,8 @@ def structure_of(
     kinds = {path: _kind(value, path) for path, value in ends.items()}
     has_floating = "floating" in kinds.values()
     if fixed is None:
-        fixed = _wants_no_gradient if any(map(_wants_gradient, ends.values())) else nothing_fixed
+        wanted = any(is_torch(value) and value.requires_grad for value in ends.values())
+        fixed = _wants_no_gradient if wanted else nothing_fixed
     leaves: list[Leaf] = []
     arrays: list[Array] = []
 
@@ -261,10 +259,6 @@ def structure_of(
     return structure, structure.vector(dict(zip(structure.names, arrays, strict=True)))
 
 
-def _wants_gradient(value: Any) -> bool:
-    return is_torch(value) and bool(value.requires_grad)
-
-
 def _wants_no_gradient(path: str, value: Any) -> bool:
     return is_torch(value) and not value.requires_grad
 
@@ -279,13 +273,19 @@ def numbers_of(tree: Tree) -> list[int]:
     return [end for _, end in ends_of(tree) if isinstance(end, int)]
 
 
-def _ends(tree: Tree, point: Any, found: dict[int, Any]) -> None:
+def moving_keys(tree: Parts) -> tuple[Any, ...]:
+    """The keys of the parts that hold tensors."""
+    return tuple(key for key, child in zip(tree.keys, tree.values, strict=True) if numbers_of(child))
+
+
+def _ends(tree: Tree, point: Any) -> Iterator[tuple[int, Any]]:
+    """The numbers of the tensors in a tree, with what stands there in a point of its form."""
+    if isinstance(tree, int):
+        yield tree, point
     if isinstance(tree, Parts):
         parts = parts_of(point)
         if parts is None or set(parts.keys) != set(tree.keys):
             raise ValueError(f"{describe(point)} is no {tree.word} with {tree.keys}.")
         given = dict(zip(parts.keys, parts.values, strict=True))  # JAX sorts the keys of a dict
         for key, child in zip(tree.keys, tree.values, strict=True):
-            _ends(child, given[key], found)
-    elif isinstance(tree, int):
-        found[tree] = point
+            yield from _ends(child, given[key])

@@ -1,30 +1,118 @@
-"""The vector-Jacobian product of a forward pass, for an upstream gradient that may be replaced by another."""
+"""A forward pass with its derivative, by hand or by its library; its vector-Jacobian product.
+
+In the order of this file: what PyTorch and JAX differentiate; the forward pass; its product with an upstream gradient
+that may be replaced by another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.behaviour import differing
-from backprop.check.forms import is_moving, named_inputs, outputs_of
-from backprop.check.leaves import (
-    as_jax,
-    as_upstream,
-    autodiff_for,
-    is_jax,
-    is_torch,
-    module_as_function,
-    no_upstream,
-    seeded_torch,
-)
+from backprop.check.forms import has_numbers, named_inputs
+from backprop.check.leaves import is_jax, is_torch, library, read, seeded_torch
 from backprop.check.numeric.directions import random_signs
-from backprop.check.points import Structure, nothing_fixed, structure_of
-from backprop.check.trees import copied, ends_of, mapped
+from backprop.check.points import Fixed, Structure, nothing_fixed, structure_of
+from backprop.check.trees import Constant, copied, ends_of, mapped
 from backprop.errors import CheckError
+
+# Derivatives by PyTorch and JAX themselves, which are the claim where there is no backward pass written by hand.
+
+Run = Callable[[list[Any]], Any]
+"""From the tensors of the inputs to what forward returns, or to its tensors."""
+
+
+def as_upstream(value: Any) -> Any:
+    """An upstream gradient as the library of the output takes it: JAX takes the conjugate of a complex one."""
+    if is_torch(value):
+        return value.detach()
+    return value.conj() if is_jax(value) else value
+
+
+def autodiff_for(forward: Any, values: Iterable[Any]) -> str | None:
+    """The library that differentiates `forward` at such inputs, "torch" or "jax"; None where none does."""
+    values = list(values)
+    if any(map(is_torch, values)):
+        return "torch"
+    is_from_jax = type(forward).__module__.partition(".")[0] in ("jax", "jaxlib")
+    return "jax" if is_from_jax or any(map(is_jax, values)) else None
+
+
+def as_jax(value: Any) -> Any:
+    """A NumPy array of floating numbers as a JAX array; anything else as it is."""
+    is_array = isinstance(value, np.ndarray | np.generic) and read(value)[1] is not None
+    return library("jax").numpy.asarray(value) if is_array else value
+
+
+def recorded_by_torch(run: Callable[[], Any], tensors: list[Any]) -> Any:
+    """What `run` returns, while PyTorch records what becomes of `tensors`."""
+    for tensor in tensors:
+        tensor.requires_grad_()
+    with library("torch").enable_grad():
+        return run()
+
+
+def pull_back_in_torch(outputs: list[Any], upstream: list[Any], tensors: list[Any]) -> list[Any]:
+    """The vector-Jacobian product of outputs that were recorded; None by a tensor that none of them depends on."""
+    pairs = [pair for pair in zip(outputs, upstream, strict=True) if pair[0].requires_grad]
+    recorded, given = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return list(library("torch").autograd.grad(recorded, tensors, given, allow_unused=True))
+
+
+def pull_back_in_jax(run: Run, upstream: Callable[[Any], Any], tensors: list[Any]) -> list[Any]:
+    """The vector-Jacobian product of `run` by `tensors`. upstream: from what it returns, to its upstream gradient."""
+    returned, pull = library("jax").vjp(lambda *moved: run(list(moved)), *tensors)
+    return list(pull(upstream(returned)))
+
+
+def push_forward_in_torch(run: Run, tensors: list[Any], tangents: list[Any]) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by PyTorch's forward mode."""
+    torch = library("torch")
+    forward_mode = torch.autograd.forward_ad
+    with warnings.catch_warnings(), forward_mode.dual_level():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
+        duals = [
+            forward_mode.make_dual(tensor.detach(), tangent)
+            for tensor, tangent in zip(tensors, tangents, strict=True)
+        ]
+        found = [(output, forward_mode.unpack_dual(output).tangent) for output in run(duals)]
+        return [torch.zeros_like(output) if tangent is None else tangent for output, tangent in found]
+
+
+def push_forward_in_jax(run: Run, tensors: list[Any], tangents: list[Any]) -> list[Any]:
+    """The Jacobian-vector product of `run` along `tangents`, by JAX's forward mode."""
+    pushed = library("jax").jvp(lambda *moved: run(list(moved)), tuple(tensors), tuple(tangents))
+    return list(pushed[1])
+
+
+def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
+    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module.
+
+    A scripted module is a function of its inputs alone: PyTorch cannot call it with other parameters.
+    """
+    torch = library("torch")
+    if torch is None or not isinstance(module, torch.nn.Module) or isinstance(module, torch.jit.ScriptModule):
+        return None
+    parameters = {name: each for name, each in module.named_parameters() if each.requires_grad}
+    others = {name: each.detach() for name, each in module.named_parameters() if name not in parameters}
+    others |= dict(module.named_buffers())
+
+    def function(given: dict[str, Any], *inputs: Any) -> Any:
+        dtype = next((each.dtype for each in given.values()), None)
+        kept = {  # a module may change its buffers
+            name: each.detach().clone().to(dtype if each.is_floating_point() else None)
+            for name, each in others.items()
+        }
+        return torch.func.functional_call(module, {**given, **kept}, inputs)
+
+    return function, parameters
+
 
 # Forward: the function of the inputs by name, and the library that differentiates it, where one is to do that.
 
@@ -52,9 +140,7 @@ class Forward:
         return f"The derivative is the one that {library} takes of forward."
 
 
-def forward_pass(
-    forward: Any, inputs: Any, derivative: Any, is_setting: Callable[[str, Any], bool] = nothing_fixed
-) -> Forward:
+def forward_pass(forward: Any, inputs: Any, derivative: Any, is_setting: Fixed = nothing_fixed) -> Forward:
     """The forward pass, with the derivative that was written by hand, or none.
 
     is_setting: which numbers have no gradient, of a derivative by hand.
@@ -86,9 +172,7 @@ def forward_pass(
     return Forward(run, named, autodiff, structure, x)
 
 
-def _fixed(
-    named: dict[str, Any], autodiff: str | None, is_setting: Callable[[str, Any], bool]
-) -> Callable[[str, Any], bool]:
+def _fixed(named: dict[str, Any], autodiff: str | None, is_setting: Fixed) -> Fixed:
     """Which numbers among the inputs have no gradient: in a library's derivative all but its own arrays."""
     if autodiff == "jax":
         return lambda path, value: not is_jax(value)
@@ -134,9 +218,8 @@ class Product:
 
     def value(self, point: dict[str, Any]) -> Any:
         """⟨u, forward(x)⟩. What a forward pass keeps in its settings, such as running statistics, is nobody's."""
-        own = {
-            name: each if is_moving(name, self.structure) else copied(each) for name, each in point.items()
-        }
+        moving = self.structure.moving
+        own = {name: each if name in moving else copied(each) for name, each in point.items()}
         return self.upstream @ self.output.read(self.outputs(self.run(own)))
 
     def both(self, point: dict[str, Any]) -> tuple[Any, Any]:
@@ -170,11 +253,25 @@ class Product:
         return answer
 
 
+def outputs_of(outputs: Any) -> Structure:
+    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
+    structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
+    if not has_numbers(outputs):
+        raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
+    return replace(structure, leaves=tuple(replace(leaf, conjugate=False) for leaf in structure.leaves))
+
+
 def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
     """An upstream gradient in the form of the outputs, each in the dtype and the library of its output."""
     structure = outputs_of(outputs)
     tensors = [as_upstream(leaf.build(values[leaf.name])) for leaf in structure.leaves]
-    return structure.assemble(tensors, lambda constant: no_upstream(constant.value))
+
+    def none(constant: Constant) -> Any:
+        """What stands in the place of an upstream gradient for an output without one."""
+        shape = getattr(constant.value, "shape", ())
+        return np.zeros(shape, library("jax").dtypes.float0) if is_jax(constant.value) else None
+
+    return structure.assemble(tensors, none)
 
 
 def drawn(count: int, rng: np.random.Generator) -> Array:

@@ -18,12 +18,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import number
 from backprop.check.kinds import Confidence, Finding
-from backprop.check.patterns import entries
-from backprop.check.suspect import Suspect
+from backprop.check.patterns import CLEAR, Suspect, entries
 from backprop.check.words import some
 
-_CLEAR = 20
-"""Times the tolerance: an entry that is larger than that has a ratio worth a look."""
 _SURPLUS = 2
 """A pattern has so many more values to explain than numbers that were chosen to explain them, at least."""
 _EPSILON_CLEAR = 5
@@ -38,13 +35,13 @@ _SHOWN = 4
 
 def log_parameter(suspect: Suspect) -> list[Finding]:
     """got = expected · θ, / θ, · exp θ or / exp θ, entry by entry."""
-    theta = suspect.parameter
-    if theta is None or not suspect.is_whole or suspect.got.size == 0:
+    if suspect.parameter is None or not suspect.is_whole or suspect.got.size == 0:
         return []
-    theta = theta.reshape(suspect.got.shape).astype(np.float64)
-    if len(np.unique(np.abs(theta))) < min(2, theta.size) or (
-        theta.size == 1 and _is_usual(float(theta.flat[0]))
-    ):
+    theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
+    sizes = np.unique(np.abs(theta))
+    # A single number may be off by a small whole one, or its part, for other reasons.
+    usual = [abs(size * k - round(size * k)) < 1e-9 for size in sizes for k in (1, 2, 3)]
+    if len(sizes) < min(2, theta.size) or (theta.size == 1 and any(usual)):
         return []
     with np.errstate(all="ignore"):
         ways = {"· θ": theta, "/ θ": 1 / theta, "· exp θ": np.exp(theta), "/ exp θ": np.exp(-theta)}
@@ -52,7 +49,8 @@ def log_parameter(suspect: Suspect) -> list[Finding]:
         if _explains(suspect, factor):
             count = suspect.known.informative()
             sure: Confidence = "certain" if count >= 3 else "likely"
-            seen = f"got = expected {words}, to rounding, with θ = {suspect.name}, in {_counted(count)}."
+            counted = f"{count} {'entry' if count == 1 else 'entries'}"
+            seen = f"got = expected {words}, to rounding, with θ = {suspect.name}, in {counted}."
             return suspect.finding("log-parameter", seen, sure)
     return []
 
@@ -62,16 +60,14 @@ def epsilon(suspect: Suspect) -> list[Finding]:
     if suspect.parameter is None or not suspect.is_whole or suspect.known.informative() < 3:
         return []
     theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
-    for words, v in ((f"{suspect.name}", theta), (f"{suspect.name}²", theta * theta)):
-        seen = _epsilon_in(suspect, v, words)
-        if seen:
-            return suspect.finding("epsilon", seen)
-    return []
+    ways = {suspect.name: theta, f"{suspect.name}²": theta * theta}
+    seen = next(filter(None, (_epsilon_in(suspect, v, words) for words, v in ways.items())), "")
+    return suspect.finding("epsilon", seen) if seen else []
 
 
 def _epsilon_in(suspect: Suspect, v: Array, words: str) -> str:
     """The sentence about an ε beside v, or nothing."""
-    clear = np.abs(suspect.expected) > _CLEAR * suspect.tolerance
+    clear = suspect.clear
     for q, power in ((1, ""), (-1, ""), (0.5, "^(1/2)"), (-0.5, "^(1/2)")):
         with np.errstate(all="ignore"):
             ratio = (suspect.got / suspect.expected)[clear].astype(np.float64)
@@ -114,7 +110,7 @@ def penalty(suspect: Suspect) -> list[Finding]:
     if not fits or abs(k - 1) < 1e-6 or abs(k) < 1e-9:
         return []
     rate = rest / (1 - k)
-    if np.all(np.abs(rest * theta)[known.usable] <= _CLEAR * known.tolerance[known.usable]):
+    if np.all(np.abs(rest * theta)[known.usable] <= CLEAR * known.tolerance[known.usable]):
         return []
     seen = (
         f"got = k · (expected - λ · {suspect.name}) + λ · {suspect.name} with k = {number(k, 1e-8)} and "
@@ -134,7 +130,11 @@ def along_an_axis(suspect: Suspect) -> list[Finding]:
             continue
         word = ("row", "column")[axis] if suspect.got.ndim == 2 else f"slice of axis {axis}"
         off = np.flatnonzero(np.abs(k - 1) > 1e-9)
-        what = known_as(k, suspect.point, other_axes(suspect, axis))
+        over_rest: dict[str, Array] = {}
+        if suspect.parameter is not None:
+            values = np.moveaxis(suspect.parameter.reshape(suspect.got.shape), axis, 0)
+            over_rest = statistics(values.reshape(len(k), -1), suspect.name)
+        what = known_as(k, suspect.point, over_rest)
         shown = some((f"{j}: {k[j]:.6g}" for j in off), _SHOWN)
         are = f" They are {what}." if what else ""
         seen = (
@@ -150,10 +150,9 @@ def slice_factors(got: Array, expected: Array, tolerance: Array, axis: int) -> A
 
     A slice in which nothing is clear has the factor 1.
     """
-    each, true, slack = (
-        np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1) for array in (got, expected, tolerance)
-    )
-    clear = np.abs(true) > _CLEAR * slack
+    first = (np.moveaxis(array, axis, 0) for array in (got, expected, tolerance))
+    each, true, slack = (array.reshape(len(array), -1) for array in first)
+    clear = np.abs(true) > CLEAR * slack
     with np.errstate(all="ignore"):
         weight = np.where(clear, (1 / np.maximum(slack, 1e-300)) ** 2, 0)
         weight = weight / np.max(weight, initial=1e-300)
@@ -172,12 +171,11 @@ def by_case(suspect: Suspect) -> list[Finding]:
     """got = expected · k with one of two or three numbers k, such as 1 in the branch that is right."""
     if not suspect.is_whole or suspect.got.size < 2 + 2 * _SURPLUS:
         return []
-    got, expected, slack = (each.reshape(-1) for each in (suspect.got, suspect.expected, suspect.tolerance))
-    clear = np.abs(expected) > _CLEAR * slack
-    if np.any(np.abs(got - expected)[~clear] > 2 * slack[~clear]):
+    clear, expected = suspect.clear, suspect.expected
+    if np.any(suspect.wrong & ~clear):
         return []
-    ratio = np.sort((got[clear] / expected[clear]).astype(np.float64))
-    blur = 4 * float(np.max(slack[clear] / np.abs(expected[clear]), initial=0.0))
+    ratio = np.sort((suspect.got[clear] / expected[clear]).astype(np.float64))
+    blur = 4 * float(np.max(suspect.tolerance[clear] / np.abs(expected[clear]), initial=0.0))
     if not len(ratio) or blur > _BLURRED:
         return []
     groups = np.split(ratio, np.flatnonzero(np.diff(ratio) > blur * np.maximum(1, np.abs(ratio[1:]))) + 1)
@@ -191,16 +189,6 @@ def by_case(suspect: Suspect) -> list[Finding]:
     listed = ", ".join(f"{number(k, 1e-7)} in {len(group)}" for k, group in zip(numbers, groups, strict=True))
     seen = f"got / expected is one of {len(groups)} numbers: {listed} entries, to rounding."
     return suspect.finding("factor-by-case", seen)
-
-
-def other_axes(suspect: Suspect, axis: int) -> Mapping[str, Array]:
-    """Statistics of the parameter over all axes but one, by their names."""
-    if suspect.parameter is None:
-        return {}
-    values = np.moveaxis(suspect.parameter.reshape(suspect.got.shape), axis, 0).reshape(
-        suspect.got.shape[axis], -1
-    )
-    return statistics(values, suspect.name)
 
 
 def statistics(values: Array, name: str) -> dict[str, Array]:
@@ -228,11 +216,7 @@ def known_as(k: Array, point: Mapping[str, Array], more: Mapping[str, Array] | N
             with np.errstate(all="ignore"):
                 beside = (k**sign) ** 2 - values**2
             room = 1e-9 * np.max(values**2, initial=0)
-            if (
-                np.all(np.isfinite(beside))
-                and np.max(beside) - np.min(beside) <= room
-                and abs(beside[0]) < 0.01
-            ):
+            if np.all(np.isfinite(beside)) and np.ptp(beside) <= room and abs(beside[0]) < 0.01:
                 value = float(np.mean(beside))
                 return how if abs(value) <= room else f"{how}, with ε = {value:.3g} in its square"
     return ""
@@ -253,15 +237,5 @@ def _candidates(k: Array, point: Mapping[str, Array]) -> Iterator[tuple[str, Arr
 def _explains(suspect: Suspect, factor: Array) -> bool:
     """Whether got = expected · factor, to rounding, where the factor is not 1."""
     with np.errstate(all="ignore"):
-        off = np.abs(suspect.got - suspect.expected * factor)
-        fits = off <= 2 * np.maximum(1, np.abs(factor)) * suspect.tolerance
-    return bool(np.all(fits & np.isfinite(factor))) and suspect.known.informative() > 0
-
-
-def _is_usual(value: float) -> bool:
-    """Whether a number is one by which a gradient may be off for other reasons."""
-    return any(abs(abs(value) * k - round(abs(value) * k)) < 1e-9 for k in (1, 2, 3))
-
-
-def _counted(count: int) -> str:
-    return f"{count} {'entry' if count == 1 else 'entries'}"
+        fits = bool(np.all(np.isfinite(factor))) and suspect.is_product(factor)
+    return fits and suspect.known.informative() > 0

@@ -19,8 +19,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.factors import multiple, number
 from backprop.check.kinds import Finding
-from backprop.check.patterns import where
-from backprop.check.suspect import Suspect
+from backprop.check.patterns import CLEAR, Suspect, where
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
 
@@ -30,22 +29,17 @@ _DISTINCT = 4
 """So many different values are no chance, where they are found in other places."""
 _ROUND = (1, 1.5, 2, 2.5, 3, 4, 5, 7.5, 8)
 """First digits of a bound that people choose."""
-_CLEAR = 20
-"""Times the tolerance: an entry that is larger is not zero."""
 
 
 def summed(suspect: Suspect) -> list[Finding]:
     """Axes that were not summed over, or summed over too many."""
     if suspect.summed:
-        words = listed(suspect.summed)
+        words, k = listed(suspect.summed), multiple(suspect.known, suspect.known.of(suspect.got))
+        said = "" if k is None else f"summed over axis {words} it is {number(k, 1e-9)} · expected"
         if suspect.known.fits(suspect.known.of(suspect.got), 2):
-            seen = f"Its shape is {suspect.raw_shape}; its sum over axis {words} is the right gradient, to rounding."
-            return suspect.finding("axes-not-summed", seen)
-        k = multiple(suspect.known, suspect.known.of(suspect.got))
-        if k is not None:
-            seen = f"Its shape is {suspect.raw_shape}; summed over axis {words} it is {number(k, 1e-9)} · expected."
-            return suspect.finding("axes-not-summed", seen)
-        return []
+            said = f"its sum over axis {words} is the right gradient, to rounding"
+        seen = f"Its shape is {suspect.raw_shape}; {said}."
+        return suspect.finding("axes-not-summed", seen) if said else []
     if not suspect.is_whole or suspect.got.size < 2:
         return []
     expected, got = suspect.expected, suspect.got
@@ -53,7 +47,7 @@ def summed(suspect: Suspect) -> list[Finding]:
         total = np.sum(expected, axes, keepdims=True)
         slack = 2 * np.sum(suspect.tolerance, axes, keepdims=True)
         count = int(np.prod([expected.shape[axis] for axis in axes]))
-        is_nothing = np.max(np.abs(total)) <= _CLEAR * np.max(slack)
+        is_nothing = np.max(np.abs(total)) <= CLEAR * np.max(slack)
         if count < 2 or (is_nothing and suspect.raw_shape is None):
             continue
         for factor, words in ((1, "sum"), (count, "mean")):
@@ -78,10 +72,9 @@ def sum_of_another(suspect: Suspect) -> list[Finding]:
         tensor, slack = known.values.reshape(shape), known.tolerance.reshape(shape)
         for axis in range(len(shape)):
             for words, total in (("sum", tensor.sum(axis)), ("mean", tensor.mean(axis))):
-                close = np.shape(total) == suspect.got.shape and np.all(
-                    np.abs(suspect.got - total) <= 2 * slack.sum(axis) + suspect.tolerance
-                )
-                if close:
+                if np.shape(total) != suspect.got.shape:
+                    continue
+                if np.all(np.abs(suspect.got - total) <= 2 * slack.sum(axis) + suspect.tolerance):
                     seen = f"It is the {words} of the right gradient of {name} over its axis {axis}, to rounding."
                     return suspect.finding("bias-from-weights", seen)
     return []
@@ -139,41 +132,44 @@ def left_out(suspect: Suspect) -> list[Finding]:
     """Every entry is right, or 0 where it should not be."""
     if not suspect.is_whole or suspect.got.size < 3:
         return []
-    got, expected, slack = suspect.got, suspect.expected, 2 * suspect.tolerance
-    wrong = np.abs(got - expected) > slack
-    kept = ~wrong & (np.abs(expected) > _CLEAR * slack)
-    if not np.any(wrong) or np.any(got[wrong] != 0) or np.sum(kept) < 2:
-        return []
-    if suspect.got.size - np.sum(wrong) < 2 or np.any(np.abs(expected[wrong]) <= _CLEAR * slack[wrong]):
+    expected, wrong = suspect.expected, suspect.wrong
+    clear = np.abs(expected) > 2 * CLEAR * suspect.tolerance
+    kept = ~wrong & clear
+    if not np.any(wrong) or np.any(suspect.got[wrong]) or np.sum(kept) < 2 or np.any(wrong & ~clear):
         return []
     signs = set(np.sign(expected[wrong])), set(np.sign(expected[kept]))
     if signs in (({-1.0}, {1.0}), ({1.0}, {-1.0})) and min(np.sum(wrong), np.sum(kept)) >= 3:
         side = "negative" if signs[0] == {-1.0} else "positive"
         seen = f"Every {side} entry is 0, and every other one is right, to rounding."
         return suspect.finding("relu-of-delta", seen)
-    return suspect.finding(
-        "entries-left-out", f"{where(wrong)} They are 0; every other one is right, to rounding."
-    )
+    seen = f"{where(wrong)} They are 0; every other one is right, to rounding."
+    return suspect.finding("entries-left-out", seen)
 
 
 def mask_left_out(suspect: Suspect) -> list[Finding]:
     """Every entry is right, but for some that should be 0 and are not."""
     if not suspect.is_whole or suspect.got.size < 3:
         return []
-    off = np.abs(suspect.got - suspect.expected)
-    wrong, clear = off > 2 * suspect.tolerance, np.abs(suspect.expected) > _CLEAR * suspect.tolerance
-    if np.any(wrong & clear) or np.sum(clear) < 2 or np.sum(off > _CLEAR * suspect.tolerance) < 2:
+    clear, off = suspect.clear, np.abs(suspect.got - suspect.expected)
+    if np.any(suspect.wrong & clear) or np.sum(clear) < 2 or np.sum(off > CLEAR * suspect.tolerance) < 2:
         return []
-    seen = f"{where(wrong)} They should be 0; every other one is right, to rounding."
+    seen = f"{where(suspect.wrong)} They should be 0; every other one is right, to rounding."
     return suspect.finding("mask-left-out", seen, "likely")
+
+
+def invariance(suspect: Suspect) -> list[Finding]:
+    """The truth sums to zero over some axes, and what was got does not."""
+    if not suspect.is_whole:
+        return []
+    seen = sum_not_zero(suspect.name, suspect.expected, suspect.got, 2 * suspect.tolerance)
+    return suspect.finding("sum-not-zero", seen, "likely") if seen else []
 
 
 def clipped(suspect: Suspect) -> list[Finding]:
     """Entries cut off at ±c, or the gradient scaled to a norm that people choose."""
     if not suspect.is_whole or suspect.got.size < 2:
         return []
-    got, expected, slack = suspect.got, suspect.expected, 2 * suspect.tolerance
-    wrong = np.abs(got - expected) > slack
+    got, expected, slack, wrong = suspect.got, suspect.expected, 2 * suspect.tolerance, suspect.wrong
     bound = float(np.max(np.abs(got)))
     cut = np.where(wrong, np.sign(expected) * bound, expected)
     if (
@@ -187,9 +183,8 @@ def clipped(suspect: Suspect) -> list[Finding]:
         seen = f"{count} of {got.size} entries are ±{bound:.6g} where the truth is larger; the rest is right."
         return suspect.finding("clipped", seen)
     k = multiple(suspect.known, suspect.known.of(got))
-    if (
-        k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7)
-    ):  # a half is a factor, whatever the norm is
+    # A half is a factor, whatever the norm is.
+    if k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7):
         return []
     for size, what in ((norm(got), "its norm"), (suspect.total, "the norm of the whole gradient")):
         if size is not None and _is_round(size):
@@ -212,9 +207,23 @@ def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
         yield from itertools.combinations(range(ndim), count)
 
 
-def sentence_of_sum(name: str, axes: tuple[int, ...], size: float) -> str:
-    """That a sum over axes should be zero, in words."""
-    return (
-        f"The right gradient sums to 0 over axis {listed(axes)}: the function does not change when the same number "
-        f"is added to {name} there. What was got sums to up to {size:.3g}."
-    )
+def sum_not_zero(name: str, true: Array, claimed: Array, slack: Array, first: int = 0) -> str:
+    """The sentence that the truth sums to zero over some axes, in every slice, and what was got does not; or nothing.
+
+    first: the axis from which on those of the tensor are counted.
+    """
+    for axes in subsets(true.ndim - first):
+        over = tuple(first + axis for axis in axes)
+        sums, got, room, size = (each.sum(over) for each in (true, claimed, slack, np.abs(true)))
+        if (
+            true.size < 3 * max(1, np.size(sums))
+            or np.sum(size > CLEAR * room) < 2
+            or np.any(np.abs(sums) > room)
+        ):
+            continue
+        if np.any(np.abs(got) > CLEAR * room):
+            return (
+                f"The right gradient sums to 0 over axis {listed(axes)}: the function does not change when the same "
+                f"number is added to {name} there. What was got sums to up to {float(np.max(np.abs(got))):.3g}."
+            )
+    return ""

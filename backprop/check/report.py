@@ -11,11 +11,10 @@ from backprop.check.evidence import Evidence
 from backprop.check.factors import one_delta, shared_factor
 from backprop.check.kinds import Finding
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.patterns import Known, difference
-from backprop.check.rearranged import mask_left_out
+from backprop.check.patterns import Known, Suspect, difference
+from backprop.check.rearranged import invariance, mask_left_out
 from backprop.check.result import GradientCheck, TensorCheck, Verdict
-from backprop.check.signatures import signatures, sum_not_zero, unknown
-from backprop.check.suspect import Suspect
+from backprop.check.signatures import signatures, unknown
 from backprop.check.words import some
 from backprop.verify.agreement import norm
 
@@ -90,7 +89,7 @@ def _tensor(name: str, seen: Evidence) -> TensorCheck:
         if each.tensor.name == name:
             is_wrong = name in seen.answer.reshaped or name in seen.named
             return replace(each.tensor, verdict="wrong") if is_wrong else each.tensor
-    shape = seen.function.outputs + seen.function.structure.leaf(name).shape
+    shape = seen.function.shape_of(name)
     if name in seen.answer.tensors:  # it could be, but the function gives nothing to compare it with
         return TensorCheck(name, shape, "undecided", np.nan, np.nan, 0)
     return TensorCheck(name, shape, "wrong", np.inf, 0.0, 0)
@@ -116,13 +115,11 @@ def _blind_spots(seen: Evidence) -> list[str]:
     zero = [name for name in values if name in tensors and not np.any(tensors[name])]
     notes = []
     if ones:
-        notes.append(
-            f"{some(ones)} is 1 in every entry: a factor that was left out or squared would not show."
-        )
+        told = "is 1 in every entry: a factor that was left out or squared would not show."
+        notes.append(f"{some(ones)} {told}")
     if zero:
-        notes.append(
-            f"The gradient of {some(zero)} is 0 in every entry: its formula is not tested at this point."
-        )
+        told = "is 0 in every entry: its formula is not tested at this point."
+        notes.append(f"The gradient of {some(zero)} {told}")
     return notes
 
 
@@ -155,7 +152,7 @@ def _diagnosed(seen: Evidence, findings: list[Finding], look: Look) -> list[Find
     more = {**one_delta([each for each, _ in left]), **more}
     for suspect, each in left:
         finding = more.get(suspect.name)
-        last = alike[suspect.name] or sum_not_zero(suspect) or mask_left_out(suspect)
+        last = alike[suspect.name] or invariance(suspect) or mask_left_out(suspect)
         findings = findings + ([finding] if finding else last or [_unknown(suspect, each)])
     return findings
 
@@ -167,7 +164,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
     truths = {each.tensor.name: each.known for each in seen.verdicts if each.known is not None}
     return Suspect(
         name,
-        got=seen.claims.rows[:, places].reshape(verdict.tensor.shape),
+        got=seen.rows[:, places].reshape(verdict.tensor.shape),
         known=known,
         parameter=None if function.outputs else function.point[places],
         batch_size=seen.batch_size,
@@ -177,7 +174,7 @@ def _suspect(seen: Evidence, verdict: TensorVerdict, known: Known) -> Suspect:
         in_float32=(seen.in_float32 or {}).get(name),
         is_complex=function.structure.leaf(name).is_complex,
         point=function.structure.views(function.point),
-        total=norm(seen.claims.rows),
+        total=norm(seen.rows),
         summed=answer.summed.get(name, ()),
         raw_shape=answer.shapes.get(name),
         linear=name in seen.linear,

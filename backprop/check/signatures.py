@@ -17,21 +17,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from backprop.arrays import Array
 from backprop.check.factors import conjugated, factor, transposed
 from backprop.check.kinds import Finding, found
-from backprop.check.patterns import Known, pattern
-from backprop.check.precision import lower_precision, truncated
+from backprop.check.patterns import CLEAR, Known, Suspect, pattern
 from backprop.check.ratios import along_an_axis, by_case, epsilon, log_parameter, penalty
 from backprop.check.rearranged import (
     clipped,
     left_out,
     moved,
-    sentence_of_sum,
-    subsets,
     sum_of_another,
     summed,
 )
-from backprop.check.suspect import Suspect
 from backprop.verify.agreement import norm
 
 
@@ -74,17 +71,12 @@ def unknown(suspect: Suspect) -> Finding:
     said += [each.evidence for each in along_an_axis(suspect) or moved(suspect)]
     evidence = f"No kind of mistake was recognised. {' '.join(said)}"
     got, expected = suspect.compared
-    off, size = (
-        float(np.max(np.abs(got - expected), initial=0)),
-        norm(expected) / np.sqrt(max(1, expected.size)),
-    )
+    off, size = np.max(np.abs(got - expected), initial=0), norm(expected) / np.sqrt(max(1, expected.size))
     if not 0 < off < _NEARLY_RIGHT * size:
         return found("unknown", suspect.name, evidence, "possible")
     enough = 10.0 ** np.ceil(np.log10(off / size))
-    fix = (
-        f"If a solver that stops early leaves as much, say how exact the gradient need be: rtol={enough:.0e}."
-    )
-    return replace(found("unknown", suspect.name, evidence, "possible"), fix=fix)
+    fix = "If a solver that stops early leaves as much, say how exact the gradient need be:"
+    return replace(found("unknown", suspect.name, evidence, "possible"), fix=f"{fix} rtol={enough:.0e}.")
 
 
 _NEARLY_RIGHT = 1e-5
@@ -106,9 +98,9 @@ def _zero(suspect: Suspect) -> list[Finding]:
     what = "Every entry is 0" if suspect.got.size > 1 else "It is 0"
     if np.any(got):
         what += f" to rounding, up to {float(np.max(got)):.1e}"
-    truth = (
-        "the truth goes up to" if known.directions is None else "the true slope along a random direction is"
-    )
+    truth = "the truth goes up to"
+    if known.directions is not None:
+        truth = "the true slope along a random direction is"
     return suspect.finding("zero-gradient", f"{what}; {truth} {largest:.3g}.")
 
 
@@ -120,7 +112,7 @@ def _weight_decay(suspect: Suspect) -> list[Finding]:
     got, decay = known.of(suspect.got), known.of(parameter)
     difference = replace(known, values=got - known.values)
     (rate,) = difference.fitted([decay])
-    use = known.usable & (np.abs(rate * decay) > 20 * known.tolerance)
+    use = known.usable & (np.abs(rate * decay) > CLEAR * known.tolerance)
     if min(np.sum(use), suspect.got.size) < 2 or not difference.fits(rate * decay, 2):
         return []
     # Where the parameter is a multiple of the gradient, λ·parameter is a constant factor as well.
@@ -154,23 +146,57 @@ def swapped(suspect: Suspect) -> list[Finding]:
         of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
         if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
             listed = ", ".join(f":{size}" for size in suspect.got.shape)
-            return suspect.finding(
-                "swapped-tensors", f"It is [{listed}] of the gradient of {other}, to rounding."
-            )
+            seen = f"It is [{listed}] of the gradient of {other}, to rounding."
+            return suspect.finding("swapped-tensors", seen)
     return []
 
 
-def sum_not_zero(suspect: Suspect) -> list[Finding]:
-    """The truth sums to zero over some axes, in every slice, and what was got does not."""
-    if not suspect.is_whole or suspect.got.ndim == 0:
+# Precision: numbers of a narrower dtype, and numbers that were made whole.
+#
+# An answer is called less precise only where every entry is a number of the narrower dtype, so that it was stored in
+# it, or where the gradient gives the same answer for arguments that are rounded to that dtype. Errors of the size of
+# its rounding prove nothing: an ε in a logarithm or a step taken too early leaves as much.
+
+_FORMATS = (("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-7))
+"""Narrower formats, and their eps."""
+_SINGLE = 2.0**-20
+"""Eight roundings of float32: what float32 arguments may make of a gradient, relative to its norm."""
+
+
+def lower_precision(suspect: Suspect) -> list[Finding]:
+    """Numbers of a narrower dtype, or a gradient that rounds what it is given to float32."""
+    got, expected = suspect.compared
+    scale = norm(expected)
+    error = norm(got - expected) / scale if scale else 0.0
+    if error == 0:  # it is wrong at kinks alone
         return []
-    expected, got, slack = suspect.expected, suspect.got, 2 * suspect.tolerance
-    for axes in subsets(expected.ndim):
-        true, claimed, room, size = (each.sum(axes) for each in (expected, got, slack, np.abs(expected)))
-        lines = size > 20 * room
-        if expected.size / max(1, np.size(true)) < 3 or np.sum(lines) < 2 or np.any(np.abs(true) > room):
-            continue
-        if np.any(np.abs(claimed) > 20 * room):
-            seen = sentence_of_sum(suspect.name, axes, float(np.max(np.abs(claimed))))
-            return suspect.finding("sum-not-zero", seen, "likely")
+    off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
+    for name, eps in _FORMATS:
+        if np.any(got) and _stored(suspect.got.reshape(-1), name) and error <= eps:
+            return suspect.finding("lower-precision", f"Every entry is a {name} number; {off}")
+    narrow = suspect.in_float32
+    if narrow is not None and np.array_equal(narrow, suspect.got) and error <= _SINGLE:
+        evidence = f"The gradient is the same at the point rounded to float32; {off}"
+        return suspect.finding("lower-precision", evidence)
     return []
+
+
+def _stored(values: Array, name: str) -> bool:
+    """Whether every value is a number of the format."""
+    with np.errstate(all="ignore"):
+        single = values.astype(np.float32)
+        if name == "bfloat16":  # the upper half of a float32
+            return bool(np.all(single == values) and not np.any(single.view(np.uint32) & np.uint32(0xFFFF)))
+        return bool(np.all(values.astype(np.dtype(name)).astype(values.dtype) == values))
+
+
+def truncated(suspect: Suspect) -> list[Finding]:
+    """Whole numbers where the truth has fractions: an array of integers has cut them off."""
+    dtype, known = suspect.raw_dtype, suspect.known
+    if dtype is None or dtype.kind not in "iu" or known.directions is not None:
+        return []
+    got, expected = suspect.compared
+    if not np.all(np.abs(got - expected) < 1 + known.tolerance[known.usable]):
+        return []
+    evidence = f"Its dtype is {dtype}, and its entries are the true ones without their fractions."
+    return suspect.finding("wrong-dtype", evidence)

@@ -84,8 +84,8 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
     """Right beside the point, where no two values are equal."""
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
-    step = random_direction(np.arange(len(x)), _BESIDE * scale.own, np.random.default_rng(3), scale.inward)
-    fixed = _fixed(seen, step.moved(x, 1.0), wrong)
+    aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
+    fixed = _fixed(seen, aside.moved(x, _BESIDE), wrong)
     if fixed:
         ties = [
             name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
@@ -205,9 +205,9 @@ def _is_near(seen: Evidence, point: Array, name: str) -> bool:
         return False
     rows, places = gradient.rows(point), function.structure.places[name]
     scale = scales(function.structure, point, bounds=function.bounds)
-    step = random_direction(places, _STEP * scale.own, np.random.default_rng(4), scale.inward)
+    along = random_direction(places, scale, np.random.default_rng(4))
     if rows is None:
         return False
-    up, down = function.at(step.moved(point, 1.0)), function.at(step.moved(point, -1.0))
-    off, size = abs(float(((up - down) / 2 - step.along(rows))[0])), float(step.size(rows)[0])
-    return off <= _NEARLY * size
+    up, down = (function.at(along.moved(point, step)) for step in (_STEP, -_STEP))
+    off = abs(float(((up - down) / 2 - _STEP * along.along(rows))[0]))
+    return off <= _NEARLY * _STEP * float(along.size(rows)[0])

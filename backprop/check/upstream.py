@@ -15,9 +15,9 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
 from backprop.check.kinds import Finding, found
-from backprop.check.numeric.directional import FINEST
 from backprop.check.numeric.directions import random_direction
 from backprop.check.numeric.looks import compare
+from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.oracle import Budget, GradientOracle, OutOfCalls
 from backprop.check.product import Product, drawn
 
@@ -30,8 +30,8 @@ _ROUNDINGS = 32.0
 """Times the rounding that was measured of a gradient: what it may be for other upstream gradients."""
 _TRUTH_CALLS = 200
 """Calls of the function that the truth for another upstream gradient may take."""
-_SUMMED, _LEAST = 256.0, 0.25
-"""Roundings that the order of a long sum may add up to, of the largest entry, and no more than a share of it."""
+MOST_BLURRED = 0.25
+"""Of the largest entry: what is off by more is not linear, in however narrow a format."""
 
 
 def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator, rtol: float | None) -> None:
@@ -52,12 +52,12 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
     other = np.where(product.upstream != 0, drawn(len(product.upstream), rng), 0)
     look = _Look(seen, product, np.where(other == product.upstream, -other, other))
     exact = max(seen.check.rows_eps, seen.function.coarse)
-    slack = max(min(_SUMMED * exact, _LEAST), FINEST, 4 * (rtol or 0))
+    slack = max(relative_tolerance(exact, MOST_BLURRED), 4 * (rtol or 0))
     wrong = {each.tensor.name for each in seen.verdicts if each.wrong}
     nonlinear = look.nonlinear(slack, _LARGER if exact < _NARROW else _LARGER_IF_NARROW)
     if look.pulled_other is not None and look.pulled_sum is not None:
-        seen.linear = frozenset(seen.claims.names) - set(nonlinear)
-    for name in seen.claims.names:
+        seen.linear = frozenset(seen.names) - set(nonlinear)
+    for name in seen.names:
         finding = look.unused(name, in_part=name in wrong) or nonlinear.get(name)
         if finding is not None:
             seen.named[name] = finding
@@ -71,11 +71,9 @@ def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator,
 
 def pulled(seen: Evidence, product: Product, upstream: Array) -> Array | None:
     """The gradient (p,) that a backward pass gives for another upstream gradient; None where it gives none."""
-    function, wide = seen.function, seen.gradient is not None and seen.gradient.wide
-    oracle = GradientOracle(
-        lambda at: product.claim(at, upstream), function.structure, (), function.budget, wide
-    )
-    rows = oracle.rows(function.point)
+    wide = seen.gradient is not None and seen.gradient.wide
+    oracle = GradientOracle(lambda at: product.claim(at, upstream), seen.function, wide)
+    rows = oracle.rows(seen.function.point)
     seen.gradient_calls += oracle.calls
     return None if rows is None else rows[0]
 
@@ -104,7 +102,7 @@ class _Look:
 
     def nonlinear(self, slack: float, factor: float) -> dict[str, Finding]:
         """The tensors that are not linear in the upstream gradient, beyond `slack` of their largest entry."""
-        own, other, u = self.product.upstream, self.pulled_other, self.seen.claims.rows[0]
+        own, other, u = self.product.upstream, self.pulled_other, self.seen.rows[0]
         findings: dict[str, Finding] = {}
         if other is None:
             return findings
@@ -114,7 +112,7 @@ class _Look:
         ):
             if got is None:
                 continue
-            for name in self.seen.claims.names:
+            for name in self.seen.names:
                 off = self._apart(name, got, expected, slack)
                 if off is not None:
                     seen = f"{words}, for upstream gradients u and v: it is off by up to {off:.3g}."
@@ -124,7 +122,7 @@ class _Look:
     def _named_nonlinear(self, name: str, seen: str) -> Finding:
         """A relu of the upstream gradient, or a term without it, by what is got for parts of it."""
         own, places = self.product.upstream, self.seen.function.structure.places[name]
-        one = self.seen.claims.rows[0, places]
+        one = self.seen.rows[0, places]
         positive, nothing = (self.pulled(each) for each in (np.maximum(own, 0), 0 * own))
         if positive is not None and np.any(own < 0) and np.array_equal(positive[places], one):
             negative = self.pulled(np.minimum(own, 0))
@@ -153,14 +151,13 @@ class _Look:
         in_part: whether more than all of it is looked at, which proves something only of a tensor that is wrong.
         """
         places = self.seen.function.structure.places[name]
-        one = self.seen.claims.rows[0, places]
+        one = self.seen.rows[0, places]
 
         def is_same(gradient: Array | None) -> bool:
             return gradient is not None and np.array_equal(gradient[places], one)
 
-        if is_same(self.pulled_other) and is_same(
-            self.pulled_sum
-        ):  # of a single number one may be so by chance
+        # Of a single number one of the two may be so by chance.
+        if is_same(self.pulled_other) and is_same(self.pulled_sum):
             seen = "The gradient is the same, to the last bit, for three upstream gradients drawn at random."
             return found("upstream-ignored", name, seen) if np.any(one) else None
         return next(self._used_in_part(name, is_same), None) if in_part else None
@@ -186,9 +183,8 @@ class _Look:
                     f"The gradient changes with index 0 of axis {axis} of the upstream gradient, and no other"
                 )
                 if self._is_truth_for(name, alone) or self._is_truth_for(name, repeated):
-                    yield found(
-                        "only-first-upstream", name, f"{seen}; it is right for one that is so everywhere."
-                    )
+                    right = f"{seen}; it is right for one that is so everywhere."
+                    yield found("only-first-upstream", name, right)
                 elif axis == 0:
                     yield found("only-first-upstream", name, f"{seen}.", "likely")
         for leaf in leaves if len(leaves) > 1 else ():
@@ -222,14 +218,12 @@ class _Look:
         other = replace(function, code=code, calls=0, seen={}, budget=Budget(_TRUTH_CALLS))
         other.value = other.at(function.point)
         claimed = check.claimed if rows is None else rows
-        beside = replace(
-            check, function=other, claimed=claimed, rows_at=None, refine=None, elsewhere=None, beside=None
-        )
+        beside = replace(check, function=other, claimed=claimed, rows_at=None, refine=None, beside=None)
         where = function.structure.places[name]
         try:
             return all(
-                compare(beside, random_direction(where, scale, check.rng, check.scales.inward)).clean
-                for scale in (check.scales.tensor, check.scales.own)
+                compare(beside, random_direction(where, check.scales, check.rng, by_tensor=each)).clean
+                for each in (True, False)
             )
         except OutOfCalls:
             return False

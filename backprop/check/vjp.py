@@ -8,7 +8,7 @@ gradient is 1 everywhere, would hide a backward pass that uses its upstream grad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,19 +17,30 @@ import numpy as np
 
 from backprop.check.answers import read_answer
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import Form, by_input, choose, forms_of_backward, is_moving, is_part, outputs_of
-from backprop.check.leaves import is_none, pull_back_in_jax, pull_back_in_torch, recorded_by_torch
+from backprop.check.forms import Form, choose, forms_of_backward, whole
+from backprop.check.leaves import is_none
 from backprop.check.lines.find import search, with_lines
 from backprop.check.lines.program import Program
 from backprop.check.look import look_closer
 from backprop.check.oracle import Budget, FunctionOracle
-from backprop.check.points import nothing_fixed
-from backprop.check.product import Forward, Product, drawn, forward_pass, upstream_like
+from backprop.check.points import Fixed, Structure, nothing_fixed
+from backprop.check.product import (
+    Forward,
+    Product,
+    drawn,
+    forward_pass,
+    outputs_of,
+    pull_back_in_jax,
+    pull_back_in_torch,
+    recorded_by_torch,
+    upstream_like,
+)
 from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
 from backprop.check.upstream import look_at_upstream
+from backprop.check.words import same_name
 from backprop.errors import CheckError
 
 
@@ -94,7 +105,7 @@ def _product(
     inputs: Any,
     cache: bool | None,
     rng: np.random.Generator,
-    is_setting: Callable[[str, Any], bool] | None = None,
+    is_setting: Fixed | None = None,
 ) -> Product:
     """Everything that the inputs and one call of forward tell.
 
@@ -116,7 +127,7 @@ def _product(
         return form.arguments(upstream_like(outputs, output.views(vector)), back, list(point.values()))
 
     def read(answer: Any) -> tuple[Any, bool]:
-        tensors = by_input(answer, passed.inputs, structure, "backward")
+        tensors = _by_input(answer, passed.inputs, structure)
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
@@ -127,7 +138,8 @@ def _product(
             known = _is_python_number(inputs)
 
             def told(path: str, value: Any) -> bool:
-                return is_part(path, still) or (known(path, value) and path not in moved)
+                is_still = any(path == name or path.startswith((f"{name}.", f"{name}[")) for name in still)
+                return is_still or (known(path, value) and path not in moved)
 
             return _product(forward, backward, inputs, cache, rng, told)
     output = outputs_of(form.outputs(returned))
@@ -135,14 +147,52 @@ def _product(
     def pull(point: dict[str, Any], upstream: Callable[[Any], Any]) -> Any:
         back = run(point)
         answer = backward(*form.arguments(upstream(back), back, list(point.values())))
-        return by_input(answer, passed.inputs, structure, "backward")
+        return _by_input(answer, passed.inputs, structure)
 
     rest = " The outputs after these have no upstream gradient." if form.is_last else ""
     note = f"{form.words} is called.{rest}"
     return Product(run, form.outputs, pull, structure, x, output, drawn(output.size, rng), note)
 
 
-def _is_python_number(inputs: Any) -> Callable[[str, Any], bool]:
+def _by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict[str, Any]:
+    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
+
+    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
+    """
+    names = list(inputs)
+    if answer is None:
+        raise CheckError(f"backward gave None; expected one gradient for each of {', '.join(names)}.")
+    moving = [name for name in names if name in structure.moving]
+    lone = names[0] if len(names) == 1 else moving[0] if len(moving) == 1 else None
+    is_container = lone is not None and isinstance(inputs[lone], list | tuple | dict)
+    if isinstance(answer, Mapping) and not (is_container and lone not in answer):
+        return _in_containers(dict(answer), inputs)
+    is_wrapped = is_container and isinstance(answer, tuple) and len(answer) == 1 != len(inputs[str(lone)])
+    is_several = isinstance(answer, list | tuple) and (not is_container or is_wrapped)
+    if lone is not None and not is_several:
+        return {lone: answer}
+    given = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for wanted in (names, moving, [name for name in moving if not isinstance(inputs[name], dict)]):
+        if len(given) == len(wanted):
+            return dict(zip(wanted, given, strict=True))
+    got = f"{len(given)} gradient{'s' * (len(given) != 1)}"
+    raise CheckError(f"backward gave {got}; expected one for each of {', '.join(names)}.")
+
+
+def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
+    for name, value in inputs.items():
+        if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
+            continue
+        parts = same_name(list(value), [key for key in answer if key not in inputs])
+        parts |= {key: key for key in value if key in answer and key not in inputs}
+        if parts:
+            inner = {key: answer.pop(parts[key], None) if key in parts else None for key in value}
+            answer = {**answer, name: inner}
+    return answer
+
+
+def _is_python_number(inputs: Any) -> Fixed:
     """Whether a number is one of Python's, beside arrays: a setting, such as ε, most of the time."""
     if not any(hasattr(end, "dtype") for _, end in ends_of(inputs)):
         return nothing_fixed
@@ -153,16 +203,11 @@ def _told_by(claimed: dict[str, Any], passed: Forward) -> tuple[set[str], set[st
     """The numbers that move after all, as the answer has gradients of them, and dicts that have none in it."""
     given = {path for path, end in ends_of(claimed) if not is_none(end)}
     moved = {path for path in passed.structure.constants if path in given}
-    whole = {
-        path for path, value in passed.structure.constants.items() if not isinstance(value, float | complex)
-    }
-    inputs = passed.inputs.items()
-    still = {
-        name
-        for name, value in inputs
-        if isinstance(value, dict) and is_moving(name, passed.structure) and name not in claimed
-    }
-    return moved - whole, still if len(claimed) < len(passed.inputs) else set()
+    constants = passed.structure.constants.items()
+    whole = {path for path, value in constants if not isinstance(value, float | complex)}
+    dicts = {name for name in passed.structure.moving if isinstance(passed.inputs[name], dict)}
+    still = dicts - set(claimed) if len(claimed) < len(passed.inputs) else set()
+    return moved - whole, still
 
 
 def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:
@@ -187,8 +232,4 @@ def _by_autodiff(passed: Forward, rng: np.random.Generator) -> Product:
             grads = pull_back_in_torch(output.ends(back), output.ends(make(back)), tensors)
         return structure.assemble(grads, lambda constant: None)
 
-    return Product(run, _whole, pull, structure, x, output, upstream, passed.by_library)
-
-
-def _whole(returned: Any) -> Any:
-    return returned
+    return Product(run, whole, pull, structure, x, output, upstream, passed.by_library)

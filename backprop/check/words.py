@@ -1,8 +1,14 @@
-"""Lists of things in words."""
+"""Words: lists of things in words, and names that may mean the same."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from backprop.errors import nearest
 
 _SHOWN = 6
 """Things that are shown of a long list."""
@@ -19,3 +25,51 @@ def listed(things: Iterable[object]) -> str:
     """All of them, `a, b and c`."""
     words = list(map(str, things))
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def describe(value: Any) -> str:
+    """Describe a value in a word or two, for a message."""
+    if value is None:
+        return "None"
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+_BEFORE, _AFTER = "(?:d|g|grad|gradient|del|delta|nabla|dld|djd|dlossd|dcostd)?", "(?:grad|gradient|bar)?"
+"""What stands before or after a parameter's name in that of its gradient."""
+_ALIKE = 0.6
+"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
+
+
+def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Match each missing name with another way to write it: `dW1`, `grad_W1`, `w1` or `W_1` for `W1`.
+
+    A missing name that two unknown names could mean is left out.
+    """
+
+    def plain(name: str) -> str:
+        return name.casefold().replace("_", "").replace(" ", "")
+
+    same: dict[Any, Any] = {}
+    names = [key for key in extra if isinstance(key, str)]
+    for key in missing:
+        if isinstance(key, str):
+            wanted = re.escape(plain(key))
+            fits = [each for each in names if re.fullmatch(f"{_BEFORE}{wanted}{_AFTER}", plain(each))]
+            if len(fits) == 1:
+                same[key] = fits[0]
+    taken = list(same.values())
+    return {key: name for key, name in same.items() if taken.count(name) == 1}
+
+
+def near_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:
+    """Match each missing name with an unknown name that may be a misspelling of it: `weigth` for `weight`."""
+    near: dict[Any, Any] = {}
+    for key in (key for key in missing if isinstance(key, str)):
+        left = [other for other in extra if isinstance(other, str) and other not in near.values()]
+        match = nearest(key, left, _ALIKE)
+        if match is not None:
+            near[key] = match
+    return near

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from backprop.arrays import Array
+from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.errors import NetworkError
 from backprop.layers.base import Shape, Tensors
 from backprop.layers.heads import Heads, weight_gradients
@@ -170,8 +170,7 @@ class Attention(Heads):
     ) -> tuple[Array, Tensors]:
         """Head by head, and through exponential, sum and quotient of the softmax, as the graph has them."""
         n, t, e = len(x), self.tokens, self.key // self.heads
-        if dparams is None:
-            dparams = {name: np.empty_like(tensor) for name, tensor in params.items()}
+        dparams = self._gradients(x, dparams)
         tokens, rows = x.reshape(n * t, -1), dy.reshape(n * t, -1)
         q, k, v = (tokens @ params[f"W{part}"] + params[f"b{part}"] for part in "qkv")
         gradients = [np.empty_like(q) for _ in range(3)]
@@ -209,15 +208,22 @@ class Attention(Heads):
         for part in "qkv":
             rows = self.split(dx) @ params[f"W{part}"]
             if dparams:
-                rows = rows + self.split(x) @ dparams[f"W{part}"] + dparams[f"b{part}"]
+                pushed, rows = rows, self.split(x) @ dparams[f"W{part}"]
+                rows += dparams[f"b{part}"]
+                rows += pushed
             moved.append(rows.reshape(*rows.shape[:-1], self.heads, -1).swapaxes(-2, -3))
         dq, dk, dv = moved
-        ds = dq * self.scale @ k.swapaxes(-1, -2) + q @ dk.swapaxes(-1, -2)
-        dp = memory.p * (ds - np.sum(memory.p * ds, axis=-1, keepdims=True))
-        heads = (dp @ v + memory.p @ dv).swapaxes(-2, -3)
+        dp = dq * self.scale @ k.swapaxes(-1, -2)
+        dp += q @ dk.swapaxes(-1, -2)
+        dp -= np.einsum("...tu,...tu->...t", memory.p, dp)[..., None]
+        dp *= memory.p
+        heads = dp @ v
+        heads += memory.p @ dv
+        heads = heads.swapaxes(-2, -3)
         dy = heads.reshape(*heads.shape[:-2], self.key) @ params["Wo"]
         if dparams:
-            dy = dy + memory.a.reshape(len(x), self.tokens, -1) @ dparams["Wo"] + dparams["bo"]
+            dy += memory.a.reshape(len(x), self.tokens, -1) @ dparams["Wo"]
+            dy += dparams["bo"]
         made: Array = dy.reshape(*dy.shape[:-2], -1)
         return made
 
@@ -240,7 +246,8 @@ class Attention(Heads):
         return self.vjp_flops(n, i, o, input_needed=True) + again
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """q, k, v, a and their gradients, and of one head up to eight blocks with what they are made of."""
+        """q, k, v, a and their gradients; of one head the blocks, and of another one those that it replaces."""
         rows, e = n * self.tokens, self.key // self.heads
-        head = 8 * self.tokens + (11 if self.heads > 1 else 3) * e
-        return itemsize * rows * (8 * self.key + max(head, 2 * self.features))
+        head = (9 if self.heads > 1 else 8) * self.tokens + 3 * e
+        numbers = rows * (8 * self.key + max(head, 2 * self.features))
+        return itemsize * numbers + ufunc_buffer_bytes(rows * self.tokens, itemsize)

@@ -12,101 +12,18 @@ import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import NetworkError, UnsupportedError
 from backprop.layers.cells import Cells
+from backprop.layers.factors import EinsumFactor as EinsumFactor
+from backprop.layers.factors import Margin as Margin
+from backprop.layers.factors import Shape as Shape
 
 Tensors = Mapping[str, Array]
-
-Shape = tuple[int, ...]
-"""How the numbers of one sample are arranged: (784,), (1, 28, 28) channels by rows by columns, (28, 28) steps by
-features. The arrays themselves stay (n, i), with these axes flattened in order."""
-
-
-class EinsumFactor(NamedTuple):
-    """A local Jacobian as an operand of einsum, with only the axes in which it differs.
-
-    `subscripts` names the operand's axes by the legend. With J = ∂(outputs)/∂y of axes `nco` the next
-    factor of the chain is `einsum(f"nco,{subscripts}->nci")`; where `i` is absent, the Jacobian is
-    diagonal and the result keeps `o`.
-
-    A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
-    `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
-    kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
-    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
-    i for none; numbers of the same input are added (`gathered`).
-
-    Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
-    weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
-    """
-
-    subscripts: str
-    operand: Array
-    outputs: str = "o"
-    shape: Shape | None = None
-    result: str | None = None
-    inputs: Array | None = None
-    through: EinsumFactor | None = None
-
-    @property
-    def input_rule(self) -> str:
-        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂x, where this is ∂y/∂x."""
-        return self._rule("i" if "i" in self.subscripts else "o")
-
-    @property
-    def parameter_rule(self) -> str:
-        """The rule of einsum from ∂(outputs)/∂y to ∂(outputs)/∂θ, where this is ∂y/∂θ."""
-        return self._rule("io" if "i" in self.subscripts else "o")
-
-    def _rule(self, made: str) -> str:
-        return f"nc{self.outputs},{self.subscripts}->nc{made if self.result is None else self.result}"
-
-    def split(self, jacobian: Array) -> Array:
-        """The Jacobian (n, c, o) with the axes of `outputs`."""
-        return jacobian if self.shape is None else jacobian.reshape(*jacobian.shape[:2], *self.shape)
-
-    def gathered(self, made: Array, i: int) -> Array:
-        """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
-        if self.inputs is None:
-            return made.reshape(*made.shape[:2], i)
-        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
-        for k in np.ndindex(
-            *self.inputs.shape[:-1]
-        ):  # along the last axis no input comes twice, but that for none
-            total[..., self.inputs[k]] += made[..., *k, :]
-        return total[..., :i]
-
-    def chain(self, jacobian: Array, size: int, *, of_parameter: bool = False) -> Array:
-        """∂(outputs)/∂x (n, c, i), or ∂(outputs)/∂θ (n, c, numbers of θ), by einsum.
-
-        jacobian is ∂(outputs)/∂y (n, c, o), and `size` i or the numbers of θ.
-        """
-        if self.through is not None:
-            jacobian = self.through.chain(jacobian, self.entered)
-        rule = self.parameter_rule if of_parameter else self.input_rule
-        return self.gathered(np.einsum(rule, self.split(jacobian), self.operand), size)
-
-    @property
-    def entered(self) -> int:
-        """The numbers of u, where there is a `through`."""
-        assert self.shape is not None  # the axes of u are outputs of their own
-        return math.prod(self.shape)
-
-
-class Margin(NamedTuple):
-    """Functions of a layer's inputs that pass through zero where the layer has a kink.
-
-    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
-    (n, m); without `below` it is an input less a constant.
-    """
-
-    distance: Array
-    above: Array
-    below: Array | None = None
 
 
 class Planned(Protocol):
@@ -346,7 +263,7 @@ class Layer(ABC):
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
 
     def input_nonzeros(self, i: int, o: int) -> int:
-        """The numbers of ∂y/∂x of one sample that are not zero by structure."""
+        """The numbers of ∂y/∂x of one sample that are not zero by structure; of ∂u/∂x, where the inputs enter a u."""
         return i * o
 
     def input_products(self, i: int, o: int) -> int:
@@ -446,6 +363,20 @@ class Layer(ABC):
         parameters stay as they are, and `dx` may be many directions at once, (…, n, i).
         """
 
+    def _gradients(self, like: Array, dparams: Tensors | None) -> Tensors:
+        """Memory for ∂L/∂θ of every own parameter: that given, or new one of the kind and dtype of `like`."""
+        if dparams is not None:
+            return dparams
+        shapes = self.parameter_shapes().items()
+        return {name: np.empty_like(like, shape=shape, order="C") for name, shape in shapes}
+
+    def _jacobians(self, like: Array, y: Array, out: Tensors | None) -> dict[str, Array]:
+        """Memory for ∂y/∂θ (n, o, *shape of θ): that given, or zeros of the kind and dtype of `like`."""
+        shapes = self.parameter_shapes().items()
+        if out is None:
+            out = {name: np.zeros_like(like, shape=(*y.shape, *shape), order="C") for name, shape in shapes}
+        return dict(out)
+
     def __repr__(self) -> str:
         return self.name
 
@@ -470,6 +401,28 @@ class NoParameters(Layer):
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
         """No parameters."""
         return {}
+
+
+class ByInput(NoParameters):
+    """A layer without parameters, whose VJP is that by its input alone."""
+
+    @abstractmethod
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
+        """∂L/∂x (n, i) from `dy`, in `out` where that is given, which may be `dy` itself."""
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool = True,
+        out: Array | None = None,
+        dparams: Tensors | None = None,
+    ) -> tuple[Array | None, Tensors]:
+        """`pull`, where ∂L/∂x is needed."""
+        return (self.pull(x, y, dy, out) if input_needed else None), {}
 
 
 class WithoutParameters(NoParameters):

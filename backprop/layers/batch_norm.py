@@ -23,7 +23,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.errors import NetworkError, UnsupportedError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, gradients, inverse_root
+from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, inverse_root
 
 _ONE = "∂y/∂x of one sample does not exist, for its mean and variance are those of the batch"
 
@@ -207,7 +207,7 @@ class _Call:
     ) -> tuple[Array | None, Tensors]:
         """γ r (dy - dβ/m - h dγ/m)."""
         centre, inverse, m = self._centre, self._inverse, self._count
-        own, split = gradients(self._layer.parameter_shapes(), x, dparams), dy.reshape(centre.shape)
+        own, split = self._layer._gradients(x, dparams), dy.reshape(centre.shape)
         product = np.multiply(split, centre, out=self._product)
         np.multiply(self._total(product), inverse.reshape(-1), out=own["gamma"])
         own["beta"][...] = self._total(split)

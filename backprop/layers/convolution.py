@@ -353,18 +353,15 @@ class Convolution(Layer):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """∂y/∂W (n, o, q, l, u, v) holds the window of the place for its own kernel, ∂y/∂b (n, o, q) ones."""
-        n, o = y.shape
-        if out is None:
-            shapes = self.parameter_shapes().items()
-            out = {name: np.zeros((n, o, *shape), x.dtype) for name, shape in shapes}
+        n, jacobians = len(x), self._jacobians(x, y, out)
         g, a, (rows, columns) = self.groups, self.shape[0] // self.groups, self.windows.places
-        axes = out["W"].reshape(n, g, -1, rows, columns, g, self.outputs // g, a, math.prod(self.size))
+        axes = jacobians["W"].reshape(n, g, -1, rows, columns, g, self.outputs // g, a, math.prod(self.size))
         image = x.reshape(n, g, 1, a, *self.shape[1:])
         for k, tap in enumerate(self.windows.taps):
             at_tap = axes[:, :, :, *tap.places, ..., k]
             np.einsum("ngqstgql->ngqlst", at_tap)[...] = image[..., *tap.inputs]
-        np.einsum("nqsq->nqs", out["b"].reshape(n, self.outputs, -1, self.outputs))[...] = 1
-        return dict(out)
+        np.einsum("nqsq->nqs", jacobians["b"].reshape(n, self.outputs, -1, self.outputs))[...] = 1
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """W, the same for all places, and the input that each product belongs to."""
@@ -395,8 +392,7 @@ class Convolution(Layer):
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
         """dW = Σₙ dy Xᵀ, db = Σₙₛ dy, and dX = Wᵀ dy, added up where an input is in several windows."""
-        if dparams is None:
-            dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
+        dparams = self._gradients(x, dparams)
         dx = np.empty_like(x) if out is None and input_needed else out
         for gradient in dparams.values():
             gradient[...] = 0

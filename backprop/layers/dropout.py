@@ -19,7 +19,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Shape, Tensors, WithoutParameters
+from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors, WithoutParameters
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Draw:
 
 @final
 @dataclass(frozen=True, repr=False)
-class Dropout(WithoutParameters):
+class Dropout(ByInput, WithoutParameters):
     """x m, with m zero at the given rate, from 0 to below 1."""
 
     rate: float = 0.5
@@ -145,19 +145,10 @@ class Dropout(WithoutParameters):
         """m, the diagonal alone."""
         return EinsumFactor("no", self._mask(y.shape, y.dtype))
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """m ∘ dy."""
-        return (np.multiply(dy, self._mask(dy.shape, dy.dtype), out=out) if input_needed else None), {}
+        dx: Array = np.multiply(dy, self._mask(dy.shape, dy.dtype), out=out)
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """m ∘ ẋ."""

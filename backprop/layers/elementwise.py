@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.base import ByInput, EinsumFactor, Tensors, WithoutParameters
 from backprop.layers.cells import Cells
 
 
-class Elementwise(WithoutParameters):
+class Elementwise(ByInput, WithoutParameters):
     """A layer that is a function f of one number; a subclass states f and f'."""
 
     forward_flops_per_element: ClassVar[int]
@@ -78,19 +78,10 @@ class Elementwise(WithoutParameters):
         """f'(x), the diagonal alone."""
         return EinsumFactor("no", self.derivative(x, y))
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """f'(x) ∘ dy."""
-        return (np.multiply(dy, self.derivative(x, y), out=out) if input_needed else None), {}
+        dx: Array = np.multiply(dy, self.derivative(x, y), out=out)
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """f'(x) ∘ ẋ."""

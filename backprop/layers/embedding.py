@@ -103,7 +103,9 @@ class Embedding(OverTokens):
 
     def _one_hot(self, x: Array) -> Array:
         """X (n, t, v)."""
-        return np.asarray(self.indices(x)[..., None] == np.arange(self.words)).astype(x.dtype)
+        hot = np.zeros((x.size, self.words), x.dtype)
+        hot[np.arange(x.size), self.indices(x).reshape(-1)] = 1
+        return hot.reshape(*x.shape, self.words)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """One row of E after another."""
@@ -143,8 +145,8 @@ class Embedding(OverTokens):
         )
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X, and dx."""
-        return n * i * (self.words + 1) * itemsize + n * i * max(self.words, 8)
+        """X, and where its ones stand."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """Zeros that are stored, one for each output."""
@@ -155,8 +157,16 @@ class Embedding(OverTokens):
         return {"E": o * self.words}
 
     def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """X, and the truth values that it is made of."""
-        return n * i * self.words * (itemsize + 1)
+        """X, and where its ones stand."""
+        return n * i * (self.words * itemsize + 16)
+
+    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """X, as for the factor."""
+        return self.parameter_factors_bytes(n, i, o, itemsize)
+
+    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
+        """Rows of Ė, and their numbers as whole ones; or zeros for every direction."""
+        return n * o * itemsize * directions if directions else n * (o * itemsize + 8 * i)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """Rows of E."""
@@ -175,11 +185,10 @@ class Embedding(OverTokens):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """Row (t, d) of ∂y/∂E holds a one in row x[n,t], column d."""
-        if out is None:
-            out = {"E": np.zeros((*y.shape, self.words, self.outputs), y.dtype)}
-        blocks = out["E"].reshape(len(x), *self.made, self.words, self.outputs)
+        jacobians = self._jacobians(y, y, out)
+        blocks = jacobians["E"].reshape(len(x), *self.made, self.words, self.outputs)
         np.einsum("ntdvd->ntdv", blocks)[...] = self._one_hot(x)[:, :, None]
-        return dict(out)
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """Zero for every token."""
@@ -223,15 +232,14 @@ class Embedding(OverTokens):
         self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
     ) -> tuple[Array, Tensors]:
         """By the product Xᵀ dY, as of a linear layer whose inputs are one-hot."""
-        if dparams is None:
-            dparams = {"E": np.empty_like(params["E"])}
+        dparams = self._gradients(dy, dparams)
         one_hot = self._one_hot(x).reshape(-1, self.words)
         np.matmul(one_hot.T, dy.reshape(-1, self.outputs), out=dparams["E"])
         return np.zeros_like(x), dparams
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """Rows of Ė; ẋ moves nothing."""
-        shape = (*np.broadcast_shapes(dx.shape[:-1], (len(x),)), y.shape[1])
         if not dparams:
-            return np.zeros(shape, y.dtype)
-        return np.broadcast_to(dparams["E"][self.indices(x)].reshape(len(x), -1), shape).copy()
+            return np.zeros((*np.broadcast_shapes(dx.shape[:-1], (len(x),)), y.shape[1]), y.dtype)
+        moved: Array = dparams["E"][self.indices(x)]
+        return moved.reshape(y.shape)

@@ -166,11 +166,11 @@ class Heads(Remembering[Found]):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """∂y/∂q times x of the token itself for Wq; ∂y/∂k and ∂y/∂v times x of all for Wk and Wv; a for Wo."""
-        if out is None:
-            shapes = self.parameter_shapes().items()
-            out = {name: np.zeros_like(x, shape=(*y.shape, *shape)) for name, shape in shapes}
+        jacobians = self._jacobians(x, y, out)
         memory, by_q, by_k, by_v = self._by_parts_of_tokens(params, x, y)
-        blocks = {name: array.reshape(len(x), *self.made, *array.shape[2:]) for name, array in out.items()}
+        blocks = {
+            name: array.reshape(len(x), *self.made, *array.shape[2:]) for name, array in jacobians.items()
+        }
         tokens = self.split(x)
         np.multiply(tokens[:, :, None, :, None], by_q[..., None, :], out=blocks["Wq"])
         blocks["bq"][...] = by_q
@@ -179,7 +179,7 @@ class Heads(Remembering[Found]):
             np.sum(by, axis=3, out=blocks[f"b{part}"])
         np.einsum("ntoko->ntok", blocks["Wo"])[...] = memory.a.reshape(len(x), self.tokens, 1, self.key)
         np.einsum("ntoo->nto", blocks["bo"])[...] = 1
-        return dict(out)
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """∂y/∂x as it is: every token depends on every token, or on every earlier one."""
@@ -226,9 +226,10 @@ class Heads(Remembering[Found]):
         return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The memory; q̇, k̇, v̇, ṡ, ṗ and p ∘ ṡ, and ȧ twice."""
-        rows = n * (directions or 1) * self.tokens
-        return itemsize * (self.memory_numbers(n) + rows * (5 * self.key + 3 * self.heads * self.tokens))
+        """The memory; q̇, k̇ and v̇; with ṗ another product of its size, or ȧ twice with ẏ in two parts."""
+        rows, block = n * (directions or 1) * self.tokens, self.heads * self.tokens
+        most = max(4 * self.key + 2 * block, 5 * self.key + block + 2 * self.features)
+        return itemsize * (self.memory_numbers(n) + rows * most)
 
     def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
         """Those of q, k and v; of ∂y/∂x the factor is the Jacobian itself."""

@@ -141,7 +141,7 @@ class Linear(Layer):
         """x Ẇ and ẋ W, or ẋ W alone."""
         if directions is not None:
             return n * directions * o * itemsize
-        return 2 * n * o * itemsize + ufunc_buffer_bytes(n * o, 1)
+        return 2 * n * o * itemsize + ufunc_buffer_bytes(n * o, itemsize)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x W + b."""
@@ -159,14 +159,11 @@ class Linear(Layer):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """∂y/∂W (n, o, i, o) holds x on the diagonal of its two output axes, ∂y/∂b (n, o, o) ones."""
-        n, o = y.shape
-        if out is None:
-            shapes = self.parameter_shapes().items()
-            out = {name: np.zeros((n, o, *shape), x.dtype) for name, shape in shapes}
-        np.einsum("noio->noi", out["W"])[...] = x[:, None, :]  # a writeable view of the diagonal
+        jacobians = self._jacobians(x, y, out)
+        np.einsum("noio->noi", jacobians["W"])[...] = x[:, None, :]  # a writeable view of the diagonal
         if self.bias:
-            np.einsum("noo->no", out["b"])[...] = 1
-        return dict(out)
+            np.einsum("noo->no", jacobians["b"])[...] = 1
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """W, the same for every sample."""
@@ -189,8 +186,7 @@ class Linear(Layer):
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
         """dx = dy Wᵀ, dW = xᵀ dy, db = Σₙ dy."""
-        if dparams is None:
-            dparams = {name: np.empty(shape, x.dtype) for name, shape in self.parameter_shapes().items()}
+        dparams = self._gradients(x, dparams)
         self.weight_gradient(x, dy, out=dparams["W"])
         if self.bias:
             self.bias_gradient(dy, out=dparams["b"])

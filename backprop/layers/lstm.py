@@ -197,8 +197,7 @@ class LSTM(Recurrent[Cells]):
     ) -> tuple[Array, Tensors]:
         """Step by step and gate by gate, as the graph has it: each adds its own products to dW, dU and db."""
         tokens, h = self.split(x), self.units
-        if dparams is None:
-            dparams = {name: np.empty_like(tensor) for name, tensor in params.items()}
+        dparams = self._gradients(x, dparams)
         for tensor in dparams.values():
             tensor[...] = 0
         gates = [{name: t[..., k * h : (k + 1) * h] for name, t in params.items()} for k in range(4)]

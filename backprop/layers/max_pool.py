@@ -230,20 +230,8 @@ class MaxPool(Pooling):
         chosen = self.largest(x).astype(y.dtype).reshape(self.entries, len(x), *self.split)
         return EinsumFactor("knls", chosen, "ls", self.split, "lks", self.windows.inputs)
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """dy, added to the largest input of the window."""
-        if not input_needed:
-            return None, {}
         dx = np.empty_like(x) if out is None else out
         for block in self.blocks(len(x), x.itemsize):
             rows = self.rows(x[block])
@@ -252,7 +240,7 @@ class MaxPool(Pooling):
             self.reduce(rows, 0, out=best)
             self.push_back(self.images(dy[block]), self.masks(rows, best, 0), 0, out=back)
             self.push_back(back, self.masks(image, rows, 1), 1, out=self.windows.image(dx[block]))
-        return dx, {}
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ at the largest input of the window."""

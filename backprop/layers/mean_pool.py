@@ -133,26 +133,14 @@ class MeanPool(Pooling):
         shares = np.full(self.entries, self._share(y))
         return EinsumFactor("k", shares, "ls", self.split, "lks", self.windows.inputs)
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """dy/k, added to every input of the window."""
-        if not input_needed:
-            return None, {}
         share = self.images(dy * self._share(dy))
         dx = np.empty((len(dy), self.inputs), dy.dtype) if out is None else out
         dx[...] = 0
         for inputs in self.taken(dx):
             np.add(inputs, share, out=inputs)
-        return dx, {}
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """The mean of ẋ."""

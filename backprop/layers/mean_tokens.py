@@ -13,14 +13,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Shape, Tensors
+from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import OverTokens, tokens_of
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class MeanTokens(OverTokens):
+class MeanTokens(ByInput, OverTokens):
     """The mean of the tokens, 1/t Σₜ xₜ."""
 
     name: ClassVar[str] = "mean-tokens"
@@ -67,14 +67,6 @@ class MeanTokens(OverTokens):
         """The sum of the tokens, divided by t."""
         return np.asarray(np.einsum("ntd->nd", self.split(x)) / self.tokens)
 
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """A sum and a division."""
         return n * (i + o)
@@ -108,38 +100,16 @@ class MeanTokens(OverTokens):
         np.einsum("ndtd->ndt", out.reshape(*y.shape, *self.input_shape))[...] = 1 / self.tokens
         return out
 
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """1/t for every token."""
         shares = np.full_like(x, 1 / self.tokens, shape=(self.tokens,))
         return EinsumFactor("t", shares, "d", (self.features,), "td")
 
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """dy/t for every token."""
-        if not input_needed:
-            return None, {}
         dx = np.empty_like(dy, shape=(len(dy), self.tokens * self.features)) if out is None else out
         self.split(dx)[...] = (dy / self.tokens)[:, None]
-        return dx, {}
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """1/t Σ_t ẋ_t."""

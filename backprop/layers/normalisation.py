@@ -260,7 +260,10 @@ class Normalisation(Layer):
         dsquare = dvariance / self._count(len(x))
         dcentre = dcentre + 2 * centre * dsquare
         dx = dcentre - self._mean(dcentre) if self.centred else dcentre
-        return dx.reshape(shape), written(own, dparams)
+        gradients = self._gradients(x, dparams)
+        for name, gradient in own.items():
+            gradients[name][...] = gradient
+        return dx.reshape(shape), gradients
 
     # The other forms
 
@@ -286,15 +289,13 @@ class Normalisation(Layer):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """h where the output has the entry of γ, ones where it has that of β: (n, o, features)."""
-        n, o = y.shape
-        if out is None:
-            out = {name: np.zeros((n, o, self.features), x.dtype) for name in self.parameter_shapes()}
+        (n, o), jacobians = y.shape, self._jacobians(x, y, out)
         outputs = np.arange(o)
         own = outputs // math.prod(self.split[self.feature + 1 :]) % self.features
-        out["gamma"][:, outputs, own] = self._normalised(x)[0].reshape(n, o)
+        jacobians["gamma"][:, outputs, own] = self._normalised(x)[0].reshape(n, o)
         if self.centred:
-            out["beta"][:, outputs, own] = 1
-        return dict(out)
+            jacobians["beta"][:, outputs, own] = 1
+        return jacobians
 
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
         """h for γ and the number one for β, along the axes that they share with the outputs."""
@@ -345,19 +346,3 @@ def inverse_root(squares: Array, count: int, *, out: Array) -> Array:
     squares += squares.dtype.type(EPSILON)
     np.sqrt(squares, out=squares)
     return np.divide(1, squares, out=out)
-
-
-def written(own: Mapping[str, Array], dparams: Tensors | None) -> Tensors:
-    """The derivatives by the parameters, in the buffers for them where there are some."""
-    if dparams is None:
-        return own
-    for name, array in own.items():
-        dparams[name][...] = array
-    return dparams
-
-
-def gradients(shapes: Mapping[str, Shape], like: Array, dparams: Tensors | None) -> Tensors:
-    """Buffers for the derivatives by the parameters: those given, or new ones."""
-    if dparams is not None:
-        return dparams
-    return {name: np.empty_like(like, shape=shape) for name, shape in shapes.items()}

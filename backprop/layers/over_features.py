@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers.base import EinsumFactor, Shape, Tensors
 from backprop.layers.cells import Cells
-from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, gradients, inverse_root
+from backprop.layers.normalisation import EPSILON, Call, Empty, Normalisation, inverse_root
 
 
 class OverFeatures(Normalisation):
@@ -192,7 +192,7 @@ class _Call:
     ) -> tuple[Array | None, Tensors]:
         """r (γ dy - mean(γ dy) - h mean(γ dy h))."""
         h, centred, rows = self._h, self._layer.centred, dy.reshape(self._h.shape)
-        own = gradients(self._layer.parameter_shapes(), x, dparams)
+        own = self._layer._gradients(x, dparams)
         product = np.multiply(rows, h, out=self._product)
         np.matmul(self._by_row, product, out=own["gamma"])
         if centred:

@@ -139,8 +139,7 @@ class Remembering(OverTokens, Generic[MemoryT]):
         """Forward once more, then `back`."""
         memory = self.memory(len(x), x)
         self.run(params, x, memory, np.empty_like(y))
-        if dparams is None:
-            dparams = {name: np.empty_like(x, shape=shape) for name, shape in self.parameter_shapes().items()}
+        dparams = self._gradients(x, dparams)
         if input_needed and out is None:
             out = np.empty_like(x, shape=x.shape)
         dx = out if input_needed else None

@@ -16,14 +16,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Shape, Tensors, WithoutParameters
+from backprop.layers.base import ByInput, EinsumFactor, Shape, Tensors, WithoutParameters
 from backprop.layers.cells import Cells
 from backprop.layers.over_tokens import whole
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Patches(WithoutParameters):
+class Patches(ByInput, WithoutParameters):
     """Squares of `size` by `size` pixels of an image as tokens (`channels`, `height`, `width`)."""
 
     channels: int
@@ -180,24 +180,12 @@ class Patches(WithoutParameters):
         """The number one: the axes alone are moved."""
         return EinsumFactor("", np.ones_like(x, shape=()), "rskab", self._patches, "krasb")
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """The numbers, moved back."""
-        if not input_needed:
-            return None, {}
         dx = np.empty_like(dy, shape=dy.shape) if out is None else out
         image = dx.reshape(len(dy), *self._image).transpose(self._axes)
         image[...] = dy.reshape(len(dy), *self._patches)  # where both are one array, NumPy copies first
-        return dx, {}
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """The numbers of ẋ, moved."""

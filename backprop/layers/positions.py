@@ -114,10 +114,9 @@ class Positions(OverTokens):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """The same ones, (n, o, t, d)."""
-        if out is None:
-            out = {"P": np.zeros_like(x, shape=(*y.shape, *self.input_shape))}
-        np.einsum("noo->no", out["P"].reshape(*y.shape, y.shape[1]))[...] = 1
-        return dict(out)
+        jacobians = self._jacobians(x, y, out)
+        np.einsum("noo->no", jacobians["P"].reshape(*y.shape, y.shape[1]))[...] = 1
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """The number one."""
@@ -139,8 +138,7 @@ class Positions(OverTokens):
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
         """dy itself, and its sum over n."""
-        if dparams is None:
-            dparams = {"P": np.empty_like(params["P"])}
+        dparams = self._gradients(x, dparams)
         np.sum(self.split(dy), axis=0, out=dparams["P"])
         if not input_needed:
             return None, dparams

@@ -237,16 +237,12 @@ class Recurrent(Remembering[StatesT]):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """Σ_t of what enters at step t, x_t or h_{t-1} or one, times ∂y/∂z_t: every number is other than zero."""
-        if out is None:
-            out = {
-                name: np.empty_like(x, shape=(*y.shape, *shape))
-                for name, shape in self.parameter_shapes().items()
-            }
+        jacobians = self._jacobians(x, y, out)
         states, deltas = self._covectors(params, x, y)
         for name, entered in (("W", states.x), ("U", states.h[:-1])):
-            np.matmul(entered.transpose(1, 2, 0)[:, None], deltas, out=out[name])
-        np.sum(deltas, axis=2, out=out["b"])
-        return dict(out)
+            np.matmul(entered.transpose(1, 2, 0)[:, None], deltas, out=jacobians[name])
+        np.sum(deltas, axis=2, out=jacobians["b"])
+        return jacobians
 
     def _through(self, params: Tensors, x: Array, y: Array) -> tuple[StatesT, EinsumFactor]:
         states, deltas = self._covectors(params, x, y)
@@ -312,6 +308,10 @@ class Recurrent(Remembering[StatesT]):
     def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
         """Those of z."""
         return (self.tokens * self.width,)
+
+    def input_nonzeros(self, i: int, o: int) -> int:
+        """Of ∂z/∂x: W for every step."""
+        return self.tokens * self.width * self.features
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """Of ∂z/∂θ: what enters at every step, and ones."""

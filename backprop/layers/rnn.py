@@ -122,8 +122,7 @@ class RNN(Recurrent[States]):
         tokens, states = self.split(x), [np.zeros_like(x, shape=(len(x), self.units))]
         for t in range(self.tokens):
             states.append(np.tanh(tokens[:, t] @ params["W"] + states[-1] @ params["U"] + params["b"]))
-        if dparams is None:
-            dparams = {name: np.empty_like(tensor) for name, tensor in params.items()}
+        dparams = self._gradients(x, dparams)
         for tensor in dparams.values():
             tensor[...] = 0
         dx, by_step, dh = np.empty_like(tokens), self._by_step(dy), dy

@@ -16,12 +16,12 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.base import ByInput, EinsumFactor, Tensors, WithoutParameters
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Softmax(WithoutParameters):
+class Softmax(ByInput, WithoutParameters):
     """exp(z) / Σ exp(z)."""
 
     name: ClassVar[str] = "softmax"
@@ -93,23 +93,11 @@ class Softmax(WithoutParameters):
         identity = np.eye(y.shape[1], dtype=y.dtype)
         return EinsumFactor("noi", np.einsum("no,noi->noi", y, identity - y[:, None, :]))
 
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool = True,
-        out: Array | None = None,
-        dparams: Tensors | None = None,
-    ) -> tuple[Array | None, Tensors]:
+    def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """p ∘ (dp - Σ p dp)."""
-        if not input_needed:
-            return None, {}
         inner = np.einsum("no,no->n", y, dy)[:, None]
         dx = np.subtract(dy, inner, out=out)
-        return np.multiply(dx, y, out=dx), {}
+        return np.multiply(dx, y, out=dx)
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """p ∘ (ż - Σ p ż)."""

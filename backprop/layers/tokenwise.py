@@ -102,7 +102,7 @@ class Tokenwise(OverTokens):
 
     def _rows(self, array: Array) -> Array:
         """The tokens of all samples (n t, d)."""
-        return array.reshape(len(array) * self.tokens, -1)
+        return array.reshape(len(array) * self.tokens, array.shape[1] // self.tokens)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Σi x[n,t,i] W[i,o] + b[o]."""
@@ -135,8 +135,8 @@ class Tokenwise(OverTokens):
         return n * (self.tokens if out else i) * itemsize
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """ẋ W, x Ẇ, and their sum; or of many directions ẋ W alone."""
-        return itemsize * n * o * (directions or 3)
+        """x Ẇ, as ḃ is added, and ẋ W; or of many directions ẋ W alone."""
+        return itemsize * n * o * directions if directions else self.linear.jvp_bytes(n, i, o, itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:
         """W for every token."""
@@ -169,13 +169,11 @@ class Tokenwise(OverTokens):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """Row (t, o) of ∂y/∂W (n, t o, i, o) holds x_t in column o, and ∂y/∂b a one."""
-        if out is None:
-            shapes = self.parameter_shapes().items()
-            out = {name: np.zeros_like(x, shape=(*y.shape, *shape)) for name, shape in shapes}
-        weights, bias = (out[name].reshape(len(x), *self.made, *out[name].shape[2:]) for name in ("W", "b"))
+        jacobians = self._jacobians(x, y, out)
+        weights, bias = (each.reshape(len(x), *self.made, *each.shape[2:]) for each in jacobians.values())
         np.einsum("ntoio->ntoi", weights)[...] = self.split(x)[:, :, None]
         np.einsum("ntoo->nto", bias)[...] = 1
-        return dict(out)
+        return jacobians
 
     def input_factor(self, params: Tensors, x: Array, y: Array) -> EinsumFactor:
         """W, the same for every token."""
@@ -220,5 +218,7 @@ class Tokenwise(OverTokens):
         """ẋ_t W + x_t Ẇ + ḃ."""
         dy: Array = self.split(dx) @ params["W"]
         if dparams:
-            dy = dy + self.split(x) @ dparams["W"] + dparams["b"]
+            pushed, dy = dy, self.split(x) @ dparams["W"]
+            dy += dparams["b"]
+            dy += pushed
         return dy.reshape(*dy.shape[:-2], -1)

@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import NoParameters, Shape
+from backprop.layers.base import ByInput, Shape
 
 Slices = tuple[slice, slice]
 
@@ -150,7 +150,7 @@ def whole(name: str, key: str, value: Any, least: int) -> int:
     return int(text)
 
 
-class Pooling(NoParameters):
+class Pooling(ByInput):
     """One number for every window of every channel: x (l, h, w) → y (l, s, t); a subclass has these fields."""
 
     shape: Shape

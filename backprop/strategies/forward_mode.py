@@ -14,6 +14,7 @@ that is not linear are moved one after another, by the layer's own JVP.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,12 +152,12 @@ def _fill_one_by_one(slopes: Array, steps: Sequence[Evaluated], covector: Array)
     (layer, own, x, y), *later = steps
     still = np.zeros((1, x.shape[1]), covector.dtype)
     moved = {name: np.zeros_like(tensor) for name, tensor in own.items()}
-    entries = [
+    entries = (
         (view, e) for view in (tensor.reshape(-1) for tensor in moved.values()) for e in range(view.size)
-    ]
+    )
     at_once = _directions(len(covector) * max(step.y.shape[1] for step in steps) * covector.itemsize)
-    for first in range(0, len(entries), at_once):
-        block = entries[first : first + at_once]
+    for first in range(0, len(slopes), at_once):
+        block = [*itertools.islice(entries, at_once)]
         tangent = np.empty((len(block), *y.shape), covector.dtype)
         for k, (view, e) in enumerate(block):
             view[e] = 1

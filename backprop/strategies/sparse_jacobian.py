@@ -275,7 +275,7 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     """The most bytes alive at once beside activations and ∂y/∂θ: a row vector, a factor, their product."""
     numbers = [network.loss_function.temporaries * n * network.classes]
     for k, (layer, i, o) in enumerate(network.sized):
-        entered = layer.entered_numbers()
+        entered, by_input = layer.entered_numbers(), layer.entered_numbers(by_input=True)
         # scipy transposes ∂y/∂u, a dense block for every sample, to multiply it from the left
         through = n * (o + 1) * max(entered, default=0)
         own = n * o + layer.parameter_factors_bytes(n, i, o, size) // size + through
@@ -286,15 +286,19 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
             numbers.append(n * (o + i))
         elif isinstance(layer, Elementwise):
             numbers.append(4 * n * o)  # the slope as a layer and as scipy has it
+        elif by_input:  # ∂y/∂u, and its transpose or ∂u/∂x
+            made, stored = (
+                layer.input_factor_bytes(n, i, o, size),
+                layer.input_nonzeros(i, o) * (size + _INDEX_BYTES),
+            )
+            numbers.append(n * o + (made + max(size * n * o * sum(by_input), stored)) // size)
         elif layer.input_nonzeros(i, o) < i * o:
             by_sample = layer.input_factor_bytes(n, i, o, size) and not layer.parameter_shapes()
             blocks = n if by_sample else 1
             stored = blocks * layer.input_nonzeros(i, o) * (size + _INDEX_BYTES)
             numbers.append(n * (o + 2 * i) + (stored + layer.input_factor_bytes(n, i, o, size)) // size)
         else:  # blocks, and what they are made from or transposed to
-            made = layer.input_factor_bytes(n, i, o, size) // size
-            made += n * (o + 1) * max(layer.entered_numbers(by_input=True), default=0)
-            numbers.append(n * o + max(2 * n * o * i, made))
+            numbers.append(n * o + max(2 * n * o * i, layer.input_factor_bytes(n, i, o, size) // size))
     return size * max(numbers)
 
 

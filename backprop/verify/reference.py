@@ -6,8 +6,13 @@ gradient at its own float32 parameters, not with that of other numbers.
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import DTypeLike
+
+from backprop.arrays import Array
+from backprop.layers import Elementwise
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 
@@ -21,24 +26,29 @@ REFERENCE = (
 """What errors are measured against on this machine, in words, for the records."""
 
 
-def reference_gradient(network: Network, params: Parameters, batch: Batch) -> Parameters:
-    """dL/dθ in longdouble, in memory of its own."""
-    network, wide = network.short, params.astype(np.longdouble)
-    tensors = network.local(wide)
-    values = network.activations(wide, batch.inputs.astype(np.longdouble))
-    gradient = Parameters.empty(network.layout, np.longdouble)
-    local_gradient = network.local(gradient)
+def reference_gradient(
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    slopes: Mapping[int, Array] | None = None,
+    dtype: DTypeLike = np.longdouble,
+) -> Parameters:
+    """dL/dθ in longdouble, or another dtype, in memory of its own.
 
+    slopes: by the number of an element-wise layer, what stands for its f'(x) (n, o); NaN where it is f'(x) itself.
+    """
+    network, wide, slopes = network.short, params.astype(dtype), slopes or {}
+    tensors = network.local(wide)
+    values = network.activations(wide, batch.inputs.astype(dtype))
+    gradient = Parameters.empty(network.layout, dtype)
+    out = network.local(gradient)
     delta = network.loss_function.gradient(values[-1], batch.labels)
     for k in reversed(range(len(network.layers))):
-        dx, _ = network.layers[k].vjp(
-            tensors[k],
-            values[k],
-            values[k + 1],
-            delta,
-            input_needed=k > 0,
-            dparams=local_gradient[k],
-        )
-        if dx is not None:
-            delta = dx
+        layer, x, y = network.layers[k], values[k], values[k + 1]
+        if k in slopes and isinstance(layer, Elementwise):
+            slope = np.where(np.isnan(slopes[k]), layer.derivative(x, y), slopes[k])
+            delta = delta * slope.astype(delta.dtype)
+            continue
+        dx, _ = layer.vjp(tensors[k], x, y, delta, input_needed=k > 0, dparams=out[k])
+        delta = delta if dx is None else dx
     return gradient

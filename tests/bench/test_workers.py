@@ -8,6 +8,7 @@ import time
 import numpy as np
 import psutil
 import pytest
+from over import over, part
 from planted import dying
 
 from backprop import Network
@@ -110,7 +111,7 @@ FATES = {
 }
 
 
-@pytest.mark.parametrize("strategy", FATES)
+@pytest.mark.parametrize("strategy", part(FATES, 3))
 def test_how_a_worker_ends_becomes_status_and_reason(worker, strategy):
     loaded(worker, target_of(strategy))
     with pytest.raises(WorkerError) as caught:
@@ -139,19 +140,17 @@ def test_a_worker_that_was_killed_while_it_was_stopped_fails_at_the_next_questio
     assert caught.value.status == "out-of-memory"
 
 
-@pytest.mark.parametrize(
-    ("name", "message", "is_memory_error", "expected"),
-    [
+@over(
+    error=(
         ("_ArrayMemoryError", "Unable to allocate", True, "out-of-memory"),
         ("RuntimeError", "DefaultCPUAllocator: can't allocate memory", False, "out-of-memory"),
         ("XlaRuntimeError", "RESOURCE_EXHAUSTED: Out of memory while", False, "out-of-memory"),
         ("ValueError", "the memory\nof an elephant", False, "crashed"),
         ("ValueError", "", False, "crashed"),
-    ],
+    )
 )
-def test_errors_that_mean_no_memory_are_told_from_others(
-    worker, monkeypatch, name, message, is_memory_error, expected
-):
+def test_errors_that_mean_no_memory_are_told_from_others(worker, monkeypatch, error):
+    name, message, is_memory_error, expected = error
     answer = {"error": name, "message": message, "is_memory_error": is_memory_error}
     monkeypatch.setattr(worker._child, "ask", lambda question, timeout_s: answer)
     with pytest.raises(WorkerError) as caught:

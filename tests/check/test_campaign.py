@@ -13,6 +13,8 @@ from planted.functions.campaign import broken_bounds, judged, outcome_of, self_c
 from planted.functions.claims import SURROUNDINGS, case_of, family_of
 from planted.functions.families import FAMILIES
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 NAMES = (*(family.name for family in FAMILIES), *SURROUNDINGS)
 FEW = 5  # parameters: larger points take seconds
 

@@ -13,6 +13,8 @@ from planted.functions.cases import CASES, MISTAKES, planted
 import backprop
 from backprop.errors import CheckError, OptionError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(3)
 SMALL = [case for case in CASES if case.point.size < 1000]
 NAMED = {"sign": "sign", "factor of two": "constant-factor", "zero": "zero-gradient"}

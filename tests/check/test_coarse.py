@@ -5,6 +5,8 @@ import pytest
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(5)
 U = RNG.normal(size=(4, 5))
 POINT = RNG.normal(size=(4, 5)).astype(np.float16)

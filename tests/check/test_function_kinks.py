@@ -5,6 +5,8 @@ import pytest
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 WEIGHTS = np.arange(1.0, 5.0)
 EDGE = np.array([1.0, 0.0, -1.0, 2.0])
 
@@ -88,6 +90,19 @@ def test_beside_a_kink_there_is_a_derivative(distance, dtype):
     )
     assert check.ok, check
     assert at(check) == []
+
+
+@pytest.mark.parametrize(("width", "verdict"), [(1e-10, "wrong"), (1e-11, "wrong"), (1e-13, "undecided")])
+def test_a_narrow_bend_is_no_kink_at_which_a_slope_between_both_sides_is_right(width, verdict):
+    """The gradient is wrong at 0 alone. Beside a value of 1 the narrowest bend is hidden by rounding."""
+
+    def value(x):
+        return 1 + np.sum(np.sqrt(np.asarray(x).real ** 2 + width**2))
+
+    check = backprop.check_gradient(
+        value, lambda x: np.where(x == 0, 0.5, x / np.sqrt(x**2 + width**2)), np.zeros(2)
+    )
+    assert check.verdict == verdict
 
 
 def test_where_nothing_moves_the_gradient_is_zero():

@@ -6,6 +6,8 @@ import pytest
 import backprop
 from backprop.check.numeric.tensors import locate
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(7)
 P = 400_000
 POINT = {"W": RNG.standard_normal((500, 798)), "b": RNG.standard_normal(1000)}
@@ -60,9 +62,9 @@ def test_a_right_gradient_of_400_000_parameters_takes_at_most_200_calls(called):
 
 def test_a_relu_network_in_float32_alone_is_right_to_some_per_cent_within_200_calls():
     """Thousands of kinks lie closer than float32 lets quotients see: the claim along the step decides."""
-    network = backprop.Network.mlp(784, 512, 10)
+    network = backprop.Network.mlp(98, 512, 10)
     params = network.init(np.random.default_rng(0), dtype=np.float32)
-    inputs = np.random.default_rng(1).random((16, 784), dtype=np.float32)
+    inputs = np.random.default_rng(1).random((16, 98), dtype=np.float32)
     labels = np.arange(16) % 10
 
     def loss(params):
@@ -143,6 +145,20 @@ def test_many_tensors_are_checked_in_groups():
     assert [(finding.kind, finding.tensor) for finding in check.findings] == [("constant-factor", "[41]")]
 
 
+@pytest.mark.parametrize("max_calls", [240, 400])
+def test_a_tensor_is_wrong_by_its_directions_though_no_entry_that_was_seen_is(max_calls):
+    """Of 15,000 entries the 300 of a column are a fifth too large."""
+    point = np.random.default_rng(0).standard_normal((300, 50))
+    check = backprop.check_gradient(
+        lambda p: np.sum(np.sin(np.asarray(p).real)),
+        lambda p: np.cos(p) * np.where(np.arange(50) == 7, 1.2, 1),
+        point,
+        max_calls=max_calls,
+    )
+    assert [tensor.verdict for tensor in check.tensors] == ["wrong"]
+    assert check.tensors[0].worst == ()
+
+
 def test_too_few_calls_leave_a_gradient_undecided_and_say_so():
     point = [RNG.standard_normal(100) for _ in range(30)]
     check = backprop.check_gradient(
@@ -173,7 +189,7 @@ def test_the_search_finds_the_slices_in_a_few_dozen_tests(wrong, chosen):
         tests.append(len(places))
         return bool(bad & set(places.tolist()))
 
-    slices = locate(100, (30, 20), test)
+    slices = locate(100 + np.arange(600).reshape(30, 20), test)
     assert str(slices) == chosen
     assert bad <= set(slices.inside.tolist())
     assert len(tests) <= 60

@@ -170,6 +170,12 @@ def test_the_absolute_error_is_told_with_what_it_is_divided_by(divisor, said):
     assert said in finding.evidence
 
 
+def test_a_slope_on_the_wrong_side_of_an_edge_is_told_with_its_layer():
+    signs = edited(source("relu", "cross-entropy"), [("return (z > 0).astype(z.dtype)", "return np.sign(z)")])
+    evidence = " ".join(finding.evidence for finding in checked(compiled(signs)).findings)
+    assert "relu'(z1) is the sign of z: -1 left of zero instead of 0" in evidence
+
+
 def test_the_same_factor_in_all_tensors_is_one_finding_of_the_whole():
     (finding,) = changed(lambda loss, g: {name: 6 * value for name, value in g.items()}).findings
     assert (finding.kind, finding.tensor, finding.confidence) == ("sum-instead-of-mean", None, "certain")

@@ -112,6 +112,30 @@ def test_a_wrong_autograd_function_is_found_and_named(torch):
     assert [tensor.name for tensor in check.tensors] == ["x", "scale"]
 
 
+def test_a_wrong_derivative_by_a_parameter_of_a_module_is_found_and_a_frozen_one_has_none(torch):
+    class Twice(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, weight):
+            return 2 * weight
+
+        @staticmethod
+        def backward(ctx, dy):
+            return dy
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(3))
+            self.frozen = torch.nn.Parameter(torch.randn(3), requires_grad=False)
+
+        def forward(self, input):
+            return Twice.apply(self.weight) * input + self.frozen
+
+    check = backprop.check_vjp(Module(), inputs=(torch.randn(3),))
+    verdicts = {tensor.name: tensor.verdict for tensor in check.tensors}
+    assert verdicts == {"parameters.weight": "wrong", "input": "right"}
+
+
 def test_dropout_drops_the_same_in_every_call(torch):
     state = torch.random.get_rng_state()
     assert backprop.check_vjp(torch.nn.Dropout(), inputs=(torch.randn(4, 3),)).ok

@@ -14,6 +14,8 @@ import pytest
 
 import backprop
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 
 @dataclass(frozen=True)
 class System:

@@ -45,6 +45,21 @@ def test_it_is_a_small_multiple_of_eps(name):
         assert share < 100 * ROOM * eps
 
 
+def test_a_softmax_that_is_sure_hides_no_mistake():
+    """Logits of about 50, and a squared error of the softmax, so that it is not joined with the loss."""
+    network = Network.mlp(6, 5, 4, activation="tanh", loss="mean-squared-error", output="softmax")
+    rng = np.random.default_rng(0)
+    params = network.init(rng)
+    params["W2"][...] *= 20
+    batch = network.batch(rng.standard_normal((7, 6)), rng.integers(0, 4, 7), params.dtype)
+    bound, truth = (
+        rounding(network, params, batch, params.dtype).bound,
+        reference_gradient(network, params, batch),
+    )
+    for name in truth:
+        assert np.linalg.norm(bound[name]) < 1e-8 * np.linalg.norm(truth[name].astype(float))
+
+
 def test_it_is_zero_where_the_gradient_is_zero_for_certain():
     one = NETS["relu"]
     params, batch = one.sample()

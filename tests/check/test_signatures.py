@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.check.kinds import KINDS
-from backprop.check.patterns import difference, entries
+from backprop.check.patterns import Suspect, difference, entries
 from backprop.check.ratios import slice_factors
+from backprop.check.rearranged import sum_not_zero
 from backprop.check.signatures import signatures, unknown
-from backprop.check.suspect import Suspect
 
 RNG = np.random.default_rng(0)
 TRUE = RNG.standard_normal((6, 6))
@@ -99,6 +99,14 @@ def test_a_small_error_with_a_pattern_is_no_rounding():
 def test_the_gradient_of_another_tensor_is_recognised():
     other = RNG.standard_normal((6, 6))
     assert kinds(other, others={"W": TRUE, "V": other}) == ["swapped-tensors"]
+
+
+def test_a_sum_that_should_be_zero_is_told_and_no_other():
+    centred = TRUE - TRUE.mean(1, keepdims=True)
+    assert "sums to 0 over axis 1" in sum_not_zero("W", centred, TRUE, TOLERANCE)
+    assert not sum_not_zero("W", centred, centred, TOLERANCE)
+    assert not sum_not_zero("W", TRUE, centred, TOLERANCE)
+    assert "over axis 0" in sum_not_zero("W", centred[None], TRUE[None], TOLERANCE[None], 2)
 
 
 def test_a_symmetric_gradient_is_never_transposed():

@@ -7,7 +7,8 @@ from backprop.check.numeric.comparison import line_integral
 from backprop.check.numeric.directional import DirectionalCheck
 from backprop.check.numeric.directions import FIRST_STEP, RATIO, entry_direction, random_direction, scales
 from backprop.check.numeric.noise import noise
-from backprop.check.numeric.slopes import CENTRAL, Ladder, agrees, complex_slope, extrapolate, measure
+from backprop.check.numeric.quotients import CENTRAL, extrapolate
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope, measure
 from backprop.check.oracle import Budget, FunctionOracle
 from backprop.check.points import structure_of
 
@@ -23,7 +24,7 @@ def oracle_of(function, point, max_calls=1000):
 
 def noise_of(function, point):
     oracle = oracle_of(function, point)
-    direction = random_direction(np.arange(len(point)), scales(oracle.structure, oracle.point).own, RNG)
+    direction = random_direction(np.arange(len(point)), scales(oracle.structure, oracle.point), RNG)
     return float(noise(oracle, direction.dense(len(point)))[0])
 
 
@@ -141,7 +142,7 @@ def test_a_corner_is_looked_at_with_smaller_steps_where_noise_leaves_room_for_th
 )
 def test_a_complex_step_is_believed_only_where_it_is_the_slope(function, believed):
     oracle = oracle_of(function, POINT)
-    direction = random_direction(np.arange(4), scales(oracle.structure, oracle.point).own, RNG)
+    direction = random_direction(np.arange(4), scales(oracle.structure, oracle.point), RNG)
     real = measure(
         Ladder(oracle, direction, np.array([1e-15])), np.array([0.0]), np.array([1e-9]), thorough=True
     )
@@ -160,7 +161,7 @@ def test_the_mean_of_a_right_claim_along_a_step_is_the_quotient_though_there_are
     oracle = oracle_of(function, np.array([0.5]))
     ladder = Ladder(oracle, entry_direction(0, scales(oracle.structure, oracle.point)), np.array([1e-3]))
     for _ in range(3):
-        ladder.up() if ladder.steps else ladder.down()
+        ladder.up() if ladder.rungs else ladder.down()
     at = ladder.direction.along(claim(oracle.point))
     right = line_integral(ladder, at, np.abs(at), claim)
     wrong = line_integral(ladder, 2 * at, np.abs(at), lambda x: 2 * claim(x))

@@ -10,6 +10,8 @@ from scipy.sparse.linalg import cg
 import backprop
 from backprop.errors import OptionError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 
 def verdict(function, gradient, point, **options):
     return backprop.check_gradient(function, gradient, point, **options).verdict

@@ -58,6 +58,9 @@ def networks():
             Network.parse("28x28 patches7 tokenwise32 positions attention,heads=4 mean-tokens 10"),
             24,
         ),
+        "words": (Network.parse("12 embedding100x32 lstm32 10"), 16),
+        "causal": (Network.parse("12 embedding100x24 positions attention,heads=2,causal mean-tokens 10"), 24),
+        "table": (Network.parse("24 embedding200x16 mean-tokens 10"), 6),
     }
 
 

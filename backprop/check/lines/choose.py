@@ -11,19 +11,17 @@ into what a later, wrong line needs:
 from __future__ import annotations
 
 import itertools
-import re
-from dataclasses import replace
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
 from backprop.check.lines.naming import is_gradient_of
-from backprop.check.lines.search import Repair, Search, is_named
-from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import DIRECTIONS, put, rms
+from backprop.check.lines.origin import where_it_began
+from backprop.check.lines.repair import Repair, is_named
+from backprop.check.lines.search import Search
+from backprop.check.lines.truth import DIRECTIONS
 
 
 def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
@@ -38,99 +36,8 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
         if not any(name in each.tensors for each in found):
             found += [each for each in own if each not in found]
     earlier = (local(repairs, found, search) or implied(found, search)) if found else None
-    found = [earlier] if earlier else [_where_it_began(each, search) for each in found]
+    found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
-
-
-def _where_it_began(repair: Repair, search: Search) -> Repair:
-    """The repair of the line where the first wrong value came into being, as a function may hand it back.
-
-    Of an array that several statements change in turn, that is the last one that changed wrong entries.
-    """
-    order, values = search.order, search.truth.base.values
-    value, ahead = values[repair.event], repair.ahead
-
-    def deep(event: Event) -> int:
-        return len(search.truth.base.recorder.callers[event])
-
-    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
-    if is_known or repair.target.group is None or not np.any(value):
-        return repair
-    for group in search.backward:
-        events = [event for event in group.events if order[event] < order[repair.event]]
-        same = [
-            each for each in events if deep(each) > deep(repair.event) and np.array_equal(values[each], value)
-        ]
-        if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
-            return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
-    if len(repair.pairs) == 1:
-        changed = repair.group.site.role == "change"
-        repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
-    return repair
-
-
-def _hands_on(one: Event, other: Event, search: Search) -> bool:
-    """Whether the value of an event is handed on as that of a later one."""
-    new = search.truth.rng.standard_normal(search.truth.base.values[one].shape)
-    outcome = search.truth.program.run(changes={one: put(new)}, wanted=frozenset([other]))
-    return outcome is not None and np.array_equal(outcome.values.get(other, 0), new)
-
-
-_FEW = 150
-"""Entries up to which each is asked for."""
-
-
-def _wrong_entries(repair: Repair, search: Search, value: Array | None = None) -> Array:
-    """Which entries of a repair's value, or another one, are wrong (size,); none where there are too many."""
-    truth = search.truth
-    got = (truth.base.values[repair.event] if value is None else value).reshape(-1)
-    expected = truth.entries(repair.ahead, _FEW)
-    if expected is None or expected.size != got.size:
-        return np.zeros(got.size, bool)
-    found: Array = np.abs(got - expected / repair.factor) > truth.rtol * rms(expected) + truth.noise
-    return found
-
-
-def _mask(repair: Repair, search: Search) -> Site | None:
-    """The line of an array of truth values with which, reversed at the wrong entries, the value is right."""
-    truth, off = search.truth, _wrong_entries(repair, search)
-    value = truth.base.values[repair.event]
-    for event, mask in truth.base.recorder.masks.items() if np.any(off) else ():
-        site = search.sites[event[0]]
-        if not site.name.isidentifier() or mask.shape != value.shape:
-            continue
-        reversed_ = np.logical_xor(mask, off.reshape(mask.shape))
-        outcome = truth.program.run(changes={event: put(reversed_)}, wanted=frozenset([repair.event]))
-        if outcome is None or outcome.loss != truth.base.loss or repair.event not in outcome.values:
-            continue
-        if not np.any(_wrong_entries(repair, search, outcome.values[repair.event])):
-            return site
-    return None
-
-
-def _last_change(repair: Repair, search: Search) -> Site | None:
-    """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
-    values, root = search.truth.base.values, _root(repair.group.site)
-    after, site, off = values[repair.event].reshape(-1), repair.group.site, _wrong_entries(repair, search)
-    if not np.any(off):
-        return None
-    before = [
-        group
-        for group in search.backward
-        if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
-    ]
-    for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):
-        value = values[group.events[-1]].reshape(-1)
-        if value.size != after.size or np.any((value != after) & off):
-            break
-        after, site = value, group.site
-        if site.role != "change":
-            break
-    return site
-
-
-def _root(site: Site) -> tuple[str, str]:
-    return site.path, re.split(r"[.\[]", site.name)[0]
 
 
 def _first(repairs: list[Repair], search: Search) -> int:
@@ -161,7 +68,7 @@ _MOST = 60
 
 def _together(name: str, pool: list[Repair], search: Search) -> list[Repair]:
     """The first two or three repairs that make a tensor right together; none where there are none."""
-    error, slack = search.error(name, search.truth.base.gradient), search.slack((name,))
+    error, slack = search.error(name), search.slack((name,))
     shares = [(r, error - r.rest) for r in pool]
     shares = [(r, share) for r, share in shares if np.any(np.abs(share) > slack)][:_MOST]
     for size in (2, 3):
@@ -243,18 +150,31 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
                 alike.append(each)
             elif each.tensors >= repair.tensors:  # what is equal after another value is so by chance
                 break
+    names = [each.group.site.stem or _name_of_line(each, alike) for each in alike]
+    outer, name_of_outer = next(
+        ((_depth(r, search), n) for r, n in zip(alike, names, strict=True) if n), (0, "")
+    )
     wrong = []
-    for k, each in enumerate(alike):
-        if each.group.site.role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
+    for k, (each, name) in enumerate(zip(alike, names, strict=True)):
+        role = each.group.site.role
+        if role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
             continue  # a function that hands back what it was handed
-        name = each.group.site.stem or _name_of_line(each, alike)
-        if not any(is_gradient_of(name, other) for other in seen):
+        is_renamed = (
+            name not in ("", name_of_outer) and _depth(each, search) > outer
+        )  # in a function it was passed to
+        is_unnamed = not name and not (role == "value" and any(names[k:]))
+        if is_renamed or is_unnamed or (name and not any(is_gradient_of(name, other) for other in seen)):
             wrong.append(each)
     if wrong:
         return next((each for each in wrong if each.group.site.is_copy), wrong[0])
     after = [each for each in ranked if order[each.event] > order[alike[-1].event]]
     explained = frozenset[str]().union(*(each.tensors for each in after))
     return None if explained >= repair.tensors else alike[-1]
+
+
+def _depth(repair: Repair, search: Search) -> int:
+    """How many functions of the user are entered where the first wrong value is."""
+    return len(search.truth.base.recorder.callers[repair.event])
 
 
 def _is_gradient(repair: Repair, search: Search) -> bool:

@@ -22,6 +22,16 @@ Event = tuple[int, int]
 Change = Callable[[Array], Array]
 
 
+def add(moved: Array) -> Change:
+    """The change that adds `moved` to a value."""
+    return lambda value: value + moved
+
+
+def put(new: Array) -> Change:
+    """The change that puts `new` in the place of a value."""
+    return lambda _: new
+
+
 def array_of(value: Any) -> Array | None:
     """The value as an array of floats; None where it is something else. PyTorch's and JAX's arrays count too."""
     if isinstance(value, np.ndarray):

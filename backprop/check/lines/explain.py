@@ -12,17 +12,17 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
+from backprop.check.lines.repair import Repair
 from backprop.check.lines.result import Line
-from backprop.check.lines.search import Recognised, Repair, Search
+from backprop.check.lines.search import Recognised, Search
 from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import rms
-from backprop.check.patterns import Known, where
+from backprop.check.patterns import Known, Suspect, where
 from backprop.check.ratios import along_an_axis, by_case
 from backprop.check.rearranged import left_out, moved
 from backprop.check.result import Entry, worst_entries
 from backprop.check.signatures import signatures, unknown
 from backprop.check.slope_names import is_same_slope, named_slope
-from backprop.check.suspect import Suspect
 
 _ENTRIES, _ALONG = 150, 6
 """Entries up to which each is asked for, where there are calls; of a larger value, as many random directions."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from backprop.check.lines.events import Event
+from backprop.check.lines.program import Outcome
 from backprop.check.lines.sites import Site
 
 Pair = tuple[Event, Event]
@@ -71,3 +72,12 @@ def _nested(
             opened.append(event)
         was_forward = event not in is_back
     return tuple(pairs)
+
+
+def groups_of(base: Outcome, sites: Mapping[int, Site]) -> list[Group]:
+    """The executions of each site in a run, in the order of the first, without those that have changed nothing."""
+    found: dict[int, list[Event]] = {}
+    for event in base.values:
+        found.setdefault(event[0], []).append(event)
+    groups = [Group(sites[number], tuple(events)) for number, events in found.items()]
+    return [group for group in groups if not base.recorder.unchanged.issuperset(group.events)]

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group
-from backprop.check.lines.search import Repair, Search
-from backprop.check.lines.truth import put, rms
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
+from backprop.check.lines.truth import rms
 from backprop.check.words import listed
 
 _UNKNOWNS, _EQUATIONS, _TRIED = 40, 150, 6
@@ -85,11 +86,13 @@ def _solved(group: Group, tensors: frozenset[str], search: Search) -> Array | No
     if len(wanted) < rank + _OVER or np.max(np.abs(rest)) > slack:
         return None
     solved: Array = own.reshape(-1) + delta
-    if _is_factor(own.reshape(-1), solved, search) or search.recognised(events[0], search.whole, (-1, 0)):
+    is_moved = np.any(np.stack(columns), axis=1)
+    if _is_factor(own.reshape(-1), solved, is_moved, search) or search.recognised(
+        events[0], search.whole, (-1, 0)
+    ):
         return None
     value: Array = solved.reshape(own.shape)
-    outcome = search.replaced(events, [value])
-    return value if outcome and all(search.is_right(name, outcome.gradient) for name in names) else None
+    return value if search.makes_right(search.replaced(events, [value]), names) else None
 
 
 def _leads_forward(event: Event, search: Search) -> bool:
@@ -106,16 +109,16 @@ def _flat(gradient: dict[str, Array], names: list[str]) -> Array:
     return np.concatenate([gradient[name].reshape(-1) for name in names])
 
 
-def _is_factor(got: Array, expected: Array, search: Search) -> bool:
+def _is_factor(got: Array, expected: Array, which: Array, search: Search) -> bool:
     """Whether two values differ by a factor, a constant or a power of another value, which a later line may lack."""
     with np.errstate(all="ignore"):
-        ratio = expected / got
+        ratio = (expected / got)[which]
         if not np.all(np.isfinite(ratio)) or np.ptp(ratio) <= 1e-4 * np.max(np.abs(ratio)):
             return bool(np.all(np.isfinite(ratio)))
         logs = np.log(np.abs(ratio))
         for value in search.truth.base.values.values():
-            if value.size == len(got) and np.ptp(value) and len(got) > 2:
-                x = np.log(np.abs(value.astype(np.float64).reshape(-1)))
+            if value.size == len(got) and np.ptp(value) and len(ratio) > 2:
+                x = np.log(np.abs(value.astype(np.float64).reshape(-1)[which]))
                 power, rest = np.polyfit(x, logs, 1) if np.all(np.isfinite(x)) else (0.0, 0.0)
                 is_power = np.min(np.abs(np.abs(power) - _POWERS)) < 1e-3
                 if is_power and np.max(np.abs(power * x + rest - logs)) < 1e-3:

@@ -17,15 +17,16 @@ from dataclasses import replace
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group, alignments
-from backprop.check.lines.search import Repair, Search
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
-from backprop.check.lines.truth import add, put, rms
+from backprop.check.lines.truth import rms
 
 _MOST_COLUMNS, _MOST_RUNS = 8, 400
 """Of a Jacobian; for the forward values that are moved, and the values that are tried."""
-Local = tuple[str, Site, tuple[Array, ...]]
+Local = tuple[str, Site, list[Array]]
 """What a value is to be, the line that it belongs to, and its values by execution."""
 
 
@@ -33,168 +34,131 @@ def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair 
     """An earlier line whose value is to be a local one, which explains all repairs that were found at once."""
     first = min(found, key=lambda each: search.order[each.event])
     tensors = frozenset[str]().union(*(each.tensors for each in found))
-    values, budget = search.truth.base.values, search.truth.program.budget
     derivatives = {each.group.events for each in repairs}
-    last, locals_ = budget.used + _MOST_RUNS, _Locals(search)
+    last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
     for group in _whole_lines([*search.backward, *search.kept], search):
-        is_whole = search.count(group.site) == len(group.events)  # else it is right for other callers
         is_before = search.order[group.events[0]] < search.order[first.event]
-        if not (is_before and is_whole) or group.events in derivatives:
+        if not is_before or group.events in derivatives or not _may_be_wrong(group, tensors, search):
             continue
-        if group in search.kept and group.site.text in group.site.name:  # under its own name
+        found_one = _first_right(group, locals_, last, search)
+        if found_one is None:
             continue
-        if not any(np.any(values[event]) for event in group.events):  # a container that is still empty
+        if group.site.line == first.site.line:
+            return None
+        said, site, new = found_one
+        values, pairs = search.truth.base.values, tuple((event, event) for event in group.events)
+        off = [not np.allclose(values[e], each) for e, each in zip(group.events, new, strict=True)]
+        moved = frozenset(search.moved(group)) & search.wrong
+        wrong = replace(first, group=group, pairs=pairs, tensors=moved, first=off.index(True), factor=1.0)
+        return replace(wrong, values=tuple(new), said=said, of=site)
+    return None
+
+
+def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
+    """Whether the tensors depend on a value that is no derivative, and not as it should be by its name."""
+    values, site = search.truth.base.values, group.site
+    if search.count(site) != len(group.events):  # it is right for other callers
+        return False
+    is_own = group in search.kept and site.text in site.name
+    is_empty = not any(np.any(values[event]) for event in group.events)
+    if is_own or is_empty or not tensors <= set(search.moved(group)):
+        return False
+    event, *later = group.events
+    if not later:
+        return all(factor != 1 for _, _, factor in search.recognised(event, search.whole, (-1, 0)))
+    new = search.truth.rng.standard_normal(values[event].shape)
+    outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
+    # What follows from the value of an earlier turn is carried by the backward pass.
+    return outcome is not None and all(np.array_equal(outcome.values.get(e), values[e]) for e in later)
+
+
+def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
+    """The first local value that makes all tensors right that depend on a group; None after `last` calls."""
+    values, budget, tried = search.truth.base.values, search.truth.program.budget, set[bytes]()
+    for one in locals_.of(group):
+        key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in one[2])
+        if key in tried or key == b"".join(values[event].tobytes() for event in group.events):
             continue
-        response = search.response(group.events, search.shapes(group.events))
-        if response is None or not all(response.moves(name) for name in tensors):
-            continue
-        if _is_derivative(group, search):
-            continue
-        moved = [name for name in search.truth.program.structure.names if response.moves(name)]
-        own = b"".join(values[event].tobytes() for event in group.events)
-        tried = {own}
-        for said, site, new in locals_.of(group):
-            key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in new)
-            if key in tried:
-                continue
-            tried.add(key)
-            if budget.used >= last or not budget.room(1):
-                return None
-            outcome = search.replaced(group.events, list(new))
-            if outcome and all(n in search.others or search.is_right(n, outcome.gradient) for n in moved):
-                if group.site.line == first.site.line:
-                    return None
-                off = [not np.allclose(values[e], n) for e, n in zip(group.events, new, strict=True)]
-                pairs = tuple((event, event) for event in group.events)
-                fixed = frozenset(moved) & search.wrong
-                return replace(
-                    first,
-                    group=group,
-                    pairs=pairs,
-                    tensors=fixed,
-                    first=off.index(True),
-                    factor=1.0,
-                    values=new,
-                    said=said,
-                    of=site,
-                )
+        tried.add(key)
+        if budget.used >= last or not budget.room(1):
+            return None
+        if search.makes_right(
+            search.replaced(group.events, one[2]), set(search.moved(group)) - search.others
+        ):
+            return one
     return None
 
 
 def _whole_lines(groups: list[Group], search: Search) -> list[Group]:
-    """The groups whose values are all that a line gives, or are handed on as they are, in the order of their events."""
+    """The groups whose values are all that a line gives, or are handed on as they are, in their order."""
     ordered = sorted(groups, key=lambda each: search.order[each.events[0]])
     last = {(each.site.path, each.site.line): each for each in ordered if each.site.role == "value"}
     return [g for g in ordered if g.site.name or g.site.role == "passed" or g in last.values()]
-
-
-def _is_derivative(group: Group, search: Search) -> bool:
-    """Whether a value is recognised as a derivative of the loss, or follows from the one of an earlier turn."""
-    event, *later = group.events
-    if not later:
-        return any(factor == 1 for _, _, factor in search.recognised(event, search.whole, (-1, 0)))
-    values = search.truth.base.values
-    new = search.truth.rng.standard_normal(values[event].shape)
-    outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
-    return outcome is None or any(not np.array_equal(outcome.values.get(e), values[e]) for e in later)
 
 
 class _Locals:
     """The local values that the forward pass has, by the shapes of a group."""
 
     def __init__(self, search: Search) -> None:
-        self.search = search
+        self.search, self.values = search, search.truth.base.values
         self.behind = _whole_lines(search.whole, search)
         self.ahead = [each for each in search.whole if each.site.name] + search.parameters
         self.ahead += [each for each in search.forward if each.site.is_use and "['" in each.site.text]
-        self.after = frozenset(event for group in self.behind for event in group.events)
-        self._moved: dict[tuple[Event, int], dict[Event, Array]] = {}
+        self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def of(self, group: Group) -> Iterator[Local]:
-        """Values of the shapes of a group: kept ones for one that is handed on, else slopes, Jacobians and their columns."""
-        search, values = self.search, self.search.truth.base.values
-        shapes = search.shapes(group.events)
-        if search.is_of_forward(group):
-            for ahead in [g for g in search.forward if g.site.name or g.site.is_use] + search.parameters:
-                for pairs in alignments(group.events, ahead.events, search.order):
-                    new = tuple(values[event] for _, event in pairs)
-                    if tuple(each.shape for each in new) == shapes:
-                        yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
-        if group.site.role == "passed":
-            return
-        for ahead in self.ahead:
-            size = values[ahead.events[0]].shape[-1:] or (1,)
+        """Values of the shapes of a group: kept ones for one that is handed on, else slopes and Jacobians."""
+        search, shapes = self.search, self.search.shapes(group.events)
+        kept = [each for each in search.forward if each.site.name or each.site.is_use] + search.parameters
+        for ahead in kept if search.is_of_forward(group) else ():
+            for pairs in alignments(group.events, ahead.events, search.order):
+                new = [self.values[event] for _, event in pairs]
+                if tuple(each.shape for each in new) == shapes:
+                    yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
+        for ahead in self.ahead if group.site.role != "passed" else ():
             for behind in self.behind:
-                yield from self._slopes(group, ahead, behind, shapes)
-                if size[0] <= _MOST_COLUMNS:
-                    yield from self._columns(group, ahead, behind, shapes, size[0])
+                of = f"{_name(behind.site)} of line {behind.site.line}"
+                said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
+                for new in self._derivatives(group, ahead, behind):
+                    known = [each for each in new if each is not None]
+                    if len(known) == len(shapes):
+                        yield said, behind.site, known
 
-    def _slopes(
-        self, group: Group, ahead: Group, behind: Group, shapes: tuple[tuple[int, ...], ...]
-    ) -> Iterator[Local]:
+    def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
+        """Slopes, Jacobians, and columns of one, a column for each execution of a group."""
+        shapes, one = self.search.shapes(group.events), ahead.events[0]
+        if len(ahead.events) == 1 and self.values[one].shape == (len(shapes),) != (1,):
+            yield [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
         for pairs in alignments(group.events, ahead.events, self.search.order):
-            if len(pairs) == len(shapes):
-                new = [
-                    self._derivative(event, -1, behind, shape)
-                    for (_, event), shape in zip(pairs, shapes, strict=True)
-                ]
-                yield from self._local(new, ahead, behind)
+            places = list(zip((event for _, event in pairs), shapes, strict=False))
+            yield [self._column(event, None, behind, shape) for event, shape in places]
+            for axis in (-1, -2):
+                yield [self._jacobian(event, behind, shape, axis) for event, shape in places]
 
-    def _columns(
-        self, group: Group, ahead: Group, behind: Group, shapes: tuple[tuple[int, ...], ...], size: int
-    ) -> Iterator[Local]:
-        if len(ahead.events) == 1 and len(shapes) == size > 1:
-            yield from self._local(
-                [self._derivative(ahead.events[0], j, behind, shape) for j, shape in enumerate(shapes)],
-                ahead,
-                behind,
-            )
-        for axis in (-1, -2):
-            if any(len(shape) < 2 or shape[axis] != size for shape in shapes):
-                continue
-            of = [shape[:-1] if axis == -1 else (*shape[:-2], shape[-1]) for shape in shapes]
-            for pairs in alignments(group.events, ahead.events, self.search.order):
-                if len(pairs) != len(shapes):
-                    continue
-                new = []
-                for (_, event), shape in zip(pairs, of, strict=True):
-                    columns = [self._derivative(event, j, behind, shape) for j in range(size)]
-                    known = [each for each in columns if each is not None]
-                    new.append(np.stack(known, axis=axis) if len(known) == size else None)
-                yield from self._local(new, ahead, behind)
-
-    def _local(self, new: list[Array | None], ahead: Group, behind: Group) -> Iterator[Local]:
-        known = tuple(each for each in new if each is not None)
-        if len(known) == len(new):
-            said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {_name(behind.site)} of line {behind.site.line}"
-            yield said, behind.site, known
-
-    def _derivative(self, event: Event, j: int, behind: Group, shape: tuple[int, ...]) -> Array | None:
-        """The derivative of the next value of a line by all entries of an event, or by its j-th ones."""
-        values, order = self.search.truth.base.values, self.search.order
-        next_ = next((each for each in behind.events if order[each] > order[event]), None)
-        if next_ is None or values[next_].shape != shape:
+    def _jacobian(self, event: Event, behind: Group, shape: tuple[int, ...], axis: int) -> Array | None:
+        """The derivatives by the entries along the last axis of an event, stacked along an axis."""
+        size = self.values[event].shape[-1:]
+        if len(shape) < 2 or shape[axis : axis + 1 or None] != size or size[0] > _MOST_COLUMNS:
             return None
-        moved = self._moves(event, j).get(next_)
-        return moved if moved is not None and np.any(moved) else None
+        of = shape[:-1] if axis == -1 else (*shape[:-2], shape[-1])
+        columns = [self._column(event, j, behind, of) for j in range(size[0])]
+        known = [each for each in columns if each is not None]
+        return np.stack(known, axis=axis) if len(known) == len(columns) else None
 
-    def _moves(self, event: Event, j: int) -> dict[Event, Array]:
+    def _column(self, event: Event, j: int | None, behind: Group, shape: tuple[int, ...]) -> Array | None:
+        """The derivative of the next value of a line by the j-th entries of an event; None: by all of them."""
+        order = self.search.order
+        after = next((each for each in behind.events if order[each] > order[event]), None)
+        if after is None or self.values[after].shape != shape:
+            return None
         if (event, j) not in self._moved:
-            truth, value = self.search.truth, self.search.truth.base.values[event]
-            which = np.ones(value.shape) if j < 0 else np.zeros(value.shape)
-            which.reshape(-1, value.shape[-1] if value.ndim else 1)[:, j if j >= 0 else slice(None)] = 1
-            h = truth.step * rms(value)
-            up, down = (
-                truth.program.run(changes={event: add(sign * h * which)}, wanted=self.after)
-                for sign in (1, -1)
-            )
-            both = up.values.keys() & down.values.keys() if up and down else ()
-            self._moved[event, j] = {
-                e: (up.values[e].astype(np.float64) - down.values[e]) / (2 * h)
-                for e in both
-                if up.values[e].shape == down.values[e].shape
-            }
-        return self._moved[event, j]
+            value, truth = self.values[event], self.search.truth
+            which = np.ones(value.shape) if j is None else np.zeros(value.shape)
+            if j is not None:
+                which[..., j] = 1
+            self._moved[event, j] = truth.moved_by(event, rms(value) * which, self.search.whole_events)
+        column = self._moved[event, j].get(after)
+        return column / rms(self.values[event]) if column is not None and np.any(column) else None
 
 
 def _name(site: Site) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import read_answer
-from backprop.check.lines.events import Change, Event, Recorder, array_of, probes
+from backprop.check.lines.events import Change, Event, Recorder, array_of, probes, put
 from backprop.check.lines.sites import Site, instrument
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure
@@ -196,6 +196,9 @@ class Program:
     values that are known to be wrong, in every run. output, loss_of: an event, and the loss as a function of its
     value and of the point (p,), where that is not the one which is returned. prepare: sets these once the probes are
     in.
+    believed: by an event k its value, and a value b that is taken for dL/dk though it is none. The loss is then
+
+        L' = L(k held) + <b, k>                    dL'/dk = b, and what follows b is to be the derivative of L'
     """
 
     function: Callable[..., Any]
@@ -208,6 +211,7 @@ class Program:
     repaired: dict[Event, Change] = field(default_factory=dict)
     output: Event | None = None
     loss_of: Callable[[Array, Array], Any] | None = None
+    believed: dict[Event, tuple[Array, Array]] = field(default_factory=dict)
 
     def run(
         self,
@@ -219,7 +223,9 @@ class Program:
         if not self.budget.room(1):
             raise OutOfCalls
         self.budget.used += 1
-        recorder = Recorder({**self.repaired, **(changes or {})}, wanted, self.output)
+        moved, held = dict(changes or {}), {event: put(k) for event, (k, _) in self.believed.items()}
+        wanted = wanted if wanted is None else wanted | held.keys()
+        recorder = Recorder(self.repaired | moved | held, wanted, self.output)
         point = self.point if point is None else point
         answer = self.answer(recorder, point)
         if not isinstance(answer, tuple) or len(answer) != 2:
@@ -239,8 +245,14 @@ class Program:
         spread = {name for name, axes in found.summed.items() if not axes}
         for name in found.transposed | spread:  # its shape is wrong: a line is to be found for that as well
             tensors.pop(name, None)
+        believed = 0.0
+        for event, (k, b) in self.believed.items():
+            if event not in recorder.values:
+                return None
+            value = recorder.values[event]
+            believed += float(np.vdot(b, (moved[event](value) if event in moved else value) - k))
         eps = float(np.finfo(loss.dtype).eps)
-        return Outcome(float(loss.reshape(())), tensors, recorder.values, eps, recorder)
+        return Outcome(float(loss.reshape(())) + believed, tensors, recorder.values, eps, recorder)
 
     def answer(self, recorder: Recorder, point: Array | None = None) -> Any:
         """What the function returns with the probes of a recorder; None where it raises."""

@@ -16,30 +16,23 @@ Neither needs dL/dk itself, so that a large array costs no more than a small one
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
+from backprop.check.lines.events import Event, put
 from backprop.check.lines.groups import Group, Pair, alignments
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome
+from backprop.check.lines.repair import Repair, Target, rank
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import DIRECTIONS, Names, Truth, put, rms
+from backprop.check.lines.truth import DIRECTIONS, Names, Truth, rms
 
 Recognised = tuple[Group, Event, float]
 """A forward line, the execution of it, and the factor: a value is factor · dL/d(event)."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a value is to be the derivative by: a forward line, or a tensor of the point (without a group)."""
-
-    name: str
-    group: Group | None = None
 
 
 @dataclass
@@ -72,47 +65,6 @@ class Response:
 
 
 _DUST = 1e-11
-
-
-@dataclass
-class Repair:
-    """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
-
-    factor: s, by which the code multiplies the value later. rest: how far the slopes are still off then. first: the
-    place in `pairs` of the first wrong execution.
-    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
-    at: the statement that has changed the value wrongly, where it is not that of the group.
-    values: by pair, what is to be in the place of the group's, where that is no derivative of the loss by a forward
-    value; said: what these are; of: the line they belong to.
-    """
-
-    group: Group
-    target: Target
-    pairs: tuple[Pair, ...]
-    tensors: frozenset[str]
-    factor: float
-    rest: Array
-    first: int = 0
-    is_right: bool = False
-    at: Site | None = None
-    values: tuple[Array, ...] = ()
-    said: str = ""
-    of: Site | None = None
-
-    @property
-    def site(self) -> Site:
-        """The place of the mistake."""
-        return self.at or self.group.site
-
-    @property
-    def event(self) -> Event:
-        """The first execution whose value is wrong."""
-        return self.pairs[self.first][0]
-
-    @property
-    def ahead(self) -> Event:
-        """The event of the forward pass whose derivative that value is to be."""
-        return self.pairs[self.first][1]
 
 
 @dataclass
@@ -246,6 +198,16 @@ class Search:
         """The groups of the forward pass whose derivatives are no parts, from one place where a variable is used."""
         return [group for group in self.forward if not group.site.is_use]
 
+    @property
+    def whole_events(self) -> frozenset[Event]:
+        """The events of these groups."""
+        return frozenset(event for group in self.whole for event in group.events)
+
+    def moved(self, group: Group) -> list[str]:
+        """The tensors that depend on a group; none where no wrong one does."""
+        response = self.response(group.events, self.shapes(group.events))
+        return [name for name in self.truth.program.structure.names if response and response.moves(name)]
+
     # Repairs -------------------------------------------------------------------------------------------------
 
     def repairs(self, *, apart: bool = False) -> Iterator[Repair]:
@@ -259,7 +221,7 @@ class Search:
                 tried = (self._repair(group, target, pairs, apart) for pairs in self._pairs(group, target))
                 first = next((each for each in tried if each is not None), None)
                 found += [] if first is None else [first]
-            yield from sorted(found, key=_rank, reverse=True)
+            yield from sorted(found, key=rank, reverse=True)
 
     def _targets(self, group: Group) -> Iterator[Target]:
         """What the group may be the derivative by: what has its shape, or the name that its own name is made of."""
@@ -337,15 +299,16 @@ class Search:
         old, new = self.truth.base.gradient.get(name), response.at_zero.get(name)
         if new is None or (old is not None and np.array_equal(old, new)):
             return False
-        return self.is_right(name, response.at_zero)
+        return self.truth.is_right(name, new)
 
-    def is_right(self, name: str, gradient: Mapping[str, Array]) -> bool:
-        """Whether a gradient of a tensor has the slopes of the loss."""
-        return self.is_zero((name,), self.error(name, gradient))
+    def makes_right(self, outcome: Outcome | None, names: Iterable[str]) -> bool:
+        """Whether the gradients of tensors are right in a run."""
+        gradient = {} if outcome is None else outcome.gradient
+        return all(name in gradient and self.truth.is_right(name, gradient[name]) for name in names)
 
-    def error(self, name: str, gradient: Mapping[str, Array]) -> Array:
-        """How far the slopes of a gradient of a tensor are off; NaN where its values cannot be compared."""
-        truth = self.truth
+    def error(self, name: str) -> Array:
+        """How far the slopes of a tensor are off; NaN where its values cannot be compared."""
+        truth, gradient = self.truth, self.truth.base.gradient
         if name not in gradient:
             return np.full(DIRECTIONS, np.nan)
         promised = [truth.along(gradient, (name,), j) for j in range(DIRECTIONS)]
@@ -415,15 +378,3 @@ class Search:
                 through = truth.slope_through(tuple(ahead for _, ahead in pairs), names, j, moved)
             found.append(truth.slope(names, j) - truth.along(response.at_zero, names, j) - through)
         return np.array(found)
-
-
-def is_named(repair: Repair) -> bool:
-    """Whether a value has the name of the derivative that it is to be."""
-    name = repair.target.name
-    return is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
-
-
-def _rank(repair: Repair) -> tuple[int, bool, bool, bool]:
-    """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
-    is_value = repair.target.group is None or not repair.target.group.site.is_use
-    return len(repair.tensors), repair.factor == 1, is_named(repair), is_value

@@ -212,7 +212,7 @@ class _Probes(ast.NodeTransformer):
 
     def _unpacked(self, node: ast.Assign, targets: ast.Tuple | ast.List) -> list[ast.stmt]:
         """`a, b = …`: each name has its value probed."""
-        values = node.value
+        values, text = node.value, ast.unparse(node)
         both = [*values.elts, *targets.elts] if isinstance(values, ast.Tuple) else []
         is_paired = len(both) == 2 * len(targets.elts) and not any(isinstance(e, ast.Starred) for e in both)
         if isinstance(values, ast.Tuple) and is_paired:
@@ -221,12 +221,13 @@ class _Probes(ast.NodeTransformer):
             return [node]
         node.value = self.visit(values)
         names = [each for each in targets.elts if isinstance(each, ast.Name)]
-        return [node, *(self._again(node, each, AT, "value") for each in names)]
+        return [node, *(self._again(node, each, AT, "value", text) for each in names)]
 
-    def _again(self, node: ast.stmt, target: ast.Name | ast.Attribute, probe: str, role: Role) -> ast.stmt:
+    def _again(
+        self, node: ast.stmt, target: ast.Name | ast.Attribute, probe: str, role: Role, text: str
+    ) -> ast.stmt:
         """`target = probe(target)`."""
         name = ast.unparse(target)
-        text = name if role == "parameter" else ast.unparse(node)
         value = self._call(probe, node, role, name, text, ast.parse(name, mode="eval").body)
         return ast.copy_location(ast.Assign([target], value), node)
 
@@ -255,7 +256,7 @@ class _Probes(ast.NodeTransformer):
         if isinstance(node.target, ast.Subscript):
             after = self._changed(text, node.target)
         else:
-            after = self._again(text, node.target, AFTER, "change")
+            after = self._again(text, node.target, AFTER, "change", ast.unparse(text))
         return [node, after]
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
@@ -291,7 +292,7 @@ class _Probes(ast.NodeTransformer):
         self._body(node)
         self.parameters = before
         names = [ast.copy_location(ast.Name(each, ast.Store()), node) for each in own]
-        node.body[:0] = [self._again(node, each, AT, "parameter") for each in names]
+        node.body[:0] = [self._again(node, each, AT, "parameter", each.id) for each in names]
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -302,6 +303,10 @@ class _Probes(ast.NodeTransformer):
     def _body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.stmt:
         """Its statements; decorators, defaults and annotations were run when it was defined."""
         node.body = self._statements(node.body)
+        return node
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
+        node.value = self._assigned(node.value, node.target.id)
         return node
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:

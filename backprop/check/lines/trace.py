@@ -20,15 +20,15 @@ from typing import Any, Literal
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Event
-from backprop.check.lines.find import begun, found_from, groups_of, too_few, with_probes
-from backprop.check.lines.groups import Group
+from backprop.check.lines.events import Event, put
+from backprop.check.lines.find import begun, found_from, too_few, with_probes
+from backprop.check.lines.groups import Group, groups_of
 from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines, beside, from_plain
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site, stem
-from backprop.check.lines.truth import DIRECTIONS, Truth, put
+from backprop.check.lines.truth import DIRECTIONS, Truth
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
 
@@ -140,6 +140,7 @@ def trace(
         base = begun(program, sites)
         lines = found_from(program, base, sites, rng)
         program.repaired.clear()
+        program.believed.clear()
         try:
             steps.extend(_Tracer(program, base, sites, rng, lines).steps())
         except OutOfCalls:
@@ -167,7 +168,7 @@ class _Tracer:
         lines: Lines,
     ) -> None:
         self.truth, self.values = Truth(program, base, rng), base.values
-        groups = groups_of(base.recorder.unchanged, base.values, sites)
+        groups = groups_of(base, sites)
         self.search = Search(self.truth, groups, frozenset(lines.wrong))
         self.search.split()
         self.order = self.search.order

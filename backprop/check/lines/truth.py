@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backprop.arrays import Array
-from backprop.check.lines.events import Change, Event
+from backprop.check.lines.events import Change, Event, add, put
 from backprop.check.lines.program import Outcome, Program
 
 Names = tuple[str, ...]
@@ -28,16 +28,6 @@ _ROUGHEST, _LOSES = 1e-5, 300.0
 """What a slope may be off, relative to its size: 1e-5 in float64, 300 eps^(2/3) in float32."""
 _ROUNDS = 30.0
 """Roundings of the loss, or of an intermediate, that a quotient may show."""
-
-
-def add(moved: Array) -> Change:
-    """The change that adds `moved` to a value."""
-    return lambda value: value + moved
-
-
-def put(new: Array) -> Change:
-    """The change that puts `new` in the place of a value."""
-    return lambda _: new
 
 
 def rms(value: Array) -> float:
@@ -106,6 +96,15 @@ class Truth:
         """What a slope may be off that is put together from these values."""
         return self.rtol * (size + sum(map(abs, values))) + self.noise
 
+    def error(self, name: str) -> float:
+        """How far a gradient is off along random directions, relative to its size; infinite for another shape."""
+        got = self.base.gradient
+        if name not in got:
+            return np.inf
+        pairs = [(self.slope((name,), j), self.along(got, (name,), j)) for j in range(DIRECTIONS)]
+        size = self.size(got, (name,)) + self.noise / self.rtol
+        return max(abs(true - promised) / (size + abs(true)) for true, promised in pairs)
+
     def is_wrong(self, name: str) -> bool:
         """Whether the gradient of a tensor differs from the loss's slope, along any direction, for two steps."""
         got = self.base.gradient.get(name)
@@ -155,13 +154,22 @@ class Truth:
     ) -> dict[Event, Array]:
         moved = self.step * direction
         up, down = (self.program.run(self.program.point + sign * moved, changes, events) for sign in (1, -1))
+        return self._quotients(events, up, down)
+
+    def moved_by(self, event: Event, direction: Array, events: frozenset[Event]) -> dict[Event, Array]:
+        """How other events move where one event is moved along an array."""
+        moved = self.step * direction
+        up, down = (self.program.run(changes={event: add(sign * moved)}, wanted=events) for sign in (1, -1))
+        return self._quotients(events, up, down)
+
+    def _quotients(
+        self, events: frozenset[Event], up: Outcome | None, down: Outcome | None
+    ) -> dict[Event, Array]:
         found: dict[Event, Array] = {}
-        if not up or not down:
-            return found
-        for each in events & up.values.keys() & down.values.keys():
-            if not up.values[each].shape == down.values[each].shape == self.base.values[each].shape:
-                continue
-            found[each] = (up.values[each].astype(np.float64) - down.values[each]) / (2 * self.step)
+        for each in events & up.values.keys() & down.values.keys() if up and down else ():
+            one, other = up.values[each].astype(np.float64), down.values[each]
+            if one.shape == other.shape == self.base.values[each].shape:
+                found[each] = (one - other) / (2 * self.step)
         return found
 
     def slope_along(self, events: Sequence[Event], moves: Sequence[Array]) -> float:

@@ -70,16 +70,11 @@ def _passes(run: Run, dtype: type, narrow: Callable[[Array], Array]) -> Iterator
     for k in layers:
         yield f"δ of layer {k + 1}", _backward(run, {k}, narrow)
     yield "every δ", _backward(run, set(layers), narrow)
-    given = replace(run, x=(narrow(run.x[0]),), weights=tuple(map(narrow, run.weights)))
-    yield "parameters and inputs", _backward(given.rerun(biases=[*map(narrow, run.biases)]))
+    weights, biases = (tuple(map(narrow, each)) for each in (run.weights, run.biases))
+    given = replace(run, x=(narrow(run.x[0]),), weights=weights, biases=biases)
+    yield "parameters and inputs", _backward(given.rerun())
     for words, inside in (("the products of the forward pass", False), ("the forward pass", True)):
-        x, z = [run.x[0]], []
-        for weight, bias, activation in zip(run.weights, run.biases, run.activations, strict=True):
-            product = x[-1].astype(dtype) @ weight.astype(dtype) + bias.astype(dtype)
-            z.append(product.astype(np.float64))
-            y = product if inside else z[-1]
-            x.append((y if activation is None else activation.forward({}, y)).astype(np.float64))
-        yield words, _backward(replace(run, x=tuple(x[:-1]), z=tuple(z), y=x[-1]))
+        yield words, _backward(run.rerun(dtype, inside=inside))
     for k in layers[1:]:
         kept = replace(run, x=(*run.x[:k], narrow(run.x[k]), *run.x[k + 1 :]))
         yield f"the input of layer {k + 1}", _backward(kept)
@@ -137,8 +132,8 @@ def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Findi
     size, sign = np.abs(difference[moved]), np.sign(difference[moved])
     is_balanced = abs(float(np.mean(sign))) < max(_CORRELATED, 4 / np.sqrt(len(sign)))
     is_even = float(np.quantile(size, _LARGE) / np.median(size)) < _UNEVEN
-    ranks = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))
-    follows = abs(float(np.corrcoef(*ranks)[0, 1]))  # Spearman's correlation
+    one, other = (np.argsort(np.argsort(each)).astype(np.float64) for each in (size, bound[moved]))
+    follows = abs(float(np.corrcoef(one, other)[0, 1]))  # Spearman's correlation
     along = abs(float(difference @ expected)) / (norm(difference) * scale)
     if not is_balanced or not is_even or max(follows, along) >= _CORRELATED:
         return None

@@ -155,15 +155,16 @@ def _diagnosed(
 def _refuse_other_layouts(reading: Reading, truth: Truth) -> None:
     """Raise `CheckError` where a gradient that is wrong in the layout found is right in another that fits."""
     batch, decay, rtol = truth.batch, truth.weight_decay, truth.rtol
-    own = (reading.layout or Layout()).words(truth.network)
-    for words, (layout, answer) in reading.others(truth.params, batch.inputs, batch.labels):
+    own = reading.layout or Layout()
+    for layout, answer, *_ in reading.others(truth.params, batch.inputs, batch.labels):
         _, gradient = value_and_gradient(answer, reading.structure(layout))
         read = reading.read(gradient, layout)
         other = truth_for(truth.network, truth.params, batch, read.comparable, decay, rtol)
         if not _compare(read, other)[1]:
+            mine, theirs = (each.words(truth.network) for each in (own, layout))
             raise CheckError(
-                f"The gradient is wrong with {own}, and right with {words}: the shapes do not tell which it is; "
-                f"expected {told_apart([(reading.layout or Layout()).orientation, layout.orientation])}."
+                f"The gradient is wrong with {mine}, and right with {theirs}: the shapes do not tell which it is; "
+                f"expected {told_apart([own.orientation, layout.orientation])}."
             )
 
 

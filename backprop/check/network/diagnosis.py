@@ -13,9 +13,8 @@ from backprop.check.network.accuracy import Tensors, low_precision, quotient_mis
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
 from backprop.check.network.subgradients import CONVENTIONS, by_convention
 from backprop.check.network.truth import Truth
-from backprop.check.patterns import entries
+from backprop.check.patterns import Suspect, entries
 from backprop.check.signatures import signatures, swapped, unknown
-from backprop.check.suspect import Suspect
 from backprop.check.words import listed
 from backprop.verify.agreement import norm
 

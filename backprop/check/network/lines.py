@@ -20,7 +20,7 @@ from backprop.check.lines.program import Program
 from backprop.check.lines.sites import Site
 from backprop.check.network.layouts import Layout
 from backprop.check.network.reading import Reading
-from backprop.check.network.truth import decayed
+from backprop.check.network.truth import penalty
 from backprop.check.oracle import Budget
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
@@ -65,9 +65,7 @@ class _Outputs:
 
     def _of(self, network: Network, y: Array, params: Mapping[str, Array]) -> Any:
         loss = network.loss_function.value(y, self._labels)
-        if self._decay:
-            loss += self._decay / 2 * sum(np.sum(np.square(params[name])) for name in decayed(self._network))
-        return loss
+        return loss + penalty(self._network, params, self._decay) if self._decay else loss
 
     def prepare(self, program: Program, sites: Mapping[int, Site]) -> None:
         """Let the program's loss be the network's, where it returns none or another.

@@ -11,7 +11,7 @@ from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
 from backprop.check.network.mistakes.batch import known_factors
 from backprop.check.network.mistakes.output import squared_errors
-from backprop.check.network.truth import Truth, decayed
+from backprop.check.network.truth import Truth, penalty
 from backprop.errors import CheckError
 from backprop.losses import SoftmaxCrossEntropy
 
@@ -39,8 +39,7 @@ def check_loss(
     network, wide = truth.network, truth.params.astype(np.longdouble)
     inputs, labels = truth.batch.inputs.astype(np.longdouble), truth.batch.labels
     data = float(network.loss(wide, inputs, labels))
-    squares = sum(float(np.sum(np.square(wide[name]))) for name in decayed(network))
-    decay = 0.5 * truth.weight_decay * squares
+    decay = float(penalty(network, wide, truth.weight_decay))
     expected = data + decay
     slack = truth.rounding.loss + _DECAY_ROUNDING * decay + 64 * float(np.finfo(np.float64).tiny)
     slack += truth.rtol * abs(expected)

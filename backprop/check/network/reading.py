@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import Answer, read_answer, value_and_gradient
 from backprop.check.behaviour import differing
-from backprop.check.network.layouts import ORIENTATIONS, Layout, layouts, roles
+from backprop.check.network.layouts import CONTAINERS, ORIENTATIONS, Layout, layouts, roles
 from backprop.check.network.returned import NoGradientsError, named
 from backprop.check.points import Structure, structure_of
 from backprop.check.trees import ends_of
@@ -33,7 +33,7 @@ _SPEAKS_OF_LAYOUT = frozenset(
 _MISFITS = ("wrong-name", "wrong-shape")
 
 
-class _Tried(NamedTuple):
+class Tried(NamedTuple):
     """A layout in which the function runs, its answer with its order, and how many gradients do not fit."""
 
     layout: Layout
@@ -122,49 +122,38 @@ class Reading:
         has_shapes = layout.weights != "io" or layout.biases != "o"
         return f"{said} Shapes and indices are those of this layout." if has_shapes else said
 
-    def others(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Iterator[tuple[str, Any]]:
-        """The layouts, in words, that fit as well as the one that was found, each with its answer.
+    def others(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Iterator[Tried]:
+        """The answers in the layouts that fit as well as the one that was found.
 
         They are asked where the answer is wrong. In the layout of this package, only where sizes coincide: elsewhere
         no function for another layout runs in it.
         """
         own = self.layout or Layout()
-        if self._orientation is not None:
-            return
-        sizes = [len(labels), *(size for pair in self._network.widths for size in pair)]
-        kinds = [layer.parameter_shapes().get("W") for layer in self._network.layers]
-        square = any(shape is not None and shape[0] == shape[1] for shape in kinds)
-        if own.is_plain and not square and len(labels) not in sizes[1:]:
-            return
-        for group in self._layouts():
-            for layout in group:
-                if layout == own or layout.container != own.container:
-                    continue
-                tried = self._try(layout, params, inputs, labels)
-                if isinstance(tried, _Tried) and not tried.misfits:
-                    yield layout.words(self._network), (layout, tried.answer)
-                    break
+        shapes = [layer.parameter_shapes().get("W") for layer in self._network.layers]
+        coincide = any(shape is not None and shape[0] == shape[1] for shape in shapes)
+        coincide |= any(len(labels) in pair for pair in self._network.widths)
+        if self._orientation is None and (coincide or not own.is_plain):
+            tries = self._tries(own, own.container, params, inputs, labels)
+            yield from (tried for tried in tries if not tried.misfits)
 
     def _may_be(self, layout: Layout) -> bool:
         return self._orientation in (None, layout.orientation)
 
-    def _layouts(self) -> Iterator[list[Layout]]:
-        kept = ([each for each in group if self._may_be(each)] for group in layouts(self._network))
-        return (group for group in kept if group)
-
     # Which layout -------------------------------------------------------------------------------------------
 
-    def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> _Tried:
+    def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> Tried:
         """The call in the layout that fits best. Raises what the function raised in ours where it runs in none."""
         plain, first = Layout(), None
         if self._may_be(plain):
             first = self._try(plain, params, inputs, labels)
         if isinstance(first, NoGradientsError):
             raise first
-        if isinstance(first, _Tried) and not first.misfits:
+        if isinstance(first, Tried) and not first.misfits:
             return first
-        found = self._run_in_others(params, inputs, labels, any_container=not isinstance(first, _Tried))
-        if isinstance(first, _Tried) and all(each.misfits for each in found):
+        containers = ["dict"] if isinstance(first, Tried) else CONTAINERS
+        every = (list(self._tries(plain, each, params, inputs, labels)) for each in containers)
+        found = next(filter(None, every), [])
+        if isinstance(first, Tried) and all(each.misfits for each in found):
             return first
         best = min((each.misfits for each in found), default=0)
         chosen = [each for each in found if each.misfits == best]
@@ -174,32 +163,26 @@ class Reading:
         self._refuse_two(chosen)
         return chosen[0]
 
-    def _run_in_others(
-        self, params: dict[str, Array], inputs: Array, labels: Array, *, any_container: bool
-    ) -> list[_Tried]:
-        """The layouts in which the function runs; those of the first container that it takes."""
-        found: list[_Tried] = []
-        for group in self._layouts():
-            container = group[0].container
-            if (container != "dict" and not any_container) or any(
-                each.layout.container != container for each in found
-            ):
-                break
-            for layout in group:
-                tried = None if layout.is_plain else self._try(layout, params, inputs, labels)
-                found += [tried] if isinstance(tried, _Tried) else []
-                if isinstance(tried, _Tried) and not tried.misfits:
-                    break
-        return found
+    def _tries(
+        self, known: Layout, container: str, params: Mapping[str, Array], inputs: Array, labels: Array
+    ) -> Iterator[Tried]:
+        """The answers in the layouts of a container but a known one; of each orientation, up to one that fits."""
+        for group in layouts(self._network):
+            for layout in group if group[0].container == container and self._may_be(group[0]) else ():
+                tried = None if layout == known else self._try(layout, params, inputs, labels)
+                if isinstance(tried, Tried):
+                    yield tried
+                    if not tried.misfits:
+                        break
 
     def _try(
         self, layout: Layout, params: Mapping[str, Array], inputs: Array, labels: Array
-    ) -> _Tried | Exception:
+    ) -> Tried | Exception:
         """The answer in a layout, or why there is none: the function does not run there, or returns no gradients."""
         try:
             given = {name: tensor.copy() for name, tensor in params.items()}
             answer, order = copy.deepcopy(self._called(layout, given, inputs.copy(), labels.copy()))
-            return _Tried(layout, answer, order, self._misfits(answer, layout))
+            return Tried(layout, answer, order, self._misfits(answer, layout))
         except NoGradientsError as error:
             return error
         except Exception as error:  # of whatever kind: it is the user's code
@@ -212,7 +195,7 @@ class Reading:
         _, gradient = value_and_gradient(answer, self.structure(layout))
         return sum(finding.kind in _MISFITS for finding in self.read(gradient, layout).findings)
 
-    def _refuse_two(self, chosen: list[_Tried]) -> None:
+    def _refuse_two(self, chosen: list[Tried]) -> None:
         """Raise `CheckError` where two orientations of weights and samples fit."""
         found = {each.layout.orientation: each.layout.words(self._network) for each in chosen}
         if len(found) > 1:

@@ -15,7 +15,8 @@ import numpy as np
 from backprop.check.answers import value_and_gradient
 from backprop.check.network.layouts import roles
 from backprop.check.network.objects import means
-from backprop.check.points import Structure, describe
+from backprop.check.points import Structure
+from backprop.check.words import describe
 from backprop.errors import CheckError
 from backprop.network import Network
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from backprop.check.answers import Answer
 from backprop.check.kinds import Finding, found
 from backprop.check.network.truth import Truth
-from backprop.check.patterns import entries
+from backprop.check.patterns import Suspect, entries
 from backprop.check.rearranged import summed
-from backprop.check.suspect import Suspect
 
 
 def shape_mistakes(answer: Answer, truth: Truth) -> list[Finding]:

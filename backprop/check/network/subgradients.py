@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from backprop.arrays import Array
 from backprop.check.network.rounding import Rounding
-from backprop.layers import Elementwise
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
+from backprop.verify import reference_gradient
 
 CONVENTIONS = (0.0, 1.0, 0.5)
 """The share of the way from the slope on the left to that on the right."""
@@ -33,31 +32,6 @@ def by_convention(bounds: Rounding, share: float) -> dict[int, Array]:
     }
 
 
-def subgradient(
-    network: Network,
-    params: Parameters,
-    batch: Batch,
-    slopes: Mapping[int, Array],
-    dtype: DTypeLike = np.longdouble,
-) -> Parameters:
-    """dL/dθ in `dtype`, with the slopes given by layer, (n, o), where they are not NaN."""
-    network, wide = network.short, params.astype(dtype)
-    tensors = network.local(wide)
-    values = network.activations(wide, batch.inputs.astype(dtype))
-    gradient = Parameters.empty(network.layout, dtype)
-    out = network.local(gradient)
-    delta = network.loss_function.gradient(values[-1], batch.labels)
-    for k in reversed(range(len(network.layers))):
-        layer, x, y = network.layers[k], values[k], values[k + 1]
-        if k in slopes and isinstance(layer, Elementwise):
-            own = np.asarray(layer.derivative(x, y), delta.dtype)
-            delta = delta * np.where(np.isnan(slopes[k]), own, slopes[k]).astype(delta.dtype)
-            continue
-        dx, _ = layer.vjp(tensors[k], x, y, delta, input_needed=k > 0, dparams=out[k])
-        delta = delta if dx is None else dx
-    return gradient
-
-
 def nearest_subgradient(
     network: Network,
     params: Parameters,
@@ -68,7 +42,7 @@ def nearest_subgradient(
     """The subgradient that `got` is nearest to, and its slopes at kinks by layer."""
 
     def distance(trial: Mapping[int, Array]) -> tuple[int, float]:
-        return _distance(subgradient(network, params, batch, trial, np.float64), got, bounds.bound)
+        return _distance(reference_gradient(network, params, batch, trial, np.float64), got, bounds.bound)
 
     conventions = [by_convention(bounds, share) for share in CONVENTIONS]
     slopes: Mapping[int, Array] = min(conventions, key=distance)
@@ -85,7 +59,7 @@ def nearest_subgradient(
                     best, slopes = found, trial
         if best == before:
             break
-    return subgradient(network, params, batch, slopes), slopes
+    return reference_gradient(network, params, batch, slopes), slopes
 
 
 def _distance(truth: Parameters, got: Mapping[str, Array], bound: Parameters) -> tuple[int, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -165,3 +166,8 @@ def decayed(network: Network) -> frozenset[str]:
     """The names of the tensors that decay: the weights W of the linear layers, and nothing else."""
     layers = zip(network.layers, network.names, strict=True)
     return frozenset(names["W"] for layer, names in layers if isinstance(layer, Linear))
+
+
+def penalty(network: Network, params: Mapping[str, Array], weight_decay: float) -> Any:
+    """λ/2 Σ W²."""
+    return weight_decay / 2 * sum(np.sum(np.square(params[name])) for name in decayed(network))

@@ -1,7 +1,4 @@
-"""Comparison: the claim along a direction beside the slope that was found, at the point and along a whole step.
-
-In the order of this file: the claim at the point; the mean of the claim along a step.
-"""
+"""Comparison: the claim along a direction beside the slope that was found, at the point and along a whole step."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.slopes import Ladder, Slope
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, Rung
 
 _HIDDEN = "noise hides its slope from all but steps that are too long"
 _AMONG = "kinks lie closer than the noise lets quotients see"
@@ -64,7 +62,7 @@ def compare_with_quotients(
     is too small beside the rest of its tensor to matter, even where the quotients come to no limit.
     """
     off = ~(np.abs(slope.value - claimed) <= tolerance)
-    seen = ~(np.abs(slope.nearby.value - claimed) <= 2 * slope.nearby.error)
+    seen = ~(np.abs(slope.nearby - claimed) <= 2 * slope.nearby_error)
     settled = slope.settled | (~off & (slope.error <= negligible))
     side = tolerance - stairs + 3 * slope.side_error
     low, high = np.minimum(slope.left, slope.right) - side, np.maximum(slope.left, slope.right) + side
@@ -180,17 +178,13 @@ def line_integral(
     claimed. rows_at: the claim (m, p) at a point (p,), None where there is none. Without a usable step, or without a
     claim along it, the answer is None.
     """
-    k = _usable_step(ladder, size, least, far)
-    if k is None:
+    rung = _usable_step(ladder, size, least, far)
+    if rung is None:
         return None
-    h, f, direction = ladder.wide[k], ladder.function.value, ladder.direction
-    ends = {
-        side: end for side, end in ((1, ladder.plus[k]), (-1, ladder.minus[k])) if np.all(np.isfinite(end))
-    }
-    quotient = ladder.quotient(k)
+    h, ends, quotient, direction = rung.wide, rung.ends, rung.quotient, ladder.direction
     if len(ends) == 1:
         ((side, end),) = ends.items()
-        quotient = side * (end - f) / h
+        quotient = side * (end - ladder.function.value) / h
     pieces = []
     for middle in (np.arange(_PIECES) + 0.5) * h / _PIECES:
         points = [direction.moved(ladder.function.point, side * middle) for side in ends]
@@ -206,19 +200,15 @@ def line_integral(
     jumps = np.minimum(np.abs(steps).sum(axis=0), bends) / (2 * _PIECES)  # each lies anywhere in its piece
     noise = np.asarray(ladder.noise) * (3 - len(ends)) / h
     error = np.maximum(uneven, _OUT_OF_PLACE * jumps) + noise
-    return LineIntegral(quotient, values.mean(axis=0), error, ladder.steps[k] <= ladder.near, jumps > noise)
+    return LineIntegral(quotient, values.mean(axis=0), error, rung.step <= ladder.near, jumps > noise)
 
 
-def _usable_step(ladder: Ladder, size: Array, least: float, far: bool) -> int | None:
+def _usable_step(ladder: Ladder, size: Array, least: float, far: bool) -> Rung | None:
     """The smallest step whose quotient is known to a few thousandths; where none is, the largest one nearby."""
-    usable = [
-        k
-        for k, ends in enumerate(zip(ladder.plus, ladder.minus, strict=True))
-        if any(np.all(np.isfinite(end)) for end in ends) and ladder.steps[k] >= least
-    ]
+    usable = [one for one in ladder.rungs if one.ends and one.step >= least]
     noise, largest = np.max(ladder.noise), np.max(size)
-    known = [k for k in usable if noise / ladder.wide[k] <= _ROUNDED * largest]
-    near = [k for k in usable if ladder.steps[k] <= ladder.near]
+    known = [one for one in usable if noise / one.wide <= _ROUNDED * largest]
+    near = [one for one in usable if one.step <= ladder.near]
     return known[-1] if known and not far else next(iter(near), None)
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison, compare_with_quotients
 from backprop.check.numeric.directions import FIRST_STEP, Direction, Scales, random_signs
-from backprop.check.numeric.slopes import Ladder, Slope, measure
+from backprop.check.numeric.quotients import FINEST, Slope
+from backprop.check.numeric.slopes import Ladder, measure
 from backprop.check.oracle import FunctionOracle
 
-FINEST = 1e-9
-"""Of an entry: no gradient in float64 is asked to be more exact. It is some million roundings, for long sums."""
 BLURRED = 2.0**-7
 """Of a gradient: where the truth is known no better than this, a mistake of a per cent would pass."""
-SINGLE = 2.0**-22
+_SINGLE = 2.0**-22
 """Values on coarser stairs than those of float32, with a bit to spare."""
 _QUIET = 1000.0
 """Roundings of float64: values noisier than this were not computed in float64 alone."""
@@ -58,8 +58,8 @@ class DirectionalCheck:
     confirmed: how many slopes were found by both.
     rows_at: the claim at other points, which it rounds to `rows_eps`. It is asked along `integrals` steps at most, of
     which `corner_integrals` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong.
-    elsewhere: the function's values far from the point; beside: the claims (k, m, p) at points next to it, which lie
-    on the `sides` (k, p) of it. Both are None until they are asked for.
+    beside: the claims (k, m, p) at points next to it, which lie on the `sides` (k, p) of it; None until they are
+    asked for.
     """
 
     function: FunctionOracle
@@ -81,15 +81,16 @@ class DirectionalCheck:
     integrals: int = 24
     corner_integrals: int = 4
     in_vain: int = 0
-    elsewhere: Array | None = None
     beside: Array | None = None
     sides: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    largest: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.largest = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
+    @cached_property
+    def largest(self) -> Array:
+        """For each entry (m, p) the largest one of its tensor, for a step of its scale."""
+        sizes = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
         for where in self.function.structure.places.values():
-            self.largest[:, where] = np.max(self.largest[:, where], axis=1, initial=0, keepdims=True)
+            sizes[:, where] = np.max(sizes[:, where], axis=1, initial=0, keepdims=True)
+        return np.asarray(sizes)
 
     @property
     def noisy(self) -> bool:
@@ -100,7 +101,7 @@ class DirectionalCheck:
     @property
     def on_coarse_stairs(self) -> bool:
         """Whether the function rounds what it is given, or its values, to fewer digits than those of float32."""
-        return self.function.coarse > SINGLE or bool(np.any(self.function.grid() > SINGLE))
+        return self.function.coarse > _SINGLE or bool(np.any(self.function.grid() > _SINGLE))
 
     @property
     def reach(self) -> float:
@@ -131,6 +132,10 @@ class DirectionalCheck:
             self.rounding = np.maximum(self.rounding, self.refine())
             self.refine = None
 
+    def rows(self, point: Array) -> Array | None:
+        """The claim (m, p) at a point (p,); None where there is none."""
+        return None if self.rows_at is None else self.rows_at(point.astype(self.function.point.dtype))
+
     def claims_beside(self) -> Array | None:
         """The claims (k, m, p) at points next to this one, off every edge; None where there are none."""
         if self.beside is None and self.rows_at is not None and self.function.room(4 * _NEAR_POINTS):
@@ -139,7 +144,7 @@ class DirectionalCheck:
             eps = self.function.eps / 2.0**-52
             aside = max(_ASIDE * eps**0.25 * self.reach, self.function.coarse, 4 * self.rows_eps)
             self.sides = rng.uniform(*_ASIDE_RANGE, shape) * random_signs(shape, rng)
-            rows = [self.rows_at(x + aside * self.scales.tensor * side) for side in self.sides]
+            rows = [self.rows(x + aside * self.scales.tensor * side) for side in self.sides]
             seen = [each for each in rows if each is not None]
             self.beside = np.array(seen) if len(seen) == len(rows) else np.zeros((0, *self.claimed.shape))
         return self.beside if self.beside is not None and len(self.beside) else None
@@ -151,13 +156,11 @@ class DirectionalCheck:
 
     # The function ------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def natural(self) -> Array:
         """The function's values (k, m) at the point and on the way from it to zero."""
-        if self.elsewhere is None:
-            values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
-            self.elsewhere = np.array([self.function.value, *values])
-        return self.elsewhere
+        values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
+        return np.array([self.function.value, *values])
 
     def natural_spread(self) -> Array:
         """The range (m,) of the function on the way from the point to zero."""
@@ -165,9 +168,9 @@ class DirectionalCheck:
 
     def stays_still(self, direction: Direction) -> bool:
         """Whether long steps do not move the function either: its values may lie on stairs."""
-        by, f = direction.dense(len(self.function.point)), self.function.value
-        values = [self.function.at(self.function.point + step * by) for step in _FAR_STEPS]
-        return all(not np.any(np.abs(value - f) > 5 * self.noise) for value in values)
+        f, x = self.function.value, self.function.point
+        values = [self.function.at(direction.moved(x, step)) for step in _FAR_STEPS]
+        return not any(np.any(np.abs(value - f) > 5 * self.noise) for value in values)
 
     def disprove(self) -> None:
         """Trust complex steps no more."""
@@ -184,10 +187,10 @@ class DirectionalCheck:
             noise = noise + eps * moving.size(np.nan_to_num(self.claimed))
         return Ladder(self.function, direction, noise, self.first if first is None else first)
 
-    def quotients(self, direction: Direction, *, thorough: bool) -> Slope:
+    def quotients(self, direction: Direction) -> Slope:
         """The slope from real difference quotients alone."""
         ladder = self.ladder(direction)
-        return self.closer(self.measured(ladder, thorough), ladder)
+        return self.closer(self.measured(ladder, thorough=True), ladder)
 
     def measured(self, ladder: Ladder, thorough: bool) -> Slope:
         """The slope from steps that fall until it is known well enough."""
@@ -213,7 +216,7 @@ class DirectionalCheck:
             return slope
         with np.errstate(all="ignore"):
             first = float(_CORNER_STEPS * np.max(np.where(slope.kink, ladder.noise / jump, 0)))
-        if not 0 < first < ladder.steps[-1]:
+        if not 0 < first < ladder.rungs[-1].step:
             return slope
         if self._is_same_corner(slope, ladder, first / _CORNER_SPAN):
             return slope
@@ -232,8 +235,8 @@ class DirectionalCheck:
         nearest = self.ladder(ladder.direction, step)
         if not nearest.down():
             return False
-        right = (nearest.plus[0] - self.function.value) / nearest.wide[0]
-        left = (self.function.value - nearest.minus[0]) / nearest.wide[0]
+        _, h, plus, minus = nearest.rungs[0]
+        right, left = (plus - self.function.value) / h, (self.function.value - minus) / h
         with np.errstate(invalid="ignore"):
             off = np.maximum(np.abs(right - slope.right), np.abs(left - slope.left))
             same = off <= _SAME_CORNER * np.abs(slope.right - slope.left)
@@ -247,9 +250,7 @@ class DirectionalCheck:
         coarse = self.on_coarse_stairs
         error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
         stairs = np.zeros_like(error)
-        if (
-            self.function.coarse > SINGLE
-        ):  # the values are those at a rounded point, and the claim need not be
+        if self.function.coarse > _SINGLE:  # the values are those at a rounded point: the claim need not be
             along = self.claims_along(direction)
             stairs = np.abs(slope.right - slope.left) + (0 if along is None else np.ptp(along, axis=0))
         tolerance = self.tolerance(direction, slope.value, claimed, error + stairs)

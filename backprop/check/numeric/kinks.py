@@ -115,9 +115,8 @@ class _Sharing:
         up = np.ones(len(where))
         turns = np.where(np.arange(len(where)) % 2, -1.0, 1.0)
         ways = [up, -up, turns, -turns, *random_signs((_SIGNS, len(where)), self.check.rng)]
-        if not any(
-            self._differs(where, self._change(where, way * own[where]), way * own[where]) for way in ways
-        ):
+        moves = (way * own[where] for way in ways)
+        if not any(self._differs(where, self._change(where, by), by) for by in moves):
             return []
         groups: list[list[int]] = []
         for index in map(int, where):
@@ -156,9 +155,8 @@ class _Sharing:
         function = self.check.function
         if not function.room(1):
             raise OutOfCalls
-        return (
-            function.at(Direction(where, by).moved(function.point, _STEP * self.check.first)) - function.value
-        )
+        there = Direction(where, by).moved(function.point, _STEP * self.check.first)
+        return function.at(there) - function.value
 
     def _differs(self, where: Array, change: Array, by: Array) -> bool:
         """Whether a change (m,) is another one than the one-sided slopes of the entries give."""
@@ -175,7 +173,7 @@ def _outside(check: DirectionalCheck, table: Table, where: Array) -> tuple[Array
     for direction in _telling_directions(check, table, where):
         if not check.function.room(8):
             raise OutOfCalls
-        slope = check.quotients(direction, thorough=True)
+        slope = check.quotients(direction)
         along = direction.along(check.claimed)
         size = np.abs(slope.left) + np.abs(slope.right)
         blur = check.allowed(direction) + 10 * slope.side_error + _SLACK * size
@@ -203,6 +201,4 @@ def _telling_directions(check: DirectionalCheck, table: Table, where: Array) -> 
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))
     more = min(_DIRECTIONS, len(where) - 2)
-    return directions + [
-        random_direction(where, check.scales.own, check.rng, check.scales.inward) for _ in range(more)
-    ]
+    return directions + [random_direction(where, check.scales, check.rng) for _ in range(more)]

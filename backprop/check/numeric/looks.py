@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +14,13 @@ from backprop.check.numeric.comparison import (
     line_integral,
 )
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import Direction
-from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
+from backprop.check.numeric.directions import UNEVEN, Direction
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
 from backprop.check.oracle import OutOfCalls
 
 _ON_STAIRS = "its values lie on stairs, which hide its slope"
 _TOO_NARROW = "it has a structure too narrow to tell from noise"
-
-BETWEEN = 0.7390851332151607
-"""Of a step: a number of many bits (the fixed point of the cosine), in no simple ratio to the steps of a ladder."""
 
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 _IN_VAIN, _IN_VAIN_IF_NOISY = 3, 12
@@ -72,12 +69,12 @@ def _loses_parts(check: DirectionalCheck, direction: Direction, value: Array) ->
     ladder = check.ladder(direction)
     if not ladder.down():
         return False
-    change = np.abs(ladder.plus[0] - ladder.minus[0])
-    even = np.abs(ladder.plus[0] + ladder.minus[0] - 2 * check.function.value)
+    _, _, plus, minus = ladder.rungs[0]
+    change, even = np.abs(plus - minus), np.abs(plus + minus - 2 * check.function.value)
     moves = (change > 10 * np.asarray(ladder.noise)) & (change > 0.5 * even)
-    return bool(np.any((value == 0) & moves)) and not agrees(
-        value, check.quotients(direction, thorough=True), direction.size(check.claimed)
-    )
+    if not np.any((value == 0) & moves):
+        return False
+    return not agrees(value, check.quotients(direction), direction.size(check.claimed))
 
 
 def _by_complex_step(
@@ -89,7 +86,7 @@ def _by_complex_step(
     wrong = ~(np.abs(value - claimed) <= tolerance)
     eps = np.finfo(value.dtype).eps
     if confirm and np.any(wrong) and check.function.room(8):
-        real = check.quotients(direction, thorough=True)
+        real = check.quotients(direction)
         check.confirmed += 1
         if not agrees(value, real, direction.size(check.claimed)):
             check.disprove()
@@ -112,14 +109,13 @@ def _by_complex_step(
 class View:
     """The comparison along a direction so far, with its slope and steps.
 
-    vague (m,): where the tolerance is too wide to tell a wrong claim. done: whether no further look is needed.
+    vague (m,): where the tolerance is too wide to tell a wrong claim.
     """
 
     comparison: Comparison
     slope: Slope
     ladder: Ladder
     vague: Array
-    done: bool = False
 
     def left_open(self, where: Array, reason: str) -> View:
         """This view, in which nothing can be said at `where` (m,)."""
@@ -131,14 +127,16 @@ class View:
 
 
 def examine(check: DirectionalCheck, comparison: Comparison, slope: Slope, ladder: Ladder) -> Comparison:
-    """Compare again, by one look after the other, what seems wrong, open or vague."""
+    """Compare again what seems wrong, open or vague, by one look after the other, each on what the one before saw."""
     size = comparison.direction.size(check.claimed)
     vague = (comparison.tolerance > check.blurred / 2 * size) & (comparison.tolerance < 100 * size)
     view = View(comparison, slope, ladder, vague)
-    for look in LOOKS:
+    for look in (_off_stairs, _between_steps):
         view = look(check, view)
-        if view.done:
-            break
+    if (view.comparison.clean and not np.any(view.vague)) or _is_plain_corner(check, view):
+        return view.comparison
+    for look in (_along_a_step, _too_flat_on_stairs, _at_its_own_scale, _may_be_narrower, _at_kink):
+        view = look(check, view)
     return view.comparison
 
 
@@ -155,14 +153,8 @@ def _off_stairs(check: DirectionalCheck, view: View) -> View:
 def _is_on_stairs(check: DirectionalCheck, ladder: Ladder) -> bool:
     """Whether small steps do not move the function, here and at places to which longer steps have moved it."""
     f, x, direction = check.function.value, check.function.point, ladder.direction
-    levels = list(zip(ladder.steps, ladder.plus, ladder.minus, strict=True))
-    smallest, *values = levels[-1]
-    moved = [
-        side * step
-        for step, *both in levels
-        for side, value in zip((1, -1), both, strict=True)
-        if np.all(np.isfinite(value)) and np.any(value != f)
-    ]
+    smallest, _, *values = ladder.rungs[-1]
+    moved = [side * one.step for one in ladder.rungs for side, end in one.ends.items() if np.any(end != f)]
     still = all(np.array_equal(value, f) for value in values)
     if not still or not moved or not check.function.room(2 * _STAIRS):
         return False
@@ -175,26 +167,20 @@ def _is_on_stairs(check: DirectionalCheck, ladder: Ladder) -> bool:
 
 def _between_steps(check: DirectionalCheck, view: View) -> View:
     """Where the function is flatter than the claim, take other steps: a period may hide from steps by four."""
-    seen, last = view.comparison, view.ladder.steps[-1]
+    seen, last = view.comparison, view.ladder.rungs[-1]
     flatter = np.abs(seen.value) < _FLATTER * np.abs(seen.claimed)
     if not np.any(seen.wrong & ~seen.kink & flatter):
         return view
-    between = check.ladder(seen.direction, BETWEEN * last)
+    between = check.ladder(seen.direction, UNEVEN * last.step)
     if not between.down():
         return view
-    old, new = view.ladder.quotient(-1), between.quotient(0)
-    noise = 10 * np.asarray(view.ladder.noise) / between.wide[0]
-    slack = 2 * np.abs(old - view.slope.value) + 10 * view.slope.error + noise
-    if not np.any(np.abs(new - view.slope.value) > slack):
+    new = between.rungs[0]
+    noise = 10 * np.asarray(view.ladder.noise) / new.wide
+    slack = 2 * np.abs(last.quotient - view.slope.value) + 10 * view.slope.error + noise
+    if not np.any(np.abs(new.quotient - view.slope.value) > slack):
         return view
-    ladder = check.ladder(seen.direction, BETWEEN * last)
+    ladder = check.ladder(seen.direction, UNEVEN * last.step)
     return view.judged(check, check.measured(ladder, True), ladder)
-
-
-def _enough(check: DirectionalCheck, view: View) -> View:
-    """End where nothing is wrong, open or vague, and where the claim is a slope of a plain corner."""
-    clean = view.comparison.clean and not np.any(view.vague)
-    return replace(view, done=clean or _is_plain_corner(check, view))
 
 
 def _is_plain_corner(check: DirectionalCheck, view: View) -> bool:
@@ -226,24 +212,22 @@ def _along_a_step(check: DirectionalCheck, view: View) -> View:
         if check.corner_integrals < 1:
             return view
         check.corner_integrals -= 1
-    seen = _with_integral(check, view, check.rows_at, far=False)
+    seen = _with_integral(check, view, far=False)
     if np.any(seen.wrong):  # a long step sees past noise that was taken for less than it is
-        farther = _with_integral(check, view, check.rows_at, far=True)
+        farther = _with_integral(check, view, far=True)
         seen = seen if np.any(farther.wrong | farther.open) else farther
     if np.any(comparison.wrong):
         check.in_vain = check.in_vain + 1 if np.array_equal(seen.wrong, comparison.wrong) else 0
     return replace(view, comparison=seen)
 
 
-def _with_integral(
-    check: DirectionalCheck, view: View, rows_at: Callable[[Array], Array | None], *, far: bool
-) -> Comparison:
+def _with_integral(check: DirectionalCheck, view: View, *, far: bool) -> Comparison:
     """The comparison with one line integral, along the smallest step that can be used, or the longest."""
     check.integrals -= 1
     comparison, slope = view.comparison, view.slope
     size = np.maximum(np.abs(comparison.claimed), np.abs(slope.value))
     least = _PIECE * check.rows_eps
-    found = line_integral(view.ladder, comparison.claimed, size, rows_at, least=least, far=far)
+    found = line_integral(view.ladder, comparison.claimed, size, check.rows, least=least, far=far)
     if found is None:
         return comparison
     tolerance = check.tolerance(comparison.direction, found.quotient, found.mean)
@@ -266,18 +250,18 @@ def _at_its_own_scale(check: DirectionalCheck, view: View) -> View:
     """
     comparison, ladder = view.comparison, view.ladder
     wrong, claimed, value = comparison.wrong, comparison.claimed, comparison.value
-    if not np.any(wrong) or not (check.noisy or ladder.steps[0] > check.first):
+    if not np.any(wrong) or not (check.noisy or ladder.rungs[0].step > check.first):
         return view
     floor = 100 * check.function.eps * np.abs(check.function.value)
     fits, level = np.zeros(wrong.shape, int), 0
     while np.any((fits < 2) & wrong):
-        smaller = check.noisy and np.any(wrong & (np.abs(claimed) * ladder.steps[-1] > floor))
-        if level == len(ladder.steps) and not (smaller and ladder.down()):
+        smaller = check.noisy and np.any(wrong & (np.abs(claimed) * ladder.rungs[-1].step > floor))
+        if level == len(ladder.rungs) and not (smaller and ladder.down()):
             break
-        quotient = ladder.quotient(level)
-        near = np.abs(quotient - claimed) <= np.abs(quotient - value) / 3
-        apart = np.abs(value - claimed) * ladder.wide[level]
-        near &= (ladder.plus[level] != ladder.minus[level]) & (np.asarray(ladder.noise) / 10 <= apart)
+        rung = ladder.rungs[level]
+        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / 3
+        apart = np.abs(value - claimed) * rung.wide
+        near &= (rung.plus != rung.minus) & (np.asarray(ladder.noise) / 10 <= apart)
         fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))
         level += 1
     return view.left_open(wrong & (fits >= 2), _TOO_NARROW)
@@ -305,16 +289,3 @@ def _at_kink(check: DirectionalCheck, view: View) -> View:
         return view
     beside = check.claims_along(comparison.direction)
     return replace(view, comparison=compare_at_kink(comparison, view.slope, beside))
-
-
-LOOKS: tuple[Callable[[DirectionalCheck, View], View], ...] = (
-    _off_stairs,
-    _between_steps,
-    _enough,
-    _along_a_step,
-    _too_flat_on_stairs,
-    _at_its_own_scale,
-    _may_be_narrower,
-    _at_kink,
-)
-"""One after the other, each on what the one before has seen."""

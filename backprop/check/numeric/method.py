@@ -13,98 +13,21 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
-from backprop.check.numeric.directional import BLURRED, FINEST, DirectionalCheck
+from backprop.check.numeric.directional import BLURRED, DirectionalCheck
 from backprop.check.numeric.directions import (
     FIRST_STEP,
     RATIO,
     Direction,
     random_direction,
-    random_signs,
     scales,
 )
 from backprop.check.numeric.looks import examine
-from backprop.check.numeric.noise import ROOMY, deviation, noise
-from backprop.check.numeric.slopes import Ladder, Slope, agrees, complex_slope
-from backprop.check.oracle import Claims, FunctionOracle, GradientOracle
+from backprop.check.numeric.noise import measure_rounding, noise, relative_tolerance
+from backprop.check.numeric.quotients import Slope
+from backprop.check.numeric.slopes import Ladder, agrees, complex_slope
+from backprop.check.oracle import FunctionOracle, GradientOracle
 from backprop.check.result import Kink, StepCurve
 from backprop.verify.agreement import norm
-
-# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
-#
-# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
-# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
-# numbers, such as p - t, are off by more: by the rounding of those.
-
-_ROUNDINGS, _SAMPLES = 4.0, 2
-"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
-_FAR = 1e-3
-"""Of the scale: over so short a way a right gradient changes evenly."""
-_LINE, _POINTS = 1e-4, 16
-"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
-_TOWARDS_ZERO = (0.75, 0.98)
-"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
-
-
-def measure_rounding(check: DirectionalCheck) -> Array:
-    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
-    return np.maximum(_near(check), _cancelled(check))
-
-
-def _rows(check: DirectionalCheck, point: Array) -> Array | None:
-    """The claim (m, p) at a point (p,); None where there is none."""
-    return None if check.rows_at is None else check.rows_at(point.astype(check.function.point.dtype))
-
-
-def _near(check: DirectionalCheck) -> Array:
-    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
-
-    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
-    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
-    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
-    others, as a bias before a batch normalisation has it, is given what it changes by.
-    """
-    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
-    least = eps * claimed
-
-    def change(by: Array) -> Array:
-        side = by * random_signs(len(point), check.rng)
-        near, far = (_rows(check, point + factor * side) for factor in (1, 2))
-        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
-
-    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
-    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
-    far = change(check.reach * _FAR * check.scales.own)
-    dust = _SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
-    for where in check.function.structure.places.values():
-        if len(where):
-            if np.all(
-                check.largest[:, where[0]] <= dust
-            ):  # all of it may be rounding, each entry as much as another
-                level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
-                continue
-            most = max(np.sqrt(eps) * np.max(claimed[:, where]), 100 * eps / _FAR * np.max(far[:, where]))
-            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
-    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
-
-
-def _cancelled(check: DirectionalCheck) -> Array:
-    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
-
-    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
-    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
-    """
-    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
-    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
-        rows = _rows(check, point * (1 - check.reach * shrunk))
-        if rows is not None:
-            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
-    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _POINTS + 1)]
-    line = [_rows(check, point + step) for step in steps]
-    seen = [rows for rows in line if rows is not None]
-    level = deviation(np.nan_to_num(seen)) if len(seen) == _POINTS else np.zeros_like(size)
-    lost = check.claimed == 0
-    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))
-
 
 # Curves along one random direction: error against step, and the remainder of Taylor's theorem.
 #
@@ -149,8 +72,8 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
     if not ladder.down_to(levels):
         return None
     claimed, f = direction.along(check.claimed), check.function.value
-    wide = np.asarray(ladder.wide)
-    h, plus, minus = wide[:, None], np.array(ladder.plus), np.array(ladder.minus)
+    _, h, plus, minus = ladder.columns()
+    wide = h[:, 0]
     slope = ladder.slope()
     with np.errstate(all="ignore"):
         quotients = (plus - minus) / (2 * h)
@@ -166,7 +89,7 @@ def curve(check: DirectionalCheck, direction: Direction, levels: int = LEVELS) -
         remainders = np.array([norm(one - f - step * claimed) for one, step in zip(plus, h, strict=True)])
         check.first = ladder.first = _first(ladder, quotients, (plus - 2 * f + minus) / h, slope)
     kept = [k for k, error in enumerate(errors) if np.isfinite(error)]
-    steps = StepCurve(tuple(ladder.wide[k] for k in kept), tuple(errors[k] for k in kept))
+    steps = StepCurve(tuple(float(wide[k]) for k in kept), tuple(errors[k] for k in kept))
     slope = ladder.slope()
     comparison = examine(check, check.judge(direction, slope), slope, ladder)
     rounding = 3 * norm(comparison.tolerance) * wide  # of the gradient: what a right one may leave
@@ -180,7 +103,8 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
     There the central quotient (k, m) is near the slope, and the gap (k, m) between the quotients of both sides falls
     with the step, by four from one to the next.
     """
-    noise = np.asarray(ladder.noise) / np.asarray(ladder.wide)[:, None]
+    steps, h, _, _ = ladder.columns()
+    noise = np.asarray(ladder.noise) / h
     size = np.maximum(np.abs(slope.value), np.abs(gaps))
     far = ~(np.abs(quotients - slope.value) <= np.maximum(_RESOLVED * size, 3 * (slope.error + noise)))
     fall = np.abs(gaps[:-1] / gaps[1:])
@@ -188,7 +112,7 @@ def _first(ladder: Ladder, quotients: Array, gaps: Array, slope: Slope) -> float
     far[:-1] |= even & ((fall < RATIO / 2) | (fall > 2 * RATIO))
     far &= slope.settled & ~slope.kink
     k = next((k for k in range(len(far)) if not np.any(far[k])), 0)
-    return min(ladder.steps[k], FIRST_STEP)
+    return min(float(steps[k]), FIRST_STEP)
 
 
 def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
@@ -206,10 +130,6 @@ def _order(steps: Array, remainders: Array, floor: Array) -> float | None:
 # quotients see eight digits more. One that does not is evaluated as it is, and the noise in its values says what
 # can be seen.
 
-_SUMMED = 256
-"""Roundings that the order of long sums may add up to."""
-_COARSEST = 2.0**-8
-"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
 _SAME_VALUE = 1e3
 """Roundings of the narrow dtype that the value may change by where the function is evaluated in a wide one."""
 _HUGE, _SHRUNK = 1e280, 2.0**-24
@@ -218,11 +138,6 @@ _HUGE, _SHRUNK = 1e280, 2.0**-24
 
 _LEAST = {float(np.finfo(form).eps): float(np.finfo(form).smallest_subnormal) for form in ("f2", "f4", "f8")}
 """The smallest number of the format that has this eps."""
-
-
-def relative_tolerance(eps: float) -> float:
-    """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
-    return min(max(FINEST, _SUMMED * eps), max(_COARSEST, eps))
 
 
 def widen(function: FunctionOracle) -> bool:
@@ -242,7 +157,7 @@ def widen(function: FunctionOracle) -> bool:
 
 def choose_method(
     function: FunctionOracle,
-    claims: Claims,
+    claimed: Array,
     roundings: Mapping[str, float],
     gradient: GradientOracle | None,
     rtol: float | None,
@@ -250,40 +165,35 @@ def choose_method(
 ) -> tuple[DirectionalCheck, Curve | None]:
     """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
-    roundings: the eps of each tensor of the gradient. gradient: None where it cannot be asked again.
+    claimed (m, p): the gradient. roundings: the eps of each of its tensors that can be compared. gradient: None
+    where it cannot be asked again.
     """
-    structure, point = function.structure, function.point
-    scale = scales(
-        structure,
-        point,
-        _SHRUNK if float(np.max(np.abs(function.value))) > _HUGE else 1.0,
-        function.bounds,
-    )
+    structure = function.structure
+    is_huge = float(np.max(np.abs(function.value))) > _HUGE
+    scale = scales(structure, function.point, _SHRUNK if is_huge else 1.0, function.bounds)
     eps = max(roundings.values())
-    value = (
-        np.abs(function.value)[:, None] / scale.own
-    )  # what moves the value by less than its rounding is zero
-    rounding = np.where(claims.rows == 0, eps / 512 * value, 0)
-    where = np.concatenate([structure.places[name] for name in claims.names])
-    direction = random_direction(where, scale.own, rng, scale.inward)
+    # What moves the value by less than its rounding is zero.
+    rounding = np.where(claimed == 0, eps / 512 * np.abs(function.value)[:, None] / scale.own, 0)
+    where = np.concatenate([structure.places[name] for name in roundings])
+    direction = random_direction(where, scale, rng)
     seen = noise(function, direction.dense(structure.size))
-    relative, slack = _allowed(function, claims, roundings, rtol)
+    relative, slack = _allowed(function, claimed, roundings, rtol)
     if function.coarse:  # the slopes are those at a rounded point
         relative = np.maximum(relative, relative_tolerance(function.coarse))
     blurred = max(BLURRED, 3 * (rtol or 0))
-    check = DirectionalCheck(function, claims.rows, rounding, relative, slack, scale, seen, rng, blurred)
+    check = DirectionalCheck(function, claimed, rounding, relative, slack, scale, seen, rng, blurred)
     if gradient is not None:
         check.rows_at, check.rows_eps = gradient.rows, eps
         check.refine = partial(measure_rounding, check)
-    steps = curve(check, direction, LEVELS if function.budget.limit >= ROOMY else _FEW_LEVELS)
+    steps = curve(check, direction, LEVELS if function.budget.is_roomy else _FEW_LEVELS)
     if steps is not None:
         slope = complex_slope(function, direction)
-        check.complex = agrees(slope, steps.slope, direction.size(claims.rows))
+        check.complex = agrees(slope, steps.slope, direction.size(claimed))
     return check, steps
 
 
 def _allowed(
-    function: FunctionOracle, claims: Claims, roundings: Mapping[str, float], rtol: float | None
+    function: FunctionOracle, claimed: Array, roundings: Mapping[str, float], rtol: float | None
 ) -> tuple[Array, Array]:
     """The error that a right gradient may have: (p,) relative to each entry, and (m, p) absolute, beside that.
 
@@ -291,14 +201,14 @@ def _allowed(
     the root mean square of its tensor, whichever is larger.
     """
     relative = np.full(function.structure.size, relative_tolerance(function.structure.format.eps))
-    slack = np.zeros(claims.rows.shape)
+    slack = np.zeros(claimed.shape)
     for name, eps in roundings.items():
         where = function.structure.places[name]
         relative[where] = relative_tolerance(eps)
         slack[:, where] = _LEAST.get(eps, 0.0)  # no number is nearer
         if rtol is not None and len(where):
             relative[where] = max(rtol, eps)
-            rows = np.nan_to_num(claims.rows[:, where])
+            rows = np.nan_to_num(claimed[:, where])
             slack[:, where] += rtol * np.sqrt(np.mean(rows**2, axis=1, keepdims=True))
     return relative, slack
 
@@ -317,4 +227,4 @@ def without_kinks(
     where = np.flatnonzero(free)
     if not len(where) or len(where) == structure.size or not check.function.room(2 * LEVELS):
         return steps
-    return curve(check, random_direction(where, check.scales.own, check.rng, check.scales.inward)) or steps
+    return curve(check, random_direction(where, check.scales, check.rng)) or steps

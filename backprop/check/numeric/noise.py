@@ -1,4 +1,6 @@
-"""Noise: how far rounding moves a function's values, from the differences of a few of them close together.
+"""Noise: how far rounding moves a function's values, and how far it moves the entries of a gradient.
+
+The first is seen from the differences of a few values close together:
 
     σ² = (4!)² / 8! · (Δ⁴ f)²
 
@@ -15,10 +17,10 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.leaves import round_to
+from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import UNEVEN, random_signs
+from backprop.check.numeric.quotients import FINEST
 from backprop.check.oracle import FunctionOracle
-
-ROOMY = 200
-"""With a budget of fewer calls than this, noise is measured in one place only."""
 
 _POINTS, _ORDER = 11, 4
 """Points on a line and the order of the differences of their values; the authors advise 6 to 8 points, or more."""
@@ -27,8 +29,6 @@ _MEDIAN = 0.6745
 """The median of the absolute value of a normal variable, in units of its standard deviation."""
 _STEPS, _NEAREST = (0.25, 0.4), (0.6, 0.8, 0.9)
 """The steps, as powers of eps: two that are always taken where needed, and those for fast functions."""
-_UNEVEN = 0.7390851332151607
-"""A factor of many bits (the fixed point of the cosine): a step of few bits would be rounded alike in all points."""
 _SINGLE, _FORMATS = 2.0**-23, (24, 8, 11)
 """eps of float32; the bits of float32, bfloat16 and float16."""
 
@@ -62,8 +62,8 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
     function.coarse = _is_coarse(function, direction)
     rays = [_values(function, direction, step)]
     # Of a few numbers, equal steps may all be rounded alike.
-    if np.count_nonzero(direction) <= _FEW and function.budget.limit >= ROOMY and not function.coarse:
-        rays += [_values(function, direction, factor * step) for factor in (-_UNEVEN, 8 * _UNEVEN**2)]
+    if np.count_nonzero(direction) <= _FEW and function.budget.is_roomy and not function.coarse:
+        rays += [_values(function, direction, factor * step) for factor in (-UNEVEN, 8 * UNEVEN**2)]
     floor = _floor(function, rays[0])
     found = np.fmax(np.fmax.reduce([deviation(values) for values in rays]), floor)
     with np.errstate(all="ignore"):
@@ -71,7 +71,7 @@ def noise(function: FunctionOracle, direction: Array) -> Array:
         near = (floor <= _FAR * _floor(function, function.value[None])) | (function.value == 0)
     if np.all((found <= _QUIET * floor) & near):
         return np.asarray(_SAFETY * found)
-    nearer = [_values(function, direction, factor * eps ** _STEPS[1]) for factor in (1, _UNEVEN)]
+    nearer = [_values(function, direction, factor * eps ** _STEPS[1]) for factor in (1, UNEVEN)]
     floor = np.fmin(floor, _floor(function, nearer[0]))  # the function may be larger farther away
     # In values on a grid, steps of a whole number of it show no noise: of two sizes, one will.
     found = np.fmin(found, np.fmax(floor, np.fmax(*map(deviation, nearer))))
@@ -95,7 +95,7 @@ def _values(function: FunctionOracle, direction: Array, step: float) -> Array:
     """
     start = function.at_format(function.point)
     for side in (direction, -direction, np.abs(direction), -np.abs(direction)):
-        move = _UNEVEN * step * side
+        move = UNEVEN * step * side
         if function.coarse:
             grid = function.coarse * 2.0 ** np.floor(np.log2(np.where(start == 0, 1, np.abs(start))))
             whole = np.maximum(np.round(np.abs(move) / grid), 1)
@@ -166,3 +166,86 @@ def _rounds(function: FunctionOracle, beside: Array, bits: int) -> tuple[bool, b
     values = np.sort([at, *farther], axis=0)
     distinct = np.all(np.diff(values, axis=0) > 4 * function.eps * np.abs(at), axis=0) & (at != 0)
     return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))
+
+
+# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
+#
+# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
+# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
+# numbers, such as p - t, are off by more: by the rounding of those.
+
+_ROUNDINGS, _SAMPLES = 4.0, 2
+"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
+_SHORT_WAY = 1e-3
+"""Of the scale: over so short a way a right gradient changes evenly."""
+_LINE, _ON_A_LINE = 1e-4, 16
+"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
+_TOWARDS_ZERO = (0.75, 0.98)
+"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
+
+
+_SUMMED = 256
+"""Roundings that the order of long sums may add up to."""
+_COARSEST = 2.0**-8
+"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
+
+
+def relative_tolerance(eps: float, most: float = _COARSEST) -> float:
+    """The error that the order of its sums alone may leave in a right gradient, relative to an entry."""
+    return min(max(FINEST, _SUMMED * eps), max(most, eps))
+
+
+def measure_rounding(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) rounding moves each entry: near the point, and where larger numbers cancel."""
+    return np.maximum(_near(check), _cancelled(check))
+
+
+def _near(check: DirectionalCheck) -> Array:
+    """Measure how far (m, p) the claims differ at points that are a few roundings apart.
+
+    Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
+    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
+    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
+    others, as a bias before a batch normalisation has it, is given what it changes by.
+    """
+    point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    least = eps * claimed
+
+    def change(by: Array) -> Array:
+        side = by * random_signs(len(point), check.rng)
+        near, far = (check.rows(point + factor * side) for factor in (1, 2))
+        return np.zeros_like(least) if near is None or far is None else np.abs(np.nan_to_num(far - near))
+
+    near = [change(_ROUNDINGS * eps * check.scales.own) / (_ROUNDINGS / 2) for _ in range(_SAMPLES)]
+    level = np.asarray(np.maximum(least, np.max(near, axis=0)))
+    far = change(check.reach * _SHORT_WAY * check.scales.own)
+    dust = _SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
+    for where in check.function.structure.places.values():
+        if len(where):
+            # All of it may be rounding, each entry as much as another.
+            if np.all(check.largest[:, where[0]] <= dust):
+                level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
+                continue
+            even = 100 * eps / _SHORT_WAY * np.max(far[:, where])
+            most = max(np.sqrt(eps) * np.max(claimed[:, where]), even)
+            level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
+    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
+
+
+def _cancelled(check: DirectionalCheck) -> Array:
+    """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
+
+    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
+    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
+    """
+    point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
+    for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):
+        rows = check.rows(point * (1 - check.reach * shrunk))
+        if rows is not None:
+            size = np.maximum(size, np.abs(np.nan_to_num(rows)))
+    steps = [j * check.reach * _LINE * check.scales.own for j in range(1, _ON_A_LINE + 1)]
+    line = [check.rows(point + step) for step in steps]
+    seen = [rows for rows in line if rows is not None]
+    level = deviation(np.nan_to_num(seen)) if len(seen) == _ON_A_LINE else np.zeros_like(size)
+    lost = check.claimed == 0
+    return np.asarray(np.where(lost, eps / 32 * size, np.minimum(level, 2 * eps * size)))

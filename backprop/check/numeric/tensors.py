@@ -103,30 +103,24 @@ class Slices:
         return f"[{', '.join(parts)}]"
 
 
-def locate(start: int, shape: tuple[int, ...], test: Callable[[Array], bool]) -> Slices:
-    """The slices in which an error lies of the tensor whose entries begin at place `start`.
+def locate(places: Array, test: Callable[[Array], bool]) -> Slices:
+    """The slices in which an error lies of a tensor, whose `places` in the vector have its shape.
 
     test: whether the entries at given places fail together.
     """
-    places = start + np.arange(int(np.prod(shape, dtype=int))).reshape(shape)
-    chosen = []
-    for axis, length in enumerate(shape):
-
-        def fails(half: range, axis: int = axis) -> bool:
-            return test(np.take(places, half, axis=axis).reshape(-1))
-
-        chosen.append(_failing(length, fails))
-    return Slices(tuple(chosen), places)
+    return Slices(tuple(_failing(places, axis, test) for axis in range(places.ndim)), places)
 
 
-def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | None:
+def _failing(places: Array, axis: int, test: Callable[[Array], bool]) -> tuple[int, ...] | None:
     """The slices of one axis that fail, by halving; None where they are many, or none fails alone."""
-    nodes = [range(length)]
+    nodes = [range(places.shape[axis])]
     while any(len(node) > 1 for node in nodes):
         kept: list[range] = []
         for node in nodes:
             middle = len(node) // 2
-            kept += [half for half in (node[:middle], node[middle:]) if fails(half)] if middle else [node]
+            halves = (node[:middle], node[middle:]) if middle else ()
+            failing = [half for half in halves if test(np.take(places, half, axis).reshape(-1))]
+            kept += failing if middle else [node]
         nodes = kept
         if len(nodes) > _MANY:
             return None
@@ -139,7 +133,7 @@ def _failing(length: int, fails: Callable[[range], bool]) -> tuple[int, ...] | N
 # error in any of them shows, but for a chance of measure zero, as long as it is larger than the rounding of the
 # whole slope.
 
-RIGHT_CALLS = 110
+_RIGHT_CALLS = 110
 """Calls for the directions of a right gradient: with what comes before them, at most 200 as `check_gradient` says."""
 _PER_DIRECTION = {"complex": 1, "noisy": 13, "quiet": 8}
 """Calls that a direction takes, about: one complex step, or steps on both sides of the point."""
@@ -218,7 +212,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
     A tensor alone in its group keeps its comparisons, and so do all members of a group that is right.
     """
     per_direction = _PER_DIRECTION["complex" if check.complex else "noisy" if check.noisy else "quiet"]
-    groups = max(1, min(len(searches), RIGHT_CALLS // (2 * per_direction)))
+    groups = max(1, min(len(searches), _RIGHT_CALLS // (2 * per_direction)))
     suspected: list[TensorSearch] = []
     start = check.function.calls
     for group in range(groups):
@@ -228,7 +222,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
         try:
             for direction in _two(check, where):
                 used = check.function.calls - start
-                if not comparisons or used <= RIGHT_CALLS * (group + _SECOND) / groups:
+                if not comparisons or used <= _RIGHT_CALLS * (group + _SECOND) / groups:
                     comparisons.append(compare(check, direction))
         except OutOfCalls:
             suspected += members
@@ -247,8 +241,7 @@ def _suspected(check: DirectionalCheck, searches: list[TensorSearch]) -> list[Te
 
 def _two(check: DirectionalCheck, where: Array) -> list[Direction]:
     """Two directions: one by the scale of each tensor, one by that of each entry."""
-    both = (check.scales.tensor, check.scales.own)
-    return [random_direction(where, scale, check.rng, check.scales.inward) for scale in both]
+    return [random_direction(where, check.scales, check.rng, by_tensor=each) for each in (True, False)]
 
 
 def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> None:
@@ -261,7 +254,7 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
     if not search.wrong or not len(free):
         return
     for _ in range(_FOR_SIGNATURE):
-        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(free, check.scales, check.rng, by_tensor=True)
         search.comparisons.append(compare(check, direction, thorough=True, confirm=False))
     sample = check.rng.choice(free, min(_SAMPLE, len(free)), replace=False)
     for place in sample:
@@ -273,10 +266,10 @@ def _examine(check: DirectionalCheck, search: TensorSearch, table: Table) -> Non
         free = search.without_kinks(where)
         if not len(free):
             return False
-        direction = random_direction(free, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(free, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, confirm=False).wrong))
 
-    search.slices = locate(int(search.places[0]), search.shape, is_wrong)
+    search.slices = locate(search.places.reshape(search.shape), is_wrong)
     inside = search.without_kinks(search.slices.inside)
     for place in inside if len(inside) <= _LOOKED_AT else check.rng.choice(inside, _SAMPLE, replace=False):
         if not table.seen[place]:
@@ -287,10 +280,10 @@ def _set_kinks_apart(check: DirectionalCheck, search: TensorSearch, table: Table
     """Find the slices whose entries sit at a kink, and compare the rest without them."""
 
     def at_kink(where: Array) -> bool:
-        direction = random_direction(where, check.scales.tensor, check.rng, check.scales.inward)
+        direction = random_direction(where, check.scales, check.rng, by_tensor=True)
         return bool(np.any(compare(check, direction, thorough=True).kink))
 
-    search.kinks = locate(int(search.places[0]), search.shape, at_kink)
+    search.kinks = locate(search.places.reshape(search.shape), at_kink)
     for place in search.kinked[:_LOOKED_AT]:
         table.look(check, int(place))
     free = search.without_kinks(search.places)

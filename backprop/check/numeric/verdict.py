@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.comparison import Comparison
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import Direction, random_signs
-from backprop.check.numeric.looks import compare
-from backprop.check.numeric.tensors import Table, TensorSearch
-from backprop.check.oracle import OutOfCalls
+from backprop.check.numeric.kinks import judge_slices, judge_together
+from backprop.check.numeric.method import Curve
+from backprop.check.numeric.tensors import Table, TensorSearch, by_directions, every_entry
 from backprop.check.patterns import Known
 from backprop.check.result import Entry, Kink, TensorCheck, Verdict, worst_entries
 from backprop.verify.agreement import norm, ratio
 
-NO_NOISE = 1e-9
+_NO_NOISE = 1e-9
 """Noise of a function that moves nowhere: what a value of a few millions is rounded to."""
 _SAME = 1e-12
 """Of a difference: the same one, computed twice."""
@@ -27,6 +26,12 @@ _UNMOVED = 1e-3
 _MOST_KINKS = 1000
 """Kinks that are listed of one tensor."""
 _NO_REASON = "no derivative was found"
+_COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
+"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
+_KINKED = 14
+"""Calls that an entry at a kink takes, which noise hides less."""
+_FEW_COMPLEX, _FEW_CENTRAL = 1, 4
+"""Calls of an entry with a small budget, which is used to its end."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,33 @@ class TensorVerdict:
         return self.tensor.verdict == "wrong"
 
 
+def judge_tensors(
+    check: DirectionalCheck, steps: Curve | None, names: tuple[str, ...]
+) -> list[TensorVerdict]:
+    """Judge every tensor that can be compared, by its entries or along directions."""
+    structure, budget = check.function.structure, check.function.budget
+    where = np.concatenate([structure.places[name] for name in names])
+    per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
+    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
+        per_entry = min(per_entry, _KINKED)
+    if not budget.is_roomy:
+        per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL
+    signal = 0.0 if steps is None else float(np.max(steps.slope.steep))
+    if len(where) * per_entry <= budget.left:
+        table = every_entry(check, where)
+        if table is None:  # quotients take more calls: maybe more than there are for every entry
+            return judge_tensors(check, steps, names)
+        judge_together(check, table)
+        signal = max(signal, float(np.max(table.steep * check.scales.own)))
+        return [judge_entries(name, check, table, signal) for name in names]
+    table = Table(len(check.claimed), structure.size)
+    searches = by_directions(check, names, table)
+    for search in searches:
+        judge_slices(check, table, search.kinked)
+    signal = max([signal, *(float(np.max(each.steep)) for search in searches for each in search.comparisons)])
+    return [judge_directions(search, check, table, signal) for search in searches]
+
+
 def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: float) -> TensorVerdict:
     """Judge a tensor by its entries, all of which were to be compared.
 
@@ -57,7 +89,7 @@ def judge_entries(name: str, check: DirectionalCheck, table: Table, signal: floa
     got, expected = check.claimed[:, places], table.expected[:, places]
     tolerance, wrong = table.tolerance[:, places], table.wrong[:, places]
     use, seen = np.isfinite(tolerance), table.seen[places]
-    shape = _shape(name, check)
+    shape = check.function.shape_of(name)
     entries = _worst(check, table, places, shape)
     error = ratio(norm((got - expected)[use]), norm(expected[use]))
     allowed = ratio(norm(tolerance[use]), norm(expected[use]))
@@ -100,7 +132,7 @@ def judge_directions(
     search: TensorSearch, check: DirectionalCheck, table: Table, signal: float
 ) -> TensorVerdict:
     """Judge a tensor by directions in it, and a sample of its entries. signal: as for entries."""
-    name, shape = search.name, _shape(search.name, check)
+    name, shape = search.name, check.function.shape_of(search.name)
     seen = search.places[table.seen[search.places]]
     error, allowed, blurred = _over(search.comparisons, check, signal)
     is_open = search.open or bool(np.any(table.open[:, seen])) or blurred
@@ -126,6 +158,12 @@ def judge_directions(
     )
 
 
+def stays_constant(check: DirectionalCheck, steps: Curve) -> bool:
+    """Whether neither small nor large steps move the function."""
+    quiet = not check.noisy or float(np.max(check.noise)) <= _NO_NOISE
+    return steps.still and quiet and check.stays_still(steps.direction)
+
+
 def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[TensorVerdict]:
     """The verdict on every tensor where the function moves along none, beyond its noise.
 
@@ -140,7 +178,7 @@ def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[Tens
         beside = check.claims_beside() if np.any(claimed) else None
         # Of the rounding of a zero nothing is left at the next point.
         spread = 0.0 if beside is None else norm(np.std(beside[:, :, where], axis=0))
-        is_zero = norm(claimed) <= 4 * spread + norm(check.slack[:, where]) and noise <= NO_NOISE
+        is_zero = norm(claimed) <= 4 * spread + norm(check.slack[:, where]) and noise <= _NO_NOISE
         note = f"{name}: the function is constant here to its rounding, "
         note += (
             "and so its gradient is 0: nothing of its formula is tested."
@@ -148,13 +186,9 @@ def judge_constant(check: DirectionalCheck, names: tuple[str, ...]) -> list[Tens
             else f"of {noise:.1e} beside a value of {value:.3g}, which hides its gradient."
         )
         verdict: Verdict = "right" if is_zero else "undecided"
-        tensor = TensorCheck(name, _shape(name, check), verdict, float("nan"), float("nan"), 0)
+        tensor = TensorCheck(name, check.function.shape_of(name), verdict, float("nan"), float("nan"), 0)
         verdicts.append(TensorVerdict(tensor, None, (), note))
     return verdicts
-
-
-def _shape(name: str, check: DirectionalCheck) -> tuple[int, ...]:
-    return check.function.outputs + check.function.structure.leaf(name).shape
 
 
 def _hidden_by_noise(name: str, share: float) -> str:
@@ -171,9 +205,8 @@ def _kinks(name: str, check: DirectionalCheck, table: Table, places: Array) -> t
     """The entries of the parameter at which there is no derivative."""
     layout = check.function.structure.layout
     marked = map(int, places[np.any(table.kink[:, places], axis=0)][:_MOST_KINKS])
-    return tuple(
-        Kink(name, layout.locate(place)[1], table.reasons.get(place, _NO_REASON)) for place in marked
-    )
+    reasons = {place: table.reasons.get(place, _NO_REASON) for place in marked}
+    return tuple(Kink(name, layout.locate(place)[1], reason) for place, reason in reasons.items())
 
 
 def _known(search: TensorSearch) -> Known:
@@ -223,70 +256,3 @@ def _is_blurred(
     size, allowed = max(norm(got), norm(steep)), norm(tolerance)
     is_zero = norm(got) <= 32 * norm(rounding)
     return blurred * size < allowed and not (is_zero and allowed <= _UNMOVED * signal)
-
-
-# Symmetric: a function of a symmetric matrix that reads one of its triangles, as Cholesky's factorisation does.
-#
-# Its slopes by single entries are those of a triangle. The gradient that people write is symmetric: log det S has
-# S⁻¹. Both say the same along every symmetric direction, and a symmetric matrix is moved along no other.
-
-_DIRECTIONS = 2
-"""Symmetric directions along which a gradient must be right: a wrong one is by chance along none."""
-
-
-def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) -> list[TensorVerdict]:
-    """The verdicts, in which a tensor that is right along all symmetric directions is right.
-
-    Its point is symmetric, and moves along no other direction.
-    """
-    return [
-        _as_right(each) if each.wrong and _is_right_if_symmetric(check, each.tensor.name) else each
-        for each in verdicts
-    ]
-
-
-def _as_right(one: TensorVerdict) -> TensorVerdict:
-    note = (
-        f"{one.tensor.name} is symmetric, and the function reads one of its triangles: the gradients agree along "
-        "every symmetric direction."
-    )
-    return replace(one, tensor=replace(one.tensor, verdict="right", worst=()), known=None, note=note)
-
-
-def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
-    """Whether a gradient that seems wrong is symmetric, as its point is, and right along symmetric directions.
-
-    Only where the function reads one triangle: elsewhere both triangles count, and the gradient is wrong.
-    """
-    shape = check.function.structure.leaf(name).shape
-    if check.function.outputs or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
-        return False
-    places = check.function.structure.places[name].reshape(shape)
-    matrix, claim = check.function.point[places], check.claimed[0][places]
-    slack = np.max(np.abs(claim)) * float(np.max(check.relative[places]))
-    if not np.array_equal(matrix, matrix.T) or np.any(np.abs(claim - claim.T) > slack):
-        return False
-    scale = float(np.max(check.scales.tensor[places]))
-
-    def moves(triangle: Array) -> bool:
-        direction = Direction(triangle, scale * _few_bits(len(triangle), check.rng))
-        slope = check.quotients(direction, thorough=True)
-        return abs(float(slope.value[0])) > 10 * float(slope.error[0])
-
-    triangles = places[np.triu_indices_from(matrix, 1)], places[np.tril_indices_from(matrix, -1)]
-    try:
-        if all(list(map(moves, triangles))):
-            return False
-        for _ in range(_DIRECTIONS):
-            by = scale * _few_bits(places.size, check.rng).reshape(shape)
-            by = np.triu(by) + np.triu(by, 1).T
-            if not compare(check, Direction(places.reshape(-1), by.reshape(-1))).clean:
-                return False
-    except OutOfCalls:
-        return False
-    return True
-
-
-def _few_bits(count: int, rng: np.random.Generator) -> Array:
-    """Random numbers of few bits between a half and one and a half, of either sign."""
-    return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

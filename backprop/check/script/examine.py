@@ -23,17 +23,18 @@ from backprop.check.failures import UserError, user_error
 from backprop.check.lines.events import array_of, probes
 from backprop.check.lines.program import Program
 from backprop.check.lines.result import Lines
+from backprop.check.lines.rounds import Rounds
 from backprop.check.lines.trace import Step, steps_of
+from backprop.check.look import probe
 from backprop.check.oracle import Budget, FunctionOracle, OutOfCalls
-from backprop.check.points import Structure, describe, structure_of
-from backprop.check.probes import probe
+from backprop.check.points import Structure, structure_of
 from backprop.check.report import report
-from backprop.check.result import GradientCheck
-from backprop.check.script.lines import WrongLines, wrong_lines
+from backprop.check.result import GradientCheck, TensorCheck, Verdict
 from backprop.check.script.program import Code, Script, flat, seed_random
 from backprop.check.script.result import ScriptCheck, Variable
 from backprop.check.script.source import Cell, changed, run_cell, slices
 from backprop.check.script.variables import choose_values, gradients_by_name
+from backprop.check.words import describe
 from backprop.errors import CheckError, shown
 
 _IF_RIGHT, _THOROUGH, _MOST_CALLS = 300, 2000, 20_000
@@ -102,7 +103,7 @@ def examine(
         loss,
         value,
         tuple(_variables(script, check, found)),
-        tuple(found.lines),
+        found.lines,
         tuple(chosen.missing),
         (*notes, *(() if found.wrong else check.notes)),
         script.runs,
@@ -110,7 +111,7 @@ def examine(
     )
 
 
-def _traced(script: Script, found: WrongLines, calls: int) -> tuple[Step, ...]:
+def _traced(script: Script, found: Lines, calls: int) -> tuple[Step, ...]:
     """What the value of each line is, in at most so many calls; none where these do not suffice."""
     structure, x = structure_of(script.base, what="script")
     program = Program(script, structure, x, (), Budget(calls))
@@ -118,7 +119,7 @@ def _traced(script: Script, found: WrongLines, calls: int) -> tuple[Step, ...]:
         program.widen()
         base = program.run(wanted=None)
         if base is not None:
-            return steps_of(program, base, script.code.sites, Lines(tuple(found.lines), found.wrong))
+            return steps_of(program, base, script.code.sites, found)
     return ()
 
 
@@ -195,7 +196,7 @@ def _first_entry(value: Any) -> str:
 
 def _judged(
     script: Script, calls: int, rng: np.random.Generator, is_loop: bool
-) -> tuple[GradientCheck, WrongLines]:
+) -> tuple[GradientCheck, Lines]:
     """The verdicts, and the wrong lines.
 
     A right script is compared along directions through all variables, in few runs. Of a wrong one most variables are
@@ -205,9 +206,46 @@ def _judged(
         structure, x = structure_of(script.base, what="script")
         check = _verdicts(script, structure, x, min(calls, _IF_RIGHT), rng)
         if check.verdict == "right":
-            return check, WrongLines()
-        found = WrongLines(note=_IN_LOOP) if is_loop else wrong_lines(script, structure, x, calls, rng)
-        return check if found.wrong else _verdicts(script, structure, x, min(calls, _THOROUGH), rng), found
+            return check, Lines(())
+        program = Program(script, structure, x, (), Budget(calls))
+        lines, tensors = (Lines((), note=_IN_LOOP), ()) if is_loop else _searched(program, script, check, rng)
+        if lines.wrong:
+            return replace(check, tensors=tensors), lines
+        return _verdicts(script, structure, x, min(calls, _THOROUGH), rng), lines
+
+
+def _searched(
+    program: Program, script: Script, check: GradientCheck, rng: np.random.Generator
+) -> tuple[Lines, tuple[TensorCheck, ...]]:
+    """The wrong lines of a script, and the verdicts that the search has come to."""
+    try:
+        program.widen()
+        base = program.run(wanted=None)
+        if base is None:
+            return Lines(()), ()
+        rounds = Rounds(program, base, script.code.sites, rng, script.events)
+        truth = rounds.truth
+        errors = {name: truth.error(name) for name in script.gradients}
+    except OutOfCalls:
+        return Lines((), note=_TOO_LONG), ()
+    rounds.run()
+    left = [name for name in rounds.wrong if not any(name in line.tensors for line in rounds.lines)]
+    note = _IN_TURN if program.believed and len(rounds.lines) > 1 else ""
+    if left:
+        nowhere = f"No line was found that makes {script.gradients[left[0]]} wrong."
+        note = _STOPPED if rounds.lines else nowhere
+    tensors = []
+    for one in check.tensors:
+        verdict: Verdict = "wrong" if one.name in rounds.wrong else "right"
+        seen = replace(one, verdict=verdict, error=errors[one.name], tolerance=truth.rtol, worst=())
+        tensors.append(seen)
+    note = _TOO_LONG if rounds.is_stopped else note
+    return Lines(tuple(rounds.lines), rounds.wrong, tuple(left), note), tuple(tensors)
+
+
+_TOO_LONG = "The search for lines was not ended in time; expected a longer time limit."
+_IN_TURN = "What a line should give is told for the values that the wrong lines before it have given."
+_STOPPED = "There may be more wrong lines after the last one that is named: correct it, and check again."
 
 
 def _verdicts(
@@ -219,7 +257,7 @@ def _verdicts(
         return report(seen, partial(probe, seen))
 
 
-def _variables(script: Script, check: GradientCheck, found: WrongLines) -> list[Variable]:
+def _variables(script: Script, check: GradientCheck, found: Lines) -> list[Variable]:
     """All variables, in the order of the last lines of their gradients."""
     names, sites = script.code.variables, script.code.sites
     last = {names[site.number]: site for site in sites.values() if site.number in names}
@@ -229,8 +267,6 @@ def _variables(script: Script, check: GradientCheck, found: WrongLines) -> list[
         site, because, kind = last[script.gradients[one.name]], None, ""
         if found.wrong:
             because = next((k for k, line in enumerate(found.lines) if one.name in line.tensors), None)
-            one = replace(one, verdict="wrong" if one.name in found.wrong else "right", worst=())
-            one = replace(one, error=found.errors[one.name], tolerance=found.rtol)
         elif one.verdict == "wrong":
             kind = next((each.kind for each in check.findings if each.tensor == one.name), "")
         error = one.error if np.isfinite(one.error) else None

@@ -72,10 +72,9 @@ class ScriptCheck:
         """The result from the plain data of `to_dict`; raises `TypeError` or `KeyError` for anything else."""
         tuples = {key: tuple(plain[key]) for key in ("missing", "notes")}
         variables = tuple(Variable(**each | {"worst": _entries(each)}) for each in plain["variables"])
-        lines = tuple(
-            Line(**each | {"worst": _entries(each), "tensors": tuple(each["tensors"])})
-            for each in plain["lines"]
-        )
+        lines = Lines.from_dict(
+            {"lines": plain["lines"], "wrong": (), "unplaced": (), "note": "", "calls": 0}
+        ).lines
         steps = tuple(from_plain(Step, each) for each in plain["steps"])
         return ScriptCheck(**{**plain, **tuples, "variables": variables, "lines": lines, "steps": steps})
 

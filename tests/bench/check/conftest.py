@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backprop.bench.check import child, judge, process
-from backprop.bench.check.judge import Lines, Trace
+from backprop.bench.check import child, process
 
 
 class ChildHere:
@@ -63,9 +62,3 @@ def here(monkeypatch):
 def without_costs(monkeypatch):
     """No time and memory of calls are measured: a fifth of a second each, for tests about verdicts."""
     monkeypatch.setattr(process.UserProcess, "costs", lambda *_, **__: [])
-
-
-@pytest.fixture
-def without_lines(monkeypatch):
-    """No wrong line is looked for, which takes a third of a second: `test_lines_command.py` has all examples."""
-    monkeypatch.setattr(judge, "_lines", lambda *_: Trace((), Lines(())))

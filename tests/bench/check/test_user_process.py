@@ -14,6 +14,7 @@ from processes import marked
 
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import check_target
+from backprop.bench.check.process import _row
 
 WRONG = RIGHT.replace("(p - y) / n", "(p - y)")
 processes = pytest.mark.processes
@@ -279,6 +280,16 @@ def test_whatever_a_function_does_to_its_process_is_said_in_one_sentence(without
     assert words in answers.error
     assert "expected" in answers.error
     assert one_sentence(answers)
+
+
+COSTS = {"time_s": 1e-3, "ratio": None, "peak_bytes": 100, "predicted_peak_bytes": 0}
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "1", [1]], ids=str)
+def test_costs_that_are_no_numbers_from_zero_on_are_refused(wrong):
+    assert _row("mine", None, **COSTS).time_s == 1e-3
+    with pytest.raises((TypeError, ValueError)):
+        _row("mine", None, **{**COSTS, "time_s": wrong})
 
 
 @processes

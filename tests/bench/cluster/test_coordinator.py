@@ -1,6 +1,8 @@
 """The coordinator against workers that are made up: who measures what, and what becomes of what is lost."""
 
+import contextlib
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,6 +11,7 @@ from backprop.bench.cluster import ClusterError
 from backprop.bench.cluster.connection import connected
 from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Crew, LostGroup
 from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, versions
+from backprop.bench.cluster.place import open_cluster
 from backprop.bench.cluster.task import Rows, Slot
 from backprop.bench.record import Machine
 from backprop.bench.scenarios import Scenario
@@ -264,6 +267,32 @@ def test_without_dask_the_line_that_brings_it_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ClusterError, match=r"pip install -e '\.\[cluster\]'"), connected(2, None):
         pass
+
+
+@pytest.mark.parametrize(
+    ("comes_after_s", "error"), [(0, None), (59, None), (61, "has 0 workers after 60 s")]
+)
+def test_a_worker_that_comes_late_is_waited_for(monkeypatch, comes_after_s, error):
+    now = 0.0
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    class Late(SimpleNamespace):
+        def enlist(self, *, strict):
+            if now >= comes_after_s:
+                self.members["tcp://1"] = None
+
+    place = "backprop.bench.cluster.place."
+    monkeypatch.setattr(f"{place}time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    monkeypatch.setattr(f"{place}connected", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(f"{place}Crew", lambda *_, **__: Late(members={}))
+    monkeypatch.setattr(f"{place}data_checksum", lambda _: "d")
+    suite = SimpleNamespace(scenarios=(), strategies=(), schedule=SimpleNamespace(turn_s=0.003))
+    refused = pytest.raises(ClusterError, match=error) if error else contextlib.nullcontext()
+    with refused, open_cluster(suite, 1, None, "sample", workers=1, address=None) as opened:
+        assert list(opened.crew.members) == ["tcp://1"]
 
 
 def test_a_worker_of_the_runs_own_may_be_started_again_after_a_file_was_edited(crew):

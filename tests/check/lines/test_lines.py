@@ -40,6 +40,7 @@ def test_no_line_of_right_code_is_named(name, dtype, tmp_path):
     assert (lines.wrong, lines.note, list(lines)) == ((), "", [])
 
 
+SAVED = next(wrong for right, wrong, *_ in suite.SLIPS["class_with_cache"] if right.startswith("A_prev"))
 SAMPLE = [
     slip("two_layers", "dz2[np.arange(n), y] += 1"),
     slip("two_layers", "dz2 /= n - 1"),
@@ -57,6 +58,10 @@ SAMPLE = [
     slip("embeddings", "dwords = np.repeat(dmean[:, None, :]"),
     slip("comprehensions", "deltas.append(deltas[-1] @ W.T)"),
     slip("dataclass_params", "d_gate = d_mid * gate"),
+    slip("sandwich", 'relu_backward(dout, caches["drop"])'),
+    slip("sandwich", "pass"),
+    slip("heads", "for each in (gk, gq, gv)"),
+    slip("tape", "self.grad += out.grad"),
 ]
 
 
@@ -93,6 +98,38 @@ def test_a_line_of_a_recurrence_is_repaired_in_all_its_executions():
     assert line.calls == 4
 
 
+def layer(W, x):
+    """A layer with a slip: the way back leaves the slope out."""
+    h = np.tanh(x @ W)
+    loss = np.sum(h**2)
+    dh = 2 * h
+    dz = dh
+    dW = x.T @ dz
+    return loss, dW
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1e8])
+def test_the_line_is_named_in_whatever_unit_a_tensor_is(unit):
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(layer, unit * rng.standard_normal((3, 2)), rng.standard_normal((4, 3)) / unit)
+    assert line.source == "dz = dh"
+
+
+def thrice(W, x):
+    """A layer with a slip: δ is multiplied by 3 in place."""
+    h = np.tanh(x @ W)
+    loss = np.sum(h**2)
+    dz = 2 * h * (1 - h**2)
+    dz *= 3
+    return loss, x.T @ dz
+
+
+def test_a_line_that_changes_a_variable_in_place_is_named_as_a_whole():
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(thrice, rng.standard_normal((3, 2)), rng.standard_normal((4, 3)))
+    assert (line.source, line.text, line.kind) == ("dz *= 3", "dz *= 3", "constant-factor")
+
+
 def test_two_slips_are_named_in_the_order_in_which_they_run(tmp_path):
     case = slip("two_layers", "dW2 += 0.05 * W2", "dz1 = da1")
     lines = suite.find(case, tmp_path)
@@ -117,6 +154,46 @@ def test_a_value_that_is_no_variables_derivative_is_solved_for(case, said, tmp_p
     (line,) = suite.find(case, tmp_path)
     assert [line.line] == case.planted
     assert line.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        (
+            slip("mlp_lists", "slope = self.act(self.zs[i - 1])"),
+            "slope is to be d(z / (1 + np.exp(-z)))/d(z)",
+        ),
+        (
+            slip("mlp_lists", "slope = self.act_prime(self.inputs[i])"),
+            "self.inputs[i] is to be z of line 26.",
+        ),
+        (slip("gaussian_process", "dK = amplitude**2 * E * sq"), "dK is to be d(K)/d(theta['length'])"),
+        (slip("class_with_cache", SAVED), "A_prev is to be A of line 15."),
+    ],
+    ids=str,
+)
+def test_a_value_that_derivatives_are_multiplied_by_is_had_from_the_forward_pass(case, said, tmp_path):
+    (line,) = suite.find(case, tmp_path)
+    assert [line.line] == case.planted
+    assert line.message.startswith(said)
+
+
+def field_step(p, u, target):
+    """A step of an equation, whose Jacobian is a matrix with a wrong entry."""
+    v = np.array([p[0] * u[0] - p[1] * u[0] * u[1], p[2] * u[0] * u[1]])
+    w = v + np.array([p[0] * v[0] - p[1] * v[0] * v[1], p[2] * v[0] * v[1]])
+    jacobian = np.array([[p[0] - p[1] * v[1], p[1] * v[0]], [p[2] * v[1], p[2] * v[0]]])
+    dw = w - target
+    dv = dw + jacobian.T @ dw
+    last = np.array([[v[0], -v[0] * v[1], 0], [0, 0, v[0] * v[1]]])
+    first = np.array([[u[0], -u[0] * u[1], 0], [0, 0, u[0] * u[1]]])
+    return 0.5 * np.sum((w - target) ** 2), last.T @ dw + first.T @ dv
+
+
+def test_a_wrong_jacobian_is_named_and_not_the_line_that_uses_it():
+    rng = np.random.default_rng(0)
+    (line,) = find_lines(field_step, 1 + rng.random(3), 1 + rng.random(2), rng.random(2))
+    assert line.source.startswith("jacobian =")
 
 
 def test_the_last_turn_of_a_recurrence_may_go_with_what_was_before_the_first(tmp_path):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import backprop as run_backprop
+from over import part
 
 import backprop
 from backprop.check.failures import UserError
@@ -107,7 +108,7 @@ OTHERS = [
 """One to three slips at once. Where a statement is left out, the one before it has the wrong value."""
 
 
-@pytest.mark.parametrize("slips", OTHERS, ids=lambda slips: "; ".join(slips.values()))
+@pytest.mark.parametrize("slips", part(OTHERS, 3), ids=lambda slips: "; ".join(slips.values()))
 def test_planted_slips_at_the_top_level_are_the_lines_that_are_named(slips):
     found = check(*exercise(**slips))
     wanted = ["ddiff = dnorm * inv_std" if each == "pass" else each for each in slips.values()]
@@ -160,6 +161,10 @@ RIGHT = {
     "drawn from global generators": SCRIPT.replace(
         "W = rng.standard_normal((3, 2))", "W = np.random.randn(3, 2)"
     ),
+    "drawn from Python's generator": "import random\n"
+    + SCRIPT.replace("loss = ", "mask = np.array([random.random() for _ in range(2)])\nloss = ")
+    .replace("np.sum(h**2)", "np.sum(mask * h**2)")
+    .replace("dh = 2 * h", "dh = 2 * mask * h"),
     "a name for two values": SCRIPT.replace("h = np.tanh(x @ W)", "h = x @ W\nh = np.tanh(h)").replace(
         "dW = x.T @ (dh * (1 - h**2))", "dh = dh * (1 - h**2)\ndW = x.T @ dh"
     ),

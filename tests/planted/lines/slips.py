@@ -487,7 +487,6 @@ SLIPS: dict[str, list[tuple[str, ...]]] = {
         ("g = g @ params[name].T", "g = -g @ params[name].T"),
         ("yield name, (g * x * r).sum(axis=0)", "yield name, (g * x).sum(axis=0)"),
         ("g = g * params[name]", "g = g / params[name]"),
-        ("g = g * params[name]", OMITTED, "slope = np.where(saved"),
         ("dr = (g * x).sum(axis=1, keepdims=True)", "dr = (g * x).sum(axis=0, keepdims=True)"),
         ("g = g * r - dr * r**3", "g = g * r + dr * r**3"),
         ("g = g * r - dr * r**3", "g = g * r - dr * r**2"),

@@ -89,10 +89,10 @@ def weighted(state: State, got: Got) -> Iterator[Wrong]:
     """δ with other weights for the samples."""
     for kind, text, s in sample_weights(state.run.n):
         yield Wrong(kind, text, state.delta * s[:, None])
-    s = _solved(state, got)
-    if s is not None:
-        counts = ", ".join(f"sample {k} {s[k]:g} times" for k in np.flatnonzero(s != 1)[:5])
-        yield Wrong(_SOME, f"the gradient with {counts}", state.delta * s[:, None])
+    solved = _solved(state, got)
+    if solved is not None:
+        counts = ", ".join(f"sample {k} {solved[k]:g} times" for k in np.flatnonzero(solved != 1)[:5])
+        yield Wrong(_SOME, f"the gradient with {counts}", state.delta * solved[:, None])
 
 
 def sample_weights(n: int) -> Iterator[tuple[str, str, Array]]:

@@ -7,6 +7,7 @@ samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def other_labels(right: State, got: Got) -> Iterator[Wrong]:
     for kind, labels, text in (*_enumerated(run), *(_told_apart(run, each) for each in _solved(run, got))):
         if labels.tobytes() not in seen:
             seen.add(labels.tobytes())
-            other = run.rerun(labels=labels)
+            other = replace(run, labels=labels)
             # Where no class comes twice, any other labels are the classes in another order as well.
             twice = np.unique(run.labels).size < run.n
             also = () if twice or kind != _PERMUTED else (_SHIFTED,)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import final
 
-import numpy as np
-
 from backprop.arrays import Array
 from backprop.check.network.mistakes.run import Run, derivative_of
 from backprop.check.network.mistakes.state import Got, State, Wrong
@@ -39,13 +37,13 @@ def other_networks(right: State, got: Got) -> Iterator[Wrong]:
     run = right.run
     for kind, other, text in _networks(run):
         yield Wrong(kind, f"the gradient of a network with {text}", other.output_delta(), run=other)
-    hidden = run.activations[:-1]
-    for name, layer in _known().items() if run.fused and isinstance(run.activations[-1], Softmax) else ():
+    hidden, output = run.activations[:-1], run.activations[-1]
+    if not run.fused or not isinstance(output, Softmax):
+        return
+    for name, layer in _known().items():
         if isinstance(layer, Elementwise) and (not hidden or layer == hidden[-1]):
             z, text = run.z[-1], f"the gradient of a network with {name} on the logits, before the softmax"
-            e = layer.forward({}, z)
-            e = np.exp(e - e.max(axis=1, keepdims=True))
-            p = e / e.sum(axis=1, keepdims=True)
+            p = output.forward({}, layer.forward({}, z))
             delta = (p - run.targets) / run.n * derivative_of(layer, z)
             yield Wrong(_ACTIVATION, text, delta, run=replace(run, y=p))
 
@@ -56,23 +54,30 @@ def _known() -> dict[str, Layer]:
 
 def _networks(run: Run) -> Iterator[tuple[str, Run, str]]:
     hidden, output = run.activations[:-1], run.activations[-1]
+
+    def activated_by(*layers: Layer | None) -> Run:
+        return replace(run, slopes={}, activations=(*layers, output)).rerun()
+
+    def biased_by(*biases: Array) -> Run:
+        return replace(run, slopes={}, biases=biases).rerun()
+
     others: dict[str, Layer | None] = {**_known(), GeluTanh.name: GeluTanh(), "no activation": None}
     own = {layer.name for layer in hidden if layer is not None}
     for name, layer in others.items() if hidden else ():
         if name not in own:
-            yield _ACTIVATION, run.rerun((*(layer for _ in hidden), output)), f"{name} throughout"
+            yield _ACTIVATION, activated_by(*(layer for _ in hidden)), f"{name} throughout"
     for k, layer in enumerate(hidden):
         text, without = (
             f"no activation after layer {k + 1}",
-            run.rerun((*hidden[:k], None, *hidden[k + 1 :], output)),
+            activated_by(*hidden[:k], None, *hidden[k + 1 :]),
         )
         if len(hidden) > 1:
             yield _ACTIVATION, without, text
         if isinstance(layer, Elementwise):
             half = replace(without, slopes={k: derivative_of(layer, without.z[k])})
             yield _ACTIVATION, half, f"{text} on the way forward, while f' is taken on the way back"
-    for k, bias in enumerate(run.biases):
-        biases = (*run.biases[:k], np.zeros_like(bias), *run.biases[k + 1 :])
-        yield _BIAS, run.rerun(biases=biases), f"b{k + 1} left out of the forward pass"
+    for k in range(run.depth):
+        biases = (0 * bias if j == k else bias for j, bias in enumerate(run.biases))
+        yield _BIAS, biased_by(*biases), f"b{k + 1} left out of the forward pass"
     if run.depth > 1:
-        yield _BIAS, run.rerun(biases=[0 * bias for bias in run.biases]), "no biases in the forward pass"
+        yield _BIAS, biased_by(*(0 * bias for bias in run.biases)), "no biases in the forward pass"

@@ -102,8 +102,9 @@ def _parts_of_losses(run: Run) -> Iterator[tuple[Array, str]]:
     """Losses without their labels or their softmax, and other ways to write the squared and the absolute error."""
     z, y, t = run.z[-1], run.y, run.targets
     n, c = z.shape
-    e, q = np.exp(z - z.max(axis=1, keepdims=True)), 1 / (1 + np.exp(-z))
-    yield e / e.sum(axis=1, keepdims=True) / n, "log Σ exp z: the labels are not subtracted"
+    p, q = (ACTIVATIONS[name]().forward({}, z) for name in ("softmax", "sigmoid"))
+    yield (p - t) / n, "the cross-entropy of the softmax"  # of a single output, too, which is always 1
+    yield p / n, "log Σ exp z: the labels are not subtracted"
     yield -t / n, "-z at the label: the softmax is not in it"
     for factor, words in squared_errors(n, c):
         yield run.through(run.depth - 1, factor * (y - t)), words

@@ -7,7 +7,7 @@ Layers are counted from 0 in code and from 1 in words, as the parameters are: W1
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -65,29 +65,15 @@ class Run:
             decay=decay,
         ).rerun()
 
-    def rerun(
-        self,
-        activations: Sequence[Layer | None] | None = None,
-        biases: Sequence[Array] | None = None,
-        labels: Array | None = None,
-    ) -> Run:
-        """A run with something else in it."""
-        chosen = tuple(self.activations if activations is None else activations)
-        b = tuple(self.biases if biases is None else biases)
+    def rerun(self, dtype: type = np.float64, *, inside: bool = True) -> Run:
+        """The forward pass, made again. dtype: of the products x W + b and, where `inside`, of the activations."""
         x, z = [self.x[0]], []
-        for weight, bias, activation in zip(self.weights, b, chosen, strict=True):
-            z.append(x[-1] @ weight + bias)
-            x.append(z[-1] if activation is None else activation.forward({}, z[-1]))
-        return replace(
-            self,
-            labels=self.labels if labels is None else labels,
-            biases=b,
-            activations=chosen,
-            slopes=self.slopes if activations is None and biases is None else {},
-            x=tuple(x[:-1]),
-            z=tuple(z),
-            y=x[-1],
-        )
+        for weight, bias, activation in zip(self.weights, self.biases, self.activations, strict=True):
+            product: Array = np.asarray(x[-1], dtype) @ np.asarray(weight, dtype) + np.asarray(bias, dtype)
+            z.append(product.astype(np.float64))
+            y = product if inside else z[-1]
+            x.append((y if activation is None else activation.forward({}, y)).astype(np.float64))
+        return replace(self, x=tuple(x[:-1]), z=tuple(z), y=x[-1])
 
     @property
     def fused(self) -> bool:

@@ -1,4 +1,6 @@
-"""Coarse formats: what can be known of a gradient where the function takes bfloat16 or float16 and nothing wider.
+"""Review: verdicts that are looked at again, of tensors in coarse formats and of symmetric matrices.
+
+What can be known of a gradient where the function takes bfloat16 or float16 and nothing wider:
 
     f(x + δ) - f(x - δ) - ⟨got, 2δ⟩ = 2⟨true - got, δ⟩ + c₃ h³ + noise            steps h, h/2, h/4
 
@@ -17,12 +19,14 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.numeric.directional import DirectionalCheck
+from backprop.check.numeric.directions import Direction, random_signs
+from backprop.check.numeric.looks import compare
 from backprop.check.numeric.verdict import TensorVerdict
-from backprop.check.oracle import FunctionOracle
+from backprop.check.oracle import FunctionOracle, OutOfCalls
 from backprop.check.patterns import Known
 from backprop.verify.agreement import ratio
 
-COARSE_BITS = 11
+_COARSE_BITS = 11
 """Formats of so many bits or fewer hide slopes by their rounding: float16, bfloat16."""
 _DIRECTIONS = 24
 _STEPS = np.array([1.0, 0.5, 0.25])
@@ -55,7 +59,7 @@ def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> lis
     enough.
     """
     function = check.function
-    is_coarse = function.dtype is None and function.structure.format.bits <= COARSE_BITS
+    is_coarse = function.dtype is None and function.structure.format.bits <= _COARSE_BITS
     open_ones = [each for each in verdicts if each.tensor.verdict == "undecided"]
     calls = 2 * len(_STEPS) * _DIRECTIONS
     if not is_coarse or function.outputs or not function.room(calls * len(open_ones)):
@@ -115,7 +119,7 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
     tensor = replace(verdict.tensor, error=seen.error, tolerance=most)
     if (
         most == form.eps
-    ):  # of a function that rounds nothing, such as a sum over few numbers: all of it is seen
+    ):  # of a function that rounds nothing, such as a sum over few numbers, all of it is seen
         tensor = replace(tensor, verdict="right")
     known = f"the gradient is off by at most {most:.0e} of its norm"
     note = f"{name}: the function takes {form.name} alone; {known}."
@@ -160,3 +164,66 @@ def _measured(
             changes[j, k], even[j, k] = (above - below) / 2, above + below - 2 * float(function.value[0])
             left[j, k] = changes[j, k] - float(got @ (up - down)[places].astype(np.float64)) / 2
     return directions, changes, left, even
+
+
+# Symmetric: a function of a symmetric matrix that reads one of its triangles, as Cholesky's factorisation does.
+#
+# Its slopes by single entries are those of a triangle. The gradient that people write is symmetric: log det S has
+# S⁻¹. Both say the same along every symmetric direction, and a symmetric matrix is moved along no other.
+
+_SYMMETRIC = 2
+"""Symmetric directions along which a gradient must be right: a wrong one is by chance along none."""
+
+
+def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) -> list[TensorVerdict]:
+    """The verdicts, in which a tensor that is right along all symmetric directions is right.
+
+    Its point is symmetric, and moves along no other direction.
+    """
+    forgiven = []
+    for each in verdicts:
+        note = f"{each.tensor.name} is symmetric, and the function reads one of its triangles"
+        note += ": the gradients agree along every symmetric direction."
+        tensor = replace(each.tensor, verdict="right", worst=())
+        is_right = each.wrong and _is_right_if_symmetric(check, each.tensor.name)
+        forgiven.append(replace(each, tensor=tensor, known=None, note=note) if is_right else each)
+    return forgiven
+
+
+def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
+    """Whether a gradient that seems wrong is symmetric, as its point is, and right along symmetric directions.
+
+    Only where the function reads one triangle: elsewhere both triangles count, and the gradient is wrong.
+    """
+    shape = check.function.structure.leaf(name).shape
+    if check.function.outputs or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+        return False
+    places = check.function.structure.places[name].reshape(shape)
+    matrix, claim = check.function.point[places], check.claimed[0][places]
+    slack = np.max(np.abs(claim)) * float(np.max(check.relative[places]))
+    if not np.array_equal(matrix, matrix.T) or np.any(np.abs(claim - claim.T) > slack):
+        return False
+    scale = float(np.max(check.scales.tensor[places]))
+
+    def moves(triangle: Array) -> bool:
+        direction = Direction(triangle, scale * _few_bits(len(triangle), check.rng))
+        slope = check.quotients(direction)
+        return abs(float(slope.value[0])) > 10 * float(slope.error[0])
+
+    triangles = places[np.triu_indices_from(matrix, 1)], places[np.tril_indices_from(matrix, -1)]
+    try:
+        if all(list(map(moves, triangles))):
+            return False
+        for _ in range(_SYMMETRIC):
+            by = scale * _few_bits(places.size, check.rng).reshape(shape)
+            by = np.triu(by) + np.triu(by, 1).T
+            if not compare(check, Direction(places.reshape(-1), by.reshape(-1))).clean:
+                return False
+    except OutOfCalls:
+        return False
+    return True
+
+
+def _few_bits(count: int, rng: np.random.Generator) -> Array:
+    """Random numbers of few bits between a half and one and a half, of either sign."""
+    return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

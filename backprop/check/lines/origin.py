@@ -1,0 +1,109 @@
+"""Origins: the line at which a wrong value came into being, where it is not that of the first repair."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.lines.events import Event, put
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
+from backprop.check.lines.sites import Site
+from backprop.check.lines.truth import rms
+
+
+def where_it_began(repair: Repair, search: Search) -> Repair:
+    """The repair of the line where the first wrong value came into being, as a function may hand it back.
+
+    Of an array that several statements change in turn, that is the last one that changed wrong entries.
+    """
+    order, values, callers = search.order, search.truth.base.values, search.truth.base.recorder.callers
+    value, ahead = values[repair.event], repair.ahead
+
+    is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
+    if is_known or repair.target.group is None or not np.any(value):
+        return repair
+    for group in search.backward:
+        events = [event for event in group.events if order[event] < order[repair.event]]
+        same = [
+            each
+            for each in events
+            if len(callers[each]) > len(callers[repair.event]) and np.array_equal(values[each], value)
+        ]
+        if (
+            len({callers[event][:1] for event in group.events}) > 1 and len(repair.pairs) == 1
+        ):  # it is right for its other callers
+            continue
+        if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
+            return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
+    if len(repair.pairs) == 1:
+        changed = repair.group.site.role == "change"
+        repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
+    return repair
+
+
+def _hands_on(one: Event, other: Event, search: Search) -> bool:
+    """Whether the value of an event is handed on as that of a later one."""
+    new = search.truth.rng.standard_normal(search.truth.base.values[one].shape)
+    outcome = search.truth.program.run(changes={one: put(new)}, wanted=frozenset([other]))
+    return outcome is not None and np.array_equal(outcome.values.get(other, 0), new)
+
+
+_FEW = 150
+"""Entries up to which each is asked for."""
+
+
+def _wrong_entries(repair: Repair, search: Search, value: Array | None = None) -> Array:
+    """Which entries of a repair's value, or another one, are wrong (size,); none where there are too many."""
+    truth = search.truth
+    got = (truth.base.values[repair.event] if value is None else value).reshape(-1)
+    expected = truth.entries(repair.ahead, _FEW)
+    if expected is None or expected.size != got.size:
+        return np.zeros(got.size, bool)
+    found: Array = np.abs(got - expected / repair.factor) > truth.rtol * rms(expected) + truth.noise
+    return found
+
+
+def _mask(repair: Repair, search: Search) -> Site | None:
+    """The line of an array of truth values with which, reversed at the wrong entries, the value is right."""
+    truth, off = search.truth, _wrong_entries(repair, search)
+    value = truth.base.values[repair.event]
+    for event, mask in truth.base.recorder.masks.items() if np.any(off) else ():
+        site = search.sites[event[0]]
+        if not site.name.isidentifier() or mask.shape != value.shape:
+            continue
+        reversed_ = np.logical_xor(mask, off.reshape(mask.shape))
+        outcome = truth.program.run(changes={event: put(reversed_)}, wanted=frozenset([repair.event]))
+        if outcome is None or outcome.loss != truth.base.loss or repair.event not in outcome.values:
+            continue
+        if not np.any(_wrong_entries(repair, search, outcome.values[repair.event])):
+            return site
+    return None
+
+
+def _last_change(repair: Repair, search: Search) -> Site | None:
+    """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
+    values, root = search.truth.base.values, _root(repair.group.site)
+    after, site, off = values[repair.event].reshape(-1), repair.group.site, _wrong_entries(repair, search)
+    if not np.any(off):
+        return None
+    before = [
+        group
+        for group in search.backward
+        if _root(group.site) == root and search.order[group.events[-1]] < search.order[repair.event]
+    ]
+    for group in sorted(before, key=lambda each: search.order[each.events[-1]], reverse=True):
+        value = values[group.events[-1]].reshape(-1)
+        if value.size != after.size or np.any((value != after) & off):
+            break
+        after, site = value, group.site
+        if site.role != "change":
+            break
+    return site
+
+
+def _root(site: Site) -> tuple[str, str]:
+    return site.path, re.split(r"[.\[]", site.name)[0]

@@ -1,0 +1,221 @@
+"""Rounds of the search: the truth is put in the place of one mistake after another, until no tensor is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from backprop.check.lines.choose import chosen
+from backprop.check.lines.events import Change, Event, put
+from backprop.check.lines.explain import explain
+from backprop.check.lines.groups import Group, groups_of
+from backprop.check.lines.program import Outcome, Program
+from backprop.check.lines.repair import Repair, Target
+from backprop.check.lines.result import Line
+from backprop.check.lines.search import Search
+from backprop.check.lines.sites import Site
+from backprop.check.lines.truth import Truth
+from backprop.check.oracle import OutOfCalls
+from backprop.errors import CheckError
+
+NO_LINE = "No line of a backward pass was seen to run, as of compiled code; expected code that Python runs."
+
+
+class Rounds:
+    """The search in rounds: where there are several mistakes, the truth is put in the place of one after another.
+
+    A large value is believed instead, and what follows it is compared with it. events: by tensor, the one whose value
+    it is, where tensors are variables of the program. is_stopped: whether there were too few calls.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        base: Outcome,
+        sites: Mapping[int, Site],
+        rng: np.random.Generator,
+        events: Mapping[str, Event] | None = None,
+    ) -> None:
+        self.rng, self.events = rng, events or {}
+        self.truth, self.sites, self.names = Truth(program, base, rng), sites, program.structure.names
+        self.wrong: tuple[str, ...] = ()
+        self.found: dict[int, tuple[Event, Line]] = {}
+        self.order = {event: k for k, event in enumerate(base.values)}
+        self.is_forward: dict[tuple[Event, ...], bool] = {}
+        self.is_stopped = False
+        self.given_up = frozenset[str]()
+
+    @property
+    def lines(self) -> list[Line]:
+        """The wrong lines, in the order in which they run."""
+        found = sorted(self.found.values(), key=lambda each: self.order.get(each[0], 0))
+        return [line for _, line in found]
+
+    def run(self) -> None:
+        """Look for the lines."""
+        try:
+            self._run()
+        except OutOfCalls:
+            self.is_stopped = True
+
+    def _run(self) -> None:
+        left, new, program = frozenset[str](), set[int](), self.truth.program
+        for turn in range(_MOST_ROUNDS):
+            before, left = left, frozenset(name for name in self.names if self.truth.is_wrong(name))
+            for number in new:
+                event, line = self.found[number]
+                fixed = tuple(name for name in self.names if name in before - left | set(line.tensors))
+                self.found[number] = event, replace(line, tensors=fixed)
+            if turn == 0:
+                self.wrong = tuple(name for name in self.names if name in left)
+            left -= self.given_up
+            if not left:
+                return
+            base = self.truth.base
+            groups = groups_of(base, self.sites)
+            search = Search(self.truth, groups, left, is_forward=self.is_forward, sites=self.sites)
+            search.split()
+            if not search.backward and turn == 0:
+                raise CheckError(NO_LINE)
+            new = self._named(search)
+            again = program.run(wanted=None) if new else None
+            if again is None:
+                return
+            self.truth.base = again
+            if program.believed:
+                self.truth = Truth(program, again, self.rng)
+
+    def _named(self, search: Search) -> set[int]:
+        """Name lines; the numbers of their places where there may be more, and their values are put right."""
+        if not self.events:  # else the first variable that is wrong has its own line
+            repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
+            if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
+                self.is_stopped = False
+                self._add(repairs, search)
+                return set()
+        plans = self._plans(self._finished_first(search), search)  # several mistakes, which hide one another
+        if not plans:
+            return set()
+        places = [_places(repairs) for repairs, _, _ in plans]
+        repairs, _, own = max(plans, key=lambda plan: (plan[1], places.count(_places(plan[0]))))
+        self._add(repairs, own)
+        if self.is_stopped:
+            return set()
+        for repair in repairs:
+            if put_right(repair, self.truth):
+                continue
+            if repair.target.group is None:
+                self.given_up |= repair.tensors
+            else:
+                self._believe(repair)
+        return {each.site.number for each in repairs}
+
+    def _believe(self, repair: Repair) -> None:
+        """Take the values of a wrong line for right; in the place of one of another shape, a random one."""
+        program, values = self.truth.program, self.truth.base.values
+        for back, ahead in repair.pairs:
+            k, b = values[ahead], values[back]
+            if b.size != k.size:
+                b = self.rng.standard_normal(k.shape)
+                program.repaired[back] = put(b)
+            program.believed[ahead] = k, repair.factor * b.reshape(k.shape)
+
+    def _plans(self, names: list[str], search: Search) -> list[tuple[list[Repair], bool, Search]]:
+        """The repairs of one wrong tensor alone, for one after another, up to the first ones without a factor.
+
+        A factor may be what a later line has too much, or lacks: another tensor tells which value is right.
+        """
+        plans: list[tuple[list[Repair], bool, Search]] = []
+        for name in names:
+            own = replace(search, wrong=frozenset([name]), others=search.wrong - {name})
+            known = self._some(own.repairs(apart=True), _KEPT)
+            repairs = chosen(known, own)
+            plain = {each.site.line for each in known if each.factor == 1 and each.tensors}
+            is_plain = all(each.factor == 1 or each.site.line in plain for each in repairs)
+            plans += [(repairs, is_plain, own)] if repairs else []
+            if self.is_stopped or (repairs and is_plain):
+                break
+        return plans
+
+    def _add(self, repairs: list[Repair], search: Search) -> None:
+        """Name the lines of the repairs; where a line is named again, for another tensor, the plainer words stay."""
+        for repair in repairs:
+            of = self.events.get(repair.target.name) if repair.target.group is None else None
+            if of is not None and not repair.values:  # of which value of a variable it is to be the gradient
+                repair.target = Target(repair.target.name, Group(self.sites[of[0]], (of,)))
+                repair.pairs = ((repair.event, of),)
+            event, line = self.found.get(repair.site.number, (repair.event, None))
+            new = explain(repair, search)
+            if line is not None:
+                both = {*line.tensors, *new.tensors}
+                plainer = (
+                    new if _PLAIN.fullmatch(new.should_be) and not _PLAIN.fullmatch(line.should_be) else line
+                )
+                new = replace(plainer, tensors=tuple(name for name in self.names if name in both))
+            self.found[repair.site.number] = event, new
+
+    def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
+        """The repairs that are found while more than a share of all calls is left."""
+        found, budget = list[Repair](), self.truth.program.budget
+        kept = min(int(share * budget.limit), budget.left)
+        budget.limit -= kept
+        self.is_stopped = False
+        try:
+            found.extend(repairs)
+        except OutOfCalls:
+            self.is_stopped = True
+        finally:
+            budget.limit += kept
+        return found
+
+    def _finished_first(self, search: Search) -> list[str]:
+        """The wrong tensors in the order in which their gradients got their last values."""
+        values, gradient = search.truth.base.values, search.truth.base.gradient
+
+        def place(name: str) -> int:
+            final = gradient.get(name, np.empty(0)).ravel()
+            equal = (
+                e
+                for group in search.backward
+                for e in group.events
+                if np.array_equal(values[e].ravel(), final)
+            )
+            return min((search.order[event] for event in equal), default=len(values))
+
+        return sorted(search.names(search.wrong), key=place)
+
+
+def _places(repairs: list[Repair]) -> set[tuple[Event, float]]:
+    """Where values are repaired, and with which factor: the same places for another tensor confirm them."""
+    return {(each.event, round(each.factor, 3)) for each in repairs}
+
+
+_PLAIN = re.compile(r"dL/d\(\w+\)")
+"""The derivative of a variable, not of an expression."""
+_KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
+"""Of all calls: for the choice among the repairs that were found; and to look for several mistakes, one by one."""
+_MOST_ROUNDS = 6
+_MOST_ENTRIES = 400
+"""Entries of the truth that are asked for one by one, to go on with it."""
+
+
+def put_right(repair: Repair, truth: Truth) -> bool:
+    """Put the truth in the place of a wrong value, in every run from now on; False where it takes too many calls."""
+    if repair.values:
+        events = (back for back, _ in repair.pairs)
+        truth.program.repaired |= {e: put(new) for e, new in zip(events, repair.values, strict=True)}
+        return True
+    is_tensor = repair.target.group is None
+    places = [(back, repair.target.name if is_tensor else ahead) for back, ahead in repair.pairs]
+    new = dict[Event, Change]()
+    for back, of in places:
+        entries = truth.entries(of, _MOST_ENTRIES // len(places))
+        if entries is None:
+            return False
+        shape = truth.program.structure.leaf(of).shape if isinstance(of, str) else truth.base.values[of].shape
+        new[back] = put(entries.reshape(shape) / repair.factor)
+    truth.program.repaired |= new
+    return True
