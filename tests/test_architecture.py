@@ -27,7 +27,7 @@ FLOORS = (
     {"arrays", "child_process", "finding"},
     {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
-    {"losses", "mlp", "notation", "small_products", "outer_products"},
+    {"losses", "mlp", "notation", "small_products", "outer_products", "used_range"},
     {"zero_inputs"},
     {"network"},
     {"strategy", "after_linear", "layer_forms"},
