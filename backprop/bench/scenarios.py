@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from backprop import Batch, Network, Parameters
+from backprop import Batch, Network, Parameters, data
 from backprop.arrays import Array, DType
+from backprop.data import Dataset
 from backprop.errors import DataError, UnknownNameError
 from backprop.notation import NETWORKS
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
+
 
 _PIXELS = 28  # a side of the images
 _SYNTHETIC_DENSITY = 0.2  # a fifth of the pixels of a digit are not zero
@@ -92,7 +96,8 @@ class Scenario:
         if side is not None and (len(size) != 2 or size[0] % side or size[1] % side):
             raise DataError(
                 f"The images of {dataset.name} are {' x '.join(map(str, size))}; "
-                f"expected multiples of {side} for the scenario {self.name}."
+                f"expected multiples of {side} for the scenario {self.name}, or a suite of your own with a network "
+                f"of {dataset.pixels} inputs (--suite file.toml)."
             )
         self._check_pixels(dataset.pixels if side is None else side * side)
         for labels in (dataset.train_labels, dataset.test_labels):
@@ -189,3 +194,11 @@ def _meant_by(name: str, among: Sequence[Scenario]) -> list[Scenario]:
     if not meant:
         raise UnknownNameError("scenario", name, {known for s in among for known in (s.name, s.family)})
     return meant
+
+
+def load(source: str | Path) -> Dataset:
+    """`backprop.data.load`; the notes of the set are printed."""
+    dataset = data.load(source)
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return dataset
