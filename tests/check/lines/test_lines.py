@@ -61,7 +61,7 @@ SAMPLE = [
     slip("sandwich", 'relu_backward(dout, caches["drop"])'),
     slip("sandwich", "pass"),
     slip("heads", "for each in (gk, gq, gv)"),
-    slip("tape", "self.grad += out.grad"),
+    slip("tape", "self.grad += 2 * self.data / len(self.data) * out.grad"),
 ]
 
 
