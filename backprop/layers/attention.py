@@ -116,27 +116,33 @@ class Attention(Heads):
 
     def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
         np = autograd.numpy
-        return self._outputs(np, own, x, lambda s: np.exp(s - np.max(s, axis=-1, keepdims=True)))
+
+        def softmax(s: Any) -> Any:
+            e = np.exp(s - np.max(s, axis=-1, keepdims=True))
+            return e / np.sum(e, axis=-1, keepdims=True)
+
+        return self._outputs(own, x, self._weighed(np, softmax))
 
     def _jax(self, jax: Any, own: Any, x: Any) -> Any:
-        return self._outputs(jax.numpy, own, x, lambda s: jax.nn.softmax(s, axis=-1))
-
-    def _outputs(self, np: Any, own: Any, x: Any, weights: Callable[[Any], Any]) -> Any:
-        tokens = self.split(x)
-        q, k, v = (self._heads_of(tokens @ own[f"W{part}"] + own[f"b{part}"]) for part in "qkv")
-        s = np.matmul(q, np.swapaxes(k, -1, -2)) * self.scale
-        e = weights(np.where(self.hidden, -np.inf, s) if self.causal else s)
-        a = np.matmul(e / np.sum(e, axis=-1, keepdims=True), v)
-        joined = np.reshape(np.swapaxes(a, 1, 2), (len(x), self.tokens, self.key))
-        return np.reshape(np.matmul(joined, own["Wo"]) + own["bo"], (len(x), -1))
-
-    def _heads_of(self, array: Any) -> Any:
-        return array.reshape(-1, self.tokens, self.heads, self.key // self.heads).swapaxes(1, 2)
+        return self._outputs(own, x, self._weighed(jax.numpy, jax.nn.softmax))
 
     def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        attention = torch.nn.functional.scaled_dot_product_attention
+        return self._outputs(own, x, lambda q, k, v: attention(q, k, v, is_causal=self.causal))
+
+    def _weighed(self, np: Any, softmax: Callable[[Any], Any]) -> Callable[[Any, Any, Any], Any]:
+        """p v of q, k and v."""
+
+        def attention(q: Any, k: Any, v: Any) -> Any:
+            s = q @ np.swapaxes(k, -1, -2) * self.scale
+            return softmax(np.where(self.hidden, -np.inf, s) if self.causal else s) @ v
+
+        return attention
+
+    def _outputs(self, own: Any, x: Any, attention: Callable[[Any, Any, Any], Any]) -> Any:
+        """y by any library, with its attention of q, k and v (n, H, t, e)."""
         tokens = self.split(x)
-        q, k, v = (self._heads_of(tokens @ own[f"W{part}"] + own[f"b{part}"]) for part in "qkv")
-        a = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        a = attention(*(self.by_head(tokens @ own[f"W{part}"] + own[f"b{part}"]) for part in "qkv"))
         joined = a.swapaxes(1, 2).reshape(len(x), self.tokens, self.key)
         return (joined @ own["Wo"] + own["bo"]).reshape(len(x), -1)
 

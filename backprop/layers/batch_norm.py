@@ -14,7 +14,7 @@ arXiv:1502.03167, algorithms 1 and 2):
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -94,26 +94,9 @@ class BatchNorm(Normalisation):
         """The samples, and the places of a channel."""
         return (-2,) if len(self.split) == 1 else (-3, -1)
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
-        """PyTorch's own, without the check that a batch has more than one sample; for the others the formula."""
-        split, axes = self.split, self.axes
-        along = (-1, *[1] * (len(split) - 1))
-
-        def by_formula(numpy: Any, own: Any, x: Any) -> Any:
-            rows = x.reshape(-1, *split)
-            centre = rows - numpy.mean(rows, axis=axes, keepdims=True)
-            root = numpy.sqrt(numpy.mean(centre * centre, axis=axes, keepdims=True) + EPSILON)
-            y = own["gamma"].reshape(along) * (centre / root) + own["beta"].reshape(along)
-            return y.reshape(x.shape)
-
-        return {
-            "autograd": lambda autograd, own, x: by_formula(autograd.numpy, own, x),
-            "jax": lambda jax, own, x: by_formula(jax.numpy, own, x),
-            "torch": lambda torch, own, x: torch.batch_norm(
-                x.reshape(-1, *split), own["gamma"], own["beta"], None, None, True, 0.0, EPSILON, False
-            ).reshape(x.shape),
-        }
+    def _torch(self, torch: Any, own: Any, rows: Any) -> Any:
+        """Without the check that a batch has more than one sample."""
+        return torch.batch_norm(rows, own["gamma"], own["beta"], None, None, True, 0.0, EPSILON, False)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Feature by feature, from its mean and the distances to it."""

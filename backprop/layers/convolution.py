@@ -33,36 +33,6 @@ from backprop.layers.planned_convolution import Layout, PlannedConvolution
 from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
 
 
-def _by_torch(layer: Convolution, torch: Any, own: Any, x: Any) -> Any:
-    image = x.reshape(-1, *layer.shape)
-    y = torch.nn.functional.conv2d(
-        image, own["W"], own["b"], stride=layer.stride, padding=layer.padding, groups=layer.groups
-    )
-    return y.reshape(len(x), -1)
-
-
-def _by_jax(layer: Convolution, jax: Any, own: Any, x: Any) -> Any:
-    y = jax.lax.conv_general_dilated(
-        x.reshape(-1, *layer.shape),
-        own["W"],
-        (layer.stride,) * 2,
-        [(layer.padding,) * 2] * 2,
-        dimension_numbers=("NCHW", "OIHW", "NCHW"),
-        feature_group_count=layer.groups,
-    )
-    return (y + own["b"][:, None, None]).reshape(len(x), -1)
-
-
-def _by_autograd(layer: Convolution, autograd: Any, own: Any, x: Any) -> Any:
-    """By the patches, which indexing makes: autograd has no convolution with a stride or groups."""
-    windows, np_ = layer.windows, autograd.numpy
-    padded = np_.concatenate([x, np_.zeros((len(x), 1))], axis=1)
-    patches = padded[:, windows.inputs.reshape(layer.groups, -1, windows.count)]
-    kernel = own["W"].reshape(layer.groups, -1, layer.kernel)
-    y = np_.einsum("gqk,ngks->ngqs", kernel, patches).reshape(len(x), layer.outputs, -1)
-    return (y + own["b"][:, None]).reshape(len(x), -1)
-
-
 @final
 @dataclass(frozen=True, repr=False)
 class Convolution(Layer):
@@ -420,10 +390,36 @@ class Convolution(Layer):
         return dy
 
     @property
-    def peers(self) -> Mapping[str, Callable[[Any, Any, Any], Any]]:  # type: ignore[override]  # of its sizes
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
         """The libraries' own convolutions."""
-        own = {"autograd": _by_autograd, "jax": _by_jax, "torch": _by_torch}
-        return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
+        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+
+    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        image = x.reshape(-1, *self.shape)
+        y = torch.nn.functional.conv2d(
+            image, own["W"], own["b"], stride=self.stride, padding=self.padding, groups=self.groups
+        )
+        return y.reshape(len(x), -1)
+
+    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
+        y = jax.lax.conv_general_dilated(
+            x.reshape(-1, *self.shape),
+            own["W"],
+            (self.stride,) * 2,
+            [(self.padding,) * 2] * 2,
+            dimension_numbers=("NCHW", "OIHW", "NCHW"),
+            feature_group_count=self.groups,
+        )
+        return (y + own["b"][:, None, None]).reshape(len(x), -1)
+
+    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
+        """By the patches, which indexing makes: autograd has no convolution with a stride or groups."""
+        windows, np_ = self.windows, autograd.numpy
+        padded = np_.concatenate([x, np_.zeros((len(x), 1))], axis=1)
+        patches = padded[:, windows.inputs.reshape(self.groups, -1, windows.count)]
+        kernel = own["W"].reshape(self.groups, -1, self.kernel)
+        y = np_.einsum("gqk,ngks->ngqs", kernel, patches).reshape(len(x), self.outputs, -1)
+        return (y + own["b"][:, None]).reshape(len(x), -1)
 
     def planned(self, n: int, dtype: DType) -> Planned:
         """The layer with buffers, and the patches laid out as it takes least copying and fewest small sums."""

@@ -12,7 +12,6 @@ arXiv:1607.06450).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -36,24 +35,8 @@ class LayerNorm(OverFeatures):
     dx_flops_per_number: ClassVar[int] = 9
     examples: ClassVar[tuple[str, ...]] = ("2 layer-norm", "3x4 layer-norm")
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
-        """PyTorch's own; for the others the formula."""
-        split = self.split
-
-        def by_formula(numpy: Any, own: Any, x: Any) -> Any:
-            rows = x.reshape(-1, *split)
-            centre = rows - numpy.mean(rows, axis=-1, keepdims=True)
-            root = numpy.sqrt(numpy.mean(centre * centre, axis=-1, keepdims=True) + EPSILON)
-            return (own["gamma"] * (centre / root) + own["beta"]).reshape(x.shape)
-
-        return {
-            "autograd": lambda autograd, own, x: by_formula(autograd.numpy, own, x),
-            "jax": lambda jax, own, x: by_formula(jax.numpy, own, x),
-            "torch": lambda torch, own, x: torch.nn.functional.layer_norm(
-                x.reshape(-1, *split), split[-1:], own["gamma"], own["beta"], EPSILON
-            ).reshape(x.shape),
-        }
+    def _torch(self, torch: Any, own: Any, rows: Any) -> Any:
+        return torch.nn.functional.layer_norm(rows, self.split[-1:], own["gamma"], own["beta"], EPSILON)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Token by token, from its mean and the distances to it."""

@@ -14,7 +14,7 @@ The parts stand in the order of PyTorch, i f g o. `lstm64` gives the last state 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -23,7 +23,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent, States
 
 _CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
 """s, r and q of the formulas above, by gate."""
@@ -74,56 +74,14 @@ class LSTM(Recurrent[Cells]):
             "h = o * np.tanh(c)",
         )
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
-        """PyTorch by its own torch.lstm, JAX by lax.scan, autograd by a loop."""
-        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+    def _torch(self, torch: Any, x: Any, zero: Any, weights: list[Any]) -> Any:
+        return torch.lstm(x, (zero, zero), weights, True, 1, 0.0, True, False, True)
 
-    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        np, tokens, c = autograd.numpy, self.split(x), 0.0
-        states: list[Any] = []
-        for t in range(self.tokens):
-            z = tokens[:, t] @ own["W"] + own["b"]
-            z = z + states[-1] @ own["U"] if states else z
-            i, f, g, o = (z[:, k * self.units : (k + 1) * self.units] for k in range(4))
-            c = _sigmoid(np, f) * c + _sigmoid(np, i) * np.tanh(g)
-            states.append(_sigmoid(np, o) * np.tanh(c))
-        return self._result(lambda parts: np.concatenate(parts, axis=1), states)
-
-    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
-        jnp, sigmoid = jax.numpy, jax.nn.sigmoid
-        z = jnp.swapaxes(self.split(x), 0, 1) @ own["W"] + own["b"]
-
-        def step(carried: Any, entered: Any) -> tuple[Any, Any]:
-            h, c = carried
-            i, f, g, o = jnp.split(entered + h @ own["U"], 4, axis=1)
-            c = sigmoid(f) * c + sigmoid(i) * jnp.tanh(g)
-            h = sigmoid(o) * jnp.tanh(c)
-            return (h, c), h if self.sequence else None
-
-        zero = jnp.zeros((len(x), self.units), x.dtype)
-        (last, _), states = jax.lax.scan(step, (zero, zero), z)
-        return jnp.swapaxes(states, 0, 1).reshape(len(x), -1) if self.sequence else last
-
-    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
-        weights = [own["W"].T, own["U"].T, own["b"], torch.zeros_like(own["b"])]
-        zero = x.new_zeros((1, len(x), self.units))
-        states, last, _ = torch.lstm(self.split(x), (zero, zero), weights, True, 1, 0.0, True, False, True)
-        return states.reshape(len(x), -1) if self.sequence else last[0]
-
-    def oracle(self, params: Tensors, x: Array) -> Array:
-        """One sample and one step at a time, gate by gate."""
-        rows, h = [], self.units
-        for sample in self.split(x):
-            state, c, states = np.zeros(h), np.zeros(h), []
-            for token in sample:
-                z = params["W"].T @ token + params["U"].T @ state + params["b"]
-                i, f, o = (1 / (1 + np.exp(-z[k * h : (k + 1) * h])) for k in (0, 1, 3))
-                c = f * c + i * np.tanh(z[2 * h : 3 * h])
-                state = o * np.tanh(c)
-                states.append(state)
-            rows.append(np.concatenate(states) if self.sequence else state)
-        return np.stack(rows)
+    def step_of(self, tanh: Function, sigmoid: Function, z: Any, c: Any) -> tuple[Any, Any]:
+        """Gate by gate."""
+        i, f, g, o = (z[..., k * self.units : (k + 1) * self.units] for k in range(4))
+        c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        return sigmoid(o) * tanh(c), c
 
     def memory(self, n: int, like: Array) -> Cells:
         """The states, gates and cells, and room for δ."""
@@ -236,7 +194,3 @@ class LSTM(Recurrent[Cells]):
         kept = (7 * self.tokens + 2) * self.units
         weights = max(self.units, self.features) * self.units
         return itemsize * (n * (kept + i + 11 * self.units) + weights)
-
-
-def _sigmoid(np: Any, z: Any) -> Any:
-    return 0.5 * (1 + np.tanh(z / 2))

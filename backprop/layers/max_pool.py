@@ -27,25 +27,6 @@ _BLOCK_BYTES = 1 << 18
 """Bytes of the largest of every row of a block of samples: what is made of it stays in a second-level cache."""
 
 
-def _by_torch(layer: MaxPool, torch: Any, own: Any, x: Any) -> Any:
-    y = torch.nn.functional.max_pool2d(x.reshape(-1, *layer.shape), layer.size, layer.stride)
-    return y.reshape(len(x), -1)
-
-
-def _by_jax(layer: MaxPool, jax: Any, own: Any, x: Any) -> Any:
-    axes = (1, 1, *layer.size), (1, 1, layer.stride, layer.stride)
-    y = jax.lax.reduce_window(x.reshape(-1, *layer.shape), -float("inf"), jax.lax.max, *axes, "VALID")
-    return y.reshape(len(x), -1)
-
-
-def _by_autograd(layer: MaxPool, autograd: Any, own: Any, x: Any) -> Any:
-    """By indexing with the first of the largest, which autograd's maximum would share out."""
-    windows = x[:, layer.windows.inputs]
-    plain = getattr(windows, "_value", windows)
-    largest = np.argmax(plain, axis=2)[:, :, None] == np.arange(layer.entries)[:, None]
-    return autograd.numpy.sum(windows * largest, axis=2).reshape(len(x), -1)
-
-
 @final
 @dataclass(frozen=True, repr=False)
 class MaxPool(Pooling):
@@ -106,10 +87,25 @@ class MaxPool(Pooling):
         yield self.largest(x) - 0.5
 
     @property
-    def peers(self) -> Mapping[str, Callable[[Any, Any, Any], Any]]:  # type: ignore[override]  # of its sizes
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
         """The libraries' own poolings."""
-        own = {"autograd": _by_autograd, "jax": _by_jax, "torch": _by_torch}
-        return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
+        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+
+    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        y = torch.nn.functional.max_pool2d(x.reshape(-1, *self.shape), self.size, self.stride)
+        return y.reshape(len(x), -1)
+
+    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
+        axes = (1, 1, *self.size), (1, 1, self.stride, self.stride)
+        y = jax.lax.reduce_window(x.reshape(-1, *self.shape), -float("inf"), jax.lax.max, *axes, "VALID")
+        return y.reshape(len(x), -1)
+
+    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
+        """By indexing with the first of the largest, which autograd's maximum would share out."""
+        windows = x[:, self.windows.inputs]
+        plain = getattr(windows, "_value", windows)
+        largest = np.argmax(plain, axis=2)[:, :, None] == np.arange(self.entries)[:, None]
+        return autograd.numpy.sum(windows * largest, axis=2).reshape(len(x), -1)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """The first number of each window with the largest real part."""

@@ -19,21 +19,6 @@ from backprop.layers.cells import Cells
 from backprop.layers.windows import Pooling
 
 
-def _by_torch(layer: MeanPool, torch: Any, own: Any, x: Any) -> Any:
-    y = torch.nn.functional.avg_pool2d(x.reshape(-1, *layer.shape), layer.size, layer.stride)
-    return y.reshape(len(x), -1)
-
-
-def _by_jax(layer: MeanPool, jax: Any, own: Any, x: Any) -> Any:
-    axes = (1, 1, *layer.size), (1, 1, layer.stride, layer.stride)
-    y = jax.lax.reduce_window(x.reshape(-1, *layer.shape), 0.0, jax.lax.add, *axes, "VALID")
-    return y.reshape(len(x), -1) / layer.entries
-
-
-def _by_autograd(layer: MeanPool, autograd: Any, own: Any, x: Any) -> Any:
-    return x[:, layer.windows.inputs].mean(axis=2).reshape(len(x), -1)
-
-
 @final
 @dataclass(frozen=True, repr=False)
 class MeanPool(Pooling):
@@ -69,10 +54,21 @@ class MeanPool(Pooling):
         return f"1/{self.entries}" if index[1] in seen else 0
 
     @property
-    def peers(self) -> Mapping[str, Callable[[Any, Any, Any], Any]]:  # type: ignore[override]  # of its sizes
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
         """The libraries' own poolings."""
-        own = {"autograd": _by_autograd, "jax": _by_jax, "torch": _by_torch}
-        return {name: lambda *given, form=form: form(self, *given) for name, form in own.items()}
+        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+
+    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        y = torch.nn.functional.avg_pool2d(x.reshape(-1, *self.shape), self.size, self.stride)
+        return y.reshape(len(x), -1)
+
+    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
+        axes = (1, 1, *self.size), (1, 1, self.stride, self.stride)
+        y = jax.lax.reduce_window(x.reshape(-1, *self.shape), 0.0, jax.lax.add, *axes, "VALID")
+        return y.reshape(len(x), -1) / self.entries
+
+    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
+        return x[:, self.windows.inputs].mean(axis=2).reshape(len(x), -1)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """The mean of each window by itself."""

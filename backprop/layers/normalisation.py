@@ -103,6 +103,28 @@ class Normalisation(Layer):
             raise NetworkError(f"The layer {cls.name} got {shown(options)}; expected numbers.") from None
 
     @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
+        """PyTorch's own; for the others the formula."""
+        return {
+            "autograd": lambda autograd, own, x: self._by_formula(autograd.numpy, own, x),
+            "jax": lambda jax, own, x: self._by_formula(jax.numpy, own, x),
+            "torch": lambda torch, own, x: self._torch(torch, own, x.reshape(-1, *self.split)).reshape(
+                x.shape
+            ),
+        }
+
+    @abstractmethod
+    def _torch(self, torch: Any, own: Any, rows: Any) -> Any:
+        """The outputs (n, *split), by PyTorch's own function."""
+
+    def _by_formula(self, numpy: Any, own: Any, x: Any) -> Any:
+        rows, mean = x.reshape(-1, *self.split), {"axis": self.axes, "keepdims": True}
+        centre = rows - numpy.mean(rows, **mean) if self.centred else rows
+        h = centre / numpy.sqrt(numpy.mean(centre * centre, **mean) + EPSILON)
+        y = self._along(own["gamma"]) * h
+        return (y + self._along(own["beta"]) if self.centred else y).reshape(x.shape)
+
+    @property
     def features(self) -> int:
         """The entries of γ."""
         return self.split[self.feature]

@@ -37,6 +37,8 @@ class States:
     deltas: Array
 
 
+Function = Callable[[Any], Any]
+
 StatesT = TypeVar("StatesT", bound=States)
 
 
@@ -335,9 +337,64 @@ class Recurrent(Remembering[StatesT]):
 
     # Outside
 
-    def _result(self, stack: Callable[[list[Any]], Any], states: list[Any]) -> Any:
-        """y of the states of all steps, (n, h) each, by `stack`, which joins them side by side."""
-        return stack(states) if self.sequence else states[-1]
+    @abstractmethod
+    def step_of(self, tanh: Function, sigmoid: Function, z: Any, c: Any) -> tuple[Any, Any]:
+        """h_t, and what is kept beside it, from z_t (…, g) and that of the step before, by a library's functions."""
+
+    @abstractmethod
+    def _torch(self, torch: Any, x: Any, zero: Any, weights: list[Any]) -> Any:
+        """The states (n, t, h), the last one (1, n, h), and more, by PyTorch's own function."""
+
+    @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
+        """PyTorch by its own function, JAX by lax.scan, autograd by a loop."""
+
+        def by_loop(autograd: Any, own: Any, x: Any) -> Any:
+            np, c = autograd.numpy, 0.0
+            functions = (np.tanh, lambda z: 0.5 * (1 + np.tanh(z / 2)))
+            z = self.split(x) @ own["W"] + own["b"]
+            states: list[Any] = []
+            for t in range(self.tokens):
+                entered = z[:, t] + states[-1] @ own["U"] if states else z[:, t]
+                h, c = self.step_of(*functions, entered, c)
+                states.append(h)
+            return np.concatenate(states, axis=1) if self.sequence else states[-1]
+
+        def by_scan(jax: Any, own: Any, x: Any) -> Any:
+            np = jax.numpy
+            z = np.swapaxes(self.split(x) @ own["W"] + own["b"], 0, 1)
+
+            def step(kept: Any, entered: Any) -> tuple[Any, Any]:
+                h, c = self.step_of(np.tanh, jax.nn.sigmoid, entered + kept[0] @ own["U"], kept[1])
+                return (h, c), h if self.sequence else None
+
+            zero = np.zeros((len(x), self.units), x.dtype)
+            (last, _), states = jax.lax.scan(step, (zero, zero), z)
+            return np.swapaxes(states, 0, 1).reshape(len(x), -1) if self.sequence else last
+
+        def by_torch(torch: Any, own: Any, x: Any) -> Any:
+            weights = [own["W"].T, own["U"].T, own["b"], torch.zeros_like(own["b"])]
+            zero = x.new_zeros((1, len(x), self.units))
+            states, last, *_ = self._torch(torch, self.split(x), zero, weights)
+            return states.reshape(len(x), -1) if self.sequence else last[0]
+
+        return {"autograd": by_loop, "jax": by_scan, "torch": by_torch}
+
+    def oracle(self, params: Tensors, x: Array) -> Array:
+        """One sample and one step at a time, and both functions by exponentials."""
+
+        def sigmoid(z: Array) -> Array:
+            return 1 / (1 + np.exp(-z))
+
+        rows = []
+        for sample in self.split(x):
+            h, c, states = np.zeros(self.units), np.zeros(self.units), []
+            for token in sample:
+                z = params["W"].T @ token + params["U"].T @ h + params["b"]
+                h, c = self.step_of(lambda z: 2 * sigmoid(2 * z) - 1, sigmoid, z, c)
+                states.append(h)
+            rows.append(np.concatenate(states) if self.sequence else h)
+        return np.stack(rows)
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """W and U uniform within ±1/√h, as in PyTorch; b as `first_bias` says for every gate."""

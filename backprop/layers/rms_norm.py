@@ -12,7 +12,6 @@ is normalised, of samples of any other shape all numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -37,23 +36,8 @@ class RMSNorm(OverFeatures):
     examples: ClassVar[tuple[str, ...]] = ("2 rms-norm", "3x4 rms-norm")
     centred: ClassVar[bool] = False
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
-        """PyTorch's own; for the others the formula."""
-        split = self.split
-
-        def by_formula(numpy: Any, own: Any, x: Any) -> Any:
-            rows = x.reshape(-1, *split)
-            root = numpy.sqrt(numpy.mean(rows * rows, axis=-1, keepdims=True) + EPSILON)
-            return (own["gamma"] * (rows / root)).reshape(x.shape)
-
-        return {
-            "autograd": lambda autograd, own, x: by_formula(autograd.numpy, own, x),
-            "jax": lambda jax, own, x: by_formula(jax.numpy, own, x),
-            "torch": lambda torch, own, x: torch.nn.functional.rms_norm(
-                x.reshape(-1, *split), split[-1:], own["gamma"], EPSILON
-            ).reshape(x.shape),
-        }
+    def _torch(self, torch: Any, own: Any, rows: Any) -> Any:
+        return torch.nn.functional.rms_norm(rows, self.split[-1:], own["gamma"], EPSILON)
 
     def oracle(self, params: Tensors, x: Array) -> Array:
         """Token by token, from the sum of its squares."""

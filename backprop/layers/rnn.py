@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -16,7 +16,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent, States
 
 
 @final
@@ -42,47 +42,12 @@ class RNN(Recurrent[States]):
         """Step by step."""
         return self.code_of("", "h = np.tanh(z)")
 
-    @property
-    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
-        """PyTorch by its own torch.rnn_tanh, JAX by lax.scan, autograd by a loop."""
-        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+    def _torch(self, torch: Any, x: Any, zero: Any, weights: list[Any]) -> Any:
+        return torch.rnn_tanh(x, zero, weights, True, 1, 0.0, True, False, True)
 
-    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        np, tokens = autograd.numpy, self.split(x)
-        states: list[Any] = []
-        for t in range(self.tokens):
-            z = tokens[:, t] @ own["W"] + own["b"]
-            states.append(np.tanh(z + states[-1] @ own["U"] if states else z))
-        return self._result(lambda parts: np.concatenate(parts, axis=1), states)
-
-    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
-        jnp = jax.numpy
-        z = jnp.swapaxes(self.split(x), 0, 1) @ own["W"] + own["b"]
-
-        def step(h: Any, entered: Any) -> tuple[Any, Any]:
-            h = jnp.tanh(entered + h @ own["U"])
-            return h, h if self.sequence else None
-
-        last, states = jax.lax.scan(step, jnp.zeros((len(x), self.units), x.dtype), z)
-        return jnp.swapaxes(states, 0, 1).reshape(len(x), -1) if self.sequence else last
-
-    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
-        weights = [own["W"].T, own["U"].T, own["b"], torch.zeros_like(own["b"])]
-        h = x.new_zeros((1, len(x), self.units))
-        states, last = torch.rnn_tanh(self.split(x), h, weights, True, 1, 0.0, True, False, True)
-        return states.reshape(len(x), -1) if self.sequence else last[0]
-
-    def oracle(self, params: Tensors, x: Array) -> Array:
-        """One sample and one step at a time, tanh z by exponentials."""
-        rows = []
-        for sample in self.split(x):
-            h, states = np.zeros(self.units), []
-            for token in sample:
-                e = np.exp(-2 * (params["W"].T @ token + params["U"].T @ h + params["b"]))
-                h = (1 - e) / (1 + e)
-                states.append(h)
-            rows.append(np.concatenate(states) if self.sequence else h)
-        return np.stack(rows)
+    def step_of(self, tanh: Function, sigmoid: Function, z: Any, c: Any) -> tuple[Any, Any]:
+        """tanh z."""
+        return tanh(z), c
 
     def memory(self, n: int, like: Array) -> States:
         """The states, and room for δ."""

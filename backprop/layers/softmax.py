@@ -96,8 +96,9 @@ class Softmax(ByInput, WithoutParameters):
     def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
         """p ∘ (dp - Σ p dp)."""
         inner = np.einsum("no,no->n", y, dy)[:, None]
-        dx = np.subtract(dy, inner, out=out)
-        return np.multiply(dx, y, out=dx)
+        dx: Array = np.subtract(dy, inner, out=out)
+        dx *= y
+        return dx
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """p ∘ (ż - Σ p ż)."""
