@@ -68,5 +68,5 @@ def _unused(x: Array) -> int:
     """How many columns of x (n, i) are zero before the first that is not."""
     if x[:, 0].any():  # dense inputs are seen at a glance
         return 0
-    used = x.any(axis=0)
-    return int(used.argmax()) if used.any() else len(used)
+    used = np.any(x, axis=0)
+    return int(np.argmax(used)) if np.any(used) else len(used)

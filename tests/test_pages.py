@@ -23,7 +23,7 @@ from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
 from backprop.check import KINDS, evidence
-from backprop.check.numeric import coarse
+from backprop.check.numeric import review
 from backprop.notation import NETWORKS
 from backprop.registry import find_strategy, known_peers
 from backprop.verify import gradient_error, reference_gradient
@@ -228,11 +228,11 @@ NUMBERS = {
         "concepts/measuring",
         "slow-downs of {:.0f}, {:.0f}, {:.0f} and {:.0f}%".format(*(100 * one for one in selftest.PLANTED)),
     ),
-    "directions of a coarse function": ("concepts/verdicts", f"along {coarse._DIRECTIONS} random directions"),
+    "directions of a coarse function": ("concepts/verdicts", f"along {review._DIRECTIONS} random directions"),
     "roundings of a coarse function": (
         "concepts/verdicts",
-        f"more than {coarse._FAR:g} roundings of the format ({coarse._FAR * 2**-7:.0%} in bfloat16, "
-        f"{coarse._FAR * 2**-10:.0%} in float16)",
+        f"more than {review._FAR:g} roundings of the format ({review._FAR * 2**-7:.0%} in bfloat16, "
+        f"{review._FAR * 2**-10:.0%} in float16)",
     ),
     "fewest calls": ("how-to/gradient", f"at least {evidence.FEWEST_CALLS} |"),
     "functions of other checkers": ("figures", f"on {len(CASES)} functions, each"),

@@ -92,7 +92,8 @@ class Scenario:
         if side is not None and (len(size) != 2 or size[0] % side or size[1] % side):
             raise DataError(
                 f"The images of {dataset.name} are {' x '.join(map(str, size))}; "
-                f"expected multiples of {side} for the scenario {self.name}."
+                f"expected multiples of {side} for the scenario {self.name}, or a suite of your own with a network "
+                f"of {dataset.pixels} inputs (--suite file.toml)."
             )
         self._check_pixels(dataset.pixels if side is None else side * side)
         for labels in (dataset.train_labels, dataset.test_labels):

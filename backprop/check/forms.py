@@ -136,11 +136,11 @@ def choose(
     arguments: Arguments,
     read: Reader,
     called: str,
-    keyword: str,
+    keyword: str | None,
 ) -> tuple[Form, Any]:
     """The one way to call `code` that works, and what it answered.
 
-    keyword: what settles it where two ways work.
+    keyword: what settles it where two ways work; None where it was given, and the first of them is meant.
 
     A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
     is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
@@ -173,7 +173,7 @@ def choose(
     if len(different) > 1:
         named = [one for one in different if _has_its_names(one[0], code)]
         different = named if len(named) == 1 else different
-    if len(different) > 1:
+    if len(different) > 1 and keyword is not None:
         ways = " and ".join(form.words for form, *_ in different)
         raise CheckError(f"{called} works as {ways}, with different answers; expected {keyword}.")
     return different[0][0], different[0][1]

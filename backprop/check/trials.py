@@ -3,6 +3,7 @@
     beside the point     where no values are equal         a mask gives equal values no share, or several
     without an update    W -= …  is not carried out        δ goes back through weights that were updated before
     without an ε         a + ε   is a                      an ε is in the function or in the gradient, and not in both
+    transposed           δ @ W   is δ @ W.T                of a square W no shape tells
 
 It proves as much as a check that says right: every entry or random directions agree to rounding.
 """
@@ -31,6 +32,8 @@ _MOST, _TRIED = 300, 6
 """Calls of one trial; ε that are tried."""
 _BESIDE = 1 / 50
 """Of the scale: how far beside the point."""
+_OTHER = 0.2
+"""Of the largest entry: what the gradient changes by where an entry gets another share."""
 _CLEARLY = 3
 """Times its tolerance in the trial: what a tensor is off without it."""
 _STEP, _NEARLY = 2.0**-17, 1e-2
@@ -59,6 +62,8 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
     return replace(check, findings=(*rest, *new))
 
 
+_COMPILED = ("_torchdynamo_orig_callable", "eval_shape")
+"""Attributes of what torch.compile and jax.jit have made."""
 _STAY = ("modifies-arguments", "wrong-dtype", "wrong-name", "wrong-shape")
 """Kinds of which a tensor may have another one as well."""
 
@@ -70,12 +75,15 @@ def _proofs(
     structure, point = seen.function.structure, seen.function.point
     tensors = {name: value for name, value in structure.views(point).items() if np.any(value)}
     switches = Switches(tensors)
+    if any(hasattr(each, name) for each in sources for name in _COMPILED):
+        return  # it would be compiled again, and be kept as it is in a trial
     try:
         with switched(sources, switches) as sites:
             before = _answers(seen, point)
             if before is not None:
                 yield from _without_updates(seen, wrong, switches, sites, before)
                 yield from _without_epsilon(seen, wrong, switches, sites, before)
+                yield from _transposed(seen, wrong, switches, sites, before)
     except CheckError:  # code that cannot be changed
         return
 
@@ -85,7 +93,8 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
     aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
-    fixed = _fixed(seen, aside.moved(x, _BESIDE), wrong)
+    beside = aside.moved(x, _BESIDE)
+    fixed = frozenset(name for name in _fixed(seen, beside, wrong) if not _adds_up(seen, beside, name))
     if fixed:
         ties = [
             name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
@@ -93,6 +102,18 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
         why = f", where entries of {listed(sorted(ties))} are equal to one another," if ties else ""
         moved = f"The gradient is right, to rounding, where every entry is moved by {_BESIDE:.0%}"
         yield "mask-of-ties", f"{moved}; here{why} it is not.", fixed
+
+
+def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
+    """Whether the shares of the entries whose shares are others beside the point add up to the same, as they may."""
+    places = seen.function.structure.places
+    rows = None if seen.gradient is None else seen.gradient.rows(beside)
+    if rows is None:
+        return False
+    there, here = rows[0, places[name]], seen.rows[0, places[name]]
+    other = np.abs(there - here) > _OTHER * np.max(np.abs(there))
+    size = np.sum(np.abs(there[other]))
+    return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= _OTHER * size)
 
 
 def _without_updates(
@@ -151,6 +172,27 @@ def _without_epsilon(
                 side = "it is missing in another place" if is_one else "they are not the same in all places"
             yield "epsilon", f"Without ε = {listed(said)}, the gradient is right, to rounding: {side}.", fixed
             break
+    switches.off = frozenset()
+
+
+def _transposed(
+    seen: Evidence,
+    wrong: frozenset[str],
+    switches: Switches,
+    sites: dict[int, Site],
+    before: tuple[Array, Array],
+) -> Iterator[_Proof]:
+    """Right where one factor of a product of the backward pass is transposed."""
+    for number, side in list(switches.square.items()):
+        switches.off = frozenset([number])
+        after = _answers(seen, seen.function.point)
+        if after is None or not np.array_equal(before[0], after[0]) or np.array_equal(before[1], after[1]):
+            continue
+        fixed = _fixed(seen, seen.function.point, wrong)
+        if fixed:
+            site = sites[number]
+            said = f"With what is on the {side} of the product `{site.text}` in line {site.line} transposed"
+            yield "wrong-layer-weights", f"{said}, the gradient is right, to rounding.", fixed
     switches.off = frozenset()
 
 

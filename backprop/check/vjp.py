@@ -131,7 +131,8 @@ def _product(
         seen = read_answer(tensors, structure)
         return tensors, not any(each.kind in ("wrong-shape", "wrong-name") for each in seen.findings)
 
-    form, claimed = choose(forms, backward, arguments, read, "backward", "cache=True or cache=False")
+    keyword = "cache=True or cache=False" if cache is None else None
+    form, claimed = choose(forms, backward, arguments, read, "backward", keyword)
     if is_setting is None:
         moved, still = _told_by(claimed, passed)
         if moved or still:

@@ -7,7 +7,6 @@ mnist_train.csv, mnist_test.csv     both have labels: the other is found by its 
 
 from __future__ import annotations
 
-import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from backprop.data.dataset import Dataset
-from backprop.data.forms import Part, dataset_of
+from backprop.data.forms import Part, dataset_of, image_shape
 from backprop.errors import DataError
 from backprop.npz import of_numbers, read_npz
 
 _KERAS = ("x_train", "y_train", "x_test", "y_test")
 _TEST_EVERY = 6
 """Of a single table every sixth row is a test sample, as of MNIST every seventh is."""
-_COLOURS = 3
 
 SUFFIXES = (".npz", ".csv", ".csv.gz")
 
@@ -94,14 +92,5 @@ def _read_table(path: Path) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         raise DataError(f"The table {path} holds text or empty cells; expected a number in each.")
     values = table.to_numpy()
     pixels = np.delete(values, place, axis=1)
-    return values[:, place], pixels.reshape(len(pixels), *_image_shape(pixels.shape[1], path))
-
-
-def _image_shape(pixels: int, path: Path) -> tuple[int, ...]:
-    for channels in (1, _COLOURS):
-        side = math.isqrt(pixels // channels)
-        if side and side * side * channels == pixels:
-            return (side, side) if channels == 1 else (side, side, channels)
-    raise DataError(
-        f"The table {path} has {pixels} pixels a row; expected those of a square image, such as 784 after the label."
-    )
+    shape = image_shape(pixels.shape[1], f"The table {path} has, beside the label,")
+    return values[:, place], pixels.reshape(len(pixels), *shape)

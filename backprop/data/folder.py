@@ -104,7 +104,8 @@ def _missing(folder: Path, names: tuple[str, ...]) -> DataError:
     sets = _sets(folder)
     prefix, files = max(sets.items(), key=lambda item: len(item[1]), default=("", {}))
     name = next(name for name, role in zip(names, ROLES, strict=True) if role not in files)
-    single = sorted(path for pattern in ("*.npz", "*.csv") for path in folder.glob(pattern))
+    single = [path for pattern in ("*.npz", "*.csv") for path in folder.glob(pattern)]
+    single.sort(key=lambda path: ("train" not in path.name, path))
     instead = f"; the file {single[0]} can be given by itself" if single and not files else ""
     return DataError(
         f"A file of the data is missing: got no {prefix}{name} in the folder {folder}, "

@@ -1,11 +1,13 @@
 """Forms: images and labels as files hold them, as grey levels 0 to 255 and class numbers from 0, and what was done.
 
 images    whole numbers 0 to 255; floating-point numbers 0 to 1 or 0 to 255, rounded to levels
-labels    whole numbers (n,); (n, 1); of QMNIST the first of eight columns
+          (n, height, width), with 1 or 3 channels after or before these; (n, pixels) of square images
+labels    whole numbers (n,); (n, 1); one-hot (n, classes); of QMNIST the first of eight columns
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +19,10 @@ from backprop.errors import DataError
 
 _FEWEST_CLASSES = 10
 """Of MNIST and the sets that replace it: a folder in which some digits are missing has them all the same."""
+
+
+_COLOURS = 3
+_CHANNELS = (1, _COLOURS)
 
 
 class Part(NamedTuple):
@@ -63,9 +69,17 @@ def dataset_of(
 def _levels(part: Part, scale: float, said: list[str]) -> npt.NDArray[np.uint8]:
     """Images as uint8 (n, height, width) or (n, height, width, 3)."""
     images = part.images
+    if images.ndim == 2:
+        images = images.reshape(
+            len(images), *image_shape(images.shape[1], f"The images of {part.where} have")
+        )
+    if images.ndim == 4 and images.shape[1] in _CHANNELS and images.shape[3] not in _CHANNELS:
+        images = np.ascontiguousarray(np.moveaxis(images, 1, 3))
+        if images.shape[3] > 1:
+            said.append("The channels of the images came first; they were put last.")
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
-    if images.ndim not in (3, 4):
+    if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[-1] != _COLOURS):
         raise DataError(
             f"The images of {part.where} have the shape {images.shape}; expected (n, height, width), or "
             "(n, height, width, 3) in colour."
@@ -94,6 +108,9 @@ def _levels(part: Part, scale: float, said: list[str]) -> npt.NDArray[np.uint8]:
 def _class_numbers(part: Part, said: list[str]) -> npt.NDArray[np.int64]:
     """Labels as whole numbers (n,)."""
     labels = part.labels
+    if _is_one_hot(labels):
+        said.append("The labels were one-hot.")
+        labels = labels.argmax(axis=1)
     if labels.ndim == 2 and labels.shape[1] > 1:
         said.append(f"The labels are the first of {labels.shape[1]} columns.")
     if labels.ndim == 2:
@@ -103,6 +120,22 @@ def _class_numbers(part: Part, said: list[str]) -> npt.NDArray[np.int64]:
     if labels.dtype.kind not in "iuf" or not np.array_equal(labels, np.rint(labels)):
         raise DataError(f"The labels of {part.where} are {labels.dtype}; expected whole numbers.")
     return labels.astype(np.int64)
+
+
+def _is_one_hot(labels: npt.NDArray[Any]) -> bool:
+    """Whether every row (n, classes) has a single 1 and is 0 elsewhere."""
+    if labels.ndim != 2 or labels.shape[1] < 2 or labels.dtype.kind not in "iufb" or not len(labels):
+        return False
+    return bool(np.all((labels == 0) | (labels == 1)) and np.all(labels.sum(axis=1) == 1))
+
+
+def image_shape(pixels: int, what: str) -> tuple[int, ...]:
+    """The shape of a square image, grey or in colour; raises `DataError` where there is none. what: has these."""
+    for channels in _CHANNELS:
+        side = math.isqrt(pixels // channels)
+        if side and side * side * channels == pixels:
+            return (side, side) if channels == 1 else (side, side, channels)
+    raise DataError(f"{what} {pixels} pixels a row; expected those of a square image, such as 784.")
 
 
 def _begin_at_one(labels: Sequence[npt.NDArray[np.int64]], largest: int) -> bool:

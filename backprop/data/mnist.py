@@ -105,11 +105,17 @@ def load_mnist(source: str | Path) -> Dataset:
         path = Path(source).expanduser()
         is_file = bool(str(source)) and is_data_file(path)
         is_folder = bool(str(source)) and (path.is_dir() or _begins_names(path))
+        is_other = path.is_file()
     except (OSError, RuntimeError, ValueError):  # a name too long, no such user after ~, a NUL
-        is_file = is_folder = False
+        is_file = is_folder = is_other = False
     if is_file:
         return read_file(path)
     if not is_folder:
+        if is_other:
+            raise DataError(
+                f"The file {path} is of a kind that is not read: expected a folder of IDX files, a .csv of labels "
+                "and pixels, or an .npz as numpy.savez writes it, with x_train, y_train, x_test and y_test."
+            )
         raise DataError(
             f"There is no such data: got {str(source)!r}, expected 'sample', 'mnist' or a folder that "
             "holds the four files of MNIST, Keras' mnist.npz, or Kaggle's train.csv."

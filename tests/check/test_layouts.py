@@ -396,6 +396,31 @@ def test_a_method_that_takes_the_parameters_is_called_with_them():
     assert backprop.check_network(Both(9, 7, 5).gradient, NETWORK).verdict == "right"
 
 
+@pytest.mark.parametrize(
+    "answer", ["gradients", "biases first", "loss beside", "loss and a pair", "a bias too few"]
+)
+def test_a_list_of_weights_and_one_of_biases_are_taken_and_given_back(answer):
+    def backprop_by_hand(weights, biases, x, y):
+        named = dict(zip(("W1", "W2", "b1", "b2"), (*weights, *biases), strict=True))
+        loss, g = rows({name: each.T if each.ndim == 2 else each for name, each in named.items()}, x, y)
+        dW, db = [g["W1"].T, g["W2"].T], [g["b1"], g["b2"]]
+        return {
+            "gradients": (dW, db),
+            "biases first": (db, dW),
+            "loss beside": (dW, db, loss),
+            "loss and a pair": (loss, (dW, db)),
+            "a bias too few": (dW, db[:1]),
+        }[answer]
+
+    if answer == "a bias too few":
+        with pytest.raises(CheckError):
+            backprop.check_network(backprop_by_hand, NETWORK)
+        return
+    check = backprop.check_network(backprop_by_hand, NETWORK)
+    assert check.ok
+    assert "called as backprop_by_hand(weights, biases, x, y)" in check.notes[0]
+
+
 def test_an_object_that_holds_no_parameters_is_refused():
     class Empty:
         def loss(self, X, y):

@@ -61,6 +61,38 @@ def test_two_masks_that_both_take_a_value_of_zero_are_named():
     assert kinds(backprop.check_gradient(identity, both_sides, at)) == {"x": "mask-of-ties"}
 
 
+def median(shares):
+    def gradient(x):
+        mask = x == np.median(x)
+        return mask / mask.sum() if shares else mask * 1.0
+
+    return backprop.check_gradient(np.median, gradient, np.array([1.0, 2, 2, 2, 5]))
+
+
+def test_shares_that_add_up_are_not_called_a_mask_of_ties():
+    assert kinds(median(shares=False)) == {"x": "mask-of-ties"}
+    assert "mask-of-ties" not in kinds(median(shares=True)).values()
+
+
+ROWS = np.array([[1.0, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 1]])
+
+
+def largest_of_equal_rows(p):
+    z = ROWS @ p
+    m = z.max(axis=0)
+    dm = 2 * (m - 1)
+    mask = z == m
+    dz = mask * dm
+    return np.sum((m - 1) ** 2), ROWS.T @ dz
+
+
+def test_ties_of_the_data_which_no_other_point_breaks_are_named_by_their_line():
+    check = backprop.check_step(largest_of_equal_rows, np.array([[0.1, -0.3], [0.2, 0.5], [1.5, 1.2]]))
+    (line,) = check.lines
+    assert (line.source, line.kind) == ("dz = mask * dm", "mask-of-ties")
+    assert kinds(check) == {"x": "mask-of-ties"}
+
+
 # An update that is taken too early ---------------------------------------------------------------------------
 
 
@@ -173,3 +205,36 @@ def test_where_another_slip_is_there_as_well_no_epsilon_is_blamed():
     at = RNG.normal(size=(4, 6)), RNG.normal(size=6)
     check = backprop.check_vjp(normalised, lambda dy, x, g: back(dy, x, g, EPS, slip=2), at)
     assert set(kinds(check).values()) == {"constant-factor"}
+
+
+# A factor that is not transposed -----------------------------------------------------------------------------
+
+
+def recurrence(p):
+    states = [np.zeros(4)]
+    for x in X:
+        states.append(np.tanh(x @ p["W"] + states[-1] @ p["V"]))
+    return states
+
+
+def total(p):
+    return 0.5 * sum(np.sum(h**2) for h in recurrence(p))
+
+
+def through_time(p, transposed):
+    states = recurrence(p)
+    dW, dV, later = np.zeros((5, 4)), np.zeros((4, 4)), np.zeros(4)
+    for t in reversed(range(len(X))):
+        dz = (states[t + 1] + later) * (1 - states[t + 1] ** 2)
+        dW += np.outer(X[t], dz)
+        dV += np.outer(states[t], dz)
+        later = dz @ p["V"].T if transposed else dz.dot(p["V"])
+    return {"W": dW, "V": dV}
+
+
+def test_square_weights_that_are_not_transposed_are_named_with_their_line():
+    at = {"W": 0.5 * RNG.normal(size=(5, 4)), "V": 0.5 * RNG.normal(size=(4, 4))}
+    assert backprop.check_gradient(total, lambda p: through_time(p, True), at).ok
+    check = backprop.check_gradient(total, lambda p: through_time(p, False), at)
+    assert kinds(check) == {"W": "wrong-layer-weights", "V": "wrong-layer-weights"}
+    assert "on the right of the product `dz.dot(p['V'])` in line" in check.findings[0].evidence

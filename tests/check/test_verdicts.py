@@ -380,6 +380,9 @@ def test_weights_that_were_updated_too_early_are_not_called_lower_precision(seed
         return {"V": np.outer(d1, x), "W": np.outer(d2, h)}
 
     (finding,) = backprop.check_gradient(function, gradient, point).findings
+    assert (finding.kind, finding.tensor) == ("updated-too-early", "V")
+    assert "changes W by 0.01 times its gradient" in finding.evidence
+    (finding,) = backprop.check_gradient(function, gradient(point), point).findings  # without its code
     assert (finding.kind, finding.tensor) == ("factor-along-axis", "V")
     assert "one number in each row" in finding.evidence
 

@@ -493,3 +493,16 @@ def test_a_recurrence_as_a_course_has_it_is_taken_with_its_gradients_by_the_part
         rnn_forward, lambda da, c: {k: g for k, g in rnn_backward(da, c).items() if k != "dWaa"}, inputs
     )
     assert kinds(forgotten) == {"parameters.Waa": "zero-gradient"}
+
+
+def test_where_it_is_said_that_there_is_no_cache_the_whole_upstream_gradient_is_meant():
+    def forward(x):
+        return np.tanh(x), None
+
+    def backward(upstream, x):
+        return upstream[0] * (1 - np.tanh(x) ** 2)
+
+    x = RNG.normal(size=(3, 2))
+    assert backprop.check_vjp(forward, backward, (x,), cache=False).ok
+    with pytest.raises(CheckError, match="expected cache=True or cache=False"):
+        backprop.check_vjp(forward, backward, (x,))

@@ -10,7 +10,7 @@ from tables import sentence
 
 from backprop.data import as_inputs, load, mnist
 from backprop.data.idx import write_idx
-from backprop.errors import DataError
+from backprop.errors import BackpropError, DataError
 
 NAMES = [file.name for file in mnist.ORIGINALS]
 
@@ -292,6 +292,47 @@ def test_images_in_colour_have_three_inputs_for_each_pixel(tmp_path, tiny_arrays
     assert dataset.pixels == 60
     assert "5 x 4 x 3" in repr(dataset)
     np.testing.assert_array_equal(as_inputs(images[0], np.float64), images[0].reshape(12, 60) / 255)
+
+
+def saved(path, arrays, **changed):
+    """An archive as of Keras, with some arrays changed."""
+    names = ("x_train", "y_train", "x_test", "y_test")
+    np.savez(path, **dict(zip(names, arrays, strict=True)) | changed)
+    return load(path)
+
+
+def test_images_in_rows_and_labels_that_are_one_hot_are_read(tmp_path, tiny_arrays):
+    train, labels, test, test_labels = tiny_arrays
+    square = [each[:, :3, :3].copy() for each in (train, test)]
+    rows = [each.reshape(len(each), 9) for each in square]
+    arrays = [square[0], labels, square[1], test_labels]
+    hot = {"y_train": np.eye(10)[labels], "y_test": np.eye(10, dtype=int)[test_labels]}
+    dataset = saved(tmp_path / "rows.npz", arrays, x_train=rows[0], x_test=rows[1], **hot)
+    assert_is(dataset, arrays)
+    assert dataset.notes == ("The labels were one-hot.",)
+
+
+def test_channels_that_come_first_are_put_last_and_that_is_said(tmp_path, tiny_arrays):
+    colour = [np.stack([each, each // 2, each // 3], axis=1) for each in (tiny_arrays[0], tiny_arrays[2])]
+    dataset = saved(tmp_path / "c.npz", tiny_arrays, x_train=colour[0], x_test=colour[1])
+    np.testing.assert_array_equal(dataset.train_images, np.moveaxis(colour[0], 1, 3))
+    assert dataset.notes == ("The channels of the images came first; they were put last.",)
+    grey = saved(tmp_path / "g.npz", tiny_arrays, x_train=colour[0][:, :1], x_test=colour[1][:, :1])
+    assert_is(grey, tiny_arrays)
+
+
+@pytest.mark.parametrize("shape", [(12, 7, 5), (12, 26), (12, 2, 6, 6), (12, 6, 6, 4)], ids=str)
+def test_images_of_no_known_shape_are_refused(tmp_path, tiny_arrays, shape):
+    arrays = [np.zeros(shape, np.uint8), *tiny_arrays[1:]]
+    with pytest.raises(BackpropError) as caught:
+        saved(tmp_path / "s.npz", arrays)
+    sentence(caught.value)
+
+
+@pytest.mark.parametrize("name", ["mnist.pkl.gz", "train.parquet", "train-images-idx3-ubyte"])
+def test_a_file_of_another_kind_is_refused_with_the_kinds_that_are_read(tmp_path, name):
+    (tmp_path / name).write_bytes(pickle.dumps([1]))
+    assert "is of a kind that is not read: expected a folder of IDX files, a .csv" in refusal(tmp_path / name)
 
 
 def test_a_folder_with_a_single_file_says_to_give_the_file(tmp_path, tiny_arrays):

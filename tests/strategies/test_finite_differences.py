@@ -34,6 +34,8 @@ def black_box(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a black box asked for a derivative")
 
+    for scenario in SCENARIOS.values():
+        assert scenario.network.short.shapes  # made now: what is made is tried, the derivatives as well
     for kind in {Linear, *ACTIVATIONS.values(), *LOSSES.values(), SoftmaxCrossEntropy}:
         for form in dir(kind):
             public = not form.startswith("_") and callable(getattr(kind, form))

@@ -18,7 +18,7 @@ from backprop.arrays import Array
 from backprop.check.lines.implied import implied
 from backprop.check.lines.local import local
 from backprop.check.lines.naming import is_gradient_of
-from backprop.check.lines.origin import where_it_began
+from backprop.check.lines.origin import is_computed_again, where_it_began
 from backprop.check.lines.repair import Repair, is_named
 from backprop.check.lines.search import Search
 from backprop.check.lines.truth import DIRECTIONS
@@ -117,8 +117,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         and each.tensors >= repair.tensors
         and (len(each.pairs) == len(each.group.events) or each.target.group is None)
     ]
-    if later and _is_gradient(repair, search):  # what a later line does to it is wrong
-        return None
+    if later and (_is_gradient(repair, search) or is_computed_again(repair, search)):
+        return None  # what a later line does to it is wrong
     rights = [
         order[each.event]
         for each in ranked

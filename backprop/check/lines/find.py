@@ -113,7 +113,12 @@ _TOO_LITTLE = "What is wrong is less than the search for lines tells from roundi
 def _named(finding: Finding, lines: Lines) -> Finding:
     """A finding; where it has no name for a mistake, and the one line that is wrong has one, that of the line."""
     own = [line for line in lines if finding.tensor in line.tensors]
-    if finding.kind != "unknown" or len(own) != 1 or own[0].kind == "unknown":
+    if len(own) != 1 or own[0].kind == "unknown":
+        return finding
+    is_of_ties = (
+        finding.kind == "constant-factor" and own[0].kind == "mask-of-ties"
+    )  # twice as much is a factor
+    if finding.kind != "unknown" and not is_of_ties:
         return finding
     return found(own[0].kind, finding.tensor, f"Line {own[0].line}: {own[0].message}", "likely")
 

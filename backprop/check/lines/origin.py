@@ -24,7 +24,7 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
     value, ahead = values[repair.event], repair.ahead
 
     is_known = any(factor == 1 for _, _, factor in search.recognised(repair.event, search.whole, ahead))
-    if is_known or repair.target.group is None or not np.any(value):
+    if is_known or repair.target.group is None or not np.any(value) or is_computed_again(repair, search):
         return repair
     for group in search.backward:
         events = [event for event in group.events if order[event] < order[repair.event]]
@@ -43,6 +43,13 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
         changed = repair.group.site.role == "change"
         repair.at = _mask(repair, search) or (_last_change(repair, search) if changed else None)
     return repair
+
+
+def is_computed_again(repair: Repair, search: Search) -> bool:
+    """Whether a value is one of the forward pass, which the backward pass computes again."""
+    values = search.truth.base.values
+    forward = (event for group in search.whole for event in group.events)
+    return any(np.array_equal(values[repair.event], values[event]) for event in forward)
 
 
 def _hands_on(one: Event, other: Event, search: Search) -> bool:

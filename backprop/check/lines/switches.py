@@ -1,4 +1,4 @@
-"""Switches: the small constants and the updates in a source, each of which can be turned off for a trial.
+"""Switches: small constants, updates and products in a source, each of which can be turned off for a trial.
 
 np.sqrt(var + eps)    becomes    np.sqrt(__sum__(7, 1, var, eps))       var where 7 is off
 W -= rate * dW                   W -= __change__(8, W, rate * dW)       W where 8 is off
@@ -10,9 +10,10 @@ import ast
 import builtins
 import contextlib
 import itertools
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from backprop.check.lines.events import array_of
 from backprop.check.lines.program import instrumented
 from backprop.check.lines.sites import Role, Site
 
-SUM, CHANGE = "__backprop_sum__", "__backprop_change__"
+SUM, CHANGE, PRODUCT = "__backprop_sum__", "__backprop_change__", "__backprop_product__"
 _LARGEST = 0.011
 """A constant that is larger is no ε."""
 Node = TypeVar("Node", ast.expr, ast.stmt)
@@ -34,7 +35,7 @@ class Switches:
 
     tensors: of the point, by name, with which what is updated is compared. off: those that are off. small: by number
     the constant. updates: by number the tensor of the point that is updated, and by what; those that have updated
-    something else as well are in `others`.
+    something else as well are in `others`. square: by number which side of a product is a square tensor of the point.
     """
 
     tensors: Mapping[str, Array]
@@ -42,6 +43,7 @@ class Switches:
     small: dict[int, float] = field(default_factory=dict)
     updates: dict[int, tuple[str, Array]] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)
+    square: dict[int, str] = field(default_factory=dict)
 
     def on_sum(self, number: int, sign: int, left: Any, right: Any) -> Any:
         """left + right, or left - right; without what is off: a small constant, or else what is on the right."""
@@ -55,6 +57,18 @@ class Switches:
         if not self._is_small(number, change):
             self._compare(number, old, change)
         return 0 * change if number in self.off else change
+
+    def on_product(self, number: int, left: Any, right: Any, by: Any = operator.matmul) -> Any:
+        """by(left, right); where that is off with the transpose of the one that is a square tensor of the point."""
+        if number in self.off:
+            return by(left, right.T) if self.square[number] == "right" else by(left.T, right)
+        for side, value in (("right", right), ("left", left)):
+            array = array_of(value)
+            if array is not None and array.ndim == 2 and array.shape == array.shape[::-1]:
+                both = (one for each in self.tensors.values() for one in (each, each.T))
+                if any(np.array_equal(array, one) for one in both):
+                    self.square.setdefault(number, side)
+        return by(left, right)
 
     def _is_small(self, number: int, value: Any) -> bool:
         constant = float(value) if isinstance(value, float | np.floating) else 0.0
@@ -79,7 +93,7 @@ class Switches:
 @contextlib.contextmanager
 def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Iterator[dict[int, Site]]:
     """Put switches into the code of functions, where that can be; their places by number."""
-    hooks = {SUM: switches.on_sum, CHANGE: switches.on_change}
+    hooks = {SUM: switches.on_sum, CHANGE: switches.on_change, PRODUCT: switches.on_product}
     with instrumented((), sources, _with_switches) as sites:
         for name, hook in hooks.items():
             setattr(builtins, name, hook)
@@ -117,10 +131,26 @@ class _Switches(ast.NodeTransformer):
         """A sum or difference; role: `change`, where a statement changes what stands on its left."""
         text = _again(node)
         self.generic_visit(node)
+        if isinstance(node.op, ast.MatMult):
+            return self._call(PRODUCT, text, role, node.left, node.right)
         if not isinstance(node.op, ast.Add | ast.Sub):
             return node
         sign = ast.Constant(1 if isinstance(node.op, ast.Add) else -1)
         return self._call(SUM, text, role, sign, node.left, node.right)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """np.dot(a, b) and a.dot(b) are products as well."""
+        text, func = _again(node), node.func
+        self.generic_visit(node)
+        is_product = isinstance(func, ast.Attribute) and func.attr in ("dot", "matmul") and not node.keywords
+        if not is_product or any(isinstance(each, ast.Starred) for each in node.args):
+            return node
+        if len(node.args) == 2:
+            return self._call(PRODUCT, text, "value", *node.args, func)
+        if len(node.args) == 1:
+            by = ast.parse(f"lambda a, b: a.{func.attr}(b)", mode="eval").body  # type: ignore[attr-defined]
+            return self._call(PRODUCT, text, "value", func.value, node.args[0], by)  # type: ignore[attr-defined]
+        return node
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
         value, target = node.value, ast.unparse(node.targets[0])
@@ -151,4 +181,5 @@ class _Switches(ast.NodeTransformer):
 def _again(node: Node) -> Node:
     """The same code, read again, so that changes of a node do not show in its text."""
     same: Any = ast.parse(ast.unparse(node)).body[0]
-    return ast.copy_location(same.value if isinstance(same, ast.Expr) else same, node)
+    same = same.value if isinstance(same, ast.Expr) else same
+    return cast("Node", ast.copy_location(same, node))

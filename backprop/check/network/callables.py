@@ -2,6 +2,7 @@
 
 gradient(params, inputs, labels)      as it is; in another order where the names of its arguments say so
 backprop(X, Y, W1, b1, W2, b2)        the parameters one by one, under their names
+backprop(weights, biases, x, y)       in a list of weights and one of biases; so are the gradients
 net.loss(X, y), Net.loss              a method of an object that holds the parameters, as params, as W1 and b1, as
                                       weights and biases, or in its layers; its gradients are returned, or kept there
 """
@@ -13,6 +14,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from backprop.check.answers import is_number
 from backprop.check.network.objects import means, plain, slots
@@ -27,6 +30,10 @@ _ROLES = {
     "labels": ["y", "ys", "labels", "label", "targets", "target", "t", "onehot"],
 }
 """What people call the three arguments, beside such as `X_train`, `y_true` and `batch_y`."""
+
+
+_LISTS = {"W": ("w", "ws", "weight", "weights"), "b": ("b", "bs", "bias", "biases")}
+"""What people call a list of the weights, or of the biases, of all layers."""
 
 
 def _is(part: str, role: str) -> bool:
@@ -54,6 +61,9 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
     if is_method and not any(_is(part, "params") for part in taken):
         return _of_object(owner, function, names, taken)
     called = getattr(function, "__name__", "function")
+    lists = {local: part for local in "Wb" for part in taken if plain(part) in _LISTS[local]}
+    if len(taken) == 4 and len(lists) == 2 and len(names) > 2 and {name[0] for name in names} == set("Wb"):
+        return _of_lists(function, lists, taken, names)
     order: dict[str, str] = {name: part for name in names for part in taken if means(part, name, names)}
     rest = [part for part in taken if part not in order.values()]
     if len(order) == len(names) and len(rest) == 2:
@@ -70,6 +80,36 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
         return function(**{part: given[what] for what, part in order.items()})
 
     return Adapted(call, f"It was called as {called}({', '.join(taken)}).")
+
+
+def _of_lists(
+    function: Function, lists: Mapping[str, str], taken: Sequence[str], names: Sequence[str]
+) -> Adapted:
+    """A function of a list of weights and one of biases, to such lists, in either order, perhaps beside a loss."""
+    roles = _in_roles([part for part in taken if part not in lists.values()], ("inputs", "labels"))
+
+    def call(params: Any, inputs: Any, labels: Any) -> Any:
+        own = {local: [name for name in names if name[0] == local] for local in lists}
+        given = {part: [params[name] for name in own[local]] for local, part in lists.items()}
+        answer = function(**given, **{roles["inputs"]: inputs, roles["labels"]: labels})
+        parts = answer if isinstance(answer, tuple | list) else ()
+        if len(parts) == 2 and any(map(is_number, parts)):  # (loss, (weights, biases))
+            parts = [each for part in parts for each in ([part] if is_number(part) else part)]
+        found: dict[str, Any] = {}
+        for each in (part for part in parts if isinstance(part, tuple | list)):
+            fits = (k for k in own.values() if not found.keys() & set(k) and _have_sizes(each, params, k))
+            found |= zip(next(fits, ()), each, strict=False)
+        if found.keys() < set(names):
+            return answer
+        loss = [part for part in parts if is_number(part)]
+        return (loss[0], found) if loss else found
+
+    return Adapted(call, f"It was called as {getattr(function, '__name__', 'function')}({', '.join(taken)}).")
+
+
+def _have_sizes(arrays: Sequence[Any], params: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether as many arrays have as many entries as these parameters."""
+    return [np.size(each) for each in arrays] == [np.size(params[name]) for name in names]
 
 
 def _taken(function: Function) -> list[str] | None:

@@ -277,3 +277,52 @@ def test_a_gradient_that_is_right_is_not_blamed_for_what_a_later_line_does_to_it
     (line,) = backprop.check_gradient(scaled, by_logarithms, point).lines
     assert (line.text, line.kind, line.tensors) == ("value * p[name]", "log-parameter", ("c", "l"))
     assert line.message.startswith("value * p[name] is to be dL/d(c). got = expected · θ")
+
+
+AT = np.random.default_rng(7).normal(size=(5, 3)), np.random.default_rng(8).normal(size=5)
+
+
+def weighted(p):
+    r = AT[0] @ p
+    return np.sum(AT[1] * np.where(np.abs(r) <= 1, 0.5 * r * r, np.abs(r) - 0.5))
+
+
+def without_weights(p):
+    r = AT[0] @ p
+    d = np.where(np.abs(r) <= 1, r, np.sign(r))
+    return AT[0].T @ d
+
+
+def squares_of_tanh(p):
+    return np.sum(np.tanh(AT[0] @ p) ** 2)
+
+
+def without_slope(p):
+    h = np.tanh(AT[0] @ p)
+    d = 2 * h
+    return AT[0].T @ d
+
+
+def with_another_slope(p):
+    h = np.tanh(AT[0] @ p)
+    d = 2 * h * (1 - h)
+    return AT[0].T @ d
+
+
+@pytest.mark.parametrize(
+    ("function", "gradient", "source", "kind", "said"),
+    [
+        (weighted, without_weights, "d = np.where", "factor-along-axis", "The factor AT[1] of line"),
+        (squares_of_tanh, without_slope, "d = 2 * h", "activation-derivative-missing", "the slope 1 - y² of the"),
+        (squares_of_tanh, with_another_slope, "d = 2 * h *", "activation-derivative-formula", "times 1 - y, where"),
+    ],
+    ids=["weights left out", "slope left out", "another slope"],
+)  # fmt: skip
+def test_a_line_says_which_factor_it_lacks_and_gives_its_tensor_its_name(
+    function, gradient, source, kind, said
+):
+    check = backprop.check_gradient(function, gradient, np.array([0.3, -0.7, 1.1]))
+    (line,) = check.lines
+    assert line.source.startswith(source)
+    assert (line.kind, said in line.message) == (kind, True), line.message
+    assert [finding.kind for finding in check.findings] == [kind]

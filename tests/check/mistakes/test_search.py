@@ -10,9 +10,9 @@ from backprop.check.network.truth import truth_for
 SIZES = (12, 8, 8, 5)
 
 
-def setting(activation="tanh", sizes=SIZES, n=6, seed=0):
+def setting(activation="tanh", sizes=SIZES, n=6, seed=0, bias=True):
     rng = np.random.default_rng(seed)
-    network = Network.mlp(*sizes, activation=activation)
+    network = Network.mlp(*sizes, activation=activation, bias=bias)
     params = network.init(rng)
     for name in params:
         params[name][...] += 0.1 * rng.standard_normal(params[name].shape)
@@ -97,6 +97,20 @@ def test_a_decay_is_told_with_its_size_and_sign(decay):
     (mistake,) = explained(change).mistakes
     assert mistake.kind == ("weight-decay-extra" if decay > 0 else "weight-decay-missing")
     assert f"{abs(decay):g}" in mistake.text
+
+
+def test_a_number_is_fitted_to_the_weights_where_there_is_no_bias():
+    options = {"sizes": (12, 8, 5), "bias": False}
+    network, params, batch = setting(**options)
+    run = Run.of(network, params, batch.inputs, batch.labels)
+
+    def change(g, params):
+        updated = params["W2"] - 0.5 * g["W2"]
+        g["W1"][...] = run.x[0].T @ run.through(0, run.output_delta() @ updated.T)
+
+    (mistake,) = explained(change, **options).mistakes
+    assert mistake.kind == "wrong-layer-weights"
+    assert "0.5" in mistake.text
 
 
 def test_a_factor_of_n_and_of_two_are_one_for_a_batch_of_two():

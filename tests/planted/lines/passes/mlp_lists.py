@@ -1,6 +1,6 @@
 """A class with lists of weights; slopes by a method of their own, the way back by reversed zips."""
 
-# ruff: noqa: B905  # as people write it
+# ruff: noqa: B905, RUF007  # as people write it
 import numpy as np
 
 

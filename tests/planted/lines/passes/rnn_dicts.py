@@ -1,5 +1,6 @@
 """A recurrent network whose cells are functions with dicts of parameters and caches; gradients added up in a dict."""
 
+# ruff: noqa: RET504  # as people write it
 import numpy as np
 
 

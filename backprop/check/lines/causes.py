@@ -1,0 +1,266 @@
+"""The causes of a wrong value: which kind of mistake it is, the first of them that is proven.
+
+In the order of this file: its shape; a term too many; another derivative; a mask; an early update; a factor, a sign,
+a transpose; another slope; a factor that is a value of the forward pass; a pattern.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from backprop.arrays import Array
+from backprop.check.kinds import Finding, found
+from backprop.check.lines.repair import Repair
+from backprop.check.lines.search import Search
+from backprop.check.lines.sites import Site
+from backprop.check.patterns import Known, Suspect, where
+from backprop.check.ratios import along_an_axis, by_case
+from backprop.check.rearranged import left_out, moved
+from backprop.check.signatures import signatures, unknown
+from backprop.check.slope_names import is_same_slope, named_slope
+
+MOST_ENTRIES = 150
+"""Entries of a value up to which each is asked for, where there are calls."""
+_LETTER = re.compile(r"(?<![a-zA-Z])[xy](?![a-zA-Z])")
+"""What a function is taken of, and its value, in the formula of a slope."""
+_FEWEST = 3
+"""Slopes that are equal to those of a formula by no chance."""
+_SLOPES = {
+    "tanh": "1 - {y}² of the tanh",
+    "sigmoid": "{y}(1 - {y}) of the sigmoid",
+    "expit": "{y}(1 - {y}) of the sigmoid",
+    "maximum": "of the maximum, 1 or 0,",
+    "relu": "of the relu, 1 or 0,",
+    "exp": "{y} of the exponential",
+    "log": "of the logarithm",
+    "sqrt": "1 / 2{y} of the square root",
+}
+"""What the derivative of a function is called, where `y` is its value."""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """The first wrong value of a repair: got, and what is known of the truth. of: the forward line, or 0."""
+
+    name: str
+    got: Array
+    shape: tuple[int, ...]
+    known: Known
+    of: int
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the truth is zero."""
+        return bool(np.all(np.abs(self.known.values) <= self.known.tolerance))
+
+
+def place_of(site: Site, own: Site) -> str:
+    """The line of a site, as seen from another one; in a notebook it may be in another cell."""
+    return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
+
+
+def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """The kinds of mistakes that explain a wrong value, the first one first; the last one is `unknown`."""
+    yield from _shape(seen)
+    yield from _zero(seen, search)
+    yield from _other(repair, search)
+    yield from _mask(seen)
+    yield from _early(seen, search)
+    yield from _ties(repair, seen, search)
+    yield from _signature(repair, seen, search)
+    yield from _slope(repair, seen, search)
+    yield from _factor(seen, search)
+    yield from _pattern(seen)
+
+
+def _shape(seen: Wrong) -> Iterator[Finding]:
+    """A value of another shape; a sum over some of its axes may be the truth."""
+    if seen.got.shape == seen.shape:
+        return
+    text = f"Its shape is {seen.got.shape}; expected {seen.shape}."
+    axes = [(k,) for k in range(seen.got.ndim)] + [(0, 1)] * (seen.got.ndim > 1)
+    for axis in axes:
+        for keep in (False, True):
+            summed = seen.got.sum(axis=axis, keepdims=keep)
+            if summed.shape == seen.shape and seen.known.fits(seen.known.of(summed), 2):
+                said = axis[0] if len(axis) == 1 else axis
+                yield found(
+                    "wrong-shape", None, f"{text} Its sum over axis {said} is right: the sum is missing."
+                )
+                return
+    if seen.got.shape == seen.shape[::-1] and seen.known.fits(seen.known.of(seen.got.T), 2):
+        yield found("transposed", None, f"{text} Its transpose is right.")
+        return
+    yield found("wrong-shape", None, text)
+
+
+def _zero(seen: Wrong, search: Search) -> Iterator[Finding]:
+    """A term that the loss does not have, such as a multiple of a parameter."""
+    if not seen.is_zero:
+        return
+    structure, point = search.truth.program.structure, search.truth.program.point
+    for name, places in structure.places.items():
+        parameter, got = point[places], seen.got.reshape(-1)
+        size = float(parameter @ parameter)
+        if len(parameter) == len(got) > 1 and size:
+            factor = float(parameter @ got) / size
+            if np.allclose(got, factor * parameter, atol=0):
+                text = f"It equals {factor:.4g} · {name}; the loss has no such term."
+                yield found("weight-decay-extra", name, text)
+    yield found("unknown", None, "The loss has no such term.")
+
+
+def _other(repair: Repair, search: Search) -> Iterator[Finding]:
+    """A value that is the derivative by another variable: the derivative of the lines between is missing."""
+    if repair.target.group is None or repair.values:
+        return
+    others = search.recognised(repair.event, search.whole, repair.ahead)
+    order = search.order
+    own = repair.pairs[repair.first][1]
+    later = [(g, e) for g, e, factor in others if factor == 1 and order[e] > order.get(own, -1)]
+    if not later or any(event == own for _, event in later):
+        return
+    site = min(later, key=lambda each: order[each[1]])[0].site
+    name = site.stem or site.text
+    function = re.match(r"(?:\w+\.)*(\w+)\(", site.text)
+    slope = _SLOPES.get(function[1] if function else "")
+    said = (
+        f"the slope {slope.format(y=site.stem or 'y')}"
+        if slope
+        else f"the derivative of `{f'{site.name} = ' if site.name else ''}{site.text}`"
+    )
+    kind = "activation-derivative-missing" if slope else "layer-term-missing"
+    of = f"{f', {name}' if site.stem else ''} of {place_of(site, repair.site)}"
+    yield found(kind, None, f"It equals dL/d({name}){of}: {said} is missing.")
+
+
+def _mask(seen: Wrong) -> Iterator[Finding]:
+    """A value that is right where the truth is not zero, or is zero there."""
+    known = seen.known
+    if known.directions is not None:
+        return
+    zero = np.abs(known.values) <= known.tolerance
+    off = np.abs(seen.got.reshape(-1) - known.values) > known.tolerance
+    if np.any(off) and np.any(~zero) and not np.any(off & ~zero):
+        count = f"{int(off.sum())} of {off.size} entries"
+        text = f"{count} are to be 0 and are not; all others are right: a mask is missing."
+        yield found("activation-derivative-missing", None, text)
+    elif np.any(seen.got) and np.any(~zero) and not np.any(seen.got.reshape(-1)[~zero]):
+        text = "It is 0 wherever it is not to be 0: the mask is reversed."
+        yield found("activation-boundary", None, text)
+
+
+def _early(seen: Wrong, search: Search) -> Iterator[Finding]:
+    """A value that is to be a tensor of the point, which is changed before the backward pass has used it."""
+    structure, point = search.truth.program.structure, search.truth.program.point
+    for name, value in structure.views(point).items() if not seen.name else ():
+        if seen.shape == value.shape and np.any(value) and seen.known.fits(value.reshape(-1)):
+            text = f"That is {name} as it was handed in: {name} is changed too early."
+            yield found("updated-too-early", None, text)
+
+
+def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """Entries of equal values that get twice what lies between the slopes on both sides, 0 and all: each got all."""
+    value, known = search.truth.base.values.get(repair.pairs[repair.first][1]), seen.known
+    if (
+        value is None
+        or known.directions is not None
+        or seen.got.shape != seen.shape
+        or value.shape != seen.shape
+    ):
+        return
+    got, expected = seen.got.reshape(-1), known.values
+    off = np.abs(got - expected) > known.tolerance
+    _, counts = np.unique(value.reshape(-1)[off], return_counts=True)
+    if (
+        np.any(off)
+        and np.all(counts > 1)
+        and np.all(np.abs(got - 2 * expected)[off] <= 2 * known.tolerance[off])
+    ):
+        text = f"{off.sum()} of {off.size} entries are of equal values, and each gets all that one of them is to get."
+        yield found("mask-of-ties", None, text)
+
+
+def _signature(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """A factor, a sign, a transpose, zeros; of the gradient by a tensor what its values tell, too."""
+    structure, point = search.truth.program.structure, search.truth.program.point
+    parameter = structure.views(point).get(seen.name) if repair.target.group is None else None
+    yield from signatures(Suspect(seen.name, seen.got, seen.known, parameter))
+
+
+def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
+    """The derivative by the value of the next line, times another slope than that of this line."""
+    values, order, (_, ahead) = search.truth.base.values, search.order, repair.pairs[repair.first]
+    if (
+        seen.known.directions is not None
+        or not seen.name
+        or seen.got.shape != seen.shape
+        or ahead not in order
+    ):
+        return
+    x = values[ahead].reshape(-1)
+    for group in search.whole:
+        after = next((event for event in group.events if order[event] > order[ahead]), None)
+        is_next = re.search(rf"(?<!\w){re.escape(seen.name)}(?!\w)", group.site.text)
+        if after is None or not is_next or values[after].shape != seen.shape:
+            continue
+        dy, y = search.truth.entries(after, MOST_ENTRIES), values[after].reshape(-1)
+        clear = np.zeros(x.shape, bool) if dy is None else np.abs(dy) > 1e-2 * np.max(np.abs(dy))
+        if dy is None or clear.sum() < _FEWEST:
+            continue
+        got, true = (
+            each.reshape(-1)[clear] * repair.factor / dy[clear] for each in (seen.got, seen.known.values)
+        )
+        rtol = 10 * search.truth.rtol
+        words, right = (named_slope(each, x[clear], y[clear], {}, rtol) for each in (got, true))
+        if words and not is_same_slope(got, true, rtol):
+            name = group.site.stem or group.site.text
+            x_name, y_name = (
+                each if each.isidentifier() else letter for each, letter in ((seen.name, "x"), (name, "y"))
+            )
+            words, right = (_in_words_of(each, x_name, y_name) for each in (words, right))
+            text = f"It is dL/d({name}) times {words}"
+            text += f", where the slope is {right}." if right else ", which is not the slope."
+            yield found("activation-derivative-formula", None, text)
+
+
+def _factor(seen: Wrong, search: Search) -> Iterator[Finding]:
+    """A value of the forward pass that is left out as a factor, or is one too many, entry by entry."""
+    known, got, values = seen.known, seen.got.reshape(-1), search.truth.base.values
+    if known.directions is not None or seen.got.shape != seen.shape or known.informative() < _FEWEST:
+        return
+    for group in (*search.whole, *search.forward):
+        factor = values[group.events[-1]]
+        if factor.shape != seen.shape or np.ptp(factor) == 0:
+            continue
+        name, place = group.site.stem or group.site.text, f"line {group.site.line}"
+        factor = factor.reshape(-1).astype(np.float64)
+        if known.fits(got * factor, 2):
+            yield found(
+                "factor-along-axis", None, f"The factor {name} of {place} is left out, entry by entry."
+            )
+        if replace(known, values=known.values * factor).fits(got, 2):
+            text = f"It is multiplied by {name} of {place}, entry by entry, and should not be."
+            yield found("factor-along-axis", None, text)
+
+
+def _in_words_of(formula: str, x: str, y: str) -> str:
+    """The formula of a slope with the names of what the function is taken of, and of its value."""
+    return _LETTER.sub(lambda one: x if one[0] == "x" else y, formula)
+
+
+def _pattern(seen: Wrong) -> Iterator[Finding]:
+    """Entries left out, moved, or off by one of a few factors; else where the entries are wrong."""
+    suspect = Suspect(seen.name, seen.got, seen.known)
+    if seen.known.directions is None and seen.got.shape == seen.shape:
+        whole = replace(suspect, parameter=seen.known.values)
+        for pattern in (left_out, along_an_axis, moved, by_case):
+            yield from (replace(each, tensor=None) for each in pattern(whole))
+    if seen.known.directions is None:
+        wrong = np.abs(seen.got.reshape(-1) - seen.known.values) > seen.known.tolerance
+        yield found("unknown", None, where(wrong.reshape(seen.got.shape)), "possible")
+    yield unknown(suspect)
