@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Iterator[QuickLook]:
     """The run that all cells go into; its reports are written when the last cell is done."""
-    from backprop.bench.folders import lead_to
+    from backprop.bench.files import lead_to
     from backprop.bench.quick_look import QuickLook
     from backprop.bench.report import write_reports
     from backprop.errors import OutputError

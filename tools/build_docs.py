@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from backprop import Network, installed_strategies
-from backprop.bench.listing import listing
+from backprop.bench.commands.list import listing
 from backprop.check.kinds import KINDS
 from backprop.notation import NETWORKS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench.report import units
+from backprop.bench import units
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import by_scenario, is_predicted, ran

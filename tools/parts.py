@@ -204,7 +204,7 @@ def parts_of(strategy_name: str, scenario: Scenario, data: str, seconds: float) 
 
 def rows_of(parts: Parts, flops_per_s: float, bytes_per_s: float) -> list[dict[str, str]]:
     """One row a part that takes more than a hundredth of the call, and one for all others, as text."""
-    from backprop.bench.report import units
+    from backprop.bench import units
 
     total = sum(part.ns for part in parts.values())
     shown = {f"{phase}: {kind}": part for (phase, kind), part in parts.items() if part.ns > total / 100}

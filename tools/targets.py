@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 import backprop.bench
-from backprop.bench.report import units
+from backprop.bench import units
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import by_scenario

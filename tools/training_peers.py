@@ -1,7 +1,7 @@
 """Seconds per epoch against PyTorch and scikit-learn:   python tools/training_peers.py --data mnist
 
 The libraries take turns as strategies do in a run: each in a process of its own, started afresh several times, and a
-turn is one epoch. How each is used stands in `backprop/bench/training/epochs.py`.
+turn is one epoch. How each is used stands in `tools/training_epochs.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -17,20 +18,19 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from training_epochs import DATA, HIDDEN, LIBRARIES, RATES, Epoch, installed
 
 from backprop import Network
+from backprop.bench import units
 from backprop.bench.console import make_console
-from backprop.bench.folders import keep
+from backprop.bench.files import keep, write_files
 from backprop.bench.machine import describe_machine
-from backprop.bench.output import write_files
 from backprop.bench.progress import Progress
 from backprop.bench.record import SamplesByName
-from backprop.bench.report import units
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import ratio_of, time_of
 from backprop.bench.table import Columns, Table, print_tables
 from backprop.bench.threads import available_cores, choose_cores
-from backprop.bench.training.epochs import HIDDEN, LIBRARIES, RATES, Epoch, installed
 from backprop.bench.turns import Participant, Schedule, Site, take_turns
 from backprop.data import load
 from backprop.peers.pytorch import TorchGrad
@@ -53,12 +53,13 @@ def measure_peers(
     `advance` is called after every turn of all libraries, for a display.
     Raises `WorkerError` where a library fails.
     """
+    os.environ[DATA] = data
     dataset = load(data)
     network = Network.mlp(dataset.train_images[0].size, HIDDEN, dataset.classes)
     site = Site(data, threads, choose_cores(threads), _MEMORY_BYTES, _EPOCH_S)
     turns = take_turns(
         Scenario.of(network, batch_size, "float32"),
-        [Participant(name, Epoch(name, optimizer, data).name) for name in libraries],
+        [Participant(name, Epoch(name, optimizer).target) for name in libraries],
         schedule,
         site,
         np.random.default_rng(),

@@ -86,11 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     import msgspec
 
-    from backprop.bench.folders import keep
+    from backprop.bench.files import keep, write_files
     from backprop.bench.machine import describe_machine
-    from backprop.bench.output import write_files
-    from backprop.bench.progress import tracked, working
-    from backprop.bench.training.tables import as_csv
+    from backprop.bench.progress import Progress, tracked
+    from backprop.bench.training.reports import as_csv
     from backprop.data import load
     from backprop.training import Settings
 
@@ -100,10 +99,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for seed in tracked(SEEDS, "training with the seed", str):
         rows.append(row_of_seed(Settings(epochs=chosen.epochs, seed=seed), dataset))
         print(rows[-1], flush=True)
-    with working("tracing the memory of one epoch"):
+    with Progress("tracing the memory of one epoch"):
         peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
-    with working("training lenet"):
+    with Progress("training lenet"):
         trainer = train_to_the_end(Settings(network="lenet", epochs=LENET_EPOCHS), dataset)
     accuracy, seconds = trainer.history[-1].test_accuracy, trainer.seconds
     print(f"lenet: {accuracy:.2%} after {LENET_EPOCHS} epochs and {seconds:.0f} s")

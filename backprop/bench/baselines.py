@@ -16,10 +16,9 @@ import numpy as np
 
 from backprop import Accuracy, Batch, Cost, Network, Parameters, Strategy, ValueAndGradient, find_strategy
 from backprop.arrays import DType, aligned_empty
+from backprop.bench.clock import Call
 from backprop.layers import Linear
 from backprop.strategy import EXACT
-
-Call = Callable[[], object]
 
 SHORT_FORM = "short-form"
 """The strategy that all others are compared with; it takes turns in every group, with a row of its own or without."""
@@ -64,11 +63,7 @@ _BASELINES: dict[str, Callable[[Network, Parameters, Batch], Call]] = {
 
 
 def find_target(name: str) -> Strategy[Any]:
-    """The baseline, the epoch of a training or the strategy of that name; raises as `find_strategy` does."""
-    if name.startswith("epoch:"):
-        from backprop.bench.training.epochs import Epoch
-
-        return Epoch(*name.split(":", 3)[1:])
+    """The baseline or the strategy of that name; raises as `find_strategy` does."""
     return Baseline(name) if name in _BASELINES else find_strategy(name)
 
 

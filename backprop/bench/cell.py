@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,16 @@ from typing import Any
 import numpy as np
 
 from backprop import Cost, Parameters, Strategy, blas
-from backprop.bench.budget import Budget
-from backprop.bench.forecast import Speeds, StrategyError, checked, harness_bytes, predicted_time
+from backprop.bench import units
+from backprop.bench.forecast import Budget, Speeds, StrategyError, checked, harness_bytes, predicted_time
 from backprop.bench.machine import Limits, cpu_name, host_name
-from backprop.bench.record import MEASURED, Record, SamplesByName, Status, one_line
-from backprop.bench.report import units
+from backprop.bench.record import MEASURED, Agreement, Record, SamplesByName, Status, one_line
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
 from backprop.bench.workers import Worker, WorkerError
 from backprop.errors import UnavailableError
 from backprop.peers.base import Peer
-from backprop.verify import gradient_error, kinked_parameters
+from backprop.verify import gradient_error, kinked_parameters, pairs
 
 _PROCESS_BYTES = 100e6
 """About what a Python process with NumPy takes anyway, so that a budget below it is one of arrays alone."""
@@ -88,6 +87,14 @@ class Cell:
     times: Times | None = None
     ended: tuple[Status, str] | None = None
 
+    def fits(self, speeds: Speeds, budget: Budget, calls: int) -> bool:
+        """Whether the cell is to be measured, as `predict` says; what its strategy raises ends the cell."""
+        try:
+            return self.predict(speeds, budget, calls)
+        except (Exception, SystemExit) as error:
+            self.fail(error)
+            return False
+
     def predict(self, speeds: Speeds, budget: Budget, calls: int) -> bool:
         """Predict the cost of a call; whether `calls` of them fit the budgets, else `ended` says why not.
 
@@ -120,7 +127,7 @@ class Cell:
         elif calls * (self.time_s or 0.0) > budget.time_s:
             self.ended = (
                 "over-time-budget",
-                f"{calls} call{'s' if calls != 1 else ''} of about {units.seconds(self.time_s)}; "
+                f"{units.counted(calls, 'call')} of about {units.seconds(self.time_s)}; "
                 f"the budget of a cell is {units.seconds(budget.time_s)}",
             )
         return self.ended is None
@@ -232,11 +239,23 @@ class Cell:
         )
 
 
-def compared(cells: Sequence[Cell]) -> tuple[dict[str, Parameters], dict[str, float]]:
-    """The gradients and the tolerances of the cells that have a gradient, by strategy."""
+def agreements_of(cells: Iterable[Cell]) -> list[Agreement]:
+    """The agreement of every pair of the cells of a scenario that have a gradient."""
     found = [cell for cell in cells if cell.right_or_wrong]
     gradients = {cell.strategy.name: cell.gradient for cell in found if cell.gradient is not None}
-    return gradients, {cell.strategy.name: cell.tolerance or 0.0 for cell in found}
+    tolerances = {cell.strategy.name: cell.tolerance or 0.0 for cell in found}
+    return [
+        Agreement(
+            scenario=found[0].scenario.name,
+            dtype=found[0].scenario.dtype_name,
+            first=pair.first,
+            second=pair.second,
+            distance=pair.distance,
+            tolerance=pair.tolerance,
+            agrees=pair.agrees,
+        )
+        for pair in pairs(gradients, tolerances)
+    ]
 
 
 def _columnar(figure: int) -> int | float:

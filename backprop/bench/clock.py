@@ -7,7 +7,7 @@ two moments of the machine as much as two calls; within a turn the moment is the
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -34,11 +34,21 @@ def seconds_per_call(call: Call, least_s: float, slower_by: float = 0.0) -> floa
     return elapsed / calls
 
 
+def samples_by_turn(calls: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, list[float]]:
+    """By name, the time of a call in every turn; in each turn all come one after another."""
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(turns):
+        for name, call in calls.items():
+            samples[name].append(seconds_per_call(call, turn_s))
+    return samples
+
+
+def median_ratio(own: Sequence[float], other: Sequence[float]) -> float:
+    """The median over the turns that both have of own ÷ other."""
+    return float(np.median([a / b for a, b in zip(own, other, strict=False)]))
+
+
 def median_ratios(call: Call, others: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, float]:
     """The median over turns of the time of `call` divided by that of each other."""
-    ratios: dict[str, list[float]] = {name: [] for name in others}
-    for _ in range(turns):
-        own = seconds_per_call(call, turn_s)
-        for name, other in others.items():
-            ratios[name].append(own / seconds_per_call(other, turn_s))
-    return {name: float(np.median(values)) for name, values in ratios.items()}
+    own, *samples = samples_by_turn({"": call, **others}, turns, turn_s).values()
+    return {name: median_ratio(own, other) for name, other in zip(others, samples, strict=True)}

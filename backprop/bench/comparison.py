@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from backprop.bench.border import decoded_file
 from backprop.bench.estimates import read_run
+from backprop.bench.files import decoded_file
 from backprop.bench.record import Positive, Record
 from backprop.bench.statistics import (
     STARTS_TO_CLAIM,

@@ -1,15 +1,18 @@
-"""What commands print; the progress is in `progress`."""
+"""What commands print of records, and the end of those that measure; the progress is in `progress`."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
-from backprop.bench.record import Agreement, Record, one_line
-from backprop.bench.report import units
+from backprop.bench import units
+from backprop.bench.record import Agreement, Record, Results, one_line, to_json
 from backprop.bench.report.answer import conclusion
 from backprop.bench.report.ranking import by_scenario, rank
 from backprop.bench.report.tables import ranking
@@ -99,3 +102,49 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
         title = f"{scenario}, {dtype}: relative distance of the gradients of every pair of strategies"
         tables.append(Table(title, rows, [None if pair.agrees else "bold red" for pair in pairs]))
     print_tables(console, tables, _PAIRS)
+
+
+def finish_run(
+    done: Results,
+    as_json: bool,
+    written: list[Path],
+    interrupted: bool,
+    notes: Sequence[str] = (),
+    again: str | None = None,
+) -> None:
+    """Print what was found and exit with its code; `again` is the command that goes on with an interrupted run."""
+    from backprop.bench.report import older_files, pictures
+
+    if as_json:
+        rows = {
+            "records": [to_json(row) for row in done.records],
+            "agreements": [to_json(row) for row in done.agreements],
+            "agree": done.agree,
+            "written": [str(path) for path in written],
+            "interrupted": interrupted,
+            "notes": list(notes),
+        }
+        print(json.dumps(rows, indent=2))
+    else:
+        console = make_console()
+        if not written and done.agreements:
+            print_agreements(console, done.agreements)
+        print_records(console, done.records, "results.csv" if written else "the output of --json")
+        if done.records:
+            console.print(done.verdict())
+        for path in written:
+            print(f"written: {path}")
+        if written and (older := older_files(written[0].parent, written)):
+            console.print(older)
+        if written and not pictures.available():
+            console.print(pictures.MISSING)
+    if interrupted:
+        kept = "nothing was measured"
+        if done.records:
+            kept = "what was measured is kept" if written else "what was measured is above"
+        print(f"Interrupted; {kept}.", file=sys.stderr)
+        if again:
+            print(f"To go on: {again}", file=sys.stderr)
+        sys.exit(130)
+    if not done.agree or done.failed:
+        sys.exit(1)

@@ -9,7 +9,7 @@ A measurement forms the figures when it writes its records, and a reader forms b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import msgspec
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
 from backprop.bench.journal import read_journal
 from backprop.bench.record import Agreement, Description, Record
+from backprop.bench.report.ranking import grouped
 from backprop.bench.statistics import (
     SAME,
     STARTS_TO_CLAIM,
@@ -53,7 +54,7 @@ def read_run(folder: Path) -> tuple[Description, list[Record], list[Agreement]]:
 
 def figures(records: Sequence[Record]) -> None:
     """Fill in the figures that follow from each cell's turns. A cell with a single start is left as it is."""
-    for cells in _by(records, lambda record: (*_scenario(record), record.turns_group)):
+    for cells in grouped(records, lambda record: (*_scenario(record), record.turns_group)).values():
         turns = {cell.strategy: cell.samples_s for cell in cells}
         for cell in cells:
             turns |= cell.baselines_s
@@ -121,7 +122,7 @@ def _find_groups(run: Description, records: Sequence[Record]) -> None:
     """
     if run.memory_budget_bytes is None or (run.settings or {}).get("place") != "one machine":
         return
-    for cells in _by(records, _scenario):
+    for cells in grouped(records, _scenario).values():
         ran = [cell for cell in cells if cell.status not in _NOT_RUN]
         known = any(cell.turns_group is not None for cell in ran)
         if not known and sum(cell.predicted_peak_bytes or 0 for cell in ran) <= run.memory_budget_bytes:
@@ -142,7 +143,9 @@ def claims(records: Sequence[Record]) -> int:
     """
     for record in records:
         record.verdict = record.rank_best = record.rank_worst = None
-    groups = [[cell for cell in cells if _is_comparable(cell)] for cells in _by(records, _scenario)]
+    groups = [
+        [cell for cell in cells if _is_comparable(cell)] for cells in grouped(records, _scenario).values()
+    ]
     pairs = [pair for cells in groups for pair in itertools.combinations(cells, 2)]
     pairs += [
         (cell, short) for cells in groups for cell in cells if (short := _short_form_beside(cell, cells))
@@ -203,10 +206,3 @@ def _starts(cell: Record) -> int:
 
 def _scenario(record: Record) -> tuple[Any, ...]:
     return record.scenario, record.dtype
-
-
-def _by(records: Sequence[Record], key: Callable[[Record], Any]) -> list[list[Record]]:
-    groups: dict[Any, list[Record]] = {}
-    for record in records:
-        groups.setdefault(key(record), []).append(record)
-    return list(groups.values())

@@ -9,25 +9,22 @@ turns      the strategies, an A/A twin of the short form, and the baselines
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN, find_target
-from backprop.bench.budget import Budget
-from backprop.bench.cell import Cell, Times, compared
+from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.estimates import figures
-from backprop.bench.forecast import Speeds
+from backprop.bench.forecast import Budget, Speeds
 from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record
-from backprop.bench.results import agreement_of
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead
-from backprop.verify import pairs
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
@@ -49,7 +46,7 @@ class Group:
     data: str
     threads: int
     cores: list[int]
-    rng: np.random.Generator
+    rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
     def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
@@ -63,7 +60,9 @@ class Group:
                 cell.fail(failure)
             return [cell.record() for cell in cells.values()], []
         calls = calls_of(self.scenario, self.schedule)
-        fitting = {target: cell for target, cell in cells.items() if self._fits(cell, bench.speeds, calls)}
+        fitting = {
+            target: cell for target, cell in cells.items() if cell.fits(bench.speeds, self.budget, calls)
+        }
         with started_ahead(len(fitting), self.threads, self.cores) as workers:
             for (target, cell), worker in zip(fitting.items(), workers, strict=True):
                 say(f"verifying {cell.strategy.name}")
@@ -72,14 +71,13 @@ class Group:
                         self._verify(target, cell, bench, worker)
                 except (Exception, SystemExit) as error:
                     cell.fail(error)
-        gradients, tolerances = compared(list(cells.values()))
+        agreements = agreements_of(cells.values())
         fit = {target: cell for target, cell in cells.items() if cell.right_or_wrong}
         for number, batch in enumerate(self._fitting_together(fit)):
             say(f"{len(batch)} strategies taking turns")
             self._time({target: fit[target] for target in batch}, number, advance)
         records = [cell.record() for cell in cells.values()]
         figures([record for record in records if record.samples_s])
-        agreements = [agreement_of(self.scenario, pair) for pair in pairs(gradients, tolerances)]
         return records, agreements
 
     @property
@@ -98,14 +96,6 @@ class Group:
             load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)
         return Speeds(Limits(answer["flops_per_s"], answer["bytes_per_s"]), answer["loss_s"])
-
-    def _fits(self, cell: Cell, speeds: Speeds, calls: int) -> bool:
-        """Whether the cell is to be measured; what its strategy raises ends the cell."""
-        try:
-            return cell.predict(speeds, self.budget, calls)
-        except (Exception, SystemExit) as error:
-            cell.fail(error)
-            return False
 
     def _verify(self, target: str, cell: Cell, bench: Workbench, worker: WorkerProcess) -> None:
         """In a worker of its own; raises `WorkerError`."""

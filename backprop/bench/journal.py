@@ -17,9 +17,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from backprop.bench.border import decoded
-from backprop.bench.folders import found
-from backprop.bench.output import writing
+from backprop.bench.files import decoded, found, writing
 from backprop.bench.record import FORMAT, Agreement, Description, End, Group, Record, Row, to_json
 from backprop.errors import OutputError, RecordError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backprop.bench.output import write_files
+from backprop.bench.files import write_files
 from backprop.bench.record import Description, Library, Pool
 from backprop.bench.threads import thread_variables
 from backprop.child_process import ChildError, ChildProcess, private_output, tie_to_parent
@@ -53,17 +53,22 @@ def describe_libraries(packages: Mapping[str, tuple[str, ...]], threads: int) ->
 
 def describe_library(package: str, attributes: Iterable[str]) -> Library:
     """Import a library in this process, and describe its version, these attributes, and its thread pools."""
-    from threadpoolctl import threadpool_info
-
     module = importlib.import_module(package)
     return Library(
         version=str(module.__version__),
         build={attribute: _value(module, attribute) for attribute in attributes},
-        pools=[
-            Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
-            for pool in threadpool_info()
-        ],
+        pools=thread_pools(),
     )
+
+
+def thread_pools() -> list[Pool]:
+    """The libraries that are loaded and have threads of their own."""
+    from threadpoolctl import threadpool_info
+
+    return [
+        Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
+        for pool in threadpool_info()
+    ]
 
 
 def _value(module: Any, attribute: str) -> str:

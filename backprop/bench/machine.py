@@ -16,8 +16,8 @@ import numpy as np
 
 from backprop import __version__
 from backprop.arrays import DType, aligned_empty
-from backprop.bench.libraries import describe_libraries, installed_packages
-from backprop.bench.record import Machine, Pool
+from backprop.bench.libraries import describe_libraries, installed_packages, thread_pools
+from backprop.bench.record import Machine
 
 _COPIED_BYTES = 2**27
 """More than the caches hold. A copy of half as much is partly cached, and was seen at two thirds of the speed."""
@@ -38,7 +38,6 @@ def describe_machine(
 ) -> Machine:
     """This host with so many threads on these cores, and the libraries that are to be measured on it."""
     import psutil
-    from threadpoolctl import threadpool_info
 
     packages = installed_packages()
     return Machine(
@@ -51,10 +50,7 @@ def describe_machine(
         pinned_to=cores,
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         load_1min=psutil.getloadavg()[0],
-        blas=[
-            Pool(pool["internal_api"], pool["version"], pool.get("architecture"), pool["num_threads"])
-            for pool in threadpool_info()
-        ],
+        blas=thread_pools(),
         versions={"backprop": __version__, **{name: packages.get(name) for name in _PACKAGES}},
         libraries=describe_libraries(libraries or {}, threads),
         packages=packages,
@@ -105,27 +101,20 @@ def _read(path: str) -> str | None:
         return None
 
 
-class StealMeter:
-    """The share of the processors' time that the host of a virtual machine took since the meter was made."""
+class Disturbances:
+    """What has disturbed the processors since this was made."""
 
     def __init__(self) -> None:
-        self._start = _processor_times()
+        self._times, self._events = _processor_times(), _throttle_events()
 
-    def share(self) -> float:
-        """Between 0 and 1; 0 where the system does not tell."""
-        steal, total = (now - then for now, then in zip(_processor_times(), self._start, strict=True))
+    def steal_share(self) -> float:
+        """The share of their time that the host of a virtual machine took; 0 where the system does not tell."""
+        steal, total = (now - then for now, then in zip(_processor_times(), self._times, strict=True))
         return steal / total if total > 0 else 0.0
 
-
-class ThrottleMeter:
-    """How often a processor has slowed itself down because it was hot since the meter was made."""
-
-    def __init__(self) -> None:
-        self._start = _throttle_events()
-
-    def events(self) -> int:
-        """0 where the system does not tell: only Linux on Intel's processors does."""
-        return _throttle_events() - self._start
+    def throttled(self) -> int:
+        """How often one has slowed itself down because it was hot; only Linux on Intel's processors tells."""
+        return _throttle_events() - self._events
 
 
 def _throttle_events() -> int:

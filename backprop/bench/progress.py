@@ -6,20 +6,26 @@ seconds:
     3 of 10: mnist-32/float64, verifying full-jacobian, 12 s so far, about 40 s to go
 
 The time to go follows from the units of work that are done: steps, or seconds where somebody has estimated them.
+`at_most` ends what takes longer than it may.
 """
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from backprop.bench import units
+from backprop.errors import BackpropError
+
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
     from backprop.bench.suites import Suite
+
 
 T = TypeVar("T")
 
@@ -123,14 +129,6 @@ class Progress:
                 print(self.words(), file=sys.stderr, flush=True)
 
 
-def working(what: str, seconds: float | None = None) -> Progress:
-    """Progress of work that has no steps; `seconds` is what it is thought to take, if somebody knows.
-
-    with working("SymPy derives the network"): …
-    """
-    return Progress(what, unit_s=seconds)
-
-
 def tracked(items: Sequence[T], describe: str, name: Callable[[T], str]) -> Iterator[T]:
     """The items one by one, each one a step: `describe` says what is done to them, `name` what each is."""
     with Progress(describe, len(items)) as progress:
@@ -161,7 +159,7 @@ class GroupDisplay:
         self._progress.expect(total, 1.0 if seconds else None)
         if seconds and self._is_told:
             cells = sum(len(self._suite.strategies_of(one)) for one in scenarios)
-            what = f"{_counted(cells, 'cell')} in {_counted(len(scenarios), 'scenario')}"
+            what = f"{units.counted(cells, 'cell')} in {units.counted(len(scenarios), 'scenario')}"
             print(f"Suite {self._suite.name}: {what}, about {roughly(total)}.", file=sys.stderr, flush=True)
 
     def say(self, scenario: Scenario, what: str) -> None:
@@ -190,5 +188,26 @@ def group_display(suite: Suite, is_told: bool = False) -> Iterator[GroupDisplay]
         yield GroupDisplay(progress, suite, is_told)
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+class _TimeIsUp(BaseException):
+    """No exception that the work may forgive, as a check does those of the user's code."""
+
+
+@contextlib.contextmanager
+def at_most(seconds: float, late: BackpropError) -> Iterator[None]:
+    """Raise `late` where the work takes longer, on systems with an alarm clock."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _TimeIsUp:
+        raise late from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -16,19 +16,18 @@ import numpy as np
 
 from backprop import Strategy
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, find_target
-from backprop.bench.budget import Budget
-from backprop.bench.cell import Cell, Times, compared
+from backprop.bench.cell import Cell, Times, agreements_of
 from backprop.bench.clock import Call, median_ratios, seconds_per_call
+from backprop.bench.forecast import Budget
 from backprop.bench.journal import Journal, locked
 from backprop.bench.libraries import measured_libraries, write_constraints
 from backprop.bench.machine import describe_machine
-from backprop.bench.record import Description, Record
-from backprop.bench.results import Results, agreement_of
+from backprop.bench.record import Description, Record, Results
 from backprop.bench.scenarios import Scenario
 from backprop.bench.steps import Workbench
 from backprop.bench.threads import check_threads
 from backprop.bench.workers import WorkerHere
-from backprop.verify import REFERENCE, pairs
+from backprop.verify import REFERENCE
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
@@ -78,17 +77,12 @@ class QuickLook:
         with self._open:
             self._close_scenario()
 
-    def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler) -> Record:
-        """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too."""
-        return self._cell(strategy, scenario, _FEWEST_CALLS + scenario.learning_steps, sample)
+    def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler | None = None) -> Record:
+        """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too.
 
-    def verify(self, strategy: Strategy[Any], scenario: Scenario) -> Record:
-        """Check one cell's gradient without timing it."""
-        return self._cell(strategy, scenario, 1, None)
-
-    def _cell(
-        self, strategy: Strategy[Any], scenario: Scenario, calls: int, sample: Sampler | None
-    ) -> Record:
+        Without a sampler the gradient is checked, and nothing is timed.
+        """
+        calls = 1 if sample is None else _FEWEST_CALLS + scenario.learning_steps
         bench = self._workbench(scenario)
         cell = Cell(strategy, scenario, self.threads)
         try:
@@ -134,10 +128,7 @@ class QuickLook:
 
     def _close_scenario(self) -> None:
         """Compare every pair of the scenario's gradients, and forget its cells."""
-        if self._bench is None:
-            return
-        for pair in pairs(*compared(self._cells)):
-            row = agreement_of(self._bench.scenario, pair)
+        for row in agreements_of(self._cells):
             self.results.agreements.append(row)
             self._journal.add(row)
         self._cells.clear()

@@ -7,13 +7,16 @@ Units stand in the names of the fields.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
+from backprop.bench import units
+
 if TYPE_CHECKING:
-    from backprop.bench.budget import Budget
+    from backprop.bench.forecast import Budget
 
 FORMAT = 1
 """The version of the journal's format; a reader refuses a newer one."""
@@ -204,6 +207,49 @@ class Description(Row, tag="run"):
             time_budget_s=budget.time_s,
             **more,
         )
+
+
+FAILED = ("crashed", "out-of-memory", "timed-out")
+
+
+@dataclass
+class Results:
+    """Records and agreements, in the order in which they were found."""
+
+    records: list[Record] = field(default_factory=list)
+    agreements: list[Agreement] = field(default_factory=list)
+
+    @property
+    def agree(self) -> bool:
+        """Whether no measured gradient is wrong and no pair disagrees."""
+        return not self._wrong() and all(row.agrees for row in self.agreements)
+
+    @property
+    def failed(self) -> list[str]:
+        """The strategies that crashed, hung or ran out of memory, one entry a cell."""
+        return [record.strategy for record in self.records if record.status in FAILED]
+
+    def verdict(self) -> str:
+        """One sentence: how many gradients and pairs are right, and which are not."""
+        if predicted := sum(record.status == "predicted" for record in self.records):
+            return (
+                f"{len(self.records)} cells predicted, {predicted} of them would fit; nothing was measured."
+            )
+        measured = sum(record.measured for record in self.records)
+        left_out = len(self.records) - measured
+        sentence = (
+            f"{units.counted(measured, 'gradient')} and {units.counted(len(self.agreements), 'pair')} compared, "
+            f"{units.counted(left_out, 'cell')} left out"
+        )
+        if self.failed:
+            sentence = f"{sentence}. CRASHED: {', '.join(dict.fromkeys(self.failed))}"
+        if self.agree:
+            return f"{sentence}: all agree." if measured and not self.failed else f"{sentence}."
+        apart = [f"{row.first} and {row.second}" for row in self.agreements if not row.agrees]
+        return f"{sentence}. DISAGREE: {', '.join(dict.fromkeys(self._wrong() or apart))}."
+
+    def _wrong(self) -> list[str]:
+        return [record.strategy for record in self.records if record.status == "disagrees"]
 
 
 def to_json(row: Row) -> dict[str, Any]:

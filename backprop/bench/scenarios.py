@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from backprop import Batch, Network, Parameters
+from backprop import Batch, Network, Parameters, data
 from backprop.arrays import Array, DType
+from backprop.data import Dataset
 from backprop.errors import DataError, UnknownNameError
 from backprop.notation import NETWORKS
 
 if TYPE_CHECKING:
     from backprop.data import Dataset
+
 
 _PIXELS = 28  # a side of the images
 _SYNTHETIC_DENSITY = 0.2  # a fifth of the pixels of a digit are not zero
@@ -190,3 +194,11 @@ def _meant_by(name: str, among: Sequence[Scenario]) -> list[Scenario]:
     if not meant:
         raise UnknownNameError("scenario", name, {known for s in among for known in (s.name, s.family)})
     return meant
+
+
+def load(source: str | Path) -> Dataset:
+    """`backprop.data.load`; the notes of the set are printed."""
+    dataset = data.load(source)
+    for note in dataset.notes:
+        print(f"note: {note}", file=sys.stderr)
+    return dataset

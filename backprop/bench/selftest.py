@@ -24,9 +24,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from backprop.bench import units
 from backprop.bench.baselines import SHORT_FORM
-from backprop.bench.border import decoded_file
-from backprop.bench.output import write_files
+from backprop.bench.files import decoded_file, write_files
 from backprop.bench.record import SamplesByName
 from backprop.bench.report.markdown import markdown_table
 from backprop.bench.scenarios import Scenario
@@ -222,11 +222,10 @@ def gain(result: SelfTest) -> str:
 def markdown(result: SelfTest) -> str:
     """The result as a page of Markdown."""
     settings, count = result.settings, len(result.trials)
-    threads = f"{settings['threads']} thread{'s' if settings['threads'] > 1 else ''}"
     schedule = f"{settings['starts']} starts of {settings['turns']} turns"
     sections = [
         "# Self-test: differences whose truth is known",
-        f"{settings['scenario']}, {threads}, {schedule}, {count} runs, {settings['cpu']}.",
+        f"{settings['scenario']}, {units.threads(settings['threads'])}, {schedule}, {count} runs, {settings['cpu']}.",
         "Shares with their exact 95% interval (Clopper and Pearson). `found` is the t-test alone; faster or slower "
         "is said where the factor also exceeds 1.05 and the noise floor.",
         markdown_table(rows(result)),

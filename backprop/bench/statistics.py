@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.bench import units
 
 Starts = Sequence[Sequence[float]]
 """Samples by start: one sequence of turns for every fresh process."""
@@ -171,7 +172,7 @@ def verdict(ratio: LogMean, starts: int, floor: float | None, sure: bool = True)
 
 def too_few(starts: int) -> str:
     """What is said instead of a verdict."""
-    return f"no claim: {starts} start{'s' if starts != 1 else ''}, expected at least {STARTS_TO_CLAIM}"
+    return f"no claim: {units.counted(starts, 'start')}, expected at least {STARTS_TO_CLAIM}"
 
 
 def holm(p_values: Sequence[float]) -> list[bool]:

@@ -30,7 +30,9 @@ def fix_threads(threads: int) -> list[int]:
     chosen = choose_cores(threads)
     os.environ.update(thread_variables(threads))
     if "numpy" in sys.modules:
-        _limit_loaded_libraries(threads)
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads)
     if not hasattr(os, "sched_setaffinity"):
         return []
     os.sched_setaffinity(0, chosen)
@@ -71,9 +73,3 @@ def check_threads(threads: int) -> None:
             raise ThreadError(
                 f"The library {pool['internal_api']} uses {pool['num_threads']} threads; expected {threads}."
             )
-
-
-def _limit_loaded_libraries(threads: int) -> None:
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)

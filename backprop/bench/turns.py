@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from backprop.bench.machine import StealMeter, ThrottleMeter
+from backprop.bench.machine import Disturbances
 from backprop.bench.scenarios import Scenario
 from backprop.bench.statistics import STARTS_TO_CLAIM, Plan, plan, turn_ratios
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead
@@ -129,7 +129,7 @@ def take_turns(
     display. `reference` is the label of what the others are compared with where the schedule asks for a precision.
     """
     outcomes = {one.label: Outcome() for one in participants}
-    meter, throttling, stopped = StealMeter(), ThrottleMeter(), True
+    disturbances, stopped = Disturbances(), True
     began, costs, number = time.monotonic(), [], 0
     while number < schedule.starts:
         due = [one for one in participants if _takes_part(outcomes[one.label], number, schedule)]
@@ -141,7 +141,7 @@ def take_turns(
             left_s = site.timeout_s * len(participants) - (time.monotonic() - began)
             compared = [outcomes[one.label] for one in due if one.compared and one.label != reference]
             schedule = _with_more_starts(schedule, compared, outcomes[reference], costs, left_s)
-    return Turns(outcomes, meter.share(), throttling.events(), stopped)
+    return Turns(outcomes, disturbances.steal_share(), disturbances.throttled(), stopped)
 
 
 @dataclass(frozen=True)

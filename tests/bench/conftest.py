@@ -10,13 +10,13 @@ import pytest
 from instrument import Instrument
 
 from backprop import find_strategy
-from backprop.bench.budget import Budget
+from backprop.bench.forecast import Budget
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.quick_look import QuickLook
+from backprop.bench.record import Results
 from backprop.bench.report import write_reports
 from backprop.bench.report.frame import load_run
-from backprop.bench.results import Results
 from backprop.bench.suites import find_scenarios
 from backprop.data import load
 
@@ -89,10 +89,7 @@ def measure(tmp_path, monkeypatch):
         with run:
             for scenario in tables:
                 for strategy in chosen:
-                    if only_verify:
-                        run.verify(strategy, scenario)
-                    else:
-                        run.measure(strategy, scenario, few_rounds)
+                    run.measure(strategy, scenario, None if only_verify else few_rounds)
         return Finished(run.results, folder)
 
     return run_all

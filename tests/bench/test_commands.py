@@ -34,7 +34,7 @@ def test_an_interrupt_right_after_a_group_was_written_says_that_it_is_kept(tmp_p
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Journal, "add_group", interrupted)
-    monkeypatch.setattr("backprop.bench.places.predicted.measure_limits", lambda dtype: Limits(1e9, 1e8))
+    monkeypatch.setattr("backprop.bench.places.measure_limits", lambda dtype: Limits(1e9, 1e8))
     done = backprop("run", "--predict", *QUICK, "--scenario", "small", "--out", "run", cwd=tmp_path)
     assert done.code == 130
     assert "Interrupted; what was measured is kept." in done.err.splitlines()

@@ -7,8 +7,8 @@ import pytest
 from rows import RUN, record, write_journal
 from tables import sentence
 
-from backprop.bench.places.conditions import ClockError, Conditions, check_clock
-from backprop.bench.places.here import Here
+from backprop.bench.conditions import ClockError, Conditions, check_clock
+from backprop.bench.places import Here
 from backprop.bench.report import write_reports
 from backprop.bench.threads import available_cores
 from backprop.bench.workers import WorkerError
@@ -71,7 +71,7 @@ def test_the_conditions_are_found_out_with_a_worker(monkeypatch):
         raise OSError(1, "Operation not permitted")
 
     monkeypatch.setattr("os.sched_setaffinity", forbidden, raising=False)
-    monkeypatch.setattr("backprop.bench.places.conditions.best_tracker", lambda: "tracemalloc")
+    monkeypatch.setattr("backprop.bench.conditions.best_tracker", lambda: "tracemalloc")
     found = Conditions.of(1, CORES, 0.003)
     assert dataclasses.asdict(found) == {
         "pinned": False,
@@ -103,7 +103,7 @@ def test_a_worker_that_cannot_start_is_one_sentence(monkeypatch):
         def ask(self, *_):
             raise WorkerError("crashed", "the process ended with code 1; it said: No module named bench")
 
-    monkeypatch.setattr("backprop.bench.places.conditions.WorkerProcess", Dead)
+    monkeypatch.setattr("backprop.bench.conditions.WorkerProcess", Dead)
     with pytest.raises(BackpropError, match="cannot run here") as caught:
         Conditions.of(1, CORES, 0.003)
     sentence(caught.value)

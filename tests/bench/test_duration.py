@@ -7,7 +7,7 @@ from command import backprop
 from rows import record
 
 from backprop import Network
-from backprop.bench.duration import group_seconds
+from backprop.bench.places import group_seconds
 from backprop.bench.scenarios import Scenario
 from backprop.bench.turns import Schedule
 

@@ -10,7 +10,7 @@ from rows import record, write_journal
 from tables import sentence
 
 from backprop.bench.commands.run import _going_on
-from backprop.bench.folders import LATEST, found, keep, lead_to, new_folder
+from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
 from backprop.bench.journal import make_room, read_journal
 from backprop.bench.report import html, older_files, pictures, write_reports
 from backprop.errors import OutputError

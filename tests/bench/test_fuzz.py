@@ -19,8 +19,8 @@ from tables import PROPERTY, sentence
 
 from backprop import Network
 from backprop.arrays import check_dtype
-from backprop.bench.budget import Budget
 from backprop.bench.comparison import compare_runs
+from backprop.bench.forecast import Budget
 from backprop.bench.journal import NAME, finished_groups, read_journal
 from backprop.bench.machine import Limits
 from backprop.bench.record import to_json
@@ -332,7 +332,7 @@ WORK = {
     "backprop.bench.training.command.run_training",
     "backprop.bench.training.command.compare",
     "backprop.bench.selftest.run_selftest",
-    "backprop.bench.places.conditions.Conditions.of",
+    "backprop.bench.conditions.Conditions.of",
     "backprop.bench.check.judge.check_target",
     "backprop.bench.commands.derive._derived",
 }
@@ -358,7 +358,7 @@ def idle(folder):
         for name in WORK:
             patch.setattr(name, reach)
         patch.setattr("backprop.bench.threads.fix_threads", lambda threads: [0])
-        patch.setattr("backprop.bench.places.predicted.measure_limits", lambda dtype: LIMITS)
+        patch.setattr("backprop.bench.places.measure_limits", lambda dtype: LIMITS)
         patch.setattr("backprop.bench.prediction.measure_limits", lambda dtype: LIMITS)
         patch.chdir(folder)
         yield

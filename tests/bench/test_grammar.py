@@ -14,8 +14,8 @@ from planted import wrong
 from backprop import installed_strategies
 from backprop.bench.commands import completion
 from backprop.bench.commands.app import PURPOSES, app
+from backprop.bench.commands.options import one_name, split_names
 from backprop.bench.machine import Limits
-from backprop.bench.names import one_name, split_names
 from backprop.bench.suites import built_in_suites
 from backprop.errors import OptionError
 from backprop.layers import HIDDEN
@@ -106,7 +106,7 @@ def test_scenarios_are_a_list_too(tmp_path):
         "out",
         "--json",
     ]
-    with patch("backprop.bench.places.predicted.measure_limits", lambda dtype: Limits(1e11, 1e10)):
+    with patch("backprop.bench.places.measure_limits", lambda dtype: Limits(1e11, 1e10)):
         done = backprop("run", *asked, cwd=tmp_path)
     assert {row["scenario"] for row in json.loads(done.out)["records"]} == {"toy", "small"}
 

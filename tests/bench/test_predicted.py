@@ -8,12 +8,10 @@ from command import backprop
 from planted import failing
 
 from backprop import Network, blas
-from backprop.bench.budget import Budget
-from backprop.bench.forecast import Speeds
+from backprop.bench.forecast import Budget, Speeds
 from backprop.bench.journal import read_journal
 from backprop.bench.machine import Limits
-from backprop.bench.places.place import Place
-from backprop.bench.places.predicted import NOTE, Predicted
+from backprop.bench.places import NOTE, Place, Predicted
 from backprop.bench.scenarios import Scenario
 from backprop.bench.suites import Suite
 from backprop.bench.turns import Schedule
@@ -30,7 +28,7 @@ ROOMY = Budget(1e12, 1e9)
 @pytest.fixture
 def predict(monkeypatch):
     """The records of the strategies in SMALL on a slow machine; whoever makes data, as to call one, fails."""
-    monkeypatch.setattr("backprop.bench.places.predicted.measure_limits", lambda dtype: Limits(1e9, 1e8))
+    monkeypatch.setattr("backprop.bench.places.measure_limits", lambda dtype: Limits(1e9, 1e8))
     monkeypatch.setattr(Scenario, "samples", lambda *_: pytest.fail("data was made"))
 
     def run(strategies, budget=ROOMY, scenario=SMALL):
@@ -92,7 +90,7 @@ def test_memory_is_predicted_for_the_threads_of_the_scenario(predict):
 def test_the_threads_of_a_scenario_are_those_of_its_limits(predict, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        "backprop.bench.places.predicted.measure_limits",
+        "backprop.bench.places.measure_limits",
         lambda dtype: seen.append(blas.threads()) or Limits(1e9, 1e8),
     )
     for threads in (2, 1):

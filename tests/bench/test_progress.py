@@ -8,7 +8,7 @@ from command import without_notes
 
 from backprop import Network
 from backprop.bench import progress as module
-from backprop.bench.progress import GroupDisplay, Progress, duration, tracked, working
+from backprop.bench.progress import GroupDisplay, Progress, duration, tracked
 from backprop.bench.scenarios import Scenario
 from backprop.bench.suites import Suite
 from backprop.bench.turns import Schedule
@@ -224,7 +224,7 @@ def test_work_that_says_nothing_is_watched_by_a_thread_which_ends_with_it(capsys
     monkeypatch.undo()
     monkeypatch.setattr(module, "_SILENT_S", 0.0)
     monkeypatch.setattr(module, "_LOOK_S", 0.001)
-    with working("SymPy derives relu"):
+    with Progress("SymPy derives relu"):
         give_up = time.monotonic() + 20
         while not (err := capsys.readouterr().err) and time.monotonic() < give_up:
             time.sleep(0.001)

@@ -3,7 +3,7 @@
 import pytest
 from rows import agreement, left_out, record, wrong
 
-from backprop.bench.results import Results
+from backprop.bench.record import Results
 
 
 @pytest.mark.parametrize("status", ["crashed", "out-of-memory", "timed-out"])

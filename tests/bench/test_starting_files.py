@@ -88,7 +88,7 @@ def test_the_suite_runs_as_it_is(tmp_path):
     done = backprop("init", "suite", "mine.toml", cwd=tmp_path)
     assert (done.code, done.out) == (0, "mine.toml\nUse it: backprop run --suite mine.toml\n")
     assert (tmp_path / "mine.toml").read_text(encoding="utf-8") == suite_text()
-    with patch("backprop.bench.places.predicted.measure_limits", lambda dtype: Limits(1e11, 1e10)):
+    with patch("backprop.bench.places.measure_limits", lambda dtype: Limits(1e11, 1e10)):
         done = backprop("run", "--suite", "mine.toml", "--predict", "--out", "out", cwd=tmp_path)
     assert done.code == 0
 

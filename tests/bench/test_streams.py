@@ -6,7 +6,7 @@ import sys
 import pytest
 from command import BACKPROP, backprop, environment
 
-from backprop.bench.streams import READER_GONE
+from backprop.bench.cli import READER_GONE
 
 
 def run(arguments, **more):

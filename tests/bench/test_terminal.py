@@ -10,19 +10,18 @@ from rows import RUN, agreement, left_out, record, write_journal, wrong
 
 from backprop import Network, installed_strategies
 from backprop.bench.accuracy import ErrorRow
-from backprop.bench.budget import Budget
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.check.show import show, show_kinds
-from backprop.bench.commands.options import finish_run
-from backprop.bench.console import make_console
-from backprop.bench.listing import print_listing
+from backprop.bench.commands.list import print_listing
+from backprop.bench.console import finish_run, make_console
+from backprop.bench.forecast import Budget
 from backprop.bench.machine import Limits
 from backprop.bench.prediction import predictions, print_predictions
+from backprop.bench.record import Results
 from backprop.bench.report.accuracy import accuracy_frame, print_accuracy
-from backprop.bench.results import Results
 from backprop.bench.training.compare import Learnt
-from backprop.bench.training.tables import print_comparison, print_metrics
+from backprop.bench.training.reports import print_comparison, print_metrics
 from backprop.check import KINDS
 from backprop.registry import known_peers
 from backprop.training import Point, measure
@@ -80,7 +79,7 @@ def results():
 @every_width
 def test_run_shows_every_strategy_with_its_time(width, results, tmp_path):
     def finish():
-        with pytest.raises(Exception, match="1"):  # the code of a run with a wrong gradient
+        with pytest.raises(SystemExit, match="1"):  # the code of a run with a wrong gradient
             finish_run(results, False, [tmp_path / "results.csv"], interrupted=False)
 
     with terminal(width) as read:
@@ -102,7 +101,7 @@ def test_run_shows_every_strategy_with_its_time(width, results, tmp_path):
 @every_width
 def test_verify_shows_both_names_of_every_pair_and_the_verdict(width, results):
     def finish():
-        with pytest.raises(Exception, match="1"):
+        with pytest.raises(SystemExit, match="1"):
             finish_run(results, False, [], interrupted=False)
 
     text = capture(width, finish)

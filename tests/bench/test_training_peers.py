@@ -3,10 +3,10 @@
 import os
 
 import pytest
+from training_epochs import installed
 from training_peers import measure_peers, summary
 from training_targets import row_of_seed, train_to_the_end
 
-from backprop.bench.training.epochs import installed
 from backprop.bench.turns import Schedule
 from backprop.data import load
 from backprop.training import Settings

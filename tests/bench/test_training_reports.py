@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from backprop.bench.report import pictures
-from backprop.bench.training import tables
+from backprop.bench.training import reports
 from backprop.bench.training.compare import Learnt
 from backprop.bench.training.pictures import draw_comparison, draw_metrics
 from backprop.training import Evaluation, Point, measure
@@ -60,8 +60,8 @@ def test_outputs_that_are_no_probabilities_have_no_reliability(evaluation):
 @pytest.mark.parametrize("picture", [True, False])
 def test_a_report_shows_its_picture_or_says_in_one_sentence_what_to_install(evaluation, picture):
     for text in (
-        tables.metrics_markdown(metrics_of(evaluation), {}, [], picture),
-        tables.comparison_markdown(ROWS, 10, "backprop train", picture),
+        reports.metrics_markdown(metrics_of(evaluation), {}, [], picture),
+        reports.comparison_markdown(ROWS, 10, "backprop train", picture),
     ):
         assert ("![" in text) == picture
         assert text.count(pictures.NEEDED) == (not picture)
@@ -69,10 +69,10 @@ def test_a_report_shows_its_picture_or_says_in_one_sentence_what_to_install(eval
 
 def test_a_comparison_that_learnt_nothing_has_no_picture_to_miss():
     nothing = [Learnt("full-jacobian", "over-memory-budget", "needs 2 GB")]
-    assert pictures.NEEDED not in tables.comparison_markdown(nothing, 10, "backprop train", picture=False)
+    assert pictures.NEEDED not in reports.comparison_markdown(nothing, 10, "backprop train", picture=False)
 
 
 def test_a_matrix_of_confusion_has_a_row_a_class(evaluation):
     metrics = metrics_of(evaluation)
-    rows = tables.confusion_rows(metrics)
+    rows = reports.confusion_rows(metrics)
     assert [[int(row[str(c)]) for c in range(3)] for row in rows] == metrics.confusion.tolist()

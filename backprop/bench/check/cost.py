@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from backprop import Batch, Network, Parameters, find_strategy
-from backprop.bench.clock import seconds_per_call
+from backprop.bench.clock import Call, median_ratio, samples_by_turn
 from backprop.bench.memory import best_tracker, measure_peak
-
-Call = Callable[[], object]
 
 BESIDE = ("short-form", "layerwise-vjp", "batched-jacobian")
 _NATIVE = ("torch", "jax", "numba", "tensorflow")
@@ -83,15 +80,7 @@ def _times(calls: dict[str, Call]) -> tuple[dict[str, float], dict[str, float]]:
         start = clock()
         call()
         samples[who] = [clock() - start]
-    quick = [who for who in calls if samples[who][0] < _SLOW_S]
-    for turn in range(_TURNS):
-        for who in quick:
-            once = seconds_per_call(calls[who], _TURN_S)
-            samples[who] = [once] if turn == 0 else [*samples[who], once]
+    quick = {who: call for who, call in calls.items() if samples[who][0] < _SLOW_S}
+    samples |= samples_by_turn(quick, _TURNS, _TURN_S)
     times = {who: float(np.median(values)) for who, values in samples.items()}
-    base = samples[BESIDE[0]]
-    ratios = {
-        who: float(np.median([one / other for one, other in zip(values, base, strict=False)]))
-        for who, values in samples.items()
-    }
-    return times, ratios
+    return times, {who: median_ratio(values, samples[BESIDE[0]]) for who, values in samples.items()}

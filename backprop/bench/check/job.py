@@ -60,8 +60,8 @@ class Job:
         `memory_bytes`, before any memory is taken.
         """
         from backprop.arrays import check_dtype, check_samples
+        from backprop.bench import units
         from backprop.bench.forecast import harness_bytes
-        from backprop.bench.report import units
         from backprop.bench.scenarios import Scenario
         from backprop.check.network.door import drawn_parameters
         from backprop.data import load
@@ -94,7 +94,7 @@ class Job:
 
     def _own(self, network: Network, rng: np.random.Generator, dtype: DType) -> Batch:
         """A batch of the user's data."""
-        from backprop.bench.dataset import load
+        from backprop.bench.scenarios import load
         from backprop.data import as_inputs
         from backprop.errors import DataError
 

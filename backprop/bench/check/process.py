@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from backprop.arrays import Array
+from backprop.bench import units
 from backprop.bench.check.cost import CostRow
 from backprop.bench.check.job import Job
-from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, size_of, unpack
-from backprop.bench.report import units
+from backprop.bench.check.wire import PIPES_CLOSED, WireError, pack, unpack
 from backprop.bench.threads import choose_cores, thread_variables
 from backprop.bench.workers import NO_MEMORY
 from backprop.check.failures import UserError
@@ -129,7 +129,9 @@ class UserProcess:
         most = _MOST_ANSWER_BYTES + 16 * asked_bytes
         try:
             answer = self._child.receive(self._left_s(), _MOST_TREE_BYTES)
-            size = size_of(answer["value"]) if "value" in answer else 0
+            size = answer.get("bytes")
+            if type(size) is not int or size < 0:
+                raise self._fail(self._unreadable("sent no value that can be read"))
             if size > most:
                 raise self._fail(
                     CheckError(
@@ -140,8 +142,6 @@ class UserProcess:
             data = self._child.receive_bytes(size, self._left_s())
         except ChildError as error:
             raise self._fail(self._end(error)) from error
-        except WireError as error:
-            raise self._fail(self._unreadable("sent no value that can be read")) from error
         if "error" in answer:
             raise self._error(answer)
         return answer, data

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.padding import Padding
 
+from backprop.bench import units
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.console import make_console
-from backprop.bench.report import units
 from backprop.bench.table import Columns, Table, print_tables, print_trimmed
 from backprop.check import KINDS
 from backprop.check.lines import Lines, Trace

@@ -13,8 +13,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from backprop import Network
-from backprop.bench.folders import check_file
-from backprop.bench.output import write_file
+from backprop.bench.files import check_file, write_file
 from backprop.errors import CheckError
 from backprop.layers import Elementwise, Layer, Linear
 
@@ -92,7 +91,7 @@ def write_template(network: Network, target: str | None, options: str, fresh: bo
     if not path:
         print(text, end="")
         return
-    check_file("The file", Path(path), (".py",), fresh)
+    check_file(Path(path), (".py",), fresh)
     print(write_file("The file", Path(path), text))
     print(f"Check it: {command}")
 

@@ -158,14 +158,6 @@ def _type(value: Any) -> str:
 # Unpacking --------------------------------------------------------------------------------------------
 
 
-def size_of(tree: Any) -> int:
-    """The bytes of all arrays of a tree; raises `WireError` where it is none."""
-    try:
-        return _size(tree)
-    except _MISTAKES as error:
-        raise WireError("The process sent no value that can be read; expected one.") from error
-
-
 def unpack(tree: Any, data: bytearray) -> Any:
     """The value of a tree and its bytes, each array in memory of its own; raises `WireError` where it is none."""
     try:
@@ -178,19 +170,6 @@ def unpack(tree: Any, data: bytearray) -> Any:
 
 
 _MISTAKES = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
-
-
-def _size(tree: Any) -> int:
-    kind, *rest = tree
-    if kind == "array":
-        return _dtype(rest[1]).itemsize * math.prod(_shape(rest[2]))
-    if kind == "hollow":
-        return 0
-    if kind == "mapping":
-        return sum(_size(part) for pair in rest[0] for part in pair)
-    if kind in ("list", "tuple", "named"):
-        return sum(map(_size, rest[-1]))
-    return 0
 
 
 def _unpack(tree: Any, data: memoryview, at: int) -> tuple[Any, int]:
@@ -240,8 +219,11 @@ def _hollow(dtype: str, shape: Any) -> Any:
 
 
 def _unpack_array(form: str, dtype: str, shape: Any, data: memoryview, at: int) -> tuple[Any, int]:
-    array = np.empty(_shape(shape), _dtype(dtype))
-    end = at + array.nbytes
+    lengths = _shape(shape)
+    end = at + _dtype(dtype).itemsize * math.prod(lengths)
+    if end > len(data):  # before any memory is taken
+        raise ValueError(shape)
+    array = np.empty(lengths, _dtype(dtype))
     array.reshape(-1).view(np.uint8)[:] = np.frombuffer(data[at:end], np.uint8)
     if form == "list":
         return array.tolist(), end

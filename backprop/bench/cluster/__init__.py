@@ -1,12 +1,9 @@
 """Measure the groups of a suite on the hosts of a Dask cluster, one group at a time on each host.
 
 connection.py    connect to a cluster on this machine, or to a scheduler's address
-preload.py       what a local worker does first
-versions.py      what must be the same on every worker
-host.py          what a worker says of itself and its host; runs on the worker
+host.py          what a worker says of itself, its versions and its host; runs on the worker
 task.py          one group; runs on the worker
-crew.py          the workers that may be used, by host
-coordinator.py   groups -> workers -> records; another worker measures the group of a lost one
+coordinator.py   the workers by host; groups -> workers -> records; another worker measures the group of a lost one
 place.py         all of it as the place of a run
 """
 

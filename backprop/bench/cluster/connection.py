@@ -64,7 +64,7 @@ def _local(workers: int | None) -> Iterator[Client]:
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         LocalCluster(
-            **on_loopback(workers), local_directory=folder, preload=["backprop.bench.cluster.preload"]
+            **on_loopback(workers), local_directory=folder, preload=["backprop.bench.cluster.host"]
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

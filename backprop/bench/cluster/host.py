@@ -1,15 +1,31 @@
-"""What a worker says of itself and of its host. These functions run on the worker, sent there by the coordinator."""
+"""What a worker is asked before it measures: its versions, and what its host is. Runs on the worker."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import signal
+import sys
 import zlib
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backprop.bench.record import Machine
     from backprop.data import Dataset
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What every host must have: cores for `threads`, a clock for turns of `turn_s`, the data, strategies."""
+
+    threads: int
+    turn_s: float
+    data: str
+    data_checksum: str
+    strategies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,32 +51,31 @@ class HostReport:
 def identify() -> Identity:
     """This worker."""
     from backprop.bench import machine
-    from backprop.bench.cluster.versions import versions
     from backprop.bench.threads import available_cores
 
     return Identity(machine.host_name(), machine.cpu_name(), len(available_cores()), versions())
 
 
-def report(threads: int, turn_s: float, data: str, strategies: tuple[str, ...]) -> HostReport:
+def report(needs: Needs) -> HostReport:
     """This host; starts a worker of the instrument to see what works here.
 
     Raises `BackpropError` where the thread count, the clock or the data will not do.
     """
     from backprop import find_strategy
+    from backprop.bench.conditions import Conditions
     from backprop.bench.libraries import measured_libraries
     from backprop.bench.machine import describe_machine
-    from backprop.bench.places.conditions import Conditions
     from backprop.bench.threads import choose_cores
     from backprop.data import load
 
-    cores = choose_cores(threads)
-    conditions = Conditions.of(threads, cores, turn_s)
-    libraries = measured_libraries(map(find_strategy, strategies))
+    cores = choose_cores(needs.threads)
+    conditions = Conditions.of(needs.threads, cores, needs.turn_s)
+    libraries = measured_libraries(map(find_strategy, needs.strategies))
     return HostReport(
-        machine=describe_machine(threads, cores if conditions.pinned else [], libraries),
+        machine=describe_machine(needs.threads, cores if conditions.pinned else [], libraries),
         conditions=dataclasses.asdict(conditions),
         notes=conditions.notes(),
-        data_checksum=data_checksum(load(data)),
+        data_checksum=data_checksum(load(needs.data)),
     )
 
 
@@ -75,3 +90,42 @@ def data_checksum(dataset: Dataset) -> str:
     ):
         checksum = zlib.crc32(array.tobytes(), checksum)
     return f"{checksum:08x}"
+
+
+def versions() -> dict[str, str]:
+    """The versions here: of the package, of its source text, of Python and of what it computes with."""
+    import backprop
+
+    found = {"backprop": backprop.__version__, "source of backprop": source_checksum()}
+    found["Python"] = ".".join(map(str, sys.version_info[:2]))
+    for name in ("numpy", "scipy", "distributed"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def difference(theirs: dict[str, str], ours: dict[str, str]) -> str | None:
+    """The first thing that a worker has in another version, and what was expected; None where all are the same."""
+    for name, expected in ours.items():
+        got = theirs.get(name, "none")
+        if got != expected:
+            return f"{name} {got}; expected {expected}, as here"
+    return None
+
+
+@functools.cache
+def source_checksum() -> str:
+    """CRC-32 of every line of Python of the package: a checkout of another commit has the same version."""
+    import backprop
+
+    checksum, folder = 0, Path(str(backprop.__file__)).parent
+    for path in sorted(folder.rglob("*.py")):
+        checksum = zlib.crc32(str(path.relative_to(folder)).encode() + path.read_bytes(), checksum)
+    return f"{checksum:08x}"
+
+
+def dask_setup(worker: Any) -> None:
+    """Dask calls this in the main thread of every worker process, also of one that it has started again."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
-from backprop.bench.cluster.coordinator import Coordinator, LostGroup
-from backprop.bench.cluster.crew import Crew, Needs
-from backprop.bench.cluster.host import data_checksum
+from backprop.bench.cluster.coordinator import Coordinator, Crew, LostGroup
+from backprop.bench.cluster.host import Needs, data_checksum
 from backprop.bench.cluster.task import Slot, Task
-from backprop.bench.places.place import Found, Place, Say
+from backprop.bench.forecast import Budget
+from backprop.bench.places import Found, Place, Say
 from backprop.bench.record import Record
+from backprop.bench.report.ranking import grouped
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario
@@ -50,7 +50,6 @@ class OnCluster(Place):
             "machine": first.machine,
             "conditions": first.conditions,
             "hosts": {name: host.machine for name, host in hosts.items()},
-            "notes": self.notes(),
         }
 
     def notes(self) -> list[str]:
@@ -61,9 +60,7 @@ class OnCluster(Place):
                 f"Up to {self.crew.slots} groups were measured side by side on one host, each on cores of its own; "
                 "they share its memory and caches, so these figures are not to be published."
             )
-        cpus: dict[str, list[str]] = {}
-        for name, host in sorted(self.crew.hosts.items()):
-            cpus.setdefault(str(host.machine.cpu), []).append(name)
+        cpus = grouped(sorted(self.crew.hosts), lambda name: str(self.crew.hosts[name].machine.cpu))
         if len(cpus) > 1:
             listed = "; ".join(f"{cpu} in {', '.join(names)}" for cpu, names in cpus.items())
             notes.append(

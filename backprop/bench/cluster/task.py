@@ -71,9 +71,7 @@ def measure_group(task: Task) -> Rows:
     The memory budget is the run's, at most half of what is free on this host, shared by the host's slots.
     Raises `AbandonedError` where the coordinator no longer waits for it.
     """
-    import numpy as np
-
-    from backprop.bench.budget import Budget, default_memory_bytes
+    from backprop.bench.forecast import Budget, default_memory_bytes
     from backprop.bench.group import Group
     from backprop.bench.threads import available_cores
     from backprop.data import load
@@ -91,7 +89,6 @@ def measure_group(task: Task) -> Rows:
             data=task.data,
             threads=task.threads,
             cores=task.slot.cores(task.threads, available_cores()),
-            rng=np.random.default_rng(),
         )
         records, agreements = group.measure(lambda what: _still_wanted(), _still_wanted)
     if task.slot.count > 1:

@@ -43,10 +43,10 @@ def accuracy(
     import sys
 
     from backprop.bench.accuracy import experiments
-    from backprop.bench.budget import Budget
     from backprop.bench.console import make_console
-    from backprop.bench.folders import check_folder, keep
-    from backprop.bench.progress import tracked, working
+    from backprop.bench.files import check_folder, keep
+    from backprop.bench.forecast import Budget
+    from backprop.bench.progress import Progress, tracked
     from backprop.bench.report.accuracy import accuracy_frame, broken, print_accuracy, write_accuracy
     from backprop.registry import select_strategies
 
@@ -60,7 +60,7 @@ def accuracy(
         print(f"Note: {left_out} cells are over the memory budget and left out.", file=sys.stderr)
     rows = [measure() for _, measure in tracked(planned, "measuring", lambda row: row[0])]
     frame = accuracy_frame(rows)
-    with working("writing the report"):
+    with Progress("writing the report"):
         written = write_accuracy(out, frame) if out else []
     wrong = broken(frame)
     if as_json:

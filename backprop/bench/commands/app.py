@@ -1,10 +1,12 @@
-"""The `backprop` command: the table of its commands, by purpose."""
+"""The `backprop` command: the table of its commands by purpose, and what all of them have in common."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from backprop import __version__
 from backprop.bench.commands import (
@@ -14,7 +16,6 @@ from backprop.bench.commands import (
     derive,
     explain,
     init,
-    list,
     predict,
     report,
     run,
@@ -22,7 +23,77 @@ from backprop.bench.commands import (
     train,
     verify,
 )
-from backprop.bench.commands.command import Command, Group, paragraphs
+from backprop.bench.commands import list as listing
+from backprop.errors import OptionError, shown
+
+_NUMBERS = dict.fromkeys(("N", "PIXELS"), "a whole number") | dict.fromkeys(
+    ("ERROR", "FACTOR", "RATE", "SECONDS", "λ"), "a number"
+)
+"""What an option takes, by how the help shows its value: the options that take numbers."""
+
+
+class _Helpful:
+    """A command or a group of commands whose help shows flags without a type, and its examples line by line."""
+
+    epilog: str | None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters; a flag takes no value, so its help names no type."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help, then the examples as they are: Typer would join their lines."""
+        examples, self.epilog = self.epilog, None
+        try:
+            super().format_help(ctx, formatter)  # type: ignore[misc]
+        finally:
+            self.epilog = examples
+        if examples:
+            print(f" Examples:\n\n{examples.strip(chr(10))}\n")
+
+
+def paragraphs(docstring: str | None) -> str:
+    """The text of a help: every paragraph on one line, which the terminal breaks where it is full."""
+    return "\n\n".join(" ".join(one.split()) for one in (docstring or "").split("\n\n"))
+
+
+class Command(_Helpful, TyperCommand):
+    """A command that refuses an option of one value that is given twice; Typer would take the last one in silence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments.
+
+        Raises `OptionError` for an option of one value that is given more than once, and for text in the place of a
+        number.
+        """
+        given, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param, count in Counter[Any](order).items():
+            single = param.param_type_name == "option" and not (param.multiple or param.is_flag)
+            if single and count > 1 and not ctx.resilient_parsing:
+                option = max(param.opts, key=len)
+                raise OptionError(f"{option} is given {count} times; expected it once.")
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            wrong: Any = error.param
+            got = given.get(wrong.name) if wrong is not None else None
+            expected = _NUMBERS.get(wrong.metavar) if isinstance(got, str) else None
+            if expected is None:
+                raise
+            # The only limit that Typer tests here is zero.
+            least = " of at least 0" if str(got).lstrip("-").isdigit() else ""
+            raise OptionError(
+                f"{max(wrong.opts, key=len)} is {shown(str(got))}; expected {expected}{least}."
+            ) from None
+
+
+class Group(_Helpful, TyperGroup):
+    """The table of commands."""
+
 
 app = typer.Typer(
     cls=Group,
@@ -58,7 +129,7 @@ PURPOSES = {
     "Check your own gradient": (check,),
     "Learn": (explain, derive, train),
     "Read the results of runs": (report, compare),
-    "Names and starting files": (list, init),
+    "Names and starting files": (listing, init),
 }
 """By purpose, the modules of the commands. Each has a function of its own name and its EXAMPLES."""
 

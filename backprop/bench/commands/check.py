@@ -146,18 +146,18 @@ def check(
     if target is None and not template:
         raise CheckError("The target is missing; expected file.py:function or package.module:function.")
 
-    from backprop.bench.folders import format_of
+    from backprop.bench.files import format_of
     from backprop.bench.threads import thread_variables
 
     chosen = format_of("json" if as_json else format, None, dict.fromkeys(FORMATS, ""), "text")
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
-    from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
     from backprop.bench.check.job import Job, sizes_of
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
-    from backprop.bench.progress import working
+    from backprop.bench.forecast import available_memory_bytes, parse_bytes, parse_seconds
+    from backprop.bench.progress import Progress
 
     timeout_s = parse_seconds("timeout", timeout)
     memory_bytes = (
@@ -189,7 +189,7 @@ def check(
         others = [one for one in sys.argv[2:] if one not in ("--template", "--fresh", target)]
         write_template(job.network(), target, shlex.join(others), fresh)
         return
-    with working(f"checking {target}"):
+    with Progress(f"checking {target}"):
         answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
     if answers.error is not None:
         for text in (answers.printed, answers.traceback):
@@ -208,12 +208,12 @@ def _check_script(
 ) -> None:
     """Check the gradients that the top level of a script or notebook computes."""
     from backprop.bench.check.show import show_script
-    from backprop.bench.progress import working
+    from backprop.bench.progress import Progress
     from backprop.check.failures import UserError
     from backprop.check.script.door import check_script
 
     try:
-        with working(f"checking {target}"):
+        with Progress(f"checking {target}"):
             check = check_script(target, loss, trace=trace, timeout_s=timeout_s, memory_bytes=memory_bytes)
     except UserError as error:
         print(error.lines, file=sys.stderr)

@@ -49,14 +49,13 @@ def compare(
 
     from backprop.bench.comparison import ComparisonError, cell_values, compare_runs
     from backprop.bench.console import make_console
-    from backprop.bench.folders import check_file
-    from backprop.bench.output import write_file
+    from backprop.bench.files import check_file, write_file
     from backprop.bench.report.comparison import print_comparison, render
 
     if fail_above is not None and not fail_above >= 1:
         raise ComparisonError(f"--fail-above is {fail_above}; expected a factor of at least 1.")
     if out is not None:
-        check_file("The file", out, _ENDINGS, fresh)
+        check_file(out, _ENDINGS, fresh)
     comparison = compare_runs(first, second, across_machines)
     if fail_above is not None:
         comparison.check(fail_above)

@@ -10,13 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backprop.bench.commands import completion
-from backprop.bench.commands.options import (
-    ActivationIfGiven,
-    Fresh,
-    LossIfGiven,
-    file_option,
-    format_option,
-)
+from backprop.bench.commands.options import ActivationIfGiven, Fresh, LossIfGiven, file_option, format_option
 from backprop.errors import OptionError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -77,11 +71,9 @@ def derive(
     computes. Exit code 1 means that a formula is refuted.
     """
     from backprop import Network
-    from backprop.bench.budget import parse_seconds
-    from backprop.bench.folders import check_file, format_of
-    from backprop.bench.output import write_file
-    from backprop.bench.progress import working
-    from backprop.bench.time_limit import at_most
+    from backprop.bench.files import check_file, format_of, write_file
+    from backprop.bench.forecast import parse_seconds
+    from backprop.bench.progress import Progress, at_most
     from backprop.explain.extras import need
     from backprop.options import check_count
 
@@ -102,14 +94,14 @@ def derive(
     else:
         subject = Network.parse(network, activation=activation or "relu", loss=loss or "cross-entropy")
     if out is not None:
-        check_file("The file", out, (), fresh)
+        check_file(out, (), fresh)
     number = (size or 3) if network is None else (batch or 1)
     width = shutil.get_terminal_size().columns if out is None else None
     late = OptionError(
         f"SymPy has not finished within {timeout_s:g} s; expected a smaller size, fewer samples or a longer "
         "--timeout."
     )
-    with working(f"SymPy derives {subject if network is None else 'the network'}"), at_most(timeout_s, late):
+    with Progress(f"SymPy derives {subject if network is None else 'the network'}"), at_most(timeout_s, late):
         text, holds = _derived(subject, number, chosen, width)
     if out is None:
         print(text, end="")

@@ -77,8 +77,8 @@ def explain(
     strategy that avoids it.
     """
     from backprop import Network
-    from backprop.bench.folders import check_file, format_of
-    from backprop.bench.progress import working
+    from backprop.bench.files import check_file, format_of
+    from backprop.bench.progress import Progress
     from backprop.explain import Values, read_values
     from backprop.explain import explain as explain_strategies
 
@@ -86,12 +86,12 @@ def explain(
     if chosen == "xlsx" and out is None:
         raise OutputError("A workbook is no text to print and no file was named; expected --out FILE.xlsx.")
     if out is not None:
-        check_file("The file", out, (), fresh)
+        check_file(out, (), fresh)
     own = Values() if values is None else read_values(values)
     made = Network.parse(own.sizes() if network is None else network, activation=activation, loss=loss)
     n = (own.samples or _SAMPLES) if batch is None else batch
     params, samples, origin = own.complete(made, n, seed)
-    with working("explaining"):
+    with Progress("explaining"):
         explanation = explain_strategies(made, params, samples, strategy or _SIDE_BY_SIDE, origin)
         if out is None:
             text = _rendered(explanation, chosen, shutil.get_terminal_size().columns)
@@ -110,7 +110,7 @@ def _rendered(explanation: Explanation, chosen: str, width: int | None = None) -
 
 
 def _write(explanation: Explanation, chosen: str, out: Path) -> None:
-    from backprop.bench.output import write_file
+    from backprop.bench.files import write_file
 
     if chosen == "xlsx":
         from backprop.explain.workbook import workbook

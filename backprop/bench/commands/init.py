@@ -43,8 +43,7 @@ def init(
 
     The file runs as it is. The starting file of your own gradient comes from `backprop check --template`.
     """
-    from backprop.bench.folders import check_file
-    from backprop.bench.output import write_file
+    from backprop.bench.files import check_file, write_file
     from backprop.bench.starting_files import STARTING_FILES
     from backprop.errors import UnknownNameError
 
@@ -54,6 +53,6 @@ def init(
     if file is None:
         print(starting.text(), end="")
         return
-    check_file("The file", file, (starting.ending,), fresh)
+    check_file(file, (starting.ending,), fresh)
     print(write_file("The file", file, starting.text()))
     print(f"Use it: {starting.use.format(shlex.quote(str(file)))}")

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from backprop.bench.commands import completion
-from backprop.bench.names import one_name, split_names
+from backprop.errors import OptionError, is_file, shown
 
-if TYPE_CHECKING:
-    from backprop.bench.results import Results
+
+def split_names(values: Iterable[str]) -> list[str]:
+    """The names in all values, separated at commas; a file target whose path has a comma in it stays whole."""
+    return [name for value in values for name in _split(value)]
+
+
+def one_name(option: str, value: str) -> str:
+    """The value, for an option that takes one name; raises `OptionError` where it is a list."""
+    if len(_split(value)) > 1:
+        raise OptionError(f"{option} is {shown(value)}; expected one name.")
+    return value
+
+
+def _split(value: str) -> list[str]:
+    path, colon, name = value.rpartition(":")
+    if colon and name.isidentifier() and is_file(path):
+        return [value]
+    return [part.strip() for part in value.split(",")]
 
 
 def separated(values: list[str] | None) -> list[str] | None:
@@ -108,56 +122,47 @@ def _either(names: Iterable[str]) -> str:
     return " or ".join(", ".join(names).rsplit(", ", 1))
 
 
-def network_option(**more: Any) -> Any:
-    """The option --network."""
-    return typer.Option(
-        metavar="NETWORK",
-        autocompletion=completion.networks,
-        help="The network by its sizes: inputs, hidden layers, classes, with hyphens between; 784-64:tanh-32:relu-10 "
-        "names activations by layer. Or the shape of a sample and every layer, '1x28x28 conv5x6 relu pool2 10', or "
-        "the name of a network that `backprop list` shows.",
-        **more,
-    )
+network_option = functools.partial(
+    typer.Option,
+    metavar="NETWORK",
+    autocompletion=completion.networks,
+    help="The network by its sizes: inputs, hidden layers, classes, with hyphens between; 784-64:tanh-32:relu-10 "
+    "names activations by layer. Or the shape of a sample and every layer, '1x28x28 conv5x6 relu pool2 10', or "
+    "the name of a network that `backprop list` shows.",
+)
+"""The option --network."""
 
+_activation = functools.partial(
+    typer.Option,
+    metavar="NAME",
+    callback=single,
+    autocompletion=completion.activations,
+    help="The activation after every hidden layer: a layer that `backprop list` shows, or file.py:Class.",
+)
 
-def _activation(**more: Any) -> Any:
-    return typer.Option(
-        metavar="NAME",
-        callback=single,
-        autocompletion=completion.activations,
-        help="The activation after every hidden layer: a layer that `backprop list` shows, or file.py:Class.",
-        **more,
-    )
+_loss = functools.partial(
+    typer.Option,
+    metavar="NAME",
+    callback=single,
+    autocompletion=completion.losses,
+    help="The loss: cross-entropy (after a softmax), mean-squared-error, another that `backprop list` shows, or "
+    "file.py:Class.",
+)
 
+_dtype = functools.partial(
+    typer.Option,
+    metavar="DTYPE",
+    callback=single,
+    autocompletion=completion.dtypes,
+    help="The dtype of parameters and inputs: float32 or float64.",
+)
 
-def _loss(**more: Any) -> Any:
-    return typer.Option(
-        metavar="NAME",
-        callback=single,
-        autocompletion=completion.losses,
-        help="The loss: cross-entropy (after a softmax), mean-squared-error, another that `backprop list` shows, or "
-        "file.py:Class.",
-        **more,
-    )
-
-
-def _dtype(**more: Any) -> Any:
-    return typer.Option(
-        metavar="DTYPE",
-        callback=single,
-        autocompletion=completion.dtypes,
-        help="The dtype of parameters and inputs: float32 or float64.",
-        **more,
-    )
-
-
-def _data(**more: Any) -> Any:
-    return typer.Option(
-        metavar="SOURCE",
-        help="The images: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
-        "folder or file of images: IDX, .npz or CSV.",
-        **more,
-    )
+_data = functools.partial(
+    typer.Option,
+    metavar="SOURCE",
+    help="The images: sample (6,000 of MNIST's, in the package), mnist (all 70,000, downloaded once), or a "
+    "folder or file of images: IDX, .npz or CSV.",
+)
 
 
 Output = Annotated[
@@ -197,15 +202,14 @@ Turns = Annotated[
 ]
 
 
-def _suite(**more: Any) -> Any:
-    return typer.Option(
-        metavar="NAME",
-        callback=single,
-        autocompletion=completion.suites,
-        help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
-        "`backprop init suite` writes.",
-        **more,
-    )
+_suite = functools.partial(
+    typer.Option,
+    metavar="NAME",
+    callback=single,
+    autocompletion=completion.suites,
+    help="The suite, which says what is measured: a name that `backprop list` shows, or a TOML file such as "
+    "`backprop init suite` writes.",
+)
 
 
 SuiteName = Annotated[str, _suite()]
@@ -246,51 +250,3 @@ Fresh = Annotated[
     typer.Option("--fresh", help="Replace files that are there, after printing their names."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-
-def finish_run(
-    done: Results,
-    as_json: bool,
-    written: list[Path],
-    interrupted: bool,
-    notes: Sequence[str] = (),
-    again: str | None = None,
-) -> None:
-    """Print what was found and exit with its code; `again` is the command that goes on with an interrupted run."""
-    from backprop.bench.console import make_console, print_agreements, print_records
-    from backprop.bench.record import to_json
-    from backprop.bench.report import older_files, pictures
-
-    if as_json:
-        rows = {
-            "records": [to_json(row) for row in done.records],
-            "agreements": [to_json(row) for row in done.agreements],
-            "agree": done.agree,
-            "written": [str(path) for path in written],
-            "interrupted": interrupted,
-            "notes": list(notes),
-        }
-        print(json.dumps(rows, indent=2))
-    else:
-        console = make_console()
-        if not written and done.agreements:
-            print_agreements(console, done.agreements)
-        print_records(console, done.records, "results.csv" if written else "the output of --json")
-        if done.records:
-            console.print(done.verdict())
-        for path in written:
-            print(f"written: {path}")
-        if written and (older := older_files(written[0].parent, written)):
-            console.print(older)
-        if written and not pictures.available():
-            console.print(pictures.MISSING)
-    if interrupted:
-        kept = "nothing was measured"
-        if done.records:
-            kept = "what was measured is kept" if written else "what was measured is above"
-        print(f"Interrupted; {kept}.", file=sys.stderr)
-        if again:
-            print(f"To go on: {again}", file=sys.stderr)
-        sys.exit(130)
-    if not done.agree or done.failed:
-        raise typer.Exit(1)

@@ -45,16 +45,16 @@ def predict(
     fix_threads(threads)  # before NumPy loads
 
     from backprop import Network
-    from backprop.bench.budget import Budget
     from backprop.bench.console import make_console
+    from backprop.bench.forecast import Budget
     from backprop.bench.prediction import predictions, print_predictions
-    from backprop.bench.progress import working
+    from backprop.bench.progress import Progress
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)
     made = Network.parse(network, activation=activation, loss=loss)
     chosen = select_strategies(strategy or [])
-    with working("measuring the limits of the machine"):
+    with Progress("measuring the limits of the machine"):
         rows = predictions(made, batch, dtype, chosen, budget)
     if as_json:
         print(json.dumps(rows, indent=2))

@@ -28,7 +28,7 @@ def report(
     """Make the reports of a run again from its records."""
     from backprop.bench.journal import path_of, read_journal
     from backprop.bench.libraries import CONSTRAINTS, write_constraints
-    from backprop.bench.progress import working
+    from backprop.bench.progress import Progress
     from backprop.bench.report import older_files, write_page, write_reports
     from backprop.bench.report.frame import load_run
     from backprop.bench.report.markdown import summary
@@ -37,12 +37,12 @@ def report(
     if markdown:
         print(summary(load_run(folder)), end="")
     if html:
-        with working("writing the page"):
+        with Progress("writing the page"):
             page = write_page(folder)
         print(page)
     if markdown or html:
         return
-    with working("writing the reports"):
+    with Progress("writing the reports"):
         written = write_reports(folder)
     if not (path_of(folder).parent / CONSTRAINTS).exists():
         written += filter(None, [write_constraints(path_of(folder).parent, read_journal(folder)[0])])

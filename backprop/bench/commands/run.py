@@ -24,12 +24,11 @@ from backprop.bench.commands.options import (
     Threads,
     TimeBudget,
     Turns,
-    finish_run,
 )
 from backprop.errors import RecordError
 
 if TYPE_CHECKING:
-    from backprop.bench.places.place import Place
+    from backprop.bench.places import Place
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
@@ -120,14 +119,15 @@ def run(
         thread_variables(threads)
     )  # before NumPy loads; the workers are pinned, not this process
 
-    from backprop.bench.budget import Budget
-    from backprop.bench.dataset import load
+    from backprop.bench.console import finish_run
     from backprop.bench.estimates import read_run
+    from backprop.bench.forecast import Budget
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
-    from backprop.bench.progress import group_display, working
+    from backprop.bench.progress import Progress, group_display
+    from backprop.bench.record import Results
     from backprop.bench.report import write_reports
-    from backprop.bench.results import Results
+    from backprop.bench.scenarios import load
     from backprop.bench.suites import find_suite, restrict
 
     chosen = restrict(find_suite(suite), strategy or [], scenario or [], starts, turns, precision, claim)
@@ -136,7 +136,7 @@ def run(
     dataset = load(data)
     interrupted = False
     with contextlib.ExitStack() as stack:
-        with working("starting"):
+        with Progress("starting"):
             place = stack.enter_context(
                 chosen_place(
                     chosen, threads, dataset, data, predict=predict, workers=workers, cluster=cluster
@@ -155,7 +155,7 @@ def run(
     if chosen.curves and not (predict or interrupted):
         interrupted = measure_curves(folder)
     is_begun = begun(folder)
-    with working("writing the reports"):
+    with Progress("writing the reports"):
         written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
     # What an interrupt has kept is what the journal holds.
@@ -165,7 +165,7 @@ def run(
 
 def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:
     """Where records and reports go; what speaks against it is said before anything is measured."""
-    from backprop.bench.folders import LATEST, RESULTS, check_folder, found, new_folder
+    from backprop.bench.files import LATEST, RESULTS, check_folder, found, new_folder
     from backprop.bench.journal import begun, locked, make_room
     from backprop.bench.suites import SuiteError
 
@@ -225,7 +225,7 @@ def chosen_place(
     if len(named) > 1:
         raise SuiteError(f"{' and '.join(named)} are given; expected one of them.")
     if predict:
-        from backprop.bench.places.predicted import Predicted
+        from backprop.bench.places import Predicted
 
         yield Predicted(threads)
     elif named:
@@ -234,8 +234,8 @@ def chosen_place(
         with open_cluster(suite, threads, dataset, data, workers=workers, address=cluster) as place:
             yield place
     else:
-        from backprop.bench.places.conditions import Conditions
-        from backprop.bench.places.here import Here
+        from backprop.bench.conditions import Conditions
+        from backprop.bench.places import Here
         from backprop.bench.threads import choose_cores
 
         conditions = Conditions.of(threads, choose_cores(threads), suite.schedule.turn_s)

@@ -19,7 +19,7 @@ from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, 
 from backprop.errors import BackpropError
 
 if TYPE_CHECKING:
-    from backprop.bench.places.conditions import Conditions
+    from backprop.bench.conditions import Conditions
     from backprop.bench.selftest import SelfTest
     from backprop.bench.turns import Schedule
 
@@ -77,10 +77,10 @@ def selftest(
     """
     import numpy as np
 
-    from backprop.bench.folders import check_folder
+    from backprop.bench.conditions import Conditions
+    from backprop.bench.files import check_folder
     from backprop.bench.machine import cpu_name
     from backprop.bench.memory import planted_peaks
-    from backprop.bench.places.conditions import Conditions
     from backprop.bench.selftest import HOW_PLANTED, SelfTest, one_trial, resumed, run_selftest
     from backprop.bench.suites import find_scenarios, find_suite, restrict
     from backprop.bench.threads import choose_cores

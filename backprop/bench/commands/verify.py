@@ -22,7 +22,6 @@ from backprop.bench.commands.options import (
     SuiteIfGiven,
     Threads,
     TimeBudget,
-    finish_run,
     network_option,
 )
 
@@ -70,10 +69,11 @@ def verify(
 
     cores = fix_threads(threads)  # before NumPy loads
 
-    from backprop.bench.budget import Budget
-    from backprop.bench.dataset import load
+    from backprop.bench.console import finish_run
+    from backprop.bench.forecast import Budget
     from backprop.bench.progress import tracked
     from backprop.bench.quick_look import QuickLook
+    from backprop.bench.scenarios import load
     from backprop.registry import select_strategies
 
     budget = Budget.parse(memory_budget, time_budget)
@@ -92,7 +92,7 @@ def verify(
         with verifying:
             try:
                 for cell in tracked(cells, "verifying", lambda cell: f"{cell[0].name} in {cell[1].id}"):
-                    verifying.verify(*cell)
+                    verifying.measure(*cell)
             except KeyboardInterrupt:
                 interrupted = True
     finish_run(verifying.results, as_json, [], interrupted)

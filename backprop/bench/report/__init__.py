@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from backprop.bench.files import write_files, writing
 from backprop.bench.journal import path_of
-from backprop.bench.output import write_files, writing
 
 
 def write_reports(run: Path) -> list[Path]:

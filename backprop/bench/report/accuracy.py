@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from backprop.bench import units
 from backprop.bench.accuracy import FIELDS, ErrorRow, predicted_bottoms
-from backprop.bench.output import write_files
-from backprop.bench.report import pictures, units
+from backprop.bench.files import write_files
+from backprop.bench.report import pictures
 from backprop.bench.report.data import Json, curve_rows
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.markdown import as_text, table_of

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backprop.bench import units
 from backprop.bench.record import MEASURED
-from backprop.bench.report import units
 from backprop.bench.report.ranking import HEADLINE, by_scenario, is_predicted, ran, ranked
 
 UNSTABLE = "Unstable: do not publish."

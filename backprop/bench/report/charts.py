@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from backprop.bench.report.answer import Lead
-from backprop.bench.report.axes import (
+from backprop.bench.report.looks import (
     BYTES,
     COUNTS,
     LOG,

@@ -6,8 +6,8 @@ import math
 
 from rich.console import Console
 
+from backprop.bench import units
 from backprop.bench.comparison import Comparison
-from backprop.bench.report import units
 from backprop.bench.report.markdown import as_code, as_text, table_of
 from backprop.bench.report.tables import Row
 from backprop.bench.statistics import SAME
@@ -64,7 +64,7 @@ def _sentences(comparison: Comparison) -> list[str]:
         if math.isnan(mean)
         else f"Geometric mean of the ratios: {mean:.3f} ({_words(comparison)})."
     )
-    tested = f"{count} cell{'s' if count > 1 else ''} tested, claims held at 5% together (Holm)."
+    tested = f"{units.counted(count, 'cell')} tested, claims held at 5% together (Holm)."
     return [said, tested] if count else [said]
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from backprop.bench import units
 from backprop.bench.record import Agreement
-from backprop.bench.report import units
 from backprop.bench.report.answer import Lead, about
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.machines import median
-from backprop.bench.report.ranking import is_predicted, ran
+from backprop.bench.report.ranking import grouped, is_predicted, ran
 from backprop.bench.report.scaling import Exponent, families, shape_of
 from backprop.bench.report.tables import matrices
 
@@ -121,11 +121,9 @@ def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
     size and dtype, against their parameters.
     """
     usable = {k for k, cell in enumerate(cells) if ran(cell) or is_predicted(cell)}
-    networks: dict[tuple[Any, ...], list[int]] = {}
-    for k in sorted(usable):
-        cell = cells[k]
-        key = (cell.batch_size, cell.dtype, cell.threads, cell.cpu if isinstance(cell.cpu, str) else "")
-        networks.setdefault(key, []).append(k)
+    networks = grouped(
+        sorted(usable), lambda k: (cells[k].batch_size, cells[k].dtype, cells[k].threads, _cpu(cells[k]))
+    )
     found = [
         Sweep(_label("all networks", cells[own[0]]), "parameters", tuple(own), sizes, {})
         for own in networks.values()
@@ -137,6 +135,10 @@ def sweeps(cells: Sequence[Any], exponents: Sequence[Exponent]) -> list[Sweep]:
         places, sizes = tuple(family), tuple(family.values())
         found.append(Sweep(label, swept, places, sizes, _fitted(set(places), swept, exponents)))
     return sorted((one for one in found if len(set(one.sizes)) > 1), key=lambda one: -len(one.cells))
+
+
+def _cpu(cell: Any) -> str:
+    return cell.cpu if isinstance(cell.cpu, str) else ""
 
 
 def _label(what: str, cell: Any, swept: str = "") -> str:
@@ -191,11 +193,12 @@ def agreement_groups(agreements: Iterable[Agreement]) -> list[Json]:
 
 def roofs(cells: Iterable[Any]) -> list[Json]:
     """A roofline a dtype, thread count and processor: the limits, and every right cell below them."""
-    groups: dict[tuple[Any, ...], list[Any]] = {}
-    for cell in cells:
-        if cell.status == "ok" and positive(cell.limit_flops_per_s) and not units.missing(cell.flops_share):
-            cpu = cell.cpu if isinstance(cell.cpu, str) else ""
-            groups.setdefault((cell.dtype, cell.threads, cpu), []).append(cell)
+    known = (
+        cell
+        for cell in cells
+        if cell.status == "ok" and positive(cell.limit_flops_per_s) and not units.missing(cell.flops_share)
+    )
+    groups = grouped(known, lambda cell: (cell.dtype, cell.threads, _cpu(cell)))
     found = []
     for (dtype, threads, _), own in groups.items():
         peak = median(cell.limit_flops_per_s for cell in own)

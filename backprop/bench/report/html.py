@@ -11,14 +11,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from backprop.bench import units
 from backprop.bench.record import MEASURED
-from backprop.bench.report import charts, data, machines, tables, units
+from backprop.bench.report import charts, data, machines, tables
 from backprop.bench.report.accuracy import find_accuracy, read_curves
 from backprop.bench.report.answer import Lead, answer
-from backprop.bench.report.claims import ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.looks import channels, looks
 from backprop.bench.report.pictures import NEEDED, available
+from backprop.bench.report.ranking import ranking_note
 from backprop.bench.report.scaling import Exponent, exponents
 from backprop.bench.table import TEXT_COLUMNS
 from backprop.errors import BackpropError
@@ -90,9 +91,7 @@ def _content(loaded: LoadedRun, folder: Path) -> dict[str, Any]:
         "limits": machines.limits_rows(cells),
         "left_out": left_out,
         "left_out_headers": _filled(tables.LEFT_OUT, left_out),
-        "left_out_count": f"{len(left_out):,} cell{'s' if len(left_out) != 1 else ''}"
-        if left_out
-        else "nothing",
+        "left_out_count": units.counted(len(left_out), "cell") if left_out else "nothing",
         "measured": any(cell.status in MEASURED for cell in cells),
         "most_rows": MOST_ROWS,
         "floors": tables.floor_rows(cells),

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from backprop.bench import units
 from backprop.bench.record import Description, Machine
-from backprop.bench.report import units
+from backprop.bench.report.ranking import grouped
 from backprop.bench.report.tables import Row
 
 
@@ -50,10 +51,7 @@ def _libraries(machine: Machine) -> Row:
 
 def limits_rows(cells: Iterable[Any]) -> list[Row]:
     """What the machine could do, one row a dtype and thread count: the median over the scenarios."""
-    groups: dict[tuple[str, int], list[Any]] = {}
-    for cell in cells:
-        if not units.missing(cell.limit_flops_per_s):
-            groups.setdefault((str(cell.dtype), int(cell.threads)), []).append(cell)
+    known = (cell for cell in cells if not units.missing(cell.limit_flops_per_s))
     return [
         {
             "dtype": dtype,
@@ -61,7 +59,7 @@ def limits_rows(cells: Iterable[Any]) -> list[Row]:
             "GEMM peak": units.flops_rate(median(cell.limit_flops_per_s for cell in own)),
             "memory bandwidth": f"{units.data_size(median(cell.limit_bytes_per_s for cell in own))}/s",
         }
-        for (dtype, threads), own in groups.items()
+        for (dtype, threads), own in grouped(known, lambda cell: (str(cell.dtype), int(cell.threads))).items()
     ]
 
 
@@ -73,10 +71,7 @@ def median(values: Iterable[Any]) -> float | None:
 
 def host_rows(cells: Iterable[Any]) -> list[Row]:
     """The hosts of a run on several, with their processor and how many cells each had; nothing of one host."""
-    hosts: dict[str, list[Any]] = {}
-    for cell in cells:
-        if isinstance(cell.host, str):
-            hosts.setdefault(cell.host, []).append(cell)
+    hosts = grouped((cell for cell in cells if isinstance(cell.host, str)), lambda cell: str(cell.host))
     if len(hosts) < 2:
         return []
     return [

@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from backprop.bench import units
 from backprop.bench.record import MEASURED, Agreement, Description
-from backprop.bench.report import machines, tables, units
+from backprop.bench.report import machines, tables
 from backprop.bench.report.answer import Answer, Lead, answer
-from backprop.bench.report.claims import found_note, ranking_note
 from backprop.bench.report.frame import LoadedRun, tuples
 from backprop.bench.report.pictures import NEEDED
-from backprop.bench.report.ranking import by_scenario
+from backprop.bench.report.ranking import by_scenario, found_note, grouped, ranking_note
 from backprop.bench.report.scaling import exponents
 from backprop.bench.report.tables import Figures, Row
 from backprop.bench.table import TEXT_COLUMNS
@@ -169,11 +169,9 @@ def _short_ranking(cells: Iterable[Any], lead: Lead) -> str:
 
 def _short_left_out(cells: Iterable[Any]) -> str:
     """One line a strategy and status: where first, in how many cells more, and why there."""
-    groups: dict[tuple[str, str], list[Figures]] = {}
-    for cell, figures in tables.left_out(cells):
-        groups.setdefault((cell.strategy, cell.status), []).append(figures)
     rows = []
-    for first, *others in groups.values():
+    groups = grouped(tables.left_out(cells), lambda row: (row[0].strategy, row[0].status))
+    for (_, first), *others in groups.values():
         row = _texts(first, ["strategy", "status", "scenario", "reason"])
         more = f" and {len(others):,} more" if others else ""
         rows.append(row | {"scenario": f"{row['scenario']}, {as_text(first['dtype'].text)}{more}"})

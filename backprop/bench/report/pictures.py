@@ -16,13 +16,13 @@ from typing import Any
 
 import pandas as pd
 
-from backprop.bench.report import charts, units
+from backprop.bench import units
+from backprop.bench.report import charts
 from backprop.bench.report.answer import find_lead
-from backprop.bench.report.axes import PLAIN, Spec
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
-from backprop.bench.report.looks import channels
-from backprop.bench.report.ranking import HEADLINE
+from backprop.bench.report.looks import PLAIN, Spec, channels
+from backprop.bench.report.ranking import HEADLINE, grouped
 from backprop.errors import install_line
 
 NEEDED = install_line("report")
@@ -164,11 +164,8 @@ def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
 
 def draw_curves(curves: Iterable[Json]) -> dict[str, bytes]:
     """The curves of `accuracy.curves` as files by name: a picture an experiment, with a panel a dtype."""
-    experiments: dict[str, list[Json]] = {}
-    for curve in curves:
-        experiments.setdefault(curve["picture"], []).append(curve)
     made: dict[str, bytes] = {}
-    for name, own in experiments.items():
+    for name, own in grouped(curves, lambda curve: str(curve["picture"])).items():
         strategies = dict.fromkeys(row["strategy"] for curve in own for row in curve["rows"])
         look = channels(strategies, legend("bottom", 4))
         panels = [

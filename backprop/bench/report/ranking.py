@@ -1,4 +1,4 @@
-"""The one ranking of a run, for terminal, Markdown and page alike.
+"""The one ranking of a run, for terminal, Markdown and page alike, and what its times allow to conclude.
 
 A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have the same fields.
 """
@@ -6,10 +6,14 @@ A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
-from backprop.bench.report import units
+from backprop.bench import units
+from backprop.bench.record import Description
+
+T = TypeVar("T")
+K = TypeVar("K")
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
@@ -37,9 +41,14 @@ def rank(cell: Any) -> str:
 
 def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
     """The cells of every scenario and dtype, in the order in which the run has them."""
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for cell in cells:
-        groups.setdefault((str(cell.scenario), str(cell.dtype)), []).append(cell)
+    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
+
+
+def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """The items by their key; keys and items in the order in which they come."""
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
     return groups
 
 
@@ -51,3 +60,75 @@ def ran(cell: Any) -> bool:
 def is_predicted(cell: Any) -> bool:
     """Whether a prediction stands in place of a time that was not measured."""
     return cell.status in _NOT_RUN and not units.missing(cell.predicted_time_s)
+
+
+# What is claimed --------------------------------------------------------------------------------------
+
+_QUICK_LOOK = (
+    "No intervals, no ranks and no claims: these times are of one process, and another start of it may differ by "
+    "some per cent (backprop run starts every strategy several times)."
+)
+
+
+def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
+    """How many pairs of cells are compared and when one is called faster, or why no claim is made.
+
+    It says also whether the run reached the precision and the smallest difference that it was asked for.
+    """
+    from backprop.bench.statistics import SIGNIFICANCE, SMALLEST_CLAIM, STARTS_TO_CLAIM  # loads NumPy
+
+    timed = list(filter(ran, cells))
+    several = [cell for cell in timed if _starts(cell) > 1 and not units.missing(cell.noise_floor)]
+    if not several:
+        return "" if not timed or any(_starts(cell) > 1 for cell in timed) else _QUICK_LOOK
+    enough = [cell for cell in several if _starts(cell) >= STARTS_TO_CLAIM]
+    if not enough:
+        said = [f"No ranks and no claims: {_range_of_starts(several)}, expected at least {STARTS_TO_CLAIM}."]
+    else:
+        pairs = sum(math.comb(len(group), 2) for group in by_scenario(enough).values())
+        said = [
+            f"{units.counted(pairs, 'pair')} of cells compared. A cell is called faster than another only "
+            f"where p < {SIGNIFICANCE}, the factor between them is above {SMALLEST_CLAIM} and above the noise floor, "
+            "and the claim still holds when all pairs are judged together (Holm's method): with a probability of 95% "
+            "no such claim is false. Cells that cannot be told apart share a rank, such as 1-3."
+        ]
+        said = said if pairs else []
+        if few := len(several) - len(enough):
+            said.append(f"Cells with fewer than {STARTS_TO_CLAIM} starts, which have no rank: {few:,}.")
+    return " ".join([*said, *_wishes(several, (run.settings if run else None) or {})])
+
+
+def _wishes(cells: Iterable[Any], settings: Mapping[str, Any]) -> Iterator[str]:
+    """Whether the intervals are as narrow, and the differences found as small, as was asked for."""
+    compared = [cell for cell in cells if not units.missing(cell.detectable)]
+    widths = [(cell.ratio_high / cell.ratio_low) ** 0.5 for cell in compared]
+    found = [cell.detectable for cell in compared]
+    for name, factors, words in (
+        ("precision", widths, "Intervals were to reach {} to either side"),
+        ("claim", found, "A difference of {} was to be found"),
+    ):
+        wish = settings.get(name)
+        if isinstance(wish, float):
+            missed = sum(factor > 1 + wish for factor in factors)
+            end = f"not reached in {missed} of {len(compared)}, as the time allowed" if missed else "reached"
+            yield f"{words.format(units.difference(1 + wish))}: {end}."
+
+
+def found_note(cells: Iterable[Any]) -> str:
+    """The smallest difference from the short form that these cells would show; empty where none was compared."""
+    known = [float(cell.detectable) for cell in cells if not units.missing(cell.detectable)]
+    if not known:
+        return ""
+    low, high = map(units.difference, (min(known), max(known)))
+    ends = low if low == high else f"{low} to {high}"
+    return f"A difference from the short form of {ends} would have been found, depending on the cell."
+
+
+def _starts(cell: Any) -> int:
+    return 0 if units.missing(cell.starts) else int(cell.starts)
+
+
+def _range_of_starts(cells: Iterable[Any]) -> str:
+    counts = [_starts(cell) for cell in cells]
+    low, high = min(counts), max(counts)
+    return units.counted(high, "start") if low == high else f"{low} to {high} starts"

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backprop.bench.report import units
-from backprop.bench.report.ranking import ran
+from backprop.bench import units
+from backprop.bench.report.ranking import grouped, ran
 from backprop.bench.statistics import Estimate, fit_exponent
 
 FEWEST_POINTS = 3
@@ -66,10 +66,7 @@ def families(cells: Sequence[Any], usable: Iterable[int]) -> Iterator[tuple[str,
 def exponents(cells: Iterable[Any]) -> list[Exponent]:
     """Every exponent that the cells of a run allow to fit; nothing where nothing was swept."""
     cells = list(cells)
-    strategies: dict[str, list[int]] = {}
-    for k, cell in enumerate(cells):
-        if ran(cell):
-            strategies.setdefault(str(cell.strategy), []).append(k)
+    strategies = grouped((k for k, cell in enumerate(cells) if ran(cell)), lambda k: str(cells[k].strategy))
     return [
         exponent
         for strategy, own in strategies.items()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backprop.bench import units
 from backprop.bench.record import MEASURED, Agreement, one_line
-from backprop.bench.report import units
 from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:

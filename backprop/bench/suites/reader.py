@@ -23,8 +23,8 @@ import msgspec
 
 from backprop import Network
 from backprop.arrays import check_dtype
-from backprop.bench.border import said
-from backprop.bench.budget import parse_seconds
+from backprop.bench.files import said
+from backprop.bench.forecast import parse_seconds
 from backprop.bench.scenarios import Scenario, short_name
 from backprop.bench.suites.keys import DEFAULTS, Product, SuiteFile
 from backprop.bench.suites.suite import Part, Suite, SuiteError, parse_share, restrict

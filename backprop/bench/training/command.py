@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from backprop import find_strategy
-from backprop.bench.budget import Budget
+from backprop.bench import units
 from backprop.bench.console import make_console
-from backprop.bench.dataset import load
-from backprop.bench.folders import TRAINING, check_folder, found, keep, lead_to, new_folder
-from backprop.bench.progress import working
-from backprop.bench.report import units
-from backprop.bench.training import reports, tables
+from backprop.bench.files import TRAINING, check_folder, found, keep, lead_to, new_folder
+from backprop.bench.forecast import Budget
+from backprop.bench.progress import Progress
+from backprop.bench.scenarios import load
+from backprop.bench.training import reports
 from backprop.bench.training.compare import Learnt, compare
 from backprop.bench.training.session import (
     WEIGHTS,
@@ -104,7 +104,7 @@ def run_train(request: Request, resume: Path | None, out: Path | None) -> int:
     if out is None and resume is None:
         lead_to(folder, TRAINING)
     outcome = run_training(trainer, dataset, folder)
-    with working("writing the report"):
+    with Progress("writing the report"):
         metrics = outcome.evaluation.metrics()
         written = reports.write_training(folder, outcome, metrics, dataset)
     _print_training(request, outcome, metrics, dataset, [outcome.weights, *written])
@@ -136,7 +136,7 @@ def run_compare(request: Request, names: list[str], resume: Path | None, out: Pa
     with stop_on_interrupt() as stopped, training_display(wanted) as watch:
         rows = compare(settings, strategies, dataset, budget, stopped, watch)
     command = shlex.join(["backprop", *sys.argv[1:]])
-    with working("writing the report"):
+    with Progress("writing the report"):
         written = reports.write_comparison(folder, rows, per_epoch, command)
     interrupted = stopped()
     _print_comparison(request, settings, rows, per_epoch, written, interrupted)
@@ -202,7 +202,7 @@ def _print_training(
     else:
         console, trainer = make_console(), outcome.trainer
         title = f"{trainer.network} on {dataset.name} by {trainer.settings.strategy}"
-        tables.print_metrics(console, metrics, title)
+        reports.print_metrics(console, metrics, title)
         epochs = trainer.step / trainer.batches.per_epoch
         console.print(
             f"{trainer.step:,} steps, {epochs:.2f} epochs in {units.seconds(trainer.seconds)} of training: "
@@ -235,7 +235,7 @@ def _print_comparison(
             f"{settings.network}, batch {settings.batch_size}, {settings.dtype}: {settings.seconds:g} s each"
         )
         console = make_console()
-        tables.print_comparison(console, rows, per_epoch, title)
+        reports.print_comparison(console, rows, per_epoch, title)
         for path in written:
             print(f"written: {path}")
     if interrupted:

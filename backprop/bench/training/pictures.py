@@ -12,9 +12,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.bench.report import charts
-from backprop.bench.report.axes import PLAIN, SECONDS, Spec, logarithmic
 from backprop.bench.report.data import Json
-from backprop.bench.report.looks import channels
+from backprop.bench.report.looks import PLAIN, SECONDS, Spec, channels, logarithmic
 from backprop.bench.report.pictures import as_svg, beside, legend
 from backprop.bench.training.compare import Learnt
 from backprop.training import Evaluation, Metrics, worst_mistakes

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from backprop import Strategy
+from backprop.bench import units
+from backprop.bench.files import writing
 from backprop.bench.progress import Progress
-from backprop.bench.report import units
 from backprop.data import Dataset
-from backprop.errors import BudgetError, OutputError
+from backprop.errors import BudgetError
 from backprop.training import DivergenceError, Evaluation, Settings, Trainer, find_optimizer, save_checkpoint
 
 WEIGHTS = "weights.npz"
@@ -71,12 +72,8 @@ def check_room(trainer: Trainer, folder: Path) -> None:
 
 def make_folder(folder: Path) -> Path:
     """The folder, made where it is missing; raises `OutputError` where that is not possible."""
-    try:
+    with writing("The weights", folder):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"The folder {str(folder)!r} cannot be made: {error.strerror}; expected a place to write to."
-        ) from error
     return folder
 
 

@@ -31,7 +31,8 @@ class ChildHere:
         question = json.loads(json.dumps(question))
         with contextlib.redirect_stdout(self._heard), contextlib.redirect_stderr(self._heard):
             answer, sent = child._answer(self._user, question, b"".join(parts))
-        self._answers.append((json.loads(json.dumps(answer)), bytearray(b"".join(sent))))
+        data = bytearray(b"".join(sent))
+        self._answers.append((json.loads(json.dumps({**answer, "bytes": len(data)})), data))
 
     def receive(self, timeout_s, most_bytes):
         answer, self._data = self._answers.pop(0)

@@ -9,12 +9,10 @@ import pytest
 from backprop import Network
 from backprop.bench.cluster import ClusterError
 from backprop.bench.cluster.connection import connected
-from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, LostGroup
-from backprop.bench.cluster.crew import Crew, Needs
-from backprop.bench.cluster.host import HostReport, Identity
+from backprop.bench.cluster.coordinator import MOST_LOSSES, Coordinator, Crew, LostGroup
+from backprop.bench.cluster.host import HostReport, Identity, Needs, difference, versions
 from backprop.bench.cluster.place import open_cluster
 from backprop.bench.cluster.task import Rows, Slot
-from backprop.bench.cluster.versions import difference, versions
 from backprop.bench.record import Machine
 from backprop.bench.scenarios import Scenario
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from rows import record
 
-from backprop.bench.report import accuracy, axes, charts, looks
+from backprop.bench.report import accuracy, charts, looks
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES
 from backprop.registry import installed_strategies, known_peers
@@ -51,7 +51,9 @@ SPECS = {
     "bars": lambda: charts.bars(find_lead([record(), record("vjp", 5.0)])),
     "agreement": charts.agreement,
     "roofline": lambda: charts.roofline(LOOK),
-    "learning": lambda: charts.learning_curve(axes.logarithmic("x", "steps", axes.PLAIN), LOOK, nested=True),
+    "learning": lambda: charts.learning_curve(
+        looks.logarithmic("x", "steps", looks.PLAIN), LOOK, nested=True
+    ),
     "curve": lambda: charts.error_curve({"title": "step h", "dtype": "float64", "rings": True}, LOOK),
 } | {
     f"{quantity} {swept}": lambda quantity=quantity, swept=swept: charts.against_size(

@@ -2,8 +2,8 @@
 
 from rows import described, left_out, record, timed
 
-from backprop.bench.report.claims import found_note, ranking_note
 from backprop.bench.report.frame import to_frame, tuples
+from backprop.bench.report.ranking import found_note, ranking_note
 
 
 def note(*cells):

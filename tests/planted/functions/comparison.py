@@ -30,8 +30,7 @@ import pandas as pd  # noqa: E402
 from planted.functions.cases import CASES, MISTAKES, planted  # noqa: E402
 
 import backprop  # noqa: E402
-from backprop.bench.folders import keep  # noqa: E402
-from backprop.bench.output import write_files  # noqa: E402
+from backprop.bench.files import keep, write_files  # noqa: E402
 from backprop.bench.progress import tracked  # noqa: E402
 from backprop.bench.report.markdown import markdown_table  # noqa: E402
 

@@ -1,6 +1,7 @@
 """An epoch of training by this package, PyTorch or scikit-learn, which takes turns as strategies do in a run.
 
-The same network, batch size, optimiser and dtype: `tools/training_peers.py` compares them.
+The same network, batch size, optimiser and dtype: `tools/training_peers.py` compares them. A worker finds an epoch as
+it finds a user's strategy, by `file.py:name`, and the data by the variable `DATA` of the environment.
 
 Each library is used as its documentation has it, with all training data in memory as float32: PyTorch with
 `nn.Sequential`, `CrossEntropyLoss` and a shuffled index, without a DataLoader, which costs more than the
@@ -10,10 +11,14 @@ training; once with its default optimiser and once with `fused=True`; scikit-lea
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
+import itertools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -26,6 +31,7 @@ LIBRARIES = ("short-form", "pytorch", "pytorch-fused", "scikit-learn")
 _MODULES = {"pytorch": "torch", "pytorch-fused": "torch", "scikit-learn": "sklearn"}
 HIDDEN = 512
 RATES = {"sgd": 0.5, "momentum": 0.1, "adam": 0.001}
+DATA = "BACKPROP_TRAINING_DATA"
 
 Run = Callable[[], None]
 
@@ -46,14 +52,18 @@ class Epoch(Strategy[Run]):
 
     library: str
     optimizer: str
-    data: str
 
     summary: ClassVar[str] = "an epoch of training"
 
     @property
     def name(self) -> str:
+        """As it stands in this file."""
+        return f"{self.library}_{self.optimizer}".replace("-", "_")
+
+    @property
+    def target(self) -> str:
         """By which a worker finds it."""
-        return f"epoch:{self.library}:{self.optimizer}:{self.data}"
+        return f"{Path(__file__).resolve()}:{self.name}"
 
     @property
     def accuracy(self) -> Accuracy:
@@ -78,12 +88,16 @@ class Epoch(Strategy[Run]):
             "pytorch-fused": lambda *rest: _torch(*rest, fused=True),
             "scikit-learn": _sklearn,
         }
-        return makers[self.library](load(self.data), self.optimizer, batch_size)
+        return makers[self.library](load(os.environ[DATA]), self.optimizer, batch_size)
 
     def value_and_gradient(self, plan: Run, params: Parameters, batch: Batch) -> ValueAndGradient:
         """Train for one epoch."""
         plan()
         return ValueAndGradient(0.0, params)
+
+
+for _library, _optimizer in itertools.product(LIBRARIES, RATES):
+    globals()[Epoch(_library, _optimizer).name] = functools.partial(Epoch, _library, _optimizer)
 
 
 # The libraries ----------------------------------------------------------------------------------------

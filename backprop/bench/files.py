@@ -1,20 +1,113 @@
-"""Where results go: into a folder of their own, or the one that was named, where nothing is replaced unasked.
+"""Files and folders: read by a schema, written whole or not at all, and nothing replaced unasked.
 
 results/2026-11-26T20-42-30             a run, by the time at which it began (UTC)
 results/2026-11-26T21-03-11-training    a training
 results/latest, latest-training         the newest of them: a link or, where there are none, a file with its name
+
+A file that cannot be read or written is one sentence. A schema is a class with annotated fields. msgspec checks the
+content against it: types, ranges, missing and unknown fields, numbers that are too long, brackets that are nested too
+deep; code behind this border need not check values again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from backprop.bench.output import write_whole, writing
-from backprop.errors import OutputError, UnknownNameError, is_file
+import msgspec
+
+from backprop.errors import OutputError, RecordError, UnknownNameError, is_file, shown
+
+# Read -------------------------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+def decoded_file(path: Path, decoder: msgspec.json.Decoder[T], what: str, expected: str) -> T:
+    """Parse the JSON of a file by the decoder's schema. Raises `RecordError`, whose message calls the file `what`."""
+    where = f"{what} {shown(str(path))}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise RecordError(f"{where} cannot be read: {error.strerror}; expected {expected}.") from error
+    return decoded(content, decoder, where, expected)
+
+
+def decoded(
+    content: bytes,
+    decoder: msgspec.json.Decoder[T],
+    where: str,
+    expected: str,
+) -> T:
+    """Parse the JSON in `content` by the decoder's schema.
+
+    `where` names the file and line, `expected` what should stand there. Raises `RecordError`.
+    """
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise RecordError(f"{where} cannot be read: {said(error)}; expected {expected}.") from error
+
+
+def said(error: BaseException) -> str:
+    """The message of an error on one line, with no full stop, and a small first letter unless it begins with JSON."""
+    message = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return message if message[:2].isupper() else message[0].lower() + message[1:]
+
+
+# Write ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def writing(what: str, where: Path, expected: str = "a writable folder") -> Iterator[None]:
+    """A context in which an `OSError` becomes an `OutputError` that says what cannot be written, where and why."""
+    try:
+        yield
+    except OutputError:  # an OSError as well, which says already what there is to say
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"{what} cannot be written to {str(where)!r}: {error.strerror or error}; expected {expected}."
+        ) from error
+
+
+def write_files(what: str, folder: Path, files: Mapping[str, str | bytes]) -> list[Path]:
+    """Write files of these names and contents; the folder is made where it is missing.
+
+    Raises `OutputError`.
+    """
+    with writing(what, folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return [write_whole(folder / name, content) for name, content in files.items()]
+
+
+def write_file(what: str, path: Path, content: str | bytes) -> Path:
+    """Write one file, whose folder is there; raises `OutputError`."""
+    with writing(what, path, "a file that can be written to and is not open in another program"):
+        return write_whole(path, content)
+
+
+def write_whole(path: Path, content: str | bytes) -> Path:
+    """Write a second file and rename it to the first, which is therefore never half written; raises `OSError`."""
+    data = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file():  # a pipe or a terminal has no place to be put into
+        path.write_bytes(data)
+        return path
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.write_bytes(data)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path
+
+
+# Where results go -------------------------------------------------------------------------------------
 
 RESULTS = Path("results")
 LATEST = "latest"
@@ -86,25 +179,27 @@ _OF_FILES = (
 """Endings by which a name is that of a file; a folder of results is not to get such a name by mistake."""
 
 
-def check_file(what: str, path: Path, endings: Sequence[str], fresh: bool) -> None:
+def check_file(path: Path, endings: Sequence[str], fresh: bool) -> None:
     """Check before anything is computed that the file can be written: ending, folder, and that nothing is replaced.
 
     endings: those that are allowed, such as ".md"; none where any is. Raises `OutputError`.
     """
     if path.is_dir():
         raise OutputError(
-            f"{what} cannot be written to {str(path)!r}, a folder; expected the name of a file."
+            f"The file cannot be written to {str(path)!r}, a folder; expected the name of a file."
         )
     if path.exists() and not path.is_file():
         return  # a pipe or a terminal
     if endings and path.suffix.lower() not in endings:
-        raise OutputError(f"{what} is {str(path)!r}; expected a name that ends with {' or '.join(endings)}.")
+        raise OutputError(
+            f"The file is {str(path)!r}; expected a name that ends with {' or '.join(endings)}."
+        )
     if not path.parent.is_dir():
         raise OutputError(
-            f"{what} cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "
+            f"The file cannot be written to {str(path)!r}: there is no folder {str(path.parent)!r}; "
             "expected a folder that is there."
         )
-    keep(what, [path], fresh)
+    keep("The file", [path], fresh)
 
 
 def check_folder(what: str, folder: Path) -> None:

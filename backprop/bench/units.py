@@ -119,9 +119,14 @@ def _three_digits(value: float) -> float:
     return float(f"{value:.3g}")
 
 
+def counted(number: int, noun: str) -> str:
+    """1 pair, 2 pairs, 1,200 pairs."""
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
 def threads(count: int) -> str:
     """1 thread, 2 threads."""
-    return f"{count} thread{'s' if count != 1 else ''}"
+    return counted(count, "thread")
 
 
 def interval(low: float | None, high: float | None, words: Callable[[float | None], str]) -> str:

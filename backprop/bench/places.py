@@ -1,0 +1,248 @@
+"""A place: where the groups of a suite are measured, and what of that is recorded with the run.
+
+Here           this machine, group by group
+Predicted      nowhere: costs and times are predicted
+OnCluster      the hosts of a Dask cluster, a group at a time on each (`backprop.bench.cluster`)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backprop import blas, find_strategy
+from backprop.bench.cell import Cell
+from backprop.bench.conditions import Conditions
+from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.group import Group, calls_of
+from backprop.bench.libraries import measured_libraries
+from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits
+from backprop.bench.record import Agreement, Record
+from backprop.bench.scenarios import Scenario
+from backprop.bench.steps import WAKE_UP_S
+from backprop.bench.threads import choose_cores
+from backprop.bench.turns import Schedule
+
+if TYPE_CHECKING:
+    from backprop import Strategy
+    from backprop.bench.scenarios import Scenario
+    from backprop.bench.suites import Suite
+    from backprop.data import Dataset
+
+
+Say = Callable[["Scenario", str], None]
+"""Told what runs in which scenario."""
+Found = tuple["Scenario", list[Record], list[Agreement]]
+"""A whole group: a scenario, all its records, and the agreements of their gradients."""
+
+
+class Place(ABC):
+    """Where groups are measured."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a resumed run must have in common with its beginning, besides its suite and budgets."""
+
+    @abstractmethod
+    def description(self, suite: Suite) -> dict[str, Any]:
+        """`machine`, `conditions` and `hosts`, as the run's first line holds them, as far as there are any."""
+
+    @abstractmethod
+    def notes(self) -> list[str]:
+        """One sentence for everything that is not as it should be, for the user and for every table."""
+
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
+        """How long each group is expected to take, by the id of its scenario; empty where that is not known."""
+        return {}
+
+    @abstractmethod
+    def check(self, suite: Suite) -> None:
+        """Raise `BackpropError` where a scenario of the suite cannot be measured here."""
+
+    @abstractmethod
+    def measure(
+        self,
+        suite: Suite,
+        scenarios: Sequence[Scenario],
+        budget: Budget,
+        say: Say,
+        advance: Callable[[], None],
+    ) -> Iterator[Found]:
+        """Every one of these scenarios of the suite as a whole group, as soon as it is measured.
+
+        `say` and `advance`, which is called after every turn, are for a display.
+        """
+
+
+# Nowhere ----------------------------------------------------------------------------------------------
+
+NOTE = "No strategy was called: times are predicted from the machine's limits and the time of the loss."
+REASON = "it would fit; only a prediction was asked for (--predict)"
+
+
+@dataclass(frozen=True)
+class Predicted(Place):
+    """A prediction for this machine, of which only the limits are measured."""
+
+    threads: int
+    _limits: dict[tuple[str, int], Limits] = field(init=False, default_factory=dict, repr=False)
+
+    def settings(self) -> dict[str, Any]:
+        """A prediction goes on as a prediction, on the same processor."""
+        return {"place": "predicted", "cpu": cpu_name()}
+
+    def description(self, suite: Suite) -> dict[str, Any]:
+        """The machine; there are no conditions to be met."""
+        return {"machine": describe_machine(self.threads, [])}
+
+    def notes(self) -> list[str]:
+        """That nothing was measured."""
+        return [NOTE]
+
+    def check(self, suite: Suite) -> None:
+        """Every network can be predicted."""
+
+    def measure(
+        self,
+        suite: Suite,
+        scenarios: Sequence[Scenario],
+        budget: Budget,
+        say: Say,
+        advance: Callable[[], None],
+    ) -> Iterator[Found]:
+        """The forecast of every cell."""
+        from backprop import find_strategy
+
+        for scenario in scenarios:
+            say(scenario, "predicted")
+            threads = scenario.threads or self.threads
+            strategies = [find_strategy(target) for target in suite.strategies_of(scenario)]
+            with blas.limited_to(threads):
+                key = scenario.dtype_name, threads
+                if key not in self._limits:
+                    self._limits[key] = measure_limits(scenario.dtype)
+                network, n, dtype = scenario.network, scenario.batch_size, scenario.dtype
+                speeds = Speeds.of(network, n, dtype, self._limits[key], budget.memory_bytes)
+                calls = calls_of(scenario, suite.schedule)
+                records = predict(strategies, scenario, threads, speeds, budget, calls)
+            yield scenario, records, []
+
+
+def predict(
+    strategies: Sequence[Strategy[Any]],
+    scenario: Scenario,
+    threads: int,
+    speeds: Speeds,
+    budget: Budget,
+    calls: int,
+) -> list[Record]:
+    """One record a strategy: what `calls` calls of it would cost with the threads in force, and whether they fit."""
+    cells = [Cell(strategy, scenario, threads) for strategy in strategies]
+    for cell in cells:
+        if cell.fits(speeds, budget, calls):
+            cell.ended = "predicted", REASON
+    return [cell.record() for cell in cells]
+
+
+# This machine -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Here(Place):
+    """This machine. threads: those of a scenario that names none. data: where workers find the data."""
+
+    threads: int
+    dataset: Dataset
+    data: str
+    conditions: Conditions
+
+    def settings(self) -> dict[str, Any]:
+        """A run that goes on does so on the same processor."""
+        return {"place": "one machine", "cpu": cpu_name()}
+
+    def description(self, suite: Suite) -> dict[str, Any]:
+        """The machine and the conditions."""
+        libraries = measured_libraries(map(find_strategy, suite.strategies))
+        cores = choose_cores(self.threads) if self.conditions.pinned else []
+        return {
+            "machine": describe_machine(self.threads, cores, libraries),
+            "conditions": dataclasses.asdict(self.conditions),
+        }
+
+    def notes(self) -> list[str]:
+        """The notes of the conditions."""
+        return self.conditions.notes()
+
+    def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
+        """As predicted from the machine's limits, the time of the loss, and the time in which a worker starts."""
+        predicted = Predicted(self.threads).measure(
+            suite, suite.scenarios, budget, lambda *_: None, lambda: None
+        )
+        start_up_s = self.conditions.start_up_s
+        return {
+            scenario.id: group_seconds(records, scenario, suite.schedule, start_up_s)
+            for scenario, records, _ in predicted
+        }
+
+    def check(self, suite: Suite) -> None:
+        """Raise `ThreadError` or `DataError` where a scenario needs more cores, or other data."""
+        for scenario in suite.scenarios:
+            choose_cores(scenario.threads or self.threads)
+            scenario.check(self.dataset)
+
+    def measure(
+        self,
+        suite: Suite,
+        scenarios: Sequence[Scenario],
+        budget: Budget,
+        say: Say,
+        advance: Callable[[], None],
+    ) -> Iterator[Found]:
+        """Measure the groups one after another."""
+        for scenario in scenarios:
+            threads = scenario.threads or self.threads
+            group = Group(
+                scenario=scenario,
+                targets=suite.strategies_of(scenario),
+                schedule=suite.schedule,
+                budget=budget,
+                dataset=self.dataset,
+                data=self.data,
+                threads=threads,
+                cores=choose_cores(threads),
+            )
+            yield scenario, *group.measure(functools.partial(say, scenario), advance)
+
+
+# How long a run will take -----------------------------------------------------------------------------
+
+_SLOWER_THAN_FORECAST = 1.7
+_ESTIMATE_S = 14 * WAKE_UP_S  # of a fast call, before its first turn
+_LIMITS_S = 0.6
+_BASELINES = 3  # the A/A twin, the loss, the matrix products
+_BETWEEN_TURNS_S = 0.001
+
+
+def group_seconds(
+    records: Sequence[Record], scenario: Scenario, schedule: Schedule, start_up_s: float
+) -> float:
+    """The seconds that the group of these predicted cells is expected to take; cells that do not fit take none."""
+    fitting = [one for one in records if one.status == "predicted"]
+    if not fitting:
+        return start_up_s + _LIMITS_S
+    calls = [_SLOWER_THAN_FORECAST * (one.predicted_time_s or 0.0) for one in fitting]
+    verified = sum(start_up_s + (4 + scenario.learning_steps) * call_s for call_s in calls)
+    turns = sum(_turns_seconds(call_s, schedule, start_up_s) for call_s in [*calls, *[0.0] * _BASELINES])
+    return start_up_s + _LIMITS_S + verified + turns
+
+
+def _turns_seconds(call_s: float, schedule: Schedule, start_up_s: float) -> float:
+    """The seconds that one participant takes in all its starts."""
+    is_fast = call_s < WAKE_UP_S
+    prepared = start_up_s + (_ESTIMATE_S if is_fast else 3 * call_s)
+    turn = max(call_s, schedule.turn_s) + (WAKE_UP_S if is_fast else 0.0) + _BETWEEN_TURNS_S
+    return schedule.starts_of(call_s) * (prepared + schedule.turns_of(call_s) * turn)

@@ -1,1 +1,0 @@
-"""Places: where the groups of a suite are measured."""
