@@ -57,6 +57,9 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
             named |= dict.fromkeys(fixed, (kind, evidence))
             if named.keys() >= wrong:
                 break
+    for finding in check.findings:
+        if finding.kind == "other-input":  # it says as much
+            named.pop(finding.tensor or "", None)
     rest = [each for each in check.findings if each.tensor not in named or each.kind in _STAY]
     new = [found(kind, name, evidence) for name, (kind, evidence) in named.items()]
     return replace(check, findings=(*rest, *new))

@@ -1,11 +1,15 @@
 """Layers over tokens: what they read and refuse, weights that are used many times, and mistakes that must be seen."""
 
+import math
+
 import numpy as np
 import pytest
+from over import over
 from tables import layer_case, random_input, sentence
 
 from backprop import Network
 from backprop.errors import BackpropError, WholeNumberError
+from backprop.layers import LAYERS
 from backprop.layers.attention import Attention
 from backprop.layers.embedding import Embedding
 from backprop.layers.heads import Heads
@@ -167,3 +171,18 @@ def test_the_short_form_counts_fewer_operations_than_the_way_through_the_parts(n
     )
     for layer, i, o in network.sized:
         assert layer.parts_flops(32, i, o) >= layer.vjp_flops(32, i, o, input_needed=True)
+
+
+@over(
+    text=[text for kind in LAYERS.values() for text in kind.examples]
+    + ["2x3 residual(tokenwise4 tokenwise3)"]
+)
+def test_a_layer_for_a_shape_takes_a_batch_of_no_samples_unless_it_couples_them(text):
+    layer = read_network(text)[-1]
+    if layer.couples_samples:
+        pytest.skip("a mean over no samples is no number")
+    own, i = layer.initial(np.random.default_rng(0)), math.prod(layer.input_shape)
+    x, y = np.zeros((0, i)), np.zeros((0, layer.output_width(i)))
+    assert layer.forward(own, x).shape == y.shape
+    if "parameter_factors" not in layer.lacks:
+        assert set(layer.parameter_factors(own, x, y)) == set(own)

@@ -295,7 +295,7 @@ def boltzmann(slip):
 
 MODELS = {
     words_in_a_row: {"n": {"unknown"}, "overwritten": {"sum-not-zero"}},
-    autoencoder: {"half": {"unknown"}, "variance": {"unknown"}},
+    autoencoder: {"half": {"layer-term-missing"}, "variance": {"unknown"}},
     layer_norm_in_loops: {"sum": {"shared-term"}, "rstd": {"factor-along-axis"}},
     kalman_filter: {"log S": {"unknown"}, "gain": {"unknown"}},
     adjoint: {"later state": {"unknown"}, "step": {"unknown"}},
@@ -304,6 +304,6 @@ MODELS = {
     mixture_density: {"prior": {"unknown"}, "width": {"log-parameter"}},
     negative_samples: {"positive alone": {"unknown"}, "once": {"factor-along-axis"}},
     rotation: {"length": {"shared-term"}, "size": {"constant-factor"}},
-    boltzmann: {"sampled": {"unknown"}, "ascent": {"sign"}},
+    boltzmann: {"sampled": {"activation-derivative-formula"}, "ascent": {"sign"}},
 }
 """Each piece with the kinds by which its slips are called; of an unknown one the line is named."""

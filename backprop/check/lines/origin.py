@@ -46,8 +46,10 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
 
 
 def is_computed_again(repair: Repair, search: Search) -> bool:
-    """Whether a value is one of the forward pass, which the backward pass computes again."""
+    """Whether an array, and no mere number, is one of the forward pass, which is computed again."""
     values = search.truth.base.values
+    if values[repair.event].size == 1:
+        return False
     forward = (event for group in search.whole for event in group.events)
     return any(np.array_equal(values[repair.event], values[event]) for event in forward)
 
