@@ -69,7 +69,9 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
     # What follows from the value of an earlier turn is carried by the backward pass.
-    return outcome is not None and all(np.array_equal(outcome.values.get(e), values[e]) for e in later)
+    return outcome is not None and all(
+        each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
+    )
 
 
 def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
@@ -119,8 +121,8 @@ class _Locals:
             for behind in self.behind:
                 of = f"{_name(behind.site)} of line {behind.site.line}"
                 said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"
-                for new in self._derivatives(group, ahead, behind):
-                    known = [each for each in new if each is not None]
+                for columns in self._derivatives(group, ahead, behind):
+                    known = [each for each in columns if each is not None]
                     if len(known) == len(shapes):
                         yield said, behind.site, known
 

@@ -177,8 +177,8 @@ class _Probes(ast.NodeTransformer):
     def visit_Return(self, node: ast.Return) -> ast.stmt:
         """What a function hands back as it was handed it is a place of its own; other variables have been seen."""
         values = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
-        for each in values:
-            each._role = "returned"  # type: ignore[union-attr]
+        for each in filter(None, values):  # a bare return hands nothing back
+            each._role = "returned"  # type: ignore[attr-defined]
         self.generic_visit(node)
         return node
 

@@ -166,7 +166,9 @@ class Truth:
         self, events: frozenset[Event], up: Outcome | None, down: Outcome | None
     ) -> dict[Event, Array]:
         found: dict[Event, Array] = {}
-        for each in events & up.values.keys() & down.values.keys() if up and down else ():
+        if up is None or down is None:
+            return found
+        for each in events & up.values.keys() & down.values.keys():
             one, other = up.values[each].astype(np.float64), down.values[each]
             if one.shape == other.shape == self.base.values[each].shape:
                 found[each] = (one - other) / (2 * self.step)

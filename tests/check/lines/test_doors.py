@@ -237,6 +237,21 @@ def test_an_assertion_that_pytest_has_written_anew_hides_no_line():
     assert line.source == "d = 3 * x"
 
 
+def test_a_helper_that_returns_nothing_hides_no_line():
+    def note(seen, value):
+        if value.size > 10:
+            return
+        seen.append(value)
+
+    def gradient(x):
+        d = 3 * x
+        note([], d)
+        return d
+
+    (line,) = backprop.check_gradient(lambda x: x @ x, gradient, np.arange(1.0, 4.0)).lines
+    assert line.source == "d = 3 * x"
+
+
 def test_a_complex_point_is_refused_in_a_sentence():
     check = backprop.check_gradient(
         lambda z: np.sum(np.abs(z) ** 2), lambda z: 3 * z, np.array([1 + 2j, 3 - 1j])
