@@ -29,7 +29,8 @@ Verdict = Literal["right", "wrong", "undecided"]
 class Entry:
     """One entry of a tensor: its index, what the gradient says, what is right, and how sure that is.
 
-    uncertainty: the most that `expected` may be off, in its own units; 0 where it is exact to rounding.
+    uncertainty: the most that `expected` may be off, in its own units; 0 where it is exact to rounding, infinite at a
+    kink, where `expected` is the middle between the slopes on both sides.
     """
 
     index: tuple[int, ...]
@@ -202,6 +203,7 @@ def _entry_rows(check: GradientCheck) -> Iterator[Row]:
         for entry in one.worst:
             place = f"{one.name}[{', '.join(map(str, entry.index))}]" if entry.index else one.name
             sure = "rounding" if entry.uncertainty == 0 else f"{entry.uncertainty:.0e}"
+            sure = sure if math.isfinite(entry.uncertainty) else "at a kink"
             yield place, f"{entry.got:.10g}", f"{entry.expected:.10g}", sure
 
 

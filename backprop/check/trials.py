@@ -61,7 +61,9 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
         if finding.kind == "other-input":  # it says as much
             named.pop(finding.tensor or "", None)
     rest = [each for each in check.findings if each.tensor not in named or each.kind in _STAY]
-    new = [found(kind, name, evidence) for name, (kind, evidence) in named.items()]
+    new = [
+        found(named[name][0], name, named[name][1]) for name in seen.function.structure.names if name in named
+    ]
     return replace(check, findings=(*rest, *new))
 
 
@@ -102,9 +104,9 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
         ties = [
             name for name in fixed if len(np.unique(structure.views(x)[name])) < structure.leaf(name).size
         ]
-        why = f", where entries of {listed(sorted(ties))} are equal to one another," if ties else ""
-        moved = f"The gradient is right, to rounding, where every entry is moved by {_BESIDE:.0%}"
-        yield "mask-of-ties", f"{moved}; here{why} it is not.", fixed
+        why = f", where entries of {listed(sorted(ties))} are equal to one another" if ties else ""
+        moved = f"The gradient is right, to rounding, once every entry is moved by {_BESIDE:.0%}"
+        yield "mask-of-ties", f"{moved}; it is wrong at this point{why}.", fixed
 
 
 def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
@@ -166,14 +168,14 @@ def _without_epsilon(
             continue
         fixed = _fixed(seen, seen.function.point, wrong)
         if fixed:
-            said = [f"{value:.4g} in line {sites[k].line}, `{sites[k].text}`" for k, value in tried]
+            said = [f"{value:.4g} in line {sites[k].line} (`{sites[k].text}`)" for k, value in tried]
             side = "the gradient has it alone"
             if not np.array_equal(before[0], after[0]):
                 side = "the function has it, and the gradient has not"
             if len(tried) > 1:
                 is_one = len({value for _, value in tried}) == 1
                 side = "it is missing in another place" if is_one else "they are not the same in all places"
-            yield "epsilon", f"Without ε = {listed(said)}, the gradient is right, to rounding: {side}.", fixed
+            yield "epsilon", f"Without ε = {listed(said)} the gradient is right, to rounding: {side}.", fixed
             break
     switches.off = frozenset()
 
@@ -194,7 +196,7 @@ def _transposed(
         fixed = _fixed(seen, seen.function.point, wrong)
         if fixed:
             site = sites[number]
-            said = f"With what is on the {side} of the product `{site.text}` in line {site.line} transposed"
+            said = f"With the {side} factor of `{site.text}` in line {site.line} transposed"
             yield "wrong-layer-weights", f"{said}, the gradient is right, to rounding.", fixed
     switches.off = frozenset()
 

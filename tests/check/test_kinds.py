@@ -184,7 +184,6 @@ ELSEWHERE = {
     "not-linear-in-tangent",  # test_jvp
     "upstream-changed-in-place",  # test_vjp
     "mask-of-ties",  # test_trials
-    "updated-too-early",  # test_trials
 }
 
 

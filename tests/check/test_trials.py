@@ -15,6 +15,10 @@ def kinds(check):
     return {finding.tensor: finding.kind for finding in check.findings}
 
 
+def line_kinds(check):
+    return {line.kind for line in check.lines}
+
+
 # Ties --------------------------------------------------------------------------------------------------------
 
 
@@ -53,6 +57,8 @@ def test_a_mask_that_gives_all_to_each_of_equal_values_is_named():
         assert check.ok is shares
         assert kinds(check) == ({} if shares else {"x": "mask-of-ties"})
     assert "where entries of x are equal to one another" in check.findings[0].evidence
+    assert line_kinds(check) == {"mask-of-ties"}
+    assert "at a kink" in str(check)
 
 
 def test_two_masks_that_both_take_a_value_of_zero_are_named():
@@ -189,7 +195,7 @@ def test_an_epsilon_inside_a_loss_is_named_with_its_value_and_its_line():
     assert kinds(check) == {"W1": "epsilon", "W2": "epsilon"}
     assert "Without ε = 1e-08 in line" in check.findings[0].evidence
     assert "the function has it, and the gradient has not" in check.findings[0].evidence
-    assert "less than the search for lines tells from rounding" in check.lines.note
+    assert "too small to be told from rounding line by line" in check.lines.note
 
 
 @pytest.mark.parametrize(("eps", "said"), [(0.0, "the function has it"), (1e-8, "not the same")])
@@ -199,6 +205,22 @@ def test_an_epsilon_inside_a_normalisation_is_named(eps, said):
     check = backprop.check_vjp(normalised, lambda dy, x, g: back(dy, x, g, eps), at)
     assert kinds(check) == {"x": "epsilon", "g": "epsilon"}
     assert said in check.findings[0].evidence
+
+
+def test_a_line_that_has_only_a_pattern_takes_the_kind_that_a_trial_has_proven():
+    def scaled(x):
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 0.01)
+
+    def without(dy, x):
+        std = np.sqrt((x**2).mean(-1, keepdims=True))
+        xhat = x / std
+        dx = (dy - xhat * (dy * xhat).mean(-1, keepdims=True)) / std
+        return (dx,)
+
+    check = backprop.check_vjp(scaled, without, (RNG.normal(size=(4, 6)),))
+    (line,) = check.lines
+    assert (kinds(check), line.kind, line.message) == ({"x": "epsilon"}, "epsilon", "dx is to be dL/d(x).")
+    assert line.evidence == check.findings[0].evidence
 
 
 def test_where_another_slip_is_there_as_well_no_epsilon_is_blamed():
@@ -237,4 +259,5 @@ def test_square_weights_that_are_not_transposed_are_named_with_their_line():
     assert backprop.check_gradient(total, lambda p: through_time(p, True), at).ok
     check = backprop.check_gradient(total, lambda p: through_time(p, False), at)
     assert kinds(check) == {"W": "wrong-layer-weights", "V": "wrong-layer-weights"}
-    assert "on the right of the product `dz.dot(p['V'])` in line" in check.findings[0].evidence
+    assert "the right factor of `dz.dot(p['V'])` in line" in check.findings[0].evidence
+    assert line_kinds(check) == {"wrong-layer-weights"}

@@ -164,8 +164,11 @@ def _early(seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
-    """Entries of equal values that get twice what lies between the slopes on both sides, 0 and all: each got all."""
-    value, known = search.truth.base.values.get(repair.pairs[repair.first][1]), seen.known
+    """Equal values, each of which gets the whole slope: twice the middle between the two one-sided slopes."""
+    program, known = search.truth.program, seen.known
+    value = search.truth.base.values.get(repair.ahead)
+    if repair.target.group is None:
+        value = program.structure.views(program.point).get(seen.name)
     if (
         value is None
         or known.directions is not None
@@ -181,7 +184,9 @@ def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
         and np.all(counts > 1)
         and np.all(np.abs(got - 2 * expected)[off] <= 2 * known.tolerance[off])
     ):
-        text = f"{off.sum()} of {off.size} entries are of equal values, and each gets all that one of them is to get."
+        text = (
+            f"{off.sum()} of {off.size} entries belong to equal values, and each gets the whole share of one."
+        )
         yield found("mask-of-ties", None, text)
 
 

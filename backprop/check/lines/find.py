@@ -17,7 +17,7 @@ from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
 from backprop.check.kinds import Finding, found
 from backprop.check.lines.program import Outcome, Program, instrumented
-from backprop.check.lines.result import Lines
+from backprop.check.lines.result import Line, Lines
 from backprop.check.lines.rounds import NO_LINE, Rounds
 from backprop.check.lines.sites import Site
 from backprop.check.oracle import Budget, OutOfCalls
@@ -104,20 +104,33 @@ def with_lines(check: GradientCheck, look: Callable[[], Lines]) -> GradientCheck
         lines = Lines((), note=f"The lines could not be searched: {type(error).__name__}: {error}.")
     if not (lines.wrong or lines.note):
         lines = replace(lines, note=_TOO_LITTLE)
+    lines = replace(lines, lines=tuple(_with_proof(line, check) for line in lines))
     return replace(check, lines=lines, findings=tuple(_named(each, lines) for each in check.findings))
 
 
-_TOO_LITTLE = "What is wrong is less than the search for lines tells from rounding, or lies at a kink."
+_TOO_LITTLE = "The error is too small to be told from rounding line by line, or lies at a kink."
+_PATTERNS = ("unknown", "factor-along-axis", "factor-by-case", "constant-factor")
+"""Kinds of a line that say how its value is off, and not why."""
+_PROVEN = ("mask-of-ties", "epsilon", "wrong-layer-weights")
+"""Kinds that a trial proves of a tensor: it changed the code or the point, and the tensor was right."""
+
+
+def _with_proof(line: Line, check: GradientCheck) -> Line:
+    """A line that has only a pattern; with the kind of its tensors where a trial has proven that they share one."""
+    own = [each for each in check.findings if each.tensor in line.tensors]
+    if line.kind not in _PATTERNS or len({each.kind for each in own}) != 1 or own[0].kind not in _PROVEN:
+        return line
+    message = line.message.removesuffix(line.evidence).rstrip()
+    return replace(line, message=message, kind=own[0].kind, evidence=own[0].evidence)
 
 
 def _named(finding: Finding, lines: Lines) -> Finding:
-    """A finding; where it has no name for a mistake, and the one line that is wrong has one, that of the line."""
+    """A finding that names no mistake, with the kind of the one line that makes its tensor wrong."""
     own = [line for line in lines if finding.tensor in line.tensors]
     if len(own) != 1 or own[0].kind == "unknown":
         return finding
-    is_of_ties = (
-        finding.kind == "constant-factor" and own[0].kind == "mask-of-ties"
-    )  # twice as much is a factor
+    # Where all entries are ties, a mask of ties doubles every one of them.
+    is_of_ties = (finding.kind, own[0].kind) == ("constant-factor", "mask-of-ties")
     if finding.kind != "unknown" and not is_of_ties:
         return finding
     return found(own[0].kind, finding.tensor, f"Line {own[0].line}: {own[0].message}", "likely")

@@ -109,7 +109,7 @@ def test_a_number_is_fitted_to_the_weights_where_there_is_no_bias():
         g["W1"][...] = run.x[0].T @ run.through(0, run.output_delta() @ updated.T)
 
     (mistake,) = explained(change, **options).mistakes
-    assert mistake.kind == "wrong-layer-weights"
+    assert mistake.kind == "updated-too-early"
     assert "0.5" in mistake.text
 
 

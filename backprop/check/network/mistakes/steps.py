@@ -23,6 +23,7 @@ _MISSING, _PLACE, _FORMULA, _EDGE, _WEIGHTS, _TERM = (
     "wrong-layer-weights",
     "layer-term-missing",
 )
+_EARLY = "updated-too-early"
 
 
 def wrong_steps(state: State, got: Got) -> Iterator[Wrong]:
@@ -43,7 +44,7 @@ def wrong_steps(state: State, got: Got) -> Iterator[Wrong]:
     rate = got.number(run, k - 1, right, moved)
     if rate is not None and rate > 0:
         text = f"a backward pass through W{k + 1} after an update with the learning rate {rate:.4g}"
-        yield Wrong(_WEIGHTS, text, right + rate * moved, fitted=True)
+        yield Wrong(_EARLY, text, right + rate * moved, fitted=True)
     yield Wrong("zero-gradient", f"a backward pass that stops at layer {k + 1}", np.zeros_like(dy))
 
 

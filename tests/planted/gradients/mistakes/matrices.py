@@ -45,8 +45,8 @@ MATRICES = (
         "tanh-deep-float32",
     ),
     one(
-        _WEIGHTS,
-        "updated too early",
+        "updated-too-early",
+        "before the step through it",
         (THROUGH, 'delta = delta @ (params[f"W{k}"] - 0.1 * grads[f"W{k}"]).T'),
         "relu",
         "tanh",
