@@ -35,9 +35,9 @@ def install_line(extra: str) -> str:
 
 
 def nearest(got: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
-    """The name that is most like another one, whatever their capitals; None where none is like it.
+    """The name that is most like a given one, regardless of case; None if none is alike.
 
-    cutoff: the share of letters that both have in common, as `difflib` counts it.
+    cutoff: the least share of letters that both must have in common, as `difflib` counts it.
     """
     folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(got.casefold(), folded, n=1, cutoff=cutoff)

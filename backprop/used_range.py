@@ -1,8 +1,8 @@
-"""The first linear layer without the inputs before the first and after the last that a batch uses.
+"""The first linear layer without the inputs at both ends that are zero in the whole batch.
 
-Several threads multiply so fast that gathering rows of W, which one thread does, takes longer than it saves. Rows
-that lie together need not be gathered: of a batch of digits the upper and the lower border is left out, 6% to 12%
-of all inputs.
+Several threads multiply so fast that gathering rows of W, which one thread does, takes longer than it saves. A range
+of rows need not be gathered. For a batch of digits this leaves out the upper and the lower border, 6% to 12% of all
+inputs.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from backprop.arrays import Array
 from backprop.layers import Linear, Tensors
 
 _LOOKED_AT = 1 / 8
-"""The share of inputs that is looked at, at either end: the border of a digit, so that looking costs little."""
+"""The share of inputs that is examined at either end: the border of a digit, so that this costs little."""
 
 
 @final
 class UsedRange:
     """A linear layer with the `forward` and the `vjp` of a layer; it remembers the range of the last `forward`.
 
-    Where the same array for dL/dW is handed in again, only rows that were filled are cleared: nobody else may write
-    to it meanwhile.
+    If `vjp` gets the same array for dL/dW again, it clears only the rows that it filled before. Nobody else may write
+    to that array in between.
     """
 
     def __init__(self, layer: Linear) -> None:
@@ -66,7 +66,7 @@ class UsedRange:
 
 def _unused(x: Array) -> int:
     """How many columns of x (n, i) are zero before the first that is not."""
-    if x[:, 0].any():  # dense inputs are seen at a glance
+    if x[:, 0].any():  # a quick test for dense inputs
         return 0
     used = np.any(x, axis=0)
     return int(np.argmax(used)) if np.any(used) else len(used)

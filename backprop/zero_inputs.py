@@ -2,16 +2,16 @@
 
     x[n,i] = 0   ⇒   row i of W adds nothing to z[n,:], and sample n nothing to dL/dW[i,:]
 
-Two pixels in five of a batch of 32 digits are zero in every sample, and of a batch of 512 a third of the others
-in all but a few. An input of a batch is used
+In a batch of 32 digits, two pixels in five are zero in every sample. In a batch of 512, a third of the other pixels
+are zero in all but a few samples. A batch uses an input
 
     often     by so many samples that its row of W is gathered, and all such rows are multiplied as one matrix
     rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
     never     it is left out, and its row of dL/dW is zero
 
-With several threads `used_range` leaves out less, and gathers nothing. Only zeros are left out: which inputs count
-as rare changes the time and no result. The limits below are sizes of caches, or costs of one way as multiples of
-the cost of another, measured on digits with OpenBLAS.
+With several threads `used_range` is taken, which leaves out less and gathers nothing. Only zeros are left out: which
+inputs count as rare changes the time, and no result. The limits below are sizes of caches, or ratios of the costs of
+two ways, measured on digits with OpenBLAS.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def smallest_batch_of_entries(itemsize: int) -> int:
 
 
 def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
-    """The layer for batches of n, with all inputs where leaving some out cannot pay."""
+    """The layer for batches of n; the layer itself if leaving out inputs cannot pay."""
     if _can_pay(layer, n, dtype.itemsize):
         return ZeroInputs(layer, n, dtype)
     if _is_large(layer, dtype.itemsize):
@@ -98,9 +98,9 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 
 def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
-    """Whether gathering can: one thread gathers, and several multiply a large batch in less time."""
+    """Whether gathering can pay: one thread gathers, while several multiply a large batch in less time."""
     gathers = n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1
-    # The bias is one row more of what is gathered.
+    # The bias is one more row that is gathered.
     return gathers and _is_large(layer, itemsize) and layer.bias
 
 

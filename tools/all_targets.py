@@ -1,7 +1,7 @@
-"""Every bound that the maintainers set, what was seen, and why a bound is missed: the table of docs/figures.md.
+"""The table of targets in docs/figures.md: every bound of the maintainers, the figure seen, and why it is missed.
 
-A bound that the file of its run does not answer gives no row. The reasons of what is missed are written by hand, in
-`REASONS`; a bound that is met shows none.
+A bound without a figure in the file of its run has no row. The reasons of missed bounds are written by hand in
+`REASONS`; a bound that is met has none.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import backprop.bench
 from backprop.bench.report.markdown import markdown_table
 
 REASONS: dict[str, str] = {}
-"""By the start of a row's work: what limits it."""
+"""What limits a missed bound, by the beginning of its row's text."""
 
 
 class Bound(NamedTuple):
-    """One row: what is asked, of what, and what was seen."""
+    """One row: the work, the bound for it, the figure that was seen, and the command that measured it."""
 
     work: str
     must: str
@@ -120,7 +120,7 @@ def _selftest(path: Path) -> Iterator[Bound]:
 
 
 def _share(work: str, must: float, seen: str, command: str) -> Bound:
-    """What was counted, `343 of 353 (97.2%)`, or its share, `95.0% (86.1% to 99.0%)`, against the least share."""
+    """A bound on a share: `seen` is a count, `343 of 353 (97.2%)`, or a share, `95.0% (86.1% to 99.0%)`."""
     words = seen.split()
     share = int(words[0]) / int(words[2]) if words[1] == "of" else float(words[0].rstrip("%")) / 100
     return Bound(work, "all" if must == 1 else f"≥ {must:.0%}", seen, share >= must, command)

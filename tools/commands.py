@@ -57,7 +57,7 @@ def cpu_seconds(arguments: list[str], folder: Path) -> float:
 
 
 def measured(tests: bool) -> list[dict[str, Any]]:
-    """One row a command: its seconds, by which clock, and of how many runs."""
+    """One row for each command: its seconds, by which clock, and how many runs."""
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,4 +1,4 @@
-"""The tables of the suite `layers` in docs/figures.md: the closed form beside libraries, and every rung."""
+"""The tables of the suite `layers` in docs/figures.md: the short form beside libraries, and every strategy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from backprop.bench.report.markdown import markdown_table
 from backprop.bench.report.ranking import by_scenario, is_predicted, ran
 
 _EVERY_RUNG = 8
-"""The batch at which every rung was measured."""
+"""The batch at which every strategy was measured."""
 
 
 def networks(frame: pd.DataFrame) -> str:
-    """A row a network and batch: the time of the short form, and every other strategy's as a multiple of it."""
+    """A row for each network and batch: the short form's time, and every other strategy's as a multiple of it."""
     whole = frame[frame.batch_size != _EVERY_RUNG]
     others = [name for name in dict.fromkeys(whole.strategy) if name != "short-form"]
     rows = []
@@ -34,7 +34,7 @@ def networks(frame: pd.DataFrame) -> str:
 
 
 def rungs(frame: pd.DataFrame) -> str:
-    """A row a strategy: by network, its time and memory as multiples of the short form's."""
+    """A row for each strategy: its time and memory by network, as multiples of the short form's."""
     small = frame[frame.batch_size == _EVERY_RUNG]
     rows: dict[str, dict[str, str]] = {}
     for (scenario, _), cells in by_scenario(tuples(small)).items():

@@ -57,17 +57,17 @@ class Epoch(Strategy[Run]):
 
     @property
     def name(self) -> str:
-        """As it stands in this file."""
+        """The name of this epoch in the namespace of this file."""
         return f"{self.library}_{self.optimizer}".replace("-", "_")
 
     @property
     def target(self) -> str:
-        """By which a worker finds it."""
+        """The `file.py:name` by which a worker finds this epoch."""
         return f"{Path(__file__).resolve()}:{self.name}"
 
     @property
     def accuracy(self) -> Accuracy:
-        """Never asked for."""
+        """Exact by declaration; nobody asks for it, since an epoch gives no gradient."""
         return EXACT
 
     def unsupported(self, network: Network, dtype: DType) -> str | None:

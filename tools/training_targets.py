@@ -1,4 +1,4 @@
-"""What training must reach, measured:   python tools/training_targets.py --data mnist --out DIR
+"""The targets of training, measured:   python tools/training_targets.py --data mnist --out DIR
 
 Five seeds of 784-512-10 in float32 with the defaults of `backprop train`: the accuracy after 10 epochs, the
 seconds of training until 98.0% was first seen (looked at every half epoch), and the accuracy that 6 seconds

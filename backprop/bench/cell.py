@@ -88,7 +88,7 @@ class Cell:
     ended: tuple[Status, str] | None = None
 
     def fits(self, speeds: Speeds, budget: Budget, calls: int) -> bool:
-        """Whether the cell is to be measured, as `predict` says; what its strategy raises ends the cell."""
+        """Whether to measure the cell, as `predict` says; an exception of the strategy ends the cell."""
         try:
             return self.predict(speeds, budget, calls)
         except (Exception, SystemExit) as error:
@@ -240,7 +240,7 @@ class Cell:
 
 
 def agreements_of(cells: Iterable[Cell]) -> list[Agreement]:
-    """The agreement of every pair of the cells of a scenario that have a gradient."""
+    """The agreement of every pair of cells of a scenario, among those that have a gradient."""
     found = [cell for cell in cells if cell.right_or_wrong]
     gradients = {cell.strategy.name: cell.gradient for cell in found if cell.gradient is not None}
     tolerances = {cell.strategy.name: cell.tolerance or 0.0 for cell in found}

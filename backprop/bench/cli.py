@@ -1,8 +1,8 @@
-"""The entry point of the `backprop` command, its streams, and what becomes of a user's mistake.
+"""The entry point of the `backprop` command: its streams, its exit codes, and the message for a user's mistake.
 
 Exit codes: 0 done, 1 a gradient is wrong, strategies disagree or crash, 2 a mistake of the user, 130 interrupted
 (what was measured is kept), 141 nobody reads the output any more (`backprop list | head -1`). A command that has
-said so itself leaves by `sys.exit`.
+printed its own message leaves by `sys.exit`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TextIO
 
 from backprop.errors import BackpropError, shown
 
-# Standard output and standard error as they are -------------------------------------------------------
+# Standard output and standard error -------------------------------------------------------
 
 READER_GONE = 141
 """The exit code of a command whose output nobody reads any more: 128 + SIGPIPE, as a shell gives it."""
@@ -26,10 +26,10 @@ READER_GONE = 141
 
 @contextlib.contextmanager
 def usable_streams() -> Iterator[None]:
-    """While it lasts everything can be printed: what an encoding cannot take becomes ?, a closed stream takes all.
+    """While it lasts, printing works: what the encoding lacks becomes ?, and a closed stream takes everything.
 
-    Where the reader has gone (`backprop list | head -1`), the command ends in silence with the code `READER_GONE`;
-    where there is no room for the output, with a sentence and code 2.
+    If the reader has gone (`backprop list | head -1`), the command ends in silence with the code `READER_GONE`; if
+    there is no room for the output, with a sentence and code 2.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell has closed it: backprop list >&-
@@ -59,7 +59,7 @@ def usable_streams() -> Iterator[None]:
 
 
 def _print_nowhere(*streams: TextIO | None) -> None:
-    """Lead the streams nowhere, or Python would try to write the rest at its end, and complain."""
+    """Redirect the streams to nowhere: else Python would try to write the rest when it ends, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in streams:
         with contextlib.suppress(AttributeError, OSError, ValueError):
@@ -82,9 +82,8 @@ def _main() -> None:
     try:
         _run()
     except (KeyboardInterrupt, RuntimeError) as error:
-        if not isinstance(
-            error.__cause__ or error, KeyboardInterrupt
-        ):  # Python 3.11 wraps that of __set_name__
+        # Python 3.11 wraps an exception that __set_name__ raises.
+        if not isinstance(error.__cause__ or error, KeyboardInterrupt):
             raise
         print("Interrupted.", file=sys.stderr)
         sys.exit(_INTERRUPTED)

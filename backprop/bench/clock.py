@@ -15,10 +15,10 @@ Call = Callable[[], object]
 
 
 def seconds_per_call(call: Call, least_s: float, slower_by: float = 0.0) -> float:
-    """The mean time of as many calls as fill `least_s`, at least one.
+    """The mean time of one call, over as many calls as take `least_s`, at least one.
 
-    slower_by: by which share of their own time the calls are made to take longer, a planted slow-down. The wait comes
-    once, after the last call: a call that follows a wait is slower itself, for its data have left the caches.
+    slower_by: a planted slow-down, as a share of the calls' own time. The wait comes once, after the last call: a
+    call that follows a wait is slower itself, because its data have left the caches.
     """
     clock = time.perf_counter
     calls, start = 0, clock()
@@ -35,7 +35,7 @@ def seconds_per_call(call: Call, least_s: float, slower_by: float = 0.0) -> floa
 
 
 def samples_by_turn(calls: Mapping[str, Call], turns: int, turn_s: float) -> dict[str, list[float]]:
-    """By name, the time of a call in every turn; in each turn all come one after another."""
+    """The time of a call in every turn, by name; in each turn all names come one after another."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(turns):
         for name, call in calls.items():
@@ -44,7 +44,7 @@ def samples_by_turn(calls: Mapping[str, Call], turns: int, turn_s: float) -> dic
 
 
 def median_ratio(own: Sequence[float], other: Sequence[float]) -> float:
-    """The median over the turns that both have of own ÷ other."""
+    """The median of own ÷ other over the turns that both have."""
     return float(np.median([a / b for a, b in zip(own, other, strict=False)]))
 
 

@@ -1,4 +1,4 @@
-"""Conditions: which parts of the method work on this machine. What does not work is printed and recorded.
+"""Conditions: which parts of the method of measuring work on this machine. What does not is printed and recorded.
 
 A missing condition makes the figures worse, not wrong; only a clock that cannot time a turn ends the run.
 """
@@ -22,7 +22,7 @@ class ClockError(BackpropError, RuntimeError):
 
 @dataclass(frozen=True)
 class Conditions:
-    """Whether workers could be pinned to their cores and stopped while they wait, and what tracks memory.
+    """Whether workers could be pinned to cores and stopped while they wait, and which tool tracks memory.
 
     start_up_s: the seconds that a worker took until its first answer.
     """
@@ -54,7 +54,7 @@ class Conditions:
             return cls(worker.pinned, worker.can_stop, best_tracker(), start_up_s)
 
     def notes(self) -> list[str]:
-        """One sentence for everything that is not as it should be, for the user and for every table."""
+        """One sentence for every condition that is not met, for the user and for every table."""
         notes = []
         if not self.stops:
             notes.append(

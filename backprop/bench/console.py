@@ -1,4 +1,4 @@
-"""What commands print of records, and the end of those that measure; the progress is in `progress`."""
+"""The tables of records that commands print, and the end of a command that measures."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def finish_run(
     notes: Sequence[str] = (),
     again: str | None = None,
 ) -> None:
-    """Print what was found and exit with its code; `again` is the command that goes on with an interrupted run."""
+    """Print the results and exit with their code; `again` is the command that resumes an interrupted run."""
     from backprop.bench.report import older_files, pictures
 
     if as_json:

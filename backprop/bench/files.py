@@ -2,7 +2,7 @@
 
 results/2026-11-26T20-42-30             a run, by the time at which it began (UTC)
 results/2026-11-26T21-03-11-training    a training
-results/latest, latest-training         the newest of them: a link or, where there are none, a file with its name
+results/latest, latest-training         the newest of them: a link, or a file with its name if links do not work
 
 A file that cannot be read or written is one sentence. A schema is a class with annotated fields. msgspec checks the
 content against it: types, ranges, missing and unknown fields, numbers that are too long, brackets that are nested too
@@ -68,7 +68,7 @@ def writing(what: str, where: Path, expected: str = "a writable folder") -> Iter
     """A context in which an `OSError` becomes an `OutputError` that says what cannot be written, where and why."""
     try:
         yield
-    except OutputError:  # an OSError as well, which says already what there is to say
+    except OutputError:  # it is an OSError, too, and its message is complete
         raise
     except OSError as error:
         raise OutputError(
@@ -93,9 +93,9 @@ def write_file(what: str, path: Path, content: str | bytes) -> Path:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a second file and rename it to the first, which is therefore never half written; raises `OSError`."""
+    """Write a temporary file and rename it, so that the file is never half written; raises `OSError`."""
     data = content.encode() if isinstance(content, str) else content
-    if path.exists() and not path.is_file():  # a pipe or a terminal has no place to be put into
+    if path.exists() and not path.is_file():  # a pipe or a terminal cannot be renamed
         path.write_bytes(data)
         return path
     beside = path.with_name(path.name + ".part")
@@ -126,7 +126,7 @@ def new_folder(latest: str = LATEST, results: Path = RESULTS) -> Path:
 
 
 def lead_to(folder: Path, latest: str = LATEST) -> None:
-    """Let results/latest lead to a folder of results. A real folder named `latest`, of version 0.1, is left alone."""
+    """Make results/latest point to a folder of results. A real folder of that name, from version 0.1, stays."""
     link, beside = folder.parent / latest, folder.parent / f"{latest}.part"
     if link.is_dir() and not link.is_symlink():
         return
@@ -134,7 +134,7 @@ def lead_to(folder: Path, latest: str = LATEST) -> None:
         beside.unlink(missing_ok=True)
         try:
             beside.symlink_to(folder.name, target_is_directory=True)
-        except (OSError, NotImplementedError):  # Windows, for most users
+        except (OSError, NotImplementedError):  # most users of Windows may not make links
             write_whole(link, folder.name + "\n")
         else:
             beside.replace(link)
@@ -152,7 +152,7 @@ def found(path: Path) -> Path:
 
 
 def keep(what: str, files: Sequence[Path], fresh: bool) -> None:
-    """Raise `OutputError` where one of the files is there; with `fresh`, say on standard error which are replaced."""
+    """Raise `OutputError` if one of the files exists; with `fresh`, print on standard error which are replaced."""
     there = [path for path in files if is_file(path)]
     if there and not fresh:
         raise OutputError(
@@ -176,13 +176,13 @@ _OF_FILES = (
     ".txt",
     ".xlsx",
 )
-"""Endings by which a name is that of a file; a folder of results is not to get such a name by mistake."""
+"""Endings of file names: a folder of results must not get such a name by mistake."""
 
 
 def check_file(path: Path, endings: Sequence[str], fresh: bool) -> None:
-    """Check before anything is computed that the file can be written: ending, folder, and that nothing is replaced.
+    """Check, before anything is computed, that the file can be written: its ending, its folder, nothing replaced.
 
-    endings: those that are allowed, such as ".md"; none where any is. Raises `OutputError`.
+    endings: the allowed ones, such as ".md"; empty if any is allowed. Raises `OutputError`.
     """
     if path.is_dir():
         raise OutputError(
@@ -203,7 +203,7 @@ def check_file(path: Path, endings: Sequence[str], fresh: bool) -> None:
 
 
 def check_folder(what: str, folder: Path) -> None:
-    """Check before anything is computed that the folder is there or can be made. Raises `OutputError`."""
+    """Check, before anything is computed, that the folder exists or can be made. Raises `OutputError`."""
     if not folder.exists() and folder.suffix.lower() in _OF_FILES:
         raise OutputError(
             f"{what} go into a folder; got {str(folder)!r}, which looks like a file, expected the name of a folder."

@@ -1,4 +1,4 @@
-"""Forecasts: what a call should take on a machine whose speeds are known, and the budgets that it has to fit.
+"""Forecasts: the time and memory of a call on a machine whose speeds are known, and the budgets for them.
 
 Nothing is allocated or run.
 

@@ -125,9 +125,8 @@ class Group:
         ]
         schedule = self.schedule
         if schedule.precision or schedule.claim:
-            schedule = replace(
-                schedule, slow_s=self.budget.time_s
-            )  # slow ones have their budget to get there
+            # Slow strategies get their whole budget to reach what was asked for.
+            schedule = replace(schedule, slow_s=self.budget.time_s)
         turns = take_turns(
             self.scenario, participants, schedule, self._site, self.rng, advance, reference=SHORT_FORM
         )

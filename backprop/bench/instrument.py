@@ -128,7 +128,7 @@ class Instrument:
 
 
 def _difference(theirs: list[str], ours: list[str]) -> str:
-    """What one of two lists lacks, or that their order differs."""
+    """In words: what one of two lists lacks, or that their order differs."""
     alone = {
         "it alone has": [one for one in theirs if one not in ours],
         "this one alone has": [one for one in ours if one not in theirs],

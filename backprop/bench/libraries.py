@@ -62,7 +62,7 @@ def describe_library(package: str, attributes: Iterable[str]) -> Library:
 
 
 def thread_pools() -> list[Pool]:
-    """The libraries that are loaded and have threads of their own."""
+    """The loaded libraries that have thread pools of their own."""
     from threadpoolctl import threadpool_info
 
     return [

@@ -102,18 +102,18 @@ def _read(path: str) -> str | None:
 
 
 class Disturbances:
-    """What has disturbed the processors since this was made."""
+    """Disturbances of the processors since this object was made."""
 
     def __init__(self) -> None:
         self._times, self._events = _processor_times(), _throttle_events()
 
     def steal_share(self) -> float:
-        """The share of their time that the host of a virtual machine took; 0 where the system does not tell."""
+        """The share of processor time that a virtual machine's host took; 0 if the system does not report it."""
         steal, total = (now - then for now, then in zip(_processor_times(), self._times, strict=True))
         return steal / total if total > 0 else 0.0
 
     def throttled(self) -> int:
-        """How often one has slowed itself down because it was hot; only Linux on Intel's processors tells."""
+        """How often a processor slowed down because it was hot; only Linux on Intel's processors reports this."""
         return _throttle_events() - self._events
 
 

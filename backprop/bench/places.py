@@ -1,4 +1,4 @@
-"""A place: where the groups of a suite are measured, and what of that is recorded with the run.
+"""Places: where the groups of a suite are measured, and what the run records of the place.
 
 Here           this machine, group by group
 Predicted      nowhere: costs and times are predicted
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 
 Say = Callable[["Scenario", str], None]
-"""Told what runs in which scenario."""
+"""Called with the scenario and what runs in it, for a display."""
 Found = tuple["Scenario", list[Record], list[Agreement]]
-"""A whole group: a scenario, all its records, and the agreements of their gradients."""
+"""A measured group: a scenario, all its records, and the agreements of their gradients."""
 
 
 class Place(ABC):
@@ -45,18 +45,18 @@ class Place(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a resumed run must have in common with its beginning, besides its suite and budgets."""
+        """What a resumed run must share with its beginning, besides the suite and the budgets."""
 
     @abstractmethod
     def description(self, suite: Suite) -> dict[str, Any]:
-        """`machine`, `conditions` and `hosts`, as the run's first line holds them, as far as there are any."""
+        """`machine`, `conditions` and `hosts` for the first line of the run's journal, those that apply."""
 
     @abstractmethod
     def notes(self) -> list[str]:
         """One sentence for everything that is not as it should be, for the user and for every table."""
 
     def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
-        """How long each group is expected to take, by the id of its scenario; empty where that is not known."""
+        """The seconds that each group is expected to take, by the id of its scenario; empty if not known."""
         return {}
 
     @abstractmethod
@@ -72,9 +72,9 @@ class Place(ABC):
         say: Say,
         advance: Callable[[], None],
     ) -> Iterator[Found]:
-        """Every one of these scenarios of the suite as a whole group, as soon as it is measured.
+        """Measure these scenarios of the suite; yields each as a whole group as soon as it is measured.
 
-        `say` and `advance`, which is called after every turn, are for a display.
+        say, advance: for a display; `advance` is called after every turn.
         """
 
 
@@ -86,13 +86,13 @@ REASON = "it would fit; only a prediction was asked for (--predict)"
 
 @dataclass(frozen=True)
 class Predicted(Place):
-    """A prediction for this machine, of which only the limits are measured."""
+    """No place: costs are predicted for this machine, of which only the limits are measured."""
 
     threads: int
     _limits: dict[tuple[str, int], Limits] = field(init=False, default_factory=dict, repr=False)
 
     def settings(self) -> dict[str, Any]:
-        """A prediction goes on as a prediction, on the same processor."""
+        """A resumed prediction must be a prediction for the same processor."""
         return {"place": "predicted", "cpu": cpu_name()}
 
     def description(self, suite: Suite) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def predict(
     budget: Budget,
     calls: int,
 ) -> list[Record]:
-    """One record a strategy: what `calls` calls of it would cost with the threads in force, and whether they fit."""
+    """One record for each strategy: the cost of `calls` calls with the current threads, and whether they fit."""
     cells = [Cell(strategy, scenario, threads) for strategy in strategies]
     for cell in cells:
         if cell.fits(speeds, budget, calls):
@@ -161,7 +161,7 @@ class Here(Place):
     conditions: Conditions
 
     def settings(self) -> dict[str, Any]:
-        """A run that goes on does so on the same processor."""
+        """A resumed run must be on the same processor."""
         return {"place": "one machine", "cpu": cpu_name()}
 
     def description(self, suite: Suite) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Here(Place):
         return self.conditions.notes()
 
     def expected_seconds(self, suite: Suite, budget: Budget) -> dict[str, float]:
-        """As predicted from the machine's limits, the time of the loss, and the time in which a worker starts."""
+        """Predicted from the machine's limits, the time of the loss, and the time that a worker takes to start."""
         predicted = Predicted(self.threads).measure(
             suite, suite.scenarios, budget, lambda *_: None, lambda: None
         )
@@ -221,7 +221,7 @@ class Here(Place):
 # How long a run will take -----------------------------------------------------------------------------
 
 _SLOWER_THAN_FORECAST = 1.7
-_ESTIMATE_S = 14 * WAKE_UP_S  # of a fast call, before its first turn
+_ESTIMATE_S = 14 * WAKE_UP_S  # for a fast call, before its first turn
 _LIMITS_S = 0.6
 _BASELINES = 3  # the A/A twin, the loss, the matrix products
 _BETWEEN_TURNS_S = 0.001
@@ -230,7 +230,7 @@ _BETWEEN_TURNS_S = 0.001
 def group_seconds(
     records: Sequence[Record], scenario: Scenario, schedule: Schedule, start_up_s: float
 ) -> float:
-    """The seconds that the group of these predicted cells is expected to take; cells that do not fit take none."""
+    """The seconds that the group of these predicted cells should take; cells that do not fit take none."""
     fitting = [one for one in records if one.status == "predicted"]
     if not fitting:
         return start_up_s + _LIMITS_S

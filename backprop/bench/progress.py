@@ -1,11 +1,11 @@
-"""What takes long shows that it lives: what is at work, the time so far, and the time to go as far as it is known.
+"""Progress of long work: what is running, the time so far, and the time to go as far as it is known.
 
 On a terminal that is a line on standard error that is drawn anew, elsewhere (a pipe, a file, TERM=dumb) one every few
 seconds:
 
     3 of 10: mnist-32/float64, verifying full-jacobian, 12 s so far, about 40 s to go
 
-The time to go follows from the units of work that are done: steps, or seconds where somebody has estimated them.
+The time to go follows from the share of the work that is done, in steps, or in seconds if these were estimated.
 `at_most` ends what takes longer than it may.
 """
 
@@ -189,12 +189,12 @@ def group_display(suite: Suite, is_told: bool = False) -> Iterator[GroupDisplay]
 
 
 class _TimeIsUp(BaseException):
-    """No exception that the work may forgive, as a check does those of the user's code."""
+    """Not an `Exception`, so that work which catches the exceptions of the user's code does not catch this one."""
 
 
 @contextlib.contextmanager
 def at_most(seconds: float, late: BackpropError) -> Iterator[None]:
-    """Raise `late` where the work takes longer, on systems with an alarm clock."""
+    """Raise `late` if the work takes longer, on systems that have alarm signals."""
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -80,7 +80,7 @@ class QuickLook:
     def measure(self, strategy: Strategy[Any], scenario: Scenario, sample: Sampler | None = None) -> Record:
         """Measure one cell, journal it and return its record; a strategy's failure becomes a row, too.
 
-        Without a sampler the gradient is checked, and nothing is timed.
+        Without a sampler the gradient is verified, but not timed.
         """
         calls = 1 if sample is None else _FEWEST_CALLS + scenario.learning_steps
         bench = self._workbench(scenario)

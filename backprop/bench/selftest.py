@@ -1,13 +1,13 @@
-"""The self-test: what the instrument says of differences whose truth is known, with the schedule of a suite.
+"""The self-test: what the harness reports for known differences, measured with the schedule of a suite.
 
 One run is one group of workers that all run the short form and take turns:
 
     base and A/A twin     the pair that gives the noise floor
     2%, 3%, 5%, 10%       every turn is made to take that much longer; compared with the base
-    pairs of twins        the same code twice, independent of the base and of each other; nothing is to be found
+    pairs of twins        the same code twice, independent of all others; no difference should be found
 
-Two more twins are then measured in as many starts and turns, one after the other, as one would without taking turns.
-In the end 100 MB are allocated, by NumPy and outside of Python, for the memory tracker to find.
+Then two more twins are measured in as many starts and turns, but one after the other: a benchmark without turns.
+At last 100 MB are allocated, by NumPy and outside of Python, and the memory tracker should find them.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PLANTED = (0.02, 0.03, 0.05, 0.10)
 PAIRS = 5
 """Pairs of twins of a run."""
 HOW_PLANTED = "a wait at the end of every turn"
-"""Recorded as a setting: until November 2026 the wait came after every call, and made the next call slower."""
+"""A recorded setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
 """Of the files, without .json and .md."""
 _DIGITS = 6
@@ -243,9 +243,8 @@ def _share(share: Estimate) -> str:
 
 def save(result: SelfTest, folder: Path) -> None:
     """Write selftest.json, from which the self-test goes on, and selftest.md; raises `OutputError`."""
-    text = (
-        json.dumps(msgspec.to_builtins(result)).replace('{"turns": ', '\n{"turns": ') + "\n"
-    )  # one line a run
+    # one line for each run
+    text = json.dumps(msgspec.to_builtins(result)).replace('{"turns": ', '\n{"turns": ') + "\n"
     write_files("The self-test", folder, {f"{NAME}.json": text, f"{NAME}.md": markdown(result)})
 
 

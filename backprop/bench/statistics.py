@@ -119,9 +119,8 @@ def combined(weights: Sequence[float], means: Sequence[LogMean]) -> LogMean:
     variances = [(w * one.error) ** 2 for w, one in zip(weights, means, strict=True)]
     total = sum(variances)
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = sum(
-            np.divide(v**2, one.freedom) for v, one in zip(variances, means, strict=True)
-        )  # 0 where no start differs from another: every t is infinite then
+        # 0 where all starts are equal: then every t is infinite.
+        parts = sum(np.divide(v**2, one.freedom) for v, one in zip(variances, means, strict=True))
         freedom = np.where(total > 0, np.divide(total**2, parts), np.where(total == 0, 1.0, 0.0))[()]
     return LogMean(sum(w * one.mean for w, one in zip(weights, means, strict=True)), np.sqrt(total), freedom)
 

@@ -84,7 +84,7 @@ class Workbench:
 class Steps:
     """A strategy on the workbench of its scenario.
 
-    slower_by: by which share the calls of a turn are made to take longer, a planted slow-down.
+    slower_by: a planted slow-down, as a share of the time of a turn's calls.
     """
 
     bench: Workbench

@@ -156,7 +156,7 @@ def _print(console: Console, table: Table, layout: _Layout, columns: Columns) ->
 
 
 def print_trimmed(console: Console, renderable: RenderableType) -> None:
-    """Print a table or a padded text without the blanks that fill its lines."""
+    """Print a table or padded text without the blanks at the ends of its lines."""
     lines = console.render_lines(renderable, pad=False)
     for line in lines:
         while line and not line[-1].text.strip():

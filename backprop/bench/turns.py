@@ -70,9 +70,9 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Participant:
-    """One that takes turns: its label, what it runs, and the share by which it is slowed down on purpose.
+    """One of those that take turns: its label, what it runs, and the share by which it is slowed down on purpose.
 
-    compared: whether starts are bought until its ratio to the reference is known well enough.
+    compared: whether starts are added until its ratio to the reference is known well enough.
     """
 
     label: str

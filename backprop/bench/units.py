@@ -8,7 +8,7 @@ from typing import Any
 
 _YEAR_S = 365.25 * 86400
 _LONG = ((_YEAR_S, _YEAR_S, "years"), (2 * 86400, 86400, "days"), (7200, 3600, "h"), (1000, 60, "min"))
-"""From how many seconds on a unit is used, how many seconds it has, and its name."""
+"""The least number of seconds for which a unit is used, its length in seconds, and its name."""
 _SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 _BYTES = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B"))
 _FLOPS = ((1e12, "TF/s"), (1e9, "GF/s"), (1e6, "MF/s"), (1.0, "F/s"))
@@ -45,7 +45,7 @@ def ratio(value: float | None) -> str:
 
 
 def times(value: float) -> str:
-    """A ratio within a sentence: 4,520 times, 1.47 times; far below one 1/250 of."""
+    """A ratio for a sentence: 4,520 times, 1.47 times; "1/250 of" if far below one."""
     return f"{ratio(value).removesuffix('x')} times" if value >= _A_FIFTIETH else f"{small_ratio(value)} of"
 
 
@@ -55,7 +55,7 @@ def small_ratio(value: float) -> str:
 
 
 def small_ratios(low: float, high: float) -> str:
-    """An interval of small ratios, both ends written alike: 0.0196 to 0.0801, 1/1,900 to 1/1,850; equal ends once."""
+    """An interval of small ratios: 0.0196 to 0.0801, 1/1,900 to 1/1,850; one ratio if both ends read the same."""
     ends = [f"{end:.3g}" if high >= _A_FIFTIETH else small_ratio(end) for end in (low, high)]
     return ends[0] if ends[0] == ends[1] else " to ".join(ends)
 

@@ -11,8 +11,10 @@ All of them go the same way, through these modules:
                            numeric.comparison, directional, noise, looks, method: the claim beside it, along one line
                            numeric.tensors, kinks, verdict, review: along many; network.truth: the closed form
     what a mistake is      patterns, signatures: a tensor that equals the truth up to a factor, an order, a mask, …
-                           local, local_patterns: the same for each upstream entry; look: with other inputs
+                           local, local_patterns, local_products: the same for each upstream entry
+                           look: with other inputs; trials: with another point or changed code
                            network.mistakes: wrong backward passes that give the same tensors
+                           lines: the line of the code that gives the first wrong value; script: of a notebook
     what is said           evidence, report, kinds, result
 """
 

@@ -255,7 +255,7 @@ def _read_tensor(value: Any, leaf: Leaf, expected: tuple[int, ...], seen: Answer
 
 
 def _summed_or_spread(array: Array, expected: tuple[int, ...]) -> tuple[Array, tuple[int, ...]] | None:
-    """A tensor summed over the axes that are too many, and these; or spread over those it lacks, and no axes."""
+    """A tensor in the expected shape, and the surplus axes that were summed; none where it was repeated."""
     extra = max(0, array.ndim - len(expected))
     pairs = enumerate(zip(array.shape, expected, strict=False))
     long = tuple(k for k, (size, one) in pairs if size > one == 1)

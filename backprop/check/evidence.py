@@ -39,12 +39,12 @@ from backprop.errors import OptionError
 class Evidence:
     """All that was seen of a function and of a claim of its gradient.
 
-    own, asked: how the function and the gradient behave. rows (m, p): of the answer, maybe in a wider dtype.
-    changed: findings where calls change the function. in_float32: the gradient at the point rounded to float32, where
-    it was asked because something is wrong. gradient: where it can be asked again. named: findings in single tensors
-    that were proven otherwise; one that says no more than `not-linear-in-upstream` gives way to another. linear: the
-    tensors that were seen to be linear in an upstream gradient. check, steps, verdicts: what was compared, if
-    anything was.
+    own, asked: how the function and the gradient behave. rows (m, p): the answer, maybe in a wider dtype.
+    changed: findings of calls that change the function. in_float32: the gradient at the point rounded to float32; it
+    is asked for only where something is wrong. gradient: set where the gradient can be called again. named: findings
+    of single tensors that other means have proven; `not-linear-in-upstream` gives way to any more specific one.
+    linear: the tensors whose gradient was seen to be linear in an upstream gradient. check, steps, verdicts: what was
+    compared, if anything was.
     """
 
     function: FunctionOracle

@@ -80,7 +80,7 @@ def name_factor(suspect: Suspect, k: float) -> list[Finding]:
     """Name the mistake that the factor k stands for."""
     known, n, use = suspect.known, suspect.batch_size, suspect.known.usable
     precision = float(np.min(known.tolerance[use] / np.maximum(np.abs(known.values[use]), _TINY)))
-    near = max(4 * precision, FINEST)  # no better than an entry is told from its truth
+    near = max(4 * precision, FINEST)  # the precision to which single entries are told from the truth
 
     def is_about(value: float) -> bool:
         return abs(k - value) <= near * abs(value)

@@ -49,7 +49,7 @@ class Form:
 Arguments = Callable[[Form, float], Sequence[Any]]
 """From a way to call and a factor of the upstream gradient to the arguments."""
 Reader = Callable[[Any], tuple[Any, bool]]
-"""From an answer to what it stands for, and whether it has the right shapes; raises `CheckError` for no answer."""
+"""From an answer to what it means, and whether the shapes fit; raises `CheckError` for what is no answer."""
 
 
 def forms_of_backward(returned: Any, names: Sequence[str], cache: bool | None) -> list[Form]:
@@ -140,12 +140,13 @@ def choose(
 ) -> tuple[Form, Any]:
     """The one way to call `code` that works, and what it answered.
 
-    keyword: what settles it where two ways work; None where it was given, and the first of them is meant.
+    keyword: the option by which the user decides between two ways that both work; None where it was given, so that
+    the first way is taken.
 
-    A way works where the call raises nothing, and its answer can be read. Of those whose answers differ the one that
-    is linear in the upstream gradient is meant, or the one whose arguments have the names that `code` has. Raises
-    `CheckError` where several are left, or none; an exception of the only way that takes so many arguments is passed
-    on.
+    A way works where the call raises nothing and its answer can be read. Where answers differ, the way that is linear
+    in the upstream gradient is chosen, or the way whose arguments have the parameter names of `code`. Raises
+    `CheckError` where several ways are left, or none. Where only one way has the right number of arguments, its
+    exception is passed on.
     """
     usable = _usable(forms, code, arguments)
     works: list[tuple[Form, Any, bool]] = []

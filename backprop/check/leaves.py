@@ -60,7 +60,7 @@ def library(name: str) -> Any:
 
 
 def _is_of(value: Any, name: str, kind: str) -> bool:
-    """Whether it is of a class of a library, which the user has loaded then."""
+    """Whether the value is of a class of this library, which its user must then have imported."""
     module = library(name)
     return module is not None and isinstance(value, getattr(module, kind))
 
@@ -114,7 +114,7 @@ def read(value: Any) -> tuple[Array, Format | None]:
 
 
 def read_numbers(value: Any) -> tuple[Array | None, Format | None]:
-    """As `read`, with numbers that are Python's own objects as float64; None for what is no array."""
+    """As `read`, but an array of Python numbers (dtype object) becomes float64; None for what is no array."""
     try:
         array, form = read(value)
         return array.astype(np.float64) if array.dtype.kind == "O" and value is not None else array, form

@@ -33,9 +33,9 @@ _RELATIVE, _OF_LARGEST, _LEAST = 1e-9, 1e-12, 1e-290
 _CLEAR = 10
 """Times the slack: an entry that is larger is not zero."""
 _FACTORED, _RANK = 20, 4
-"""Times the slack: a row x ⊗ δ is larger than that, and no further singular value is larger than the other."""
+"""Times the slack: the least first singular value of a row x ⊗ δ, and the largest value of its further ones."""
 _PARALLEL = 1e-9
-"""The sine of the angle between two vectors that have the same direction, but for the slack."""
+"""The largest sine of the angle between two vectors that count as parallel, beside what the slack allows."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Local:
 
     @property
     def is_matrix(self) -> bool:
-        """Whether the tensor is a matrix, by which a row may be a product x ⊗ δ."""
+        """Whether the tensor is a matrix: then a row of its Jacobian may be a product x ⊗ δ."""
         return len(self.columns) == 2 and min(self.columns) > 1
 
     @property

@@ -34,7 +34,7 @@ from backprop.check.words import some
 _MOST_PAIRS = 3_000_000
 """Numbers that are compared to tell which row, or which column, stands in the place of which."""
 _LIKELY = ("shared-term", "sum-not-zero", "path-missing", "direct-term", "other-terms")
-"""Kinds that say which equality holds, of which several mistakes may be the cause."""
+"""Kinds that state an equality which several different mistakes could cause."""
 _EQUATIONS = 3
 """A pattern has so many more numbers to explain than it has of its own, at least."""
 
@@ -135,9 +135,9 @@ def _shares(one: Local) -> tuple[str, str] | None:
     if len(ways) < 2 or len(set(ways)) != 1:
         return None
     many, few = ways[0]
-    seen = f"One entry has all of an upstream entry, of which 1/{few} belongs to each of {few}."
+    seen = f"One entry gets all of an upstream entry; {few} entries should get 1/{few} each."
     if many > few:
-        seen = f"Each of {many} entries has 1/{many} of an upstream entry, which belongs to one of them."
+        seen = f"Each of {many} entries gets 1/{many} of an upstream entry; one of them should get all of it."
     return "other-shares", seen
 
 
@@ -151,10 +151,10 @@ def _reordered(one: Local) -> tuple[str, str] | None:
         if same is None:
             return (
                 "reordered",
-                "Each upstream entry arrives with the right values at other entries than it should.",
+                "The values for each upstream entry are right, but they stand at the wrong entries.",
             )
         moved = (f"entry {k} is that of {np.argmax(row)}" for k, row in enumerate(same) if not row[k])
-        return "reordered", f"The entries are the right ones, in another order: {some(moved, 4)}."
+        return "reordered", f"The entries are right, but in another order: {some(moved, 4)}."
     same = _same_rows(one.claimed, one.true, slack) if np.all(np.any(one.is_there, 1)) else None
     if same is None or len(same) < 2:
         return None
@@ -165,7 +165,7 @@ def _reordered(one: Local) -> tuple[str, str] | None:
 
 
 def _same_rows(claimed: Array, true: Array, slack: float) -> Array | None:
-    """Which row is equal to which (k, k), where all are the right ones; None elsewhere, and of too many numbers."""
+    """Which claimed row equals which true row (k, k); None if a row equals none, or there are too many numbers."""
     if len(true) * true.size > _MOST_PAIRS:
         return None
     same: Array = np.max(np.abs(claimed[:, None] - true[None]), 2) <= slack
@@ -241,7 +241,7 @@ def _is_shared_term(one: Local) -> bool:
 
 
 def _is_sum_of(parts: list[Array], one: Local, row: int, support: Array) -> bool:
-    """Whether got - expected is a sum of multiples of these (p,) along some entries of a row."""
+    """Whether got - expected is a linear combination of these arrays (p,) in some entries of a row."""
     slack = one.slack[row, support]
     base = np.stack([part[support] / slack for part in parts], 1)
     difference = (one.claimed - one.true)[row, support] / slack

@@ -93,7 +93,7 @@ def _is_through(one: Local, through: Array, weight: Local, k: int, side: int) ->
 
 
 def _room(one: Local, k: int, values: Array) -> float:
-    """How far values of one row may be from a product."""
+    """How far the values of a row that is a product may be from that product."""
     return 20 * one.blur(k) + 1e-8 * float(np.max(np.abs(values)))
 
 
@@ -120,7 +120,7 @@ def _is_exchanged(one: Local, w: Local, v: Local, rows: Array, k: int, side: int
     place, x = used[0], rows[used[0]]
 
     def from_x(matrix: Array) -> Array:
-        """A weight, or its gradient, with the axis of x first."""
+        """A weight or its gradient, transposed where needed so that the axis of x comes first."""
         return matrix.T if side else matrix
 
     weights = [from_x(each.matrix) for each in (w, v)]
@@ -146,7 +146,7 @@ def other_delta(one: Local, others: Mapping[str, Local]) -> tuple[str, str] | No
 
 
 def _is_of_delta(one: Local, weight: Local, k: int, axis: int) -> bool:
-    """Whether the claimed row is a multiple of a factor of another tensor's row, and the true one is not."""
+    """Whether the claimed row is a multiple of a factor of another tensor's row, while the true row is not."""
     parts = weight.factors(k)
     if parts is None or np.sum(np.abs(parts[axis]) > 1e-9) < 2:
         return False

@@ -1,7 +1,7 @@
 """A closer look at tensors whose error has no known signature, which takes more calls.
 
-Of a backward pass at its local Jacobian, first at the whole, then, of a function with steps, at the rows of the first
-step: there the sums over steps have one term. Of any gradient at what another value of one input changes.
+For a backward pass: at its local Jacobian; if the function has steps, also at the rows of the first step alone, where
+sums over steps have one term. For any gradient: at what changes with another value of one input.
 """
 
 from __future__ import annotations
@@ -95,25 +95,25 @@ def _is_shared(masks: list[Array]) -> bool:
 
 # Probes: a few calls with another value of one input.
 #
-#     other input     got = the right gradient where one input is transposed, reversed, moved by one or exchanged
-#     input ignored   got is the same, to the last bit, where one input is another one, and the right gradient is not
+#     other input     got = the right gradient for one input that is transposed, reversed, shifted or exchanged
+#     input ignored   got does not change by a bit when one input changes, and the right gradient does
 #
 # The right gradient is compared along random directions of the tensor: one complex step for each.
 
 _DIRECTIONS = 3
-"""Along so many directions the right gradient is compared: by chance none fits in all."""
+"""Directions along which the right gradient is compared: no wrong one fits along all of them by chance."""
 _STEP = 1e-30
-"""Of the complex step, relative to 1: its square is nothing beside any number."""
+"""The complex step: its square vanishes beside any number."""
 _SAME, _OTHER = 1e-9, 1e-7
-"""Relative differences: what is equal to rounding, and what has clearly changed."""
+"""Relative differences: up to the first one numbers are equal, beyond the second one clearly different."""
 _MOVED = 1e-4
-"""Of its values: how far an input is moved."""
+"""By which share of its values an input is moved."""
 _MOST_INPUTS = 12
-"""Inputs of which other values are tried."""
+"""The most inputs for which other values are tried."""
 
 
 def probe(seen: Evidence, names: Sequence[str]) -> dict[str, Finding]:
-    """What other values of the inputs tell of the gradients by the tensors `names`, by name."""
+    """For the tensors `names`, the mistakes that other values of the inputs show."""
     if seen.check is None or not seen.check.complex or seen.function.outputs:
         return {}
     findings: dict[str, Finding] = {}
@@ -145,7 +145,7 @@ def _other_input(seen: Evidence, name: str) -> Finding | None:
 
 
 def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
-    """Points at which one input is another one, in words: (words, point (p,), constants)."""
+    """Points at which one input has another value: the change in words, the point (p,), other constants."""
     structure, x = seen.function.structure, seen.function.point
     leaves = structure.leaves[:_MOST_INPUTS]
     for leaf in leaves:
@@ -166,7 +166,7 @@ def _others(seen: Evidence) -> Iterator[tuple[str, Array, dict[str, Any]]]:
 
 
 def _other_values(value: Array) -> list[tuple[str, Array]]:
-    """What may stand in the place of an array by mistake, in words."""
+    """Arrays that may be used in the place of this one by mistake, each with what was changed, in words."""
     others = list(orders(value)) if value.size > 1 else []
     if value.dtype.kind in "iu" and value.size > 1:
         others += [(f"counted from {step}", (value + step) % (int(np.max(value)) + 1)) for step in (1, -1)]
@@ -176,7 +176,7 @@ def _other_values(value: Array) -> list[tuple[str, Array]]:
 
 
 def _input_ignored(seen: Evidence, name: str) -> Finding | None:
-    """The gradient does not change with an input, and the right one does."""
+    """The gradient stays the same when an input changes, although the right gradient changes."""
     function, structure = seen.function, seen.function.structure
     places = structure.places[name]
     along = _directions(len(places))[:1]
@@ -201,7 +201,7 @@ def _input_ignored(seen: Evidence, name: str) -> Finding | None:
 
 
 def _elsewhere(point: Array, places: Array) -> Array:
-    """The point with slightly other values of one tensor, so that no mask changes."""
+    """The point with one tensor moved so little that no mask changes."""
     other = point.copy()
     size = np.where(point[places] == 0, 1, point[places])
     other[places] += _MOVED * _directions(len(places))[0] * size

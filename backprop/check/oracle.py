@@ -25,7 +25,7 @@ from backprop.errors import CheckError, OptionError
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
 _ROOMY = 200
-"""With a budget of fewer calls noise is measured in one place only, and every entry takes few calls."""
+"""With fewer calls the noise is measured at one place only, and each entry is given few calls."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Budget:
 
     @property
     def is_roomy(self) -> bool:
-        """Whether more calls are allowed than for noise in one place and a few steps."""
+        """Whether the calls allow more than the noise at one place and a few steps."""
         return self.limit >= _ROOMY
 
     def room(self, calls: int) -> bool:
@@ -64,7 +64,7 @@ def _quiet(*, wide: bool) -> Iterator[None]:
         yield
 
 
-# The user's function as a black box from a vector (p,) to its values (m,), counted and kept quiet.
+# The user's function as a black box from a vector (p,) to its values (m,); calls are counted, output is suppressed.
 #
 # m is 1 for a function to a number, the size of its value for a function to an array.
 
@@ -104,7 +104,7 @@ class FunctionOracle:
         return self.budget.room(calls)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
-        """The shape of the derivative by a tensor: that of the value before the tensor's own."""
+        """The shape of the derivative by a tensor: the shape of the value, followed by that of the tensor."""
         return self.outputs + self.structure.leaf(name).shape
 
     def count(self, calls: int) -> None:
@@ -208,11 +208,11 @@ class FunctionOracle:
                 return None
 
 
-# The gradient, at the point and elsewhere.
+# The user's gradient, at the point and elsewhere.
 
 
 def rows_of(answer: Answer, function: FunctionOracle) -> Array:
-    """The tensors of an answer side by side (m, p), NaN where one cannot be compared."""
+    """The tensors of an answer side by side (m, p); NaN for those that cannot be compared."""
     structure, m = function.structure, function.value.size
     rows = np.full((m, structure.size), np.nan, structure.dtype)
     for name, tensor in answer.comparable.items():
@@ -222,7 +222,7 @@ def rows_of(answer: Answer, function: FunctionOracle) -> Array:
 
 @dataclass
 class GradientOracle:
-    """A gradient that can be asked at other points, or in a wider dtype (`wide`), where it need not work."""
+    """A gradient as a function, at other points or in a wider dtype (`wide`); it need not work there."""
 
     gradient: Callable[[Any], Any]
     function: FunctionOracle
@@ -230,7 +230,7 @@ class GradientOracle:
     calls: int = 0
 
     def at(self, point: Array) -> Answer | None:
-        """Ask the gradient at a point (p,); None where it raises, gives no gradient, or may not be asked."""
+        """Call the gradient at a point (p,); None if it raises, gives no gradient, or no call is left."""
         function, structure = self.function, self.function.structure
         if not function.room(1) or not is_within(point, function.bounds):
             return None
@@ -245,6 +245,6 @@ class GradientOracle:
             return None
 
     def rows(self, point: Array) -> Array | None:
-        """The rows (m, p) that it gives at a point (p,); None where it gives none."""
+        """The gradient (m, p) at a point (p,); None where there is none."""
         answer = self.at(point)
         return None if answer is None else rows_of(answer, self.function)

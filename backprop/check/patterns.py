@@ -1,4 +1,4 @@
-"""Patterns: a wrong tensor, what is known of its truth and may explain it, and which pattern its errors make."""
+"""Patterns: a wrong tensor with what is known of its truth and may explain it, and the pattern of its errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backprop.check.words import some
 
 
 CLEAR = 20
-"""Times the tolerance: a value that is larger is clearly not zero."""
+"""A value that is larger than this multiple of its tolerance is clearly not zero."""
 _LEAST = np.finfo(np.float64).tiny * 1e10
 """The least tolerance, so that its inverse is a number."""
 
@@ -154,13 +154,13 @@ def difference(got: Array, expected: Array) -> str:
 class Suspect:
     """A tensor that is wrong: what was got, what is known of the truth, and what else may explain it.
 
-    got: in the parameter's shape (for a Jacobian, the outputs' before it). parameter: its values, None for a
-    Jacobian. batch_size: n, where it is known. truths: what is known of the gradient by each other tensor. turned:
-    whether `got` has been transposed to fit. raw_dtype: of the answer. in_float32: the tensor that the gradient
-    returns at the point rounded to float32, where it was asked. is_complex: whether the last axis holds real and
+    got: in the parameter's shape (for a Jacobian after the outputs' shape). parameter: its values, None for a
+    Jacobian. batch_size: n, if it is known. truths: what is known of the gradient by each other tensor. turned:
+    whether `got` was transposed to fit. raw_dtype: the dtype of the answer. in_float32: the tensor that the gradient
+    returns at the point rounded to float32, if it was called there. is_complex: whether the last axis holds real and
     imaginary parts. point: the values of every tensor. total: the norm of the whole gradient that was got. summed:
-    the axes over which `got` was summed to fit. raw_shape: its shape before, where that was wrong. linear: whether it
-    is a multiple of an upstream gradient, which no term of the parameter alone is.
+    the axes over which `got` was summed to fit. raw_shape: its shape before, if that was wrong. linear: whether it is
+    linear in an upstream gradient, as no term in the parameter alone is.
     """
 
     name: str
@@ -181,7 +181,7 @@ class Suspect:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every entry of a gradient is known, so that those of one place can be compared with another's."""
+        """Whether every entry of the true gradient is known, so that entries can be compared across places."""
         is_gradient = self.parameter is not None and self.known.directions is None
         return is_gradient and bool(np.all(self.known.usable))
 
@@ -197,7 +197,7 @@ class Suspect:
 
     @property
     def wrong(self) -> Array:
-        """Where an entry is off by twice its tolerance."""
+        """Where an entry is off by more than twice its tolerance."""
         return np.asarray(np.abs(self.got - self.expected) > 2 * self.tolerance)
 
     @property
@@ -212,7 +212,7 @@ class Suspect:
 
     @property
     def compared(self) -> tuple[Array, Array]:
-        """The values that can be compared: got, and expected."""
+        """The values that can be compared: those got, and those expected."""
         use = self.known.usable
         return self.known.of(self.got)[use], self.known.values[use]
 

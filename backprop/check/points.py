@@ -172,7 +172,7 @@ class Structure:
 
     @cached_property
     def moving(self) -> tuple[Any, ...]:
-        """The keys of the parts of the outermost container that hold tensors."""
+        """The keys of the outermost container whose parts hold tensors."""
         return moving_keys(self.tree) if isinstance(self.tree, Parts) else ()
 
     def with_ends(self, point: Any, tensors: list[Any]) -> Any:
@@ -196,7 +196,7 @@ class Structure:
 
 
 Fixed = Callable[[str, Any], bool]
-"""From the name of a number and its value to whether it passes through untouched."""
+"""From the name and the value of a number to whether it is a constant, which is passed on untouched."""
 
 
 def structure_of(
@@ -279,7 +279,7 @@ def moving_keys(tree: Parts) -> tuple[Any, ...]:
 
 
 def _ends(tree: Tree, point: Any) -> Iterator[tuple[int, Any]]:
-    """The numbers of the tensors in a tree, with what stands there in a point of its form."""
+    """The numbers of the tensors in a tree, each with what a point of the same form has at its place."""
     if isinstance(tree, int):
         yield tree, point
     if isinstance(tree, Parts):

@@ -1,7 +1,7 @@
-"""A forward pass with its derivative, by hand or by its library; its vector-Jacobian product.
+"""A forward pass and its vector-Jacobian product, which is written by hand or taken from PyTorch or JAX.
 
-In the order of this file: what PyTorch and JAX differentiate; the forward pass; its product with an upstream gradient
-that may be replaced by another.
+In the order of this file: derivatives by PyTorch and JAX; the forward pass; its product with an upstream gradient,
+which can be exchanged.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from backprop.check.points import Fixed, Structure, nothing_fixed, structure_of
 from backprop.check.trees import Constant, copied, ends_of, mapped
 from backprop.errors import CheckError
 
-# Derivatives by PyTorch and JAX themselves, which are the claim where there is no backward pass written by hand.
+# Derivatives by PyTorch and JAX: they are what is checked if there is no backward pass by hand.
 
 Run = Callable[[list[Any]], Any]
-"""From the tensors of the inputs to what forward returns, or to its tensors."""
+"""A function from the inputs' tensors to what forward returns, or to the tensors in that."""
 
 
 def as_upstream(value: Any) -> Any:
-    """An upstream gradient as the library of the output takes it: JAX takes the conjugate of a complex one."""
+    """An upstream gradient in the convention of the output's library: JAX takes the conjugate if it is complex."""
     if is_torch(value):
         return value.detach()
     return value.conj() if is_jax(value) else value
 
 
 def autodiff_for(forward: Any, values: Iterable[Any]) -> str | None:
-    """The library that differentiates `forward` at such inputs, "torch" or "jax"; None where none does."""
+    """The library that differentiates `forward` at these inputs, "torch" or "jax"; None if neither does."""
     values = list(values)
     if any(map(is_torch, values)):
         return "torch"
@@ -51,7 +51,7 @@ def as_jax(value: Any) -> Any:
 
 
 def recorded_by_torch(run: Callable[[], Any], tensors: list[Any]) -> Any:
-    """What `run` returns, while PyTorch records what becomes of `tensors`."""
+    """What `run` returns when PyTorch records the operations on `tensors`."""
     for tensor in tensors:
         tensor.requires_grad_()
     with library("torch").enable_grad():
@@ -59,14 +59,14 @@ def recorded_by_torch(run: Callable[[], Any], tensors: list[Any]) -> Any:
 
 
 def pull_back_in_torch(outputs: list[Any], upstream: list[Any], tensors: list[Any]) -> list[Any]:
-    """The vector-Jacobian product of outputs that were recorded; None by a tensor that none of them depends on."""
+    """The vector-Jacobian product of recorded outputs; None for a tensor on which no output depends."""
     pairs = [pair for pair in zip(outputs, upstream, strict=True) if pair[0].requires_grad]
     recorded, given = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     return list(library("torch").autograd.grad(recorded, tensors, given, allow_unused=True))
 
 
 def pull_back_in_jax(run: Run, upstream: Callable[[Any], Any], tensors: list[Any]) -> list[Any]:
-    """The vector-Jacobian product of `run` by `tensors`. upstream: from what it returns, to its upstream gradient."""
+    """The vector-Jacobian product of `run` by `tensors`. upstream: gives the upstream gradient for an output."""
     returned, pull = library("jax").vjp(lambda *moved: run(list(moved)), *tensors)
     return list(pull(upstream(returned)))
 
@@ -76,7 +76,7 @@ def push_forward_in_torch(run: Run, tensors: list[Any], tangents: list[Any]) -> 
     torch = library("torch")
     forward_mode = torch.autograd.forward_ad
     with warnings.catch_warnings(), forward_mode.dual_level():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's own making, when it is first used
+        warnings.simplefilter("ignore", DeprecationWarning)  # PyTorch's own warning at the first use
         duals = [
             forward_mode.make_dual(tensor.detach(), tangent)
             for tensor, tangent in zip(tensors, tangents, strict=True)
@@ -92,7 +92,7 @@ def push_forward_in_jax(run: Run, tensors: list[Any], tangents: list[Any]) -> li
 
 
 def module_as_function(module: Any) -> tuple[Callable[..., Any], dict[str, Any]] | None:
-    """A PyTorch module as a function of a dict of its parameters before its inputs; None for what is no module.
+    """A PyTorch module as a function of a dict of its parameters, and its inputs; None for any other object.
 
     A scripted module is a function of its inputs alone: PyTorch cannot call it with other parameters.
     """
@@ -254,7 +254,7 @@ class Product:
 
 
 def outputs_of(outputs: Any) -> Structure:
-    """The structure of the outputs that have a gradient; raises `CheckError` where none has."""
+    """The structure of the outputs that have a gradient; raises `CheckError` if none has."""
     structure, _ = structure_of(outputs, fixed=nothing_fixed, root="y", what="output of forward")
     if not has_numbers(outputs):
         raise CheckError("The outputs of forward are whole numbers; expected floating ones.")
@@ -267,7 +267,7 @@ def upstream_like(outputs: Any, values: Mapping[str, Array]) -> Any:
     tensors = [as_upstream(leaf.build(values[leaf.name])) for leaf in structure.leaves]
 
     def none(constant: Constant) -> Any:
-        """What stands in the place of an upstream gradient for an output without one."""
+        """The placeholder for the upstream gradient of an output that has none."""
         shape = getattr(constant.value, "shape", ())
         return np.zeros(shape, library("jax").dtypes.float0) if is_jax(constant.value) else None
 

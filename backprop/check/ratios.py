@@ -39,7 +39,7 @@ def log_parameter(suspect: Suspect) -> list[Finding]:
         return []
     theta = suspect.parameter.reshape(suspect.got.shape).astype(np.float64)
     sizes = np.unique(np.abs(theta))
-    # A single number may be off by a small whole one, or its part, for other reasons.
+    # If θ is one number such as 2 or 1/2, the factor may have another cause.
     usual = [abs(size * k - round(size * k)) < 1e-9 for size in sizes for k in (1, 2, 3)]
     if len(sizes) < min(2, theta.size) or (theta.size == 1 and any(usual)):
         return []

@@ -158,7 +158,7 @@ def mask_left_out(suspect: Suspect) -> list[Finding]:
 
 
 def invariance(suspect: Suspect) -> list[Finding]:
-    """The truth sums to zero over some axes, and what was got does not."""
+    """The right gradient sums to zero over some axes, and the one that was got does not."""
     if not suspect.is_whole:
         return []
     seen = sum_not_zero(suspect.name, suspect.expected, suspect.got, 2 * suspect.tolerance)
@@ -183,7 +183,7 @@ def clipped(suspect: Suspect) -> list[Finding]:
         seen = f"{count} of {got.size} entries are ±{bound:.6g} where the truth is larger; the rest is right."
         return suspect.finding("clipped", seen)
     k = multiple(suspect.known, suspect.known.of(got))
-    # A half is a factor, whatever the norm is.
+    # A factor of a half is no clipping, whatever the norm is.
     if k is None or not 0 < k < 1 - 1e-6 or "/" in number(k, 1e-7):
         return []
     for size, what in ((norm(got), "its norm"), (suspect.total, "the norm of the whole gradient")):
@@ -208,9 +208,9 @@ def subsets(ndim: int) -> Iterator[tuple[int, ...]]:
 
 
 def sum_not_zero(name: str, true: Array, claimed: Array, slack: Array, first: int = 0) -> str:
-    """The sentence that the truth sums to zero over some axes, in every slice, and what was got does not; or nothing.
+    """A sentence if the truth sums to zero over some axes, in every slice, and what was got does not; else empty.
 
-    first: the axis from which on those of the tensor are counted.
+    first: the first axis of the tensor; earlier ones belong to the outputs.
     """
     for axes in subsets(true.ndim - first):
         over = tuple(first + axis for axis in axes)

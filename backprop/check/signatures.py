@@ -151,16 +151,16 @@ def swapped(suspect: Suspect) -> list[Finding]:
     return []
 
 
-# Precision: numbers of a narrower dtype, and numbers that were made whole.
+# Precision: numbers of a narrower dtype, and numbers without their fractions.
 #
-# An answer is called less precise only where every entry is a number of the narrower dtype, so that it was stored in
-# it, or where the gradient gives the same answer for arguments that are rounded to that dtype. Errors of the size of
-# its rounding prove nothing: an ε in a logarithm or a step taken too early leaves as much.
+# A finding says "lower precision" in two cases only. Every entry is a number of the narrower dtype, so the answer was
+# stored in it. Or the gradient gives the same answer for arguments that are rounded to that dtype. The size of an
+# error proves nothing: an ε in a logarithm or an early update can be as small as that rounding.
 
 _FORMATS = (("float32", 2.0**-23), ("float16", 2.0**-10), ("bfloat16", 2.0**-7))
 """Narrower formats, and their eps."""
 _SINGLE = 2.0**-20
-"""Eight roundings of float32: what float32 arguments may make of a gradient, relative to its norm."""
+"""Eight roundings of float32: how far float32 arguments may move a gradient, relative to its norm."""
 
 
 def lower_precision(suspect: Suspect) -> list[Finding]:
@@ -168,7 +168,7 @@ def lower_precision(suspect: Suspect) -> list[Finding]:
     got, expected = suspect.compared
     scale = norm(expected)
     error = norm(got - expected) / scale if scale else 0.0
-    if error == 0:  # it is wrong at kinks alone
+    if error == 0:  # it is wrong only at kinks
         return []
     off = f"‖got - expected‖ / ‖expected‖ = {error:.1e}."
     for name, eps in _FORMATS:
@@ -185,13 +185,13 @@ def _stored(values: Array, name: str) -> bool:
     """Whether every value is a number of the format."""
     with np.errstate(all="ignore"):
         single = values.astype(np.float32)
-        if name == "bfloat16":  # the upper half of a float32
+        if name == "bfloat16":  # bfloat16: the upper half of a float32
             return bool(np.all(single == values) and not np.any(single.view(np.uint32) & np.uint32(0xFFFF)))
         return bool(np.all(values.astype(np.dtype(name)).astype(values.dtype) == values))
 
 
 def truncated(suspect: Suspect) -> list[Finding]:
-    """Whole numbers where the truth has fractions: an array of integers has cut them off."""
+    """Whole numbers, although the truth has fractions: an array of integers has cut them off."""
     dtype, known = suspect.raw_dtype, suspect.known
     if dtype is None or dtype.kind not in "iu" or known.directions is not None:
         return []

@@ -18,9 +18,9 @@ _STEEP = 1.702
 def named_slope(
     slope: Array, x: Array, y: Array, others: Mapping[str, Array], relative: float = _SAME
 ) -> str:
-    """What the slopes (k,) at x are, in words; y: the function's values; others: more numbers (k,). "" if nothing.
+    """A formula for the slopes (k,) at x, in words; "" if none fits. y: the function's values.
 
-    relative: of the largest slope, how well the slopes are known.
+    others: further numbers (k,) by name. relative: the error of the slopes, as a share of the largest one.
     """
     for words, values in {**slopes_at(x, y, "x"), **others}.items():
         if values.shape == slope.shape and is_same_slope(values, slope, relative):

@@ -1,11 +1,11 @@
-"""Trials: one thing is changed, and the same check says right. Then that thing is the mistake.
+"""Trials: one thing is changed and the check is made again. If it says right now, that thing is the mistake.
 
-    beside the point     where no values are equal         a mask gives equal values no share, or several
+    another point        no two values are equal           a mask gives equal values no share, or several
     without an update    W -= …  is not carried out        δ goes back through weights that were updated before
-    without an ε         a + ε   is a                      an ε is in the function or in the gradient, and not in both
-    transposed           δ @ W   is δ @ W.T                of a square W no shape tells
+    without an ε         a + ε   becomes a                 an ε is in the function or in the gradient, and not in both
+    transposed           δ @ W   becomes δ @ W.T           the shapes of a square W do not show the mistake
 
-It proves as much as a check that says right: every entry or random directions agree to rounding.
+A trial proves as much as any check that says right: every entry, or random directions, agree to rounding.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from backprop.check.words import listed
 from backprop.errors import CheckError
 
 _MOST, _TRIED = 300, 6
-"""Calls of one trial; ε that are tried."""
+"""The most calls of one trial, and the most ε that are tried."""
 _BESIDE = 1 / 50
-"""Of the scale: how far beside the point."""
+"""How far the other point lies from the point, as a share of each entry's scale."""
 _OTHER = 0.2
-"""Of the largest entry: what the gradient changes by where an entry gets another share."""
+"""An entry gets another share where it changes by more than this share of the largest entry."""
 _CLEARLY = 3
-"""Times its tolerance in the trial: what a tensor is off without it."""
+"""A trial counts only if the tensor's error before it was more than this multiple of its tolerance."""
 _STEP, _NEARLY = 2.0**-17, 1e-2
-"""Of the scale, the step of one quotient; and what the gradient may be off from it, else no trial is made."""
+"""The step of one quotient, as a share of the scale; and how far the gradient may be off it, to be tried at all."""
 
 _Proof = tuple[str, str, frozenset[str]]
 """A kind of mistake, what was seen, and the tensors that are right without it."""
 
 
 def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable[..., Any]]) -> GradientCheck:
-    """A check that says wrong, with the mistakes that trials prove in the place of what was said of these tensors.
+    """The check; if it says wrong, with the mistakes that trials prove instead of the tensors' other findings.
 
-    sources: the functions in whose code an ε or an update may stand.
+    sources: the functions whose code is changed in the trials.
     """
     wrong = frozenset(each.tensor.name for each in seen.verdicts if each.wrong)
     if not wrong or seen.gradient is None or seen.function.outputs:
@@ -58,7 +58,7 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
             if named.keys() >= wrong:
                 break
     for finding in check.findings:
-        if finding.kind == "other-input":  # it says as much
+        if finding.kind == "other-input":  # it is as well proven
             named.pop(finding.tensor or "", None)
     rest = [each for each in check.findings if each.tensor not in named or each.kind in _STAY]
     new = [
@@ -68,9 +68,9 @@ def with_trials(check: GradientCheck, seen: Evidence, sources: Sequence[Callable
 
 
 _COMPILED = ("_torchdynamo_orig_callable", "eval_shape")
-"""Attributes of what torch.compile and jax.jit have made."""
+"""Attributes of functions that torch.compile or jax.jit has made."""
 _STAY = ("modifies-arguments", "wrong-dtype", "wrong-name", "wrong-shape")
-"""Kinds of which a tensor may have another one as well."""
+"""Kinds that stay beside a proven mistake: a tensor may have both."""
 
 
 def _proofs(
@@ -81,7 +81,7 @@ def _proofs(
     tensors = {name: value for name, value in structure.views(point).items() if np.any(value)}
     switches = Switches(tensors)
     if any(hasattr(each, name) for each in sources for name in _COMPILED):
-        return  # it would be compiled again, and be kept as it is in a trial
+        return  # a compiled function would be compiled once more, and keep the changes of a trial
     try:
         with switched(sources, switches) as sites:
             before = _answers(seen, point)
@@ -94,7 +94,7 @@ def _proofs(
 
 
 def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
-    """Right beside the point, where no two values are equal."""
+    """The tensors that are right at another point close by, where no two values are equal."""
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
     aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
@@ -110,7 +110,7 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
 
 
 def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
-    """Whether the shares of the entries whose shares are others beside the point add up to the same, as they may."""
+    """Whether the entries that change most beside the point keep their sum: then the tie was shared out rightly."""
     places = seen.function.structure.places
     rows = None if seen.gradient is None else seen.gradient.rows(beside)
     if rows is None:
@@ -128,7 +128,7 @@ def _without_updates(
     sites: dict[int, Site],
     before: tuple[Array, Array],
 ) -> Iterator[_Proof]:
-    """Right where no tensor of the point is changed on the way."""
+    """The tensors that are right without updates of the parameters."""
     structure, rates = seen.function.structure, dict[int, float | None]()
     for number, (name, by) in switches.updates.items():
         rate = _multiple(by, before[1][structure.places[name]])
@@ -158,7 +158,7 @@ def _without_epsilon(
     sites: dict[int, Site],
     before: tuple[Array, Array],
 ) -> Iterator[_Proof]:
-    """Right without an ε, or without all of them."""
+    """The tensors that are right without one ε, or without all of them."""
     found_ones = list(switches.small.items())[:_TRIED]
     every = [tuple(found_ones)] * (len(found_ones) > 1)
     for tried in (*((each,) for each in found_ones), *every):
@@ -187,7 +187,7 @@ def _transposed(
     sites: dict[int, Site],
     before: tuple[Array, Array],
 ) -> Iterator[_Proof]:
-    """Right where one factor of a product of the backward pass is transposed."""
+    """The tensors that are right with one square factor of the backward pass transposed."""
     for number, side in list(switches.square.items()):
         switches.off = frozenset([number])
         after = _answers(seen, seen.function.point)
@@ -202,7 +202,7 @@ def _transposed(
 
 
 def _answers(seen: Evidence, point: Array) -> tuple[Array, Array] | None:
-    """The value of the function and the gradient (p,) at a point; None where there is none."""
+    """The value of the function and the gradient (p,) at a point; None without a gradient or without calls left."""
     assert seen.gradient is not None
     if not seen.function.room(_MOST // 2):
         return None
@@ -211,7 +211,7 @@ def _answers(seen: Evidence, point: Array) -> tuple[Array, Array] | None:
 
 
 def _multiple(values: Array, of: Array) -> float | None:
-    """The k with values = k · of, to rounding; None where there is none."""
+    """The number k ≠ 0 with values = k · of, to rounding; None where there is none."""
     flat, of = values.reshape(-1).astype(np.float64), of.astype(np.float64)
     size = float(of @ of)
     k = float(flat @ of) / size if size > 0 else 0.0
@@ -219,7 +219,7 @@ def _multiple(values: Array, of: Array) -> float | None:
 
 
 def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str]:
-    """The wrong tensors that are right at a point, as the code is now; none where one that was right is wrong."""
+    """The wrong tensors that are right at a point, with the code as it is now; none if a right one becomes wrong."""
     function, gradient = seen.function, seen.gradient
     near = frozenset(name for name in wrong if _is_near(seen, point, name))
     if not near or gradient is None:
@@ -228,7 +228,7 @@ def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str
     oracle = FunctionOracle(function.code, function.structure, point, budget, bounds=function.bounds)
     try:
         new = gather(oracle, gradient.gradient, np.random.default_rng(0), batch_size=seen.batch_size)
-    except Exception:  # of whatever kind: it is the user's
+    except Exception:  # the user's code may raise anything
         return frozenset()
     finally:
         function.count(budget.used)
@@ -237,7 +237,7 @@ def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str
     if any(tensor.verdict == "wrong" and name not in wrong for name, tensor in tensors.items()):
         return frozenset()
     right = (name for name in near if name in tensors and tensors[name].verdict == "right")
-    at_kinks = [name for name in near if old[name].error == 0]  # wrong at kinks alone
+    at_kinks = [name for name in near if old[name].error == 0]  # wrong only at kinks
     return frozenset(
         name
         for name in right
@@ -246,7 +246,7 @@ def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str
 
 
 def _is_near(seen: Evidence, point: Array, name: str) -> bool:
-    """Whether the gradient by a tensor is about a quotient of the function, along one direction."""
+    """Whether a tensor's gradient is close to one difference quotient: a cheap test before a trial."""
     function, gradient = seen.function, seen.gradient
     if gradient is None or not function.room(_MOST // 2):
         return False

@@ -31,7 +31,7 @@ _ROUNDINGS = 32.0
 _TRUTH_CALLS = 200
 """Calls of the function that the truth for another upstream gradient may take."""
 MOST_BLURRED = 0.25
-"""Of the largest entry: what is off by more is not linear, in however narrow a format."""
+"""An answer that is off by more than this share of its largest entry is not linear, in any format."""
 
 
 def look_at_upstream(seen: Evidence, product: Product, rng: np.random.Generator, rtol: float | None) -> None:
@@ -156,7 +156,7 @@ class _Look:
         def is_same(gradient: Array | None) -> bool:
             return gradient is not None and np.array_equal(gradient[places], one)
 
-        # Of a single number one of the two may be so by chance.
+        # For a single number, one of the two may hold by chance.
         if is_same(self.pulled_other) and is_same(self.pulled_sum):
             seen = "The gradient is the same, to the last bit, for three upstream gradients drawn at random."
             return found("upstream-ignored", name, seen) if np.any(one) else None

@@ -59,15 +59,15 @@ def check_vjp(
 
     forward: from the inputs to y, to several outputs (y, z), or to (y, cache). Outputs that are None or hold whole
     numbers have no upstream gradient.
-    backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream), to one gradient for each
-    input: in order, or by name, where those by the parts of a dict may stand beside the others. An input without a
-    gradient has None. Which of these is meant is told by what works,
-    and said in the result. Without `backward` the derivative that PyTorch or JAX takes of `forward` is checked: of an
-    autograd.Function's apply, an nn.Module with its parameters, a custom_vjp or custom_jvp, a compiled function.
+    backward: backward(upstream, cache), backward(upstream, *inputs) or backward(upstream). The check tries which call
+    works, and says so in the result. It returns one gradient for each input, in order or by name; the gradients by
+    the parts of a dict may stand beside the others. An input without a gradient has None. Without `backward`, the
+    derivative that PyTorch or JAX takes of `forward` is checked: of an autograd.Function's apply, an nn.Module with
+    its parameters, a custom_vjp or custom_jvp, a compiled function.
     inputs: the arguments of `forward`, a tuple, a list, or a dict by name: NumPy arrays, PyTorch tensors, JAX arrays,
     numbers, and containers of these. They are handed on as what they are. Whole numbers, truth values, strings and
     None have no gradient.
-    cache: whether the last thing that `forward` returns is a cache, where both could be meant.
+    cache: whether the last thing that `forward` returns is a cache, if it could also be an output.
     rng, max_calls, batch_size, rtol: as for `check_gradient`.
 
     The upstream gradient u has the shape of the outputs and is drawn at random, several times. A backward pass is
@@ -156,9 +156,9 @@ def _product(
 
 
 def _by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict[str, Any]:
-    """The gradients by the names of the inputs, of an answer with one for each input, or each that has one.
+    """The gradients by the names of the inputs. The answer has one for each input, or for each that has a gradient.
 
-    A dict among the inputs may hold settings alone, and have none. Raises `CheckError` for another number of them.
+    An input that is a dict of settings has none. Raises `CheckError` for any other number of gradients.
     """
     names = list(inputs)
     if answer is None:
@@ -181,7 +181,7 @@ def _by_input(answer: Any, inputs: dict[str, Any], structure: Structure) -> dict
 
 
 def _in_containers(answer: dict[str, Any], inputs: dict[str, Any]) -> dict[str, Any]:
-    """The gradients by name; those by the parts of a dict among the inputs, such as dW, in a dict of their own."""
+    """The gradients by name; for an input that is a dict, those by its parts, such as dW, are put into a dict."""
     for name, value in inputs.items():
         if not isinstance(value, dict) or same_name([name], list(answer)) or name in answer:
             continue

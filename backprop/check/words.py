@@ -38,9 +38,9 @@ def describe(value: Any) -> str:
 
 
 _BEFORE, _AFTER = "(?:d|g|grad|gradient|del|delta|nabla|dld|djd|dlossd|dcostd)?", "(?:grad|gradient|bar)?"
-"""What stands before or after a parameter's name in that of its gradient."""
+"""What the name of a gradient has before or after the parameter's name."""
 _ALIKE = 0.6
-"""The share of letters that a misspelt name has in common with the right one: the default of `difflib`."""
+"""The least share of letters that a misspelt name has in common with the right one: `difflib`'s default."""
 
 
 def same_name(missing: list[Any], extra: list[Any]) -> dict[Any, Any]:

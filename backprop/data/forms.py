@@ -1,4 +1,4 @@
-"""Forms: images and labels as files hold them, as grey levels 0 to 255 and class numbers from 0, and what was done.
+"""Forms: images and labels of files as grey levels 0 to 255 and class numbers from 0, with notes of what was changed.
 
 images    whole numbers 0 to 255; floating-point numbers 0 to 1 or 0 to 255, rounded to levels
           (n, height, width), with 1 or 3 channels after or before these; (n, pixels) of square images
@@ -130,7 +130,7 @@ def _is_one_hot(labels: npt.NDArray[Any]) -> bool:
 
 
 def image_shape(pixels: int, what: str) -> tuple[int, ...]:
-    """The shape of a square image, grey or in colour; raises `DataError` where there is none. what: has these."""
+    """The shape of a square image, grey or in colour. Raises `DataError`, which begins with `what`, if none fits."""
     for channels in _CHANNELS:
         side = math.isqrt(pixels // channels)
         if side and side * side * channels == pixels:

@@ -222,9 +222,8 @@ class _Bounded(io.FileIO):
 
     def __init__(self, path: Path, file: OriginalFile) -> None:
         super().__init__(path, "wb")
-        self._limit = (
-            file.size + file.size // 10 + 4096
-        )  # data that cannot be packed grows by far less than a tenth
+        # Data that cannot be compressed grow by far less than a tenth.
+        self._limit = file.size + file.size // 10 + 4096
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > self._limit:

@@ -131,7 +131,7 @@ class Attention(Heads):
         return self._outputs(own, x, lambda q, k, v: attention(q, k, v, is_causal=self.causal))
 
     def _weighed(self, np: Any, softmax: Callable[[Any], Any]) -> Callable[[Any, Any, Any], Any]:
-        """p v of q, k and v."""
+        """The weighted values p v, from q, k and v."""
 
         def attention(q: Any, k: Any, v: Any) -> Any:
             s = q @ np.swapaxes(k, -1, -2) * self.scale
@@ -140,7 +140,7 @@ class Attention(Heads):
         return attention
 
     def _outputs(self, own: Any, x: Any, attention: Callable[[Any, Any, Any], Any]) -> Any:
-        """y by any library, with its attention of q, k and v (n, H, t, e)."""
+        """y by any library, from its attention function of q, k and v (n, H, t, e)."""
         tokens = self.split(x)
         a = attention(*(self.by_head(tokens @ own[f"W{part}"] + own[f"b{part}"]) for part in "qkv"))
         joined = a.swapaxes(1, 2).reshape(len(x), self.tokens, self.key)
@@ -252,7 +252,7 @@ class Attention(Heads):
         return self.vjp_flops(n, i, o, input_needed=True) + again
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """q, k, v, a and their gradients; of one head the blocks, and of another one those that it replaces."""
+        """q, k, v, a and their gradients; the blocks of one head, and those of another head that they replace."""
         rows, e = n * self.tokens, self.key // self.heads
         head = (9 if self.heads > 1 else 8) * self.tokens + 3 * e
         numbers = rows * (8 * self.key + max(head, 2 * self.features))

@@ -178,7 +178,7 @@ class Layer(Described):
         """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
 
     def input_nonzeros(self, i: int, o: int) -> int:
-        """The numbers of ∂y/∂x of one sample that are not zero by structure; of ∂u/∂x, where the inputs enter a u."""
+        """How many numbers of one sample's ∂y/∂x are not zero by structure; of ∂u/∂x, if the inputs enter a u."""
         return i * o
 
     def input_products(self, i: int, o: int) -> int:
@@ -279,14 +279,14 @@ class Layer(Described):
         """
 
     def _gradients(self, like: Array, dparams: Tensors | None) -> Tensors:
-        """Memory for ∂L/∂θ of every own parameter: that given, or new one of the kind and dtype of `like`."""
+        """Memory for ∂L/∂θ of every own parameter: the given one, or new memory with the kind and dtype of `like`."""
         if dparams is not None:
             return dparams
         shapes = self.parameter_shapes().items()
         return {name: np.empty_like(like, shape=shape, order="C") for name, shape in shapes}
 
     def _jacobians(self, like: Array, y: Array, out: Tensors | None) -> dict[str, Array]:
-        """Memory for ∂y/∂θ (n, o, *shape of θ): that given, or zeros of the kind and dtype of `like`."""
+        """Memory for ∂y/∂θ (n, o, *shape of θ): the given one, or zeros with the kind and dtype of `like`."""
         shapes = self.parameter_shapes().items()
         if out is None:
             out = {name: np.zeros_like(like, shape=(*y.shape, *shape), order="C") for name, shape in shapes}
@@ -319,11 +319,11 @@ class NoParameters(Layer):
 
 
 class ByInput(NoParameters):
-    """A layer without parameters, whose VJP is that by its input alone."""
+    """A layer without parameters: its VJP gives ∂L/∂x and nothing else."""
 
     @abstractmethod
     def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
-        """∂L/∂x (n, i) from `dy`, in `out` where that is given, which may be `dy` itself."""
+        """∂L/∂x (n, i) from `dy`, written to `out` if it is given; `out` may be `dy` itself."""
 
     def vjp(
         self,
@@ -336,7 +336,7 @@ class ByInput(NoParameters):
         out: Array | None = None,
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
-        """`pull`, where ∂L/∂x is needed."""
+        """∂L/∂x by `pull`, if it is needed, and no gradients of parameters."""
         return (self.pull(x, y, dy, out) if input_needed else None), {}
 
 

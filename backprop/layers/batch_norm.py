@@ -95,7 +95,7 @@ class BatchNorm(Normalisation):
         return (-2,) if len(self.split) == 1 else (-3, -1)
 
     def _torch(self, torch: Any, own: Any, rows: Any) -> Any:
-        """Without the check that a batch has more than one sample."""
+        """PyTorch's function, without its check that a batch has more than one sample."""
         return torch.batch_norm(rows, own["gamma"], own["beta"], None, None, True, 0.0, EPSILON, False)
 
     def oracle(self, params: Tensors, x: Array) -> Array:

@@ -413,7 +413,7 @@ class Convolution(Layer):
         return (y + own["b"][:, None, None]).reshape(len(x), -1)
 
     def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        """By the patches, which indexing makes: autograd has no convolution with a stride or groups."""
+        """By matrix products of patches, made by indexing: autograd has no convolution with a stride or groups."""
         windows, np_ = self.windows, autograd.numpy
         padded = np_.concatenate([x, np_.zeros((len(x), 1))], axis=1)
         patches = padded[:, windows.inputs.reshape(self.groups, -1, windows.count)]

@@ -1,4 +1,4 @@
-"""What a layer says of itself to readers: names, formulas, cells of a spreadsheet, its forms for other libraries."""
+"""The description of a layer for readers: names, formulas, spreadsheet cells, and forms for other libraries."""
 
 from __future__ import annotations
 
@@ -11,66 +11,66 @@ from backprop.layers.cells import Cells
 
 
 class Described(ABC):
-    """The part of `Layer` that no derivative needs; of what is left out, those who ask for it decline the layer."""
+    """The part of `Layer` that no derivative needs. A command that needs a missing attribute declines the layer."""
 
     name: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
-    """Other names by which `Network.parse` takes the layer."""
+    """Other names that `Network.parse` accepts for the layer."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Small networks of the input's shape and this layer, as `Network.parse` reads them: "1x4x4 conv3x2".
 
-    The tests try these; a layer that `of` makes from a width alone needs none.
+    The tests use them. A layer that `of` makes from a width alone needs no examples.
     """
     derived: ClassVar[str | None] = None
-    """The text of the layer that `derive` proves, where the first example would take SymPy minutes."""
+    """The layer that `derive` proves, as text, if the first example would take SymPy minutes."""
 
     underivable: ClassVar[str] = ""
     """Why `derive` cannot run the layer on symbols; "" where it can."""
 
     symbol: ClassVar[str] = "a"
-    """How a reader sees the output: this letter and the number of linear layers so far, a₁."""
+    """The letter that readers see for the output, with the number of linear layers so far: a₁."""
     last_symbol: ClassVar[str | None] = None
-    """The letter of the network's outputs where this is the last layer; None is `symbol` with its number."""
+    """The letter for the outputs if this is the network's last layer; None for `symbol` with its number."""
     letters: ClassVar[Mapping[str, str]] = {}
-    """The axes of each parameter, by the legend: {"W": "io"}. Of one that is left out the shape has to tell them."""
+    """The axes of each parameter by the legend: {"W": "io"}. Those of a missing parameter follow from its shape."""
 
     inner: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """A letter for every u of `entered_numbers`, in their order, and what enters there: {"z": ("W", "x")}."""
 
     formulas: ClassVar[Mapping[str, str]] = {}
-    """The right-hand sides that a reader sees, by form; of a derivative by a parameter with its name, "vjp W".
+    """The right-hand sides that readers see, by form; for a derivative by a parameter with its name: "vjp W".
 
-    An activation states "forward" and "derivative", another layer "forward", "input_jacobian", "input_factor" where
-    that differs, "vjp", by its parameters "parameter_jacobians", "parameter_factors" and "vjp", and "through z",
-    ∂y/∂z of a z of `inner`. In braces stand the names of the network at hand, see `backprop.explain.formulas`. A form
-    without a formula is shown without one.
+    An activation states "forward" and "derivative". Another layer states "forward", "input_jacobian", "vjp", and
+    "input_factor" if that differs; for each parameter "parameter_jacobians", "parameter_factors" and "vjp"; and
+    "through z", ∂y/∂z, for each z of `inner`. Names in braces are replaced by those of the network, see
+    `backprop.explain.formulas`. A form without a formula is shown without one.
     """
     cells: ClassVar[Mapping[str, str]] = {}
-    """The same as a spreadsheet writes it: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".
+    """Formulas of a spreadsheet: "forward" and "derivative", or "forward", "input_jacobian" and "vjp".
 
-    For every number alike; in braces stand the cells at hand, see `cell`. A layer of other kinds writes `cell`
-    itself. A workbook declines a layer with neither.
+    One formula serves for every number of an array; names in braces are replaced by cells, see `cell`. A layer that
+    needs different formulas overrides `cell`. A workbook declines a layer with neither.
     """
     peers: ClassVar[Mapping[str, Callable[[Any, Any, Any], Any]]] = {}
     """`forward` by outside libraries, "autograd", "jax" and "torch": y = peers["torch"](torch, params, x).
 
-    The imported package is handed in. A peer declines a layer that has no form for its library.
+    The first argument is the imported package. A peer declines a layer that has no form for its library.
     """
     code: ClassVar[str | None] = None
     """`forward` as the lines of a Python function of x and the parameters by name, for `backprop check --template`.
 
-    It may use np, and returns y. Of an activation it is one of z alone. That file is declined for a layer without
-    code.
+    It may use np, and returns y. For an activation it is a function of z alone. `--template` declines a network with
+    a layer without code.
     """
     oracle: ClassVar[Callable[..., Any] | None] = None
-    """y = oracle(params, x), for tests: in plain NumPy, of complex numbers too, without the code of `forward`.
+    """y = oracle(params, x), for tests: plain NumPy that takes complex numbers and shares no code with `forward`.
 
-    The tests of a layer's forms decline a layer that has none.
+    The tests of a layer's forms decline a layer without an oracle.
     """
 
     @property
     def text(self) -> str:
-        """The layer as `Network.parse` reads it, without the shape that it is made for."""
+        """The layer in the notation of `Network.parse`, without the shape of its inputs."""
         return self.name
 
     def cell(self, form: str, at: Cells, *index: int) -> str | float | None:

@@ -165,7 +165,7 @@ class Embedding(OverTokens):
         return self.parameter_factors_bytes(n, i, o, itemsize)
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """Rows of Ė, and their numbers as whole ones; or zeros for every direction."""
+        """Rows of Ė, and their indices as integers; or zeros for every direction."""
         return n * o * itemsize * directions if directions else n * (o * itemsize + 8 * i)
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:

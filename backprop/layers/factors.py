@@ -1,4 +1,4 @@
-"""Local derivatives as data: a Jacobian as an operand of einsum, and how far inputs are from a kink."""
+"""Local derivatives as data: a Jacobian as an operand of einsum, and the distances of inputs from kinks."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ features. The arrays themselves stay (n, i), with these axes flattened in order.
 
 
 class EinsumFactor(NamedTuple):
-    """A local Jacobian as an operand of einsum, with only the axes in which it differs.
+    """A local Jacobian as an operand of einsum, with only the axes along which it varies.
 
     `subscripts` names the operand's axes by the legend. With J = ∂(outputs)/∂y of axes `nco` the next
     factor of the chain is `einsum(f"nco,{subscripts}->nci")`; where `i` is absent, the Jacobian is
     diagonal and the result keeps `o`.
 
-    A layer whose outputs have axes of their own names them in `outputs`, with their sizes in `shape`, and in
-    `result` those of the result: of a convolution with q channels at s places, `nco` is read as `ncqs`, and its
-    kernel's part is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
-    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result which input it belongs to,
-    i for none; numbers of the same input are added (`gathered`).
+    A layer may split the axis o: `outputs` names its parts, `shape` has their sizes, and `result` names the axes of
+    the result. For a convolution with q channels at s places, `nco` is read as `ncqs`, and the derivative by its
+    kernel is `einsum("ncqs,nsk->ncqk")`. An axis that neither the operand nor the result has is summed.
+    Where most of ∂y/∂x is zero by structure, `inputs` says for every number of the result to which input it belongs,
+    or i for none; numbers of the same input are added (`gathered`).
 
-    Where y = f(u) and u is what θ or x enter, `through` is ∂y/∂u, which is multiplied first, and this is ∂u/∂θ: the
-    weights of a recurrent layer enter at every step, and how a step moves the outputs is the same for all of them.
+    Where y = f(u), and θ or x enters u, `through` is ∂y/∂u, which is multiplied first, and this factor is ∂u/∂θ. The
+    weights of a recurrent layer enter every step; ∂y/∂u is the same for all of them.
     """
 
     subscripts: str
@@ -60,10 +60,10 @@ class EinsumFactor(NamedTuple):
         """∂(outputs)/∂x (n, c, i) from what `input_rule` makes."""
         if self.inputs is None:
             return made.reshape(*made.shape[:2], i)
-        total = np.zeros((*made.shape[:2], i + 1), made.dtype)  # the last for those that belong to none
-        for k in np.ndindex(
-            *self.inputs.shape[:-1]
-        ):  # along the last axis no input comes twice, but that for none
+        # The last column is for numbers that belong to no input.
+        total = np.zeros((*made.shape[:2], i + 1), made.dtype)
+        # Along the last axis of `inputs` no input occurs twice, except the one for none.
+        for k in np.ndindex(*self.inputs.shape[:-1]):
             total[..., self.inputs[k]] += made[..., *k, :]
         return total[..., :i]
 
@@ -79,16 +79,16 @@ class EinsumFactor(NamedTuple):
 
     @property
     def entered(self) -> int:
-        """The numbers of u, where there is a `through`."""
+        """How many numbers u has, if there is a `through`."""
         assert self.shape is not None  # the axes of u are outputs of their own
         return math.prod(self.shape)
 
 
 class Margin(NamedTuple):
-    """Functions of a layer's inputs that pass through zero where the layer has a kink.
+    """Functions of a layer's inputs that are zero where the layer has a kink.
 
-    distance: what each is now, (n, m). above, below: the inputs of which it is the difference, as numbers (m,) or
-    (n, m); without `below` it is an input less a constant.
+    distance: their values (n, m). above, below: the indices (m,) or (n, m) of the inputs whose difference each
+    function is; without `below` it is an input minus a constant.
     """
 
     distance: Array

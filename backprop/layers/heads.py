@@ -226,7 +226,7 @@ class Heads(Remembering[Found]):
         return itemsize * self._token_numbers(n, max(self.heads, self.features))
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The memory; q̇, k̇ and v̇; with ṗ another product of its size, or ȧ twice with ẏ in two parts."""
+        """The memory; q̇, k̇ and v̇; and either ṗ with a product of its size, or ȧ twice with ẏ in two parts."""
         rows, block = n * (directions or 1) * self.tokens, self.heads * self.tokens
         most = max(4 * self.key + 2 * block, 5 * self.key + block + 2 * self.features)
         return itemsize * (self.memory_numbers(n) + rows * most)

@@ -46,12 +46,8 @@ class LSTM(Recurrent[Cells]):
 
     name: ClassVar[str] = "lstm"
     gates: ClassVar[int] = 4
-    first_bias: ClassVar[tuple[float, ...]] = (
-        0.0,
-        1.0,
-        0.0,
-        0.0,
-    )  # what is kept is not forgotten (Gers et al.)
+    # The bias of the forget gate is 1, so that the cell state is kept at first (Gers et al.).
+    first_bias: ClassVar[tuple[float, ...]] = (0.0, 1.0, 0.0, 0.0)
     step_flops: ClassVar[int] = 66
     back_flops: ClassVar[int] = 26
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
@@ -78,7 +74,7 @@ class LSTM(Recurrent[Cells]):
         return torch.lstm(x, (zero, zero), weights, True, 1, 0.0, True, False, True)
 
     def step_of(self, tanh: Function, sigmoid: Function, z: Any, c: Any) -> tuple[Any, Any]:
-        """Gate by gate."""
+        """h_t and c_t from z_t and the step before, gate by gate."""
         i, f, g, o = (z[..., k * self.units : (k + 1) * self.units] for k in range(4))
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return sigmoid(o) * tanh(c), c

@@ -101,7 +101,7 @@ class MaxPool(Pooling):
         return y.reshape(len(x), -1)
 
     def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
-        """By indexing with the first of the largest, which autograd's maximum would share out."""
+        """By indexing the first of equal maxima: autograd's own maximum would share the gradient among them."""
         windows = x[:, self.windows.inputs]
         plain = getattr(windows, "_value", windows)
         largest = np.argmax(plain, axis=2)[:, :, None] == np.arange(self.entries)[:, None]

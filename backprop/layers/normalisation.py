@@ -104,7 +104,7 @@ class Normalisation(Layer):
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # by the shape
-        """PyTorch's own; for the others the formula."""
+        """PyTorch by its own function, the other libraries by the formula."""
         return {
             "autograd": lambda autograd, own, x: self._by_formula(autograd.numpy, own, x),
             "jax": lambda jax, own, x: self._by_formula(jax.numpy, own, x),

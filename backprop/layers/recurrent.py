@@ -312,7 +312,7 @@ class Recurrent(Remembering[StatesT]):
         return (self.tokens * self.width,)
 
     def input_nonzeros(self, i: int, o: int) -> int:
-        """Of ∂z/∂x: W for every step."""
+        """The numbers of ∂z/∂x: W for every step."""
         return self.tokens * self.width * self.features
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
@@ -339,11 +339,11 @@ class Recurrent(Remembering[StatesT]):
 
     @abstractmethod
     def step_of(self, tanh: Function, sigmoid: Function, z: Any, c: Any) -> tuple[Any, Any]:
-        """h_t, and what is kept beside it, from z_t (…, g) and that of the step before, by a library's functions."""
+        """h_t and other states from z_t (…, g) and the states of the step before, by a library's functions."""
 
     @abstractmethod
     def _torch(self, torch: Any, x: Any, zero: Any, weights: list[Any]) -> Any:
-        """The states (n, t, h), the last one (1, n, h), and more, by PyTorch's own function."""
+        """The states (n, t, h), the last one (1, n, h), and what else PyTorch's own function returns."""
 
     @property
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # they know the sizes
@@ -381,7 +381,7 @@ class Recurrent(Remembering[StatesT]):
         return {"autograd": by_loop, "jax": by_scan, "torch": by_torch}
 
     def oracle(self, params: Tensors, x: Array) -> Array:
-        """One sample and one step at a time, and both functions by exponentials."""
+        """One sample and one step at a time, with tanh and the sigmoid written as exponentials."""
 
         def sigmoid(z: Array) -> Array:
             return 1 / (1 + np.exp(-z))

@@ -135,7 +135,7 @@ class Tokenwise(OverTokens):
         return n * (self.tokens if out else i) * itemsize
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """x Ẇ, as ḃ is added, and ẋ W; or of many directions ẋ W alone."""
+        """x Ẇ with ḃ added, and ẋ W; or ẋ W alone for many directions."""
         return itemsize * n * o * directions if directions else self.linear.jvp_bytes(n, i, o, itemsize)
 
     def input_nonzeros(self, i: int, o: int) -> int:

@@ -35,7 +35,7 @@ def reference_gradient(
 ) -> Parameters:
     """dL/dθ in longdouble, or another dtype, in memory of its own.
 
-    slopes: by the number of an element-wise layer, what stands for its f'(x) (n, o); NaN where it is f'(x) itself.
+    slopes: by the number of an element-wise layer, the slope that is used for f'(x) (n, o); NaN means f'(x) itself.
     """
     network, wide, slopes = network.short, params.astype(dtype), slopes or {}
     tensors = network.local(wide)

@@ -53,8 +53,8 @@ class Crew:
     def enlist(self, *, strict: bool) -> None:
         """Add the workers that have joined, and drop those that have left.
 
-        Raises `ClusterError` where a worker has other versions or its host lacks something; unless `strict`,
-        that is said on standard error and the worker left alone: a late one must not end the run.
+        Raises `ClusterError` if a worker has other versions or its host lacks something. Unless `strict`, this is
+        printed on standard error and the worker is not used: a worker that joins late must not end the run.
         """
         alive = set(self.client.nthreads())
         for address in set(self.members) - alive:
@@ -63,7 +63,7 @@ class Crew:
             try:
                 self._examine(address)
             except _LostError:
-                continue  # it is gone again, or busy; the next look will tell
+                continue  # the worker has left again, or is busy: it is asked again next time
             except ClusterError as error:
                 if strict:
                     raise
@@ -73,7 +73,7 @@ class Crew:
     def free(self, busy: set[tuple[str, int]], working: set[str]) -> list[tuple[str, str, Slot]]:
         """Host, worker address and slot of every place where a group could be measured now.
 
-        `busy`: slots by host and number at which a group is measured; `working`: the workers that do.
+        busy: slots, by host and number, where a group is being measured; working: the workers that measure them.
         """
         found = []
         for host in sorted({member.host for member in self.members.values()}):

@@ -1,4 +1,4 @@
-"""What a worker is asked before it measures: its versions, and what its host is. Runs on the worker."""
+"""The versions and the host of a worker, which it reports before it measures. Runs on the worker."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def data_checksum(dataset: Dataset) -> str:
 
 
 def versions() -> dict[str, str]:
-    """The versions here: of the package, of its source text, of Python and of what it computes with."""
+    """The versions here: of the package, its source text, Python, and the libraries that compute."""
     import backprop
 
     found = {"backprop": backprop.__version__, "source of backprop": source_checksum()}
@@ -107,7 +107,7 @@ def versions() -> dict[str, str]:
 
 
 def difference(theirs: dict[str, str], ours: dict[str, str]) -> str | None:
-    """The first thing that a worker has in another version, and what was expected; None where all are the same."""
+    """The first difference between a worker's versions and these, in words; None if all are the same."""
     for name, expected in ours.items():
         got = theirs.get(name, "none")
         if got != expected:
@@ -117,7 +117,7 @@ def difference(theirs: dict[str, str], ours: dict[str, str]) -> str | None:
 
 @functools.cache
 def source_checksum() -> str:
-    """CRC-32 of every line of Python of the package: a checkout of another commit has the same version."""
+    """CRC-32 of all Python source of the package: two commits may have the same version number."""
     import backprop
 
     checksum, folder = 0, Path(str(backprop.__file__)).parent
@@ -127,5 +127,5 @@ def source_checksum() -> str:
 
 
 def dask_setup(worker: Any) -> None:
-    """Dask calls this in the main thread of every worker process, also of one that it has started again."""
+    """Dask calls this in the main thread of every worker process, also after it has restarted one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The `backprop` command: the table of its commands by purpose, and what all of them have in common."""
+"""The `backprop` command: its commands by purpose, and the help and checks of options that all of them share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from backprop.errors import OptionError, shown
 _NUMBERS = dict.fromkeys(("N", "PIXELS"), "a whole number") | dict.fromkeys(
     ("ERROR", "FACTOR", "RATE", "SECONDS", "λ"), "a number"
 )
-"""What an option takes, by how the help shows its value: the options that take numbers."""
+"""For options that take numbers: what they expect in words, by the type name that the help shows."""
 
 
 class _Helpful:
@@ -84,7 +84,7 @@ class Command(_Helpful, TyperCommand):
             expected = _NUMBERS.get(wrong.metavar) if isinstance(got, str) else None
             if expected is None:
                 raise
-            # The only limit that Typer tests here is zero.
+            # Zero is the only lower limit that Typer tests here.
             least = " of at least 0" if str(got).lstrip("-").isdigit() else ""
             raise OptionError(
                 f"{max(wrong.opts, key=len)} is {shown(str(got))}; expected {expected}{least}."

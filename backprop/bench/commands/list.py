@@ -30,7 +30,7 @@ def list(as_json: AsJson = False) -> None:
 
 
 def listing() -> dict[str, Any]:
-    """Everything by kind, as JSON can hold it."""
+    """All names by kind, as plain data for JSON."""
     from backprop import installed_strategies
     from backprop.bench.suites import built_in_suites, known_scenarios
     from backprop.layers import LAYERS
@@ -77,7 +77,7 @@ def _installed(peer: Peer[Any]) -> dict[str, str | None]:
 
 
 def print_listing(console: Console) -> None:
-    """One table a kind."""
+    """One table for each kind."""
     from backprop.bench.table import Columns, Table, print_tables
 
     for kind, rows in listing().items():
@@ -93,7 +93,7 @@ def print_listing(console: Console) -> None:
 
 
 def _written(layer: type[Layer]) -> str:
-    """An example of the layer as `Network.parse` reads it."""
+    """An example of the layer in the notation that `Network.parse` reads."""
     if layer.name == "linear":
         return "10"
     return layer.examples[0].partition(" ")[2] if layer.examples else layer.name

@@ -13,7 +13,7 @@ from backprop.errors import OptionError, is_file, shown
 
 
 def split_names(values: Iterable[str]) -> list[str]:
-    """The names in all values, separated at commas; a file target whose path has a comma in it stays whole."""
+    """The names in all values, split at commas; a `file.py:Class` whose path has a comma stays whole."""
     return [name for value in values for name in _split(value)]
 
 

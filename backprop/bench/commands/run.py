@@ -115,9 +115,8 @@ def run(
 
     if cluster is None:
         choose_cores(threads)
-    os.environ.update(
-        thread_variables(threads)
-    )  # before NumPy loads; the workers are pinned, not this process
+    # Before NumPy is loaded. Workers are pinned to cores; this process is not.
+    os.environ.update(thread_variables(threads))
 
     from backprop.bench.console import finish_run
     from backprop.bench.estimates import read_run
@@ -158,7 +157,7 @@ def run(
     with Progress("writing the reports"):
         written = write_reports(folder) if is_begun else []
     again = _going_on(sys.argv[1:], folder) if is_begun else None
-    # What an interrupt has kept is what the journal holds.
+    # After an interrupt, the journal holds what is kept.
     done = Results(*read_run(folder)[1:]) if is_begun else Results()
     finish_run(done, as_json, written, interrupted, notes, again)
 

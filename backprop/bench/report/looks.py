@@ -1,4 +1,4 @@
-"""How charts look: their axes as Vega-Lite has them, and a colour and a shape of its own for every strategy."""
+"""The look of charts: axes for Vega-Lite, and a colour and a shape for every strategy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one ranking of a run, for terminal, Markdown and page alike, and what its times allow to conclude.
+"""The ranking of a run, the same for terminal, Markdown and page, and what may be concluded from its times.
 
 A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have the same fields.
 """
@@ -99,7 +99,7 @@ def ranking_note(cells: Iterable[Any], run: Description | None = None) -> str:
 
 
 def _wishes(cells: Iterable[Any], settings: Mapping[str, Any]) -> Iterator[str]:
-    """Whether the intervals are as narrow, and the differences found as small, as was asked for."""
+    """In words: whether the run reached the precision and the smallest difference that were asked for."""
     compared = [cell for cell in cells if not units.missing(cell.detectable)]
     widths = [(cell.ratio_high / cell.ratio_low) ** 0.5 for cell in compared]
     found = [cell.detectable for cell in compared]

@@ -1,4 +1,4 @@
-"""What a training leaves in its folder and prints: tables, a picture, and the same as JSON; nothing is measured."""
+"""Reports of a training, printed and in its folder: tables, a picture, and the same as JSON."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def confusion_rows(metrics: Metrics) -> list[Row]:
 
 
 def compare_rows(rows: Sequence[Learnt], batches_per_epoch: int) -> list[Row]:
-    """What each strategy has learnt, in the order asked for; ± is the 95% interval of so many test images."""
+    """The accuracy of each strategy, in the order asked for; ± is the 95% interval for so many test images."""
     return [
         {
             "strategy": row.strategy,
@@ -111,7 +111,7 @@ def _accuracy(row: Learnt) -> str:
 
 
 def _percent(share: float) -> str:
-    """98.41%: two digits, since trainings differ in the second."""
+    """98.41%: two decimals, since trainings differ in the second one."""
     return f"{100 * share:.2f}%"
 
 
@@ -129,7 +129,7 @@ def print_metrics(console: Console, metrics: Metrics, title: str) -> None:
 
 
 def print_comparison(console: Console, rows: Sequence[Learnt], batches_per_epoch: int, title: str) -> None:
-    """One row a strategy."""
+    """One row for each strategy."""
     print_tables(console, [Table(title, compare_rows(rows, batches_per_epoch))], _COMPARED)
 
 
@@ -184,7 +184,7 @@ def as_csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def metrics_csv(metrics: Metrics) -> str:
-    """metric, class, value: everything in one long table, in shares from 0 to 1."""
+    """All figures in one long table with the columns metric, class, value; shares are from 0 to 1."""
     whole = {"accuracy": metrics.accuracy, "top2_accuracy": metrics.top2, "loss": metrics.loss}
     rows: list[tuple[str, object, object]] = [(name, "", value) for name, value in whole.items()]
     rows.append(("expected_calibration_error", "", metrics.calibration_error))

@@ -1,7 +1,8 @@
-"""The causes of a wrong value: which kind of mistake it is, the first of them that is proven.
+"""The cause of a wrong value: the first kind of mistake that is proven, of those below.
 
-In the order of this file: its shape; a term too many; another derivative; a mask; an early update; a factor, a sign,
-a transpose; another slope; a factor that is a value of the forward pass; a pattern.
+In the order of this file: a wrong shape; a surplus term; the derivative by another variable; a mask; an early update;
+ties; a factor, a sign or a transpose; the slope of another function; a value of the forward pass as a surplus or
+missing factor; a pattern.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from backprop.check.signatures import signatures, unknown
 from backprop.check.slope_names import is_same_slope, named_slope
 
 MOST_ENTRIES = 150
-"""Entries of a value up to which each is asked for, where there are calls."""
+"""The truth of a value with at most this many entries is computed entry by entry, where enough calls are left."""
 _LETTER = re.compile(r"(?<![a-zA-Z])[xy](?![a-zA-Z])")
-"""What a function is taken of, and its value, in the formula of a slope."""
+"""The letters x and y in the formula of a slope: the argument of the function, and its value."""
 _FEWEST = 3
-"""Slopes that are equal to those of a formula by no chance."""
+"""So many slopes that equal those of a formula do not equal them by chance."""
 _SLOPES = {
     "tanh": "1 - {y}² of the tanh",
     "sigmoid": "{y}(1 - {y}) of the sigmoid",
@@ -44,7 +45,11 @@ _SLOPES = {
 
 @dataclass(frozen=True)
 class Wrong:
-    """The first wrong value of a repair: got, and what is known of the truth. of: the forward line, or 0."""
+    """The first wrong value of a repair: what was got, and what is known of the truth.
+
+    name: of the variable by which the value is to be the derivative; empty for a local value. of: the line of that
+    variable in the forward pass, 0 for a tensor of the point.
+    """
 
     name: str
     got: Array
@@ -59,12 +64,12 @@ class Wrong:
 
 
 def place_of(site: Site, own: Site) -> str:
-    """The line of a site, as seen from another one; in a notebook it may be in another cell."""
+    """The line of a site in words, with the cell of a notebook where that is not the cell of `own`."""
     return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
 
 
 def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
-    """The kinds of mistakes that explain a wrong value, the first one first; the last one is `unknown`."""
+    """The kinds of mistakes that explain a wrong value, the most specific one first and `unknown` last."""
     yield from _shape(seen)
     yield from _zero(seen, search)
     yield from _other(repair, search)
@@ -78,7 +83,7 @@ def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _shape(seen: Wrong) -> Iterator[Finding]:
-    """A value of another shape; a sum over some of its axes may be the truth."""
+    """The value has the wrong shape; the truth may be its sum over some axes, or its transpose."""
     if seen.got.shape == seen.shape:
         return
     text = f"Its shape is {seen.got.shape}; expected {seen.shape}."
@@ -99,7 +104,7 @@ def _shape(seen: Wrong) -> Iterator[Finding]:
 
 
 def _zero(seen: Wrong, search: Search) -> Iterator[Finding]:
-    """A term that the loss does not have, such as a multiple of a parameter."""
+    """The truth is zero: the value is a term that the loss does not have, such as a multiple of a parameter."""
     if not seen.is_zero:
         return
     structure, point = search.truth.program.structure, search.truth.program.point
@@ -115,7 +120,7 @@ def _zero(seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _other(repair: Repair, search: Search) -> Iterator[Finding]:
-    """A value that is the derivative by another variable: the derivative of the lines between is missing."""
+    """The value is the derivative by a later variable: the derivative of the lines in between is missing."""
     if repair.target.group is None or repair.values:
         return
     others = search.recognised(repair.event, search.whole, repair.ahead)
@@ -139,7 +144,7 @@ def _other(repair: Repair, search: Search) -> Iterator[Finding]:
 
 
 def _mask(seen: Wrong) -> Iterator[Finding]:
-    """A value that is right where the truth is not zero, or is zero there."""
+    """The value lacks a mask, or its mask is reversed: only entries whose truth is zero are wrong, or not zero."""
     known = seen.known
     if known.directions is not None:
         return
@@ -155,7 +160,7 @@ def _mask(seen: Wrong) -> Iterator[Finding]:
 
 
 def _early(seen: Wrong, search: Search) -> Iterator[Finding]:
-    """A value that is to be a tensor of the point, which is changed before the backward pass has used it."""
+    """The value should be a tensor of the point: the code changes that tensor before the backward pass uses it."""
     structure, point = search.truth.program.structure, search.truth.program.point
     for name, value in structure.views(point).items() if not seen.name else ():
         if seen.shape == value.shape and np.any(value) and seen.known.fits(value.reshape(-1)):
@@ -191,14 +196,14 @@ def _ties(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _signature(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
-    """A factor, a sign, a transpose, zeros; of the gradient by a tensor what its values tell, too."""
+    """A factor, a sign, a transpose or zeros; for the gradient of a tensor also what follows from its values."""
     structure, point = search.truth.program.structure, search.truth.program.point
     parameter = structure.views(point).get(seen.name) if repair.target.group is None else None
     yield from signatures(Suspect(seen.name, seen.got, seen.known, parameter))
 
 
 def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
-    """The derivative by the value of the next line, times another slope than that of this line."""
+    """The value is the derivative by the next line's variable, multiplied by the slope of another function."""
     values, order, (_, ahead) = search.truth.base.values, search.order, repair.pairs[repair.first]
     if (
         seen.known.directions is not None
@@ -234,7 +239,7 @@ def _slope(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _factor(seen: Wrong, search: Search) -> Iterator[Finding]:
-    """A value of the forward pass that is left out as a factor, or is one too many, entry by entry."""
+    """A value of the forward pass is missing as a factor, entry by entry, or is a surplus factor."""
     known, got, values = seen.known, seen.got.reshape(-1), search.truth.base.values
     if known.directions is not None or seen.got.shape != seen.shape or known.informative() < _FEWEST:
         return
@@ -254,12 +259,12 @@ def _factor(seen: Wrong, search: Search) -> Iterator[Finding]:
 
 
 def _in_words_of(formula: str, x: str, y: str) -> str:
-    """The formula of a slope with the names of what the function is taken of, and of its value."""
+    """The formula of a slope, with the names of the function's argument and value for x and y."""
     return _LETTER.sub(lambda one: x if one[0] == "x" else y, formula)
 
 
 def _pattern(seen: Wrong) -> Iterator[Finding]:
-    """Entries left out, moved, or off by one of a few factors; else where the entries are wrong."""
+    """Entries are missing, moved, or off by one of a few factors; else the places of the wrong entries."""
     suspect = Suspect(seen.name, seen.got, seen.known)
     if seen.known.directions is None and seen.got.shape == seen.shape:
         whole = replace(suspect, parameter=seen.known.values)

@@ -159,9 +159,8 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
         role = each.group.site.role
         if role == "passed" and any(r.group.site.role == "returned" for r in alike[k:]):
             continue  # a function that hands back what it was handed
-        is_renamed = (
-            name not in ("", name_of_outer) and _depth(each, search) > outer
-        )  # in a function it was passed to
+        # It has another name inside a function that it was passed to.
+        is_renamed = name not in ("", name_of_outer) and _depth(each, search) > outer
         is_unnamed = not name and not (role == "value" and any(names[k:]))
         if is_renamed or is_unnamed or (name and not any(is_gradient_of(name, other) for other in seen)):
             wrong.append(each)
@@ -173,7 +172,7 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
 
 
 def _depth(repair: Repair, search: Search) -> int:
-    """How many functions of the user are entered where the first wrong value is."""
+    """How many of the user's functions are on the call stack where the first wrong value is computed."""
     return len(search.truth.base.recorder.callers[repair.event])
 
 

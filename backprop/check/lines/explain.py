@@ -16,7 +16,7 @@ from backprop.check.patterns import Known
 from backprop.check.result import Entry, worst_entries
 
 _ALONG = 6
-"""Random directions along which a value is compared that has more entries than are asked for one by one."""
+"""Random directions along which a value is compared where it has too many entries to compare each."""
 
 
 def explain(repair: Repair, search: Search) -> Line:

@@ -75,7 +75,7 @@ def _nested(
 
 
 def groups_of(base: Outcome, sites: Mapping[int, Site]) -> list[Group]:
-    """The executions of each site in a run, in the order of the first, without those that have changed nothing."""
+    """The executions of each site that changed something in a run; sites in the order of their first one."""
     found: dict[int, list[Event]] = {}
     for event in base.values:
         found.setdefault(event[0], []).append(event)

@@ -1,12 +1,13 @@
-"""Local values: what derivatives are multiplied by, and no derivative of the loss themselves.
+"""Local values: factors by which a backward pass multiplies derivatives of the loss.
 
     s' = σ(z)(1 - σ(z))      a slope: da/dz, entry by entry
     J = diag(p) - p pᵀ       a Jacobian: dp/dz
     dK = K · d² / l³         a tangent: dK/dl, a kernel moved along one parameter
     h_prev = cache["h"][t]   a value of the forward pass that was kept
 
-Each of them can be had from the forward pass alone. Where one of these in the place of a value, in all its executions
-at once, makes the wrong tensors right, the line of that value is wrong, and not the one that goes on to use it.
+Their true values can be computed from the forward pass alone. The search puts such a true value in the place of a
+line's value, in all executions at once. If that makes the wrong tensors right, this line is wrong, and no later one
+that uses it.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ from backprop.check.lines.sites import Site
 from backprop.check.lines.truth import rms
 
 _MOST_COLUMNS, _MOST_RUNS = 8, 400
-"""Of a Jacobian; for the forward values that are moved, and the values that are tried."""
+"""The most columns of a Jacobian; the most runs of one search, to move forward values and to try local ones."""
 Local = tuple[str, Site, list[Array]]
-"""What a value is to be, the line that it belongs to, and its values by execution."""
+"""What the value should be, in words; the line of the forward pass that it belongs to; its values by execution."""
 
 
 def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair | None:
-    """An earlier line whose value is to be a local one, which explains all repairs that were found at once."""
+    """An earlier line with a wrong local value that explains all of `found` at once; None if there is none."""
     first = min(found, key=lambda each: search.order[each.event])
     tensors = frozenset[str]().union(*(each.tensors for each in found))
     derivatives = {each.group.events for each in repairs}
@@ -55,9 +56,9 @@ def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair 
 
 
 def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool:
-    """Whether the tensors depend on a value that is no derivative, and not as it should be by its name."""
+    """Whether a group may hold a wrong local value: the tensors depend on it, and it is no derivative of the loss."""
     values, site = search.truth.base.values, group.site
-    if search.count(site) != len(group.events):  # it is right for other callers
+    if search.count(site) != len(group.events):  # the value is right for other callers
         return False
     is_own = group in search.kept and site.text in site.name
     is_empty = not any(np.any(values[event]) for event in group.events)
@@ -68,14 +69,14 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
         return all(factor != 1 for _, _, factor in search.recognised(event, search.whole, (-1, 0)))
     new = search.truth.rng.standard_normal(values[event].shape)
     outcome = search.truth.program.run(changes={event: put(new)}, wanted=frozenset(later))
-    # What follows from the value of an earlier turn is carried by the backward pass.
+    # A value that depends on that of an earlier turn is a derivative which the backward pass carries along.
     return outcome is not None and all(
         each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
     )
 
 
 def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> Local | None:
-    """The first local value that makes all tensors right that depend on a group; None after `last` calls."""
+    """The first local value that makes right all tensors that depend on a group; None after `last` calls."""
     values, budget, tried = search.truth.base.values, search.truth.program.budget, set[bytes]()
     for one in locals_.of(group):
         key = b"".join(each.astype(values[group.events[0]].dtype).tobytes() for each in one[2])
@@ -92,14 +93,14 @@ def _first_right(group: Group, locals_: _Locals, last: int, search: Search) -> L
 
 
 def _whole_lines(groups: list[Group], search: Search) -> list[Group]:
-    """The groups whose values are all that a line gives, or are handed on as they are, in their order."""
+    """The groups that hold the whole result of a line, or an argument as it is passed on; in order of execution."""
     ordered = sorted(groups, key=lambda each: search.order[each.events[0]])
     last = {(each.site.path, each.site.line): each for each in ordered if each.site.role == "value"}
     return [g for g in ordered if g.site.name or g.site.role == "passed" or g in last.values()]
 
 
 class _Locals:
-    """The local values that the forward pass has, by the shapes of a group."""
+    """The local values that can be computed from the forward pass, for the shapes of a group."""
 
     def __init__(self, search: Search) -> None:
         self.search, self.values = search, search.truth.base.values
@@ -109,7 +110,7 @@ class _Locals:
         self._moved: dict[tuple[Event, int | None], dict[Event, Array]] = {}
 
     def of(self, group: Group) -> Iterator[Local]:
-        """Values of the shapes of a group: kept ones for one that is handed on, else slopes and Jacobians."""
+        """Candidates for a group, by its shapes: forward values where it holds one, slopes and Jacobians."""
         search, shapes = self.search, self.search.shapes(group.events)
         kept = [each for each in search.forward if each.site.name or each.site.is_use] + search.parameters
         for ahead in kept if search.is_of_forward(group) else ():
@@ -127,7 +128,7 @@ class _Locals:
                         yield said, behind.site, known
 
     def _derivatives(self, group: Group, ahead: Group, behind: Group) -> Iterator[list[Array | None]]:
-        """Slopes, Jacobians, and columns of one, a column for each execution of a group."""
+        """For each execution of a group its slope, its Jacobian, or its column of one Jacobian."""
         shapes, one = self.search.shapes(group.events), ahead.events[0]
         if len(ahead.events) == 1 and self.values[one].shape == (len(shapes),) != (1,):
             yield [self._column(one, j, behind, shape) for j, shape in enumerate(shapes)]
@@ -148,7 +149,7 @@ class _Locals:
         return np.stack(known, axis=axis) if len(known) == len(columns) else None
 
     def _column(self, event: Event, j: int | None, behind: Group, shape: tuple[int, ...]) -> Array | None:
-        """The derivative of the next value of a line by the j-th entries of an event; None: by all of them."""
+        """The derivative of a line's next value by an event's entries [..., j], or by all if j is None."""
         order = self.search.order
         after = next((each for each in behind.events if order[each] > order[event]), None)
         if after is None or self.values[after].shape != shape:

@@ -1,4 +1,4 @@
-"""Origins: the line at which a wrong value came into being, where it is not that of the first repair."""
+"""Origins: the line that first computed a wrong value, where the first repair is at a line that only passes it on."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from backprop.check.lines.truth import rms
 
 
 def where_it_began(repair: Repair, search: Search) -> Repair:
-    """The repair of the line where the first wrong value came into being, as a function may hand it back.
+    """The repair, moved to the line that first computed its wrong value, for instance in a function that returned it.
 
-    Of an array that several statements change in turn, that is the last one that changed wrong entries.
+    Where several statements change an array in turn, it is the last one that changed wrong entries.
     """
     order, values, callers = search.order, search.truth.base.values, search.truth.base.recorder.callers
     value, ahead = values[repair.event], repair.ahead
@@ -33,9 +33,8 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
             for each in events
             if len(callers[each]) > len(callers[repair.event]) and np.array_equal(values[each], value)
         ]
-        if (
-            len({callers[event][:1] for event in group.events}) > 1 and len(repair.pairs) == 1
-        ):  # it is right for its other callers
+        # The value is right for the other callers of the function.
+        if len({callers[event][:1] for event in group.events}) > 1 and len(repair.pairs) == 1:
             continue
         if same and group.site.role != "passed" and _hands_on(same[-1], repair.event, search):
             return replace(repair, group=group, pairs=((same[-1], ahead),), first=0)
@@ -46,7 +45,7 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
 
 
 def is_computed_again(repair: Repair, search: Search) -> bool:
-    """Whether an array, and no mere number, is one of the forward pass, which is computed again."""
+    """Whether the value, an array of several numbers, repeats a value of the forward pass."""
     values = search.truth.base.values
     if values[repair.event].size == 1:
         return False
@@ -55,18 +54,18 @@ def is_computed_again(repair: Repair, search: Search) -> bool:
 
 
 def _hands_on(one: Event, other: Event, search: Search) -> bool:
-    """Whether the value of an event is handed on as that of a later one."""
+    """Whether a later event only passes on the value of an earlier one."""
     new = search.truth.rng.standard_normal(search.truth.base.values[one].shape)
     outcome = search.truth.program.run(changes={one: put(new)}, wanted=frozenset([other]))
     return outcome is not None and np.array_equal(outcome.values.get(other, 0), new)
 
 
 _FEW = 150
-"""Entries up to which each is asked for."""
+"""The truth of a value with at most this many entries is computed entry by entry."""
 
 
 def _wrong_entries(repair: Repair, search: Search, value: Array | None = None) -> Array:
-    """Which entries of a repair's value, or another one, are wrong (size,); none where there are too many."""
+    """A mask (size,) of the wrong entries of `value`, by default the repair's; all False where there are too many."""
     truth = search.truth
     got = (truth.base.values[repair.event] if value is None else value).reshape(-1)
     expected = truth.entries(repair.ahead, _FEW)
@@ -77,7 +76,7 @@ def _wrong_entries(repair: Repair, search: Search, value: Array | None = None) -
 
 
 def _mask(repair: Repair, search: Search) -> Site | None:
-    """The line of an array of truth values with which, reversed at the wrong entries, the value is right."""
+    """The line of a boolean mask that makes the value right once the mask is reversed at the wrong entries."""
     truth, off = search.truth, _wrong_entries(repair, search)
     value = truth.base.values[repair.event]
     for event, mask in truth.base.recorder.masks.items() if np.any(off) else ():
@@ -94,7 +93,7 @@ def _mask(repair: Repair, search: Search) -> Site | None:
 
 
 def _last_change(repair: Repair, search: Search) -> Site | None:
-    """The last statement that changed entries of an array that are wrong in the end; None where that is not known."""
+    """The last statement that changed any of an array's wrong entries; None where that is not known."""
     values, root = search.truth.base.values, _root(repair.group.site)
     after, site, off = values[repair.event].reshape(-1), repair.group.site, _wrong_entries(repair, search)
     if not np.any(off):

@@ -40,7 +40,7 @@ class NoSourceError(CheckError):
 
 
 Instrument = Callable[[str, str], tuple[ast.Module, dict[int, Site]]]
-"""From a source and its path to its tree with probes, and their sites."""
+"""From a source and its path to its syntax tree with probes put in, and the sites of these."""
 
 
 # Probes: the code of the user's functions, exchanged for the time of the search.
@@ -52,9 +52,10 @@ def instrumented(
     also: Sequence[Callable[..., Any]] = (),
     instrument: Instrument = instrument,
 ) -> Iterator[dict[int, Site]]:
-    """Put probes into functions, and into all functions of their files that Python can read; the sites of these.
+    """While it lasts, functions have probes, and so have all functions of their files that Python can parse.
 
-    also: functions that have probes as well where that can be. instrument: what puts them into a source.
+    Gives the sites of the probes. also: further functions, which are left as they are where no probe can be put in.
+    instrument: puts the probes into a source.
     Raises `NoSourceError` where one is not written in Python, or its source is not what runs.
     """
     plain = [_plain(function) for function in functions]
@@ -64,9 +65,8 @@ def instrumented(
             wanted.append(_plain(function))
     sites, old, new = dict[int, Site](), dict[Key, CodeType](), dict[Key, CodeType]()
     own = [each for one in wanted for each in _own_functions(one)]
-    for path in dict.fromkeys(
-        each.__code__.co_filename for each in own
-    ):  # a notebook's cell is a file of its own
+    # A cell of a notebook counts as a file of its own.
+    for path in dict.fromkeys(each.__code__.co_filename for each in own):
         with contextlib.suppress(SyntaxError):  # such as a notebook's cell with a magic command
             found = _with_probes("".join(linecache.getlines(path)), path, instrument)
             old, new, sites = old | found[0], new | found[1], sites | found[2]
@@ -192,11 +192,11 @@ class Outcome:
 class Program:
     """A function `(point, *arguments) -> (loss, gradient)` with probes in it, and the budget of its runs.
 
-    wide: whether it computes in float64 what it was given in a narrower format. repaired: what is put in the place of
-    values that are known to be wrong, in every run. output, loss_of: an event, and the loss as a function of its
-    value and of the point (p,), where that is not the one which is returned. prepare: sets these once the probes are
-    in.
-    believed: by an event k its value, and a value b that is taken for dL/dk though it is none. The loss is then
+    wide: whether it computes in float64 although the point has a narrower format. repaired: the truth, which every
+    run puts in the place of values that are known to be wrong. output, loss_of: where the loss is another one than
+    the function returns, an event, and the loss as a function of that event's value and of the point (p,). prepare:
+    sets these two once the probes are in.
+    believed: by an event k its value, and a value b that is taken for dL/dk although it is wrong. The loss is then
 
         L' = L(k held) + <b, k>                    dL'/dk = b, and what follows b is to be the derivative of L'
     """

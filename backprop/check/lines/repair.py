@@ -1,4 +1,4 @@
-"""Repairs: which value of the backward pass is wrong, and what in its place makes which tensors right."""
+"""Repairs: a wrong value of the backward pass, the truth in its place, and the tensors that this makes right."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backprop.check.lines.sites import Site, stem
 
 @dataclass(frozen=True)
 class Target:
-    """What a value is to be the derivative by: a forward line, or a tensor of the point (without a group)."""
+    """The variable by which a value should be the derivative: of a forward line, or without a group a tensor."""
 
     name: str
     group: Group | None = None
@@ -21,14 +21,14 @@ class Target:
 
 @dataclass
 class Repair:
-    """A group of the backward pass that is wrong: the truth of `pairs` in its place repairs `tensors`.
+    """A wrong group of the backward pass: if each execution in `pairs` gives the truth instead, `tensors` are right.
 
-    factor: s, by which the code multiplies the value later. rest: how far the slopes are still off then. first: the
-    place in `pairs` of the first wrong execution.
-    is_right: whether the value is the truth all along, and only the factor makes up for a later mistake.
-    at: the statement that has changed the value wrongly, where it is not that of the group.
-    values: by pair, what is to be in the place of the group's, where that is no derivative of the loss by a forward
-    value; said: what these are; of: the line they belong to.
+    factor: s; later lines multiply the value by s, so that the truth is divided by it. rest: how far the slopes of
+    the tensors are off after the repair. first: the place in `pairs` of the first wrong execution.
+    is_right: whether all values equal the truth; then the factor alone makes up for the mistake of a later line.
+    at: the statement that changed the value wrongly, where it is not the statement of the group.
+    values: by pair the right local value, where the group is to hold no derivative of the loss; said: this value in
+    words; of: the forward line that it belongs to.
     """
 
     group: Group
@@ -61,12 +61,12 @@ class Repair:
 
 
 def is_named(repair: Repair) -> bool:
-    """Whether a value has the name of the derivative that it is to be."""
+    """Whether the name of the value says which derivative it should be: dh for dL/dh."""
     name = repair.target.name
     return is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
 
 
 def rank(repair: Repair) -> tuple[int, bool, bool, bool]:
-    """Of several targets of one group, the one that repairs most, without a factor, under its own name."""
+    """A key to sort the targets of one group: the best repairs most tensors, without a factor, as its name says."""
     is_value = repair.target.group is None or not repair.target.group.site.is_use
     return len(repair.tensors), repair.factor == 1, is_named(repair), is_value

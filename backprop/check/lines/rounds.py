@@ -1,4 +1,4 @@
-"""Rounds of the search: the truth is put in the place of one mistake after another, until no tensor is wrong."""
+"""Rounds of the search: each finds a wrong line and puts the truth in its place, until no tensor is wrong."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from backprop.check.lines.truth import Truth
 from backprop.check.oracle import OutOfCalls
 from backprop.errors import CheckError
 
-NO_LINE = "No line of a backward pass was seen to run, as of compiled code; expected code that Python runs."
+NO_LINE = (
+    "No line of a backward pass was seen to run: the code may be compiled; expected code that Python runs."
+)
 
 
 class Rounds:
-    """The search in rounds: where there are several mistakes, the truth is put in the place of one after another.
+    """The search in rounds, for several mistakes: the truth is put in the place of one wrong value after another.
 
-    A large value is believed instead, and what follows it is compared with it. events: by tensor, the one whose value
-    it is, where tensors are variables of the program. is_stopped: whether there were too few calls.
+    Where a value has too many entries to compute its truth, the search believes the wrong value, and compares the
+    later lines with what they should give for it.
+    events: where the tensors are variables of the program, the event that assigns each. is_stopped: whether the calls
+    were used up.
     """
 
     def __init__(
@@ -89,14 +93,14 @@ class Rounds:
                 self.truth = Truth(program, again, self.rng)
 
     def _named(self, search: Search) -> set[int]:
-        """Name lines; the numbers of their places where there may be more, and their values are put right."""
-        if not self.events:  # else the first variable that is wrong has its own line
+        """Name wrong lines. If more may be wrong, put their values right and return the numbers of their sites."""
+        if not self.events:  # with events, every wrong variable has a line of its own
             repairs = chosen(self._some(search.repairs(), _KEPT_FOR_SEVERAL), search)
             if len(repairs) == 1 and repairs[0].tensors >= search.wrong:
                 self.is_stopped = False
                 self._add(repairs, search)
                 return set()
-        plans = self._plans(self._finished_first(search), search)  # several mistakes, which hide one another
+        plans = self._plans(self._finished_first(search), search)  # several mistakes hide one another
         if not plans:
             return set()
         places = [_places(repairs) for repairs, _, _ in plans]
@@ -114,7 +118,7 @@ class Rounds:
         return {each.site.number for each in repairs}
 
     def _believe(self, repair: Repair) -> None:
-        """Take the values of a wrong line for right; in the place of one of another shape, a random one."""
+        """Take the values of a wrong line for right; a value of the wrong shape is replaced by a random one."""
         program, values = self.truth.program, self.truth.base.values
         for back, ahead in repair.pairs:
             k, b = values[ahead], values[back]
@@ -124,9 +128,9 @@ class Rounds:
             program.believed[ahead] = k, repair.factor * b.reshape(k.shape)
 
     def _plans(self, names: list[str], search: Search) -> list[tuple[list[Repair], bool, Search]]:
-        """The repairs of one wrong tensor alone, for one after another, up to the first ones without a factor.
+        """For one wrong tensor after another its own repairs, until a tensor has repairs without a factor.
 
-        A factor may be what a later line has too much, or lacks: another tensor tells which value is right.
+        A factor may belong to a later line: repairs of another tensor then tell which value is right.
         """
         plans: list[tuple[list[Repair], bool, Search]] = []
         for name in names:
@@ -141,10 +145,11 @@ class Rounds:
         return plans
 
     def _add(self, repairs: list[Repair], search: Search) -> None:
-        """Name the lines of the repairs; where a line is named again, for another tensor, the plainer words stay."""
+        """Name the lines of the repairs; of two explanations of one line, the one with a plain variable stays."""
         for repair in repairs:
             of = self.events.get(repair.target.name) if repair.target.group is None else None
-            if of is not None and not repair.values:  # of which value of a variable it is to be the gradient
+            # The event tells to which assignment of the variable the gradient belongs.
+            if of is not None and not repair.values:
                 repair.target = Target(repair.target.name, Group(self.sites[of[0]], (of,)))
                 repair.pairs = ((repair.event, of),)
             event, line = self.found.get(repair.site.number, (repair.event, None))
@@ -158,7 +163,7 @@ class Rounds:
             self.found[repair.site.number] = event, new
 
     def _some(self, repairs: Iterator[Repair], share: float) -> list[Repair]:
-        """The repairs that are found while more than a share of all calls is left."""
+        """The repairs that are found before fewer than this share of all calls is left."""
         found, budget = list[Repair](), self.truth.program.budget
         kept = min(int(share * budget.limit), budget.left)
         budget.limit -= kept
@@ -189,17 +194,17 @@ class Rounds:
 
 
 def _places(repairs: list[Repair]) -> set[tuple[Event, float]]:
-    """Where values are repaired, and with which factor: the same places for another tensor confirm them."""
+    """The repaired events with their factors. Repairs of another tensor at the same places confirm them."""
     return {(each.event, round(each.factor, 3)) for each in repairs}
 
 
 _PLAIN = re.compile(r"dL/d\(\w+\)")
 """The derivative of a variable, not of an expression."""
 _KEPT, _KEPT_FOR_SEVERAL = 0.15, 0.5
-"""Of all calls: for the choice among the repairs that were found; and to look for several mistakes, one by one."""
+"""Shares of all calls that are kept: to choose among repairs; to look for several mistakes one by one."""
 _MOST_ROUNDS = 6
 _MOST_ENTRIES = 400
-"""Entries of the truth that are asked for one by one, to go on with it."""
+"""The most entries of the truth that are computed one by one to put it in the place of a wrong value."""
 
 
 def put_right(repair: Repair, truth: Truth) -> bool:

@@ -69,7 +69,10 @@ _DUST = 1e-11
 
 @dataclass
 class Search:
-    """The search for repairs of `wrong` tensors. others: wrong ones that may stay so. order: of all events."""
+    """The search for repairs of `wrong` tensors.
+
+    others: further wrong tensors, which a repair need not make right. order: the place of each event in the run.
+    """
 
     truth: Truth
     groups: list[Group]
@@ -195,7 +198,7 @@ class Search:
 
     @property
     def whole(self) -> list[Group]:
-        """The groups of the forward pass whose derivatives are no parts, from one place where a variable is used."""
+        """The groups of the forward pass, without single uses of a variable: these give parts of its derivative."""
         return [group for group in self.forward if not group.site.is_use]
 
     @property
@@ -204,7 +207,7 @@ class Search:
         return frozenset(event for group in self.whole for event in group.events)
 
     def moved(self, group: Group) -> list[str]:
-        """The tensors that depend on a group; none where no wrong one does."""
+        """The tensors that depend on a group; empty where no wrong tensor depends on it."""
         response = self.response(group.events, self.shapes(group.events))
         return [name for name in self.truth.program.structure.names if response and response.moves(name)]
 
@@ -243,7 +246,7 @@ class Search:
                 yield Target(each.site.name or each.site.text, each)
 
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
-        if target.group is None:  # of a loop over the tensors, each turn has one of them
+        if target.group is None:  # in a loop over the tensors, one turn belongs to each
             shape, values = self._shape(target, (-1, 0)), self.truth.base.values
             is_loop = 1 < len(group.events) <= len(self.truth.program.structure.names)
             turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []

@@ -31,11 +31,12 @@ _NUMBERS = itertools.count()
 
 @dataclass
 class Switches:
-    """The switches of a source, and what they have seen.
+    """The switches of a source, by number, and what they have seen.
 
-    tensors: of the point, by name, with which what is updated is compared. off: those that are off. small: by number
-    the constant. updates: by number the tensor of the point that is updated, and by what; those that have updated
-    something else as well are in `others`. square: by number which side of a product is a square tensor of the point.
+    tensors: the tensors of the point, by name. off: the switches that are off. small: the small constants. updates:
+    the tensor of the point that a sum updates, and the change that it adds. others: sums that have also changed
+    arrays that are no tensor of the point. square: the side, left or right, of a product's factor that is a square
+    tensor of the point.
     """
 
     tensors: Mapping[str, Array]
@@ -46,20 +47,20 @@ class Switches:
     square: dict[int, str] = field(default_factory=dict)
 
     def on_sum(self, number: int, sign: int, left: Any, right: Any) -> Any:
-        """left + right, or left - right; without what is off: a small constant, or else what is on the right."""
+        """left + right, or left - right; an off switch leaves out the small constant, or else `right`."""
         if sign > 0 and self._is_small(number, left):
             return (0 * left if number in self.off else left) + right
         by = self.on_change(number, left, right)
         return left + by if sign > 0 else left - by
 
     def on_change(self, number: int, old: Any, change: Any) -> Any:
-        """By what something is changed: by nothing, where that is off."""
+        """The change by which a statement updates an array; zero if the switch is off."""
         if not self._is_small(number, change):
             self._compare(number, old, change)
         return 0 * change if number in self.off else change
 
     def on_product(self, number: int, left: Any, right: Any, by: Any = operator.matmul) -> Any:
-        """by(left, right); where that is off with the transpose of the one that is a square tensor of the point."""
+        """by(left, right); if the switch is off, the factor that is a square tensor of the point is transposed."""
         if number in self.off:
             return by(left, right.T) if self.square[number] == "right" else by(left.T, right)
         for side, value in (("right", right), ("left", left)):
@@ -78,7 +79,7 @@ class Switches:
         return True
 
     def _compare(self, number: int, old: Any, change: Any) -> None:
-        """Note whether it is a tensor of the point that is updated."""
+        """Note whether `old`, the array that is updated, equals a tensor of the point."""
         array, by = array_of(old), array_of(change)
         if array is None or by is None or number in self.off:
             return
@@ -92,7 +93,7 @@ class Switches:
 
 @contextlib.contextmanager
 def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Iterator[dict[int, Site]]:
-    """Put switches into the code of functions, where that can be; their places by number."""
+    """While it lasts, the code of functions has switches, where it can be changed; gives their sites by number."""
     hooks = {SUM: switches.on_sum, CHANGE: switches.on_change, PRODUCT: switches.on_product}
     with instrumented((), sources, _with_switches) as sites:
         for name, hook in hooks.items():
@@ -105,14 +106,14 @@ def switched(sources: Sequence[Callable[..., Any]], switches: Switches) -> Itera
 
 
 def _with_switches(source: str, path: str) -> tuple[ast.Module, dict[int, Site]]:
-    """The tree of a source with its switches, and their places."""
+    """The syntax tree of a source with its switches, and their sites."""
     sites: dict[int, Site] = {}
     tree: ast.Module = _Switches(path, sites).visit(ast.parse(source))
     return ast.fix_missing_locations(tree), sites
 
 
 class _Switches(ast.NodeTransformer):
-    """Puts a switch at what is added to something, or taken off it."""
+    """Puts a switch at every sum, difference, update and matrix product."""
 
     def __init__(self, path: str, sites: dict[int, Site]) -> None:
         self.path, self.sites = path, sites
@@ -128,7 +129,7 @@ class _Switches(ast.NodeTransformer):
         return self._sum(node, "value")
 
     def _sum(self, node: ast.BinOp, role: Role) -> ast.expr:
-        """A sum or difference; role: `change`, where a statement changes what stands on its left."""
+        """The call in the place of a sum, difference or product; role: `change` in a statement a = a + …."""
         text = _again(node)
         self.generic_visit(node)
         if isinstance(node.op, ast.MatMult):
@@ -173,13 +174,13 @@ class _Switches(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        """Its statements; decorators, defaults and annotations were run when it was defined."""
+        """Only the body: decorators, defaults and annotations ran when the function was defined."""
         node.body = [self.visit(each) for each in node.body]
         return node
 
 
 def _again(node: Node) -> Node:
-    """The same code, read again, so that changes of a node do not show in its text."""
+    """A copy of a node, which keeps its text when the node is changed."""
     same: Any = ast.parse(ast.unparse(node)).body[0]
     same = same.value if isinstance(same, ast.Expr) else same
     return cast("Node", ast.copy_location(same, node))

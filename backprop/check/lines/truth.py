@@ -97,7 +97,7 @@ class Truth:
         return self.rtol * (size + sum(map(abs, values))) + self.noise
 
     def error(self, name: str) -> float:
-        """How far a gradient is off along random directions, relative to its size; infinite for another shape."""
+        """How far a gradient is off along random directions, relative to its size; infinite for a wrong shape."""
         got = self.base.gradient
         if name not in got:
             return np.inf
@@ -115,9 +115,8 @@ class Truth:
             slack = self.slack(self.size(self.base.gradient, (name,)), promised, true)
             if not abs(promised - true) > slack:
                 continue
-            finer = self._tensor_slope(
-                name, j, self.step * _FINER
-            )  # a kink, or noise, shows otherwise with it
+            # With a finer step a kink or noise gives another slope.
+            finer = self._tensor_slope(name, j, self.step * _FINER)
             if abs(finer - true) <= slack + 2 * self.noise / _FINER < abs(promised - true):
                 return True
         return False
@@ -157,7 +156,7 @@ class Truth:
         return self._quotients(events, up, down)
 
     def moved_by(self, event: Event, direction: Array, events: frozenset[Event]) -> dict[Event, Array]:
-        """How other events move where one event is moved along an array."""
+        """How the values of other events change when the value of one event is moved along an array."""
         moved = self.step * direction
         up, down = (self.program.run(changes={event: add(sign * moved)}, wanted=events) for sign in (1, -1))
         return self._quotients(events, up, down)

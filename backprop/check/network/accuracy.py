@@ -1,4 +1,4 @@
-"""Accuracy: a gradient that is right but for its accuracy, that of a narrower dtype or of a difference quotient.
+"""Accuracy: a gradient that is right except for its accuracy, that of a narrower dtype or a difference quotient.
 
 In the order of this file: a narrower dtype; difference quotients.
 """
@@ -20,22 +20,21 @@ Tensors = Mapping[str, Array]
 
 # A narrower dtype somewhere in the computation, named only where it is shown by evaluating in that dtype.
 #
-# Two things show it: every entry is a number of the narrower dtype, and as far off as its rounding leads; or a
-# pass in which one quantity is rounded to that dtype has the same errors. An error that is merely of the size of
-# float32's rounding shows nothing: a step that was taken too early, an ε in a logarithm or an unfinished
-# iteration is as small.
+# Either of two things shows it. Every entry is a number of the narrower dtype, and off by no more than its rounding.
+# Or a pass in which one quantity is rounded to that dtype has the same errors. The size of an error shows nothing: an
+# early update, an ε in a logarithm or an unfinished iteration can be as small as float32's rounding.
 
 _DTYPES = (np.float32, np.float16)
 _FEWEST = 8
-"""So many entries are off at least: errors of fewer may be alike by chance."""
+"""The least number of entries that are off: errors of fewer entries may be alike by chance."""
 _SAME, _SURE = 0.25, 1e-3
-"""Of the errors: what may be left unexplained, as sums in another order round differently; and if certain."""
+"""Shares of the errors that may stay unexplained, since the order of a sum matters: for likely, for certain."""
 _ROUNDINGS = 100
-"""How many roundings of the dtype an entry may be off by, for entries that are its numbers."""
+"""By how many roundings of the dtype a tensor may be off whose entries are all numbers of it."""
 
 
 def low_precision(names: Sequence[str], got: Tensors, expected: Tensors, run: Run) -> Finding | None:
-    """The finding where the errors of all these tensors are those of a narrower dtype."""
+    """The finding if the errors of all these tensors are those of a narrower dtype, else None."""
     own, values, truth = got[names[0]].dtype, _joined(got, names), _joined(expected, names)
     error, size = values - truth, norm(truth)
     total = norm(error)
@@ -65,7 +64,7 @@ def low_precision(names: Sequence[str], got: Tensors, expected: Tensors, run: Ru
 
 
 def _passes(run: Run, dtype: type, narrow: Callable[[Array], Array]) -> Iterator[tuple[str, Tensors]]:
-    """The gradient by passes in which something is rounded to the dtype, with what that is."""
+    """Passes in which one quantity is rounded to the dtype: the quantity in words, and the gradient."""
     layers = range(run.depth)
     for k in layers:
         yield f"δ of layer {k + 1}", _backward(run, {k}, narrow)
@@ -83,7 +82,7 @@ def _passes(run: Run, dtype: type, narrow: Callable[[Array], Array]) -> Iterator
 def _backward(
     run: Run, layers: Sequence[int] | set[int] = (), narrow: Callable[[Array], Array] = np.asarray
 ) -> dict[str, Array]:
-    """The gradient of a run, with the δ of some layers made narrow."""
+    """The gradient of a run, with the δ of some layers rounded by `narrow`."""
     gradient, state = dict[str, Array](), State(run, run.depth - 1, run.output_delta())
     while True:
         if state.k in layers:
@@ -99,24 +98,24 @@ def _joined(tensors: Tensors, names: Sequence[str]) -> Array:
     return np.concatenate([np.asarray(tensors[name], np.float64).ravel() for name in names])
 
 
-# Difference quotients: a gradient that is right but for an error which cancellation leaves, the same everywhere.
+# Difference quotients: a gradient that is right except for the error that cancellation leaves, alike in all entries.
 #
-# A quotient (L(θ + h) - L(θ - h)) / 2h is off by about eps L / h, whatever its own size. Rounding of a formula is
-# off in proportion to the terms that were summed. So the errors are small, of either sign, and do not follow
-# their bounds.
+# A quotient (L(θ + h) - L(θ - h)) / 2h is off by about eps L / h, however large it is itself. The rounding error of a
+# formula grows with the terms that it sums. So the errors of quotients are small, of either sign, and do not grow
+# with the bounds of the entries.
 
 _FEWEST_OFF = 12
-"""Entries that are off, at least: of fewer no correlation can be told from chance."""
+"""The least number of entries that are off: with fewer, no correlation can be told from chance."""
 _LARGE, _UNEVEN = 0.9, 6
-"""The tenth largest of a hundred normal errors is 2.4 times their median; those of a quotient vary more."""
+"""A quantile of the errors, and how many medians it may be: 2.4 for normal errors, more for a quotient's."""
 _CORRELATED = 0.3
-"""A correlation beyond this is no chance: that of a few dozen independent numbers is about 0.2 or less."""
+"""A larger correlation is not chance: that of a few dozen independent numbers is about 0.2 or less."""
 _COARSE = 1e-3
-"""In a dtype of so large an eps, other errors are as large as those of a quotient."""
+"""In a dtype whose eps is larger, other errors can be as large as those of a quotient."""
 
 
 def quotient_mistake(got: Tensors, wrong: frozenset[str], truth: Truth) -> Finding | None:
-    """The finding where every tensor has such an error; None where any has another."""
+    """The finding if every tensor has the error of a quotient; None if any has another error."""
     if set(wrong) < set(got) or not got:
         return None
     names = list(got)

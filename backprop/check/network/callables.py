@@ -1,8 +1,8 @@
 """Callables: the forms in which people have a gradient, each as a function of (params, inputs, labels).
 
-gradient(params, inputs, labels)      as it is; in another order where the names of its arguments say so
+gradient(params, inputs, labels)      in this order, or in another one that the names of its arguments tell
 backprop(X, Y, W1, b1, W2, b2)        the parameters one by one, under their names
-backprop(weights, biases, x, y)       in a list of weights and one of biases; so are the gradients
+backprop(weights, biases, x, y)       a list of weights and one of biases; so are the gradients
 net.loss(X, y), Net.loss              a method of an object that holds the parameters, as params, as W1 and b1, as
                                       weights and biases, or in its layers; its gradients are returned, or kept there
 """
@@ -33,7 +33,7 @@ _ROLES = {
 
 
 _LISTS = {"W": ("w", "ws", "weight", "weights"), "b": ("b", "bs", "bias", "biases")}
-"""What people call a list of the weights, or of the biases, of all layers."""
+"""Usual names of a list of all layers' weights, and of a list of their biases."""
 
 
 def _is(part: str, role: str) -> bool:
@@ -85,7 +85,7 @@ def adapted(function: Function, names: Sequence[str]) -> Adapted:
 def _of_lists(
     function: Function, lists: Mapping[str, str], taken: Sequence[str], names: Sequence[str]
 ) -> Adapted:
-    """A function of a list of weights and one of biases, to such lists, in either order, perhaps beside a loss."""
+    """A function that takes the weights as one list and the biases as another, and may return such lists."""
     roles = _in_roles([part for part in taken if part not in lists.values()], ("inputs", "labels"))
 
     def call(params: Any, inputs: Any, labels: Any) -> Any:
@@ -108,7 +108,7 @@ def _of_lists(
 
 
 def _have_sizes(arrays: Sequence[Any], params: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Whether as many arrays have as many entries as these parameters."""
+    """Whether these arrays are as many as the parameters, and have as many entries each."""
     return [np.size(each) for each in arrays] == [np.size(params[name]) for name in names]
 
 

@@ -35,7 +35,7 @@ class Diagnosis:
 def diagnose_network(got: Tensors, wrong: frozenset[str], truth: Truth) -> Diagnosis:
     """Find what is wrong with the tensors `wrong` of `got`, which are finite and of the right shapes.
 
-    The tensors of a network that is no multi-layer perceptron are looked at one by one.
+    For a network that is no multi-layer perceptron, each tensor is diagnosed by itself.
     """
     quotient = quotient_mistake(got, wrong, truth)
     if quotient is not None:
@@ -50,7 +50,7 @@ def diagnose_network(got: Tensors, wrong: frozenset[str], truth: Truth) -> Diagn
     matches = ((each, find_mistakes(each, explained)) for each in runs)
     run, match = min(matches, key=lambda pair: pair[1].cost)
     groups: dict[tuple[str, str, int | None], list[Mistake]] = {}
-    for mistake in match.mistakes:  # the same in several tensors is one finding
+    for mistake in match.mistakes:  # the same mistake in several tensors is one finding
         key = mistake.kind, mistake.text, mistake.layer
         groups.setdefault(key, []).append(mistake)
     left = [mistake for key, group in groups.items() if key[0] == "unknown" for mistake in group]

@@ -32,9 +32,8 @@ def check_layers(network: Network, params: Parameters, batch: Batch) -> None:
             continue
         try:
             sides = [_sides(layer, own, x, np.random.default_rng(seed)) for seed in range(_PLACES)]
-        except (
-            Exception
-        ):  # the layer takes nothing beside its input, so that its rounding is not known, either
+        # The layer fails beside its input, so that its rounding cannot be measured.
+        except Exception:
             continue
         if all(abs(vjp - quotient) > _AGREE * size for vjp, quotient, size in sides):
             vjp, quotient, _ = sides[0]

@@ -34,7 +34,7 @@ _MISFITS = ("wrong-name", "wrong-shape")
 
 
 class Tried(NamedTuple):
-    """A layout in which the function runs, its answer with its order, and how many gradients do not fit."""
+    """A layout in which the function runs, its answer and order, and how many gradients have wrong shapes."""
 
     layout: Layout
     answer: Any
@@ -64,7 +64,7 @@ class Reading:
         self._orientation = orientation
         self.layout: Layout | None = None if self.is_function else Layout()
         self.order: str | None = None
-        self._structures: dict[Layout, Structure] = {}  # they are asked for in every call
+        self._structures: dict[Layout, Structure] = {}  # kept, since every call needs them
 
     def __call__(self, params: dict[str, Array], inputs: Array, labels: Array) -> Any:
         """Call the function. Raises `CheckError` for what is no gradient, and whatever the function raises."""
@@ -77,7 +77,7 @@ class Reading:
     def _called(
         self, layout: Layout, params: dict[str, Array], inputs: Array, labels: Array
     ) -> tuple[Any, str | None]:
-        """The answer in a layout, and its order; what the function changes in its arguments is changed here, too."""
+        """The answer in a layout, and its order; what the function changes in its arguments, is changed in ours."""
         if layout.is_plain:
             answer = self._function(params, inputs, labels)
         else:
@@ -123,10 +123,10 @@ class Reading:
         return f"{said} Shapes and indices are those of this layout." if has_shapes else said
 
     def others(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Iterator[Tried]:
-        """The answers in the layouts that fit as well as the one that was found.
+        """The answers in other layouts that fit as well as the one that was found.
 
-        They are asked where the answer is wrong. In the layout of this package, only where sizes coincide: elsewhere
-        no function for another layout runs in it.
+        They are computed if the answer is wrong. If the layout found is that of this package, others are tried only
+        where sizes coincide: elsewhere no function for another layout runs in it.
         """
         own = self.layout or Layout()
         shapes = [layer.parameter_shapes().get("W") for layer in self._network.layers]
@@ -142,7 +142,7 @@ class Reading:
     # Which layout -------------------------------------------------------------------------------------------
 
     def _find(self, params: dict[str, Array], inputs: Array, labels: Array) -> Tried:
-        """The call in the layout that fits best. Raises what the function raised in ours where it runs in none."""
+        """The call in the layout that fits best. If the function runs in none, raises what it raised in ours."""
         plain, first = Layout(), None
         if self._may_be(plain):
             first = self._try(plain, params, inputs, labels)
@@ -166,7 +166,7 @@ class Reading:
     def _tries(
         self, known: Layout, container: str, params: Mapping[str, Array], inputs: Array, labels: Array
     ) -> Iterator[Tried]:
-        """The answers in the layouts of a container but a known one; of each orientation, up to one that fits."""
+        """The answers in the layouts of a container except the known one; for each orientation until one fits."""
         for group in layouts(self._network):
             for layout in group if group[0].container == container and self._may_be(group[0]) else ():
                 tried = None if layout == known else self._try(layout, params, inputs, labels)
@@ -178,7 +178,7 @@ class Reading:
     def _try(
         self, layout: Layout, params: Mapping[str, Array], inputs: Array, labels: Array
     ) -> Tried | Exception:
-        """The answer in a layout, or why there is none: the function does not run there, or returns no gradients."""
+        """The answer in a layout, or the error: the function does not run there, or returns no gradients."""
         try:
             given = {name: tensor.copy() for name, tensor in params.items()}
             answer, order = copy.deepcopy(self._called(layout, given, inputs.copy(), labels.copy()))

@@ -1,8 +1,8 @@
 """Returned: what a gradient function gives back, as gradients by the names of the parameters.
 
 {"W1": …}, {"dw": …}                   by name, or by another way to write it
-[dW1, db1, …], [[dW1, …], [db1, …]]    without names, in the order in which their shapes fit
-(loss, gradients)                      either of them beside the loss
+[dW1, db1, …], [[dW1, …], [db1, …]]    without names, in the order that their shapes fit
+(loss, gradients)                      the loss and any of these
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from backprop.errors import CheckError
 from backprop.network import Network
 
 _SAME_ENTRIES = 1
-"""An axis of this length may be missing or added: the entries are the same."""
+"""The length of axes that may be missing or surplus: the entries are the same."""
 
 
 class NoGradientsError(CheckError):
@@ -29,7 +29,7 @@ class NoGradientsError(CheckError):
 
 
 def named(answer: Any, structure: Structure, network: Network) -> tuple[Any, str | None]:
-    """The answer as gradients by name, or as a pair of the loss and those; and their order, where they had no names.
+    """The gradients by name, or a pair of the loss and these; and their order in words, if they had no names.
 
     structure: the parameters as the function has them. Raises `NoGradientsError` for any other answer.
     """
@@ -72,9 +72,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _by_our_names(gradients: Mapping[Any, Any], names: Sequence[str]) -> Mapping[Any, Any]:
-    """The gradients with those renamed whose name is another way to write a parameter's, such as dw and db.
+    """The gradients under the parameters' names, where theirs are other spellings of these, such as dw and db.
 
-    Names with a number are told in the notes of the answer.
+    Names with a digit keep theirs: `answers` reads them, and says so in a note.
     """
     ours = {
         key: name
@@ -87,7 +87,7 @@ def _by_our_names(gradients: Mapping[Any, Any], names: Sequence[str]) -> Mapping
 
 
 def _in_order(values: list[Any], structure: Structure, network: Network) -> tuple[str, dict[str, Any]]:
-    """Gradients that have no names by name, in the order in which the most of their shapes fit, and its words."""
+    """Gradients without names by name, in the order that fits most of their shapes, and that order in words."""
     every, wanted = orders(network), {leaf.name: _long_axes(leaf.shape) for leaf in structure.leaves}
     shapes = [_long_axes(np.shape(value)) for value in values]
     fits = {
@@ -107,7 +107,7 @@ def _long_axes(shape: tuple[int, ...]) -> list[int]:
 
 
 def orders(network: Network) -> dict[str, list[str]]:
-    """The orders in which gradients are returned without names, each with its words; the parameters' own is first."""
+    """The orders, in words, in which people return gradients without names; the parameters' own order is first."""
     kinds, pairs = roles(network), [list(names.values()) for names in network.names if names]
     turned = [pair[::-1] for pair in pairs]
     back, end = "the order of the backward pass", ", from the last layer"

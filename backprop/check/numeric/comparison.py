@@ -1,4 +1,4 @@
-"""Comparison: the claim along a direction beside the slope that was found, at the point and along a whole step."""
+"""Comparison: the claim along a direction against the slope that was found, at the point and over a whole step."""
 
 from __future__ import annotations
 

@@ -49,17 +49,17 @@ _TOWARDS_ZERO = (0.5, 0.25)
 class DirectionalCheck:
     """A function and a claim (m, p) of its gradient near the point: what is known of both, and how slopes are found.
 
-    rounding (m, p): how far rounding moves the claim's entries beyond what is `relative`. relative (p,): what they
-    may be off, relative to themselves. slack (m, p): what they may be off by the accuracy that was asked for.
+    relative (p,): how far the claim's entries may be off, relative to themselves. rounding (m, p): how far rounding
+    moves them beyond that. slack (m, p): how far they may be off by the accuracy that the user asked for.
     noise (m,): of the function. blurred: a truth that is known no better than this share leaves a gradient undecided.
-    refine: a closer look at the claim's rounding, for when something seems wrong.
+    refine: measures the claim's rounding more closely, when something seems wrong.
     first: the largest step inside the function's structure.
-    complex: whether complex steps are trusted; disproved: whether they were, until quotients contradicted them;
-    confirmed: how many slopes were found by both.
-    rows_at: the claim at other points, which it rounds to `rows_eps`. It is asked along `integrals` steps at most, of
-    which `corner_integrals` at corners; in_vain: how many of the last ones cleared nothing that had seemed wrong.
-    beside: the claims (k, m, p) at points next to it, which lie on the `sides` (k, p) of it; None until they are
-    asked for.
+    complex: whether complex steps are trusted; disproved: whether they were trusted until quotients contradicted
+    them; confirmed: how many slopes were found by both.
+    rows_at: the claim at other points, which rounds them to `rows_eps`. It is integrated along at most `integrals`
+    steps, `corner_integrals` of them at corners; in_vain: how many of the last ones cleared nothing that had seemed
+    wrong.
+    beside: the claims (k, m, p) at points next to this one, on its `sides` (k, p); None until they are computed.
     """
 
     function: FunctionOracle
@@ -86,7 +86,7 @@ class DirectionalCheck:
 
     @cached_property
     def largest(self) -> Array:
-        """For each entry (m, p) the largest one of its tensor, for a step of its scale."""
+        """For each entry (m, p) the largest change that any entry of its tensor makes by a step of its own scale."""
         sizes = np.abs(np.nan_to_num(self.claimed)) * self.scales.own
         for where in self.function.structure.places.values():
             sizes[:, where] = np.max(sizes[:, where], axis=1, initial=0, keepdims=True)
@@ -250,7 +250,7 @@ class DirectionalCheck:
         coarse = self.on_coarse_stairs
         error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
         stairs = np.zeros_like(error)
-        if self.function.coarse > _SINGLE:  # the values are those at a rounded point: the claim need not be
+        if self.function.coarse > _SINGLE:  # the values belong to a rounded point, and the claim may not
             along = self.claims_along(direction)
             stairs = np.abs(slope.right - slope.left) + (0 if along is None else np.ptp(along, axis=0))
         tolerance = self.tolerance(direction, slope.value, claimed, error + stairs)

@@ -1,4 +1,4 @@
-"""Directions: within which bounds the point moves, by what scale each entry goes, and which move together.
+"""Directions: the bounds of the point, the scale by which each entry moves, and the entries that move together.
 
 The scale of an entry is |x|; where that is 0, the root mean square of its tensor, or 1.
 """
@@ -27,7 +27,7 @@ Bounds = tuple[Array, Array]
 def bounds_of(bounds: Any, structure: Structure, x: Array) -> Bounds | None:
     """The bounds of a point (p,), from what `check_gradient` takes.
 
-    Raises `CheckError` where these are none, or where an entry lies outside of them, or has no room within them.
+    Raises `CheckError` if they cannot be read as bounds, or if an entry lies outside of them or has no room to move.
     """
     if bounds is None:
         return None
@@ -38,7 +38,7 @@ def bounds_of(bounds: Any, structure: Structure, x: Array) -> Bounds | None:
         low[where], high[where] = (_of_tensor(side, structure.leaf(name)) for side in _sides(bounds[name]))
     if not by_name:
         low, high = (_of_point(side, structure) for side in _sides(bounds))
-    # A float32 number on an edge may lie beyond it in float64.
+    # A float32 number on an edge may lie outside of it in float64.
     rounding = 4 * structure.format.eps * np.abs(x)
     low = np.where(np.abs(x - low) <= rounding, np.minimum(low, x), low)
     high = np.where(np.abs(x - high) <= rounding, np.maximum(high, x), high)
@@ -52,7 +52,7 @@ def bounds_of(bounds: Any, structure: Structure, x: Array) -> Bounds | None:
 
 
 def _sides(bounds: Any) -> tuple[Any, Any]:
-    """Lower and upper: of a pair, of SciPy's Bounds, or of a list with a pair for each entry."""
+    """The lower and the upper bounds, from a pair, SciPy's Bounds, or a list with a pair for each entry."""
     if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
         bounds = (bounds.lb, bounds.ub)
     if isinstance(bounds, list) and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in bounds):
@@ -109,11 +109,11 @@ RATIO = 4.0
 FIRST_STEP = 17 / 1024
 """The first step, of the scale: no power of two, where a period of the function might hide; few bits, to be exact."""
 UNEVEN = 0.7390851332151607
-"""A share of a step that has many bits (the fixed point of the cosine), in no simple ratio to any other step."""
+"""A share of a step with many bits (the fixed point of the cosine), in no simple ratio to other steps."""
 _REACH = 2.0**14
 """The longest step, of the scale: the first step times `RATIO` ten times."""
 _BITS = 10
-"""Bits of what an entry moves by: a step from zero is exact in any dtype, and its rounding not seen as slope."""
+"""Bits of an entry's step: a step from zero is exact in any dtype, so that its rounding adds no slope."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +187,14 @@ def random_signs(shape: int | tuple[int, ...], rng: np.random.Generator) -> Arra
 
 
 def random_weights(shape: int | tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Random numbers between a half and one and a half, of either sign: none is small, and no two cancel."""
+    """Random numbers of size 0.5 to 1.5 and either sign: none is small, and no two cancel each other."""
     return np.asarray(rng.uniform(0.5, 1.5, shape) * random_signs(shape, rng))
 
 
 def random_direction(
     where: Array, scale: Scales, rng: np.random.Generator, *, by_tensor: bool = False
 ) -> Direction:
-    """Entries `where` by ±(0.5 to 1.5) of their own scale, or of that of their tensor: none stands still."""
+    """The entries `where` move by ±(0.5 to 1.5) of their own or their tensor's scale: each of them moves."""
     weights, inward = random_weights(len(where), rng), scale.inward[where]
     weights = np.where(inward != 0, inward * np.abs(weights), weights)
     size = (scale.tensor if by_tensor else scale.own)[where]

@@ -109,7 +109,7 @@ def _by_complex_step(
 class View:
     """The comparison along a direction so far, with its slope and steps.
 
-    vague (m,): where the tolerance is too wide to tell a wrong claim.
+    vague (m,): where the tolerance is so wide that a wrong claim would not show.
     """
 
     comparison: Comparison
@@ -127,7 +127,7 @@ class View:
 
 
 def examine(check: DirectionalCheck, comparison: Comparison, slope: Slope, ladder: Ladder) -> Comparison:
-    """Compare again what seems wrong, open or vague, by one look after the other, each on what the one before saw."""
+    """Compare again what seems wrong, open or vague: look after look, each with the result of the one before."""
     size = comparison.direction.size(check.claimed)
     vague = (comparison.tolerance > check.blurred / 2 * size) & (comparison.tolerance < 100 * size)
     view = View(comparison, slope, ladder, vague)

@@ -165,14 +165,14 @@ def choose_method(
 ) -> tuple[DirectionalCheck, Curve | None]:
     """Choose how slopes are found, and take the step curve along one direction through all tensors.
 
-    claimed (m, p): the gradient. roundings: the eps of each of its tensors that can be compared. gradient: None
-    where it cannot be asked again.
+    claimed (m, p): the gradient. roundings: the eps of each of its tensors that can be compared. gradient: calls the
+    gradient at other points; None where it cannot be called.
     """
     structure = function.structure
     is_huge = float(np.max(np.abs(function.value))) > _HUGE
     scale = scales(structure, function.point, _SHRUNK if is_huge else 1.0, function.bounds)
     eps = max(roundings.values())
-    # What moves the value by less than its rounding is zero.
+    # A gradient that moves the value by less than its rounding is zero.
     rounding = np.where(claimed == 0, eps / 512 * np.abs(function.value)[:, None] / scale.own, 0)
     where = np.concatenate([structure.places[name] for name in roundings])
     direction = random_direction(where, scale, rng)

@@ -1,12 +1,12 @@
 """Noise: how far rounding moves a function's values, and how far it moves the entries of a gradient.
 
-The first is seen from the differences of a few values close together:
+The noise of the function follows from the differences of a few values close together:
 
     σ² = (4!)² / 8! · (Δ⁴ f)²
 
-In fourth differences the smooth part of f(x + jδv), j = 1 … 11, is gone and the noise is left (Moré and Wild 2011,
+In fourth differences the smooth part of f(x + jδv), j = 1 … 11, vanishes and the noise is left (Moré and Wild 2011,
 Estimating computational noise, SIAM J. Sci. Comput. 33(3), 1292-1314). Their median is taken, which one kink among
-the points does not move; and the points lie on one side of x, so that a kink at x itself is none of them.
+the points does not change; and all points lie on one side of x, so that no kink at x itself lies between them.
 """
 
 from __future__ import annotations
@@ -168,26 +168,26 @@ def _rounds(function: FunctionOracle, beside: Array, bits: int) -> tuple[bool, b
     return bool(np.any(distinct)) and bool(np.all(same[distinct])), bool(np.all(same))
 
 
-# Cancellation: how far rounding moves a gradient's entries, seen from the gradient at other points.
+# Cancellation: how far rounding moves a gradient's entries, measured by the gradient at other points.
 #
-# A gradient's own rounding errors are no mistake. At points that differ from the one that is checked by a few
-# roundings of their entries, a stable computation is off by as much. Entries that are small differences of larger
-# numbers, such as p - t, are off by more: by the rounding of those.
+# A gradient's own rounding errors are no mistake. At points that differ from the checked one by a few roundings of
+# their entries, a stable computation changes by as much as rounding moves it. Entries that are small differences of
+# larger numbers, such as p - t, are off by more: by the rounding of those numbers.
 
 _ROUNDINGS, _SAMPLES = 4.0, 2
-"""Points that are so many roundings away, and how many of them: a change of the claim is worth half of that many."""
+"""How many roundings away the points lie, so that half of these make their change; and how many are tried."""
 _SHORT_WAY = 1e-3
-"""Of the scale: over so short a way a right gradient changes evenly."""
+"""A share of the scale: over so short a way a right gradient changes evenly."""
 _LINE, _ON_A_LINE = 1e-4, 16
-"""Of the scale, the steps of a line on which the noise of the claim is measured, and how many there are."""
+"""The steps of a line on which the claim's noise is measured, as a share of the scale, and their number."""
 _TOWARDS_ZERO = (0.75, 0.98)
-"""Shares of the way to zero at which the claim is asked how large it is elsewhere; a third one is random."""
+"""Shares of the way to zero at which the claim's size elsewhere is taken; a third point is random."""
 
 
 _SUMMED = 256
-"""Roundings that the order of long sums may add up to."""
+"""How many roundings the order of a long sum may add up to."""
 _COARSEST = 2.0**-8
-"""Four roundings of float16: a gradient of that dtype or a narrower one is given no more for its sums."""
+"""Four roundings of float16: the most that the sums of a gradient in this or a narrower dtype may add."""
 
 
 def relative_tolerance(eps: float, most: float = _COARSEST) -> float:
@@ -204,9 +204,9 @@ def _near(check: DirectionalCheck) -> Array:
     """Measure how far (m, p) the claims differ at points that are a few roundings apart.
 
     Both points lie on the same side of this one, and so on the same side of a kink at it. Where a kink lies between
-    them the claim jumps: no entry is given more than √eps of the largest one of its tensor, or than what a change
-    that goes on evenly for a thousandth of the point makes of it. A tensor that is no more than the rounding of the
-    others, as a bias before a batch normalisation has it, is given what it changes by.
+    them the claim jumps. So an entry's rounding is capped: at √eps of the largest entry of its tensor, or at what an
+    even change over a thousandth of the point makes of it if that is more. There is no cap for a tensor that is no
+    larger than the rounding of the others, such as the bias before a batch normalisation.
     """
     point, eps, claimed = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
     least = eps * claimed
@@ -222,21 +222,21 @@ def _near(check: DirectionalCheck) -> Array:
     dust = _SUMMED * eps * np.max(claimed * check.scales.own, axis=1, initial=0)
     for where in check.function.structure.places.values():
         if len(where):
-            # All of it may be rounding, each entry as much as another.
+            # All of it may be rounding, in every entry alike.
             if np.all(check.largest[:, where[0]] <= dust):
                 level[:, where] = np.max(level[:, where], axis=1, keepdims=True)
                 continue
             even = 100 * eps / _SHORT_WAY * np.max(far[:, where])
             most = max(np.sqrt(eps) * np.max(claimed[:, where]), even)
             level[:, where] = np.minimum(level[:, where], np.maximum(most, least[:, where]))
-    return np.where(level > 2 * least, level, 0)  # a single rounding is in the relative tolerance
+    return np.where(level > 2 * least, level, 0)  # the relative tolerance covers a single rounding
 
 
 def _cancelled(check: DirectionalCheck) -> Array:
     """Estimate how far (m, p) rounding moves entries that are small differences of larger numbers.
 
-    Their noise along a line, where it is no more than what rounding makes of the entry elsewhere, on the way from
-    the point to zero. Noise of another size is none of this dtype's. An entry of 0 may have lost all its digits.
+    The estimate is the entry's noise along a line, but no more than the rounding of its largest value on the way from
+    the point to zero: larger noise is not this dtype's rounding. An entry of 0 may have lost all its digits.
     """
     point, eps, size = check.function.point, check.rows_eps, np.abs(np.nan_to_num(check.claimed))
     for shrunk in (*_TOWARDS_ZERO, check.rng.uniform(0.0, 0.9, len(point))):

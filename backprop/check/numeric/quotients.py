@@ -3,10 +3,10 @@
     D(h) = (f(x + hv) - f(x - hv)) / 2h = f'·v + c₂h² + c₄h⁴ + …        central, extrapolated with h, h/4, h/16, …
     G(h) = (f(x + hv) - 2f(x) + f(x - hv)) / h = jump of the slope + c₁h + c₃h³ + …
 
-Richardson's table takes the powers of h away one by one (Ridders 1982, Advances in Engineering Software 4(2),
-75-76); what neighbours in it differ by is its truncation, σ/h its rounding. A jump of the slope that does not go
-away with h is a kink at x, and D is no derivative there. SciPy and numdifftools give the first of both and throw
-away the values that the second needs, which is why the table is written out here.
+Richardson's table removes the powers of h one by one (Ridders 1982, Advances in Engineering Software 4(2), 75-76).
+The difference of neighbours in it estimates its truncation error, and σ/h its rounding. A jump of the slope that does
+not vanish with h is a kink at x, and D is no derivative there. SciPy and numdifftools give D, and throw away the
+values that G needs, which is why the table is written out here.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from backprop.arrays import Array
 from backprop.check.numeric.directions import RATIO
 
 CENTRAL, ONE_SIDED, JUMP = (2, 4, 6, 8), (1, 2, 3, 4), (1, 3, 5, 7)
-"""The powers of h that central quotients, one-sided ones and the jump of the slope are off by."""
+"""The powers of h in the error of central quotients, of one-sided ones, and of the jump of the slope."""
 _CAUTION = RATIO**2 / 2
-"""Half of what the lowest even power falls by from step to step."""
+"""Half of the factor by which h² falls from step to step."""
 _AMPLIFIED = 1.2
 """Extrapolation of central quotients multiplies rounding by at most Π (4ᵖ + 1) / (4ᵖ - 1) = 1.15, p = 2, 4, 6, 8."""
 
@@ -45,8 +45,8 @@ def extrapolate(
     """The limit of quotients (k, m), whose steps fall by `RATIO`, with the given powers of h in their truncation.
 
     powers: a number, or an array (m,), for each column of the table. rounding (k, m): of each quotient.
-    rough (k, m): what kinks within each step may do to it. Of all extrapolations the surest is taken. A surer one of
-    larger steps gives way to one of smaller steps that contradicts it: the limit is at the small end.
+    rough (k, m): the error that kinks within each step may add. The extrapolation with the smallest error is taken.
+    If one of smaller steps contradicts it, that one is taken instead: the limit is at the small end.
     """
     kinks = np.broadcast_to(rough, quotients.shape)
     best = Limit(quotients[0], np.full_like(quotients[0], np.inf), rounding[0])
@@ -56,7 +56,7 @@ def extrapolate(
         candidates = [(quotients[k], np.abs(quotients[k] - row[0]))]
         for old, power in zip(row, powers, strict=False):
             better = new[-1] + (new[-1] - old) / (RATIO**power - 1)
-            # Where the next power of h is what is left, the error is a RATIO**power-th of either of these.
+            # If the next power of h dominates the rest, the error is a RATIO**power-th of either of these.
             candidates.append((better, np.maximum(np.abs(better - new[-1]), np.abs(better - old) / _CAUTION)))
             new.append(better)
         row = new
@@ -69,7 +69,7 @@ def extrapolate(
 
 
 def extrapolated(central: Array, right: Array, left: Array, rounding: Array, rough: Array) -> list[Limit]:
-    """The limits (m,) of central and of one-sided quotients (k, m), in one table: it takes a third of the time."""
+    """The limits (m,) of central and of one-sided quotients (k, m). One table for all takes a third of the time."""
     limit = extrapolate(
         np.hstack([central, right, left]),
         np.hstack([rounding, 2 * rounding, 2 * rounding]),
@@ -80,10 +80,10 @@ def extrapolated(central: Array, right: Array, left: Array, rounding: Array, rou
 
 
 def roughness(gaps: Array, rounding: Array) -> Array:
-    """The error (k, m) that kinks beside the point may make in central quotients, from the gaps of their steps.
+    """The error (k, m) that kinks beside the point may make in central quotients; `gaps` are G of their steps.
 
-    Of a smooth function, and of one with a kink at the point itself, G(h) - 5 G(h/4) + 4 G(h/16) = O(h³) falls by 64
-    from step to step. Where it falls by less than four, and is no rounding, it sees kinks within the step.
+    For a smooth function, and for a kink at the point itself, G(h) - 5 G(h/4) + 4 G(h/16) = O(h³) falls by a factor
+    of 64 from step to step. If it falls by less than 4, and is more than rounding, there are kinks within the step.
     """
     rough = np.zeros_like(gaps)
     if len(gaps) < 4:
@@ -96,22 +96,22 @@ def roughness(gaps: Array, rounding: Array) -> Array:
     return rough
 
 
-# What many steps show, but for the limit.
+# What many steps show besides the limit.
 
 NEAR = 0.3
-"""Of the scale: what a longer step alone sees may be a kink that a shorter one cannot see for the noise."""
+"""The longest nearby step, as a share of the scale: longer ones may show a kink that noise hides from short ones."""
 FINEST = 1e-9
-"""Of an entry: no gradient in float64 is asked to be more exact. It is some million roundings, for long sums."""
+"""The strictest relative tolerance of an entry in float64: some million roundings, for long sums."""
 
-# The numbers below are not derived: the campaign of tests/planted/functions holds with them.
+# The numbers below are not derived: the campaign of tests/planted/functions has been run with them.
 _SHORT, _SHORTER = 0.002, 1 / 9
-"""A step of a ninth of a nearby one is long enough where its rounding is below this share of its quotient."""
+"""A step nine times shorter is taken if its rounding is below this share of its quotient: share, factor."""
 _LONG = 0.05
-"""Of a quotient: what the function may bend along a step that only noise makes so long."""
+"""The share of a quotient that curvature may make of it along a step that is long only because of the noise."""
 _SMALL = 1e-3
-"""A kink that noise hides at the smallest steps is still believed where the last step that shows it is below this."""
+"""A kink that noise hides at the smallest steps counts if the last step that shows it is below this."""
 _STAYS, _GROWS, _BENT = (0.9, 0.8), 1.4, 0.6
-"""By which factors the jump of the slope falls or grows from step to step at a kink; a smooth one falls to 1/4."""
+"""Factors from step to step of the jump of the slope: at a kink, growing, bent; without a kink it is 1/4."""
 
 
 def finite(values: Array) -> Array:
@@ -122,7 +122,7 @@ def finite(values: Array) -> Array:
 def steepest(steps: Array, changes: Array, seen: Array) -> Array:
     """The largest change (m,) per step, of changes (k, m) beyond the noise that the next step shows as well.
 
-    A resolved change falls from step to step by no more than the fourth power of `RATIO`. A change that vanishes
+    A resolved change falls from step to step by at most the fourth power of `RATIO`. A change that falls faster
     belongs to a structure that no step has resolved.
     """
     followed = seen.copy()
@@ -131,7 +131,7 @@ def steepest(steps: Array, changes: Array, seen: Array) -> Array:
 
 
 def nearest(steps: Array, quotients: Array, rounding: Array, near: float) -> tuple[Array, Array]:
-    """The quotient of the largest step nearby, and its error: rounding, and of a long step some per cent of it."""
+    """The quotient of the largest nearby step, and its error: rounding, and for a long step some per cent more."""
     k = next((k for k, step in enumerate(steps) if step <= near), len(steps) - 1)
     short = next((k for k, step in enumerate(steps) if step <= near * _SHORTER), k)
     if np.all(rounding[short] <= _SHORT * np.abs(quotients[short])):
@@ -142,8 +142,8 @@ def nearest(steps: Array, quotients: Array, rounding: Array, near: float) -> tup
 def kinks_in(steps: Array, gaps: Array, rounding: Array) -> tuple[Array, Array]:
     """Where the jump of the slope has a limit that is not zero, or grows; and where it grows.
 
-    The last three steps tell. Where the noise hides the jump of an output at the smallest steps, the last three that
-    show it tell, if these are small.
+    The last three steps decide. Where the noise hides the jump of an output at the smallest steps, the last three
+    that show it decide, if they are small.
     """
     found, grows = np.zeros((2, gaps.shape[1]), bool)
     seen = np.abs(gaps) > 5 * rounding
@@ -173,23 +173,23 @@ def is_bent(gaps: Array, rounding: Array, scale: Array) -> Array:
 # Slope: the derivative along one direction, both its one-sided slopes, and whether it has any.
 
 KNOWN = 0.1
-"""Of its size: a limit is one where it is known to its first digit."""
+"""The largest relative error of a limit that counts as known: its first digit is."""
 _SHARP = 1e-4
-"""Of the jump of the slope: a corner whose one-sided slopes are known so well needs no further step."""
+"""The error of one-sided slopes, as a share of their difference, at which a corner needs no further step."""
 
 
 class Slope(NamedTuple):
     """The slope (m,) along a direction, with the most that it may be off.
 
     rounding: how much of that is noise of the function.
-    kink: where the slopes of both sides differ; jump: where their difference grows as the step falls, or the kink
-    lies a little beside the point; bent: where the largest steps look as if they might differ: the even part of the
-    function does not fall with the step as that of a smooth function does.
+    kink: where the one-sided slopes differ; jump: where their difference grows as the step falls, or the kink lies a
+    little beside the point; bent: where they may differ, since the even part of the function does not fall with the
+    largest steps as that of a smooth function does.
     edge: where the function has values on one side only, and no bounds say why.
     settled: whether the quotients have come to a limit. left, right: the one-sided slopes, off by `side_error`.
-    curved: what the smallest step alone shows, slope and curvature together. finest: the rounding of its quotient.
-    moves: whether any step nearby changes the function beyond its noise. steep: the fastest such change of steps near
-    the function's structure that the next smaller one shows as well, 0 where none is.
+    curved: slope and curvature together, from the smallest step alone. finest: the rounding of its quotient.
+    moves: whether any nearby step changes the function beyond its noise. steep: the largest such change per step that
+    the next smaller step shows as well, among steps near the size of the function's structure; 0 if there is none.
     nearby: the bare quotient of the largest step that is no larger than `NEAR`, off by `nearby_error`.
     """
 
@@ -213,7 +213,7 @@ class Slope(NamedTuple):
 
     @property
     def corner(self) -> Array:
-        """Where both one-sided slopes have limits that differ; the function itself does not jump."""
+        """Where the one-sided slopes have two different limits, and the function itself does not jump."""
         return np.asarray(self.kink & ~self.jump & self._sides_are_known(KNOWN))
 
     @property

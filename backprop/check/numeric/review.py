@@ -1,14 +1,13 @@
-"""Review: verdicts that are looked at again, of tensors in coarse formats and of symmetric matrices.
+"""Review: a second look at the verdicts of tensors in coarse formats, and of symmetric matrices.
 
-What can be known of a gradient where the function takes bfloat16 or float16 and nothing wider:
+A function that takes bfloat16 or float16 and nothing wider still tells how far a gradient is off:
 
     f(x + δ) - f(x - δ) - ⟨got, 2δ⟩ = 2⟨true - got, δ⟩ + c₃ h³ + noise            steps h, h/2, h/4
 
-Every quotient of such a function is hidden by the rounding of its values. Along many random directions the rounding
-is a different one each time, so that the mean square of what is left is known: how far the gradient is off, as a
-share of its norm. How large the noise is follows from that combination of the three steps in which h and h³ vanish.
-A kink within the steps is off by as much, and is seen in f(x + δ) + f(x - δ) - 2 f(x), which then falls as h and not
-as h².
+The rounding of the function's values hides every single quotient. Along many random directions it is different each
+time, so that the mean square of the left side is known, and with it how far the gradient is off, as a share of its
+norm. The size of the noise follows from the combination of the three steps in which h and h³ vanish. A kink within
+the steps makes the same difference. It shows in f(x + δ) + f(x - δ) - 2 f(x), which then falls as h and not as h².
 """
 
 from __future__ import annotations
@@ -27,36 +26,35 @@ from backprop.check.patterns import Known
 from backprop.verify.agreement import ratio
 
 _COARSE_BITS = 11
-"""Formats of so many bits or fewer hide slopes by their rounding: float16, bfloat16."""
+"""The rounding of formats with so many bits or fewer hides slopes: float16, bfloat16."""
 _DIRECTIONS = 24
 _STEPS = np.array([1.0, 0.5, 0.25])
 _LONGEST = 0.25
-"""Of the scale of each entry: many roundings of bfloat16, and a step whose h⁵ is small."""
+"""The longest step, as a share of each entry's scale: many roundings of bfloat16, and its h⁵ is small."""
 _POWERS = np.stack([_STEPS, _STEPS**3], axis=1)
 _SLOPE = np.linalg.pinv(_POWERS)[0]
-"""The weights (3,) of the three steps that leave the slope of what is left."""
+"""The weights (3,) of the three steps that give the slope."""
 _NOISE = np.array([0.0625, -0.625, 1.0])
-"""Those in which h and h³ vanish."""
+"""The weights (3,) with which h and h³ vanish, so that noise is left."""
 _KINK = np.linalg.pinv(np.stack([_STEPS, _STEPS**2], axis=1))[0] / 2
-"""The weights (3,) of the three steps that leave what a kink does to a slope."""
+"""The weights (3,) of the second differences that give what a kink adds to a slope."""
 _BEYOND = 4.0
-"""Times the mean square of what kinks do: more than that is none of theirs."""
+"""An error whose mean square is more than this multiple of the kinks' is not due to kinks."""
 _FAR = 32.0
-"""Roundings of the format: a right gradient computed in it may be off by as much of its norm."""
+"""How many roundings of the format a right gradient that is computed in it may be off, as a share of its norm."""
 _SURE = 6.0
-"""Times the mean square that noise leaves: what it leaves by chance in fewer than one of a million."""
+"""A multiple of the noise's mean square that chance exceeds in less than one case of a million."""
 _NEARER, _FALLS = 0.25, 0.85
-"""Of the longest step: one by which an error is seen again, and how much of it; a structure in between has less."""
+"""A wrong gradient has at this share of the step at least this share of its error; a fine structure has less."""
 _UPPER = 3.0
-"""Times the mean square of 24 directions: what the true one is below, but for one case in ten thousand."""
+"""The true mean square is below this multiple of that of 24 directions, in all but one of 10,000 cases."""
 
 
 def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> list[TensorVerdict]:
-    """The verdicts, with tensors that are far off called wrong, those that are exact to one rounding called right,
-    and a note of how far the others may be off.
+    """The verdicts, in which open tensors are judged again: wrong if far off, right if exact to one rounding.
 
-    They are returned as they are where the function takes a wider format, gives an array, or may not be called often
-    enough.
+    Of the others a note says how far they may be off. All verdicts are returned as they are if the function takes a
+    wider format, gives an array, or has too few calls left.
     """
     function = check.function
     is_coarse = function.dtype is None and function.structure.format.bits <= _COARSE_BITS
@@ -69,9 +67,9 @@ def within_stairs(check: DirectionalCheck, verdicts: list[TensorVerdict]) -> lis
 
 @dataclass(frozen=True)
 class _Seen:
-    """What the gradient is off by, beside what noise and kinks leave of it: mean squares along directions.
+    """Mean squares along directions: `off` of the gradient's error, and what `noise` and `kinks` make of it.
 
-    slopes (k,): along `directions` (k, size).
+    slopes (k,): of the function along `directions` (k, size).
     """
 
     directions: Array
@@ -82,7 +80,7 @@ class _Seen:
 
     @property
     def is_off(self) -> bool:
-        """Whether it is off by more than noise and kinks explain."""
+        """Whether the gradient is off by more than noise and kinks explain."""
         return self.off > max(_SURE * self.noise, _BEYOND * self.kinks)
 
     @property
@@ -92,12 +90,12 @@ class _Seen:
 
     @property
     def error(self) -> float:
-        """How far the gradient is off, as a share."""
+        """How far the gradient is off, as a share of its norm."""
         return ratio(float(np.sqrt(max(self.off - self.noise, 0.0))), self.size)
 
     @property
     def most(self) -> float:
-        """How far it may be off."""
+        """How far the gradient may be off at most, as a share of its norm."""
         return ratio(float(np.sqrt(_UPPER * self.off)), self.size)
 
 
@@ -117,9 +115,8 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
         return verdict
     most = max(seen.most, form.eps)
     tensor = replace(verdict.tensor, error=seen.error, tolerance=most)
-    if (
-        most == form.eps
-    ):  # of a function that rounds nothing, such as a sum over few numbers, all of it is seen
+    # A function that rounds nothing, such as a sum over few numbers, shows the whole error.
+    if most == form.eps:
         tensor = replace(tensor, verdict="right")
     known = f"the gradient is off by at most {most:.0e} of its norm"
     note = f"{name}: the function takes {form.name} alone; {known}."
@@ -127,7 +124,7 @@ def _looked_at(check: DirectionalCheck, verdict: TensorVerdict) -> TensorVerdict
 
 
 def _look(check: DirectionalCheck, name: str, factor: float) -> _Seen | None:
-    """What is seen of a tensor by steps of so many times the longest; None where the function has no values there."""
+    """The measurement of a tensor with `factor` times the longest step; None if the function has no values there."""
     function, places = check.function, check.function.structure.places[name]
     if not function.room(2 * len(_STEPS) * _DIRECTIONS):
         return None
@@ -144,10 +141,10 @@ def _look(check: DirectionalCheck, name: str, factor: float) -> _Seen | None:
 def _measured(
     function: FunctionOracle, places: Array, got: Array, longest: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Directions (k, size); for each half the differences of the function (k, 3), what `got` leaves of them (k, 3),
-    and the second differences (k, 3).
+    """Directions (k, size), and for each three steps (k, 3) of: half the difference of the function, the same less
+    what `got` predicts, and the second difference.
 
-    Those that the format does not hold are moved to numbers that it holds.
+    Points are rounded to numbers of the format.
     """
     rng = np.random.default_rng(0)
     signs = rng.choice((-1.0, 1.0), (_DIRECTIONS, len(places)))
@@ -168,18 +165,15 @@ def _measured(
 
 # Symmetric: a function of a symmetric matrix that reads one of its triangles, as Cholesky's factorisation does.
 #
-# Its slopes by single entries are those of a triangle. The gradient that people write is symmetric: log det S has
-# S⁻¹. Both say the same along every symmetric direction, and a symmetric matrix is moved along no other.
+# Its slopes by single entries are those of one triangle. The gradient that people write is symmetric: that of log det
+# S is S⁻¹. Both agree along every symmetric direction, and a symmetric matrix moves along no others.
 
 _SYMMETRIC = 2
-"""Symmetric directions along which a gradient must be right: a wrong one is by chance along none."""
+"""The number of random symmetric directions along which a gradient must be right."""
 
 
 def forgive_symmetric(verdicts: list[TensorVerdict], check: DirectionalCheck) -> list[TensorVerdict]:
-    """The verdicts, in which a tensor that is right along all symmetric directions is right.
-
-    Its point is symmetric, and moves along no other direction.
-    """
+    """The verdicts, in which a symmetric tensor is called right if it is right along symmetric directions."""
     forgiven = []
     for each in verdicts:
         note = f"{each.tensor.name} is symmetric, and the function reads one of its triangles"
@@ -225,5 +219,5 @@ def _is_right_if_symmetric(check: DirectionalCheck, name: str) -> bool:
 
 
 def _few_bits(count: int, rng: np.random.Generator) -> Array:
-    """Random numbers of few bits between a half and one and a half, of either sign."""
+    """Random numbers of few bits, of size 0.5 to 1.5 and either sign."""
     return np.asarray(rng.integers(512, 1536, count) / 1024 * random_signs(count, rng))

@@ -39,7 +39,7 @@ _NOISIEST = 30.0
 _LEAST, _BESIDE = 2, 3
 """The smallest steps that bound the noise, and those that show a kink beside the point."""
 _LEVEL = 1e-6
-"""Of what the smallest step alone shows: a limit need be known no better than this."""
+"""A limit need not be known better than this share of the slope at the smallest step alone."""
 _SHIFTED = 1.2
 """Shifts by one kink beside the point differ by less than this factor."""
 
@@ -59,7 +59,7 @@ class Rung(NamedTuple):
 
     @property
     def ends(self) -> dict[int, Array]:
-        """The sides, 1 and -1, on which the function has values, with these."""
+        """The sides, 1 and -1, on which the function has values, each with its values."""
         both = {1: self.plus, -1: self.minus}
         return {side: values for side, values in both.items() if np.all(np.isfinite(values))}
 
@@ -239,7 +239,7 @@ def measure(ladder: Ladder, claimed: Array, goal: Array, *, thorough: bool = Fal
 
 def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
-    flat = FINEST * slope.curved  # beside a minimum no slope is seen, and none need be
+    flat = FINEST * slope.curved  # near a minimum the slope does not show, and need not
     if np.any(claimed):
         flat = np.minimum(flat, _NEARLYFLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders

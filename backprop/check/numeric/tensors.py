@@ -104,9 +104,9 @@ class Slices:
 
 
 def locate(places: Array, test: Callable[[Array], bool]) -> Slices:
-    """The slices in which an error lies of a tensor, whose `places` in the vector have its shape.
+    """The slices of a tensor in which an error lies.
 
-    test: whether the entries at given places fail together.
+    places: the tensor's places in the vector, in its shape. test: whether the entries at given places fail together.
     """
     return Slices(tuple(_failing(places, axis, test) for axis in range(places.ndim)), places)
 

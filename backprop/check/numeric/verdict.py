@@ -27,11 +27,11 @@ _MOST_KINKS = 1000
 """Kinks that are listed of one tensor."""
 _NO_REASON = "no derivative was found"
 _COMPLEX, _CENTRAL, _NOISY = 2, 10, 18
-"""Calls that an entry takes, with some to spare: by complex steps, by central quotients, under noise."""
+"""Calls for one entry, with some to spare: by complex steps, by central quotients, with noise."""
 _KINKED = 14
-"""Calls that an entry at a kink takes, which noise hides less."""
+"""Calls for one entry at a kink, which noise hides less."""
 _FEW_COMPLEX, _FEW_CENTRAL = 1, 4
-"""Calls of an entry with a small budget, which is used to its end."""
+"""Calls for one entry if the budget is small and is used up."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def judge_tensors(
     structure, budget = check.function.structure, check.function.budget
     where = np.concatenate([structure.places[name] for name in names])
     per_entry = _COMPLEX if check.complex else _NOISY if check.noisy else _CENTRAL
-    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and together with which?
+    if steps is not None and np.any(steps.slope.kink):  # which entries are at kinks, and which share one?
         per_entry = min(per_entry, _KINKED)
     if not budget.is_roomy:
         per_entry = _FEW_COMPLEX if check.complex else _FEW_CENTRAL

@@ -1,8 +1,8 @@
-"""Fractions of polynomials: the quick proof that a formula is zero, without writing it out as a sum.
+"""Fractions of polynomials: a quick proof that a formula is zero, without multiplying it out.
 
 Sums, products and whole powers are computed with exact coefficients, each as a numerator over a product of
-denominators. Everything else in the formula, tanh z or √v, is an unknown of its own, and so is e^m for every
-product m of an exponent: e^(u-v) = e^u / e^v. What is zero for all values of the unknowns is zero for theirs.
+denominators. Everything else in the formula, such as tanh z or √v, is replaced by an unknown. So is e^m for every
+term m of an exponent: e^(u-v) = e^u / e^v. A formula that is zero for all values of the unknowns is zero.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 
 def is_zero_fraction(expression: Any) -> bool:
-    """Whether the formula is zero for all values of its unknowns; False where it is not, and may yet be zero."""
+    """Whether the formula is zero for all values of its unknowns. False proves nothing: some may depend on others."""
     plain = _Unknowns().put_in(sympy.sympify(expression))
     symbols = sorted(plain.free_symbols, key=str)
     if not symbols:
@@ -29,7 +29,7 @@ def is_zero_fraction(expression: Any) -> bool:
 
 
 class _Unknowns:
-    """Symbols for whatever is no sum, product or whole power, the same for the same."""
+    """Symbols for the parts that are no sum, product or whole power: one for each different part."""
 
     def __init__(self) -> None:
         self._symbols: dict[Any, Any] = {}
@@ -58,14 +58,14 @@ class _Unknowns:
 
 
 class _Fraction(NamedTuple):
-    """over: the denominators, with how often each is there."""
+    """A numerator over a product of denominators. over: the power of each denominator."""
 
     numerator: PolyElement
     over: Counter[PolyElement]
 
 
 def _fraction(expression: Any, known: dict[Any, _Fraction], ring: PolyRing) -> _Fraction:
-    """The value of sums, products and whole powers; `known` are those of the symbols, and of all that was met."""
+    """The expression as a fraction; `known` has the fractions of the symbols, and of every part met before."""
     if expression not in known:
         if expression.is_Rational:
             known[expression] = _Fraction(ring.ground_new(ring.domain.from_sympy(expression)), Counter())
@@ -91,7 +91,7 @@ def _computed(expression: Any, known: dict[Any, _Fraction], ring: PolyRing) -> _
         return _Fraction(numerator, sum((part.over for part in parts), Counter()))
     over = Counter()
     for part in parts:
-        over |= part.over  # of each denominator, as often as the part that has it most often
+        over |= part.over  # the least common denominator
     return _Fraction(
         sum((part.numerator * _product(ring, over - part.over) for part in parts), ring.zero), over
     )

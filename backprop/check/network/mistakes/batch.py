@@ -76,13 +76,13 @@ def scaled(state: State, got: Got) -> Iterator[State]:
         yield state.with_mistake(*mistakes, delta=state.delta * value)
 
 
-# Weights of the samples: only one of them, all but one, or some of them several times.
+# Weights of the samples: only one sample counts, one is left out, or some count several times.
 
 ONE, _SOME = "one-sample-only", "samples-missing"
 _MOST_NAMED, _MOST_SAMPLES, _MOST_TIMES = 64, 512, 9
-"""Samples that are tried alone and whose weights are solved for, at most, and how often one may be counted."""
+"""The most samples that are tried alone or solved for, and how often one sample may be counted."""
 _WHOLE = 0.01
-"""A weight so near to a whole number is one."""
+"""A weight that is this near to a whole number is taken for that number."""
 
 
 def weighted(state: State, got: Got) -> Iterator[Wrong]:

@@ -1,7 +1,7 @@
-"""Labels: those of other samples, counted from another class, or in another order of the classes.
+"""Labels: those of other samples, counted from another class, or with the classes in another order.
 
-For a δ that is affine in the one-hot labels, δ = A + B t, the labels that were used can be read off: with fewer
-samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
+Where δ is affine in the one-hot labels, δ = A + B t, the labels that the gradient used follow from it: if there are
+fewer samples than inputs of the last layer, xᵀ δ = dW has one solution δ.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from backprop.check.words import some
 
 _SHIFTED, _PERMUTED = "labels-shifted", "classes-permuted"
 _ONE_HOT = 0.1
-"""Solved labels are read where they are so near to 0 and 1."""
+"""Solved one-hot labels are trusted only if all entries are this near to 0 or 1."""
 _MOST_SOLVED, _MOST_TRIED = 512, 100
-"""Samples whose labels are solved for, and classes that are tried for all, at most."""
+"""The most samples whose labels are solved for, and the most classes that are tried as everybody's label."""
 
 
 def other_labels(right: State, got: Got) -> Iterator[Wrong]:
@@ -30,7 +30,7 @@ def other_labels(right: State, got: Got) -> Iterator[Wrong]:
         if labels.tobytes() not in seen:
             seen.add(labels.tobytes())
             other = replace(run, labels=labels)
-            # Where no class comes twice, any other labels are the classes in another order as well.
+            # If no class comes twice, labels of other samples look like another order of the classes.
             twice = np.unique(run.labels).size < run.n
             also = () if twice or kind != _PERMUTED else (_SHIFTED,)
             yield Wrong(kind, f"the gradient with {text}", other.output_delta(), run=other, also=also)
@@ -44,15 +44,15 @@ def _enumerated(run: Run) -> Iterator[tuple[str, Array, str]]:
     yield _SHIFTED, np.sort(y), "the labels sorted"
     yield _SHIFTED, (y + 1) % c, "the next class for every label"
     yield _SHIFTED, (y - 1) % c, "the class before for every label"
-    yield _SHIFTED, np.minimum(y + 1, c - 1), "the next class for every label, but for the last"
-    yield _SHIFTED, np.maximum(y - 1, 0), "the class before for every label, but for the first"
+    yield _SHIFTED, np.minimum(y + 1, c - 1), "the next class for every label but the last"
+    yield _SHIFTED, np.maximum(y - 1, 0), "the class before for every label but the first"
     yield _PERMUTED, c - 1 - y, "the classes counted from the end"
     for k in range(c) if c <= _MOST_TRIED else np.unique(y)[:_MOST_TRIED]:
         yield _SHIFTED, np.full_like(y, k), f"the label {k} for every sample"
 
 
 def _solved(run: Run, got: Got) -> Iterator[Array]:
-    """The labels that were used, solved for from dW of the last layer; and the same by what each class has in it."""
+    """Labels that dW of the last layer may have used: solved sample by sample, then class by class."""
     weights, x = run.names(run.depth - 1)[0], run.x[-1]
     if run.fused:
         slope = -1 / run.n
@@ -61,8 +61,8 @@ def _solved(run: Run, got: Got) -> Iterator[Array]:
     else:
         return  # δ is not affine in the one-hot labels
     if run.y.shape[1] == 1 or weights not in got.tensors:
-        return  # of one output there is no other class
-    # xᵀ t of the labels that were used, of dW = xᵀ (A + B t)
+        return  # a network with one output has no other class
+    # xᵀ t for the labels that were used, from dW = xᵀ (A + B t)
     taken = (got.tensors[weights] - run.decay * run.weights[-1] + slope * x.T @ run.y) / slope
     if run.n <= min(x.shape[1], _MOST_SOLVED):
         t, _, rank, _ = np.linalg.lstsq(x.T, taken, rcond=None)
@@ -70,12 +70,13 @@ def _solved(run: Run, got: Got) -> Iterator[Array]:
         if rank == run.n and np.max(np.abs(t - np.eye(t.shape[1])[labels])) < _ONE_HOT:
             yield labels
     own = x.T @ run.targets  # (i, c): the sum of the inputs of each class
-    distance = np.linalg.norm(taken[:, None, :] - own[:, :, None], axis=0)  # (class, taken for)
+    # (class, the class that it was taken for)
+    distance = np.linalg.norm(taken[:, None, :] - own[:, :, None], axis=0)
     yield distance.argmin(axis=1)[run.labels].astype(run.labels.dtype)
 
 
 def _told_apart(run: Run, labels: Array) -> tuple[str, Array, str]:
-    """Whether other labels are another order of the classes, or belong to other samples."""
+    """The kind and words of other labels: the classes in another order, or labels of other samples."""
     pairs = sorted({(int(a), int(b)) for a, b in zip(run.labels, labels, strict=True)})
     sources, targets = {a for a, _ in pairs}, {b for _, b in pairs}
     moved = [f"{a} for {b}" for b, a in pairs if a != b]

@@ -1,4 +1,4 @@
-"""Networks: the right gradient of one with another activation, without an activation, or without biases."""
+"""Networks: the right gradient of another network, with another activation or none, or without biases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GeluTanh(Elementwise):
 
 
 def other_networks(right: State, got: Got) -> Iterator[Wrong]:
-    """δ of the last layer in other networks of the same sizes."""
+    """δ of the last layer in other networks with the same parameters."""
     run = right.run
     for kind, other, text in _networks(run):
         yield Wrong(kind, f"the gradient of a network with {text}", other.output_delta(), run=other)

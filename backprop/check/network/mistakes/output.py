@@ -1,4 +1,4 @@
-"""Output: a wrong δ of the last layer, from its activation or from another loss, or a part of one."""
+"""Output: a wrong δ of the last layer, of another output activation or of another loss or part of a loss."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def other_losses(right: State, got: Got) -> Iterator[Wrong]:
     for delta, text in (*_known_losses(run), *_parts_of_losses(run)):
         k = fit_line(np.zeros_like(delta), right.delta, delta)
         if k is None or norm(delta - k * right.delta) > _ROUNDING * norm(delta):
-            yield Wrong(_KIND, f"the gradient of {text}", delta)  # a multiple of itself is no other one
+            yield Wrong(_KIND, f"the gradient of {text}", delta)  # a multiple of the own loss is no other one
     if run.fused and isinstance(run.activations[-1], Softmax):
         yield from _stabilised(run, got)
 
@@ -99,11 +99,12 @@ def _known_losses(run: Run) -> Iterator[tuple[Array, str]]:
 
 
 def _parts_of_losses(run: Run) -> Iterator[tuple[Array, str]]:
-    """Losses without their labels or their softmax, and other ways to write the squared and the absolute error."""
+    """Losses without their labels or softmax, and variants of the squared and the absolute error."""
     z, y, t = run.z[-1], run.y, run.targets
     n, c = z.shape
     p, q = (ACTIVATIONS[name]().forward({}, z) for name in ("softmax", "sigmoid"))
-    yield (p - t) / n, "the cross-entropy of the softmax"  # of a single output, too, which is always 1
+    # Also of a single output, whose softmax is always 1.
+    yield ((p - t) / n, "the cross-entropy of the softmax")
     yield p / n, "log Σ exp z: the labels are not subtracted"
     yield -t / n, "-z at the label: the softmax is not in it"
     for factor, words in squared_errors(n, c):
@@ -129,10 +130,10 @@ def squared_errors(n: int, c: int) -> Iterator[tuple[float, str]]:
 
 
 def _stabilised(run: Run, got: Got) -> Iterator[Wrong]:
-    """An ε that keeps a logarithm or a quotient finite, which gives a part of δ the factor T / (T + ε).
+    """An ε in a logarithm or a quotient multiplies a part of δ by T / (T + ε).
 
-    -log(p + ε): all of δ, with T = p of the sample's own class. exp z / (S + ε) with S = Σ exp z, the largest logit
-    subtracted or not: p, with T = S.
+    -log(p + ε): all of δ, where T is p of the sample's own class. exp z / (S + ε): the part p of δ, where T = S is
+    Σ exp z, with or without the largest logit subtracted.
     """
     p, t = run.y, run.targets
     own = p[np.arange(run.n), run.labels][:, None]

@@ -1,4 +1,4 @@
-"""Run: a forward pass through a multi-layer perceptron in float64, kept for ways back through it, right and wrong.
+"""Run: the forward pass of a multi-layer perceptron in float64, from which right and wrong backward passes start.
 
     z_k = x_k W_k + b_k        x_{k+1} = f_k(z_k)        x_0 the inputs, y the network's output
 
@@ -19,9 +19,9 @@ from backprop.network import Network
 
 @dataclass(frozen=True)
 class Run:
-    """The values of one forward pass. `activations` are what follows each linear layer, None for nothing.
+    """The values of one forward pass. activations: the activation after each linear layer, None where there is none.
 
-    slopes: by layer, what f' is taken for (n, o), NaN where it is f' itself. decay: the λ of λ/2 Σ W² in the loss.
+    slopes: by layer, the slope that is used for f' (n, o); NaN means f' itself. decay: the λ of λ/2 Σ W² in the loss.
     """
 
     network: Network
@@ -47,7 +47,7 @@ class Run:
     ) -> Run | None:
         """The run of a network; None where it is no multi-layer perceptron.
 
-        slopes: those at kinks, by the number of the activation among the network's layers.
+        slopes: the slopes that are used at kinks, by the number of the activation among the network's layers.
         """
         activations = _between(network)
         if activations is None:
@@ -87,7 +87,7 @@ class Run:
 
     @property
     def n(self) -> int:
-        """Samples."""
+        """The number of samples."""
         return len(self.labels)
 
     @property
@@ -96,12 +96,12 @@ class Run:
         return self.network.loss_function.targets(self.labels, self.y)
 
     def names(self, k: int) -> tuple[str, str]:
-        """The names of the weights and the bias of layer k; that of a bias is empty where there is none."""
+        """The names of the weights and the bias of layer k; the second is empty if the layer has no bias."""
         own = [names for names in self.network.names if names][k]
         return own["W"], own.get("b", "")
 
     def slope(self, k: int) -> Array:
-        """f'(z) of layer k, (n, o), where nothing or a function of one element follows it."""
+        """f'(z) of layer k, (n, o), where f acts on each element alone; ones where nothing follows the layer."""
         activation = self.activations[k]
         slope = np.ones_like(self.z[k])
         if isinstance(activation, Elementwise):
@@ -126,7 +126,7 @@ class Run:
 
 
 def derivative_of(activation: Elementwise, at: Array) -> Array:
-    """f' of any array."""
+    """f' at every entry of an array."""
     return np.asarray(activation.derivative(at, activation.forward({}, at)), np.float64)
 
 

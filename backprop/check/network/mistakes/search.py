@@ -31,20 +31,21 @@ STEP: tuple[Hypotheses, ...] = (wrong_steps,)
 """The families of mistakes on the way from a layer to the one below."""
 
 _MOST_STATES, _WORSE = 12, 1.25
-"""States that are kept a layer: as many, and those that have one mistake more than the best at most."""
+"""How many states are kept for each layer, and how much more than the best one's their cost may be."""
 _ONE_MISTAKE = FITTED
-"""The weight of one mistake, of whichever kind."""
+"""The largest cost of one known mistake."""
 _SKETCH = 32
-"""Rows of a tensor by which most hypotheses are refused, before the whole of it is compared."""
+"""Rows of a tensor that are compared first: most hypotheses fail there, before the whole is compared."""
 _MANY = 1000
-"""Entries of a layer from which on two mistakes do not look the same by chance."""
+"""In a layer of so many entries two mistakes do not look the same by chance."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """mistakes: of the state that has the fewest, in `run`. alternatives: of states with as many, of other kinds.
+    """The explanation of a gradient.
 
-    cost: the weight of the mistakes.
+    mistakes: those of the best state. run: its forward pass. cost: the sum of the mistakes' costs. alternatives: the
+    mistakes of states with no more mistakes, but of other kinds.
     """
 
     run: Run
@@ -54,7 +55,7 @@ class Match:
 
 
 def find_mistakes(run: Run, got: Got) -> Match:
-    """The mistakes that explain the tensors got."""
+    """The fewest mistakes that explain the tensors `got`."""
     right = State(run, run.depth - 1, run.output_delta())
     states = _judged([right], [right], got)
     while states[0].k > 0:
@@ -76,8 +77,8 @@ def _count(state: State) -> int:
 def _judged(steps: list[State], starts: list[State], got: Got) -> list[State]:
     """The states that explain this layer with the fewest mistakes, the best first.
 
-    steps: this layer's δ by right steps. starts: what the families of mistakes start from, the layer above, but for
-    the last layer.
+    steps: states of this layer, reached by right steps. starts: states from which the families of mistakes start: of
+    the layer above, or for the last layer of this one.
     """
     kept: list[State] = []
     for state in steps:
@@ -96,7 +97,7 @@ def _judged(steps: list[State], starts: list[State], got: Got) -> list[State]:
 
 
 def _alternatives(start: State, k: int, got: Got) -> Iterator[State]:
-    """The wrong states of layer k, with one mistake more than a start."""
+    """The states of layer k that have one mistake more than `start`."""
     for family in OUTPUT if start.k == k else STEP:
         for wrong in family(start, got):
             yield (start if start.k == k else start.down(wrong.delta)).wrong(wrong)
@@ -116,16 +117,16 @@ def _unknown(state: State) -> int:
 
 
 def _settled(kept: list[State], start: State, got: Got) -> bool:
-    """Whether nothing is left to look for below a start: what explains the layer has no mistake more, or but one.
+    """Whether the states in `kept` explain the layer with no mistake more than the start, or with one.
 
-    In a layer of few entries all families are asked: there another mistake may look the same.
+    With one more, the search goes on in a layer of few entries: there another mistake may look the same.
     """
     entries = sum(got.tensors[name].size for name in start.run.names(kept[0].k) if name in got.tensors)
     return min(state.cost for state in kept) <= start.cost + (0 if entries < _MANY else _ONE_MISTAKE)
 
 
 def _explained(state: State, got: Got) -> Iterator[State]:
-    """A wrong state where a tensor got speaks for it, or for a multiple of it."""
+    """A wrong state, or multiples of it, where a tensor of `got` equals what follows from it."""
     if not _supported(state, got):
         yield from (other for other in scaled(state, got) if _supported(other, got))
         return
@@ -151,7 +152,7 @@ def _over_batch(state: State, got: Got) -> Iterator[State]:
 
 
 def _supported(state: State, got: Got) -> bool:
-    """Whether a tensor got equals what follows from δ."""
+    """Whether a tensor of `got` equals what follows from the state's δ."""
     weights, bias = state.run.names(state.k)
     if bias in got.tensors and got.fits(bias, state.bias_gradient):
         return True
@@ -174,7 +175,7 @@ def _fits_weights(state: State, got: Got) -> bool:
 
 
 def _with_single(state: State, got: Got) -> State:
-    """The state with what explains its own two tensors beyond δ: mistakes of the least weight, or an unknown one."""
+    """The state, with the cheapest mistakes that explain what δ leaves unexplained in its own dW and db."""
     for name, right in state.tensors.items():
         if got.fits(name, right):
             continue

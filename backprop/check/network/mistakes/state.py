@@ -18,7 +18,7 @@ from backprop.check.network.mistakes.run import Run
 from backprop.verify.agreement import norm
 
 UNKNOWN, FITTED = 4.0, 1.2
-"""What a mistake weighs, where one that is known and has no fitted number weighs 1.
+"""The costs of an unknown mistake and of one with a fitted number; that of any other is 1.
 
 Three known mistakes explain better than an unknown one; one more mistake explains worse than a fitted number.
 """
@@ -32,10 +32,10 @@ _TINY = 1e-300
 class Mistake:
     """One mistake in a backward pass.
 
-    text: what the tensors equal, so that "W1, b1 equal …" is a sentence. layer: of the δ that is wrong, which spoils
-    all tensors below; None where one tensor alone is wrong, `tensors`.
-    fitted: whether a number was fitted, which weighs against it. also: kinds that cannot be told from it by its size.
-    expected: what an unknown mistake has spoilt.
+    text: what the tensors equal, so that "W1, b1 equal …" is a sentence. layer: the layer whose δ is wrong, which
+    spoils all tensors below; None where δ is right and only `tensors` are wrong.
+    fitted: whether a number was fitted, which counts against the mistake. also: other kinds that would give the same
+    tensors here. expected: for an unknown mistake the right tensor.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Mistake:
 
 
 class Wrong(NamedTuple):
-    """A wrong δ and the mistake that made it, as `Mistake` has it. run: the forward pass, where it is another one."""
+    """A wrong δ and its mistake, in the fields of `Mistake`. run: the forward pass, if that is another one."""
 
     kind: str
     text: str
@@ -102,7 +102,7 @@ class State:
 
     @property
     def tensors(self) -> dict[str, Array]:
-        """What follows from δ for the layer's own tensors, by name."""
+        """The layer's own gradients that follow from δ, by name."""
         weights, bias = self.run.names(self.k)
         return {weights: self.weight_gradient} | ({bias: self.bias_gradient} if bias else {})
 
@@ -185,4 +185,4 @@ def fit_line(fixed: Array, moving: Array, got: Array) -> float | None:
 
 
 Hypotheses = Callable[[State, Got], Iterator[Wrong]]
-"""What a family offers: what else δ may be, of the last layer, or of the layer below a state."""
+"""A family of mistakes: gives wrong δ of the last layer, or of the layer below a state."""

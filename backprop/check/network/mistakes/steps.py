@@ -1,6 +1,6 @@
-"""Steps from a layer to the one below, δ_{k-1} = (δ_k W_kᵀ) ∘ f'(z_{k-1}), with something else for a factor.
+"""Steps from a layer to the one below, δ_{k-1} = (δ_k W_kᵀ) ∘ f'(z_{k-1}), in which one factor is wrong.
 
-In the order of this file: the whole step; other things for δ Wᵀ; other slopes for f'(z); another edge of f'.
+In the order of this file: the whole step; wrong factors δ Wᵀ; wrong slopes f'(z); an f' whose edge is elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def wrong_steps(state: State, got: Got) -> Iterator[Wrong]:
     for kind, dx, text in _instead_of_weights(state):
         yield Wrong(kind, f"a backward pass in which {text}", run.through(k - 1, dx))
     if isinstance(run.activations[k - 1], Softmax):
-        # A softmax between the layers, as if it acted on each element alone, or not at all.
+        # A softmax between the layers, taken for an element-wise function, or left out.
         p = run.x[k]
         text = f"a backward pass in which the softmax Jacobian of layer {k} is its diagonal p (1 - p) alone"
         yield Wrong("softmax-diagonal-only", text, dy * p * (1 - p))
@@ -49,7 +49,7 @@ def wrong_steps(state: State, got: Got) -> Iterator[Wrong]:
 
 
 def _instead_of_weights(state: State) -> Iterator[tuple[str, Array, str]]:
-    """What stands for δ Wᵀ: the kind, that array, and what it is."""
+    """Wrong arrays in the place of δ Wᵀ: the kind of mistake, the array, and the mistake in words."""
     run, k, delta = state.run, state.k, state.handed
     own, layer = run.weights[k], k + 1
     for m, other in enumerate(run.weights):
@@ -75,11 +75,11 @@ def _instead_of_weights(state: State) -> Iterator[tuple[str, Array, str]]:
             yield _TERM, above @ own.T, f"δ of layer {up + 1} stands for δ of layer {layer}"
 
 
-# Slopes: f'(z) left out, taken somewhere else, of another function, or with its edge elsewhere.
+# Slopes: f'(z) left out, taken at another place, of another function, or with its edge elsewhere.
 
 
 def wrong_slopes(run: Run, k: int, dy: Array, got: Got) -> Iterator[Wrong]:
-    """δ of layer k from dy = ∂L/∂f(z), with another factor than f'(z): finite ones, no two of them alike."""
+    """δ of layer k from dy = ∂L/∂f(z), with wrong factors f'(z): finite ones, no two of them the same."""
     f, seen = run.activations[k], [run.slope(k)]
     if not isinstance(f, Elementwise):
         return
@@ -92,7 +92,7 @@ def wrong_slopes(run: Run, k: int, dy: Array, got: Got) -> Iterator[Wrong]:
 
 
 Slope = tuple[str, Array, str, bool]
-"""What stands for f'(z): the kind, the slope (n, o), in words, and whether a number was fitted."""
+"""A wrong f'(z): the kind, the slope (n, o), the mistake in words, and whether a number was fitted."""
 
 
 def _slopes(run: Run, k: int, f: Elementwise) -> Iterator[Slope]:
@@ -112,25 +112,25 @@ def _slopes(run: Run, k: int, f: Elementwise) -> Iterator[Slope]:
         formulas = {f"{own} times itself": right * right, f"1 / {own}": 1 / right, "y": y}
     if f.smooth:
         formulas |= slopes_at(z, y, f"z{layer}")
-    for name, kind in ACTIVATIONS.items():  # another slope left of an edge is told by the edges
+    for name, kind in ACTIVATIONS.items():  # _edges finds another slope left of a kink
         if issubclass(kind, Elementwise) and (f.smooth or not kind.kinks):
             formulas[f"{name}'(z{layer})"] = derivative_of(kind(), z)
     for formula, slope in formulas.items():
         yield _FORMULA, slope, f"{own} is taken for {formula}, y = {f.name}(z{layer})", False
 
 
-# Edges: the slope left of a kink, and the place of the kink, that a tensor got would need.
+# Edges: which slope left of the kink, or which place of the kink, gives the tensors that were got.
 #
-# The gradient is linear in the slope left of zero. A shifted edge leaves out the terms between it and zero, one after
-# another in the order of z: the bias gradient, Σₙ δ, is followed along them, and the edge is where it comes nearest
-# to the one got.
+# The gradient is linear in the slope left of zero, so that slope is fitted. An edge at z = c leaves out the terms of
+# δ left of c. The terms are left out one after another, in the order of z, and the edge is where Σₙ δ comes nearest
+# to the bias gradient that was got.
 
 _SAME_SLOPE = 1e-3
-"""A slope so near to 1 on the left of an edge is that of its right side: then there is no edge."""
+"""A slope this near to 1 left of the kink equals the slope on the right: then there is no edge."""
 
 
 def _edges(run: Run, k: int, f: Elementwise, dy: Array, got: Got) -> Iterator[Slope]:
-    """Other edges of an f' that is 1 right of zero, and one number left of it, as that of relu."""
+    """Wrong edges of an f' that is 1 right of zero and one number left of it, such as relu's."""
     z = run.z[k]
     size = np.abs(z) + np.finfo(np.float64).tiny
     left, right = derivative_of(f, -size), derivative_of(f, size)
@@ -156,7 +156,7 @@ def _edges(run: Run, k: int, f: Elementwise, dy: Array, got: Got) -> Iterator[Sl
 
 
 def _shifted(z: Array, terms: Array, residual: Array) -> tuple[float, float] | None:
-    """Two neighbouring z: with the edge between them, which leaves out the terms left of it, least is left over."""
+    """The two neighbouring z between which the edge lies: without the terms left of it the residual is least."""
     order = np.argsort(z, axis=None)
     change = np.empty(len(order))
     for place, (unit, term) in enumerate(zip(order % z.shape[1], terms.ravel()[order], strict=True)):

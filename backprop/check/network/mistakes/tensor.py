@@ -21,7 +21,7 @@ _MOST_OUTPUTS = 512
 
 
 def tensor_mistakes(state: State, name: str, right: Array, got: Got) -> Iterator[Explained]:
-    """Mistakes that explain one tensor of a layer, dW or db, where `right` is that of δ."""
+    """Mistakes that explain one tensor of a layer, dW or db; `right` is the tensor that follows from δ."""
     is_bias = right.ndim == 1
     if not np.any(got.tensors[name]):
         yield (Mistake("zero-gradient", "zero in every entry", tensors=(name,)),)
@@ -83,7 +83,7 @@ def _columns(name: str, right: Array, got: Got) -> Iterator[Explained]:
 
 
 def _other_weights(state: State) -> Iterator[Candidate]:
-    """xᵀ δ with another x, or of some samples."""
+    """xᵀ δ with another x, or with some samples only."""
     run, k, delta = state.run, state.k, state.delta
     own, layer = run.x[k], f"the input of layer {k + 1}"
     inputs = {f"z{m + 1} for {layer}": z for m, z in enumerate(run.z)}
@@ -101,7 +101,7 @@ def _other_weights(state: State) -> Iterator[Candidate]:
 
 
 def _other_biases(state: State) -> Iterator[Candidate]:
-    """δ of one sample, or summed over something else than the batch."""
+    """δ of one sample, or δ summed over another axis than the batch."""
     delta, weights = state.delta, state.weight_gradient
     n, o = delta.shape
     for kind, text, s in sample_weights(n):
