@@ -4,6 +4,7 @@ import contextlib
 import functools
 import gc
 import io
+import json
 import os
 import re
 import signal
@@ -46,6 +47,16 @@ class Done:
         assert sentence.endswith("."), sentence
         assert not re.search(r"[.!] [A-Z]", sentence.replace("? Known", "")), sentence
         return sentence
+
+    @property
+    def json(self):
+        """What was printed, after a check that it is valid JSON without NaN, and that nothing is on stderr."""
+        assert self.err == ""
+
+        def fail(name):
+            raise AssertionError(f"{name} is no JSON")
+
+        return json.loads(self.out, parse_constant=fail)
 
 
 def environment(**more):

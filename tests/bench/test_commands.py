@@ -1,6 +1,5 @@
 """What scripts and terminals get: JSON with its keys, text without control codes, and `--help` at once."""
 
-import json
 import re
 
 import msgspec
@@ -20,12 +19,6 @@ from backprop.losses import LOSSES
 QUICK = ["--scenario", "toy", "--strategy", "short-form", "--strategy", "layerwise-vjp"]
 
 
-def parsed(done):
-    """The JSON that a command printed, valid and alone."""
-    assert done.err == ""
-    return json.loads(done.out, parse_constant=pytest.fail)
-
-
 def test_an_interrupt_right_after_a_group_was_written_says_that_it_is_kept(tmp_path, monkeypatch):
     write = Journal.add_group
 
@@ -43,7 +36,7 @@ def test_an_interrupt_right_after_a_group_was_written_says_that_it_is_kept(tmp_p
 
 def test_list_names_everything_as_json(tmp_path):
     done = backprop("list", "--json", cwd=tmp_path)
-    listed = parsed(done)
+    listed = done.json
     assert done.code == 0
     assert {"strategies", "layers", "losses", "scenarios", "peers"} <= set(listed)
     names = {kind: [row["name"] for row in rows] for kind, rows in listed.items() if kind != "peers"}
@@ -65,7 +58,7 @@ def test_list_is_plain_text_when_piped(tmp_path):
 
 def test_verify_is_json_with_its_keys(tmp_path):
     done = backprop("verify", "--json", *QUICK, cwd=tmp_path)
-    found = parsed(done)
+    found = done.json
     assert done.code == 0
     assert {"records", "agreements", "agree", "written", "interrupted"} <= set(found)
     assert (found["agree"], found["written"], found["interrupted"]) == (True, [], False)
@@ -78,7 +71,7 @@ def test_verify_is_json_with_its_keys(tmp_path):
 
 def test_run_is_json_with_its_keys_and_a_budget_leaves_rows(tmp_path):
     done = backprop("run", "--json", *QUICK, "--memory-budget", "1B", "--out", "out", cwd=tmp_path)
-    found = parsed(done)
+    found = done.json
     assert done.code == 0
     assert [row["status"] for row in found["records"]] == ["over-memory-budget"] * 2
     assert all(row["predicted_peak_bytes"] > 1 for row in found["records"])
@@ -226,7 +219,7 @@ def test_without_the_extra_a_report_says_in_one_line_how_to_get_the_page(tmp_pat
 def test_verify_takes_a_network_in_both_dtypes_and_a_suite(tmp_path):
     two = ["-s", "short-form,batched-jacobian", "--json"]
     network = ["--network", "4x4 patches2 tokenwise2 mean-tokens 3", "--batch", "2"]
-    found = parsed(backprop("verify", *two, *network, cwd=tmp_path))
+    found = backprop("verify", *two, *network, cwd=tmp_path).json
     assert found["agree"]
     assert [(row["strategy"], row["dtype"], row["status"]) for row in found["records"]] == [
         (strategy, dtype, "ok")
@@ -237,7 +230,7 @@ def test_verify_takes_a_network_in_both_dtypes_and_a_suite(tmp_path):
     suite.write_text(
         'networks = ["5 embedding9x2 mean-tokens 3"]\nstrategies = ["short-form", "layerwise-vjp"]\n'
     )
-    found = parsed(backprop("verify", "--suite", "mine.toml", "--json", cwd=tmp_path))
+    found = backprop("verify", "--suite", "mine.toml", "--json", cwd=tmp_path).json
     assert [(row["strategy"], row["status"]) for row in found["records"]] == [
         ("short-form", "ok"),
         ("layerwise-vjp", "ok"),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from findings import kinds
 
 import backprop
 from backprop.errors import CheckError
@@ -17,10 +18,6 @@ def forward(x, W):
 
 def pushforward(x, W, dx, dW):
     return (1 - forward(x, W) ** 2) * (dx @ W + x @ dW)
-
-
-def kinds(check):
-    return {finding.tensor: finding.kind for finding in check.findings}
 
 
 @pytest.mark.parametrize(

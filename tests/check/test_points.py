@@ -8,16 +8,13 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import scipy.optimize
+from findings import kinds
 from scipy.spatial.transform import Rotation
 
 import backprop
 from backprop.errors import CheckError
 
 RNG = np.random.default_rng(11)
-
-
-def kinds(check):
-    return {finding.tensor: finding.kind for finding in check.findings}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from findings import kinds
 
 import backprop
 
@@ -9,10 +10,6 @@ RNG = np.random.default_rng(0)
 X, Y, T = RNG.normal(size=(8, 5)), RNG.normal(size=(8, 3)), np.eye(3)[RNG.integers(0, 3, 8)]
 POINT = {"W1": RNG.normal(size=(5, 4)), "W2": RNG.normal(size=(4, 3))}
 EPS = 1e-5
-
-
-def kinds(check):
-    return {finding.tensor: finding.kind for finding in check.findings}
 
 
 def line_kinds(check):

@@ -39,7 +39,7 @@ def show(job: Job, answers: Answers, format: str = "text", trace: bool = False) 
     _tensors(console, check["tensors"])
     _worst(console, check["tensors"])
     _findings(console, check["findings"])
-    _lines(console, answers)
+    _lines(answers)
     _kinks(console, check["kinks"])
     for note in check["notes"]:
         console.print(f"note: {note}")
@@ -137,7 +137,7 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         console.print()
 
 
-def _lines(console: Console, answers: Answers) -> None:
+def _lines(answers: Answers) -> None:
     seen = answers.found
     if seen is not None and (seen.steps or seen.lines or seen.lines.note):
         print(f"{str(seen if seen.steps else seen.lines).rstrip()}\n")

@@ -41,12 +41,6 @@ def check(name, *options, cwd):
     return backprop("check", f"{EXAMPLES / name}.py:gradient", *options, cwd=cwd)
 
 
-def parsed(done):
-    """The JSON alone, without NaN."""
-    assert done.err == ""
-    return json.loads(done.out, parse_constant=pytest.fail)
-
-
 def test_every_example_is_here():
     assert {"right", *MISTAKES} == set(FOUND)
 
@@ -56,7 +50,7 @@ def test_an_example_gets_its_verdict_its_diagnosis_and_its_exit_code(
     here, without_costs, without_lines, name, tmp_path
 ):
     done = check(name, *SMALL, "--json", cwd=tmp_path)
-    found = parsed(done)
+    found = done.json
     assert {finding["kind"] for finding in found["findings"]} == set(FOUND[name])
     assert (found["verdict"], done.code) == (("right", 0) if name == "right" else ("wrong", 1))
     assert list(tmp_path.iterdir()) == []
@@ -84,7 +78,7 @@ def test_the_samples_may_be_those_of_a_file_which_gives_the_sizes_too(here, with
 
 
 def test_json_has_everything_that_is_printed(tmp_path):
-    found = parsed(check("forgotten_mean", *SMALL, "--dtype", "float32", "--json", cwd=tmp_path))
+    found = check("forgotten_mean", *SMALL, "--dtype", "float32", "--json", cwd=tmp_path).json
     assert (found["network"], found["batch"], found["dtype"]) == ("49-16-10 relu cross-entropy", 8, "float32")
     assert [tensor["name"] for tensor in found["tensors"]] == ["W1", "b1", "W2", "b2"]
     assert all(len(tensor["worst"]) == 5 for tensor in found["tensors"])
@@ -115,7 +109,7 @@ def test_no_digit_comes_twice_in_a_large_batch():
 
 
 def test_the_mnist_network_is_checked_on_digits_and_a_dense_strategy_is_only_predicted(tmp_path):
-    found = parsed(check("right", "--batch", "32", "--json", cwd=tmp_path))
+    found = check("right", "--batch", "32", "--json", cwd=tmp_path).json
     assert found["network"] == "784-512-10 relu cross-entropy"
     dense = found["costs"][-1]
     assert (dense["name"], dense["time_s"], dense["peak_bytes"]) == ("batched-jacobian", None, None)
@@ -142,7 +136,7 @@ def test_a_transposed_tensor_is_wrong_in_the_headline_and_in_the_table(
 
 def test_the_seed_chooses_the_point(here, without_costs, without_lines, tmp_path):
     def entries(seed):
-        found = parsed(check("forgotten_mean", *SMALL, "--seed", seed, "--json", cwd=tmp_path))
+        found = check("forgotten_mean", *SMALL, "--seed", seed, "--json", cwd=tmp_path).json
         return [tensor["worst"] for tensor in found["tensors"]]
 
     assert entries("1") == entries("1") != entries("2")
@@ -151,7 +145,7 @@ def test_the_seed_chooses_the_point(here, without_costs, without_lines, tmp_path
 def test_a_weight_decay_of_the_loss_is_told(here, without_costs, without_lines, tmp_path):
     done = check("right", *SMALL, "--weight-decay", "0.01", "--json", cwd=tmp_path)
     assert done.code == 1
-    assert {finding["kind"] for finding in parsed(done)["findings"]} == {"weight-decay-missing"}
+    assert {finding["kind"] for finding in done.json["findings"]} == {"weight-decay-missing"}
 
 
 def test_the_kinds_are_listed_and_explained(tmp_path):
@@ -162,7 +156,7 @@ def test_the_kinds_are_listed_and_explained(tmp_path):
     for kind in KINDS.values():
         assert f"{kind.name}\n" in done.out
         assert " ".join(kind.fix.split()) in " ".join(done.out.split())
-    listed = parsed(backprop("check", "--kinds", "--json", cwd=tmp_path))
+    listed = backprop("check", "--kinds", "--json", cwd=tmp_path).json
     assert [kind["name"] for kind in listed] == list(KINDS)
 
 
@@ -301,7 +295,7 @@ def test_what_the_users_code_prints_is_shown_once_and_apart(tmp_path):
     assert (done.code, done.err) == (0, "")
     shown = done.out.partition("Your code printed:\n")[2]
     assert shown.splitlines() == ["  | loading", "  | {} 8", "  | raw"]
-    found = parsed(backprop("check", "mine.py:gradient", *SMALL, "--json", cwd=tmp_path))
+    found = backprop("check", "mine.py:gradient", *SMALL, "--json", cwd=tmp_path).json
     assert found["printed"] == "loading\n{} 8\nraw\n"
 
 
@@ -343,7 +337,7 @@ def test_a_gradient_that_fails_after_the_check_keeps_its_verdict(here, tmp_path)
     )
     (tmp_path / "mine.py").write_text(f"CALLS = []\n{failing}", encoding="utf-8")
     done = backprop("check", "mine.py:gradient", *SMALL, "--json", cwd=tmp_path)
-    found = parsed(done)
+    found = done.json
     assert (done.code, found["verdict"], found["costs"]) == (0, "right", [])
     assert "AssertionError" in found["without_costs"]
 
