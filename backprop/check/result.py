@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding
-from backprop.check.words import some
+from backprop.check.words import listed, some
 
 if TYPE_CHECKING:
     from backprop.check.lines import Lines
@@ -172,7 +172,7 @@ def _sections(check: GradientCheck) -> Iterator[tuple[str, Sequence[Row], Sequen
     if len(entries) > 1:
         yield "Worst entries", entries, ()
     if check.findings:
-        yield "Findings", (), [line for finding in check.findings for line in _finding_lines(finding)]
+        yield "Findings", (), list(_finding_lines(check.findings))
     if check.lines is not None and (check.lines or check.lines.note):
         yield "Lines", (), [f"  {line}" for line in str(check.lines).splitlines()]
     if check.kinks:
@@ -207,12 +207,17 @@ def _entry_rows(check: GradientCheck) -> Iterator[Row]:
             yield place, f"{entry.got:.10g}", f"{entry.expected:.10g}", sure
 
 
-def _finding_lines(finding: Finding) -> Iterator[str]:
-    where = f"{finding.tensor}: " if finding.tensor else ""
-    yield f"  {where}{finding.kind} ({finding.confidence})"
-    yield f"    {finding.evidence}"
-    if finding.fix:
-        yield f"    → {finding.fix}"
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """The findings; one that several tensors have in the same words is printed once."""
+    groups: dict[Finding, list[str]] = {}
+    for each in findings:
+        groups.setdefault(replace(each, tensor=None), []).append(each.tensor or "")
+    for finding, tensors in groups.items():
+        names = listed(filter(None, tensors)) if any(tensors) else ""
+        yield f"  {names}{': ' if names else ''}{finding.kind} ({finding.confidence})"
+        yield f"    {finding.evidence}"
+        if finding.fix:
+            yield f"    → {finding.fix}"
 
 
 def _kink_lines(check: GradientCheck) -> Iterator[str]:

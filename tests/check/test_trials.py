@@ -191,6 +191,8 @@ def test_an_epsilon_inside_a_loss_is_named_with_its_value_and_its_line():
     check = backprop.check_gradient(cross_entropy, by_logits, POINT)
     assert kinds(check) == {"W1": "epsilon", "W2": "epsilon"}
     assert "Without ε = 1e-08 in line" in check.findings[0].evidence
+    assert str(check).count("Without ε") == 1
+    assert "W1 and W2: epsilon (certain)" in str(check)
     assert "the function has it, and the gradient has not" in check.findings[0].evidence
     assert "too small to be told from rounding line by line" in check.lines.note
 
