@@ -16,7 +16,13 @@ from targets import summary_rows, targets
 import backprop.bench
 from backprop.bench.report.markdown import markdown_table
 
-REASONS: dict[str, str] = {}
+REASONS = {
+    "short-form ÷ the fastest library, two threads": "what NumPy does around the products, it does on one thread",
+    "an epoch ÷ PyTorch's": "what NumPy does around the products, it does on one thread",
+    "seconds of make test": "half of the time goes into tests of the checker, each of which calls a function some "
+    "hundred times",
+    "seconds of .ci/run": "the tests take most of it",
+}
 """By the start of a row's work: what limits it."""
 
 

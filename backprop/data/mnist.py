@@ -113,7 +113,7 @@ def load_mnist(source: str | Path) -> Dataset:
     if not is_folder:
         if is_other:
             raise DataError(
-                f"The file {path} is of a kind that is not read: expected a folder of IDX files, a .csv of labels "
+                f"A file of this kind is not read: got {path}; expected a folder of IDX files, a .csv of labels "
                 "and pixels, or an .npz as numpy.savez writes it, with x_train, y_train, x_test and y_test."
             )
         raise DataError(

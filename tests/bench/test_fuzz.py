@@ -327,7 +327,7 @@ class ReachedError(Exception):
 WORK = {
     "backprop.bench.instrument.Instrument.run",
     "backprop.bench.commands.run.chosen_place",
-    "backprop.bench.quick_look.QuickLook.verify",
+    "backprop.bench.quick_look.QuickLook.measure",
     "backprop.bench.accuracy.experiments",
     "backprop.bench.training.command.run_training",
     "backprop.bench.training.command.compare",

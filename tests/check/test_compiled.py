@@ -29,7 +29,8 @@ def judged(check, slope):
     assert {finding.kind for finding in check.findings} == (set() if check.ok else {"delta-wrong"})
 
 
-@pytest.mark.parametrize(("slope", "dtype"), part([("missing", "float64"), ("right", "float32")], 2))
+@pytest.mark.sweep  # torch.compile alone takes as long as 100 other tests
+@pytest.mark.parametrize(("slope", "dtype"), [("missing", "float64"), ("right", "float32")])
 def test_functions_that_torch_has_compiled(slope, dtype):
     torch = pytest.importorskip("torch")
     point = tuple(torch.asarray(each).to(getattr(torch, dtype)) for each in POINT)

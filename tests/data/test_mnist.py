@@ -154,7 +154,7 @@ def test_an_unknown_source_is_refused_with_those_that_are_known(source):
 
 
 def test_a_file_is_no_folder(tiny_folder):
-    assert "expected 'sample', 'mnist' or a folder" in refusal(tiny_folder / NAMES[0])
+    assert "expected a folder of IDX files" in refusal(tiny_folder / NAMES[0])
 
 
 def test_a_path_is_always_a_folder(tmp_path, tiny_folder, tiny_arrays, monkeypatch):

@@ -59,7 +59,7 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # it is right for other callers
         return False
-    is_own = group in search.kept and site.text in site.name
+    is_own = group in search.kept and site.text in site.name or _is_itself(group, search)
     is_empty = not any(np.any(values[event]) for event in group.events)
     if is_own or is_empty or not tensors <= set(search.moved(group)):
         return False
@@ -71,6 +71,16 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     # What follows from the value of an earlier turn is carried by the backward pass.
     return outcome is not None and all(
         each in outcome.values and np.array_equal(outcome.values[each], values[each]) for each in later
+    )
+
+
+def _is_itself(group: Group, search: Search) -> bool:
+    """Whether the forward pass has the value of a group under the name of the group."""
+    value = search.truth.base.values[group.events[0]]
+    stem, places = group.site.stem, [*search.forward, *search.parameters]
+    same = (each for each in places if each.site.name and each.site.stem == stem)
+    return any(
+        np.array_equal(search.truth.base.values[event], value) for each in same for event in each.events
     )
 
 

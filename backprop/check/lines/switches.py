@@ -45,16 +45,19 @@ class Switches:
     others: set[int] = field(default_factory=set)
     square: dict[int, str] = field(default_factory=dict)
 
-    def on_sum(self, number: int, sign: int, left: Any, right: Any) -> Any:
-        """left + right, or left - right; without what is off: a small constant, or else what is on the right."""
-        if sign > 0 and self._is_small(number, left):
+    def on_sum(self, number: int, sign: int, left: Any, right: Any, named: tuple[bool, bool]) -> Any:
+        """left + right, or left - right; without what is off: a small constant, or else what is on the right.
+
+        named: whether left and right are constants or names, and not computed here.
+        """
+        if named[0] and sign > 0 and self._is_small(number, left):
             return (0 * left if number in self.off else left) + right
-        by = self.on_change(number, left, right)
+        by = self.on_change(number, left, right, named[1])
         return left + by if sign > 0 else left - by
 
-    def on_change(self, number: int, old: Any, change: Any) -> Any:
+    def on_change(self, number: int, old: Any, change: Any, named: bool) -> Any:
         """By what something is changed: by nothing, where that is off."""
-        if not self._is_small(number, change):
+        if not (named and self._is_small(number, change)):
             self._compare(number, old, change)
         return 0 * change if number in self.off else change
 
@@ -129,14 +132,14 @@ class _Switches(ast.NodeTransformer):
 
     def _sum(self, node: ast.BinOp, role: Role) -> ast.expr:
         """A sum or difference; role: `change`, where a statement changes what stands on its left."""
-        text = _again(node)
+        text, named = _again(node), ast.Constant((_is_named(node.left), _is_named(node.right)))
         self.generic_visit(node)
         if isinstance(node.op, ast.MatMult):
             return self._call(PRODUCT, text, role, node.left, node.right)
         if not isinstance(node.op, ast.Add | ast.Sub):
             return node
         sign = ast.Constant(1 if isinstance(node.op, ast.Add) else -1)
-        return self._call(SUM, text, role, sign, node.left, node.right)
+        return self._call(SUM, text, role, sign, node.left, node.right, named)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """np.dot(a, b) and a.dot(b) are products as well."""
@@ -161,12 +164,12 @@ class _Switches(ast.NodeTransformer):
         return node
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        text = _again(node)
+        text, named = _again(node), ast.Constant(_is_named(node.value))
         node.value = self.visit(node.value)
         is_call = any(isinstance(each, ast.Call) for each in ast.walk(node.target))  # it is not repeated
         if isinstance(node.op, ast.Add | ast.Sub) and not is_call:
             target = ast.parse(ast.unparse(node.target), mode="eval").body
-            node.value = self._call(CHANGE, text, "change", target, node.value)
+            node.value = self._call(CHANGE, text, "change", target, node.value, named)
         return node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
@@ -176,6 +179,13 @@ class _Switches(ast.NodeTransformer):
         """Its statements; decorators, defaults and annotations were run when it was defined."""
         node.body = [self.visit(each) for each in node.body]
         return node
+
+
+def _is_named(node: ast.expr) -> bool:
+    """Whether it is a constant or a name, as an ε is: 1e-5, eps, self.eps, settings["eps"]."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+    return isinstance(node, ast.Constant | ast.Name | ast.Attribute)
 
 
 def _again(node: Node) -> Node:

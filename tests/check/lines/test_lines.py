@@ -194,7 +194,7 @@ def field_step(p, u, target):
 def test_a_wrong_jacobian_is_named_and_not_the_line_that_uses_it():
     rng = np.random.default_rng(0)
     (line,) = find_lines(field_step, 1 + rng.random(3), 1 + rng.random(2), rng.random(2))
-    assert line.message.startswith("jacobian is to be d(f)/d(v)")
+    assert line.source.startswith("jacobian = ")
 
 
 def test_the_last_turn_of_a_recurrence_may_go_with_what_was_before_the_first(tmp_path):
