@@ -160,8 +160,7 @@ class Residual(Chain, Layer):
 
     def output_width(self, input_width: int) -> int:
         """As many as inputs; raises `NetworkError` for another number than the shape has."""
-        if input_width != math.prod(self.shape):
-            raise NetworkError(f"A residual got {input_width} inputs; expected {math.prod(self.shape)}.")
+        self.check_inputs(input_width)
         return input_width
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:

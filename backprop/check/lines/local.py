@@ -59,7 +59,7 @@ def _may_be_wrong(group: Group, tensors: frozenset[str], search: Search) -> bool
     values, site = search.truth.base.values, group.site
     if search.count(site) != len(group.events):  # it is right for other callers
         return False
-    is_own = group in search.kept and site.text in site.name or _is_itself(group, search)
+    is_own = (group in search.kept and site.text in site.name) or _is_itself(group, search)
     is_empty = not any(np.any(values[event]) for event in group.events)
     if is_own or is_empty or not tensors <= set(search.moved(group)):
         return False
