@@ -45,10 +45,10 @@ class Switches:
     others: set[int] = field(default_factory=set)
     square: dict[int, str] = field(default_factory=dict)
 
-    def on_sum(self, number: int, sign: int, left: Any, right: Any, named: tuple[bool, bool]) -> Any:
+    def on_sum(self, number: int, sign: int, left: Any, right: Any, *named: bool) -> Any:
         """left + right, or left - right; without what is off: a small constant, or else what is on the right.
 
-        named: whether left and right are constants or names, and not computed here.
+        named: of left and of right, whether it is a constant or a name, and not computed here.
         """
         if named[0] and sign > 0 and self._is_small(number, left):
             return (0 * left if number in self.off else left) + right
@@ -132,14 +132,15 @@ class _Switches(ast.NodeTransformer):
 
     def _sum(self, node: ast.BinOp, role: Role) -> ast.expr:
         """A sum or difference; role: `change`, where a statement changes what stands on its left."""
-        text, named = _again(node), ast.Constant((_is_named(node.left), _is_named(node.right)))
+        text = _again(node)
+        named: list[ast.expr] = [ast.Constant(_is_named(each)) for each in (node.left, node.right)]
         self.generic_visit(node)
         if isinstance(node.op, ast.MatMult):
             return self._call(PRODUCT, text, role, node.left, node.right)
         if not isinstance(node.op, ast.Add | ast.Sub):
             return node
         sign = ast.Constant(1 if isinstance(node.op, ast.Add) else -1)
-        return self._call(SUM, text, role, sign, node.left, node.right, named)
+        return self._call(SUM, text, role, sign, node.left, node.right, *named)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """np.dot(a, b) and a.dot(b) are products as well."""
