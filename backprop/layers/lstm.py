@@ -21,8 +21,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Function, Pull, Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent, States
 
 _CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))
 """s, r and q of the formulas above, by gate."""
@@ -53,7 +54,6 @@ class LSTM(Recurrent[Cells]):
     )  # what is kept is not forgotten (Gers et al.)
     step_flops: ClassVar[int] = 66
     back_flops: ClassVar[int] = 26
-    parts_numbers: ClassVar[tuple[int, int]] = (7, 11)
     examples: ClassVar[tuple[str, ...]] = ("3x2 lstm2", "1x2x3 lstm2,sequence")
     derived: ClassVar[str | None] = "1x1 lstm1"
     formulas: ClassVar[Mapping[str, str]] = {
@@ -150,17 +150,47 @@ class LSTM(Recurrent[Cells]):
         pushed: Array = of_cell * dc + moved[..., 3, :]
         return pushed
 
-    def by_gate(self, z: list[Array], c: Array) -> tuple[Array, Array, Pull]:
-        """The gates, c and h; and back through h, tanh c and c to every gate, and through that to its z."""
-        i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
-        g = np.tanh(z[2])
-        made = f * c + i * g
-        tanh_c = np.tanh(made)
-
-        def pull(dh: Array, dc: Any) -> tuple[list[Array], Any]:
+    def vjp_by_parts(
+        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
+    ) -> tuple[Array, Tensors]:
+        """Step by step and gate by gate, as the graph has it: each adds its own products to dW, dU and db."""
+        tokens, h = self.split(x), self.units
+        dparams = self._gradients(x, dparams)
+        for tensor in dparams.values():
+            tensor[...] = 0
+        gates = [{name: t[..., k * h : (k + 1) * h] for name, t in params.items()} for k in range(4)]
+        own = [{name: t[..., k * h : (k + 1) * h] for name, t in dparams.items()} for k in range(4)]
+        states, cells = ([np.zeros_like(x, shape=(len(x), h))] for _ in range(2))
+        found = []
+        for t in range(self.tokens):
+            z = [tokens[:, t] @ gate["W"] + states[-1] @ gate["U"] + gate["b"] for gate in gates]
+            i, f, o = (1 / (1 + np.exp(-z[k])) for k in (0, 1, 3))
+            g = np.tanh(z[2])
+            cells.append(f * cells[-1] + i * g)
+            tanh_c = np.tanh(cells[-1])
+            states.append(o * tanh_c)
+            found.append((i, f, g, o, tanh_c))
+        dx, by_step, dh, dc = np.empty_like(tokens), self._by_step(dy), dy, 0.0
+        for t in reversed(range(self.tokens)):
+            if self.sequence:
+                dh = by_step[t] if t == self.tokens - 1 else by_step[t] + dh
+            i, f, g, o, tanh_c = found[t]
             do = dh * tanh_c
             dc = dc + dh * o * (1 - tanh_c**2)
-            di, df, dg = dc * g, dc * c, dc * i
-            return [di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], dc * f
+            di, df, dg = dc * g, dc * cells[t], dc * i
+            dc = dc * f
+            deltas = (di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o))
+            dx[:, t], dh = 0, np.zeros_like(states[t])
+            for gate, gradient, dz in zip(gates, own, deltas, strict=True):
+                gradient["W"][...] += tokens[:, t].T @ dz
+                gradient["U"][...] += states[t].T @ dz
+                gradient["b"][...] += dz.sum(axis=0)
+                dx[:, t] += dz @ gate["W"].T
+                dh += dz @ gate["U"].T
+        return dx.reshape(x.shape), dparams
 
-        return o * tanh_c, made, pull
+    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """Every state, cell, gate and tanh c; dx, and the arrays of a step."""
+        kept = (7 * self.tokens + 2) * self.units
+        weights = max(self.units, self.features) * self.units
+        return itemsize * (n * (kept + i + 11 * self.units) + weights)

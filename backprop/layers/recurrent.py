@@ -39,9 +39,6 @@ class States:
 
 Function = Callable[[Any], Any]
 
-Pull = Callable[[Array, Any], tuple[list[Array], Any]]
-"""δ_t by gate and ∂L/∂c_{t-1} from ∂L/∂h_t and ∂L/∂c_t."""
-
 StatesT = TypeVar("StatesT", bound=States)
 
 
@@ -138,10 +135,6 @@ class Recurrent(Remembering[StatesT]):
     def push(self, slopes: tuple[Array, ...], dz: Array, dc: Array) -> Array:
         """ḣ_t (…, h) from ż_t (…, g); `dc` is taken a step on."""
 
-    @abstractmethod
-    def by_gate(self, z: list[Array], c: Array) -> tuple[Array, Array, Pull]:
-        """h_t, and what is kept beside it, from z_t by gate and that of the step before; and the way back."""
-
     # Forward and back
 
     def run(self, params: Tensors, x: Array, memory: StatesT, out: Array) -> Array:
@@ -198,40 +191,6 @@ class Recurrent(Remembering[StatesT]):
 
     def _steps_at_once(self, n: int) -> int:
         return max(1, _BLOCK // max(1, n * self.width))
-
-    def vjp_by_parts(
-        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
-    ) -> tuple[Array, Tensors]:
-        """Step by step and gate by gate, as the graph has it: each adds its own products to dW, dU and db."""
-        tokens, dparams = self.split(x), self._gradients(x, dparams)
-        for tensor in dparams.values():
-            tensor[...] = 0
-        gates, own = self._by_gate(params), self._by_gate(dparams)
-        states, pulls = [np.zeros_like(x, shape=(len(x), self.units))], []
-        c = states[0]
-        for t in range(self.tokens):
-            z = [tokens[:, t] @ gate["W"] + states[-1] @ gate["U"] + gate["b"] for gate in gates]
-            h, c, pull = self.by_gate(z, c)
-            states.append(h)
-            pulls.append(pull)
-        dx, by_step, dh, dc = np.zeros_like(tokens), self._by_step(dy), dy, 0.0
-        for t in reversed(range(self.tokens)):
-            if self.sequence:
-                dh = by_step[t] if t == self.tokens - 1 else by_step[t] + dh
-            deltas, dc = pulls[t](dh, dc)
-            dh = np.zeros_like(states[t])
-            for gate, gradient, dz in zip(gates, own, deltas, strict=True):
-                gradient["W"][...] += tokens[:, t].T @ dz
-                gradient["U"][...] += states[t].T @ dz
-                gradient["b"][...] += dz.sum(axis=0)
-                dx[:, t] += dz @ gate["W"].T
-                dh += dz @ gate["U"].T
-        return dx.reshape(x.shape), dparams
-
-    def _by_gate(self, tensors: Tensors) -> list[dict[str, Array]]:
-        """Views of W (d, h), U (h, h) and b (h,) of every gate."""
-        parts = {name: np.split(tensor, self.gates, axis=-1) for name, tensor in tensors.items()}
-        return [{name: gates[k] for name, gates in parts.items()} for k in range(self.gates)]
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ḣ_t one step after another, from ż_t = ẋ_t W + ḣ_{t-1} U + x_t Ẇ + h_{t-1} U̇ + ḃ."""
@@ -315,8 +274,6 @@ class Recurrent(Remembering[StatesT]):
     """Operations of a unit at a step, without products of matrices."""
     back_flops: ClassVar[int]
     """The same on the way back."""
-    parts_numbers: ClassVar[tuple[int, int]]
-    """Arrays (n, h) that `vjp_by_parts` keeps of every step, and that a step has at once."""
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """The products with W and, but for the first step, U; the bias, and what the gates do."""
@@ -332,12 +289,6 @@ class Recurrent(Remembering[StatesT]):
     def parts_flops(self, n: int, i: int, o: int) -> int:
         """The same, with forward once more."""
         return self.forward_flops(n, i, o) + self.vjp_flops(n, i, o, input_needed=True)
-
-    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """What every step keeps, dx, the arrays of a step, and a product with W or U."""
-        kept, at_once = self.parts_numbers
-        weights = max(self.units, self.features) * self.units
-        return itemsize * (n * ((kept * self.tokens + 1 + at_once) * self.units + i) + weights)
 
     def states_numbers(self, n: int) -> int:
         """The numbers of `States`."""

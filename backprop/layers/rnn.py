@@ -14,8 +14,9 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Function, Pull, Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent, States
 
 
 @final
@@ -28,7 +29,6 @@ class RNN(Recurrent[States]):
     first_bias: ClassVar[tuple[float, ...]] = (0.0,)
     step_flops: ClassVar[int] = 11
     back_flops: ClassVar[int] = 4
-    parts_numbers: ClassVar[tuple[int, int]] = (1, 4)
     examples: ClassVar[tuple[str, ...]] = ("3x2 rnn2", "1x3x2 rnn3,sequence")
     formulas: ClassVar[Mapping[str, str]] = {
         **Recurrent.shared_formulas,
@@ -80,7 +80,29 @@ class RNN(Recurrent[States]):
         pushed: Array = slopes[0] * dz
         return pushed
 
-    def by_gate(self, z: list[Array], c: Array) -> tuple[Array, Array, Pull]:
-        """tanh z, and (1 - h²) ∘ dh."""
-        h = np.tanh(z[0])
-        return h, c, lambda dh, dc: ([dh * (1 - h**2)], dc)
+    def vjp_by_parts(
+        self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
+    ) -> tuple[Array, Tensors]:
+        """Step by step, as the graph has it: each step adds its own products to dW, dU and db."""
+        tokens, states = self.split(x), [np.zeros_like(x, shape=(len(x), self.units))]
+        for t in range(self.tokens):
+            states.append(np.tanh(tokens[:, t] @ params["W"] + states[-1] @ params["U"] + params["b"]))
+        dparams = self._gradients(x, dparams)
+        for tensor in dparams.values():
+            tensor[...] = 0
+        dx, by_step, dh = np.empty_like(tokens), self._by_step(dy), dy
+        for t in reversed(range(self.tokens)):
+            if self.sequence:
+                dh = by_step[t] if t == self.tokens - 1 else by_step[t] + dh
+            dz = dh * (1 - states[t + 1] ** 2)
+            dparams["W"][...] += tokens[:, t].T @ dz
+            dparams["U"][...] += states[t].T @ dz
+            dparams["b"][...] += dz.sum(axis=0)
+            dx[:, t] = dz @ params["W"].T
+            dh = dz @ params["U"].T
+        return dx.reshape(x.shape), dparams
+
+    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
+        """Every state, dx, and the arrays of a step."""
+        weights = max(self.units, self.features) * self.units
+        return itemsize * (n * ((self.tokens + 1) * self.units + i + 4 * self.units) + weights)
