@@ -9,7 +9,8 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from backprop.layers import Elementwise, Linear
-from backprop.network import Network, Sized
+from backprop.layers.chain import Sized
+from backprop.network import Network
 
 
 class AfterLinear(NamedTuple):

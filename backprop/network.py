@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -26,31 +25,15 @@ from backprop.errors import (
     shown,
 )
 from backprop.layers import Layer, Linear, Shape, find_activation
+from backprop.layers.chain import Chain, shapes_of
 from backprop.losses import Loss, make_loss
 from backprop.mlp import is_mlp, mlp_layers, read_sizes, write_sizes
 from backprop.notation import is_layers, read_network, with_name_read, write_network
 from backprop.parameters import Layout, Parameters
 
 
-class Sized(NamedTuple):
-    """A layer and its widths i and o."""
-
-    layer: Layer
-    i: int
-    o: int
-
-
-class Evaluated(NamedTuple):
-    """A layer with its own parameters, its input x (n, i) and its output y (n, o)."""
-
-    layer: Layer
-    own: Mapping[str, Array]
-    x: Array
-    y: Array
-
-
 @dataclass(frozen=True)
-class Network:
+class Network(Chain):
     """A feed-forward network and its loss.
 
     Build one with `Network.mlp`, or from any sequence of layers: `Network(layers, loss_function)`.
@@ -96,9 +79,9 @@ class Network:
     def _of_layers(cls, layers: list[Layer], loss: str, output: str | None) -> Network:
         """The network of these layers, with the output after them unless the last one is it."""
         loss_function = make_loss(loss)
-        last, shapes = _output(loss_function, output), _shapes(layers)
+        last, made = _output(loss_function, output), shapes_of(_input_shape(layers), layers)[-1]
         if last is not None and layers[-1].name != last:
-            layers = [*layers, find_activation("output", last)(math.prod(shapes[-1]))]
+            layers = [*layers, find_activation("output", last)(math.prod(made))]
         return cls(tuple(layers), loss_function)
 
     @classmethod
@@ -131,22 +114,13 @@ class Network:
         return cls.mlp(*sizes, activation=between, loss=loss, output=names[-1] or output, bias=bias)
 
     @cached_property
-    def shapes(self) -> tuple[Shape, ...]:
-        """How a sample's numbers are arranged at the inputs and after every layer.
+    def input_shape(self) -> Shape:
+        """How a sample's numbers are arranged: as the first layer is made for which says so."""
+        return _input_shape(self.layers)
 
-        The inputs have the shape that the first layer is made for which says one.
-        """
-        return _shapes(self.layers)
-
-    @cached_property
-    def widths(self) -> tuple[tuple[int, int], ...]:
-        """(i, o) of every layer."""
-        return tuple(itertools.pairwise(math.prod(shape) for shape in self.shapes))
-
-    @cached_property
-    def sized(self) -> tuple[Sized, ...]:
-        """Every layer with its widths."""
-        return tuple(Sized(layer, i, o) for layer, (i, o) in zip(self.layers, self.widths, strict=True))
+    def mark(self, number: int) -> str:
+        """The number: W1, W2, …"""
+        return str(number)
 
     @property
     def inputs(self) -> int:
@@ -177,25 +151,7 @@ class Network:
     @cached_property
     def layout(self) -> Layout:
         """The tensors of `Parameters`: W1, b1, W2, …, numbered over the layers that have some."""
-        shapes = []
-        for layer, names in zip(self.layers, self.names, strict=True):
-            shapes += [(names[local], shape) for local, shape in layer.parameter_shapes().items()]
-        return Layout(tuple(shapes))
-
-    @cached_property
-    def names(self) -> tuple[dict[str, str], ...]:
-        """For every layer, its local parameter names to the network's: {"W": "W1", "b": "b1"}."""
-        names, number = [], 0
-        for layer in self.layers:
-            local = layer.parameter_shapes()
-            number += bool(local)
-            names.append({name: f"{name}{number}" for name in local})
-        return tuple(names)
-
-    @property
-    def units(self) -> int:
-        """The outputs of all layers together: so many numbers a forward pass keeps of one sample."""
-        return sum(o for _, o in self.widths)
+        return Layout(tuple(self.parameter_shapes().items()))
 
     @property
     def parameter_count(self) -> int:
@@ -204,16 +160,7 @@ class Network:
 
     def forward_flops(self, batch_size: int) -> int:
         """Predicted floating-point operations of one forward pass of n samples."""
-        return self.loss_function.flops_of_layers * batch_size * self.classes + sum(
-            layer.forward_flops(batch_size, i, o) for layer, i, o in self.sized
-        )
-
-    def backward_flops(self, batch_size: int, *, first_input_needed: bool) -> int:
-        """Predicted floating-point operations of a VJP of every layer; that of the first may leave out its dx."""
-        return sum(
-            layer.vjp_flops(batch_size, i, o, input_needed=k > 0 or first_input_needed)
-            for k, (layer, i, o) in enumerate(self.sized)
-        )
+        return self.loss_function.flops_of_layers * batch_size * self.classes + self.layers_flops(batch_size)
 
     def forward_traffic(self, batch_size: int, itemsize: int) -> int:
         """Predicted bytes of `loss` that are read or written: parameters, inputs, and every output both ways."""
@@ -221,12 +168,9 @@ class Network:
 
     def forward_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `loss`, which keeps no activation longer than it needs it."""
-        n, c, short = batch_size, self.classes, self.short
-        alive = [  # a layer's input, unless it is the batch, and what the layer allocates
-            (n * i * itemsize if k > 0 else 0) + layer.forward_bytes(n, i, o, itemsize, out=False)
-            for k, (layer, i, o) in enumerate(short.sized)
-        ]
-        return max(*alive, (1 + short.loss_function.temporaries) * n * c * itemsize)
+        short, c = self.short, self.classes
+        loss = (1 + short.loss_function.temporaries) * batch_size * c * itemsize
+        return max(short.layers_bytes(batch_size, itemsize), loss)
 
     def evaluation_bytes(self, batch_size: int, itemsize: int) -> int:
         """Predicted peak bytes of `evaluate`, which keeps every output: beside them, what a layer allocates."""
@@ -235,10 +179,6 @@ class Network:
             kept += n * o * itemsize
             most = max(most, kept + layer.forward_bytes(n, i, o, itemsize, out=True))
         return most
-
-    def local(self, tensors: Mapping[str, Array]) -> list[dict[str, Array]]:
-        """For every layer, its own tensors by their local names."""
-        return [{local: tensors[name] for local, name in names.items()} for names in self.names]
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float64) -> Parameters:
         """The values with which each layer begins: of a linear one, random weights and biases of zero.
@@ -252,25 +192,13 @@ class Network:
                 tensor[...] = values[name]
         return params
 
-    def evaluate(self, own: Sequence[Mapping[str, Array]], inputs: Array) -> list[Evaluated]:
-        """A forward pass that keeps every layer's input and output; `own` is `local` of the parameters."""
-        passed: list[Evaluated] = []
-        y = inputs
-        for layer, tensors in zip(self.layers, own, strict=True):
-            x, y = y, layer.forward(tensors, y)
-            passed.append(Evaluated(layer, tensors, x, y))
-        return passed
-
     def activations(self, params: Mapping[str, Array], inputs: Array) -> list[Array]:
         """The inputs (n, i) and every layer's output (n, o), in order."""
         return [inputs, *(step.y for step in self.evaluate(self.local(params), inputs))]
 
     def forward(self, params: Mapping[str, Array], inputs: Array) -> Array:
         """The network's outputs (n, c)."""
-        x = inputs
-        for layer, tensors in zip(self.layers, self.local(params), strict=True):
-            x = layer.forward(tensors, x)
-        return x
+        return self.chained(self.local(params), inputs)
 
     def loss(self, params: Mapping[str, Array], inputs: Array, labels: Array) -> Any:
         """The loss, the mean over n: a scalar of the parameters' dtype; that of `short`, exact for any logits."""
@@ -345,17 +273,11 @@ class Network:
         return " ".join(parts) + ("" if has_bias else " without biases")
 
 
-def _shapes(layers: Sequence[Layer]) -> tuple[Shape, ...]:
-    """The shape of the inputs and of what every layer makes.
-
-    Raises `NetworkError` where no layer is linear or two do not fit together.
-    """
+def _input_shape(layers: Sequence[Layer]) -> Shape:
+    """The shape of a sample; raises `NetworkError` where no layer is linear."""
     if not any(isinstance(layer, Linear) for layer in layers):
         raise NetworkError("The network has no linear layer; expected at least one.")
-    shapes = [next(shape for layer in layers if (shape := layer.input_shape) is not None)]
-    for layer in layers:
-        shapes.append(layer.output_shape(shapes[-1]))
-    return tuple(shapes)
+    return next(shape for layer in layers if (shape := layer.input_shape) is not None)
 
 
 def _output(loss: Loss, output: str | None) -> str | None:

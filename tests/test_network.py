@@ -18,6 +18,7 @@ from backprop.errors import (
 )
 from backprop.layers import ACTIVATIONS, Linear, ReLU, Softmax, Tanh
 from backprop.losses import LOSSES, CrossEntropy, MeanSquaredError
+from backprop.notation import read_network
 
 TOY = Network.mlp(4, 3, 2)
 F64 = np.dtype("float64")
@@ -324,6 +325,16 @@ def test_a_name_like_no_other_is_refused_with_all_that_are_known(name):
         ((ReLU(), Softmax()), CrossEntropy, "no linear layer"),
         ((Linear(4, 3), Linear(2, 1)), MeanSquaredError, "3 inputs; expected 2"),
         ((Linear(4, 3), ReLU(), Linear(4, 2), Softmax()), CrossEntropy, "3 inputs; expected 4"),
+        *[
+            ((Linear(4, 5), read_network(text)[-1]), MeanSquaredError, f"5 inputs; expected {shape}")
+            for text, shape in {
+                "1x4x4 conv3x2": "1 x 4 x 4",
+                "2x4x4 max-pool2": "2 x 4 x 4",
+                "3x2 lstm2": "3 x 2",
+                "2x2x2 batch-norm": "2 x 2 x 2",
+                "2x3 residual(rms-norm)": "2 x 3",
+            }.items()
+        ],
         ((Linear(4, 3),), CrossEntropy, "linear"),
         ((Linear(4, 3), ReLU()), CrossEntropy, "relu"),
     ],

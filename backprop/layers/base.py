@@ -112,6 +112,12 @@ class Layer(Described):
         width = self.output_width(math.prod(shape))
         return shape if width == math.prod(shape) else (width,)
 
+    def check_inputs(self, width: int) -> None:
+        """Raise `NetworkError` unless a sample has as many numbers as `input_shape`."""
+        if self.input_shape is not None and width != math.prod(self.input_shape):
+            shape = " x ".join(map(str, self.input_shape))
+            raise NetworkError(f"The layer {self.name} got {width} inputs; expected {shape}.")
+
     def redraw(self, rng: np.random.Generator) -> None:
         """Draw anew what the layer draws at random; until then every call sees the same."""
 
@@ -316,6 +322,25 @@ class NoParameters(Layer):
     def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
         """No parameters."""
         return {}
+
+
+class OfShape(Layer):
+    """A layer that is made for inputs of one shape."""
+
+    @property
+    @abstractmethod
+    def made(self) -> Shape:
+        """The shape of the outputs."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """That of the outputs; raises `NetworkError` for inputs of another number."""
+        self.check_inputs(math.prod(shape))
+        return self.made
+
+    def output_width(self, input_width: int) -> int:
+        """o; raises `NetworkError` where `input_width` is not i."""
+        self.check_inputs(input_width)
+        return math.prod(self.made)
 
 
 class ByInput(NoParameters):

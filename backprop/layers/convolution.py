@@ -27,7 +27,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
+from backprop.layers.base import EinsumFactor, OfShape, Planned, Shape, Tensors
 from backprop.layers.cells import Cells, total
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
 from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
@@ -35,7 +35,7 @@ from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, g
 
 @final
 @dataclass(frozen=True, repr=False)
-class Convolution(Layer):
+class Convolution(OfShape):
     """Σ x W + b over every window of an image; `stride`, `padding`, `groups`.
 
     `outputs` channels come from an image of `shape` (l, h, w), by kernels of `size`.
@@ -163,16 +163,10 @@ class Convolution(Layer):
         """(l, h, w)."""
         return self.shape
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """(q, s, t); raises `NetworkError` for inputs of another number."""
-        self.output_width(math.prod(shape))
+    @property
+    def made(self) -> Shape:
+        """(q, s, t)."""
         return (self.outputs, *self.windows.places)
-
-    def output_width(self, input_width: int) -> int:
-        """o; raises `NetworkError` where `input_width` is not i."""
-        if input_width != math.prod(self.shape):
-            raise NetworkError(f"A convolution got {input_width} inputs; expected {math.prod(self.shape)}.")
-        return self.outputs * self.windows.count
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """W (q, l, u, v), with the channels l of one group, and b (q,)."""

@@ -106,8 +106,7 @@ class Linear(Layer):
 
     def output_width(self, input_width: int) -> int:
         """o; raises `NetworkError` where `input_width` is not i."""
-        if input_width != self.inputs:
-            raise NetworkError(f"A linear layer got {input_width} inputs; expected {self.inputs}.")
+        self.check_inputs(input_width)
         return self.outputs
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

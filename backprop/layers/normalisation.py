@@ -145,10 +145,7 @@ class Normalisation(Layer):
 
     def output_width(self, input_width: int) -> int:
         """As many as inputs; raises `NetworkError` for another number than the shape has."""
-        if input_width != math.prod(self.shape):
-            raise NetworkError(
-                f"A layer {self.name} got {input_width} inputs; expected {math.prod(self.shape)}."
-            )
+        self.check_inputs(input_width)
         return input_width
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty
 from backprop.errors import NetworkError
-from backprop.layers.base import Layer, Shape, Tensors
+from backprop.layers.base import OfShape, Shape, Tensors
 
 MemoryT = TypeVar("MemoryT")
 
@@ -48,7 +48,7 @@ def buffer(like: Array, *shape: int) -> Array:
 
 
 @dataclass(frozen=True, repr=False)
-class OverTokens(Layer):
+class OverTokens(OfShape):
     """A layer that is made for `tokens` = t tokens of `features` = d numbers."""
 
     tokens: int
@@ -57,27 +57,9 @@ class OverTokens(Layer):
     reads_input: ClassVar[bool] = True
 
     @property
-    @abstractmethod
-    def made(self) -> Shape:
-        """The shape of the outputs."""
-
-    @property
     def input_shape(self) -> Shape:
         """(t, d)."""
         return (self.tokens, self.features)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """That of the outputs; raises `NetworkError` where the inputs are not t d."""
-        self.output_width(math.prod(shape))
-        return self.made
-
-    def output_width(self, input_width: int) -> int:
-        """o; raises `NetworkError` where `input_width` is not t d."""
-        if input_width != self.tokens * self.features:
-            raise NetworkError(
-                f"The layer {self.name} got {input_width} inputs; expected {self.tokens} tokens of {self.features}."
-            )
-        return math.prod(self.made)
 
     def split(self, x: Array) -> Array:
         """The inputs (…, t, d) of x (…, t d)."""

@@ -10,24 +10,23 @@ parameters are numbered by letters, Wa, ba, Wb, …, so that the second layer of
 
 from __future__ import annotations
 
-import functools
 import math
 import string
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self, cast, final
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from backprop.arrays import Array, DType
+from backprop.arrays import Array, DType, aligned_empty
 from backprop.errors import NetworkError
-from backprop.layers.base import EinsumFactor, Layer, Shape, Tensors
-from backprop.layers.planned_residual import PlannedResidual
+from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
+from backprop.layers.chain import Chain, Evaluated, collected
 
 
 @final
 @dataclass(frozen=True, repr=False)
-class Residual(Layer):
+class Residual(Chain, Layer):
     """x + f(x), with f the chain of `layers`, whose outputs have the shape of its inputs."""
 
     shape: Shape
@@ -54,16 +53,12 @@ class Residual(Layer):
         return cls(tuple(shape), inner)
 
     def __post_init__(self) -> None:
-        if len(self.lettered) > len(string.ascii_lowercase):
+        lettered = sum(bool(layer.parameter_shapes()) for layer in self.layers)
+        if lettered > len(string.ascii_lowercase):
+            raise NetworkError(f"A residual has {lettered} layers with parameters; expected at most 26.")
+        if self.widths[-1][1] != math.prod(self.shape):
             raise NetworkError(
-                f"A residual has {len(self.lettered)} layers with parameters; expected at most 26."
-            )
-        shape = self.shape
-        for layer in self.layers:
-            shape = layer.output_shape(shape)
-        if math.prod(shape) != math.prod(self.shape):
-            raise NetworkError(
-                f"The layers of a residual make {math.prod(shape)} outputs of {math.prod(self.shape)} inputs; "
+                f"The layers of a residual make {self.widths[-1][1]} outputs of {math.prod(self.shape)} inputs; "
                 "expected as many."
             )
 
@@ -77,29 +72,9 @@ class Residual(Layer):
         """The shape of a sample."""
         return self.shape
 
-    @functools.cached_property
-    def lettered(self) -> list[int]:
-        """The positions of the layers with parameters, in the order of their letters."""
-        return [k for k, layer in enumerate(self.layers) if layer.parameter_shapes()]
-
-    @functools.cached_property
-    def names(self) -> list[dict[str, str]]:
-        """For every layer inside, its names of parameters and statistics to those of the residual: {"W": "Wa"}."""
-        letters = dict(zip(self.lettered, string.ascii_lowercase, strict=False))
-        return [
-            {name: f"{name}{letters[k]}" for name in (*layer.parameter_shapes(), *layer.statistics())}
-            for k, layer in enumerate(self.layers)
-        ]
-
-    @functools.cached_property
-    def sized(self) -> list[tuple[Layer, int, int]]:
-        """Every layer inside with its i and o."""
-        sized, shape = [], self.shape
-        for layer in self.layers:
-            after = layer.output_shape(shape)
-            sized.append((layer, math.prod(shape), math.prod(after)))
-            shape = after
-        return sized
+    def mark(self, number: int) -> str:
+        """The letter: Wa, Wb, …"""
+        return string.ascii_lowercase[number - 1]
 
     # What holds of all layers inside, or of none
 
@@ -138,13 +113,7 @@ class Residual(Layer):
     @property
     def letters(self) -> Mapping[str, str]:  # type: ignore[override]
         """The axes of the parameters inside."""
-        pairs = zip(self.layers, self.names, strict=True)
-        return {
-            names[local]: axes
-            for layer, names in pairs
-            for local, axes in layer.letters.items()
-            if local in names
-        }
+        return collected(self.names, [layer.letters for layer in self.layers])
 
     @property
     def formulas(self) -> Mapping[str, str]:  # type: ignore[override]  # by the layers
@@ -165,14 +134,11 @@ class Residual(Layer):
     def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]
         """x plus the chain of the forms inside, for every library that all of them know."""
 
-        def chain(library: str, module: Any, own: Any, x: Any) -> Any:
-            y = x
-            for layer, tensors in zip(self.layers, self.local(own), strict=True):
-                y = layer.peers[library](module, tensors, y)
-            return x + y
+        def outputs(module: Any, own: Any, x: Any) -> Any:
+            return x + self.by_library(module, own, x)
 
         known = set.intersection(*(set(layer.peers) for layer in self.layers))
-        return {library: functools.partial(chain, library) for library in sorted(known)}
+        return dict.fromkeys(sorted(known), outputs)
 
     @property
     def oracle(self) -> Callable[..., Any] | None:  # type: ignore[override]
@@ -180,7 +146,7 @@ class Residual(Layer):
         if any(layer.oracle is None for layer in self.layers):
             return None
 
-        def chain(params: Tensors, x: Array) -> Array:
+        def outputs(params: Tensors, x: Array) -> Array:
             y = x
             for layer, own in zip(self.layers, self.local(params), strict=True):
                 assert layer.oracle is not None
@@ -188,105 +154,71 @@ class Residual(Layer):
             total: Array = x + y
             return total
 
-        return chain
+        return outputs
 
     # Parameters and evaluation
 
     def output_width(self, input_width: int) -> int:
         """As many as inputs; raises `NetworkError` for another number than the shape has."""
-        if input_width != math.prod(self.shape):
-            raise NetworkError(f"A residual got {input_width} inputs; expected {math.prod(self.shape)}.")
+        self.check_inputs(input_width)
         return input_width
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those of the layers inside: Wa, ba, Wb, …"""
-        return self._collected([layer.parameter_shapes() for layer in self.layers])
 
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """Those of the layers inside."""
-        return self._collected([layer.initial(rng) for layer in self.layers])
+        return collected(self.names, [layer.initial(rng) for layer in self.layers])
 
     def redraw(self, rng: np.random.Generator) -> None:
         """Let every layer inside draw."""
         for layer in self.layers:
             layer.redraw(rng)
 
-    def statistics(self) -> dict[str, Array]:
-        """Those of the layers inside."""
-        return self._collected([layer.statistics() for layer in self.layers])
-
     def follow(self, params: Tensors, x: Array, running: Tensors) -> None:
         """Let every layer inside follow what reaches it."""
-        for step, statistics in zip(self._steps(params, x), self.local(running), strict=True):
+        steps = self._steps(params, x)
+        for step, statistics in zip(steps, self.local_statistics(running), strict=True):
             step.layer.follow(step.own, step.x, statistics)
 
     def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
         """x plus the chain as it is after training."""
         y = x
-        for layer, own, statistics in zip(self.layers, self.local(params), self.local(running), strict=True):
+        for layer, own, statistics in zip(
+            self.layers, self.local(params), self.local_statistics(running), strict=True
+        ):
             y = layer.evaluated(own, y, statistics)
         total: Array = x + y
         return total
-
-    def local(self, tensors: Tensors) -> list[dict[str, Array]]:
-        """For every layer inside its own of these tensors, by its own names."""
-        return [
-            {local: tensors[name] for local, name in names.items() if name in tensors} for names in self.names
-        ]
-
-    def _collected(self, own: list[Any]) -> dict[str, Any]:
-        """What every layer inside has by its own names, by the names of the residual."""
-        return {
-            names[local]: value
-            for names, values in zip(self.names, own, strict=True)
-            for local, value in values.items()
-        }
 
     # What it takes
 
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """Those inside, and the sum."""
-        return sum(layer.forward_flops(n, a, b) for layer, a, b in self.sized) + n * o
+        return self.layers_flops(n) + n * o
 
     def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
         """Those inside, and the sum; without the forward pass inside, whose values `planned` keeps."""
-        return n * o * input_needed + sum(
-            layer.vjp_flops(n, a, b, input_needed=input_needed or k > 0)
-            for k, (layer, a, b) in enumerate(self.sized)
-        )
+        return n * o * input_needed + self.backward_flops(n, first_input_needed=input_needed)
 
     def parts_flops(self, n: int, i: int, o: int) -> int:
         """The forward pass inside once more, the parts of every layer, and the sum."""
-        return self.forward_flops(n, i, o) + sum(layer.parts_flops(n, a, b) for layer, a, b in self.sized)
+        return self.forward_flops(n, i, o) + self.layers_parts_flops(n)
 
     def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
         """A layer inside with its input; at the end f(x) and y."""
-        inside = (
-            n * a * itemsize * (k > 0) + layer.forward_bytes(n, a, b, itemsize, out=False)
-            for k, (layer, a, b) in enumerate(self.sized)
-        )
-        return max(*inside, n * o * itemsize * (1 if out else 2))
+        return max(self.layers_bytes(n, itemsize), n * o * itemsize * (1 if out else 2))
 
     def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """What the layers inside make, and a VJP of one of them with its dy; at the end dx."""
-        return self._back_bytes(
-            [layer.vjp_bytes(n, a, b, itemsize, out=False) for layer, a, b in self.sized], n * itemsize, out
-        )
+        """An output and a dx of every layer inside, what one of them allocates, and dx."""
+        own = max(layer.vjp_bytes(n, a, b, itemsize, out=True) for layer, a, b in self.sized)
+        return self._buffer_bytes(n, itemsize) + own + (0 if out else n * i * itemsize)
 
     def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The same by the parts of every layer."""
-        return self._back_bytes(
-            [layer.parts_bytes(n, a, b, itemsize) for layer, a, b in self.sized], n * itemsize, False
-        )
-
-    def _back_bytes(self, inside: list[int], one: int, out: bool) -> int:
-        last = len(inside) - 1
+        """What the layers inside make, and the parts of one of them with its dy; at the end dx."""
+        last = len(self.layers) - 1
         alive = (
-            own + one * b * (k < last)
-            for k, (own, (_, _, b)) in enumerate(zip(inside, self.sized, strict=True))
+            layer.parts_bytes(n, a, b, itemsize) + n * b * itemsize * (k < last)
+            for k, (layer, a, b) in enumerate(self.sized)
         )
-        end = one * math.prod(self.shape) * (1 if out else 2)
-        return sum(one * b for _, _, b in self.sized) + max(*alive, end)
+        return n * self.units * itemsize + max(*alive, 2 * n * i * itemsize)
 
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """Every output depends on every parameter."""
@@ -296,9 +228,8 @@ class Residual(Layer):
         """Those of the outputs by what every layer inside makes; the Jacobians up to one, and its own inside."""
         done, most = 0, 0
         for layer, _, b in self.sized:
-            weights = sum(math.prod(shape) for shape in layer.parameter_shapes().values())
-            done += o * weights
-            most = max(most, done + b * weights)
+            done += o * _weights(layer)
+            most = max(most, done + b * _weights(layer))
         return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
@@ -306,8 +237,12 @@ class Residual(Layer):
         return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """As the factors."""
-        return self.parameter_factors_bytes(n, i, o, itemsize)
+        """Those of the outputs by what every layer inside makes, and of one layer its own."""
+        own = (
+            n * b * max(a, _weights(layer)) * itemsize + layer.jacobian_bytes(n, a, b, itemsize)
+            for layer, a, b in self.sized
+        )
+        return self.input_factor_bytes(n, i, o, itemsize) + max(own)
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
         """What the layers inside make, and a JVP of one of them with its tangent."""
@@ -316,39 +251,35 @@ class Residual(Layer):
             rows * a * itemsize + layer.jvp_bytes(n, a, b, itemsize, directions=directions)
             for layer, a, b in self.sized
         ]
-        return sum(n * b * itemsize for _, _, b in self.sized) + max(*alive, 2 * rows * o * itemsize)
+        return n * self.units * itemsize + max(*alive, 2 * rows * o * itemsize)
 
     def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """An output and a dx of every layer inside, and what those plan themselves."""
-        return sum(
-            n * (a + b) * itemsize + layer.planned_bytes(n, a, b, itemsize) for layer, a, b in self.sized
-        )
+        own = sum(layer.planned_bytes(n, a, b, itemsize) for layer, a, b in self.sized)
+        return self._buffer_bytes(n, itemsize) + own
+
+    def _buffer_bytes(self, n: int, itemsize: int) -> int:
+        return sum(n * (a + b) * itemsize for a, b in self.widths)
 
     def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
         """The most of a layer inside."""
         calls = [layer.planned_call_bytes(n, a, b, itemsize) for layer, a, b in self.sized]
         return max(forward for forward, _ in calls), max(vjp for _, vjp in calls)
 
-    def planned(self, n: int, dtype: DType) -> Layer:
-        """With buffers for what the layers inside make, kept from `forward` to `vjp`."""
-        return cast(Layer, PlannedResidual(self, n, dtype))
-
     # Forward and back
 
-    def _steps(self, params: Tensors, x: Array) -> list[_Step]:
+    def _steps(self, params: Tensors, x: Array) -> list[Evaluated]:
         """The forward pass inside, with what every layer reads and makes."""
-        steps = []
-        for layer, own in zip(self.layers, self.local(params), strict=True):
-            steps.append(_Step(layer, own, x, layer.forward(own, x)))
-            x = steps[-1].y
-        return steps
+        return self.evaluate(self.local(params), x)
+
+    def planned(self, n: int, dtype: DType) -> Planned:
+        """With buffers for what the layers inside make, kept from `forward` to `vjp`."""
+        layers = [layer.planned(n, dtype) for layer in self.layers]
+        return _Call(self, layers, lambda width: aligned_empty((n, width), dtype))
 
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
         """x + f(x)."""
-        y = x
-        for layer, own in zip(self.layers, self.local(params), strict=True):
-            y = layer.forward(own, y)
-        total: Array = np.add(x, y, out=out)
+        total: Array = np.add(x, self.chained(self.local(params), x), out=out)
         return total
 
     def vjp(
@@ -362,42 +293,27 @@ class Residual(Layer):
         out: Array | None = None,
         dparams: Tensors | None = None,
     ) -> tuple[Array | None, Tensors]:
-        """dy + (∂f/∂x)ᵀ dy."""
-
-        def one(k: int, step: _Step, d: Array, own: Tensors | None) -> tuple[Array | None, Tensors]:
-            needed = input_needed or k > 0
-            return step.layer.vjp(step.own, step.x, step.y, d, input_needed=needed, dparams=own)
-
-        dx, own = self._back(params, x, dy, dparams, one)
-        return (None if dx is None else np.add(dy, dx, out=out)), own
+        """dy + (∂f/∂x)ᵀ dy, after the forward pass inside once more."""
+        call = _Call(self, self.layers, lambda width: np.empty_like(x, shape=(len(x), width)))
+        call.run(params, x)
+        dparams = self._gradients(x, dparams)
+        return call.vjp(params, x, y, dy, input_needed=input_needed, out=out, dparams=dparams)
 
     def vjp_by_parts(
         self, params: Tensors, x: Array, y: Array, dy: Array, *, dparams: Tensors | None = None
     ) -> tuple[Array, Tensors]:
         """The same by the parts of every layer."""
-
-        def one(k: int, step: _Step, d: Array, own: Tensors | None) -> tuple[Array | None, Tensors]:
-            return step.layer.vjp_by_parts(step.own, step.x, step.y, d, dparams=own)
-
-        dx, own = self._back(params, x, dy, dparams, one)
-        assert dx is not None  # it was asked for
-        return dy + dx, own
-
-    def _back(
-        self, params: Tensors, x: Array, dy: Array, dparams: Tensors | None, one: Callable[..., Any]
-    ) -> tuple[Array | None, Tensors]:
-        """From the last layer inside to the first, each by `one`."""
-        steps, d = self._steps(params, x), dy
-        buffers = [None] * len(steps) if dparams is None else self.local(dparams)
-        own: list[Tensors] = [{}] * len(steps)
-        for k, step in reversed(list(enumerate(steps))):
-            d, own[k] = one(k, step, d, buffers[k])
-        return d, self._collected(own)
+        d, dparams = dy, self._gradients(x, dparams)
+        steps = zip(self._steps(params, x), self.local(dparams), strict=True)
+        for step, own in reversed(list(steps)):
+            d, _ = step.layer.vjp_by_parts(step.own, step.x, step.y, d, dparams=own)
+        return dy + d, dparams
 
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
         """ẋ + ∂f/∂x ẋ + ∂f/∂θ θ̇."""
         pushed = dx
-        for step, own in zip(self._steps(params, x), self.local(dparams), strict=True):
+        moved = self.local(dparams) if dparams else [{}] * len(self.layers)
+        for step, own in zip(self._steps(params, x), moved, strict=True):
             pushed = step.layer.jvp(step.own, step.x, step.y, pushed, own)
         total: Array = dx + pushed
         return total
@@ -406,10 +322,9 @@ class Residual(Layer):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """I + the product of those inside, (n, o, i)."""
-        jacobian = self._tails(params, x)[0][1]
         if out is None:
-            out = np.empty_like(jacobian)
-        out[...] = jacobian
+            out = np.empty_like(x, shape=(*y.shape, x.shape[1]))
+        out[...] = self._tails(params, x)[0][2]
         diagonal = np.einsum("noo->no", out)  # a writeable view
         diagonal += 1
         return out
@@ -418,34 +333,24 @@ class Residual(Layer):
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
     ) -> dict[str, Array]:
         """∂f/∂θ: those of a layer inside, multiplied by those of the layers after it, (n, o, *shape of θ)."""
-        n, o = y.shape
-        own = []
-        for step, (tail, _) in zip(self._steps(params, x), self._tails(params, x), strict=True):
-            local = step.layer.parameter_jacobians(step.own, step.x, step.y)
-            own.append(
-                {
-                    name: np.matmul(
-                        tail, jacobian.reshape(n, jacobian.shape[1], math.prod(jacobian.shape[2:]))
-                    ).reshape(n, o, *jacobian.shape[2:])
-                    for name, jacobian in local.items()
-                }
-            )
-        found: dict[str, Array] = self._collected(own)
-        if out is None:
-            return found
-        for name, jacobian in found.items():
-            out[name][...] = jacobian
-        return dict(out)
+        found: dict[str, Array] = {}
+        for (step, tail, _), names in zip(self._tails(params, x), self.names, strict=True):
+            for local, inner in step.layer.parameter_jacobians(step.own, step.x, step.y).items():
+                name, (n, o, _) = names[local], tail.shape
+                rows = inner.reshape(n, inner.shape[1], math.prod(inner.shape[2:]))
+                into = None if out is None else out[name].reshape(n, o, rows.shape[2])
+                found[name] = np.matmul(tail, rows, out=into).reshape(n, o, *inner.shape[2:])
+        return found if out is None else dict(out)
 
-    def _tails(self, params: Tensors, x: Array) -> list[tuple[Array, Array]]:
-        """Of every layer inside, ∂f/∂y (n, o, its o) and ∂f/∂x (n, o, its i)."""
+    def _tails(self, params: Tensors, x: Array) -> list[tuple[Evaluated, Array, Array]]:
+        """Every layer inside, with ∂f/∂y (n, o, its o) and ∂f/∂x (n, o, its i) of it."""
         n, o = x.shape
         tail = np.zeros_like(x, shape=(n, o, o))
         tail[:, range(o), range(o)] = 1
         tails = []
         for step in reversed(self._steps(params, x)):
             before = np.matmul(tail, step.layer.input_jacobian(step.own, step.x, step.y))
-            tails.append((tail, before))
+            tails.append((step, tail, before))
             tail = before
         return tails[::-1]
 
@@ -461,10 +366,54 @@ class Residual(Layer):
         }
 
 
-class _Step(NamedTuple):
-    """A layer inside with its own parameters, its input and its output."""
+def _weights(layer: Layer) -> int:
+    return sum(map(math.prod, layer.parameter_shapes().values()))
 
-    layer: Layer
-    own: Mapping[str, Array]
-    x: Array
-    y: Array
+
+class _Call:
+    """The residual for batches of one size, with an output and a dx of every layer inside, made by `empty`."""
+
+    def __init__(self, residual: Residual, layers: Sequence[Planned], empty: Callable[[int], Array]) -> None:
+        self._residual, self._layers = residual, layers
+        self._outputs = [empty(o) for _, o in residual.widths]
+        self._deltas = [empty(i) for i, _ in residual.widths]
+
+    def run(self, params: Tensors, x: Array) -> Array:
+        """f(x), kept for `vjp` with what every layer makes."""
+        y = x
+        for layer, own, buffer in zip(self._layers, self._residual.local(params), self._outputs, strict=True):
+            y = layer.forward(own, y, out=buffer)
+        return y
+
+    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
+        """x + f(x)."""
+        total: Array = np.add(x, self.run(params, x), out=out)
+        return total
+
+    def vjp(
+        self,
+        params: Tensors,
+        x: Array,
+        y: Array,
+        dy: Array,
+        *,
+        input_needed: bool,
+        out: Array | None,
+        dparams: Tensors,
+    ) -> tuple[Array | None, Tensors]:
+        """dy + (∂f/∂x)ᵀ dy, of the batch of the last `run`."""
+        local, values, d = self._residual.local(params), [x, *self._outputs], dy
+        for k, own in reversed(list(enumerate(self._residual.local(dparams)))):
+            dx, _ = self._layers[k].vjp(
+                local[k],
+                values[k],
+                values[k + 1],
+                d,
+                input_needed=input_needed or k > 0,
+                out=self._deltas[k],
+                dparams=own,
+            )
+            if dx is None:
+                return None, dparams
+            d = dx
+        return np.add(dy, d, out=out), dparams

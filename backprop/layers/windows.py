@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
-from backprop.layers.base import ByInput, Shape
+from backprop.layers.base import ByInput, OfShape, Shape
 
 Slices = tuple[slice, slice]
 
@@ -150,7 +150,7 @@ def whole(name: str, key: str, value: Any, least: int) -> int:
     return int(text)
 
 
-class Pooling(ByInput):
+class Pooling(ByInput, OfShape):
     """One number for every window of every channel: x (l, h, w) → y (l, s, t); a subclass has these fields."""
 
     shape: Shape
@@ -201,18 +201,10 @@ class Pooling(ByInput):
         """(l, h, w)."""
         return self.shape
 
-    def output_shape(self, shape: Shape) -> Shape:
-        """(l, s, t); raises `NetworkError` for inputs of another number."""
-        self.output_width(math.prod(shape))
+    @property
+    def made(self) -> Shape:
+        """(l, s, t)."""
         return (self.shape[0], *self.windows.places)
-
-    def output_width(self, input_width: int) -> int:
-        """o; raises `NetworkError` where `input_width` is not i."""
-        if input_width != math.prod(self.shape):
-            raise NetworkError(
-                f"A layer {self.name} got {input_width} inputs; expected {math.prod(self.shape)}."
-            )
-        return self.shape[0] * self.windows.count
 
     @property
     def inputs(self) -> int:

@@ -35,10 +35,7 @@ class Functional:
 
     def outputs(self, tensors: Any, x: Any) -> Any:
         """The network's outputs (n, c)."""
-        for layer, names in zip(self.network.layers, self.network.names, strict=True):
-            own = {local: tensors[name] for local, name in names.items()}
-            x = layer.peers[self.module.__name__](self.module, own, x)
-        return x
+        return self.network.by_library(self.module, tensors, x)
 
     def loss_of(self, y: Any, labels: Any) -> Any:
         """The loss of outputs, the mean over n."""

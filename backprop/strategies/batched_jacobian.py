@@ -26,7 +26,8 @@ from backprop import outer_products
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layer_forms import strange_factors
 from backprop.layers import EinsumFactor
-from backprop.network import Batch, Evaluated, Network, Sized
+from backprop.layers.chain import Evaluated, Sized
+from backprop.network import Batch, Network
 from backprop.outer_products import OuterProducts
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient

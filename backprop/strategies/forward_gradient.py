@@ -24,7 +24,8 @@ from backprop.arrays import Array, DType
 from backprop.errors import OptionError
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
-from backprop.network import Batch, Evaluated, Network
+from backprop.layers.chain import Evaluated
+from backprop.network import Batch, Network
 from backprop.options import check_count
 from backprop.parameters import Parameters
 from backprop.strategy import Accuracy, Cost, Strategy, ValueAndGradient

@@ -26,7 +26,8 @@ from backprop.after_linear import AfterLinear
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Elementwise, Layer, Linear
-from backprop.network import Batch, Evaluated, Network, Sized
+from backprop.layers.chain import Evaluated, Sized
+from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 

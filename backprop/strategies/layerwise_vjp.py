@@ -57,7 +57,7 @@ class LayerwiseVJP(Strategy[Plan]):
         vjp = max(n * o * size + layer.parts_bytes(n, i, o, size) for layer, i, o in network.sized)
         weights = network.parameter_count
         return Cost(
-            flops=network.forward_flops(n) + sum(layer.parts_flops(n, i, o) for layer, i, o in network.sized),
+            flops=network.forward_flops(n) + network.layers_parts_flops(n),
             bytes_moved=size * (3 * weights + 2 * n * network.inputs + 5 * activations),
             peak_bytes=size * weights
             + max(network.evaluation_bytes(n, size), size * activations + max(loss, vjp)),

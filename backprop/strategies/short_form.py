@@ -22,7 +22,8 @@ from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.layers.base import Planned
-from backprop.network import Batch, Network, Sized
+from backprop.layers.chain import Sized
+from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
 

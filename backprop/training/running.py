@@ -20,37 +20,27 @@ class Running:
 
     def __init__(self, network: Network, dtype: DType) -> None:
         self._network = network
-        self._names: list[dict[str, str]] = []
-        self.values: dict[str, Array] = {}
-        number = 0
-        for layer in network.layers:
-            number += bool(layer.parameter_shapes())
-            initial = layer.statistics()
-            self._names.append({name: f"{name}{number}" for name in initial})
-            self.values |= {f"{name}{number}": value.astype(dtype) for name, value in initial.items()}
-        self._last = max((k for k, own in enumerate(self._names) if own), default=-1)
+        self.values = {name: value.astype(dtype) for name, value in network.statistics().items()}
+        self._last = max((k for k, own in enumerate(network.statistics_names) if own), default=-1)
 
     def follow(self, params: Parameters, inputs: Array) -> None:
         """Move the statistics towards those of a batch (n, i)."""
-        x = inputs
+        x, local = inputs, self._network.local_statistics(self.values)
         for k, own in enumerate(self._network.local(params)[: self._last + 1]):
             layer = self._network.layers[k]
-            if self._names[k]:
-                layer.follow(own, x, self._local(k))
+            if self._network.statistics_names[k]:
+                layer.follow(own, x, local[k])
             if k < self._last:
                 x = layer.forward(own, x)
 
     def outputs(self, layers: int, params: Parameters, inputs: Array) -> Array:
         """What the first `layers` layers make of inputs (n, i) after training: of each sample by itself."""
-        x = inputs
+        x, local = inputs, self._network.local_statistics(self.values)
         for k, own in enumerate(self._network.local(params)[:layers]):
-            x = self._network.layers[k].evaluated(own, x, self._local(k))
+            x = self._network.layers[k].evaluated(own, x, local[k])
         return x
 
     def restore(self, values: Mapping[str, Array]) -> None:
         """Take over the values of a checkpoint."""
         for name, value in self.values.items():
             value[...] = values[name]
-
-    def _local(self, k: int) -> dict[str, Array]:
-        return {local: self.values[name] for local, name in self._names[k].items()}
