@@ -161,8 +161,9 @@ def _where_it_turns_wrong(repair: Repair, ranked: list[Repair], search: Search) 
             continue  # a function that hands back what it was handed
         # It has another name inside a function that it was passed to.
         is_renamed = name not in ("", name_of_outer) and _depth(each, search) > outer
-        is_unnamed = not name and not (role == "value" and any(names[k:]))
-        if is_renamed or is_unnamed or (name and not any(is_gradient_of(name, other) for other in seen)):
+        if not name and role == "value":  # the variable that gets it says what it is
+            name = next(filter(None, names[k:]), "")
+        if is_renamed or not any(is_gradient_of(name, other) for other in seen):
             wrong.append(each)
     if wrong:
         return next((each for each in wrong if each.group.site.is_copy), wrong[0])

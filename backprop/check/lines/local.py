@@ -12,6 +12,7 @@ that uses it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -27,6 +28,8 @@ from backprop.check.lines.truth import rms
 
 _MOST_COLUMNS, _MOST_RUNS = 8, 400
 """The most columns of a Jacobian; the most runs of one search, to move forward values and to try local ones."""
+_PLACE = re.compile(r"[\w.]+(\[[^()]*\])*")
+"""Code that reads a place, such as `cache["h"][t - 1]`, and computes nothing."""
 Local = tuple[str, Site, list[Array]]
 """What the value should be, in words; the line of the forward pass that it belongs to; its values by execution."""
 
@@ -35,6 +38,8 @@ def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair 
     """An earlier line with a wrong local value that explains all of `found` at once; None if there is none."""
     first = min(found, key=lambda each: search.order[each.event])
     tensors = frozenset[str]().union(*(each.tensors for each in found))
+    if not tensors:
+        return None
     derivatives = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
     for group in _whole_lines([*search.backward, *search.kept], search):
@@ -128,7 +133,8 @@ class _Locals:
                 new = [self.values[event] for _, event in pairs]
                 if tuple(each.shape for each in new) == shapes:
                     yield f"{_name(ahead.site)} of line {ahead.site.line}", ahead.site, new
-        for ahead in self.ahead if group.site.role != "passed" else ():
+        is_place = group.site.role == "passed" or _PLACE.fullmatch(group.site.text)
+        for ahead in () if is_place else self.ahead:
             for behind in self.behind:
                 of = f"{_name(behind.site)} of line {behind.site.line}"
                 said = f"d({_name(behind.site)})/d({_name(ahead.site)}), {of}"

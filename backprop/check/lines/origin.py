@@ -45,12 +45,14 @@ def where_it_began(repair: Repair, search: Search) -> Repair:
 
 
 def is_computed_again(repair: Repair, search: Search) -> bool:
-    """Whether the value, an array of several numbers, repeats a value of the forward pass."""
-    values = search.truth.base.values
+    """Whether the value, an array of several numbers, repeats one of the forward pass, under its name or none."""
+    values, stem = search.truth.base.values, repair.group.site.stem
     if values[repair.event].size == 1:
         return False
-    forward = (event for group in search.whole for event in group.events)
-    return any(np.array_equal(values[repair.event], values[event]) for event in forward)
+    named = (group for group in search.whole if "" in (stem, group.site.stem) or stem == group.site.stem)
+    return any(
+        np.array_equal(values[repair.event], values[event]) for group in named for event in group.events
+    )
 
 
 def _hands_on(one: Event, other: Event, search: Search) -> bool:

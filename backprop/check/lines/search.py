@@ -248,7 +248,9 @@ class Search:
     def _pairs(self, group: Group, target: Target) -> Iterator[tuple[Pair, ...]]:
         if target.group is None:  # in a loop over the tensors, one turn belongs to each
             shape, values = self._shape(target, (-1, 0)), self.truth.base.values
-            is_loop = 1 < len(group.events) <= len(self.truth.program.structure.names)
+            is_loop = not group.site.name.isidentifier() and len(group.events) <= len(
+                self.truth.program.structure.names
+            )
             turns = [e for e in group.events[-2::-1] if values[e].shape == shape] if is_loop else []
             yield from (((event, (-1, 0)),) for event in (group.events[-1], *turns))
         else:
