@@ -66,7 +66,11 @@ def is_named(repair: Repair) -> bool:
     return is_gradient_of(repair.group.site.stem, stem(name) if repair.target.group else name)
 
 
-def rank(repair: Repair) -> tuple[int, bool, bool, bool]:
-    """A key to sort the targets of one group: the best repairs most tensors, without a factor, as its name says."""
-    is_value = repair.target.group is None or not repair.target.group.site.is_use
-    return len(repair.tensors), repair.factor == 1, is_named(repair), is_value
+def rank(repair: Repair) -> tuple[int, bool, bool, bool, bool]:
+    """A key to sort the targets of one group: the best repairs most tensors, without a factor, as its name says.
+
+    Of targets alike, a variable is better than a part of its line: more goes back through it, such as a bias.
+    """
+    group = repair.target.group
+    is_value, is_variable = group is None or not group.site.is_use, group is None or bool(group.site.name)
+    return len(repair.tensors), repair.factor == 1, is_named(repair), is_value, is_variable
