@@ -19,7 +19,8 @@ _EVERY_RUNG = 8
 def networks(frame: pd.DataFrame) -> str:
     """A row for each network and batch: the short form's time, and every other strategy's as a multiple of it."""
     whole = frame[frame.batch_size != _EVERY_RUNG]
-    others = [name for name in dict.fromkeys(whole.strategy) if name != "short-form"]
+    measured = whole[whole.time_median_s.notna()].strategy
+    others = [name for name in dict.fromkeys(measured) if name != "short-form"]
     rows = []
     for (scenario, _), cells in by_scenario(tuples(whole)).items():
         known, _, batch = scenario.rpartition("-")

@@ -92,6 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from backprop.bench.training.reports import as_csv
     from backprop.data import load
     from backprop.training import Settings
+    from backprop.training.settings import USUAL
 
     keep("The file", [chosen.out / "targets.json"] if chosen.out else [], chosen.fresh)
     dataset = load(chosen.data)
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         peak = peak_bytes(Settings(epochs=chosen.epochs), dataset)
     print(f"peak memory above the data: {peak / 1e6:.1f} MB")
     with Progress("training lenet"):
-        trainer = train_to_the_end(Settings(network="lenet", epochs=LENET_EPOCHS), dataset)
+        trainer = train_to_the_end(Settings(network="lenet", epochs=LENET_EPOCHS, **USUAL["lenet"]), dataset)
     accuracy, seconds = trainer.history[-1].test_accuracy, trainer.seconds
     print(f"lenet: {accuracy:.2%} after {LENET_EPOCHS} epochs and {seconds:.0f} s")
     if chosen.out:
