@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from backprop.bench.forecast import Speeds, StrategyError
 from backprop.bench.machine import measure_limits
 from backprop.bench.memory import measure_peak
 from backprop.bench.scenarios import Samples, Scenario
-from backprop.layers import ACTIVATIONS
+from backprop.layers import ACTIVATIONS, Layer
 from backprop.peers.base import Peer
 from backprop.verify import reference_gradient
 
@@ -183,11 +184,18 @@ def _restore(params: Parameters, batch: Batch, params_before: Parameters, batch_
         raise StrategyError(f"the strategy changed the {' and '.join(changed)}; expected them untouched")
 
 
+def _names(layers: Iterable[Layer]) -> Iterator[str]:
+    """The names of layers, and of those inside of residual ones."""
+    for layer in layers:
+        yield layer.name
+        yield from _names(getattr(layer, "layers", ()))
+
+
 def _warm_up(strategy: Strategy[Any], scenario: Scenario) -> None:
     """One call on a few numbers: what is imported on first use is not the strategy's memory."""
     block = np.ones((256, 256), scenario.dtype)
     np.matmul(block, block)  # a BLAS allocates its work space when it is first needed, and keeps it
-    names = [layer.name for layer in scenario.network.layers]
+    names = list(_names(scenario.network.layers))
     activation = next((name for name in names if name in ACTIVATIONS), "relu")
     tiny = Network.mlp(2, 2, 2, activation=activation, loss=scenario.network.loss_function.name)
     params = tiny.init(np.random.default_rng(0), scenario.dtype)

@@ -7,6 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+import backprop
+from backprop import Network
+from backprop.bench import steps
 from backprop.bench.memory import best_tracker, high_water_bytes, measure_peak
 
 PLANTED = 100_000_000
@@ -87,3 +90,15 @@ def test_the_high_water_mark_is_that_of_the_whole_process_in_bytes():
     numpy_at_once()
     assert high_water_bytes() >= found
     assert 10e6 < high_water_bytes() < 1e12
+
+
+def test_what_an_activation_imports_is_no_memory_of_a_strategy_inside_of_a_residual_layer_either(monkeypatch):
+    """The warm-up calls a tiny network with the activation of the scenario's."""
+    seen = []
+    network = Network.parse("4 residual(layer-norm 4 gelu 4) 2")
+    scenario = steps.Scenario.of(network, 2, "float64")
+    monkeypatch.setattr(
+        steps.Network, "mlp", lambda *sizes, activation, loss: seen.append(activation) or network
+    )
+    steps._warm_up(backprop.find_strategy("layerwise-vjp"), scenario)
+    assert seen == ["gelu"]
