@@ -52,7 +52,7 @@ def all_targets(reference: Path) -> str:
             "what": bound.work,
             "must": bound.must,
             "seen": bound.seen,
-            "": "met" if bound.met else f"missed: {_reason(bound.work)}",
+            "reached": "yes" if bound.met else f"no: {_reason(bound.work)}",
             "command": f"`{bound.command}`",
         }
         for bound in bounds
