@@ -117,12 +117,16 @@ def test_every_signal_has_a_name():
         assert len(names) == signal.SIGRTMAX - signal.SIGRTMIN + 1
 
 
+ASKED = "sys.stdin.buffer.readline(); "
+"""A child that waits for the question: what it says before that is an answer that nobody asked for."""
+
+
 @pytest.mark.parametrize(
     "code",
     [
         "time.sleep(600)",
         "sys.stdin.close(); os.close(0); time.sleep(600)",
-        "print('{', end='', flush=True); time.sleep(600)",
+        ASKED + "print('{', end='', flush=True); time.sleep(600)",
         "while True: sys.stderr.write('x' * 10000)",
     ],
     ids=["sleeps", "closes its input", "begins an answer", "prints for ever"],
@@ -139,12 +143,15 @@ def test_a_large_question_to_a_child_that_does_not_read_has_a_limit_too(start):
 
 
 UNREADABLE = {
-    "no JSON": ("print('good morning', flush=True); time.sleep(600)", "something else than answers"),
-    "no object": ("print('[1]', flush=True); time.sleep(600)", "something else than answers"),
-    "no text": ("os.write(1, b'\\xff\\xfe{}\\n'); time.sleep(600)", "something else than answers"),
-    "deep": ("print('[' * 100000, flush=True); time.sleep(600)", "something else than answers"),
-    "a long number": ("print('{\"a\":' + '1' * 9999 + '}'); time.sleep(600)", "something else"),
-    "without an end": ("while True: os.write(1, b'x' * 10000)", "an answer longer than 1048576 bytes"),
+    "no JSON": (ASKED + "print('good morning', flush=True); time.sleep(600)", "something else than answers"),
+    "no object": (ASKED + "print('[1]', flush=True); time.sleep(600)", "something else than answers"),
+    "no text": (ASKED + "os.write(1, b'\\xff\\xfe{}\\n'); time.sleep(600)", "something else than answers"),
+    "deep": (ASKED + "print('[' * 100000, flush=True); time.sleep(600)", "something else than answers"),
+    "a long number": (ASKED + "print('{\"a\":' + '1' * 9999 + '}'); time.sleep(600)", "something else"),
+    "without an end": (
+        ASKED + "\nwhile True: os.write(1, b'x' * 10000)",
+        "an answer longer than 1048576 bytes",
+    ),
 }
 
 
