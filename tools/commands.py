@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from backprop.bench.files import keep, write_files
 
 RUNS = 5
 GRADIENT = """import numpy as np
@@ -32,29 +35,21 @@ def gradient(W1, b1, W2, b2, x, labels):
     return {"W1": x.T @ dz1, "b1": dz1.sum(axis=0), "W2": a1.T @ dz2, "b2": dz2.sum(axis=0)}
 """
 COMMANDS = {
-    "import backprop": ["-c", "import backprop"],
-    "backprop --help": ["-m", "backprop", "--help"],
-    "backprop check of 784-512-10": [
-        "-m",
-        "backprop",
-        "check",
-        "mine.py:gradient",
-        "--network",
-        "784-512-10",
-    ],
+    "import backprop": "-c 'import backprop'",
+    "backprop --help": "-m backprop --help",
+    "backprop check of 784-512-10": "-m backprop check mine.py:gradient --network 784-512-10",
 }
 TESTS = ["make test", ".ci/run"]
 
 
-def cpu_seconds(arguments: list[str], folder: Path) -> float:
+def cpu_seconds(arguments: str, folder: Path) -> float:
     """User and system time of Python with these arguments, and of the processes that it starts."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    command = [sys.executable, *shlex.split(arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+        raise SystemExit(f"{arguments}: {done.stdout}{done.stderr}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -79,7 +74,10 @@ def measured(tests: bool) -> list[dict[str, Any]]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tests", action="store_true")
+    parser.add_argument("--out", type=Path, required=True, help="the file, commands.json")
+    parser.add_argument("--tests", action="store_true", help="the tests and .ci/run as well")
+    parser.add_argument("--fresh", action="store_true", help="replace what is there")
     options = parser.parse_args()
-    options.out.write_text(json.dumps(measured(options.tests), indent=2) + "\n", encoding="utf-8")
+    keep("The file", [options.out], options.fresh)
+    text = json.dumps(measured(options.tests), indent=2) + "\n"
+    write_files("The seconds", options.out.parent, {options.out.name: text})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -86,9 +86,10 @@ def _proofs(
         with switched(sources, switches) as sites:
             before = _answers(seen, point)
             if before is not None:
-                yield from _without_updates(seen, wrong, switches, sites, before)
-                yield from _without_epsilon(seen, wrong, switches, sites, before)
-                yield from _transposed(seen, wrong, switches, sites, before)
+                code = _Code(seen, wrong, switches, sites, *before)
+                yield from _without_updates(code)
+                yield from _without_epsilon(code)
+                yield from _transposed(code)
     except CheckError:  # code that cannot be changed
         return
 
@@ -121,29 +122,47 @@ def _adds_up(seen: Evidence, beside: Array, name: str) -> bool:
     return bool(np.any(other) and abs(np.sum(there[other]) - np.sum(here[other])) <= _OTHER * size)
 
 
-def _without_updates(
-    seen: Evidence,
-    wrong: frozenset[str],
-    switches: Switches,
-    sites: dict[int, Site],
-    before: tuple[Array, Array],
-) -> Iterator[_Proof]:
+@dataclass(frozen=True)
+class _Code:
+    """The user's code with its switches and their places, and its answers at the point with all of them on."""
+
+    seen: Evidence
+    wrong: frozenset[str]
+    switches: Switches
+    sites: dict[int, Site]
+    value: Array
+    gradient: Array
+
+    def without(self, *off: int, keeps_value: bool = True) -> tuple[frozenset[str], bool]:
+        """The wrong tensors that are right with some switches off, and whether the value of the function changes.
+
+        keeps_value: whether no tensor counts as right where that value changes. None does where the code gives no
+        gradient, or no calls are left.
+        """
+        self.switches.off = frozenset(off)
+        try:
+            after = _answers(self.seen, self.seen.function.point)
+            if after is None:
+                return frozenset(), False
+            moves_value = not np.array_equal(self.value, after[0])
+            moves = not keeps_value if moves_value else not np.array_equal(self.gradient, after[1])
+            fixed = _fixed(self.seen, self.seen.function.point, self.wrong) if moves else frozenset[str]()
+            return fixed, moves_value
+        finally:
+            self.switches.off = frozenset()
+
+
+def _without_updates(code: _Code) -> Iterator[_Proof]:
     """The tensors that are right without updates of the parameters."""
-    structure, rates = seen.function.structure, dict[int, float | None]()
+    places, switches, rates = code.seen.function.structure.places, code.switches, dict[int, float | None]()
     for number, (name, by) in switches.updates.items():
-        rate = _multiple(by, before[1][structure.places[name]])
-        if number not in switches.others and (sites[number].role == "change" or rate is not None):
+        rate = _multiple(by, code.gradient[places[name]])
+        if number not in switches.others and (code.sites[number].role == "change" or rate is not None):
             rates[number] = rate
-    if not rates:
-        return
-    switches.off = frozenset(rates)
-    after = _answers(seen, seen.function.point)
-    if after is not None and np.array_equal(after[0], before[0]):
-        fixed = _fixed(seen, seen.function.point, wrong)
-        if fixed:
-            said = [_updated(sites[k], switches.updates[k][0], rate) for k, rate in rates.items()]
-            yield "updated-too-early", f"Without {listed(said)} the gradient is right, to rounding.", fixed
-    switches.off = frozenset()
+    fixed = code.without(*rates)[0] if rates else None
+    if fixed:
+        said = [_updated(code.sites[k], switches.updates[k][0], rate) for k, rate in rates.items()]
+        yield "updated-too-early", f"Without {listed(said)} the gradient is right, to rounding.", fixed
 
 
 def _updated(site: Site, name: str, rate: float | None) -> str:
@@ -151,54 +170,32 @@ def _updated(site: Site, name: str, rate: float | None) -> str:
     return f"`{site.text}` in line {site.line}{by}"
 
 
-def _without_epsilon(
-    seen: Evidence,
-    wrong: frozenset[str],
-    switches: Switches,
-    sites: dict[int, Site],
-    before: tuple[Array, Array],
-) -> Iterator[_Proof]:
+def _without_epsilon(code: _Code) -> Iterator[_Proof]:
     """The tensors that are right without one ε, or without all of them."""
-    found_ones = list(switches.small.items())[:_TRIED]
+    found_ones, sites = list(code.switches.small.items())[:_TRIED], code.sites
     every = [tuple(found_ones)] * (len(found_ones) > 1)
     for tried in (*((each,) for each in found_ones), *every):
-        switches.off = frozenset(number for number, _ in tried)
-        after = _answers(seen, seen.function.point)
-        if after is None or all(map(np.array_equal, before, after)):
+        fixed, moves_value = code.without(*(number for number, _ in tried), keeps_value=False)
+        if not fixed:
             continue
-        fixed = _fixed(seen, seen.function.point, wrong)
-        if fixed:
-            said = [f"{value:.4g} in line {sites[k].line} (`{sites[k].text}`)" for k, value in tried]
-            side = "the gradient has it alone"
-            if not np.array_equal(before[0], after[0]):
-                side = "the function has it, and the gradient has not"
-            if len(tried) > 1:
-                is_one = len({value for _, value in tried}) == 1
-                side = "it is missing in another place" if is_one else "they are not the same in all places"
-            yield "epsilon", f"Without ε = {listed(said)} the gradient is right, to rounding: {side}.", fixed
-            break
-    switches.off = frozenset()
+        said = [f"{value:.4g} in line {sites[k].line} (`{sites[k].text}`)" for k, value in tried]
+        side = "the function has it, and the gradient has not" if moves_value else "the gradient has it alone"
+        if len(tried) > 1:
+            is_one = len({value for _, value in tried}) == 1
+            side = "it is missing in another place" if is_one else "they are not the same in all places"
+        evidence = f"Without ε = {listed(said)} the gradient is right, to rounding: {side}."
+        yield "epsilon", evidence, fixed
+        return
 
 
-def _transposed(
-    seen: Evidence,
-    wrong: frozenset[str],
-    switches: Switches,
-    sites: dict[int, Site],
-    before: tuple[Array, Array],
-) -> Iterator[_Proof]:
+def _transposed(code: _Code) -> Iterator[_Proof]:
     """The tensors that are right with one square factor of the backward pass transposed."""
-    for number, side in list(switches.square.items()):
-        switches.off = frozenset([number])
-        after = _answers(seen, seen.function.point)
-        if after is None or not np.array_equal(before[0], after[0]) or np.array_equal(before[1], after[1]):
-            continue
-        fixed = _fixed(seen, seen.function.point, wrong)
+    for number, side in list(code.switches.square.items()):
+        fixed, _ = code.without(number)
         if fixed:
-            site = sites[number]
+            site = code.sites[number]
             said = f"With the {side} factor of `{site.text}` in line {site.line} transposed"
             yield "wrong-layer-weights", f"{said}, the gradient is right, to rounding.", fixed
-    switches.off = frozenset()
 
 
 def _answers(seen: Evidence, point: Array) -> tuple[Array, Array] | None:
