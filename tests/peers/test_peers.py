@@ -188,7 +188,8 @@ def test_torch_compile_compiles_with_the_compiler_of_this_machine_as_often_as_pl
     network = backprop.Network.mlp(3, 2)  # every loop of a graph is compiled by itself, for seconds
     params = network.init(np.random.default_rng(0))
     batch = network.batch(np.ones((2, 3)), np.array([0, 1]), params.dtype)
-    with config.patch({"cpp.vec_isa_ok": True}):  # as the processor says: PyTorch would compile a program to see
+    # What the processor says it can do: PyTorch would compile programs to see whether it can.
+    with config.patch({"cpp.vec_isa_ok": True}):
         for _ in range(plans):
             plan = peer.prepare(network, 2, params.dtype)
     loss, gradient = peer.value_and_gradient(plan, params, batch)
