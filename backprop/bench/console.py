@@ -94,7 +94,7 @@ def print_records(console: Console, records: Sequence[Record], everything: str =
         console.print(line)
 
 
-_PAIRS = Columns(first=("first", "verdict", "distance"), prose=("second",))
+_PAIRS = Columns(first=("first", "", "distance"), prose=("second",))
 
 
 def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
@@ -107,7 +107,7 @@ def print_agreements(console: Console, agreements: Sequence[Agreement]) -> None:
                 "second": one_line(pair.second),
                 "distance": units.error(pair.distance),
                 "allowed": units.error(pair.tolerance),
-                "verdict": "agree" if pair.agrees else "DISAGREE",
+                "": "agree" if pair.agrees else "DISAGREE",
             }
             for pair in pairs
         ]

@@ -87,6 +87,7 @@ def bar_rows(lead: Lead) -> list[Json]:
                 "interval": units.interval(bar.low, bar.high, units.ratio) or units.MISSING,
                 "status": "predicted, not run" if bar.predicted else "measured" + ", unstable" * bar.unstable,
                 "name": bar.strategy + ", unstable" * bar.unstable,
+                "said": f"{bar.strategy}: {bar.text}",
                 "predicted": bar.predicted,
                 "colour": "var(--predicted)" if bar.predicted else "var(--accent)",
                 "edge": "var(--accent)" if bar.predicted else "transparent",
