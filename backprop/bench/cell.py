@@ -146,7 +146,8 @@ class Cell:
     def verify(self, worker: Worker, bench: Workbench, timeout_s: float) -> None:
         """Let the worker look at memory and gradient, and compare the gradient with the reference.
 
-        The memory is left out where the tracker would make the call longer than it may take. Raises what the worker raises.
+        The memory is left out where the tracker would make the call longer than it may take. Raises what the worker
+        raises.
         """
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "gradient.npy"
