@@ -172,3 +172,23 @@ def test_a_sparse_hessian_is_checked_by_its_gradient():
         lambda x: matrix @ x + x**3, lambda x: matrix + scipy.sparse.diags_array(3 * x**2), LONG
     )
     assert check.ok, check
+@pytest.mark.parametrize(
+    "form", [scipy.sparse.csr_array, scipy.sparse.coo_array, aslinearoperator, np.asarray]
+)
+def test_one_entry_of_a_million_that_is_wrong_is_told_in_a_note(form):
+    def wrong(x):
+        found = sparse(x).toarray()
+        found[7, 8] *= 1.5
+        return form(found)
+
+    check = backprop.check_gradient(equations, point=LONG, jacobian=wrong)
+    off = 0.5 * float(sparse(LONG)[7, 8])
+    assert f"x: of value 7 the derivative by x[8] alone is wrong: it is off by {off:.6g}." in check.notes
+
+
+def test_a_wrong_jacobian_of_a_function_that_takes_complex_steps_is_called_few_times():
+    check = backprop.check_gradient(equations, point=LONG, jacobian=with_one_entry_missing)
+    assert check.verdict == "wrong"
+    assert check.gradient_calls <= 40
+
+
