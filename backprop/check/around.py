@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import nnls
 
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence
@@ -45,6 +44,8 @@ def aside(seen: Evidence, share: float, seed: int) -> Array:
 
 def kinks_of_a_mean(seen: Evidence, name: str) -> list[Kink]:
     """The entries of a tensor at a kink, if its gradient is a mean of the right ones around the point; else none."""
+    from scipy.optimize import nnls  # takes longer to import than most checks
+
     places, around = seen.function.structure.places[name], list[Array]()
     here, layout = seen.rows[0, places], seen.function.structure.layout
     while len(around) < _AROUND[-1]:
