@@ -14,7 +14,6 @@ import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -24,7 +23,7 @@ from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.find import begun, found_from, too_few, with_probes
 from backprop.check.lines.groups import Group, groups_of
-from backprop.check.lines.naming import is_gradient_of
+from backprop.check.lines.naming import called, is_gradient_of
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines, beside, from_plain
 from backprop.check.lines.search import Search
@@ -77,7 +76,7 @@ class Trace:
     def __str__(self) -> str:
         parts = []
         for file in dict.fromkeys(step.file for step in self.steps):
-            parts.append(f"The backward pass in {Path(file).name}:\n")
+            parts.append(f"The backward pass in {called(file)}:\n")
             mine = (step for step in self.steps if step.file == file)
             parts += [beside(step.line, step.source, step.said, MARKS[step.mark]) for step in mine]
         if self.lines.note:
