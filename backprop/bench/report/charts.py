@@ -270,8 +270,8 @@ def roofline(look: Spec) -> Spec:
     )  # fmt: skip
     limit = {"type": "line", "color": _DIM, "strokeWidth": 2, "strokeDash": [6, 4]}
     return chart(
-        "Roofline: achieved operations per second against operations per byte, under the speed of matrix products and "
-        "the bandwidth. Both are counted as if no input were zero: what leaves zeros out can lie above a limit.",
+        "Roofline: achieved operations per second against operations per byte, under the speed of matrix products "
+        "and the bandwidth. Both are counted as if no input were zero: what leaves zeros out can lie above a limit.",
         320,
         layer=[
             {"transform": [{"filter": "datum.roof"}], "mark": limit, "encoding": place},
