@@ -18,7 +18,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.errors import NetworkError
-from backprop.layers.described import Described
+from backprop.layers.costs import Costs
 from backprop.layers.factors import EinsumFactor as EinsumFactor
 from backprop.layers.factors import Margin as Margin
 from backprop.layers.factors import Shape as Shape
@@ -46,7 +46,7 @@ class Planned(Protocol):
         """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
 
 
-class Layer(Described):
+class Layer(Costs):
     """One step of the network, y = layer(x), without state."""
 
     reads_input: ClassVar[bool]
@@ -140,77 +140,13 @@ class Layer(Described):
         """
         return self
 
-    def planned_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of the buffers of `planned`."""
-        return 0
-
-    def planned_call_bytes(self, n: int, i: int, o: int, itemsize: int) -> tuple[int, int]:
-        """The most bytes that `forward`, and that `vjp`, of `planned` has allocated at once beside these buffers."""
-        return (
-            self.forward_bytes(n, i, o, itemsize, out=True),
-            self.vjp_bytes(n, i, o, itemsize, out=True),
-        )
-
-    def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The most bytes that `input_jacobian` or `parameter_jacobians` has allocated at once, given `out`."""
-        return 0
-
     @abstractmethod
     def output_width(self, input_width: int) -> int:
         """o for a given i; raises `NetworkError` where the layer does not take i inputs."""
 
     @abstractmethod
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shapes of the layer's own parameters by their local names (`W`, `b`), or nothing."""
-
-    @abstractmethod
     def initial(self, rng: np.random.Generator) -> dict[str, Array]:
         """Values in float64 with which training may begin, for each own parameter."""
-
-    @abstractmethod
-    def forward_flops(self, n: int, i: int, o: int) -> int:
-        """Floating-point operations of `forward`; a multiplication and an addition are two."""
-
-    @abstractmethod
-    def vjp_flops(self, n: int, i: int, o: int, *, input_needed: bool) -> int:
-        """Floating-point operations of `vjp`."""
-
-    @abstractmethod
-    def forward_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The most bytes that `forward` has allocated at once; `out` says whether it is given that buffer."""
-
-    @abstractmethod
-    def vjp_bytes(self, n: int, i: int, o: int, itemsize: int, *, out: bool) -> int:
-        """The most bytes that `vjp` has allocated at once, given `dparams` and perhaps `out`."""
-
-    def input_nonzeros(self, i: int, o: int) -> int:
-        """How many numbers of one sample's ∂y/∂x are not zero by structure; of ∂u/∂x, if the inputs enter a u."""
-        return i * o
-
-    def input_products(self, i: int, o: int) -> int:
-        """The numbers that the rule of `input_factor` makes of a row ∂L/∂y to be gathered; 0 where it makes ∂L/∂x."""
-        return 0
-
-    def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of what `input_factor` allocates, where they matter."""
-        return 0
-
-    def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
-        """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
-        return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
-
-    def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
-        """The numbers of every u of one sample through which parameters, or the inputs, enter: see `EinsumFactor`."""
-        return ()
-
-    def parameter_factors_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The bytes of what `parameter_factors` allocates, where they matter."""
-        return 0
-
-    def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
-        """The most bytes that `jvp` has allocated at once: of one direction with θ̇, or of many without."""
-        rows = n * (directions or 1)
-        return (2 * rows * o + rows) * itemsize
 
     @abstractmethod
     def forward(self, params: Tensors, x: Array, *, out: Array | None = None) -> Array:
@@ -267,14 +203,6 @@ class Layer(Described):
         dx, own = self.vjp(params, x, y, dy, dparams=dparams)
         assert dx is not None  # it was asked for
         return dx, own
-
-    def parts_flops(self, n: int, i: int, o: int) -> int:
-        """Floating-point operations of `vjp_by_parts`."""
-        return self.vjp_flops(n, i, o, input_needed=True)
-
-    def parts_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The most bytes that `vjp_by_parts` has allocated at once, given `dparams`."""
-        return self.vjp_bytes(n, i, o, itemsize, out=False)
 
     @abstractmethod
     def jvp(self, params: Tensors, x: Array, y: Array, dx: Array, dparams: Tensors) -> Array:
