@@ -22,6 +22,7 @@ from backprop.layers.costs import Costs
 from backprop.layers.factors import EinsumFactor as EinsumFactor
 from backprop.layers.factors import Margin as Margin
 from backprop.layers.factors import Shape as Shape
+from backprop.layers.reading import misread
 
 Tensors = Mapping[str, Array]
 
@@ -90,8 +91,7 @@ class Layer(Costs):
         not take.
         """
         if numbers or options:
-            given = ", ".join([*map(str, numbers), *options])
-            raise NetworkError(f"The layer {cls.name} got {given}; expected neither numbers nor options.")
+            raise misread(cls.name, numbers, options, "neither numbers nor options")
         needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
         return cls(*[math.prod(shape)][: len(needed)])
 
@@ -230,28 +230,6 @@ class Layer(Costs):
         return self.name
 
 
-class NoParameters(Layer):
-    """A layer that has no parameters."""
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """No parameters."""
-        return {}
-
-    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
-    def parameter_jacobians(
-        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
-    ) -> dict[str, Array]:
-        """No parameters."""
-        return {}
-
-    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
-        """No parameters."""
-        return {}
-
-
 class OfShape(Layer):
     """A layer that is made for inputs of one shape."""
 
@@ -271,8 +249,26 @@ class OfShape(Layer):
         return math.prod(self.made)
 
 
-class ByInput(NoParameters):
+class ByInput(Layer):
     """A layer without parameters: its VJP gives ∂L/∂x and nothing else."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """No parameters."""
+        return {}
+
+    def initial(self, rng: np.random.Generator) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_jacobians(
+        self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None
+    ) -> dict[str, Array]:
+        """No parameters."""
+        return {}
+
+    def parameter_factors(self, params: Tensors, x: Array, y: Array) -> dict[str, EinsumFactor]:
+        """No parameters."""
+        return {}
 
     @abstractmethod
     def pull(self, x: Array, y: Array, dy: Array, out: Array | None) -> Array:
@@ -293,8 +289,8 @@ class ByInput(NoParameters):
         return (self.pull(x, y, dy, out) if input_needed else None), {}
 
 
-class WithoutParameters(NoParameters):
-    """A layer that has no parameters, and as many outputs as inputs."""
+class OfAnyWidth(ByInput):
+    """A layer without parameters that has as many outputs as inputs."""
 
     def output_width(self, input_width: int) -> int:
         """As many outputs as inputs."""

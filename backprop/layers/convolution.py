@@ -30,7 +30,8 @@ from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, OfShape, Planned, Shape, Tensors
 from backprop.layers.cells import Cells, total
 from backprop.layers.planned_convolution import Layout, PlannedConvolution
-from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image, given, whole
+from backprop.layers.reading import misread, whole
+from backprop.layers.windows import BLOCK_BYTES, Windows, blocks, check_image
 
 
 @final
@@ -98,19 +99,18 @@ class Convolution(OfShape):
         Raises `NetworkError` for anything else, and for inputs that are no image.
         """
         check_image(cls.name, shape)
-        known = {"stride": 1, "padding": 0, "groups": 1}  # and the least value of each
+        known = {
+            "stride": 1,
+            "padding": 0,
+            "groups": 1,
+        }  # and the least value of each, which is the usual one
         if len(numbers) not in (2, 3) or options.keys() - known:
-            raise NetworkError(
-                f"A convolution got {given(numbers, options)}; expected its kernel and its outputs, such as conv5x6 "
-                "or conv3x5x6,stride=2,padding=1,groups=2."
-            )
-        rows, columns, outputs = (
-            whole(cls.name, key, number, 1)
-            for key, number in (("kernel", numbers[0]), ("kernel", numbers[-2]), ("outputs", numbers[-1]))
-        )
+            expected = "its kernel and its outputs, such as conv5x6 or conv3x5x6,stride=2,padding=1,groups=2"
+            raise misread(cls.name, numbers, options, expected)
+        rows, columns = (whole(cls.name, "kernel", number) for number in (numbers[0], numbers[-2]))
+        outputs = whole(cls.name, "outputs", numbers[-1])
         stride, padding, groups = (
-            whole(cls.name, key, options.get(key, {"padding": 0}.get(key, 1)), least)
-            for key, least in known.items()
+            whole(cls.name, key, options.get(key, least), least) for key, least in known.items()
         )
         return cls(shape, (rows, columns), outputs, stride, padding, groups)
 

@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.layers.base import ByInput, EinsumFactor, Tensors, WithoutParameters
+from backprop.layers.base import EinsumFactor, OfAnyWidth, Tensors
 from backprop.layers.cells import Cells
 
 
-class Elementwise(ByInput, WithoutParameters):
+class Elementwise(OfAnyWidth):
     """A layer that is a function f of one number; a subclass states f and f'."""
 
     forward_flops_per_element: ClassVar[int]

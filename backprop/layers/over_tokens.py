@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Generic, TypeVar, final
 import numpy as np
 
 from backprop.arrays import Array, DType, aligned_empty
-from backprop.errors import NetworkError
 from backprop.layers.base import OfShape, Shape, Tensors
+from backprop.layers.reading import misshapen
 
 MemoryT = TypeVar("MemoryT")
 
@@ -24,22 +24,11 @@ def tokens_of(shape: Shape, name: str) -> tuple[int, int]:
     if len(shape) == 3 and shape[0] == 1:
         shape = shape[1:]
     if len(shape) != 2:
-        raise NetworkError(
-            f"The layer {name} got inputs of the shape {'x'.join(map(str, shape))}; expected tokens by numbers, such "
-            "as 28x28. The layer tokens makes them of channels, rows and columns."
+        expected = (
+            "tokens by numbers, such as 28x28. The layer tokens makes them of channels, rows and columns"
         )
+        raise misshapen(name, shape, expected)
     return shape[0], shape[1]
-
-
-def whole(name: str, what: str, value: float | str | bool) -> int:
-    """A number of a layer's text, whole and above zero; raises `NetworkError` for any other."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if isinstance(value, bool) or number < 1 or not number.is_integer():
-        raise NetworkError(f"The layer {name} got {what} {value}; expected a whole number above zero.")
-    return int(number)
 
 
 def buffer(like: Array, *shape: int) -> Array:

@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
-from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.over_tokens import Remembering, tokens_of, whole
+from backprop.layers.over_tokens import Remembering, tokens_of
+from backprop.layers.reading import misread, whole
 
 _BLOCK = 2**15
 """Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all in the cache."""
@@ -75,7 +75,7 @@ class Recurrent(Remembering[StatesT]):
     def of(cls, shape: Shape, *numbers: float, **options: Any) -> Self:
         """The layer with the given units; raises `NetworkError` for anything but these and the option sequence."""
         if len(numbers) != 1 or options.keys() - {"sequence"} or options.get("sequence", True) is not True:
-            raise NetworkError(f"A layer {cls.name} is written as {cls.name}64 or {cls.name}64,sequence.")
+            raise misread(cls.name, numbers, options, f"its units, as {cls.name}64 or {cls.name}64,sequence")
         return cls(*tokens_of(shape, cls.name), whole(cls.name, "units", numbers[0]), "sequence" in options)
 
     @property

@@ -22,6 +22,7 @@ from backprop.arrays import Array, DType, aligned_empty
 from backprop.errors import NetworkError
 from backprop.layers.base import EinsumFactor, Layer, Planned, Shape, Tensors
 from backprop.layers.chain import Chain, Evaluated, collected
+from backprop.layers.reading import misread
 
 
 @final
@@ -47,8 +48,8 @@ class Residual(Chain, Layer):
         """The layer around the layers in brackets; raises `NetworkError` without any, or with anything else."""
         inner = options.pop("inner", ())
         if numbers or options or not inner:
-            raise NetworkError(
-                "A residual has its layers in brackets alone, such as residual(layer-norm 128)."
+            raise misread(
+                cls.name, numbers, options, "its layers in brackets alone, such as residual(layer-norm 128)"
             )
         return cls(tuple(shape), inner)
 

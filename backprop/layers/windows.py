@@ -8,16 +8,17 @@ that. For one (u, v), all places see inputs that lie as regularly as they do: su
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from backprop.arrays import Array
 from backprop.errors import NetworkError
 from backprop.layers.base import ByInput, OfShape, Shape
+from backprop.layers.reading import misread, misshapen, whole
 
 Slices = tuple[slice, slice]
 
@@ -129,25 +130,7 @@ class Windows:
 def check_image(name: str, shape: Shape) -> None:
     """Raise `NetworkError` unless the shape of a layer's inputs is one of an image."""
     if len(shape) != 3:
-        got = "x".join(map(str, shape))
-        raise NetworkError(
-            f"The layer {name} got inputs of the shape {got}; expected channels, rows and columns such as 1x28x28."
-        )
-
-
-def given(numbers: Iterable[float], options: Iterable[str]) -> str:
-    """The numbers and the names of the options that a layer got, for a message."""
-    return ", ".join([*map(str, numbers), *options]) or "neither numbers nor options"
-
-
-def whole(name: str, key: str, value: Any, least: int) -> int:
-    """A number or option of a layer as a whole number from `least` on; raises `NetworkError` for any other."""
-    text = str(value)
-    if not text.isdecimal() or len(text) > 9 or int(text) < least:
-        raise NetworkError(
-            f"The {key} of the layer {name} is {text}; expected a whole number from {least} on."
-        )
-    return int(text)
+        raise misshapen(name, shape, "channels, rows and columns such as 1x28x28")
 
 
 class Pooling(ByInput, OfShape):
@@ -173,12 +156,10 @@ class Pooling(ByInput, OfShape):
         """
         check_image(cls.name, shape)
         if len(numbers) not in (1, 2) or options.keys() - {"stride"}:
-            raise NetworkError(
-                f"The layer {cls.name} got {given(numbers, options)}; expected the size of its windows, such as "
-                f"{cls.name}2 or {cls.name}3x2,stride=1."
-            )
-        rows, columns = (whole(cls.name, "window", number, 1) for number in (numbers[0], numbers[-1]))
-        stride = whole(cls.name, "stride", options.get("stride", rows), 1)
+            expected = f"the size of its windows, such as {cls.name}2 or {cls.name}3x2,stride=1"
+            raise misread(cls.name, numbers, options, expected)
+        rows, columns = (whole(cls.name, "window", number) for number in (numbers[0], numbers[-1]))
+        stride = whole(cls.name, "stride", options.get("stride", rows))
         return cls(shape, (rows, columns), stride)  # type: ignore[call-arg]  # the fields are a subclass's
 
     def code_of(self, reduction: str) -> str:
