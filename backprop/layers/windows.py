@@ -89,18 +89,14 @@ class Windows:
         """x (…, i) with the axes of the image."""
         return x.reshape(*x.shape[:-1], *self.shape)
 
-    def patches(self, x: Array, *, out: Array | None = None) -> Array:
-        """What every place sees of x (…, i): (…, l, u v, s, t), zero outside the image.
-
-        `out`, where given, must be zero there: only what is inside is written.
-        """
+    def patches(self, x: Array) -> Array:
+        """What every place sees of x (…, i): (…, l, u v, s, t), zero outside the image."""
         image = self.image(x)
-        if out is None:
-            make = np.zeros if self.padding else np.empty
-            out = make((*image.shape[:-2], len(self.taps), *self.places), x.dtype)
+        make = np.zeros if self.padding else np.empty
+        made = make((*image.shape[:-2], len(self.taps), *self.places), x.dtype)
         for k, tap in enumerate(self.taps):
-            out[..., k, *tap.places] = image[..., *tap.inputs]
-        return out
+            made[..., k, *tap.places] = image[..., *tap.inputs]
+        return made
 
     def add_patches(self, patches: Array, *, out: Array) -> Array:
         """The transpose: each entry of patches (…, l, u v, s, t) is added to its input, into `out` (…, i)."""
