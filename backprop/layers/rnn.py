@@ -16,7 +16,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
 from backprop.layers.over_tokens import buffer
-from backprop.layers.recurrent import Function, Recurrent, States
+from backprop.layers.recurrent import Function, Recurrent
+from backprop.layers.steps import States
 
 
 @final
