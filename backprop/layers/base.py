@@ -92,8 +92,8 @@ class Layer(Costs):
         """
         if numbers or options:
             raise misread(cls.name, numbers, options, "neither numbers nor options")
-        needed = [p for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
-        return cls(*[math.prod(shape)][: len(needed)])
+        needed = [p.name for p in inspect.signature(cls).parameters.values() if p.default is p.empty]
+        return cls(*(tuple(shape) if name == "shape" else math.prod(shape) for name in needed[:1]))
 
     def fitting(self, x: Array) -> Array:
         """Inputs that the layer can read, made of numbers of the order of one: by default these numbers themselves.

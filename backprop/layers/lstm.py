@@ -22,8 +22,8 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.layers.base import Tensors
-from backprop.layers.over_tokens import buffer
 from backprop.layers.recurrent import Function, Recurrent
+from backprop.layers.remembering import buffer
 from backprop.layers.steps import States
 
 _CONSTANTS = ((0.5, 0.5, 1, 0.5), (0.5, 0.5, 0, 0.5), (0, 0, 1, 0))

@@ -19,7 +19,8 @@ import numpy as np
 
 from backprop.arrays import Array, ufunc_buffer_bytes
 from backprop.layers.base import EinsumFactor, Shape, Tensors
-from backprop.layers.over_tokens import Remembering
+from backprop.layers.over_tokens import OverTokens
+from backprop.layers.remembering import Remembering
 
 _BLOCK = 2**15
 """Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all in the cache."""
@@ -38,7 +39,7 @@ StatesT = TypeVar("StatesT", bound=States)
 
 
 @dataclass(frozen=True, repr=False)
-class Steps(Remembering[StatesT]):
+class Steps(Remembering[StatesT], OverTokens):
     """`units` = h; the outputs are the last state (h,), or with `sequence` every state (t, h)."""
 
     units: int
