@@ -18,6 +18,11 @@ class Costs(Described):
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the layer's own parameters by their local names (`W`, `b`), or nothing."""
 
+    @property
+    def parameter_count(self) -> int:
+        """The numbers of all its parameters."""
+        return sum(map(math.prod, self.parameter_shapes().values()))
+
     @abstractmethod
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """Floating-point operations of `forward`; a multiplication and an addition are two."""

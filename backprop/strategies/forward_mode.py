@@ -15,7 +15,6 @@ that is not linear are moved one after another, by the layer's own JVP.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -25,7 +24,7 @@ import numpy as np
 from backprop.after_linear import AfterLinear
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
-from backprop.layers import Elementwise, Layer, Linear
+from backprop.layers import Elementwise, Linear
 from backprop.layers.chain import Evaluated, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -69,7 +68,7 @@ class ForwardMode(Strategy[Plan]):
         network, n, size = network.short, batch_size, dtype.itemsize
         flops, numbers, block = network.forward_flops(n), 0, 0
         for k, layer in enumerate(network.layers):
-            directions = _directions_of(layer)
+            directions = layer.parameter_count
             if isinstance(layer, Linear):
                 after = AfterLinear.of(network, k)
                 flops += directions * _flops(after, n)
@@ -93,7 +92,7 @@ class ForwardMode(Strategy[Plan]):
         gradient, start = Parameters.empty(network.layout, dtype), 0
         slopes = {}
         for k, layer in enumerate(network.layers):
-            stop = start + _directions_of(layer)
+            stop = start + layer.parameter_count
             if stop > start:
                 own = gradient.vector[start:stop]
                 slopes[k] = own.reshape(-1, layer.outputs) if isinstance(layer, Linear) else own
@@ -170,11 +169,6 @@ def _fill_one_by_one(slopes: Array, steps: Sequence[Evaluated], covector: Array)
         del tangent  # the next block needs as much memory
 
 
-def _directions_of(layer: Layer) -> int:
-    """How many numbers the layer's own parameters have: each is a direction."""
-    return sum(math.prod(shape) for shape in layer.parameter_shapes().values())
-
-
 def _directions(bytes_of_one: int) -> int:
     """Directions in a block."""
     return max(1, _BLOCK_BYTES // bytes_of_one)
@@ -212,7 +206,7 @@ def _block_bytes(network: Network, k: int, n: int, size: int) -> int:
 def _other_block_bytes(network: Network, k: int, n: int, size: int) -> int:
     """The most bytes of the directions of layer k at once, which is not linear."""
     (layer, i, o), *later = network.sized[k:]
-    own = _directions_of(layer)
+    own = layer.parameter_count
     directions = min(own, _directions(n * max(step.o for step in network.sized[k:]) * size))
     needed = [directions * n * o * size + layer.jvp_bytes(n, i, o, size)]
     for step in later:

@@ -80,11 +80,7 @@ class FullJacobian(Strategy[Plan]):
         """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""
         n, size = batch_size, dtype.itemsize
         factors = sum(o * i for i, o in network.widths[1:])
-        jacobians = sum(
-            o * math.prod(shape)
-            for layer, _, o in network.sized
-            for shape in layer.parameter_shapes().values()
-        )
+        jacobians = sum(o * layer.parameter_count for layer, _, o in network.sized)
         weights = network.parameter_count
         flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
         if self.order == "matrices":
