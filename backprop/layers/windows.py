@@ -8,10 +8,11 @@ that. For one (u, v), all places see inputs that lie as regularly as they do: su
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -129,12 +130,16 @@ def check_image(name: str, shape: Shape) -> None:
         raise misshapen(name, shape, "channels, rows and columns such as 1x28x28")
 
 
+@dataclass(frozen=True, repr=False)
 class Pooling(ByInput, OfShape):
-    """One number for every window of every channel: x (l, h, w) → y (l, s, t); a subclass has these fields."""
+    """One number for every window of every channel: x (l, h, w) → y (l, s, t)."""
 
     shape: Shape
     size: tuple[int, int]
     stride: int
+
+    reads_output: ClassVar[bool] = False
+    complex_safe: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _ = self.windows  # raises where no window fits
@@ -156,7 +161,24 @@ class Pooling(ByInput, OfShape):
             raise misread(cls.name, numbers, options, expected)
         rows, columns = (whole(cls.name, "window", number) for number in (numbers[0], numbers[-1]))
         stride = whole(cls.name, "stride", options.get("stride", rows))
-        return cls(shape, (rows, columns), stride)  # type: ignore[call-arg]  # the fields are a subclass's
+        return cls(shape, (rows, columns), stride)
+
+    @property
+    def peers(self) -> Mapping[str, Callable[..., Any]]:  # type: ignore[override]  # of its sizes
+        """The libraries' own poolings."""
+        return {"autograd": self._autograd, "jax": self._jax, "torch": self._torch}
+
+    @abstractmethod
+    def _autograd(self, autograd: Any, own: Any, x: Any) -> Any:
+        """By autograd's functions."""
+
+    @abstractmethod
+    def _jax(self, jax: Any, own: Any, x: Any) -> Any:
+        """By JAX's."""
+
+    @abstractmethod
+    def _torch(self, torch: Any, own: Any, x: Any) -> Any:
+        """By PyTorch's."""
 
     def code_of(self, reduction: str) -> str:
         """`Layer.code` of a pooling by that method of an array."""
