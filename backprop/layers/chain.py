@@ -123,6 +123,13 @@ class Chain(ABC):
             x = layer.forward(tensors, x)
         return x
 
+    def trained(self, params: Tensors, x: Array, running: Tensors, layers: int | None = None) -> Array:
+        """What all layers, or the first ones, make of x (n, i) after training: of each sample by itself."""
+        own, statistics = self.local(params), self.local_statistics(running)
+        for layer, tensors, known in zip(self.layers[:layers], own, statistics, strict=False):
+            x = layer.evaluated(tensors, x, known)
+        return x
+
     def by_library(self, module: Any, params: Any, inputs: Any) -> Any:
         """The same by the layers' forms for a library, whose imported package is `module`."""
         x, library = inputs, module.__name__

@@ -124,12 +124,7 @@ class Residual(Composed):
 
     def evaluated(self, params: Tensors, x: Array, running: Tensors) -> Array:
         """x plus the chain as it is after training."""
-        y = x
-        for layer, own, statistics in zip(
-            self.layers, self.local(params), self.local_statistics(running), strict=True
-        ):
-            y = layer.evaluated(own, y, statistics)
-        total: Array = x + y
+        total: Array = x + self.trained(params, x, running)
         return total
 
     # What it takes
