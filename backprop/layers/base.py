@@ -219,6 +219,10 @@ class Layer(Costs):
         shapes = self.parameter_shapes().items()
         return {name: np.empty_like(like, shape=shape, order="C") for name, shape in shapes}
 
+    def _jacobian(self, x: Array, y: Array, out: Array | None) -> Array:
+        """Memory for ∂y/∂x (n, o, i): the given one, or zeros with the kind and dtype of `y`."""
+        return np.zeros_like(y, shape=(*y.shape, x.shape[1]), order="C") if out is None else out
+
     def _jacobians(self, like: Array, y: Array, out: Tensors | None) -> dict[str, Array]:
         """Memory for ∂y/∂θ (n, o, *shape of θ): the given one, or zeros with the kind and dtype of `like`."""
         shapes = self.parameter_shapes().items()

@@ -136,9 +136,7 @@ class Dropout(OfAnyWidth):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """m on the diagonal, (n, o, o)."""
-        n, o = y.shape
-        if out is None:
-            out = np.zeros((n, o, o), y.dtype)
+        out = self._jacobian(x, y, out)
         np.einsum("noo->no", out)[...] = self._mask(y.shape, y.dtype)  # a writeable view of the diagonal
         return out
 

@@ -185,9 +185,7 @@ class Embedding(OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Zero."""
-        if out is None:
-            out = np.zeros((*y.shape, x.shape[1]), y.dtype)
-        return out
+        return self._jacobian(x, y, out)
 
     def parameter_jacobians(
         self, params: Tensors, x: Array, y: Array, *, out: Tensors | None = None

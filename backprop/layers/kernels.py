@@ -104,8 +104,7 @@ class Kernels(OfShape):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """W[q,k] where the window of a place has the input, (n, o, i)."""
-        if out is None:
-            out = np.zeros((len(x), y.shape[1], x.shape[1]), x.dtype)
+        out = self._jacobian(x, y, out)
         g, (rows, columns), (_, h, w) = self.groups, self.windows.places, self.shape
         axes = out.reshape(len(x), g, -1, rows, columns, g, self.shape[0] // g, h, w)
         kernels = params["W"].reshape(g, -1, self.shape[0] // g, math.prod(self.size))

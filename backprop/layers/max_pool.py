@@ -203,8 +203,7 @@ class MaxPool(Pooling):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1 where an input is the largest in the window of an output, (n, o, i)."""
-        if out is None:
-            out = np.zeros((*y.shape, x.shape[1]), y.dtype)
+        out = self._jacobian(x, y, out)
         for at_tap, mask in zip(self.pairs(out), self.largest(x), strict=True):
             at_tap[...] = mask
         return out

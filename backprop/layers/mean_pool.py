@@ -107,8 +107,7 @@ class MeanPool(Pooling):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1/k where the window of an output has the input, (n, o, i)."""
-        if out is None:
-            out = np.zeros((*y.shape, self.inputs), y.dtype)
+        out = self._jacobian(x, y, out)
         for at_tap in self.pairs(out):
             at_tap[...] = self._share(y)
         return out

@@ -95,8 +95,7 @@ class MeanTokens(ByInput, OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """1/t where d is the same: (n, d, t d)."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         np.einsum("ndtd->ndt", out.reshape(*y.shape, *self.input_shape))[...] = 1 / self.tokens
         return out
 

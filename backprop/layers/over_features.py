@@ -151,8 +151,7 @@ class OverFeatures(Normalisation):
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """γ r (δ - 1/d - h h / d) within a token, (n, o, i)."""
         (n, o), d = y.shape, self.features
-        if out is None:
-            out = np.zeros((n, o, o), x.dtype)
+        out = self._jacobian(x, y, out)
         diagonal = np.einsum("nsosi->nsoi", out.reshape(n, o // d, d, o // d, d))  # a writeable view
         diagonal[...] = self._blocks(params, x).reshape(diagonal.shape)
         return out

@@ -168,8 +168,7 @@ class Patches(OfAnyWidth):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """A one in the column of the number that is moved there."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         out[:, np.arange(y.shape[1]), self._order] = 1
         return out
 

@@ -2,7 +2,7 @@
 
     z_t = x_t W + h_{t-1} U + b        h_t = what the layer's gates make of z_t (n, g) and what is kept of step t - 1
 
-How the steps are taken, and their Jacobians, stand in `backprop.layers.steps`.
+How the steps are taken, and their Jacobians, stand in `backprop.layers.unrolled`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from backprop.arrays import Array
 from backprop.layers.base import Shape, Tensors
 from backprop.layers.over_tokens import tokens_of
 from backprop.layers.reading import misread, whole
-from backprop.layers.steps import StatesT, Steps
+from backprop.layers.unrolled import StatesT, Unrolled
 
 Function = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, repr=False)
-class Recurrent(Steps[StatesT]):
+class Recurrent(Unrolled[StatesT]):
     """A recurrent layer, of which a subclass says what its gates do."""
 
     first_bias: ClassVar[tuple[float, ...]]

@@ -17,7 +17,7 @@ from backprop.arrays import Array
 from backprop.layers.base import Tensors
 from backprop.layers.recurrent import Function, Recurrent
 from backprop.layers.remembering import buffer
-from backprop.layers.steps import States
+from backprop.layers.unrolled import States
 
 
 @final

@@ -159,8 +159,7 @@ class Tokenwise(OverTokens):
 
     def input_jacobian(self, params: Tensors, x: Array, y: Array, *, out: Array | None = None) -> Array:
         """Wᵀ on the diagonal of the tokens: (n, t o, t i)."""
-        if out is None:
-            out = np.zeros_like(x, shape=(*y.shape, x.shape[1]))
+        out = self._jacobian(x, y, out)
         blocks = out.reshape(len(x), self.tokens, self.outputs, self.tokens, self.features)
         np.einsum("ntoti->ntoi", blocks)[...] = params["W"].T  # a writeable view
         return out

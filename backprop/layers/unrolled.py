@@ -39,7 +39,7 @@ StatesT = TypeVar("StatesT", bound=States)
 
 
 @dataclass(frozen=True, repr=False)
-class Steps(Remembering[StatesT], OverTokens):
+class Unrolled(Remembering[StatesT], OverTokens):
     """`units` = h; the outputs are the last state (h,), or with `sequence` every state (t, h)."""
 
     units: int

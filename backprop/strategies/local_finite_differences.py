@@ -104,16 +104,17 @@ class LocalFiniteDifferences(Strategy[Plan]):
         counted in `flops`. Inputs of zero and units that stay dead make it cheaper.
         """
         network, n, size = network.short, batch_size, dtype.itemsize
-        layers = network.layers
         flops, moved, block = network.forward_flops(n), size * 2 * network.parameter_count, 0
-        for k, layer in enumerate(layers):
+        for k, layer in enumerate(network.layers):
             if isinstance(layer, Linear):
                 after, rows = AfterLinear.of(network, k), 2 * n * layer.rows * layer.outputs
                 flops += rows * _row_flops(after)
                 moved += 2 * size * rows * after.width
                 block = max(block, _block_bytes(network, k, n, size))
         activations = 2 * n * network.units
-        copies = sum(layer.inputs * layer.outputs for layer in layers[1:] if isinstance(layer, Linear))
+        copies = sum(
+            layer.inputs * layer.outputs for layer in network.layers[1:] if isinstance(layer, Linear)
+        )
         return Cost(
             flops=flops,
             bytes_moved=moved,

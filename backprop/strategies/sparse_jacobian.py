@@ -138,15 +138,16 @@ def _add_own(
 class _Axes(NamedTuple):
     """The axes of a ∂y/∂θ, by letter with their sizes: of the columns, which are θ, and of the rows, the outputs.
 
-    A number stands in every column and for every axis of the outputs that the columns lack: `others`.
+    A number stands in every column and for every axis of the outputs that the columns lack.
     """
 
     columns: dict[str, int]
     outputs: dict[str, int]
 
-    @property
-    def others(self) -> dict[str, int]:
-        return {letter: size for letter, size in self.outputs.items() if letter not in self.columns}
+    def by_column(self, samples: int) -> dict[str, int]:
+        """The axes of the numbers as scipy keeps them: column by column, in each by sample and the other axes."""
+        others = {letter: size for letter, size in self.outputs.items() if letter not in self.columns}
+        return self.columns | {"n": samples} | others
 
 
 def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, EinsumFactor]:
@@ -156,10 +157,15 @@ def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, Eins
 
 
 def _axes(factor: EinsumFactor, shape: tuple[int, ...], o: int) -> _Axes:
-    outputs = dict(zip(factor.outputs, factor.shape or (o,), strict=True))
-    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+    outputs, known = _sizes(factor, o)
     letters = factor.result or ("io" if "i" in factor.subscripts else "o")
     return _Axes({letter: known[letter] for letter in letters}, outputs)
+
+
+def _sizes(factor: EinsumFactor, o: int) -> tuple[dict[str, int], dict[str, int]]:
+    """The size of every axis of the outputs by letter, and of every axis."""
+    outputs = dict(zip(factor.outputs, factor.shape or (o,), strict=True))
+    return outputs, outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
 
 
 def _structure(samples: int, axes: _Axes, dtype: DType) -> Any:
@@ -170,11 +176,10 @@ def _structure(samples: int, axes: _Axes, dtype: DType) -> Any:
     from scipy import sparse
 
     o = math.prod(axes.outputs.values())
-    shape = (*axes.columns.values(), samples, *axes.others.values())
-    letters = [*axes.columns, "n", *axes.others]
+    sizes = axes.by_column(samples)
     places = np.arange(samples * o, dtype=np.int32).reshape(samples, *axes.outputs.values())
-    rows = np.empty(shape, np.int32)
-    rows[...] = _arranged(places, ["n", *axes.outputs], letters)
+    rows = np.empty([*sizes.values()], np.int32)
+    rows[...] = _arranged(places, ["n", *axes.outputs], [*sizes])
     columns = math.prod(axes.columns.values())
     starts = np.arange(0, rows.size + 1, rows.size // columns, dtype=np.int32)
     numbers = np.zeros(rows.size, dtype)
@@ -189,15 +194,13 @@ def _arranged(array: Array, letters: Sequence[str], order: Sequence[str]) -> Arr
 
 def _renew(jacobian: Any, factor: EinsumFactor, axes: _Axes, samples: int) -> None:
     """Write the numbers of a factor, the same wherever it lacks an axis. A block may have fewer samples."""
-    places = jacobian.shape[0] // math.prod(axes.outputs.values())
-    numbers = jacobian.data.reshape(math.prod(axes.columns.values()), places, -1)
-    numbers[:, samples:] = 0
-    shape = (*axes.columns.values(), samples, *axes.others.values())
-    order = [*axes.columns, "n", *axes.others]
-    given = np.broadcast_to(_arranged(factor.operand, factor.subscripts, order), shape)
-    jacobian.data.reshape(*axes.columns.values(), places, *axes.others.values())[
-        (slice(None),) * len(axes.columns) + (slice(samples),)
-    ] = given
+    sizes = axes.by_column(jacobian.shape[0] // math.prod(axes.outputs.values()))
+    numbers = np.moveaxis(
+        jacobian.data.reshape(*sizes.values()), len(axes.columns), 0
+    )  # a view, samples first
+    numbers[samples:] = 0
+    given = _arranged(factor.operand, factor.subscripts, [*sizes])
+    numbers[:samples] = np.moveaxis(given, len(axes.columns), 0)
 
 
 def _padded(row: Array, length: int) -> Array:
@@ -238,10 +241,8 @@ def _by_letters(row: Array, factor: EinsumFactor, i: int) -> Array:
     """
     from scipy import sparse
 
-    assert factor.shape is not None
     assert factor.result is not None
-    outputs = dict(zip(factor.outputs, factor.shape, strict=True))
-    known = outputs | dict(zip(factor.subscripts, factor.operand.shape, strict=True))
+    outputs, known = _sizes(factor, row.shape[1])
     inputs = factor.inputs
     if inputs is None:
         inputs = np.arange(i).reshape([known[letter] for letter in factor.result])

@@ -20,7 +20,7 @@ from backprop.explain.workbook.sheet import (
     Sheet,
     as_rows,
     formats_of,
-    formula,
+    loss_cell,
     products,
 )
 from backprop.layers.cells import total
@@ -86,7 +86,7 @@ class Book(NetworkInCells):
 
         def of_loss(_: int, c: int) -> str:
             lines = {"ys": y.line(n), "ts": self.t.line(n)}
-            return formula("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes, **lines)
+            return loss_cell("gradient", loss, t=self.t.at(n, c), y=y.at(n, c), c=network.classes, **lines)
 
         def place(by: str, title: str, cell: Cell) -> Block:
             return self._array(sheet, title, by, self._of_samples(by)[n], "intermediate", cell, axes="o")
@@ -126,7 +126,7 @@ class Book(NetworkInCells):
                 "ts": self.t.line(row),
                 "c": network.classes,
             }
-            return f"{formula('gradient', loss, **here)}/{self.n}"
+            return f"{loss_cell('gradient', loss, **here)}/{self.n}"
 
         delta, parameters = self._by_sample(sheet, self.short.find(f"∂L/∂{names.values[last]}"), first), {}
         for k in reversed(range(last)):

@@ -8,7 +8,7 @@ from backprop.explain.explanation import Explanation
 from backprop.explain.names import LOSS, SAMPLE_LOSS
 from backprop.explain.numbers import primed
 from backprop.explain.step import Step, Trace
-from backprop.explain.workbook.sheet import Block, Cell, Places, Sheet, array_heads, as_rows, formula, heads
+from backprop.explain.workbook.sheet import Block, Cell, Places, Sheet, array_heads, as_rows, heads, loss_cell
 from backprop.losses import Loss
 
 
@@ -92,7 +92,7 @@ class NetworkInCells:
             f"ℓ (n,): {loss.name} of every sample",
             self.full.find(LOSS if self.n == 1 else SAMPLE_LOSS).array.reshape(self.n, 1),
             "intermediate",
-            lambda row, _: formula("value", loss, ys=y.line(row), ts=self.t.line(row), c=classes),
+            lambda row, _: loss_cell("value", loss, ys=y.line(row), ts=self.t.line(row), c=classes),
             (self.samples, ["ℓ"]),
         )
         value = float(trace.find(LOSS).array)

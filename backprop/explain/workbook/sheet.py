@@ -46,7 +46,7 @@ def heads(letter: str, count: int) -> list[str]:
     return [f"{letter}={k}" for k in range(count)]
 
 
-def formula(form: str, loss: Loss, **cells: object) -> str:
+def loss_cell(form: str, loss: Loss, **cells: object) -> str:
     """The formula of a form of a loss; raises `UnsupportedError` where its file states none."""
     if form not in loss.cells:
         raise UnsupportedError(
