@@ -90,7 +90,7 @@ class SparseJacobian(Strategy[Plan]):
         samples = _samples(network, batch_size)
         jacobians = [
             {
-                name: _structure(samples, _axes(factor, layer.parameter_shapes()[name], o), dtype)
+                name: _structure(samples, _axes(factor, o), dtype)
                 for name, factor in _empty_factors(layer, i, o, dtype).items()
             }
             for layer, i, o in network.sized
@@ -128,7 +128,7 @@ def _add_own(
     entered: dict[int, Array] = {}  # dL/du, by the factor ∂y/∂u that several parameters share
     for name, factor in factors.items():
         jacobian, gradient, through = jacobians[name], gradients[name], factor.through
-        _renew(jacobian, factor, _axes(factor, gradient.shape, row.shape[1]), len(row))
+        _renew(jacobian, factor, _axes(factor, row.shape[1]), len(row))
         if through is not None and id(through) not in entered:
             entered[id(through)] = _chain(row, through, factor.entered)
         by_row = _padded(entered.get(id(through), row), jacobian.shape[0])
@@ -156,7 +156,7 @@ def _empty_factors(layer: Layer, i: int, o: int, dtype: DType) -> dict[str, Eins
     return layer.parameter_factors(own, np.zeros((0, i), dtype), np.zeros((0, o), dtype))
 
 
-def _axes(factor: EinsumFactor, shape: tuple[int, ...], o: int) -> _Axes:
+def _axes(factor: EinsumFactor, o: int) -> _Axes:
     outputs, known = _sizes(factor, o)
     letters = factor.result or ("io" if "i" in factor.subscripts else "o")
     return _Axes({letter: known[letter] for letter in letters}, outputs)
