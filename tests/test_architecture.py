@@ -29,7 +29,7 @@ FLOORS = (
     {"arrays", "child_process", "finding"},
     {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
-    {"losses", "mlp", "notation", "small_products", "outer_products"},
+    {"losses", "mlp", "notation", "small_products", "outer_products", "sparse_factors"},
     {"used_range"},
     {"zero_inputs"},
     {"network"},
