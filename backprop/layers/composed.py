@@ -117,6 +117,15 @@ class Composed(Chain, Layer):
 
     # What it takes
 
+    @property
+    def steps(self) -> int:
+        """Those inside."""
+        return sum(layer.steps for layer in self.layers)
+
+    def covector_traffic(self, n: int, i: int, o: int) -> int:
+        """Those inside."""
+        return sum(layer.covector_traffic(n, a, b) for layer, a, b in self.sized)
+
     def parameter_nonzeros(self, i: int, o: int) -> dict[str, int]:
         """Every output depends on every parameter."""
         return {name: o * math.prod(shape) for name, shape in self.parameter_shapes().items()}

@@ -22,7 +22,7 @@ from backprop.arrays import Array, DType, aligned_empty
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.layers.base import Planned
-from backprop.layers.chain import Sized
+from backprop.layers.chain import BACK, FORWARD, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -88,6 +88,7 @@ class ShortForm(Strategy[Plan]):
             + buffers
             + max(transient, _transient_bytes(network, n, size)),
             forward_calls=1,
+            passes=network.passes_over([FORWARD + BACK] * len(network.layers)),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
