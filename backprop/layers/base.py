@@ -12,7 +12,7 @@ import inspect
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -22,29 +22,9 @@ from backprop.layers.costs import Costs
 from backprop.layers.factors import EinsumFactor as EinsumFactor
 from backprop.layers.factors import Margin as Margin
 from backprop.layers.factors import Shape as Shape
+from backprop.layers.planned import Planned as Planned
+from backprop.layers.planned import Tensors as Tensors
 from backprop.layers.reading import misread
-
-Tensors = Mapping[str, Array]
-
-
-class Planned(Protocol):
-    """A layer with buffers of its own, for batches of one size: `forward` and `vjp` are called in turn."""
-
-    def forward(self, params: Tensors, x: Array, *, out: Array) -> Array:
-        """y (n, o) in `out`."""
-
-    def vjp(
-        self,
-        params: Tensors,
-        x: Array,
-        y: Array,
-        dy: Array,
-        *,
-        input_needed: bool,
-        out: Array,
-        dparams: Tensors,
-    ) -> tuple[Array | None, Tensors]:
-        """∂L/∂x in `out`, where it is needed, and ∂L/∂θ in `dparams`."""
 
 
 class Layer(Costs):
