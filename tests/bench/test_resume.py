@@ -75,6 +75,10 @@ def test_an_undisturbed_run_measures_every_cell_in_every_start(undisturbed):
         assert row["prepare_peak_bytes"] <= row["peak_bytes"]
 
 
+def test_a_run_says_how_long_it_will_take_before_it_starts(undisturbed):
+    assert undisturbed.err.startswith("Suite tiny: 4 cells in 2 scenarios, about ")
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="other systems end only stopped workers with their parent"
 )
