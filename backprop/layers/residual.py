@@ -239,11 +239,21 @@ class Residual(Chain, Layer):
         for layer, _, b in self.sized:
             done += o * _weights(layer)
             most = max(most, done + b * _weights(layer))
-        return n * most * itemsize + self.input_factor_bytes(n, i, o, itemsize)
+        return self._tails_bytes(n, o, itemsize) + max(n * most * itemsize, self._inner_bytes(n, itemsize))
 
     def input_factor_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
-        """The Jacobian, and those of the outputs by what every layer inside makes."""
-        return n * (o * i + sum(o * a + b for _, a, b in self.sized)) * itemsize
+        """The Jacobian, those of the outputs by what every layer inside makes, and of one layer its own."""
+        return n * o * i * itemsize + self._tails_bytes(n, o, itemsize) + self._inner_bytes(n, itemsize)
+
+    def _inner_bytes(self, n: int, itemsize: int) -> int:
+        """The most of the Jacobian by the input of a layer inside."""
+        return max(
+            n * a * b * itemsize + layer.jacobian_bytes(n, a, b, itemsize) for layer, a, b in self.sized
+        )
+
+    def _tails_bytes(self, n: int, o: int, itemsize: int) -> int:
+        """The Jacobians of the outputs by themselves and by what every layer inside reads, and what it makes."""
+        return n * (o * o + sum(o * a + b for _, a, b in self.sized)) * itemsize
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """Those of the outputs by what every layer inside makes, and of one layer its own."""
@@ -251,7 +261,7 @@ class Residual(Chain, Layer):
             n * b * max(a, _weights(layer)) * itemsize + layer.jacobian_bytes(n, a, b, itemsize)
             for layer, a, b in self.sized
         )
-        return self.input_factor_bytes(n, i, o, itemsize) + max(own)
+        return self._tails_bytes(n, o, itemsize) + max(own)
 
     def jvp_bytes(self, n: int, i: int, o: int, itemsize: int, *, directions: int | None = None) -> int:
         """What the layers inside make, and a JVP of one of them with its tangent."""
