@@ -276,6 +276,8 @@ def test_a_built_page_explains_every_command_and_every_kind_of_mistake():
         assert f"## `backprop {name}`" in built
         for option in command.params:
             assert option.param_type_name == "argument" or option.opts[0] in built
+        example = command.epilog.strip().splitlines()[0].strip()
+        assert re.search(rf"\*\*Examples\*\*:\n\n```text\n{re.escape(example)}\n", built)
     assert build_docs.kinds().count("## ") == len(KINDS)
 
 
