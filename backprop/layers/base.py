@@ -199,6 +199,15 @@ class Layer(Described):
         """The numbers of each ∂y/∂θ of one sample that are not zero by structure."""
         return {name: math.prod(shape) for name, shape in self.parameter_shapes().items()}
 
+    @property
+    def steps(self) -> int:
+        """How many steps `forward` takes one after another in Python; 0 where it takes everything at once."""
+        return 0
+
+    def covector_traffic(self, n: int, i: int, o: int) -> int:
+        """The numbers that are read or written to make the factor through which parameters enter, step by step."""
+        return 0
+
     def entered_numbers(self, *, by_input: bool = False) -> tuple[int, ...]:
         """The numbers of every u of one sample through which parameters, or the inputs, enter: see `EinsumFactor`."""
         return ()

@@ -27,6 +27,10 @@ from backprop.layers.over_tokens import Remembering, tokens_of, whole
 _BLOCK = 2**15
 """Numbers of δ of the steps whose slopes are found at once: few calls for a small batch, and all in the cache."""
 
+_MOVES = 16
+"""How often a number of ∂y/∂z is read or written: by the operations of its gate, by a copy for the product with U,
+and by the products that follow."""
+
 
 @dataclass(frozen=True)
 class States:
@@ -302,6 +306,15 @@ class Recurrent(Remembering[StatesT]):
         besides = self.width + self.units if self.gates > 1 else 0
         slopes = min(self.tokens, self._steps_at_once(n)) * n * besides
         return slopes + 3 * n * self.units
+
+    @property
+    def steps(self) -> int:
+        """One for every token."""
+        return self.tokens
+
+    def covector_traffic(self, n: int, i: int, o: int) -> int:
+        """∂y/∂z (n, o, t, g), of which each number is read or written so often."""
+        return _MOVES * n * o * self.tokens * self.width
 
     def jacobian_bytes(self, n: int, i: int, o: int, itemsize: int) -> int:
         """∂y/∂z with what a step takes of it, the memory, and ∂y/∂h where h is an output."""

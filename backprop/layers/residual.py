@@ -190,6 +190,15 @@ class Residual(Chain, Layer):
 
     # What it takes
 
+    @property
+    def steps(self) -> int:
+        """Those inside."""
+        return sum(layer.steps for layer in self.layers)
+
+    def covector_traffic(self, n: int, i: int, o: int) -> int:
+        """Those inside."""
+        return sum(layer.covector_traffic(n, a, b) for layer, a, b in self.sized)
+
     def forward_flops(self, n: int, i: int, o: int) -> int:
         """Those inside, and the sum."""
         return self.layers_flops(n) + n * o

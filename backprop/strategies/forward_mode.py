@@ -26,7 +26,7 @@ from backprop.after_linear import AfterLinear
 from backprop.arrays import Array, DType, ufunc_buffer_bytes
 from backprop.layer_forms import lacking
 from backprop.layers import Elementwise, Layer, Linear
-from backprop.layers.chain import Evaluated, Sized
+from backprop.layers.chain import FORWARD, JVP, Evaluated, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -68,8 +68,12 @@ class ForwardMode(Strategy[Plan]):
         """
         network, n, size = network.short, batch_size, dtype.itemsize
         flops, numbers, block = network.forward_flops(n), 0, 0
+        times = [FORWARD] * len(network.layers)
         for k, layer in enumerate(network.layers):
             directions = _directions_of(layer)
+            times[k] += JVP * directions
+            for later in range(k + 1, len(times)):
+                times[later] += JVP * _blocks(network, k, n, size)
             if isinstance(layer, Linear):
                 after = AfterLinear.of(network, k)
                 flops += directions * _flops(after, n)
@@ -86,6 +90,7 @@ class ForwardMode(Strategy[Plan]):
             bytes_moved=size * (2 * numbers + network.parameter_count),
             peak_bytes=size * (network.parameter_count + activations) + block,
             forward_calls=1,
+            passes=network.passes_over(times),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:
@@ -178,6 +183,16 @@ def _directions_of(layer: Layer) -> int:
 def _directions(bytes_of_one: int) -> int:
     """Directions in a block."""
     return max(1, _BLOCK_BYTES // bytes_of_one)
+
+
+def _blocks(network: Network, k: int, n: int, size: int) -> int:
+    """How many blocks the directions of layer k come in."""
+    (layer, i, o), directions = network.sized[k], _directions_of(network.layers[k])
+    if not isinstance(layer, Linear):
+        return math.ceil(directions / _directions(n * max(step.o for step in network.sized[k:]) * size))
+    at_once = _directions(n * AfterLinear.of(network, k).width * size)
+    units = min(o, at_once)
+    return math.ceil(o / units) * math.ceil((i + 1) / (at_once // units))
 
 
 def _flops(after: AfterLinear, n: int) -> int:

@@ -25,6 +25,7 @@ import numpy as np
 
 from backprop.arrays import Array, DType, aligned_zeros
 from backprop.layer_forms import couples_samples, lacking
+from backprop.layers.chain import FORWARD, JACOBIAN
 from backprop.network import Batch, Network
 from backprop.options import check_choice
 from backprop.parameters import Parameters
@@ -91,13 +92,16 @@ class FullJacobian(Strategy[Plan]):
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
-            bytes_moved=size * n * moved,
+            bytes_moved=size * (n * moved + network.covector_traffic(n)),
             peak_bytes=size * (factors + jacobians + 2 * weights)
             + max(
                 network.evaluation_bytes(1, size),
                 size * network.units + max(size * transient, *_local_bytes(network, size)),
             ),
             forward_calls=1,
+            passes=network.passes_over(
+                [n * (FORWARD + (1 + (k > 0)) * JACOBIAN) for k in range(len(network.layers))]
+            ),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

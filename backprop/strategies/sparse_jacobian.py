@@ -29,6 +29,7 @@ from backprop.arrays import Array, DType
 from backprop.errors import UnsupportedError
 from backprop.layer_forms import couples_samples, strange_factors
 from backprop.layers import EinsumFactor, Elementwise, Layer, Linear
+from backprop.layers.chain import FORWARD, JACOBIAN
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -78,11 +79,15 @@ class SparseJacobian(Strategy[Plan]):
         jacobians = nonzeros * samples * (size + _INDEX_BYTES) + weights * _INDEX_BYTES
         return Cost(
             flops=network.forward_flops(n) + 2 * n * (factors + nonzeros) + blocks * weights,
-            bytes_moved=n * size * factors + blocks * (2 * jacobians + 3 * size * weights),
+            bytes_moved=n * size * (factors + network.covector_traffic(1))
+            + blocks * (2 * jacobians + 3 * size * weights),
             peak_bytes=size * (weights + samples * network.units)
             + jacobians
             + _transient_bytes(network, samples, size),
             forward_calls=1,
+            passes=network.passes_over(
+                [blocks * (FORWARD + (4 + (k > 0)) * JACOBIAN) for k in range(len(network.layers))]
+            ),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

@@ -36,7 +36,11 @@ def chosen(repairs: list[Repair], search: Search) -> list[Repair]:
     for name, own in sorted(culprits.items(), key=lambda each: _first(each[1], search)):
         if not any(name in each.tensors for each in found):
             found += [each for each in own if each not in found]
-    earlier = (local(repairs, found, search) or implied(found, search)) if found else None
+    # Repairs that explain a tensor together have none that they make right alone.
+    tensors = frozenset(name for name, own in culprits.items() if own).union(
+        *(each.tensors for each in found)
+    )
+    earlier = (local(repairs, found, tensors, search) or implied(found, tensors, search)) if found else None
     found = [earlier] if earlier else [where_it_began(each, search) for each in found]
     return sorted(found, key=lambda each: search.order[each.event])
 
@@ -63,7 +67,7 @@ def _culprits(name: str, ranked: list[Repair], search: Search) -> list[Repair]:
         # One line that explains what several later ones would have to, each with its own mistake, is the wrong one.
         earlier = [r for r in ranked if order[r.event] < order[some[0].event]]
         for repair in earlier:
-            is_whole = name in repair.tensors and not repair.is_right
+            is_whole = name in repair.tensors and repair.factor == 1 and not repair.is_right
             one = _where_it_turns_wrong(repair, earlier, search) if is_whole else None
             if one is not None:
                 return [one]

@@ -49,7 +49,7 @@ def instrumented(
     for function in also:
         with contextlib.suppress(NoSourceError):
             wanted.append(_plain(function))
-    sites, old, new = dict[int, Site](), dict[Key, CodeType](), dict[Key, CodeType]()
+    sites, old, new = dict[int, Site](), dict[Key, set[bytes]](), dict[Key, CodeType]()
     own = [each for one in wanted for each in _own_functions(one)]
     # A cell of a notebook counts as a file of its own.
     for path in dict.fromkeys(each.__code__.co_filename for each in own):
@@ -83,9 +83,9 @@ def instrumented(
             each.__code__ = code
 
 
-def _is_what_runs(function: FunctionType, codes: Mapping[Key, CodeType]) -> bool:
+def _is_what_runs(function: FunctionType, codes: Mapping[Key, set[bytes]]) -> bool:
     """Whether the source of a function is that of its code; pytest writes the assertions of test files anew."""
-    is_same = codes[_key(function.__code__)].co_code == function.__code__.co_code
+    is_same = function.__code__.co_code in codes[_key(function.__code__)]
     loader = type(function.__globals__.get("__loader__")).__name__
     return is_same or (loader == "AssertionRewritingHook" and function.__name__ != "<lambda>")
 
@@ -97,10 +97,19 @@ Key = tuple[str, str, int]
 @functools.lru_cache(maxsize=16)
 def _with_probes(
     source: str, path: str, instrument: Instrument
-) -> tuple[dict[Key, CodeType], dict[Key, CodeType], dict[int, Site]]:
-    """The code of a file's functions, the same with probes, and the sites of these."""
+) -> tuple[dict[Key, set[bytes]], dict[Key, CodeType], dict[int, Site]]:
+    """The code of a file's functions, the same with probes, and the sites of these.
+
+    A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
+    """
     tree, sites = instrument(source, path)
-    return _codes(compile(source, path, "exec")), _codes(compile(tree, path, "exec")), sites
+    codes: list[str | ast.Module] = [source]
+    codes += [ast.Module([each], []) for each in ast.parse(source, path).body]
+    old: dict[Key, set[bytes]] = {}
+    for code in codes:
+        for key, own in _codes(compile(code, path, "exec")).items():
+            old.setdefault(key, set()).add(own.co_code)
+    return old, _codes(compile(tree, path, "exec")), sites
 
 
 def _plain(function: Callable[..., Any]) -> FunctionType:

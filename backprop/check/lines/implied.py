@@ -31,10 +31,12 @@ _OVER = 3
 _POWERS = np.array([0.5, 1, 1.5, 2, 2.5, 3])
 
 
-def implied(found: list[Repair], search: Search) -> Repair | None:
-    """An earlier value that explains all repairs at once; of one repair alone, a smaller value than its own."""
+def implied(found: list[Repair], tensors: frozenset[str], search: Search) -> Repair | None:
+    """An earlier value that explains all repairs at once; of one repair alone, a smaller value than its own.
+
+    tensors: those that `found` makes right.
+    """
     first = min(found, key=lambda each: search.order[each.event])
-    tensors = frozenset[str]().union(*(each.tensors for each in found))
     truth = search.truth
     size = sum(len(truth.directions[name][0]) for name in tensors)
     if size > _EQUATIONS or not tensors <= truth.base.gradient.keys():
@@ -50,7 +52,9 @@ def implied(found: list[Repair], search: Search) -> Repair | None:
         and search.order[group.events[0]] < search.order[first.event]
     ]
     named = [group for group in before if group.site.name]
-    sums = [group for group in before if not group.site.name and _is_sum(group.site.text)]
+    # A sum inside a line whose variable is a derivative, or a multiple of one, is as right as that.
+    lines = {group.site.line for group in named if not _recognised(group.events[0], search)}
+    sums = [group for group in before if group.site.line in lines and _is_sum(group)]
 
     def may_be_wrong(group: Group) -> bool:
         value = truth.base.values[group.events[0]]
@@ -107,8 +111,9 @@ def _recognised(event: Event, search: Search) -> bool:
     return bool(search.recognised(event, search.sides.whole, (-1, 0)))
 
 
-def _is_sum(text: str) -> bool:
-    """Whether an operation is one that sums over axes."""
+def _is_sum(group: Group) -> bool:
+    """Whether a group is an operation inside a line that sums over axes."""
+    text = "" if group.site.name else group.site.text
     return re.search(r"\b(sum|mean|einsum|dot|trace)\([^()]*(\([^()]*\)[^()]*)*\)$", text) is not None
 
 

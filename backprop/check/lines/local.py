@@ -34,12 +34,14 @@ Local = tuple[str, Site, list[Array]]
 """What the value should be, in words; the line of the forward pass that it belongs to; its values by execution."""
 
 
-def local(repairs: list[Repair], found: list[Repair], search: Search) -> Repair | None:
-    """An earlier line with a wrong local value that explains all of `found` at once; None if there is none."""
+def local(
+    repairs: list[Repair], found: list[Repair], tensors: frozenset[str], search: Search
+) -> Repair | None:
+    """An earlier line with a wrong local value that explains all of `found` at once; None if there is none.
+
+    tensors: those that `found` makes right.
+    """
     first = min(found, key=lambda each: search.order[each.event])
-    tensors = frozenset[str]().union(*(each.tensors for each in found))
-    if not tensors:
-        return None
     derivatives = {each.group.events for each in repairs}
     last, locals_ = search.truth.program.budget.used + _MOST_RUNS, _Locals(search)
     for group in _whole_lines([*search.sides.backward, *search.sides.kept], search):

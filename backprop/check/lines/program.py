@@ -14,11 +14,13 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import read_answer
+from backprop.check.failures import one_line
 from backprop.check.lines.events import Change, Event, Recorder, array_of, probes, put
 from backprop.check.lines.sites import Site
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure
 from backprop.check.trees import copied
+from backprop.check.words import describe
 from backprop.errors import CheckError
 
 _AGREE = 1e-3
@@ -48,6 +50,8 @@ class Program:
     believed: by an event k its value, and a value b that is taken for dL/dk although it is wrong. The loss is then
 
         L' = L(k held) + <b, k>                    dL'/dk = b, and what follows b is to be the derivative of L'
+
+    refused: what the last run that gave no outcome did instead, as the beginning of a sentence.
     """
 
     function: Callable[..., Any]
@@ -62,6 +66,7 @@ class Program:
     output: Event | None = None
     loss_of: Callable[[Array, Array], Any] | None = None
     believed: dict[Event, tuple[Array, Array]] = field(default_factory=dict)
+    refused: str = ""
 
     def run(
         self,
@@ -87,6 +92,8 @@ class Program:
         point = self.point if point is None else point
         answer = self.answer(recorder, point)
         if not isinstance(answer, tuple) or len(answer) != 2:
+            if answer is not None:
+                self.refused = f"The function gave {describe(answer)}"
             return None
         returned, gradient = answer
         if self.loss_of is not None:
@@ -94,10 +101,13 @@ class Program:
                 returned = None if recorder.out is None else self.loss_of(recorder.out, point)
         loss = array_of(returned)
         if loss is None or loss.size != 1 or not np.all(np.isfinite(loss)):
+            seen = loss.item() if loss is not None and loss.size == 1 else describe(returned)
+            self.refused = f"The loss is {seen}"
             return None
         try:
             found = read_answer(gradient, self.structure)
-        except CheckError:
+        except CheckError as error:
+            self.refused = str(error).split("; expected")[0]
             return None
         tensors = {name: np.asarray(each, np.float64) for name, each in found.comparable.items()}
         spread = {name for name, axes in found.summed.items() if not axes}
@@ -124,7 +134,11 @@ class Program:
         with _alone(), probes(recorder):
             try:
                 return self.function(built, *map(copied, self.arguments))
-            except Exception:  # of whatever kind: it is the user's
+            except CheckError as error:
+                self.refused = str(error).split("; expected")[0]
+                return None
+            except (Exception, SystemExit) as error:  # of whatever kind: it is the user's
+                self.refused = f"The function raised {one_line(error)}"
                 return None
 
     def widen(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -56,6 +57,7 @@ class Site:
         return stem(self.name)
 
 
+@functools.lru_cache(1024)
 def stem(name: str) -> str:
     """The last word of a name, or the word in its index: `W1` for `params["W1"]`, `dh` for `self.dh[t]`."""
     try:

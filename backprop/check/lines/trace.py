@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 
+from backprop.check.lines.naming import called
 from backprop.check.lines.result import Lines, beside, from_plain
 
 Mark = Literal["right", "wrong", "none"]
@@ -61,7 +61,7 @@ class Trace:
     def __str__(self) -> str:
         parts = []
         for file in dict.fromkeys(step.file for step in self.steps):
-            parts.append(f"The backward pass in {Path(file).name}:\n")
+            parts.append(f"The backward pass in {called(file)}:\n")
             mine = (step for step in self.steps if step.file == file)
             parts += [beside(step.line, step.source, step.said, MARKS[step.mark]) for step in mine]
         if self.lines.note:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.find import begun, found_from, too_few, with_probes
 from backprop.check.lines.groups import Group
@@ -35,7 +36,8 @@ def trace_lines(
 ) -> Trace:
     """The whole backward pass inside `function`, right or wrong; the arguments are those of `find_lines`."""
     structure, x = structure_of(point)
-    return trace(Program(function, structure, x, arguments, Budget(max_calls)), [source or function], rng=rng)
+    program = Program(step_of(function, point, structure), structure, x, arguments, Budget(max_calls))
+    return trace(program, [source or function], rng=rng)
 
 
 def trace(

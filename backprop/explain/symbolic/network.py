@@ -140,9 +140,13 @@ class SymbolicNetwork:
 
 
 def _cancelled(element: Any) -> Any:
-    """The element in normal form where it holds a quotient: the 1/p of the loss and the p of the softmax."""
+    """The element in normal form where it divides by a symbol: the 1/p of the loss cancels the p of the softmax.
+
+    Other quotients, such as the root of a normalisation, stay: their normal forms are long, and cancel nothing.
+    """
     powers = sympy.sympify(element).atoms(sympy.Pow)
-    return simplified(element) if any(power.exp.is_negative for power in powers) else element
+    is_quotient = any(power.exp.is_negative and power.base.is_Symbol for power in powers)
+    return simplified(element) if is_quotient else element
 
 
 def run(strategy: Strategy[Any], case: SymbolicNetwork) -> Parameters:
