@@ -82,10 +82,6 @@ class Accuracy:
         p = network.parameter_count
         return math.sqrt((p + 1) / min(self.directions, p))
 
-    def decides(self, network: Network, dtype: DType) -> bool:
-        """Whether agreement says anything: within a tolerance of one or more, zero would agree as well."""
-        return self.tolerance(network, dtype) < 1
-
 
 EXACT = Accuracy(
     factor=32,

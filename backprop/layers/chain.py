@@ -127,6 +127,13 @@ class Chain(ABC):
             x = layer.forward(tensors, x)
         return x
 
+    def trained(self, params: Tensors, x: Array, running: Tensors, layers: int | None = None) -> Array:
+        """What all layers, or the first ones, make of x (n, i) after training: of each sample by itself."""
+        own, statistics = self.local(params), self.local_statistics(running)
+        for layer, tensors, known in zip(self.layers[:layers], own, statistics, strict=False):
+            x = layer.evaluated(tensors, x, known)
+        return x
+
     def by_library(self, module: Any, params: Any, inputs: Any) -> Any:
         """The same by the layers' forms for a library, whose imported package is `module`."""
         x, library = inputs, module.__name__
@@ -144,7 +151,7 @@ class Chain(ABC):
         """Forward passes that take as many steps as `times` passes through each layer."""
         return math.ceil(sum(share * own for share, own in zip(self.step_shares, times, strict=True)))
 
-    def covector_traffic(self, n: int) -> int:
+    def layers_covector_traffic(self, n: int) -> int:
         """The numbers that are moved to make the factors through which parameters enter, and inputs but the first."""
         return sum(
             (1 + (k > 0)) * layer.covector_traffic(n, i, o) for k, (layer, i, o) in enumerate(self.sized)

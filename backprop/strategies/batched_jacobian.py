@@ -55,7 +55,10 @@ class BatchedJacobian(Strategy[Plan]):
 
     route: Literal["blas", "einsum"] = "blas"
 
-    summary: ClassVar[str] = "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o)"
+    summary: ClassVar[str] = (
+        "the chain by einsum with the batch axis kept, ∂(outputs)/∂W as (n, c, i, o), BLAS where it wins; "
+        "einsum: np.einsum alone"
+    )
     rung: ClassVar[float] = 3
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "sample loss": "the loss of all samples is computed at once",
@@ -95,7 +98,7 @@ class BatchedJacobian(Strategy[Plan]):
             flops=network.forward_flops(n) + chain + n * c * (extended + 2 * weights),
             bytes_moved=(1 if self.route == "blas" else 2)
             * size
-            * (n * c * weights + network.covector_traffic(n)),
+            * (n * c * weights + network.layers_covector_traffic(n)),
             peak_bytes=size * (n * c * weights + weights)
             + buffers
             + max(

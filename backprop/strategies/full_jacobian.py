@@ -58,7 +58,9 @@ class FullJacobian(Strategy[Plan]):
 
     order: Literal["rows", "matrices"] = "rows"
 
-    summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
+    summary: ClassVar[str] = (
+        "every factor of the chain rule dense, one sample at a time, ∂z/∂W included; naive: matrix by matrix"
+    )
     rung: ClassVar[float] = 1
     shortcuts: ClassVar[Mapping[str, str] | None] = {}
     accuracy: ClassVar[Accuracy] = EXACT
@@ -81,18 +83,14 @@ class FullJacobian(Strategy[Plan]):
         """Σ o·p numbers for the matrices; each is read once a sample, by a row or by a matrix."""
         n, size = batch_size, dtype.itemsize
         factors = sum(o * i for i, o in network.widths[1:])
-        jacobians = sum(
-            o * math.prod(shape)
-            for layer, _, o in network.sized
-            for shape in layer.parameter_shapes().values()
-        )
+        jacobians = sum(o * layer.parameter_count for layer, _, o in network.sized)
         weights = network.parameter_count
         flops, moved, transient = 2 * (factors + jacobians + weights), factors + jacobians, 0
         if self.order == "matrices":
             flops, moved, transient = _matrix_chains(network)
         return Cost(
             flops=network.forward_flops(n) + n * flops,
-            bytes_moved=size * (n * moved + network.covector_traffic(n)),
+            bytes_moved=size * (n * moved + network.layers_covector_traffic(n)),
             peak_bytes=size * (factors + jacobians + 2 * weights)
             + max(
                 network.evaluation_bytes(1, size),
