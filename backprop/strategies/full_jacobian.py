@@ -58,7 +58,9 @@ class FullJacobian(Strategy[Plan]):
 
     order: Literal["rows", "matrices"] = "rows"
 
-    summary: ClassVar[str] = "every factor of the chain rule dense, one sample at a time, ∂z/∂W included"
+    summary: ClassVar[str] = (
+        "every factor of the chain rule dense, one sample at a time, ∂z/∂W included; naive: matrix by matrix"
+    )
     rung: ClassVar[float] = 1
     shortcuts: ClassVar[Mapping[str, str] | None] = {}
     accuracy: ClassVar[Accuracy] = EXACT

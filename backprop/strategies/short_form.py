@@ -51,7 +51,10 @@ class ShortForm(Strategy[Plan]):
 
     dense: bool = False
 
-    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - t, reused buffers"
+    summary: ClassVar[str] = (
+        "closed form, softmax and cross-entropy fused to p - t, reused buffers, zero inputs left out; "
+        "dense: with them"
+    )
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "outputs": "p - t is computed at once, and p is not kept",
