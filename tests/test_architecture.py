@@ -30,7 +30,6 @@ FLOORS = (
     {"batch", "broadcasting", "npz"},
     {"parameters", "layers", "data", "options"},
     {"losses", "mlp", "notation", "small_products", "outer_products", "sparse_factors"},
-    {"used_range"},
     {"zero_inputs"},
     {"network"},
     {"strategy", "after_linear", "layer_forms"},
