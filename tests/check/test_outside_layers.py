@@ -13,6 +13,8 @@ from backprop.errors import CheckError
 from backprop.layers import Linear, Softmax
 from backprop.losses import CrossEntropy
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 DTYPES = ("float64", "float32")
 
 

@@ -11,6 +11,8 @@ from planted.gradients.suite import REFERENCE, named
 
 from backprop.check import KINDS
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 BY_ID = {case.id: case for case in (*WRONG_CASES, *RIGHT_CASES, *UNKNOWN_CASES)}
 KEPT = json.loads(REFERENCE.read_text(encoding="utf-8"))
 

@@ -14,6 +14,8 @@ from scipy.spatial.transform import Rotation
 import backprop
 from backprop.errors import CheckError
 
+pytestmark = pytest.mark.usefixtures("without_lines")
+
 RNG = np.random.default_rng(11)
 
 
