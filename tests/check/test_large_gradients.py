@@ -52,7 +52,9 @@ def column(w):
     return w
 
 
-@pytest.mark.parametrize("called", [function, black_box, float32_inside])
+@pytest.mark.parametrize(
+    "called", [function, black_box, pytest.param(float32_inside, marks=pytest.mark.sweep)]
+)
 def test_a_right_gradient_of_400_000_parameters_takes_at_most_200_calls(called):
     check = backprop.check_gradient(called, gradient, POINT, max_calls=10_000)
     assert sum(np.prod(tensor.shape, dtype=int) for tensor in check.tensors) == P
