@@ -459,9 +459,11 @@ def test_the_command_prints_text_json_and_html_and_ends_with_the_verdict(folder,
     html = run_backprop("check", "wrong.py", "--format", "html", cwd=folder)
     assert html.out.startswith('<div><p><b style="color: #cf222e">wrong.py is wrong')
     assert "wrong.py, line 13: <code>dW = x.T @ (dh * (1 - h))</code>" in html.out
+    assert html.out.isascii()
 
 
 def test_the_command_takes_the_name_of_the_loss(folder):
     assert "such as cost" in run_backprop("check", "cost.py", cwd=folder).error_sentence
     found = run_backprop("check", "cost.py", "--loss", "cost", cwd=folder)
     assert (found.code, found.out.split("\n")[0]) == (0, "cost.py is right in all 2 gradients.")
+    assert run_backprop("check", "cost.py", "--loss", "cost", "--format", "concise", cwd=folder).out == ""
