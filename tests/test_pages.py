@@ -1,6 +1,7 @@
 """What README and docs/ show is so: commands can be typed, code runs, tables are those of results/reference."""
 
 import itertools
+import json
 import re
 import shlex
 import tomllib
@@ -167,6 +168,13 @@ def test_the_toml_of_a_page_is_read(page, tmp_path):
 @pytest.mark.parametrize("page", [page for page, text in PAGES.items() if "<!-- results/" in text])
 def test_the_tables_of_a_page_are_those_of_the_reference_runs(page):
     assert update_pages.updated(PAGES[page], lambda command, folder: None) == PAGES[page]
+
+
+def test_the_command_of_every_committed_run_writes_into_a_folder_of_the_project():
+    journals = sorted((ROOT / "results" / "reference").rglob("records.jsonl"))
+    for journal in journals:
+        command = json.loads(journal.read_text(encoding="utf-8").partition("\n")[0])["command"]
+        assert re.search(r" --out (?!/)\S+", command), (journal, command)
 
 
 def test_a_figure_that_is_not_of_the_reference_run_is_noticed():
