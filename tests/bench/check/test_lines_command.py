@@ -5,6 +5,7 @@ import json
 import pytest
 from command import backprop
 from examples import EXAMPLES
+from over import part
 
 SMALL = ("--network", "49-16-10", "--batch", "8")
 
@@ -32,7 +33,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("name", part(LINES, 2))
 def test_the_wrong_lines_of_an_example_are_named_for_editors(name, tmp_path):
     done = check(name, "--format", "concise", cwd=tmp_path)
     assert [int(row.split(":")[1]) for row in done.out.splitlines()] == LINES[name]
