@@ -18,7 +18,7 @@ from planted.functions.cases import CASES
 
 import backprop
 from backprop import layers, losses, small_products
-from backprop.bench import forecast, selftest, statistics, turns
+from backprop.bench import budget, selftest, statistics, turns
 from backprop.bench.commands.app import app
 from backprop.bench.suites import find_scenarios, find_suite
 from backprop.bench.suites.reader import SuiteFile, read_suite
@@ -223,7 +223,7 @@ NUMBERS = {
     "significance": ("concepts/measuring", f"p < {statistics.SIGNIFICANCE};"),
     "smallest claim": ("concepts/measuring", f"the factor is beyond {statistics.SMALLEST_CLAIM} and"),
     "length of a turn": ("concepts/measuring", f"turns of {1e3 * turns.Schedule(6).turn_s:g} ms"),
-    "time of a cell": ("concepts/measuring", f"{forecast.Budget.parse(None, None).time_s:g} s a cell"),
+    "time of a cell": ("concepts/measuring", f"{budget.Budget.parse(None, None).time_s:g} s a cell"),
     "slow-downs": (
         "concepts/measuring",
         "slow-downs of {:.0f}, {:.0f}, {:.0f} and {:.0f}%".format(*(100 * one for one in selftest.PLANTED)),

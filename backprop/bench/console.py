@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from backprop.bench import units
-from backprop.bench.record import Agreement, Record, Results, one_line, to_json
+from backprop.bench.record import Agreement, Record, Results, by_scenario, one_line, to_json
 from backprop.bench.report.answer import conclusion
-from backprop.bench.report.ranking import by_scenario, rank
+from backprop.bench.report.ranking import rank
 from backprop.bench.report.tables import ranking
 from backprop.bench.table import Columns, Table, print_tables
 

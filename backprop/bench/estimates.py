@@ -17,8 +17,7 @@ import msgspec
 
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
 from backprop.bench.journal import read_journal
-from backprop.bench.record import Agreement, Description, Record
-from backprop.bench.report.ranking import grouped
+from backprop.bench.record import Agreement, Description, Record, grouped
 from backprop.bench.statistics import (
     SAME,
     STARTS_TO_CLAIM,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backprop.bench.budget import Budget
 from backprop.bench.files import lead_to
-from backprop.bench.forecast import Budget
-from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, make_room, read_journal
+from backprop.bench.journal import NAME, Journal, begun, finished_groups, locked, read_journal
 from backprop.bench.libraries import write_constraints
 from backprop.bench.places import Place
 from backprop.bench.record import Description
+from backprop.bench.report import make_room
 from backprop.errors import RecordError
 from backprop.verify import REFERENCE
 

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -148,33 +147,6 @@ def path_of(run: Path) -> Path:
     """The journal of a run. The run is named by its folder, by its journal, or by `latest`."""
     run = found(run)
     return run / NAME if os.path.isdir(run) else run  # noqa: PTH112  # Path raises for a name too long
-
-
-def make_room(folder: Path, fresh: bool) -> None:
-    """Raise `OutputError` where a run lies in the folder; with `fresh`, say what will be replaced.
-
-    The reports of the replaced run are removed, since their figures would not be those of the new journal.
-    """
-    if not begun(folder):
-        return
-    if not fresh and unfinished(folder):
-        raise OutputError(
-            f"An unfinished run lies in {str(folder)!r}; expected --resume to go on, or --fresh to begin anew."
-        )
-    if not fresh:
-        raise OutputError(
-            f"A finished run lies in {str(folder)!r}; expected another folder, or --fresh to replace it."
-        )
-    try:
-        run, records, _ = read_journal(folder)
-    except RecordError as error:
-        said = f"what cannot be read in {str(folder)!r}: {error}"
-    else:
-        said = f"the run of {run.started} in {str(folder)!r}, {len(records)} cells, and its reports."
-    print(f"Note: --fresh replaces {said}", file=sys.stderr)
-    from backprop.bench.report import remove_reports  # pandas takes longer to import than most runs need
-
-    remove_reports(folder)
 
 
 def unfinished(folder: Path) -> bool:

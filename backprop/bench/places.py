@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from backprop import blas, find_strategy
+from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.conditions import Conditions
-from backprop.bench.forecast import Budget, Speeds
+from backprop.bench.forecast import Speeds
 from backprop.bench.group import Group, calls_of
 from backprop.bench.libraries import measured_libraries
 from backprop.bench.machine import Limits, cpu_name, describe_machine, measure_limits

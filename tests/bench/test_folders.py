@@ -11,8 +11,8 @@ from tables import sentence
 
 from backprop.bench.commands.run import _going_on
 from backprop.bench.files import LATEST, found, keep, lead_to, new_folder
-from backprop.bench.journal import make_room, read_journal
-from backprop.bench.report import html, older_files, pictures, write_reports
+from backprop.bench.journal import read_journal
+from backprop.bench.report import html, make_room, older_files, pictures, write_reports
 from backprop.errors import OutputError
 
 PREDICT = ("run", "--predict", "--scenario", "toy", "--strategy", "short-form")

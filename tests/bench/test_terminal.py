@@ -10,12 +10,12 @@ from rows import RUN, agreement, left_out, record, write_journal, wrong
 
 from backprop import Network, installed_strategies
 from backprop.bench.accuracy import ErrorRow
+from backprop.bench.budget import Budget
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Answers
 from backprop.bench.check.show import show, show_kinds
 from backprop.bench.commands.list import print_listing
 from backprop.bench.console import finish_run, make_console
-from backprop.bench.forecast import Budget
 from backprop.bench.machine import Limits
 from backprop.bench.prediction import predictions, print_predictions
 from backprop.bench.record import Results

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from backprop.bench.budget import Budget
 from backprop.bench.cell import Cell
 from backprop.bench.cluster.connection import ClusterError, connected
 from backprop.bench.cluster.coordinator import Coordinator, Crew, LostGroup
 from backprop.bench.cluster.host import Needs, data_checksum
 from backprop.bench.cluster.task import Slot, Task
-from backprop.bench.forecast import Budget
 from backprop.bench.places import Found, Place, Say
-from backprop.bench.record import Record
-from backprop.bench.report.ranking import grouped
+from backprop.bench.record import Record, grouped
 
 if TYPE_CHECKING:
     from backprop.bench.scenarios import Scenario

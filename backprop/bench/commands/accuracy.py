@@ -43,9 +43,9 @@ def accuracy(
     import sys
 
     from backprop.bench.accuracy import experiments
+    from backprop.bench.budget import Budget
     from backprop.bench.console import make_console
     from backprop.bench.files import check_folder, keep
-    from backprop.bench.forecast import Budget
     from backprop.bench.progress import Progress, tracked
     from backprop.bench.report.accuracy import accuracy_frame, broken, print_accuracy, write_accuracy
     from backprop.registry import select_strategies

@@ -153,10 +153,10 @@ def check(
 
     os.environ.update(thread_variables(threads))  # before NumPy loads
 
+    from backprop.bench.budget import available_memory_bytes, parse_bytes, parse_seconds
     from backprop.bench.check.job import Job, sizes_of
     from backprop.bench.check.judge import check_target
     from backprop.bench.check.show import show
-    from backprop.bench.forecast import available_memory_bytes, parse_bytes, parse_seconds
     from backprop.bench.progress import Progress
 
     timeout_s = parse_seconds("timeout", timeout)

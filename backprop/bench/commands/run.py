@@ -118,9 +118,9 @@ def run(
     # Before NumPy is loaded. Workers are pinned to cores; this process is not.
     os.environ.update(thread_variables(threads))
 
+    from backprop.bench.budget import Budget
     from backprop.bench.console import finish_run
     from backprop.bench.estimates import read_run
-    from backprop.bench.forecast import Budget
     from backprop.bench.instrument import Instrument
     from backprop.bench.journal import begun
     from backprop.bench.progress import Progress, group_display
@@ -165,7 +165,8 @@ def run(
 def _folder(out: Path | None, resume: bool, fresh: bool) -> Path:
     """Where records and reports go; what speaks against it is said before anything is measured."""
     from backprop.bench.files import LATEST, RESULTS, check_folder, found, new_folder
-    from backprop.bench.journal import begun, locked, make_room
+    from backprop.bench.journal import begun, locked
+    from backprop.bench.report import make_room
     from backprop.bench.suites import SuiteError
 
     if resume and fresh:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import MEASURED
-from backprop.bench.report.ranking import HEADLINE, by_scenario, is_predicted, ran, ranked
+from backprop.bench.record import MEASURED, by_scenario
+from backprop.bench.report.ranking import HEADLINE, is_predicted, ran, ranked
 
 UNSTABLE = "Unstable: do not publish."
 """What a headline begins with where one of its figures is not to be trusted."""

@@ -17,12 +17,13 @@ from typing import Any
 import pandas as pd
 
 from backprop.bench import units
+from backprop.bench.record import grouped
 from backprop.bench.report import charts
 from backprop.bench.report.answer import find_lead
 from backprop.bench.report.data import SIZES, Json, bar_rows, cell_row
 from backprop.bench.report.frame import tuples
 from backprop.bench.report.looks import PLAIN, Spec, channels
-from backprop.bench.report.ranking import HEADLINE, grouped
+from backprop.bench.report.ranking import HEADLINE
 from backprop.errors import install_line
 
 NEEDED = install_line("report")

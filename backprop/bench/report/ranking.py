@@ -6,14 +6,11 @@ A cell is a `Record`, or a row of a frame as `frame.tuples` gives it: both have 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import Description
-
-T = TypeVar("T")
-K = TypeVar("K")
+from backprop.bench.record import Description, by_scenario
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
@@ -37,19 +34,6 @@ def _order(cell: Any) -> tuple[float, ...]:
 def rank(cell: Any) -> str:
     """2, or 1-3 where the cell cannot be told from its neighbours; a wrong cell has no rank."""
     return units.rank(cell.rank_best, cell.rank_worst) if cell.status == "ok" else ""
-
-
-def by_scenario(cells: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
-    """The cells of every scenario and dtype, in the order in which the run has them."""
-    return grouped(cells, lambda cell: (str(cell.scenario), str(cell.dtype)))
-
-
-def grouped(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """The items by their key; keys and items in the order in which they come."""
-    groups: dict[K, list[T]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return groups
 
 
 def ran(cell: Any) -> bool:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backprop.bench import units
-from backprop.bench.record import MEASURED, Agreement, one_line
-from backprop.bench.report.ranking import by_scenario, is_predicted, ran, rank, ranked
+from backprop.bench.record import MEASURED, Agreement, by_scenario, one_line
+from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 
 if TYPE_CHECKING:
     from backprop.bench.report.scaling import Exponent

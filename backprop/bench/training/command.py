@@ -13,9 +13,9 @@ import numpy as np
 
 from backprop import find_strategy
 from backprop.bench import units
+from backprop.bench.budget import Budget
 from backprop.bench.console import make_console
 from backprop.bench.files import TRAINING, check_folder, found, keep, lead_to, new_folder
-from backprop.bench.forecast import Budget
 from backprop.bench.progress import Progress
 from backprop.bench.scenarios import load
 from backprop.bench.training import reports

@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 
 from backprop import Strategy
-from backprop.bench.forecast import Budget, Speeds, predicted_time
+from backprop.bench.budget import Budget
+from backprop.bench.forecast import Speeds, predicted_time
 from backprop.bench.machine import measure_limits
 from backprop.bench.training.session import Stopped, Watch, training_bytes
 from backprop.data import Dataset
