@@ -14,7 +14,7 @@ from backprop.check.jacobians import Combinations, is_large
 from backprop.check.kinds import Finding, found
 from backprop.check.leaves import format_of, read_numbers
 from backprop.check.numeric.directional import DirectionalCheck
-from backprop.check.numeric.directions import scales
+from backprop.check.numeric.directions import SIZES, scales
 from backprop.check.numeric.method import Curve, choose_method, widen, without_kinks
 from backprop.check.numeric.noise import relative_tolerance
 from backprop.check.numeric.review import forgive_symmetric, within_stairs
@@ -146,7 +146,7 @@ def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_f
     """How the gradient behaves at the point, and at another one beside it; its answer where it is no function."""
     structure, x = function.structure, function.point
     scale = scales(structure, x, bounds=function.bounds)
-    away = _ELSEWHERE * scale.own * rng.uniform(0.5, 1.5, len(x))
+    away = _ELSEWHERE * scale.own * rng.uniform(*SIZES, len(x))
     elsewhere = x + np.where(scale.inward < 0, -away, away)
     if not is_function:
         return Behaviour(copied(claim), (), 0)

@@ -18,17 +18,16 @@ from backprop.check.evidence import Evidence, gather, settings
 from backprop.check.forms import Form, choose, forms_of_pushforward
 from backprop.check.jacobians import Combinations
 from backprop.check.kinds import found
-from backprop.check.leaves import to_numpy
+from backprop.check.leaves import SINGLE, to_numpy
 from backprop.check.lines import Lines
 from backprop.check.lines.find import with_lines
-from backprop.check.numeric.directions import scales
+from backprop.check.numeric.directions import drawn, scales
 from backprop.check.numeric.noise import relative_tolerance
-from backprop.check.oracle import Budget, FunctionOracle
+from backprop.check.oracle import MAX_CALLS, Budget, FunctionOracle
 from backprop.check.points import Structure, structure_of
 from backprop.check.product import (
     Forward,
     as_upstream,
-    drawn,
     forward_pass,
     outputs_of,
     push_forward_in_jax,
@@ -50,7 +49,7 @@ def check_jvp(
     *,
     tangents_first: bool | None = None,
     rng: np.random.Generator | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     rtol: float | None = None,
 ) -> GradientCheck:
     """Whether `pushforward` is the Jacobian-vector product of `forward` at `inputs`, and what is wrong with it.
@@ -173,7 +172,7 @@ class _Line:
         self.names = [name for name, places in structure.inputs.items() if len(places)]
         size = 2.0 ** np.round(np.log2(scales(structure, x).tensor))
         self.tangent = drawn(len(x), rng) * size
-        number = np.float64 if structure.format.bits > 24 else np.float32
+        number = np.float64 if structure.format.bits > SINGLE.bits else np.float32
         zero, _ = structure_of({name: number(0) for name in self.names})
         leaves = (replace(leaf, format=structure.format, weak=True) for leaf in zero.leaves)
         self.parameters = Structure(zero.tree, tuple(leaves))

@@ -34,6 +34,10 @@ class Format(NamedTuple):
         return 2.0 ** (1 - self.bits)
 
 
+SINGLE, HALF, BFLOAT = Format("float32", 24), Format("float16", 11), Format("bfloat16", 8)
+"""The formats that are narrower than float64."""
+
+
 @functools.cache
 def format_of(dtype: DType) -> Format:
     """The format of a NumPy dtype, real or complex."""
@@ -103,7 +107,7 @@ def read(value: Any) -> tuple[Array, Format | None]:
         value = value.to_dense() if value.layout is not library("torch").strided else value
         floats = value.is_floating_point() or value.is_complex()
         bits = bits_of(library("torch").finfo(value.dtype).eps) if floats else 0
-        if 0 < bits < 11:  # NumPy has no such dtype
+        if 0 < bits < HALF.bits:  # NumPy has no such dtype
             return value.float().numpy(), Format(str(value.dtype).removeprefix("torch."), bits)
         value = value.numpy()
     array = np.asarray(value)

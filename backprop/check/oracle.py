@@ -15,7 +15,16 @@ import numpy as np
 
 from backprop.arrays import Array, DType
 from backprop.check.answers import Answer, read_answer, value_and_gradient
-from backprop.check.leaves import bits_of, float64_in_jax, format_of, read_numbers, round_to
+from backprop.check.leaves import (
+    BFLOAT,
+    HALF,
+    SINGLE,
+    bits_of,
+    float64_in_jax,
+    format_of,
+    read_numbers,
+    round_to,
+)
 from backprop.check.numeric.directions import Bounds, is_within
 from backprop.check.points import Structure
 from backprop.check.trees import copied
@@ -24,6 +33,8 @@ from backprop.errors import CheckError, OptionError
 
 # Budget: what a check is asked for: at most how many calls, and how exact a gradient.
 
+MAX_CALLS = 2000
+"""Allowed where nobody says how many: ten times what a right gradient takes, to find where a wrong one is wrong."""
 _ROOMY = 200
 """With fewer calls the noise is measured at one place only, and each entry is given few calls."""
 
@@ -178,7 +189,7 @@ class FunctionOracle:
         """The eps (m,) of the narrowest format of which all values so far are numbers; of float64 where of none."""
         values = np.array(list(self.seen.values())).reshape(-1, self.value.size)
         found = np.full(self.value.shape, self.eps)
-        for bits in (24, 11, 8):
+        for bits in (SINGLE.bits, HALF.bits, BFLOAT.bits):
             with np.errstate(all="ignore"):
                 fits = np.all((round_to(values, bits) == values) | ~np.isfinite(values), axis=0)
             for k in np.flatnonzero(fits):  # a few values, or small whole numbers, are numbers of any format

@@ -19,6 +19,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.evidence import Evidence, gather
+from backprop.check.factors import NEAR_ONE
 from backprop.check.kinds import found
 from backprop.check.lines.sites import Site
 from backprop.check.lines.switches import Switches, switched
@@ -98,7 +99,7 @@ def _beside(seen: Evidence, wrong: frozenset[str]) -> Iterator[_Proof]:
     """The tensors that are right at another point close by, where no two values are equal."""
     structure, x = seen.function.structure, seen.function.point
     scale = scales(structure, x, bounds=seen.function.bounds)
-    aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))
+    aside = random_direction(np.arange(len(x)), scale, np.random.default_rng(3))  # not the seed of `gather`
     beside = aside.moved(x, _BESIDE)
     fixed = frozenset(name for name in _fixed(seen, beside, wrong) if not _adds_up(seen, beside, name))
     if fixed:
@@ -212,7 +213,7 @@ def _multiple(values: Array, of: Array) -> float | None:
     flat, of = values.reshape(-1).astype(np.float64), of.astype(np.float64)
     size = float(of @ of)
     k = float(flat @ of) / size if size > 0 else 0.0
-    return k if k and np.max(np.abs(flat - k * of)) <= 1e-6 * np.max(np.abs(flat)) else None
+    return k if k and np.max(np.abs(flat - k * of)) <= NEAR_ONE * np.max(np.abs(flat)) else None
 
 
 def _fixed(seen: Evidence, point: Array, wrong: frozenset[str]) -> frozenset[str]:

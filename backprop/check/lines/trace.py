@@ -23,7 +23,6 @@ from backprop.arrays import Array
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.find import begun, found_from, too_few, with_probes
 from backprop.check.lines.groups import Group, groups_of
-from backprop.check.lines.naming import is_gradient_of
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines, beside, from_plain
 from backprop.check.lines.search import Search
@@ -31,6 +30,7 @@ from backprop.check.lines.sites import Site, stem
 from backprop.check.lines.truth import DIRECTIONS, Truth
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import structure_of
+from backprop.check.words import is_gradient_of
 
 Mark = Literal["right", "wrong", "none"]
 MARKS: dict[str, str] = {"right": "✓", "wrong": "✗", "none": "·"}

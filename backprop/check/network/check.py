@@ -29,8 +29,8 @@ from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
 from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
-from backprop.check.oracle import check_rtol
-from backprop.check.result import GradientCheck, TensorCheck
+from backprop.check.oracle import MAX_CALLS, check_rtol
+from backprop.check.result import GradientCheck, TensorCheck, verdict_of
 from backprop.check.words import listed
 from backprop.errors import CheckError, OptionError
 from backprop.network import Batch, Network
@@ -51,7 +51,7 @@ def check_network_gradient(
     weight_decay: float = 0.0,
     rtol: float | None = None,
     layout: str | None = None,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
     source: Callable[..., Any] | None = None,
 ) -> GradientCheck:
     """Check the gradient of a network's loss, derived by hand, at `params` on `batch`.
@@ -93,29 +93,19 @@ def check_network_gradient(
     tensors, wrong = _compare(answer, truth)
     if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
-    findings = [*map(_by_name, seen.findings), *shape_mistakes(answer, truth)]
-    notes = [*([reading.note] if reading.note else []), *answer.notes, *_blind_points(tensors, truth)]
-    notes += _for_one_sample(findings, answer, truth)
-    if any(finding.kind == "not-repeatable" for finding in findings):
-        notes.append(
-            "The tensors are those of the first call; what is wrong with a random answer is not looked for."
-        )
-    else:
-        findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
-        notes += more
+    findings, notes = _said([*map(_by_name, seen.findings)], answer, tensors, wrong, loss, truth)
     kinks, count = truth.kinks()
     if count > len(kinks):
         notes.append(f"{count} entries lie at kinks; {len(kinks)} of them are listed.")
     verdicts = {tensor.verdict for tensor in tensors}
-    is_wrong, is_open = bool(findings) or "wrong" in verdicts, "undecided" in verdicts
     check = GradientCheck(
-        "wrong" if is_wrong else "undecided" if is_open else "right",
+        verdict_of(wrong=bool(findings) or "wrong" in verdicts, undecided="undecided" in verdicts),
         tuple(tensors),
         tuple(findings),
         REFERENCE,
         kinks,
         gradient_calls=seen.calls if reading.is_function else 0,
-        notes=tuple(notes),
+        notes=(*([reading.note] if reading.note else []), *notes),
     )
     check = found.shown(check, network)
     if function is reading or not reading.is_function or not max_calls:
@@ -126,6 +116,26 @@ def check_network_gradient(
         return search(program, [source or function])
 
     return with_lines(check, look)
+
+
+def _said(
+    findings: list[Finding],
+    answer: Answer,
+    tensors: list[TensorCheck],
+    wrong: frozenset[str],
+    loss: Any,
+    truth: Truth,
+) -> tuple[list[Finding], list[str]]:
+    """The findings of the calls with those of the tensors and of the loss, and what else is to be said."""
+    findings = [*findings, *shape_mistakes(answer, truth)]
+    notes = [*answer.notes, *_blind_points(tensors, truth), *_for_one_sample(findings, answer, truth)]
+    if any(finding.kind == "not-repeatable" for finding in findings):
+        first = (
+            "The tensors are those of the first call; what is wrong with a random answer is not looked for."
+        )
+        return findings, [*notes, first]
+    findings, more = _diagnosed(findings, answer, tensors, wrong, loss, truth)
+    return findings, [*notes, *more]
 
 
 def _diagnosed(

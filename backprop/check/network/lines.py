@@ -21,7 +21,7 @@ from backprop.check.lines.sites import Site
 from backprop.check.network.layouts import Layout
 from backprop.check.network.reading import Reading
 from backprop.check.network.truth import penalty
-from backprop.check.oracle import Budget
+from backprop.check.oracle import MAX_CALLS, Budget
 from backprop.errors import CheckError
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -34,7 +34,7 @@ def program_of_network(
     batch: Batch,
     layout: Layout,
     weight_decay: float,
-    max_calls: int = 2000,
+    max_calls: int = MAX_CALLS,
 ) -> Program:
     """The function as a program from the parameters by name, in the layout in which it is called.
 

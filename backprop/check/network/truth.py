@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.entry import worst_entries
 from backprop.check.network.rounding import Rounding, rounding
 from backprop.check.network.subgradients import nearest_subgradient
-from backprop.check.result import Kink, TensorCheck, Verdict, worst_entries
+from backprop.check.result import Kink, TensorCheck, verdict_of
 from backprop.layers import Linear
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
@@ -61,7 +62,7 @@ class Truth:
             open_ = outside & self._at_kink(name) & (difference <= self.sides[name])
         wrong = outside & ~open_
         undecided = open_.any() or self.hidden(name) is not None
-        verdict: Verdict = "wrong" if wrong.any() else "undecided" if undecided else "right"
+        verdict = verdict_of(wrong=bool(wrong.any()), undecided=bool(undecided))
         size = norm(self.gradient.vector if self.vanishes(name) else expected)
         error, allowed = norm(np.where(open_, 0, difference)), norm(bound[wrong] if wrong.any() else bound)
         if wrong.any() and size == 0:
