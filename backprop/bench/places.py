@@ -30,14 +30,13 @@ from backprop.bench.turns import Schedule
 
 if TYPE_CHECKING:
     from backprop import Strategy
-    from backprop.bench.scenarios import Scenario
     from backprop.bench.suites import Suite
     from backprop.data import Dataset
 
 
-Say = Callable[["Scenario", str], None]
+Say = Callable[[Scenario, str], None]
 """Called with the scenario and what runs in it, for a display."""
-Found = tuple["Scenario", list[Record], list[Agreement]]
+Found = tuple[Scenario, list[Record], list[Agreement]]
 """A measured group: a scenario, all its records, and the agreements of their gradients."""
 
 
@@ -116,8 +115,6 @@ class Predicted(Place):
         advance: Callable[[], None],
     ) -> Iterator[Found]:
         """The forecast of every cell."""
-        from backprop import find_strategy
-
         for scenario in scenarios:
             say(scenario, "predicted")
             threads = scenario.threads or self.threads

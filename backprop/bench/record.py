@@ -34,6 +34,8 @@ Status = Literal[
     "unavailable",
     "predicted",
 ]
+NOT_BEGUN: tuple[str, ...] = ("over-time-budget", "over-memory-budget", "predicted")
+"""The statuses of a cell that was left out before it began: its prediction may stand beside measured times."""
 MEASURED: tuple[str, ...] = ("ok", "disagrees")
 """The statuses of a cell that has figures."""
 

@@ -63,11 +63,11 @@ def test_a_finished_run_is_not_replaced_and_fresh_says_what_it_replaces(tmp_path
 
 def test_a_file_that_is_there_is_kept_unless_fresh(tmp_path, capsys):
     path = tmp_path / "page.html"
-    keep("The file", [path], fresh=False)
+    keep([path], fresh=False)
     path.write_text("mine")
     with pytest.raises(OutputError, match="is there; expected another place, or --fresh"):
-        keep("The file", [path], fresh=False)
-    keep("The file", [path], fresh=True)
+        keep([path], fresh=False)
+    keep([path], fresh=True)
     assert str(path) in capsys.readouterr().err
 
 

@@ -24,7 +24,7 @@ _MOST_PRINTED = 20
 """Lines of the user's own output that are shown."""
 
 
-def show(job: Job, answers: Answers, format: str = "text", trace: bool = False) -> None:
+def show(job: Job, answers: Answers, format: str, trace: bool) -> None:
     """Print everything that was found out, as text or JSON; or, in another format, the verdict and the lines."""
     console, check = make_console(), answers.check
     assert check is not None

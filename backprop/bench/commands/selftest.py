@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backprop.bench.commands import completion
+from backprop.bench.commands import INTERRUPTED, completion
 from backprop.bench.commands.options import AsJson, Starts, SuiteName, Threads, Turns, single
 from backprop.errors import BackpropError
 
@@ -139,7 +139,7 @@ def selftest(
     if interrupted:
         goes_on = "the runs so far are kept, and --resume goes on" if out else "the runs so far are above"
         print(f"Interrupted; {goes_on}.", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 @contextlib.contextmanager

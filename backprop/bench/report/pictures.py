@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from backprop.bench import units
+from backprop.bench.baselines import SHORT_FORM
 from backprop.bench.record import grouped
 from backprop.bench.report import charts
 from backprop.bench.report.answer import find_lead
@@ -150,7 +151,7 @@ def draw_headline(frame: pd.DataFrame) -> dict[str, bytes]:
     if (
         lead is None
         or (lead.scenario, lead.dtype) != HEADLINE
-        or lead.base != "short-form"
+        or lead.base != SHORT_FORM
         or not lead.measured
     ):
         return {}

@@ -10,13 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from backprop.bench import units
-from backprop.bench.record import Description, by_scenario
+from backprop.bench.record import NOT_BEGUN, Description, by_scenario
 
 HEADLINE = ("mnist-32", "float64")
 """Scenario and dtype that README shows, and that the page of a run opens with where the run has them."""
-
-_NOT_RUN = ("over-time-budget", "over-memory-budget", "predicted")
-"""Statuses of cells that were left out before they began: their predictions may stand beside measured times."""
 
 
 def ranked(cells: Iterable[Any]) -> list[Any]:
@@ -43,7 +40,7 @@ def ran(cell: Any) -> bool:
 
 def is_predicted(cell: Any) -> bool:
     """Whether a prediction stands in place of a time that was not measured."""
-    return cell.status in _NOT_RUN and not units.missing(cell.predicted_time_s)
+    return cell.status in NOT_BEGUN and not units.missing(cell.predicted_time_s)
 
 
 # What is claimed --------------------------------------------------------------------------------------

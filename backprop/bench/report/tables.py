@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backprop.bench import units
+from backprop.bench.baselines import SHORT_FORM
 from backprop.bench.record import MEASURED, Agreement, by_scenario, one_line
 from backprop.bench.report.ranking import is_predicted, ran, rank, ranked
 
@@ -61,7 +62,7 @@ def ranking(cells: Iterable[Any]) -> Iterator[tuple[Any, Figures]]:
     """
     for group in by_scenario(cells).values():
         short = next(
-            (_time(c) for c in group if c.strategy == "short-form" and (ran(c) or is_predicted(c))), None
+            (_time(c) for c in group if c.strategy == SHORT_FORM and (ran(c) or is_predicted(c))), None
         )
         for cell in ranked(group):
             yield cell, _ranked(cell, short)
