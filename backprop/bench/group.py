@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 _ADDRESS_SPACE_BYTES = 4 * 2**30  # what libraries map without using it, beyond the budget
 
-Say = Callable[[str], None]
-
 
 @dataclass
 class Group:
@@ -49,7 +47,9 @@ class Group:
     cores: list[int]
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
 
-    def measure(self, say: Say, advance: Callable[[], None]) -> tuple[list[Record], list[Agreement]]:
+    def measure(
+        self, say: Callable[[str], None], advance: Callable[[], None]
+    ) -> tuple[list[Record], list[Agreement]]:
         """All rows of the group. `say` is told what runs, `advance` is called after every turn."""
         bench = Workbench(self.scenario, self.dataset, self.threads)
         cells = {target: Cell(find_target(target), self.scenario, self.threads) for target in self.targets}

@@ -9,6 +9,7 @@ import contextlib
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,10 @@ def _quiet(*, wide: bool) -> Iterator[None]:
 
 _SEEN, _DISTINCT = 40, 4
 """Values that are kept to see their format, and how many different ones it takes to tell a format."""
+
+
+_TOWARDS_ZERO = (0.5, 0.25)
+"""Of the point: where a function that is flat at the point may move."""
 
 
 class OutOfCalls(Exception):
@@ -197,6 +202,15 @@ class FunctionOracle:
                 if len(np.unique(column)) >= _DISTINCT and np.any(round_to(column, bits - 2) != column):
                     found[k] = max(found[k], 2.0 ** (1 - bits))
         return found
+
+    @cached_property
+    def natural(self) -> Array:
+        """The values (k, m) at the point and on the way from it to zero."""
+        return np.array([self.value, *(self.at(factor * self.point) for factor in _TOWARDS_ZERO)])
+
+    def natural_spread(self) -> Array:
+        """The range (m,) of the function on the way from the point to zero."""
+        return np.asarray(np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0))
 
     @property
     def eps(self) -> float:

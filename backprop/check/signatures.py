@@ -144,7 +144,7 @@ def swapped(suspect: Suspect) -> list[Finding]:
             continue
         part = tuple(slice(size) for size in suspect.got.shape)
         of_part = Known(*(each.reshape(larger)[part].reshape(-1) for each in (known.values, known.tolerance)))
-        if of_part.informative() >= 4 and of_part.fits(got.astype(known.values.dtype), 2):
+        if of_part.informative() > ENOUGH and of_part.fits(got.astype(known.values.dtype), 2):
             listed = ", ".join(f":{size}" for size in suspect.got.shape)
             seen = f"It is [{listed}] of the gradient of {other}, to rounding."
             return suspect.finding("swapped-tensors", seen)

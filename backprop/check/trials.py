@@ -250,7 +250,7 @@ def _is_near(seen: Evidence, point: Array, name: str) -> bool:
         return False
     rows, places = gradient.rows(point), function.structure.places[name]
     scale = scales(function.structure, point, bounds=function.bounds)
-    along = random_direction(places, scale, np.random.default_rng(4))
+    along = random_direction(places, scale, np.random.default_rng(4))  # another seed again
     if rows is None:
         return False
     up, down = (function.at(along.moved(point, step)) for step in (_STEP, -_STEP))

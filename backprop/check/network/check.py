@@ -37,8 +37,8 @@ from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.verify import REFERENCE
 
-_SHIFT, _SMALLER = 0.01, 0.8
-"""The other point of `observe`: a shift, which moves zeros as well, and a factor for the inputs."""
+_SHRUNK, _SHIFT, _SMALLER = (0.5, 0.9), 0.01, 0.8
+"""The other point of `observe`: random factors, a shift, which moves zeros as well, and a factor of the inputs."""
 
 
 def check_network_gradient(
@@ -190,7 +190,7 @@ def _elsewhere(
     """Arguments of the same shapes in which every number is another one."""
     dtype = params.dtype
     moved = {
-        name: (params[name] * rng.uniform(0.5, 0.9) + _SHIFT).astype(dtype, copy=False) for name in params
+        name: (params[name] * rng.uniform(*_SHRUNK) + _SHIFT).astype(dtype, copy=False) for name in params
     }
     shuffled = rng.permutation(len(batch.labels))
     inputs = (batch.inputs[shuffled] * dtype.type(_SMALLER)).astype(dtype, copy=False)

@@ -3,7 +3,7 @@
 A function that returns the network's loss is searched as it is. Of one that returns no loss, or another one, the loss
 is the network's of that value of its own forward pass that equals the network's outputs p, or its logits z:
 
-    L = loss(p, labels) + λ/2 Σ W²        p of the run: as it is where a value before it is moved or replaced
+    L = loss(p, labels) + λ/2 Σ W²        with the p of the run, also where a value before p is moved or replaced
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _together(*errors: Array | float) -> Array:
 
 
 def _of_function(layer: Elementwise, x: Array) -> Array | float:
-    """The roundings that f or f' makes of its own: an exponential of x rounds |x| times, until it is flat."""
+    """The roundings that f or f' makes of its own: an exponential of x rounds |x| times, until it is flat at 10."""
     return np.clip(np.abs(x), 1, 10) if layer.smooth else 0.0
 
 

@@ -50,8 +50,6 @@ _INTEGRALS, _AT_CORNERS = 24, 4
 """Line integrals of one check: each takes 32 calls of the gradient."""
 _SMALL = 1e-3
 """Of the largest entry of a tensor: a smaller one need not be known better."""
-_TOWARDS_ZERO = (0.5, 0.25)
-"""Of the point: where a function that is flat at the point may move."""
 
 
 @dataclass
@@ -167,16 +165,6 @@ class DirectionalCheck:
 
     # The function ------------------------------------------------------------------------------------
 
-    @cached_property
-    def natural(self) -> Array:
-        """The function's values (k, m) at the point and on the way from it to zero."""
-        values = [self.function.at(factor * self.function.point) for factor in _TOWARDS_ZERO]
-        return np.array([self.function.value, *values])
-
-    def natural_spread(self) -> Array:
-        """The range (m,) of the function on the way from the point to zero."""
-        return np.asarray(np.nan_to_num(np.ptp(self.natural, axis=0), nan=0, posinf=0))
-
     def stays_still(self, direction: Direction) -> bool:
         """Whether long steps do not move the function either: its values may lie on stairs."""
         f, x = self.function.value, self.function.point
@@ -285,7 +273,8 @@ class DirectionalCheck:
         Rounding may hide a slope of eps of the function's values there. It is no mistake where the function moves
         elsewhere, and by far more than that. Else nothing is known of it.
         """
-        values, moved, claimed = self.natural, self.natural_spread(), np.abs(comparison.claimed)
+        values, moved = self.function.natural, self.function.natural_spread()
+        claimed = np.abs(comparison.claimed)
         hidden = self.function.grid() * np.max(np.nan_to_num(np.abs(values), nan=0, posinf=0), axis=0)
         lost = still & (claimed != 0) & (claimed <= hidden)
         dust = lost & (np.maximum(claimed, hidden) <= _DUST * moved)

@@ -197,7 +197,7 @@ def _telling_directions(check: DirectionalCheck, table: Table, where: Array) -> 
     if beside is not None:
         ways += [*(claimed - np.mean(beside[:, :, where], axis=0))]
     directions = [Direction(where, own), Direction(where, own * random_signs(len(where), check.rng))]
-    for way in ways[: 3 * _DIRECTIONS]:
+    for way in ways[: 3 * _DIRECTIONS]:  # of a function to many values there are as many of each
         moves = way != 0
         if np.any(moves) and np.all(np.isfinite(way)):
             directions.append(Direction(where, way * np.min(own[moves] / np.abs(way[moves]))))

@@ -39,6 +39,8 @@ _VAGUE = 100.0
 """Times the slope: a tolerance that is even wider belongs to a slope that is about zero."""
 _SMALLEST = 100.0
 """Roundings of the function's values: by so much a claim must move them along a step to show."""
+_NEARER = 3.0
+"""Times nearer to the claim than to the slope found: such a quotient tells of a structure with the claimed slope."""
 _PIECE = 128.0
 """Roundings of the claim's dtype: a step of so many is cut into pieces that the claim sees."""
 
@@ -103,7 +105,7 @@ def _by_complex_step(
     steep = np.abs(value)
     still = steep <= eps * np.abs(check.function.value)
     if np.any(still):
-        steep = np.where(still, check.natural_spread(), steep)
+        steep = np.where(still, check.function.natural_spread(), steep)
     none, unknown = np.zeros(wrong.shape, bool), np.full(wrong.shape, np.nan)
     error = _ROUNDED * eps * np.abs(value)
     return Comparison(
@@ -265,7 +267,7 @@ def _at_its_own_scale(check: DirectionalCheck, view: View) -> View:
         if level == len(ladder.rungs) and not (smaller and ladder.down()):
             break
         rung = ladder.rungs[level]
-        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / 3
+        near = np.abs(rung.quotient - claimed) <= np.abs(rung.quotient - value) / _NEARER
         apart = np.abs(value - claimed) * rung.wide
         near &= (rung.plus != rung.minus) & (np.asarray(ladder.noise) <= CLEARLY * apart)
         fits = np.where(near, fits + 1, np.where(fits < 2, 0, fits))

@@ -37,9 +37,9 @@ from backprop.verify.agreement import norm
 LEVELS, _FEW_LEVELS = 11, 6
 """Steps of the curve: eleven go down to a millionth of the first; six where there are few calls."""
 _SMALLEST = 3
-"""Steps, at which noise is nearly all that is seen."""
+"""The smallest steps of the curve: noise is nearly all that they show."""
 _ALIKE = RATIO**2 / 2
-"""What truncation makes of three steps falls by more than this."""
+"""The errors that truncation makes at three steps differ by more than this factor; noise is alike at all."""
 _RESOLVED = 0.05
 """Of the slope: a central quotient so near to it comes from a step inside the function's structure."""
 

@@ -207,7 +207,7 @@ class Ladder:
 #
 # Steps go on falling as long as the truncation is what is seen, and grow where it is the noise.
 
-_NEARLYFLAT = 0.02
+_NEARLY_FLAT = 0.02
 """Of the slope or its claim: an error that is worth no further step, however flat the function seems."""
 _LOOSE, _FOUR_DIGITS = 1e3, 1e-4
 """A slope that agrees with its claim may be known so much worse than the goal; under noise, to four digits."""
@@ -249,7 +249,7 @@ def _good(slope: Slope, claimed: Array, goal: Array, thorough: bool) -> Array:
     """Where the slope is known as well as it is needed."""
     flat = FINEST * slope.curved  # near a minimum the slope does not show, and need not
     if np.any(claimed):
-        flat = np.minimum(flat, _NEARLYFLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
+        flat = np.minimum(flat, _NEARLY_FLAT * np.maximum(np.abs(claimed), np.abs(slope.value)))
     if thorough:  # to the size that was found: the claim may be wrong by many orders
         return np.asarray(slope.error <= np.maximum(FINEST * np.abs(slope.value), flat))
     off, noisy = np.abs(slope.value - claimed), slope.rounding >= _MOSTLY * slope.error
