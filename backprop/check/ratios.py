@@ -28,8 +28,8 @@ _EPSILON_CLEAR = 5
 """Times its uncertainty: an ε that is found alike in three entries or more is there."""
 _LARGEST_EPSILON = 0.1
 """An ε that is larger is none."""
-_SAME = 1e-9
-"""Relative: what rounding in float64 leaves between two ways to compute the same number."""
+_SAME, _ALIKE = 1e-9, 1e-8
+"""Relative: what rounding in float64 leaves between two ways to compute a number, and between it and a fitted one."""
 _CASES, _BLURRED, _NOTABLE = 3, 1e-4, 1e-3
 """Numbers that are told from one another, how well each is known then, and how far from 1 one is."""
 _SHOWN = 4
@@ -212,7 +212,7 @@ def known_as(k: Array, point: Mapping[str, Array], more: Mapping[str, Array] | N
     An ε beside a statistic is allowed for, and said.
     """
     for words, values in _candidates(k, point):
-        if np.all(np.abs(values - k) <= KNOWN_TO * _SAME * np.abs(k)):
+        if np.all(np.abs(values - k) <= _ALIKE * np.abs(k)):
             return words
     for name, values in (more or {}).items():
         for sign, how in ((1, name), (-1, f"1 / {name}")):

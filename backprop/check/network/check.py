@@ -21,13 +21,12 @@ from backprop.check.behaviour import observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
 from backprop.check.lines.find import search, with_lines
-from backprop.check.network.diagnosis import Diagnosis, diagnose_network
+from backprop.check.network.diagnosis import Diagnosis, diagnose_network, shape_mistakes
 from backprop.check.network.layouts import Layout, orientation_of
 from backprop.check.network.lines import program_of_network
 from backprop.check.network.loss_value import check_loss
 from backprop.check.network.outside import check_layers
 from backprop.check.network.reading import GradientFunction, Reading, told_apart
-from backprop.check.network.shapes import shape_mistakes
 from backprop.check.network.truth import Truth, truth_for
 from backprop.check.oracle import MAX_CALLS, check_rtol
 from backprop.check.result import GradientCheck, TensorCheck, verdict_of
