@@ -18,11 +18,11 @@ import msgspec
 from backprop.bench.baselines import LOSS, PRODUCTS, SHORT_FORM, TWIN
 from backprop.bench.journal import read_journal
 from backprop.bench.record import NOT_BEGUN, Agreement, Description, Record, grouped
+from backprop.bench.stability import first_turns
 from backprop.bench.statistics import (
     SAME,
     STARTS_TO_CLAIM,
     Starts,
-    first_turns,
     holm,
     noise_floor,
     ratio_of,

@@ -22,7 +22,8 @@ from backprop.bench.forecast import Speeds
 from backprop.bench.machine import Limits
 from backprop.bench.record import Agreement, Record
 from backprop.bench.scenarios import Scenario
-from backprop.bench.statistics import STARTS_TO_CLAIM, unstable
+from backprop.bench.stability import unstable
+from backprop.bench.statistics import STARTS_TO_CLAIM
 from backprop.bench.steps import Workbench
 from backprop.bench.turns import Participant, Schedule, Site, load, take_turns
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess, started_ahead

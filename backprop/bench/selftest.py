@@ -51,6 +51,7 @@ HOW_PLANTED = "a wait at the end of every turn"
 NAME = "selftest"
 """Of the files, without .json and .md."""
 _DIGITS = 6
+"""Of a recorded time: more than a clock has."""
 
 
 class Trial(Struct):
@@ -116,7 +117,12 @@ def one_trial(
         for outcome in turns.outcomes.values():
             if outcome.failure is not None:
                 raise outcome.failure
-        return {label: _rounded(turns.outcomes[label].starts) for label in labels}
+        return {
+            label: [
+                [float(f"{turn:.{_DIGITS}g}") for turn in start] for start in turns.outcomes[label].starts
+            ]
+            for label in labels
+        }
 
     together = taken(list(SHARES))
     apart = taken(["first"]) | taken(["second"])
@@ -139,10 +145,6 @@ def _twin(k: int, side: str) -> str:
 SHARES = {BASE: 0.0, TWIN: 0.0} | {_slower(share): share for share in PLANTED}
 SHARES |= {_twin(k, side): 0.0 for k in range(PAIRS) for side in "ab"}
 """By label, by which share each worker of a group is slowed down."""
-
-
-def _rounded(starts: Sequence[Sequence[float]]) -> list[list[float]]:
-    return [[float(f"{turn:.{_DIGITS}g}") for turn in turns] for turns in starts]
 
 
 # What all runs say together ---------------------------------------------------------------------------

@@ -150,19 +150,15 @@ def _reordered(one: Local) -> tuple[str, str] | None:
     if np.all(np.abs(np.sort(one.claimed, 1) - np.sort(one.true, 1)) <= slack) and one.true.shape[1] > 1:
         same = _same_rows(one.claimed.T, one.true.T, slack)
         if same is None:
-            return (
-                "reordered",
-                "The values for each upstream entry are right, but they stand at the wrong entries.",
-            )
+            seen = "The values for each upstream entry are right, but they stand at the wrong entries."
+            return "reordered", seen
         moved = (f"entry {k} is that of {np.argmax(row)}" for k, row in enumerate(same) if not row[k])
         return "reordered", f"The entries are right, but in another order: {some(moved)}."
     same = _same_rows(one.claimed, one.true, slack) if np.all(np.any(one.is_there, 1)) else None
     if same is None or len(same) < 2:
         return None
-    return (
-        "upstream-reordered",
-        f"Upstream entry k is taken for another one: [{some(np.argmax(same, 1))}].",
-    )
+    seen = f"Upstream entry k is taken for another one: [{some(np.argmax(same, 1))}]."
+    return "upstream-reordered", seen
 
 
 def _same_rows(claimed: Array, true: Array, slack: float) -> Array | None:

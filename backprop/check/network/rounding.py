@@ -61,9 +61,8 @@ def rounding(
     errors = [np.zeros_like(inputs)]
     for layer, own, x, y in zip(network.layers, tensors, values, values[1:], strict=False):
         errors.append(_forward(layer, own, x, y, errors[-1], unit, rng))
-    kinked: dict[int, Array] = {}
+    kinked, changes = dict[int, Array](), dict[int, Array]()
     beside: dict[int, tuple[Array, Array]] = {}
-    changes: dict[int, Array] = {}
     for k, layer in enumerate(network.layers):
         if isinstance(layer, Elementwise):
             error = np.maximum(errors[k], tiny)
