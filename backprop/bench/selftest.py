@@ -50,8 +50,6 @@ HOW_PLANTED = "a wait at the end of every turn"
 """A recorded setting: until November 2026 the wait came after every call, and made the next call slower."""
 NAME = "selftest"
 """Of the files, without .json and .md."""
-_DIGITS = 6
-"""Of a recorded time: more than a clock has."""
 
 
 class Trial(Struct):
@@ -117,12 +115,8 @@ def one_trial(
         for outcome in turns.outcomes.values():
             if outcome.failure is not None:
                 raise outcome.failure
-        return {
-            label: [
-                [float(f"{turn:.{_DIGITS}g}") for turn in start] for start in turns.outcomes[label].starts
-            ]
-            for label in labels
-        }
+        starts = {label: turns.outcomes[label].starts for label in labels}
+        return {label: [list(map(_six_digits, start)) for start in each] for label, each in starts.items()}
 
     together = taken(list(SHARES))
     apart = taken(["first"]) | taken(["second"])
@@ -132,6 +126,10 @@ def one_trial(
 def steps_of(schedule: Schedule) -> int:
     """How often `alive` is called during a run: after every worker that is ready, and every turn of a group."""
     return schedule.starts * (len(SHARES) + 2 + 3 * schedule.turns)
+
+
+def _six_digits(seconds: float) -> float:
+    return float(f"{seconds:.6g}")
 
 
 def _slower(share: float) -> str:
