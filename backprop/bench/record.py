@@ -136,13 +136,13 @@ class Agreement(Row, tag="agreement", forbid_unknown_fields=True):
     agrees: bool
 
 
-class Group(Row, tag="group"):
+class GroupEnd(Row, tag="group"):
     """The end of a group: all rows of the scenario of this name are written."""
 
     name: str
 
 
-class End(Row, tag="end"):
+class RunEnd(Row, tag="end"):
     """The end of a run: every group is written."""
 
 
