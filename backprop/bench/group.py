@@ -93,7 +93,7 @@ class Group:
         )
 
     def _speeds(self) -> Speeds:
-        """Measured in a worker; raises `WorkerError` where that is killed or does not answer."""
+        """The machine's speeds, measured in a worker; raises `WorkerError` where it is killed or does not answer."""
         with WorkerProcess(self.threads, self.cores) as worker:
             load(worker, self.scenario, Participant("speeds", LOSS), self._site, self.rng)
             answer = worker.ask("speeds", START_UP_S, memory_bytes=self.budget.memory_bytes)

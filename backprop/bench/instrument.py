@@ -129,7 +129,7 @@ class Instrument:
 
 
 def _difference(theirs: list[str], ours: list[str]) -> str:
-    """In words: what one of two lists lacks, or that their order differs."""
+    """The difference of two lists in words: what one of them lacks, or that their order differs."""
     alone = {
         "it alone has": [one for one in theirs if one not in ours],
         "this one alone has": [one for one in ours if one not in theirs],

@@ -100,7 +100,7 @@ class Predicted(Place):
         return {"machine": describe_machine(self.threads, [])}
 
     def notes(self) -> list[str]:
-        """That nothing was measured."""
+        """The note that nothing was measured."""
         return [NOTE]
 
     def check(self, suite: Suite) -> None:

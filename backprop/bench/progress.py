@@ -97,7 +97,7 @@ class Progress:
         self._since = self._advanced = self._clock()
 
     def say(self, what: str) -> None:
-        """These words for what is at work from now on."""
+        """Show these words from now on for what is at work."""
         self._what = what
         self._draw_line_if_due()
 
@@ -150,7 +150,7 @@ class GroupDisplay:
         self.expect(suite.scenarios)
 
     def expect(self, scenarios: Sequence[Scenario], seconds: Mapping[str, float] | None = None) -> None:
-        """These groups are left, each of which is thought to take the `seconds` under the id of its scenario.
+        """Say which groups are left; each should take the `seconds` under the id of its scenario.
 
         Where nothing is known of their seconds every group counts the same. May be called again, for what is left.
         """

@@ -75,7 +75,7 @@ class Seen:
 
     @property
     def claimed(self) -> bool:
-        """Whether it is called faster or slower."""
+        """Whether the second of the pair is called faster or slower."""
         return self.verdict in ("faster", "slower")
 
     @property

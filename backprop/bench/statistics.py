@@ -71,7 +71,7 @@ class LogMean:
 
     @property
     def p_value(self) -> Any:
-        """Of the two-sided t-test that the mean is zero, and a ratio therefore one; 1 where nothing can be tested."""
+        """Of a two-sided t-test that the mean is zero, so that a ratio is one; 1 where nothing can be tested."""
         from scipy.special import stdtr
 
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -212,7 +212,7 @@ class Plan:
 def plan(
     ratios: Starts, start_s: float, turn_s: float, precision: float | None, claim: float | None, most: int
 ) -> Plan:
-    """What it takes for the interval to reach at most `precision` to either side, and for `claim` to be found.
+    """The starts and turns by which the interval reaches at most `precision` to either side, and `claim` is found.
 
     Both are shares: 0.02 is 2%. Turns by the cost model of Kalibera and Jones (2013, section 6): where a start costs
     start_s and a turn turn_s, √(start_s ÷ turn_s · variance within starts ÷ variance between them) turns make the

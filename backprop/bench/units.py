@@ -67,7 +67,7 @@ def factor(value: float | None) -> str:
 
 
 def difference(factor: float | None) -> str:
-    """By how much a factor exceeds one: 3.1%; from two on the factor itself, 2.50x."""
+    """The excess of a factor over one, 3.1%; from two on the factor itself, 2.50x."""
     if missing(factor) or factor is None:
         return MISSING
     return f"{100 * (float(factor) - 1):.2g}%" if factor < 2 else ratio(factor)

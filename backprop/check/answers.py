@@ -102,7 +102,7 @@ def value_and_gradient(answer: Any, structure: Structure) -> tuple[Any, Any]:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a number, or an array of no axes."""
+    """Whether a value is a number, or an array of no axes."""
     is_other = isinstance(value, str | bytes) or is_none(value) or callable(value)
     return not is_other and parts_of(value) is None and np.ndim(value) == 0
 

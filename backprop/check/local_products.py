@@ -14,7 +14,7 @@ from backprop.check.patterns import ENOUGH
 
 
 def outer_product(one: Local) -> tuple[str, str] | None:
-    """Of a ⊗ b in every row one factor is right and the other is not, and the one that is right is known.
+    """In every row a ⊗ b one factor is right and the other is wrong, and it is known what the right one is.
 
     It is known as x where it is a row of an input, and as the upstream gradient where it is 1 at its own entry.
     """
@@ -47,7 +47,7 @@ _UPSTREAM = "the upstream gradient"
 
 
 def _known_vector(unit: Array, one: Local, k: int) -> str:
-    """Of what a vector of unit length is a multiple: a row of an input by name, or the upstream gradient; or ""."""
+    """The name of what a unit vector is a multiple of, a row of an input or the upstream gradient; else ""."""
     used = np.flatnonzero(np.abs(unit) > PARALLEL)
     index = np.unravel_index(k, one.rows)
     if len(used) == 1:

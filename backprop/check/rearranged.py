@@ -103,7 +103,7 @@ def moved(suspect: Suspect) -> list[Finding]:
 
 
 def _shift(got: Array, expected: Array, slack: float) -> tuple[int, ...] | None:
-    """By how much along each axis got is the truth that was moved by one, but for what lies at the edge then."""
+    """The shift, 1, 0 or -1 along each axis, by which the truth becomes what was got, except at its edges."""
     for by in itertools.product((0, 1, -1), repeat=got.ndim) if got.ndim <= _MOST_AXES else ():
         to, of = ([slice(max(sign * k, 0), min(sign * k, 0) or None) for k in by] for sign in (1, -1))
         here, there = got[tuple(to)], expected[tuple(of)]

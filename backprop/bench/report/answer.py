@@ -214,7 +214,7 @@ def _digits(error: Any) -> int | None:
 
 
 def _spread(bars: Sequence[Bar]) -> tuple[Bar, ...]:
-    """At most four bars, the first and the last among them, as far apart on a logarithmic axis as may be."""
+    """At most four bars, with the first and the last: those that lie farthest apart on a logarithmic axis."""
     chosen = [bars[0]]
     for bar in bars[1:]:
         if bar.ratio >= _APART * chosen[-1].ratio:

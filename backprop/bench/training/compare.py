@@ -48,7 +48,7 @@ class Learnt:
 
     @property
     def test_accuracy(self) -> float | None:
-        """At the end."""
+        """The test accuracy at the end; None where nothing was tested."""
         return self.points[-1].test_accuracy if self.points else None
 
     def to_json(self) -> dict[str, Any]:

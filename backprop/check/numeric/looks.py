@@ -291,7 +291,7 @@ def _may_be_narrower(check: DirectionalCheck, view: View) -> View:
 
 
 def _at_kink(check: DirectionalCheck, view: View) -> View:
-    """At a corner whose slopes the claim is not between, ask what it is at points beside."""
+    """Where the claim is not between the slopes of a corner, ask for the claim at points beside it."""
     comparison = view.comparison
     if check.on_coarse_stairs or not np.any(comparison.open & view.slope.corner):
         return view
