@@ -17,7 +17,7 @@ from backprop.check.patterns import CLEAR, ENOUGH, KNOWN_TO, Known, Suspect
 from backprop.verify.agreement import norm
 
 NEAR_ONE = 1e-6
-"""Of a factor so near to one, rounding in a narrower dtype is the better explanation."""
+"""A factor that is nearer to one is none: rounding in a narrower dtype explains it better."""
 _SOLVED = 1e-6
 """The relative error of an adjoint through an iterative solver."""
 _BLURRED = 1e-3

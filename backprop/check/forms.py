@@ -24,7 +24,7 @@ from backprop.check.trees import copied, ends_of
 from backprop.errors import CheckError
 
 _LINEAR = 1e-2
-"""Of its size: what a derivative is twice as large where its upstream gradient is, however it rounds."""
+"""Of its size: how far a derivative may be from twice as large for twice the upstream gradient, in any format."""
 
 
 def whole(returned: Any) -> Any:

@@ -12,7 +12,7 @@ from backprop.arrays import Array
 from backprop.check.leaves import SINGLE
 from backprop.check.numeric.comparison import Comparison, compare_with_quotients
 from backprop.check.numeric.directions import FIRST_STEP, Direction, Scales, random_signs
-from backprop.check.numeric.quotients import FINEST, SEEN, Slope
+from backprop.check.numeric.quotients import ALLOWED, FINEST, SEEN, Slope
 from backprop.check.numeric.slopes import Ladder, measure
 from backprop.check.oracle import FunctionOracle
 
@@ -30,8 +30,8 @@ _FAR_STEPS = (0.3, -0.3, 1.0, -1.0, 4.0, -4.0)
 # The numbers below are not derived: the campaign of tests/planted/functions holds with them.
 ROUNDINGS = 32.0
 """Times the rounding that was measured of a gradient: at other points it may be larger."""
-_ROOM, _ROOM_IF_NOISY, _ROOM_ON_STAIRS = 3.0, 4.0, 12.0
-"""Times the estimated error of a slope: noise is not always as even as it was measured, and stairs are uneven."""
+_ALLOWED_IF_NOISY, _ALLOWED_ON_STAIRS = 4.0, 12.0
+"""The same as `ALLOWED`, where noise may not be as even as it was measured, and where stairs are uneven."""
 _NEGLIGIBLE = 0.02
 """Of the largest entry of a tensor: an error of a slope that does not matter."""
 _COARSE, _COARSELY_WRONG = 1e-3, 0.07
@@ -247,7 +247,8 @@ class DirectionalCheck:
         """Compare the claim with a slope that was measured."""
         claimed = direction.along(self.claimed)
         coarse = self.on_coarse_stairs
-        error = (_ROOM_ON_STAIRS if coarse else _ROOM_IF_NOISY if self.noisy else _ROOM) * slope.error
+        allowed = _ALLOWED_ON_STAIRS if coarse else _ALLOWED_IF_NOISY if self.noisy else ALLOWED
+        error = allowed * slope.error
         stairs = np.zeros_like(error)
         if (
             self.function.coarse > _COARSE_STAIRS
