@@ -9,9 +9,9 @@ are zero in all but a few samples. A batch uses an input
     rarely    by so few that every x[n,i] that is not zero is multiplied with row i of W by itself
     never     it is left out, and its row of dL/dW is zero
 
-With several threads `used_range` is taken, which leaves out less and gathers nothing. Only zeros are left out: which
-inputs count as rare changes the time, and no result. The limits below are sizes of caches, or ratios of the costs of
-two ways, measured on digits with OpenBLAS.
+One thread gathers. Beside several of them a batch has to be large for it to pay; below that `used_range` is taken,
+which leaves out less and gathers nothing. Only zeros are left out: which inputs count as rare changes the time, and
+no result. The limits below are sizes of caches, or ratios of the costs of two ways, measured on digits with OpenBLAS.
 """
 
 from __future__ import annotations
@@ -58,6 +58,11 @@ _DIGITS_FOUND, _DIGITS_INPUTS = 0.007, 0.25
 """Of a batch of digits: the share of all pixels that are not zero and rarely used, and of inputs used rarely."""
 
 
+_THREADED_BYTES = 2**12
+"""Bytes of one input in all samples, from which on several threads take longer to multiply a row of W than one thread
+takes to gather it."""
+
+
 def smallest_batch_of_entries(itemsize: int) -> int:
     """The batch from which on finding the inputs that are used rarely takes less time than it saves.
 
@@ -70,7 +75,8 @@ def without_zeros(layer: Layer, n: int, dtype: DType) -> Planned:
     """The layer for batches of n; the layer itself if leaving out inputs cannot pay."""
     if _can_pay(layer, n, dtype.itemsize):
         return ZeroInputs(layer, n, dtype)
-    if _is_large(layer, dtype.itemsize):
+    if _is_large(layer, dtype.itemsize) and n * layer.inputs * dtype.itemsize <= _CACHE:
+        # Looking at the inputs of a larger batch takes as long as multiplying the zeros.
         return UsedRange(layer)
     return small_products.in_blocks(layer, n, dtype)
 
@@ -98,8 +104,9 @@ def transient_bytes(layer: Layer, n: int, itemsize: int) -> int:
 
 
 def _can_pay(layer: Planned, n: int, itemsize: int) -> TypeGuard[Linear]:
-    """Whether gathering can pay: one thread gathers, while several multiply a large batch in less time."""
-    gathers = n <= small_products.LARGEST_THREADED_BATCH or blas.threads() == 1
+    """Whether gathering can pay."""
+    small, large = n <= small_products.LARGEST_THREADED_BATCH, n * itemsize >= _THREADED_BYTES
+    gathers = small or large or blas.threads() == 1
     # The bias is one more row that is gathered.
     return gathers and _is_large(layer, itemsize) and layer.bias
 

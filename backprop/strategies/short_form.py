@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import ClassVar, final
 
 from backprop import small_products, zero_inputs
-from backprop.arrays import Array, DType, aligned_empty, ufunc_buffer_bytes
+from backprop.arrays import Array, DType, aligned_empty
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.layers.base import Planned
@@ -151,8 +151,9 @@ def _transient_bytes(network: Network, n: int, size: int) -> int:
     passed.
     """
     output = n * network.classes
-    if network.loss_function.writes_out:
-        loss, delta = ufunc_buffer_bytes(output, size), 0
+    in_place = network.loss_function.in_place_bytes(n, network.classes, size)
+    if in_place is not None:
+        loss, delta = in_place, 0
     else:
         loss, delta = network.loss_function.temporaries * output * size, output * size
     last = max((k for k, step in enumerate(network.sized) if _has_delta(step)), default=0)
