@@ -116,16 +116,15 @@ def gather(
     is_hessian = may_be_hessian and getattr(claimed, "shape", ()) == 2 * structure.leaves[0].shape
     if may_be_hessian:
         function.start(own.answer, jacobian=is_hessian)
-    some = None
+    combined = None
     if (is_jacobian or is_hessian) and any(is_large(part) for _, part in ends_of(claimed)):
-        some = Combinations.drawn(function.value.size, rng)
-        claimed = some.of_jacobian(claimed)
-        claim = some.after(claim, some.of_jacobian) if is_function else claim
-        function.code, own = some.after(function.code, some.of), replace(own, answer=some.of(own.answer))
-        function.start(own.answer, jacobian=True)
+        combined = Combinations.drawn(function.value.size, rng)
+        claimed = combined.of_jacobian(claimed)
+        claim = combined.after(claim, combined.of_jacobian) if is_function else claim
+        own = _of_combinations(function, own, combined)
     answer = read_answer(claimed, structure, outputs=function.outputs)
-    if some is not None:
-        answer.notes.insert(0, some.note)
+    if combined is not None:
+        answer.notes.insert(0, combined.note)
     elif is_hessian:
         answer.findings += _asymmetry(answer, structure)
     after = "gives another value after the gradient was called"
@@ -136,10 +135,18 @@ def gather(
         if is_function and asked.repeatable:
             seen.gradient = GradientOracle(claim, function)
         _compare_with_truth(seen, rtol, rng)
-        if some is not None:
-            told = [some.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts]
+        if combined is not None:
+            told = (combined.single_entry(each.tensor.name, each.tensor.worst) for each in seen.verdicts)
             answer.notes += filter(None, told)
     return seen
+
+
+def _of_combinations(function: FunctionOracle, own: Behaviour, combined: Combinations) -> Behaviour:
+    """Let the function give combinations of its values from now on; how it behaves at the point, with these."""
+    function.code = combined.after(function.code, combined.of)
+    own = replace(own, answer=combined.of(own.answer))
+    function.start(own.answer, jacobian=True)
+    return own
 
 
 def _ask(function: FunctionOracle, claim: Any, rng: np.random.Generator, *, is_function: bool) -> Behaviour:

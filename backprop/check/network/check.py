@@ -17,7 +17,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import Answer, value_and_gradient
-from backprop.check.behaviour import observe
+from backprop.check.behaviour import Behaviour, observe
 from backprop.check.kinds import Finding
 from backprop.check.lines import Lines
 from backprop.check.lines.find import search, with_lines
@@ -84,11 +84,33 @@ def check_network_gradient(
         _elsewhere(network, params, batch, rng),
         names=("params", "inputs", "labels"),
     )
-    found = reading.layout or Layout()
-    loss, gradient = value_and_gradient(seen.answer, reading.structure(found))
+    check = _judged(reading, seen, network, params, batch, weight_decay, rtol or 0.0)
+    if function is reading or not reading.is_function or not max_calls:
+        return check
+
+    def look() -> Lines:
+        layout = reading.layout or Layout()
+        program = program_of_network(function, network, params, batch, layout, weight_decay, max_calls)
+        return search(program, [source or function])
+
+    return with_lines(check, look)
+
+
+def _judged(
+    reading: Reading,
+    seen: Behaviour,
+    network: Network,
+    params: Parameters,
+    batch: Batch,
+    weight_decay: float,
+    rtol: float,
+) -> GradientCheck:
+    """The result of a check, by what the function gave."""
+    layout = reading.layout or Layout()
+    loss, gradient = value_and_gradient(seen.answer, reading.structure(layout))
     answer = reading.read(gradient)
     check_layers(network, params, batch)
-    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol or 0.0)
+    truth = truth_for(network, params, batch, answer.comparable, weight_decay, rtol)
     tensors, wrong = _compare(answer, truth)
     if reading.is_function and wrong and not answer.findings and not seen.findings:
         _refuse_other_layouts(reading, truth)
@@ -106,15 +128,7 @@ def check_network_gradient(
         gradient_calls=seen.calls if reading.is_function else 0,
         notes=(*([reading.note] if reading.note else []), *notes),
     )
-    check = found.shown(check, network)
-    if function is reading or not reading.is_function or not max_calls:
-        return check
-
-    def look() -> Lines:
-        program = program_of_network(function, network, params, batch, found, weight_decay, max_calls)
-        return search(program, [source or function])
-
-    return with_lines(check, look)
+    return layout.shown(check, network)
 
 
 def _said(
