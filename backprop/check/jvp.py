@@ -82,11 +82,11 @@ def check_jvp(
             if pushforward is None
             else _by_hand(passed, pushforward, output, tangents_first)
         )
-        line = _Line(passed, push, output, rng)
-        oracle = FunctionOracle(line.value, line.parameters, np.zeros(len(line.names)), Budget(max_calls))
-        seen = gather(oracle, line.claim, rng, rtol=rtol, is_jacobian=True)
-        _look_at_tangents(seen, line)
-        seen.answer.notes[:0] = [note, *line.notes]
+        ray = _Ray(passed, push, output, rng)
+        oracle = FunctionOracle(ray.value, ray.parameters, np.zeros(len(ray.names)), Budget(max_calls))
+        seen = gather(oracle, ray.claim, rng, rtol=rtol, is_jacobian=True)
+        _look_at_tangents(seen, ray)
+        seen.answer.notes[:0] = [note, *ray.notes]
         check = replace(report(seen), subject="pushforward")
         return check if pushforward is None else with_lines(check, lambda: Lines((), note=_NO_LINES))
 
@@ -160,7 +160,7 @@ def _without_outputs(answer: Any, output: Structure) -> Any:
     return answer[1] if is_pair and (not has_two or isinstance(answer[0], list | tuple)) else answer
 
 
-class _Line:
+class _Ray:
     """The outputs as a function of one number for each input, by which it moves along a tangent drawn at random.
 
     parameters: the structure of these numbers, in the format of the inputs, so that they are widened as those are.
@@ -215,13 +215,13 @@ class _Line:
         return outputs.reshape(self.shape) if self.combined is None else self.combined.of(outputs)
 
 
-def _look_at_tangents(seen: Evidence, line: _Line) -> None:
+def _look_at_tangents(seen: Evidence, ray: _Ray) -> None:
     """Whether the derivative along the sum of all tangents is the sum of those along each, and half along a half."""
-    if seen.gradient is None or seen.check is None or len(seen.names) < len(line.names):
+    if seen.gradient is None or seen.check is None or len(seen.names) < len(ray.names):
         return
     oracle = replace(
         seen.gradient,
-        gradient=lambda at: dict.fromkeys(line.names, line.along(at, dict.fromkeys(line.names, 0.5))),
+        gradient=lambda at: dict.fromkeys(ray.names, ray.along(at, dict.fromkeys(ray.names, 0.5))),
     )
     rows = oracle.rows(seen.function.point)
     if rows is None or not np.all(np.isfinite(rows)):

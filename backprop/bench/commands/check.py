@@ -216,15 +216,15 @@ def _check_function(job: Job, timeout_s: float, memory_bytes: float, chosen: str
     from backprop.bench.progress import Progress
 
     with Progress(f"checking {job.target}"):
-        answers = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
-    if answers.error is not None:
-        for text in (answers.printed, answers.traceback):
+        checked = check_target(job, timeout_s, memory_bytes, trace or chosen == "html")
+    if checked.error is not None:
+        for text in (checked.printed, checked.traceback):
             if text:
                 print(text.rstrip("\n"), file=sys.stderr)
-        raise CheckError(answers.error)
-    assert answers.check is not None
-    show(job, answers, chosen, trace)
-    _leave(answers.check["verdict"])
+        raise CheckError(checked.error)
+    assert checked.check is not None
+    show(job, checked, chosen, trace)
+    _leave(checked.check["verdict"])
 
 
 def _check_script(
