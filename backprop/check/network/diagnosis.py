@@ -12,8 +12,7 @@ from backprop.check.answers import Answer
 from backprop.check.kinds import Confidence, Finding, found
 from backprop.check.network.accuracy import Tensors, low_precision, quotient_mistake
 from backprop.check.network.mistakes import Got, Match, Mistake, Run, find_mistakes
-from backprop.check.network.subgradients import CONVENTIONS, by_convention
-from backprop.check.network.truth import Truth
+from backprop.check.network.truth import CONVENTIONS, Truth, by_convention
 from backprop.check.patterns import Suspect, entries
 from backprop.check.rearranged import summed
 from backprop.check.signatures import signatures, swapped, unknown
