@@ -11,16 +11,16 @@ import threadpoolctl
 import backprop
 from backprop import blas
 from backprop.layers import Linear
-from backprop.used_range import UsedRange
 from backprop.zero_inputs import (
-    Entries,
-    Gathered,
     ZeroInputs,
     buffer_bytes,
     most_often,
     smallest_batch_of_entries,
     without_zeros,
 )
+from backprop.zero_inputs.entries import Entries
+from backprop.zero_inputs.gathered import Gathered
+from backprop.zero_inputs.used_range import UsedRange
 
 
 @pytest.fixture(autouse=True)

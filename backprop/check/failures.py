@@ -41,7 +41,7 @@ def user_error(error: BaseException, what: str, params: Mapping[str, Any] | None
         said = one_line(error)
     hint = _near_key(error, params)
     return UserError(
-        f"{what}: {said}; expected {hint or 'a gradient that runs to its end'}.",
+        f"{what}: {said}; expected {hint or 'code that runs to its end'}.",
         shortened(error)[-_MOST_LINES:],
         isinstance(error, MemoryError),
         [kind.__name__ for kind in type(error).__mro__],

@@ -7,7 +7,7 @@ check.ok, check.findings, check.kinks, check.taylor_slope
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.check.answers import is_number, value_and_gradient
 from backprop.check.behaviour import observe
+from backprop.check.calls import step_of, with_point
 from backprop.check.evidence import gather, settings
-from backprop.check.forms import takes, takes_any_number
 from backprop.check.kinds import Finding
 from backprop.check.leaves import read
 from backprop.check.lines import Lines
@@ -31,7 +31,6 @@ from backprop.check.report import report
 from backprop.check.result import GradientCheck
 from backprop.check.trees import ends_of
 from backprop.check.trials import with_trials
-from backprop.check.words import describe
 from backprop.errors import CheckError
 
 
@@ -94,7 +93,7 @@ def check_gradient(
     with np.errstate(all="ignore"):  # whatever the user's own settings are
         structure, x = structure_of(point)
         sources = [claim], [function]  # whose lines are looked for, however they are called
-        claim, function = (_with_point(each, point) if callable(each) else each for each in (claim, function))
+        claim, function = (with_point(each, point) if callable(each) else each for each in (claim, function))
         function = function if jacobian is not None else _value_of(function, structure)
         moved = _claimed_whole_numbers(claim, structure, x)
         if moved:
@@ -202,51 +201,13 @@ def check_step(
     rng = settings(rng, max_calls, rtol)
     with np.errstate(all="ignore"):
         structure, x = structure_of(point)
-        call = _with_point(step, point)
-
-        def both(at: Any) -> tuple[Any, Any]:
-            returned = call(at)
-            if not isinstance(returned, tuple | list) or len(returned) < 2:
-                raise CheckError(f"The step gave {describe(returned)}; expected (loss, gradients).")
-            loss, gradients = value_and_gradient(returned, structure)
-            if loss is None:
-                loss, gradients = returned[0], returned[1]
-                if len(returned) > 2:
-                    gradients = tuple(returned[1 : 1 + max(2, len(structure.inputs))])
-            return loss, gradients
-
+        both = step_of(step, point, structure)
         budget = Budget(max_calls)
         oracle = FunctionOracle(lambda at: both(at)[0], structure, x, budget)
         seen = gather(oracle, lambda at: both(at)[1], rng, batch_size=batch_size, rtol=rtol)
         program = Program(both, structure, x, (), budget)
         check = with_trials(report(seen, partial(probe, seen)), seen, [step])
         return with_lines(check, lambda: search(program, [step]))
-
-
-def _with_point(code: Callable[..., Any], point: Any) -> Callable[[Any], Any]:
-    """The code as a function of the point, which it may take in parts: by their names, or in order."""
-    if isinstance(point, Mapping) and not takes(code, point) and takes(code, **point):
-        return lambda at: code(**at)
-    if isinstance(point, list | tuple) and not takes(code, point) and takes(code, *point):
-        return lambda at: code(*at)
-    if isinstance(point, list | tuple) and len(point) > 1 and takes_any_number(code):
-        return _in_parts_first(code)
-    return code
-
-
-def _in_parts_first(code: Callable[..., Any]) -> Callable[[Any], Any]:
-    """The code, called with the parts of the point, as f(*parts) reads; with the whole where it takes but one."""
-
-    def call(at: Any) -> Any:
-        try:
-            return code(*at)
-        except TypeError as error:
-            try:
-                return code(at)
-            except Exception:
-                raise error from None
-
-    return call
 
 
 def _value_of(function: Callable[[Any], Any], structure: Structure) -> Callable[[Any], Any]:

@@ -22,7 +22,7 @@ from backprop.arrays import Array, DType, aligned_empty
 from backprop.layer_forms import lacking
 from backprop.layers import Linear
 from backprop.layers.base import Planned
-from backprop.layers.chain import Sized
+from backprop.layers.chain import BACK, FORWARD, Sized
 from backprop.network import Batch, Network
 from backprop.parameters import Parameters
 from backprop.strategy import EXACT, Accuracy, Cost, Strategy, ValueAndGradient
@@ -51,7 +51,10 @@ class ShortForm(Strategy[Plan]):
 
     dense: bool = False
 
-    summary: ClassVar[str] = "closed form, softmax and cross-entropy fused to p - t, reused buffers"
+    summary: ClassVar[str] = (
+        "closed form, softmax and cross-entropy fused to p - t, reused buffers, zero inputs left out; "
+        "dense: with them"
+    )
     rung: ClassVar[float] = 5
     shortcuts: ClassVar[Mapping[str, str] | None] = {
         "outputs": "p - t is computed at once, and p is not kept",
@@ -88,6 +91,7 @@ class ShortForm(Strategy[Plan]):
             + buffers
             + max(transient, _transient_bytes(network, n, size)),
             forward_calls=1,
+            passes=network.passes_over([FORWARD + BACK] * len(network.layers)),
         )
 
     def prepare(self, network: Network, batch_size: int, dtype: DType) -> Plan:

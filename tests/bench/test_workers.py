@@ -19,10 +19,7 @@ from backprop.bench.threads import available_cores
 from backprop.bench.turns import Participant, Site, load
 from backprop.bench.workers import START_UP_S, WorkerError, WorkerProcess
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
-    pytest.mark.usefixtures("worker_environment"),
-]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 SCENARIO = Scenario.of(Network.mlp(4, 3, 2), 4, "float64")
 CORES = available_cores()[-1:]
 
@@ -165,8 +162,8 @@ def test_without_permission_to_stop_the_pools_are_given_time_to_fall_asleep(work
 
     slept = []
     with monkeypatch.context() as patched:
-        patched.setattr("backprop.child_process.process.os.kill", forbidden)
-        patched.setattr("backprop.child_process.process.time.sleep", slept.append)
+        patched.setattr("backprop.child_process.os.kill", forbidden)
+        patched.setattr("backprop.child_process.time.sleep", slept.append)
         worker.stop()
     assert not worker.can_stop
     assert len(slept) == 1

@@ -14,7 +14,7 @@ from backprop.bench import units
 from backprop.bench.check.job import Job
 from backprop.bench.check.judge import Checked
 from backprop.bench.console import make_console
-from backprop.bench.table import Columns, Table, print_tables, print_trimmed
+from backprop.bench.table import Columns, Table, print_tables
 from backprop.check import KINDS
 from backprop.check.lines import Lines, Trace
 from backprop.check.script.result import ScriptCheck
@@ -72,23 +72,33 @@ def _show_lines(job: Job, checked: Checked, format: str) -> None:
     if format == "html":
         print(seen.page(f"{headline} on {checked.network}, batch {job.batch}, {job.dtype}"), end="")
         return
-    shown = seen.lines.annotations if format == "concise" else seen.lines.github
+    shown = _annotated(seen.lines, format)
     if not shown and checked.check["verdict"] != "right":
-        path = job.target.rpartition(":")[0]
         said = f"{headline}. {seen.lines.note}".rstrip()
-        shown = f"{path}:1:1: {said}" if format == "concise" else f"::error file={path}::{said}"
+        shown = _of_the_file(job.target.rpartition(":")[0], said, format)
     if shown:
         print(shown)
 
 
+def _annotated(lines: Lines, format: str) -> str:
+    return lines.annotations if format == "concise" else lines.github
+
+
+def _of_the_file(path: str, said: str, format: str) -> str:
+    """What no single line is blamed for, at the first line."""
+    return f"{path}:1:1: {said}" if format == "concise" else f"::error file={path}::{said}"
+
+
 def show_script(check: ScriptCheck, format: str) -> None:
     """Print the check of a script or notebook."""
-    lines = Lines(check.lines)
     if format in ("concise", "github"):
-        shown = lines.annotations if format == "concise" else lines.github
-        print(shown or check.headline)
+        shown = _annotated(Lines(check.lines), format)
+        if shown or not check.ok:
+            print(shown or _of_the_file(check.target, check.headline, format))
     elif format in ("html", "json"):
-        print(check._repr_html_() if format == "html" else json.dumps(check.to_dict(), indent=2))
+        # A part of a page says nothing of its encoding.
+        html = check._repr_html_().encode("ascii", "xmlcharrefreplace").decode()
+        print(html if format == "html" else json.dumps(check.to_dict(), indent=2))
     else:
         print(check)
         printed(make_console(), check.printed)
@@ -132,7 +142,7 @@ def _findings(console: Console, findings: Sequence[dict[str, Any]]) -> None:
         where = f" in {each['tensor']}" if each["tensor"] else ""
         console.print(f"{number}. {each['kind']}{where} ({each['confidence']})", style="bold")
         for text in filter(None, [each["evidence"], each["fix"]]):
-            print_trimmed(console, Padding(text, (0, 0, 0, 3), expand=False))
+            console.print(Padding(text, (0, 0, 0, 3), expand=False))
     if findings:
         console.print()
 
@@ -195,4 +205,4 @@ def show_kinds(as_json: bool) -> None:
             ("what to do", kind.fix),
             ("example", kind.example),
         ):
-            print_trimmed(console, Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))
+            console.print(Padding(f"{header}: {text}", (0, 0, 0, 4), expand=False))

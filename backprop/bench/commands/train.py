@@ -17,14 +17,14 @@ from backprop.bench.commands.options import (
     DtypeIfGiven,
     Fresh,
     LossIfGiven,
-    MemoryBudget,
     NetworkIfGiven,
     NoBias,
     OneStrategy,
     Output,
     Threads,
-    TimeBudget,
+    memory_budget_option,
     separated,
+    time_budget_option,
 )
 
 EXAMPLES = """
@@ -123,6 +123,20 @@ ResumedFolder = Annotated[
         "interrupted. With a constant --schedule a larger number of --epochs adds epochs.",
     ),
 ]
+TrainingMemory = Annotated[
+    str | None,
+    memory_budget_option(
+        help="The most memory that the training may need, such as 2GB. One that needs more is refused, or left "
+        "out of --compare."
+    ),
+]
+StepTime = Annotated[
+    str | None,
+    time_budget_option(
+        help="The most time that one step may need, such as 5min, or the --seconds where they are more. A "
+        "strategy that needs more is left out of --compare."
+    ),
+]
 
 
 def train(
@@ -144,8 +158,8 @@ def train(
     seconds: Seconds = None,
     compare: Compared = None,
     threads: Threads = 1,
-    memory_budget: MemoryBudget = None,
-    time_budget: TimeBudget = None,
+    memory_budget: TrainingMemory = None,
+    time_budget: StepTime = None,
     out: Folder = None,
     resume: ResumedFolder = None,
     fresh: Fresh = False,

@@ -15,6 +15,7 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.kinds import Finding, found
+from backprop.check.lines.naming import called
 from backprop.check.lines.repair import Repair
 from backprop.check.lines.search import Search
 from backprop.check.lines.sites import Site
@@ -65,7 +66,9 @@ class Wrong:
 
 def place_of(site: Site, own: Site) -> str:
     """The line of a site in words, with the cell of a notebook where that is not the cell of `own`."""
-    return f"line {site.line}" + (f" of {site.path.rpartition(', ')[2]}" if site.path != own.path else "")
+    return f"line {site.line}" + (
+        f" of {called(site.path).rpartition(', ')[2]}" if site.path != own.path else ""
+    )
 
 
 def causes(repair: Repair, seen: Wrong, search: Search) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ import numpy as np
 from backprop.arrays import Array
 from backprop.blas import limited_to
 from backprop.check.answers import value_and_gradient
+from backprop.check.calls import step_of, with_point
 from backprop.check.kinds import Finding, found
 from backprop.check.lines.program import Outcome, Program, instrumented
 from backprop.check.lines.result import Line, Lines
@@ -37,9 +38,9 @@ def find_lines(
 ) -> Lines:
     """The lines of the backward pass inside `function` that are wrong.
 
-    function: called as `function(point, *arguments)`, gives (loss, gradients); written in Python, with NumPy, PyTorch
-    or JAX. Its file is read, and those beside it that it imports; probes are put into their functions for the time of
-    the search.
+    function: called as `function(point, *arguments)`, gives (loss, gradients); without arguments it is called as
+    `check_step` does, also with the parts of the point. It is written in Python, with NumPy, PyTorch or JAX. Its file
+    is read, and those beside it that it imports; probes are put into their functions for the time of the search.
     point: the parameters, in the form that the gradients have: an array, or dicts, lists and tuples of arrays.
     max_calls: how often the function may be called. source: whose code is searched, where `function` only calls it.
 
@@ -47,7 +48,7 @@ def find_lines(
     executions at once. Where nothing is wrong, no line is named. What cannot be searched is said in `note`.
     """
     structure, x = structure_of(point)
-    program = Program(function, structure, x, arguments, Budget(max_calls))
+    program = Program(step_of(function, point, structure), structure, x, arguments, Budget(max_calls))
     return search(program, [source or function], rng=rng)
 
 
@@ -64,7 +65,8 @@ def find_lines_of_gradient(
     The arguments are those of `backprop.check_gradient`; a gradient that returns (value, gradient) needs no other
     function, since its own forward pass is the one that its backward pass belongs to.
     """
-    program, is_whole = program_of_gradient(function, gradient, *structure_of(point), Budget(max_calls))
+    value_of, slopes_of = with_point(function, point), with_point(gradient, point)
+    program, is_whole = program_of_gradient(value_of, slopes_of, *structure_of(point), Budget(max_calls))
     return search(program, [gradient], () if is_whole else [function], rng)
 
 
@@ -197,7 +199,7 @@ def begun(program: Program, sites: Mapping[int, Site]) -> Outcome:
     base, again = program.run(wanted=None), program.run()
     if base is None or again is None:
         raise CheckError(
-            "The function gave no (loss, gradients) with a finite loss; expected one, to find the line."
+            f"{program.refused}; expected (loss, gradients) with a finite loss, to find the line."
         )
     if not base.values:
         raise CheckError(NO_LINE)

@@ -27,11 +27,13 @@ import numpy as np
 
 from backprop.arrays import Array
 from backprop.check.answers import read_answer
+from backprop.check.failures import one_line
 from backprop.check.lines.events import Change, Event, Recorder, array_of, probes, put
 from backprop.check.lines.sites import Site, instrument
 from backprop.check.oracle import Budget, OutOfCalls
 from backprop.check.points import Structure
 from backprop.check.trees import copied
+from backprop.check.words import describe
 from backprop.errors import CheckError
 
 
@@ -63,7 +65,7 @@ def instrumented(
     for function in also:
         with contextlib.suppress(NoSourceError):
             wanted.append(_plain(function))
-    sites, old, new = dict[int, Site](), dict[Key, CodeType](), dict[Key, CodeType]()
+    sites, old, new = dict[int, Site](), dict[Key, set[bytes]](), dict[Key, CodeType]()
     own = [each for one in wanted for each in _own_functions(one)]
     # A cell of a notebook counts as a file of its own.
     for path in dict.fromkeys(each.__code__.co_filename for each in own):
@@ -97,9 +99,9 @@ def instrumented(
             each.__code__ = code
 
 
-def _is_what_runs(function: FunctionType, codes: Mapping[Key, CodeType]) -> bool:
+def _is_what_runs(function: FunctionType, codes: Mapping[Key, set[bytes]]) -> bool:
     """Whether the source of a function is that of its code; pytest writes the assertions of test files anew."""
-    is_same = codes[_key(function.__code__)].co_code == function.__code__.co_code
+    is_same = function.__code__.co_code in codes[_key(function.__code__)]
     loader = type(function.__globals__.get("__loader__")).__name__
     return is_same or (loader == "AssertionRewritingHook" and function.__name__ != "<lambda>")
 
@@ -111,10 +113,18 @@ Key = tuple[str, str, int]
 @functools.lru_cache(maxsize=16)
 def _with_probes(
     source: str, path: str, instrument: Instrument
-) -> tuple[dict[Key, CodeType], dict[Key, CodeType], dict[int, Site]]:
-    """The code of a file's functions, the same with probes, and the sites of these."""
+) -> tuple[dict[Key, set[bytes]], dict[Key, CodeType], dict[int, Site]]:
+    """The code of a file's functions, the same with probes, and the sites of these.
+
+    A notebook compiles each statement of a cell by itself, which gives other code to what its imports name.
+    """
     tree, sites = instrument(source, path)
-    return _codes(compile(source, path, "exec")), _codes(compile(tree, path, "exec")), sites
+    statements = [ast.Module([each], []) for each in ast.parse(source, path).body]
+    old: dict[Key, set[bytes]] = {}
+    for code in (source, *statements):
+        for key, own in _codes(compile(code, path, "exec")).items():
+            old.setdefault(key, set()).add(own.co_code)
+    return old, _codes(compile(tree, path, "exec")), sites
 
 
 def _plain(function: Callable[..., Any]) -> FunctionType:
@@ -199,6 +209,8 @@ class Program:
     believed: by an event k its value, and a value b that is taken for dL/dk although it is wrong. The loss is then
 
         L' = L(k held) + <b, k>                    dL'/dk = b, and what follows b is to be the derivative of L'
+
+    refused: what the last run that gave no outcome did instead, as the beginning of a sentence.
     """
 
     function: Callable[..., Any]
@@ -212,6 +224,7 @@ class Program:
     output: Event | None = None
     loss_of: Callable[[Array, Array], Any] | None = None
     believed: dict[Event, tuple[Array, Array]] = field(default_factory=dict)
+    refused: str = ""
 
     def run(
         self,
@@ -229,6 +242,8 @@ class Program:
         point = self.point if point is None else point
         answer = self.answer(recorder, point)
         if not isinstance(answer, tuple) or len(answer) != 2:
+            if answer is not None:
+                self.refused = f"The function gave {describe(answer)}"
             return None
         returned, gradient = answer
         if self.loss_of is not None:
@@ -236,10 +251,13 @@ class Program:
                 returned = None if recorder.out is None else self.loss_of(recorder.out, point)
         loss = array_of(returned)
         if loss is None or loss.size != 1 or not np.all(np.isfinite(loss)):
+            number = loss is not None and loss.size == 1
+            self.refused = f"The loss is {float(loss.reshape(())) if number else describe(returned)}"
             return None
         try:
             found = read_answer(gradient, self.structure)
-        except CheckError:
+        except CheckError as error:
+            self.refused = str(error).split("; expected")[0]
             return None
         tensors = {name: np.asarray(each, np.float64) for name, each in found.comparable.items()}
         spread = {name for name, axes in found.summed.items() if not axes}
@@ -262,7 +280,11 @@ class Program:
         with _alone(), probes(recorder):
             try:
                 return self.function(built, *map(copied, self.arguments))
-            except Exception:  # of whatever kind: it is the user's
+            except CheckError as error:
+                self.refused = str(error).split("; expected")[0]
+                return None
+            except (Exception, SystemExit) as error:  # of whatever kind: it is the user's
+                self.refused = f"The function raised {one_line(error)}"
                 return None
 
     def widen(self) -> None:

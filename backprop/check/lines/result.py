@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from backprop.check.entry import Entry
+from backprop.check.lines.naming import called
 from backprop.check.words import listed
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="DataclassInstance")
 
+_CELL = ", code cell "
+"""In the name of a cell, between that of its notebook and its number."""
 _WIDTH, _COLUMN = 78, 34
 """Columns of the text, which fits a terminal of 80 indented by two, and the one at which messages begin."""
 
@@ -53,18 +56,24 @@ class Line:
 
     @property
     def path(self) -> str:
-        """The file, from the folder in which this process runs where it lies below that."""
+        """The file, from the folder in which this process runs where it lies below that; a cell by its number."""
+        if called(self.file) != Path(self.file).name:
+            return called(self.file)
         return os.path.relpath(self.file) if Path(self.file).is_relative_to(Path.cwd()) else self.file
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
+        path = self.path.replace(_CELL, ":cell ")
+        return f"{path}:{self.line}:{self.column + 1}: {self.message} [{self.kind}]"
 
     @property
     def github(self) -> str:
-        """The command by which a workflow of GitHub annotates the line."""
-        path = self.path.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
-        message = self.message.replace("%", "%25").replace("\n", "%0A")
-        return f"::error file={path},line={self.line},col={self.column + 1},title={self.kind}::{message}"
+        """The command by which a workflow of GitHub annotates the line; of a cell, the notebook."""
+        path, _, cell = self.path.partition(_CELL)
+        place = "" if cell else f",line={self.line},col={self.column + 1}"
+        message = f"{_CELL[2:]}{cell}, line {self.line}: {self.message}" if cell else self.message
+        path = path.replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
+        message = message.replace("%", "%25").replace("\n", "%0A")
+        return f"::error file={path}{place},title={self.kind}::{message}"
 
 
 @dataclass(frozen=True)
@@ -137,7 +146,7 @@ class Lines:
         for file in dict.fromkeys(line.file for line in self.lines):
             mine = [line for line in self.lines if line.file == file]
             wrong = dict.fromkeys(name for line in mine for name in line.tensors)
-            parts.append(f"{Path(file).name} is wrong in {listed(list(wrong))}.\n")
+            parts.append(f"{called(file)} is wrong in {listed(list(wrong))}.\n")
             parts += [f"{block(line)}\n" for line in mine]
         if self.note:
             parts.append(self.note)

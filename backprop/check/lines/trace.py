@@ -14,15 +14,16 @@ import linecache
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.check.calls import step_of
 from backprop.check.lines.events import Event, put
 from backprop.check.lines.find import begun, found_from, too_few, with_probes
 from backprop.check.lines.groups import Group, groups_of
+from backprop.check.lines.naming import called
 from backprop.check.lines.program import Outcome, Program
 from backprop.check.lines.result import Line, Lines, beside, from_plain
 from backprop.check.lines.search import Search
@@ -76,7 +77,7 @@ class Trace:
     def __str__(self) -> str:
         parts = []
         for file in dict.fromkeys(step.file for step in self.steps):
-            parts.append(f"The backward pass in {Path(file).name}:\n")
+            parts.append(f"The backward pass in {called(file)}:\n")
             mine = (step for step in self.steps if step.file == file)
             parts += [beside(step.line, step.source, step.said, MARKS[step.mark]) for step in mine]
         if self.lines.note:
@@ -124,7 +125,8 @@ def trace_lines(
 ) -> Trace:
     """The whole backward pass inside `function`, right or wrong; the arguments are those of `find_lines`."""
     structure, x = structure_of(point)
-    return trace(Program(function, structure, x, arguments, Budget(max_calls)), [source or function], rng=rng)
+    program = Program(step_of(function, point, structure), structure, x, arguments, Budget(max_calls))
+    return trace(program, [source or function], rng=rng)
 
 
 def trace(

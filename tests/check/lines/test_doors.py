@@ -1,10 +1,16 @@
 """Every door names the line that is wrong, of its own accord; of a right gradient no line is looked for."""
 
+import ast
+import linecache
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import backprop
-from backprop.check.lines import find
+from backprop.check.lines import Lines, find
 from backprop.testing import assert_gradient, assert_step, assert_vjp
 
 RNG = np.random.default_rng(0)
@@ -341,3 +347,40 @@ def test_a_line_says_which_factor_it_lacks_and_gives_its_tensor_its_name(
     assert line.source.startswith(source)
     assert (line.kind, said in line.message) == (kind, True), line.message
     assert [finding.kind for finding in check.findings] == [kind]
+
+
+CELL = """import numpy as np
+def step(x):
+    y = np.tanh(x)
+    loss = np.sum(y**2)
+    dy = 2 * y
+    dx = dy * (1 - y)
+    return loss, dx
+"""
+
+
+def test_a_cell_that_is_compiled_statement_by_statement_has_source(monkeypatch):
+    """As notebooks compile it: its imports then give other code to the functions that use them."""
+    monkeypatch.setitem(linecache.cache, "cell.py", (len(CELL), None, CELL.splitlines(True), "cell.py"))
+    names = {}
+    for statement in ast.parse(CELL).body:
+        exec(compile(ast.Module([statement], []), "cell.py", "exec"), names)
+    whole = {}
+    exec(compile(CELL, "cell.py", "exec"), whole)
+    assert names["step"].__code__.co_code != whole["step"].__code__.co_code
+    for step in (names["step"], whole["step"]):
+        (line,) = backprop.check_step(step, np.linspace(-1, 1, 5)).lines
+        assert line.source == "dx = dy * (1 - y)"
+
+
+def test_a_cell_is_called_by_its_number(monkeypatch):
+    """A running notebook knows the number of a cell; of a notebook that is read, the name of the file says it."""
+    line = replace(backprop.check_step(step, POINT).lines.lines[0], message="Wrong.")
+    compiler = SimpleNamespace(format_code_name={"/tmp/k/1.py": ("Cell", "In[3]")}.get)
+    shell = SimpleNamespace(get_ipython=lambda: SimpleNamespace(compile=compiler))
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    live, read = replace(line, file="/tmp/k/1.py"), replace(line, file="a.ipynb, code cell 2")
+    assert str(Lines((live,), ("W",))).startswith("In[3] is wrong in W")
+    where = f"{line.line}:{line.column + 1}: Wrong. [{line.kind}]"
+    assert (str(live), str(read)) == (f"In[3]:{where}", f"a.ipynb:cell 2:{where}")
+    assert read.github == f"::error file=a.ipynb,title={line.kind}::code cell 2, line {line.line}: Wrong."

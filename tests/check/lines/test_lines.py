@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from over import part
 
-from backprop.check.lines import find_lines, find_lines_of_gradient
+from backprop.check.lines import find_lines, find_lines_of_gradient, trace_lines
 
 PLANTED = Path(__file__).parents[2] / "planted" / "lines"
 
@@ -314,6 +314,42 @@ def test_a_function_without_source_is_refused_in_a_sentence():
 
 def test_a_compiled_function_is_refused_in_a_sentence():
     assert "is compiled" in find_lines(np.linalg.norm.__call__, np.ones(3)).note
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (
+            lambda x: 1 / 0,
+            "The function raised ZeroDivisionError: division by zero; expected (loss, gradients)",
+        ),
+        (lambda x: sys.exit(3), "The function raised SystemExit: 3; expected"),
+        (lambda x: None, "The step gave None; expected (loss, gradients)"),
+        (lambda x: (x, x), "The loss is an array of shape (3,) and dtype float64; expected"),
+        (lambda x: (np.nan * x.sum(), x), "The loss is nan; expected"),
+        (lambda x: (x.sum(), "ones"), "The gradient is a str; expected"),
+    ],
+)
+def test_a_step_that_cannot_be_searched_is_told_what_it_did(step, said):
+    assert find_lines(step, np.ones(3)).note.startswith(said)
+
+
+def in_parts(W, c):
+    """A slip in a step that takes the parts of its point, and gives the gradients one by one."""
+    z = np.tanh(W @ c)
+    loss = np.sum(z**2)
+    dz = 2 * z
+    da = dz * (1 - z)
+    return loss, np.outer(da, c), W.T @ da
+
+
+@pytest.mark.parametrize("form", [dict, lambda point: tuple(point.values())])
+def test_a_point_is_handed_over_as_the_check_does(form):
+    rng = np.random.default_rng(0)
+    point = form({"W": rng.standard_normal((2, 3)), "c": rng.standard_normal(3)})
+    (line,) = find_lines(in_parts, point)
+    assert line.source == "da = dz * (1 - z)"
+    assert [step.mark for step in trace_lines(in_parts, point).steps] == ["right", "wrong"]
 
 
 def test_a_random_loss_is_refused_in_a_sentence():
