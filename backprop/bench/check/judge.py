@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backprop.arrays import Array
+from backprop.bench.alarm import at_most
 from backprop.bench.check.job import Job
 from backprop.bench.check.process import LateError, UserProcess
-from backprop.bench.progress import at_most
 from backprop.check.failures import UserError
 from backprop.check.lines import Lines, Trace
 from backprop.check.network import check_network_gradient
