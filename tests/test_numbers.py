@@ -5,9 +5,9 @@ import re
 import tomllib
 
 import numpy as np
+import page_tables
 import pandas as pd
 import pytest
-import update_pages
 from pages import PAGES, ROOT
 from planted.functions import comparison, families
 from planted.functions.cases import CASES
@@ -63,7 +63,7 @@ def seen_of_the_largest_slow_down():
 
 
 def claims_of_version_0_1():
-    return update_pages._campaign_row("0.1", REFERENCE / "check" / "campaign-0.1.txt")["claims"]
+    return page_tables.campaign_row("0.1", REFERENCE / "check" / "campaign-0.1.txt")["claims"]
 
 
 def changes_tried():

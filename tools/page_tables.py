@@ -100,11 +100,12 @@ def planted(path: Path) -> str:
 
 def campaign(path: Path) -> str:
     """What a campaign of random functions showed: the first version, where it is kept beside it, and this one."""
-    rows = [_campaign_row("0.1", path.with_name("campaign-0.1.txt")), _campaign_row("this one", path)]
+    rows = [campaign_row("0.1", path.with_name("campaign-0.1.txt")), campaign_row("this one", path)]
     return table(rows)
 
 
-def _campaign_row(version: str, path: Path) -> dict[str, str]:
+def campaign_row(version: str, path: Path) -> dict[str, str]:
+    """The mutations that a campaign tried, by what was said of them, as one row."""
     text = path.read_text(encoding="utf-8")
     (total,) = re.findall(r"(?m)^all +(.*)$", text)
     visible, right_wrong, undecided, hidden, wrong, wrong_right = total.split()[:6]
